@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A library target under `Sources/` and its twin under `Tests/`.
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = [],
+    linker: [LinkerSetting] = []
+) -> [Target] {
+    [
+        .target(
+            name: name, dependencies: dependencies, swiftSettings: settings, linkerSettings: linker),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.target(name: name), "TestSupport"] + dependencies + tests,
+            swiftSettings: settings),
+    ]
+}
+
+let collections: [Target.Dependency] = [
+    .product(name: "DequeModule", package: "swift-collections"),
+    .product(name: "OrderedCollections", package: "swift-collections"),
+    .product(name: "HeapModule", package: "swift-collections"),
+]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "apus",
+    products: [.executable(name: "apus", targets: ["apus"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    ],
+    targets: [
+        .target(
+            name: "CShims",
+            linkerSettings: [
+                .linkedLibrary("uring"), .linkedLibrary("sodium"), .linkedLibrary("crypto"),
+                .linkedLibrary("lz4"), .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
+                .linkedLibrary("sqlite3"),
+            ]),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "Node", "API", "Simulation",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+    ]
+        + module("Multiformats", [])
+        + module("Reactor", ["CShims", "Multiformats"] + collections)
+        + module("Crypto", ["CShims", "Multiformats"])
+        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
+        + module("Chain", ["Crypto", "Multiformats"])
+        + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
+        + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
+        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"])
+        + module(
+            "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
+        + module("Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor"])
+        + module(
+            "Node",
+            [
+                "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
+                "Consensus", "Protocols", log, .product(name: "TOMLKit", package: "TOMLKit"),
+            ] + collections)
+        + module("API", ["Node", "Chain", "Crypto", .product(name: "FlyingFox", package: "FlyingFox")])
+        + module("Simulation", ["Node"])
+)

@@ -1,0 +1,5 @@
+// C helpers that Swift cannot say itself: static inline functions, variadics and macros. No policy.
+// One header a library.
+#ifndef APUS_CSHIMS_H
+#define APUS_CSHIMS_H
+#endif
