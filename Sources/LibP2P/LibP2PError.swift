@@ -1,0 +1,102 @@
+/// Everything that can go wrong between two libp2p hosts.
+///
+/// Whatever a peer sends ends in one of these, never in a trap. Text in a case says what was being read or done
+/// and is written by this module, not taken from the peer.
+public enum LibP2PError: Error, Equatable, Sendable {
+    // Setting up a connection.
+    /// A handshake message, negotiation token or frame breaks its format; the text says which and how.
+    case malformed(String)
+    /// A message, token, frame or field is longer than its limit; the text says which.
+    case tooLarge(String)
+    /// A frame or handshake message did not decrypt.
+    case decryptionFailed
+    /// The peer's signature over its Noise key does not verify.
+    case badSignature
+    /// The remote host is this host.
+    case dialedSelf
+    /// The peer is on another chain, or failed to say on which it is.
+    case wrongChain
+    /// The two sides have no security protocol, multiplexer or stream protocol in common.
+    case protocolNotSupported([ProtocolID])
+    /// A cipher has been used for as many messages as its nonce can number; the connection has to be replaced.
+    case nonceExhausted
+    /// The peer closed the connection in the middle of a handshake.
+    case handshakeInterrupted
+
+    // Connections.
+    /// No address of the peer could be reached; the text has one reason for each address tried.
+    case dialFailed(String)
+    /// The address cannot be dialled or listened on by this host.
+    case unsupportedAddress(String)
+    /// The peer or address failed a short time ago and is left alone until its back-off has passed.
+    case backingOff
+    /// A limit on connections, streams or bytes has been reached; the text says which.
+    case limitReached(String)
+    /// This host's connection gater refuses the peer.
+    case refused
+    /// The connection has been closed by either side or by the network.
+    case connectionClosed
+    /// The peer broke the multiplexer's rules; the text says how.
+    case multiplexer(String)
+    /// The host has been stopped, or has not been started.
+    case notRunning
+    /// The kernel refused an operation; the text has its reason.
+    case network(String)
+
+    // Streams.
+    /// The stream was reset by the peer.
+    case streamReset
+    /// The stream was closed by this side before the operation.
+    case streamClosed
+    /// The peer closed its side of the stream before all expected bytes had come.
+    case endOfStream
+    /// The deadline of the stream or operation has passed.
+    case timedOut
+    /// The task that waited has been cancelled.
+    case cancelled
+
+    // Peer store.
+    /// The file with known peers cannot be read or is not what this program writes.
+    case corruptFile(path: String, reason: String)
+    /// A file operation failed.
+    case file(path: String, reason: String)
+
+    // Publish and subscribe.
+    /// A message to be published is longer than the router's limit, or its topic is not valid.
+    case invalidMessage(String)
+}
+
+extension LibP2PError: CustomStringConvertible {
+    /// One line that says what went wrong.
+    public var description: String {
+        switch self {
+        case .malformed(let what): "malformed \(what)"
+        case .tooLarge(let what): "\(what) is too large"
+        case .decryptionFailed: "decryption failed"
+        case .badSignature: "the peer's signature over its handshake key does not verify"
+        case .dialedSelf: "the remote host is this host"
+        case .wrongChain: "the peer is on another chain"
+        case .protocolNotSupported(let ids):
+            "the peer supports none of \(ids.map(\.rawValue).joined(separator: ", "))"
+        case .nonceExhausted: "the connection's cipher is used up"
+        case .handshakeInterrupted: "the peer closed the connection during the handshake"
+        case .dialFailed(let reasons): "dialling failed: \(reasons)"
+        case .unsupportedAddress(let address): "address \(address) is not supported"
+        case .backingOff: "the address failed recently and is left alone for now"
+        case .limitReached(let what): "limit reached: \(what)"
+        case .refused: "the connection was refused by this host's rules"
+        case .connectionClosed: "the connection is closed"
+        case .multiplexer(let how): "multiplexer: \(how)"
+        case .notRunning: "the host is not running"
+        case .network(let reason): reason
+        case .streamReset: "the peer reset the stream"
+        case .streamClosed: "the stream is closed"
+        case .endOfStream: "the stream ended early"
+        case .timedOut: "timed out"
+        case .cancelled: "cancelled"
+        case .corruptFile(let path, let reason): "\(path): \(reason)"
+        case .file(let path, let reason): "\(path): \(reason)"
+        case .invalidMessage(let what): "invalid message: \(what)"
+        }
+    }
+}
