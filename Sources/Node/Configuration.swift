@@ -1,0 +1,99 @@
+/// How a node is set up: what `config.toml` in its root directory says, with defaults for what it leaves out.
+///
+/// Sections and keys are kwil-db's where it has them (docs/wire.md, section 9). `Configuration.keys` is the one
+/// source of truth: the parser, the sample file and `docs/configuration.md` are all made from it.
+public struct Configuration: Sendable, Equatable {
+    /// `[log]`
+    public struct Log: Sendable, Equatable {
+        /// `log.level`
+        public var level = "info"
+        /// `log.format`
+        public var format = "plain"
+    }
+
+    /// `[p2p]`
+    public struct P2P: Sendable, Equatable {
+        /// `p2p.listen`
+        public var listen = "0.0.0.0:6600"
+        /// `p2p.pex`
+        public var pex = true
+        /// `p2p.bootnodes`
+        public var bootnodes: [String] = []
+        /// `p2p.private`
+        public var isPrivate = false
+        /// `p2p.whitelist`
+        public var whitelist: [String] = []
+        /// `p2p.target_connections`
+        public var targetConnections = 20
+        /// `p2p.max_connections`
+        public var maxConnections = 200
+        /// `p2p.external_address`
+        public var externalAddress = ""
+        /// `p2p.security`
+        public var security = ["noise"]
+        /// `p2p.perf`
+        public var perf = false
+    }
+
+    /// `[consensus]`
+    public struct Consensus: Sendable, Equatable {
+        /// `consensus.propose_timeout`
+        public var proposeTimeout = Duration.milliseconds(1000)
+        /// `consensus.empty_block_timeout`
+        public var emptyBlockTimeout = Duration.seconds(60)
+        /// `consensus.block_proposal_interval`
+        public var blockProposalInterval = Duration.seconds(1)
+        /// `consensus.block_ann_interval`
+        public var blockAnnounceInterval = Duration.seconds(3)
+    }
+
+    /// `[mempool]`
+    public struct Mempool: Sendable, Equatable {
+        /// `mempool.max_size`
+        public var maxSize = 200_000_000
+        /// `mempool.reannounce_interval`
+        public var reannounceInterval = Duration.seconds(30)
+    }
+
+    /// `[rpc]`
+    public struct RPC: Sendable, Equatable {
+        /// `rpc.listen`
+        public var listen = "127.0.0.1:8484"
+        /// `rpc.broadcast_tx_timeout`
+        public var broadcastTxTimeout = Duration.seconds(15)
+        /// `rpc.timeout`
+        public var timeout = Duration.seconds(20)
+        /// `rpc.max_req_size`
+        public var maxRequestSize = 6_000_000
+    }
+
+    /// `[execution]`
+    public struct Execution: Sendable, Equatable {
+        /// `execution.application`
+        public var application = "sql"
+    }
+
+    /// `[reactor]`
+    public struct Reactor: Sendable, Equatable {
+        /// `reactor.driver`
+        public var driver = "auto"
+    }
+
+    /// `[log]`
+    public var log = Log()
+    /// `[p2p]`
+    public var p2p = P2P()
+    /// `[consensus]`
+    public var consensus = Consensus()
+    /// `[mempool]`
+    public var mempool = Mempool()
+    /// `[rpc]`
+    public var rpc = RPC()
+    /// `[execution]`
+    public var execution = Execution()
+    /// `[reactor]`
+    public var reactor = Reactor()
+
+    /// The defaults.
+    public init() {}
+}

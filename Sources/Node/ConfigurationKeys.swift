@@ -1,0 +1,208 @@
+/// One key of `config.toml`: where it stands, what it means and the property that it sets.
+public struct ConfigurationKey: Sendable {
+    /// The TOML table, such as `p2p`.
+    public let section: String
+    /// The key within the table.
+    public let name: String
+    /// What it means, in one sentence.
+    public let summary: String
+    let read: @Sendable (Configuration) -> ConfigurationValue
+    let write: @Sendable (inout Configuration, ConfigurationValue) -> String?
+
+    /// `section.key`.
+    public var path: String { "\(section).\(name)" }
+}
+
+/// A value as `config.toml` writes it.
+public enum ConfigurationValue: Sendable, Equatable {
+    case text(String)
+    case list([String])
+    case flag(Bool)
+    case number(Int)
+
+    /// The TOML literal.
+    public var literal: String {
+        switch self {
+        case .text(let text): Self.quote(text)
+        case .list(let list): "[" + list.map(Self.quote).joined(separator: ", ") + "]"
+        case .flag(let flag): flag ? "true" : "false"
+        case .number(let number): String(number)
+        }
+    }
+
+    /// A TOML basic string: quotes, backslashes and control characters escaped.
+    private static func quote(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            case "\t": out += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+                let hex = String(scalar.value, radix: 16, uppercase: true)
+                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}
+
+private typealias Property<Value> = any WritableKeyPath<Configuration, Value> & Sendable
+
+extension ConfigurationKey {
+    fileprivate init(
+        _ path: (String, String), _ property: Property<String>, _ summary: String,
+        oneOf choices: [String] = []
+    ) {
+        (section, name) = path
+        self.summary = summary
+        read = { .text($0[keyPath: property]) }
+        write = { configuration, value in
+            guard case .text(let text) = value else { return "is not a string" }
+            guard choices.isEmpty || choices.contains(text) else {
+                return "is \"\(text)\", not one of \(choices.joined(separator: ", "))"
+            }
+            configuration[keyPath: property] = text
+            return nil
+        }
+    }
+
+    fileprivate init(
+        _ path: (String, String), _ property: Property<[String]>, _ summary: String,
+        oneOf choices: [String] = []
+    ) {
+        (section, name) = path
+        self.summary = summary
+        read = { .list($0[keyPath: property]) }
+        write = { configuration, value in
+            guard case .list(let list) = value else { return "is not an array of strings" }
+            if !choices.isEmpty, let wrong = list.first(where: { !choices.contains($0) }) {
+                return "has \"\(wrong)\", not one of \(choices.joined(separator: ", "))"
+            }
+            configuration[keyPath: property] = list
+            return nil
+        }
+    }
+
+    fileprivate init(_ path: (String, String), _ property: Property<Bool>, _ summary: String) {
+        (section, name) = path
+        self.summary = summary
+        read = { .flag($0[keyPath: property]) }
+        write = { configuration, value in
+            guard case .flag(let flag) = value else { return "is not true or false" }
+            configuration[keyPath: property] = flag
+            return nil
+        }
+    }
+
+    fileprivate init(
+        _ path: (String, String), _ property: Property<Int>, _ summary: String, in range: ClosedRange<Int>
+    ) {
+        (section, name) = path
+        self.summary = summary
+        read = { .number($0[keyPath: property]) }
+        write = { configuration, value in
+            guard case .number(let number) = value else { return "is not an integer" }
+            guard range.contains(number) else {
+                return "is \(number), not within \(range.lowerBound)…\(range.upperBound)"
+            }
+            configuration[keyPath: property] = number
+            return nil
+        }
+    }
+
+    fileprivate init(
+        _ path: (String, String), _ property: Property<Duration>, _ summary: String,
+        in range: ClosedRange<Duration>
+    ) {
+        (section, name) = path
+        self.summary = summary
+        read = { .text(DurationText.format($0[keyPath: property])) }
+        write = { configuration, value in
+            guard case .text(let text) = value, let duration = DurationText.parse(text) else {
+                return "is not a duration such as \"500ms\", \"20s\" or \"1m0s\""
+            }
+            guard range.contains(duration) else {
+                let (low, high) = (range.lowerBound, range.upperBound)
+                return "is \(text), not within \(DurationText.format(low))…\(DurationText.format(high))"
+            }
+            configuration[keyPath: property] = duration
+            return nil
+        }
+    }
+}
+
+extension Configuration {
+    private static let day = Duration.seconds(86_400)
+
+    /// Every key, in the order of the sample file.
+    public static let keys: [ConfigurationKey] = [
+        .init(
+            ("log", "level"), \.log.level, "Least severe messages to log.",
+            oneOf: ["trace", "debug", "info", "warn", "error"]),
+        .init(
+            ("log", "format"), \.log.format, "How a line is written: plain text or one JSON object.",
+            oneOf: ["plain", "json"]),
+        .init(("p2p", "listen"), \.p2p.listen, "Address host:port on which peers are accepted."),
+        .init(("p2p", "pex"), \.p2p.pex, "Exchange peer addresses with peers; off closes discovery streams."),
+        .init(
+            ("p2p", "bootnodes"), \.p2p.bootnodes,
+            "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/."),
+        .init(("p2p", "private"), \.p2p.isPrivate, "Accept only the peers of the whitelist and bootnodes."),
+        .init(("p2p", "whitelist"), \.p2p.whitelist, "Node IDs accepted in private mode."),
+        .init(
+            ("p2p", "target_connections"), \.p2p.targetConnections,
+            "Connections that the node tries to hold.", in: 1...10_000),
+        .init(
+            ("p2p", "max_connections"), \.p2p.maxConnections, "Connections beyond which peers are refused.",
+            in: 1...100_000),
+        .init(
+            ("p2p", "external_address"), \.p2p.externalAddress,
+            "Address host:port to announce, if it is not the one listened on."),
+        .init(
+            ("p2p", "security"), \.p2p.security,
+            "Security protocols in order of preference; plaintext is for trusted links only.",
+            oneOf: ["noise", "noise-chainID", "plaintext"]),
+        .init(("p2p", "perf"), \.p2p.perf, "Serve the benchmark protocol /perf/1.0.0 to peers."),
+        .init(
+            ("consensus", "propose_timeout"), \.consensus.proposeTimeout,
+            "Shortest time between two blocks with transactions.", in: .zero...day),
+        .init(
+            ("consensus", "empty_block_timeout"), \.consensus.emptyBlockTimeout,
+            "Time after which an empty block is proposed; 0s means never.", in: .zero...day),
+        .init(
+            ("consensus", "block_proposal_interval"), \.consensus.blockProposalInterval,
+            "Time after which a proposal is announced again to those who did not answer.",
+            in: .milliseconds(100)...day),
+        .init(
+            ("consensus", "block_ann_interval"), \.consensus.blockAnnounceInterval,
+            "Time between repeated announcements of the latest block and of votes.",
+            in: .milliseconds(100)...day),
+        .init(
+            ("mempool", "max_size"), \.mempool.maxSize, "Most bytes of unconfirmed transactions.",
+            in: 1_000_000...10_000_000_000),
+        .init(
+            ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
+            "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
+        .init(("rpc", "listen"), \.rpc.listen, "Address host:port of the JSON-RPC server."),
+        .init(
+            ("rpc", "broadcast_tx_timeout"), \.rpc.broadcastTxTimeout,
+            "Longest wait for a transaction to be committed when the client asks to wait.",
+            in: .milliseconds(100) ... .seconds(3600)),
+        .init(
+            ("rpc", "timeout"), \.rpc.timeout, "Longest time a request may take.",
+            in: .milliseconds(100) ... .seconds(3600)),
+        .init(
+            ("rpc", "max_req_size"), \.rpc.maxRequestSize, "Largest request body in bytes.",
+            in: 1_000...1_000_000_000),
+        .init(
+            ("execution", "application"), \.execution.application,
+            "What executes transactions: SQL on SQLite, or nothing (benchmarks).", oneOf: ["sql", "noop"]),
+        .init(
+            ("reactor", "driver"), \.reactor.driver,
+            "The kernel interface: io_uring, epoll, or auto for io_uring where it is allowed.",
+            oneOf: ["auto", "io_uring", "epoll"]),
+    ]
+}
