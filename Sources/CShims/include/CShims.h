@@ -2,4 +2,7 @@
 // One header a library.
 #ifndef APUS_CSHIMS_H
 #define APUS_CSHIMS_H
+#include "COpenSSL.h"
+#include "CSecp256k1.h"
+#include "CSodium.h"
 #endif

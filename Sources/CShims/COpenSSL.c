@@ -1,0 +1,37 @@
+#include "COpenSSL.h"
+
+#include <pthread.h>
+
+static EVP_MD *sha256;
+static pthread_key_t context_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Thread_local EVP_MD_CTX *context;
+
+static void free_context(void *value) { EVP_MD_CTX_free(value); }
+
+static void set_up(void) {
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (pthread_key_create(&context_key, free_context) != 0) sha256 = NULL;
+}
+
+EVP_MD_CTX *apus_sha256_new(void) {
+    pthread_once(&once, set_up);
+    if (!sha256) return NULL;
+    EVP_MD_CTX *made = EVP_MD_CTX_new();
+    if (made && EVP_DigestInit_ex2(made, sha256, NULL) != 1) {
+        EVP_MD_CTX_free(made);
+        return NULL;
+    }
+    return made;
+}
+
+bool apus_sha256(const void *bytes, size_t count, uint8_t digest[32]) {
+    if (!context) {
+        context = apus_sha256_new();
+        if (!context) return false;
+        pthread_setspecific(context_key, context);
+    } else if (EVP_DigestInit_ex2(context, NULL, NULL) != 1) {
+        return false;
+    }
+    return EVP_DigestUpdate(context, bytes, count) == 1 && EVP_DigestFinal_ex(context, digest, NULL) == 1;
+}

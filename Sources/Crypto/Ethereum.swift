@@ -1,0 +1,36 @@
+import Multiformats
+
+/// Signatures of Ethereum wallets: `personal_sign` (EIP-191, version 0x45) with Keccak-256.
+public enum EthereumSignature {
+    /// Whether `signature` (65 bytes r‖s‖v, v 0, 1, 27 or 28, s in the lower half) of `message` was made by the key whose
+    /// 20-byte address is `address`. Any input is safe.
+    public static func verify(
+        _ signature: some ByteSource, of message: some ByteSource, address: [UInt8]
+    ) -> Bool {
+        signature.withUnsafeBytes { signature in
+            guard signature.count == 65, address.count == 20 else { return false }
+            let v = signature[64]
+            guard [0, 1, 27, 28].contains(v) else { return false }
+            let point = Secp256k1.recover(
+                signature, recovery: v >= 27 ? v &- 27 : v, digest: Ethereum.personalDigest(of: message))
+            return point.map { Ethereum.address(of: $0) == address } ?? false
+        }
+    }
+}
+
+/// What Ethereum hashes.
+enum Ethereum {
+    /// The address of a key: the last 20 bytes of the Keccak-256 of its two coordinates.
+    static func address(of point: [UInt8]) -> [UInt8] {
+        Array(Keccak256.hash(point).array.suffix(20))
+    }
+
+    /// What `personal_sign` signs.
+    static func personalDigest(of message: some ByteSource) -> Hash {
+        message.withUnsafeBytes {
+            var input = Array("\u{19}Ethereum Signed Message:\n\($0.count)".utf8)
+            input.append(contentsOf: $0)
+            return Keccak256.hash(input)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import CShims
+import Multiformats
+
+/// X25519 key agreement (RFC 7748) by libsodium.
+public enum X25519 {
+    /// Bytes of a private key, a public key and a shared secret.
+    public static let keyCount = 32
+
+    /// A new private key.
+    public static func generate() throws(CryptoError) -> SecretBytes { try SecretBytes(random: keyCount) }
+
+    /// The public key of a private key.
+    public static func publicKey(of privateKey: SecretBytes) -> [UInt8] {
+        precondition(privateKey.count == keyCount)
+        var publicKey = [UInt8](repeating: 0, count: keyCount)
+        privateKey.withUnsafeBytes { _ = crypto_scalarmult_base(&publicKey, $0.uint8) }
+        return publicKey
+    }
+
+    /// The secret shared with the owner of `publicKey`. Refuses a key of a wrong length or of low order.
+    public static func sharedSecret(
+        _ privateKey: SecretBytes, _ publicKey: some ByteSource
+    ) throws(CryptoError) -> SecretBytes {
+        precondition(privateKey.count == keyCount)
+        guard publicKey.withUnsafeBytes({ $0.count }) == keyCount else { throw .invalidPublicKey }
+        var status: Int32 = -1
+        let secret = try SecretBytes(count: keyCount) { target in
+            publicKey.withUnsafeBytes { publicKey in
+                privateKey.withUnsafeBytes {
+                    status = crypto_scalarmult(target.uint8, $0.uint8, publicKey.uint8)
+                }
+            }
+        }
+        guard status == 0 else { throw .weakKeyExchange }
+        return secret
+    }
+}

@@ -1,0 +1,130 @@
+/// A cursor over bytes. Every read checks what is left before it takes or allocates anything.
+///
+/// Integers are little-endian unless their name says otherwise, as docs/wire.md, section 1, has them.
+public struct ByteReader {
+    private let source: SharedBytes
+    /// How many bytes have been read.
+    public private(set) var offset = 0
+
+    /// A reader at the start of `bytes`.
+    public init(_ bytes: SharedBytes) { source = bytes }
+
+    /// A reader at the start of a copy of `array`.
+    public init(_ array: [UInt8]) { source = SharedBytes(array) }
+
+    /// How many bytes are left.
+    public var remaining: Int { source.count &- offset }
+
+    private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(MultiformatsError) -> T {
+        let size = MemoryLayout<T>.size
+        guard remaining >= size else { throw .truncated }
+        let value = source.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
+        offset &+= size
+        return value
+    }
+
+    /// One byte.
+    public mutating func u8() throws(MultiformatsError) -> UInt8 { try integer(UInt8.self) }
+    /// Two bytes, little-endian.
+    public mutating func u16() throws(MultiformatsError) -> UInt16 {
+        UInt16(littleEndian: try integer(UInt16.self))
+    }
+    /// Four bytes, little-endian.
+    public mutating func u32() throws(MultiformatsError) -> UInt32 {
+        UInt32(littleEndian: try integer(UInt32.self))
+    }
+    /// Eight bytes, little-endian.
+    public mutating func u64() throws(MultiformatsError) -> UInt64 {
+        UInt64(littleEndian: try integer(UInt64.self))
+    }
+    /// Four bytes, little-endian, two's complement.
+    public mutating func i32() throws(MultiformatsError) -> Int32 {
+        Int32(littleEndian: try integer(Int32.self))
+    }
+    /// Eight bytes, little-endian, two's complement.
+    public mutating func i64() throws(MultiformatsError) -> Int64 {
+        Int64(littleEndian: try integer(Int64.self))
+    }
+    /// Two bytes, big-endian.
+    public mutating func u16BE() throws(MultiformatsError) -> UInt16 {
+        UInt16(bigEndian: try integer(UInt16.self))
+    }
+    /// Four bytes, big-endian.
+    public mutating func u32BE() throws(MultiformatsError) -> UInt32 {
+        UInt32(bigEndian: try integer(UInt32.self))
+    }
+    /// Eight bytes, big-endian.
+    public mutating func u64BE() throws(MultiformatsError) -> UInt64 {
+        UInt64(bigEndian: try integer(UInt64.self))
+    }
+    /// Eight bytes, big-endian, two's complement.
+    public mutating func i64BE() throws(MultiformatsError) -> Int64 {
+        Int64(bigEndian: try integer(Int64.self))
+    }
+
+    /// An unsigned LEB128 integer of at most 10 bytes. Only the shortest form is taken, unless `minimal` is
+    /// false (protobuf allows the others).
+    public mutating func uvarint(minimal: Bool = true) throws(MultiformatsError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        var position = offset
+        while true {
+            guard position < source.count else { throw .truncated }
+            let byte = source[position]
+            position &+= 1
+            if shift == 63, byte > 1 { throw .overlong }
+            value |= UInt64(byte & 0x7F) &<< shift
+            if byte & 0x80 == 0 {
+                if minimal, byte == 0, shift > 0 { throw .overlong }
+                offset = position
+                return value
+            }
+            shift &+= 7
+        }
+    }
+
+    /// A signed integer: zig-zag, then `uvarint`.
+    public mutating func varint() throws(MultiformatsError) -> Int64 {
+        let raw = try uvarint()
+        return Int64(bitPattern: raw &>> 1) ^ (0 &- Int64(bitPattern: raw & 1))
+    }
+
+    /// The next `count` bytes, sharing memory with the input.
+    public mutating func bytes(_ count: Int) throws(MultiformatsError) -> SharedBytes {
+        guard count >= 0, count <= remaining else { throw .truncated }
+        let slice = source.slice(offset..<(offset &+ count))
+        offset &+= count
+        return slice
+    }
+
+    /// The next `count` bytes, sharing memory with the input; for lengths as they stand on the wire.
+    public mutating func bytes(_ count: UInt64) throws(MultiformatsError) -> SharedBytes {
+        guard let count = Int(exactly: count) else { throw .truncated }
+        return try bytes(count)
+    }
+
+    /// The next `count` bytes, copied.
+    public mutating func array(_ count: Int) throws(MultiformatsError) -> [UInt8] {
+        try bytes(count).array
+    }
+
+    /// The next `count` bytes as text, which must be UTF-8.
+    public mutating func text(_ count: Int) throws(MultiformatsError) -> String {
+        let raw = try bytes(count)
+        guard let text = String(utf8: raw) else { throw .invalid("UTF-8") }
+        return text
+    }
+
+    /// Refuses bytes that have not been read.
+    public func finish() throws(MultiformatsError) {
+        guard remaining == 0 else { throw .trailingBytes(remaining) }
+    }
+}
+
+extension String {
+    /// The text that `bytes` are in UTF-8, or nil if they are not UTF-8. Nothing is repaired.
+    public init?(utf8 bytes: some ByteSource) {
+        guard let text = bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else { return nil }
+        self = text
+    }
+}

@@ -1,0 +1,44 @@
+/// Hexadecimal text: written in lower case, read in either case.
+public enum Hex {
+    private static let digits: [UInt8] = Array("0123456789abcdef".utf8)
+
+    /// Two digits a byte, lower case.
+    public static func encode(_ source: some ByteSource) -> String {
+        source.withUnsafeBytes { bytes in
+            String(unsafeUninitializedCapacity: bytes.count * 2) { text in
+                var position = 0
+                for byte in bytes {
+                    text[position] = digits[Int(byte &>> 4)]
+                    text[position &+ 1] = digits[Int(byte & 15)]
+                    position &+= 2
+                }
+                return position
+            }
+        }
+    }
+
+    /// The bytes of an even number of hexadecimal digits, without a prefix.
+    public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+        let units = text.utf8
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(units.count / 2)
+        var high: UInt8?
+        for unit in units {
+            let digit: UInt8
+            switch unit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = unit &- UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = unit &- UInt8(ascii: "a") &+ 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = unit &- UInt8(ascii: "A") &+ 10
+            default: throw .invalid("hexadecimal")
+            }
+            if let first = high {
+                bytes.append(first &<< 4 | digit)
+                high = nil
+            } else {
+                high = digit
+            }
+        }
+        guard high == nil else { throw .invalid("an even number of hexadecimal digits") }
+        return bytes
+    }
+}

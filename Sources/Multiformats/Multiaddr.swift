@@ -1,0 +1,136 @@
+/// A self-describing network address such as `/ip4/127.0.0.1/tcp/6600/p2p/12D3KooW…` (multiaddr specification).
+///
+/// Protocols outside `Component` are refused, in text and in bytes: their length cannot be known.
+public struct Multiaddr: Hashable, Sendable {
+    /// Longest binary form that is read. Addresses come from peers by the hundred.
+    public static let byteLimit = 1024
+    /// Longest text that is read.
+    public static let textLimit = 2048
+    /// Most components that are read.
+    public static let componentLimit = 16
+
+    /// The parts, outermost transport first. At least one.
+    public let components: [Component]
+
+    /// Reads the text form.
+    public init(_ text: some StringProtocol) throws(MultiformatsError) {
+        let length = text.utf8.count
+        guard length <= Multiaddr.textLimit else { throw .tooLarge(length, limit: Multiaddr.textLimit) }
+        var parts = text.split(separator: "/" as Character, omittingEmptySubsequences: false).map {
+            String($0)
+        }[...]
+        guard parts.count > 1, parts.removeFirst().isEmpty else {
+            throw .invalid("a multiaddr: no leading /")
+        }
+        if parts.last == "" { parts.removeLast() }
+        var components: [Component] = []
+        while let name = parts.popFirst() {
+            guard let code = Component.Code(name: name) else { throw .invalid("a known multiaddr protocol") }
+            var value = ""
+            if code.hasValue {
+                guard let next = parts.popFirst() else { throw .truncated }
+                value = next
+            }
+            components.append(try Component(code, text: value))
+        }
+        try self.init(components)
+    }
+
+    /// Reads the binary form, which must be the whole input.
+    public init(bytes: some ByteSource) throws(MultiformatsError) {
+        let bytes = bytes.withUnsafeBytes { SharedBytes(copying: $0) }
+        guard bytes.count <= Multiaddr.byteLimit else {
+            throw .tooLarge(bytes.count, limit: Multiaddr.byteLimit)
+        }
+        var reader = ByteReader(bytes)
+        var components: [Component] = []
+        while reader.remaining > 0 {
+            guard let code = Component.Code(rawValue: try reader.uvarint()) else {
+                throw .invalid("a known multiaddr protocol")
+            }
+            components.append(try Component(code, from: &reader))
+        }
+        try self.init(components)
+    }
+
+    /// An address of 1 to 16 components.
+    public init(_ components: [Component]) throws(MultiformatsError) {
+        guard !components.isEmpty else { throw .truncated }
+        guard components.count <= Multiaddr.componentLimit else {
+            throw .tooLarge(components.count, limit: Multiaddr.componentLimit)
+        }
+        self.components = components
+    }
+
+    /// An IPv4 or IPv6 address with a TCP port; nil if `ip` is neither.
+    public init?(ip: String, tcp port: UInt16) {
+        if let address = IPv4Address(ip) {
+            components = [.ip4(address), .tcp(port)]
+        } else if let address = IPv6Address(ip) {
+            components = [.ip6(address), .tcp(port)]
+        } else {
+            return nil
+        }
+    }
+
+    /// The binary form.
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 64)
+        for component in components { component.write(to: &writer) }
+        return writer.bytes
+    }
+
+    /// The peer that the address ends at, if it names one.
+    public var peerID: PeerID? {
+        for component in components.reversed() {
+            if case .p2p(let peer) = component { return peer }
+        }
+        return nil
+    }
+
+    /// The address with `component` after it.
+    public func appending(_ component: Component) -> Multiaddr {
+        Multiaddr(unchecked: components + [component])
+    }
+
+    /// The address without a peer ID at its end.
+    public var withoutPeerID: Multiaddr {
+        guard case .p2p = components.last, components.count > 1 else { return self }
+        return Multiaddr(unchecked: components.dropLast())
+    }
+
+    private init(unchecked components: [Component]) { self.components = components }
+
+    /// Where a TCP connection to this address goes.
+    public enum Host: Hashable, Sendable {
+        /// An IPv4 address.
+        case ip4(IPv4Address)
+        /// An IPv6 address.
+        case ip6(IPv6Address)
+        /// A name, resolved to addresses of either family.
+        case dns(String)
+        /// A name, resolved to IPv4 addresses.
+        case dns4(String)
+        /// A name, resolved to IPv6 addresses.
+        case dns6(String)
+    }
+
+    /// Host and port, if the address is nothing but a host, a TCP port and perhaps a peer ID.
+    public var transport: (host: Host, port: UInt16)? {
+        let components = withoutPeerID.components
+        guard components.count == 2, case .tcp(let port) = components[1] else { return nil }
+        switch components[0] {
+        case .ip4(let address): return (.ip4(address), port)
+        case .ip6(let address): return (.ip6(address), port)
+        case .dns(let name): return (.dns(name), port)
+        case .dns4(let name): return (.dns4(name), port)
+        case .dns6(let name): return (.dns6(name), port)
+        default: return nil
+        }
+    }
+}
+
+extension Multiaddr: CustomStringConvertible {
+    /// The text form.
+    public var description: String { components.map(\.description).joined() }
+}
