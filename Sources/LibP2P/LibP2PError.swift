@@ -1,3 +1,5 @@
+import Multiformats
+
 /// Everything that can go wrong between two libp2p hosts.
 ///
 /// Whatever a peer sends ends in one of these, never in a trap. Text in a case says what was being read or done
@@ -12,6 +14,8 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case decryptionFailed
     /// The peer's signature over its Noise key does not verify.
     case badSignature
+    /// The remote host proved to be another peer than the one dialled.
+    case wrongPeer(expected: PeerID, actual: PeerID)
     /// The remote host is this host.
     case dialedSelf
     /// The peer is on another chain, or failed to say on which it is.
@@ -28,6 +32,10 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case dialFailed(String)
     /// The address cannot be dialled or listened on by this host.
     case unsupportedAddress(String)
+    /// No address is known for the peer.
+    case noAddress(PeerID)
+    /// There is no connection to the peer, and none was asked for.
+    case notConnected(PeerID)
     /// The peer or address failed a short time ago and is left alone until its back-off has passed.
     case backingOff
     /// A limit on connections, streams or bytes has been reached; the text says which.
@@ -74,6 +82,7 @@ extension LibP2PError: CustomStringConvertible {
         case .tooLarge(let what): "\(what) is too large"
         case .decryptionFailed: "decryption failed"
         case .badSignature: "the peer's signature over its handshake key does not verify"
+        case .wrongPeer(let expected, let actual): "expected peer \(expected), found \(actual)"
         case .dialedSelf: "the remote host is this host"
         case .wrongChain: "the peer is on another chain"
         case .protocolNotSupported(let ids):
@@ -82,6 +91,8 @@ extension LibP2PError: CustomStringConvertible {
         case .handshakeInterrupted: "the peer closed the connection during the handshake"
         case .dialFailed(let reasons): "dialling failed: \(reasons)"
         case .unsupportedAddress(let address): "address \(address) is not supported"
+        case .noAddress(let peer): "no address is known for peer \(peer)"
+        case .notConnected(let peer): "not connected to peer \(peer)"
         case .backingOff: "the address failed recently and is left alone for now"
         case .limitReached(let what): "limit reached: \(what)"
         case .refused: "the connection was refused by this host's rules"

@@ -1,0 +1,71 @@
+/// The framing of multistream-select 1.0: an unsigned varint length, the text, a line feed that the length counts.
+///
+/// libp2p connections specification, "multistream-select".
+enum MultistreamToken {
+    /// The protocol's own name, which each side sends first.
+    static let header = "/multistream/1.0.0"
+    /// The listener's answer to a protocol that it does not speak.
+    static let notAvailable = "na"
+    /// A dialer's request for the list of protocols.
+    static let list = "ls"
+    /// The longest token taken from a peer, line feed included. The longest protocol ID in use is a chain's
+    /// (`/kwil/chain/1.0.0/…`); other implementations stop at this number too.
+    static let maximumLength = 1024
+
+    /// Appends the framed text to `output`.
+    static func append(_ text: String, to output: inout [UInt8]) {
+        append(bytes: text.utf8, to: &output)
+    }
+
+    /// Appends framed bytes to `output`.
+    static func append(bytes: some Collection<UInt8>, to output: inout [UInt8]) {
+        var length = UInt(bytes.count) &+ 1
+        while length >= 0x80 {
+            output.append(UInt8(truncatingIfNeeded: length) | 0x80)
+            length >>= 7
+        }
+        output.append(UInt8(truncatingIfNeeded: length))
+        output.append(contentsOf: bytes)
+        output.append(UInt8(ascii: "\n"))
+    }
+}
+
+/// Cuts the bytes of a peer into tokens, whatever pieces they come in.
+struct MultistreamTokenReader {
+    private var length = 0
+    private var lengthBytes = 0
+    private var hasLength = false
+    private var body: [UInt8] = []
+
+    /// The next token without its line feed, or nil when `bytes` ended before it did.
+    ///
+    /// `offset` moves behind the last byte used; nothing behind a whole token is touched.
+    mutating func next(
+        in bytes: UnsafeRawBufferPointer, from offset: inout Int
+    ) throws(LibP2PError) -> [UInt8]? {
+        while !hasLength {
+            guard offset < bytes.count else { return nil }
+            let byte = bytes[offset]
+            offset &+= 1
+            length |= Int(byte & 0x7f) << (7 &* lengthBytes)
+            lengthBytes &+= 1
+            if byte & 0x80 == 0 {
+                guard length > 0 else { throw .malformed("negotiation token: empty") }
+                guard length <= MultistreamToken.maximumLength else { throw .tooLarge("negotiation token") }
+                hasLength = true
+                body.reserveCapacity(length)
+            } else if lengthBytes == 2 {
+                throw .tooLarge("negotiation token")
+            }
+        }
+        let count = min(length &- body.count, bytes.count &- offset)
+        body.append(contentsOf: bytes[offset..<(offset &+ count)])
+        offset &+= count
+        guard body.count == length else { return nil }
+        guard body.removeLast() == UInt8(ascii: "\n") else {
+            throw .malformed("negotiation token: does not end in a line feed")
+        }
+        defer { self = MultistreamTokenReader() }
+        return body
+    }
+}

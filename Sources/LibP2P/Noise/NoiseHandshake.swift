@@ -1,0 +1,144 @@
+import Crypto
+import Multiformats
+
+/// What a host brings to every Noise handshake: a static key and its identity's word for it.
+public struct NoiseIdentity: Sendable {
+    let staticKey: NoiseKeyPair
+    let payload: NoisePayload
+
+    /// Signs `staticKey` with the host's identity once, for all handshakes to come. `muxers` are offered for early
+    /// negotiation, the most wanted first; an empty list leaves it out.
+    public init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
+        self.staticKey = staticKey
+        let message = NoisePayload.signedMessage(staticKey: staticKey.publicKey)
+        payload = NoisePayload(
+            identityKey: identity.publicKey.libp2pProtobuf, signature: identity.signHandshake(message),
+            muxers: muxers.map(\.rawValue))
+    }
+}
+
+/// The libp2p Noise handshake: XX with identity payloads, framed for the wire, for either role.
+///
+/// libp2p noise specification. A machine: feed it what arrives, send what it returns. The dialer verifies the
+/// listener's identity before it shows its own.
+public struct NoiseHandshake {
+    /// The longest handshake message taken from a peer that has proved nothing yet. Two keys, a signature and a few
+    /// names take under 500 bytes; this leaves room for extensions.
+    public static let maximumMessage = 8_192
+
+    /// What a finished handshake has established.
+    public struct Outcome {
+        /// The other side's identity.
+        public let remoteKey: PublicKey
+        /// The cipher and framing for the connection's life.
+        public let transport: NoiseTransport
+        /// The multiplexer both sides agreed on in their payloads; nil if it has to be negotiated.
+        public let muxer: ProtocolID?
+        /// The hash of the whole handshake, the same on both sides.
+        public let hash: [UInt8]
+    }
+
+    /// What a step asks for and how far the handshake has come.
+    public struct Step {
+        /// How many of the given bytes belonged to the handshake.
+        public var consumed = 0
+        /// Bytes for the peer.
+        public var output: [UInt8] = []
+        /// Set when the handshake is complete, once `output` has been sent.
+        public var outcome: Outcome?
+    }
+
+    private var noise: NoiseXX
+    private let identity: NoiseIdentity
+    private let expectedPeer: PeerID?
+    private let pool: FrameBufferPool
+    private var frame: [UInt8] = []
+    private var remote: (key: PublicKey, muxers: [String])?
+
+    /// A handshake in which nothing has been sent.
+    ///
+    /// `ephemeral` must be fresh and random. A dialer that knows whom it dials gives `expectedPeer`.
+    public init(
+        dialing: Bool, identity: NoiseIdentity, ephemeral: NoiseKeyPair, expectedPeer: PeerID?,
+        pool: FrameBufferPool
+    ) throws(LibP2PError) {
+        noise = try NoiseXX(
+            role: dialing ? .initiator : .responder, staticKey: identity.staticKey, ephemeral: ephemeral)
+        self.identity = identity
+        self.expectedPeer = expectedPeer
+        self.pool = pool
+    }
+
+    /// The dialer's first bytes; empty for a listener.
+    public mutating func start() throws(LibP2PError) -> [UInt8] {
+        guard noise.isWriting else { return [] }
+        return Self.framed(try noise.write(payload: []))
+    }
+
+    /// Takes bytes from the peer; stops behind the last handshake message.
+    public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
+        var step = Step()
+        while step.outcome == nil, let message = try nextMessage(in: bytes, from: &step.consumed) {
+            let payload = try noise.read(message)
+            // The first message travels in the clear and proves nothing; a payload there is ignored.
+            if noise.messages > 1 {
+                let decoded = try NoisePayload(decoding: payload)
+                let key = try decoded.verifiedKey(staticKey: noise.remoteStatic)
+                if let expectedPeer, key.peerID != expectedPeer {
+                    throw .wrongPeer(expected: expectedPeer, actual: key.peerID)
+                }
+                remote = (key, decoded.muxers)
+            }
+            if noise.isWriting {
+                step.output += Self.framed(try noise.write(payload: identity.payload.encoded))
+            }
+            if noise.isComplete { step.outcome = try outcome() }
+        }
+        return step
+    }
+
+    private func outcome() throws(LibP2PError) -> Outcome {
+        guard let remote else { throw .malformed("Noise handshake: no identity") }
+        let keys = try noise.split()
+        return Outcome(
+            remoteKey: remote.key,
+            transport: NoiseTransport(
+                sending: try NoiseCipherState(key: keys.send),
+                receiving: try NoiseCipherState(key: keys.receive), pool: pool),
+            muxer: agreedMuxer(remote.muxers),
+            hash: noise.handshakeHash)
+    }
+
+    /// The initiator's most wanted multiplexer that the responder has too.
+    private func agreedMuxer(_ remote: [String]) -> ProtocolID? {
+        let local = identity.payload.muxers
+        let (wanted, known) = noise.role == .initiator ? (local, remote) : (remote, local)
+        return wanted.first { known.contains($0) }.map { ProtocolID($0) }
+    }
+
+    private mutating func nextMessage(
+        in bytes: UnsafeRawBufferPointer, from offset: inout Int
+    ) throws(LibP2PError) -> [UInt8]? {
+        while offset < bytes.count {
+            if frame.count < NoiseTransport.lengthBytes {
+                frame.append(bytes[offset])
+                offset &+= 1
+                if frame.count < NoiseTransport.lengthBytes { continue }
+            }
+            let length = Int(frame[0]) << 8 | Int(frame[1])
+            guard length <= Self.maximumMessage else { throw .tooLarge("Noise handshake message") }
+            let end = NoiseTransport.lengthBytes &+ length
+            let count = min(end &- frame.count, bytes.count &- offset)
+            frame.append(contentsOf: bytes[offset..<(offset &+ count)])
+            offset &+= count
+            guard frame.count == end else { return nil }
+            defer { frame.removeAll() }
+            return Array(frame.dropFirst(NoiseTransport.lengthBytes))
+        }
+        return nil
+    }
+
+    private static func framed(_ message: [UInt8]) -> [UInt8] {
+        [UInt8(truncatingIfNeeded: message.count >> 8), UInt8(truncatingIfNeeded: message.count)] + message
+    }
+}

@@ -1,0 +1,85 @@
+import Crypto
+import Multiformats
+
+/// The handshake of `/plaintext/2.0.0`: each side sends its peer ID and public key, and proves nothing.
+///
+/// libp2p plaintext specification: an unsigned varint length and protobuf `Exchange{1: id, 2: pubkey}`, `pubkey` being
+/// the key's own protobuf message. A machine: feed it what arrives, send what it returns.
+struct PlaintextExchange {
+    /// The longest message taken from a peer: a peer ID and a key are under 100 bytes.
+    static let maximumMessage = 1_024
+
+    private let ownKey: PublicKey
+    private let expectedPeer: PeerID?
+    private var length = 0
+    private var lengthBytes = 0
+    private var hasLength = false
+    private var message: [UInt8] = []
+
+    /// An exchange in which nothing has been sent. A dialer that knows whom it dials gives `expectedPeer`.
+    init(ownKey: PublicKey, expectedPeer: PeerID?) {
+        self.ownKey = ownKey
+        self.expectedPeer = expectedPeer
+    }
+
+    /// This side's message, which both sides send without waiting.
+    func start() -> [UInt8] {
+        var exchange = ProtobufWriter()
+        exchange.put(1, bytes: ownKey.peerID.bytes)
+        exchange.put(2, bytes: ownKey.libp2pProtobuf)
+        var output = ByteWriter()
+        output.put(uvarint: UInt64(exchange.bytes.count))
+        output.put(bytes: exchange.bytes)
+        return output.bytes
+    }
+
+    /// What a step has come to: how many bytes were used, and the peer's key at the end.
+    typealias Step = (consumed: Int, key: PublicKey?)
+
+    /// Takes bytes from the peer and returns its key once the whole message has come.
+    ///
+    /// Throws `malformed`, `tooLarge` or `wrongPeer`.
+    mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
+        var offset = 0
+        while !hasLength {
+            guard offset < bytes.count else { return (offset, nil) }
+            let byte = bytes[offset]
+            offset &+= 1
+            length |= Int(byte & 0x7f) << (7 &* lengthBytes)
+            lengthBytes &+= 1
+            if byte & 0x80 == 0 {
+                guard length <= Self.maximumMessage else { throw .tooLarge("plaintext exchange") }
+                hasLength = true
+            } else if lengthBytes == 2 {
+                throw .tooLarge("plaintext exchange")
+            }
+        }
+        let count = min(length &- message.count, bytes.count &- offset)
+        message.append(contentsOf: bytes[offset..<(offset &+ count)])
+        offset &+= count
+        guard message.count == length else { return (offset, nil) }
+        return (offset, try key(in: message))
+    }
+
+    private func key(in message: [UInt8]) throws(LibP2PError) -> PublicKey {
+        var id: PeerID?
+        var key: PublicKey?
+        do {
+            var reader = ProtobufReader(message)
+            while let field = try reader.next() {
+                switch field.number {
+                case 1: id = try PeerID(bytes: try field.bytes.array)
+                case 2: key = try PublicKey(libp2pProtobuf: try field.bytes.array)
+                default: break
+                }
+            }
+        } catch {
+            throw .malformed("plaintext exchange")
+        }
+        guard let id, let key, key.peerID == id else {
+            throw .malformed("plaintext exchange: the key is not the peer ID's")
+        }
+        if let expectedPeer, id != expectedPeer { throw .wrongPeer(expected: expectedPeer, actual: id) }
+        return key
+    }
+}
