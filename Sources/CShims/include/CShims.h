@@ -5,4 +5,6 @@
 #include "COpenSSL.h"
 #include "CSecp256k1.h"
 #include "CSodium.h"
+#include "CThread.h"
+#include "CURing.h"
 #endif

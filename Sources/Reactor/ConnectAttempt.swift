@@ -1,0 +1,48 @@
+/// One connection on its way: started, then finished by the driver, the time limit or the task's cancellation,
+/// whichever comes first.
+@ReactorActor
+final class ConnectAttempt {
+    let address: SocketAddress
+    let loop: EventLoop
+    var socket = SocketState()
+    private var outcome: Result<TCPConnection, ReactorError>?
+    private var waiting: CheckedContinuation<Void, Never>?
+    private var limit: Timer?
+
+    init(to address: SocketAddress, loop: EventLoop) {
+        self.address = address
+        self.loop = loop
+    }
+
+    func run(timeout: Duration) async throws(ReactorError) -> TCPConnection {
+        let driver = loop.driver
+        try driver.connect(self)
+        limit = loop.timers.add(driver.now + timeout) { [weak self] in self?.giveUp(.timedOut) }
+        await withTaskCancellationHandler {
+            guard outcome == nil else { return }
+            await withCheckedContinuation { waiting = $0 }
+        } onCancel: {
+            loop.call { self.giveUp(.cancelled) }
+        }
+        guard let outcome else { throw .closed }
+        return try outcome.get()
+    }
+
+    var isFinished: Bool { outcome != nil }
+
+    private func giveUp(_ error: ReactorError) {
+        guard outcome == nil else { return }
+        loop.driver.cancel(self)
+        finish(.failure(error))
+    }
+
+    /// From the driver, once: what became of it. The driver holds nothing of the attempt any more.
+    func finish(_ result: Result<TCPConnection, ReactorError>) {
+        guard outcome == nil else { return }
+        outcome = result
+        limit?.cancel()
+        limit = nil
+        waiting?.resume()
+        waiting = nil
+    }
+}

@@ -1,0 +1,37 @@
+import CShims
+import Glibc
+
+/// An operating system thread with a name, that takes no signals: those are for the main thread.
+enum LoopThread {
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    /// Starts a detached thread that runs `body` and ends. Linux keeps 15 bytes of `name`.
+    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(ReactorError) {
+        let start = Unmanaged.passRetained(Start(name, body))
+        var thread = pthread_t()
+        let result = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+                var all = sigset_t()
+                sigfillset(&all)
+                pthread_sigmask(SIG_SETMASK, &all, nil)
+                apus_name_thread(String(start.name.prefix(15)))
+                start.body()
+                return nil
+            }, start.toOpaque())
+        guard result == 0 else {
+            start.release()
+            throw ReactorError("pthread_create", result)
+        }
+        pthread_detach(thread)
+    }
+}

@@ -1,0 +1,22 @@
+/// The reactor's generator (SplitMix64): for jitter, choices and sampling, never for keys. Seeded by the kernel, or
+/// with a given number so that a simulation repeats.
+struct RandomSource: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64?) {
+        if let seed {
+            state = seed
+        } else {
+            var system = SystemRandomNumberGenerator()
+            state = system.next()
+        }
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,68 @@
+import Glibc
+
+/// Everything that the reactor, its sockets and its workers can fail with.
+public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Nobody listens at the address dialled.
+    case connectionRefused
+    /// The network or the host cannot be reached.
+    case unreachable
+    /// The peer reset the connection, or went away while bytes were on their way to it.
+    case connectionReset
+    /// The time given has passed.
+    case timedOut
+    /// The address to listen on is taken.
+    case addressInUse
+    /// The address to listen on is not this machine's.
+    case addressNotAvailable
+    /// The text is no IPv4 or IPv6 address.
+    case invalidAddress(String)
+    /// The name has no address; the resolver's own words.
+    case nameNotResolved(String)
+    /// The process or the machine has no file descriptors left.
+    case tooManyFiles
+    /// What was asked of is closed or stopped.
+    case closed
+    /// The task that asked was cancelled.
+    case cancelled
+    /// A driver that was asked for by name cannot be had; which one and why.
+    case driverUnavailable(String)
+    /// A virtual loop ran out of things to do before the work it was run for had ended.
+    case stalled
+    /// Any other refusal of the kernel's: the call and its `errno`.
+    case system(operation: String, code: Int32)
+
+    /// The error that stands for `errno` value `code` of `operation`.
+    init(_ operation: StaticString, _ code: Int32) {
+        switch code {
+        case ECONNREFUSED: self = .connectionRefused
+        case ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN: self = .unreachable
+        case ECONNRESET, EPIPE, ECONNABORTED, ENOTCONN: self = .connectionReset
+        case ETIMEDOUT, ETIME: self = .timedOut
+        case EADDRINUSE: self = .addressInUse
+        case EADDRNOTAVAIL: self = .addressNotAvailable
+        case EMFILE, ENFILE: self = .tooManyFiles
+        case ECANCELED: self = .cancelled
+        default: self = .system(operation: "\(operation)", code: code)
+        }
+    }
+
+    /// One line for a log or a person.
+    public var description: String {
+        switch self {
+        case .connectionRefused: "connection refused"
+        case .unreachable: "network or host unreachable"
+        case .connectionReset: "connection reset by peer"
+        case .timedOut: "timed out"
+        case .addressInUse: "address already in use"
+        case .addressNotAvailable: "address not available on this machine"
+        case .invalidAddress(let text): "not an IP address: \(text)"
+        case .nameNotResolved(let reason): "name not resolved: \(reason)"
+        case .tooManyFiles: "out of file descriptors"
+        case .closed: "closed"
+        case .cancelled: "cancelled"
+        case .driverUnavailable(let reason): "reactor driver not available: \(reason)"
+        case .stalled: "nothing left to do before the work was done"
+        case .system(let operation, let code): "\(operation): \(String(cString: strerror(code)))"
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import DequeModule
+import Glibc
+import Multiformats
+
+/// What one connection has still to send: pooled chunks, filled at the tail, and shared bytes, kept by reference. An
+/// empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.
+@ReactorActor
+final class SendQueue {
+    private struct Segment: @unchecked Sendable {
+        var base: UnsafeMutableRawPointer
+        var start: Int
+        var end: Int
+        /// The chunk's size; 0 for shared bytes.
+        let capacity: Int
+        let shared: SharedBytes?
+    }
+
+    private var segments = Deque<Segment>()
+    /// Room handed out by `reserve` and not yet committed.
+    private var reserved = 0
+    private(set) var count = 0
+
+    nonisolated init() {}
+
+    deinit {
+        for segment in segments where segment.capacity > 0 { segment.base.deallocate() }
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// At least `size` bytes of contiguous room at the tail.
+    func reserve(_ size: Int, _ pool: ChunkPool) -> UnsafeMutableRawBufferPointer {
+        let size = max(size, 1)
+        if let last = segments.last, last.capacity - last.end >= size {
+            reserved = last.capacity - last.end
+            return UnsafeMutableRawBufferPointer(start: last.base + last.end, count: reserved)
+        }
+        // Nothing was committed to the tail that an earlier `reserve` made: it is in nobody's hands.
+        if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
+        let chunk = pool.take(segments.isEmpty ? size : max(size, ChunkPool.largeSize))
+        guard let base = chunk.baseAddress else { return chunk }
+        segments.append(Segment(base: base, start: 0, end: 0, capacity: chunk.count, shared: nil))
+        reserved = chunk.count
+        return chunk
+    }
+
+    /// Makes the first `size` bytes of what `reserve` gave part of the queue; more than it gave is cut off.
+    func commit(_ size: Int) {
+        let size = min(max(size, 0), reserved)
+        reserved = 0
+        guard !segments.isEmpty, size > 0 else { return }
+        segments[segments.count &- 1].end &+= size
+        count &+= size
+    }
+
+    func append(_ bytes: SharedBytes, _ pool: ChunkPool) {
+        guard !bytes.isEmpty else { return }
+        if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
+        reserved = 0
+        bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            segments.append(
+                Segment(
+                    base: UnsafeMutableRawPointer(mutating: base), start: 0, end: buffer.count, capacity: 0,
+                    shared: bytes))
+            count &+= buffer.count
+        }
+    }
+
+    private func dropLast(_ pool: ChunkPool) {
+        if let last = segments.popLast() { release(last, pool) }
+    }
+
+    /// Describes the head of the queue in `vectors`; returns how many are used and how many bytes they hold.
+    func describe(_ vectors: UnsafeMutableBufferPointer<iovec>) -> (used: Int, bytes: Int) {
+        var used = 0
+        var bytes = 0
+        for segment in segments {
+            guard used < vectors.count else { break }
+            let length = segment.end - segment.start
+            guard length > 0 else { continue }
+            vectors[used] = iovec(iov_base: segment.base + segment.start, iov_len: length)
+            used &+= 1
+            bytes &+= length
+        }
+        return (used, bytes)
+    }
+
+    /// The first bytes of the queue that lie together.
+    var head: UnsafeRawBufferPointer {
+        for segment in segments where segment.end > segment.start {
+            return UnsafeRawBufferPointer(
+                start: segment.base + segment.start, count: segment.end - segment.start)
+        }
+        return UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
+    /// Takes `size` sent bytes off the head, and gives chunks that are done with back.
+    func consume(_ size: Int, _ pool: ChunkPool) {
+        var left = min(size, count)
+        count &-= left
+        while let first = segments.first {
+            let length = first.end - first.start
+            if left < length {
+                segments[0].start &+= left
+                return
+            }
+            left &-= length
+            // The tail may have been handed out by `reserve`, to be committed later in this turn.
+            if segments.count == 1, reserved > 0 {
+                segments[0].start = first.end
+                return
+            }
+            segments.removeFirst()
+            release(first, pool)
+        }
+    }
+
+    /// Gives back a chunk that was reserved and never used.
+    func trim(_ pool: ChunkPool) {
+        guard count == 0, !segments.isEmpty else { return }
+        removeAll(pool)
+    }
+
+    /// Drops everything.
+    func removeAll(_ pool: ChunkPool) {
+        for segment in segments { release(segment, pool) }
+        segments = Deque()
+        count = 0
+        reserved = 0
+    }
+
+    private func release(_ segment: Segment, _ pool: ChunkPool) {
+        guard segment.capacity > 0 else { return }
+        pool.give(UnsafeMutableRawBufferPointer(start: segment.base, count: segment.capacity))
+    }
+}

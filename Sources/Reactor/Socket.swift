@@ -1,0 +1,91 @@
+import CShims
+import Glibc
+
+/// The socket calls that both kernel drivers share. Descriptors here are plain numbers: whoever holds one closes it.
+enum Socket {
+    /// Connections that the kernel holds for a listener before they are accepted.
+    static let backlog: Int32 = 1024
+
+    /// A new TCP socket for `address`, closed on exec, without Nagle's delay.
+    static func make(for address: SocketAddress, nonBlocking: Bool) throws(ReactorError) -> Int32 {
+        var type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        if nonBlocking { type |= Int32(SOCK_NONBLOCK.rawValue) }
+        let descriptor = socket(address.isIPv6 ? AF_INET6 : AF_INET, type, Int32(IPPROTO_TCP))
+        guard descriptor >= 0 else { throw ReactorError("socket", errno) }
+        setNoDelay(descriptor)
+        return descriptor
+    }
+
+    /// A bound, listening socket and the address that it got.
+    static func listening(
+        on address: SocketAddress, nonBlocking: Bool
+    ) throws(ReactorError) -> (descriptor: Int32, address: SocketAddress) {
+        let descriptor = try make(for: address, nonBlocking: nonBlocking)
+        do throws(ReactorError) {
+            try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+            if address.isIPv6 { try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+            guard address.withAddress({ bind(descriptor, $0, $1) }) == 0 else {
+                throw ReactorError("bind", errno)
+            }
+            guard listen(descriptor, backlog) == 0 else { throw ReactorError("listen", errno) }
+            return (descriptor, try localAddress(descriptor))
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    static func localAddress(_ descriptor: Int32) throws(ReactorError) -> SocketAddress {
+        try address(descriptor, "getsockname", getsockname)
+    }
+
+    static func remoteAddress(_ descriptor: Int32) throws(ReactorError) -> SocketAddress {
+        try address(descriptor, "getpeername", getpeername)
+    }
+
+    private static func address(
+        _ descriptor: Int32, _ name: StaticString,
+        _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) throws(ReactorError) -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let (result, code, address) = withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                let result = call(descriptor, pointer, &length)
+                return (result, errno, SocketAddress(pointer, length: length))
+            }
+        }
+        guard result == 0 else { throw ReactorError(name, code) }
+        guard let address else { throw ReactorError(name, EAFNOSUPPORT) }
+        return address
+    }
+
+    /// What became of a connect that was going on: 0 or its `errno`.
+    static func pendingError(_ descriptor: Int32) -> Int32 {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &value, &length) == 0 else { return errno }
+        return value
+    }
+
+    /// Small messages leave at once. A socket that refuses this is slower, not wrong.
+    static func setNoDelay(_ descriptor: Int32) {
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Makes the coming `close` send RST and drop what is queued.
+    static func setResetOnClose(_ descriptor: Int32) {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32)
+        throws(ReactorError)
+    {
+        var value = value
+        guard setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+            throw ReactorError("setsockopt", errno)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// Accepts TCP connections at one address.
+@ReactorActor
+public final class TCPListener {
+    /// How long accepting rests when the process is out of descriptors or memory: trying at once would only spin.
+    nonisolated static let restAfterFailure: Duration = .milliseconds(100)
+
+    /// The address listened on; with the port that the kernel chose when 0 was asked for.
+    public private(set) var localAddress: SocketAddress
+    let loop: EventLoop
+    let driver: Driver
+    var socket = SocketState()
+    private(set) var isClosed = false
+    private var rest: Timer?
+    private let accept: @ReactorActor (TCPConnection) -> Void
+
+    private init(
+        _ loop: EventLoop, _ address: SocketAddress, _ accept: @escaping @ReactorActor (TCPConnection) -> Void
+    ) {
+        self.loop = loop
+        driver = loop.driver
+        localAddress = address
+        self.accept = accept
+    }
+
+    /// Listens on `address` (port 0 takes any free one) and hands every connection to `accept`, which sets its delegate.
+    /// Throws `.addressInUse`, `.addressNotAvailable`, or what else the kernel says. Goes on until `close`.
+    public static func listen(
+        on address: SocketAddress, accept: @escaping @ReactorActor (TCPConnection) -> Void
+    ) throws(ReactorError) -> TCPListener {
+        guard let loop = EventLoop.current else { throw .closed }
+        let listener = TCPListener(loop, address, accept)
+        listener.localAddress = try loop.driver.listen(listener, on: address)
+        return listener
+    }
+
+    /// Stops listening. Connections that were accepted stay.
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        rest?.cancel()
+        rest = nil
+        driver.close(self)
+    }
+
+    /// From the driver: a connection, attached already.
+    func didAccept(_ connection: TCPConnection) {
+        guard !isClosed else { return connection.abort() }
+        accept(connection)
+    }
+
+    /// From the driver: accepting failed and has stopped.
+    func didFail(_ error: ReactorError) {
+        guard !isClosed, rest == nil else { return }
+        rest = loop.timers.add(driver.now + Self.restAfterFailure) { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.rest = nil
+            self.driver.resumeAccepting(self)
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import Synchronization
+
+/// Lets the thread that starts another wait for what the new one makes first.
+final class ThreadStart<Value: Sendable>: Sendable {
+    private let result = Mutex<Result<Value, ReactorError>?>(nil)
+    private let finished = Semaphore()
+
+    func finish(_ value: Result<Value, ReactorError>) {
+        result.withLock { $0 = value }
+        finished.signal()
+    }
+
+    func wait() throws(ReactorError) -> Value {
+        finished.wait()
+        guard let value = result.withLock({ $0 }) else { throw .stalled }
+        return try value.get()
+    }
+}

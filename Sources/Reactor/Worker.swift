@@ -1,0 +1,125 @@
+import DequeModule
+import Synchronization
+
+/// A thread that does blocking or long work, one job after another in the order asked, for tasks that wait for each.
+/// On a virtual loop the jobs run on the loop itself, so that a simulation repeats.
+public final class Worker: Sendable {
+    private typealias Job = @Sendable () -> Void
+
+    private struct State {
+        var jobs = Deque<Job>()
+        /// Callers that wait for room, in order.
+        var waiting = Deque<CheckedContinuation<Void, Never>>()
+        /// Room promised to callers that have been woken and are on their way.
+        var promised = 0
+        var isStopped = false
+        var isStarted = false
+    }
+
+    private final class Shared: Sendable {
+        let state = Mutex(State())
+        let available = Semaphore()
+    }
+
+    private let shared = Shared()
+    private let name: String
+    /// Jobs that may be queued; callers beyond wait.
+    public let capacity: Int
+
+    /// A worker whose thread, named `name`, starts with the first job.
+    public init(name: String, capacity: Int) {
+        self.name = name
+        self.capacity = max(capacity, 1)
+    }
+
+    deinit { stop() }
+
+    /// Jobs queued and not yet begun.
+    public var depth: Int { shared.state.withLock { $0.jobs.count } }
+
+    /// Runs `job` after those before it and returns or throws what it does. Waits for room first when `capacity` jobs
+    /// are queued. Throws `ReactorError.closed` after `stop`. Resumes where the caller runs.
+    public func run<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
+        if let loop = EventLoop.current, loop.driver.isVirtual { return try await run(job, on: loop) }
+        try await takeRoom()
+        return try await withCheckedThrowingContinuation { continuation in
+            let error = add { continuation.resume(with: Result(catching: job)) }
+            if let error { continuation.resume(throwing: error) }
+        }
+    }
+
+    /// Ends the thread when the job that runs is done. Jobs not begun still run, on that thread, first.
+    public func stop() {
+        let waiting = shared.state.withLock { state in
+            state.isStopped = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+        shared.available.signal()
+    }
+
+    private func run<T: Sendable>(_ job: @escaping @Sendable () throws -> T, on loop: EventLoop) async throws
+        -> T
+    {
+        if shared.state.withLock({ $0.isStopped }) { throw ReactorError.closed }
+        return try await withCheckedThrowingContinuation { continuation in
+            loop.call { continuation.resume(with: Result(catching: job)) }
+        }
+    }
+
+    private func takeRoom() async throws(ReactorError) {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let hasRoom = shared.state.withLock { state in
+                if state.isStopped { return true }
+                if state.jobs.count &+ state.promised < capacity, state.waiting.isEmpty {
+                    state.promised &+= 1
+                    return true
+                }
+                state.waiting.append(continuation)
+                return false
+            }
+            if hasRoom { continuation.resume() }
+        }
+    }
+
+    private func add(_ job: @escaping Job) -> ReactorError? {
+        let (refusal, mustStart) = shared.state.withLock { state -> (ReactorError?, Bool) in
+            state.promised = max(state.promised &- 1, 0)
+            if state.isStopped { return (.closed, false) }
+            state.jobs.append(job)
+            defer { state.isStarted = true }
+            return (nil, !state.isStarted)
+        }
+        if let refusal { return refusal }
+        if mustStart {
+            let shared = shared
+            do throws(ReactorError) {
+                try LoopThread.start(name) { Worker.work(shared) }
+            } catch {
+                // No thread to be had now: what is queued is done here, late, rather than lost.
+                shared.state.withLock { $0.isStarted = false }
+                while let job = shared.state.withLock({ $0.jobs.popFirst() }) { job() }
+                return nil
+            }
+        }
+        shared.available.signal()
+        return nil
+    }
+
+    private static func work(_ shared: Shared) {
+        while true {
+            shared.available.wait()
+            let (job, next, isDone) = shared.state.withLock {
+                state -> (Job?, CheckedContinuation<Void, Never>?, Bool) in
+                guard let job = state.jobs.popFirst() else { return (nil, nil, state.isStopped) }
+                let next = state.waiting.popFirst()
+                if next != nil { state.promised &+= 1 }
+                return (job, next, false)
+            }
+            next?.resume()
+            if isDone { return }
+            job?()
+        }
+    }
+}
