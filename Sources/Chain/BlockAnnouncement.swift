@@ -1,0 +1,61 @@
+import Crypto
+import Multiformats
+
+/// The announcement of a committed block: the message of `/kwil/blkann/1.0.0` (docs/wire.md, section 7).
+public struct BlockAnnouncement: Hashable, Sendable {
+    /// The committed block.
+    public let hash: Hash
+    /// Its height.
+    public let height: Int64
+    /// Its header.
+    public let header: BlockHeader
+    /// The proof that it was committed.
+    public let commitInfo: CommitInfo
+    /// The leader's signature over `hash`.
+    public let leaderSignature: SharedBytes
+
+    /// An announcement of a block.
+    public init(_ block: Block, _ commitInfo: CommitInfo) {
+        hash = block.hash
+        height = block.height
+        header = block.header
+        self.commitInfo = commitInfo
+        leaderSignature = block.signature
+    }
+
+    /// Whether hash, height and header belong together and the leader signed them.
+    public func verify(_ leader: PublicKey) -> Bool {
+        header.height == height && header.hash == hash && leader.verify(leaderSignature, of: hash)
+    }
+
+    /// Decodes an announcement; refuses trailing bytes.
+    public init(decoding bytes: SharedBytes) throws(ChainError) {
+        self = try decodeWhole("block announcement", bytes) { reader throws(MultiformatsError) in
+            try BlockAnnouncement(from: &reader)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(MultiformatsError) {
+        hash = try reader.hash()
+        height = try reader.i64()
+        guard height >= 0 else { throw .invalid("a height") }
+        var inner = ByteReader(try reader.cbytes())
+        header = try BlockHeader(from: &inner)
+        try inner.finish()
+        inner = ByteReader(try reader.cbytes())
+        commitInfo = try CommitInfo(from: &inner)
+        try inner.finish()
+        leaderSignature = try reader.cbytes()
+    }
+
+    /// Hash, i64 height, cbytes header, cbytes commit info, cbytes leader's signature.
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 512 + commitInfo.votes.count * 144)
+        writer.put(hash: hash)
+        writer.put(i64: height)
+        writer.put(cbytes: header.bytes)
+        writer.put(cbytes: commitInfo.bytes)
+        writer.put(cbytes: leaderSignature)
+        return writer.bytes
+    }
+}

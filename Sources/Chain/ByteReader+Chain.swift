@@ -1,0 +1,119 @@
+import Crypto
+import Multiformats
+
+/// The primitives of docs/wire.md, section 1, that the general reader lacks.
+extension ByteReader {
+    /// A hash: 32 bytes.
+    mutating func hash() throws(MultiformatsError) -> Hash {
+        guard let hash = try? Hash(self.bytes(32)) else { throw .truncated }
+        return hash
+    }
+
+    /// A uvarint as a length that is there to be read.
+    mutating func length() throws(MultiformatsError) -> Int {
+        guard let count = Int(exactly: try uvarint()), count <= remaining else { throw .truncated }
+        return count
+    }
+
+    /// uvarint length and that many bytes.
+    mutating func lengthPrefixed() throws(MultiformatsError) -> SharedBytes {
+        try bytes(length())
+    }
+
+    /// cstring: uvarint length, UTF-8 bytes, at most `limit` of them.
+    mutating func cstring(limit: Int) throws(MultiformatsError) -> String {
+        let count = try length()
+        guard count <= limit else { throw .tooLarge(count, limit: limit) }
+        return try text(count)
+    }
+
+    /// cbytes; nil for the length -1.
+    mutating func nullableCBytes() throws(MultiformatsError) -> SharedBytes? {
+        let count = try varint()
+        if count == -1 { return nil }
+        guard count >= 0 else { throw .invalid("a length") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        return try bytes(count)
+    }
+
+    /// cbytes where nil has no meaning.
+    mutating func cbytes() throws(MultiformatsError) -> SharedBytes {
+        guard let bytes = try nullableCBytes() else { throw .invalid("bytes: they are nil") }
+        return bytes
+    }
+
+    /// bytes32 where nil has no meaning.
+    mutating func bytes32(limit: Int = .max) throws(MultiformatsError) -> SharedBytes {
+        let count = try u32()
+        guard count != .max else { throw .invalid("bytes: they are nil") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        guard count <= limit else { throw .tooLarge(count, limit: limit) }
+        return try bytes(count)
+    }
+
+    /// string32.
+    mutating func string32() throws(MultiformatsError) -> String {
+        let count = try u32()
+        guard count != .max else { throw .invalid("a text: it is nil") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        return try text(count)
+    }
+
+    /// bigint; nil for the byte 0x00.
+    mutating func bigint() throws(MultiformatsError) -> Amount? {
+        switch try u8() {
+        case 0: return nil
+        case 1:
+            let text = try cstring(limit: ChainLimits.amountDigits + 1)
+            guard let amount = Amount(text) else { throw .invalid("an amount") }
+            return amount
+        default: throw .invalid("an amount")
+        }
+    }
+
+    /// A byte that is 0 or 1.
+    mutating func flag() throws(MultiformatsError) -> Bool {
+        switch try u8() {
+        case 0: return false
+        case 1: return true
+        default: throw .invalid("a flag of 0 or 1")
+        }
+    }
+
+    /// u16 that must be 0, the only version of every format here.
+    mutating func version() throws(MultiformatsError) {
+        guard try u16() == 0 else { throw .invalid("a known version") }
+    }
+
+    /// A key type's wire flag.
+    mutating func keyType() throws(MultiformatsError) -> KeyType {
+        guard let type = KeyType(rawValue: try u32()) else { throw .invalid("a key type") }
+        return type
+    }
+}
+
+/// Decodes a value that is the whole of `bytes`, naming its kind in the error.
+func decodeWhole<T>(
+    _ kind: String, _ bytes: SharedBytes, _ body: (inout ByteReader) throws(MultiformatsError) -> T
+) throws(ChainError) -> T {
+    var reader = ByteReader(bytes)
+    do throws(MultiformatsError) {
+        let value = try body(&reader)
+        try reader.finish()
+        return value
+    } catch {
+        throw .malformed(kind, error)
+    }
+}
+
+/// A public key from its type and bytes, for decoders.
+func decodedKey(_ type: KeyType, _ bytes: [UInt8]) throws(MultiformatsError) -> PublicKey {
+    guard let key = try? PublicKey(type: type, bytes: bytes) else { throw .invalid("a public key") }
+    return key
+}
+
+/// A public key from its wire form, for decoders.
+func decodedKey(wire bytes: [UInt8]) throws(MultiformatsError) -> PublicKey {
+    guard let key = try? PublicKey(wire: bytes) else { throw .invalid("a public key") }
+    return key
+}

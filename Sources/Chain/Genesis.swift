@@ -1,0 +1,154 @@
+import Crypto
+import Foundation
+import Multiformats
+
+/// What a chain starts from: `genesis.json` (docs/wire.md, section 9).
+public struct Genesis: Hashable, Sendable {
+    /// A balance that an account starts with.
+    public struct Allocation: Hashable, Sendable {
+        /// Who has it.
+        public let account: AccountID
+        /// Not negative.
+        public let amount: Amount
+
+        /// An allocation by its parts.
+        public init(account: AccountID, amount: Amount) {
+            self.account = account
+            self.amount = amount
+        }
+    }
+
+    /// Names the chain; every transaction is signed for it.
+    public var chainID: String
+    /// The height before the first block.
+    public var initialHeight: Int64
+    /// Who owns the database: a public key, node ID or Ethereum address as text; empty for nobody.
+    public var databaseOwner: String
+    /// Who votes on the first block; the leader is one of them.
+    public var validators: ValidatorSet
+    /// Initial balances, by account, each account once.
+    public var allocations: [Allocation]
+    /// Leader and limits of the first block.
+    public var parameters: NetworkParameters
+
+    /// A genesis by its parts; `validated` checks it.
+    public init(
+        chainID: String, initialHeight: Int64 = 0, databaseOwner: String = "", validators: ValidatorSet,
+        allocations: [Allocation] = [], parameters: NetworkParameters
+    ) {
+        self.chainID = chainID
+        self.initialHeight = initialHeight
+        self.databaseOwner = databaseOwner
+        self.validators = validators
+        self.allocations = allocations
+        self.parameters = parameters
+    }
+
+    /// Who makes the first block.
+    public var leader: PublicKey? { parameters.leader }
+
+    /// The account of `databaseOwner`; nil for nobody.
+    public var databaseOwnerAccount: AccountID? { AccountID(text: databaseOwner) }
+
+    /// Reads a genesis file. Every error is one line naming file and field.
+    public static func load(_ path: String) throws(ChainError) -> Genesis {
+        guard let file = FileHandle(forReadingAtPath: path) else {
+            throw .genesis("\(path): cannot be read")
+        }
+        defer { try? file.close() }
+        guard let data = try? file.read(upToCount: ChainLimits.genesisBytes + 1) else {
+            throw .genesis("\(path): empty or not readable")
+        }
+        guard data.count <= ChainLimits.genesisBytes else {
+            throw .genesis("\(path): more than \(ChainLimits.genesisBytes) bytes")
+        }
+        return try Genesis(json: data, file: path)
+    }
+
+    /// Reads a genesis file's content; `file` names it in errors.
+    public init(json: Data, file: String = "genesis.json") throws(ChainError) {
+        do throws(GenesisJSON.Failure) {
+            self = try GenesisJSON.genesis(json)
+            try validate()
+        } catch {
+            throw .genesis(
+                error.field.isEmpty ? "\(file): \(error.reason)" : "\(file): \(error.field): \(error.reason)")
+        }
+    }
+
+    /// Checks what JSON cannot say; throws field and reason.
+    func validate() throws(GenesisJSON.Failure) {
+        func require(_ condition: Bool, _ field: String, _ reason: String) throws(GenesisJSON.Failure) {
+            guard condition else { throw GenesisJSON.Failure(field, reason) }
+        }
+        try require(!chainID.isEmpty, "chain_id", "must not be empty")
+        try require(
+            chainID.utf8.count <= ChainLimits.chainIDBytes, "chain_id",
+            "exceeds \(ChainLimits.chainIDBytes) bytes")
+        try require(
+            chainID.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "/" }, "chain_id",
+            "must be printable ASCII without spaces and slashes: it is part of a protocol ID")
+        try require(
+            initialHeight >= 0 && initialHeight < Int64.max, "initial_height", "must be at least 0")
+        try require(
+            databaseOwner.isEmpty || databaseOwnerAccount != nil, "db_owner",
+            "is neither a public key, a node ID nor an Ethereum address")
+        try require(validators.count > 0, "validators", "must not be empty")
+        guard let leader else { throw GenesisJSON.Failure("leader", "is missing") }
+        try require(validators.contains(leader), "leader", "is not one of the validators")
+        try require(parameters.maxBlockSize > 0, "max_block_size", "must be at least 1")
+        try require(
+            parameters.maxBlockSize <= Int64(ChainLimits.blockBytes - ChainLimits.transactionBytes),
+            "max_block_size", "exceeds \(ChainLimits.blockBytes - ChainLimits.transactionBytes)")
+        try require(parameters.joinExpiry > 0, "join_expiry", "must be longer than 0")
+        try require(parameters.maxVotesPerTransaction >= 0, "max_votes_per_tx", "must be at least 0")
+        try require(parameters.maaActivationHeight >= 0, "maa_activation_height", "must be at least 0")
+    }
+
+    /// SHA-256 over all that nodes of a chain must agree on from the start, independent of the file's layout. A
+    /// node keeps it with its data, to notice a genesis file of another chain.
+    public var hash: Hash {
+        var writer = ByteWriter()
+        writer.put(u16: 0)
+        writer.put(cstring: chainID)
+        writer.put(i64: initialHeight)
+        writer.put(cstring: databaseOwnerAccount?.description ?? "")
+        writer.put(hash: validators.hash)
+        writer.put(hash: parameters.hash)
+        writer.put(uvarint: UInt64(allocations.count))
+        for allocation in allocations {
+            writer.put(bytes32: allocation.account.bytes)
+            writer.put(bigint: allocation.amount)
+        }
+        return Hash.sha256(of: writer.bytes)
+    }
+}
+
+extension AccountID {
+    /// Reads an account as people write it: node ID or `<hex>#<key type>`, the hex of a public key, or an
+    /// Ethereum address with 0x.
+    public init?(text: String) {
+        if text.hasPrefix("0x") || text.hasPrefix("0X") {
+            guard let bytes = try? Hex.decode(text.dropFirst(2)), bytes.count == 20 else { return nil }
+            self.init(identifier: bytes, keyType: .secp256k1)
+            return
+        }
+        let parts = text.split(separator: "#" as Character, omittingEmptySubsequences: false)
+        guard let bytes = try? Hex.decode(parts[0]) else { return nil }
+        if parts.count == 2 {
+            guard let type = try? KeyType(name: parts[1]) else { return nil }
+            guard type == .secp256k1 && bytes.count == 20 || (try? PublicKey(type: type, bytes: bytes)) != nil
+            else { return nil }
+            self.init(identifier: bytes, keyType: type)
+            return
+        }
+        guard parts.count == 1 else { return nil }
+        switch bytes.count {
+        case 20: self.init(identifier: bytes, keyType: .secp256k1)
+        case 32: self.init(identifier: bytes, keyType: .ed25519)
+        case 33 where (try? PublicKey(type: .secp256k1, bytes: bytes)) != nil:
+            self.init(identifier: bytes, keyType: .secp256k1)
+        default: return nil
+        }
+    }
+}

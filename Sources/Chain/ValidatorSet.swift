@@ -1,0 +1,64 @@
+import Crypto
+import Multiformats
+
+/// Who votes on a block (docs/wire.md, sections 4 and 5): ordered by node ID, each key once, powers above 0.
+public struct ValidatorSet: Hashable, Sendable, Sequence {
+    /// By node ID text.
+    public let validators: [Validator]
+    private let members: Set<PublicKey>
+
+    /// A set of these; of a key that comes twice the later counts, power 0 leaves it out.
+    public init(_ validators: some Sequence<Validator>) {
+        var powers: [PublicKey: Int64] = [:]
+        for validator in validators { powers[validator.key] = validator.power }
+        let members = powers.filter { $0.value > 0 }
+        self.validators = members.map { (nodeID: $0.key.nodeID, Validator(key: $0.key, power: $0.value)) }
+            .sorted { $0.nodeID < $1.nodeID }
+            .map(\.1)
+        self.members = Set(members.keys)
+    }
+
+    /// How many vote.
+    public var count: Int { validators.count }
+
+    /// Agreeing votes that commit a block: more than half of the validators, whatever their powers.
+    public var quorum: Int { count / 2 + 1 }
+
+    /// NACKs and forks with which the quorum cannot be reached any more.
+    public var blocking: Int { count - quorum + 1 }
+
+    /// The sum of the powers.
+    public var totalPower: Int64 {
+        validators.reduce(0) { $0.addingReportingOverflow($1.power).partialValue }
+    }
+
+    /// Whether a key votes.
+    public func contains(_ key: PublicKey) -> Bool { members.contains(key) }
+
+    /// A key's power; 0 for one that does not vote.
+    public func power(of key: PublicKey) -> Int64 { validators.first { $0.key == key }?.power ?? 0 }
+
+    /// Their keys, in order.
+    public var keys: [PublicKey] { validators.map(\.key) }
+
+    /// Takes a block's updates over; refuses to become empty.
+    public mutating func apply(_ updates: [Validator]) throws(ChainError) {
+        if updates.isEmpty { return }
+        let next = ValidatorSet(validators + updates)
+        guard next.count > 0 else { throw .invalidUpdate("no validator would be left") }
+        self = next
+    }
+
+    /// SHA-256 over each account ID's bytes and big-endian power.
+    public var hash: Hash {
+        var writer = ByteWriter()
+        for validator in validators {
+            writer.put(bytes: validator.account.bytes)
+            writer.putBE(i64: validator.power)
+        }
+        return Hash.sha256(of: writer.bytes)
+    }
+
+    /// Goes through the validators in order.
+    public func makeIterator() -> IndexingIterator<[Validator]> { validators.makeIterator() }
+}

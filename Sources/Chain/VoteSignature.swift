@@ -1,0 +1,58 @@
+import Crypto
+import Multiformats
+
+/// A validator's key and its signature of a vote (docs/wire.md, section 5).
+public struct VoteSignature: Hashable, Sendable {
+    /// Who votes.
+    public let publicKey: PublicKey
+    /// 64 bytes for Ed25519, 65 for secp256k1.
+    public let signature: SharedBytes
+
+    /// A signature by its parts.
+    public init(publicKey: PublicKey, signature: SharedBytes) {
+        self.publicKey = publicKey
+        self.signature = signature
+    }
+
+    /// Signs a vote; `appHash` nil is a NACK.
+    public init(_ block: Hash, appHash: Hash?, by key: PrivateKey) {
+        publicKey = key.publicKey
+        signature = SharedBytes(key.sign(Self.message(block, appHash: appHash)))
+    }
+
+    /// What is signed: block hash, one byte, and for an ACK the application hash.
+    public static func message(_ block: Hash, appHash: Hash?) -> [UInt8] {
+        var writer = ByteWriter(capacity: 65)
+        writer.put(hash: block)
+        writer.put(u8: appHash == nil ? 0 : 1)
+        if let appHash { writer.put(hash: appHash) }
+        return writer.bytes
+    }
+
+    /// Whether the key signed this vote.
+    public func verify(_ block: Hash, appHash: Hash?) -> Bool {
+        publicKey.verify(signature, of: Self.message(block, appHash: appHash))
+    }
+
+    init(from reader: inout ByteReader) throws(MultiformatsError) {
+        let type = try reader.keyType()
+        publicKey = try decodedKey(type, reader.cbytes().array)
+        signature = try reader.cbytes()
+    }
+
+    /// The next cbytes as a vote signature.
+    init(nestedIn reader: inout ByteReader) throws(MultiformatsError) {
+        var inner = ByteReader(try reader.cbytes())
+        try self.init(from: &inner)
+        try inner.finish()
+    }
+
+    /// u32 key type, cbytes key, cbytes signature.
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: 112)
+        writer.put(u32: publicKey.type.rawValue)
+        writer.put(cbytes: publicKey.bytes)
+        writer.put(cbytes: signature)
+        return writer.bytes
+    }
+}
