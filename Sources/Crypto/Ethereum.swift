@@ -2,17 +2,22 @@ import Multiformats
 
 /// Signatures of Ethereum wallets: `personal_sign` (EIP-191, version 0x45) with Keccak-256.
 public enum EthereumSignature {
-    /// Whether `signature` (65 bytes r‖s‖v, v 0, 1, 27 or 28, s in the lower half) of `message` was made by the key whose
+    /// Whether `signature` (65 bytes r‖s‖v) of `message` was made by the key whose
     /// 20-byte address is `address`. Any input is safe.
     public static func verify(
         _ signature: some ByteSource, of message: some ByteSource, address: [UInt8]
     ) -> Bool {
         signature.withUnsafeBytes { signature in
             guard signature.count == 65, address.count == 20 else { return false }
-            let v = signature[64]
-            guard [0, 1, 27, 28].contains(v) else { return false }
+            // Wallets write 27 or 28; the reference takes 0 to 7 as well, 4 to 7 meaning the same as 0 to 3.
+            let recovery: UInt8
+            switch signature[64] {
+            case 27, 28: recovery = signature[64] &- 27
+            case 0...7: recovery = signature[64] & 3
+            default: return false
+            }
             let point = Secp256k1.recover(
-                signature, recovery: v >= 27 ? v &- 27 : v, digest: Ethereum.personalDigest(of: message))
+                signature, recovery: recovery, digest: Ethereum.personalDigest(of: message))
             return point.map { Ethereum.address(of: $0) == address } ?? false
         }
     }

@@ -124,8 +124,7 @@ public struct PublicKey: Hashable, Sendable {
     }
 
     /// Whether a node's or an account's `signature` of `message` is this key's: Ed25519, 64 bytes; secp256k1, 65
-    /// bytes r‖s‖v over the message's SHA-256, v ignored, s in the lower half (else anybody could change a
-    /// signature, and with it a transaction's ID). Any input is safe.
+    /// bytes r‖s‖v over the message's SHA-256, v ignored, s in either half. Any input is safe.
     public func verify(_ signature: some ByteSource, of message: some ByteSource) -> Bool {
         switch type {
         case .ed25519: Ed25519.verify(signature, of: message, by: bytes)
@@ -220,11 +219,9 @@ public struct PrivateKey: Sendable {
         }
     }
 
-    /// Ethereum's personal_sign of `message`: 65 bytes r‖s‖v with v 27 or 28. Nil for Ed25519.
+    /// Ethereum's personal_sign of `message`: 65 bytes r‖s‖v, v 0 or 1 as the reference writes it. Nil for Ed25519.
     public func signEthereum(_ message: some ByteSource) -> [UInt8]? {
         guard type == .secp256k1 else { return nil }
-        var signature = Secp256k1.sign(digest: Ethereum.personalDigest(of: message), secret)
-        signature[64] &+= 27
-        return signature
+        return Secp256k1.sign(digest: Ethereum.personalDigest(of: message), secret)
     }
 }

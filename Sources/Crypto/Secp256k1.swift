@@ -72,42 +72,45 @@ enum Secp256k1 {
         return Array(bytes.prefix(count))
     }
 
-    /// Whether 65 bytes r‖s‖v sign `digest`; s must be in the lower half, v is ignored.
+    /// Whether 65 bytes r‖s‖v sign `digest`; v is ignored.
     static func verify(_ signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
-        guard var point = parse(publicKey) else { return false }
         var parsed = secp256k1_ecdsa_signature()
         let valid = signature.withUnsafeBytes {
             $0.count == KeyType.secp256k1.signatureCount
                 && secp256k1_ecdsa_signature_parse_compact(context, &parsed, $0.uint8) == 1
         }
-        guard valid else { return false }
-        return digest.withUnsafeBytes { secp256k1_ecdsa_verify(context, &parsed, $0.uint8, &point) == 1 }
+        return valid && verify(parsed, digest, publicKey)
     }
 
-    /// Whether a DER signature signs `digest`. Either half of s is taken, as other libp2p implementations do.
+    /// Whether a DER signature signs `digest`.
     static func verify(der signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
-        guard var point = parse(publicKey) else { return false }
         var parsed = secp256k1_ecdsa_signature()
         let valid = signature.withUnsafeBytes {
             secp256k1_ecdsa_signature_parse_der(context, &parsed, $0.uint8, $0.count) == 1
         }
-        guard valid else { return false }
+        return valid && verify(parsed, digest, publicKey)
+    }
+
+    /// Takes s in either half, as the reference and other libp2p implementations do: a block that they agree on
+    /// must not be refused here. libsecp256k1 by itself takes the lower half only.
+    private static func verify(
+        _ signature: secp256k1_ecdsa_signature, _ digest: Hash, _ publicKey: [UInt8]
+    ) -> Bool {
+        guard var point = parse(publicKey) else { return false }
+        var given = signature
         var normalized = secp256k1_ecdsa_signature()
-        _ = secp256k1_ecdsa_signature_normalize(context, &normalized, &parsed)
+        _ = secp256k1_ecdsa_signature_normalize(context, &normalized, &given)
         return digest.withUnsafeBytes {
             secp256k1_ecdsa_verify(context, &normalized, $0.uint8, &point) == 1
         }
     }
 
     /// The 64 coordinate bytes of the key that made r‖s over `digest`, told apart by `recovery` (0 to 3); nil if
-    /// there is none, or if s is in the upper half.
+    /// there is none.
     static func recover(_ signature: UnsafeRawBufferPointer, recovery: UInt8, digest: Hash) -> [UInt8]? {
-        var plain = secp256k1_ecdsa_signature()
         var parsed = secp256k1_ecdsa_recoverable_signature()
         var point = secp256k1_pubkey()
         guard signature.count >= 64, recovery <= 3,
-            secp256k1_ecdsa_signature_parse_compact(context, &plain, signature.uint8) == 1,
-            secp256k1_ecdsa_signature_normalize(context, nil, &plain) == 0,
             secp256k1_ecdsa_recoverable_signature_parse_compact(
                 context, &parsed, signature.uint8, Int32(recovery)) == 1,
             digest.withUnsafeBytes({ secp256k1_ecdsa_recover(context, &point, &parsed, $0.uint8) }) == 1

@@ -1,0 +1,72 @@
+import CShims
+import FoundationEssentials
+import Glibc
+import Multiformats
+
+/// A node's private key on disk: `nodekey.json`, an object with `type` and `key` (hex), mode 0600 (docs/wire.md,
+/// section 9).
+public enum KeyFile {
+    /// Longest file that is read; a key file has about 170 bytes.
+    public static let sizeLimit = 4096
+
+    private struct Content: Codable {
+        var type: String
+        var key: String
+    }
+
+    /// Reads the key at `path`. Refuses a file that others may read or write, and one that is no key.
+    public static func load(_ path: String) throws(CryptoError) -> PrivateKey {
+        func refuse(_ reason: String) -> CryptoError { .keyFile(path: path, reason: reason) }
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else { throw refuse(errorText()) }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw refuse(errorText()) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw refuse("not a regular file") }
+        guard status.st_mode & 0o077 == 0 else {
+            let mode = String(status.st_mode & 0o7777, radix: 8)
+            throw refuse("others may use it (mode \(mode)); make it private with chmod 600")
+        }
+        guard status.st_size <= sizeLimit else { throw refuse("longer than \(sizeLimit) bytes") }
+        var bytes = [UInt8](repeating: 0, count: sizeLimit)
+        defer { sodium_memzero(&bytes, bytes.count) }
+        let count = read(file, &bytes, bytes.count)
+        guard count >= 0 else { throw refuse(errorText()) }
+        guard count > 0 else { throw refuse("empty") }
+        guard let content = try? JSONDecoder().decode(Content.self, from: Data(bytes.prefix(count))) else {
+            throw refuse("not a JSON object with the texts \"type\" and \"key\"")
+        }
+        guard let type = try? KeyType(name: content.type) else {
+            throw refuse("unknown key type \"\(content.type.prefix(32))\"")
+        }
+        guard var key = try? Hex.decode(content.key) else { throw refuse("\"key\" is not hexadecimal") }
+        defer { sodium_memzero(&key, key.count) }
+        guard key.count == type.privateKeyCount else {
+            throw refuse(
+                "a private key of type \(type.name) has \(type.privateKeyCount) bytes, this one \(key.count)")
+        }
+        do {
+            return try PrivateKey(type: type, bytes: key)
+        } catch {
+            throw refuse(error.description)
+        }
+    }
+
+    /// Writes `key` to a new file at `path` with mode 0600, and has it on disk on return. Refuses to replace a file.
+    public static func save(_ key: PrivateKey, to path: String) throws(CryptoError) {
+        func refuse(_ reason: String) -> CryptoError { .keyFile(path: path, reason: reason) }
+        var text = Array(
+            "{\n  \"type\": \"\(key.type.name)\",\n  \"key\": \"\(Hex.encode(key.bytes))\"\n}\n".utf8)
+        defer { sodium_memzero(&text, text.count) }
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw refuse(errorText()) }
+        defer { close(file) }
+        guard fchmod(file, 0o600) == 0, write(file, text, text.count) == text.count, fsync(file) == 0 else {
+            let reason = errorText()
+            unlink(path)
+            throw refuse(reason)
+        }
+    }
+
+    private static func errorText() -> String { String(cString: strerror(errno)) }
+}
