@@ -2,6 +2,8 @@
 // One header a library.
 #ifndef APUS_CSHIMS_H
 #define APUS_CSHIMS_H
+#include "CCRC32C.h"
+#include "CLMDB.h"
 #include "COpenSSL.h"
 #include "CSecp256k1.h"
 #include "CSodium.h"

@@ -1,0 +1,94 @@
+import Crypto
+import Multiformats
+
+/// A validator's vote on a proposed block, as its own memory of it needs it.
+public struct Vote: Hashable, Sendable, CustomStringConvertible {
+    /// What the validator said.
+    public enum Decision: Hashable, Sendable {
+        /// The block is good; executing it gave this application hash.
+        case ack(appHash: Hash)
+        /// The block was refused.
+        case nack
+    }
+
+    /// The proposed block's height, at least 1.
+    public var height: Int64
+    /// The proposal's stamp: milliseconds since 1970 by the leader's clock.
+    public var stamp: Int64
+    /// The proposed block.
+    public var blockHash: Hash
+    /// What was said.
+    public var decision: Decision
+
+    /// A vote by its parts.
+    public init(height: Int64, stamp: Int64, blockHash: Hash, decision: Decision) {
+        self.height = height
+        self.stamp = stamp
+        self.blockHash = blockHash
+        self.decision = decision
+    }
+
+    /// For logs.
+    public var description: String {
+        switch decision {
+        case .ack(let appHash): "ack of block \(blockHash) at height \(height), application hash \(appHash)"
+        case .nack: "nack of block \(blockHash) at height \(height)"
+        }
+    }
+}
+
+/// A vote in its place in the vote log: one of the two copies of a slot (docs/storage.md, "Vote log").
+struct VoteRecord: Equatable {
+    /// Counts all votes ever recorded, from 1.
+    var sequence: UInt64
+    var vote: Vote
+
+    static let size = 128
+    static let magic: UInt32 = 0x4f56_5041
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: VoteRecord.size)
+        writer.put(u32: VoteRecord.magic)
+        var appHash = Hash.zero
+        if case .ack(let hash) = vote.decision {
+            writer.put(u32: 1)
+            appHash = hash
+        } else {
+            writer.put(u32: 0)
+        }
+        writer.put(u64: sequence)
+        writer.put(i64: vote.height)
+        writer.put(i64: vote.stamp)
+        writer.put(bytes: vote.blockHash)
+        writer.put(bytes: appHash)
+        writer.put(bytes: [UInt8](repeating: 0, count: VoteRecord.size - 4 - writer.bytes.count))
+        writer.put(u32: writer.bytes.withUnsafeBytes(CRC32C.of))
+        return writer.bytes
+    }
+
+    /// Nil if these bytes, `size` of them, are not a record.
+    init?(decoding bytes: [UInt8]) {
+        let size = VoteRecord.size
+        guard bytes.count == size,
+            bytes.withUnsafeBytes({
+                $0.word(0) == VoteRecord.magic
+                    && CRC32C.of(.init(rebasing: $0[..<(size - 4)])) == $0.word(size - 4)
+            })
+        else { return nil }
+        var reader = ByteReader(bytes)
+        guard (try? reader.u32()) != nil, let decision = try? reader.u32(), decision <= 1,
+            let sequence = try? reader.u64(), let height = try? reader.i64(), let stamp = try? reader.i64(),
+            let blockHash = try? Hash(reader.array(Hash.count)),
+            let appHash = try? Hash(reader.array(Hash.count))
+        else { return nil }
+        self.sequence = sequence
+        vote = Vote(
+            height: height, stamp: stamp, blockHash: blockHash,
+            decision: decision == 1 ? .ack(appHash: appHash) : .nack)
+    }
+
+    init(sequence: UInt64, vote: Vote) {
+        self.sequence = sequence
+        self.vote = vote
+    }
+}

@@ -1,0 +1,112 @@
+import Chain
+import Crypto
+import Foundation
+import Multiformats
+
+@testable import Storage
+
+/// A chain of signed blocks of signed transactions, equal at each run.
+struct TestChain {
+    /// A block with what is stored beside it.
+    struct Link {
+        let block: Block
+        let commitInfo: CommitInfo
+        let results: [TransactionResult]
+
+        var size: Int {
+            let results = ResultList(results).bytes.count
+            let whole = BlockRecord.headerSize + block.bytes.count + commitInfo.bytes.count + results
+            return (whole + 7) / 8 * 8
+        }
+    }
+
+    private(set) var links: [Link] = []
+
+    /// `count` blocks from `height` on; block n has `transactions(n)` transactions, each with a payload of about
+    /// `payload` bytes.
+    init(
+        _ count: Int, from height: Int64 = 1, payload: Int = 60, transactions: (Int) -> Int = { $0 % 4 }
+    ) throws {
+        let leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 1, count: 32))
+        let sender = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 7, count: 32))
+        var nonce: UInt64 = 0
+        for number in 0..<count {
+            let height = height + Int64(number)
+            let bodies = (0..<transactions(number)).map { _ in
+                nonce += 1
+                return TransactionBody(
+                    payload: SharedBytes(
+                        [UInt8](repeating: UInt8(truncatingIfNeeded: nonce), count: payload)),
+                    payloadType: "raw_statement", nonce: nonce, chainID: "test")
+            }
+            let signed = try bodies.map { try Transaction.signed($0, by: sender) }
+            let last = links.last
+            let header = BlockHeader(
+                height: height, transactionCount: 0, previousHash: last?.block.hash ?? .zero,
+                previousAppHash: last?.commitInfo.appHash ?? .zero, validatorSetHash: .zero,
+                networkParametersHash: .zero, timestamp: 1_700_000_000_000 + UInt64(number), merkleRoot: .zero
+            )
+            let block = Block.signed(header, transactions: signed, by: leader)
+            let appHash = Hash.sha256(of: block.hash)
+            let vote = VoteInfo(
+                signature: VoteSignature(block.hash, appHash: appHash, by: leader), status: .agreed)
+            links.append(
+                Link(
+                    block: block, commitInfo: CommitInfo(appHash: appHash, votes: [vote]),
+                    results: signed.indices.map {
+                        TransactionResult(
+                            code: UInt32($0), gas: height, log: String(repeating: "x", count: $0))
+                    }))
+        }
+    }
+
+    /// Appends blocks to a store.
+    func append(_ range: Range<Int>, to store: BlockStore) throws {
+        for link in links[range] { try store.append(link.block, link.commitInfo, link.results) }
+    }
+}
+
+/// A directory that is removed when released.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array((NSTemporaryDirectory() + "/apus-storage-XXXXXX").utf8CString)
+        guard let made = mkdtemp(&template) else { throw CocoaError(.fileWriteUnknown) }
+        path = String(cString: made)
+    }
+
+    /// A copy of another directory's files as they are now: what a killed process would leave.
+    convenience init(copying directory: String) throws {
+        try self.init()
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.copyItem(atPath: directory, toPath: path)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Segment files, in order.
+    var segments: [String] {
+        get throws {
+            try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".blocks") }
+                .sorted()
+                .map { path + "/" + $0 }
+        }
+    }
+}
+
+/// Changes to files behind a store's back.
+enum Tamper {
+    static func length(_ path: String) throws -> Int { try File(path, .read).length() }
+
+    static func truncate(_ path: String, to length: Int) throws {
+        try File(path, .readWrite).truncate(to: length)
+    }
+
+    /// Inverts one bit.
+    static func flip(_ path: String, at offset: Int, bit: Int = 0) throws {
+        let file = try File(path, .readWrite)
+        let byte = try file.read(at: offset, count: 1)
+        try file.write([byte[0] ^ 1 << UInt8(bit)], at: offset)
+    }
+}
