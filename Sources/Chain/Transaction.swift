@@ -41,6 +41,34 @@ public final class Transaction: Sendable {
         signatureType = parts.signatureType
     }
 
+    /// A transaction of parts that came one by one, from JSON for instance. Does not verify.
+    public convenience init(
+        _ body: TransactionBody, serialization: Serialization, sender: [UInt8], signature: [UInt8],
+        signatureType: SignatureType
+    ) throws(ChainError) {
+        try self.init(
+            bodyBytes: body.bytes, serialization: serialization, sender: sender, signature: signature,
+            signatureType: signatureType)
+    }
+
+    private convenience init(
+        bodyBytes: [UInt8], serialization: Serialization, sender: [UInt8], signature: [UInt8],
+        signatureType: SignatureType
+    ) throws(ChainError) {
+        var inner = ByteWriter()
+        if !signature.isEmpty {
+            inner.put(lengthPrefixed: signature)
+            inner.put(cstring: signatureType.description)
+        }
+        var writer = ByteWriter(capacity: bodyBytes.count + 192)
+        writer.put(u16: 0)
+        writer.put(cbytes: inner.bytes)
+        writer.put(cbytes: bodyBytes)
+        writer.put(cstring: serialization.rawValue)
+        writer.put(cbytes: sender)
+        try self.init(decoding: SharedBytes(writer.bytes))
+    }
+
     private struct Parts {
         let body: TransactionBody
         let bodyBytes: SharedBytes
@@ -126,16 +154,9 @@ public final class Transaction: Sendable {
             sender = key.publicKey.bytes
             signature = key.sign(message)
         }
-        var inner = ByteWriter()
-        inner.put(lengthPrefixed: signature)
-        inner.put(cstring: type.description)
-        var writer = ByteWriter(capacity: bodyBytes.count + 192)
-        writer.put(u16: 0)
-        writer.put(cbytes: inner.bytes)
-        writer.put(cbytes: bodyBytes)
-        writer.put(cstring: serialization.rawValue)
-        writer.put(cbytes: sender)
-        return try Transaction(decoding: SharedBytes(writer.bytes))
+        return try Transaction(
+            bodyBytes: bodyBytes, serialization: serialization, sender: sender, signature: signature,
+            signatureType: type)
     }
 }
 

@@ -5,6 +5,7 @@
 #include "CCRC32C.h"
 #include "CLMDB.h"
 #include "COpenSSL.h"
+#include "CProcess.h"
 #include "CSecp256k1.h"
 #include "CSodium.h"
 #include "CThread.h"

@@ -1,0 +1,11 @@
+/// The version of this software.
+public enum NodeVersion {
+    /// Its parts, after semantic versioning.
+    public static let (major, minor, patch): (UInt32, UInt32, UInt32) = (0, 1, 0)
+
+    /// `major.minor.patch`.
+    public static let text = "\(major).\(minor).\(patch)"
+
+    /// What peers see in identify.
+    public static let agent = "apus/\(text)"
+}
