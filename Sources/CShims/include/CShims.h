@@ -6,6 +6,7 @@
 #include "CLMDB.h"
 #include "COpenSSL.h"
 #include "CProcess.h"
+#include "CSQLite.h"
 #include "CSecp256k1.h"
 #include "CSodium.h"
 #include "CThread.h"

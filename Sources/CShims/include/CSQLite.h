@@ -1,0 +1,24 @@
+// SQLite with its session extension, and the parts of its interface that are variadic or macros.
+#ifndef APUS_CSQLITE_H
+#define APUS_CSQLITE_H
+
+#define SQLITE_ENABLE_SESSION 1
+#define SQLITE_ENABLE_PREUPDATE_HOOK 1
+#include <sqlite3.h>
+
+// sqlite3_db_config of an option that is an int: sets it, and answers SQLITE_OK or an error.
+static inline int apus_sqlite_db_config(sqlite3 *db, int option, int value) {
+    return sqlite3_db_config(db, option, value, (int *)0);
+}
+
+// Binds copies: the macro SQLITE_TRANSIENT is a cast that Swift does not import.
+static inline int apus_sqlite_bind_text(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
+    return sqlite3_bind_text64(
+        statement, index, count ? (const char *)bytes : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+static inline int apus_sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
+    return sqlite3_bind_blob64(statement, index, count ? bytes : "", count, SQLITE_TRANSIENT);
+}
+
+#endif

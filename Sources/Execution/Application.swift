@@ -1,0 +1,91 @@
+import Chain
+import Crypto
+
+/// What blocks do: executes their transactions and answers for the state that they leave.
+///
+/// The order at each height is `execute`, then the block log's fsync, then `commit`; or `rollback` in place of
+/// the last two. After a crash the application stands at the log's tip or behind it, never ahead, and the node
+/// executes the missing blocks again from the log.
+///
+/// `initialize`, `execute`, `commit` and `rollback` are called by one thread at a time, the execution worker's:
+/// they take as long as the disk does. The rest may be called from any thread.
+public protocol Application: AnyObject, Sendable {
+    /// The last committed height and its application hash; the genesis height and zeros before the first block.
+    var tip: ApplicationTip { get }
+
+    /// Makes the state of the genesis when there is none yet, and makes sure that an older state is this
+    /// chain's. To be called at each start before anything else.
+    func initialize(_ genesis: Genesis) throws(ExecutionError)
+
+    /// Runs a block whose height follows the tip's. What it did stays prepared, invisible to readers, until
+    /// `commit` or `rollback`.
+    ///
+    /// `transactions` are the block's, decoded, in order, signatures checked. A transaction that fails gets its
+    /// result code; an error thrown is this node's own, and leaves nothing prepared.
+    func execute(_ block: Block, transactions: [Transaction], parameters: NetworkParameters)
+        throws(ExecutionError) -> ExecutionResult
+
+    /// Makes the prepared block's effects durable and visible.
+    func commit() throws(ExecutionError)
+
+    /// Undoes what is prepared; does nothing when nothing is.
+    func rollback() throws(ExecutionError)
+
+    /// An account by committed state; nil when no block has touched it.
+    func account(_ id: AccountID) throws(ExecutionError) -> Account?
+
+    /// Answers a read-only statement from committed state. The calling thread waits, for at most `limits.time`
+    /// once the query runs.
+    func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
+        throws(ExecutionError) -> QueryResult
+}
+
+/// Where an application stands.
+public struct ApplicationTip: Hashable, Sendable {
+    /// The last committed block's height.
+    public let height: Int64
+    /// The state's hash after it.
+    public let appHash: Hash
+
+    /// A tip by its parts.
+    public init(height: Int64, appHash: Hash) {
+        self.height = height
+        self.appHash = appHash
+    }
+}
+
+/// What an account holds.
+public struct Account: Hashable, Sendable {
+    /// Never negative.
+    public var balance: Amount
+    /// The nonce of the account's last transaction in a block; the next one's is one more.
+    public var nonce: UInt64
+
+    /// An account by its parts.
+    public init(balance: Amount = .zero, nonce: UInt64 = 0) {
+        self.balance = balance
+        self.nonce = nonce
+    }
+}
+
+/// What executing a block came to.
+public struct ExecutionResult: Hashable, Sendable {
+    /// An account that the block touched, and its nonce after it.
+    public struct ChangedAccount: Hashable, Sendable {
+        /// Whose account.
+        public let id: AccountID
+        /// The nonce of its last transaction in a block.
+        public let nonce: UInt64
+    }
+
+    /// The state's hash once the block is committed.
+    public let appHash: Hash
+    /// One for each of the block's transactions, in order.
+    public let results: [TransactionResult]
+    /// Network parameters that the block changes.
+    public let parameterUpdates: ParameterUpdates
+    /// Validators that the block adds, changes or (power 0) removes.
+    public let validatorUpdates: [Validator]
+    /// By account ID.
+    public let accounts: [ChangedAccount]
+}

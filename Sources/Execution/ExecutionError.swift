@@ -1,0 +1,45 @@
+/// Why an application could not do what its node asked of it. One line, naming the file where there is one.
+///
+/// A transaction that fails is not an error: it gets a result code. These are failures of the node's own disk
+/// or memory, misuse, and queries that were refused.
+public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The database or its directory cannot be made, opened, read or written.
+    case unusable(file: String, reason: String)
+    /// The file is no SQLite database, or its pages contradict each other.
+    case corrupt(file: String, reason: String)
+    /// The disk or its quota is full.
+    case diskFull(file: String)
+    /// The database was made for another genesis.
+    case otherGenesis(file: String)
+    /// A genesis that this application cannot start from: field and reason.
+    case invalidGenesis(String)
+    /// `initialize` has not been called.
+    case notInitialized
+    /// A call that does not fit the state: a height that does not follow, nothing prepared, something prepared.
+    case outOfOrder(String)
+    /// The query was refused or failed: its author's mistake.
+    case invalidQuery(String)
+    /// The query would exceed a limit of rows, bytes or time.
+    case queryLimit(String)
+    /// The application has no database to query.
+    case noDatabase
+    /// SQLite failed in a way that no statement explains.
+    case failed(file: String, reason: String)
+
+    /// One line for logs and replies.
+    public var description: String {
+        switch self {
+        case .unusable(let file, let reason): "cannot use database \(file): \(reason)"
+        case .corrupt(let file, let reason): "database \(file) is corrupt: \(reason)"
+        case .diskFull(let file): "no space left for database \(file)"
+        case .otherGenesis(let file): "database \(file) belongs to another genesis"
+        case .invalidGenesis(let reason): "genesis: \(reason)"
+        case .notInitialized: "the application has not been initialized"
+        case .outOfOrder(let reason): reason
+        case .invalidQuery(let reason): reason
+        case .queryLimit(let reason): reason
+        case .noDatabase: "this node's application keeps no database"
+        case .failed(let file, let reason): "database \(file) failed: \(reason)"
+        }
+    }
+}

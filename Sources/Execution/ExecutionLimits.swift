@@ -1,0 +1,35 @@
+import CShims
+
+/// What bounds a transaction's statement. All nodes of a network must share these figures: a statement that
+/// stops on one and runs on another parts them.
+enum ExecutionLimits {
+    /// Instructions of SQLite's virtual machine that a transaction's statement may run; about a second.
+    static let statementInstructions = 10_000_000
+    /// Instructions between two looks at the budget.
+    static let statementStride: Int32 = 1_000
+    /// Instructions between two looks at a query's deadline; few, as one instruction may handle `valueBytes`.
+    static let queryStride: Int32 = 100
+    /// Bytes of a text, a blob or a row: somewhat more than what a block of the default size can carry.
+    static let valueBytes: Int32 = 8 * 1024 * 1024
+    /// Bytes of a statement's text.
+    static let statementBytes = 1_000_000
+    /// Tables, indexes and views that a database may hold: all are checked after each schema change.
+    static let schemaObjects: Int64 = 2_000
+    /// Prepared statements that are kept.
+    static let cachedStatements = 256
+    /// Accounts whose committed state is kept in memory.
+    static let cachedAccounts = 65_536
+    /// How long a connection waits for a lock that another process holds, in milliseconds.
+    static let busyMilliseconds: Int32 = 5_000
+    /// Pages in the write-ahead log before it is copied back: 16 MiB.
+    static let walPages = 4_096
+
+    /// `sqlite3_limit` of every connection. They bound the memory and the stack that preparing may take.
+    static let sqlite: [(Int32, Int32)] = [
+        (SQLITE_LIMIT_LENGTH, valueBytes), (SQLITE_LIMIT_SQL_LENGTH, Int32(statementBytes)),
+        (SQLITE_LIMIT_COLUMN, 500), (SQLITE_LIMIT_EXPR_DEPTH, 200), (SQLITE_LIMIT_COMPOUND_SELECT, 50),
+        (SQLITE_LIMIT_VDBE_OP, 250_000), (SQLITE_LIMIT_FUNCTION_ARG, 100), (SQLITE_LIMIT_ATTACHED, 0),
+        (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000), (SQLITE_LIMIT_VARIABLE_NUMBER, 1_000),
+        (SQLITE_LIMIT_TRIGGER_DEPTH, 100), (SQLITE_LIMIT_WORKER_THREADS, 0),
+    ]
+}

@@ -1,0 +1,131 @@
+import CShims
+import Chain
+import Glibc
+import Synchronization
+
+/// The default application: transactions are SQL statements on an SQLite database (docs/execution.md).
+///
+/// The database is `application.sqlite` in its directory, with SQLite's write-ahead log beside it. Blocks run on
+/// one connection, queries on two others and account look-ups on a fourth, each behind a lock of its own, so that
+/// no query waits for a block or the reverse.
+public final class SQLApplication: Application {
+    /// The database's path.
+    public let path: String
+    private let engine: Mutex<SQLEngine>
+    private let accounts: Mutex<SQLReader>
+    private let queries: QueryConnections
+    private let committed = Mutex(Committed())
+
+    /// What is known of committed state without asking SQLite.
+    private struct Committed {
+        var tip: ApplicationTip?
+        /// Accounts that were asked for or changed lately; nil for one that does not exist.
+        var accounts: [AccountID: Account?] = [:]
+        /// Counts commits, so that a look-up does not store what a commit meanwhile has changed.
+        var commits: UInt64 = 0
+
+        mutating func keep(_ account: Account?, of id: AccountID) {
+            if accounts.count >= ExecutionLimits.cachedAccounts { accounts = [:] }
+            accounts[id] = .some(account)
+        }
+    }
+
+    /// Opens the database in a directory, which is made when its parent exists. What a crash left half done is
+    /// undone by SQLite; the tip tells how far the database came.
+    public init(directory: String) throws(ExecutionError) {
+        if mkdir(directory, 0o700) != 0, errno != EEXIST {
+            throw .unusable(file: directory, reason: String(cString: strerror(errno)))
+        }
+        path = "\(directory)/application.sqlite"
+        do throws(SQLiteFailure) {
+            let engine = try SQLEngine(path: path)
+            let tip = engine.tip
+            self.engine = Mutex(engine)
+            accounts = Mutex(try SQLReader(path: path))
+            queries = QueryConnections(try SQLReader(path: path), try SQLReader(path: path))
+            committed.withLock { $0.tip = tip }
+        } catch {
+            throw error.nodeError
+        }
+    }
+
+    /// The last committed block; height 0 before `initialize`.
+    public var tip: ApplicationTip {
+        committed.withLock { $0.tip } ?? ApplicationTip(height: 0, appHash: .zero)
+    }
+
+    /// See `Application.initialize`. Makes the table of grants and the genesis's balances.
+    public func initialize(_ genesis: Genesis) throws(ExecutionError) {
+        let tip = try engine.withLock { (engine) throws(ExecutionError) in
+            try engine.initialize(genesis)
+            return engine.tip
+        }
+        committed.withLock { $0.tip = tip }
+    }
+
+    /// See `Application.execute`.
+    public func execute(_ block: Block, transactions: [Transaction], parameters: NetworkParameters)
+        throws(ExecutionError) -> ExecutionResult
+    {
+        try engine.withLock { (engine) throws(ExecutionError) in
+            try engine.execute(block, transactions, parameters)
+        }
+    }
+
+    /// See `Application.commit`.
+    public func commit() throws(ExecutionError) {
+        let (tip, changed) = try engine.withLock { (engine) throws(ExecutionError) in try engine.commit() }
+        committed.withLock {
+            $0.tip = tip
+            $0.commits &+= 1
+            for (id, account) in changed { $0.keep(account, of: id) }
+        }
+    }
+
+    /// See `Application.rollback`.
+    public func rollback() throws(ExecutionError) {
+        engine.withLock { $0.rollback() }
+    }
+
+    /// See `Application.account`.
+    public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
+        let (isInitialized, known, commits) = committed.withLock {
+            ($0.tip != nil, $0.accounts[id], $0.commits)
+        }
+        guard isInitialized else { throw .notInitialized }
+        if let known { return known }
+        let account = try accounts.withLock { (reader) throws(ExecutionError) in try reader.account(id) }
+        committed.withLock { if $0.commits == commits { $0.keep(account, of: id) } }
+        return account
+    }
+
+    /// See `Application.query`. Two queries run at a time; more wait.
+    public func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
+        throws(ExecutionError)
+        -> QueryResult
+    {
+        guard committed.withLock({ $0.tip != nil }) else { throw .notInitialized }
+        return try queries.run { (reader) throws(ExecutionError) in try reader.query(sql, parameters, limits)
+        }
+    }
+}
+
+/// Two connections for queries, used in turn.
+private final class QueryConnections: Sendable {
+    private let first: Mutex<SQLReader>
+    private let second: Mutex<SQLReader>
+    private let turns = Atomic<UInt>(0)
+
+    init(_ first: sending SQLReader, _ second: sending SQLReader) {
+        self.first = Mutex(first)
+        self.second = Mutex(second)
+    }
+
+    func run<R: Sendable>(_ body: (SQLReader) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
+        let turn = turns.add(1, ordering: .relaxed).oldValue
+        if turn.isMultiple(of: 2) {
+            return try first.withLock { (reader) throws(ExecutionError) in try body(reader) }
+        }
+        return try second.withLock { (reader) throws(ExecutionError) in try body(reader) }
+    }
+}

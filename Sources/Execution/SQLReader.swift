@@ -1,0 +1,104 @@
+import CShims
+import Chain
+
+/// The reading side of `SQLApplication`: accounts and queries, on committed state.
+///
+/// One thread at a time.
+final class SQLReader {
+    private let connection: SQLiteConnection
+    private let budget = InstructionBudget()
+    private var accounts: AccountReader?
+
+    init(path: String) throws(SQLiteFailure) {
+        connection = try SQLiteConnection(path: path, access: .readOnly)
+        try StoredState.reserveModules(connection)
+        budget.attach(to: connection, every: ExecutionLimits.queryStride)
+    }
+
+    /// See `Application.account`.
+    func account(_ id: AccountID) throws(ExecutionError) -> Account? {
+        do throws(SQLiteFailure) {
+            if let accounts { return try accounts.account(id) }
+            let reader = try AccountReader(connection)
+            accounts = reader
+            return try reader.account(id)
+        } catch {
+            throw error.nodeError
+        }
+    }
+
+    /// See `Application.query`.
+    func query(_ sql: String, _ parameters: [String: Value], _ limits: QueryLimits) throws(ExecutionError)
+        -> QueryResult
+    {
+        let text: StatementText
+        do { text = try StatementText(sql, for: .query) } catch { throw .invalidQuery(error.text) }
+        budget.start(until: .now + limits.time)
+        defer { budget.stop() }
+        // The policy's mode lasts as long as the statement runs: table-valued functions prepare while they run.
+        let outcome: Result<QueryResult, ExecutionError> = connection.policy.with(.query) {
+            do throws(SQLiteFailure) {
+                return try run(text.sql, parameters, limits)
+            } catch {
+                return .failure(queryError(error, limits))
+            }
+        }
+        return try outcome.get()
+    }
+
+    private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {
+        if failure.isInterrupt { return .queryLimit("the query ran for longer than \(limits.time)") }
+        guard failure.isStatementFault else { return failure.nodeError }
+        return .invalidQuery(connection.policy.findings.refusal ?? failure.message)
+    }
+
+    private func run(_ sql: String, _ parameters: [String: Value], _ limits: QueryLimits)
+        throws(SQLiteFailure)
+        -> Result<QueryResult, ExecutionError>
+    {
+        let statement = try connection.prepare(sql)
+        guard statement.isReadOnly, statement.columnCount > 0 else {
+            return .failure(.invalidQuery("queries may only read"))
+        }
+        if let error = try bind(parameters, to: statement) { return .failure(error) }
+        let columns = 0..<statement.columnCount
+        let declared = columns.map { StoredValue.type(declared: statement.columnDeclaration($0)) }
+        var types = declared
+        var rows: [[Value]] = []
+        var bytes = 0
+        while try statement.step() {
+            guard rows.count < limits.rows else {
+                return .failure(.queryLimit("the query yields more than \(limits.rows) rows"))
+            }
+            for column in columns { bytes += statement.size(column) }
+            guard bytes <= limits.bytes else {
+                return .failure(.queryLimit("the query yields more than \(limits.bytes) bytes"))
+            }
+            let row = columns.map { StoredValue.read(statement, $0, declared: declared[$0]) }
+            for column in columns where types[column] == nil && row[column] != .null {
+                types[column] = row[column].type.name
+            }
+            rows.append(row)
+        }
+        return .success(
+            QueryResult(
+                columnNames: columns.map { statement.columnName($0) },
+                columnTypes: types.map { DataType($0 ?? .text) }, rows: rows))
+    }
+
+    private func bind(_ parameters: [String: Value], to statement: SQLiteStatement) throws(SQLiteFailure)
+        -> ExecutionError?
+    {
+        for index in 0..<statement.parameterCount {
+            guard let name = statement.parameterName(index + 1), let sign = name.first, "$@:".contains(sign)
+            else {
+                return .invalidQuery("parameters need names such as $id")
+            }
+            guard let value = parameters[name] ?? parameters[String(name.dropFirst())] else {
+                return .invalidQuery("parameter \(name) has no value")
+            }
+            try StoredValue.bind(value, to: statement, at: index + 1)
+        }
+        return nil
+    }
+}

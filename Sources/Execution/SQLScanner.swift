@@ -1,0 +1,120 @@
+/// Splits SQL text into tokens as SQLite does (https://sqlite.org/lang.html), as far as the checks before preparing
+/// need: what the first word is, whether a word occurs outside of strings, where a table's column list ends.
+struct SQLScanner {
+    /// A token's kind.
+    enum Kind {
+        /// A keyword, an identifier or a number, unquoted.
+        case word
+        /// A string, a quoted identifier.
+        case quoted
+        /// One byte of punctuation.
+        case punctuation(UInt8)
+    }
+
+    /// A token and where it lies.
+    struct Token {
+        let kind: Kind
+        let range: Range<Int>
+    }
+
+    /// The text's UTF-8 bytes.
+    let bytes: [UInt8]
+    private var position = 0
+
+    init(_ text: String) {
+        bytes = Array(text.utf8)
+    }
+
+    /// The next token; nil at the end. White space and comments are passed over.
+    mutating func next() -> Token? {
+        skipBlanks()
+        guard position < bytes.count else { return nil }
+        let start = position
+        let byte = bytes[position]
+        switch byte {
+        case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"):
+            skipQuoted(byte)
+            return Token(kind: .quoted, range: start..<position)
+        case UInt8(ascii: "["):
+            while position < bytes.count, bytes[position] != UInt8(ascii: "]") { position += 1 }
+            position = min(position + 1, bytes.count)
+            return Token(kind: .quoted, range: start..<position)
+        case _ where Self.isWord(byte):
+            while position < bytes.count, Self.isWord(bytes[position]) { position += 1 }
+            return Token(kind: .word, range: start..<position)
+        default:
+            position += 1
+            return Token(kind: .punctuation(byte), range: start..<position)
+        }
+    }
+
+    /// A token's text in upper case.
+    func upper(_ token: Token) -> String {
+        String(decoding: bytes[token.range], as: UTF8.self).uppercased()
+    }
+
+    private mutating func skipQuoted(_ quote: UInt8) {
+        position += 1
+        while position < bytes.count {
+            let byte = bytes[position]
+            position += 1
+            guard byte == quote else { continue }
+            guard position < bytes.count, bytes[position] == quote else { return }
+            position += 1
+        }
+    }
+
+    private mutating func skipBlanks() {
+        while position < bytes.count {
+            let byte = bytes[position]
+            let following = position + 1 < bytes.count ? bytes[position + 1] : 0
+            switch (byte, following) {
+            case (0x20, _), (0x09...0x0D, _):
+                position += 1
+            case (UInt8(ascii: "-"), UInt8(ascii: "-")):
+                while position < bytes.count, bytes[position] != 0x0A { position += 1 }
+            case (UInt8(ascii: "/"), UInt8(ascii: "*")):
+                position += 2
+                while position < bytes.count {
+                    if bytes[position] == UInt8(ascii: "*"), position + 1 < bytes.count,
+                        bytes[position + 1] == UInt8(ascii: "/")
+                    {
+                        break
+                    }
+                    position += 1
+                }
+                position = min(position + 2, bytes.count)
+            default:
+                return
+            }
+        }
+    }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "$"), 0x80...0xFF:
+            true
+        default:
+            false
+        }
+    }
+
+    /// The offset of the parenthesis that ends the text's first parenthesized list.
+    static func endOfFirstList(in text: String) -> Int? {
+        var scanner = SQLScanner(text)
+        var depth = 0
+        while let token = scanner.next() {
+            switch token.kind {
+            case .punctuation(UInt8(ascii: "(")):
+                depth += 1
+            case .punctuation(UInt8(ascii: ")")):
+                depth -= 1
+                if depth == 0 { return token.range.lowerBound }
+            default:
+                break
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,45 @@
+import CShims
+
+/// A result code other than success of SQLite's C interface, with the connection's message.
+struct SQLiteFailure: Error, CustomStringConvertible {
+    /// The extended result code.
+    let code: Int32
+    /// SQLite's text, one line.
+    let message: String
+    /// The database's path.
+    let file: String
+
+    init(code: Int32, message: String, file: String) {
+        self.code = code
+        self.message = String(message.map { $0.isNewline ? " " : $0 })
+        self.file = file
+    }
+
+    /// The code without its extension.
+    var primaryCode: Int32 { code & 0xFF }
+
+    /// Whether the statement is at fault: every node that runs it on the same state fails alike. All else is
+    /// this node's own trouble (disk, memory, a broken file) and must never become a transaction's result.
+    var isStatementFault: Bool {
+        switch primaryCode {
+        case SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG, SQLITE_RANGE, SQLITE_AUTH: true
+        default: false
+        }
+    }
+
+    /// Whether the progress handler stopped the statement.
+    var isInterrupt: Bool { primaryCode == SQLITE_INTERRUPT }
+
+    var description: String { message }
+
+    /// What the node is told when the failure is its own.
+    var nodeError: ExecutionError {
+        switch primaryCode {
+        case SQLITE_FULL: .diskFull(file: file)
+        case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt(file: file, reason: message)
+        case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_BUSY, SQLITE_LOCKED:
+            .unusable(file: file, reason: message)
+        default: .failed(file: file, reason: "\(message) (code \(code))")
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import CShims
+
+/// Decides what a statement may do while SQLite prepares it (https://sqlite.org/c3ref/set_authorizer.html), and
+/// notes what the statement is.
+///
+/// Statements of the node's own are prepared with `.trusted`. What came from outside is prepared under `.statement` (a
+/// transaction's: must do the same on every node) or prepared and run under `.query` (must read only).
+final class StatementPolicy {
+    /// Whose statement it is.
+    enum Mode {
+        /// The node's own.
+        case trusted
+        /// A transaction's.
+        case statement
+        /// A user's, outside consensus.
+        case query
+    }
+
+    /// What was found out about the statement being prepared.
+    struct Findings {
+        /// It makes, alters or drops a table, an index or a view.
+        var changesSchema = false
+        /// It alters a table, for which SQLite reads and writes its own tables.
+        var altersTable = false
+        /// It writes to the table of grants.
+        var writesGrants = false
+        /// The table that it makes.
+        var createdTable: String?
+        /// It reads the schema table itself.
+        var readsSchema = false
+        /// It contains a SELECT.
+        var selects = false
+        /// Why it was refused, better put than SQLite's "not authorized".
+        var refusal: String?
+    }
+
+    /// Whose statement is being prepared or run now.
+    private(set) var mode = Mode.trusted
+    /// About the statement being prepared.
+    private(set) var findings = Findings()
+    /// Virtual tables that need no CREATE TABLE and show the node's insides; lower case.
+    var reservedModules: Set<String> = []
+
+    /// The tables that may be written are all but those with this prefix.
+    static let internalPrefix = "apus_"
+    /// Identifiers, besides the database's owner, that may write.
+    static let grantsTable = "grants"
+
+    /// Runs `body` with `mode` in force and with fresh findings.
+    func with<R, E: Error>(_ mode: Mode, _ body: () throws(E) -> R) throws(E) -> R {
+        let before = self.mode
+        self.mode = mode
+        findings = Findings()
+        defer { self.mode = before }
+        return try body()
+    }
+
+    /// The authorizer: `SQLITE_OK` or `SQLITE_DENY`.
+    func decide(
+        _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?,
+        _ database: UnsafePointer<CChar>?
+    ) -> Int32 {
+        if mode == .trusted { return SQLITE_OK }
+        let first = first.map { String(cString: $0).lowercased() } ?? ""
+        let second = second.map { String(cString: $0) } ?? ""
+        switch action {
+        case SQLITE_SELECT:
+            findings.selects = true
+            return SQLITE_OK
+        case SQLITE_RECURSIVE:
+            return SQLITE_OK
+        case SQLITE_READ:
+            return read(first)
+        case SQLITE_FUNCTION:
+            return call(second.lowercased())
+        case SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE:
+            return write(first)
+        case SQLITE_CREATE_TABLE:
+            return change(first, database, creates: true)
+        case SQLITE_CREATE_VIEW:
+            return change(first, database)
+        case SQLITE_CREATE_INDEX, SQLITE_DROP_INDEX:
+            return change(second.lowercased(), database, also: first)
+        case SQLITE_DROP_TABLE, SQLITE_DROP_VIEW:
+            return change(first, database)
+        case SQLITE_ALTER_TABLE:
+            // The first name is the database's here, the second the table's.
+            guard first == "main" else {
+                return refuse("temporary objects and other databases are not allowed")
+            }
+            findings.altersTable = true
+            return change(second.lowercased(), nil)
+        case SQLITE_REINDEX:
+            // ALTER TABLE and CREATE INDEX ask for it; a REINDEX statement does not get here.
+            return findings.changesSchema ? SQLITE_OK : refuse("REINDEX is not allowed")
+        case SQLITE_TRANSACTION, SQLITE_SAVEPOINT:
+            return refuse("statements may not begin, end or roll back transactions")
+        case SQLITE_ATTACH, SQLITE_DETACH:
+            return refuse("other databases may not be attached")
+        case SQLITE_PRAGMA:
+            return refuse("PRAGMA is not allowed")
+        case SQLITE_CREATE_TRIGGER, SQLITE_CREATE_TEMP_TRIGGER, SQLITE_DROP_TRIGGER, SQLITE_DROP_TEMP_TRIGGER:
+            return refuse("triggers are not allowed")
+        case SQLITE_CREATE_VTABLE, SQLITE_DROP_VTABLE:
+            return refuse("virtual tables are not allowed")
+        case SQLITE_ANALYZE:
+            return refuse("ANALYZE is not allowed")
+        default:
+            return refuse("temporary objects and other databases are not allowed")
+        }
+    }
+
+    private func refuse(_ reason: String) -> Int32 {
+        if findings.refusal == nil { findings.refusal = reason }
+        return SQLITE_DENY
+    }
+
+    private func isSchemaTable(_ name: String) -> Bool {
+        switch name {
+        case "sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema": true
+        default: false
+        }
+    }
+
+    /// Whether a table of this lower-case name is not for statements.
+    func isReserved(_ name: String) -> Bool {
+        name.hasPrefix(Self.internalPrefix) || name.hasPrefix("sqlite_") || name.hasPrefix("pragma_")
+            || reservedModules.contains(name)
+    }
+
+    private func read(_ table: String) -> Int32 {
+        if isSchemaTable(table) {
+            findings.readsSchema = true
+            return SQLITE_OK
+        }
+        if !isReserved(table) || findings.changesSchema && table.hasPrefix("sqlite_") { return SQLITE_OK }
+        return refuse("table \(table) may not be read")
+    }
+
+    private func call(_ function: String) -> Int32 {
+        if SQLFunctions.deterministic.contains(function) { return SQLITE_OK }
+        switch mode {
+        case .query where SQLFunctions.queries.contains(function):
+            return SQLITE_OK
+        case .statement where findings.altersTable && SQLFunctions.alterTable.contains(function):
+            return SQLITE_OK
+        case .statement where SQLFunctions.queries.contains(function):
+            return refuse("function \(function) is not allowed: its result may differ between nodes")
+        default:
+            return refuse("function \(function) is not allowed")
+        }
+    }
+
+    private func write(_ table: String) -> Int32 {
+        guard mode == .statement else { return refuse("queries may only read") }
+        // SQLite reports its own writes to the schema table, and lets no statement name it.
+        if isSchemaTable(table) { return SQLITE_OK }
+        if findings.changesSchema, table.hasPrefix("sqlite_") { return SQLITE_OK }
+        guard !isReserved(table) else { return refuse("table \(table) may not be written") }
+        if table == Self.grantsTable { findings.writesGrants = true }
+        return SQLITE_OK
+    }
+
+    private func change(
+        _ table: String, _ database: UnsafePointer<CChar>?, also other: String = "", creates: Bool = false
+    ) -> Int32 {
+        guard mode == .statement else { return refuse("queries may only read") }
+        if let database, String(cString: database) != "main" {
+            return refuse("temporary objects and other databases are not allowed")
+        }
+        // AUTOINCREMENT makes SQLite create this table by itself.
+        if creates, findings.changesSchema, table == "sqlite_sequence" { return SQLITE_OK }
+        guard !isReserved(table), !isReserved(other) || other.hasPrefix("sqlite_autoindex_") else {
+            return refuse("the name \(isReserved(table) ? table : other) is reserved")
+        }
+        guard table != Self.grantsTable else { return refuse("the table \(table) may not be altered") }
+        findings.changesSchema = true
+        if creates { findings.createdTable = table }
+        return SQLITE_OK
+    }
+}

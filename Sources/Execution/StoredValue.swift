@@ -1,0 +1,142 @@
+import CShims
+import Chain
+import Multiformats
+
+/// How values of the chain's types are stored in SQLite's five classes and read back (docs/execution.md, "Values").
+enum StoredValue {
+    /// Binds a value to a statement's parameter `index`, from 1.
+    static func bind(_ value: Value, to statement: SQLiteStatement, at index: Int) throws(SQLiteFailure) {
+        guard !value.type.isArray else {
+            return try statement.bind(index, json(value.elements))
+        }
+        switch value.elements.first ?? .null {
+        case .null:
+            try statement.bindNull(index)
+        case .text(let text):
+            try statement.bind(index, text)
+        case .int8(let number):
+            try statement.bind(index, number)
+        case .bytea(let bytes):
+            try bytes.withUnsafeBytes { bytes throws(SQLiteFailure) in try statement.bind(index, bytes) }
+        case .bool(let flag):
+            try statement.bind(index, flag ? 1 : 0)
+        case .uuid(let bytes):
+            try statement.bind(index, uuidText(bytes.array))
+        case .numeric(let text):
+            if let integer = integer(text) {
+                try statement.bind(index, integer)
+            } else {
+                try statement.bind(index, text)
+            }
+        }
+    }
+
+    /// The value in column `index`, from 0, of a statement's row, by its storage class and by what its table
+    /// declares.
+    static func read(_ statement: SQLiteStatement, _ index: Int, declared: DataType.Name?) -> Value {
+        switch statement.columnClass(index) {
+        case SQLITE_INTEGER:
+            let number = statement.int(index)
+            switch declared {
+            case .bool where number == 0 || number == 1: return .bool(number == 1)
+            case .numeric: return decimal("\(number)")
+            default: return .int8(number)
+            }
+        case SQLITE_FLOAT:
+            return decimal("\(statement.double(index))")
+        case SQLITE_BLOB:
+            return .bytea(statement.bytes(index))
+        case SQLITE_TEXT:
+            let text = statement.text(index)
+            switch declared {
+            case .uuid: return uuid(text) ?? .text(text)
+            case .numeric: return decimal(text)
+            default: return .text(text)
+            }
+        default:
+            return .null
+        }
+    }
+
+    /// The type that a column's declaration stands for; nil for one that says nothing.
+    static func type(declared: String?) -> DataType.Name? {
+        guard let declared = declared?.uppercased(), !declared.isEmpty else { return nil }
+        if declared.hasPrefix("BOOL") { return .bool }
+        if declared.hasPrefix("UUID") { return .uuid }
+        if declared.contains("INT") { return .int8 }
+        if ["CHAR", "CLOB", "TEXT"].contains(where: declared.contains) { return .text }
+        if ["BLOB", "BYTEA"].contains(where: declared.contains) { return .bytea }
+        if ["NUMERIC", "DECIMAL", "REAL", "FLOA", "DOUB"].contains(where: declared.contains) {
+            return .numeric
+        }
+        return nil
+    }
+
+    /// A number's text as a value; texts that are no number, such as infinity's, stay texts.
+    private static func decimal(_ text: String) -> Value {
+        let digits = text.utf8.prefix { $0 != UInt8(ascii: "e") && $0 != UInt8(ascii: "E") }
+        let precision = digits.count { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+        let scale = digits.firstIndex(of: UInt8(ascii: ".")).map {
+            digits.distance(from: $0, to: digits.endIndex) - 1
+        }
+        return Value.numeric(
+            text, precision: UInt16(clamping: precision), scale: UInt16(clamping: scale ?? 0))
+            ?? .text(text)
+    }
+
+    /// A decimal's text as an integer, when that keeps it whole.
+    private static func integer(_ text: String) -> Int64? {
+        guard let number = Int64(text), "\(number)" == text else { return nil }
+        return number
+    }
+
+    /// 8-4-4-4-12 lower-case hexadecimal digits.
+    static func uuidText(_ bytes: [UInt8]) -> String {
+        var text = ""
+        for (offset, byte) in bytes.enumerated() {
+            if [4, 6, 8, 10].contains(offset) { text += "-" }
+            text += Hex.encode([byte])
+        }
+        return text
+    }
+
+    private static func uuid(_ text: String) -> Value? {
+        guard text.utf8.count == 36, let bytes = try? Hex.decode(text.filter { $0 != "-" }),
+            uuidText(bytes) == text.lowercased()
+        else { return nil }
+        return .uuid(bytes)
+    }
+
+    /// An array as JSON text, so that `json_each` takes it apart. Bytes are hexadecimal digits; decimals that are
+    /// no 64-bit integers are strings.
+    private static func json(_ elements: [Value.Element]) -> String {
+        var text = "["
+        for (index, element) in elements.enumerated() {
+            if index > 0 { text += "," }
+            switch element {
+            case .null: text += "null"
+            case .text(let value): text += quoted(value)
+            case .int8(let value): text += "\(value)"
+            case .bytea(let value): text += "\"\(Hex.encode(value.array))\""
+            case .bool(let value): text += value ? "true" : "false"
+            case .uuid(let value): text += "\"\(uuidText(value.array))\""
+            case .numeric(let value): text += integer(value).map { "\($0)" } ?? "\"\(value)\""
+            }
+        }
+        return text + "]"
+    }
+
+    private static func quoted(_ value: String) -> String {
+        var text = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": text += "\\\""
+            case "\\": text += "\\\\"
+            case _ where scalar.value < 0x20:
+                text += "\\u00" + Hex.encode([UInt8(truncatingIfNeeded: scalar.value)])
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
+    }
+}

@@ -1,0 +1,129 @@
+import CShims
+
+/// What every table must be so that all its rows are in the changesets and hold the same on every node
+/// (docs/execution.md, "Tables").
+struct TableRules {
+    let connection: SQLiteConnection
+
+    /// A column as SQLite describes it.
+    private struct Column {
+        let name: String
+        let isNotNull: Bool
+        let defaultValue: String?
+        let isInPrimaryKey: Bool
+        let isOrdinary: Bool
+    }
+
+    /// Whether a table or view of this name exists.
+    func exists(_ table: String) throws(SQLiteFailure) -> Bool {
+        let statement = try connection.prepare(
+            "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE")
+        try statement.bind(1, table)
+        return try statement.step()
+    }
+
+    /// The text of a CREATE TABLE statement, which has just run, with the constraints that its table still needs;
+    /// nil when it needs none.
+    ///
+    /// Sessions pass over rows with NULL in the primary key, which SQLite allows. And once a table's greatest row
+    /// ID is 2^63 - 1, SQLite picks further ones at random.
+    func completed(_ sql: String, creating table: String) throws(SQLiteFailure) -> String? {
+        var constraints: [String] = []
+        let nullable = try columns(of: table).filter { $0.isInPrimaryKey && !$0.isNotNull }
+        if !nullable.isEmpty {
+            let terms = nullable.map { "\(Self.quoted($0.name)) IS NOT NULL" }
+            constraints.append(
+                "CONSTRAINT \"primary key must not be NULL\" CHECK (\(terms.joined(separator: " AND ")))")
+        }
+        if try hasRowID(table) {
+            constraints.append("CONSTRAINT \"row ID is too large\" CHECK (_rowid_ < \(Int64.max))")
+        }
+        guard !constraints.isEmpty, let end = SQLScanner.endOfFirstList(in: sql) else { return nil }
+        let bytes = Array(sql.utf8)
+        let added = constraints.map { ", \($0)" }.joined()
+        return String(decoding: bytes[..<end], as: UTF8.self) + "\n" + added
+            + String(decoding: bytes[end...], as: UTF8.self)
+    }
+
+    /// The first rule that the schema breaks; nil when it breaks none.
+    func violation() throws(SQLiteFailure) -> StatementFault? {
+        var tables: [String] = []
+        var count: Int64 = 0
+        let objects = try connection.prepare("SELECT type, name FROM sqlite_master ORDER BY rowid")
+        while try objects.step() {
+            let name = objects.text(1)
+            count += 1
+            if name.lowercased().hasPrefix("sqlite_") || Self.internalTables.contains(name) { continue }
+            guard !connection.policy.isReserved(name.lowercased()) else {
+                return .refused("the name \(name) is reserved")
+            }
+            if objects.text(0) == "table" { tables.append(name) }
+        }
+        guard count <= ExecutionLimits.schemaObjects else {
+            return .refused("a database may hold \(ExecutionLimits.schemaObjects) tables, indexes and views")
+        }
+        for table in tables {
+            if let fault = try violation(in: table) { return fault }
+        }
+        return nil
+    }
+
+    private func violation(in table: String) throws(SQLiteFailure) -> StatementFault? {
+        let columns = try columns(of: table)
+        guard columns.contains(where: \.isInPrimaryKey) else {
+            return .refused("table \(table) needs a PRIMARY KEY")
+        }
+        for column in columns {
+            guard column.isOrdinary else {
+                return .refused("generated columns are not allowed: \(table).\(column.name)")
+            }
+            guard column.name.lowercased() != "_rowid_" else {
+                return .refused("the column name _rowid_ is reserved")
+            }
+            // SQLite asks nobody about the functions in a default while it compiles an INSERT.
+            guard let value = column.defaultValue else { continue }
+            let policy = connection.policy
+            do {
+                _ = try policy.with(.statement) { () throws(SQLiteFailure) in
+                    try connection.prepare("SELECT (\(value))")
+                }
+            } catch {
+                guard error.isStatementFault else { throw error }
+                return .refused(
+                    "the default of \(table).\(column.name) is not allowed: \(policy.findings.refusal ?? error.message)"
+                )
+            }
+        }
+        return nil
+    }
+
+    private func columns(of table: String) throws(SQLiteFailure) -> [Column] {
+        let statement = try connection.prepare(
+            "SELECT name, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid"
+        )
+        try statement.bind(1, table)
+        var columns: [Column] = []
+        while try statement.step() {
+            columns.append(
+                Column(
+                    name: statement.text(0), isNotNull: statement.int(1) != 0,
+                    defaultValue: statement.columnClass(2) == SQLITE_NULL ? nil : statement.text(2),
+                    isInPrimaryKey: statement.int(3) > 0, isOrdinary: statement.int(4) == 0))
+        }
+        return columns
+    }
+
+    private func hasRowID(_ table: String) throws(SQLiteFailure) -> Bool {
+        let statement = try connection.prepare(
+            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE")
+        try statement.bind(1, table)
+        return try statement.step() && statement.int(0) == 0
+    }
+
+    private static func quoted(_ name: String) -> String {
+        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
+    /// The node's own tables.
+    static let internalTables: Set<String> = ["apus_state", "apus_accounts"]
+}

@@ -1,0 +1,132 @@
+import Chain
+import Crypto
+import Foundation
+import Multiformats
+
+@testable import Execution
+
+/// A chain of blocks for one application: makes transactions with the right nonces, blocks of the right heights.
+final class TestChain {
+    static let chainID = "execution-tests"
+
+    let application: any Application
+    let owner: PrivateKey
+    let stranger: PrivateKey
+    let genesis: Genesis
+    var parameters: NetworkParameters
+    private var nonces: [AccountID: UInt64] = [:]
+
+    init(
+        _ application: any Application, isGasFree: Bool = true, balances: [(UInt8, Amount)] = [],
+        owner: String? = nil
+    ) throws {
+        self.application = application
+        self.owner = try Self.key(1)
+        stranger = try Self.key(2)
+        parameters = NetworkParameters(leader: self.owner.publicKey)
+        parameters.disabledGasCosts = isGasFree
+        let allocations = try balances.map { seed, amount in
+            Genesis.Allocation(account: AccountID(try Self.key(seed).publicKey), amount: amount)
+        }
+        genesis = Genesis(
+            chainID: Self.chainID, databaseOwner: owner ?? self.owner.publicKey.nodeID,
+            validators: ValidatorSet([Validator(key: self.owner.publicKey, power: 1)]),
+            allocations: allocations,
+            parameters: parameters)
+        try application.initialize(genesis)
+    }
+
+    static func key(_ seed: UInt8) throws -> PrivateKey {
+        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+    }
+
+    /// A transaction with the sender's next nonce, or the given one.
+    func transaction(
+        _ payload: Payload, by key: PrivateKey? = nil, nonce: UInt64? = nil, fee: Amount = 0,
+        ethereum: Bool = false
+    ) throws -> Transaction {
+        let key = key ?? owner
+        let sender =
+            ethereum
+            ? AccountID(identifier: key.publicKey.ethereumAddress ?? [], keyType: .secp256k1)
+            : AccountID(key.publicKey)
+        let due: UInt64
+        if let nonce {
+            due = nonce
+        } else {
+            due = try (nonces[sender] ?? application.account(sender)?.nonce ?? 0) + 1
+            nonces[sender] = due
+        }
+        return try Transaction.signed(
+            TransactionBody(payload, fee: fee, nonce: due, chainID: Self.chainID), by: key, ethereum: ethereum
+        )
+    }
+
+    func statement(
+        _ sql: String, _ parameters: [(String, Value)] = [], by key: PrivateKey? = nil
+    ) throws -> Transaction {
+        try transaction(
+            .rawStatement(RawStatement(sql, parameters.map { RawStatement.Parameter($0.0, $0.1) })), by: key)
+    }
+
+    func block(_ transactions: [Transaction]) -> Block {
+        let tip = application.tip
+        return Block(
+            header: BlockHeader(
+                height: tip.height + 1, transactionCount: UInt32(transactions.count), previousHash: .zero,
+                previousAppHash: tip.appHash, validatorSetHash: .zero, networkParametersHash: .zero,
+                timestamp: 0, merkleRoot: .zero),
+            signature: [], transactions: transactions.map(\.bytes))
+    }
+
+    /// Executes a block of these transactions, leaving it prepared.
+    func execute(_ transactions: [Transaction]) throws -> ExecutionResult {
+        try application.execute(block(transactions), transactions: transactions, parameters: parameters)
+    }
+
+    /// Executes and commits one block of these transactions.
+    @discardableResult
+    func commit(_ transactions: [Transaction]) throws -> ExecutionResult {
+        let result = try execute(transactions)
+        try application.commit()
+        return result
+    }
+
+    /// Executes and commits a block of one statement by the owner.
+    @discardableResult
+    func run(_ sql: String, _ parameters: [(String, Value)] = [], by key: PrivateKey? = nil) throws
+        -> TransactionResult
+    {
+        try commit([statement(sql, parameters, by: key)]).results[0]
+    }
+
+    /// The rows of a query.
+    func rows(_ sql: String, _ parameters: [String: Value] = [:]) throws -> [[Value]] {
+        try application.query(sql, parameters, limits: QueryLimits()).rows
+    }
+
+    /// The integer that a query yields.
+    func number(_ sql: String) throws -> Int64? {
+        guard case .int8(let number) = try rows(sql).first?.first?.scalar else { return nil }
+        return number
+    }
+}
+
+/// A directory of a test's own, removed with its last reference.
+final class ScratchDirectory {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    /// A new application on the directory's database.
+    func open(_ name: String = "a") throws -> SQLApplication {
+        try SQLApplication(directory: "\(path)/\(name)")
+    }
+}
