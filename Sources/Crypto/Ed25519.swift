@@ -6,9 +6,11 @@ enum Ed25519 {
     static let seedCount = Int(crypto_sign_SEEDBYTES)
     static let signatureCount = Int(crypto_sign_BYTES)
 
-    static func privateKey(seed: some ByteSource) throws(CryptoError) -> SecretBytes {
+    static func privateKey(
+        seed: some ByteSource, guarded: Bool = false
+    ) throws(CryptoError) -> SecretBytes {
         var publicKey = [UInt8](repeating: 0, count: Int(crypto_sign_PUBLICKEYBYTES))
-        return try SecretBytes(count: Int(crypto_sign_SECRETKEYBYTES)) { target in
+        return try SecretBytes(count: Int(crypto_sign_SECRETKEYBYTES), guarded: guarded) { target in
             seed.withUnsafeBytes {
                 _ = crypto_sign_seed_keypair(&publicKey, target.uint8, $0.uint8)
             }

@@ -170,7 +170,7 @@ public struct PrivateKey: Sendable {
             return try PrivateKey(ed25519Seed: seed)
         case .secp256k1:
             while true {
-                let secret = try SecretBytes(random: type.privateKeyCount)
+                let secret = try SecretBytes(random: type.privateKeyCount, guarded: true)
                 if let key = try? PrivateKey(type: type, secret: secret) { return key }
             }
         }
@@ -178,13 +178,13 @@ public struct PrivateKey: Sendable {
 
     /// Takes the key's bytes: 32 for secp256k1; for Ed25519 64, seed and public key, which must belong together.
     public init(type: KeyType, bytes: some ByteSource) throws(CryptoError) {
-        try self.init(type: type, secret: SecretBytes(copying: bytes))
+        try self.init(type: type, secret: SecretBytes(copying: bytes, guarded: true))
     }
 
     /// The Ed25519 key that 32 bytes lead to (RFC 8032).
     public init(ed25519Seed seed: some ByteSource) throws(CryptoError) {
         guard seed.withUnsafeBytes({ $0.count }) == Ed25519.seedCount else { throw .invalidPrivateKey }
-        let secret = try Ed25519.privateKey(seed: seed)
+        let secret = try Ed25519.privateKey(seed: seed, guarded: true)
         try self.init(type: .ed25519, secret: secret)
     }
 
