@@ -1,3 +1,5 @@
+import Glibc
+
 /// One connection on its way: started, then finished by the driver, the time limit or the task's cancellation,
 /// whichever comes first.
 @ReactorActor
@@ -5,12 +7,15 @@ final class ConnectAttempt {
     let address: SocketAddress
     let loop: EventLoop
     var socket = SocketState()
+    /// The address where the kernel can read it while the connect is under way.
+    let storage: AddressStorage
     private var outcome: Result<TCPConnection, ReactorError>?
     private var waiting: CheckedContinuation<Void, Never>?
     private var limit: Timer?
 
     init(to address: SocketAddress, loop: EventLoop) {
         self.address = address
+        storage = AddressStorage(address)
         self.loop = loop
     }
 
@@ -44,5 +49,27 @@ final class ConnectAttempt {
         limit = nil
         waiting?.resume()
         waiting = nil
+    }
+}
+
+/// A kernel address at a fixed place.
+final class AddressStorage: @unchecked Sendable {
+    private let bytes: UnsafeMutableRawBufferPointer
+
+    init(_ address: SocketAddress) {
+        bytes = address.withAddress { address, length in
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(length), alignment: 8)
+            bytes.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
+            return bytes
+        }
+    }
+
+    deinit { bytes.deallocate() }
+
+    /// Hands out the pointer, valid for as long as this object.
+    func withAddress<R>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> R) -> R {
+        body(
+            bytes.baseAddress.map { UnsafePointer($0.assumingMemoryBound(to: sockaddr.self)) },
+            socklen_t(bytes.count))
     }
 }

@@ -56,8 +56,15 @@ package class Driver {
     static func make(_ kind: Reactor.DriverKind) throws(ReactorError) -> Driver {
         switch kind {
         case .epoll: return try EpollDriver(named: "epoll")
-        case .ioUring: throw .driverUnavailable("io_uring")
-        case .auto: return try EpollDriver(named: "epoll")
+        case .ioUring: return try IOUringDriver()
+        case .auto:
+            do throws(ReactorError) {
+                return try IOUringDriver()
+            } catch {
+                let reason =
+                    if case .driverUnavailable(let text) = error { text } else { "io_uring: \(error)" }
+                return try EpollDriver(named: "epoll (\(reason))")
+            }
         }
     }
 }
@@ -73,8 +80,6 @@ struct SocketState {
     var isHungUp = false
     /// The driver will look again by itself in the next turn.
     var isReady = false
-    /// Requests that the kernel holds (io_uring).
-    var requests = 0
     var isSending = false
     var isCancelling = false
     var isClosing = false

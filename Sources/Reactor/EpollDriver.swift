@@ -308,7 +308,7 @@ final class EpollDriver: Driver {
         var share = Self.fairShare
         while connection.socket.isWritable, connection.socket.slot >= 0, connection.queuedBytes > 0 {
             guard share > 0 else { return connection.attendLater() }
-            let (used, bytes) = connection.queue.describe(vectors)
+            let (used, bytes) = connection.queue.describe(vectors, limit: share)
             var message = msghdr()
             message.msg_iov = vectors.baseAddress
             message.msg_iovlen = used

@@ -71,12 +71,13 @@ final class SendQueue {
         if let last = segments.popLast() { release(last, pool) }
     }
 
-    /// Describes the head of the queue in `vectors`; returns how many are used and how many bytes they hold.
-    func describe(_ vectors: UnsafeMutableBufferPointer<iovec>) -> (used: Int, bytes: Int) {
+    /// Describes the head of the queue in `vectors`, until they hold `limit` bytes or more; returns how many are used
+    /// and how many bytes they hold.
+    func describe(_ vectors: UnsafeMutableBufferPointer<iovec>, limit: Int) -> (used: Int, bytes: Int) {
         var used = 0
         var bytes = 0
         for segment in segments {
-            guard used < vectors.count else { break }
+            guard used < vectors.count, bytes < limit else { break }
             let length = segment.end - segment.start
             guard length > 0 else { continue }
             vectors[used] = iovec(iov_base: segment.base + segment.start, iov_len: length)

@@ -39,6 +39,8 @@ public final class TCPConnection {
     let loop: EventLoop
     let driver: Driver
     var socket = SocketState()
+    /// The send that the kernel holds (io_uring).
+    var sendRequest: SendRequest?
     /// The in-memory end, when the driver is a virtual one.
     var memory: MemoryEnd?
     let queue = SendQueue()

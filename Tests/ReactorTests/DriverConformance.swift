@@ -7,6 +7,7 @@ import Testing
     /// The drivers under test.
     enum Kind: String, CaseIterable {
         case epoll
+        case ioUring
         case virtual
     }
 
@@ -17,6 +18,7 @@ import Testing
         switch kind {
         case .virtual: try MemoryNetwork.run(seed: 7, latency: .milliseconds(1), body)
         case .epoll: try await run(.epoll, body)
+        case .ioUring: try await run(.ioUring, body)
         }
     }
 
