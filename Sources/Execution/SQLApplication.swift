@@ -11,9 +11,10 @@ import Synchronization
 public final class SQLApplication: Application {
     /// The database's path.
     public let path: String
-    private let engine: Mutex<SQLEngine>
     private let accounts: Mutex<SQLReader>
     private let queries: QueryConnections
+    // The last to be closed: it copies the write-ahead log back, which readers cannot.
+    private let engine: Mutex<SQLEngine>
     private let committed = Mutex(Committed())
 
     /// What is known of committed state without asking SQLite.
@@ -85,6 +86,11 @@ public final class SQLApplication: Application {
     /// See `Application.rollback`.
     public func rollback() throws(ExecutionError) {
         engine.withLock { $0.rollback() }
+    }
+
+    /// Lets the database grow to so many pages of 4 KiB; what does not fit fails as on a full disk.
+    func limitPages(to count: Int) {
+        engine.withLock { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
     /// See `Application.account`.

@@ -40,7 +40,7 @@ struct StatementText: Hashable {
         while let token = scanner.next() {
             guard end == nil else { throw .refused("only one statement is allowed") }
             switch token.kind {
-            case .word where scanner.upper(token) == "ROLLBACK":
+            case .word where token.range.count == 8 && scanner.upper(token) == "ROLLBACK":
                 // INSERT OR ROLLBACK would undo the whole block. A column of the name can be quoted.
                 throw .refused("ROLLBACK is not allowed")
             case .punctuation(UInt8(ascii: ";")):

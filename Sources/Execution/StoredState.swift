@@ -45,7 +45,9 @@ struct StoredState {
         let modules = try connection.prepare("SELECT name FROM pragma_module_list")
         var names: Set<String> = []
         while try modules.step() { names.insert(modules.text(0).lowercased()) }
-        // These two read nothing but their argument.
+        // These two read nothing but their argument. Their first use in a connection looks to the policy as if the
+        // schema changed, so it is made here.
+        _ = try connection.prepare("SELECT 1 FROM json_each('[]'), json_tree('[]')")
         connection.policy.reservedModules = names.subtracting(["json_each", "json_tree"])
     }
 

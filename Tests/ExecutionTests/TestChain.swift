@@ -92,6 +92,12 @@ final class TestChain {
         return result
     }
 
+    /// Undoes the prepared block, whose nonces are due again.
+    func rollback() throws {
+        try application.rollback()
+        nonces = [:]
+    }
+
     /// Executes and commits a block of one statement by the owner.
     @discardableResult
     func run(_ sql: String, _ parameters: [(String, Value)] = [], by key: PrivateKey? = nil) throws

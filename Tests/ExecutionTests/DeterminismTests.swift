@@ -1,0 +1,138 @@
+import Chain
+import Crypto
+import Multiformats
+import Testing
+
+@testable import Execution
+
+/// Same blocks, same application hashes: between databases, between runs, after a restart.
+@Suite struct DeterminismTests {
+    let directory: ScratchDirectory
+
+    init() throws {
+        directory = try ScratchDirectory()
+    }
+
+    /// Blocks that touch all that goes into the hash: rows added, changed and removed in several tables, failures,
+    /// schema changes amid rows, foreign keys, an overrun, transfers.
+    private func blocks(_ chain: TestChain) throws -> [[Transaction]] {
+        var blocks: [[Transaction]] = []
+        blocks.append([
+            try chain.statement("CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, x REAL)"),
+            try chain.statement("INSERT INTO a (name, x) VALUES ('early', 0.1)"),
+            try chain.statement("CREATE TABLE b (k TEXT PRIMARY KEY, a INT REFERENCES a ON DELETE CASCADE)"),
+            try chain.statement("CREATE INDEX b_a ON b (a)"),
+            try chain.statement("INSERT INTO b SELECT name, id FROM a"),
+        ])
+        var rows: [Transaction] = []
+        for index in 0..<200 {
+            rows.append(
+                try chain.statement(
+                    "INSERT INTO a (name, x) VALUES ($n, $x)",
+                    [("$n", .text("row \(index)")), ("$x", .int8(Int64(index * index)))]))
+            if index % 7 == 0 {
+                rows.append(try chain.statement("INSERT INTO a (id, name) VALUES (1, 'taken')"))
+            }
+            if index % 11 == 0 { rows.append(try chain.statement("UPDATE a SET x = x / 3 WHERE id % 5 = 0")) }
+        }
+        blocks.append(rows)
+        blocks.append([
+            try chain.statement("INSERT INTO b SELECT 'b' || id, id FROM a WHERE id > 3 ORDER BY x"),
+            try chain.statement("ALTER TABLE a ADD COLUMN y TEXT DEFAULT 'none'"),
+            try chain.statement("UPDATE a SET y = name WHERE id < 20"),
+            try chain.statement("ALTER TABLE b ADD COLUMN z INT"),
+            try chain.statement("DELETE FROM a WHERE id BETWEEN 5 AND 60"),
+            try chain.statement("CREATE TABLE b (k TEXT PRIMARY KEY)"),
+            try chain.transaction(.transfer(to: AccountID(chain.stranger.publicKey), amount: 25)),
+        ])
+        blocks.append([])
+        blocks.append([
+            try chain.statement("DELETE FROM b"),
+            try chain.statement(Self.writingBomb),
+            try chain.statement("INSERT INTO b (k) VALUES ('after the bomb')"),
+            try chain.transaction(
+                .transfer(to: AccountID(chain.owner.publicKey), amount: 1), by: chain.stranger),
+        ])
+        blocks.append([
+            try chain.statement("DROP TABLE a"), try chain.statement("INSERT INTO b (k) VALUES ('last')"),
+        ])
+        return blocks
+    }
+
+    static let writingBomb = """
+        WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c) INSERT INTO b (k) SELECT n FROM c
+        """
+
+    @Test func twoDatabasesAgree() throws {
+        let first = try TestChain(try directory.open("first"), balances: [(1, 100)])
+        let blocks = try blocks(first)
+        var results: [ExecutionResult] = []
+        for block in blocks { results.append(try first.commit(block)) }
+        #expect(results[2].results.map(\.isOK) == [true, true, true, true, true, false, true])
+        #expect(results[4].results.map(\.isOK) == [true, false, false, true])
+
+        // The second is opened anew before each block, and executes each block twice.
+        var second = try TestChain(try directory.open("second"), balances: [(1, 100)])
+        for (index, block) in blocks.enumerated() {
+            second = try TestChain(try directory.open("second"), balances: [(1, 100)])
+            #expect(try second.execute(block) == results[index])
+            try second.application.rollback()
+            #expect(try second.commit(block) == results[index], "block \(index + 1)")
+        }
+        #expect(second.application.tip == first.application.tip)
+    }
+
+    /// The same hash in every process that ever ran this test.
+    @Test func hashIsThatOfOtherProcesses() throws {
+        let chain = try TestChain(try directory.open(), balances: [(1, 100)])
+        for block in try blocks(chain) { try chain.commit(block) }
+        #expect(
+            "\(chain.application.tip.appHash)"
+                == "33f29d9aa9fefe373843bb8af0c106d3dd813b53e749f227648ff74795ced329")
+    }
+
+    @Test func hashFollowsTheDefinition() throws {
+        let chain = try TestChain(try directory.open())
+        let empty = Hash.sha256(of: [UInt8]())
+        let result = try chain.commit([])
+        // One part, a changeset of nothing.
+        let changes = Hash.sha256(of: [0] + empty.array)
+        #expect(result.appHash == Hash.sha256(of: Hash.zero.array + changes.array + empty.array))
+    }
+
+    @Test func hashCoversRows() throws {
+        try expectDifference("INSERT INTO t VALUES (2, 'a')", "INSERT INTO t VALUES (2, 'b')")
+    }
+
+    @Test func hashCoversOldValues() throws {
+        try expectDifference("UPDATE t SET a = 'new' WHERE id = 1", "REPLACE INTO t VALUES (9, 'new')")
+    }
+
+    @Test func hashCoversSchemaChanges() throws {
+        try expectDifference("CREATE INDEX i ON t (a)", "CREATE INDEX j ON t (a)")
+        try expectDifference("CREATE TABLE u (id INT PRIMARY KEY)", "CREATE TABLE u (id TEXT PRIMARY KEY)")
+    }
+
+    @Test func hashCoversResults() throws {
+        try expectDifference("INSERT INTO t VALUES (1, 'a')", "SELECT 1")
+    }
+
+    @Test func hashCoversPreviousHash() throws {
+        let chain = try TestChain(try directory.open())
+        let first = try chain.commit([])
+        #expect(try chain.commit([]).appHash != first.appHash)
+    }
+
+    private func expectDifference(_ one: String, _ other: String) throws {
+        let chain = try TestChain(try directory.open())
+        if chain.application.tip.height == 0 {
+            try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
+            try chain.run("INSERT INTO t VALUES (1, 'old'), (9, 'old')")
+        }
+        let first = try chain.execute([chain.statement(one)])
+        try chain.rollback()
+        let second = try chain.execute([chain.statement(other)])
+        try chain.rollback()
+        #expect(first.appHash != second.appHash)
+    }
+}

@@ -1,0 +1,152 @@
+import Chain
+import Foundation
+import Testing
+
+@testable import Execution
+
+/// Crashes, broken files, full disks.
+@Suite struct RecoveryTests {
+    let directory: ScratchDirectory
+
+    init() throws {
+        directory = try ScratchDirectory()
+    }
+
+    private func copy(_ name: String, to other: String) throws {
+        try FileManager.default.copyItem(
+            atPath: "\(directory.path)/\(name)", toPath: "\(directory.path)/\(other)")
+    }
+
+    @Test func reopensAtTip() throws {
+        let chain = try TestChain(try directory.open())
+        try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
+        let tip = chain.application.tip
+        let again = try TestChain(try directory.open())
+        #expect(again.application.tip == tip)
+        #expect(try again.run("INSERT INTO t VALUES (1)").isOK)
+    }
+
+    @Test func crashBetweenPrepareAndCommitLosesTheBlockOnly() throws {
+        let chain = try TestChain(try directory.open())
+        try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
+        let tip = chain.application.tip
+        var inserts: [Transaction] = []
+        // More than the page cache holds, so that the log has pages of the open transaction.
+        for index in 0..<3_000 {
+            inserts.append(
+                try chain.statement(
+                    "INSERT INTO t VALUES (\(index), $a)",
+                    [("$a", .text(String(repeating: "x", count: 4_000)))]))
+        }
+        let prepared = try chain.execute(inserts)
+        try copy("a", to: "crashed")
+        try chain.application.commit()
+        try copy("a", to: "committed")
+
+        let crashed = try TestChain(try directory.open("crashed"))
+        #expect(crashed.application.tip == tip)
+        #expect(try crashed.number("SELECT count(*) FROM t") == 0)
+        #expect(try crashed.commit(inserts) == prepared)
+
+        let committed = try TestChain(try directory.open("committed"))
+        #expect(committed.application.tip == ApplicationTip(height: 2, appHash: prepared.appHash))
+        #expect(try committed.number("SELECT count(*) FROM t") == 3_000)
+    }
+
+    @Test func otherGenesisIsRefused() throws {
+        _ = try TestChain(try directory.open())
+        let error = #expect(throws: ExecutionError.self) {
+            try TestChain(try directory.open(), balances: [(1, 5)])
+        }
+        #expect(error == .otherGenesis(file: "\(directory.path)/a/application.sqlite"))
+    }
+
+    @Test func garbageFileIsRefused() throws {
+        let folder = "\(directory.path)/a"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let file = "\(folder)/application.sqlite"
+        try Data(repeating: 0x41, count: 9_000).write(to: URL(filePath: file))
+        let error = #expect(throws: ExecutionError.self) { try directory.open() }
+        #expect(error == .corrupt(file: file, reason: "file is not a database"))
+    }
+
+    @Test func otherProgramsDatabaseIsRefused() throws {
+        let folder = "\(directory.path)/a"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let file = "\(folder)/application.sqlite"
+        do {
+            let connection = try SQLiteConnection(path: file, access: .readWrite)
+            try connection.execute("CREATE TABLE x (y)")
+        }
+        let error = #expect(throws: ExecutionError.self) { try directory.open() }
+        #expect(error == .corrupt(file: file, reason: "not a database of this application and version"))
+    }
+
+    /// A flipped byte gives an error that names the file, or changes nothing that is read; never a trap.
+    @Test func flippedBytesNeverTrap() throws {
+        do {
+            let chain = try TestChain(try directory.open())
+            try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
+            for index in 0..<20 { try chain.run("INSERT INTO t VALUES (\(index), 'text \(index)')") }
+        }
+        let original = try Data(contentsOf: URL(filePath: "\(directory.path)/a/application.sqlite"))
+        let file = "\(directory.path)/b/application.sqlite"
+        try FileManager.default.createDirectory(
+            atPath: "\(directory.path)/b", withIntermediateDirectories: false)
+        var errors = 0
+        for offset in stride(from: 0, to: original.count, by: 397) {
+            var flipped = original
+            flipped[offset] ^= 0xFF
+            for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: file + suffix) }
+            try flipped.write(to: URL(filePath: file))
+            do {
+                let chain = try TestChain(try directory.open("b"))
+                _ = try chain.rows("SELECT * FROM t")
+                _ = try chain.run("UPDATE t SET a = a || 'x'")
+            } catch let error as ExecutionError {
+                errors += 1
+                #expect(!"\(error)".contains("\n"))
+            }
+        }
+        #expect(errors > 0)
+    }
+
+    @Test func truncatedFileIsCorrupt() throws {
+        do {
+            let chain = try TestChain(try directory.open())
+            try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
+        }
+        let file = "\(directory.path)/a/application.sqlite"
+        let data = try Data(contentsOf: URL(filePath: file))
+        try data.prefix(max(0, data.count - 5_000)).write(to: URL(filePath: file))
+        let error = #expect(throws: ExecutionError.self) {
+            let chain = try TestChain(try directory.open())
+            _ = try chain.run("INSERT INTO t VALUES (1, 'x')")
+        }
+        guard case .corrupt(file, _) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test func missingParentIsNamed() throws {
+        let path = "\(directory.path)/no/such"
+        #expect(throws: ExecutionError.unusable(file: path, reason: "No such file or directory")) {
+            try SQLApplication(directory: path)
+        }
+    }
+
+    @Test func fullDiskIsNamedAndLeavesTheTip() throws {
+        let application = try directory.open()
+        let chain = try TestChain(application)
+        try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a BLOB)")
+        let tip = application.tip
+        // SQLite answers a database at its greatest size as it does a full disk.
+        application.limitPages(to: 40)
+        let insert = try chain.statement("INSERT INTO t VALUES (1, zeroblob(1000000))")
+        #expect(throws: ExecutionError.diskFull(file: application.path)) { try chain.commit([insert]) }
+        #expect(application.tip == tip)
+        application.limitPages(to: 1_000_000)
+        #expect(try chain.commit([insert]).results[0].isOK)
+    }
+}

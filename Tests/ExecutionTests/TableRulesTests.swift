@@ -1,0 +1,109 @@
+import Chain
+import Testing
+
+@testable import Execution
+
+/// No row escapes the application hash.
+@Suite struct TableRulesTests {
+    let directory: ScratchDirectory
+    let chain: TestChain
+
+    init() throws {
+        directory = try ScratchDirectory()
+        chain = try TestChain(try directory.open())
+    }
+
+    @Test(arguments: [
+        "a TEXT PRIMARY KEY, b INT", "a INT PRIMARY KEY, b INT", "a BLOB, b INT, PRIMARY KEY (a, b)",
+        "a INTEGER PRIMARY KEY DESC, b INT", "a TEXT, b INT, CONSTRAINT p PRIMARY KEY (b, a)",
+    ]) func primaryKeysHoldNoNull(_ columns: String) throws {
+        #expect(try chain.run("CREATE TABLE t (\(columns))").isOK)
+        for sql in [
+            "INSERT INTO t VALUES (NULL, NULL)", "INSERT INTO t DEFAULT VALUES",
+            "INSERT OR REPLACE INTO t VALUES (NULL, NULL)",
+        ] {
+            let result = try chain.run(sql)
+            #expect(!result.isOK)
+            #expect(result.log == "CHECK constraint failed: primary key must not be NULL")
+        }
+        #expect(try chain.run("INSERT INTO t VALUES (1, 1)").isOK)
+        #expect(try chain.run("UPDATE t SET a = NULL, b = NULL").isOK == false)
+        #expect(try chain.run("INSERT OR IGNORE INTO t VALUES (NULL, NULL)").isOK)
+        #expect(try chain.number("SELECT count(*) FROM t") == 1)
+    }
+
+    @Test func rowIDsStayOutOfTheRandomRange() throws {
+        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)").isOK)
+        #expect(try chain.run("CREATE TABLE u (k TEXT PRIMARY KEY)").isOK)
+        for sql in [
+            "INSERT INTO t VALUES (9223372036854775807, 'x')",
+            "INSERT INTO u (rowid, k) VALUES (9223372036854775807, 'x')",
+        ] {
+            #expect(try chain.run(sql).log == "CHECK constraint failed: row ID is too large")
+        }
+        // The next ones after the greatest that is allowed: refused, not random.
+        #expect(try chain.run("INSERT INTO t VALUES (9223372036854775806, 'x')").isOK)
+        #expect(try chain.run("INSERT INTO t (a) VALUES ('y')").isOK == false)
+        #expect(try chain.run("UPDATE t SET id = id + 1").isOK == false)
+        #expect(try chain.run("INSERT INTO u (oid, k) VALUES (9223372036854775806, 'x')").isOK)
+        #expect(try chain.run("UPDATE u SET _rowid_ = rowid + 1").isOK == false)
+        #expect(try chain.run("INSERT INTO u VALUES ('y')").isOK == false)
+        // NULL still asks for the next row ID.
+        #expect(try chain.run("DELETE FROM t").isOK)
+        #expect(try chain.run("INSERT INTO t VALUES (NULL, 'x')").isOK)
+        #expect(try chain.number("SELECT id FROM t") == 1)
+    }
+
+    @Test func rowIDLimitSurvivesAlterations() throws {
+        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT)").isOK)
+        for sql in [
+            "ALTER TABLE t RENAME COLUMN id TO k", "ALTER TABLE t DROP COLUMN b", "ALTER TABLE t RENAME TO u",
+            "ALTER TABLE u ADD COLUMN rowid TEXT",
+        ] {
+            #expect(try chain.run(sql).isOK, "\(sql)")
+        }
+        #expect(try chain.run("INSERT INTO u (k) VALUES (9223372036854775807)").isOK == false)
+        #expect(try chain.run("INSERT INTO u (k) VALUES (1)").isOK)
+    }
+
+    @Test func autoincrementAtItsEndIsTheStatementsFault() throws {
+        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT)").isOK)
+        #expect(try chain.run("INSERT INTO t VALUES (9223372036854775806, 'x')").isOK)
+        #expect(try chain.run("INSERT INTO t (a) VALUES ('y')").isOK == false)
+        #expect(try chain.run("UPDATE sqlite_sequence SET seq = 9223372036854775807").isOK == false)
+    }
+
+    @Test func foreignKeysHold() throws {
+        try chain.run("CREATE TABLE p (id INT PRIMARY KEY)")
+        try chain.run("CREATE TABLE c (id INT PRIMARY KEY, p INT REFERENCES p (id) ON DELETE CASCADE)")
+        try chain.run(
+            "CREATE TABLE d (id INT PRIMARY KEY, p INT REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)")
+        #expect(try chain.run("INSERT INTO c VALUES (1, 1)").log == "FOREIGN KEY constraint failed")
+        // A deferred one may not fail the block's commit.
+        #expect(try chain.run("INSERT INTO d VALUES (1, 1)").log == "FOREIGN KEY constraint failed")
+        #expect(try chain.run("INSERT INTO p VALUES (1)").isOK)
+        #expect(try chain.run("INSERT INTO c VALUES (1, 1)").isOK)
+        #expect(try chain.run("DELETE FROM p").isOK)
+        #expect(try chain.number("SELECT count(*) FROM c") == 0)
+        #expect(try chain.run("INSERT INTO p VALUES (1)").isOK)
+        #expect(try chain.run("INSERT INTO d VALUES (1, 1)").isOK)
+        #expect(try chain.run("DROP TABLE p").isOK == false)
+        #expect(try chain.number("SELECT count(*) FROM p") == 1)
+    }
+
+    @Test func everyKindOfTableIsRecorded() throws {
+        for columns in [
+            "(k TEXT PRIMARY KEY)", "(k TEXT PRIMARY KEY) WITHOUT ROWID", "(k TEXT PRIMARY KEY) STRICT",
+            "(k INTEGER PRIMARY KEY)",
+        ] {
+            try chain.run("CREATE TABLE t \(columns)")
+            let empty = try chain.execute([chain.statement("INSERT INTO t SELECT 1 WHERE 0")])
+            try chain.rollback()
+            let one = try chain.execute([chain.statement("INSERT INTO t SELECT 1 WHERE 1")])
+            try chain.rollback()
+            #expect(one.results == empty.results)
+            #expect(one.appHash != empty.appHash, "\(columns)")
+            try chain.run("DROP TABLE t")
+        }
+    }
+}
