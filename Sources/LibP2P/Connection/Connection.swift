@@ -1,0 +1,337 @@
+import Crypto
+import Multiformats
+import Reactor
+
+/// One secured connection to a peer, the multiplexer on it, and its streams.
+///
+/// Everything between the socket and a stream happens in plain calls: received bytes are decrypted where they lie (or
+/// straight into a waiting reader's memory), taken apart and delivered; written bytes are encrypted straight into the
+/// send queue. No task is involved and nothing is allocated for a frame. An idle connection holds no buffers.
+@ReactorActor
+final class Connection: TCPConnectionDelegate {
+    /// How long the streams of a connection that is being given up may go on.
+    nonisolated static let drainTimeout: Duration = .seconds(30)
+
+    enum Phase {
+        case open
+        /// No new streams of this side; closed when the last stream has ended.
+        case draining
+        case closed
+    }
+
+    let host: Host
+    let tcp: TCPConnection
+    let isInbound: Bool
+    let remoteKey: PublicKey
+    let remotePeer: PeerID
+    let openedAt: Duration
+    let chunks: ChunkPool
+    let noise: NoiseTransport?
+    private(set) var phase = Phase.open
+    var mux: Yamux
+    var streams: [Stream?] = []
+
+    /// Streams with something to send, first to last, while the send queue is full.
+    var lineHead: Stream?
+    var lineTail: Stream?
+    var isReceiving = false
+    private var tickTimer: Timer?
+    private var drainTimer: Timer?
+    /// Tasks that wait to open a stream.
+    private let openers = WaitingList()
+    /// Inbound streams by protocol, for the limit on them.
+    private var inboundByProtocol: [ProtocolID: Int] = [:]
+
+    /// A connection over `tcp`, which has been upgraded. `start` sets it going.
+    init(host: Host, tcp: TCPConnection, isInbound: Bool, outcome: SecurityUpgrade.Outcome) {
+        self.host = host
+        self.tcp = tcp
+        self.isInbound = isInbound
+        remoteKey = outcome.remoteKey
+        remotePeer = outcome.remotePeer
+        openedAt = Reactor.now
+        chunks = host.chunks
+        noise = if case .noise(let transport) = outcome.transport { transport } else { nil }
+        mux = Yamux(isInbound ? .listener : .dialer, limits: host.limits.yamux, now: Reactor.now)
+    }
+
+    /// Takes over the connection. `leftover` came behind the handshake.
+    func start(leftover: [UInt8]) {
+        tcp.delegate = self
+        mux.ping(now: Reactor.now)
+        if !leftover.isEmpty {
+            leftover.withUnsafeBytes { receivedPlaintext($0) }
+        }
+        flushControl()
+        armTick()
+    }
+
+    // MARK: Streams
+
+    /// Opens a stream, waiting for its turn when the peer has many unanswered ones.
+    func openStream() async throws(LibP2PError) -> Stream {
+        while phase == .open {
+            switch mux.open(now: Reactor.now) {
+            case .opened(let slot):
+                let stream = Stream(self, slot: slot, protocolID: "", isInbound: false)
+                attach(stream)
+                return stream
+            case .backlogFull:
+                guard await openers.wait() else { throw .cancelled }
+            case .tooMany: throw .limitReached("streams to one peer")
+            case .exhausted: throw .connectionClosed
+            }
+        }
+        throw .connectionClosed
+    }
+
+    private func attach(_ stream: Stream) {
+        while streams.count <= stream.slot { streams.append(nil) }
+        streams[stream.slot] = stream
+    }
+
+    /// Forgets the stream in a slot that the multiplexer has freed.
+    private func detach(_ slot: Int) {
+        guard slot < streams.count, let stream = streams[slot] else { return }
+        streams[slot] = nil
+        leaveLine(stream)
+        if let id = stream.countedProtocol {
+            inboundByProtocol[id] = inboundByProtocol[id].flatMap { $0 > 1 ? $0 &- 1 : nil }
+        }
+        openers.wakeFirst()
+        guard mux.streamCount == 0 else { return }
+        streams = []
+        if !isReceiving { closeIfDrained() }
+    }
+
+    /// Counts an inbound stream towards its protocol's limit. False when that is reached.
+    func admit(_ stream: Stream, _ id: ProtocolID) -> Bool {
+        let count = inboundByProtocol[id, default: 0]
+        guard stream.slot >= 0, count < host.limits.streamsPerProtocol else { return false }
+        inboundByProtocol[id] = count &+ 1
+        stream.countedProtocol = id
+        return true
+    }
+
+    func closeWrite(_ stream: Stream) {
+        guard stream.slot >= 0 else { return }
+        if mux.closeWrite(stream.slot, now: Reactor.now) { gone(stream) }
+        flushSoon()
+    }
+
+    func closeRead(_ stream: Stream) {
+        guard stream.slot >= 0 else { return }
+        if mux.closeRead(stream.slot, now: Reactor.now) { gone(stream) }
+        flushSoon()
+    }
+
+    func reset(_ stream: Stream) {
+        guard stream.slot >= 0 else { return }
+        mux.reset(stream.slot)
+        let slot = stream.slot
+        stream.slot = -1
+        detach(slot)
+        flushSoon()
+    }
+
+    /// Gives back the window of what the stream's reader has taken.
+    func consumed(_ stream: Stream, _ count: Int) {
+        guard count > 0, stream.slot >= 0 else { return }
+        mux.consumed(stream.slot, count, now: Reactor.now)
+        flushSoon()
+    }
+
+    private func gone(_ stream: Stream) {
+        let slot = stream.slot
+        stream.completed()
+        detach(slot)
+    }
+
+    // MARK: Receiving
+
+    override func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard phase != .closed else { return }
+        guard let noise else { return receivedPlaintext(UnsafeRawBufferPointer(bytes)) }
+        isReceiving = true
+        do throws(LibP2PError) {
+            try noise.receive(bytes) { (plaintext) throws(LibP2PError) in
+                try demultiplex(UnsafeRawBufferPointer(plaintext))
+            }
+        } catch {
+            isReceiving = false
+            return fail(error)
+        }
+        endReceiving()
+    }
+
+    private func receivedPlaintext(_ bytes: UnsafeRawBufferPointer) {
+        isReceiving = true
+        do throws(LibP2PError) {
+            try demultiplex(bytes)
+        } catch {
+            isReceiving = false
+            return fail(error)
+        }
+        endReceiving()
+    }
+
+    private func endReceiving() {
+        isReceiving = false
+        guard phase != .closed else { return }
+        flushControl()
+        closeIfDrained()
+    }
+
+    private func demultiplex(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) {
+        var input = bytes
+        let now = Reactor.now
+        do throws(YamuxError) {
+            while phase != .closed, let event = try mux.next(&input, now: now) {
+                handle(event, now: now)
+            }
+        } catch {
+            mux.goAway(error.goAwayCode)
+            flushControl()
+            throw .multiplexer(error.description)
+        }
+    }
+
+    private func handle(_ event: Yamux.Event, now: Duration) {
+        switch event {
+        case .data(let slot, let bytes):
+            guard let stream = streams[slot] else { return }
+            mux.consumed(slot, stream.deliver(bytes), now: now)
+            if mux.unread > host.limits.bytesPerPeer {
+                stream.abandon(.limitReached("unread bytes of one peer"))
+            }
+        case .opened(let slot):
+            let stream = Stream(self, slot: slot, protocolID: "", isInbound: true)
+            attach(stream)
+            host.serve(stream)
+        case .finished(let slot, let isGone):
+            guard let stream = streams[slot] else { return }
+            stream.peerFinished()
+            if isGone { gone(stream) }
+        case .reset(let slot):
+            guard let stream = streams[slot] else { return }
+            stream.fail(.streamReset)
+            detach(slot)
+        case .writable(let slot):
+            guard let stream = streams[slot] else { return }
+            enterLine(stream)
+        case .acknowledged:
+            openers.wakeFirst()
+        case .pong:
+            break
+        case .goAway:
+            beginDraining()
+        }
+    }
+
+    override func drained() {
+        guard phase != .closed else { return }
+        flushControl()
+        serveLine()
+    }
+
+    override func peerClosedWrite() {
+        guard phase != .closed else { return }
+        tcp.close()
+        end(.connectionClosed)
+    }
+
+    override func closed(_ error: ReactorError?) {
+        end(error.map { .network($0.description) } ?? .connectionClosed)
+        host.socketClosed()
+    }
+
+    // MARK: Time
+
+    private func armTick() {
+        guard phase != .closed else { return }
+        let due = mux.nextTick
+        if let tickTimer, tickTimer.isPending {
+            guard tickTimer.deadline > due else { return }
+            tickTimer.cancel()
+        }
+        tickTimer = Reactor.schedule(after: max(.zero, due - Reactor.now)) { self.tick() }
+    }
+
+    private func tick() {
+        tickTimer = nil
+        guard phase != .closed else { return }
+        var freed: [Int] = []
+        do {
+            try mux.tick(now: Reactor.now) { freed.append($0) }
+        } catch {
+            return fail(.multiplexer(error.description))
+        }
+        for slot in freed where slot < streams.count { streams[slot]?.fail(.streamReset) }
+        for slot in freed { detach(slot) }
+        flushControl()
+        armTick()
+    }
+
+    // MARK: Ending
+
+    /// Opens no more streams and closes when the last one has ended, after `drainTimeout` at the latest.
+    func drain() {
+        beginDraining()
+        flushSoon()
+    }
+
+    private func beginDraining() {
+        guard phase == .open else { return }
+        phase = .draining
+        mux.goAway()
+        host.connectionDraining(self)
+        openers.wakeAll()
+        drainTimer = Reactor.schedule(after: Self.drainTimeout) { self.close() }
+    }
+
+    /// Closes once neither side can open a stream and none is left. A side that has not said so may have sent the
+    /// first bytes of one.
+    private func closeIfDrained() {
+        if phase == .draining, mux.hasReceivedGoAway, mux.streamCount == 0 { close() }
+    }
+
+    /// Says goodbye and closes; streams that are still open fail.
+    func close() {
+        guard phase != .closed else { return }
+        mux.goAway()
+        flushControl(evenIfFull: true)
+        tcp.close()
+        end(.connectionClosed)
+    }
+
+    /// Gives up a connection on which nothing makes sense any more.
+    func fail(_ reason: LibP2PError) {
+        guard phase != .closed else { return }
+        tcp.close()
+        end(reason)
+    }
+
+    private func end(_ reason: LibP2PError) {
+        guard phase != .closed else { return }
+        phase = .closed
+        tickTimer?.cancel()
+        tickTimer = nil
+        drainTimer?.cancel()
+        drainTimer = nil
+        let ended = streams
+        streams = []
+        lineHead = nil
+        lineTail = nil
+        for stream in ended {
+            stream?.fail(.connectionClosed)
+        }
+        openers.wakeAll()
+        host.connectionEnded(self, reason)
+    }
+
+    /// Sends the control frames that a call from a stream has made, unless more may come in this turn.
+    private func flushSoon() {
+        if !isReceiving { flushControl() }
+        if mux.lingering > 0 { armTick() }
+    }
+}

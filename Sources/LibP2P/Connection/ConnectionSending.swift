@@ -1,0 +1,142 @@
+import Multiformats
+import Reactor
+
+/// The way out: frames are made, encrypted and queued in one step, streams take turns when the queue is full.
+extension Connection {
+    /// The longest body of a data frame: what one Noise message carries, so that the other side can decrypt it straight
+    /// to where it belongs, and small enough that no stream holds up the others for long.
+    static var largestBody: Int { NoiseTransport.maximumPlaintext }
+    /// Up to this size a body is copied behind its header and encrypted with it; beyond, the copy costs more than a
+    /// message of its own for the header.
+    static var inlineBody: Int { 2048 }
+
+    /// Sends as much of `bytes` as the stream's window and the send queue allow; the number of bytes sent.
+    func send(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) -> Int {
+        guard lineHead == nil else { return 0 }
+        var offset = 0
+        while offset < bytes.count, !tcp.isAboveHighWater, sendWindow(stream) > 0 {
+            offset &+= sendFrame(stream, UnsafeRawBufferPointer(rebasing: bytes[offset...]))
+        }
+        return offset
+    }
+
+    /// Sends the first bytes of a stream, for which its window and the queue always have room.
+    func sendFirst(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) {
+        guard sendWindow(stream) >= bytes.count else { return }
+        _ = sendFrame(stream, bytes)
+    }
+
+    /// How many bytes the stream may send now.
+    func sendWindow(_ stream: Stream) -> Int {
+        stream.slot >= 0 && phase != .closed ? mux.sendWindow(stream.slot) : 0
+    }
+
+    /// Sends one frame with the first of `bytes`; the number of bytes sent.
+    func sendFrame(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let count = min(bytes.count, sendWindow(stream), Self.largestBody)
+        guard count > 0 else { return 0 }
+        flushControl(evenIfFull: true)
+        guard phase != .closed else { return 0 }
+        let header = mux.dataHeader(stream.slot, count: count)
+        let body = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+        do {
+            try put(header, body)
+        } catch {
+            fail(error)
+        }
+        return count
+    }
+
+    private func put(_ header: YamuxHeader, _ body: UnsafeRawBufferPointer) throws(LibP2PError) {
+        let headerSize = YamuxHeader.size
+        guard let noise else {
+            let room = tcp.reserve(headerSize &+ body.count)
+            header.write(to: room)
+            UnsafeMutableRawBufferPointer(rebasing: room[headerSize...]).copyMemory(from: body)
+            tcp.commit(headerSize &+ body.count)
+            return
+        }
+        let overhead = NoiseTransport.overhead
+        let room = tcp.reserve(headerSize &+ body.count &+ 2 &* overhead)
+        // The cipher writes behind the length, so plaintext that lies there is encrypted in place.
+        let inner = UnsafeMutableRawBufferPointer(rebasing: room[NoiseTransport.lengthBytes...])
+        header.write(to: inner)
+        if body.count <= Self.inlineBody {
+            UnsafeMutableRawBufferPointer(rebasing: inner[headerSize...]).copyMemory(from: body)
+            let message = UnsafeRawBufferPointer(rebasing: inner[..<(headerSize &+ body.count)])
+            tcp.commit(try noise.seal(message, into: room))
+        } else {
+            let first = try noise.seal(UnsafeRawBufferPointer(rebasing: inner[..<headerSize]), into: room)
+            let second = try noise.seal(body, into: UnsafeMutableRawBufferPointer(rebasing: room[first...]))
+            tcp.commit(first &+ second)
+        }
+    }
+
+    /// Sends the control frames that wait. While the send queue is full they wait with it, so that a peer that asks
+    /// for answers and does not read them is found out.
+    func flushControl(evenIfFull: Bool = false) {
+        guard !mux.control.isEmpty, phase != .closed, evenIfFull || !tcp.isAboveHighWater else { return }
+        var offset = 0
+        var failure: LibP2PError?
+        mux.control.withUnsafeBytes { bytes in
+            while offset < bytes.count, failure == nil {
+                let piece = UnsafeRawBufferPointer(rebasing: bytes[offset...].prefix(Self.largestBody))
+                offset &+= piece.count
+                guard let noise else {
+                    tcp.send(piece)
+                    continue
+                }
+                let room = tcp.reserve(piece.count &+ NoiseTransport.overhead)
+                do throws(LibP2PError) {
+                    tcp.commit(try noise.seal(piece, into: room))
+                } catch {
+                    failure = error
+                }
+            }
+        }
+        mux.clearControl()
+        if let failure { fail(failure) }
+    }
+
+    // MARK: Taking turns
+
+    /// Lines the stream up if it has something to send and may; sends at once what there is room for.
+    func enterLine(_ stream: Stream) {
+        guard !stream.isInLine, stream.pendingOffset < stream.pending.count, sendWindow(stream) > 0 else { return }
+        append(stream)
+        serveLine()
+    }
+
+    private func append(_ stream: Stream) {
+        stream.isInLine = true
+        if let lineTail { lineTail.nextInLine = stream } else { lineHead = stream }
+        lineTail = stream
+    }
+
+    /// One frame for each stream in turn until the send queue is full.
+    func serveLine() {
+        while !tcp.isAboveHighWater, let stream = lineHead {
+            lineHead = stream.nextInLine
+            if lineHead == nil { lineTail = nil }
+            stream.nextInLine = nil
+            stream.isInLine = false
+            if stream.sendTurn() { append(stream) }
+        }
+    }
+
+    /// Takes a stream that has ended out of the line.
+    func leaveLine(_ stream: Stream) {
+        guard stream.isInLine else { return }
+        stream.isInLine = false
+        var previous: Stream?
+        var next = lineHead
+        while let candidate = next, candidate !== stream {
+            previous = candidate
+            next = candidate.nextInLine
+        }
+        guard next != nil else { return }
+        if let previous { previous.nextInLine = stream.nextInLine } else { lineHead = stream.nextInLine }
+        if lineTail === stream { lineTail = previous }
+        stream.nextInLine = nil
+    }
+}

@@ -1,0 +1,86 @@
+import Reactor
+
+/// Connects to whichever of several addresses of one peer answers first.
+///
+/// "Happy eyeballs" (RFC 8305): the attempts start a quarter of a second apart, sooner when one fails, IPv6 and IPv4 in
+/// turn; the first connection wins and the other attempts are given up.
+@ReactorActor
+final class AddressRace {
+    /// Time between the starts of two attempts.
+    nonisolated static let stagger: Duration = .milliseconds(250)
+    /// How long one attempt may take.
+    nonisolated static let timeout: Duration = .seconds(10)
+
+    private let addresses: [SocketAddress]
+    private var started = 0
+    private var running: [Task<Void, Never>] = []
+    private var ended = 0
+    private var winner: TCPConnection?
+    private var isOver = false
+    private let progress = WaitingList()
+    /// Why attempts failed, in the order in which they did.
+    private(set) var failures: [(SocketAddress, ReactorError)] = []
+
+    init(_ addresses: [SocketAddress]) {
+        self.addresses = Self.interleaved(addresses)
+    }
+
+    /// Runs the race; nil when every address has failed or the task was cancelled.
+    func run() async -> TCPConnection? {
+        while winner == nil, ended < addresses.count {
+            var timer: Timer?
+            if started < addresses.count {
+                start(addresses[started])
+                if started < addresses.count {
+                    timer = Reactor.schedule(after: Self.stagger) { self.progress.wakeAll() }
+                }
+            }
+            let isAlive = await progress.wait()
+            timer?.cancel()
+            guard isAlive else { break }
+        }
+        isOver = true
+        for task in running { task.cancel() }
+        return winner
+    }
+
+    private func start(_ address: SocketAddress) {
+        started += 1
+        running.append(
+            Reactor.spawn {
+                do throws(ReactorError) {
+                    self.succeeded(try await TCPConnection.connect(to: address, timeout: Self.timeout))
+                } catch {
+                    self.failed(address, error)
+                }
+            })
+    }
+
+    private func succeeded(_ connection: TCPConnection) {
+        ended += 1
+        if isOver || winner != nil {
+            connection.abort()
+        } else {
+            winner = connection
+        }
+        progress.wakeAll()
+    }
+
+    private func failed(_ address: SocketAddress, _ error: ReactorError) {
+        ended += 1
+        if !isOver { failures.append((address, error)) }
+        progress.wakeAll()
+    }
+
+    /// IPv6 and IPv4 addresses in turn, each family in its order, IPv6 first.
+    static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
+        let six = addresses.filter(\.isIPv6)
+        let four = addresses.filter { !$0.isIPv6 }
+        var result: [SocketAddress] = []
+        for index in 0..<max(six.count, four.count) {
+            if index < six.count { result.append(six[index]) }
+            if index < four.count { result.append(four[index]) }
+        }
+        return result
+    }
+}

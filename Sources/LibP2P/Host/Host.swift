@@ -1,0 +1,260 @@
+import Crypto
+import Logging
+import Multiformats
+import Reactor
+
+/// A libp2p host: listens, dials, keeps one connection with each peer, and opens and serves streams on them.
+///
+/// docs/wire.md, section 6. Identify, identify push and ping are served by the host itself; every other protocol has
+/// a handler set by its owner. `start` it before anything else.
+@ReactorActor
+public final class Host {
+    /// How long a dialer may take to name the protocol of a stream, and a listener to answer.
+    nonisolated static let negotiationTimeout: Duration = .seconds(10)
+    /// How long `stop` waits for farewells to leave.
+    nonisolated static let stopTimeout: Duration = .seconds(2)
+    /// How long changes of what the host speaks are collected before peers are told.
+    nonisolated static let pushDelay: Duration = .milliseconds(100)
+
+    /// Called for every inbound stream of a protocol, as a task of its own; the stream is closed when it returns.
+    public typealias StreamHandler = @ReactorActor @Sendable (Stream) async -> Void
+
+    /// What the host was made from.
+    public let configuration: HostConfiguration
+    /// The host's peer ID.
+    public let peerID: PeerID
+    /// Where the host listens, with actual ports; empty before `start`.
+    public private(set) var listenAddresses: [Multiaddr] = []
+
+    let logger: Logger
+    let chunks = ChunkPool()
+    let frames = FrameBufferPool()
+    var limits: ResourceLimits { configuration.limits }
+
+    enum Phase { case new, running, stopped }
+    private(set) var phase = Phase.new
+    var security: SecurityUpgrade.Configuration?
+    private var listeners: [TCPListener] = []
+    private var handlers: [ProtocolID: StreamHandler] = [:]
+    private var advertised: Set<ProtocolID> = []
+    private var observers: [@ReactorActor (HostEvent) -> Void] = []
+    private var pushTimer: Timer?
+
+    /// Everything with a connection, by peer.
+    var peers: [PeerID: PeerState] = [:]
+    var connectionCount = 0
+    var inboundCount = 0
+    var inboundByIP: [SocketAddress: Int] = [:]
+    /// Inbound connections in their handshake.
+    var upgrades: [Int: ConnectionUpgrade] = [:]
+    var lastUpgrade = 0
+    /// TCP connections that have been given up and not yet reported their end.
+    let stopping = WaitingList()
+    var openSockets = 0
+
+    var dials: [DialKey: Dial] = [:]
+    var backoff = DialBackoff<DialKey>()
+
+    /// The protocols served or advertised, in order: what identify tells and negotiation accepts.
+    public private(set) var protocols: [ProtocolID] = []
+    private var served: [ProtocolID] = []
+
+    /// A host that does nothing yet.
+    public init(_ configuration: HostConfiguration) {
+        self.configuration = configuration
+        peerID = configuration.identity.publicKey.peerID
+        logger = configuration.logger
+        setStreamHandler(.ping) { await Ping.respond(on: $0) }
+        setStreamHandler(.identify) { [unowned self] stream in
+            try? await Identify.send(self.identifyInfo(for: stream.connection), on: stream)
+        }
+        setStreamHandler(.identifyPush) { [unowned self] stream in
+            await self.takePush(stream)
+        }
+    }
+
+    /// Begins to listen. Throws `unsupportedAddress` or `network` for an address that cannot be listened on; the host is
+    /// stopped then.
+    public func start() throws(LibP2PError) {
+        guard phase == .new else { throw .notRunning }
+        security = try SecurityUpgrade.Configuration(
+            identity: configuration.identity, staticKey: NoiseKeyPair.generate(),
+            protocols: configuration.securityProtocols, chainID: configuration.chainID)
+        phase = .running
+        for address in configuration.listenAddresses {
+            do {
+                try listen(on: address)
+            } catch {
+                for listener in listeners { listener.close() }
+                phase = .stopped
+                throw error
+            }
+        }
+    }
+
+    private func listen(on address: Multiaddr) throws(LibP2PError) {
+        guard let transport = address.transport, let socket = transport.host.socketAddress(transport.port) else {
+            throw .unsupportedAddress(address.description)
+        }
+        do {
+            let listener = try TCPListener.listen(on: socket) { [unowned self] in self.accepted($0) }
+            listeners.append(listener)
+            if let actual = Multiaddr(ip: listener.localAddress.ip, tcp: listener.localAddress.port) {
+                listenAddresses.append(actual)
+            }
+        } catch {
+            throw .network("\(address): \(error)")
+        }
+    }
+
+    /// Closes every connection with a farewell and stops listening. Returns when the farewells have left, or after a
+    /// short while. A stopped host cannot be started again.
+    public func stop() async {
+        guard phase != .stopped else { return }
+        phase = .stopped
+        pushTimer?.cancel()
+        for listener in listeners { listener.close() }
+        listeners = []
+        for number in upgrades.keys.sorted() { upgrades[number]?.cancel(.notRunning) }
+        for dial in dials.values.sorted(by: { $0.number < $1.number }) { dial.task?.cancel() }
+        for peer in peers.keys.sorted() { disconnect(peer) }
+        var isLate = false
+        let timer = Reactor.schedule(after: Self.stopTimeout) {
+            isLate = true
+            self.stopping.wakeAll()
+        }
+        while openSockets > 0, !isLate {
+            guard await stopping.wait() else { break }
+        }
+        timer.cancel()
+        observers = []
+    }
+
+    // MARK: Protocols
+
+    /// Serves inbound streams of a protocol. Peers that are connected are told by identify push.
+    public func setStreamHandler(_ id: ProtocolID, _ handler: @escaping StreamHandler) {
+        handlers[id] = handler
+        protocolsChanged()
+    }
+
+    /// Serves a protocol no longer. Streams that are open go on.
+    public func removeStreamHandler(_ id: ProtocolID) {
+        handlers[id] = nil
+        protocolsChanged()
+    }
+
+    /// Lists a protocol in identify without serving streams of it.
+    public func advertise(_ id: ProtocolID) {
+        advertised.insert(id)
+        protocolsChanged()
+    }
+
+    private func protocolsChanged() {
+        served = handlers.keys.sorted()
+        let all = Set(served).union(advertised).sorted()
+        guard all != protocols else { return }
+        protocols = all
+        guard phase == .running, pushTimer == nil, !peers.isEmpty else { return }
+        pushTimer = Reactor.schedule(after: Self.pushDelay) {
+            self.pushTimer = nil
+            self.pushIdentify()
+        }
+    }
+
+    /// Serves a stream that a peer has opened.
+    func serve(_ stream: Stream) {
+        Reactor.spawn {
+            stream.setTimeout(Self.negotiationTimeout)
+            do throws(LibP2PError) {
+                guard let id = try await stream.negotiateInbound({ self.served }), let handler = self.handlers[id]
+                else { return stream.reset() }
+                guard stream.connection.admit(stream, id) else { return stream.reset() }
+                stream.deadline = nil
+                stream.protocolID = id
+                await handler(stream)
+                stream.close()
+            } catch {
+                stream.reset()
+            }
+        }
+    }
+
+    // MARK: Streams
+
+    /// Opens a stream to a peer, which takes the first of `protocols` that it speaks. Dials the peer's known
+    /// addresses when there is no connection.
+    ///
+    /// With one protocol, or when identify has told which of them the peer speaks, nothing is waited for: the offer
+    /// leaves with the first write, and a peer that declines it fails the first read with `protocolNotSupported`.
+    public func newStream(_ peer: PeerID, _ protocols: [ProtocolID]) async throws(LibP2PError) -> Stream {
+        guard phase == .running else { throw .notRunning }
+        if peers[peer]?.primary == nil { try await connect(peer, []) }
+        guard let state = peers[peer], let connection = state.primary else { throw .notConnected(peer) }
+        var offers = protocols
+        if let known = state.info?.protocols, let first = protocols.first(where: { known.contains($0) }) {
+            offers = [first]
+        }
+        return try await negotiatedStream(connection, offers)
+    }
+
+    func negotiatedStream(
+        _ connection: Connection, _ protocols: [ProtocolID]
+    ) async throws(LibP2PError) -> Stream {
+        guard let first = protocols.first else { throw .protocolNotSupported([]) }
+        let stream = try await connection.openStream()
+        let dialer = MultistreamDialer(protocols)
+        stream.protocolID = first
+        stream.prefix = dialer.start()
+        stream.negotiation = dialer
+        if !dialer.mayWriteEarly {
+            stream.setTimeout(Self.negotiationTimeout)
+            try await stream.finishNegotiation()
+            stream.deadline = nil
+        }
+        return stream
+    }
+
+    /// Measures the round trip to a peer by `/ipfs/ping/1.0.0`.
+    public func ping(_ peer: PeerID) async throws(LibP2PError) -> Duration {
+        let stream = try await newStream(peer, [.ping])
+        defer { stream.close() }
+        return try await Ping.measure(on: stream)
+    }
+
+    // MARK: Peers
+
+    /// The peers with a connection, ordered by their IDs.
+    public var connectedPeers: [PeerID] {
+        peers.filter { $0.value.primary != nil }.keys.sorted()
+    }
+
+    /// What a connected peer has told about itself.
+    public func identity(of peer: PeerID) -> IdentifyInfo? { peers[peer]?.info }
+
+    /// Ends the connection with a peer, with a farewell.
+    public func disconnect(_ peer: PeerID) {
+        guard let state = peers[peer] else { return }
+        for connection in state.connections { connection.close() }
+    }
+
+    /// Calls `observer` for every event from now on.
+    public func observe(_ observer: @escaping @ReactorActor (HostEvent) -> Void) {
+        observers.append(observer)
+    }
+
+    func emit(_ event: HostEvent) {
+        for observer in observers { observer(event) }
+    }
+}
+
+extension Multiaddr.Host {
+    /// The socket address of a literal IP; nil for a name.
+    func socketAddress(_ port: UInt16) -> SocketAddress? {
+        switch self {
+        case .ip4(let address): try? SocketAddress(ip: address.description, port: port)
+        case .ip6(let address): try? SocketAddress(ip: address.description, port: port)
+        default: nil
+        }
+    }
+}

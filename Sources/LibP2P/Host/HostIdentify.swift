@@ -1,0 +1,74 @@
+import Logging
+import Multiformats
+import Reactor
+
+/// Identify and identify push, as the host uses them.
+extension Host {
+    /// What this host tells the peer at the other end of `connection`.
+    func identifyInfo(for connection: Connection) -> IdentifyInfo {
+        IdentifyInfo(
+            protocolVersion: configuration.protocolVersion, agentVersion: configuration.agentVersion,
+            publicKey: configuration.identity.publicKey, listenAddresses: announced(to: connection),
+            observedAddress: Multiaddr(
+                ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port),
+            protocols: protocols)
+    }
+
+    /// The listen addresses, where "any address" stands for the one that this peer's connection uses.
+    private func announced(to connection: Connection) -> [Multiaddr] {
+        guard configuration.announceAddresses.isEmpty else { return configuration.announceAddresses }
+        let local = connection.tcp.localAddress
+        return listenAddresses.compactMap { address in
+            guard let (host, port) = address.transport, let socket = host.socketAddress(port),
+                socket.isUnspecified
+            else { return address }
+            guard socket.isIPv6 || !local.isIPv6 else { return nil }
+            return Multiaddr(ip: local.ip, tcp: port)
+        }
+    }
+
+    /// Asks the peer of a new connection about itself.
+    func identify(_ connection: Connection) {
+        Reactor.spawn {
+            do throws(LibP2PError) {
+                let stream = try await self.negotiatedStream(connection, [.identify])
+                self.learned(try await Identify.receive(on: stream), from: connection)
+            } catch {
+                self.logger.debug(
+                    "identify failed", metadata: ["peer": "\(connection.remotePeer)", "reason": "\(error)"])
+            }
+        }
+    }
+
+    /// Takes what a peer tells unasked.
+    func takePush(_ stream: Stream) async {
+        guard let info = try? await Identify.receive(on: stream) else { return }
+        learned(info, from: stream.connection)
+    }
+
+    private func learned(_ info: IdentifyInfo, from connection: Connection) {
+        guard phase == .running, let state = peers[connection.remotePeer] else { return }
+        state.info = info
+        configuration.peerStore.add(info.listenAddresses, for: connection.remotePeer)
+        configuration.peerStore.setProtocols(info.protocols, of: connection.remotePeer)
+        emit(.identified(connection.remotePeer, info))
+    }
+
+    /// Tells every peer that takes it what this host speaks now.
+    func pushIdentify() {
+        for peer in connectedPeers {
+            guard let state = peers[peer], let connection = state.primary,
+                state.info?.protocols.contains(.identifyPush) == true
+            else { continue }
+            Reactor.spawn {
+                guard let stream = try? await self.negotiatedStream(connection, [.identifyPush]) else { return }
+                try? await Identify.send(self.identifyInfo(for: connection), on: stream)
+            }
+        }
+    }
+}
+
+extension SocketAddress {
+    /// Whether this is the address that means every interface's.
+    var isUnspecified: Bool { ip == "0.0.0.0" || ip == "::" }
+}

@@ -1,0 +1,160 @@
+import Logging
+import Multiformats
+import Reactor
+
+/// What a host remembers about its peers, over restarts if it has a file: addresses, protocols, when they were last
+/// seen and how dialling them went. Public keys are part of the peer IDs.
+///
+/// The number of peers and of addresses for each is bounded; the least useful make room. Changes are written a few
+/// seconds after they happen, on a worker, and by `save`.
+@ReactorActor
+public final class PeerStore {
+    /// The most peers remembered. At some 300 bytes each the file stays near a megabyte.
+    public nonisolated static let maximumPeers = 4_096
+    /// The most addresses remembered for a peer.
+    public nonisolated static let maximumAddresses = 16
+    /// The most protocols remembered for a peer.
+    public nonisolated static let maximumProtocols = 128
+    /// How long after a change the file is written, so that a burst of changes costs one write.
+    static let saveDelay = Duration.seconds(5)
+
+    private var records: [PeerID: PeerRecord] = [:]
+    private let file: AddressBookFile?
+    private let worker: Worker?
+    private let clock: @Sendable () -> Int64
+    private let logger: Logger
+    private var saveTimer: Timer?
+
+    /// A store that forgets everything at its end. `clock` gives Unix time in seconds.
+    public nonisolated init(clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime) {
+        file = nil
+        worker = nil
+        logger = Logger(label: "peerstore")
+        self.clock = clock
+    }
+
+    /// A store kept in a file, which is read now, on the calling thread, and need not exist yet.
+    ///
+    /// Throws `corruptFile` if the file is not what this program writes, and `file` if it cannot be read. `worker` is
+    /// where the file is written. `clock` gives Unix time in seconds.
+    public nonisolated init(
+        path: String, worker: Worker, logger: Logger = Logger(label: "peerstore"),
+        clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
+    ) throws(LibP2PError) {
+        let file = AddressBookFile(path: path)
+        self.file = file
+        self.worker = worker
+        self.logger = logger
+        self.clock = clock
+        records = Dictionary(try file.read().map { ($0.peer, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// All peers, those seen last first.
+    public var peers: [PeerID] {
+        records.values.sorted { ($1.lastSeen, $0.peer) < ($0.lastSeen, $1.peer) }.map(\.peer)
+    }
+
+    /// What is known of a peer.
+    public func record(of peer: PeerID) -> PeerRecord? { records[peer] }
+
+    /// A peer's addresses, those most likely to answer first.
+    public func addresses(of peer: PeerID) -> [Multiaddr] {
+        records[peer]?.addresses.sorted { $0.isBetter(than: $1) }.map(\.address) ?? []
+    }
+
+    /// What a peer said it speaks when it last said so.
+    public func protocols(of peer: PeerID) -> [ProtocolID] { records[peer]?.protocols ?? [] }
+
+    /// Remembers addresses of a peer, without judging them. Peer IDs at their ends are taken off.
+    public func add(_ addresses: [Multiaddr], for peer: PeerID) {
+        guard !addresses.isEmpty else { return }
+        change(peer) { record in
+            for address in addresses {
+                record.insert(address.withoutPeerID)
+            }
+        }
+    }
+
+    /// Remembers what a peer said it speaks.
+    public func setProtocols(_ protocols: [ProtocolID], of peer: PeerID) {
+        change(peer) { $0.protocols = Array(protocols.prefix(Self.maximumProtocols)) }
+    }
+
+    /// Notes that the peer is, or was until now, connected.
+    public func noteSeen(_ peer: PeerID) {
+        let now = clock()
+        change(peer) { $0.lastSeen = now }
+    }
+
+    /// Notes that the peer answered at an address.
+    public func noteDialed(_ peer: PeerID, at address: Multiaddr) {
+        let now = clock()
+        change(peer) { record in
+            record.lastSeen = now
+            record.update(address.withoutPeerID) { entry in
+                entry.failures = 0
+                entry.lastConnected = now
+            }
+        }
+    }
+
+    /// Notes that the peer did not answer at an address.
+    public func noteDialFailed(_ peer: PeerID, at address: Multiaddr) {
+        guard records[peer] != nil else { return }
+        change(peer) { record in
+            record.update(address.withoutPeerID) { $0.failures = min($0.failures &+ 1, .max &- 1) }
+        }
+    }
+
+    /// Forgets a peer.
+    public func remove(_ peer: PeerID) {
+        guard records.removeValue(forKey: peer) != nil else { return }
+        saveSoon()
+    }
+
+    /// Writes the file now. Throws `file` if that fails; the old file is then still whole.
+    public func save() async throws(LibP2PError) {
+        saveTimer?.cancel()
+        saveTimer = nil
+        guard let file, let worker else { return }
+        let snapshot = records.values.sorted { $0.peer < $1.peer }
+        do {
+            try await worker.run { try file.write(snapshot) }
+        } catch let error as LibP2PError {
+            throw error
+        } catch {
+            throw .file(path: file.path, reason: "\(error)")
+        }
+    }
+
+    private func change(_ peer: PeerID, _ body: (inout PeerRecord) -> Void) {
+        if records[peer] == nil { makeRoom() }
+        let before = records[peer]
+        var record = before ?? PeerRecord(peer: peer)
+        body(&record)
+        guard record != before else { return }
+        records[peer] = record
+        saveSoon()
+    }
+
+    /// Forgets the least useful peer if the store is full.
+    private func makeRoom() {
+        guard records.count >= Self.maximumPeers else { return }
+        if let worst = records.values.min(by: { $1.isBetter(than: $0) }) { records[worst.peer] = nil }
+    }
+
+    private func saveSoon() {
+        guard file != nil, saveTimer == nil else { return }
+        saveTimer = Reactor.schedule(after: Self.saveDelay) { [weak self] in
+            guard let self else { return }
+            saveTimer = nil
+            _ = Reactor.spawn {
+                do {
+                    try await self.save()
+                } catch {
+                    self.logger.error("peers are not saved", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+import Crypto
+import Multiformats
+import Reactor
+
+/// One stream to a peer: bytes in order both ways, flow-controlled, on a connection shared with other streams.
+///
+/// Reads and writes suspend until they can proceed. One task may read while another writes; two reads or two
+/// writes at once are refused. What a slow reader leaves waiting is bounded by the stream's window. Whoever holds
+/// a stream ends it with `close()` or `reset()`; a handler's stream is closed when the handler returns.
+///
+/// Every operation throws the reason for which the stream cannot go on: `streamReset` by the peer,
+/// `connectionClosed`, `timedOut` past the deadline, `streamClosed` after this side ended it, `cancelled`.
+@ReactorActor
+public final class Stream {
+    /// The protocol that is spoken on the stream.
+    public internal(set) var protocolID: ProtocolID
+    /// The peer at the other end.
+    public var remotePeer: PeerID { connection.remotePeer }
+    /// The peer's key. With `/plaintext/2.0.0` it is a claim only.
+    public var remotePublicKey: PublicKey { connection.remoteKey }
+    /// Whether the peer opened the stream.
+    public let isInbound: Bool
+
+    let connection: Connection
+    /// The stream's place in the multiplexer; negative once it is gone from there.
+    var slot: Int
+
+    // Receiving.
+    var queue = ReceiveQueue()
+    /// The waiting reader's own memory, how much of it is filled, and how much the reader waits for.
+    var readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    var readFilled = 0
+    var readMinimum = 0
+    var isReading = false
+    var reader: UnsafeContinuation<Void, Never>?
+    var remoteFinished = false
+    var readClosed = false
+
+    // Sending.
+    /// What a suspended write has still to send.
+    var pending = PendingWrite.none
+    var pendingOffset = 0
+    var isWriting = false
+    var writer: UnsafeContinuation<Void, Never>?
+    var writeClosed = false
+    /// Whether the stream stands in its connection's line of streams with something to send.
+    var isInLine = false
+    var nextInLine: Stream?
+
+    /// Why the stream can neither be read nor written any more.
+    var failure: LibP2PError?
+    /// The negotiation that is still to be sent with the first write.
+    var prefix: [UInt8] = []
+    /// The negotiation whose answer has not been read.
+    var negotiation: MultistreamDialer?
+
+    /// The protocol towards whose limit the stream counts.
+    var countedProtocol: ProtocolID?
+
+    private var deadlineTimer: Timer?
+    /// The reader's and the writer's last wait: a cancellation that comes late must not end a later one.
+    private var readWait = 0
+    private var writeWait = 0
+
+    init(_ connection: Connection, slot: Int, protocolID: ProtocolID, isInbound: Bool) {
+        self.connection = connection
+        self.slot = slot
+        self.protocolID = protocolID
+        self.isInbound = isInbound
+    }
+
+    // MARK: Deadline
+
+    /// The reactor time after which reads and writes fail with `timedOut`; the stream is then reset.
+    public var deadline: Duration? {
+        didSet { if reader != nil || writer != nil { armDeadline() } }
+    }
+
+    /// Sets the deadline to `duration` from now.
+    public func setTimeout(_ duration: Duration) {
+        deadline = Reactor.now + duration
+    }
+
+    /// Makes sure that a timer fires at the deadline or before. Kept over many waits: it re-arms itself if early.
+    private func armDeadline() {
+        guard let deadline else { return }
+        if let timer = deadlineTimer, timer.isPending, timer.deadline <= deadline { return }
+        deadlineTimer?.cancel()
+        deadlineTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { self.deadlineTimerFired() }
+    }
+
+    private func deadlineTimerFired() {
+        deadlineTimer = nil
+        guard reader != nil || writer != nil else { return }
+        if !failIfLate() { armDeadline() }
+    }
+
+    /// Resets the stream when its deadline has passed.
+    @discardableResult
+    func failIfLate() -> Bool {
+        guard let deadline, Reactor.now >= deadline, failure == nil, !(remoteFinished && writeClosed) else {
+            return false
+        }
+        abandon(.timedOut)
+        return true
+    }
+
+    // MARK: Ending
+
+    /// Ends this side's bytes; the peer reads end of stream behind them. Reading goes on.
+    ///
+    /// A write that is suspended at that moment fails, and the stream is reset.
+    public func closeWrite() {
+        guard failure == nil, !writeClosed else { return }
+        guard writer == nil else { return abandon(.streamClosed) }
+        sendPrefix()
+        writeClosed = true
+        connection.closeWrite(self)
+    }
+
+    /// Ends both sides: the peer reads end of stream, and what it still sends is dropped.
+    public func close() {
+        closeWrite()
+        guard failure == nil, !readClosed else { return }
+        readClosed = true
+        queue.clear(pool: connection.chunks)
+        connection.closeRead(self)
+        resumeReader()
+    }
+
+    /// Ends the stream at once in both directions; what has not been delivered is lost. The peer's reads and
+    /// writes fail with `streamReset`.
+    public func reset() {
+        abandon(.streamClosed)
+    }
+
+    /// Resets the stream towards the peer and fails it here for `reason`.
+    func abandon(_ reason: LibP2PError) {
+        guard failure == nil else { return }
+        connection.reset(self)
+        fail(reason)
+    }
+
+    /// Ends the stream here, the multiplexer having forgotten it: wakes both sides.
+    func fail(_ reason: LibP2PError) {
+        slot = -1
+        guard failure == nil else { return }
+        failure = reason
+        // What came in order before the peer's end can still be read.
+        if !remoteFinished || readClosed { queue.clear(pool: connection.chunks) }
+        pending = .none
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        resumeReader()
+        resumeWriter()
+    }
+
+    /// The stream has ended in order in both directions.
+    func completed() {
+        slot = -1
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+    }
+
+    // MARK: Waiting
+
+    func resumeReader() {
+        guard let waiting = reader else { return }
+        reader = nil
+        waiting.resume()
+    }
+
+    func resumeWriter() {
+        guard let waiting = writer else { return }
+        writer = nil
+        waiting.resume()
+    }
+
+    /// Suspends the reading task until `resumeReader`. False when the task was cancelled.
+    func suspendReader() async -> Bool {
+        armDeadline()
+        readWait &+= 1
+        let serial = readWait
+        var cancelled = false
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                guard !Task.isCancelled else {
+                    cancelled = true
+                    return continuation.resume()
+                }
+                reader = continuation
+            }
+        } onCancel: {
+            Reactor.enqueue { if self.readWait == serial { self.resumeReader() } }
+        }
+        return !cancelled && !Task.isCancelled
+    }
+
+    /// Suspends the writing task until `resumeWriter`. False when the task was cancelled.
+    func suspendWriter() async -> Bool {
+        armDeadline()
+        writeWait &+= 1
+        let serial = writeWait
+        var cancelled = false
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                guard !Task.isCancelled else {
+                    cancelled = true
+                    return continuation.resume()
+                }
+                writer = continuation
+            }
+        } onCancel: {
+            Reactor.enqueue { if self.writeWait == serial { self.resumeWriter() } }
+        }
+        return !cancelled && !Task.isCancelled
+    }
+}

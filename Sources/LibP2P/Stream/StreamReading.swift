@@ -1,0 +1,205 @@
+import Multiformats
+import Reactor
+
+extension Stream {
+    /// Reads at most `limit` bytes, at least one unless the stream has ended, where the result is empty.
+    public func read(upTo limit: Int) async throws(LibP2PError) -> [UInt8] {
+        try beginRead()
+        defer { isReading = false }
+        try await finishNegotiation()
+        guard limit > 0, try await waitForBytes(1) > 0 else { return [] }
+        return takeArray(min(limit, queue.count))
+    }
+
+    /// Reads into `target` what is there, at least one byte unless the stream has ended, where the result is 0.
+    ///
+    /// `target` belongs to the stream until the call returns; bytes that arrive meanwhile go straight into it.
+    public func read(into target: UnsafeMutableRawBufferPointer) async throws(LibP2PError) -> Int {
+        try beginRead()
+        defer { isReading = false }
+        try await finishNegotiation()
+        return try await fill(target, minimum: 1)
+    }
+
+    /// Reads exactly `count` bytes. Throws `endOfStream` when the peer ends its side earlier.
+    ///
+    /// When cancelled or late, the bytes that had come are lost. For more than some KiB prefer `readShared`.
+    public func readExactly(_ count: Int) async throws(LibP2PError) -> [UInt8] {
+        guard count <= ChunkPool.sizes.large else { return try await readShared(count).array }
+        try beginRead()
+        defer { isReading = false }
+        try await finishNegotiation()
+        guard try await waitForBytes(count) >= count else { throw .endOfStream }
+        return takeArray(count)
+    }
+
+    /// Reads exactly `count` bytes into one block, without a copy in between where the transport allows. Throws
+    /// `endOfStream` when the peer ends its side earlier.
+    ///
+    /// The block is reserved at once; memory is used as bytes come. The caller checks `count` against its limit.
+    public func readShared(_ count: Int) async throws(LibP2PError) -> SharedBytes {
+        try beginRead()
+        defer { isReading = false }
+        try await finishNegotiation()
+        let buffer = ByteBuffer(count: count)
+        let filled = try await fill(
+            UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count]), minimum: count)
+        guard filled == count else { throw .endOfStream }
+        return buffer.freeze()
+    }
+
+    /// Reads until the peer ends its side. Throws `tooLarge` when that is more than `limit` bytes.
+    public func readToEnd(limit: Int) async throws(LibP2PError) -> [UInt8] {
+        try beginRead()
+        defer { isReading = false }
+        try await finishNegotiation()
+        var bytes: [UInt8] = []
+        while try await waitForBytes(1) > 0 {
+            guard queue.count <= limit &- bytes.count else { throw .tooLarge("stream content") }
+            if bytes.isEmpty {
+                bytes = takeArray(queue.count)
+            } else {
+                bytes.append(contentsOf: takeArray(queue.count))
+            }
+        }
+        return bytes
+    }
+
+    // MARK: Negotiation
+
+    /// Reads the listener's answer to an offer that was sent together with the stream's first bytes.
+    func finishNegotiation() async throws(LibP2PError) {
+        guard negotiation != nil else { return }
+        sendPrefix()
+        do throws(LibP2PError) {
+            while var dialer = negotiation {
+                guard try await waitForBytes(1) > 0 else { throw .endOfStream }
+                let step = try consumeFront { bytes throws(LibP2PError) in
+                    let step = try dialer.receive(bytes)
+                    return (step, step.consumed)
+                }
+                negotiation = dialer
+                if !step.output.isEmpty { _ = step.output.withUnsafeBytes { connection.send(self, $0) } }
+                if let selected = step.selected {
+                    protocolID = selected
+                    negotiation = nil
+                }
+            }
+        } catch {
+            if failure == nil { abandon(error) }
+            throw error
+        }
+    }
+
+    /// Lets the dialer choose one of `protocols()` for this inbound stream; nil when it ended without.
+    func negotiateInbound(
+        _ protocols: @ReactorActor () -> [ProtocolID]
+    ) async throws(LibP2PError) -> ProtocolID? {
+        try beginRead()
+        defer { isReading = false }
+        var listener = MultistreamListener()
+        while true {
+            guard try await waitForBytes(1) > 0 else { return nil }
+            let step = try consumeFront { bytes throws(LibP2PError) in
+                let step = try listener.receive(bytes, protocols: protocols())
+                return (step, step.consumed)
+            }
+            if !step.output.isEmpty { try await write(step.output) }
+            if let selected = step.selected { return selected }
+        }
+    }
+
+    private func consumeFront<R>(
+        _ body: (UnsafeRawBufferPointer) throws(LibP2PError) -> (R, Int)
+    ) throws(LibP2PError) -> R {
+        let (result, count) = try queue.withFront(body)
+        queue.drop(count, pool: connection.chunks)
+        connection.consumed(self, count)
+        return result
+    }
+
+    // MARK: Waiting
+
+    private func beginRead() throws(LibP2PError) {
+        guard !isReading else { throw .limitReached("one read at a time on a stream") }
+        failIfLate()
+        guard !readClosed else { throw .streamClosed }
+        isReading = true
+    }
+
+    /// Waits until at least `minimum` bytes are in the queue or the peer has ended; the number in the queue.
+    private func waitForBytes(_ minimum: Int) async throws(LibP2PError) -> Int {
+        while queue.count < minimum {
+            if remoteFinished { break }
+            if let failure { throw failure }
+            if readClosed { throw .streamClosed }
+            readMinimum = minimum
+            guard await suspendReader() else { throw .cancelled }
+        }
+        return queue.count
+    }
+
+    private func takeArray(_ count: Int) -> [UInt8] {
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { target, filled in
+            filled = queue.take(
+                into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: target[..<count])),
+                pool: connection.chunks)
+        }
+        connection.consumed(self, bytes.count)
+        return bytes
+    }
+
+    private func fill(_ target: UnsafeMutableRawBufferPointer, minimum: Int) async throws(LibP2PError) -> Int {
+        guard target.count > 0 else { return 0 }
+        readFilled = queue.take(into: target, pool: connection.chunks)
+        connection.consumed(self, readFilled)
+        while readFilled < minimum {
+            if remoteFinished { break }
+            if let failure { throw failure }
+            if readClosed { throw .streamClosed }
+            readTarget = target
+            readMinimum = minimum
+            let alive = await suspendReader()
+            readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+            guard alive || readFilled >= minimum else { throw .cancelled }
+        }
+        return readFilled
+    }
+
+    // MARK: Delivery
+
+    /// The part of the waiting reader's memory that the stream's next bytes belong into.
+    var directTarget: UnsafeMutableRawBufferPointer {
+        guard queue.count == 0, readFilled < readTarget.count else {
+            return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
+        return UnsafeMutableRawBufferPointer(rebasing: readTarget[readFilled...])
+    }
+
+    /// Notes that `count` bytes have been put into `directTarget`.
+    func filledDirectly(_ count: Int) {
+        readFilled &+= count
+        if readFilled >= readMinimum { resumeReader() }
+    }
+
+    /// Takes bytes from the multiplexer; the number that went to the reader itself.
+    func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let target = directTarget
+        let direct = min(target.count, bytes.count)
+        if direct > 0 {
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<direct]))
+            filledDirectly(direct)
+        }
+        if direct < bytes.count {
+            queue.append(UnsafeRawBufferPointer(rebasing: bytes[direct...]), pool: connection.chunks)
+            if readTarget.count == 0, queue.count >= readMinimum { resumeReader() }
+        }
+        return direct
+    }
+
+    /// The peer has ended its side.
+    func peerFinished() {
+        remoteFinished = true
+        resumeReader()
+    }
+}

@@ -1,0 +1,227 @@
+/// The receiving half of the machine: a parser that takes bytes in any pieces, and the window it hands out.
+extension Yamux {
+    /// The next event in `input`, which moves behind what has been used; nil when all of it has.
+    ///
+    /// The event is to be acted on before the next call. An error is final: the connection has to be closed.
+    mutating func next(_ input: inout UnsafeRawBufferPointer, now: Duration) throws(YamuxError) -> Event? {
+        while true {
+            switch stage {
+            case .header:
+                guard try readHeader(&input, now: now) else { return nil }
+            case .open:
+                stage = .acknowledge
+                if frame.flags.contains(.syn), let slot = try accept(now: now) {
+                    return .opened(slot: slot)
+                }
+            case .acknowledge:
+                stage = .content
+                if frame.flags.contains(.ack), let slot = currentSlot, slots[slot].awaitsACK {
+                    slots[slot].awaitsACK = false
+                    unacknowledged &-= 1
+                    return .acknowledged(slot: slot)
+                }
+            case .content:
+                if frame.kind == .windowUpdate {
+                    stage = .finish
+                    if let slot = try enlargeSendWindow() { return .writable(slot: slot) }
+                } else if bodyLeft == 0 {
+                    stage = .finish
+                } else {
+                    guard !input.isEmpty else { return nil }
+                    let count = min(bodyLeft, input.count)
+                    let bytes = UnsafeRawBufferPointer(rebasing: input[..<count])
+                    input = UnsafeRawBufferPointer(rebasing: input[count...])
+                    if let slot = took(count) { return .data(slot: slot, bytes) }
+                }
+            case .finish:
+                stage = .header
+                if let event = try finishFrame(now: now) { return event }
+            }
+        }
+    }
+
+    /// The stream whose frame body comes next and how much of it is left: what a driver may put where it belongs
+    /// itself, if it then calls `tookBody`.
+    var expectedBody: (slot: Int, count: Int)? {
+        guard stage == .content, frame.kind == .data, bodyLeft > 0, let slot = currentSlot,
+            !slots[slot].readClosed
+        else { return nil }
+        return (slot, bodyLeft)
+    }
+
+    /// Tells that `count` bytes of `expectedBody` have been delivered; `consumed` is still to be called for them.
+    mutating func tookBody(_ count: Int) {
+        _ = took(count)
+    }
+
+    /// Gives back window for `count` bytes that the stream's reader has taken.
+    mutating func consumed(_ slot: Int, _ count: Int, now: Duration) {
+        guard count > 0, slots[slot].id != 0, !slots[slot].readClosed else { return }
+        slots[slot].unread &-= count
+        unread &-= count
+        guard !slots[slot].remoteFinished else { return }
+        var maximum = slots[slot].receiveMaximum
+        guard maximum &- slots[slot].unread &- slots[slot].receiveWindow >= maximum / 2 else { return }
+        // A reader that empties half a window within a few round trips is held back by the window.
+        if let roundTrip, now - slots[slot].epoch < roundTrip * 4 {
+            let larger = min(maximum &* 2, limits.maximumWindow)
+            if larger > maximum, growth &+ (larger &- maximum) <= limits.windowGrowth {
+                growth &+= larger &- maximum
+                maximum = larger
+                slots[slot].receiveMaximum = larger
+            }
+        }
+        slots[slot].epoch = now
+        let delta = maximum &- slots[slot].unread &- slots[slot].receiveWindow
+        slots[slot].receiveWindow &+= delta
+        var flags: YamuxHeader.Flags = []
+        if slots[slot].mustSendSYN {
+            slots[slot].mustSendSYN = false
+            flags = .syn
+        }
+        put(
+            YamuxHeader(
+                .windowUpdate, flags: flags, streamID: slots[slot].id,
+                length: UInt32(truncatingIfNeeded: delta)))
+    }
+
+    /// The slot of the frame being read, unless its stream has ended since.
+    private var currentSlot: Int? {
+        guard frameSlot >= 0, frameSlot < slots.count, slots[frameSlot].id == frame.streamID else { return nil }
+        return frameSlot
+    }
+
+    /// True when a whole header has been read and looked at.
+    private mutating func readHeader(
+        _ input: inout UnsafeRawBufferPointer, now: Duration
+    ) throws(YamuxError) -> Bool {
+        guard !input.isEmpty else { return false }
+        lastReceived = now
+        let header: YamuxHeader
+        if headerFilled == 0, input.count >= YamuxHeader.size {
+            header = try YamuxHeader(input)
+            input = UnsafeRawBufferPointer(rebasing: input[YamuxHeader.size...])
+        } else {
+            let count = min(YamuxHeader.size &- headerFilled, input.count)
+            let part = input[..<count]
+            let filled = headerFilled
+            headerFilled &+= count
+            let complete = headerFilled == YamuxHeader.size
+            var parsed: YamuxHeader?
+            try withUnsafeMutableBytes(of: &headerBytes) { bytes throws(YamuxError) in
+                bytes[filled...].copyBytes(from: part)
+                if complete { parsed = try YamuxHeader(UnsafeRawBufferPointer(bytes)) }
+            }
+            input = UnsafeRawBufferPointer(rebasing: input[count...])
+            guard let parsed else { return false }
+            header = parsed
+            headerFilled = 0
+        }
+        frame = header
+        frameSlot = -1
+        bodyLeft = header.kind == .data ? Int(header.length) : 0
+        switch header.kind {
+        case .data, .windowUpdate:
+            try checkStream()
+            stage = .open
+        case .ping, .goAway:
+            stage = .finish
+        }
+        return true
+    }
+
+    private mutating func checkStream() throws(YamuxError) {
+        let id = frame.streamID
+        if let slot = index[id] {
+            guard !frame.flags.contains(.syn) else { throw .duplicateStream(id) }
+            frameSlot = slot
+            guard bodyLeft <= slots[slot].receiveWindow else { throw .windowExceeded(id) }
+            guard bodyLeft == 0 || !slots[slot].remoteFinished else { throw .dataAfterFinish(id) }
+        } else if frame.flags.contains(.syn) {
+            guard !isOwn(id) else { throw .badStreamID(id) }
+            guard bodyLeft <= YamuxLimits.initialWindow else { throw .windowExceeded(id) }
+        } else {
+            // Late frames of a stream that has ended are dropped; those of one that never was are an error.
+            guard isOwn(id) ? id < nextID : id <= highestPeerID else { throw .unknownStream(id) }
+            guard bodyLeft <= limits.maximumWindow else { throw .windowExceeded(id) }
+        }
+    }
+
+    private mutating func accept(now: Duration) throws(YamuxError) -> Int? {
+        let id = frame.streamID
+        highestPeerID = max(highestPeerID, id)
+        guard !frame.flags.contains(.rst) else { return nil }
+        guard inboundCount < limits.inboundStreams else {
+            try answer(YamuxHeader(.windowUpdate, flags: .rst, streamID: id))
+            return nil
+        }
+        let slot = makeSlot(id: id, now: now)
+        inboundCount &+= 1
+        frameSlot = slot
+        put(YamuxHeader(.windowUpdate, flags: .ack, streamID: id))
+        return slot
+    }
+
+    /// The slot, when the update ended a lack of window.
+    private mutating func enlargeSendWindow() throws(YamuxError) -> Int? {
+        guard frame.length > 0, let slot = currentSlot else { return nil }
+        let window = slots[slot].sendWindow
+        guard window &+ Int(frame.length) <= Int(UInt32.max) else { throw .windowOverflow(frame.streamID) }
+        slots[slot].sendWindow = window &+ Int(frame.length)
+        return window == 0 ? slot : nil
+    }
+
+    /// Accounts for body bytes; the slot, when somebody wants them.
+    private mutating func took(_ count: Int) -> Int? {
+        bodyLeft &-= count
+        guard let slot = currentSlot else { return nil }
+        slots[slot].receiveWindow &-= count
+        guard !slots[slot].readClosed else { return nil }
+        slots[slot].unread &+= count
+        unread &+= count
+        return slot
+    }
+
+    /// What is left of a frame when its body has been read: pings, farewells and the flags that end a stream.
+    private mutating func finishFrame(now: Duration) throws(YamuxError) -> Event? {
+        switch frame.kind {
+        case .ping:
+            if frame.flags == .syn {
+                try answer(YamuxHeader(.ping, flags: .ack, length: frame.length))
+                return nil
+            }
+            guard let sent = pingSent, frame.length == pingValue else { return nil }
+            pingSent = nil
+            lastRoundTrip = now - sent
+            roundTrip = roundTrip.map { ($0 + now - sent) / 2 } ?? now - sent
+            return .pong
+        case .goAway:
+            hasReceivedGoAway = true
+            return .goAway(frame.length)
+        case .data, .windowUpdate:
+            guard let slot = currentSlot else { return nil }
+            if frame.flags.contains(.rst) {
+                free(slot)
+                return .reset(slot: slot)
+            }
+            if frame.flags.contains(.fin), !slots[slot].remoteFinished {
+                if isLingering(slots[slot]) { lingering &-= 1 }
+                slots[slot].remoteFinished = true
+                let gone = slots[slot].localFinished
+                if gone { free(slot) }
+                return .finished(slot: slot, gone: gone)
+            }
+            if frame.kind == .data, frame.length > 0, isLingering(slots[slot]) {
+                // Nobody here will ever read this: tell the peer to stop.
+                reset(slot)
+                return .reset(slot: slot)
+            }
+            return nil
+        }
+    }
+
+    private mutating func answer(_ header: YamuxHeader) throws(YamuxError) {
+        guard control.count < limits.pendingControl else { throw .controlFlood }
+        put(header)
+    }
+}
