@@ -68,7 +68,7 @@ let package = Package(
         + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module(
             "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
-        + module("Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor"])
+        + module("Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor"] + collections)
         + module(
             "Node",
             [

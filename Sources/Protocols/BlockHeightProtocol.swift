@@ -1,0 +1,102 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// `/kwil/blkheight/1.0.0` and `/1.1.0`: a committed block by its height; 1.1.0 tells the best height in every
+/// answer (docs/wire.md, section 7).
+@ReactorActor
+public struct BlockHeightProtocol {
+    static let prefix = Array("getblkheight:".utf8)
+
+    /// What a peer answered.
+    public struct Answer: Sendable {
+        /// The block; nil when the peer has none of this height.
+        public let found: FetchedBlock?
+        /// The height of the peer's newest block; nil when it does not say.
+        public let bestHeight: Int64?
+    }
+
+    private let source: any BlockSource
+
+    /// Serves from `source`.
+    public init(_ source: any BlockSource) { self.source = source }
+
+    /// Answers one request, in the dialect of its first bytes.
+    public func serve(_ stream: Stream) async {
+        await Protocols.serve(stream) {
+            let first = try await stream.readExactly(8)
+            let dialect: Dialect = first == Array(Self.prefix.prefix(8)) ? .text : .binary
+            let height: Int64
+            if dialect == .text {
+                guard try await stream.readExactly(Self.prefix.count - 8) == Array(Self.prefix.dropFirst(8))
+                else {
+                    throw ProtocolsError.malformed("block request")
+                }
+                height = try await stream.readDecimal()
+            } else {
+                var reader = ByteReader(first)
+                height = try reader.i64()
+            }
+            let tellsBest = dialect == .text || stream.protocolID == KwilProtocol.blockHeightBest
+            stream.setTimeout(ProtocolLimits.sendBlock)
+            guard let found = await source.block(height: height) else {
+                var none = ByteWriter()
+                none.put(bytes: dialect.noData)
+                if dialect == .binary, tellsBest { none.put(i64: source.bestHeight) }
+                return try await stream.write(none.bytes)
+            }
+            var head = ByteWriter(capacity: found.commitInfo.count + 64)
+            head.put(u8: 1)
+            head.put(bytes: found.hash)
+            head.put(varint: Int64(found.commitInfo.count))
+            head.put(bytes: found.commitInfo)
+            head.put(varint: Int64(found.block.count))
+            try await stream.write(head.bytes)
+            try await stream.write(found.block)
+            if tellsBest {
+                var tail = ByteWriter()
+                tail.put(i64: source.bestHeight)
+                try await stream.write(tail.bytes)
+            }
+        }
+    }
+
+    /// Asks a peer for the block of a height. The answer's hash is that of the block, which is decoded; signatures
+    /// and votes are not checked.
+    public static func request(
+        _ height: Int64, from peer: PeerID, on host: Host
+    ) async throws(ProtocolsError) -> Answer {
+        try await exchange(host, peer, [KwilProtocol.blockHeightBest, KwilProtocol.blockHeight]) { stream in
+            var request = ByteWriter()
+            request.put(i64: height)
+            try await stream.write(request.bytes)
+            stream.setTimeout(ProtocolLimits.receiveBlock)
+            switch try await stream.readExactly(1) {
+            case [0]:
+                return Answer(found: nil, bestHeight: try await readBest(stream))
+            case [1]:
+                let hash = try await stream.readHash()
+                let commitInfo = try await stream.readCBytes(limit: ChainLimits.commitInfoBytes)
+                let block = try await stream.readCBytes(limit: ChainLimits.blockBytes)
+                let best = try await readBest(stream)
+                let fetched = try FetchedBlock(block: block, commitInfo: commitInfo)
+                guard fetched.block.hash == hash, fetched.block.height == height else {
+                    throw ProtocolsError.wrongContent("another block")
+                }
+                return Answer(found: fetched, bestHeight: best)
+            default: throw ProtocolsError.malformed("block answer")
+            }
+        }
+    }
+
+    private static func readBest(_ stream: Stream) async throws -> Int64? {
+        let bytes = try await stream.readToEnd(limit: 8)
+        if bytes.isEmpty { return nil }
+        var reader = ByteReader(bytes)
+        let best = try reader.i64()
+        guard best >= 0 else { throw ProtocolsError.malformed("best height") }
+        return best
+    }
+}

@@ -1,0 +1,23 @@
+import Chain
+
+/// Times and sizes of the stream protocols (docs/wire.md, section 7).
+enum ProtocolLimits {
+    /// For a request or an announcement to be written, or to arrive.
+    static let request = Duration.seconds(5)
+    /// For the peer's `get` after an announcement.
+    static let answer = Duration.seconds(5)
+    /// For a transaction, either way.
+    static let transaction = Duration.seconds(20)
+    /// To receive a block.
+    static let receiveBlock = Duration.seconds(90)
+    /// To send a block.
+    static let sendBlock = Duration.seconds(45)
+    /// Bytes of an answer to discovery.
+    static let discoveryBytes = 1_000_000
+    /// Bytes around a block in an answer that carries it with its commit info.
+    static let blockAnswerBytes = ChainLimits.blockBytes + ChainLimits.commitInfoBytes + 64
+    /// Bytes of a header in an announcement: the fields and a new leader.
+    static let headerBytes = 512
+    /// Bytes of a signature in an announcement.
+    static let signatureBytes = 65
+}

@@ -1,0 +1,27 @@
+import Reactor
+
+/// Lets one task wait until another has something for it. Fired while nobody waits, it lets the next wait through.
+@ReactorActor
+final class Signal {
+    private var isFired = false
+    private var waiter: CheckedContinuation<Void, Never>?
+
+    func fire() {
+        if let waiter {
+            self.waiter = nil
+            waiter.resume()
+        } else {
+            isFired = true
+        }
+    }
+
+    /// Only one task may wait at a time.
+    func wait() async {
+        if isFired {
+            isFired = false
+            return
+        }
+        precondition(waiter == nil)
+        await withCheckedContinuation { waiter = $0 }
+    }
+}

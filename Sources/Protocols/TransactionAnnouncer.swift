@@ -1,0 +1,155 @@
+import Crypto
+import DequeModule
+import LibP2P
+import Multiformats
+import Reactor
+
+/// Tells one peer about transactions and serves what it wants of them: on one long-lived stream where the peer
+/// speaks `/apus/txann/1.0.0`, else by a `/kwil/txann/1.0.0` stream for each.
+@ReactorActor
+final class TransactionAnnouncer {
+    /// Announcements that wait for a slow peer; beyond, the oldest are forgotten. They are announced again later.
+    static let maxQueued = 65_536
+    /// Transactions that a peer is remembered to have.
+    static let known = 16_384
+    /// Streams of single announcements to one peer at a time.
+    static let maxSingles = 8
+    /// Announcements are held back this long, so that those of one moment share a frame.
+    static let gathering = Duration.milliseconds(3)
+
+    let peer: PeerID
+    private let host: Host
+    private let source: any TransactionSource
+    private var queue: Deque<Hash> = []
+    private var wanted: Deque<Hash> = []
+    private var has = RecentHashes(capacity: TransactionAnnouncer.known)
+    private let signal = Signal()
+    private var isStopped = false
+    private var singles = 0
+    private var stream: Stream?
+
+    init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
+        self.peer = peer
+        self.host = host
+        self.source = source
+    }
+
+    /// The peer has this transaction: it announced or sent it.
+    func knows(_ id: Hash) { has.insert(id) }
+
+    /// Announces, unless the peer itself announced or sent it. It may be announced more than once: a peer may have
+    /// refused or lost what it was told of.
+    func announce(_ ids: [Hash]) {
+        for id in ids where !has.contains(id) { queue.append(id) }
+        if queue.count > Self.maxQueued { queue.removeFirst(queue.count - Self.maxQueued) }
+        if !queue.isEmpty { signal.fire() }
+    }
+
+    func stop() {
+        isStopped = true
+        stream?.reset()
+        signal.fire()
+    }
+
+    /// Works until stopped or the stream fails.
+    func run() async {
+        let speaksBatches =
+            host.identity(of: peer)?.protocols.contains(KwilProtocol.transactionBatches) == true
+        if speaksBatches { await runBatches() } else { await runSingles() }
+    }
+
+    private func runBatches() async {
+        while !isStopped {
+            while queue.isEmpty, !isStopped { await signal.wait() }
+            guard !isStopped, let stream = try? await host.newStream(peer, [KwilProtocol.transactionBatches])
+            else {
+                return
+            }
+            self.stream = stream
+            Reactor.spawn { await self.readWants(stream) }
+            try? await write(stream)
+            stream.reset()
+            self.stream = nil
+            wanted = []
+            // A peer that ended the stream is left alone for a moment.
+            try? await Reactor.sleep(for: .seconds(1))
+        }
+    }
+
+    private func write(_ stream: Stream) async throws {
+        while !isStopped {
+            if !wanted.isEmpty {
+                try await stream.write(contents())
+            } else if !queue.isEmpty {
+                if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
+                var frame = ByteWriter()
+                let ids = queue.prefix(TransactionFrame.maxHashes)
+                TransactionFrame.encode(.announce, ids, to: &frame)
+                queue.removeFirst(ids.count)
+                try await stream.write(frame.bytes)
+            } else {
+                await signal.wait()
+                guard self.stream === stream else { return }
+            }
+        }
+    }
+
+    /// The contents wanted first, as many as are written together.
+    private func contents() -> [UInt8] {
+        var frames = ByteWriter(capacity: TransactionFrame.contentBytes)
+        var gone: [Hash] = []
+        var taken = 0
+        while taken < wanted.count, frames.bytes.count < TransactionFrame.contentBytes,
+            gone.count < TransactionFrame.maxHashes
+        {
+            let id = wanted[taken]
+            if let bytes = source.transaction(id) {
+                TransactionFrame.encode(content: bytes, to: &frames)
+            } else {
+                gone.append(id)
+            }
+            taken &+= 1
+        }
+        wanted.removeFirst(taken)
+        if !gone.isEmpty { TransactionFrame.encode(.gone, gone, to: &frames) }
+        return frames.bytes
+    }
+
+    private func readWants(_ stream: Stream) async {
+        do {
+            while let kind = try await TransactionFrame.readKind(stream) {
+                guard kind == .want else { throw ProtocolsError.malformed("frame") }
+                let ids = try await TransactionFrame.readHashes(stream)
+                guard self.stream === stream else { return }
+                guard wanted.count + ids.count <= 2 * TransactionRequests.maxPerPeer else {
+                    throw ProtocolsError.wrongContent("more wants than allowed")
+                }
+                wanted += ids
+                signal.fire()
+            }
+        } catch {}
+        stream.reset()
+        if self.stream === stream {
+            self.stream = nil
+            signal.fire()
+        }
+    }
+
+    private func runSingles() async {
+        while !isStopped {
+            if queue.isEmpty || singles >= Self.maxSingles {
+                await signal.wait()
+                continue
+            }
+            let id = queue.removeFirst()
+            guard !has.contains(id), let bytes = source.transaction(id) else { continue }
+            singles += 1
+            Reactor.spawn {
+                _ = try? await TransactionAnnouncementProtocol.announce(
+                    id, bytes, to: self.peer, on: self.host)
+                self.singles -= 1
+                self.signal.fire()
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// Brings transactions from peer to peer: announces to each what it does not have, fetches each announced one from
+/// one peer, whatever protocol a peer speaks (docs/protocols.md).
+@ReactorActor
+public final class TransactionExchange {
+    private let host: Host
+    private let source: any TransactionSource
+    private var requests = TransactionRequests()
+    /// In the order in which the peers came.
+    private var announcers: [TransactionAnnouncer] = []
+    private var listeners: [PeerID: TransactionListener] = [:]
+    private var timer: Timer?
+
+    /// An exchange of the transactions of `source` on `host`.
+    public init(_ host: Host, _ source: any TransactionSource) {
+        self.host = host
+        self.source = source
+    }
+
+    /// Serves `/kwil/tx`, `/kwil/txann` and `/apus/txann`.
+    public func start() {
+        let single = TransactionProtocol(source)
+        let announcement = TransactionAnnouncementProtocol(source)
+        host.setStreamHandler(KwilProtocol.transaction) { await single.serve($0) }
+        host.setStreamHandler(KwilProtocol.transactionAnnouncement) { [weak self] stream in
+            guard let self else { return stream.reset() }
+            let peer = stream.remotePeer
+            await announcement.serve(
+                stream, claim: { !self.announced([$0], by: peer).isEmpty },
+                release: { $1 ? self.received($0) : self.gone($0, from: peer) })
+        }
+        host.setStreamHandler(KwilProtocol.transactionBatches) { [weak self] stream in
+            guard let self, self.listeners[stream.remotePeer] == nil else { return stream.reset() }
+            await self.listen(stream)
+        }
+    }
+
+    /// Ends all of the exchange's streams and serves no more.
+    public func stop() {
+        for id in [
+            KwilProtocol.transaction, KwilProtocol.transactionAnnouncement, KwilProtocol.transactionBatches,
+        ] {
+            host.removeStreamHandler(id)
+        }
+        timer?.cancel()
+        for announcer in announcers { announcer.stop() }
+        announcers = []
+        for listener in listeners.values { listener.stop() }
+    }
+
+    /// Announces to a peer from now on; its identify has come, so that it is known what it speaks.
+    public func peerReady(_ peer: PeerID) {
+        guard !announcers.contains(where: { $0.peer == peer }) else { return }
+        let announcer = TransactionAnnouncer(peer, host, source)
+        announcers.append(announcer)
+        Reactor.spawn {
+            await announcer.run()
+            self.announcers.removeAll { $0 === announcer }
+        }
+    }
+
+    /// The peer's connection is gone.
+    public func peerLeft(_ peer: PeerID) {
+        for announcer in announcers where announcer.peer == peer { announcer.stop() }
+        announcers.removeAll { $0.peer == peer }
+        listeners[peer]?.stop()
+    }
+
+    /// Announces transactions that the node holds to every peer that is not known to have them.
+    public func announce(_ ids: [Hash]) {
+        for announcer in announcers { announcer.announce(ids) }
+    }
+
+    /// Transactions asked for and not yet here.
+    public var inFlight: Int { requests.count }
+
+    private func listen(_ stream: Stream) async {
+        let listener = TransactionListener(stream, source, self)
+        listeners[stream.remotePeer] = listener
+        await listener.run()
+        listeners[stream.remotePeer] = nil
+        askAgain(requests.left(stream.remotePeer, now: Reactor.now))
+    }
+
+    /// A peer has transactions. Returns those to ask it for now.
+    func announced(_ ids: [Hash], by peer: PeerID) -> [Hash] {
+        if let announcer = announcers.first(where: { $0.peer == peer }) {
+            for id in ids { announcer.knows(id) }
+        }
+        let wanted = requests.announced(ids.filter { !source.has($0) }, by: peer, now: Reactor.now)
+        startTimer()
+        return wanted
+    }
+
+    func received(_ id: Hash) { requests.received(id) }
+
+    func gone(_ id: Hash, from peer: PeerID) {
+        if let next = requests.gone(id, from: peer, now: Reactor.now) { askAgain([(next, id)]) }
+    }
+
+    private func askAgain(_ wants: [(peer: PeerID, id: Hash)]) {
+        for (peer, id) in wants {
+            if source.has(id) {
+                requests.received(id)
+            } else if let listener = listeners[peer] {
+                listener.want([id])
+            } else {
+                fetch(id, from: peer)
+            }
+        }
+    }
+
+    /// Asks a peer without a long-lived stream.
+    private func fetch(_ id: Hash, from peer: PeerID) {
+        Reactor.spawn {
+            let bytes = try? await TransactionProtocol.request(id, from: peer, on: self.host)
+            guard let bytes else { return self.gone(id, from: peer) }
+            self.requests.received(id)
+            if !self.source.has(id) { _ = await self.source.receive([(id, bytes)], from: peer) }
+        }
+    }
+
+    private func startTimer() {
+        guard timer?.isPending != true, requests.count > 0 else { return }
+        timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
+            guard let self else { return }
+            askAgain(requests.expire(now: Reactor.now))
+            startTimer()
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// The frames of `/apus/txann/1.0.0` (docs/protocols.md).
+enum TransactionFrame {
+    /// Hashes in one frame.
+    static let maxHashes = 1024
+    /// Bytes of contents that are written together.
+    static let contentBytes = 64 * 1024
+
+    enum Kind: UInt8 {
+        /// Announcer: these transactions are here.
+        case announce = 1
+        /// Listener: send these.
+        case want = 2
+        /// Announcer: one transaction.
+        case content = 3
+        /// Announcer: these were announced, but are no longer here.
+        case gone = 4
+    }
+
+    /// A frame of hashes: kind, u16 count, hashes. At most `maxHashes` of them.
+    static func encode(_ kind: Kind, _ ids: some Collection<Hash>, to writer: inout ByteWriter) {
+        writer.put(u8: kind.rawValue)
+        writer.put(u16: UInt16(clamping: ids.count))
+        for id in ids { writer.put(bytes: id) }
+    }
+
+    /// A content frame: kind, u32 length, the transaction.
+    static func encode(content: SharedBytes, to writer: inout ByteWriter) {
+        writer.put(u8: Kind.content.rawValue)
+        writer.put(u32: UInt32(clamping: content.count))
+        writer.put(bytes: content)
+    }
+
+    /// The next frame's kind; nil when the peer has ended the stream between two frames.
+    @ReactorActor
+    static func readKind(_ stream: Stream) async throws -> Kind? {
+        let byte = try await stream.read(upTo: 1)
+        guard let first = byte.first else { return nil }
+        guard let kind = Kind(rawValue: first) else { throw ProtocolsError.malformed("frame") }
+        return kind
+    }
+
+    /// The hashes of a frame whose kind has been read.
+    @ReactorActor
+    static func readHashes(_ stream: Stream) async throws -> [Hash] {
+        var count = ByteReader(try await stream.readExactly(2))
+        let number = Int(try count.u16())
+        guard number > 0, number <= maxHashes else { throw ProtocolsError.malformed("number of hashes") }
+        let bytes = SharedBytes(try await stream.readExactly(number * Hash.count))
+        var ids: [Hash] = []
+        ids.reserveCapacity(number)
+        for index in 0..<number {
+            ids.append(try Hash(bytes.slice(index * Hash.count..<(index + 1) * Hash.count)))
+        }
+        return ids
+    }
+
+    /// The transaction of a content frame whose kind has been read, in memory of its own.
+    @ReactorActor
+    static func readContent(_ stream: Stream) async throws -> SharedBytes {
+        var length = ByteReader(try await stream.readExactly(4))
+        let count = Int(try length.u32())
+        guard count > 0, count <= ChainLimits.transactionBytes else {
+            throw ProtocolsError.malformed("length of a transaction")
+        }
+        return try await stream.readShared(count)
+    }
+}

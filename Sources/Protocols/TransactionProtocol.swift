@@ -1,0 +1,63 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// What the transaction protocols need from the node.
+@ReactorActor
+public protocol TransactionSource: AnyObject {
+    /// Whether the transaction needs no fetching: it waits, was mined, is being checked, or was refused lately.
+    func has(_ id: Hash) -> Bool
+    /// The transaction's bytes, to be served; nil for an unknown one.
+    func transaction(_ id: Hash) -> SharedBytes?
+    /// Takes transactions that a peer sent because they were asked for: their hashes are right, nothing else is
+    /// checked. Returns when the node is ready for more; false ends the exchange with the peer.
+    func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool
+}
+
+/// `/kwil/tx/1.0.0`: a transaction by its ID (docs/wire.md, section 7).
+@ReactorActor
+public struct TransactionProtocol {
+    static let prefix = Array("gettx:".utf8)
+
+    private let source: any TransactionSource
+
+    /// Serves from `source`.
+    public init(_ source: any TransactionSource) { self.source = source }
+
+    /// Answers one request, in the dialect of its first bytes.
+    public func serve(_ stream: Stream) async {
+        await Protocols.serve(stream) {
+            let first = try await stream.readExactly(Self.prefix.count)
+            let dialect: Dialect = first == Self.prefix ? .text : .binary
+            let id =
+                dialect == .text
+                ? try await stream.readHexHash()
+                : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
+            stream.setTimeout(ProtocolLimits.transaction)
+            if let bytes = source.transaction(id) {
+                try await stream.write(bytes)
+            } else {
+                try await stream.write(dialect.noData)
+            }
+        }
+    }
+
+    /// Asks a peer for a transaction; nil when it has none. What comes has the right hash; nothing else is checked.
+    public static func request(
+        _ id: Hash, from peer: PeerID, on host: Host
+    ) async throws(ProtocolsError) -> SharedBytes? {
+        let dialect = PeerTraits(host.identity(of: peer)?.protocols ?? []).transactionDialect
+        return try await exchange(host, peer, [KwilProtocol.transaction]) { stream in
+            try await stream.write(dialect == .text ? prefix + Array(id.description.utf8) : id.array)
+            stream.setTimeout(ProtocolLimits.transaction)
+            let bytes = try await stream.readRest(limit: ChainLimits.transactionBytes)
+            if bytes.count <= 1 { return nil }
+            guard Hash.sha256(of: bytes) == id else {
+                throw ProtocolsError.wrongContent("another transaction")
+            }
+            return bytes
+        }
+    }
+}

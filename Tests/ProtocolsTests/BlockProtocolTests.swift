@@ -1,0 +1,182 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Testing
+
+/// A short chain, made and signed here.
+struct Chainlet {
+    let leader: PrivateKey
+    private(set) var blocks: [(block: Block, commitInfo: CommitInfo)] = []
+
+    init(heights: Int, transactions: Int = 1) throws {
+        leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 7, count: 32))
+        var previous = Hash.zero
+        for height in 1...heights {
+            let body = try (0..<transactions).map {
+                try Transaction.signed(
+                    TransactionBody(.validatorLeave, nonce: UInt64($0 + 1), chainID: "c"), by: leader)
+            }
+            let header = BlockHeader(
+                height: Int64(height), transactionCount: 0, previousHash: previous, previousAppHash: .zero,
+                validatorSetHash: .zero, networkParametersHash: .zero, timestamp: UInt64(height),
+                merkleRoot: .zero)
+            let block = Block.signed(header, transactions: body, by: leader)
+            let vote = VoteInfo(
+                signature: VoteSignature(block.hash, appHash: .zero, by: leader), status: .agreed)
+            blocks.append((block, CommitInfo(appHash: .zero, votes: [vote])))
+            previous = block.hash
+        }
+    }
+}
+
+@ReactorActor
+final class Blocks: BlockSource {
+    let chain: Chainlet
+
+    init(_ chain: Chainlet) { self.chain = chain }
+
+    var bestHeight: Int64 { Int64(chain.blocks.count) }
+
+    func block(height: Int64) async -> ServedBlock? {
+        guard height >= 1, height <= bestHeight else { return nil }
+        let (block, info) = chain.blocks[Int(height) - 1]
+        return ServedBlock(
+            height: height, hash: block.hash, block: block.bytes, commitInfo: SharedBytes(info.bytes))
+    }
+
+    func block(hash: Hash) async -> ServedBlock? {
+        guard let found = chain.blocks.first(where: { $0.block.hash == hash }) else { return nil }
+        return await block(height: found.block.height)
+    }
+}
+
+@Suite struct BlockProtocolTests {
+    @ReactorActor
+    private func network(_ chain: Chainlet, best: Bool = true) async throws -> Network {
+        let blocks = Blocks(chain)
+        return try await Network { _, b in
+            let byHash = BlockProtocol(blocks)
+            let byHeight = BlockHeightProtocol(blocks)
+            b.setStreamHandler(KwilProtocol.block) { await byHash.serve($0) }
+            b.setStreamHandler(KwilProtocol.blockHeight) { await byHeight.serve($0) }
+            if best { b.setStreamHandler(KwilProtocol.blockHeightBest) { await byHeight.serve($0) } }
+        }
+    }
+
+    @Test func blockByHash() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 2)
+            let network = try await network(chain)
+            let (block, info) = chain.blocks[1]
+            let found = try await BlockProtocol.request(block.hash, from: network.b.peerID, on: network.a)
+            #expect(found?.block == block)
+            #expect(found?.commitInfo == info)
+            #expect(try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a) == nil)
+
+            var binary = ByteWriter()
+            binary.put(i64: 2)
+            let text = binary.bytes + block.bytes.array
+            binary.put(varint: Int64(info.bytes.count))
+            binary.put(bytes: info.bytes)
+            binary.put(varint: Int64(block.bytes.count))
+            binary.put(bytes: block.bytes)
+            func answer(_ request: [UInt8]) async throws -> [UInt8] {
+                try await network.answer(KwilProtocol.block, to: request)
+            }
+            #expect(try await answer(block.hash.array) == binary.bytes)
+            #expect(try await answer(Array("getblk:\(block.hash)".utf8)) == text)
+            #expect(try await answer(Array("getblk:\(Hash.zero)".utf8)) == Array("0".utf8))
+            #expect(try await answer(Hash.zero.array) == [0])
+            await network.stop()
+        }
+    }
+
+    @Test(arguments: [true, false]) func blockByHeight(best: Bool) async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 3)
+            let network = try await network(chain, best: best)
+            for height in 1...3 as ClosedRange<Int64> {
+                let answer = try await BlockHeightProtocol.request(
+                    height, from: network.b.peerID, on: network.a)
+                #expect(answer.found?.block == chain.blocks[Int(height) - 1].block)
+                #expect(answer.found?.commitInfo == chain.blocks[Int(height) - 1].commitInfo)
+                #expect(answer.bestHeight == (best ? 3 : nil))
+            }
+            for height in [0, 4, -1, .max] as [Int64] {
+                let answer = try await BlockHeightProtocol.request(
+                    height, from: network.b.peerID, on: network.a)
+                #expect(answer.found == nil)
+                #expect(answer.bestHeight == (best ? 3 : nil))
+            }
+            await network.stop()
+        }
+    }
+
+    @Test func heightInText() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 1)
+            let network = try await network(chain)
+            func answer(_ request: String) async throws -> [UInt8] {
+                try await network.answer(KwilProtocol.blockHeight, to: Array(request.utf8))
+            }
+            let (block, info) = chain.blocks[0]
+            var expected = ByteWriter()
+            expected.put(u8: 1)
+            expected.put(bytes: block.hash)
+            for part in [info.bytes, block.bytes.array] {
+                expected.put(varint: Int64(part.count))
+                expected.put(bytes: part)
+            }
+            expected.put(i64: 1)
+            #expect(try await answer("getblkheight:1") == expected.bytes)
+            #expect(try await answer("getblkheight:2") == Array("0".utf8))
+            await #expect(throws: LibP2PError.self) { _ = try await answer("getblkheight:x") }
+            await network.stop()
+        }
+    }
+
+    @Test func anotherBlockIsRefused() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 2)
+            let network = try await Network { _, b in
+                // Answers every height with block 1.
+                b.setStreamHandler(KwilProtocol.blockHeightBest) { stream in
+                    _ = try? await stream.readExactly(8)
+                    var answer = ByteWriter()
+                    answer.put(u8: 1)
+                    answer.put(bytes: chain.blocks[0].block.hash)
+                    for part in [chain.blocks[0].commitInfo.bytes, chain.blocks[0].block.bytes.array] {
+                        answer.put(varint: Int64(part.count))
+                        answer.put(bytes: part)
+                    }
+                    answer.put(i64: 2)
+                    try? await stream.write(answer.bytes)
+                }
+                // Claims more than anybody may send.
+                b.setStreamHandler(KwilProtocol.block) { stream in
+                    _ = try? await stream.readExactly(32)
+                    var answer = ByteWriter()
+                    answer.put(i64: 2)
+                    answer.put(varint: .max)
+                    try? await stream.write(answer.bytes)
+                }
+            }
+            do {
+                _ = try await BlockHeightProtocol.request(2, from: network.b.peerID, on: network.a)
+                Issue.record("accepted")
+            } catch {
+                #expect((error as? ProtocolsError)?.isMisbehaviour == true)
+            }
+            do {
+                _ = try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a)
+                Issue.record("accepted")
+            } catch {
+                #expect((error as? ProtocolsError)?.isMisbehaviour == true)
+            }
+            await network.stop()
+        }
+    }
+}

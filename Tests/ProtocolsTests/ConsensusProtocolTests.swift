@@ -1,0 +1,224 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Testing
+
+/// Notes what it is told.
+@ReactorActor
+final class Inbox: ConsensusInbox {
+    var leader: PublicKey?
+    var wants = true
+    var proposals: [BlockProposal] = []
+    var announcements: [BlockAnnouncement] = []
+    var blocks: [Block] = []
+    var failures: [ProtocolsError] = []
+    var answers: [AckRes] = []
+    var hints: [Int64] = []
+
+    init(_ leader: PublicKey?) { self.leader = leader }
+
+    func mayWant(_ proposal: BlockProposal) -> Bool { wants }
+    func proposed(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
+        proposals.append(proposal)
+        return true
+    }
+    func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
+        blocks.append(block)
+    }
+    func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
+        failures.append(error)
+    }
+
+    func mayWant(_ announcement: BlockAnnouncement) -> Bool { wants }
+    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
+        announcements.append(announcement)
+        return true
+    }
+    func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
+        blocks.append(block)
+    }
+    func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
+        failures.append(error)
+    }
+    func hinted(height: Int64, hash: Hash, from peer: PeerID) { hints.append(height) }
+
+    func mayWant(_ answer: AckRes) -> Bool { wants }
+    func acknowledged(_ answer: AckRes, from peer: PeerID) { answers.append(answer) }
+}
+
+@Suite struct ConsensusProtocolTests {
+    @ReactorActor
+    private func network(_ inbox: Inbox) async throws -> Network {
+        try await Network { _, b in
+            let announcement = BlockAnnouncementProtocol(inbox)
+            let proposal = BlockProposalProtocol(inbox)
+            let acknowledgement = AcknowledgementProtocol(inbox)
+            b.setStreamHandler(KwilProtocol.blockAnnouncement) { await announcement.serve($0) }
+            b.setStreamHandler(KwilProtocol.blockProposal) { await proposal.serve($0) }
+            b.setStreamHandler(KwilProtocol.acknowledgement) { await acknowledgement.serve($0) }
+        }
+    }
+
+    @Test func proposalBringsTheBlock() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 2, transactions: 300)
+            let inbox = Inbox(chain.leader.publicKey)
+            let network = try await network(inbox)
+            let block = chain.blocks[1].block
+            let proposal = BlockProposal(block, sender: chain.leader.publicKey)
+            #expect(
+                try await BlockProposalProtocol.announce(
+                    proposal, block: block.bytes, to: network.b.peerID, on: network.a))
+            try await eventually { inbox.blocks == [block] }
+            #expect(inbox.proposals == [proposal])
+            inbox.wants = false
+            #expect(
+                try await !BlockProposalProtocol.announce(
+                    proposal, block: block.bytes, to: network.b.peerID, on: network.a))
+            #expect(inbox.proposals == [proposal])
+            await network.stop()
+        }
+    }
+
+    @Test func secp256k1LeaderToo() async throws {
+        try await Reactor.run {
+            let leader = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 3, count: 32))
+            let block = Block.signed(
+                try Chainlet(heights: 1).blocks[0].block.header, transactions: [], by: leader)
+            let inbox = Inbox(leader.publicKey)
+            let network = try await network(inbox)
+            let proposal = BlockProposal(block, sender: leader.publicKey)
+            #expect(
+                try await BlockProposalProtocol.announce(
+                    proposal, block: block.bytes, to: network.b.peerID, on: network.a))
+            try await eventually { inbox.blocks == [block] }
+            await network.stop()
+        }
+    }
+
+    @Test func proposalOfSomebodyElseIsNotAskedFor() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 1)
+            let inbox = Inbox(try Network.key(9).publicKey)
+            let network = try await network(inbox)
+            let block = chain.blocks[0].block
+            await #expect(throws: ProtocolsError.self) {
+                try await BlockProposalProtocol.announce(
+                    BlockProposal(block, sender: chain.leader.publicKey), block: block.bytes,
+                    to: network.b.peerID,
+                    on: network.a)
+            }
+            #expect(inbox.proposals.isEmpty)
+            #expect(inbox.blocks.isEmpty)
+            await network.stop()
+        }
+    }
+
+    @Test func anotherBlockThanProposedFails() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 2)
+            let inbox = Inbox(chain.leader.publicKey)
+            let network = try await network(inbox)
+            _ = try? await BlockProposalProtocol.announce(
+                BlockProposal(chain.blocks[1].block, sender: chain.leader.publicKey),
+                block: chain.blocks[0].block.bytes, to: network.b.peerID, on: network.a)
+            try await eventually { inbox.failures.count == 1 }
+            #expect(inbox.failures[0].isMisbehaviour)
+            #expect(inbox.blocks.isEmpty)
+            await network.stop()
+        }
+    }
+
+    @Test func proposalIsDownloadedOnce() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 1)
+            let inbox = Inbox(chain.leader.publicKey)
+            let network = try await network(inbox)
+            let block = chain.blocks[0].block
+            let proposal = BlockProposal(block, sender: chain.leader.publicKey)
+            let first = try await network.stream(KwilProtocol.blockProposal)
+            try await first.write(proposal.bytes)
+            #expect(try await first.readExactly(3) == Array("get".utf8))
+            // While the first download waits, a second announcement is closed without `get`.
+            #expect(try await network.answer(KwilProtocol.blockProposal, to: proposal.bytes).isEmpty)
+            try await first.write(block.bytes)
+            first.closeWrite()
+            try await eventually { inbox.blocks == [block] }
+            #expect(inbox.proposals.count == 1)
+            await network.stop()
+        }
+    }
+
+    @Test func announcementBringsTheBlock() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 1, transactions: 300)
+            let inbox = Inbox(chain.leader.publicKey)
+            let network = try await network(inbox)
+            let (block, info) = chain.blocks[0]
+            let announcement = BlockAnnouncement(block, info)
+            func announce() async throws -> Bool {
+                try await BlockAnnouncementProtocol.announce(
+                    SharedBytes(announcement.bytes), block: block.bytes, to: network.b.peerID, on: network.a)
+            }
+            #expect(try await announce())
+            try await eventually { inbox.blocks == [block] }
+            #expect(inbox.announcements == [announcement])
+            inbox.wants = false
+            #expect(try await !announce())
+            inbox.wants = true
+            inbox.leader = try Network.key(9).publicKey
+            await #expect(throws: ProtocolsError.self) { _ = try await announce() }
+            #expect(inbox.announcements.count == 1)
+            await network.stop()
+        }
+    }
+
+    @Test func textAnnouncementIsOnlyAHint() async throws {
+        try await Reactor.run {
+            let inbox = Inbox(nil)
+            let network = try await network(inbox)
+            let request = Array("blkann:\(Hash.zero):42".utf8)
+            #expect(try await network.answer(KwilProtocol.blockAnnouncement, to: request).isEmpty)
+            #expect(inbox.hints == [42])
+            await network.stop()
+        }
+    }
+
+    @Test func unsignedTextsAreRefused() async throws {
+        try await Reactor.run {
+            let inbox = Inbox(try Network.key(7).publicKey)
+            let network = try await network(inbox)
+            await #expect(throws: LibP2PError.streamReset) {
+                _ = try await network.answer(
+                    KwilProtocol.blockProposal, to: Array("prop:1:\(Hash.zero)".utf8))
+            }
+            await #expect(throws: LibP2PError.streamReset) {
+                _ = try await network.answer(
+                    KwilProtocol.acknowledgement, to: Array("ack:\(Hash.zero):\(Hash.zero)".utf8),
+                    closing: true)
+            }
+            #expect(inbox.answers.isEmpty)
+            await network.stop()
+        }
+    }
+
+    @Test func acknowledgementsArriveVerified() async throws {
+        try await Reactor.run {
+            let inbox = Inbox(nil)
+            let network = try await network(inbox)
+            let key = try Network.key(5)
+            let good = AckRes(height: 4, block: .zero, answer: .ack(appHash: .zero), by: key)
+            try await AcknowledgementProtocol.send(good, to: network.b.peerID, on: network.a)
+            #expect(inbox.answers == [good])
+            let forged = AckRes(height: 4, block: .zero, answer: .invalidBlock, signature: good.signature)
+            await #expect(throws: ProtocolsError.self) {
+                try await AcknowledgementProtocol.send(forged, to: network.b.peerID, on: network.a)
+            }
+            #expect(inbox.answers == [good])
+            await network.stop()
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Testing
+
+@ReactorActor
+final class Directory: PeerDirectory {
+    let chainID = "c"
+    var known: [DiscoveredPeer]?
+
+    init(_ known: [DiscoveredPeer]?) { self.known = known }
+
+    func peers(toTell peer: PeerID) -> [DiscoveredPeer]? { known }
+}
+
+@Suite struct DiscoveryProtocolTests {
+    static func peer() throws -> DiscoveredPeer {
+        DiscoveredPeer(
+            id: try Network.key(5).publicKey.peerID, addresses: [try Multiaddr("/ip4/10.0.0.1/tcp/6600")],
+            protocols: [KwilProtocol.transaction])
+    }
+
+    @Test(arguments: [true, false]) func peersInBothDialects(onChain: Bool) async throws {
+        try await Reactor.run {
+            let directory = Directory([try Self.peer()])
+            let chain = onChain ? [KwilProtocol.chain("c")] : []
+            let network = try await Network(advertisedByA: chain, advertisedByB: chain) { _, b in
+                let serving = DiscoveryProtocol(directory, host: b)
+                b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+            }
+            func request(_ chainID: String) async throws -> [DiscoveredPeer] {
+                try await DiscoveryProtocol.request(from: network.b.peerID, chainID: chainID, on: network.a)
+            }
+            #expect(try await request("c") == directory.known)
+            if onChain { await #expect(throws: ProtocolsError.self) { _ = try await request("other") } }
+            directory.known = nil
+            #expect(try await request("c").isEmpty)
+            await network.stop()
+        }
+    }
+
+    @Test func textOnTheWire() async throws {
+        try await Reactor.run {
+            let directory = Directory([try Self.peer()])
+            let network = try await Network { _, b in
+                let serving = DiscoveryProtocol(directory, host: b)
+                b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+            }
+            let answer = try await network.answer(KwilProtocol.discovery, to: Array("discover_peers\n".utf8))
+            let id = try Self.peer().id
+            #expect(
+                String(decoding: answer, as: UTF8.self)
+                    == #"[{"addrs":["/ip4/10.0.0.1/tcp/6600"],"id":"\#(id)","protos":["/kwil/tx/1.0.0"]}]"#
+                    + "\n")
+            await network.stop()
+        }
+    }
+
+    @Test func answersInAnyCase() async throws {
+        try await Reactor.run {
+            let id = try Self.peer().id
+            let network = try await Network { _, b in
+                b.setStreamHandler(KwilProtocol.discovery) { stream in
+                    let text =
+                        #"[{"ID":"\#(id)","Addrs":["/ip4/10.0.0.1/tcp/6600","nonsense"],"Protos":null},{"id":"?"}]"#
+                    try? await stream.write(Array(text.utf8))
+                }
+            }
+            let peers = try await DiscoveryProtocol.request(
+                from: network.b.peerID, chainID: "c", on: network.a)
+            #expect(peers.map(\.id) == [id])
+            #expect(peers.first?.addresses == (try Self.peer().addresses))
+            await network.stop()
+        }
+    }
+
+    @Test func traits() {
+        #expect(PeerTraits([KwilProtocol.chain("x"), KwilProtocol.crawler]).chainID == "x")
+        #expect(PeerTraits([KwilProtocol.crawler]).isCrawler)
+        #expect(
+            PeerTraits([KwilProtocol.chain("x"), KwilProtocol.transactionBatches]).transactionDialect == .text
+        )
+        #expect(PeerTraits([KwilProtocol.chain("x")]).transactionDialect == .binary)
+        #expect(PeerTraits([]).transactionDialect == .text)
+    }
+}

@@ -1,0 +1,100 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Testing
+
+/// Two hosts connected over loopback, both having identified each other.
+@ReactorActor
+final class Network {
+    let a: Host
+    let b: Host
+
+    /// `protocolsOfA` and so on are advertised besides what is served.
+    init(advertisedByA: [ProtocolID] = [], advertisedByB: [ProtocolID] = [], setUp: (Host, Host) -> Void)
+        async throws
+    {
+        a = try Network.host(1, advertisedByA)
+        b = try Network.host(2, advertisedByB)
+        setUp(a, b)
+        try a.start()
+        try b.start()
+        _ = try await a.connect(try #require(b.listenAddresses.first).appending(.p2p(b.peerID)))
+        try await eventually { a.identity(of: b.peerID) != nil && b.identity(of: a.peerID) != nil }
+    }
+
+    nonisolated static func key(_ seed: UInt8) throws -> PrivateKey {
+        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+    }
+
+    static func host(_ seed: UInt8, _ advertised: [ProtocolID]) throws -> Host {
+        let host = Host(
+            HostConfiguration(
+                identity: try key(seed), listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        for id in advertised { host.advertise(id) }
+        return host
+    }
+
+    func stop() async {
+        await a.stop()
+        await b.stop()
+    }
+
+    /// Opens a stream from A to B.
+    func stream(_ id: ProtocolID) async throws -> Stream { try await a.newStream(b.peerID, [id]) }
+
+    /// What B answers to `request` until it ends the stream.
+    func answer(_ id: ProtocolID, to request: [UInt8], closing: Bool = false) async throws -> [UInt8] {
+        let stream = try await stream(id)
+        try await stream.write(request)
+        if closing { stream.closeWrite() }
+        stream.setTimeout(.seconds(20))
+        return try await stream.readToEnd(limit: 1 << 24)
+    }
+}
+
+/// Waits until something holds; a test that waits in vain fails.
+@ReactorActor
+func eventually(_ condition: @ReactorActor () -> Bool) async throws {
+    for _ in 0..<4000 {
+        if condition() { return }
+        try await Reactor.sleep(for: .milliseconds(5))
+    }
+    throw TimedOut()
+}
+
+struct TimedOut: Error {}
+
+/// A node's transactions, kept in a dictionary.
+@ReactorActor
+final class Pool: TransactionSource {
+    var transactions: [Hash: SharedBytes] = [:]
+    var received: [Hash] = []
+    var batches = 0
+    var accepts = true
+    /// Called for each batch before it is taken over.
+    var onReceive: (@ReactorActor () async -> Void)?
+
+    func add(_ text: String) -> Hash {
+        let bytes = SharedBytes(Array(text.utf8))
+        let id = Hash.sha256(of: bytes)
+        transactions[id] = bytes
+        return id
+    }
+
+    func has(_ id: Hash) -> Bool { transactions[id] != nil }
+
+    func transaction(_ id: Hash) -> SharedBytes? { transactions[id] }
+
+    func receive(_ batch: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
+        batches += 1
+        for (id, bytes) in batch {
+            transactions[id] = bytes
+            received.append(id)
+        }
+        await onReceive?()
+        return accepts
+    }
+}

@@ -1,0 +1,202 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+import Testing
+
+@testable import Protocols
+
+@Suite struct TransactionExchangeTests {
+    /// Two nodes with an exchange each.
+    @ReactorActor
+    final class Pair {
+        let poolA = Pool()
+        let poolB = Pool()
+        let network: Network
+        let exchangeA: TransactionExchange
+        let exchangeB: TransactionExchange
+
+        init(batches: Bool = true) async throws {
+            var made: [TransactionExchange] = []
+            let (poolA, poolB) = (poolA, poolB)
+            network = try await Network { a, b in
+                made = [TransactionExchange(a, poolA), TransactionExchange(b, poolB)]
+                for exchange in made { exchange.start() }
+                if !batches { b.removeStreamHandler(KwilProtocol.transactionBatches) }
+            }
+            exchangeA = made[0]
+            exchangeB = made[1]
+            exchangeA.peerReady(network.b.peerID)
+            exchangeB.peerReady(network.a.peerID)
+        }
+
+        func stop() async {
+            exchangeA.stop()
+            exchangeB.stop()
+            await network.stop()
+        }
+    }
+
+    @Test(arguments: [true, false]) func manyTransactionsTravelOnce(batches: Bool) async throws {
+        try await Reactor.run {
+            let pair = try await Pair(batches: batches)
+            let count = batches ? 5000 : 200
+            let ids = (0..<count).map { pair.poolA.add("transaction \($0)") }
+            pair.exchangeA.announce(ids)
+            try await eventually { pair.poolB.received.count >= count }
+            if batches {
+                #expect(pair.poolB.received == ids, "in order, each once")
+                #expect(pair.poolB.batches < count / 2)
+            } else {
+                #expect(Set(pair.poolB.received) == Set(ids))
+                #expect(pair.poolB.received.count == count)
+            }
+            #expect(pair.exchangeB.inFlight == 0)
+            // What B has from A is not announced back.
+            pair.exchangeB.announce(ids)
+            pair.exchangeA.announce(ids)
+            let last = pair.poolB.add("of B")
+            pair.exchangeB.announce([last])
+            try await eventually { pair.poolA.received == [last] }
+            #expect(pair.poolB.received.count == count)
+            await pair.stop()
+        }
+    }
+
+    @Test func slowNodeIsNotFlooded() async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            var largest = 0
+            let ids = (0..<3000).map {
+                pair.poolA.add("transaction \($0) \(String(repeating: "x", count: 1000))")
+            }
+            var before = 0
+            pair.poolB.onReceive = {
+                largest = max(largest, pair.poolB.received.count - before)
+                before = pair.poolB.received.count
+                try? await Reactor.sleep(for: .milliseconds(2))
+            }
+            pair.exchangeA.announce(ids)
+            try await eventually { pair.poolB.received.count == ids.count }
+            #expect(largest <= TransactionListener.maxBatch)
+            await pair.stop()
+        }
+    }
+
+    @Test func unsolicitedContentEndsTheStream() async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            let stream = try await pair.network.stream(KwilProtocol.transactionBatches)
+            var frame = ByteWriter()
+            TransactionFrame.encode(content: SharedBytes([1, 2, 3]), to: &frame)
+            try await stream.write(frame.bytes)
+            stream.setTimeout(.seconds(20))
+            await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }
+            #expect(pair.poolB.received.isEmpty)
+            await pair.stop()
+        }
+    }
+
+    @Test(
+        arguments: [
+            [9], [2, 1, 0] + [UInt8](repeating: 7, count: 32), [1, 0, 0], [1, 255, 255], [3, 0, 0, 0, 0],
+            [3, 255, 255, 255, 255], [4, 1, 0] + [UInt8](repeating: 7, count: 32),
+        ] as [[UInt8]])
+    func malformedFrameEndsTheStream(frame: [UInt8]) async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            let stream = try await pair.network.stream(KwilProtocol.transactionBatches)
+            try await stream.write(frame)
+            stream.setTimeout(.seconds(20))
+            await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }
+            await pair.stop()
+        }
+    }
+
+    @Test func wantedAndGoneIsAskedElsewhere() async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            // A announces what it no longer has; B then hears of it from A's tx protocol only when another peer had it.
+            let id = pair.poolA.add("short-lived")
+            pair.exchangeA.announce([id])
+            pair.poolA.transactions[id] = nil
+            let kept = pair.poolA.add("kept")
+            pair.exchangeA.announce([kept])
+            try await eventually { pair.poolB.received == [kept] && pair.exchangeB.inFlight == 0 }
+            await pair.stop()
+        }
+    }
+
+    @Test func refusedTransactionEndsTheStream() async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            pair.poolB.accepts = false
+            pair.exchangeA.announce([pair.poolA.add("bad")])
+            try await eventually { pair.poolB.received.count == 1 }
+            await pair.stop()
+        }
+    }
+}
+
+@Suite struct TransactionRequestsTests {
+    let p = peer(1)
+    let q = peer(2)
+    let r = peer(3)
+
+    static func peer(_ seed: UInt8) -> PeerID {
+        do { return try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)).publicKey.peerID } catch
+        {
+            preconditionFailure("\(error)")
+        }
+    }
+
+    func id(_ number: Int) -> Hash { Hash.sha256(of: Array("\(number)".utf8)) }
+
+    @Test func eachIsAskedOfOnePeer() {
+        var requests = TransactionRequests()
+        #expect(requests.announced([id(1), id(2)], by: p, now: .zero) == [id(1), id(2)])
+        #expect(requests.announced([id(2), id(3), id(2)], by: q, now: .zero) == [id(3)])
+        #expect(requests.count == 3)
+        requests.received(id(1))
+        #expect(requests.count == 2)
+        #expect(requests.announced([id(1)], by: q, now: .zero) == [id(1)], "the caller knows what it has")
+    }
+
+    @Test func lateIsAskedOfTheNext() {
+        var requests = TransactionRequests()
+        _ = requests.announced([id(1)], by: p, now: .zero)
+        _ = requests.announced([id(1)], by: q, now: .seconds(1))
+        _ = requests.announced([id(1)], by: r, now: .seconds(1))
+        #expect(requests.expire(now: .seconds(9)).isEmpty)
+        #expect(requests.expire(now: .seconds(10)).map(\.peer) == [q])
+        #expect(requests.expire(now: .seconds(19)).isEmpty)
+        #expect(requests.expire(now: .seconds(20)).map(\.peer) == [r])
+        #expect(requests.expire(now: .seconds(30)).isEmpty)
+        #expect(requests.count == 0, "nobody is left")
+    }
+
+    @Test func leavingPeersRequestsMoveOn() {
+        var requests = TransactionRequests()
+        _ = requests.announced([id(1), id(2), id(3)], by: p, now: .zero)
+        _ = requests.announced([id(1), id(3)], by: q, now: .zero)
+        let again = requests.left(p, now: .seconds(1))
+        #expect(again.map(\.id) == [id(1), id(3)].sorted())
+        #expect(again.allSatisfy { $0.peer == q })
+        #expect(requests.count == 2)
+        #expect(requests.left(p, now: .seconds(1)).isEmpty)
+        #expect(requests.gone(id(1), from: p, now: .seconds(1)) == nil)
+        #expect(requests.gone(id(1), from: q, now: .seconds(1)) == nil)
+        #expect(requests.count == 1)
+    }
+
+    @Test func boundedPerPeer() {
+        var requests = TransactionRequests()
+        let many = (0..<TransactionRequests.maxPerPeer + 10).map { id($0) }
+        #expect(requests.announced(many, by: p, now: .zero).count == TransactionRequests.maxPerPeer)
+        requests.received(many[0])
+        #expect(requests.announced([many.last ?? .zero], by: p, now: .zero).count == 1)
+        #expect(requests.expire(now: .seconds(100)).isEmpty)
+        #expect(requests.count == 0)
+    }
+}

@@ -1,0 +1,93 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Testing
+
+@Suite struct TransactionProtocolTests {
+    @Test(arguments: [false, true]) func requestInBothDialects(isKwil: Bool) async throws {
+        try await Reactor.run {
+            let pool = Pool()
+            let id = pool.add("a transaction")
+            let network = try await Network(advertisedByB: isKwil ? ["/kwil/chain/1.0.0/c"] : []) { _, b in
+                let serving = TransactionProtocol(pool)
+                b.setStreamHandler(KwilProtocol.transaction) { await serving.serve($0) }
+            }
+            #expect(
+                PeerTraits(network.a.identity(of: network.b.peerID)?.protocols ?? []).transactionDialect
+                    == (isKwil ? .binary : .text))
+            let found = try await TransactionProtocol.request(id, from: network.b.peerID, on: network.a)
+            #expect(found == pool.transactions[id])
+            #expect(
+                try await TransactionProtocol.request(.zero, from: network.b.peerID, on: network.a) == nil)
+            await network.stop()
+        }
+    }
+
+    @Test func bytesOnTheWire() async throws {
+        try await Reactor.run {
+            let pool = Pool()
+            let id = pool.add("a transaction")
+            let network = try await Network { _, b in
+                let serving = TransactionProtocol(pool)
+                b.setStreamHandler(KwilProtocol.transaction) { await serving.serve($0) }
+            }
+            func answer(_ request: [UInt8]) async throws -> [UInt8] {
+                try await network.answer(KwilProtocol.transaction, to: request)
+            }
+            #expect(try await answer(Array("gettx:\(id)".utf8)) == Array("a transaction".utf8))
+            #expect(try await answer(id.array) == Array("a transaction".utf8))
+            #expect(try await answer(Array("gettx:\(Hash.zero)".utf8)) == Array("0".utf8))
+            #expect(try await answer(Hash.zero.array) == [0])
+            await #expect(throws: LibP2PError.self) {
+                _ = try await answer(Array("gettx:\(String(repeating: "x", count: 64))".utf8))
+            }
+            await network.stop()
+        }
+    }
+
+    @Test(arguments: [false, true]) func announceInBothDialects(isKwil: Bool) async throws {
+        try await Reactor.run {
+            let (mine, theirs) = (Pool(), Pool())
+            let id = mine.add("new")
+            let network = try await Network(advertisedByB: isKwil ? ["/kwil/chain/1.0.0/c"] : []) { _, b in
+                let serving = TransactionAnnouncementProtocol(theirs)
+                b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
+                    await serving.serve($0, claim: { _ in true }, release: { _, came in #expect(came) })
+                }
+            }
+            let bytes = try #require(mine.transactions[id])
+            #expect(
+                try await TransactionAnnouncementProtocol.announce(
+                    id, bytes, to: network.b.peerID, on: network.a))
+            try await eventually { theirs.received == [id] }
+            #expect(
+                try await !TransactionAnnouncementProtocol.announce(
+                    id, bytes, to: network.b.peerID, on: network.a))
+            await network.stop()
+        }
+    }
+
+    @Test func announcedContentMustHaveItsHash() async throws {
+        try await Reactor.run {
+            let pool = Pool()
+            var came: [Bool] = []
+            let network = try await Network { _, b in
+                let serving = TransactionAnnouncementProtocol(pool)
+                b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
+                    await serving.serve($0, claim: { _ in true }, release: { came.append($1) })
+                }
+            }
+            let stream = try await network.stream(KwilProtocol.transactionAnnouncement)
+            try await stream.write(Array("txann:\(Hash.sha256(of: [1]))".utf8))
+            #expect(try await stream.readExactly(3) == Array("get".utf8))
+            try await stream.write([2])
+            stream.closeWrite()
+            try await eventually { came == [false] }
+            #expect(pool.received.isEmpty)
+            await network.stop()
+        }
+    }
+}
