@@ -66,16 +66,14 @@ struct StatementText: Hashable {
     }
 }
 
-/// Why a statement from outside was not run or did not succeed; every node finds the same.
+/// Why a statement from outside was not run; every node finds the same.
 enum StatementFault: Error {
-    /// It is not allowed.
+    /// It is not allowed, or SQLite cannot compile it.
     case refused(String)
-    /// It failed.
-    case failed(String)
 
     var text: String {
         switch self {
-        case .refused(let text), .failed(let text): text
+        case .refused(let text): text
         }
     }
 }

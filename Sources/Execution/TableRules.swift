@@ -73,6 +73,10 @@ struct TableRules {
         guard columns.contains(where: \.isInPrimaryKey) else {
             return .refused("table \(table) needs a PRIMARY KEY")
         }
+        // A key that does not fit the table it points at makes writes to that table fail: the node's own must not.
+        for parent in try parents(of: table) where connection.policy.isReserved(parent.lowercased()) {
+            return .refused("foreign keys may not point at \(parent)")
+        }
         for column in columns {
             guard column.isOrdinary else {
                 return .refused("generated columns are not allowed: \(table).\(column.name)")
@@ -111,6 +115,14 @@ struct TableRules {
                     isInPrimaryKey: statement.int(3) > 0, isOrdinary: statement.int(4) == 0))
         }
         return columns
+    }
+
+    private func parents(of table: String) throws(SQLiteFailure) -> [String] {
+        let statement = try connection.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?, 'main')")
+        try statement.bind(1, table)
+        var parents: [String] = []
+        while try statement.step() { parents.append(statement.text(0)) }
+        return parents
     }
 
     private func hasRowID(_ table: String) throws(SQLiteFailure) -> Bool {
