@@ -47,9 +47,12 @@ public struct AddressBookFile: Sendable {
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .file(path: path, reason: Self.reason()) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .file(path: path, reason: "not a regular file") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .file(path: path, reason: "not a regular file")
+        }
         guard status.st_size <= Self.maximumSize else {
-            throw .corruptFile(path: path, reason: "\(status.st_size) bytes are more than a peer store writes")
+            throw .corruptFile(
+                path: path, reason: "\(status.st_size) bytes are more than a peer store writes")
         }
         let data: Data
         do {
@@ -70,7 +73,8 @@ public struct AddressBookFile: Sendable {
         data.withUnsafeBytes { bytes in
             var offset = 0
             while offset < bytes.count {
-                let count = Foundation.write(file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
+                let count = Foundation.write(
+                    file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
                 if count < 0 {
                     if errno == EINTR { continue }
                     failure = Self.reason()
@@ -91,7 +95,8 @@ public struct AddressBookFile: Sendable {
 
     /// Makes the rename last. Where a file system cannot sync folders the file is whole all the same.
     private func syncFolder() {
-        let folder = open(URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = open(
+            URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
         fsync(folder)
         close(folder)
@@ -145,7 +150,8 @@ public struct AddressBookFile: Sendable {
                 id: record.peer.description,
                 addresses: record.addresses.map {
                     Address(
-                        address: $0.address.description, failures: $0.failures, lastConnected: $0.lastConnected)
+                        address: $0.address.description, failures: $0.failures,
+                        lastConnected: $0.lastConnected)
                 },
                 protocols: record.protocols.map(\.rawValue), lastSeen: record.lastSeen)
         }

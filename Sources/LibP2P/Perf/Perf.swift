@@ -56,7 +56,9 @@ public enum Perf {
                 if turned == nil { turned = Reactor.now }
                 guard count > 0 else { return }
                 received += UInt64(count)
-                guard received <= download else { throw .malformed("perf: more bytes came than were asked for") }
+                guard received <= download else {
+                    throw .malformed("perf: more bytes came than were asked for")
+                }
             }
         }
         guard received == download else { throw .endOfStream }

@@ -1,0 +1,105 @@
+import Multiformats
+
+/// Messages seen lately, so that none is handled twice.
+///
+/// Two generations: the older is forgotten as a whole. An ID is remembered for at least `lifetime` unless more than
+/// `capacity` come in that time.
+struct SeenMessages {
+    /// How long a message may travel; 120 s is what other implementations use.
+    static let lifetime = Duration.seconds(120)
+    /// IDs in a generation, some 100 bytes each.
+    static let capacity = 50_000
+
+    private var current: Set<GossipMessage.ID> = []
+    private var previous: Set<GossipMessage.ID> = []
+    private var began = Duration.zero
+
+    /// Whether the message has been seen.
+    func contains(_ id: GossipMessage.ID) -> Bool { current.contains(id) || previous.contains(id) }
+
+    /// Remembers the message; false if it was known.
+    mutating func insert(_ id: GossipMessage.ID, now: Duration) -> Bool {
+        guard !contains(id) else { return false }
+        if now - began >= Self.lifetime || current.count >= Self.capacity {
+            previous = now - began >= Self.lifetime * 2 ? [] : current
+            current = []
+            began = now
+        }
+        current.insert(id)
+        return true
+    }
+}
+
+/// The messages of the last few heartbeats, to be offered and sent to those who ask.
+///
+/// gossipsub 1.0 specification, "Message Cache".
+struct RecentMessages {
+    /// Heartbeats that a message is kept for.
+    static let history = 5
+    /// Of these, those whose messages are offered.
+    static let gossip = 3
+    /// Bytes of messages kept; when there are more the oldest go early.
+    static let capacity = 16 << 20
+    /// How often one peer is sent the same message on request.
+    static let maximumSends = 3
+
+    private struct Entry {
+        let message: GossipMessage
+        var sends: [PeerID: Int] = [:]
+    }
+
+    private var entries: [GossipMessage.ID: Entry] = [:]
+    /// IDs by heartbeat, the current one first.
+    private var windows: [[GossipMessage.ID]] = [[]]
+    private var bytes = 0
+
+    /// Adds a message to the current window.
+    mutating func insert(_ message: GossipMessage) {
+        let id = message.id
+        guard entries[id] == nil else { return }
+        entries[id] = Entry(message: message)
+        windows[0].append(id)
+        bytes += message.encoded.count
+        while bytes > Self.capacity, windows.count > 1 { dropOldest() }
+        while bytes > Self.capacity, let first = windows[0].first, first != id {
+            remove(first)
+            windows[0].removeFirst()
+        }
+    }
+
+    /// The IDs to offer for a topic, at most `limit`, the newest first.
+    func offers(topic: String, limit: Int) -> [GossipMessage.ID] {
+        var ids: [GossipMessage.ID] = []
+        for window in windows.prefix(Self.gossip) {
+            for id in window.reversed() where entries[id]?.message.topic == topic {
+                guard ids.count < limit else { return ids }
+                ids.append(id)
+            }
+        }
+        return ids
+    }
+
+    /// A message that a peer asks for, unless it has had it often enough.
+    mutating func message(_ id: GossipMessage.ID, for peer: PeerID) -> GossipMessage? {
+        guard let entry = entries[id] else { return nil }
+        let sends = entry.sends[peer] ?? 0
+        guard sends < Self.maximumSends else { return nil }
+        entries[id]?.sends[peer] = sends + 1
+        return entry.message
+    }
+
+    /// Begins a new heartbeat's window and forgets the oldest.
+    mutating func shift() {
+        windows.insert([], at: 0)
+        while windows.count > Self.history { dropOldest() }
+    }
+
+    private mutating func dropOldest() {
+        for id in windows.removeLast() { remove(id) }
+    }
+
+    private mutating func remove(_ id: GossipMessage.ID) {
+        guard let entry = entries.removeValue(forKey: id) else { return }
+        bytes -= entry.message.encoded.count
+    }
+}

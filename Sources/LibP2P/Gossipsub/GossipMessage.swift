@@ -1,0 +1,118 @@
+import Crypto
+import Multiformats
+
+/// A published message, signed by its author.
+///
+/// libp2p pubsub specification, "The Message" and "Message Signing" (StrictSign): protobuf `Message{1 from, 2 data,
+/// 3 seqno, 4 topic, 5 signature, 6 key}`; the signature is over "libp2p-pubsub:" and the message without fields 5
+/// and 6.
+public struct GossipMessage: Sendable, Equatable {
+    /// What tells two messages apart: the author's peer ID and its sequence number, one behind the other.
+    public typealias ID = [UInt8]
+
+    /// Bytes of a sequence number.
+    static let sequenceLength = 8
+
+    /// Who wrote the message.
+    public let author: PeerID
+    /// The author's number of the message.
+    public let sequence: UInt64
+    /// Where it was published.
+    public let topic: String
+    /// What it says.
+    public let data: SharedBytes
+    /// The message as it goes on the wire. It is passed on byte for byte.
+    public let encoded: SharedBytes
+    private let signature: SharedBytes
+    private let key: SharedBytes?
+
+    /// The message's ID.
+    public var id: ID {
+        var id = author.bytes
+        withUnsafeBytes(of: sequence.bigEndian) { id.append(contentsOf: $0) }
+        return id
+    }
+
+    /// A new message, signed with its author's key.
+    public init(topic: String, data: [UInt8], sequence: UInt64, author: PrivateKey) {
+        let peer = author.publicKey.peerID
+        var writer = Self.unsigned(author: peer, data: SharedBytes(data), sequence: sequence, topic: topic)
+        let signature = author.signHandshake(Self.signedBytes(writer))
+        let key = author.publicKey.libp2pProtobuf
+        writer.put(5, bytes: signature)
+        writer.put(6, bytes: key)
+        self.author = peer
+        self.sequence = sequence
+        self.topic = topic
+        self.data = SharedBytes(data)
+        encoded = SharedBytes(writer.bytes)
+        self.signature = SharedBytes(signature)
+        self.key = SharedBytes(key)
+    }
+
+    /// A message from the wire, its signature not yet verified. Shares memory with `encoded`.
+    ///
+    /// Throws `malformed` unless author, sequence number, one topic and a signature are there.
+    init(decoding encoded: SharedBytes) throws(LibP2PError) {
+        var author: PeerID?
+        var sequence: UInt64?
+        var topics: [String] = []
+        var data = SharedBytes()
+        var signature: SharedBytes?
+        var key: SharedBytes?
+        do {
+            var reader = ProtobufReader(encoded)
+            while let field = try reader.next() {
+                switch field.number {
+                case 1: author = try PeerID(bytes: try field.bytes.array)
+                case 2: data = try field.bytes
+                case 3:
+                    var number = ByteReader(try field.bytes)
+                    sequence = try number.u64BE()
+                    try number.finish()
+                case 4:
+                    guard topics.isEmpty else { throw LibP2PError.malformed("gossip message") }
+                    topics.append(try field.text)
+                case 5: signature = try field.bytes
+                case 6: key = try field.bytes
+                default: break
+                }
+            }
+        } catch {
+            throw .malformed("gossip message")
+        }
+        guard let author, let sequence, let topic = topics.first, let signature else {
+            throw .malformed("gossip message: it lacks an author, a number, a topic or a signature")
+        }
+        self.author = author
+        self.sequence = sequence
+        self.topic = topic
+        self.data = data
+        self.encoded = encoded
+        self.signature = signature
+        self.key = key
+    }
+
+    /// Whether the author's key, out of its peer ID, has signed the message.
+    public func verify() -> Bool {
+        guard let own = try? PublicKey(peerID: author) else { return false }
+        if let key, (try? PublicKey(libp2pProtobuf: key)) != own { return false }
+        let unsigned = Self.unsigned(author: author, data: data, sequence: sequence, topic: topic)
+        return own.verifyHandshake(signature, of: Self.signedBytes(unsigned))
+    }
+
+    private static func unsigned(
+        author: PeerID, data: SharedBytes, sequence: UInt64, topic: String
+    ) -> ProtobufWriter {
+        var writer = ProtobufWriter(capacity: data.count + topic.utf8.count + 256)
+        writer.put(1, bytes: author.bytes)
+        writer.put(2, bytes: data)
+        writer.put(3, bytes: withUnsafeBytes(of: sequence.bigEndian) { Array($0) })
+        writer.put(4, text: topic)
+        return writer
+    }
+
+    private static func signedBytes(_ unsigned: ProtobufWriter) -> [UInt8] {
+        Array("libp2p-pubsub:".utf8) + unsigned.bytes
+    }
+}

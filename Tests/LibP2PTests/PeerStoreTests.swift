@@ -1,0 +1,170 @@
+import Crypto
+import Foundation
+import Multiformats
+import Reactor
+import Synchronization
+import Testing
+
+@testable import LibP2P
+
+@Suite struct PeerStoreTests {
+    private static func peer(_ number: UInt8) throws -> PeerID {
+        try PeerID(publicKeyProtobuf: [UInt8](repeating: number, count: 36))
+    }
+
+    private static func address(_ port: Int) throws -> Multiaddr {
+        try Multiaddr("/ip4/10.0.0.1/tcp/\(port)")
+    }
+
+    private static func temporaryPath() -> String {
+        FileManager.default.temporaryDirectory.appending(path: "addrbook-\(UUID().uuidString).json").path
+    }
+
+    /// A clock that stands where it is put.
+    private final class Clock: Sendable {
+        let time = Mutex<Int64>(1_000)
+        var read: @Sendable () -> Int64 { { self.time.withLock { $0 } } }
+        func set(_ value: Int64) { time.withLock { $0 = value } }
+    }
+
+    @Test func addressesThatAnswerComeFirst() throws {
+        let clock = Clock()
+        try MemoryNetwork.run {
+            let store = PeerStore(clock: clock.read)
+            let peer = try Self.peer(1)
+            let (a, b, c) = (try Self.address(1), try Self.address(2), try Self.address(3))
+            store.add([a, b, c.appending(.p2p(peer)), a], for: peer)
+            #expect(store.addresses(of: peer) == [a, b, c])
+            store.noteDialFailed(peer, at: a)
+            store.noteDialed(peer, at: c.appending(.p2p(peer)))
+            #expect(store.addresses(of: peer) == [c, b, a])
+            clock.set(2_000)
+            store.noteDialed(peer, at: a)
+            #expect(store.addresses(of: peer) == [a, c, b])
+            #expect(store.record(of: peer)?.lastSeen == 2_000)
+        }
+    }
+
+    @Test func addressesOfAPeerAreBounded() throws {
+        try MemoryNetwork.run {
+            let store = PeerStore()
+            let peer = try Self.peer(1)
+            let all = try (1...20).map { try Self.address($0) }
+            store.add(all, for: peer)
+            #expect(store.addresses(of: peer).count == PeerStore.maximumAddresses)
+            #expect(!store.addresses(of: peer).contains(all[19]))
+            // One that fails makes room.
+            store.noteDialFailed(peer, at: all[4])
+            store.add([all[19]], for: peer)
+            #expect(store.addresses(of: peer).contains(all[19]))
+            #expect(!store.addresses(of: peer).contains(all[4]))
+        }
+    }
+
+    @Test func peersAreBoundedAndTheLeastUsefulGoes() throws {
+        let clock = Clock()
+        try MemoryNetwork.run {
+            let store = PeerStore(clock: clock.read)
+            func id(_ number: Int) throws -> PeerID {
+                try PeerID(
+                    publicKeyProtobuf: [UInt8(number >> 8), UInt8(number & 0xff)]
+                        + [UInt8](repeating: 0, count: 34))
+            }
+            for number in 0..<PeerStore.maximumPeers {
+                store.add([try Self.address(1)], for: try id(number))
+                if number != 7 { store.noteSeen(try id(number)) }
+            }
+            store.add([try Self.address(1)], for: try id(5_000))
+            #expect(store.peers.count == PeerStore.maximumPeers)
+            #expect(store.record(of: try id(7)) == nil)
+            #expect(store.record(of: try id(5_000)) != nil)
+        }
+    }
+
+    @Test func theFileBringsEverythingBack() throws {
+        let path = Self.temporaryPath()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let clock = Clock()
+        let before = try MemoryNetwork.run {
+            let worker = Worker(name: "test", capacity: 4)
+            let store = try PeerStore(path: path, worker: worker, clock: clock.read)
+            #expect(store.peers == [])
+            for number: UInt8 in 1...5 {
+                let peer = try Self.peer(number)
+                store.add(
+                    [try Self.address(Int(number)), try Multiaddr("/dns4/example.org/tcp/6600")], for: peer)
+                store.setProtocols([.ping, .identify], of: peer)
+                clock.set(Int64(number) * 10)
+                store.noteDialed(peer, at: try Self.address(Int(number)))
+                store.noteDialFailed(peer, at: try Multiaddr("/dns4/example.org/tcp/6600"))
+            }
+            try await store.save()
+            return store.peers.map { store.record(of: $0) }
+        }
+        #expect(before.count == 5 && before.first??.lastSeen == 50)
+        let after = try MemoryNetwork.run {
+            let store = try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+            return store.peers.map { store.record(of: $0) }
+        }
+        #expect(after == before)
+        #expect(!FileManager.default.fileExists(atPath: path + ".new"))
+    }
+
+    @Test func changesAreWrittenAfterAWhile() throws {
+        let path = Self.temporaryPath()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try MemoryNetwork.run {
+            let store = try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+            store.noteSeen(try Self.peer(1))
+            #expect(!FileManager.default.fileExists(atPath: path))
+            try await Reactor.sleep(for: PeerStore.saveDelay + .seconds(1))
+            #expect(FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test func aFailedWriteSaysWhereAndLeavesTheOldFile() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
+        try MemoryNetwork.run {
+            let store = try PeerStore(
+                path: folder + "/addrbook.json", worker: Worker(name: "test", capacity: 4))
+            store.noteSeen(try Self.peer(1))
+            await #expect {
+                try await store.save()
+            } throws: { error in
+                guard case LibP2PError.file(let path, _) = error else { return false }
+                return path.hasPrefix(folder)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("", "it is not JSON"),
+        ("{\"version\":1,\"peers\":[", "it is not JSON"),
+        ("[]", "a value is of the wrong type"),
+        ("{\"version\":1}", "peers is missing"),
+        ("{\"version\":2,\"peers\":[]}", "version 2 is not known"),
+        (
+            "{\"version\":1,\"peers\":[{\"id\":\"x\",\"addresses\":[],\"protocols\":[],\"last_seen\":1}]}",
+            "peer 1: its ID is not a peer ID"
+        ),
+        (
+            "{\"version\":1,\"peers\":[{\"id\":\"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\",\"addresses\":[{\"address\":\"nowhere\",\"failures\":0,\"last_connected\":0}],\"protocols\":[],\"last_seen\":1}]}",
+            "peer 1: one of its addresses is not valid"
+        ),
+        ("{\"version\":1,\"peers\":[{\"id\":\"x\"}]}", "at peers[0]: addresses is missing"),
+    ]) func aCorruptFileIsNamed(_ content: String, _ reason: String) throws {
+        let path = Self.temporaryPath()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data(content.utf8).write(to: URL(filePath: path))
+        #expect(throws: LibP2PError.corruptFile(path: path, reason: reason)) {
+            try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+        }
+    }
+
+    @Test func aFolderIsNotAnAddressBook() throws {
+        let path = FileManager.default.temporaryDirectory.path
+        #expect(throws: LibP2PError.file(path: path, reason: "not a regular file")) {
+            try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+        }
+    }
+}
