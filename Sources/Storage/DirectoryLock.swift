@@ -16,4 +16,7 @@ final class DirectoryLock: Sendable {
             throw .system(operation: "lock", path: file.path, errno: errno)
         }
     }
+
+    /// Unlocks by name: a child that is just being started holds the same open file until it runs its program.
+    deinit { flock(file.descriptor, LOCK_UN) }
 }
