@@ -1,0 +1,76 @@
+import Testing
+
+@testable import Reactor
+
+/// The virtual loop: time that jumps, runs that repeat, and an end to waiting in vain.
+@Suite struct MemoryNetworkTests {
+    @Test func timeJumpsToTheNextTimer() throws {
+        let times = try MemoryNetwork.run { () async throws -> [Duration] in
+            var times = [Reactor.now]
+            try await Reactor.sleep(for: .seconds(86_400))
+            times.append(Reactor.now)
+            return times
+        }
+        #expect(times == [.zero, .seconds(86_400)])
+    }
+
+    @Test func latencyIsPaidEachWay() throws {
+        let elapsed = try MemoryNetwork.run(latency: .milliseconds(40)) {
+            let (near, far) = try await Server().connect()
+            #expect(Reactor.now == .milliseconds(80))
+            far.onReceived = { [unowned far] in far.send([UInt8]($0)) }
+            let start = Reactor.now
+            near.send([1])
+            await near.until { near.count == 1 }
+            return Reactor.now - start
+        }
+        #expect(elapsed == .milliseconds(80))
+    }
+
+    @Test func runsOfOneSeedRepeat() throws {
+        func numbers(_ seed: UInt64) throws -> [UInt64] {
+            try MemoryNetwork.run(seed: seed) { (0..<5).map { _ in Reactor.random() } }
+        }
+        #expect(try numbers(1) == numbers(1))
+        #expect(try numbers(1) != numbers(2))
+    }
+
+    @Test func waitingInVainIsAnError() throws {
+        #expect(throws: ReactorError.stalled) {
+            try MemoryNetwork.run {
+                let mailbox = Mailbox<Int>()
+                _ = await mailbox.take()
+            }
+        }
+    }
+
+    @Test func errorsComeOut() throws {
+        #expect(throws: ReactorError.invalidAddress("nowhere")) {
+            try MemoryNetwork.run { _ = try SocketAddress(ip: "nowhere", port: 1) }
+        }
+    }
+
+    @Test func workersRunInPlace() throws {
+        let result = try MemoryNetwork.run {
+            let worker = Worker(name: "worker", capacity: 1)
+            return try await worker.run { EventLoop.current?.driver.isVirtual }
+        }
+        #expect(result == true)
+    }
+
+    @Test func pairsWorkOnARealLoopToo() async throws {
+        let bytes = try await Reactor.run {
+            let (a, b) = MemoryNetwork.pair()
+            let near = Recorder(a)
+            let far = Recorder(b)
+            near.send(pattern(600_000))
+            near.connection.close()
+            await far.until { far.peerHasClosedWrite }
+            far.connection.close()
+            await near.untilClosed()
+            await far.untilClosed()
+            return far.bytes
+        }
+        #expect(bytes == pattern(600_000))
+    }
+}

@@ -1,0 +1,95 @@
+import Synchronization
+import Testing
+
+@testable import Reactor
+
+/// Workers and the resolver.
+@Suite(.timeLimit(.minutes(2))) struct WorkerTests {
+    @Test func jobsRunInOrderAndResumeOnTheReactor() async throws {
+        let order = try await Reactor.run {
+            let worker = Worker(name: "worker", capacity: 4)
+            let loop = Reactor.loop
+            let log = Log()
+            let done = Mailbox<Void>()
+            for index in 0..<100 {
+                Reactor.spawn {
+                    let onLoop = try? await worker.run {
+                        log.add(index)
+                        return EventLoop.current != nil
+                    }
+                    #expect(onLoop == false)
+                    #expect(EventLoop.current === loop)
+                    done.put(())
+                }
+            }
+            for _ in 0..<100 { await done.take() }
+            worker.stop()
+            return log.values
+        }
+        #expect(order == Array(0..<100))
+    }
+
+    @Test func capacityBoundsTheQueue() async throws {
+        try await Reactor.run {
+            let worker = Worker(name: "worker", capacity: 3)
+            let gate = Semaphore()
+            let done = Mailbox<Int>()
+            for index in 0..<10 {
+                Reactor.spawn {
+                    _ = try? await worker.run { gate.wait() }
+                    done.put(index)
+                }
+            }
+            for index in 0..<10 {
+                try await Reactor.sleep(for: .milliseconds(1))
+                #expect(worker.depth <= 3)
+                gate.signal()
+                #expect(await done.take() == index)
+            }
+            worker.stop()
+        }
+    }
+
+    @Test func errorsComeBackAndStoppedWorkersRefuse() async throws {
+        try await Reactor.run {
+            let worker = Worker(name: "worker", capacity: 3)
+            await #expect(throws: ReactorError.timedOut) {
+                try await worker.run { throw ReactorError.timedOut }
+            }
+            worker.stop()
+            await #expect(throws: ReactorError.closed) { try await worker.run {} }
+        }
+    }
+
+    @Test func literalAndLocalNamesResolve() async throws {
+        let literal = try await Resolver.resolve(host: "::1", port: 80)
+        #expect(literal == [try SocketAddress(ip: "::1", port: 80)])
+        await #expect(throws: ReactorError.self) {
+            try await Resolver.resolve(host: "::1", port: 80, family: .ip4)
+        }
+        let local = try await Resolver.resolve(host: "localhost", port: 81, family: .ip4)
+        #expect(local.contains(try SocketAddress(ip: "127.0.0.1", port: 81)))
+    }
+
+    private final class Log: Sendable {
+        private let storage = Mutex<[Int]>([])
+        var values: [Int] { storage.withLock { $0 } }
+        func add(_ value: Int) { storage.withLock { $0.append(value) } }
+    }
+}
+
+/// Addresses and their texts.
+@Suite struct SocketAddressTests {
+    @Test(arguments: ["127.0.0.1", "0.0.0.0", "255.1.2.3", "::1", "2001:db8::8:800:200c:417a", "::"])
+    func textsComeBack(_ ip: String) throws {
+        let address = try SocketAddress(ip: ip, port: 6600)
+        #expect(address.ip == ip)
+        #expect(address.description == (ip.contains(":") ? "[\(ip)]:6600" : "\(ip):6600"))
+        #expect(address.with(port: 1).port == 1)
+    }
+
+    @Test(arguments: ["", "1.2.3", "256.1.1.1", "localhost", "::1%lo0x", "[::1]", "1.2.3.4 "])
+    func otherTextsAreRefused(_ ip: String) {
+        #expect(throws: ReactorError.invalidAddress(ip)) { try SocketAddress(ip: ip, port: 1) }
+    }
+}
