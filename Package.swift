@@ -39,7 +39,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(
@@ -53,8 +54,10 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation",
+                "Node", "API", "Simulation", "CShims", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
+                log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SwiftCSV", package: "SwiftCSV"),
             ],
             swiftSettings: settings),
     ]
@@ -75,6 +78,13 @@ let package = Package(
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
                 "Consensus", "Protocols", log, .product(name: "TOMLKit", package: "TOMLKit"),
             ] + collections)
-        + module("API", ["Node", "Chain", "Crypto", .product(name: "FlyingFox", package: "FlyingFox")])
+        + module(
+            "API",
+            [
+                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ])
         + module("Simulation", ["Node"])
 )

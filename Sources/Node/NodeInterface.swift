@@ -1,0 +1,154 @@
+import Chain
+import Crypto
+import Execution
+import Multiformats
+import Storage
+
+/// What the outside (JSON-RPC, command line, tests) may ask of a running node. Callable from any thread; every call
+/// crosses to the reactor or a worker through a bounded queue and never blocks the caller's thread.
+public protocol NodeInterface: Sendable {
+    /// The network that the node belongs to.
+    var genesis: Genesis { get }
+
+    /// A snapshot of where the node stands.
+    func status() async -> NodeStatus
+
+    /// Checks a transaction, keeps it in the mempool and announces it.
+    ///
+    /// - Parameters:
+    ///   - transaction: its whole encoding.
+    ///   - waitForCommit: return only when it is in a committed block, or throw `.commitTimeout`.
+    /// - Returns: the result of execution if it was waited for.
+    func broadcast(
+        _ transaction: SharedBytes, waitForCommit: Bool
+    ) async throws(NodeError) -> BroadcastOutcome
+
+    /// The committed block of a height, nil if there is none. `height` 0 or less means the latest.
+    func block(at height: Int64) async throws(NodeError) -> StoredBlock?
+
+    /// The committed block of a hash, nil if there is none.
+    func block(hash: Hash) async throws(NodeError) -> StoredBlock?
+
+    /// A committed or unconfirmed transaction, nil if the node knows neither.
+    func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction?
+
+    /// An account's committed state, nil if it never appeared.
+    func account(_ id: AccountID) async throws(NodeError) -> Account?
+
+    /// Runs one read-only statement on the committed state.
+    func query(_ sql: String, _ parameters: [String: Value]) async throws(NodeError) -> QueryResult
+}
+
+/// Why a node refused or failed a request; each description is one line.
+public enum NodeError: Error, Sendable, CustomStringConvertible {
+    /// The transaction was refused with this code.
+    case rejected(TransactionCode, String)
+    /// It was accepted but not committed within `rpc.broadcast_tx_timeout`.
+    case commitTimeout(Hash)
+    /// The statement was refused or failed.
+    case query(String)
+    /// A fault of the node's own: storage, execution, shutting down.
+    case failed(String)
+
+    /// One line.
+    public var description: String {
+        switch self {
+        case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
+        case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
+        case .query(let reason), .failed(let reason): reason
+        }
+    }
+}
+
+/// Where a node stands.
+public struct NodeStatus: Sendable {
+    /// What the node does in consensus now.
+    public enum Role: String, Sendable {
+        case leader, validator, sentry
+    }
+
+    /// `<public key hex>#<key type>`.
+    public var nodeID: String
+    /// libp2p's, in base58.
+    public var peerID: String
+    /// leader, validator or sentry.
+    public var role: Role
+    /// Latest committed block; 0 and zero hashes before the first.
+    public var height: Int64
+    /// Of the latest committed block.
+    public var blockHash: Hash
+    /// After the latest committed block.
+    public var appHash: Hash
+    /// Milliseconds since 1970 of the latest block's header, 0 before the first.
+    public var blockTimestamp: UInt64
+    /// Whether the node is behind the best height that it has heard of.
+    public var isSyncing: Bool
+    /// Connected peers.
+    public var peerCount: Int
+    /// Unconfirmed transactions.
+    public var mempoolCount: Int
+    /// Bytes of unconfirmed transactions.
+    public var mempoolSize: Int
+    /// Transactions committed since the first block.
+    public var transactionCount: UInt64
+    /// `io_uring`, `epoll`, with the reason where it was not the first choice.
+    public var reactor: String
+    /// Multiaddrs that the node listens on.
+    public var listenAddresses: [String]
+
+    /// All members.
+    public init(
+        nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
+        blockTimestamp: UInt64, isSyncing: Bool, peerCount: Int, mempoolCount: Int, mempoolSize: Int,
+        transactionCount: UInt64, reactor: String, listenAddresses: [String]
+    ) {
+        self.nodeID = nodeID
+        self.peerID = peerID
+        self.role = role
+        self.height = height
+        self.blockHash = blockHash
+        self.appHash = appHash
+        self.blockTimestamp = blockTimestamp
+        self.isSyncing = isSyncing
+        self.peerCount = peerCount
+        self.mempoolCount = mempoolCount
+        self.mempoolSize = mempoolSize
+        self.transactionCount = transactionCount
+        self.reactor = reactor
+        self.listenAddresses = listenAddresses
+    }
+}
+
+/// What became of a broadcast transaction.
+public struct BroadcastOutcome: Sendable {
+    /// The transaction ID.
+    public var id: Hash
+    /// Nil unless the caller waited for the commit.
+    public var result: TransactionResult?
+
+    /// All members.
+    public init(id: Hash, result: TransactionResult?) {
+        self.id = id
+        self.result = result
+    }
+}
+
+/// A transaction that the node knows.
+public struct KnownTransaction: Sendable {
+    /// Its whole encoding.
+    public var bytes: SharedBytes
+    /// -1 while unconfirmed.
+    public var height: Int64
+    /// Position in its block.
+    public var index: UInt32
+    /// Nil while unconfirmed.
+    public var result: TransactionResult?
+
+    /// All members.
+    public init(bytes: SharedBytes, height: Int64, index: UInt32, result: TransactionResult?) {
+        self.bytes = bytes
+        self.height = height
+        self.index = index
+        self.result = result
+    }
+}

@@ -1,0 +1,161 @@
+import Chain
+import Crypto
+import Foundation
+import Multiformats
+import Node
+import Testing
+
+@testable import API
+
+@Suite struct RPCDispatcherTests {
+    private func answer(_ body: String, _ node: FixedNode? = nil) async throws -> Any {
+        let dispatcher = RPCDispatcher(try node ?? FixedNode()) { 5_000 }
+        let reply = await dispatcher.respond(to: Array(body.utf8))
+        if reply.body.isEmpty { return "" }
+        return try JSONSerialization.jsonObject(with: Data(reply.body), options: .fragmentsAllowed)
+    }
+
+    private func object(_ body: String, _ node: FixedNode? = nil) async throws -> [String: Any] {
+        try #require(try await answer(body, node) as? [String: Any])
+    }
+
+    @Test func ping() async throws {
+        let answer = try await object(
+            #"{"jsonrpc":"2.0","id":"x","method":"user.ping","params":{"message":"hi"}}"#)
+        #expect(answer["id"] as? String == "x")
+        #expect((answer["result"] as? [String: String]) == ["message": "hi"])
+        #expect(answer["error"] == nil)
+    }
+
+    @Test func chainInfo() async throws {
+        let answer = try await object(#"{"jsonrpc":"2.0","id":1,"method":"user.chain_info","params":{}}"#)
+        let result = try #require(answer["result"] as? [String: Any])
+        #expect(result["chain_id"] as? String == "fixed")
+        #expect(result["block_height"] as? Int == 7)
+        #expect(result["block_hash"] as? String == Hash.sha256(of: [1]).description)
+        #expect(result["gas"] as? Bool == false)
+    }
+
+    @Test func healthHasTheBlocksAge() async throws {
+        let answer = try await object(#"{"jsonrpc":"2.0","id":1,"method":"user.health"}"#)
+        let result = try #require(answer["result"] as? [String: Any])
+        #expect(result["block_age"] as? Int == 4_000)
+        #expect(result["healthy"] as? Bool == true)
+    }
+
+    @Test func transactionsGoThroughJSONUnchanged() async throws {
+        let node = try FixedNode()
+        let tx = try #require(
+            String(data: Self.encoder.encode(TransactionJSON(node.known)), encoding: .utf8))
+        let sent = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"user.broadcast","params":{"tx":\#(tx),"sync":1}}"#, node)
+        let result = try #require(sent["result"] as? [String: Any])
+        #expect(result["tx_hash"] as? String == node.known.id.description)
+        #expect((result["result"] as? [String: Any])?["gas"] as? Int == 2)
+
+        let found = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"chain.tx","params":{"hash":"\#(node.known.id)"}}"#, node)
+        let lookup = try #require(found["result"] as? [String: Any])
+        #expect(lookup["height"] as? Int == 4)
+        #expect(lookup["index"] as? Int == 2)
+        let json = try JSONSerialization.data(withJSONObject: try #require(lookup["tx"]))
+        let back = try Self.decoder.decode(TransactionJSON.self, from: json).transaction()
+        #expect(back.bytes == node.known.bytes)
+    }
+
+    @Test func hashesAsByteArrays() async throws {
+        let node = try FixedNode()
+        let found = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"user.tx_query","params":{"tx_hash":\#(node.known.id.array)}}"#,
+            node)
+        #expect((found["result"] as? [String: Any])?["tx_hash"] as? String == node.known.id.description)
+    }
+
+    @Test func queriesBindTypedParameters() async throws {
+        let data = Data([1] + Array("x".utf8)).base64EncodedString()
+        let answer = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT $a","params":{"$a":{"type":{"name":"text","is_array":false,"metadata":[0,0]},"data":["\#(data)"]}}}}"#
+        )
+        let result = try #require(answer["result"] as? [String: Any])
+        let values = try #require(result["values"] as? [[Any]])
+        #expect(values[0][0] as? String == "x")
+        #expect(values[0][1] as? Int == 5)
+        #expect(values[1][0] is NSNull)
+        #expect(result["column_names"] as? [String] == ["a", "b"])
+    }
+
+    @Test func refusedTransactionsCarryTheirCode() async throws {
+        let node = try FixedNode(refusal: .rejected(.invalidNonce, "nonce 1, expected 2"))
+        let tx = try #require(
+            String(data: Self.encoder.encode(TransactionJSON(node.known)), encoding: .utf8))
+        let answer = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"user.broadcast","params":{"tx":\#(tx)}}"#, node)
+        let error = try #require(answer["error"] as? [String: Any])
+        #expect(error["code"] as? Int == -201)
+        #expect((error["data"] as? [String: Any])?["code"] as? Int == 4)
+    }
+
+    @Test(arguments: [
+        ("", -32700), ("{", -32700), ("\u{FF}", -32700), ("[", -32700), ("[]", -32600), ("1", -32600),
+        (#""text""#, -32600), ("{}", -32600),
+        (#"{"jsonrpc":"1.0","id":1,"method":"user.ping"}"#, -32600),
+        (#"{"jsonrpc":"2.0","id":{},"method":"user.ping"}"#, -32600),
+        (#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600),
+        (#"{"jsonrpc":"2.0","id":1,"method":"user.none"}"#, -32601),
+        (#"{"jsonrpc":"2.0","id":1,"method":"user.ping"}"#, -32602),
+        (#"{"jsonrpc":"2.0","id":1,"method":"user.ping","params":{"message":1}}"#, -32602),
+        (#"{"jsonrpc":"2.0","id":1,"method":"chain.tx","params":{"hash":"00"}}"#, -32602),
+        (#"{"jsonrpc":"2.0","id":1,"method":"chain.tx","params":{"hash":[1,2]}}"#, -32602),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"user.account","params":{"id":{"identifier":"zz","key_type":"ed25519"}}}"#,
+            -32602
+        ),
+        (#"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT 2"}}"#, -300),
+        (#"{"jsonrpc":"2.0","id":1,"method":"chain.block","params":{"height":9}}"#, -204),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"user.tx_query","params":{"tx_hash":"0000000000000000000000000000000000000000000000000000000000000000"}}"#,
+            -202
+        ),
+    ])
+    func badRequests(_ body: String, _ code: Int) async throws {
+        let reply = try await object(body)
+        let error = try #require(reply["error"] as? [String: Any], "\(reply)")
+        #expect(error["code"] as? Int == code)
+        let message = try #require(error["message"] as? String)
+        #expect(!message.contains("\n"))
+    }
+
+    @Test func batchesAnswerInOrderAndSkipNotifications() async throws {
+        let requests = (0..<200).map { index in
+            index % 3 == 0
+                ? #"{"jsonrpc":"2.0","method":"user.ping","params":{"message":"n"}}"#
+                : #"{"jsonrpc":"2.0","id":\#(index),"method":"user.ping","params":{"message":"\#(index)"}}"#
+        }
+        let answers = try #require(
+            try await answer("[\(requests.joined(separator: ","))]") as? [[String: Any]])
+        let expected = (0..<200).filter { $0 % 3 != 0 }
+        #expect(answers.compactMap { $0["id"] as? Int } == expected)
+        #expect(
+            answers.compactMap { ($0["result"] as? [String: String])?["message"] }
+                == expected.map(String.init))
+    }
+
+    @Test func batchesAreBounded() async throws {
+        let one = #"{"jsonrpc":"2.0","id":1,"method":"user.ping","params":{"message":"n"}}"#
+        let many = Array(repeating: one, count: JSONRPC.maximumBatch + 1).joined(separator: ",")
+        let reply = try await object("[\(many)]")
+        #expect((reply["error"] as? [String: Any])?["code"] as? Int == -32600)
+    }
+
+    private static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return encoder
+    }
+
+    private static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
+    }
+}

@@ -1,0 +1,94 @@
+import Chain
+import Foundation
+import NIOCore
+import NIOPosix
+import Node
+import Testing
+
+@testable import API
+
+@Suite struct RPCServerTests {
+    private func start(_ limits: RPCServer.Limits = .init()) async throws -> RPCServer {
+        try await RPCServer.start(
+            listen: "127.0.0.1:0", limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
+    }
+
+    /// Sends raw bytes and returns everything until the server closes.
+    private func exchange(_ server: RPCServer, _ text: String) async throws -> String {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: server.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: text))
+            var out = ""
+            for try await buffer in inbound { out += String(buffer: buffer) }
+            return out
+        }
+    }
+
+    @Test func clientAndServerSpeak() async throws {
+        let server = try await start()
+        let client = try RPCClient("127.0.0.1:\(server.port)")
+        #expect(try await client.chainID() == "fixed")
+        #expect(try await client.status().height == 7)
+        let rows = try await client.query("SELECT $a", ["$a": .text("x")])
+        #expect(rows.rows[0][0] == .text("x"))
+        let transaction = try FixedNode().known
+        let outcome = try await client.broadcast(transaction, waitForCommit: true)
+        #expect(outcome.id == transaction.id)
+        #expect(try await client.broadcast([transaction, transaction]).isEmpty)
+        await #expect(throws: RPCClient.Failure.self) { try await client.query("SELECT 2") }
+        // The connection has survived the error.
+        #expect(try await client.status().peers == 3)
+        await client.close()
+        await server.stop()
+    }
+
+    @Test(arguments: [
+        ("GET /none HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "HTTP/1.1 404"),
+        ("GET /rpc/v1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "HTTP/1.1 405"),
+        ("GET /api/v1/health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "HTTP/1.1 200"),
+        ("garbage\r\n\r\n", "HTTP/1.1 400"),
+        (
+            "POST /rpc/v1 HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 413"
+        ),
+    ])
+    func rawRequests(_ request: String, _ start: String) async throws {
+        let server = try await self.start()
+        let answer = try await exchange(server, request)
+        #expect(answer.hasPrefix(start), "\(answer)")
+        await server.stop()
+    }
+
+    @Test func headersAreBounded() async throws {
+        let server = try await start()
+        let header = "x: " + String(repeating: "y", count: 1 << 20)
+        // An error or a reset, never an answer to the request.
+        let answer = (try? await exchange(server, "GET / HTTP/1.1\r\n\(header)\r\n\r\n")) ?? ""
+        #expect(!answer.hasPrefix("HTTP/1.1 404"), "\(answer)")
+        await server.stop()
+    }
+
+    @Test func busyPortIsOneLine() async throws {
+        let server = try await start()
+        let error = await #expect(throws: RPCServer.StartError.self) {
+            try await RPCServer.start(
+                listen: "127.0.0.1:\(server.port)", limits: .init(),
+                dispatcher: RPCDispatcher(try FixedNode()) { 0 })
+        }
+        #expect(error?.description.contains("127.0.0.1:\(server.port)") == true)
+        await server.stop()
+    }
+
+    @Test(arguments: ["", "host", "host:", "host:99999", "host:x"])
+    func badListenAddresses(_ listen: String) async throws {
+        await #expect(throws: RPCServer.StartError.self) {
+            try await RPCServer.start(
+                listen: listen, limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
+        }
+    }
+}
