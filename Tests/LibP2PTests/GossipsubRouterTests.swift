@@ -59,6 +59,17 @@ import Testing
         return router
     }
 
+    /// What becomes of a message that a peer brings and that is signed.
+    private func bring(
+        _ message: GossipMessage, _ router: inout GossipsubRouter, from peer: PeerID, now: Duration = .zero
+    ) -> [Action] {
+        let arrival = rpc { $0.messages = [message] }
+        guard router.received(arrival, from: peer, now: now) == [.verify(message, from: peer)] else {
+            return []
+        }
+        return router.verified(message, from: peer, isSigned: true, now: now)
+    }
+
     @Test func newPeersHearOfTopics() {
         var router = router()
         _ = router.subscribe("a", now: .zero)
@@ -103,11 +114,8 @@ import Testing
         var router = meshed(3)
         let message = try message()
         let arrival = rpc { $0.messages = [message] }
-        #expect(
-            router.received(arrival, from: Self.peer(1), now: .zero) == [
-                .validate(message, from: Self.peer(1))
-            ])
-        // Again, from the same and from another peer, before and after the verdict.
+        #expect(bring(message, &router, from: Self.peer(1)) == [.validate(message, from: Self.peer(1))])
+        // Again, from another peer, before and after the verdict.
         #expect(router.received(arrival, from: Self.peer(2), now: .zero) == [])
         #expect(
             router.validated(message, from: Self.peer(1), .accept, now: .zero) == [
@@ -117,11 +125,27 @@ import Testing
         #expect(router.received(arrival, from: Self.peer(3), now: .seconds(119)) == [])
     }
 
+    @Test func aForgedMessageDoesNotKeepOutTheTrueOne() throws {
+        var router = meshed(3)
+        let message = try message()
+        let arrival = rpc { $0.messages = [message] }
+        for number: UInt8 in [1, 2, 3] {
+            let peer = Self.peer(number)
+            #expect(router.received(arrival, from: peer, now: .zero) == [.verify(message, from: peer)])
+        }
+        #expect(router.verified(message, from: Self.peer(1), isSigned: false, now: .zero) == [])
+        #expect(
+            router.verified(message, from: Self.peer(2), isSigned: true, now: .zero) == [
+                .validate(message, from: Self.peer(2))
+            ])
+        #expect(router.verified(message, from: Self.peer(3), isSigned: true, now: .zero) == [])
+    }
+
     @Test(arguments: [GossipsubRouter.Verdict.reject, .ignore])
     func aMessageThatIsNotAcceptedGoesNowhere(_ verdict: GossipsubRouter.Verdict) throws {
         var router = meshed(3)
         let message = try message()
-        _ = router.received(rpc { $0.messages = [message] }, from: Self.peer(1), now: .zero)
+        _ = bring(message, &router, from: Self.peer(1))
         #expect(router.validated(message, from: Self.peer(1), verdict, now: .zero) == [])
         #expect(router.received(rpc { $0.iWant = [message.id] }, from: Self.peer(2), now: .zero) == [])
     }
@@ -170,7 +194,7 @@ import Testing
         #expect(router.received(arrival, from: Self.peer(1), now: .zero) == [])
         _ = router.validated(try #require(first), from: Self.peer(1), .ignore, now: .zero)
         #expect(
-            router.received(arrival, from: Self.peer(1), now: .zero) == [.validate(late, from: Self.peer(1))])
+            router.received(arrival, from: Self.peer(1), now: .zero) == [.verify(late, from: Self.peer(1))])
     }
 
     @Test func graftsArePrunedWhenTheMeshIsFull() {
@@ -253,7 +277,7 @@ import Testing
             _ = router.received(joins("t"), from: Self.peer(number), now: .zero)
         }
         let message = try message()
-        _ = router.received(rpc { $0.messages = [message] }, from: Self.peer(1), now: .zero)
+        _ = bring(message, &router, from: Self.peer(1))
         _ = router.validated(message, from: Self.peer(1), .accept, now: .zero)
         for beat in 1...3 {
             let offers = sends(router.heartbeat(now: .seconds(beat)))

@@ -33,7 +33,7 @@ enum GossipsubLimits {
     static let idsPerHeartbeat = 5_000
     /// Unwanted messages remembered for a peer until the next heartbeat but two.
     static let unwantedPerPeer = 1_024
-    /// Messages that wait for their validator, over all peers. Beyond, new ones are dropped unseen, so that another
+    /// Messages that wait for their signature's check or their validator, over all peers. Beyond, new ones are dropped unseen, so that another
     /// peer may bring them again.
     static let pendingValidations = 1_024
     /// The longest back-off taken from a peer.

@@ -10,6 +10,8 @@ public struct GossipsubRouter: Sendable {
     public enum Action: Sendable, Equatable {
         /// Send the RPC to the peer.
         case send(PeerID, GossipRPC)
+        /// Find out whether the author has signed the message, then call `verified`. The peer is who brought it.
+        case verify(GossipMessage, from: PeerID)
         /// Find out whether the message is good, then call `validated`. The peer is who brought it.
         case validate(GossipMessage, from: PeerID)
         /// Hand the message to the topic's subscriber.
@@ -141,13 +143,26 @@ public struct GossipsubRouter: Sendable {
         guard peers[peer] != nil else { return [] }
         var output = Output()
         for subscription in rpc.subscriptions { subscribed(peer, subscription, now: now, &output) }
-        for message in rpc.messages { received(message, from: peer, now: now, &output) }
+        for message in rpc.messages { received(message, from: peer, &output) }
         for id in rpc.iDontWant { unwanted(id, by: peer) }
         for offer in rpc.iHave { offered(offer, by: peer, &output) }
         wanted(rpc.iWant, by: peer, &output)
         for topic in rpc.graft { grafted(peer, topic, now: now, &output) }
         for item in rpc.prune { pruned(peer, item, now: now) }
         return output.actions
+    }
+
+    /// Whether the author has signed a message that was to be verified.
+    ///
+    /// Only now does it count as seen: else a forger could keep out the true message of the same number.
+    public mutating func verified(
+        _ message: GossipMessage, from peer: PeerID, isSigned: Bool, now: Duration
+    ) -> [Action] {
+        guard isSigned, seen.insert(message.id, now: now) else {
+            pending = max(pending - 1, 0)
+            return []
+        }
+        return [.validate(message, from: peer)]
     }
 
     /// The verdict on a message that was to be validated.
@@ -197,15 +212,13 @@ public struct GossipsubRouter: Sendable {
 // MARK: - Messages
 
 extension GossipsubRouter {
-    private mutating func received(
-        _ message: GossipMessage, from peer: PeerID, now: Duration, _ output: inout Output
-    ) {
+    private mutating func received(_ message: GossipMessage, from peer: PeerID, _ output: inout Output) {
         guard topics[message.topic] != nil, message.author != own,
             message.data.count <= configuration.maximumData, pending < GossipsubLimits.pendingValidations,
-            seen.insert(message.id, now: now)
+            !seen.contains(message.id)
         else { return }
         pending += 1
-        output.first.append(.validate(message, from: peer))
+        output.first.append(.verify(message, from: peer))
     }
 
     private mutating func send(_ message: GossipMessage, to peer: PeerID, _ output: inout Output) {

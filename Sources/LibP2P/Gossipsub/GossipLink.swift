@@ -1,0 +1,144 @@
+import DequeModule
+import Multiformats
+import Reactor
+
+/// The gossip streams with one peer: the one it has opened, which is read elsewhere, and the one this side writes to.
+///
+/// The outgoing stream is opened again when it fails, with growing pauses, until the link is stopped. What is to be sent
+/// waits in a bounded queue; what does not fit is dropped, since the router offers it again.
+@ReactorActor
+final class GossipLink {
+    /// Bytes that may wait for a peer that reads slowly: a few of the largest RPCs.
+    static let queueCapacity = 4 << 20
+    /// How long one RPC may take to leave.
+    static let writeTimeout = Duration.seconds(30)
+    /// The pause before the second attempt to open a stream; it doubles up to the longest.
+    static let firstPause = Duration.seconds(1)
+    static let longestPause = Duration.seconds(60)
+
+    let peer: PeerID
+    /// What a new stream begins with.
+    var greeting: @ReactorActor () -> GossipRPC = { GossipRPC() }
+    /// Called when the peer turns out not to take gossip streams.
+    var gaveUp: @ReactorActor () -> Void = {}
+
+    private let host: Host
+    private let protocols: [ProtocolID]
+    private var queue = Deque<[UInt8]>()
+    private var queuedBytes = 0
+    private let waiting = WaitingList()
+    private var incoming: Stream?
+    private var outgoing: Stream?
+    private var task: Task<Void, Never>?
+    private var isStopped = false
+    /// Whether the outgoing stream has ended or failed.
+    private var isBroken = false
+    private var failure: LibP2PError?
+
+    init(_ peer: PeerID, host: Host, protocols: [ProtocolID]) {
+        self.peer = peer
+        self.host = host
+        self.protocols = protocols
+    }
+
+    /// Begins to open the outgoing stream.
+    func start() {
+        task = Reactor.spawn { await self.run() }
+    }
+
+    /// Resets both streams.
+    func stop() {
+        isStopped = true
+        task?.cancel()
+        waiting.wakeAll()
+        incoming?.reset()
+        outgoing?.reset()
+        queue = []
+        queuedBytes = 0
+    }
+
+    /// Takes the stream that the peer has opened in the place of an earlier one, which is reset: one is enough.
+    func take(_ stream: Stream) {
+        incoming?.reset()
+        incoming = stream
+    }
+
+    /// Puts an RPC behind those that wait.
+    func send(_ rpc: GossipRPC) {
+        let bytes = rpc.encoded
+        guard !isStopped, queuedBytes + bytes.count <= Self.queueCapacity else { return }
+        queue.append(bytes)
+        queuedBytes += bytes.count
+        waiting.wakeAll()
+    }
+
+    private func run() async {
+        var pause = Self.firstPause
+        while !isStopped, host.isConnected(peer) {
+            do throws(LibP2PError) {
+                let stream = try await host.newStream(peer, protocols)
+                guard !isStopped else { return stream.reset() }
+                outgoing = stream
+                isBroken = false
+                try await write(to: stream, pause: &pause)
+            } catch .protocolNotSupported {
+                return gaveUp()
+            } catch {
+                outgoing?.reset()
+            }
+            outgoing = nil
+            guard !isStopped else { return }
+            do {
+                try await Reactor.sleep(for: pause)
+            } catch {
+                return
+            }
+            pause = min(pause * 2, Self.longestPause)
+        }
+    }
+
+    /// Writes what is queued until the stream fails. Returns only if the link is stopped.
+    private func write(to stream: Stream, pause: inout Duration) async throws(LibP2PError) {
+        try await write(greeting().encoded, to: stream)
+        watch(stream)
+        while !isStopped {
+            guard !isBroken else { throw failure ?? .endOfStream }
+            guard let next = queue.popFirst() else {
+                guard await waiting.wait() else { return }
+                continue
+            }
+            queuedBytes -= next.count
+            try await write(next, to: stream)
+            pause = Self.firstPause
+        }
+    }
+
+    private func write(_ bytes: [UInt8], to stream: Stream) async throws(LibP2PError) {
+        stream.setTimeout(Self.writeTimeout)
+        try await stream.write(bytes)
+        // The deadline is the whole stream's, and nothing is ever to come from the other side.
+        stream.deadline = nil
+    }
+
+    /// Waits for the one thing that can come on the outgoing stream: its end.
+    private func watch(_ stream: Stream) {
+        failure = nil
+        Reactor.spawn {
+            var failure: LibP2PError?
+            do throws(LibP2PError) {
+                _ = try await stream.read(upTo: 1)
+            } catch {
+                failure = error
+            }
+            guard self.outgoing === stream else { return }
+            self.failure = failure
+            self.isBroken = true
+            self.waiting.wakeAll()
+        }
+    }
+}
+
+extension Host {
+    /// Whether there is a connection with the peer.
+    func isConnected(_ peer: PeerID) -> Bool { peers[peer]?.primary != nil }
+}

@@ -1,0 +1,253 @@
+import Glibc
+import Logging
+import Multiformats
+import Reactor
+
+/// Publish and subscribe over a host's connections: gossipsub 1.1 and 1.2, with floodsub peers tolerated, and every
+/// message signed by its author.
+///
+/// libp2p pubsub and gossipsub specifications. This is the driver of `GossipsubRouter`: it holds the streams, has
+/// signatures verified on a worker, and calls validators. Keep a reference for as long as it is to work.
+@ReactorActor
+public final class Gossipsub {
+    /// Judges a message before it is handed on or passed on. The peer is who brought it, not who wrote it. The message's
+    /// signature has been verified.
+    public typealias Validator =
+        @ReactorActor @Sendable (GossipMessage, PeerID) async -> GossipsubRouter.Verdict
+    /// Takes an accepted message, and the peer that brought it. Own messages are not among them.
+    public typealias Handler = @ReactorActor @Sendable (GossipMessage, PeerID) -> Void
+
+    /// The protocols spoken, in order of preference.
+    static let protocols: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
+    /// How long the rest of an RPC may take after its length has come.
+    static let readTimeout = Duration.seconds(30)
+    /// Messages that wait for the verifying thread before further ones wait in their tasks.
+    static let verifierCapacity = 256
+
+    private struct Topic {
+        let validator: Validator?
+        let handler: Handler
+    }
+
+    private let host: Host
+    private let configuration: GossipsubConfiguration
+    private let logger: Logger
+    private let verifier = Worker(name: "gossip", capacity: Gossipsub.verifierCapacity)
+    private var router: GossipsubRouter
+    private var links: [PeerID: GossipLink] = [:]
+    private var topics: [String: Topic] = [:]
+    private var sequence: UInt64
+    private var timer: Timer?
+    private var isStopped = false
+
+    /// Nanoseconds since 1970, with which sequence numbers begin: higher than those of the process before.
+    public nonisolated static var systemSequence: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000
+            &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+    }
+
+    /// Begins to speak with the host's peers, those connected already included.
+    ///
+    /// `firstSequence` numbers the first message published; it must be above every number this identity has used.
+    public init(
+        _ host: Host, configuration: GossipsubConfiguration = GossipsubConfiguration(),
+        firstSequence: UInt64 = Gossipsub.systemSequence
+    ) {
+        self.host = host
+        self.configuration = configuration
+        logger = host.configuration.logger
+        router = GossipsubRouter(host.peerID, configuration: configuration, seed: Reactor.random())
+        sequence = firstSequence
+        for id in Self.protocols {
+            host.setStreamHandler(id) { [weak self] in await self?.serve($0) }
+        }
+        host.observe { [weak self] in self?.observe($0) }
+        for peer in host.connectedPeers {
+            if let info = host.identity(of: peer) { identified(peer, info) }
+        }
+        scheduleHeartbeat()
+    }
+
+    /// Ends all exchange with peers. Nothing can be done with the object afterwards.
+    public func stop() {
+        guard !isStopped else { return }
+        isStopped = true
+        timer?.cancel()
+        for id in Self.protocols { host.removeStreamHandler(id) }
+        for peer in links.keys.sorted() { remove(peer) }
+        verifier.stop()
+    }
+
+    // MARK: Topics
+
+    /// Joins a topic. Messages that `validator` accepts (all that are signed, without one) go to `handler` and on to
+    /// other peers. Subscribing again replaces both.
+    public func subscribe(_ topic: String, validator: Validator? = nil, handler: @escaping Handler) {
+        guard !isStopped else { return }
+        topics[topic] = Topic(validator: validator, handler: handler)
+        perform(router.subscribe(topic, now: Reactor.now))
+    }
+
+    /// Leaves a topic.
+    public func unsubscribe(_ topic: String) {
+        topics[topic] = nil
+        perform(router.unsubscribe(topic, now: Reactor.now))
+    }
+
+    /// Signs a message and sends it to the topic's subscribers. This host's own handler is not called.
+    ///
+    /// Throws `invalidMessage` if topic or data are too long, `notRunning` after `stop`.
+    public func publish(_ topic: String, _ data: [UInt8]) throws(LibP2PError) {
+        guard !isStopped else { throw .notRunning }
+        guard !topic.isEmpty, topic.utf8.count <= GossipRPC.maximumTopic else {
+            throw .invalidMessage("a topic has 1 to \(GossipRPC.maximumTopic) bytes")
+        }
+        guard data.count <= configuration.maximumData else {
+            throw .invalidMessage("\(data.count) bytes are more than \(configuration.maximumData)")
+        }
+        let message = GossipMessage(
+            topic: topic, data: data, sequence: sequence, author: host.configuration.identity)
+        sequence &+= 1
+        perform(router.publish(message, now: Reactor.now))
+    }
+
+    /// The connected peers that have joined a topic.
+    public func subscribers(_ topic: String) -> [PeerID] { router.subscribers(topic) }
+
+    /// The peers that messages of a topic are exchanged with directly.
+    public func mesh(_ topic: String) -> [PeerID] { router.mesh(topic) }
+
+    // MARK: Peers
+
+    private func observe(_ event: HostEvent) {
+        guard !isStopped else { return }
+        switch event {
+        case .connected: break
+        case .identified(let peer, let info): identified(peer, info)
+        case .disconnected(let peer): remove(peer)
+        }
+    }
+
+    private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
+        guard let id = Self.protocols.first(where: { info.protocols.contains($0) }) else { return }
+        link(to: peer, id)
+    }
+
+    /// The peer's link, made if there is none. Either side's first stream makes it, so that what a peer tells before
+    /// identify has finished is not lost.
+    @discardableResult
+    private func link(to peer: PeerID, _ id: ProtocolID) -> GossipLink {
+        if let link = links[peer] { return link }
+        let link = GossipLink(peer, host: host, protocols: Self.protocols)
+        link.greeting = { [weak self] in self?.greeting(peer) ?? GossipRPC() }
+        link.gaveUp = { [weak self] in self?.remove(peer) }
+        links[peer] = link
+        link.start()
+        // What this says the stream begins with anyway.
+        _ = router.connected(peer, protocolID: id)
+        return link
+    }
+
+    /// What a stream begins with: all topics joined, and those in whose mesh the peer is, in case a stream before has
+    /// lost what was said.
+    private func greeting(_ peer: PeerID) -> GossipRPC {
+        var rpc = GossipRPC()
+        rpc.subscriptions = router.subscriptions.map { .init(subscribe: true, topic: $0) }
+        rpc.graft = router.subscriptions.filter { router.mesh($0).contains(peer) }
+        return rpc
+    }
+
+    private func remove(_ peer: PeerID) {
+        guard let link = links.removeValue(forKey: peer) else { return }
+        link.stop()
+        router.disconnected(peer)
+    }
+
+    /// Takes RPCs from a stream that a peer has opened, until it ends.
+    private func serve(_ stream: Stream) async {
+        let peer = stream.remotePeer
+        guard !isStopped, host.isConnected(peer) else { return stream.reset() }
+        link(to: peer, stream.protocolID).take(stream)
+        do {
+            while true {
+                stream.deadline = nil
+                let length = try await readLength(stream)
+                stream.setTimeout(Self.readTimeout)
+                let rpc = try GossipRPC(decoding: try await stream.readShared(length))
+                guard links[peer] != nil else { return stream.reset() }
+                perform(router.received(rpc, from: peer, now: Reactor.now))
+            }
+        } catch .endOfStream {
+            stream.close()
+        } catch {
+            logger.debug("gossip stream ended", metadata: ["peer": "\(peer)", "reason": "\(error)"])
+            stream.reset()
+        }
+    }
+
+    private func readLength(_ stream: Stream) async throws(LibP2PError) -> Int {
+        var length = 0
+        for shift in stride(from: 0, to: 28, by: 7) {
+            guard let byte = try await stream.readExactly(1).first else { throw .endOfStream }
+            length |= Int(byte & 0x7f) << shift
+            guard byte & 0x80 != 0 else {
+                guard length <= GossipRPC.maximumSize else { break }
+                return length
+            }
+        }
+        throw .tooLarge("gossip RPC")
+    }
+
+    // MARK: The router's wishes
+
+    private func scheduleHeartbeat() {
+        timer = Reactor.schedule(after: configuration.heartbeat) { [weak self] in
+            guard let self, !isStopped else { return }
+            perform(router.heartbeat(now: Reactor.now))
+            scheduleHeartbeat()
+        }
+    }
+
+    private func perform(_ actions: [GossipsubRouter.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let peer, let rpc): links[peer]?.send(rpc)
+            case .verify(let message, let peer): verify(message, from: peer)
+            case .validate(let message, let peer): validate(message, from: peer)
+            case .deliver(let message, let peer): topics[message.topic]?.handler(message, peer)
+            }
+        }
+    }
+
+    private func verify(_ message: GossipMessage, from peer: PeerID) {
+        Reactor.spawn { [self] in
+            let isSigned = (try? await verifier.run { message.verify() }) ?? false
+            guard !isStopped else { return }
+            if !isSigned { reject(message, from: peer, "it is not signed by its author") }
+            perform(router.verified(message, from: peer, isSigned: isSigned, now: Reactor.now))
+        }
+    }
+
+    private func validate(_ message: GossipMessage, from peer: PeerID) {
+        Reactor.spawn { [self] in
+            var verdict = GossipsubRouter.Verdict.ignore
+            if let topic = topics[message.topic] {
+                verdict = await topic.validator?(message, peer) ?? .accept
+            }
+            guard !isStopped else { return }
+            if verdict == .reject { reject(message, from: peer, "its validator refuses it") }
+            perform(router.validated(message, from: peer, verdict, now: Reactor.now))
+        }
+    }
+
+    private func reject(_ message: GossipMessage, from peer: PeerID, _ reason: String) {
+        logger.debug(
+            "gossip message rejected",
+            metadata: [
+                "topic": "\(message.topic)", "author": "\(message.author)", "from": "\(peer)",
+                "reason": "\(reason)",
+            ])
+    }
+}

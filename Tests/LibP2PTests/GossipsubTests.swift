@@ -1,0 +1,232 @@
+import Crypto
+import Multiformats
+import Reactor
+import Testing
+
+@testable import LibP2P
+
+/// Hosts that gossip over connections in memory, in virtual time.
+@Suite struct GossipsubTests {
+    /// A host with its gossip and what it has received.
+    @ReactorActor
+    private final class Node {
+        let key: PrivateKey
+        let host: Host
+        let gossip: Gossipsub
+        private(set) var received: [String] = []
+        private(set) var authors: [PeerID] = []
+
+        init(_ port: Int, key: PrivateKey? = nil) throws {
+            self.key = try key ?? PrivateKey.generate(port % 2 == 0 ? .ed25519 : .secp256k1)
+            host = Host(
+                HostConfiguration(
+                    identity: self.key, listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/\(port)")]))
+            try host.start()
+            gossip = Gossipsub(host, firstSequence: 1)
+        }
+
+        func subscribe(_ topic: String = "t", validator: Gossipsub.Validator? = nil) {
+            gossip.subscribe(topic, validator: validator) { [weak self] message, _ in
+                self?.received.append(String(decoding: message.data.array, as: UTF8.self))
+                self?.authors.append(message.author)
+            }
+        }
+
+        func publish(_ text: String, _ topic: String = "t") throws {
+            try gossip.publish(topic, Array(text.utf8))
+        }
+
+        func connect(_ other: Node) async throws {
+            guard let address = other.host.listenAddresses.first else { throw LibP2PError.notRunning }
+            _ = try await host.connect(address.appending(.p2p(other.host.peerID)))
+        }
+
+        func stop() async {
+            gossip.stop()
+            await host.stop()
+        }
+    }
+
+    /// Runs `body` with this many nodes, which are stopped afterwards.
+    private func run(
+        _ count: Int, _ body: @escaping @ReactorActor @Sendable ([Node]) async throws -> Void
+    ) throws {
+        try MemoryNetwork.run(seed: 7, latency: .milliseconds(10)) {
+            let nodes = try (0..<count).map { try Node(6_000 + $0) }
+            do {
+                try await body(nodes)
+            } catch {
+                for node in nodes { await node.stop() }
+                throw error
+            }
+            for node in nodes { await node.stop() }
+        }
+    }
+
+    @Test func twoHostsHearEachOther() throws {
+        try run(2) { nodes in
+            for node in nodes { node.subscribe() }
+            try await nodes[0].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].gossip.mesh("t") == [nodes[1].host.peerID])
+            #expect(nodes[1].gossip.mesh("t") == [nodes[0].host.peerID])
+            try nodes[0].publish("from 0")
+            try nodes[1].publish("from 1")
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].received == ["from 1"])
+            #expect(nodes[1].received == ["from 0"])
+            #expect(nodes[1].authors == [nodes[0].host.peerID])
+        }
+    }
+
+    @Test func messagesCrossHostsInBetween() throws {
+        try run(5) { nodes in
+            for node in nodes { node.subscribe() }
+            for index in 1..<5 { try await nodes[index].connect(nodes[index - 1]) }
+            try await Reactor.sleep(for: .seconds(2))
+            try nodes[0].publish("along the line")
+            try await Reactor.sleep(for: .seconds(2))
+            for node in nodes.dropFirst() { #expect(node.received == ["along the line"]) }
+            #expect(nodes[0].received == [])
+        }
+    }
+
+    @Test func topicsJoinedAndLeftLaterCount() throws {
+        try run(2) { nodes in
+            try await nodes[0].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(1))
+            nodes[1].subscribe()
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].gossip.subscribers("t") == [nodes[1].host.peerID])
+            try nodes[0].publish("one")
+            try await Reactor.sleep(for: .seconds(1))
+            nodes[1].gossip.unsubscribe("t")
+            try await Reactor.sleep(for: .seconds(1))
+            try nodes[0].publish("two")
+            try await Reactor.sleep(for: .seconds(3))
+            #expect(nodes[1].received == ["one"])
+            #expect(nodes[0].gossip.subscribers("t") == [])
+        }
+    }
+
+    @Test func whatAValidatorRefusesIsNotPassedOn() throws {
+        try run(3) { nodes in
+            nodes[0].subscribe()
+            nodes[1].subscribe { message, _ in
+                // A validator may take its time.
+                guard (try? await Reactor.sleep(for: .milliseconds(200))) != nil else { return .ignore }
+                return message.data.array == Array("good".utf8) ? .accept : .reject
+            }
+            nodes[2].subscribe()
+            try await nodes[0].connect(nodes[1])
+            try await nodes[2].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(2))
+            try nodes[0].publish("bad")
+            try nodes[0].publish("good")
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(nodes[1].received == ["good"])
+            #expect(nodes[2].received == ["good"])
+        }
+    }
+
+    @Test func aPeerThatComesBackIsHeardAgain() throws {
+        try run(2) { nodes in
+            for node in nodes { node.subscribe() }
+            try await nodes[0].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(1))
+            nodes[0].host.disconnect(nodes[1].host.peerID)
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].gossip.mesh("t") == [] && nodes[1].gossip.mesh("t") == [])
+            try await nodes[1].connect(nodes[0])
+            try await Reactor.sleep(for: .seconds(1))
+            try nodes[1].publish("again")
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].received == ["again"])
+        }
+    }
+
+    @Test func aBrokenStreamIsOpenedAgain() throws {
+        try run(2) { nodes in
+            nodes[1].subscribe()
+            // The other side takes the first stream and resets it.
+            nodes[0].gossip.stop()
+            var streams = 0
+            var told: [GossipRPC] = []
+            nodes[0].host.setStreamHandler(.meshsub11) { stream in
+                streams += 1
+                guard streams > 1 else { return stream.reset() }
+                guard let length = try? await stream.readExactly(1).first,
+                    let bytes = try? await stream.readShared(Int(length)),
+                    let rpc = try? GossipRPC(decoding: bytes)
+                else { return }
+                told.append(rpc)
+            }
+            try await nodes[0].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(10))
+            #expect(streams >= 2)
+            #expect(told.first?.subscriptions == [.init(subscribe: true, topic: "t")])
+        }
+    }
+
+    @Test func forgedMessagesAreNotDelivered() throws {
+        try run(2) { nodes in
+            nodes[0].subscribe()
+            nodes[1].gossip.stop()
+            try await nodes[1].connect(nodes[0])
+            let message = GossipMessage(
+                topic: "t", data: Array("true".utf8), sequence: 1, author: nodes[1].key)
+            var bytes = message.encoded.array
+            // The data is field 2, four bytes long.
+            let start = try #require(
+                bytes.indices.first { bytes[$0...].starts(with: [0x12, 4] + Array("true".utf8)) })
+            bytes.replaceSubrange((start + 2)..<(start + 6), with: Array("lies".utf8))
+            var rpc = GossipRPC()
+            rpc.messages = [try GossipMessage(decoding: SharedBytes(bytes)), message]
+            let stream = try await nodes[1].host.newStream(nodes[0].host.peerID, [.meshsub11])
+            try await stream.write(rpc.encoded)
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].received == ["true"])
+        }
+    }
+
+    @Test(
+        arguments: [
+            [0xff, 0xff, 0xff, 0xff, 0xff], [0x80, 0x80, 0x41], [3, 0xff, 0xff, 0xff], [2, 0x0a, 9],
+        ] as [[UInt8]]) func garbageEndsTheStreamAndNothingElse(_ bytes: [UInt8]) throws
+    {
+        try run(2) { nodes in
+            nodes[0].subscribe()
+            nodes[1].gossip.stop()
+            try await nodes[1].connect(nodes[0])
+            let stream = try await nodes[1].host.newStream(nodes[0].host.peerID, [.meshsub11])
+            try await stream.write(bytes)
+            await #expect(throws: LibP2PError.streamReset) { try await stream.read(upTo: 1) }
+            #expect(nodes[1].host.connectedPeers == [nodes[0].host.peerID])
+        }
+    }
+
+    @Test func whatCannotBePublishedIsRefused() throws {
+        try run(1) { nodes in
+            let long = [UInt8](repeating: 0, count: GossipRPC.maximumSize)
+            #expect(throws: LibP2PError.self) { try nodes[0].gossip.publish("t", long) }
+            #expect(throws: LibP2PError.self) { try nodes[0].gossip.publish("", [1]) }
+            #expect(throws: LibP2PError.self) {
+                try nodes[0].gossip.publish(String(repeating: "t", count: 257), [1])
+            }
+            nodes[0].gossip.stop()
+            #expect(throws: LibP2PError.notRunning) { try nodes[0].gossip.publish("t", [1]) }
+        }
+    }
+
+    @Test func theLargestMessageTravels() throws {
+        try run(2) { nodes in
+            for node in nodes { node.subscribe() }
+            try await nodes[0].connect(nodes[1])
+            try await Reactor.sleep(for: .seconds(1))
+            let data = [UInt8](repeating: 0x61, count: GossipsubConfiguration().maximumData)
+            try nodes[0].gossip.publish("t", data)
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(nodes[1].received.first?.utf8.count == data.count)
+        }
+    }
+}
