@@ -33,7 +33,8 @@ public final class TCPConnection {
     public let localAddress: SocketAddress
     /// The peer's address.
     public let remoteAddress: SocketAddress
-    /// Who is told. Receiving starts when it is set. Let go of after `closed`.
+    /// Who is told. Receiving starts when it is set, and one set only after the end is told of that. Let go of after
+    /// `closed`.
     public var delegate: TCPConnectionDelegate? { didSet { needsAttention() } }
 
     let loop: EventLoop
@@ -55,6 +56,9 @@ public final class TCPConnection {
     private var hasPeerFIN = false
     private var hasToldPeerFIN = false
     private var failure: ReactorError?
+    private var hasToldClosed = false
+    /// What `closed` is to say to a delegate that is set only after the end.
+    private var closeError: ReactorError?
     /// What the kernel had already delivered when receiving was paused: at most the driver's receive buffers.
     private var held: [ReceivedBytes] = []
     private var limit: Timer?
@@ -166,7 +170,7 @@ public final class TCPConnection {
     // MARK: The loop's side
 
     private func needsAttention() {
-        guard !isNoted, phase != .closed else { return }
+        guard !isNoted, phase != .closed || (delegate != nil && !hasToldClosed) else { return }
         isNoted = true
         loop.noteAttention(self)
     }
@@ -177,6 +181,7 @@ public final class TCPConnection {
     /// Does what the owner's calls have made due. Only the loop calls it.
     func attend() {
         isNoted = false
+        if phase == .closed || phase == .lingering { tellClosed(closeError) }
         guard phase != .closed else { return }
         if isAborted { return end(reset: true, nil) }
         if let failure { return end(reset: true, failure) }
@@ -303,9 +308,14 @@ public final class TCPConnection {
     }
 
     private func tellClosed(_ error: ReactorError?) {
-        let delegate = delegate
+        guard !hasToldClosed else { return }
+        guard let delegate else {
+            closeError = error
+            return
+        }
+        hasToldClosed = true
         self.delegate = nil
-        delegate?.closed(error)
+        delegate.closed(error)
     }
 
     /// From the loop's end: the socket is gone.

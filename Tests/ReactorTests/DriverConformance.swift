@@ -180,6 +180,24 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
     }
 
     @Test(arguments: TestDriver.allCases)
+    func aDelegateSetAfterTheEndIsToldOfIt(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let server = try Server()
+            let near = try await TCPConnection.connect(to: try server.address, timeout: .seconds(10))
+            let far = await server.accepted.take()
+            far.abort()
+            near.abort()
+            try await Reactor.sleep(for: .milliseconds(20))
+            for connection in [near, far] {
+                let recorder = Recorder(connection)
+                await recorder.untilClosed()
+                #expect(recorder.closeCount == 1)
+            }
+            server.close()
+        }
+    }
+
+    @Test(arguments: TestDriver.allCases)
     func connectHonoursCancellation(_ driver: TestDriver) async throws {
         try await driver.run {
             let server = try Server()

@@ -9,7 +9,7 @@ import Testing
     func largeTransfersArriveWholeBothWays(_ driver: TestDriver) async throws {
         try await driver.run {
             let (near, far) = try await Server().connect()
-            let size = 24_000_000
+            let size = 6_000_000
             for end in [near, far] {
                 end.keepsBytes = false
                 let producer = Producer(end.connection, size: size)
@@ -93,7 +93,7 @@ import Testing
     func pausingLosesNothingAndHoldsThePeerBack(_ driver: TestDriver) async throws {
         try await driver.run {
             let (near, far) = try await Server().connect()
-            let bytes = pattern(20_000_000)
+            let bytes = pattern(6_000_000)
             far.onReceived = { [unowned far] _ in
                 far.connection.pauseReceiving()
                 Reactor.schedule(after: .microseconds(200)) { far.connection.resumeReceiving() }
