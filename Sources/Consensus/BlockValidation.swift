@@ -1,0 +1,45 @@
+import Chain
+import Crypto
+
+/// Whether a checked block may follow a chain's tip. Cheap: no hashing, no signature.
+public enum BlockValidation {
+    /// How far a proposal's timestamp may run ahead of the validator's own clock, ms. Wide enough for badly kept
+    /// clocks, narrow enough that a wrong leader's clock cannot push the chain's time out of reach.
+    public static let allowedClockSkew: UInt64 = 60_000
+
+    /// Checks every field of the header that depends on the chain before it.
+    /// - Parameter wallClock: ms since 1970 of the checking node, for a proposal; nil for a block that the network
+    ///   has already committed.
+    public static func check(
+        _ block: CheckedBlock, follows state: ChainState, wallClock: UInt64?
+    ) throws(ConsensusError) {
+        let header = block.header
+        func refuse(_ reason: String) -> ConsensusError { .invalidBlock(height: header.height, reason: reason) }
+        guard state.height < Int64.max, header.height == state.height &+ 1 else {
+            throw refuse("follows height \(state.height)")
+        }
+        guard header.previousHash == state.hash else {
+            throw .forked(height: header.height, own: state.hash, committed: header.previousHash)
+        }
+        guard header.previousAppHash == state.appHash else {
+            throw .applicationHashDiffers(
+                height: state.height, own: state.appHash, committed: header.previousAppHash)
+        }
+        guard header.validatorSetHash == state.validatorSetHash else {
+            throw refuse("validator set hash \(header.validatorSetHash), expected \(state.validatorSetHash)")
+        }
+        guard header.networkParametersHash == state.parametersHash else {
+            throw refuse("network parameters hash \(header.networkParametersHash), expected \(state.parametersHash)")
+        }
+        guard header.timestamp >= state.timestamp else {
+            throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
+        }
+        if let wallClock, header.timestamp > wallClock.addingReportingOverflow(allowedClockSkew).partialValue {
+            throw refuse("timestamp \(header.timestamp) is ahead of the clock \(wallClock)")
+        }
+        guard Int64(block.transactionBytes) <= state.parameters.maxBlockSize else {
+            throw refuse(
+                "transactions of \(block.transactionBytes) bytes, at most \(state.parameters.maxBlockSize) allowed")
+        }
+    }
+}

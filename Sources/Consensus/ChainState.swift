@@ -1,0 +1,63 @@
+import Chain
+import Crypto
+
+/// What a node knows about the chain after its newest committed block: all that the next block is checked against.
+public struct ChainState: Sendable {
+    /// Height of the newest committed block; the genesis' initial height before the first.
+    public let height: Int64
+    /// Hash of the newest committed block; zero before the first.
+    public let hash: Hash
+    /// Application hash after it; zero before the first block.
+    public let appHash: Hash
+    /// Timestamp of the newest committed block, ms since 1970.
+    public let timestamp: UInt64
+    /// Parameters that hold for the next block.
+    public let parameters: NetworkParameters
+    /// Hash of `parameters`.
+    public let parametersHash: Hash
+    /// Validators that vote on the next block.
+    public let validators: ValidatorSet
+    /// Hash of `validators`.
+    public let validatorSetHash: Hash
+
+    /// A state by its parts.
+    public init(
+        height: Int64, hash: Hash, appHash: Hash, timestamp: UInt64, parameters: NetworkParameters,
+        validators: ValidatorSet
+    ) {
+        self.height = height
+        self.hash = hash
+        self.appHash = appHash
+        self.timestamp = timestamp
+        self.parameters = parameters
+        parametersHash = parameters.hash
+        self.validators = validators
+        validatorSetHash = validators.hash
+    }
+
+    private init(_ before: ChainState, header: BlockHeader, hash: Hash, appHash: Hash) {
+        height = header.height
+        self.hash = hash
+        self.appHash = appHash
+        timestamp = header.timestamp
+        parameters = before.parameters
+        parametersHash = before.parametersHash
+        validators = before.validators
+        validatorSetHash = before.validatorSetHash
+    }
+
+    /// The state after `header`'s block was committed with `commit`.
+    public func after(_ header: BlockHeader, hash: Hash, commit: CommitInfo) -> ChainState {
+        guard header.newLeader != nil || !commit.parameterUpdates.isEmpty || !commit.validatorUpdates.isEmpty else {
+            return ChainState(self, header: header, hash: hash, appHash: commit.appHash)
+        }
+        var parameters = parameters.applying(commit.parameterUpdates)
+        if let leader = header.newLeader { parameters.leader = leader }
+        return ChainState(
+            height: header.height, hash: hash, appHash: commit.appHash, timestamp: header.timestamp,
+            parameters: parameters, validators: validators.applying(commit.validatorUpdates))
+    }
+
+    /// Who makes the blocks.
+    public var leader: PublicKey? { parameters.leader }
+}

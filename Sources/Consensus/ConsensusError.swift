@@ -1,0 +1,37 @@
+import Chain
+import Crypto
+
+/// What consensus refuses, and why it stops.
+public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The signature that should be the leader's is not.
+    case notSignedByLeader(Hash)
+    /// A vote is not signed by the key that it names.
+    case badVoteSignature(PublicKey)
+    /// The votes with a block do not prove that more than half of the validators agreed.
+    case notCommitted(Hash)
+    /// A block does not fit the chain that it should extend.
+    case invalidBlock(height: Int64, reason: String)
+    /// A message contradicts the block that it is about.
+    case mismatch(String)
+    /// This node computed another application hash than the network committed.
+    case applicationHashDiffers(height: Int64, own: Hash, committed: Hash)
+    /// The network committed a block that does not extend this node's chain.
+    case forked(height: Int64, own: Hash, committed: Hash)
+    /// Executing, storing or recording failed.
+    case driver(String)
+
+    public var description: String {
+        switch self {
+        case .notSignedByLeader(let hash): "block \(hash) is not signed by the leader"
+        case .badVoteSignature(let key): "vote of \(key.nodeID) has a wrong signature"
+        case .notCommitted(let hash): "block \(hash) comes without valid votes of more than half of the validators"
+        case .invalidBlock(let height, let reason): "block \(height): \(reason)"
+        case .mismatch(let what): what
+        case .applicationHashDiffers(let height, let own, let committed):
+            "block \(height): own application hash \(own) differs from the committed \(committed)"
+        case .forked(let height, let own, let committed):
+            "block \(height): the network's previous block is \(committed), this node's is \(own)"
+        case .driver(let what): what
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Chain
+import Crypto
+import Execution
+import Multiformats
+import Storage
+
+/// What happens to a `ConsensusMachine`. Whatever came from a peer comes as evidence that its signatures were
+/// checked (`VerifiedProposal` and its like) or as a `CheckedBlock`.
+public enum ConsensusEvent: Sendable {
+    /// `peer` announced a proposal. Answered by `fetchProposal` when its block is wanted.
+    case proposed(VerifiedProposal, from: PeerID)
+    /// The proposal's block arrived and agrees with its header. `wallClock`: ms since 1970 at its arrival.
+    case proposalFetched(CheckedBlock, from: PeerID, wallClock: UInt64)
+    /// The proposal's block did not come, or was not the one that was proposed.
+    case proposalFetchFailed(Hash, from: PeerID)
+    /// The block is the one that the leader proposed, and holds something that no block may hold.
+    case proposalInvalid(Hash)
+    /// `peer` announced a committed block of a height that the machine's state can prove. Answered by
+    /// `fetchDecided` when its block is wanted.
+    case announced(VerifiedCommit, from: PeerID)
+    /// A committed block is here with its proof: fetched after an announcement, or by catching up.
+    case decided(VerifiedCommit, CheckedBlock)
+    /// An announced block did not come.
+    case decidedFetchFailed(Hash, from: PeerID)
+    /// Somebody is at `height`. `proven`: a header of that height signed by the leader was seen.
+    case ahead(height: Int64, proven: Bool, from: PeerID)
+    /// A validator answered a proposal.
+    case acknowledged(VerifiedAcknowledgement, from: PeerID)
+    /// The leader withdraws what it proposed after a height.
+    case reset(VerifiedReset)
+    /// A peer's connection and protocols are there.
+    case peerReady(PeerID)
+    /// Answer to `build`: the signed block, or nil when there was nothing to put into one.
+    case built(CheckedBlock?)
+    /// Answer to `execute`.
+    case executed(Hash, ExecutionResult)
+    /// Answer to `execute`: nothing of the block remains in the application.
+    case executionFailed(Hash, String)
+    /// Answer to `rollBack`.
+    case rolledBack
+    /// Answer to `recordVote`: on disk, and signed.
+    case voteRecorded(Vote, AckRes)
+    /// Answer to `commit`: in the block log and in the application.
+    case committed(Hash)
+    /// The disk or the application failed in a way that leaves no safe continuation.
+    case failed(String)
+    /// How many transactions wait in the mempool now.
+    case mempool(count: Int)
+    /// Catching up reached its target, or no peer has more.
+    case syncFinished
+    /// `ConsensusMachine.deadline` has passed.
+    case timer
+}
+
+/// What a `ConsensusMachine` wants done. Those that name an answer get exactly one.
+public enum ConsensusAction: Sendable {
+    /// Take the block from the announcing peer: `proposalFetched`, `proposalFetchFailed` or `proposalInvalid`.
+    case fetchProposal(VerifiedProposal, from: PeerID)
+    /// Take the block from the announcing peer: `decided` or `decidedFetchFailed`.
+    case fetchDecided(VerifiedCommit, from: PeerID)
+    /// Leader: make and sign the next block from the mempool: `built`.
+    case build(BlockTemplate)
+    /// Run the block's transactions on the application's prepared state: `executed` or `executionFailed`.
+    case execute(CheckedBlock)
+    /// Undo the prepared state: `rolledBack`, or `failed`.
+    case rollBack
+    /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.
+    case commit(CheckedBlock, ExecutionResult, VerifiedCommit)
+    /// Record the vote on disk, then sign the answer that says it: `voteRecorded` or `failed`.
+    case vote(Vote, AckRes.Answer)
+    /// Sign this answer and send it like `sendAcknowledgement`. It is no vote: nothing is recorded.
+    case refuse(height: Int64, block: Hash, AckRes.Answer)
+    /// Send to the leader, directly and by gossip.
+    case sendAcknowledgement(AckRes)
+    /// Leader: offer the proposal to the validators, or to those among them that are listed.
+    case propose(CheckedBlock, to: [PublicKey]?)
+    /// Validator: offer the leader's proposal on to other validators, except the one it came from.
+    case relayProposal(CheckedBlock, except: PeerID)
+    /// Announce the committed block to one peer or, validators first, to all.
+    case announce(VerifiedCommit, to: PeerID?)
+    /// Fetch the blocks up to a height by `SyncPlanner` and hand each in as `decided`; then `syncFinished`.
+    case catchUp(to: Int64, from: PeerID)
+    /// Leader: tell the network that what was proposed after a height is withdrawn.
+    case broadcastReset(ConsensusReset)
+    /// Forget these transactions.
+    case dropTransactions([Hash])
+    /// The peer broke the protocol.
+    case misbehaved(PeerID, ConsensusError)
+    /// Worth an operator's eye; nothing stops.
+    case warn(String)
+    /// The node must not go on: its state contradicts what the network committed, or its disk failed.
+    case halt(ConsensusError)
+}
+
+/// What the leader's next block must carry besides its transactions and timestamp.
+public struct BlockTemplate: Sendable {
+    public let state: ChainState
+    /// The timestamp must be above this, ms.
+    public let after: UInt64
+    /// Whether a block without transactions is due.
+    public let mayBeEmpty: Bool
+}
+
+/// The waits of consensus. All are relative to the reactor's clock.
+public struct ConsensusSettings: Sendable {
+    /// Shortest time between two proposals of the leader.
+    public var minimumBlockInterval: Duration = .milliseconds(100)
+    /// Longest time without a block when there is no transaction; zero for never an empty block.
+    public var emptyBlockInterval: Duration = .seconds(60)
+    /// Wait of a starting leader, for peers to tell how high the chain is.
+    public var startDelay: Duration = .seconds(1)
+    /// Wait before an unanswered proposal is offered again, and an acknowledgement sent again; doubles each time.
+    public var resendInterval: Duration = .seconds(2)
+    /// Longest of these waits.
+    public var maximumResendInterval: Duration = .seconds(30)
+    /// Wait for enough votes before the leader withdraws its proposal; doubles with each withdrawal at a height.
+    public var proposalTimeout: Duration = .seconds(60)
+    /// Wait after which another announcer is asked for a block that one peer is sending.
+    public var fetchPatience: Duration = .seconds(5)
+
+    public init() {}
+}

@@ -1,0 +1,141 @@
+import Chain
+import Crypto
+import Execution
+import Multiformats
+import Storage
+
+/// Voting: what a validator, the leader among them, says about a proposal. A vote is on disk before it is signed.
+extension ConsensusMachine {
+    /// A node never votes for two blocks of one height and stamp, nor for an older stamp after a newer one.
+    func mayVote(for hash: Hash, stamp: UInt64) -> Bool {
+        guard let last = lastVote, last.height == state.height &+ 1 else { return true }
+        return last.blockHash == hash || Int64(clamping: stamp) > last.stamp
+    }
+
+    mutating func agree(
+        _ block: CheckedBlock, _ result: ExecutionResult, _ actions: inout [ConsensusAction]
+    ) {
+        if let last = lastVote, last.height == block.height, last.blockHash == block.hash,
+            case .ack(let before) = last.decision, before != result.appHash
+        {
+            return halt(
+                .applicationHashDiffers(height: block.height, own: result.appHash, committed: before), &actions)
+        }
+        cast(
+            .ack(appHash: result.appHash), on: block.hash, stamp: block.header.timestamp,
+            saying: .ack(appHash: result.appHash), &actions)
+    }
+
+    mutating func refuse(
+        _ hash: Hash, stamp: UInt64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
+    ) {
+        if let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash, last.decision != .nack {
+            // Agreed to before a restart: that stands, and cannot be taken back.
+            actions.append(.warn("block \(hash) was agreed to before, and fails now"))
+            return
+        }
+        cast(.nack, on: hash, stamp: stamp, saying: answer, &actions)
+    }
+
+    private mutating func cast(
+        _ decision: Vote.Decision, on hash: Hash, stamp: UInt64, saying answer: AckRes.Answer,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard state.validators.contains(key) else { return }
+        let vote = Vote(
+            height: state.height &+ 1, stamp: Int64(clamping: stamp), blockHash: hash, decision: decision)
+        current.ballot = .recording(vote)
+        lastVote = vote
+        actions.append(.vote(vote, answer))
+    }
+
+    mutating func voteRecorded(
+        _ vote: Vote, _ message: AckRes, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard case .recording(let awaited) = current.ballot, awaited == vote else { return }
+        current.ballot = .cast(vote, message)
+        if isLeader {
+            if !current.answered(by: key) {
+                current.answers.append(VerifiedAcknowledgement(own: message))
+            }
+        } else {
+            actions.append(.sendAcknowledgement(message))
+            resendWait = settings.resendInterval
+            resendAt = now + resendWait
+        }
+    }
+
+    mutating func executionFailed(
+        _ hash: Hash, _ message: String, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard case .executing(let block) = lane, block.hash == hash else { return }
+        lane = .idle
+        guard current.decision?.hash != hash else {
+            return halt(.driver("block \(block.height) cannot be executed: \(message)"), &actions)
+        }
+        actions.append(.warn("block \(block.height) (\(hash)) cannot be executed: \(message)"))
+        if isLeader {
+            withdraw("its own node cannot execute it", now, &actions)
+        } else if current.proposedBlock?.hash == hash {
+            refuse(hash, stamp: block.header.timestamp, .unknown, &actions)
+        }
+    }
+
+    /// Answers a proposal beside this node's chain, newer than its tip: the leader is behind. Says so once in a
+    /// while, however many relay the proposal.
+    mutating func answerOutOfSync(
+        _ proposal: BlockProposal, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard let tipCommit, state.validators.contains(key), proposal.stamp > Int64(clamping: state.timestamp) else {
+            return
+        }
+        if let before = outOfSyncAt, now < before + settings.resendInterval { return }
+        outOfSyncAt = now
+        actions.append(
+            .refuse(
+                height: proposal.height, block: proposal.hash,
+                .outOfSync(best: tipCommit.header, leaderSignature: tipCommit.announcement.leaderSignature)))
+    }
+
+    /// Sends again what waits for an answer, and withdraws what waited too long.
+    mutating func runTimers(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard halted == nil else { return }
+        if let at = abandonAt, now >= at {
+            if case .committing = lane {
+                abandonAt = nil
+            } else {
+                withdraw("too few validators answered", now, &actions)
+            }
+        }
+        if let fetch = current.decisionFetch, now >= fetch.until {
+            decidedFetchFailed(fetch.hash, fetch.from, &actions)
+        }
+        guard let at = resendAt, now >= at else { return }
+        resendAt = nil
+        if case .committing = lane { return }
+        if isLeader {
+            guard let block = current.proposedBlock else { return }
+            let silent = state.validators.map(\.key).filter { $0 != key && !current.answered(by: $0) }
+            if !silent.isEmpty { actions.append(.propose(block, to: silent)) }
+        } else {
+            guard current.decision == nil, case .cast(_, let message) = current.ballot else { return }
+            actions.append(.sendAcknowledgement(message))
+        }
+        resendWait = min(resendWait * 2, settings.maximumResendInterval)
+        resendAt = now + resendWait
+    }
+
+    /// When `timer` is due, in the clock of `handle`; nil for never.
+    public var deadline: Duration? {
+        guard halted == nil else { return nil }
+        var earliest: Duration?
+        func consider(_ at: Duration?) {
+            if let at { earliest = earliest.map { min($0, at) } ?? at }
+        }
+        consider(resendAt)
+        consider(abandonAt)
+        consider(current.decisionFetch?.until)
+        consider(buildDeadline)
+        return earliest
+    }
+}

@@ -1,0 +1,235 @@
+import Chain
+import Crypto
+import Execution
+import Multiformats
+import Storage
+
+/// A node's part in block production (docs/consensus.md; messages: docs/wire.md, sections 5 and 7): the leader
+/// proposes and commits, validators execute and acknowledge, everyone else follows what was committed. The role
+/// is derived, so it follows the validator set and the leader as they change.
+///
+/// A pure state machine: `handle` turns an event into actions. It holds the two heights above the tip, one lane
+/// for the application (a block is executed, then committed or rolled back, then the next), and no queue.
+public struct ConsensusMachine: Sendable {
+    /// What this node is on the chain at its present height.
+    public enum Role: String, Sendable {
+        case leader, validator, sentry
+    }
+
+    enum Lane: Sendable {
+        case idle
+        case executing(CheckedBlock)
+        case prepared(CheckedBlock, ExecutionResult)
+        case rollingBack
+        case committing(CheckedBlock, VerifiedCommit)
+    }
+
+    /// The chain after the newest committed block.
+    public internal(set) var state: ChainState
+    /// Proof of the newest committed block; nil before the first.
+    public internal(set) var tipCommit: VerifiedCommit?
+    /// The newest vote that this node recorded on disk.
+    public internal(set) var lastVote: Vote?
+    /// Why the machine stopped; it ignores every event after that.
+    public internal(set) var halted: ConsensusError?
+    /// The height that catching up runs towards; nil when it does not.
+    public internal(set) var syncTarget: Int64?
+
+    let key: PublicKey
+    let settings: ConsensusSettings
+    var lane = Lane.idle
+    var current = ConsensusRound()
+    var next = ConsensusRound()
+
+    // The leader's own.
+    var isBuilding = false
+    var mempoolCount = 0
+    var nextBuild: Duration
+    var lastBlock: Duration
+    var abandonAt: Duration?
+    var withdrawals = 0
+    var lastStamp: UInt64
+    // The re-sending of whatever waits for an answer: a proposal, or an acknowledgement.
+    var resendAt: Duration?
+    var resendWait: Duration
+    var outOfSyncAt: Duration?
+
+    /// A machine at a committed tip.
+    /// - Parameters:
+    ///   - key: this node's public key.
+    ///   - lastVote: from the vote log; votes that contradict it are never cast.
+    public init(
+        key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?,
+        settings: ConsensusSettings, now: Duration
+    ) {
+        self.key = key
+        self.state = state
+        self.tipCommit = tipCommit
+        self.lastVote = lastVote
+        self.settings = settings
+        nextBuild = now + settings.startDelay
+        lastBlock = now
+        lastStamp = UInt64(clamping: lastVote?.stamp ?? 0)
+        resendWait = settings.resendInterval
+    }
+
+    public var role: Role {
+        if isLeader { .leader } else if state.validators.contains(key) { .validator } else { .sentry }
+    }
+
+    /// Whether a block is being executed, held prepared, or committed, or catching up runs.
+    public var isSyncing: Bool { syncTarget != nil }
+
+    var isLeader: Bool { state.leader == key }
+
+    /// Takes one event and appends what is to be done about it.
+    public mutating func handle(
+        _ event: ConsensusEvent, now: Duration, actions: inout [ConsensusAction]
+    ) {
+        guard halted == nil else { return }
+        switch event {
+        case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
+        case .proposalFetched(let block, let from, let wallClock):
+            proposalFetched(block, from, wallClock, &actions)
+        case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from)
+        case .proposalInvalid(let hash): proposalInvalid(hash, &actions)
+        case .announced(let commit, let from): announced(commit, from, now, &actions)
+        case .decided(let commit, let block): decided(commit, block, &actions)
+        case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, &actions)
+        case .ahead(let height, let proven, let from): ahead(height, proven, from, &actions)
+        case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
+        case .reset(let reset): resetReceived(reset.reset, &actions)
+        case .peerReady(let peer): peerReady(peer, &actions)
+        case .built(let block): built(block, now, &actions)
+        case .executed(let hash, let result): executed(hash, result)
+        case .executionFailed(let hash, let message): executionFailed(hash, message, now, &actions)
+        case .rolledBack: lane = .idle
+        case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
+        case .committed(let hash): committed(hash, now, &actions)
+        case .failed(let message): halt(.driver(message), &actions)
+        case .mempool(let count): mempoolCount = count
+        case .syncFinished: syncTarget = nil
+        case .timer: break
+        }
+        runTimers(now, &actions)
+        advance(now, &actions)
+    }
+
+    /// Takes the next step that the state allows: the one place where blocks are executed, rolled back and
+    /// committed.
+    mutating func advance(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard halted == nil else { return }
+        switch lane {
+        case .executing, .rollingBack, .committing:
+            return
+        case .idle:
+            if let decision = current.decision {
+                if let block = current.decidedBlock { executeDecided(block, decision, &actions) }
+            } else if let block = current.proposedBlock {
+                if current.refused != block.hash { executeProposed(block, &actions) }
+            } else if isLeader {
+                buildIfDue(now, &actions)
+            }
+        case .prepared(let block, let result):
+            if let decision = current.decision {
+                if decision.hash == block.hash {
+                    commit(block, result, decision, &actions)
+                } else if current.decidedBlock != nil {
+                    rollBack(&actions)
+                }
+            } else if current.proposedBlock?.hash != block.hash {
+                rollBack(&actions)
+            } else {
+                if !current.hasVoted { agree(block, result, &actions) }
+                if halted == nil, isLeader { commitIfAgreed(block, result, now, &actions) }
+            }
+        }
+    }
+
+    private mutating func executeDecided(
+        _ block: CheckedBlock, _ decision: VerifiedCommit, _ actions: inout [ConsensusAction]
+    ) {
+        do {
+            try BlockValidation.check(block, follows: state, wallClock: nil)
+        } catch {
+            return halt(error, &actions)
+        }
+        lane = .executing(block)
+        actions.append(.execute(block))
+    }
+
+    private mutating func executeProposed(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
+        guard mayVote(for: block.hash, stamp: block.header.timestamp) else { return }
+        do {
+            try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
+        } catch {
+            actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
+            return refuse(block.hash, stamp: block.header.timestamp, .invalidBlock, &actions)
+        }
+        lane = .executing(block)
+        actions.append(.execute(block))
+    }
+
+    mutating func rollBack(_ actions: inout [ConsensusAction]) {
+        lane = .rollingBack
+        actions.append(.rollBack)
+    }
+
+    /// Commits a prepared block whose decision is here, if both say the same.
+    mutating func commit(
+        _ block: CheckedBlock, _ result: ExecutionResult, _ decision: VerifiedCommit,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard result.appHash == decision.appHash else {
+            return halt(
+                .applicationHashDiffers(height: block.height, own: result.appHash, committed: decision.appHash),
+                &actions)
+        }
+        guard result.parameterUpdates == decision.info.parameterUpdates,
+            result.validatorUpdates == decision.info.validatorUpdates
+        else {
+            return halt(
+                .mismatch("block \(block.height): its updates of parameters or validators differ from the committed"),
+                &actions)
+        }
+        lane = .committing(block, decision)
+        actions.append(.commit(block, result, decision))
+    }
+
+    private mutating func executed(_ hash: Hash, _ result: ExecutionResult) {
+        guard case .executing(let block) = lane, block.hash == hash else { return }
+        lane = .prepared(block, result)
+    }
+
+    private mutating func committed(
+        _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
+        state = state.after(block.header, hash: hash, commit: decision.info)
+        lane = .idle
+        tipCommit = decision
+        current = next
+        next = ConsensusRound()
+        if let proposal = current.proposal, proposal.proposal.previousHash != hash || proposal.leader != state.leader {
+            current.proposal = nil
+            current.proposedBlock = nil
+            current.proposalFetch = nil
+        }
+        lastBlock = now
+        abandonAt = nil
+        withdrawals = 0
+        resendAt = nil
+        resendWait = settings.resendInterval
+        if let target = syncTarget, state.height >= target { syncTarget = nil }
+        if syncTarget == nil { actions.append(.announce(decision, to: nil)) }
+    }
+
+    mutating func halt(_ error: ConsensusError, _ actions: inout [ConsensusAction]) {
+        halted = error
+        actions.append(.halt(error))
+    }
+
+    mutating func misbehaved(_ peer: PeerID, _ what: String, _ actions: inout [ConsensusAction]) {
+        actions.append(.misbehaved(peer, .mismatch(what)))
+    }
+}

@@ -1,0 +1,65 @@
+import Chain
+import Crypto
+import Multiformats
+import Storage
+
+/// What a node holds about one height above its tip.
+struct ConsensusRound: Sendable {
+    enum Ballot: Sendable {
+        case none
+        case recording(Vote)
+        case cast(Vote, AckRes)
+    }
+
+    /// Blocks that are being taken from a peer: until when others are not asked.
+    struct Fetch: Sendable {
+        var hash: Hash
+        var from: PeerID
+        var until: Duration
+    }
+
+    /// The leader's newest proposal that was announced to this node. Nil on the leader itself.
+    var proposal: VerifiedProposal?
+    /// The proposed block: fetched, or on the leader its own.
+    var proposedBlock: CheckedBlock?
+    /// Wall clock at the proposed block's arrival, ms.
+    var arrived: UInt64 = 0
+    var proposalFetch: Fetch?
+    /// What this node says about `proposedBlock`, or about a proposal that it refused.
+    var ballot: Ballot = .none
+    /// Proof that a block of this height is committed.
+    var decision: VerifiedCommit?
+    var decidedBlock: CheckedBlock?
+    var decisionFetch: Fetch?
+    /// Leader: the answers to its proposal, in order of arrival, one a validator.
+    var answers: [VerifiedAcknowledgement] = []
+
+    /// The hash that a block of the next height would name as its previous one, as far as this node can tell.
+    var likelyHash: Hash? { decision?.hash ?? proposedBlock?.hash ?? proposal?.proposal.hash }
+
+    var refused: Hash? {
+        switch ballot {
+        case .recording(let vote), .cast(let vote, _): vote.decision == .nack ? vote.blockHash : nil
+        case .none: nil
+        }
+    }
+
+    var hasVoted: Bool {
+        if case .none = ballot { false } else { true }
+    }
+
+    func answered(by key: PublicKey) -> Bool { answers.contains { $0.voter == key } }
+
+    /// Votes that agree with `appHash`, those that executed the same block to another hash, and refusals.
+    func count(appHash: Hash) -> (agreed: Int, forked: Int, rejected: Int) {
+        var result = (agreed: 0, forked: 0, rejected: 0)
+        for answer in answers {
+            switch answer.message.appHash {
+            case appHash: result.agreed += 1
+            case .some: result.forked += 1
+            case nil: result.rejected += 1
+            }
+        }
+        return result
+    }
+}

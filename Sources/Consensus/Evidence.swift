@@ -1,0 +1,85 @@
+import Chain
+import Crypto
+import Multiformats
+
+/// A block proposal whose leader's signature holds. It can only be made by checking it, so that nothing unsigned
+/// reaches `ConsensusMachine`. The check costs one signature: make it on a worker.
+public struct VerifiedProposal: Sendable {
+    public let proposal: BlockProposal
+    /// The leader that signed it.
+    public let leader: PublicKey
+
+    /// Checks the signature.
+    public init(verifying proposal: BlockProposal, leader: PublicKey) throws(ConsensusError) {
+        guard proposal.verify(leader) else { throw .notSignedByLeader(proposal.hash) }
+        self.proposal = proposal
+        self.leader = leader
+    }
+}
+
+/// A validator's answer to a proposal, its signature checked.
+public struct VerifiedAcknowledgement: Sendable {
+    public let message: AckRes
+    /// The leader-signed header that an out-of-sync answer proves itself with.
+    public let proof: BlockHeader?
+    /// Who signed it.
+    public var voter: PublicKey { message.signature.key }
+
+    /// Checks the vote's signature and the leader's on what an out-of-sync answer carries.
+    public init(verifying message: AckRes, leader: PublicKey) throws(ConsensusError) {
+        guard message.verify() else { throw .badVoteSignature(message.signature.key) }
+        if case .outOfSync(let header, let leaderSignature) = message.answer {
+            let hash = header.hash
+            guard leader.verify(leaderSignature, of: hash.array) else { throw .notSignedByLeader(hash) }
+            proof = header
+        } else {
+            proof = nil
+        }
+        self.message = message
+    }
+
+    /// For an answer that this node has signed itself.
+    init(own message: AckRes) {
+        self.message = message
+        proof = nil
+    }
+}
+
+/// A committed block's header with everything that proves it committed: the leader's signature, and the votes of
+/// more than half of the validators for one application hash.
+public struct VerifiedCommit: Sendable {
+    public let announcement: BlockAnnouncement
+    public var header: BlockHeader { announcement.header }
+    public var hash: Hash { announcement.hash }
+    public var height: Int64 { announcement.height }
+    public var info: CommitInfo { announcement.commitInfo }
+    public var appHash: Hash { announcement.commitInfo.appHash }
+
+    /// Checks the leader's signature and every vote. Costs a signature a vote: make it on a worker.
+    public init(
+        verifying announcement: BlockAnnouncement, leader: PublicKey, validators: ValidatorSet
+    ) throws(ConsensusError) {
+        guard announcement.verify(leader) else { throw .notSignedByLeader(announcement.hash) }
+        guard announcement.commitInfo.isCommitted(block: announcement.hash, by: validators) else {
+            throw .notCommitted(announcement.hash)
+        }
+        self.announcement = announcement
+    }
+
+    /// For what this node's own block log holds, and for the commit that the leader makes itself of votes that it
+    /// has checked.
+    public init(trusting announcement: BlockAnnouncement) {
+        self.announcement = announcement
+    }
+}
+
+/// A reset that the leader sent. The gossip layer has checked the author's signature; this checks who that is.
+public struct VerifiedReset: Sendable {
+    public let reset: ConsensusReset
+
+    /// Checks that the author is the leader.
+    public init(_ reset: ConsensusReset, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
+        guard author == leader else { throw .mismatch("a reset from \(author.nodeID), which is not the leader") }
+        self.reset = reset
+    }
+}
