@@ -47,15 +47,24 @@ public struct ChainState: Sendable {
     }
 
     /// The state after `header`'s block was committed with `commit`.
-    public func after(_ header: BlockHeader, hash: Hash, commit: CommitInfo) -> ChainState {
+    public func after(
+        _ header: BlockHeader, hash: Hash, commit: CommitInfo
+    ) throws(ConsensusError) -> ChainState {
         guard header.newLeader != nil || !commit.parameterUpdates.isEmpty || !commit.validatorUpdates.isEmpty else {
             return ChainState(self, header: header, hash: hash, appHash: commit.appHash)
         }
-        var parameters = parameters.applying(commit.parameterUpdates)
+        var parameters = parameters
+        var validators = validators
+        do throws(ChainError) {
+            try parameters.apply(commit.parameterUpdates)
+            try validators.apply(commit.validatorUpdates)
+        } catch {
+            throw .invalidBlock(height: header.height, reason: "its updates cannot be applied: \(error)")
+        }
         if let leader = header.newLeader { parameters.leader = leader }
         return ChainState(
             height: header.height, hash: hash, appHash: commit.appHash, timestamp: header.timestamp,
-            parameters: parameters, validators: validators.applying(commit.validatorUpdates))
+            parameters: parameters, validators: validators)
     }
 
     /// Who makes the blocks.

@@ -16,6 +16,8 @@ public final class CheckedBlock: Sendable {
 
     public var header: BlockHeader { block.header }
     public var height: Int64 { block.header.height }
+    /// The header's timestamp as proposals and votes carry it, ms since 1970.
+    public var stamp: Int64 { Int64(clamping: block.header.timestamp) }
 
     /// - Parameters:
     ///   - expected: the hash that the leader signed; other bytes are refused before anything is checked.

@@ -19,11 +19,11 @@ extension ConsensusMachine {
 
     /// Whether checking an acknowledgement's signature pays.
     public func wantsToCheck(_ answer: AckRes, now: Duration) -> Bool {
-        guard halted == nil, isLeader, state.validators.contains(answer.signature.key) else { return false }
+        guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else { return false }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
         guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
         return answer.height == state.height &+ 1 && answer.block == current.proposedBlock?.hash
-            && !current.answered(by: answer.signature.key)
+            && !current.answered(by: answer.signature.publicKey)
     }
 
     /// Whether checking an announcement of this height and hash pays.
@@ -99,7 +99,7 @@ extension ConsensusMachine {
             (isNext ? next : current).proposedBlock == nil
         else { return }
         guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
-            proposal.stamp == Int64(clamping: block.header.timestamp), proposal.leaderSignature == block.block.signature
+            proposal.stamp == block.stamp, proposal.leaderSignature == block.block.signature
         else {
             // The announcement's unsigned fields lied about the block that the leader signed.
             misbehaved(from, "proposal \(block.hash) announced with other fields than its block's", &actions)
@@ -136,7 +136,7 @@ extension ConsensusMachine {
         guard let proposal = current.proposal?.proposal, proposal.hash == hash, !current.hasVoted else { return }
         current.proposalFetch = nil
         actions.append(.warn("the leader's proposal \(hash) is invalid"))
-        refuse(hash, stamp: UInt64(clamping: proposal.stamp), .invalidBlock, &actions)
+        refuse(hash, stamp: proposal.stamp, .invalidBlock, &actions)
     }
 
     mutating func announced(

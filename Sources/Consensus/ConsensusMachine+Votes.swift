@@ -7,9 +7,9 @@ import Storage
 /// Voting: what a validator, the leader among them, says about a proposal. A vote is on disk before it is signed.
 extension ConsensusMachine {
     /// A node never votes for two blocks of one height and stamp, nor for an older stamp after a newer one.
-    func mayVote(for hash: Hash, stamp: UInt64) -> Bool {
+    func mayVote(for hash: Hash, stamp: Int64) -> Bool {
         guard let last = lastVote, last.height == state.height &+ 1 else { return true }
-        return last.blockHash == hash || Int64(clamping: stamp) > last.stamp
+        return last.blockHash == hash || stamp > last.stamp
     }
 
     mutating func agree(
@@ -22,12 +22,12 @@ extension ConsensusMachine {
                 .applicationHashDiffers(height: block.height, own: result.appHash, committed: before), &actions)
         }
         cast(
-            .ack(appHash: result.appHash), on: block.hash, stamp: block.header.timestamp,
+            .ack(appHash: result.appHash), on: block.hash, stamp: block.stamp,
             saying: .ack(appHash: result.appHash), &actions)
     }
 
     mutating func refuse(
-        _ hash: Hash, stamp: UInt64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
+        _ hash: Hash, stamp: Int64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
     ) {
         if let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash, last.decision != .nack {
             // Agreed to before a restart: that stands, and cannot be taken back.
@@ -38,12 +38,12 @@ extension ConsensusMachine {
     }
 
     private mutating func cast(
-        _ decision: Vote.Decision, on hash: Hash, stamp: UInt64, saying answer: AckRes.Answer,
+        _ decision: Vote.Decision, on hash: Hash, stamp: Int64, saying answer: AckRes.Answer,
         _ actions: inout [ConsensusAction]
     ) {
         guard state.validators.contains(key) else { return }
         let vote = Vote(
-            height: state.height &+ 1, stamp: Int64(clamping: stamp), blockHash: hash, decision: decision)
+            height: state.height &+ 1, stamp: stamp, blockHash: hash, decision: decision)
         current.ballot = .recording(vote)
         lastVote = vote
         actions.append(.vote(vote, answer))
@@ -77,7 +77,7 @@ extension ConsensusMachine {
         if isLeader {
             withdraw("its own node cannot execute it", now, &actions)
         } else if current.proposedBlock?.hash == hash {
-            refuse(hash, stamp: block.header.timestamp, .unknown, &actions)
+            refuse(hash, stamp: block.stamp, .unknown, &actions)
         }
     }
 
@@ -115,7 +115,7 @@ extension ConsensusMachine {
         if case .committing = lane { return }
         if isLeader {
             guard let block = current.proposedBlock else { return }
-            let silent = state.validators.map(\.key).filter { $0 != key && !current.answered(by: $0) }
+            let silent = state.validators.keys.filter { $0 != key && !current.answered(by: $0) }
             if !silent.isEmpty { actions.append(.propose(block, to: silent)) }
         } else {
             guard current.decision == nil, case .cast(_, let message) = current.ballot else { return }

@@ -159,12 +159,12 @@ public struct ConsensusMachine: Sendable {
     }
 
     private mutating func executeProposed(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
-        guard mayVote(for: block.hash, stamp: block.header.timestamp) else { return }
+        guard mayVote(for: block.hash, stamp: block.stamp) else { return }
         do {
             try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
         } catch {
             actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
-            return refuse(block.hash, stamp: block.header.timestamp, .invalidBlock, &actions)
+            return refuse(block.hash, stamp: block.stamp, .invalidBlock, &actions)
         }
         lane = .executing(block)
         actions.append(.execute(block))
@@ -205,7 +205,11 @@ public struct ConsensusMachine: Sendable {
         _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
-        state = state.after(block.header, hash: hash, commit: decision.info)
+        do throws(ConsensusError) {
+            state = try state.after(block.header, hash: hash, commit: decision.info)
+        } catch {
+            return halt(error, &actions)
+        }
         lane = .idle
         tipCommit = decision
         current = next

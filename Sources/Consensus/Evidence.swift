@@ -23,11 +23,11 @@ public struct VerifiedAcknowledgement: Sendable {
     /// The leader-signed header that an out-of-sync answer proves itself with.
     public let proof: BlockHeader?
     /// Who signed it.
-    public var voter: PublicKey { message.signature.key }
+    public var voter: PublicKey { message.signature.publicKey }
 
     /// Checks the vote's signature and the leader's on what an out-of-sync answer carries.
     public init(verifying message: AckRes, leader: PublicKey) throws(ConsensusError) {
-        guard message.verify() else { throw .badVoteSignature(message.signature.key) }
+        guard message.verify() else { throw .badVoteSignature(message.signature.publicKey) }
         if case .outOfSync(let header, let leaderSignature) = message.answer {
             let hash = header.hash
             guard leader.verify(leaderSignature, of: hash.array) else { throw .notSignedByLeader(hash) }
