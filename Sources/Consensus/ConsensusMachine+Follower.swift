@@ -10,9 +10,9 @@ extension ConsensusMachine {
         if proposal.height <= state.height {
             return proposal.hash != state.hash && proposal.stamp > Int64(clamping: state.timestamp)
         }
-        for round in [current, next] where round.proposal?.proposal.hash == proposal.hash {
-            if round.hasVoted { return true }
-            return round.proposedBlock == nil && round.proposalFetch.map { now >= $0.until } ?? true
+        for round in [current, next] {
+            if round.proposal?.hash == proposal.hash { return round.hasVoted }
+            if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }
         }
         return true
     }
@@ -51,12 +51,8 @@ extension ConsensusMachine {
         } else if proposal.height == state.height &+ 1 {
             proposedNow(verified, from, now, &actions)
         } else if proposal.height == state.height &+ 2, proposal.previousHash == current.likelyHash {
-            if next.proposal.map({ $0.proposal.stamp >= proposal.stamp && next.proposedBlock != nil }) == true { return }
-            if let fetch = next.proposalFetch, fetch.hash == proposal.hash, now < fetch.until { return }
-            next.proposal = verified
-            next.proposedBlock = nil
-            next.proposalFetch = .init(hash: proposal.hash, from: from, until: now + settings.fetchPatience)
-            actions.append(.fetchProposal(verified, from: from))
+            if let known = next.proposal, known.stamp >= proposal.stamp { return }
+            offer(verified, from, now, to: &next, &actions)
         } else {
             ahead(proposal.height &- 1, true, from, &actions)
         }
@@ -69,72 +65,71 @@ extension ConsensusMachine {
         guard current.decision == nil else { return }
         guard proposal.previousHash == state.hash else { return answerOutOfSync(proposal, now, &actions) }
         if case .committing = lane { return }
-        if let known = current.proposal?.proposal {
+        if let known = current.proposal {
             if known.hash == proposal.hash {
+                // The leader asks again: it did not get the answer.
                 if case .cast(let vote, let message) = current.ballot, vote.blockHash == proposal.hash {
-                    // The leader asks again: it did not get the answer.
                     actions.append(.sendAcknowledgement(message))
-                    return
                 }
-                guard current.proposedBlock == nil else { return }
-                if let fetch = current.proposalFetch, now < fetch.until { return }
-            } else if proposal.stamp <= known.stamp {
                 return
             }
+            guard proposal.stamp > known.stamp else { return }
         }
         guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
-        current.proposal = verified
-        current.proposedBlock = nil
-        current.ballot = .none
-        current.proposalFetch = .init(hash: proposal.hash, from: from, until: now + settings.fetchPatience)
+        offer(verified, from, now, to: &current, &actions)
+    }
+
+    /// Fetches a proposal's block, unless that or a newer one is being fetched.
+    private func offer(
+        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, to round: inout ConsensusRound,
+        _ actions: inout [ConsensusAction]
+    ) {
+        if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp { return }
+        round.offer = .init(
+            proposal: verified.proposal, leader: verified.leader, from: from, until: now + settings.fetchPatience)
         actions.append(.fetchProposal(verified, from: from))
     }
 
     mutating func proposalFetched(
         _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, _ actions: inout [ConsensusAction]
     ) {
-        let isNext = next.proposal?.proposal.hash == block.hash
-        guard isNext || current.proposal?.proposal.hash == block.hash else { return }
-        guard let proposal = (isNext ? next : current).proposal?.proposal,
-            (isNext ? next : current).proposedBlock == nil
-        else { return }
+        if current.offer?.proposal.hash == block.hash {
+            accept(block, from, wallClock, in: &current, &actions)
+        } else if next.offer?.proposal.hash == block.hash {
+            accept(block, from, wallClock, in: &next, &actions)
+        }
+    }
+
+    private func accept(
+        _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, in round: inout ConsensusRound,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard let proposal = round.offer?.proposal else { return }
+        round.offer = nil
         guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
             proposal.stamp == block.stamp, proposal.leaderSignature == block.block.signature
         else {
-            // The announcement's unsigned fields lied about the block that the leader signed.
-            misbehaved(from, "proposal \(block.hash) announced with other fields than its block's", &actions)
-            if isNext { next = ConsensusRound() } else { clearProposal() }
+            actions.append(
+                .misbehaved(from, .mismatch("proposal \(block.hash) announced with other fields than its block's")))
             return
         }
-        if isNext {
-            next.proposedBlock = block
-            next.arrived = wallClock
-            next.proposalFetch = nil
-        } else {
-            current.proposedBlock = block
-            current.arrived = wallClock
-            current.proposalFetch = nil
-        }
+        round.clearProposal()
+        round.proposal = proposal
+        round.proposedBlock = block
+        round.arrived = wallClock
         actions.append(.relayProposal(block, except: from))
     }
 
-    private mutating func clearProposal() {
-        current.proposal = nil
-        current.proposedBlock = nil
-        current.proposalFetch = nil
-    }
-
     mutating func proposalFetchFailed(_ hash: Hash, _ from: PeerID) {
-        if let fetch = current.proposalFetch, fetch.hash == hash, fetch.from == from { clearProposal() }
-        if let fetch = next.proposalFetch, fetch.hash == hash, fetch.from == from {
-            next.proposal = nil
-            next.proposalFetch = nil
-        }
+        if let offer = current.offer, offer.proposal.hash == hash, offer.from == from { current.offer = nil }
+        if let offer = next.offer, offer.proposal.hash == hash, offer.from == from { next.offer = nil }
     }
 
     mutating func proposalInvalid(_ hash: Hash, _ actions: inout [ConsensusAction]) {
-        guard let proposal = current.proposal?.proposal, proposal.hash == hash, !current.hasVoted else { return }
-        current.proposalFetch = nil
+        guard let proposal = current.offer?.proposal, proposal.hash == hash else { return }
+        current.offer = nil
+        current.clearProposal()
+        current.proposal = proposal
         actions.append(.warn("the leader's proposal \(hash) is invalid"))
         refuse(hash, stamp: proposal.stamp, .invalidBlock, &actions)
     }
@@ -227,8 +222,8 @@ extension ConsensusMachine {
         if !reset.transactions.isEmpty { actions.append(.dropTransactions(reset.transactions)) }
         // What is committed stays: a reset below the tip, or of a decided height, changes nothing here.
         guard reset.height == state.height, current.decision == nil, !isCommitting else { return }
-        clearProposal()
-        current.ballot = .none
+        current.clearProposal()
+        current.offer = nil
         resendAt = nil
     }
 

@@ -89,20 +89,27 @@ extension ConsensusMachine {
         }
         let unanswered = state.validators.count - current.answers.count
         guard count.agreed + unanswered < state.validators.quorum else { return }
-        if let other = forkedMajority(than: result.appHash) {
-            return halt(
-                .applicationHashDiffers(height: block.height, own: result.appHash, committed: other), &actions)
+        if let other = largestFork(than: result.appHash) {
+            if other.votes >= state.validators.quorum {
+                return halt(
+                    .applicationHashDiffers(height: block.height, own: result.appHash, committed: other.appHash),
+                    &actions)
+            }
+            // Whether this node or they went astray is for the rest to say.
+            if other.votes + unanswered >= state.validators.quorum { return }
         }
         withdraw("\(count.rejected) validators refuse it, \(count.forked) computed another hash", now, &actions)
     }
 
-    /// The application hash that more than half of the validators computed, if it is not the leader's.
-    private func forkedMajority(than own: Hash) -> Hash? {
+    /// The application hash other than the leader's that most validators computed.
+    private func largestFork(than own: Hash) -> (appHash: Hash, votes: Int)? {
+        var largest: (appHash: Hash, votes: Int)?
         for answer in current.answers {
             guard let appHash = answer.message.appHash, appHash != own else { continue }
-            if current.count(appHash: appHash).agreed >= state.validators.quorum { return appHash }
+            let votes = current.count(appHash: appHash).agreed
+            if votes > largest?.votes ?? 0 { largest = (appHash, votes) }
         }
-        return nil
+        return largest
     }
 
     private func votes(appHash: Hash) -> [VoteInfo] {

@@ -214,10 +214,9 @@ public struct ConsensusMachine: Sendable {
         tipCommit = decision
         current = next
         next = ConsensusRound()
-        if let proposal = current.proposal, proposal.proposal.previousHash != hash || proposal.leader != state.leader {
-            current.proposal = nil
-            current.proposedBlock = nil
-            current.proposalFetch = nil
+        if let proposal = current.proposal, proposal.previousHash != hash { current.clearProposal() }
+        if let offer = current.offer, offer.proposal.previousHash != hash || offer.leader != state.leader {
+            current.offer = nil
         }
         lastBlock = now
         abandonAt = nil

@@ -11,20 +11,29 @@ struct ConsensusRound: Sendable {
         case cast(Vote, AckRes)
     }
 
-    /// Blocks that are being taken from a peer: until when others are not asked.
+    /// A committed block that is being taken from a peer: until when others are not asked.
     struct Fetch: Sendable {
         var hash: Hash
         var from: PeerID
         var until: Duration
     }
 
-    /// The leader's newest proposal that was announced to this node. Nil on the leader itself.
-    var proposal: VerifiedProposal?
+    /// A proposal whose block is being taken from a peer. Until it is here the fields that the leader's signature
+    /// does not cover, its stamp above all, may be a lie: it replaces nothing yet.
+    struct Offer: Sendable {
+        var proposal: BlockProposal
+        var leader: PublicKey
+        var from: PeerID
+        var until: Duration
+    }
+
+    /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
+    var proposal: BlockProposal?
     /// The proposed block: fetched, or on the leader its own.
     var proposedBlock: CheckedBlock?
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
-    var proposalFetch: Fetch?
+    var offer: Offer?
     /// What this node says about `proposedBlock`, or about a proposal that it refused.
     var ballot: Ballot = .none
     /// Proof that a block of this height is committed.
@@ -35,7 +44,7 @@ struct ConsensusRound: Sendable {
     var answers: [VerifiedAcknowledgement] = []
 
     /// The hash that a block of the next height would name as its previous one, as far as this node can tell.
-    var likelyHash: Hash? { decision?.hash ?? proposedBlock?.hash ?? proposal?.proposal.hash }
+    var likelyHash: Hash? { decision?.hash ?? proposedBlock?.hash ?? offer?.proposal.hash }
 
     var refused: Hash? {
         switch ballot {
@@ -46,6 +55,12 @@ struct ConsensusRound: Sendable {
 
     var hasVoted: Bool {
         if case .none = ballot { false } else { true }
+    }
+
+    mutating func clearProposal() {
+        proposal = nil
+        proposedBlock = nil
+        ballot = .none
     }
 
     func answered(by key: PublicKey) -> Bool { answers.contains { $0.voter == key } }

@@ -1,0 +1,89 @@
+import Chain
+import Crypto
+import Multiformats
+import Storage
+
+@testable import Consensus
+
+/// One machine under test, and its answers as short lines.
+struct Script {
+    var machine: ConsensusMachine
+    var now: Duration = .zero
+    let chain: TestChain
+    let key: PrivateKey
+
+    init(
+        _ chain: TestChain, as key: PrivateKey, state: ChainState? = nil, tipCommit: VerifiedCommit? = nil,
+        lastVote: Vote? = nil, change: (inout ConsensusSettings) -> Void = { _ in }
+    ) {
+        self.chain = chain
+        self.key = key
+        var settings = ConsensusSettings()
+        settings.startDelay = .zero
+        settings.minimumBlockInterval = .milliseconds(100)
+        change(&settings)
+        machine = ConsensusMachine(
+            key: key.publicKey, state: state ?? chain.genesis, tipCommit: tipCommit, lastVote: lastVote,
+            settings: settings, now: .zero)
+    }
+
+    mutating func actions(_ event: ConsensusEvent) -> [ConsensusAction] {
+        var actions: [ConsensusAction] = []
+        machine.handle(event, now: now, actions: &actions)
+        return actions
+    }
+
+    mutating func send(_ event: ConsensusEvent) -> [String] { actions(event).map(Script.line) }
+
+    /// Moves the clock, then fires the timer.
+    mutating func wait(_ duration: Duration) -> [String] {
+        now += duration
+        return send(.timer)
+    }
+
+    /// Reports the vote that the machine wants as recorded and signed.
+    mutating func recorded(_ vote: Vote, _ answer: AckRes.Answer) -> [String] {
+        send(
+            .voteRecorded(
+                vote, AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)))
+    }
+
+    mutating func agreed(_ block: CheckedBlock) -> [String] {
+        let appHash = TestChain.appHash(block)
+        return recorded(
+            Vote(height: block.height, stamp: block.stamp, blockHash: block.hash, decision: .ack(appHash: appHash)),
+            .ack(appHash: appHash))
+    }
+
+    static func line(_ action: ConsensusAction) -> String {
+        switch action {
+        case .fetchProposal(let proposal, _): "fetch proposal \(proposal.proposal.height)"
+        case .fetchDecided(let commit, _): "fetch decided \(commit.height)"
+        case .build(let template): "build \(template.state.height + 1)\(template.mayBeEmpty ? " empty" : "")"
+        case .execute(let block): "execute \(block.height)"
+        case .rollBack: "roll back"
+        case .commit(let block, _, let decision): "commit \(block.height) votes \(decision.info.votes.count)"
+        case .vote(let vote, let answer): "vote \(vote.height) \(line(answer))"
+        case .refuse(let height, _, let answer): "refuse \(height) \(line(answer))"
+        case .sendAcknowledgement(let message): "send \(message.height) \(line(message.answer))"
+        case .propose(let block, let to): "propose \(block.height) to \(to.map { "\($0.count)" } ?? "all")"
+        case .relayProposal(let block, _): "relay \(block.height)"
+        case .announce(let commit, let to): "announce \(commit.height) to \(to == nil ? "all" : "one")"
+        case .catchUp(let height, _): "catch up to \(height)"
+        case .broadcastReset(let reset): "reset to \(reset.height)"
+        case .dropTransactions(let ids): "drop \(ids.count)"
+        case .misbehaved: "misbehaved"
+        case .warn: "warn"
+        case .halt(let error): "halt: \(error)"
+        }
+    }
+
+    static func line(_ answer: AckRes.Answer) -> String {
+        switch answer {
+        case .ack: "ack"
+        case .invalidBlock: "invalid block"
+        case .outOfSync(let best, _): "out of sync at \(best.height)"
+        case .unknown: "unknown"
+        }
+    }
+}
