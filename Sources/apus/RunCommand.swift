@@ -1,0 +1,41 @@
+import API
+import ArgumentParser
+import CShims
+import Foundation
+import Node
+
+/// `apus run`: a node until SIGINT or SIGTERM.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a node until SIGINT or SIGTERM.")
+
+    @Option(help: "Root directory with config.toml, genesis.json and nodekey.json.")
+    var root: String
+
+    @Flag(help: "End when the parent process ends.")
+    var exitWithParent = false
+
+    func run() async throws {
+        let stop = StopSignal()
+        if exitWithParent { _ = apus_exit_with_parent(SIGTERM) }
+        let directory = RootDirectory(root)
+        let configuration = try directory.configuration()
+        LogOutput.start(configuration.log)
+        let node = try await Node.start(root: directory, configuration: configuration)
+        let server: RPCServer
+        do {
+            var limits = RPCServer.Limits()
+            limits.maximumRequestSize = configuration.rpc.maxRequestSize
+            limits.requestTimeout = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
+            server = try await RPCServer.start(
+                listen: configuration.rpc.listen, limits: limits,
+                dispatcher: RPCDispatcher(node) { Int64(Date().timeIntervalSince1970 * 1000) })
+        } catch {
+            await node.stop()
+            throw error
+        }
+        let failure = await stop.run(node)
+        await server.stop()
+        if let failure { throw failure }
+    }
+}

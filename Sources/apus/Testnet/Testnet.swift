@@ -1,0 +1,141 @@
+import API
+import Chain
+import Crypto
+import Foundation
+import Node
+
+/// A network of real processes on loopback that commits a file's rows and proves that every node holds them:
+/// `apus testnet`.
+struct Testnet: Sendable {
+    struct Options: Sendable {
+        var input: String
+        var root: String
+        var validators: Int
+        var sentries: Int
+        var reactor: String
+        var keep: Bool
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ description: String) { self.description = description }
+    }
+
+    /// Named in genesis and in every transaction.
+    static let chainID = "apus-testnet"
+    /// A file in the root directory that tells that it may be deleted by the next test network.
+    private static let marker = ".apus-testnet"
+
+    let options: Options
+    let records: Records
+    let nodes: [NodeProcess]
+    /// Owns the database: creates the table and grants the senders.
+    let owner: PrivateKey
+
+    /// Reads the input and writes the root directories, keys, genesis and configuration of all nodes.
+    init(_ options: Options) throws {
+        self.options = options
+        records = try Records(file: options.input)
+        try Self.prepare(options.root)
+        owner = try PrivateKey.generate(.secp256k1)
+
+        // Validators alternate between the two kinds of keys: both are in daily use.
+        let names =
+            ["leader"] + (1...options.validators).map { "validator-\($0)" }
+            + (0..<options.sentries).map { "sentry-\($0 + 1)" }
+        let keys = try names.indices.map { try PrivateKey.generate($0 % 2 == 0 ? .secp256k1 : .ed25519) }
+        let ports = try LoopbackPorts.free(names.count * 2)
+        var nodes: [NodeProcess] = []
+        for (index, name) in names.enumerated() {
+            let role: NodeProcess.Role =
+                index == 0 ? .leader : index <= options.validators ? .validator : .sentry
+            nodes.append(
+                NodeProcess(
+                    name: name, role: role, root: "\(options.root)/\(name)", p2pPort: ports[index * 2],
+                    rpcPort: ports[index * 2 + 1]))
+        }
+        self.nodes = nodes
+
+        var parameters = NetworkParameters(leader: keys[0].publicKey)
+        parameters.disabledGasCosts = true
+        let validators = keys[...options.validators].map { Validator(key: $0.publicKey, power: 1) }
+        let genesis = Genesis(
+            chainID: Self.chainID, initialHeight: 0, databaseOwner: owner.publicKey.nodeID,
+            validators: ValidatorSet(validators), allocations: [], parameters: parameters)
+        for (index, node) in nodes.enumerated() {
+            var configuration = Configuration()
+            configuration.p2p.listen = "127.0.0.1:\(node.p2pPort)"
+            // A sentry knows a validator only, so that transactions pass through it on their way to the leader.
+            let boot = node.role == .sentry ? 1 : 0
+            if index != boot {
+                configuration.p2p.bootnodes = [
+                    "\(keys[boot].publicKey.nodeID)@127.0.0.1:\(nodes[boot].p2pPort)"
+                ]
+            }
+            configuration.rpc.listen = node.rpcAddress
+            configuration.consensus.proposeTimeout = .milliseconds(200)
+            configuration.consensus.emptyBlockTimeout = .zero
+            configuration.reactor.driver = options.reactor
+            try RootDirectory(node.root).create(
+                key: keys[index], genesis: genesis, configuration: configuration)
+        }
+    }
+
+    /// Deletes what an earlier test network left, and nothing else.
+    private static func prepare(_ root: String) throws {
+        let files = FileManager.default
+        if files.fileExists(atPath: root) {
+            let content = try files.contentsOfDirectory(atPath: root)
+            guard content.isEmpty || content.contains(marker) else {
+                throw Failure("\(root): is not empty and not a test network's; not touched")
+            }
+            try files.removeItem(atPath: root)
+        }
+        try files.createDirectory(atPath: root, withIntermediateDirectories: true)
+        try Data().write(to: URL(filePath: "\(root)/\(marker)"))
+    }
+
+    /// Runs the network to its proof. Stopping the nodes is the caller's.
+    func run(_ display: TestnetDisplay) async throws -> TestnetProof {
+        let table = RecordTable(records: records)
+        display.note(
+            "\(options.input): \(records.rows.count) rows of \(records.columns.count) columns; "
+                + "\(nodes.count) nodes under \(options.root)")
+        for node in nodes { try node.start() }
+        let watch = try TestnetWatch(nodes)
+        try await watch.waitUntilConnected()
+
+        let entry = nodes.last { $0.role == .sentry } ?? nodes[nodes.count - 1]
+        let submission = try Submission(
+            table: table, owner: owner, chainID: Self.chainID, to: entry.rpcAddress)
+        try await submission.prepare()
+        let baseline = await watch.committed()
+        let start = ContinuousClock.now
+        let total = records.rows.count
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await submission.run()
+                return false
+            }
+            group.addTask {
+                try await watch.follow(until: baseline + UInt64(total)) { rows in
+                    let done = Int(clamping: rows.map(\.committed).min() ?? 0) - Int(baseline)
+                    display.progress(rows, done: max(0, done), total: total, since: start)
+                }
+                return true
+            }
+            // Submission ends first; either one's failure ends both.
+            for try await isCommitted in group where isCommitted { group.cancelAll() }
+        }
+        let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+        let firstToLast = await watch.lastCommitSeconds(since: start) ?? seconds
+        return try await TestnetProof(nodes: nodes, table: table, transactions: total, seconds: firstToLast)
+    }
+
+    /// Stops every node; returns when all have ended.
+    func stop() async {
+        for node in nodes { node.terminate() }
+        for node in nodes { await node.join() }
+    }
+}

@@ -1,0 +1,80 @@
+import Foundation
+
+/// What a person sees of a test network: a table that is drawn anew and a progress bar with the time left, or, where
+/// the output is no terminal, one plain line every few seconds.
+final class TestnetDisplay: @unchecked Sendable {
+    // Only one task at a time draws: preparation, then `follow`, then the proof.
+    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private var drawnLines = 0
+    private var lastLine: ContinuousClock.Instant?
+
+    private static let plainInterval = Duration.seconds(3)
+    private static let barWidth = 40
+
+    func note(_ text: String) {
+        drawnLines = 0
+        write(text + "\n")
+    }
+
+    func progress(
+        _ rows: [TestnetWatch.Row], done: Int, total: Int, since start: ContinuousClock.Instant
+    ) {
+        let elapsed = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+        let left = done > 0 ? elapsed / Double(done) * Double(total - done) : nil
+        let time = left.map { String(format: "%.0f s left", $0) } ?? "waiting for the first block"
+        let rate = elapsed > 0 ? Double(done) / elapsed : 0
+        guard isTerminal else {
+            let now = ContinuousClock.now
+            if let lastLine, now - lastLine < Self.plainInterval, done < total { return }
+            lastLine = now
+            let heights = rows.map { "\($0.node.name) \($0.status?.height ?? -1)" }.joined(separator: ", ")
+            write(
+                String(
+                    format: "%d of %d committed, %.0f tx/s, %@; heights: %@\n", done, total, rate, time,
+                    heights))
+            return
+        }
+        var lines = Self.table(rows)
+        let share = total > 0 ? min(1, Double(done) / Double(total)) : 1
+        let full = Int(share * Double(Self.barWidth))
+        let bar = String(repeating: "█", count: full) + String(repeating: "░", count: Self.barWidth - full)
+        lines.append(
+            String(format: "%@ %3.0f%%  %d of %d  %.0f tx/s  %@", bar, share * 100, done, total, rate, time))
+        draw(lines)
+    }
+
+    private static func table(_ rows: [TestnetWatch.Row]) -> [String] {
+        func pad(_ text: String, _ width: Int) -> String {
+            text.count >= width ? text : text + String(repeating: " ", count: width - text.count)
+        }
+        var lines = [
+            pad("node", 14) + pad("role", 11) + pad("height", 8) + pad("block", 12) + pad("app hash", 12)
+                + pad("peers", 7) + pad("mempool", 9) + "tx/s"
+        ]
+        for row in rows {
+            guard let status = row.status else {
+                lines.append(pad(row.node.name, 14) + "no answer")
+                continue
+            }
+            lines.append(
+                pad(row.node.name, 14) + pad(status.role, 11) + pad(String(status.height), 8)
+                    + pad(String(status.blockHash.prefix(10)), 12)
+                    + pad(String(status.appHash.prefix(10)), 12)
+                    + pad(String(status.peers), 7) + pad(String(status.mempoolTransactions), 9)
+                    + String(format: "%.0f", row.transactionsPerSecond))
+        }
+        return lines
+    }
+
+    /// Replaces what was drawn before.
+    private func draw(_ lines: [String]) {
+        var out = drawnLines > 0 ? "\u{1B}[\(drawnLines)A" : ""
+        for line in lines { out += "\u{1B}[2K\(line)\n" }
+        drawnLines = lines.count
+        write(out)
+    }
+
+    private func write(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+}

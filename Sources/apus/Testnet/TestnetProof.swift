@@ -1,0 +1,135 @@
+import API
+import Chain
+import Crypto
+import Foundation
+import Multiformats
+
+/// The evidence that every node of a test network holds the same data: asked of each node's own database and log
+/// after the last commit, and compared with the input.
+struct TestnetProof: Sendable {
+    struct Standing: Sendable {
+        let name: String
+        let role: String
+        let height: Int64
+        let blockHash: String
+        let appHash: String
+        let rowCount: Int
+        let rowDigest: String
+        let residentKiB: Int
+        let peakKiB: Int
+        let cpuSeconds: Double
+    }
+
+    let standings: [Standing]
+    let expectedRows: Int
+    let expectedDigest: String
+    let transactions: Int
+    let seconds: Double
+
+    /// Rows asked for at a time.
+    private static let page = 2_000
+
+    init(nodes: [NodeProcess], table: RecordTable, transactions: Int, seconds: Double) async throws {
+        self.transactions = transactions
+        self.seconds = seconds
+        expectedRows = table.records.rows.count
+        expectedDigest = table.digest.description
+        var standings: [Standing] = []
+        for node in nodes {
+            let client = try RPCClient(node.rpcAddress, timeout: .seconds(60))
+            let (count, digest) = try await Self.rows(of: table, client)
+            let status = try await client.status()
+            let usage = node.usage
+            standings.append(
+                Standing(
+                    name: node.name, role: status.role, height: status.height, blockHash: status.blockHash,
+                    appHash: status.appHash, rowCount: count, rowDigest: digest,
+                    residentKiB: usage?.residentKiB ?? 0, peakKiB: usage?.peakKiB ?? 0,
+                    cpuSeconds: usage?.cpuSeconds ?? 0))
+            await client.close()
+        }
+        self.standings = standings
+    }
+
+    private static func rows(of table: RecordTable, _ client: RPCClient) async throws -> (Int, String) {
+        var digest = RecordTable.Digest()
+        var count = 0
+        var last: Int64 = 0
+        while true {
+            let result = try await client.query(
+                "SELECT * FROM \(table.name) WHERE line > $after ORDER BY line LIMIT \(page)",
+                ["$after": .int8(last)])
+            for row in result.rows {
+                guard case .int8(let line)? = row.first?.scalar else {
+                    throw Testnet.Failure("a row of \(table.name) has no line number")
+                }
+                digest.add(line: line, row.dropFirst().map(Records.Cell.init))
+                last = line
+            }
+            count += result.rows.count
+            guard result.rows.count == page else { return (count, digest.finalize().description) }
+        }
+    }
+
+    /// What differs, a line each; empty if everything agrees.
+    var differences: [String] {
+        guard let first = standings.first else { return ["there is no node"] }
+        var lines: [String] = []
+        for standing in standings {
+            func compare(_ what: String, _ value: String, _ expected: String, _ whose: String) {
+                guard value != expected else { return }
+                lines.append("\(standing.name): \(what) is \(value), but \(whose) is \(expected)")
+            }
+            compare("row count", "\(standing.rowCount)", "\(expectedRows)", "the input's")
+            compare("SHA-256 of the rows", standing.rowDigest, expectedDigest, "the input's")
+            compare("height", "\(standing.height)", "\(first.height)", "\(first.name)'s")
+            compare("block hash", standing.blockHash, first.blockHash, "\(first.name)'s")
+            compare("application hash", standing.appHash, first.appHash, "\(first.name)'s")
+        }
+        return lines
+    }
+
+    /// The proof in words, and what the processes cost.
+    var report: String {
+        func pad(_ text: String, _ width: Int) -> String {
+            text.count >= width ? text : text + String(repeating: " ", count: width - text.count)
+        }
+        var lines = [
+            String(
+                format: "%d transactions from first submit to last commit in %.1f s: %.0f tx/s", transactions,
+                seconds, seconds > 0 ? Double(transactions) / seconds : 0),
+            "",
+            pad("node", 14) + pad("role", 11) + pad("height", 8) + pad("rows", 8) + pad("memory", 10)
+                + pad("peak", 10) + "cpu",
+        ]
+        for standing in standings {
+            lines.append(
+                pad(standing.name, 14) + pad(standing.role, 11) + pad("\(standing.height)", 8)
+                    + pad("\(standing.rowCount)", 8) + pad("\(standing.residentKiB / 1024) MiB", 10)
+                    + pad("\(standing.peakKiB / 1024) MiB", 10)
+                    + String(format: "%.1f s", standing.cpuSeconds))
+        }
+        if differences.isEmpty, let first = standings.first {
+            lines += [
+                "", "All \(standings.count) nodes agree with each other and with the input:",
+                "  rows              \(first.rowCount)", "  SHA-256 of rows   \(first.rowDigest)",
+                "  block hash        \(first.blockHash) at height \(first.height)",
+                "  application hash  \(first.appHash)",
+            ]
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension Records.Cell {
+    /// A cell of a query's result; the table has no other types.
+    fileprivate init(_ value: Value) {
+        switch value.scalar {
+        case .text(let text), .numeric(let text): self = .text(text)
+        case .int8(let number): self = .integer(number)
+        case .bool(let flag): self = .text(flag ? "true" : "false")
+        case .bytea(let bytes), .uuid(let bytes): self = .text(Hex.encode(bytes))
+        case .null, nil: self = .null
+        }
+    }
+}
