@@ -14,7 +14,9 @@ public enum BlockValidation {
         _ block: CheckedBlock, follows state: ChainState, wallClock: UInt64?
     ) throws(ConsensusError) {
         let header = block.header
-        func refuse(_ reason: String) -> ConsensusError { .invalidBlock(height: header.height, reason: reason) }
+        func refuse(_ reason: String) -> ConsensusError {
+            .invalidBlock(height: header.height, reason: reason)
+        }
         guard state.height < Int64.max, header.height == state.height &+ 1 else {
             throw refuse("follows height \(state.height)")
         }
@@ -29,17 +31,20 @@ public enum BlockValidation {
             throw refuse("validator set hash \(header.validatorSetHash), expected \(state.validatorSetHash)")
         }
         guard header.networkParametersHash == state.parametersHash else {
-            throw refuse("network parameters hash \(header.networkParametersHash), expected \(state.parametersHash)")
+            throw refuse(
+                "network parameters hash \(header.networkParametersHash), expected \(state.parametersHash)")
         }
         guard header.timestamp >= state.timestamp else {
             throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
         }
-        if let wallClock, header.timestamp > wallClock.addingReportingOverflow(allowedClockSkew).partialValue {
+        if let wallClock, header.timestamp > wallClock.addingReportingOverflow(allowedClockSkew).partialValue
+        {
             throw refuse("timestamp \(header.timestamp) is ahead of the clock \(wallClock)")
         }
         guard Int64(block.transactionBytes) <= state.parameters.maxBlockSize else {
             throw refuse(
-                "transactions of \(block.transactionBytes) bytes, at most \(state.parameters.maxBlockSize) allowed")
+                "transactions of \(block.transactionBytes) bytes, at most \(state.parameters.maxBlockSize) allowed"
+            )
         }
     }
 }

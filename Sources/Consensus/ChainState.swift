@@ -50,7 +50,8 @@ public struct ChainState: Sendable {
     public func after(
         _ header: BlockHeader, hash: Hash, commit: CommitInfo
     ) throws(ConsensusError) -> ChainState {
-        guard header.newLeader != nil || !commit.parameterUpdates.isEmpty || !commit.validatorUpdates.isEmpty else {
+        guard header.newLeader != nil || !commit.parameterUpdates.isEmpty || !commit.validatorUpdates.isEmpty
+        else {
             return ChainState(self, header: header, hash: hash, appHash: commit.appHash)
         }
         var parameters = parameters

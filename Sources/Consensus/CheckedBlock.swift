@@ -6,6 +6,7 @@ import Multiformats
 /// signature. Whether it fits the chain is another question, `BlockValidation`'s. Making one hashes the whole
 /// block and may check thousands of signatures: make it on a worker.
 public final class CheckedBlock: Sendable {
+    /// The block.
     public let block: Block
     /// The block's hash, computed from its header's bytes.
     public let hash: Hash
@@ -14,7 +15,9 @@ public final class CheckedBlock: Sendable {
     /// Bytes of all transactions together.
     public let transactionBytes: Int
 
+    /// The block's header.
     public var header: BlockHeader { block.header }
+    /// The block's height.
     public var height: Int64 { block.header.height }
     /// The header's timestamp as proposals and votes carry it, ms since 1970.
     public var stamp: Int64 { Int64(clamping: block.header.timestamp) }

@@ -20,11 +20,13 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Executing, storing or recording failed.
     case driver(String)
 
+    /// One line.
     public var description: String {
         switch self {
         case .notSignedByLeader(let hash): "block \(hash) is not signed by the leader"
         case .badVoteSignature(let key): "vote of \(key.nodeID) has a wrong signature"
-        case .notCommitted(let hash): "block \(hash) comes without valid votes of more than half of the validators"
+        case .notCommitted(let hash):
+            "block \(hash) comes without valid votes of more than half of the validators"
         case .invalidBlock(let height, let reason): "block \(height): \(reason)"
         case .mismatch(let what): what
         case .applicationHashDiffers(let height, let own, let committed):

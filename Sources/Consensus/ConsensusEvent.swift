@@ -94,6 +94,7 @@ public enum ConsensusAction: Sendable {
 
 /// What the leader's next block must carry besides its transactions and timestamp.
 public struct BlockTemplate: Sendable {
+    /// The chain that the block extends.
     public let state: ChainState
     /// The timestamp must be above this, ms.
     public let after: UInt64
@@ -118,5 +119,6 @@ public struct ConsensusSettings: Sendable {
     /// Wait after which another announcer is asked for a block that one peer is sending.
     public var fetchPatience: Duration = .seconds(5)
 
+    /// The defaults.
     public init() {}
 }

@@ -19,7 +19,9 @@ extension ConsensusMachine {
 
     /// Whether checking an acknowledgement's signature pays.
     public func wantsToCheck(_ answer: AckRes, now: Duration) -> Bool {
-        guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else { return false }
+        guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else {
+            return false
+        }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
         guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
         return answer.height == state.height &+ 1 && answer.block == current.proposedBlock?.hash
@@ -84,9 +86,12 @@ extension ConsensusMachine {
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, to round: inout ConsensusRound,
         _ actions: inout [ConsensusAction]
     ) {
-        if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp { return }
+        if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {
+            return
+        }
         round.offer = .init(
-            proposal: verified.proposal, leader: verified.leader, from: from, until: now + settings.fetchPatience)
+            proposal: verified.proposal, leader: verified.leader, from: from,
+            until: now + settings.fetchPatience)
         actions.append(.fetchProposal(verified, from: from))
     }
 
@@ -110,7 +115,8 @@ extension ConsensusMachine {
             proposal.stamp == block.stamp, proposal.leaderSignature == block.block.signature
         else {
             actions.append(
-                .misbehaved(from, .mismatch("proposal \(block.hash) announced with other fields than its block's")))
+                .misbehaved(
+                    from, .mismatch("proposal \(block.hash) announced with other fields than its block's")))
             return
         }
         round.clearProposal()
@@ -152,7 +158,9 @@ extension ConsensusMachine {
             }
             current.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
             actions.append(.fetchDecided(commit, from: from))
-        } else if commit.height == state.height &+ 2, commit.header.previousHash == current.likelyHash, syncTarget == nil {
+        } else if commit.height == state.height &+ 2, commit.header.previousHash == current.likelyHash,
+            syncTarget == nil
+        {
             guard next.decidedBlock == nil else { return }
             if let fetch = next.decisionFetch, now < fetch.until { return }
             next.decision = commit
@@ -199,7 +207,9 @@ extension ConsensusMachine {
     }
 
     mutating func decidedFetchFailed(_ hash: Hash, _ from: PeerID, _ actions: inout [ConsensusAction]) {
-        if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from, current.decidedBlock == nil {
+        if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from,
+            current.decidedBlock == nil
+        {
             current.decisionFetch = nil
             ahead(state.height &+ 1, true, from, &actions)
         }

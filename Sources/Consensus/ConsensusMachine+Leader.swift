@@ -38,7 +38,8 @@ extension ConsensusMachine {
             return
         }
         lastStamp = max(lastStamp, block.header.timestamp)
-        guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1 else { return }
+        guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1
+        else { return }
         current.proposedBlock = block
         current.answers = []
         current.ballot = .none
@@ -92,13 +93,15 @@ extension ConsensusMachine {
         if let other = largestFork(than: result.appHash) {
             if other.votes >= state.validators.quorum {
                 return halt(
-                    .applicationHashDiffers(height: block.height, own: result.appHash, committed: other.appHash),
+                    .applicationHashDiffers(
+                        height: block.height, own: result.appHash, committed: other.appHash),
                     &actions)
             }
             // Whether this node or they went astray is for the rest to say.
             if other.votes + unanswered >= state.validators.quorum { return }
         }
-        withdraw("\(count.rejected) validators refuse it, \(count.forked) computed another hash", now, &actions)
+        withdraw(
+            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", now, &actions)
     }
 
     /// The application hash other than the leader's that most validators computed.
@@ -135,7 +138,8 @@ extension ConsensusMachine {
         current.proposedBlock = nil
         current.answers = []
         current.ballot = .none
-        nextBuild = now + min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
+        nextBuild =
+            now + min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
         actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: [])))
     }
 }

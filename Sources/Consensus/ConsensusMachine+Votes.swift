@@ -19,7 +19,8 @@ extension ConsensusMachine {
             case .ack(let before) = last.decision, before != result.appHash
         {
             return halt(
-                .applicationHashDiffers(height: block.height, own: result.appHash, committed: before), &actions)
+                .applicationHashDiffers(height: block.height, own: result.appHash, committed: before),
+                &actions)
         }
         cast(
             .ack(appHash: result.appHash), on: block.hash, stamp: block.stamp,
@@ -29,7 +30,9 @@ extension ConsensusMachine {
     mutating func refuse(
         _ hash: Hash, stamp: Int64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
     ) {
-        if let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash, last.decision != .nack {
+        if let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash,
+            last.decision != .nack
+        {
             // Agreed to before a restart: that stands, and cannot be taken back.
             actions.append(.warn("block \(hash) was agreed to before, and fails now"))
             return
@@ -86,7 +89,8 @@ extension ConsensusMachine {
     mutating func answerOutOfSync(
         _ proposal: BlockProposal, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        guard let tipCommit, state.validators.contains(key), proposal.stamp > Int64(clamping: state.timestamp) else {
+        guard let tipCommit, state.validators.contains(key), proposal.stamp > Int64(clamping: state.timestamp)
+        else {
             return
         }
         if let before = outOfSyncAt, now < before + settings.resendInterval { return }

@@ -73,6 +73,7 @@ public struct ConsensusMachine: Sendable {
         resendWait = settings.resendInterval
     }
 
+    /// Derived from the validator set and the leader at the present height.
     public var role: Role {
         if isLeader { .leader } else if state.validators.contains(key) { .validator } else { .sentry }
     }
@@ -182,14 +183,17 @@ public struct ConsensusMachine: Sendable {
     ) {
         guard result.appHash == decision.appHash else {
             return halt(
-                .applicationHashDiffers(height: block.height, own: result.appHash, committed: decision.appHash),
+                .applicationHashDiffers(
+                    height: block.height, own: result.appHash, committed: decision.appHash),
                 &actions)
         }
         guard result.parameterUpdates == decision.info.parameterUpdates,
             result.validatorUpdates == decision.info.validatorUpdates
         else {
             return halt(
-                .mismatch("block \(block.height): its updates of parameters or validators differ from the committed"),
+                .mismatch(
+                    "block \(block.height): its updates of parameters or validators differ from the committed"
+                ),
                 &actions)
         }
         lane = .committing(block, decision)

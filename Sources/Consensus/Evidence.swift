@@ -5,6 +5,7 @@ import Multiformats
 /// A block proposal whose leader's signature holds. It can only be made by checking it, so that nothing unsigned
 /// reaches `ConsensusMachine`. The check costs one signature: make it on a worker.
 public struct VerifiedProposal: Sendable {
+    /// What the leader signed.
     public let proposal: BlockProposal
     /// The leader that signed it.
     public let leader: PublicKey
@@ -19,6 +20,7 @@ public struct VerifiedProposal: Sendable {
 
 /// A validator's answer to a proposal, its signature checked.
 public struct VerifiedAcknowledgement: Sendable {
+    /// What the validator signed.
     public let message: AckRes
     /// The leader-signed header that an out-of-sync answer proves itself with.
     public let proof: BlockHeader?
@@ -48,11 +50,17 @@ public struct VerifiedAcknowledgement: Sendable {
 /// A committed block's header with everything that proves it committed: the leader's signature, and the votes of
 /// more than half of the validators for one application hash.
 public struct VerifiedCommit: Sendable {
+    /// Header, votes and signature as they were announced.
     public let announcement: BlockAnnouncement
+    /// The block's header.
     public var header: BlockHeader { announcement.header }
+    /// The block's hash.
     public var hash: Hash { announcement.hash }
+    /// The block's height.
     public var height: Int64 { announcement.height }
+    /// The votes and what the block changes.
     public var info: CommitInfo { announcement.commitInfo }
+    /// The application hash after the block.
     public var appHash: Hash { announcement.commitInfo.appHash }
 
     /// Checks the leader's signature and every vote. Costs a signature a vote: make it on a worker.
@@ -75,11 +83,14 @@ public struct VerifiedCommit: Sendable {
 
 /// A reset that the leader sent. The gossip layer has checked the author's signature; this checks who that is.
 public struct VerifiedReset: Sendable {
+    /// What the leader sent.
     public let reset: ConsensusReset
 
     /// Checks that the author is the leader.
     public init(_ reset: ConsensusReset, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
-        guard author == leader else { throw .mismatch("a reset from \(author.nodeID), which is not the leader") }
+        guard author == leader else {
+            throw .mismatch("a reset from \(author.nodeID), which is not the leader")
+        }
         self.reset = reset
     }
 }

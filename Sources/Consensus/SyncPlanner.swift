@@ -69,6 +69,7 @@ public struct SyncPlanner<Block: Sendable>: Sendable {
     static var setAside: Duration { .seconds(1) }
     static var longestSetAside: Duration { .seconds(60) }
 
+    /// The node's newest committed height.
     public private(set) var tip: Int64
     /// Nil when nothing is to be fetched.
     public private(set) var target: Int64?
@@ -148,7 +149,9 @@ public struct SyncPlanner<Block: Sendable>: Sendable {
     public func isRequested(_ height: Int64) -> Bool { requests[height] != nil }
 
     private mutating func answered(_ height: Int64, _ from: PeerID) {
-        if let outstanding = peers[from]?.outstanding, outstanding > 0 { peers[from]?.outstanding = outstanding - 1 }
+        if let outstanding = peers[from]?.outstanding, outstanding > 0 {
+            peers[from]?.outstanding = outstanding - 1
+        }
         if requests[height]?.from == from { requests.removeValue(forKey: height) }
     }
 
@@ -187,7 +190,9 @@ public struct SyncPlanner<Block: Sendable>: Sendable {
                     let patience = min(Self.patience * (1 << min(peer.failures, 5)), Self.longestPatience)
                     requests[height] = Request(from: id, due: now + patience)
                     actions.append(.request(height: height, from: id))
-                } else if height == delivered + 1, delivered == tip, !peers.values.contains(where: { $0.has(height) }) {
+                } else if height == delivered + 1, delivered == tip,
+                    !peers.values.contains(where: { $0.has(height) })
+                {
                     return finish(false, &actions)
                 }
             }
@@ -206,7 +211,9 @@ public struct SyncPlanner<Block: Sendable>: Sendable {
                 best = (id, peer)
                 continue
             }
-            if (peer.outstanding, peer.failures) < (other.peer.outstanding, other.peer.failures) { best = (id, peer) }
+            if (peer.outstanding, peer.failures) < (other.peer.outstanding, other.peer.failures) {
+                best = (id, peer)
+            }
         }
         return best?.id
     }

@@ -26,7 +26,9 @@ struct FollowerTests {
         peer2 = chain.validators[2].publicKey.peerID
     }
 
-    func validator(lastVote: Vote? = nil) -> Script { Script(chain, as: chain.validators[1], lastVote: lastVote) }
+    func validator(lastVote: Vote? = nil) -> Script {
+        Script(chain, as: chain.validators[1], lastVote: lastVote)
+    }
 
     func fetched(_ block: CheckedBlock) -> ConsensusEvent {
         .proposalFetched(block, from: peer, wallClock: 10_000)
@@ -124,7 +126,8 @@ struct FollowerTests {
 
     @Test func neverVotesForTwoBlocksOfOneStampAcrossARestart() throws {
         let vote = Vote(
-            height: 1, stamp: block.stamp, blockHash: block.hash, decision: .ack(appHash: TestChain.appHash(block)))
+            height: 1, stamp: block.stamp, blockHash: block.hash,
+            decision: .ack(appHash: TestChain.appHash(block)))
         let twin = try chain.block(after: chain.genesis, stamp: 1000) { $0.merkleRoot = .sha256(of: [1]) }
         var script = validator(lastVote: vote)
         // The builder overwrites the Merkle root, so the twin must differ elsewhere.
@@ -132,7 +135,8 @@ struct FollowerTests {
         let rival = try chain.block(after: chain.genesis, stamp: 1000, transactions: [chain.transaction(1)])
         #expect(script.send(.proposed(try chain.proposal(rival), from: peer)) == [])
         #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == ["fetch proposal 1"])
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"], "newer")
+        #expect(
+            script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"], "newer")
     }
 
     @Test func haltsWhenExecutingAgainGivesAnotherHash() throws {
@@ -150,7 +154,8 @@ struct FollowerTests {
         #expect(script.wait(.seconds(2)) == ["send 1 ack"])
         #expect(script.wait(.seconds(2)) == [])
         #expect(script.wait(.seconds(2)) == ["send 1 ack"])
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == ["send 1 ack"], "asked again")
+        #expect(
+            script.send(.proposed(try chain.proposal(block), from: peer)) == ["send 1 ack"], "asked again")
     }
 
     static let headerFaults: [(String, @Sendable (inout BlockHeader) -> Void)] = [
@@ -165,11 +170,13 @@ struct FollowerTests {
         let bad = try chain.block(after: chain.genesis, stamp: 1000, change: Self.headerFaults[index].1)
         #expect(script.send(.proposed(try chain.proposal(bad), from: peer)) == ["fetch proposal 1"])
         #expect(script.send(fetched(bad)) == ["relay 1", "warn", "vote 1 invalid block"])
-        #expect(script.recorded(
-            Vote(height: 1, stamp: bad.stamp, blockHash: bad.hash, decision: .nack), .invalidBlock)
-            == ["send 1 invalid block"])
+        #expect(
+            script.recorded(
+                Vote(height: 1, stamp: bad.stamp, blockHash: bad.hash, decision: .nack), .invalidBlock)
+                == ["send 1 invalid block"])
         #expect(script.send(.timer) == [], "not executed")
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == [] || bad.stamp < block.stamp)
+        #expect(
+            script.send(.proposed(try chain.proposal(block), from: peer)) == [] || bad.stamp < block.stamp)
     }
 
     @Test func refusesAnOversizedProposal() throws {
@@ -195,7 +202,8 @@ struct FollowerTests {
         var script = validator()
         let honest = BlockProposal(block.block, sender: chain.leader.publicKey)
         let lie = BlockProposal(
-            height: honest.height, hash: honest.hash, previousHash: honest.previousHash, stamp: honest.stamp + 1,
+            height: honest.height, hash: honest.hash, previousHash: honest.previousHash,
+            stamp: honest.stamp + 1,
             leaderSignature: honest.leaderSignature, senderKey: honest.senderKey)
         let verified = try VerifiedProposal(verifying: lie, leader: chain.leader.publicKey)
         #expect(script.send(.proposed(verified, from: peer2)) == ["fetch proposal 1"])
@@ -206,10 +214,12 @@ struct FollowerTests {
     @Test func tellsTheLeaderThatItIsBehind() throws {
         let commit = try chain.commit(block)
         var script = Script(chain, as: chain.validators[1], state: state1, tipCommit: commit)
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["refuse 1 out of sync at 1"])
+        #expect(
+            script.send(.proposed(try chain.proposal(other), from: peer)) == ["refuse 1 out of sync at 1"])
         #expect(script.send(.proposed(try chain.proposal(other), from: peer2)) == [], "once in a while")
         let old = try chain.block(after: chain.genesis, stamp: 900)
-        #expect(!script.machine.wantsToCheck(try chain.proposal(old).proposal, now: .zero), "a replayed old one")
+        #expect(
+            !script.machine.wantsToCheck(try chain.proposal(old).proposal, now: .zero), "a replayed old one")
     }
 
     @Test func fetchesTheNextProposalWhileCommitting() throws {
@@ -257,7 +267,8 @@ struct FollowerTests {
     }
 
     @Test func haltsWhenTheCommittedBlockDoesNotFollow() throws {
-        let otherState = try chain.genesis.after(other.header, hash: other.hash, commit: chain.commit(other).info)
+        let otherState = try chain.genesis.after(
+            other.header, hash: other.hash, commit: chain.commit(other).info)
         let stranger = try chain.block(after: otherState, stamp: 4000)
         var script = Script(chain, as: chain.sentry, state: state1, tipCommit: try chain.commit(block))
         _ = script.send(.decided(try chain.commit(stranger), stranger))
@@ -288,7 +299,9 @@ struct FollowerTests {
 
     @Test func committedLeaderChangeChangesRoles() throws {
         let successor = chain.validators[1]
-        let handover = try chain.block(after: chain.genesis, stamp: 1000) { $0.newLeader = successor.publicKey }
+        let handover = try chain.block(after: chain.genesis, stamp: 1000) {
+            $0.newLeader = successor.publicKey
+        }
         var script = Script(chain, as: successor)
         let commit = try chain.commit(handover)
         _ = script.send(.decided(commit, handover))

@@ -38,9 +38,13 @@ struct LeaderTests {
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
         #expect(script.agreed(block) == [])
         let peer = chain.sentry.publicKey.peerID
-        #expect(script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.validators[1])), from: peer)) == [])
         #expect(
-            script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.validators[2])), from: peer))
+            script.send(
+                .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[1])), from: peer))
+                == [])
+        #expect(
+            script.send(
+                .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[2])), from: peer))
                 == ["commit 1 votes 3"])
         #expect(script.send(.committed(block.hash)) == ["announce 1 to all"])
         #expect(script.machine.state.height == 1)
@@ -54,10 +58,13 @@ struct LeaderTests {
         _ = script.send(.built(block))
         let peer = chain.sentry.publicKey.peerID
         for key in chain.validators[1...3] {
-            #expect(script.send(.acknowledged(try chain.verified(chain.ack(block, by: key)), from: peer)) == [])
+            #expect(
+                script.send(.acknowledged(try chain.verified(chain.ack(block, by: key)), from: peer)) == [])
         }
         #expect(
-            script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack", "commit 1 votes 3"],
+            script.send(.executed(block.hash, TestChain.result(block))) == [
+                "vote 1 ack", "commit 1 votes 3",
+            ],
             "three of four suffice without its own")
     }
 
@@ -72,9 +79,12 @@ struct LeaderTests {
         var script = proposing()
         let peer = chain.sentry.publicKey.peerID
         let other = try chain.block(after: chain.genesis, stamp: 999)
-        #expect(script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.sentry)), from: peer)) == [])
+        #expect(
+            script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.sentry)), from: peer))
+                == [])
         for key in chain.validators[1...3] {
-            #expect(script.send(.acknowledged(try chain.verified(chain.ack(other, by: key)), from: peer)) == [])
+            #expect(
+                script.send(.acknowledged(try chain.verified(chain.ack(other, by: key)), from: peer)) == [])
         }
         #expect(!script.machine.wantsToCheck(chain.ack(block, by: chain.sentry), now: .zero))
         #expect(!script.machine.wantsToCheck(chain.ack(other, by: chain.validators[1]), now: .zero))
@@ -86,8 +96,10 @@ struct LeaderTests {
         let peer = chain.sentry.publicKey.peerID
         let wrong = Hash.sha256(of: [1])
         _ = script.send(
-            .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[1], appHash: wrong)), from: peer))
-        _ = script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.validators[2])), from: peer))
+            .acknowledged(
+                try chain.verified(chain.ack(block, by: chain.validators[1], appHash: wrong)), from: peer))
+        _ = script.send(
+            .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[2])), from: peer))
         var actions = script.actions(
             .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[3])), from: peer))
         guard case .commit(_, _, let decision) = actions.removeFirst() else {
@@ -104,7 +116,8 @@ struct LeaderTests {
         let wrong = Hash.sha256(of: [1])
         var lines: [String] = []
         for key in chain.validators[1...3] {
-            lines += script.send(.acknowledged(try chain.verified(chain.ack(block, by: key, appHash: wrong)), from: peer))
+            lines += script.send(
+                .acknowledged(try chain.verified(chain.ack(block, by: key, appHash: wrong)), from: peer))
         }
         #expect(lines.count == 1)
         #expect(
@@ -134,7 +147,8 @@ struct LeaderTests {
     @Test func offersAgainToTheSilent() throws {
         var script = proposing()
         let peer = chain.sentry.publicKey.peerID
-        _ = script.send(.acknowledged(try chain.verified(chain.ack(block, by: chain.validators[1])), from: peer))
+        _ = script.send(
+            .acknowledged(try chain.verified(chain.ack(block, by: chain.validators[1])), from: peer))
         #expect(script.wait(.milliseconds(1_999)) == [])
         #expect(script.wait(.milliseconds(1)) == ["propose 1 to 2"])
         #expect(script.wait(.seconds(2)) == [])
@@ -186,7 +200,8 @@ struct LeaderTests {
         let better = try chain.block(after: chain.genesis, stamp: 500)
         let message = AckRes(
             height: 1, block: block.hash,
-            answer: .outOfSync(best: better.header, leaderSignature: better.block.signature), by: chain.validators[1])
+            answer: .outOfSync(best: better.header, leaderSignature: better.block.signature),
+            by: chain.validators[1])
         #expect(script.send(.acknowledged(try chain.verified(message), from: peer)) == ["catch up to 1"])
         #expect(script.machine.isSyncing)
         #expect(script.send(.decided(try chain.commit(better), better)) == ["roll back"])

@@ -51,7 +51,9 @@ struct Script {
     mutating func agreed(_ block: CheckedBlock) -> [String] {
         let appHash = TestChain.appHash(block)
         return recorded(
-            Vote(height: block.height, stamp: block.stamp, blockHash: block.hash, decision: .ack(appHash: appHash)),
+            Vote(
+                height: block.height, stamp: block.stamp, blockHash: block.hash,
+                decision: .ack(appHash: appHash)),
             .ack(appHash: appHash))
     }
 

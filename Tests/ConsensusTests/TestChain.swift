@@ -39,7 +39,8 @@ struct TestChain {
             networkParametersHash: state.parametersHash, timestamp: stamp, merkleRoot: .zero)
         change(&header)
         return CheckedBlock(
-            trusting: Block.signed(header, transactions: transactions, by: leader), transactions: transactions)
+            trusting: Block.signed(header, transactions: transactions, by: leader), transactions: transactions
+        )
     }
 
     static func appHash(_ block: CheckedBlock) -> Hash {
@@ -49,13 +50,15 @@ struct TestChain {
     static func result(_ block: CheckedBlock, appHash: Hash? = nil) -> ExecutionResult {
         ExecutionResult(
             appHash: appHash ?? TestChain.appHash(block),
-            results: block.transactions.map { _ in TransactionResult(.ok) }, parameterUpdates: ParameterUpdates(),
+            results: block.transactions.map { _ in TransactionResult(.ok) },
+            parameterUpdates: ParameterUpdates(),
             validatorUpdates: [], accounts: [])
     }
 
     func ack(_ block: CheckedBlock, by key: PrivateKey, appHash: Hash? = nil) -> AckRes {
         AckRes(
-            height: block.height, block: block.hash, answer: .ack(appHash: appHash ?? TestChain.appHash(block)), by: key)
+            height: block.height, block: block.hash,
+            answer: .ack(appHash: appHash ?? TestChain.appHash(block)), by: key)
     }
 
     func verified(_ message: AckRes) throws -> VerifiedAcknowledgement {
@@ -80,7 +83,8 @@ struct TestChain {
             leader: leader.publicKey, validators: genesis.validators)
     }
 
-    func transaction(_ nonce: UInt64, by key: PrivateKey? = nil, chainID: String? = nil) throws -> Transaction {
+    func transaction(_ nonce: UInt64, by key: PrivateKey? = nil, chainID: String? = nil) throws -> Transaction
+    {
         let body = TransactionBody(
             .rawStatement(RawStatement("INSERT INTO t VALUES (\(nonce))")), nonce: nonce,
             chainID: chainID ?? self.chainID)

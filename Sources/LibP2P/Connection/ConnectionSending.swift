@@ -102,7 +102,9 @@ extension Connection {
 
     /// Lines the stream up if it has something to send and may; sends at once what there is room for.
     func enterLine(_ stream: Stream) {
-        guard !stream.isInLine, stream.pendingOffset < stream.pending.count, sendWindow(stream) > 0 else { return }
+        guard !stream.isInLine, stream.pendingOffset < stream.pending.count, sendWindow(stream) > 0 else {
+            return
+        }
         append(stream)
         serveLine()
     }

@@ -93,7 +93,8 @@ public final class Host {
     }
 
     private func listen(on address: Multiaddr) throws(LibP2PError) {
-        guard let transport = address.transport, let socket = transport.host.socketAddress(transport.port) else {
+        guard let transport = address.transport, let socket = transport.host.socketAddress(transport.port)
+        else {
             throw .unsupportedAddress(address.description)
         }
         do {
@@ -167,7 +168,8 @@ public final class Host {
         Reactor.spawn {
             stream.setTimeout(Self.negotiationTimeout)
             do throws(LibP2PError) {
-                guard let id = try await stream.negotiateInbound({ self.served }), let handler = self.handlers[id]
+                guard let id = try await stream.negotiateInbound({ self.served }),
+                    let handler = self.handlers[id]
                 else { return stream.reset() }
                 guard stream.connection.admit(stream, id) else { return stream.reset() }
                 stream.deadline = nil

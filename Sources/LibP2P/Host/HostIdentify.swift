@@ -61,7 +61,9 @@ extension Host {
                 state.info?.protocols.contains(.identifyPush) == true
             else { continue }
             Reactor.spawn {
-                guard let stream = try? await self.negotiatedStream(connection, [.identifyPush]) else { return }
+                guard let stream = try? await self.negotiatedStream(connection, [.identifyPush]) else {
+                    return
+                }
                 try? await Identify.send(self.identifyInfo(for: connection), on: stream)
             }
         }

@@ -86,7 +86,9 @@ public final class Stream {
         guard let deadline else { return }
         if let timer = deadlineTimer, timer.isPending, timer.deadline <= deadline { return }
         deadlineTimer?.cancel()
-        deadlineTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { self.deadlineTimerFired() }
+        deadlineTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) {
+            self.deadlineTimerFired()
+        }
     }
 
     private func deadlineTimerFired() {

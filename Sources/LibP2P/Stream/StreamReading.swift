@@ -149,7 +149,8 @@ extension Stream {
         return bytes
     }
 
-    private func fill(_ target: UnsafeMutableRawBufferPointer, minimum: Int) async throws(LibP2PError) -> Int {
+    private func fill(_ target: UnsafeMutableRawBufferPointer, minimum: Int) async throws(LibP2PError) -> Int
+    {
         guard target.count > 0 else { return 0 }
         readFilled = queue.take(into: target, pool: connection.chunks)
         connection.consumed(self, readFilled)

@@ -49,7 +49,8 @@ struct YamuxHeader: Equatable, Sendable {
         guard bytes.count >= Self.size else { throw .truncatedHeader }
         guard bytes[0] == 0 else { throw .unknownVersion(bytes[0]) }
         guard let kind = Kind(rawValue: bytes[1]) else { throw .unknownType(bytes[1]) }
-        let flags = Flags(rawValue: UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+        let flags = Flags(
+            rawValue: UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
         self.init(
             kind, flags: flags,
             streamID: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)),

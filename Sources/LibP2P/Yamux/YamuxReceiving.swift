@@ -87,7 +87,9 @@ extension Yamux {
 
     /// The slot of the frame being read, unless its stream has ended since.
     private var currentSlot: Int? {
-        guard frameSlot >= 0, frameSlot < slots.count, slots[frameSlot].id == frame.streamID else { return nil }
+        guard frameSlot >= 0, frameSlot < slots.count, slots[frameSlot].id == frame.streamID else {
+            return nil
+        }
         return frameSlot
     }
 

@@ -1,0 +1,75 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import Multiformats
+import Storage
+
+/// Brings a starting node to the end of its own block log: rebuilds the chain's state from the log and executes what
+/// the application has not committed. The application is at the log's tip or behind it, never ahead.
+enum ChainRecovery {
+    /// The state after the log's last block, the proof of that block, and how many transactions the log holds.
+    struct Outcome: Sendable {
+        var state: ChainState
+        var tipCommit: VerifiedCommit?
+        var transactions: UInt64
+        /// Blocks that were executed again.
+        var replayed: Int64
+    }
+
+    /// Runs on the calling thread; throws one line.
+    static func run(
+        genesis: Genesis, store: BlockStore, application: any Application
+    ) throws -> Outcome {
+        try application.initialize(genesis)
+        var outcome = Outcome(
+            state: ChainState(
+                height: genesis.initialHeight, hash: .zero, appHash: .zero, timestamp: 0,
+                parameters: genesis.parameters, validators: genesis.validators),
+            tipCommit: nil, transactions: 0, replayed: 0)
+        let applied = application.tip
+        guard let tip = store.tip else {
+            guard applied.height <= genesis.initialHeight else {
+                throw NodeError.failed(
+                    "the application is at height \(applied.height), but the block log is empty")
+            }
+            return outcome
+        }
+        guard applied.height <= tip.height else {
+            throw NodeError.failed(
+                "the application is at height \(applied.height), beyond the block log's \(tip.height)")
+        }
+        while outcome.state.height < tip.height {
+            let height = outcome.state.height &+ 1
+            guard let stored = try store.block(at: height) else {
+                throw NodeError.failed("the block log lacks height \(height)")
+            }
+            let block = try Block(decoding: stored.block)
+            let info = try CommitInfo(decoding: stored.commitInfo)
+            if height == applied.height, info.appHash != applied.appHash {
+                throw NodeError.failed(
+                    "height \(height): the application's hash \(applied.appHash) is not the log's \(info.appHash)"
+                )
+            }
+            if height > applied.height {
+                let result = try application.execute(
+                    block, transactions: block.transactions.map { try Transaction(decoding: $0) },
+                    parameters: outcome.state.parameters)
+                guard result.appHash == info.appHash else {
+                    try application.rollback()
+                    throw NodeError.failed(
+                        "height \(height): executing it again came to \(result.appHash), not to \(info.appHash)"
+                    )
+                }
+                try application.commit()
+                outcome.replayed &+= 1
+            }
+            outcome.state = try outcome.state.after(block.header, hash: stored.hash, commit: info)
+            outcome.transactions &+= UInt64(block.transactions.count)
+            if height == tip.height {
+                outcome.tipCommit = VerifiedCommit(trusting: BlockAnnouncement(block, info))
+            }
+        }
+        return outcome
+    }
+}

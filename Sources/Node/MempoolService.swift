@@ -1,0 +1,260 @@
+import Chain
+import Crypto
+import Execution
+import Mempool
+import Multiformats
+import OrderedCollections
+import Protocols
+import Reactor
+import Storage
+
+/// Drives the mempool: checks what clients and peers bring on a worker, keeps and announces what passes, announces
+/// again what stays unconfirmed, and takes out what was mined.
+///
+/// The requirements' transaction rules: every node announces its own and passes on what it fetched and checked; the
+/// leader, to whom all transactions run, announces only those that clients gave to it.
+@ReactorActor
+final class MempoolService: TransactionSource {
+    /// Transactions that one job checks: some milliseconds of signatures.
+    private nonisolated static let batch = 128
+    /// Refused transactions that are remembered, so that they are not fetched again.
+    private nonisolated static let rememberedRefusals = 10_000
+    /// Accounts whose newest nonce is remembered, against checks that read the state before a commit.
+    private nonisolated static let rememberedNonces = 100_000
+
+    private typealias Outcome = Result<Transaction, MempoolError>
+
+    private struct Waiting {
+        let bytes: SharedBytes
+        let id: Hash
+        /// Its place in `answer`.
+        let index: Int
+        let answer: Answer
+    }
+
+    /// What became of transactions that came together.
+    @ReactorActor
+    private final class Answer {
+        private var outcomes: [Outcome]
+        private var left: Int
+        private let done: CheckedContinuation<[Outcome], Never>
+
+        init(_ count: Int, _ done: CheckedContinuation<[Outcome], Never>) {
+            outcomes = Array(repeating: .failure(.full), count: count)
+            left = count
+            self.done = done
+        }
+
+        func set(_ index: Int, _ outcome: Outcome) {
+            outcomes[index] = outcome
+            left -= 1
+            if left == 0 { done.resume(returning: outcomes) }
+        }
+    }
+
+    private let context: NodeContext
+    private let check: TransactionCheck
+    private var mempool: Mempool
+    private var exchange: TransactionExchange?
+    private var waiting: [Waiting] = []
+    private var isChecking = false
+    private var inCheck: Set<Hash> = []
+    private var refused: OrderedSet<Hash> = []
+    private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
+    private var local: Set<Hash> = []
+    private var timer: Timer?
+
+    /// Told how many transactions could go into a block now.
+    var onChange: ((Int) -> Void)?
+    /// Whether this node makes the blocks.
+    var isLeader: () -> Bool = { false }
+
+    init(_ context: NodeContext) {
+        self.context = context
+        var limits = MempoolLimits()
+        limits.bytes = context.configuration.mempool.maxSize
+        limits.firstInterval = context.configuration.mempool.reannounceInterval
+        mempool = Mempool(limits)
+        check = TransactionCheck(chainID: context.genesis.chainID)
+    }
+
+    func start(_ exchange: TransactionExchange) {
+        self.exchange = exchange
+        exchange.start()
+        schedule()
+    }
+
+    func stop() {
+        timer?.cancel()
+        exchange?.stop()
+    }
+
+    var count: Int { mempool.count }
+    var bytes: Int { mempool.bytes }
+    var readyCount: Int { mempool.readyCount }
+
+    // MARK: TransactionSource
+
+    func has(_ id: Hash) -> Bool {
+        if mempool.contains(id) || inCheck.contains(id) || refused.contains(id) { return true }
+        return (try? context.store.contains(id)) ?? false
+    }
+
+    func transaction(_ id: Hash) -> SharedBytes? {
+        if let waiting = mempool.transaction(id) { return waiting.bytes }
+        return (try? context.store.transaction(id))??.bytes
+    }
+
+    func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
+        let fresh = transactions.filter { !has($0.id) }
+        return await admit(fresh).allSatisfy { outcome in
+            guard case .failure(let error) = outcome else { return true }
+            return !error.isForgery
+        }
+    }
+
+    // MARK: Admission
+
+    /// Takes a transaction from a client: it is announced by every node, the leader included.
+    func submit(_ bytes: SharedBytes) async -> Result<Transaction, MempoolError> {
+        let id = Hash.sha256(of: bytes)
+        if mempool.contains(id) || inCheck.contains(id) { return .failure(.duplicate) }
+        if (try? context.store.contains(id)) == true { return .failure(.duplicate) }
+        local.insert(id)
+        let result = await admit([(id, bytes)])[0]
+        if case .failure = result { local.remove(id) }
+        return result
+    }
+
+    /// One outcome a transaction, in order.
+    private func admit(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
+        guard !transactions.isEmpty else { return [] }
+        return await withCheckedContinuation { continuation in
+            let answer = Answer(transactions.count, continuation)
+            for (index, transaction) in transactions.enumerated() {
+                inCheck.insert(transaction.id)
+                waiting.append(
+                    Waiting(bytes: transaction.bytes, id: transaction.id, index: index, answer: answer))
+            }
+            guard !isChecking else { return }
+            isChecking = true
+            Reactor.spawn { await self.checkWaiting() }
+        }
+    }
+
+    /// Checks what waits, a batch a job: under load each wake of the worker serves many transactions.
+    private func checkWaiting() async {
+        while !waiting.isEmpty {
+            let batch = Array(waiting.prefix(Self.batch))
+            waiting.removeFirst(batch.count)
+            let (check, application) = (check, context.application)
+            let bytes = batch.map(\.bytes)
+            let checked = try? await context.checks.run {
+                check.check(bytes).map { result in result.map { ($0, Self.nonce($0, application)) } }
+            }
+            var announced: [Hash] = []
+            for (index, item) in batch.enumerated() {
+                inCheck.remove(item.id)
+                item.answer.set(item.index, keep(checked?[index], item.id, &announced))
+            }
+            if !announced.isEmpty { exchange?.announce(announced) }
+            onChange?(mempool.readyCount)
+            schedule()
+        }
+        isChecking = false
+    }
+
+    private nonisolated static func nonce(_ transaction: Transaction, _ application: any Application)
+        -> UInt64
+    {
+        guard let account = transaction.account else { return 0 }
+        return (try? application.account(account))??.nonce ?? 0
+    }
+
+    private func keep(
+        _ checked: Result<(Transaction, UInt64), MempoolError>?, _ id: Hash, _ announced: inout [Hash]
+    ) -> Outcome {
+        guard let checked else { return .failure(.full) }
+        do throws(MempoolError) {
+            let (transaction, nonce) = try checked.get()
+            let newest = transaction.account.flatMap { nonces[$0] } ?? 0
+            let admission = try mempool.admit(
+                transaction, accountNonce: max(nonce, newest), now: Reactor.now)
+            for id in admission.evicted { local.remove(id) }
+            if !isLeader() || local.contains(id) { announced.append(id) }
+            return .success(transaction)
+        } catch {
+            if error.isPermanent { remember(refusal: id) }
+            return .failure(error)
+        }
+    }
+
+    private func remember(refusal id: Hash) {
+        refused.append(id)
+        if refused.count > Self.rememberedRefusals { refused.removeFirst(Self.rememberedRefusals / 2) }
+    }
+
+    // MARK: Blocks
+
+    /// Transactions for the leader's next block.
+    func propose(maxBytes: Int) -> [Transaction] { mempool.propose(maxBytes: maxBytes) }
+
+    /// Those of `ids` whose signatures this node has checked.
+    func checked(_ ids: [Hash]) -> [Hash: Transaction] {
+        var found: [Hash: Transaction] = [:]
+        found.reserveCapacity(ids.count)
+        for id in ids { if let transaction = mempool.transaction(id) { found[id] = transaction } }
+        return found
+    }
+
+    /// A block was committed: its transactions are gone, and the rest is held against the new nonces.
+    func committed(_ ids: [Hash], _ accounts: [ExecutionResult.ChangedAccount]) {
+        for account in accounts { nonces[account.id] = account.nonce }
+        if nonces.count > Self.rememberedNonces {
+            nonces.removeFirst(nonces.count - Self.rememberedNonces / 2)
+        }
+        let dropped = mempool.commit(ids, nonces: accounts.map { ($0.id, $0.nonce) })
+        for id in ids { local.remove(id) }
+        for id in dropped { local.remove(id) }
+    }
+
+    func drop(_ ids: [Hash]) {
+        mempool.remove(ids)
+        for id in ids { local.remove(id) }
+    }
+
+    // MARK: Time
+
+    private func schedule() {
+        timer?.cancel()
+        guard let deadline = mempool.nextDeadline else { return }
+        timer = Reactor.schedule(after: max(.milliseconds(100), deadline - Reactor.now)) { [weak self] in
+            self?.expireAndAnnounce()
+        }
+    }
+
+    private func expireAndAnnounce() {
+        for id in mempool.expire(now: Reactor.now) { local.remove(id) }
+        let due = mempool.due(now: Reactor.now)
+        exchange?.announce(isLeader() ? due.filter { local.contains($0) } : due)
+        schedule()
+    }
+}
+
+extension MempoolError {
+    /// Whether the same bytes would be refused again, whatever happens on the chain.
+    fileprivate var isPermanent: Bool {
+        switch self {
+        case .refused, .tooLarge, .nonceTooLow: true
+        default: false
+        }
+    }
+
+    /// Whether an honest node would not have passed the transaction on.
+    fileprivate var isForgery: Bool {
+        switch self {
+        case .refused: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,398 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import Foundation
+import LibP2P
+import Logging
+import Mempool
+import Multiformats
+import Protocols
+import Reactor
+import Storage
+
+/// A whole node, put together from a root directory: stores, application, libp2p host and the services that join
+/// them (docs/architecture.md).
+///
+/// Its services live on the reactor; what `NodeInterface` offers may be called from any thread.
+@ReactorActor
+public final class Node {
+    /// The network that the node belongs to.
+    public nonisolated let genesis: Genesis
+    private nonisolated let application: any Application
+    private nonisolated let store: BlockStore
+    private nonisolated let queries = Worker(name: "queries", capacity: NodeContext.workerCapacity)
+
+    private let context: NodeContext
+    private let consensus: ConsensusService
+    private let mempool: MempoolService
+    private let peers: PeerService
+    private let sync: SyncService
+    private let blocks: BlockService
+    private let exchange: TransactionExchange
+    private let gossip: Gossipsub
+    private var transactions: UInt64
+    private var isStopped = false
+    private var ending: NodeError?
+    private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
+    private var commitWaiters: [Hash: [CheckedContinuation<TransactionResult?, Never>]] = [:]
+
+    /// Transactions whose commit clients may wait for at once.
+    private nonisolated static let maximumCommitWaiters = 10_000
+
+    // MARK: Start
+
+    /// Opens everything in a root directory, brings the application to the end of the block log, listens and dials.
+    ///
+    /// - Throws: an error whose description is one line naming what is wrong and where.
+    public nonisolated static func start(
+        root: RootDirectory, configuration: Configuration
+    ) async throws -> Node {
+        let genesis = try Genesis.load(root.genesisFile)
+        let key = try KeyFile.load(root.keyFile)
+        let logger = Logger(label: "node")
+        try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
+        for directory in [root.blocksDirectory, root.applicationDirectory] {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        }
+        let store = try BlockStore(directory: root.blocksDirectory)
+        let votes = try VoteLog(directory: root.blocksDirectory)
+        let application: any Application =
+            configuration.execution.application == "noop"
+            ? NoopApplication() : try SQLApplication(directory: root.applicationDirectory)
+        if !store.recovery.isClean { logger.warning("block log recovered: \(store.recovery)") }
+        let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
+        if outcome.replayed > 0 { logger.info("executed \(outcome.replayed) blocks of the log again") }
+        let listen = try PeerAddress.transport(configuration.p2p.listen)
+        let announced =
+            configuration.p2p.externalAddress.isEmpty
+            ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
+        let peerWorker = Worker(name: "peers", capacity: NodeContext.workerCapacity)
+        let peerStore = try PeerStore(path: root.addressBookFile, worker: peerWorker)
+        return try await Reactor.run {
+            var host = HostConfiguration(identity: key, listenAddresses: [listen])
+            host.announceAddresses = announced
+            host.agentVersion = NodeVersion.agent
+            host.chainID = genesis.chainID
+            host.securityProtocols = configuration.p2p.security.map {
+                switch $0 {
+                case "noise-chainID": .noiseChainID
+                case "plaintext": .plaintext
+                default: .noise
+                }
+            }
+            host.limits.connections = configuration.p2p.maxConnections
+            host.limits.inboundConnections = max(1, configuration.p2p.maxConnections * 3 / 4)
+            host.limits.connectionsPerIP = configuration.p2p.maxConnections
+            host.peerStore = peerStore
+            let context = NodeContext(
+                genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
+                votes: votes, application: application, logger: logger,
+                execution: Worker(name: "execution", capacity: NodeContext.workerCapacity),
+                storage: Worker(name: "storage", capacity: NodeContext.workerCapacity),
+                checks: Worker(name: "checks", capacity: NodeContext.workerCapacity),
+                wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
+            let node = try Node(context, outcome)
+            try node.run()
+            return node
+        }
+    }
+
+    private init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
+        self.context = context
+        genesis = context.genesis
+        application = context.application
+        store = context.store
+        transactions = outcome.transactions
+        mempool = MempoolService(context)
+        consensus = ConsensusService(
+            context, mempool, state: outcome.state, tipCommit: outcome.tipCommit)
+        peers = try PeerService(context)
+        sync = SyncService(context, consensus)
+        blocks = BlockService(context)
+        exchange = TransactionExchange(context.host, mempool)
+        gossip = Gossipsub(context.host)
+    }
+
+    private func run() throws {
+        mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
+        mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
+        peers.validators = { [weak consensus] in
+            consensus?.machine.state.validators ?? ValidatorSet([Validator]())
+        }
+        peers.onReady = { [weak self] in self?.peerReady($0) }
+        peers.onLeft = { [weak self] peer in
+            self?.exchange.peerLeft(peer)
+            self?.sync.peerLeft(peer)
+        }
+        consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
+        consensus.onHalt = { [weak self] error in self?.end(.failed("consensus stopped: \(error)")) }
+        startGossip()
+        sync.start()
+        blocks.start()
+        mempool.start(exchange)
+        if context.configuration.p2p.perf {
+            context.host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
+        }
+        consensus.start()
+        try context.host.start()
+        peers.start()
+        let state = consensus.machine.state
+        context.logger.info(
+            "node started",
+            metadata: [
+                "id": "\(context.key.publicKey.nodeID)", "role": "\(consensus.machine.role)",
+                "height": "\(state.height)", "reactor": "\(Reactor.driverDescription)",
+                "listen": "\(context.host.listenAddresses.map(\.description).joined(separator: " "))",
+            ])
+    }
+
+    private func peerReady(_ peer: PeerID) {
+        exchange.peerReady(peer)
+        sync.peerReady(peer)
+        consensus.feed(.peerReady(peer))
+    }
+
+    private func committed(_ block: CheckedBlock, _ result: ExecutionResult) {
+        transactions &+= UInt64(block.transactions.count)
+        sync.committed(block.height)
+        context.logger.info(
+            "block committed",
+            metadata: [
+                "height": "\(block.height)", "hash": "\(block.hash)", "app_hash": "\(result.appHash)",
+                "transactions": "\(block.transactions.count)",
+            ])
+        guard !commitWaiters.isEmpty else { return }
+        for (transaction, outcome) in zip(block.transactions, result.results) {
+            for waiter in commitWaiters.removeValue(forKey: transaction.id) ?? [] {
+                waiter.resume(returning: outcome)
+            }
+        }
+    }
+
+    // MARK: End
+
+    /// Stops the services, then the host, then the workers; returns when the stores are closed.
+    public nonisolated func stop() async {
+        try? await Reactor.run { await self.shutDown() }
+        queries.stop()
+        do {
+            try store.close()
+        } catch {
+            Logger(label: "node").error("block log not closed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func shutDown() async {
+        guard !isStopped else { return }
+        isStopped = true
+        consensus.stop()
+        sync.stop()
+        mempool.stop()
+        gossip.stop()
+        await peers.stop()
+        await context.host.stop()
+        context.checks.stop()
+        context.execution.stop()
+        context.storage.stop()
+        for waiters in commitWaiters.values { for waiter in waiters { waiter.resume(returning: nil) } }
+        commitWaiters = [:]
+        for waiter in endWaiters { waiter.resume(returning: ending) }
+        endWaiters = []
+    }
+
+    private func end(_ error: NodeError) {
+        context.logger.critical("\(error)")
+        ending = ending ?? error
+        for waiter in endWaiters { waiter.resume(returning: error) }
+        endWaiters = []
+    }
+
+    /// Returns why the node cannot go on by itself, when that happens; nil once it is stopped.
+    public nonisolated func failure() async -> NodeError? {
+        (try? await Reactor.run { await self.untilEnd() }) ?? nil
+    }
+
+    private func untilEnd() async -> NodeError? {
+        if isStopped || ending != nil { return ending }
+        return await withCheckedContinuation { endWaiters.append($0) }
+    }
+
+    // MARK: Requests, on the reactor
+
+    private func snapshot() -> NodeStatus {
+        let machine = consensus.machine
+        let role: NodeStatus.Role =
+            switch machine.role {
+            case .leader: .leader
+            case .validator: .validator
+            case .sentry: .sentry
+            }
+        return NodeStatus(
+            nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
+            height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
+            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing, peerCount: peers.peerCount,
+            mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
+            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" })
+    }
+
+    private func accept(_ bytes: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
+        guard !isStopped, ending == nil else { throw .failed("the node is stopping") }
+        if wait, commitWaiters.count >= Self.maximumCommitWaiters {
+            throw .rejected(.mempoolFull, "too many clients wait for a commit")
+        }
+        let transaction: Transaction
+        switch await mempool.submit(bytes) {
+        case .success(let accepted): transaction = accepted
+        case .failure(let error): throw .rejected(error.code, error.description)
+        }
+        guard wait else { return BroadcastOutcome(id: transaction.id, result: nil) }
+        guard let result = await commit(of: transaction.id) else { throw .commitTimeout(transaction.id) }
+        return BroadcastOutcome(id: transaction.id, result: result)
+    }
+
+    /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
+    private func commit(of id: Hash) async -> TransactionResult? {
+        if let stored = try? store.transaction(id) { return stored.result }
+        let timer = Reactor.schedule(after: context.configuration.rpc.broadcastTxTimeout) { [weak self] in
+            for waiter in self?.commitWaiters.removeValue(forKey: id) ?? [] { waiter.resume(returning: nil) }
+        }
+        defer { timer.cancel() }
+        return await withCheckedContinuation { commitWaiters[id, default: []].append($0) }
+    }
+
+    private func known(_ id: Hash) throws(StorageError) -> KnownTransaction? {
+        if let stored = try store.transaction(id) {
+            return KnownTransaction(
+                bytes: stored.bytes, height: stored.height, index: UInt32(clamping: stored.index),
+                result: stored.result)
+        }
+        guard let bytes = mempool.transaction(id) else { return nil }
+        return KnownTransaction(bytes: bytes, height: -1, index: 0, result: nil)
+    }
+
+    // MARK: Gossip
+
+    /// Answers to proposals and withdrawals travel by gossip too, relayed by nodes that do nothing with them
+    /// (docs/wire.md, section 7).
+    private func startGossip() {
+        consensus.publish = { [weak self] topic, data in
+            do throws(LibP2PError) {
+                try self?.gossip.publish(topic, data)
+            } catch {
+                self?.context.logger.debug(
+                    "not published", metadata: ["topic": "\(topic)", "error": "\(error)"])
+            }
+        }
+        gossip.subscribe(GossipTopic.acknowledgements) { message, _ in
+            guard let answer = try? AckRes(decoding: message.data),
+                answer.signature.publicKey.peerID == message.author
+            else { return .reject }
+            return .accept
+        } handler: { [weak consensus] message, peer in
+            guard let consensus, let answer = try? AckRes(decoding: message.data), consensus.mayWant(answer)
+            else { return }
+            consensus.acknowledged(answer, from: peer)
+        }
+        gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
+            guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
+            return message.author == consensus?.leader?.peerID ? .accept : .ignore
+        } handler: { [weak consensus] message, _ in
+            guard let consensus, let leader = consensus.leader,
+                let reset = try? ConsensusReset(decoding: message.data),
+                let verified = try? VerifiedReset(reset, author: leader, leader: leader)
+            else { return }
+            consensus.feed(.reset(verified))
+        }
+    }
+}
+
+// MARK: - NodeInterface
+
+extension Node: NodeInterface {
+    /// See `NodeInterface`.
+    public nonisolated func status() async -> NodeStatus {
+        await reactor { self.snapshot() }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func broadcast(
+        _ transaction: SharedBytes, waitForCommit: Bool
+    ) async throws(NodeError) -> BroadcastOutcome {
+        let result: Result<BroadcastOutcome, NodeError> = await reactor {
+            do throws(NodeError) {
+                return .success(try await self.accept(transaction, wait: waitForCommit))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
+        try await read { store in
+            guard let height = height > 0 ? height : store.tip?.height else { return nil }
+            return try store.block(at: height)
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func block(hash: Hash) async throws(NodeError) -> StoredBlock? {
+        try await read { try $0.block(hash: hash) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
+        let result: Result<KnownTransaction?, StorageError> = await reactor {
+            do throws(StorageError) {
+                return .success(try self.known(id))
+            } catch {
+                return .failure(error)
+            }
+        }
+        do { return try result.get() } catch { throw .failed("\(error)") }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
+        let application = application
+        do {
+            return try await queries.run { try application.account(id) }
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func query(
+        _ sql: String, _ parameters: [String: Value]
+    ) async throws(NodeError) -> QueryResult {
+        let application = application
+        do {
+            return try await queries.run { try application.query(sql, parameters, limits: QueryLimits()) }
+        } catch {
+            throw .query("\(error)")
+        }
+    }
+
+    private nonisolated func read<T: Sendable>(
+        _ body: @escaping @Sendable (BlockStore) throws -> T
+    ) async throws(NodeError) -> T {
+        let store = store
+        do {
+            return try await queries.run { try body(store) }
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+
+    /// Runs on the reactor what cannot throw.
+    private nonisolated func reactor<T: Sendable>(
+        _ body: @escaping @ReactorActor @Sendable () async -> T
+    ) async -> T {
+        await withCheckedContinuation { continuation in
+            Reactor.spawn { continuation.resume(returning: await body()) }
+        }
+    }
+}

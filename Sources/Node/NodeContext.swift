@@ -1,0 +1,53 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import LibP2P
+import Logging
+import Reactor
+import Storage
+
+/// What the services of one node share: its identity, its stores and the workers that may touch them.
+///
+/// `store` and `application` are appended to and executed on their workers only; both may be read from anywhere.
+@ReactorActor
+final class NodeContext {
+    /// Jobs that wait for a worker at most; beyond that whoever hands one in waits.
+    nonisolated static let workerCapacity = 1_024
+
+    let genesis: Genesis
+    let key: PrivateKey
+    let configuration: Configuration
+    let host: Host
+    let store: BlockStore
+    let votes: VoteLog
+    let application: any Application
+    let logger: Logger
+    /// Runs `application`.
+    let execution: Worker
+    /// Appends to `store` and `votes`.
+    let storage: Worker
+    /// Checks signatures, decodes and serves blocks.
+    let checks: Worker
+    /// Milliseconds since 1970.
+    let wallClock: @Sendable () -> UInt64
+
+    init(
+        genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
+        votes: VoteLog, application: any Application, logger: Logger, execution: Worker, storage: Worker,
+        checks: Worker, wallClock: @escaping @Sendable () -> UInt64
+    ) {
+        self.genesis = genesis
+        self.key = key
+        self.configuration = configuration
+        self.host = host
+        self.store = store
+        self.votes = votes
+        self.application = application
+        self.logger = logger
+        self.execution = execution
+        self.storage = storage
+        self.checks = checks
+        self.wallClock = wallClock
+    }
+}
