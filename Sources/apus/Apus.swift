@@ -8,6 +8,7 @@ struct Apus: AsyncParsableCommand {
         commandName: "apus", abstract: "A Kwil-style network node.", version: NodeVersion.text,
         subcommands: [
             RunCommand.self, InitCommand.self, ConfigCommand.self, KeyCommand.self, TestnetCommand.self,
-            StatusCommand.self, QueryCommand.self, TransactionCommand.self,
+            StatusCommand.self, QueryCommand.self, TransactionCommand.self, PingCommand.self,
+            IdentifyCommand.self, PerfCommand.self,
         ])
 }
