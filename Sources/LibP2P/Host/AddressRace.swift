@@ -73,7 +73,7 @@ final class AddressRace {
     }
 
     /// IPv6 and IPv4 addresses in turn, each family in its order, IPv6 first.
-    static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
+    nonisolated static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
         let six = addresses.filter(\.isIPv6)
         let four = addresses.filter { !$0.isIPv6 }
         var result: [SocketAddress] = []
