@@ -1,6 +1,5 @@
 import API
 import ArgumentParser
-import CShims
 import Foundation
 import Node
 
@@ -12,12 +11,12 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Root directory with config.toml, genesis.json and nodekey.json.")
     var root: String
 
-    @Flag(help: "End when the parent process ends.")
+    @Flag(help: "End when standard input ends, as a pipe from a parent process does with the parent.")
     var exitWithParent = false
 
     func run() async throws {
         let stop = StopSignal()
-        if exitWithParent { _ = apus_exit_with_parent(SIGTERM) }
+        if exitWithParent { stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
         LogOutput.start(configuration.log)

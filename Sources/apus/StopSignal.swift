@@ -25,6 +25,18 @@ final class StopSignal: @unchecked Sendable {
         signal(SIGPIPE, SIG_IGN)
     }
 
+    /// Takes the end of standard input for a signal too.
+    func watchInput() {
+        let source = DispatchSource.makeReadSource(fileDescriptor: STDIN_FILENO, queue: .global())
+        source.setEventHandler { [weak self] in
+            var byte: UInt8 = 0
+            guard read(STDIN_FILENO, &byte, 1) <= 0 else { return }
+            source.cancel()
+            self?.raise()
+        }
+        source.resume()
+    }
+
     private func raise() {
         let waiting = state.withLock { state in
             state.isRaised = true

@@ -5,7 +5,6 @@
 #include "CCRC32C.h"
 #include "CLMDB.h"
 #include "COpenSSL.h"
-#include "CProcess.h"
 #include "CSQLite.h"
 #include "CSecp256k1.h"
 #include "CSodium.h"

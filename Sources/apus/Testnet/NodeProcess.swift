@@ -17,6 +17,7 @@ final class NodeProcess: @unchecked Sendable {
     // `process` is only touched under `lock`: the signal handler and the main task both stop nodes.
     private let lock = NSLock()
     private var process: Process?
+    private var lifeline: Pipe?
 
     init(name: String, role: Role, root: String, p2pPort: UInt16, rpcPort: UInt16) {
         self.name = name
@@ -37,11 +38,17 @@ final class NodeProcess: @unchecked Sendable {
         process.arguments = ["run", "--root", root, "--exit-with-parent"]
         try Data().write(to: URL(filePath: logFile))
         let log = try FileHandle(forWritingTo: URL(filePath: logFile))
-        process.standardInput = FileHandle.nullDevice
+        // The node ends when this pipe does: with this process, however it ends.
+        let lifeline = Pipe()
+        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        process.standardInput = lifeline
         process.standardOutput = log
         process.standardError = log
         try process.run()
-        lock.withLock { self.process = process }
+        lock.withLock {
+            self.process = process
+            self.lifeline = lifeline
+        }
     }
 
     /// Nil before the start.
