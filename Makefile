@@ -1,23 +1,37 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build run test format lint bench
+.PHONY: setup build release run test lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
-	pkg-config unicode-data python3-venv
+	pkg-config unicode-data python3-venv python3-dev libgmp-dev build-essential
+APUS := .build/release/apus
 
+# Installs the Debian packages that are missing.
 setup:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { \
 	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
-	  $$SUDO apt-get update && $$SUDO apt-get install -y $(PACKAGES); }
+	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y $(PACKAGES); }
 
 build: setup
 	swift build
 
+release: setup
+	swift build -c release --product apus
+
+# A leader, three validators and a sentry commit the Unicode Character Database. ARGS goes to `apus testnet`.
+run: release
+	@$(APUS) testnet $(ARGS)
+
 test: setup lint
-	swift test
+	swift build --build-tests
+	swift test --skip-build
+	APUS_REACTOR=epoll swift test --skip-build --filter 'LibP2PTests|ProtocolsTests|NodeTests'
+
+lint:
+	swift format lint --strict -r Package.swift Sources Tests
 
 format:
 	swift format -i -r Package.swift Sources Tests
 
-lint:
-	swift format lint --strict -r Package.swift Sources Tests
+bench: release
+	perf/bench $(ARGS)
