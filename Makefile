@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test lint format bench
+.PHONY: setup build release run test interop interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	pkg-config unicode-data python3-venv python3-dev libgmp-dev build-essential
@@ -26,6 +26,18 @@ test: setup lint
 	swift build --build-tests
 	swift test --skip-build
 	APUS_REACTOR=epoll swift test --skip-build --filter 'LibP2PTests|ProtocolsTests|NodeTests'
+	$(MAKE) interop
+
+# py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
+interop: setup interop-venv
+	swift build --product apus
+	.venv/bin/python Tests/Interop/run.py .build/debug/apus $(ARGS)
+
+interop-venv: .venv/interop
+.venv/interop: Tests/Interop/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r Tests/Interop/requirements.txt
+	touch $@
 
 lint:
 	swift format lint --strict -r Package.swift Sources Tests

@@ -1,0 +1,135 @@
+"""Real `apus` processes on the loopback interface: started here, and ended here by their process IDs."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import nacl.signing
+
+TIME_LIMIT = 60  # seconds that any command may take
+
+
+class Apus:
+    """The program under test and everything it has running."""
+
+    def __init__(self, binary, directory):
+        self.binary = binary
+        self.directory = directory
+        self.running = []
+
+    def start(self, *arguments):
+        """Starts a process that stays, and returns it; its first line of output can be read."""
+        log = tempfile.TemporaryFile(dir=self.directory)
+        process = subprocess.Popen(
+            [self.binary, *arguments], stdout=subprocess.PIPE, stderr=log, text=True)
+        process.log = log
+        self.running.append(process)
+        return process
+
+    def serve(self, identity, reactor):
+        """`apus perf --listen` on a free port: the process and its full address."""
+        process = self.start(
+            "perf", "--listen", "/ip4/127.0.0.1/tcp/0", "--key", identity, "--reactor", reactor)
+        address = process.stdout.readline().strip()
+        assert "/p2p/" in address, f"no address from apus perf --listen: {errors(process)}"
+        return process, address
+
+    def run(self, *arguments, check=True):
+        """Runs a command to its end: exit code, standard output, standard error."""
+        done = subprocess.run(
+            [self.binary, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT)
+        if check:
+            assert done.returncode == 0, f"apus {arguments[0]}: {done.stderr.strip()}"
+        return done
+
+    def identity(self, key_type):
+        """A new key file."""
+        path = os.path.join(self.directory, f"{key_type}.json")
+        if not os.path.exists(path):
+            self.run("key", "new", path, "--type", key_type)
+        return path
+
+    def stop(self, process):
+        """Ends one process as an operator would, and asserts that it ends well."""
+        self.running.remove(process)
+        process.send_signal(signal.SIGINT)
+        try:
+            code = process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError("does not end on SIGINT")
+        assert code == 0, f"exit code {code}: {errors(process)}"
+
+    def end(self):
+        """Ends what is left, whatever happened."""
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+def errors(process):
+    process.log.seek(0)
+    return process.log.read().decode(errors="replace")[-2000:]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Node:
+    """`apus run` as the only validator of a new chain."""
+
+    chain = "interop"
+
+    def __init__(self, apus, key_type, reactor):
+        self.apus = apus
+        self.root = os.path.join(apus.directory, f"node-{key_type}-{reactor}")
+        self.p2p, self.rpc = free_port(), f"127.0.0.1:{free_port()}"
+        # The account that signs is an Ed25519 key of its own, so that transactions can be made here.
+        account = os.path.join(apus.directory, "account.json")
+        if not os.path.exists(account):
+            apus.run("key", "new", account, "--type", "ed25519")
+        self.account = account
+        with open(account) as file:
+            self.signer = nacl.signing.SigningKey(bytes.fromhex(json.load(file)["key"])[:32])
+        apus.run(
+            "init", "--root", self.root, "--chain-id", self.chain, "--key-type", key_type,
+            "--owner", f"{bytes(self.signer.verify_key).hex()}#ed25519",
+            "--listen", f"127.0.0.1:{self.p2p}", "--rpc-listen", self.rpc)
+        config = os.path.join(self.root, "config.toml")
+        with open(config) as file:
+            text = file.read()
+        with open(config, "w") as file:
+            file.write(text.replace('driver = "auto"', f'driver = "{reactor}"'))
+        self.process = apus.start("run", "--root", self.root)
+        self.address = f"/ip4/127.0.0.1/tcp/{self.p2p}"
+        deadline = time.monotonic() + 20
+        while True:
+            found = apus.run("identify", self.address, check=False)
+            if found.returncode == 0:
+                break
+            assert time.monotonic() < deadline, f"the node does not answer: {errors(self.process)}"
+            time.sleep(0.2)
+        self.address += f"/p2p/{found.stdout.split()[1]}"
+
+    def send(self, sql):
+        """Has a statement committed, and returns its transaction ID."""
+        sent = self.apus.run("tx", "send", sql, "--key", self.account, "--wait", "--rpc", self.rpc)
+        return sent.stdout.split()[0]
+
+    def is_committed(self, txid):
+        """Waits until the transaction is in a block with a good result."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            shown = self.apus.run("tx", "show", txid, "--rpc", self.rpc, check=False).stdout
+            if "code 0" in shown and "not committed" not in shown:
+                return True
+            time.sleep(0.2)
+        return False
