@@ -47,14 +47,14 @@ let package = Package(
             name: "CShims",
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("sodium"), .linkedLibrary("crypto"),
-                .linkedLibrary("lz4"), .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
+                .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
                 .linkedLibrary("sqlite3"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation", "CShims", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
+                "Node", "API", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
                 log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
@@ -86,5 +86,4 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ])
-        + module("Simulation", ["Node"])
 )
