@@ -69,9 +69,9 @@ import Testing
 
     @Test func cancelledReadEndsAndLosesNothing() async throws {
         try await HostPair.run { pair in
-            let go = WaitingList()
+            let gate = Gate()
             pair.listener.setStreamHandler(Self.test) { stream in
-                _ = await go.wait()
+                await gate.pass()
                 try? await stream.write([9])
             }
             try await pair.connect()
@@ -85,17 +85,17 @@ import Testing
             reader.cancel()
             await reader.value
             #expect(outcome == .cancelled)
-            go.wakeAll()
+            gate.open()
             #expect(try await stream.readExactly(1) == [9])
         }
     }
 
     @Test func slowReaderHoldsUpItsWriterAndNoOther() async throws {
         try await HostPair.run { pair in
-            let go = WaitingList()
+            let gate = Gate()
             var total = 0
             pair.listener.setStreamHandler(Self.test) { stream in
-                _ = await go.wait()
+                await gate.pass()
                 total = (try? await stream.readToEnd(limit: 64 << 20).count) ?? -1
             }
             try await pair.connect()
@@ -110,7 +110,7 @@ import Testing
             #expect(!isWritten)
             let held = pair.listener.peers[pair.dialer.peerID]?.primary?.mux.unread ?? -1
             #expect(held > 0 && held <= YamuxLimits.initialWindow)
-            go.wakeAll()
+            gate.open()
             _ = try await stream.read(upTo: 1)
             await writer.value
             #expect(total == 4 << 20)
@@ -198,6 +198,21 @@ import Testing
             #expect(recorder.bytes.count <= (honest < 20 ? 0 : honestAnswers))
             #expect(pair.listener.connectedPeers.isEmpty)
             #expect(pair.listener.connectionCount == 0)
+        }
+    }
+
+    /// Holds tasks up until it is opened.
+    @ReactorActor private final class Gate {
+        private var isOpen = false
+        private let waiting = WaitingList()
+
+        func open() {
+            isOpen = true
+            waiting.wakeAll()
+        }
+
+        func pass() async {
+            while !isOpen { _ = await waiting.wait() }
         }
     }
 

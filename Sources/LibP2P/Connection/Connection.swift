@@ -35,6 +35,8 @@ final class Connection: TCPConnectionDelegate {
     var lineHead: Stream?
     var lineTail: Stream?
     var isReceiving = false
+    /// The stream into whose reader's memory the message at hand is decrypted.
+    private var direct: Stream?
     private var tickTimer: Timer?
     private var drainTimer: Timer?
     /// Tasks that wait to open a stream.
@@ -154,14 +156,35 @@ final class Connection: TCPConnectionDelegate {
         guard let noise else { return receivedPlaintext(UnsafeRawBufferPointer(bytes)) }
         isReceiving = true
         do throws(LibP2PError) {
-            try noise.receive(bytes) { (plaintext) throws(LibP2PError) in
-                try demultiplex(UnsafeRawBufferPointer(plaintext))
-            }
+            try noise.receive(
+                bytes, place: { directTarget($0) },
+                deliver: { (plaintext) throws(LibP2PError) in
+                    if let direct {
+                        self.direct = nil
+                        mux.tookBody(plaintext.count)
+                        direct.filledDirectly(plaintext.count)
+                        mux.consumed(direct.slot, plaintext.count, now: Reactor.now)
+                        try demultiplex(UnsafeRawBufferPointer(start: nil, count: 0))
+                    } else {
+                        try demultiplex(UnsafeRawBufferPointer(plaintext))
+                    }
+                })
         } catch {
             isReceiving = false
             return fail(error)
         }
         endReceiving()
+    }
+
+    /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
+    private func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+        guard count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
+            let stream = streams[slot]
+        else { return nil }
+        let target = stream.directTarget
+        guard target.count >= count else { return nil }
+        direct = stream
+        return UnsafeMutableRawBufferPointer(rebasing: target[..<count])
     }
 
     private func receivedPlaintext(_ bytes: UnsafeRawBufferPointer) {
@@ -322,6 +345,7 @@ final class Connection: TCPConnectionDelegate {
         streams = []
         lineHead = nil
         lineTail = nil
+        direct = nil
         for stream in ended {
             stream?.fail(.connectionClosed)
         }

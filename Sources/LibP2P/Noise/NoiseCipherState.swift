@@ -34,13 +34,20 @@ public struct NoiseCipherState: ~Copyable {
         _ bytes: UnsafeMutableRawBufferPointer,
         authenticating data: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) throws(LibP2PError) -> UnsafeMutableRawBufferPointer {
-        guard nonce < UInt64.max else { throw .nonceExhausted }
         guard bytes.count >= NoiseXX.tagLength else { throw .malformed("Noise frame: shorter than its tag") }
         let plaintext = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(bytes.count &- NoiseXX.tagLength)])
-        guard cipher.open(nonce: nonce, aad: data, in: UnsafeRawBufferPointer(bytes), into: plaintext) else {
-            throw .decryptionFailed
-        }
-        nonce &+= 1
+        try open(UnsafeRawBufferPointer(bytes), into: plaintext, authenticating: data)
         return plaintext
+    }
+
+    /// Decrypts `source` into `target`, whose size must be the source's less 16 bytes. After an error `target` holds
+    /// nothing of use.
+    mutating func open(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        authenticating data: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) throws(LibP2PError) {
+        guard nonce < UInt64.max else { throw .nonceExhausted }
+        guard cipher.open(nonce: nonce, aad: data, in: source, into: target) else { throw .decryptionFailed }
+        nonce &+= 1
     }
 }

@@ -77,8 +77,12 @@ public final class NoiseTransport {
     ///
     /// `bytes` are overwritten. What `deliver` gets is valid during its call only. Throws `decryptionFailed` or
     /// `malformed` for a frame that the peer's cipher cannot have made; the connection is then of no more use.
+    ///
+    /// `place` is asked where a message of so many plaintext bytes belongs; what it gives must have that size and is
+    /// decrypted to without a copy. Nil: where the message lies.
     public func receive(
         _ bytes: UnsafeMutableRawBufferPointer,
+        place: (Int) -> UnsafeMutableRawBufferPointer? = { _ in nil },
         deliver: (UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Void
     ) throws(LibP2PError) {
         var offset = 0
@@ -91,7 +95,7 @@ public final class NoiseTransport {
                 partial = nil
                 defer { pool.put(back: buffer) }
                 let frame = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<partialLength])
-                try deliver(receiving.open(frame))
+                try deliver(try open(frame, place))
                 continue
             }
             guard let length = takeLength(bytes, at: &offset) else { return }
@@ -99,7 +103,7 @@ public final class NoiseTransport {
             if bytes.count &- offset >= length {
                 let frame = UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset &+ length)])
                 offset &+= length
-                try deliver(receiving.open(frame))
+                try deliver(try open(frame, place))
             } else {
                 let buffer = pool.take()
                 partial = buffer
@@ -110,6 +114,14 @@ public final class NoiseTransport {
                 offset &+= count
             }
         }
+    }
+
+    private func open(
+        _ frame: UnsafeMutableRawBufferPointer, _ place: (Int) -> UnsafeMutableRawBufferPointer?
+    ) throws(LibP2PError) -> UnsafeMutableRawBufferPointer {
+        guard let target = place(frame.count &- NoiseXX.tagLength) else { return try receiving.open(frame) }
+        try receiving.open(UnsafeRawBufferPointer(frame), into: target)
+        return target
     }
 
     private func takeLength(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) -> Int? {

@@ -86,7 +86,8 @@ extension Stream {
                 }
             }
         } catch {
-            if failure == nil { abandon(error) }
+            // A cancelled wait leaves the negotiation where it stands, for the next read.
+            if failure == nil, error != .cancelled { abandon(error) }
             throw error
         }
     }
