@@ -17,6 +17,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.network.exceptions import SwarmException
 
 import garbage
+import node_cases
 from apus import Apus
 from py_host import IDENTIFY, PERF, PING, connect, perf, ping, py_host, read_to_end, serve_pings
 
@@ -205,6 +206,7 @@ def main():
         try:
             for key_type, reactor in [("ed25519", "auto"), ("secp256k1", "epoll")]:
                 suite.hosts(apus, key_type, reactor)
+                node_cases.run(suite, apus, key_type, reactor)
         finally:
             apus.end()
     print(f"{suite.passed} passed, {suite.failed} failed")

@@ -1,0 +1,115 @@
+"""Cases between py-libp2p hosts and a real node, the only validator of its chain: docs/wire.md, section 7."""
+
+import hashlib
+import json
+
+import trio
+from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+
+from apus import Node
+from py_host import connect, py_host, read_exactly, read_some, read_to_end
+from transactions import signed
+
+TX, TXANN, DISCOVERY = "/kwil/tx/1.0.0", "/kwil/txann/1.0.0", "/kwil/discovery/1.0.0"
+CHAIN = f"/kwil/chain/1.0.0/{Node.chain}"
+DIALECTS = ["text", "binary"]
+
+
+def request(dialect, verb, txid):
+    return f"{verb}:{txid}".encode() if dialect == "text" else bytes.fromhex(txid)
+
+
+async def ask(node, protocol, data, name=None):
+    """One request on a stream of its own, and the whole answer."""
+    async with py_host([name] if name else []) as host:
+        peer = await connect(host, node.address)
+        stream = await host.new_stream(peer, [protocol])
+        if data:
+            await stream.write(data)
+        return await read_to_end(stream)
+
+
+async def gets_known(node, dialect, txid):
+    answer = await ask(node, TX, request(dialect, "gettx", txid))
+    assert hashlib.sha256(answer).hexdigest() == txid, answer[:80]
+
+
+async def gets_unknown(node, dialect):
+    answer = await ask(node, TX, request(dialect, "gettx", "5a" * 32))
+    assert answer == (b"0" if dialect == "text" else b"\x00"), answer[:80]
+
+
+async def announces_known(node, dialect, txid):
+    answer = await ask(node, TXANN, request(dialect, "txann", txid))
+    assert answer == b"", answer[:80]
+
+
+async def announces_new(node, dialect, nonce):
+    transaction, txid = signed(
+        f"INSERT INTO numbers (n) VALUES ({nonce})", nonce, Node.chain, node.signer)
+    async with py_host([CHAIN]) as host:
+        peer = await connect(host, node.address)
+        stream = await host.new_stream(peer, [TXANN])
+        await stream.write(request(dialect, "txann", txid))
+        assert await read_exactly(stream, 3) == b"get"
+        await stream.write(transaction)
+        await stream.close_write()
+        assert await read_some(stream) == b"", "more than get was said"
+        assert await trio.to_thread.run_sync(node.is_committed, txid), "not committed"
+    await announces_known(node, dialect, txid)
+    await gets_known(node, dialect, txid)
+
+
+async def exchanges_peers(node, dialect):
+    """A host of the chain is known to the node; another host asks for it."""
+    async with py_host([CHAIN]) as known:
+        await connect(known, node.address)
+        with trio.fail_after(20):
+            while True:
+                if dialect == "text":
+                    answer = await ask(node, DISCOVERY, b"discover_peers\n")
+                    assert answer.endswith(b"\n"), answer
+                    peers = json.loads(answer)
+                else:
+                    whole = json.loads(await ask(node, DISCOVERY, b"", CHAIN))
+                    assert whole["chain_id"] == Node.chain, whole
+                    peers = whole["peers"]
+                found = [peer for peer in peers if peer["id"] == str(known.get_id())]
+                if found:
+                    break
+                await trio.sleep(0.1)  # until the node has identified that host
+        assert CHAIN in found[0]["protos"], found
+        assert any(known.address.startswith(address) for address in found[0]["addrs"]), found
+
+
+async def gossips(node):
+    async with py_host([CHAIN]) as host:
+        router = GossipSub(["/meshsub/1.2.0", "/meshsub/1.1.0"], 6, 4, 12, heartbeat_interval=1)
+        pubsub = Pubsub(host, router, strict_signing=True)
+        async with background_trio_service(pubsub), background_trio_service(router):
+            await pubsub.wait_until_ready()
+            await pubsub.subscribe("acks")
+            peer = await connect(host, node.address)
+            with trio.fail_after(20):
+                while peer not in pubsub.peer_topics.get("acks", ()):
+                    await trio.sleep(0.05)
+                while peer not in router.mesh.get("acks", ()):
+                    await trio.sleep(0.05)
+
+
+def run(suite, apus, key_type, reactor):
+    """All cases against a node with one kind of identity and one way to the kernel."""
+    label = f"[node, {key_type}, {reactor}]"
+    node = Node(apus, key_type, reactor)
+    txid = node.send("CREATE TABLE numbers (n INT PRIMARY KEY)")
+    for nonce, dialect in enumerate(DIALECTS, start=2):
+        kind = f"{dialect} {label}"
+        suite.case(f"py gets a known transaction {kind}", gets_known, node, dialect, txid)
+        suite.case(f"py gets an unknown transaction {kind}", gets_unknown, node, dialect)
+        suite.case(f"py announces a known transaction {kind}", announces_known, node, dialect, txid)
+        suite.case(f"py announces a new transaction {kind}", announces_new, node, dialect, nonce)
+        suite.case(f"py exchanges peers {kind}", exchanges_peers, node, dialect)
+    suite.case(f"py gossips about acks {label}", gossips, node)
+    suite.case(f"ends on SIGINT {label}", apus.stop, node.process)
