@@ -207,11 +207,9 @@ extension ConsensusMachine {
     }
 
     mutating func decidedFetchFailed(_ hash: Hash, _ from: PeerID, _ actions: inout [ConsensusAction]) {
-        if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from,
-            current.decidedBlock == nil
-        {
+        if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from {
             current.decisionFetch = nil
-            ahead(state.height &+ 1, true, from, &actions)
+            if current.decidedBlock == nil { ahead(state.height &+ 1, true, from, &actions) }
         }
         if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from, next.decidedBlock == nil {
             next = ConsensusRound()

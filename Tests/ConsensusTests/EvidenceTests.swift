@@ -1,0 +1,141 @@
+import Chain
+import Crypto
+import Multiformats
+import Testing
+
+@testable import Consensus
+
+/// What counts as proof, and what does not.
+struct EvidenceTests {
+    let chain: TestChain
+    let block: CheckedBlock
+
+    init() throws {
+        chain = try TestChain(validators: 4)
+        block = try chain.block(after: chain.genesis, stamp: 1000, transactions: [chain.transaction(1)])
+    }
+
+    func commit(_ votes: [VoteInfo]) throws -> VerifiedCommit {
+        try VerifiedCommit(
+            verifying: BlockAnnouncement(
+                block.block, CommitInfo(appHash: TestChain.appHash(block), votes: votes)),
+            leader: chain.leader.publicKey, validators: chain.genesis.validators)
+    }
+
+    func vote(_ key: PrivateKey) -> VoteInfo {
+        VoteInfo(
+            signature: VoteSignature(block.hash, appHash: TestChain.appHash(block), by: key), status: .agreed)
+    }
+
+    @Test func aCommitNeedsMoreThanHalfOnceEach() throws {
+        #expect(try commit(chain.validators[0..<3].map(vote)).hash == block.hash)
+        #expect(throws: ConsensusError.notCommitted(block.hash)) {
+            try commit(chain.validators[0..<2].map(vote))
+        }
+        #expect(throws: ConsensusError.notCommitted(block.hash), "one voter twice") {
+            try commit([vote(chain.validators[0]), vote(chain.validators[1]), vote(chain.validators[1])])
+        }
+        #expect(throws: ConsensusError.notCommitted(block.hash), "a stranger") {
+            try commit([vote(chain.validators[0]), vote(chain.validators[1]), vote(chain.sentry)])
+        }
+    }
+
+    @Test func aVoteForAnotherHashDoesNotCount() throws {
+        let wrong = VoteInfo(
+            signature: VoteSignature(block.hash, appHash: .zero, by: chain.validators[2]), status: .agreed)
+        #expect(throws: ConsensusError.notCommitted(block.hash)) {
+            try commit([vote(chain.validators[0]), vote(chain.validators[1]), wrong])
+        }
+    }
+
+    @Test func onlyTheLeaderProposes() throws {
+        let header = block.header
+        let impostor = Block.signed(header, transactions: block.transactions, by: chain.sentry)
+        #expect(throws: ConsensusError.notSignedByLeader(block.hash)) {
+            try VerifiedProposal(
+                verifying: BlockProposal(impostor, sender: chain.sentry.publicKey),
+                leader: chain.leader.publicKey)
+        }
+        #expect(throws: ConsensusError.notSignedByLeader(block.hash)) {
+            let votes = chain.validators.map(vote)
+            return try VerifiedCommit(
+                verifying: BlockAnnouncement(
+                    impostor, CommitInfo(appHash: TestChain.appHash(block), votes: votes)),
+                leader: chain.leader.publicKey, validators: chain.genesis.validators)
+        }
+    }
+
+    @Test func acknowledgementsAreTheirVoters() throws {
+        let honest = chain.ack(block, by: chain.validators[1])
+        let forged = AckRes(
+            height: 1, block: block.hash, answer: .ack(appHash: .zero), signature: honest.signature)
+        #expect(throws: ConsensusError.badVoteSignature(chain.validators[1].publicKey)) {
+            try chain.verified(forged)
+        }
+        let unproven = AckRes(
+            height: 1, block: block.hash,
+            answer: .outOfSync(best: block.header, leaderSignature: SharedBytes([1, 2])),
+            by: chain.validators[1])
+        #expect(throws: ConsensusError.notSignedByLeader(block.hash)) { try chain.verified(unproven) }
+    }
+
+    @Test func resetsAreTheLeaders() {
+        #expect(throws: ConsensusError.self) {
+            try VerifiedReset(
+                ConsensusReset(height: 0, transactions: []), author: chain.sentry.publicKey,
+                leader: chain.leader.publicKey)
+        }
+    }
+
+    // MARK: Blocks
+
+    func check(_ block: Block, expected: Hash? = nil, known: (Hash) -> Transaction? = { _ in nil }) throws
+        -> CheckedBlock
+    {
+        try CheckedBlock(checking: block, expected: expected, chainID: chain.chainID, known: known)
+    }
+
+    @Test func aGoodBlockPasses() throws {
+        let checked = try check(try Block(decoding: block.block.bytes), expected: block.hash)
+        #expect(checked.transactions.map(\.id) == block.transactions.map(\.id))
+        #expect(checked.transactionBytes == block.transactions[0].bytes.count)
+    }
+
+    @Test func aKnownTransactionIsNotCheckedAgain() throws {
+        let transaction = block.transactions[0]
+        let checked = try check(block.block) { $0 == transaction.id ? transaction : nil }
+        #expect(checked.transactions[0] === transaction)
+    }
+
+    @Test func otherTransactionsThanTheHeadersAreTheSendersFault() throws {
+        let swapped = Block(
+            header: block.header, signature: block.block.signature.array,
+            transactions: [try chain.transaction(2).bytes])
+        #expect(
+            throws: ConsensusError.mismatch(
+                "block \(block.hash) came with other transactions than its header's")
+        ) {
+            try check(swapped)
+        }
+        #expect(throws: ConsensusError.self) { try check(block.block, expected: .zero) }
+    }
+
+    @Test func badTransactionsAreTheLeadersFault() throws {
+        func refused(_ transactions: [Transaction]) throws -> Bool {
+            let bad = try chain.block(after: chain.genesis, stamp: 1, transactions: transactions)
+            do {
+                _ = try check(bad.block)
+                return false
+            } catch ConsensusError.invalidBlock {
+                return true
+            }
+        }
+        let good = try chain.transaction(1)
+        #expect(try refused([good, good]), "twice")
+        #expect(try refused([chain.transaction(1, chainID: "another")]))
+        var bytes = good.bytes.array
+        bytes[12] ^= 1
+        #expect(try refused([Transaction(decoding: SharedBytes(bytes))]), "a broken signature")
+        #expect(try !refused([good, chain.transaction(2)]))
+    }
+}
