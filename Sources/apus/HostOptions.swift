@@ -26,18 +26,12 @@ struct HostOptions: ParsableArguments {
 
     /// Starts a host, lets `body` work with it, and stops it with a farewell to its peers.
     func withHost<T: Sendable>(
-        listening addresses: [Multiaddr] = [],
+        listening addresses: [Multiaddr] = [], limits: ResourceLimits = ResourceLimits(),
         _ body: @escaping @ReactorActor @Sendable (Host) async throws -> T
     ) async throws -> T {
         if let reactor { try Reactor.start(reactor) }
-        var configuration = HostConfiguration(
-            identity: try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(.ed25519),
-            listenAddresses: addresses)
-        configuration.securityProtocols = [security.id]
-        configuration.agentVersion = NodeVersion.agent
-        configuration.logger = Logger(label: "libp2p") { _ in SwiftLogNoOpLogHandler() }
-        return try await Reactor.run { [configuration] in
-            let host = Host(configuration)
+        return try await Reactor.run {
+            let host = try makeHost(listening: addresses, limits: limits)
             try host.start()
             do {
                 let result = try await body(host)
@@ -48,6 +42,21 @@ struct HostOptions: ParsableArguments {
                 throw error
             }
         }
+    }
+
+    /// A host that is not started yet.
+    @ReactorActor
+    func makeHost(
+        listening addresses: [Multiaddr] = [], limits: ResourceLimits = ResourceLimits()
+    ) throws -> Host {
+        var configuration = HostConfiguration(
+            identity: try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(.ed25519),
+            listenAddresses: addresses)
+        configuration.securityProtocols = [security.id]
+        configuration.limits = limits
+        configuration.agentVersion = NodeVersion.agent
+        configuration.logger = Logger(label: "libp2p") { _ in SwiftLogNoOpLogHandler() }
+        return Host(configuration)
     }
 }
 

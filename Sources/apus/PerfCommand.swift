@@ -20,6 +20,12 @@ struct PerfCommand: AsyncParsableCommand {
 
     @Option(
         help:
+            "Hold this many idle connections, each from a host with its own Ed25519 key, until interrupted; a line is printed once all stand."
+    )
+    var idle: Int?
+
+    @Option(
+        help:
             "Serve perf, ping and identify at this address until interrupted; the first line is the full address."
     )
     var listen: Multiaddr?
@@ -30,8 +36,16 @@ struct PerfCommand: AsyncParsableCommand {
         guard (address == nil) != (listen == nil) else {
             throw ValidationError("give either the address of a host or --listen")
         }
-        if address != nil, upload.value == 0, download.value == 0 {
-            throw ValidationError("nothing to measure: give --upload or --download")
+        if let idle {
+            guard (1...Self.idleLimit).contains(idle) else {
+                throw ValidationError("--idle must be from 1 to \(Self.idleLimit)")
+            }
+            guard listen == nil, upload.value == 0, download.value == 0, options.key == nil else {
+                throw ValidationError(
+                    "--idle goes with an address, and with no --upload, --download or --key")
+            }
+        } else if address != nil, upload.value == 0, download.value == 0 {
+            throw ValidationError("nothing to measure: give --upload, --download or --idle")
         }
         if listen != nil, upload.value != 0 || download.value != 0 {
             throw ValidationError("--upload and --download are the other side's to choose with --listen")
@@ -39,7 +53,9 @@ struct PerfCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        if let address { try await measure(address) }
+        if let address {
+            if let idle { try await hold(idle, address) } else { try await measure(address) }
+        }
         if let listen { try await serve(listen) }
     }
 
@@ -59,9 +75,39 @@ struct PerfCommand: AsyncParsableCommand {
         print("\(name): \(count.value) bytes in \(time.milliseconds), \(String(format: "%.3f", rate)) GB/s")
     }
 
+    /// Connections that one process holds at most: what is left of the usual 65,536 descriptors is plenty.
+    private static let idleLimit = 20_000
+
+    /// Connects hosts with keys of their own, so that the other end cannot take two connections for one.
+    private func hold(_ count: Int, _ address: Multiaddr) async throws {
+        let signal = StopSignal()
+        try await options.withHost { [options] first in
+            var hosts = [first]
+            for _ in 1..<count { hosts.append(try options.makeHost()) }
+            do {
+                for (index, host) in hosts.enumerated() {
+                    if index > 0 { try host.start() }
+                    _ = try await host.connect(address)
+                }
+                let standing = hosts.count { !$0.connectedPeers.isEmpty }
+                FileHandle.standardOutput.write(Data("\(standing) connections\n".utf8))
+                await signal.wait()
+            } catch {
+                for host in hosts.dropFirst() { await host.stop() }
+                throw error
+            }
+            for host in hosts.dropFirst() { await host.stop() }
+        }
+    }
+
     private func serve(_ address: Multiaddr) async throws {
         let signal = StopSignal()
-        try await options.withHost(listening: [address]) { host in
+        // All measurements come from few machines, often one.
+        var limits = ResourceLimits()
+        limits.connections = Self.idleLimit
+        limits.inboundConnections = Self.idleLimit
+        limits.connectionsPerIP = Self.idleLimit
+        try await options.withHost(listening: [address], limits: limits) { host in
             host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
             for address in host.listenAddresses {
                 let line = "\(address.appending(.p2p(host.peerID)))\n"
