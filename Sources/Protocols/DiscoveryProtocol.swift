@@ -47,7 +47,9 @@ public struct DiscoveryProtocol {
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
             guard let peers = directory.peers(toTell: stream.remotePeer) else { return }
-            let traits = PeerTraits(host.identity(of: stream.remotePeer)?.protocols ?? [])
+            // A binary initiator sends nothing, and may ask before this side has identified it.
+            let identity = await host.identity(of: stream.remotePeer, within: ProtocolLimits.identify)
+            let traits = PeerTraits(identity?.protocols ?? [])
             let answer: [UInt8]
             if traits.chainID != nil {
                 answer = try DiscoveryMessage(chainID: directory.chainID, peers: peers).encoded(.binary)

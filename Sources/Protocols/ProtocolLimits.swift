@@ -4,6 +4,8 @@ import Chain
 enum ProtocolLimits {
     /// For a request or an announcement to be written, or to arrive.
     static let request = Duration.seconds(5)
+    /// Until a peer whose stream came before its identify has told what it speaks.
+    static let identify = Duration.seconds(2)
     /// For the peer's `get` after an announcement.
     static let answer = Duration.seconds(5)
     /// For a transaction, either way.

@@ -41,6 +41,28 @@ final class Directory: PeerDirectory {
         }
     }
 
+    @Test func binaryBeforeIdentify() async throws {
+        try await Reactor.run {
+            let chain = KwilProtocol.chain("c")
+            let a = try Network.host(1, [chain])
+            let b = try Network.host(2, [chain])
+            let directory = Directory([try Self.peer()])
+            let serving = DiscoveryProtocol(directory, host: b)
+            b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+            try a.start()
+            try b.start()
+            let address = try #require(b.listenAddresses.first)
+            let peer = try await a.connect(address)
+            let stream = try await a.newStream(peer, [KwilProtocol.discovery])
+            stream.closeWrite()
+            stream.setTimeout(.seconds(20))
+            let answer = try await stream.readToEnd(limit: 1 << 16)
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix(#"{"chain_id":"c","peers":[{"#))
+            await a.stop()
+            await b.stop()
+        }
+    }
+
     @Test func textOnTheWire() async throws {
         try await Reactor.run {
             let directory = Directory([try Self.peer()])

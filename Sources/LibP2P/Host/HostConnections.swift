@@ -11,6 +11,8 @@ final class PeerState {
     var connections: [Connection] = []
     /// What the peer has told about itself.
     var info: IdentifyInfo?
+    /// Who waits for `info`, or for the peer's end.
+    let identifying = WaitingList()
 }
 
 /// How connections come, are chosen and go.
@@ -132,6 +134,7 @@ extension Host {
         if state.primary === connection { state.primary = state.connections.last { $0.phase == .open } }
         if state.connections.isEmpty {
             peers[peer] = nil
+            state.identifying.wakeAll()
             configuration.peerStore.noteSeen(peer)
             emit(.disconnected(peer))
         }

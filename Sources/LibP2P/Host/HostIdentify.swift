@@ -40,6 +40,22 @@ extension Host {
         }
     }
 
+    /// What a connected peer has told about itself; waits for it up to `limit` while the connection is new. Nil if
+    /// nothing has come by then.
+    public func identity(of peer: PeerID, within limit: Duration) async -> IdentifyInfo? {
+        guard let state = peers[peer], state.info == nil else { return identity(of: peer) }
+        var isLate = false
+        let timer = Reactor.schedule(after: limit) {
+            isLate = true
+            state.identifying.wakeAll()
+        }
+        defer { timer.cancel() }
+        while state.info == nil, !isLate, peers[peer] === state {
+            guard await state.identifying.wait() else { break }
+        }
+        return state.info
+    }
+
     /// Takes what a peer tells unasked.
     func takePush(_ stream: Stream) async {
         guard let info = try? await Identify.receive(on: stream) else { return }
@@ -49,6 +65,7 @@ extension Host {
     private func learned(_ info: IdentifyInfo, from connection: Connection) {
         guard phase == .running, let state = peers[connection.remotePeer] else { return }
         state.info = info
+        state.identifying.wakeAll()
         configuration.peerStore.add(info.listenAddresses, for: connection.remotePeer)
         configuration.peerStore.setProtocols(info.protocols, of: connection.remotePeer)
         emit(.identified(connection.remotePeer, info))
