@@ -1,0 +1,213 @@
+"""Everything that an operator can get wrong: each gives one line that names what and where, and an exit code."""
+
+import glob
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+
+from network import PATIENCE, Node, change, expect, free_ports, wait
+
+
+def alone(apus, directory):
+    """The only node of its own chain, not started."""
+    p2p, rpc = free_ports(2)
+    node = Node(apus, f"{directory}/node", p2p, rpc)
+    subprocess.run(
+        [apus, "init", "--root", node.root, "--listen", f"127.0.0.1:{p2p}", "--rpc-listen",
+         f"127.0.0.1:{rpc}"], check=True, stdout=subprocess.DEVNULL)
+    return node
+
+
+def refused(arguments, *words):
+    """Runs a command that must fail with one line that has these words."""
+    out = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    expect(out.returncode > 0, f"exit code {out.returncode}: {out.stdout}{out.stderr}")
+    # A node that got as far as to log may have done so.
+    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9:.]+ (info|warning) ", line)]
+    expect(len(lines) == 1, f"not one line: {out.stderr!r}")
+    for word in words:
+        expect(str(word) in lines[0], f"{lines[0]!r} lacks {word!r}")
+
+
+def refused_start(node, *words):
+    refused([node.apus, "run", "--root", node.root], *words)
+
+
+def bad_flags(apus, directory):
+    for arguments in (["run", "--rooot", "x"], ["testnet", "--validators", "many"], ["frobnicate"]):
+        out = subprocess.run([apus, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        expect(out.returncode > 0, f"{arguments}: exit code {out.returncode}")
+        first = out.stderr.strip().splitlines()[0]
+        expect(arguments[-1] in first or arguments[-2] in first, f"{arguments}: {first}")
+    refused([apus, "testnet", "--input", f"{directory}/absent.csv", "--root", f"{directory}/t"], "absent.csv")
+    refused([apus, "status", "--rpc", f"127.0.0.1:{free_ports(1)[0]}"], "127.0.0.1")
+    refused([apus, "status", "--rpc", "nowhere"], "nowhere")
+    refused([apus, "run", "--root", f"{directory}/absent"], "absent")
+
+
+def bad_configuration(apus, directory):
+    node = alone(apus, directory)
+    file = f"{node.root}/config.toml"
+    with open(file, "rb") as f:
+        good = f.read()
+    for content, word in (
+        (good + b"\n[extra]\nkey = 1\n", "extra.key"),
+        (b"[p2p]\nlisten = 5\n", "p2p.listen"),
+        (b"[p2p\n", "config.toml"),
+        (b"[log]\nlevel = \"\xff\xfe\"\n", "config.toml"),
+        (b"[p2p]\nlisten = \"somewhere\"\n", "somewhere"),
+        (b"[p2p]\nbootnodes = [\"xyz@127.0.0.1:1\"]\n", "xyz"),
+        (b"[rpc]\nlisten = \"somewhere\"\n[p2p]\nlisten = \"127.0.0.1:0\"\n", "somewhere"),
+    ):
+        with open(file, "wb") as f:
+            f.write(content)
+        refused_start(node, word)
+
+
+def bad_genesis(apus, directory):
+    node = alone(apus, directory)
+    file = f"{node.root}/genesis.json"
+    with open(file) as f:
+        good = json.load(f)
+    for content in ("", "{", "[]", json.dumps({**good, "validators": []}), json.dumps({**good, "chain_id": 5}),
+                    json.dumps({**good, "leader": {"type": "secp256k1", "key": "00"}})):
+        with open(file, "w") as f:
+            f.write(content)
+        refused_start(node, "genesis.json")
+    os.remove(file)
+    refused_start(node, "genesis.json")
+
+
+def key_file_for_all_eyes(apus, directory):
+    node = alone(apus, directory)
+    os.chmod(f"{node.root}/nodekey.json", 0o644)
+    refused_start(node, "nodekey.json", "644")
+
+
+def busy_ports(apus, directory):
+    node = alone(apus, directory)
+    for port in (node.p2p, node.rpc):
+        with socket.socket() as busy:
+            busy.bind(("127.0.0.1", port))
+            busy.listen()
+            refused_start(node, port)
+
+
+def busy_root(apus, directory):
+    node = alone(apus, directory)
+    with Running(node):
+        change(f"{node.root}/config.toml", f":{node.p2p}", f":{free_ports(1)[0]}")
+        refused_start(node, node.root)
+
+
+class Running:
+    def __init__(self, node):
+        self.node = node
+
+    def __enter__(self):
+        self.node.start()
+        wait(lambda: None if self.node.status() else f"{self.node.name} does not answer")
+
+    def __exit__(self, *_):
+        self.node.kill()
+
+
+def fill(node):
+    """Commits some blocks and stops the node."""
+    with Running(node):
+        key = f"{node.root}/nodekey.json"
+        for nonce, sql in enumerate(["CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, name TEXT)"] + [
+                f"INSERT INTO t VALUES ({i}, '{i}')" for i in range(5)], start=1):
+            out = node.command("tx", "send", sql, "--key", key, "--nonce", str(nonce), "--wait")
+            expect(out.returncode == 0, out.stderr)
+        status = node.status()
+        expect(node.stop() == 0, "not a clean end")
+    return status
+
+
+def same_as_before(node, before):
+    with Running(node):
+        status = node.status()
+        for key in ("height", "block", "app hash"):
+            expect(status[key] == before[key], f"{key}: {status[key]}, was {before[key]}")
+        expect(len(node.query("SELECT id FROM t")) == 5, "rows are missing")
+
+
+def flipped_byte_in_the_block_log(apus, directory):
+    node = alone(apus, directory)
+    fill(node)
+    segment = glob.glob(f"{node.root}/blocks/*.blocks")[0]
+    with open(segment, "rb") as f:
+        good = f.read()
+    for _ in range(5):
+        place = random.randrange(64, len(good) // 2)
+        with open(segment, "wb") as f:
+            f.write(good[:place] + bytes([good[place] ^ 0x40]) + good[place + 1:])
+        refused_start(node, os.path.basename(segment))
+
+
+def garbage_index_is_rebuilt(apus, directory):
+    node = alone(apus, directory)
+    before = fill(node)
+    index = f"{node.root}/blocks/index"
+    files = [index] if os.path.isfile(index) else [f for f in glob.glob(f"{index}/*") if os.path.isfile(f)]
+    for file in files:
+        with open(file, "wb") as f:
+            f.write(os.urandom(5000))
+    same_as_before(node, before)
+
+
+def lost_application_is_executed_again(apus, directory):
+    node = alone(apus, directory)
+    before = fill(node)
+    for file in glob.glob(f"{node.root}/application/*"):
+        os.remove(file)
+    same_as_before(node, before)
+
+
+def garbage_application_is_refused(apus, directory):
+    node = alone(apus, directory)
+    fill(node)
+    for file in glob.glob(f"{node.root}/application/*"):
+        with open(file, "wb") as f:
+            f.write(os.urandom(5000))
+    refused_start(node, "application")
+
+
+def garbage_address_book_is_no_hindrance_or_one_line(apus, directory):
+    node = alone(apus, directory)
+    with open(f"{node.root}/addrbook.json", "wb") as f:
+        f.write(os.urandom(500))
+    node.start()
+    try:
+        wait(lambda: None if node.status() or node.process.poll() is not None else "no answer")
+        if node.process.poll() is not None:
+            node.process = None
+            refused_start(node, "addrbook.json")
+    finally:
+        node.kill()
+
+
+def bad_requests(apus, directory):
+    node = alone(apus, directory)
+    key = f"{directory}/stranger.json"
+    subprocess.run([apus, "key", "new", key], check=True, stdout=subprocess.DEVNULL)
+    with Running(node):
+        rpc = ["--rpc", f"127.0.0.1:{node.rpc}"]
+        refused([apus, "query", "SELEC", *rpc], "SELEC")
+        refused([apus, "query", "DROP TABLE grants", *rpc])
+        refused([apus, "tx", "show", "00" * 32, *rpc])
+        refused([apus, "tx", "send", "SELECT 1", "--key", key, "--nonce", "0", *rpc], "nonce")
+        refused([apus, "tx", "send", "CREATE TABLE x (a)", "--key", key, "--wait", *rpc], "failed")
+        refused([apus, "tx", "send", "SELECT 1", "--key", f"{directory}/absent", *rpc], "absent")
+        expect(node.status() is not None, "the node ended")
+
+
+TESTS = [
+    bad_flags, bad_configuration, bad_genesis, key_file_for_all_eyes, busy_ports, busy_root,
+    flipped_byte_in_the_block_log, garbage_index_is_rebuilt, lost_application_is_executed_again,
+    garbage_application_is_refused, garbage_address_book_is_no_hindrance_or_one_line, bad_requests,
+]

@@ -1,0 +1,205 @@
+"""Networks of real `apus run` processes on loopback, made by `apus init`."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+# Only bounds how long a broken network can hold up the tests.
+PATIENCE = 90
+
+
+def free_ports(count):
+    """TCP ports of 127.0.0.1, all held until the last is found so that none comes twice."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def wait(condition, patience=PATIENCE):
+    """Asks again and again until `condition` returns no complaint."""
+    deadline = time.monotonic() + patience
+    while True:
+        complaint = condition()
+        if not complaint:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint)
+        time.sleep(0.1)
+
+
+def expect(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+class Node:
+    """One node: its root directory, its ports, and its process while it runs."""
+
+    def __init__(self, apus, root, p2p, rpc):
+        self.apus, self.root, self.p2p, self.rpc = apus, root, p2p, rpc
+        self.name = os.path.basename(root)
+        self.process = None
+
+    @property
+    def log(self):
+        return self.root + ".log"
+
+    def start(self):
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                [self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self):
+        """Ends the process as an operator does and returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=PATIENCE)
+        self.process = None
+        return code
+
+    def command(self, *arguments):
+        return subprocess.run(
+            [self.apus, *arguments, "--rpc", f"127.0.0.1:{self.rpc}"], capture_output=True, text=True,
+            timeout=PATIENCE)
+
+    def status(self):
+        """What `apus status` prints, as a dictionary; None while the node does not answer."""
+        out = self.command("status")
+        if out.returncode != 0:
+            return None
+        return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.stdout.splitlines() if "  " in line)
+
+    def query(self, sql):
+        """The rows, each a list of texts; None while the node does not answer."""
+        out = self.command("query", sql)
+        return [line.split("\t") for line in out.stdout.splitlines()[1:]] if out.returncode == 0 else None
+
+
+class Network:
+    """A leader, two validators and a sentry of one new chain."""
+
+    names = ["leader", "validator-1", "validator-2", "sentry"]
+
+    def __init__(self, apus, directory):
+        self.apus = apus
+        self.owner = f"{directory}/owner.json"
+        ports = free_ports(2 * len(self.names))
+        self.nodes = {
+            name: Node(apus, f"{directory}/{name}", ports[2 * i], ports[2 * i + 1])
+            for i, name in enumerate(self.names)
+        }
+        self.nonce = 0
+        owner = self.node_id(self.run("key", "new", self.owner))
+        ids = {}
+        for i, name in enumerate(self.names):
+            kind = ["secp256k1", "ed25519"][i % 2]
+            ids[name] = self.node_id(self.run("key", "new", f"{directory}/{name}.key", "--type", kind))
+        self.init("leader", directory, "--chain-id", "end-to-end", "--owner", owner)
+        genesis_file = f"{directory}/leader/genesis.json"
+        with open(genesis_file) as file:
+            genesis = json.load(file)
+        genesis["validators"] = [
+            {"identifier": key, "key_type": kind, "power": 1}
+            for key, kind in (ids[name].split("#") for name in self.names[:3])
+        ]
+        with open(genesis_file, "w") as file:
+            json.dump(genesis, file)
+        for name in self.names[1:]:
+            boot = "validator-1" if name == "sentry" else "leader"
+            address = f"{ids[boot]}@127.0.0.1:{self.nodes[boot].p2p}"
+            self.init(name, directory, "--genesis", genesis_file, "--bootnode", address)
+
+    def init(self, name, directory, *more):
+        node = self.nodes[name]
+        self.run(
+            "init", "--root", node.root, "--key", f"{directory}/{name}.key", "--listen",
+            f"127.0.0.1:{node.p2p}", "--rpc-listen", f"127.0.0.1:{node.rpc}", *more)
+        change(f"{node.root}/config.toml", r'propose_timeout = "[^"]*"', 'propose_timeout = "100ms"')
+
+    def run(self, *arguments):
+        out = subprocess.run([self.apus, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        expect(out.returncode == 0, f"apus {' '.join(arguments)}: {out.stderr}")
+        return out.stdout
+
+    @staticmethod
+    def node_id(text):
+        return re.search(r"node ID\s+(\S+)", text).group(1)
+
+    def __enter__(self):
+        for node in self.nodes.values():
+            node.start()
+        try:
+            wait(lambda: next((n.name + " has no peers" for n in self.nodes.values() if self.alone(n)), None))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @staticmethod
+    def alone(node):
+        status = node.status()
+        return status is None or status["peers"] == "0"
+
+    def __exit__(self, *_):
+        for node in self.nodes.values():
+            node.kill()
+
+    # Transactions
+
+    def send(self, sql, at, nonce, *more):
+        return self.nodes[at].command("tx", "send", sql, "--key", self.owner, "--nonce", str(nonce), *more)
+
+    def commit(self, sql, at):
+        """Sends the owner's next statement and waits for its commit."""
+        self.nonce += 1
+        out = self.send(sql, at, self.nonce, "--wait")
+        expect(out.returncode == 0 and "committed" in out.stdout, f"{sql} at {at}: {out.stderr}")
+
+    def insert(self, rows, at):
+        for row in rows:
+            self.commit(f"INSERT INTO t VALUES ({row}, 'row {row}')", at)
+
+    def create_table(self):
+        self.commit("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, name TEXT)", "sentry")
+
+    def agree(self, rows):
+        """Waits until every node shows exactly the rows 0..<rows and the same height and hashes."""
+
+        def difference():
+            seen = {}
+            for name, node in self.nodes.items():
+                status = node.status()
+                found = node.query("SELECT id, name FROM t ORDER BY id")
+                if status is None or found is None:
+                    return f"{name} does not answer"
+                expected = [[str(i), f"row {i}"] for i in range(rows)]
+                if found != expected:
+                    return f"{name} has {len(found)} rows, not {rows}"
+                seen[name] = (status["height"], status["block"], status["app hash"])
+            return None if len(set(seen.values())) == 1 else f"nodes differ: {seen}"
+
+        wait(difference)
+
+
+def change(file, pattern, replacement):
+    """Replaces the one place of a text file that matches."""
+    with open(file) as f:
+        text = f.read()
+    text, count = re.subn(pattern, replacement, text)
+    expect(count == 1, f"{file}: {count} places match {pattern}")
+    with open(file, "w") as f:
+        f.write(text)

@@ -1,0 +1,118 @@
+"""`apus testnet`: the proof, other inputs, and that nothing stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+
+from network import PATIENCE, expect, wait
+
+
+def children(pid):
+    """Process IDs whose parent is `pid`, from procfs."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def csv(directory):
+    file = f"{directory}/people.csv"
+    with open(file, "w") as f:
+        f.write('name,"full, name",age\n')
+        for i in range(40):
+            f.write(f'n{i},"Ünï ""{i}"", x",{i}\n')
+    return file
+
+
+def prove(apus, directory, file, rows, *more):
+    out = subprocess.run(
+        [apus, "testnet", "--input", file, "--root", f"{directory}/net", *more], capture_output=True, text=True,
+        timeout=2 * PATIENCE)
+    expect(out.returncode == 0, f"exit code {out.returncode}: {out.stdout[-500:]}{out.stderr[-500:]}")
+    expect(any(line.split() == ["rows", str(rows)] for line in out.stdout.splitlines()), out.stdout)
+    expect("nodes agree" in out.stdout, out.stdout)
+
+
+def csv_input(apus, directory):
+    prove(apus, directory, csv(directory), 40)
+
+
+def json_input(apus, directory):
+    file = f"{directory}/things.json"
+    with open(file, "w") as f:
+        json.dump([{"a": i, "b": None if i % 3 else f"text {i}", "c": True} for i in range(30)], f)
+    prove(apus, directory, file, 30, "--validators", "1", "--reactor", "epoll")
+
+
+def interrupted(apus, directory, number, keep):
+    arguments = [apus, "testnet", "--input", csv(directory), "--root", f"{directory}/net"]
+    output = f"{directory}/output"
+    with open(output, "w") as out:
+        testnet = subprocess.Popen(
+            arguments + (["--keep"] if keep else []), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+            start_new_session=True)
+    nodes = []
+    try:
+
+        def complaint():
+            expect(testnet.poll() is None, f"the test network ended: {open(output).read()}")
+            if len(children(testnet.pid)) < 5:
+                return "there are not five nodes"
+            return "no proof" if keep and "Running until" not in open(output).read() else None
+
+        wait(complaint)
+        nodes = children(testnet.pid)
+        testnet.send_signal(number)
+        testnet.wait(timeout=PATIENCE)
+        wait(lambda: f"still running: {[n for n in nodes if is_running(n)]}" if any(map(is_running, nodes)) else None)
+        return testnet.returncode
+    finally:
+        if testnet.poll() is None:
+            testnet.kill()
+            testnet.wait()
+        for node in nodes:
+            if is_running(node):
+                os.kill(node, signal.SIGKILL)
+
+
+def interrupt_after_the_proof_leaves_nothing(apus, directory):
+    expect(interrupted(apus, directory, signal.SIGINT, keep=True) == 0, "a kept network ends with 0")
+
+
+def interrupt_at_work_leaves_nothing(apus, directory):
+    expect(interrupted(apus, directory, signal.SIGINT, keep=False) == 130, "exit code is not 130")
+
+
+def kill_leaves_nothing(apus, directory):
+    interrupted(apus, directory, signal.SIGKILL, keep=True)
+
+
+def foreign_directory_is_not_touched(apus, directory):
+    root = f"{directory}/mine"
+    os.mkdir(root)
+    with open(f"{root}/precious", "w") as f:
+        f.write("data")
+    out = subprocess.run(
+        [apus, "testnet", "--input", csv(directory), "--root", root], capture_output=True, text=True, timeout=PATIENCE)
+    expect(out.returncode > 0 and root in out.stderr, out.stderr)
+    expect(os.listdir(root) == ["precious"], "the directory was changed")
+
+
+TESTS = [
+    csv_input, json_input, interrupt_after_the_proof_leaves_nothing, interrupt_at_work_leaves_nothing,
+    kill_leaves_nothing, foreign_directory_is_not_touched,
+]
