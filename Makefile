@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop interop-venv lint format bench
+.PHONY: setup build release run test interop e2e interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	pkg-config unicode-data python3-venv python3-dev libgmp-dev build-essential
@@ -26,12 +26,17 @@ test: setup lint
 	swift build --build-tests
 	swift test --skip-build
 	APUS_REACTOR=epoll swift test --skip-build --filter 'LibP2PTests|ProtocolsTests|NodeTests'
-	$(MAKE) interop
+	$(MAKE) interop e2e
 
 # py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
 interop: setup interop-venv
 	swift build --product apus
 	.venv/bin/python Tests/Interop/run.py .build/debug/apus $(ARGS)
+
+# Networks of real processes: killed, restarted, misconfigured (Tests/EndToEnd). ARGS: words of the tests' names.
+e2e:
+	swift build --product apus
+	python3 Tests/EndToEnd/run.py .build/debug/apus $(ARGS)
 
 interop-venv: .venv/interop
 .venv/interop: Tests/Interop/requirements.txt

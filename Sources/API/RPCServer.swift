@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -74,7 +75,8 @@ public final class RPCServer: Sendable {
             return RPCServer(group: group, channel: channel)
         } catch {
             try? await group.shutdownGracefully()
-            throw StartError(description: "cannot listen on \(listen) for JSON-RPC: \(error)")
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw StartError(description: "cannot listen on \(listen) for JSON-RPC: \(reason)")
         }
     }
 

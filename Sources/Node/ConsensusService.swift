@@ -20,6 +20,9 @@ final class ConsensusService {
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
     private var timer: Timer?
+    private var announceTimer: Timer?
+    /// The height at the last look of `announceAgain`.
+    private var announcedAt: Int64?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
     private var wanted: Set<Hash> = []
     /// Proofs of announced blocks that are on their way.
@@ -59,9 +62,22 @@ final class ConsensusService {
         context.host.setStreamHandler(KwilProtocol.blockProposal) { await proposals.serve($0) }
         context.host.setStreamHandler(KwilProtocol.acknowledgement) { await acknowledgements.serve($0) }
         feed(.timer)
+        announceAgain()
     }
 
-    func stop() { timer?.cancel() }
+    func stop() {
+        timer?.cancel()
+        announceTimer?.cancel()
+    }
+
+    /// The leader announces its newest block again while it stays the newest: whoever missed it hears of no other.
+    private func announceAgain() {
+        let tip = machine.tipCommit
+        if machine.role == .leader, let tip, tip.height == announcedAt { announce(tip, to: nil) }
+        announcedAt = tip?.height
+        let interval = context.configuration.consensus.blockAnnounceInterval
+        announceTimer = Reactor.schedule(after: interval) { [weak self] in self?.announceAgain() }
+    }
 
     // MARK: Machine
 
@@ -175,8 +191,9 @@ final class ConsensusService {
             }
             self.mempool.committed(block.transactions.map(\.id), result.accounts)
             self.commits[block.hash] = nil
-            self.onCommit?(block, result)
+            // The machine first: what catching up delivers next must find it at the new height.
             self.feed(.committed(block.hash))
+            self.onCommit?(block, result)
             self.feed(.mempool(count: self.mempool.readyCount))
         }
     }

@@ -19,6 +19,8 @@ final class MempoolService: TransactionSource {
     private nonisolated static let batch = 128
     /// Refused transactions that are remembered, so that they are not fetched again.
     private nonisolated static let rememberedRefusals = 10_000
+    /// Transactions that a new peer is told of at most; the rest comes when it is announced again.
+    private nonisolated static let toldAtOnce = 10_000
     /// Accounts whose newest nonce is remembered, against checks that read the state before a commit.
     private nonisolated static let rememberedNonces = 100_000
 
@@ -231,6 +233,12 @@ final class MempoolService: TransactionSource {
         timer = Reactor.schedule(after: max(.milliseconds(100), deadline - Reactor.now)) { [weak self] in
             self?.expireAndAnnounce()
         }
+    }
+
+    /// Tells a new peer of what waits: it may be the leader, back with an empty mempool, or the way to it.
+    func peerReady(_ peer: PeerID) {
+        let waiting = mempool.propose(maxBytes: .max, maxCount: Self.toldAtOnce).map(\.id)
+        exchange?.announce(isLeader() ? waiting.filter { local.contains($0) } : waiting, to: peer)
     }
 
     private func expireAndAnnounce() {

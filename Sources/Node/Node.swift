@@ -93,7 +93,12 @@ public final class Node {
                 checks: Worker(name: "checks", capacity: NodeContext.workerCapacity),
                 wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
             let node = try Node(context, outcome)
-            try node.run()
+            do {
+                try node.run()
+            } catch {
+                await node.stop()
+                throw error
+            }
             return node
         }
     }
@@ -149,6 +154,7 @@ public final class Node {
 
     private func peerReady(_ peer: PeerID) {
         exchange.peerReady(peer)
+        mempool.peerReady(peer)
         sync.peerReady(peer)
         consensus.feed(.peerReady(peer))
     }

@@ -75,6 +75,11 @@ public final class TransactionExchange {
         for announcer in announcers { announcer.announce(ids) }
     }
 
+    /// Announces transactions that the node holds to one peer.
+    public func announce(_ ids: [Hash], to peer: PeerID) {
+        announcers.first { $0.peer == peer }?.announce(ids)
+    }
+
     /// Transactions asked for and not yet here.
     public var inFlight: Int { requests.count }
 
