@@ -199,6 +199,9 @@ public final class Node {
         await peers.stop()
         await context.host.stop()
         context.checks.stop()
+        // A block that was executed but not decided must not keep the database locked.
+        let application = context.application
+        try? await context.execution.run { try application.rollback() }
         context.execution.stop()
         context.storage.stop()
         for waiters in commitWaiters.values { for waiter in waiters { waiter.resume(returning: nil) } }
