@@ -11,4 +11,22 @@ struct Apus: AsyncParsableCommand {
             StatusCommand.self, QueryCommand.self, TransactionCommand.self, PingCommand.self,
             IdentifyCommand.self, PerfCommand.self,
         ])
+
+    /// Parses and runs the command. The usage that would follow an error is for `--help` to show.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = exitCode(for: error)
+            guard !code.isSuccess else { exit(withError: error) }
+            let line = message(for: error).split(separator: "\n").joined(separator: " ")
+            if !line.isEmpty { StandardError.print("Error: \(line)") }
+            exit(withError: code)
+        }
+    }
 }
