@@ -3,7 +3,7 @@
 .PHONY: setup build release run test interop e2e interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
-	pkg-config unicode-data python3-venv python3-dev libgmp-dev build-essential
+	pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
 APUS := .build/release/apus
 
 # Installs the Debian packages that are missing.
@@ -33,10 +33,10 @@ interop: setup interop-venv
 	swift build --product apus
 	.venv/bin/python Tests/Interop/run.py .build/debug/apus $(ARGS)
 
-# Networks of real processes: killed, restarted, misconfigured (Tests/EndToEnd). ARGS: words of the tests' names.
-e2e:
-	swift build --product apus
-	python3 Tests/EndToEnd/run.py .build/debug/apus $(ARGS)
+# Networks of real processes: killed, restarted, misconfigured, and ten hosts in network namespaces with cut wires
+# (Tests/EndToEnd; needs root). ARGS: words of the tests' names.
+e2e: release
+	python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 
 interop-venv: .venv/interop
 .venv/interop: Tests/Interop/requirements.txt

@@ -13,11 +13,11 @@ from network import PATIENCE, Node, change, expect, free_ports, wait
 
 def alone(apus, directory):
     """The only node of its own chain, not started."""
-    p2p, rpc = free_ports(2)
+    p2p, rpc = (f"127.0.0.1:{port}" for port in free_ports(2))
     node = Node(apus, f"{directory}/node", p2p, rpc)
     subprocess.run(
-        [apus, "init", "--root", node.root, "--listen", f"127.0.0.1:{p2p}", "--rpc-listen",
-         f"127.0.0.1:{rpc}"], check=True, stdout=subprocess.DEVNULL)
+        [apus, "init", "--root", node.root, "--listen", p2p, "--rpc-listen", rpc], check=True,
+        stdout=subprocess.DEVNULL)
     return node
 
 
@@ -89,9 +89,10 @@ def key_file_for_all_eyes(apus, directory):
 
 def busy_ports(apus, directory):
     node = alone(apus, directory)
-    for port in (node.p2p, node.rpc):
+    for address in (node.p2p, node.rpc):
+        host, port = address.split(":")
         with socket.socket() as busy:
-            busy.bind(("127.0.0.1", port))
+            busy.bind((host, int(port)))
             busy.listen()
             refused_start(node, port)
 
@@ -99,7 +100,7 @@ def busy_ports(apus, directory):
 def busy_root(apus, directory):
     node = alone(apus, directory)
     with Running(node):
-        change(f"{node.root}/config.toml", f":{node.p2p}", f":{free_ports(1)[0]}")
+        change(f"{node.root}/config.toml", node.p2p, f"127.0.0.1:{free_ports(1)[0]}")
         refused_start(node, node.root)
 
 
@@ -196,7 +197,7 @@ def bad_requests(apus, directory):
     key = f"{directory}/stranger.json"
     subprocess.run([apus, "key", "new", key], check=True, stdout=subprocess.DEVNULL)
     with Running(node):
-        rpc = ["--rpc", f"127.0.0.1:{node.rpc}"]
+        rpc = ["--rpc", node.rpc]
         refused([apus, "query", "SELEC", *rpc], "SELEC")
         refused([apus, "query", "DROP TABLE grants", *rpc])
         refused([apus, "tx", "show", "00" * 32, *rpc])

@@ -6,10 +6,19 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 # Only bounds how long a broken network can hold up the tests.
 PATIENCE = 90
+
+# A program that posts its second argument to its first: it runs where the node is.
+POST = """
+import sys, urllib.request
+headers = {"Content-Type": "application/json"}
+request = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), headers)
+print(urllib.request.urlopen(request, timeout=20).read().decode())
+"""
 
 
 def free_ports(count):
@@ -42,10 +51,13 @@ def expect(condition, text):
 
 
 class Node:
-    """One node: its root directory, its ports, and its process while it runs."""
+    """One node: its root directory, its addresses, and its process while it runs.
 
-    def __init__(self, apus, root, p2p, rpc):
-        self.apus, self.root, self.p2p, self.rpc = apus, root, p2p, rpc
+    `within` is the command that starts the node's and its clients' processes where its addresses are.
+    """
+
+    def __init__(self, apus, root, p2p, rpc, within=()):
+        self.apus, self.root, self.p2p, self.rpc, self.within = apus, root, p2p, rpc, list(within)
         self.name = os.path.basename(root)
         self.process = None
 
@@ -56,7 +68,7 @@ class Node:
     def start(self):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*self.within, self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def kill(self):
         if self.process:
@@ -73,7 +85,7 @@ class Node:
 
     def command(self, *arguments):
         return subprocess.run(
-            [self.apus, *arguments, "--rpc", f"127.0.0.1:{self.rpc}"], capture_output=True, text=True,
+            [*self.within, self.apus, *arguments, "--rpc", self.rpc], capture_output=True, text=True,
             timeout=PATIENCE)
 
     def status(self):
@@ -82,6 +94,15 @@ class Node:
         if out.returncode != 0:
             return None
         return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.stdout.splitlines() if "  " in line)
+
+    def block_hash(self, height):
+        """The hash of the block of a height, in base64 or hexadecimal as the node's JSON-RPC writes it."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": "chain.block", "params": {"height": height}}
+        out = subprocess.run(
+            [*self.within, sys.executable, "-c", POST, f"http://{self.rpc}/rpc/v1", json.dumps(request)],
+            capture_output=True, text=True, timeout=PATIENCE)
+        expect(out.returncode == 0, f"{self.name}: {out.stderr}")
+        return json.loads(out.stdout)["result"]["hash"]
 
     def query(self, sql):
         """The rows, each a list of texts; None while the node does not answer."""
@@ -97,11 +118,7 @@ class Network:
     def __init__(self, apus, directory):
         self.apus = apus
         self.owner = f"{directory}/owner.json"
-        ports = free_ports(2 * len(self.names))
-        self.nodes = {
-            name: Node(apus, f"{directory}/{name}", ports[2 * i], ports[2 * i + 1])
-            for i, name in enumerate(self.names)
-        }
+        self.nodes = self.make_nodes(directory)
         self.nonce = 0
         owner = self.node_id(self.run("key", "new", self.owner))
         ids = {}
@@ -114,20 +131,32 @@ class Network:
             genesis = json.load(file)
         genesis["validators"] = [
             {"identifier": key, "key_type": kind, "power": 1}
-            for key, kind in (ids[name].split("#") for name in self.names[:3])
+            for key, kind in (ids[name].split("#") for name in self.names if "sentry" not in name)
         ]
         with open(genesis_file, "w") as file:
             json.dump(genesis, file)
         for name in self.names[1:]:
-            boot = "validator-1" if name == "sentry" else "leader"
-            address = f"{ids[boot]}@127.0.0.1:{self.nodes[boot].p2p}"
+            boot = "validator-1" if "sentry" in name else "leader"
+            address = f"{ids[boot]}@{self.route(name, self.nodes[boot])}"
             self.init(name, directory, "--genesis", genesis_file, "--bootnode", address)
+
+    def make_nodes(self, directory):
+        ports = free_ports(2 * len(self.names))
+        return {
+            name: Node(
+                self.apus, f"{directory}/{name}", f"127.0.0.1:{ports[2 * i]}", f"127.0.0.1:{ports[2 * i + 1]}")
+            for i, name in enumerate(self.names)
+        }
+
+    def route(self, name, target):
+        """The address at which the node called `name` reaches `target`."""
+        return target.p2p
 
     def init(self, name, directory, *more):
         node = self.nodes[name]
         self.run(
-            "init", "--root", node.root, "--key", f"{directory}/{name}.key", "--listen",
-            f"127.0.0.1:{node.p2p}", "--rpc-listen", f"127.0.0.1:{node.rpc}", *more)
+            "init", "--root", node.root, "--key", f"{directory}/{name}.key", "--listen", node.p2p,
+            "--rpc-listen", node.rpc, *more)
         change(f"{node.root}/config.toml", r'propose_timeout = "[^"]*"', 'propose_timeout = "100ms"')
 
     def run(self, *arguments):
