@@ -71,6 +71,7 @@ final class PeerService: PeerDirectory {
             case .connected: break
             case .identified(let peer, let info): self?.identified(peer, info)
             case .disconnected(let peer): self?.left(peer)
+            case .misbehaved: break
             }
         }
         tick()

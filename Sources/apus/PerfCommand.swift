@@ -107,6 +107,8 @@ struct PerfCommand: AsyncParsableCommand {
         limits.connections = Self.idleLimit
         limits.inboundConnections = Self.idleLimit
         limits.connectionsPerIP = Self.idleLimit
+        limits.connectionBurstPerIP = Self.idleLimit
+        limits.pendingPerIP = limits.pendingInbound
         try await options.withHost(listening: [address], limits: limits) { host in
             host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
             for address in host.listenAddresses {

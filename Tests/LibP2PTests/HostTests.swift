@@ -46,6 +46,7 @@ import Testing
                     events.append("identified")
                     identified.wakeAll()
                 case .disconnected: events.append("disconnected")
+                case .misbehaved: events.append("misbehaved")
                 }
             }
             pair.listener.advertise("/kwil/chain/1.0.0/x")

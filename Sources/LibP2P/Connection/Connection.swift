@@ -27,6 +27,10 @@ final class Connection: TCPConnectionDelegate {
     let openedAt: Duration
     let chunks: ChunkPool
     let noise: NoiseTransport?
+    /// The peer's, for what is counted over all its connections.
+    private let peer: PeerState
+    /// How many of the unread bytes the peer and the host have been told of.
+    private var countedUnread = 0
     private(set) var phase = Phase.open
     var mux: Yamux
     var streams: [Stream?] = []
@@ -45,8 +49,11 @@ final class Connection: TCPConnectionDelegate {
     private var inboundByProtocol: [ProtocolID: Int] = [:]
 
     /// A connection over `tcp`, which has been upgraded. `start` sets it going.
-    init(host: Host, tcp: TCPConnection, isInbound: Bool, outcome: SecurityUpgrade.Outcome) {
+    init(
+        host: Host, tcp: TCPConnection, isInbound: Bool, outcome: SecurityUpgrade.Outcome, of peer: PeerState
+    ) {
         self.host = host
+        self.peer = peer
         self.tcp = tcp
         self.isInbound = isInbound
         remoteKey = outcome.remoteKey
@@ -94,6 +101,7 @@ final class Connection: TCPConnectionDelegate {
 
     /// Forgets the stream in a slot that the multiplexer has freed.
     private func detach(_ slot: Int) {
+        countUnread()
         guard slot < streams.count, let stream = streams[slot] else { return }
         streams[slot] = nil
         leaveLine(stream)
@@ -124,6 +132,7 @@ final class Connection: TCPConnectionDelegate {
     func closeRead(_ stream: Stream) {
         guard stream.slot >= 0 else { return }
         if mux.closeRead(stream.slot, now: Reactor.now) { gone(stream) }
+        countUnread()
         flushSoon()
     }
 
@@ -140,7 +149,17 @@ final class Connection: TCPConnectionDelegate {
     func consumed(_ stream: Stream, _ count: Int) {
         guard count > 0, stream.slot >= 0 else { return }
         mux.consumed(stream.slot, count, now: Reactor.now)
+        countUnread()
         flushSoon()
+    }
+
+    /// Brings the counts of unread bytes of the peer and of the host up to date.
+    private func countUnread() {
+        let change = mux.unread &- countedUnread
+        guard change != 0 else { return }
+        countedUnread = mux.unread
+        peer.unread &+= change
+        host.unread &+= change
     }
 
     private func gone(_ stream: Stream) {
@@ -215,6 +234,7 @@ final class Connection: TCPConnectionDelegate {
         } catch {
             mux.goAway(error.goAwayCode)
             flushControl()
+            host.report(remotePeer, error == .controlFlood ? .flooding : .malformed)
             throw .multiplexer(error.description)
         }
     }
@@ -224,10 +244,16 @@ final class Connection: TCPConnectionDelegate {
         case .data(let slot, let bytes):
             guard let stream = streams[slot] else { return }
             mux.consumed(slot, stream.deliver(bytes), now: now)
-            if mux.unread > host.limits.bytesPerPeer {
+            countUnread()
+            if peer.unread > host.limits.bytesPerPeer {
                 stream.abandon(.limitReached("unread bytes of one peer"))
             }
+            if host.unread > host.limits.bytes { host.shedUnread() }
         case .opened(let slot):
+            guard peer.connections.reduce(0, { $0 &+ $1.mux.inboundCount }) <= host.limits.streamsPerPeer
+            else {
+                return mux.reset(slot)
+            }
             let stream = Stream(self, slot: slot, protocolID: "", isInbound: true)
             attach(stream)
             host.serve(stream)
@@ -341,6 +367,9 @@ final class Connection: TCPConnectionDelegate {
         tickTimer = nil
         drainTimer?.cancel()
         drainTimer = nil
+        peer.unread &-= countedUnread
+        host.unread &-= countedUnread
+        countedUnread = 0
         let ended = streams
         streams = []
         lineHead = nil

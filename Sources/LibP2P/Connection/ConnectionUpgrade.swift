@@ -1,3 +1,4 @@
+import Multiformats
 import Reactor
 
 /// Takes a TCP connection through the security handshake and the choice of a multiplexer, within a time limit.
@@ -10,6 +11,10 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
 
     typealias Completion = @ReactorActor (Result<SecurityUpgrade.Outcome, LibP2PError>) -> Void
 
+    /// When the upgrade began.
+    let startedAt: Duration
+    /// The remote end's IPv4 address or IPv6 /64.
+    let network: IPNetwork?
     private let tcp: TCPConnection
     private let machine: SecurityUpgrade
     private var completion: Completion?
@@ -20,6 +25,8 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
         self.tcp = tcp
         self.machine = machine
         self.completion = completion
+        startedAt = Reactor.now
+        network = tcp.remoteAddress.network
         super.init()
         timer = Reactor.schedule(after: Self.timeout) { self.finish(.failure(.timedOut)) }
         tcp.delegate = self
@@ -63,4 +70,10 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
         if case .failure = result { tcp.close() }
         completion(result)
     }
+}
+
+extension SocketAddress {
+    /// What counts as one place in the network: an IPv4 address, or the /64 of an IPv6 address, which is what one
+    /// customer has.
+    var network: IPNetwork? { IP(ip).map { $0.network($0.isIPv6 ? 64 : 32) } }
 }

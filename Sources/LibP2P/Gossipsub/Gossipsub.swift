@@ -124,7 +124,7 @@ public final class Gossipsub {
     private func observe(_ event: HostEvent) {
         guard !isStopped else { return }
         switch event {
-        case .connected: break
+        case .connected, .misbehaved: break
         case .identified(let peer, let info): identified(peer, info)
         case .disconnected(let peer): remove(peer)
         }

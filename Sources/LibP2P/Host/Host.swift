@@ -45,6 +45,9 @@ public final class Host {
     var connectionCount = 0
     var inboundCount = 0
     var inboundByIP: [SocketAddress: Int] = [:]
+    var inboundRate: RateLimiter<IPNetwork>
+    /// Bytes received that nobody has read yet, of all peers.
+    var unread = 0
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0
@@ -64,6 +67,9 @@ public final class Host {
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
         logger = configuration.logger
+        inboundRate = RateLimiter(
+            burst: configuration.limits.connectionBurstPerIP,
+            interval: configuration.limits.connectionIntervalPerIP)
         setStreamHandler(.ping) { await Ping.respond(on: $0) }
         setStreamHandler(.identify) { [unowned self] stream in
             try? await Identify.send(self.identifyInfo(for: stream.connection), on: stream)

@@ -29,6 +29,8 @@ public enum HostEvent: Sendable {
     case identified(PeerID, IdentifyInfo)
     /// The last connection with the peer has ended.
     case disconnected(PeerID)
+    /// The peer broke a rule, on a connection that may have ended since.
+    case misbehaved(PeerID, Misbehaviour)
 }
 
 /// Everything that makes one host different from another.

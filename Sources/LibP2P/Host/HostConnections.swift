@@ -11,6 +11,8 @@ final class PeerState {
     var connections: [Connection] = []
     /// What the peer has told about itself.
     var info: IdentifyInfo?
+    /// Bytes received from the peer that nobody has read yet.
+    var unread = 0
     /// Who waits for `info`, or for the peer's end.
     let identifying = WaitingList()
 }
@@ -27,9 +29,8 @@ extension Host {
     func accepted(_ tcp: TCPConnection) {
         let ip = tcp.remoteAddress.with(port: 0)
         guard phase == .running, connectionCount < limits.connections,
-            inboundCount < limits.inboundConnections, upgrades.count < limits.pendingInbound,
-            inboundByIP[ip, default: 0] < limits.connectionsPerIP,
-            mayConnect(.inbound, tcp.remoteAddress, nil)
+            inboundCount < limits.inboundConnections, mayCome(from: ip),
+            mayConnect(.inbound, tcp.remoteAddress, nil), makeRoomForHandshake()
         else { return tcp.abort() }
         connectionCount += 1
         inboundCount += 1
@@ -53,6 +54,27 @@ extension Host {
         }
     }
 
+    /// Whether the limits by IP address leave room for one more connection.
+    private func mayCome(from ip: SocketAddress) -> Bool {
+        guard limits.limitsLoopback || !ip.isLoopback else { return true }
+        guard inboundByIP[ip, default: 0] < limits.connectionsPerIP, let network = ip.network else {
+            return false
+        }
+        let pending = upgrades.values.count { $0.network == network }
+        return pending < limits.pendingPerIP && inboundRate.allows(network, now: Reactor.now)
+    }
+
+    /// Whether one more handshake may begin. When there are too many, the oldest gives way if it has had fair time:
+    /// peers that begin handshakes and leave them cannot keep others out.
+    private func makeRoomForHandshake() -> Bool {
+        guard upgrades.count >= limits.pendingInbound else { return true }
+        guard let oldest = upgrades.keys.min(), let upgrade = upgrades[oldest],
+            Reactor.now - upgrade.startedAt >= limits.fairHandshake
+        else { return false }
+        upgrade.cancel(.limitReached("handshakes"))
+        return true
+    }
+
     /// Starts the upgrade of a connection.
     func upgrade(
         _ tcp: TCPConnection, dialing: Bool, expecting peer: PeerID?,
@@ -74,8 +96,8 @@ extension Host {
         guard peers[peer]?.connections.count ?? 0 < limits.connectionsPerPeer else {
             throw .limitReached("connections with one peer")
         }
-        let connection = Connection(host: self, tcp: tcp, isInbound: isInbound, outcome: outcome)
         let state = peers[peer] ?? PeerState()
+        let connection = Connection(host: self, tcp: tcp, isInbound: isInbound, outcome: outcome, of: state)
         let isFirst = peers[peer] == nil
         peers[peer] = state
         state.connections.append(connection)
@@ -137,6 +159,19 @@ extension Host {
             state.identifying.wakeAll()
             configuration.peerStore.noteSeen(peer)
             emit(.disconnected(peer))
+        }
+    }
+
+    /// Ends the connections of the peer with the most unread bytes while all peers together have too many.
+    func shedUnread() {
+        while unread > limits.bytes {
+            let most = peers.max { ($0.value.unread, $1.key) < ($1.value.unread, $0.key) }
+            guard let (peer, state) = most, state.unread > 0 else { return }
+            logger.info("too many unread bytes", metadata: ["peer": "\(peer)", "bytes": "\(state.unread)"])
+            report(peer, .flooding)
+            for connection in state.connections {
+                connection.fail(.limitReached("unread bytes of all peers"))
+            }
         }
     }
 

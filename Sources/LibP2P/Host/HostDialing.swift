@@ -44,8 +44,11 @@ extension Host {
     }
 
     /// Connects to a peer at one of several addresses and those that the peer store has; if there is a connection
-    /// with it, nothing happens. Throws like the other `connect`, and `noAddress`.
-    public func connect(_ peer: PeerID, _ addresses: [Multiaddr]) async throws(LibP2PError) {
+    /// with it, nothing happens. Throws like the other `connect`, and `noAddress`. With `backsOff` false, addresses are
+    /// tried however lately they failed: for a caller with a plan of its own.
+    public func connect(
+        _ peer: PeerID, _ addresses: [Multiaddr], backsOff: Bool = true
+    ) async throws(LibP2PError) {
         guard peer != peerID else { throw .dialedSelf }
         guard peers[peer]?.primary == nil else { return }
         var all = addresses.map(\.withoutPeerID)
@@ -56,7 +59,7 @@ extension Host {
         let targets = Array(all.prefix(Self.largestDial))
         guard !targets.isEmpty else { throw .noAddress(peer) }
         _ = try await dial(.peer(peer)) { () async throws(LibP2PError) in
-            try await self.reach(targets, expecting: peer)
+            try await self.reach(targets, expecting: peer, backsOff: backsOff)
         }
     }
 
@@ -91,10 +94,10 @@ extension Host {
 
     /// Connects to whichever address leads to the peer.
     private func reach(
-        _ addresses: [Multiaddr], expecting peer: PeerID?
+        _ addresses: [Multiaddr], expecting peer: PeerID?, backsOff: Bool = true
     ) async throws(LibP2PError) -> PeerID {
         let start = Reactor.now
-        let due = addresses.filter { backoff.mayDial(.address($0), now: start) }
+        let due = addresses.filter { !backsOff || backoff.mayDial(.address($0), now: start) }
         guard !due.isEmpty else { throw .backingOff }
         var reasons: [String] = []
         var last: LibP2PError?

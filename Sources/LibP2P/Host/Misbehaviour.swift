@@ -1,0 +1,29 @@
+import Multiformats
+
+/// What a peer did against the rules, for whoever keeps score of it.
+public enum Misbehaviour: String, Sendable, CaseIterable {
+    /// Bytes that are no message of the protocol on which they came.
+    case malformed
+    /// More than a limit allows.
+    case flooding
+    /// Something else than was asked for or announced.
+    case wrongContent
+    /// Something that is proven false: a forged signature, a block against the chain's rules.
+    case lie
+}
+
+extension Host {
+    /// Tells the observers that a peer broke the rules. What comes of it is theirs to decide.
+    public func report(_ peer: PeerID, _ what: Misbehaviour) {
+        logger.debug("peer misbehaved", metadata: ["peer": "\(peer)", "how": "\(what.rawValue)"])
+        emit(.misbehaved(peer, what))
+    }
+
+    /// The remote end of the connection with a peer, without a peer ID; nil when there is none.
+    public func remoteAddress(of peer: PeerID) -> Multiaddr? {
+        guard let state = peers[peer], let connection = state.primary ?? state.connections.last else {
+            return nil
+        }
+        return Multiaddr(ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port)
+    }
+}
