@@ -68,7 +68,7 @@ let package = Package(
         + module("Chain", ["Crypto", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
-        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"])
+        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)
         + module(
             "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
         + module("Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor"] + collections)

@@ -20,6 +20,8 @@ public struct NetworkParameters: Hashable, Sendable {
 
     /// The migration status of a chain that is not being moved.
     public static let noActiveMigration = "NoActiveMigration"
+    /// The migration statuses in which validators do not change.
+    public static let activeMigrations = ["MigrationInProgress", "MigrationCompleted"]
 
     /// The defaults, with this leader.
     public init(leader: PublicKey?) { self.leader = leader }

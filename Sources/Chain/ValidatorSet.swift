@@ -5,17 +5,16 @@ import Multiformats
 public struct ValidatorSet: Hashable, Sendable, Sequence {
     /// By node ID text.
     public let validators: [Validator]
-    private let members: Set<PublicKey>
+    private let powers: [PublicKey: Int64]
 
     /// A set of these; of a key that comes twice the later counts, power 0 leaves it out.
     public init(_ validators: some Sequence<Validator>) {
         var powers: [PublicKey: Int64] = [:]
         for validator in validators { powers[validator.key] = validator.power }
-        let members = powers.filter { $0.value > 0 }
-        self.validators = members.map { (nodeID: $0.key.nodeID, Validator(key: $0.key, power: $0.value)) }
+        self.powers = powers.filter { $0.value > 0 }
+        self.validators = self.powers.map { (nodeID: $0.key.nodeID, Validator(key: $0.key, power: $0.value)) }
             .sorted { $0.nodeID < $1.nodeID }
             .map(\.1)
-        self.members = Set(members.keys)
     }
 
     /// How many vote.
@@ -28,15 +27,13 @@ public struct ValidatorSet: Hashable, Sendable, Sequence {
     public var blocking: Int { count - quorum + 1 }
 
     /// The sum of the powers.
-    public var totalPower: Int64 {
-        validators.reduce(0) { $0.addingReportingOverflow($1.power).partialValue }
-    }
+    public var totalPower: Int128 { validators.reduce(0) { $0 + Int128($1.power) } }
 
     /// Whether a key votes.
-    public func contains(_ key: PublicKey) -> Bool { members.contains(key) }
+    public func contains(_ key: PublicKey) -> Bool { powers[key] != nil }
 
     /// A key's power; 0 for one that does not vote.
-    public func power(of key: PublicKey) -> Int64 { validators.first { $0.key == key }?.power ?? 0 }
+    public func power(of key: PublicKey) -> Int64 { powers[key] ?? 0 }
 
     /// Their keys, in order.
     public var keys: [PublicKey] { validators.map(\.key) }

@@ -20,10 +20,12 @@ public protocol Application: AnyObject, Sendable {
     /// Runs a block whose height follows the tip's. What it did stays prepared, invisible to readers, until
     /// `commit` or `rollback`.
     ///
-    /// `transactions` are the block's, decoded, in order, signatures checked. A transaction that fails gets its
-    /// result code; an error thrown is this node's own, and leaves nothing prepared.
-    func execute(_ block: Block, transactions: [Transaction], parameters: NetworkParameters)
-        throws(ExecutionError) -> ExecutionResult
+    /// `transactions` are the block's, decoded, in order, signatures checked; `parameters` and `validators` those
+    /// that hold for the block. A transaction that fails gets its result code; an error thrown is this node's own,
+    /// and leaves nothing prepared.
+    func execute(
+        _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult
 
     /// Makes the prepared block's effects durable and visible.
     func commit() throws(ExecutionError)
@@ -33,6 +35,9 @@ public protocol Application: AnyObject, Sendable {
 
     /// An account by committed state; nil when no block has touched it.
     func account(_ id: AccountID) throws(ExecutionError) -> Account?
+
+    /// The changes of the validator set that wait for approval by committed state, the oldest first.
+    func validatorRequests() throws(ExecutionError) -> [ValidatorRequest]
 
     /// Answers a read-only statement from committed state. The calling thread waits, for at most `limits.time`
     /// once the query runs.

@@ -1,4 +1,5 @@
 import CShims
+import Chain
 import Crypto
 
 /// Records what a block changes with SQLite's session extension (https://sqlite.org/sessionintro.html) and hashes
@@ -16,6 +17,7 @@ final class ChangeRecorder {
     private enum Part: UInt8 {
         case changeset = 0
         case schemaChange = 1
+        case validators = 2
     }
 
     /// A hash in the making where SQLite's callback can reach it.
@@ -57,9 +59,11 @@ final class ChangeRecorder {
         try begin()
     }
 
-    /// Ends the recording; SHA-256 over the parts, each a byte for its kind and its own SHA-256.
-    func finish() throws(SQLiteFailure) -> Hash {
+    /// Ends the recording; SHA-256 over the parts, each a byte for its kind and its own SHA-256. Validators that
+    /// the block changes are a part of their own.
+    func finish(_ validators: [Validator]) throws(SQLiteFailure) -> Hash {
         try pause()
+        if !validators.isEmpty { add(.validators, Hash.sha256(of: validators.flatMap(\.bytes))) }
         return parts.finish()
     }
 

@@ -13,6 +13,8 @@ enum ExecutionLimits {
     static let valueBytes: Int32 = 8 * 1024 * 1024
     /// Bytes of a statement's text.
     static let statementBytes = 1_000_000
+    /// Pending requests about validators: anybody may ask to join, so they must end somewhere.
+    static let validatorRequests = 1_000
     /// Tables, indexes and views that a database may hold: all are checked after each schema change.
     static let schemaObjects: Int64 = 2_000
     /// Prepared statements that are kept.

@@ -3,7 +3,8 @@ import Crypto
 import Synchronization
 
 /// An application without effects, to measure everything else: accounts' nonces and balances are kept as everywhere,
-/// payloads are not looked at, and the application hash is a chain over the transactions' IDs and results.
+/// payloads are not looked at except those of validators, and the application hash is a chain over the transactions'
+/// IDs and results.
 ///
 /// It keeps nothing on disk: at each start its tip is the genesis, and the node executes the blocks again from its
 /// log.
@@ -13,7 +14,14 @@ public final class NoopApplication: Application {
     private struct State {
         var tip: ApplicationTip?
         var accounts: [AccountID: Account] = [:]
-        var prepared: (tip: ApplicationTip, accounts: [(id: AccountID, account: Account)])?
+        var requests = ValidatorRequests()
+        var prepared: Prepared?
+    }
+
+    private struct Prepared {
+        let tip: ApplicationTip
+        let accounts: [(id: AccountID, account: Account)]
+        let requests: ValidatorRequests
     }
 
     /// An application that awaits its genesis.
@@ -34,9 +42,9 @@ public final class NoopApplication: Application {
     }
 
     /// See `Application.execute`.
-    public func execute(_ block: Block, transactions: [Transaction], parameters: NetworkParameters)
-        throws(ExecutionError) -> ExecutionResult
-    {
+    public func execute(
+        _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult {
         try state.withLock { (state) throws(ExecutionError) in
             guard let tip = state.tip else { throw .notInitialized }
             guard state.prepared == nil else { throw .outOfOrder("a block is prepared already") }
@@ -44,6 +52,7 @@ public final class NoopApplication: Application {
                 throw .outOfOrder("block \(block.height) does not follow height \(tip.height)")
             }
             var ledger = Ledger(parameters: parameters)
+            var rules = ValidatorRules(state.requests, block, validators, parameters)
             var changes = SHA256()
             var results: [TransactionResult] = []
             results.reserveCapacity(transactions.count)
@@ -54,16 +63,36 @@ public final class NoopApplication: Application {
                     continue
                 }
                 switch ledger.admit(transaction, from: sender, { state.accounts[$0] }) {
-                case .admitted(let fee): results.append(TransactionResult(.ok, gas: fee))
+                case .admitted(let fee):
+                    let failure = Self.perform(transaction, sender, &rules)
+                    results.append(
+                        TransactionResult(
+                            code: failure?.code ?? TransactionCode.ok.rawValue, gas: fee,
+                            log: failure?.log ?? ""))
                 case .refused(let result): results.append(result)
                 }
             }
+            let updates = rules.finish()
+            for validator in updates { changes.update(validator.bytes) }
             let hash = ApplicationHash.next(after: tip.appHash, changes: changes.finalize(), results: results)
-            state.prepared = (ApplicationTip(height: block.height, appHash: hash), ledger.changes)
+            state.prepared = Prepared(
+                tip: ApplicationTip(height: block.height, appHash: hash), accounts: ledger.changes,
+                requests: rules.requests)
             return ExecutionResult(
-                appHash: hash, results: results, parameterUpdates: ParameterUpdates(), validatorUpdates: [],
-                accounts: ledger.changedAccounts)
+                appHash: hash, results: results, parameterUpdates: ParameterUpdates(),
+                validatorUpdates: updates, accounts: ledger.changedAccounts)
         }
+    }
+
+    /// The failure's result, or nil.
+    private static func perform(
+        _ transaction: Transaction, _ sender: AccountID, _ rules: inout ValidatorRules
+    ) -> TransactionResult? {
+        guard transaction.body.payloadType.hasPrefix("validator_") else { return nil }
+        guard let payload = try? Payload(of: transaction.body) else {
+            return TransactionResult(.encodingError, log: "the payload cannot be decoded")
+        }
+        return ValidatorRules.covers(payload) ? rules.perform(payload, by: sender) : nil
     }
 
     /// See `Application.commit`.
@@ -72,6 +101,7 @@ public final class NoopApplication: Application {
             guard let prepared = state.prepared else { throw .outOfOrder("no block is prepared") }
             state.tip = prepared.tip
             for (id, account) in prepared.accounts { state.accounts[id] = account }
+            state.requests = prepared.requests
             state.prepared = nil
         }
     }
@@ -84,6 +114,11 @@ public final class NoopApplication: Application {
     /// See `Application.account`.
     public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
         state.withLock { $0.accounts[id] }
+    }
+
+    /// See `Application.validatorRequests`.
+    public func validatorRequests() throws(ExecutionError) -> [ValidatorRequest] {
+        state.withLock { Array($0.requests.values) }
     }
 
     /// Refused: there is no database.

@@ -22,6 +22,7 @@ public final class SQLApplication: Application {
         var tip: ApplicationTip?
         /// Accounts that were asked for or changed lately; nil for one that does not exist.
         var accounts: [AccountID: Account?] = [:]
+        var requests = ValidatorRequests()
         /// Counts commits, so that a look-up does not store what a commit meanwhile has changed.
         var commits: UInt64 = 0
 
@@ -40,11 +41,14 @@ public final class SQLApplication: Application {
         path = "\(directory)/application.sqlite"
         do throws(SQLiteFailure) {
             let engine = try SQLEngine(path: path)
-            let tip = engine.tip
+            let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Mutex(engine)
             accounts = Mutex(try SQLReader(path: path))
             queries = QueryConnections(try SQLReader(path: path), try SQLReader(path: path))
-            committed.withLock { $0.tip = tip }
+            committed.withLock {
+                $0.tip = tip
+                $0.requests = requests
+            }
         } catch {
             throw error.nodeError
         }
@@ -65,21 +69,22 @@ public final class SQLApplication: Application {
     }
 
     /// See `Application.execute`.
-    public func execute(_ block: Block, transactions: [Transaction], parameters: NetworkParameters)
-        throws(ExecutionError) -> ExecutionResult
-    {
+    public func execute(
+        _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult {
         try engine.withLock { (engine) throws(ExecutionError) in
-            try engine.execute(block, transactions, parameters)
+            try engine.execute(block, transactions, parameters, validators)
         }
     }
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {
-        let (tip, changed) = try engine.withLock { (engine) throws(ExecutionError) in try engine.commit() }
+        let done = try engine.withLock { (engine) throws(ExecutionError) in try engine.commit() }
         committed.withLock {
-            $0.tip = tip
+            $0.tip = done.tip
+            $0.requests = done.requests
             $0.commits &+= 1
-            for (id, account) in changed { $0.keep(account, of: id) }
+            for (id, account) in done.accounts { $0.keep(account, of: id) }
         }
     }
 
@@ -103,6 +108,11 @@ public final class SQLApplication: Application {
         let account = try accounts.withLock { (reader) throws(ExecutionError) in try reader.account(id) }
         committed.withLock { if $0.commits == commits { $0.keep(account, of: id) } }
         return account
+    }
+
+    /// See `Application.validatorRequests`.
+    public func validatorRequests() throws(ExecutionError) -> [ValidatorRequest] {
+        committed.withLock { Array($0.requests.values) }
     }
 
     /// See `Application.query`. Two queries run at a time; more wait.

@@ -15,11 +15,14 @@ final class SQLEngine {
     private var writers: [AccountID: Bool] = [:]
     private var state: StoredState?
     private var prepared: Prepared?
+    /// Committed.
+    private(set) var requests = ValidatorRequests()
 
     /// A block that was executed and waits for `commit` or `rollback`.
-    private struct Prepared {
+    struct Prepared {
         let tip: ApplicationTip
         let accounts: [(id: AccountID, account: Account)]
+        let requests: ValidatorRequests
     }
 
     /// How a run of a block ended.
@@ -35,7 +38,10 @@ final class SQLEngine {
         try StoredState.prepareFile(connection)
         budget.attach(to: connection, every: ExecutionLimits.statementStride)
         state = try StoredState.load(connection)
-        if state != nil { control = try ControlStatements(connection) }
+        if state != nil {
+            control = try ControlStatements(connection)
+            requests = try ValidatorTable.load(connection)
+        }
     }
 
     /// Height and hash of what is committed; nil before `initialize`.
@@ -56,9 +62,10 @@ final class SQLEngine {
     }
 
     /// See `Application.execute`.
-    func execute(_ block: Block, _ transactions: [Transaction], _ parameters: NetworkParameters)
-        throws(ExecutionError) -> ExecutionResult
-    {
+    func execute(
+        _ block: Block, _ transactions: [Transaction], _ parameters: NetworkParameters,
+        _ validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult {
         guard let state, let control else { throw .notInitialized }
         guard prepared == nil else { throw .outOfOrder("a block is prepared already") }
         guard block.height == state.tip.height &+ 1 else {
@@ -68,7 +75,8 @@ final class SQLEngine {
         var overruns: [AccountID: Int] = [:]
         do throws(SQLiteFailure) {
             while true {
-                let run = try run(block, transactions, parameters, state, control, &overruns)
+                let rules = ValidatorRules(requests, block, validators, parameters)
+                let run = try run(block, transactions, parameters, rules, state, control, &overruns)
                 if case .done(let result) = run { return result }
                 abandon()
             }
@@ -78,10 +86,8 @@ final class SQLEngine {
         }
     }
 
-    /// Makes the prepared block durable; answers the new tip and the accounts that changed.
-    func commit() throws(ExecutionError) -> (
-        tip: ApplicationTip, accounts: [(id: AccountID, account: Account)]
-    ) {
+    /// Makes the prepared block durable, and returns it.
+    func commit() throws(ExecutionError) -> Prepared {
         guard let prepared, let control else { throw .outOfOrder("no block is prepared") }
         do throws(SQLiteFailure) {
             try control.commit.run()
@@ -91,7 +97,8 @@ final class SQLEngine {
         }
         self.prepared = nil
         state?.tip = prepared.tip
-        return (prepared.tip, prepared.accounts)
+        requests = prepared.requests
+        return prepared
     }
 
     /// Undoes the prepared block, if any.
@@ -109,9 +116,11 @@ final class SQLEngine {
     }
 
     private func run(
-        _ block: Block, _ transactions: [Transaction], _ parameters: NetworkParameters, _ state: StoredState,
-        _ control: ControlStatements, _ overruns: inout [AccountID: Int]
+        _ block: Block, _ transactions: [Transaction], _ parameters: NetworkParameters,
+        _ rules: ValidatorRules, _ state: StoredState, _ control: ControlStatements,
+        _ overruns: inout [AccountID: Int]
     ) throws(SQLiteFailure) -> Run {
+        var rules = rules
         try control.begin.run()
         let recorder = try ChangeRecorder(connection)
         var ledger = Ledger(parameters: parameters)
@@ -136,7 +145,7 @@ final class SQLEngine {
                     index == overrun
                     ? .overrun : .refused(.unknownError, "the sender's statement exceeded its budget")
             } else {
-                outcome = try perform(transaction, sender, &ledger, state, control, recorder)
+                outcome = try perform(transaction, sender, &ledger, &rules, state, control, recorder)
                 if outcome == .overrun {
                     overruns[sender] = index
                     if connection.isAutocommit { return .undone }
@@ -144,22 +153,25 @@ final class SQLEngine {
             }
             results.append(outcome.result(gas: fee))
         }
+        let updates = rules.finish()
+        try control.requests.replace(requests, with: rules.requests)
         let changes = ledger.changes
         for change in changes { try control.write(change.account, of: change.id) }
         let hash = ApplicationHash.next(
-            after: state.tip.appHash, changes: try recorder.finish(), results: results)
+            after: state.tip.appHash, changes: try recorder.finish(updates), results: results)
         let tip = ApplicationTip(height: block.height, appHash: hash)
         try control.write(tip, block.hash)
-        prepared = Prepared(tip: tip, accounts: changes)
+        prepared = Prepared(tip: tip, accounts: changes, requests: rules.requests)
         return .done(
             ExecutionResult(
-                appHash: hash, results: results, parameterUpdates: ParameterUpdates(), validatorUpdates: [],
-                accounts: ledger.changedAccounts))
+                appHash: hash, results: results, parameterUpdates: ParameterUpdates(),
+                validatorUpdates: updates, accounts: ledger.changedAccounts))
     }
 
     private func perform(
-        _ transaction: Transaction, _ sender: AccountID, _ ledger: inout Ledger, _ state: StoredState,
-        _ control: ControlStatements, _ recorder: ChangeRecorder
+        _ transaction: Transaction, _ sender: AccountID, _ ledger: inout Ledger,
+        _ rules: inout ValidatorRules, _ state: StoredState, _ control: ControlStatements,
+        _ recorder: ChangeRecorder
     ) throws(SQLiteFailure) -> Outcome {
         guard let payload = try? Payload(of: transaction.body) else {
             return .refused(.encodingError, "the payload cannot be decoded")
@@ -180,7 +192,7 @@ final class SQLEngine {
         case .execute:
             return .refused(.invalidTransactionType, "this application has no actions: send raw_statement")
         case .validatorJoin, .validatorLeave, .validatorApprove, .validatorRemove:
-            return .refused(.invalidTransactionType, "\(payload.type) is not supported yet")
+            return rules.perform(payload, by: sender).map(Outcome.failed) ?? .done
         case .other(let type, _):
             return .refused(.invalidTransactionType, "unknown payload type \(type.debugDescription)")
         }

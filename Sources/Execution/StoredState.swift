@@ -15,7 +15,7 @@ struct StoredState {
     /// "Apus" in SQLite's field for whose file it is.
     private static let applicationID = 0x4170_7573
     /// Of the tables' layout.
-    private static let layoutVersion = 1
+    private static let layoutVersion = 2
 
     /// Makes a new file ready, refuses another program's, and sets what does not last.
     static func prepareFile(_ connection: SQLiteConnection) throws(SQLiteFailure) {
@@ -82,6 +82,7 @@ struct StoredState {
                     PRIMARY KEY (identifier, key_type)) WITHOUT ROWID;
                 CREATE TABLE \(StatementPolicy.grantsTable) (
                     identifier TEXT COLLATE NOCASE NOT NULL PRIMARY KEY) WITHOUT ROWID;
+                \(ValidatorTable.schema)
                 """)
             let state = StoredState(
                 tip: ApplicationTip(height: genesis.initialHeight, appHash: .zero), genesisHash: genesis.hash,
@@ -115,6 +116,8 @@ struct StoredState {
 /// The node's own statements, prepared once.
 struct ControlStatements {
     let begin, commit, savepoint, release, rollbackToSavepoint: SQLiteStatement
+    /// Writes what validators' transactions leave pending.
+    let requests: ValidatorTable
     private let readAccount: AccountReader
     private let writeAccount, readGrant, writeTip: SQLiteStatement
 
@@ -127,6 +130,7 @@ struct ControlStatements {
         savepoint = try prepare("SAVEPOINT apus_transaction")
         release = try prepare("RELEASE apus_transaction")
         rollbackToSavepoint = try prepare("ROLLBACK TO apus_transaction")
+        requests = try ValidatorTable(connection)
         readAccount = try AccountReader(connection)
         writeAccount = try prepare(
             """

@@ -137,5 +137,5 @@ struct TableRules {
     }
 
     /// The node's own tables.
-    static let internalTables: Set<String> = ["apus_state", "apus_accounts"]
+    static let internalTables: Set<String> = ["apus_state", "apus_accounts", "apus_validator_requests"]
 }

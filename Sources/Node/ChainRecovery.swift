@@ -54,7 +54,7 @@ enum ChainRecovery {
             if height > applied.height {
                 let result = try application.execute(
                     block, transactions: block.transactions.map { try Transaction(decoding: $0) },
-                    parameters: outcome.state.parameters)
+                    parameters: outcome.state.parameters, validators: outcome.state.validators)
                 guard result.appHash == info.appHash else {
                     try application.rollback()
                     throw NodeError.failed(

@@ -151,12 +151,13 @@ final class ConsensusService {
     }
 
     private func execute(_ block: CheckedBlock) {
-        let (application, parameters) = (context.application, machine.state.parameters)
+        let (application, state) = (context.application, machine.state)
         Reactor.spawn {
             do {
                 let result = try await self.context.execution.run {
                     try application.execute(
-                        block.block, transactions: block.transactions, parameters: parameters)
+                        block.block, transactions: block.transactions, parameters: state.parameters,
+                        validators: state.validators)
                 }
                 self.feed(.executed(block.hash, result))
             } catch {

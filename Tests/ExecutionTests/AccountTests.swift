@@ -143,19 +143,16 @@ import Testing
     @Test func otherPayloadsAreAnswered() throws {
         let chain = try TestChain(try directory.open())
         let garbage = TransactionBody(
-            payload: SharedBytes([1, 2, 3]), payloadType: "raw_statement", nonce: 6,
+            payload: SharedBytes([1, 2, 3]), payloadType: "raw_statement", nonce: 3,
             chainID: TestChain.chainID)
         let result = try chain.commit([
             chain.transaction(.execute(ActionCall(namespace: "main", action: "record", arguments: []))),
-            chain.transaction(.validatorJoin(power: 1)), chain.transaction(.validatorLeave),
-            chain.transaction(.validatorApprove(chain.stranger.publicKey)),
             chain.transaction(.other(type: "create_resolution", bytes: SharedBytes([1]))),
             Transaction.signed(garbage, by: chain.owner),
         ])
-        #expect(result.results.map(\.code) == [2, 2, 2, 2, 2, 1])
+        #expect(result.results.map(\.code) == [2, 2, 1])
         #expect(result.results[0].log == "this application has no actions: send raw_statement")
-        #expect(result.results[1].log == "validator_join is not supported yet")
-        #expect(result.accounts.map(\.nonce) == [6])
+        #expect(result.accounts.map(\.nonce) == [3])
     }
 
     @Test func noopApplicationCountsNonces() throws {

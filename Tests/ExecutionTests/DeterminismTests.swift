@@ -123,6 +123,71 @@ import Testing
         #expect(try chain.commit([]).appHash != first.appHash)
     }
 
+    @Test func hashCoversValidators() throws {
+        let chain = try TestChain(try directory.open())
+        let approval = Payload.validatorApprove(chain.stranger.publicKey)
+        let one = try chain.execute([
+            chain.transaction(.validatorJoin(power: 1), by: chain.stranger), chain.transaction(approval),
+        ])
+        try chain.rollback()
+        let other = try chain.execute([
+            chain.transaction(.validatorJoin(power: 2), by: chain.stranger), chain.transaction(approval),
+        ])
+        // Same accounts, same results, no request left: the power alone differs.
+        #expect(one.results == other.results)
+        #expect(one.validatorUpdates != other.validatorUpdates)
+        #expect(one.appHash != other.appHash)
+    }
+
+    /// What is pending outlives restarts, undone blocks and blocks that are run again after an overrun.
+    @Test func pendingRequestsAreState() throws {
+        let others: [(seed: UInt8, power: Int64)] = [(3, 1), (4, 1)]
+        func open(_ name: String) throws -> TestChain {
+            try TestChain(try directory.open(name), otherValidators: others)
+        }
+        let first = try open("first")
+        let candidate = first.stranger.publicKey
+        let blocks = try [
+            [
+                first.statement("CREATE TABLE b (k TEXT PRIMARY KEY)"),
+                first.transaction(.validatorJoin(power: 5), by: first.stranger),
+                first.statement(Self.writingBomb),
+                first.transaction(.validatorApprove(candidate), by: TestChain.key(3)),
+            ],
+            [
+                first.transaction(.validatorRemove(TestChain.key(3).publicKey)),
+                first.transaction(.validatorJoin(power: 1), by: TestChain.key(9)),
+            ],
+            [first.transaction(.validatorApprove(candidate), by: TestChain.key(4))],
+            [first.transaction(.validatorLeave, by: TestChain.key(3))], [],
+        ]
+        var results: [ExecutionResult] = []
+        var pending: [[ValidatorRequest]] = []
+        for block in blocks {
+            results.append(try first.commit(block))
+            pending.append(try first.application.validatorRequests())
+        }
+        #expect(results[0].results.map(\.code) == [0, 0, 65535, 0])
+        #expect(pending.map(\.count) == [1, 3, 2, 1, 1])
+        #expect(results[2].validatorUpdates == [Validator(key: candidate, power: 5)])
+
+        var second = try open("second")
+        for (index, block) in blocks.enumerated() {
+            let validators = second.validators
+            second = try open("second")
+            second.validators = validators
+            #expect(try second.execute(block) == results[index])
+            try second.application.rollback()
+            #expect(try second.application.validatorRequests() == (index > 0 ? pending[index - 1] : []))
+            #expect(try second.commit(block) == results[index], "block \(index + 1)")
+            #expect(try second.application.validatorRequests() == pending[index])
+        }
+        // The same in every process that ever ran this test.
+        #expect(
+            "\(first.application.tip.appHash)"
+                == "467ac33d1b11ecc742a57523004a83d0dff1b61e06771963a61c36e735a332d4")
+    }
+
     private func expectDifference(_ one: String, _ other: String) throws {
         let chain = try TestChain(try directory.open())
         if chain.application.tip.height == 0 {

@@ -85,14 +85,17 @@ import Testing
         let block = chain.block([])
         try chain.commit([])
         #expect(throws: ExecutionError.outOfOrder("block 1 does not follow height 1")) {
-            try chain.application.execute(block, transactions: [], parameters: chain.parameters)
+            try chain.application.execute(
+                block, transactions: [], parameters: chain.parameters, validators: chain.validators)
         }
     }
 
     @Test func needsGenesis() throws {
         let application = try directory.open("new")
         #expect(throws: ExecutionError.notInitialized) {
-            try application.execute(chain.block([]), transactions: [], parameters: chain.parameters)
+            try application.execute(
+                chain.block([]), transactions: [], parameters: chain.parameters,
+                validators: chain.validators)
         }
         #expect(throws: ExecutionError.notInitialized) {
             try application.query("SELECT 1", [:], limits: QueryLimits())

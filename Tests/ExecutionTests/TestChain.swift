@@ -14,11 +14,15 @@ final class TestChain {
     let stranger: PrivateKey
     let genesis: Genesis
     var parameters: NetworkParameters
+    /// As the committed blocks have left them.
+    var validators: ValidatorSet
+    /// Of the blocks to come, in ms since 1970.
+    var time: UInt64 = 0
     private var nonces: [AccountID: UInt64] = [:]
 
     init(
         _ application: any Application, isGasFree: Bool = true, balances: [(UInt8, Amount)] = [],
-        owner: String? = nil
+        owner: String? = nil, otherValidators: [(seed: UInt8, power: Int64)] = []
     ) throws {
         self.application = application
         self.owner = try Self.key(1)
@@ -28,10 +32,12 @@ final class TestChain {
         let allocations = try balances.map { seed, amount in
             Genesis.Allocation(account: AccountID(try Self.key(seed).publicKey), amount: amount)
         }
+        validators = ValidatorSet(
+            try [Validator(key: self.owner.publicKey, power: 1)]
+                + otherValidators.map { Validator(key: try Self.key($0.seed).publicKey, power: $0.power) })
         genesis = Genesis(
             chainID: Self.chainID, databaseOwner: owner ?? self.owner.publicKey.nodeID,
-            validators: ValidatorSet([Validator(key: self.owner.publicKey, power: 1)]),
-            allocations: allocations,
+            validators: validators, allocations: allocations,
             parameters: parameters)
         try application.initialize(genesis)
     }
@@ -69,19 +75,20 @@ final class TestChain {
             .rawStatement(RawStatement(sql, parameters.map { RawStatement.Parameter($0.0, $0.1) })), by: key)
     }
 
-    func block(_ transactions: [Transaction]) -> Block {
+    func block(_ transactions: [Transaction], newLeader: PublicKey? = nil) -> Block {
         let tip = application.tip
         return Block(
             header: BlockHeader(
                 height: tip.height + 1, transactionCount: UInt32(transactions.count), previousHash: .zero,
                 previousAppHash: tip.appHash, validatorSetHash: .zero, networkParametersHash: .zero,
-                timestamp: 0, merkleRoot: .zero),
+                timestamp: time, merkleRoot: .zero, newLeader: newLeader),
             signature: [], transactions: transactions.map(\.bytes))
     }
 
     /// Executes a block of these transactions, leaving it prepared.
     func execute(_ transactions: [Transaction]) throws -> ExecutionResult {
-        try application.execute(block(transactions), transactions: transactions, parameters: parameters)
+        try application.execute(
+            block(transactions), transactions: transactions, parameters: parameters, validators: validators)
     }
 
     /// Executes and commits one block of these transactions.
@@ -89,6 +96,7 @@ final class TestChain {
     func commit(_ transactions: [Transaction]) throws -> ExecutionResult {
         let result = try execute(transactions)
         try application.commit()
+        try validators.apply(result.validatorUpdates)
         return result
     }
 
