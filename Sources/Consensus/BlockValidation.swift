@@ -34,6 +34,9 @@ public enum BlockValidation {
             throw refuse(
                 "network parameters hash \(header.networkParametersHash), expected \(state.parametersHash)")
         }
+        if let leader = header.newLeader, !state.validators.contains(leader) {
+            throw refuse("its new leader \(leader.nodeID) is no validator")
+        }
         guard header.timestamp >= state.timestamp else {
             throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
         }

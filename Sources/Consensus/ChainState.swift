@@ -19,12 +19,15 @@ public struct ChainState: Sendable {
     public let validators: ValidatorSet
     /// Hash of `validators`.
     public let validatorSetHash: Hash
+    /// Height of the block that made `leader` the leader; the genesis' height for the first one.
+    public let leaderSince: Int64
 
-    /// A state by its parts.
+    /// A state by its parts; without `leaderSince` the leader is new.
     public init(
         height: Int64, hash: Hash, appHash: Hash, timestamp: UInt64, parameters: NetworkParameters,
-        validators: ValidatorSet
+        validators: ValidatorSet, leaderSince: Int64? = nil
     ) {
+        self.leaderSince = leaderSince ?? height
         self.height = height
         self.hash = hash
         self.appHash = appHash
@@ -44,6 +47,7 @@ public struct ChainState: Sendable {
         parametersHash = before.parametersHash
         validators = before.validators
         validatorSetHash = before.validatorSetHash
+        leaderSince = before.leaderSince
     }
 
     /// The state after `header`'s block was committed with `commit`.
@@ -65,9 +69,23 @@ public struct ChainState: Sendable {
         if let leader = header.newLeader { parameters.leader = leader }
         return ChainState(
             height: header.height, hash: hash, appHash: commit.appHash, timestamp: header.timestamp,
-            parameters: parameters, validators: validators)
+            parameters: parameters, validators: validators,
+            leaderSince: parameters.leader == self.parameters.leader ? leaderSince : header.height)
     }
 
     /// Who makes the blocks.
     public var leader: PublicKey? { parameters.leader }
+
+    /// Whether `header` says that it was made under these validators and parameters, the leader among them: then
+    /// its signature and its votes can be checked against this state.
+    public func isBasis(of header: BlockHeader) -> Bool {
+        header.validatorSetHash == validatorSetHash && header.networkParametersHash == parametersHash
+    }
+
+    /// Who must have signed a block made on this state: the leader, or the validator that the header makes the new
+    /// one. Nil when nobody may have.
+    public func signer(of header: BlockHeader) -> PublicKey? {
+        guard let candidate = header.newLeader else { return leader }
+        return validators.contains(candidate) ? candidate : nil
+    }
 }

@@ -9,6 +9,8 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
     case badVoteSignature(PublicKey)
     /// The votes with a block do not prove that more than half of the validators agreed.
     case notCommitted(Hash)
+    /// A block was made under validators or a leader that this node does not know yet.
+    case unproven(height: Int64)
     /// A block does not fit the chain that it should extend.
     case invalidBlock(height: Int64, reason: String)
     /// A message contradicts the block that it is about.
@@ -27,6 +29,7 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
         case .badVoteSignature(let key): "vote of \(key.nodeID) has a wrong signature"
         case .notCommitted(let hash):
             "block \(hash) comes without valid votes of more than half of the validators"
+        case .unproven(let height): "block \(height) was made under other validators, parameters or leader"
         case .invalidBlock(let height, let reason): "block \(height): \(reason)"
         case .mismatch(let what): what
         case .applicationHashDiffers(let height, let own, let committed):

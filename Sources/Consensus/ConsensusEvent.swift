@@ -117,7 +117,10 @@ public struct ConsensusSettings: Sendable {
     /// Wait for enough votes before the leader withdraws its proposal; doubles with each withdrawal at a height.
     public var proposalTimeout: Duration = .seconds(60)
     /// Wait after which another announcer is asked for a block that one peer is sending.
-    public var fetchPatience: Duration = .seconds(5)
+    public var fetchPatience: Duration = .seconds(10)
+
+    /// A leader that this node's operator promotes.
+    public var promotion: Promotion?
 
     /// The defaults.
     public init() {}

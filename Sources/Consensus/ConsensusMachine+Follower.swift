@@ -38,16 +38,14 @@ extension ConsensusMachine {
 
     /// Whether the votes of an announcement can be checked against the validators that this node knows now.
     public func canProve(_ header: BlockHeader) -> Bool {
-        header.height >= state.height && header.height <= state.height &+ 2
-            && header.validatorSetHash == state.validatorSetHash
-            && header.networkParametersHash == state.parametersHash
+        header.height >= state.height && header.height <= state.height &+ 2 && state.isBasis(of: header)
     }
 
     mutating func proposed(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         let proposal = verified.proposal
-        guard role == .validator, verified.leader == state.leader else { return }
+        guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }
         if proposal.height <= state.height {
             if proposal.hash != state.hash { answerOutOfSync(proposal, now, &actions) }
         } else if proposal.height == state.height &+ 1 {
@@ -109,7 +107,8 @@ extension ConsensusMachine {
         _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, in round: inout ConsensusRound,
         _ actions: inout [ConsensusAction]
     ) {
-        guard let proposal = round.offer?.proposal else { return }
+        guard let offer = round.offer else { return }
+        let proposal = offer.proposal
         round.offer = nil
         guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
             proposal.stamp == block.stamp, proposal.leaderSignature == block.block.signature
@@ -121,6 +120,7 @@ extension ConsensusMachine {
         }
         round.clearProposal()
         round.proposal = proposal
+        round.signer = offer.leader
         round.proposedBlock = block
         round.arrived = wallClock
         actions.append(.relayProposal(block, except: from))

@@ -83,7 +83,8 @@ extension ConsensusMachine {
         if count.agreed >= state.validators.quorum {
             let info = CommitInfo(
                 appHash: result.appHash, votes: votes(appHash: result.appHash),
-                parameterUpdates: result.parameterUpdates, validatorUpdates: result.validatorUpdates)
+                parameterUpdates: result.parameterUpdates(of: block),
+                validatorUpdates: result.validatorUpdates)
             let decision = VerifiedCommit(
                 trusting: BlockAnnouncement(block.block, info))
             return commit(block, result, decision, &actions)

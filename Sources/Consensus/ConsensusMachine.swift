@@ -81,8 +81,6 @@ public struct ConsensusMachine: Sendable {
     /// Whether a block is being executed, held prepared, or committed, or catching up runs.
     public var isSyncing: Bool { syncTarget != nil }
 
-    var isLeader: Bool { state.leader == key }
-
     /// Takes one event and appends what is to be done about it.
     public mutating func handle(
         _ event: ConsensusEvent, now: Duration, actions: inout [ConsensusAction]
@@ -163,6 +161,9 @@ public struct ConsensusMachine: Sendable {
         guard mayVote(for: block.hash, stamp: block.stamp) else { return }
         do {
             try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
+            if let signer = current.signer, signer != state.signer(of: block.header) {
+                throw ConsensusError.notSignedByLeader(block.hash)
+            }
         } catch {
             actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
             return refuse(block.hash, stamp: block.stamp, .invalidBlock, &actions)
@@ -187,7 +188,7 @@ public struct ConsensusMachine: Sendable {
                     height: block.height, own: result.appHash, committed: decision.appHash),
                 &actions)
         }
-        guard result.parameterUpdates == decision.info.parameterUpdates,
+        guard result.parameterUpdates(of: block) == decision.info.parameterUpdates,
             result.validatorUpdates == decision.info.validatorUpdates
         else {
             return halt(
@@ -219,7 +220,7 @@ public struct ConsensusMachine: Sendable {
         current = next
         next = ConsensusRound()
         if let proposal = current.proposal, proposal.previousHash != hash { current.clearProposal() }
-        if let offer = current.offer, offer.proposal.previousHash != hash || offer.leader != state.leader {
+        if let offer = current.offer, offer.proposal.previousHash != hash || offer.leader != proposer {
             current.offer = nil
         }
         lastBlock = now
@@ -238,5 +239,14 @@ public struct ConsensusMachine: Sendable {
 
     mutating func misbehaved(_ peer: PeerID, _ what: String, _ actions: inout [ConsensusAction]) {
         actions.append(.misbehaved(peer, .mismatch(what)))
+    }
+}
+
+extension ExecutionResult {
+    /// What the block changes for the next one: what its transactions change, and the leader that its header names.
+    func parameterUpdates(of block: CheckedBlock) -> ParameterUpdates {
+        var updates = parameterUpdates
+        if let leader = block.header.newLeader { updates.leader = leader }
+        return updates
     }
 }

@@ -29,6 +29,8 @@ struct ConsensusRound: Sendable {
 
     /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
     var proposal: BlockProposal?
+    /// Who signed `proposal`. Nil on the leader itself.
+    var signer: PublicKey?
     /// The proposed block: fetched, or on the leader its own.
     var proposedBlock: CheckedBlock?
     /// Wall clock at the proposed block's arrival, ms.
@@ -59,6 +61,7 @@ struct ConsensusRound: Sendable {
 
     mutating func clearProposal() {
         proposal = nil
+        signer = nil
         proposedBlock = nil
         ballot = .none
     }

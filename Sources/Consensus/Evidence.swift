@@ -22,17 +22,18 @@ public struct VerifiedProposal: Sendable {
 public struct VerifiedAcknowledgement: Sendable {
     /// What the validator signed.
     public let message: AckRes
-    /// The leader-signed header that an out-of-sync answer proves itself with.
+    /// The header that an out-of-sync answer carries, if the leader signed it. Another one's signature proves
+    /// nothing, but may be that of a leader who came after.
     public let proof: BlockHeader?
     /// Who signed it.
     public var voter: PublicKey { message.signature.publicKey }
 
-    /// Checks the vote's signature and the leader's on what an out-of-sync answer carries.
+    /// Checks the vote's signature, and the leader's on what an out-of-sync answer carries.
     public init(verifying message: AckRes, leader: PublicKey) throws(ConsensusError) {
         guard message.verify() else { throw .badVoteSignature(message.signature.publicKey) }
-        if case .outOfSync(let header, let leaderSignature) = message.answer {
-            let hash = header.hash
-            guard leader.verify(leaderSignature, of: hash.array) else { throw .notSignedByLeader(hash) }
+        if case .outOfSync(let header, let leaderSignature) = message.answer,
+            leader.verify(leaderSignature, of: header.hash.array)
+        {
             proof = header
         } else {
             proof = nil
@@ -63,12 +64,17 @@ public struct VerifiedCommit: Sendable {
     /// The application hash after the block.
     public var appHash: Hash { announcement.commitInfo.appHash }
 
-    /// Checks the leader's signature and every vote. Costs a signature a vote: make it on a worker.
+    /// Checks the leader's signature and every vote against the chain before the block. A block made under other
+    /// validators or another leader than the state's is `unproven`, which is nobody's fault: its turn comes when
+    /// the blocks before it are committed. Costs a signature a vote: make it on a worker.
     public init(
-        verifying announcement: BlockAnnouncement, leader: PublicKey, validators: ValidatorSet
+        verifying announcement: BlockAnnouncement, after state: ChainState
     ) throws(ConsensusError) {
-        guard announcement.verify(leader) else { throw .notSignedByLeader(announcement.hash) }
-        guard announcement.commitInfo.isCommitted(block: announcement.hash, by: validators) else {
+        guard state.isBasis(of: announcement.header) else { throw .unproven(height: announcement.height) }
+        guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {
+            throw .notSignedByLeader(announcement.hash)
+        }
+        guard announcement.commitInfo.isCommitted(block: announcement.hash, by: state.validators) else {
             throw .notCommitted(announcement.hash)
         }
         self.announcement = announcement

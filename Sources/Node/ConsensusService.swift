@@ -14,8 +14,8 @@ import Storage
 /// results come back as events (docs/architecture.md).
 @ReactorActor
 final class ConsensusService {
-    private let context: NodeContext
-    private let mempool: MempoolService
+    let context: NodeContext
+    let mempool: MempoolService
     private(set) var machine: ConsensusMachine
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
@@ -24,9 +24,16 @@ final class ConsensusService {
     /// The height at the last look of `announceAgain`.
     private var announcedAt: Int64?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
-    private var wanted: Set<Hash> = []
+    var wanted: Set<Hash> = []
     /// Proofs of announced blocks that are on their way.
-    private var commits: [Hash: VerifiedCommit] = [:]
+    var commits: [Hash: VerifiedCommit] = [:]
+
+    /// Announced blocks whose proofs are being checked.
+    let announcementChecks = CheckGate()
+    /// Answers whose signatures are being checked.
+    var answersInCheck: Set<AnswerInCheck> = []
+    /// Answers in check at once; those beyond come again while their block is the latest.
+    nonisolated static let answersInCheckLimit = 1_024
 
     /// Blocks whose announcements are kept while they are fetched: the machine asks for two heights at most.
     private nonisolated static let keptCommits = 16
@@ -121,175 +128,16 @@ final class ConsensusService {
         case .catchUp(let height, let peer): catchUp?(height, peer)
         case .broadcastReset(let reset): publish?(GossipTopic.reset, reset.bytes)
         case .dropTransactions(let ids): mempool.drop(ids)
-        case .misbehaved(let peer, let error):
-            context.logger.warning("peer misbehaved", metadata: ["peer": "\(peer)", "error": "\(error)"])
-            context.host.disconnect(peer)
+        case .misbehaved(let peer, let error): penalize(peer, error)
         case .warn(let text): context.logger.warning("\(text)")
         case .halt(let error): onHalt?(error)
         }
     }
 
-    // MARK: Workers
-
-    private func build(_ template: BlockTemplate) {
-        let state = template.state
-        let transactions = mempool.propose(maxBytes: Int(clamping: state.parameters.maxBlockSize))
-        guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
-        let timestamp = max(context.wallClock(), template.after &+ 1)
-        let key = context.key
-        Reactor.spawn {
-            let block = try? await self.context.checks.run {
-                let header = BlockHeader(
-                    height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
-                    previousAppHash: state.appHash, validatorSetHash: state.validatorSetHash,
-                    networkParametersHash: state.parametersHash, timestamp: timestamp, merkleRoot: .zero)
-                let block = Block.signed(header, transactions: transactions, by: key)
-                return CheckedBlock(trusting: block, transactions: transactions)
-            }
-            self.feed(.built(block))
-        }
-    }
-
-    private func execute(_ block: CheckedBlock) {
-        let (application, state) = (context.application, machine.state)
-        Reactor.spawn {
-            do {
-                let result = try await self.context.execution.run {
-                    try application.execute(
-                        block.block, transactions: block.transactions, parameters: state.parameters,
-                        validators: state.validators)
-                }
-                self.feed(.executed(block.hash, result))
-            } catch {
-                self.feed(.executionFailed(block.hash, "\(error)"))
-            }
-        }
-    }
-
-    private func rollBack() {
-        let application = context.application
-        Reactor.spawn {
-            do {
-                try await self.context.execution.run { try application.rollback() }
-                self.feed(.rolledBack)
-            } catch {
-                self.feed(.failed("\(error)"))
-            }
-        }
-    }
-
-    /// The log first and durably, then the application, which is therefore never ahead of it.
-    private func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
-        let (store, application) = (context.store, context.application)
-        Reactor.spawn {
-            do {
-                try await self.context.storage.run {
-                    try store.append(block.block, commit.info, result.results)
-                }
-                try await self.context.execution.run { try application.commit() }
-            } catch {
-                return self.feed(.failed("\(error)"))
-            }
-            self.mempool.committed(block.transactions.map(\.id), result.accounts)
-            self.commits[block.hash] = nil
-            // The machine first: what catching up delivers next must find it at the new height.
-            self.feed(.committed(block.hash))
-            self.onCommit?(block, result)
-            self.feed(.mempool(count: self.mempool.readyCount))
-        }
-    }
-
-    private func record(_ vote: Vote, _ answer: AckRes.Answer) {
-        let (votes, key) = (context.votes, context.key)
-        Reactor.spawn {
-            do {
-                let message = try await self.context.storage.run {
-                    try votes.record(vote)
-                    return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)
-                }
-                self.feed(.voteRecorded(vote, message))
-            } catch {
-                self.feed(.failed("\(error)"))
-            }
-        }
-    }
-
-    /// Checks a block off the reactor; signatures that the mempool has checked are not checked again.
-    func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
-        let ids = try await context.checks.run { block.transactionIDs }
-        let known = mempool.checked(ids)
-        let chainID = context.genesis.chainID
-        return try await context.checks.run {
-            try CheckedBlock(checking: block, expected: expected, chainID: chainID) { known[$0] }
-        }
-    }
-
-    // MARK: Sending
-
-    private func send(_ message: AckRes) {
-        publish?(GossipTopic.acknowledgements, message.bytes)
-        guard let leader = machine.state.leader?.peerID, context.host.connectedPeers.contains(leader) else {
-            return
-        }
-        Reactor.spawn {
-            do {
-                try await AcknowledgementProtocol.send(message, to: leader, on: self.context.host)
-            } catch {
-                // The machine sends again while the block is the latest.
-                self.context.logger.debug("acknowledgement not sent", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    private func propose(_ block: CheckedBlock, to keys: [PublicKey]?) {
-        let own = context.key.publicKey
-        let validators = keys ?? machine.state.validators.keys
-        send(block, to: validators.filter { $0 != own }.map(\.peerID))
-    }
-
-    private func relay(_ block: CheckedBlock, except source: PeerID) {
-        let own = context.key.publicKey
-        let leader = machine.state.leader
-        let others = machine.state.validators.keys.filter { $0 != own && $0 != leader }
-        send(block, to: others.map(\.peerID).filter { $0 != source })
-    }
-
-    private func send(_ block: CheckedBlock, to peers: [PeerID]) {
-        let connected = Set(context.host.connectedPeers)
-        let proposal = BlockProposal(block.block, sender: context.key.publicKey)
-        for peer in peers where connected.contains(peer) {
-            Reactor.spawn {
-                do {
-                    try await BlockProposalProtocol.announce(
-                        proposal, block: block.block.bytes, to: peer, on: self.context.host)
-                } catch {
-                    self.context.logger.debug(
-                        "proposal not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
-                }
-            }
-        }
-    }
-
-    /// To one peer, or to all: validators first.
-    private func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
-        let stored = try? context.store.block(at: commit.height)
-        guard let block = (stored ?? nil)?.block else { return }
-        let message = SharedBytes(commit.announcement.bytes)
-        let validators = Set(machine.state.validators.keys.map(\.peerID))
-        let all = context.host.connectedPeers
-        let peers =
-            peer.map { [$0] } ?? all.filter(validators.contains) + all.filter { !validators.contains($0) }
-        for peer in peers {
-            Reactor.spawn {
-                do {
-                    try await BlockAnnouncementProtocol.announce(
-                        message, block: block, to: peer, on: self.context.host)
-                } catch {
-                    self.context.logger.debug(
-                        "announcement not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
-                }
-            }
-        }
+    /// A peer that breaks the protocol is not worth its connection.
+    func penalize(_ peer: PeerID, _ error: ConsensusError) {
+        context.logger.warning("peer misbehaved", metadata: ["peer": "\(peer)", "error": "\(error)"])
+        context.host.disconnect(peer)
     }
 }
 
@@ -299,86 +147,4 @@ enum GossipTopic {
     static let acknowledgements = "acks"
     /// The leader's withdrawals.
     static let reset = "reset"
-}
-
-extension ConsensusService: ConsensusInbox {
-    var leader: PublicKey? { machine.state.leader }
-
-    func mayWant(_ proposal: BlockProposal) -> Bool { machine.wantsToCheck(proposal, now: Reactor.now) }
-
-    func proposed(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
-        guard let leader, let verified = try? VerifiedProposal(verifying: proposal, leader: leader) else {
-            return false
-        }
-        feed(.proposed(verified, from: peer))
-        return wanted.remove(proposal.hash) != nil
-    }
-
-    func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
-        do {
-            let checked = try await check(block, expected: proposal.hash)
-            feed(.proposalFetched(checked, from: peer, wallClock: context.wallClock()))
-        } catch ConsensusError.invalidBlock {
-            feed(.proposalInvalid(proposal.hash))
-        } catch {
-            feed(.proposalFetchFailed(proposal.hash, from: peer))
-        }
-    }
-
-    func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
-        feed(.proposalFetchFailed(proposal.hash, from: peer))
-    }
-
-    func mayWant(_ announcement: BlockAnnouncement) -> Bool {
-        machine.wantsToCheck(announcementOf: announcement.hash, height: announcement.height)
-    }
-
-    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
-        let state = machine.state
-        guard machine.canProve(announcement.header) else {
-            feed(.ahead(height: announcement.height, proven: true, from: peer))
-            return false
-        }
-        guard let leader = state.leader,
-            let commit = try? VerifiedCommit(
-                verifying: announcement, leader: leader, validators: state.validators)
-        else {
-            context.logger.warning(
-                "announcement without enough votes",
-                metadata: ["peer": "\(peer)", "height": "\(announcement.height)"])
-            return false
-        }
-        feed(.announced(commit, from: peer))
-        return wanted.remove(announcement.hash) != nil
-    }
-
-    func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
-        guard let commit = commits.removeValue(forKey: announcement.hash) else { return }
-        do {
-            feed(.decided(commit, try await check(block, expected: announcement.hash)))
-        } catch {
-            context.logger.warning(
-                "announced block is wrong", metadata: ["peer": "\(peer)", "error": "\(error)"])
-            feed(.decidedFetchFailed(announcement.hash, from: peer))
-        }
-    }
-
-    func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
-        commits[announcement.hash] = nil
-        feed(.decidedFetchFailed(announcement.hash, from: peer))
-    }
-
-    func hinted(height: Int64, hash: Hash, from peer: PeerID) {
-        feed(.ahead(height: height, proven: false, from: peer))
-    }
-
-    func mayWant(_ answer: AckRes) -> Bool { machine.wantsToCheck(answer, now: Reactor.now) }
-
-    func acknowledged(_ answer: AckRes, from peer: PeerID) {
-        guard let leader, let verified = try? VerifiedAcknowledgement(verifying: answer, leader: leader)
-        else {
-            return
-        }
-        feed(.acknowledged(verified, from: peer))
-    }
 }

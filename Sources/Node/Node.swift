@@ -301,13 +301,13 @@ public final class Node {
         } handler: { [weak consensus] message, peer in
             guard let consensus, let answer = try? AckRes(decoding: message.data), consensus.mayWant(answer)
             else { return }
-            consensus.acknowledged(answer, from: peer)
+            Reactor.spawn { _ = await consensus.acknowledged(answer, from: peer) }
         }
         gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
             guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
-            return message.author == consensus?.leader?.peerID ? .accept : .ignore
+            return message.author == consensus?.machine.proposer?.peerID ? .accept : .ignore
         } handler: { [weak consensus] message, _ in
-            guard let consensus, let leader = consensus.leader,
+            guard let consensus, let leader = consensus.machine.proposer,
                 let reset = try? ConsensusReset(decoding: message.data),
                 let verified = try? VerifiedReset(reset, author: leader, leader: leader)
             else { return }

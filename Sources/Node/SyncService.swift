@@ -64,6 +64,8 @@ final class SyncService {
             do {
                 let proven = try await self.prove(found)
                 self.feed(.block(height: height, proven, size: found.block.bytes.count, from: peer))
+            } catch ConsensusError.unproven {
+                self.feed(.failed(height: height, from: peer))
             } catch {
                 self.context.logger.warning(
                     "block from peer is wrong",
@@ -76,11 +78,8 @@ final class SyncService {
     /// Leader's signature and votes against the validators known now, then the block itself.
     private func prove(_ found: FetchedBlock) async throws -> (VerifiedCommit, CheckedBlock) {
         let state = consensus.machine.state
-        let leader = state.leader ?? context.key.publicKey
         let commit = try await context.checks.run {
-            try VerifiedCommit(
-                verifying: BlockAnnouncement(found.block, found.commitInfo), leader: leader,
-                validators: state.validators)
+            try VerifiedCommit(verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
         }
         return (commit, try await consensus.check(found.block, expected: commit.hash))
     }

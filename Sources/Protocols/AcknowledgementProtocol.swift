@@ -20,10 +20,9 @@ public struct AcknowledgementProtocol {
             guard !bytes.starts(with: Self.prefix) else { throw ProtocolsError.malformed("unsigned answer") }
             let answer = try AckRes(decoding: SharedBytes(bytes))
             guard inbox.mayWant(answer) else { return }
-            guard answer.verify() else {
+            guard await inbox.acknowledged(answer, from: stream.remotePeer) else {
                 throw ProtocolsError.wrongContent("an answer that its voter did not sign")
             }
-            inbox.acknowledged(answer, from: stream.remotePeer)
         }
     }
 

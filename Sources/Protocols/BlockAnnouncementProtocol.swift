@@ -4,39 +4,6 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// What the consensus protocols need from the node. All that is handed in was signed by whom it says, as far as
-/// the message itself can prove; the node checks votes and what fits its state.
-@ReactorActor
-public protocol ConsensusInbox: AnyObject {
-    /// The leader whose signatures count now.
-    var leader: PublicKey? { get }
-    /// Whether a proposal is worth checking its signature: a validator's that awaits this height.
-    func mayWant(_ proposal: BlockProposal) -> Bool
-    /// A proposal that the leader signed. True asks the peer for its block, which `received` or `failed` tells of.
-    func proposed(_ proposal: BlockProposal, from peer: PeerID) -> Bool
-    /// The proposed block, decoded, of the proposal's hash and height.
-    func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async
-    /// The proposed block did not come, or another one.
-    func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID)
-
-    /// Whether a committed block is worth checking its signature: it is new to this node.
-    func mayWant(_ announcement: BlockAnnouncement) -> Bool
-    /// A committed block's announcement, its header signed by the leader. True asks the peer for the block, which
-    /// `received` or `failed` tells of.
-    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool
-    /// The announced block, decoded, of the announcement's hash and height.
-    func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async
-    /// The announced block did not come, or another one.
-    func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID)
-    /// A peer says, unsigned, that it has a block of this height: a reason to ask, never to believe.
-    func hinted(height: Int64, hash: Hash, from peer: PeerID)
-
-    /// Whether an answer is worth checking its signature: this node leads, and the voter is a validator.
-    func mayWant(_ answer: AckRes) -> Bool
-    /// An answer to a proposal, signed by its voter.
-    func acknowledged(_ answer: AckRes, from peer: PeerID)
-}
-
 /// `/kwil/blkann/1.0.0`: the announcement of a committed block, and the block if the peer wants it (docs/wire.md,
 /// section 7).
 @ReactorActor
@@ -64,10 +31,13 @@ public struct BlockAnnouncementProtocol {
             }
             let announcement = try await read(stream, first)
             guard inbox.mayWant(announcement) else { return }
-            guard let leader = inbox.leader, announcement.verify(leader) else {
-                throw ProtocolsError.wrongContent("an announcement that the leader did not sign")
+            switch await inbox.announced(announcement, from: peer) {
+            case .fetch: break
+            case .ignore: return
+            case .forged:
+                throw ProtocolsError.wrongContent(
+                    "an announcement without the leader's signature or the votes")
             }
-            guard inbox.announced(announcement, from: peer) else { return }
             do throws(ProtocolsError) {
                 let block = try await receiveBlock(
                     on: stream, hash: announcement.hash, height: announcement.height)

@@ -7,29 +7,26 @@ import Reactor
 /// `/kwil/blkprop/1.0.0`: the leader's announcement of a proposed block, and the block for a validator that wants
 /// it (docs/wire.md, section 7).
 @ReactorActor
-public final class BlockProposalProtocol {
+public struct BlockProposalProtocol {
     static let prefix = Array("prop:".utf8)
 
     private let inbox: any ConsensusInbox
-    /// Blocks that are on their way: a proposal is downloaded once, however many peers announce it.
-    private var fetching: Set<Hash> = []
 
     /// Hands to `inbox`.
     public init(_ inbox: any ConsensusInbox) { self.inbox = inbox }
 
-    /// Takes one announcement. The leader's signature is checked before the block is asked for; the text dialect's
-    /// is unsigned and refused.
+    /// Takes one announcement. The leader's signature is checked before the block is asked for, which happens once
+    /// however many peers announce it: `inbox` sees to both. The text dialect's is unsigned and refused.
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
             let proposal = try await read(stream)
-            guard inbox.mayWant(proposal), !fetching.contains(proposal.hash) else { return }
-            guard let leader = inbox.leader, proposal.verify(leader) else {
-                throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
-            }
+            guard inbox.mayWant(proposal) else { return }
             let peer = stream.remotePeer
-            guard inbox.proposed(proposal, from: peer) else { return }
-            fetching.insert(proposal.hash)
-            defer { fetching.remove(proposal.hash) }
+            switch await inbox.proposed(proposal, from: peer) {
+            case .fetch: break
+            case .ignore: return
+            case .forged: throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
+            }
             do throws(ProtocolsError) {
                 let block = try await receiveBlock(on: stream, hash: proposal.hash, height: proposal.height)
                 guard block.header.previousHash == proposal.previousHash else {

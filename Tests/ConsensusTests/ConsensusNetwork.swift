@@ -314,8 +314,7 @@ final class ConsensusNetwork {
         guard machine.wantsToCheck(announcementOf: commit.hash, height: commit.height) else { return }
         if machine.canProve(commit.header) {
             let verified = try VerifiedCommit(
-                verifying: commit.announcement, leader: chain.leader.publicKey,
-                validators: machine.state.validators)
+                verifying: commit.announcement, after: machine.state)
             try handle(node, .announced(verified, from: from))
         } else {
             try handle(node, .ahead(height: commit.height, proven: true, from: from))

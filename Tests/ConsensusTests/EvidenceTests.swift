@@ -19,7 +19,7 @@ struct EvidenceTests {
         try VerifiedCommit(
             verifying: BlockAnnouncement(
                 block.block, CommitInfo(appHash: TestChain.appHash(block), votes: votes)),
-            leader: chain.leader.publicKey, validators: chain.genesis.validators)
+            after: chain.genesis)
     }
 
     func vote(_ key: PrivateKey) -> VoteInfo {
@@ -61,7 +61,7 @@ struct EvidenceTests {
             return try VerifiedCommit(
                 verifying: BlockAnnouncement(
                     impostor, CommitInfo(appHash: TestChain.appHash(block), votes: votes)),
-                leader: chain.leader.publicKey, validators: chain.genesis.validators)
+                after: chain.genesis)
         }
     }
 
@@ -76,7 +76,30 @@ struct EvidenceTests {
             height: 1, block: block.hash,
             answer: .outOfSync(best: block.header, leaderSignature: SharedBytes([1, 2])),
             by: chain.validators[1])
-        #expect(throws: ConsensusError.notSignedByLeader(block.hash)) { try chain.verified(unproven) }
+        #expect(try chain.verified(unproven).proof == nil)
+    }
+
+    @Test func aNewLeaderSignsTheBlockThatNamesIt() throws {
+        let successor = chain.validators[2]
+        func handover(to leader: PublicKey, by signer: PrivateKey) throws -> VerifiedCommit {
+            let block = try chain.block(after: chain.genesis, stamp: 5, by: signer) { $0.newLeader = leader }
+            return try chain.commit(block)
+        }
+        let commit = try handover(to: successor.publicKey, by: successor)
+        let after = try chain.genesis.after(commit.header, hash: commit.hash, commit: commit.info)
+        #expect(after.leader == successor.publicKey)
+        #expect(after.leaderSince == 1)
+        #expect(throws: ConsensusError.self, "the old leader cannot name it") {
+            try handover(to: successor.publicKey, by: chain.leader)
+        }
+        #expect(throws: ConsensusError.self, "no validator") {
+            try handover(to: chain.sentry.publicKey, by: chain.sentry)
+        }
+        let next = try chain.block(after: after, stamp: 6, by: successor)
+        #expect(throws: ConsensusError.unproven(height: 2), "before its turn") {
+            try chain.commit(next, after: chain.genesis)
+        }
+        #expect(try chain.commit(next, after: after).height == 2)
     }
 
     @Test func resetsAreTheLeaders() {

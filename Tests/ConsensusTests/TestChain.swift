@@ -31,6 +31,7 @@ struct TestChain {
     /// A block after `state`, without transactions unless some are given.
     func block(
         after state: ChainState, stamp: UInt64, transactions: [Transaction] = [],
+        by signer: PrivateKey? = nil,
         change: (inout BlockHeader) -> Void = { _ in }
     ) throws -> CheckedBlock {
         var header = BlockHeader(
@@ -39,8 +40,8 @@ struct TestChain {
             networkParametersHash: state.parametersHash, timestamp: stamp, merkleRoot: .zero)
         change(&header)
         return CheckedBlock(
-            trusting: Block.signed(header, transactions: transactions, by: leader), transactions: transactions
-        )
+            trusting: Block.signed(header, transactions: transactions, by: signer ?? leader),
+            transactions: transactions)
     }
 
     static func appHash(_ block: CheckedBlock) -> Hash {
@@ -71,16 +72,21 @@ struct TestChain {
     }
 
     /// The commit of a block with the votes of `voters`, all for its right application hash.
-    func commit(_ block: CheckedBlock, voters: ArraySlice<PrivateKey>? = nil, appHash: Hash? = nil) throws
-        -> VerifiedCommit
-    {
+    func commit(
+        _ block: CheckedBlock, voters: ArraySlice<PrivateKey>? = nil, appHash: Hash? = nil,
+        after state: ChainState? = nil
+    ) throws -> VerifiedCommit {
         let appHash = appHash ?? TestChain.appHash(block)
         let votes = (voters ?? validators[...]).map {
             VoteInfo(signature: VoteSignature(block.hash, appHash: appHash, by: $0), status: .agreed)
         }
         return try VerifiedCommit(
-            verifying: BlockAnnouncement(block.block, CommitInfo(appHash: appHash, votes: votes)),
-            leader: leader.publicKey, validators: genesis.validators)
+            verifying: BlockAnnouncement(
+                block.block,
+                CommitInfo(
+                    appHash: appHash, votes: votes,
+                    parameterUpdates: TestChain.result(block).parameterUpdates(of: block))),
+            after: state ?? genesis)
     }
 
     func transaction(_ nonce: UInt64, by key: PrivateKey? = nil, chainID: String? = nil) throws -> Transaction

@@ -20,22 +20,25 @@ final class Inbox: ConsensusInbox {
 
     init(_ leader: PublicKey?) { self.leader = leader }
 
-    func mayWant(_ proposal: BlockProposal) -> Bool { wants }
-    func proposed(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
+    func mayWant(_ proposal: BlockProposal) -> Bool { wants && !proposals.contains(proposal) }
+    func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
+        guard let leader, proposal.verify(leader) else { return .forged }
         proposals.append(proposal)
-        return true
+        return .fetch
     }
     func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
         blocks.append(block)
     }
     func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
+        proposals.removeAll { $0 == proposal }
         failures.append(error)
     }
 
     func mayWant(_ announcement: BlockAnnouncement) -> Bool { wants }
-    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
+    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict {
+        guard let leader, announcement.verify(leader) else { return .forged }
         announcements.append(announcement)
-        return true
+        return .fetch
     }
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
         blocks.append(block)
@@ -46,7 +49,11 @@ final class Inbox: ConsensusInbox {
     func hinted(height: Int64, hash: Hash, from peer: PeerID) { hints.append(height) }
 
     func mayWant(_ answer: AckRes) -> Bool { wants }
-    func acknowledged(_ answer: AckRes, from peer: PeerID) { answers.append(answer) }
+    func acknowledged(_ answer: AckRes, from peer: PeerID) async -> Bool {
+        guard answer.verify() else { return false }
+        answers.append(answer)
+        return true
+    }
 }
 
 @Suite struct ConsensusProtocolTests {

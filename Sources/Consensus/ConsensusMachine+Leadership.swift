@@ -1,0 +1,45 @@
+import Chain
+import Crypto
+import Multiformats
+
+/// What an operator says about a leader that is gone for good: from `height` on this node follows `leader` instead
+/// (docs/consensus.md, "A new leader"). Void once the chain has changed its leader at that height or later.
+public struct Promotion: Sendable, Hashable {
+    /// The validator that is to lead.
+    public let leader: PublicKey
+    /// The first height that it may propose.
+    public let height: Int64
+
+    /// A promotion by its parts.
+    public init(leader: PublicKey, height: Int64) {
+        self.leader = leader
+        self.height = height
+    }
+
+    /// Whether it says who may propose the block after `state`.
+    func applies(to state: ChainState) -> Bool {
+        state.height &+ 1 >= height && state.leaderSince < height && state.leader != leader
+            && state.validators.contains(leader)
+    }
+}
+
+/// Who leads at the next height, and whose signatures count there.
+extension ConsensusMachine {
+    /// The validator that this node's operator promotes, while the promotion is due.
+    var candidate: PublicKey? {
+        guard let promotion = settings.promotion, promotion.applies(to: state) else { return nil }
+        return promotion.leader
+    }
+
+    /// Whose proposals this node follows at the next height: the chain's leader, or the one its operator promotes.
+    public var proposer: PublicKey? { candidate ?? state.leader }
+
+    var isLeader: Bool { proposer == key }
+
+    /// Who may have signed a proposal that `peer` brings. A promoted leader may have to propose again what the old
+    /// one had proposed; nobody else may bring that.
+    public func signers(ofProposalsFrom peer: PeerID) -> [PublicKey] {
+        guard let candidate else { return [state.leader].compactMap { $0 } }
+        return candidate.peerID == peer ? [candidate, state.leader].compactMap { $0 } : [candidate]
+    }
+}

@@ -1,0 +1,77 @@
+import Chain
+import Consensus
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Storage
+
+/// What consensus tells others. A message that does not arrive is sent again when the machine says so.
+extension ConsensusService {
+    func send(_ message: AckRes) {
+        publish?(GossipTopic.acknowledgements, message.bytes)
+        guard let leader = machine.proposer?.peerID, context.host.connectedPeers.contains(leader) else {
+            return
+        }
+        Reactor.spawn {
+            do {
+                try await AcknowledgementProtocol.send(message, to: leader, on: self.context.host)
+            } catch {
+                // The machine sends again while the block is the latest.
+                self.context.logger.debug("acknowledgement not sent", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    func propose(_ block: CheckedBlock, to keys: [PublicKey]?) {
+        let own = context.key.publicKey
+        let validators = keys ?? machine.state.validators.keys
+        send(block, to: validators.filter { $0 != own }.map(\.peerID))
+    }
+
+    func relay(_ block: CheckedBlock, except source: PeerID) {
+        let own = context.key.publicKey
+        let leader = machine.proposer
+        let others = machine.state.validators.keys.filter { $0 != own && $0 != leader }
+        send(block, to: others.map(\.peerID).filter { $0 != source })
+    }
+
+    private func send(_ block: CheckedBlock, to peers: [PeerID]) {
+        let connected = Set(context.host.connectedPeers)
+        let proposal = BlockProposal(block.block, sender: context.key.publicKey)
+        for peer in peers where connected.contains(peer) {
+            Reactor.spawn {
+                do {
+                    try await BlockProposalProtocol.announce(
+                        proposal, block: block.block.bytes, to: peer, on: self.context.host)
+                } catch {
+                    self.context.logger.debug(
+                        "proposal not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    /// To one peer, or to all: validators first.
+    func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
+        let stored = try? context.store.block(at: commit.height)
+        guard let block = (stored ?? nil)?.block else { return }
+        let message = SharedBytes(commit.announcement.bytes)
+        let validators = Set(machine.state.validators.keys.map(\.peerID))
+        let all = context.host.connectedPeers
+        let peers =
+            peer.map { [$0] } ?? all.filter(validators.contains) + all.filter { !validators.contains($0) }
+        for peer in peers {
+            Reactor.spawn {
+                do {
+                    try await BlockAnnouncementProtocol.announce(
+                        message, block: block, to: peer, on: self.context.host)
+                } catch {
+                    self.context.logger.debug(
+                        "announcement not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import Multiformats
+import Reactor
+import Storage
+
+/// What consensus has done on workers: blocks built, checked, executed and committed, votes recorded.
+extension ConsensusService {
+    func build(_ template: BlockTemplate) {
+        let state = template.state
+        let transactions = mempool.propose(maxBytes: Int(clamping: state.parameters.maxBlockSize))
+        guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
+        let timestamp = max(context.wallClock(), template.after &+ 1)
+        let key = context.key
+        Reactor.spawn {
+            let block = try? await self.context.checks.run {
+                let header = BlockHeader(
+                    height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
+                    previousAppHash: state.appHash, validatorSetHash: state.validatorSetHash,
+                    networkParametersHash: state.parametersHash, timestamp: timestamp, merkleRoot: .zero)
+                let block = Block.signed(header, transactions: transactions, by: key)
+                return CheckedBlock(trusting: block, transactions: transactions)
+            }
+            self.feed(.built(block))
+        }
+    }
+
+    func execute(_ block: CheckedBlock) {
+        let (application, state) = (context.application, machine.state)
+        Reactor.spawn {
+            do {
+                let result = try await self.context.execution.run {
+                    try application.execute(
+                        block.block, transactions: block.transactions, parameters: state.parameters,
+                        validators: state.validators)
+                }
+                self.feed(.executed(block.hash, result))
+            } catch {
+                self.feed(.executionFailed(block.hash, "\(error)"))
+            }
+        }
+    }
+
+    func rollBack() {
+        let application = context.application
+        Reactor.spawn {
+            do {
+                try await self.context.execution.run { try application.rollback() }
+                self.feed(.rolledBack)
+            } catch {
+                self.feed(.failed("\(error)"))
+            }
+        }
+    }
+
+    /// The log first and durably, then the application, which is therefore never ahead of it.
+    func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
+        let (store, application) = (context.store, context.application)
+        Reactor.spawn {
+            do {
+                try await self.context.storage.run {
+                    try store.append(block.block, commit.info, result.results)
+                }
+                try await self.context.execution.run { try application.commit() }
+            } catch {
+                return self.feed(.failed("\(error)"))
+            }
+            self.mempool.committed(block.transactions.map(\.id), result.accounts)
+            self.commits[block.hash] = nil
+            // The machine first: what catching up delivers next must find it at the new height.
+            self.feed(.committed(block.hash))
+            self.onCommit?(block, result)
+            self.feed(.mempool(count: self.mempool.readyCount))
+        }
+    }
+
+    func record(_ vote: Vote, _ answer: AckRes.Answer) {
+        let (votes, key) = (context.votes, context.key)
+        Reactor.spawn {
+            do {
+                let message = try await self.context.storage.run {
+                    try votes.record(vote)
+                    return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)
+                }
+                self.feed(.voteRecorded(vote, message))
+            } catch {
+                self.feed(.failed("\(error)"))
+            }
+        }
+    }
+
+    /// Checks a block off the reactor; signatures that the mempool has checked are not checked again.
+    func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
+        let ids = try await context.checks.run { block.transactionIDs }
+        let known = mempool.checked(ids)
+        let chainID = context.genesis.chainID
+        return try await context.checks.run {
+            try CheckedBlock(checking: block, expected: expected, chainID: chainID) { known[$0] }
+        }
+    }
+}
