@@ -102,7 +102,46 @@ import Testing
         var writer = ProtobufWriter()
         writer.put(2, bytes: [0x0a, 1, 9] as [UInt8])
         writer.put(2, bytes: good.encoded)
-        #expect(try GossipRPC(decoding: SharedBytes(writer.bytes)).messages == [good])
+        let rpc = try GossipRPC(decoding: SharedBytes(writer.bytes))
+        #expect(rpc.messages == [good] && rpc.malformed == 1)
+    }
+
+    @Test func whatTheSignatureDoesNotCoverIsRefused() throws {
+        let good = GossipMessage(topic: "acks", data: [1], sequence: 7, author: try .generate(.ed25519))
+        for (number, value) in [(7, []), (2, [1]), (3, [0, 0, 0, 0, 0, 0, 0, 7])] as [(UInt32, [UInt8])] {
+            var writer = ProtobufWriter()
+            writer.put(number, bytes: value)
+            let bytes = SharedBytes(good.encoded.array + writer.bytes)
+            #expect(throws: LibP2PError.self) { try GossipMessage(decoding: bytes) }
+        }
+    }
+
+    @Test func peersToExchangeAreWrittenAndReadWithoutTheirRecords() throws {
+        let peers = (1...3).map { RouterFixture.peer(UInt8($0)) }
+        var rpc = GossipRPC()
+        rpc.prune = [.init(topic: "acks", peers: peers, backoff: 60)]
+        let bytes = SharedBytes(Array(rpc.encoded.dropFirst(2)))
+        #expect(try GossipRPC(decoding: bytes) == rpc)
+        var info = ProtobufWriter()
+        info.put(1, bytes: peers[0].bytes)
+        info.put(2, bytes: [9, 9, 9] as [UInt8])
+        var (prune, control, writer) = (ProtobufWriter(), ProtobufWriter(), ProtobufWriter())
+        prune.put(1, text: "acks")
+        for _ in 0..<100 { prune.put(2, bytes: info.bytes) }
+        control.put(4, bytes: prune.bytes)
+        writer.put(3, bytes: control.bytes)
+        let read = try GossipRPC(decoding: SharedBytes(writer.bytes)).prune
+        let expected = [PeerID](repeating: peers[0], count: GossipRPC.maximumPeers)
+        #expect(read == [.init(topic: "acks", peers: expected)])
+    }
+
+    @Test func aMessagesFrameIsAnRPC() throws {
+        let message = GossipMessage(
+            topic: "acks", data: [UInt8](repeating: 1, count: 300), sequence: 7,
+            author: try .generate(.ed25519))
+        var rpc = GossipRPC()
+        rpc.messages = [message]
+        #expect(message.frame.array == rpc.encoded)
     }
 
     @Test func tooManyEntriesAreRefused() throws {

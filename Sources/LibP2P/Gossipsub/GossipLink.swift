@@ -1,15 +1,13 @@
-import DequeModule
 import Multiformats
 import Reactor
 
 /// The gossip streams with one peer: the one it has opened, which is read elsewhere, and the one this side writes to.
 ///
 /// The outgoing stream is opened again when it fails, with growing pauses, until the link is stopped. What is to be sent
-/// waits in a bounded queue; what does not fit is dropped, since the router offers it again.
+/// waits in a bounded queue. A peer that does not even take control has its stream reset: the next one begins with all
+/// that control would have said.
 @ReactorActor
 final class GossipLink {
-    /// Bytes that may wait for a peer that reads slowly: a few of the largest RPCs.
-    static let queueCapacity = 4 << 20
     /// How long one RPC may take to leave.
     static let writeTimeout = Duration.seconds(30)
     /// The pause before the second attempt to open a stream; it doubles up to the longest.
@@ -24,8 +22,7 @@ final class GossipLink {
 
     private let host: Host
     private let protocols: [ProtocolID]
-    private var queue = Deque<[UInt8]>()
-    private var queuedBytes = 0
+    private var queue = GossipQueue()
     private let waiting = WaitingList()
     private var incoming: Stream?
     private var outgoing: Stream?
@@ -53,8 +50,7 @@ final class GossipLink {
         waiting.wakeAll()
         incoming?.reset()
         outgoing?.reset()
-        queue = []
-        queuedBytes = 0
+        queue.removeAll()
     }
 
     /// Takes the stream that the peer has opened in the place of an earlier one, which is reset: one is enough.
@@ -63,14 +59,25 @@ final class GossipLink {
         incoming = stream
     }
 
-    /// Puts an RPC behind those that wait.
-    func send(_ rpc: GossipRPC) {
-        let bytes = rpc.encoded
-        guard !isStopped, queuedBytes + bytes.count <= Self.queueCapacity else { return }
-        queue.append(bytes)
-        queuedBytes += bytes.count
-        waiting.wakeAll()
+    /// Puts an encoded RPC behind those of its priority; `message` is the one in it. Returns how many RPCs, this one or
+    /// others, did not find room.
+    func send(_ rpc: SharedBytes, _ priority: GossipPriority, message: GossipMessage.ID? = nil) -> Int {
+        guard !isStopped else { return 0 }
+        switch queue.push(rpc, priority, message: message) {
+        case .queued(let displaced):
+            waiting.wakeAll()
+            return displaced
+        case .full:
+            if priority == .control {
+                queue.removeAll()
+                outgoing?.reset()
+            }
+            return 1
+        }
     }
+
+    /// Takes back messages that still wait.
+    func withdraw(_ messages: [GossipMessage.ID]) { queue.remove(Set(messages)) }
 
     private func run() async {
         var pause = Self.firstPause
@@ -99,7 +106,7 @@ final class GossipLink {
 
     /// Writes what is queued until the stream fails. Returns only if the link is stopped.
     private func write(to stream: Stream, pause: inout Duration) async throws(LibP2PError) {
-        try await write(greeting().encoded, to: stream)
+        try await write(SharedBytes(greeting().encoded), to: stream)
         watch(stream)
         while !isStopped {
             guard !isBroken else { throw failure ?? .endOfStream }
@@ -107,13 +114,12 @@ final class GossipLink {
                 guard await waiting.wait() else { return }
                 continue
             }
-            queuedBytes -= next.count
             try await write(next, to: stream)
             pause = Self.firstPause
         }
     }
 
-    private func write(_ bytes: [UInt8], to stream: Stream) async throws(LibP2PError) {
+    private func write(_ bytes: SharedBytes, to stream: Stream) async throws(LibP2PError) {
         stream.setTimeout(Self.writeTimeout)
         try await stream.write(bytes)
         // The deadline is the whole stream's, and nothing is ever to come from the other side.

@@ -21,13 +21,14 @@ public struct GossipMessage: Sendable, Equatable {
     public let topic: String
     /// What it says.
     public let data: SharedBytes
+    /// The message's ID.
+    public let id: ID
     /// The message as it goes on the wire. It is passed on byte for byte.
     public let encoded: SharedBytes
     private let signature: SharedBytes
     private let key: SharedBytes?
 
-    /// The message's ID.
-    public var id: ID {
+    private static func id(_ author: PeerID, _ sequence: UInt64) -> ID {
         var id = author.bytes
         withUnsafeBytes(of: sequence.bigEndian) { id.append(contentsOf: $0) }
         return id
@@ -43,6 +44,7 @@ public struct GossipMessage: Sendable, Equatable {
         writer.put(6, bytes: key)
         self.author = peer
         self.sequence = sequence
+        id = Self.id(peer, sequence)
         self.topic = topic
         self.data = SharedBytes(data)
         encoded = SharedBytes(writer.bytes)
@@ -52,17 +54,22 @@ public struct GossipMessage: Sendable, Equatable {
 
     /// A message from the wire, its signature not yet verified. Shares memory with `encoded`.
     ///
-    /// Throws `malformed` unless author, sequence number, one topic and a signature are there.
+    /// Throws `malformed` unless author, sequence number, one topic and a signature are there, and nothing else: what
+    /// the signature does not cover anyone could add on the way.
     init(decoding encoded: SharedBytes) throws(LibP2PError) {
         var author: PeerID?
         var sequence: UInt64?
-        var topics: [String] = []
+        var topic: String?
         var data = SharedBytes()
         var signature: SharedBytes?
         var key: SharedBytes?
+        var known: Set<UInt32> = []
         do {
             var reader = ProtobufReader(encoded)
             while let field = try reader.next() {
+                guard known.insert(field.number).inserted else {
+                    throw LibP2PError.malformed("gossip message")
+                }
                 switch field.number {
                 case 1: author = try PeerID(bytes: try field.bytes.array)
                 case 2: data = try field.bytes
@@ -70,27 +77,39 @@ public struct GossipMessage: Sendable, Equatable {
                     var number = ByteReader(try field.bytes)
                     sequence = try number.u64BE()
                     try number.finish()
-                case 4:
-                    guard topics.isEmpty else { throw LibP2PError.malformed("gossip message") }
-                    topics.append(try field.text)
+                case 4: topic = try field.text
                 case 5: signature = try field.bytes
                 case 6: key = try field.bytes
-                default: break
+                default: throw LibP2PError.malformed("gossip message")
                 }
             }
         } catch {
             throw .malformed("gossip message")
         }
-        guard let author, let sequence, let topic = topics.first, let signature else {
+        guard let author, let sequence, let topic, let signature else {
             throw .malformed("gossip message: it lacks an author, a number, a topic or a signature")
         }
         self.author = author
         self.sequence = sequence
+        id = Self.id(author, sequence)
         self.topic = topic
         self.data = data
         self.encoded = encoded
         self.signature = signature
         self.key = key
+    }
+
+    /// An RPC with this message and nothing else, as it goes on a stream: to be made once for all receivers.
+    var frame: SharedBytes {
+        var field = ByteWriter(capacity: 5)
+        field.put(uvarint: 2 << 3 | 2)
+        field.put(uvarint: UInt64(encoded.count))
+        let size = field.bytes.count + encoded.count
+        var writer = ByteWriter(capacity: size + 4)
+        writer.put(uvarint: UInt64(size))
+        writer.put(bytes: field.bytes)
+        writer.put(bytes: encoded)
+        return SharedBytes(writer.bytes)
     }
 
     /// Whether the author's key, out of its peer ID, has signed the message.

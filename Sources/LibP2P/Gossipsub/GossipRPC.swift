@@ -15,6 +15,9 @@ public struct GossipRPC: Sendable, Equatable {
     /// The longest message ID taken. This host's own are under 50 bytes; other ways to make them are hashes.
     public static let maximumID = 128
 
+    /// The most peers taken from one PRUNE.
+    public static let maximumPeers = 64
+
     /// A topic joined or left.
     public struct Subscription: Sendable, Equatable {
         /// Joined or left.
@@ -35,6 +38,8 @@ public struct GossipRPC: Sendable, Equatable {
     public struct Prune: Sendable, Equatable {
         /// Of which topic's mesh.
         public var topic: String
+        /// Peers to ask instead. Signed records of their addresses are neither sent nor looked at.
+        public var peers: [PeerID] = []
         /// How long not to ask again, in seconds; nil if not said.
         public var backoff: UInt64?
     }
@@ -53,12 +58,21 @@ public struct GossipRPC: Sendable, Equatable {
     public var prune: [Prune] = []
     /// Messages not to be sent.
     public var iDontWant: [GossipMessage.ID] = []
+    /// Messages that were left out in decoding: not well formed, or not signed.
+    public private(set) var malformed = 0
 
     /// An RPC that says nothing.
     public init() {}
 
     /// Whether it says nothing.
     public var isEmpty: Bool { self == GossipRPC() }
+
+    /// Whether it only offers messages: then it can wait, and be left out.
+    var isOffer: Bool {
+        var rest = self
+        rest.iHave = []
+        return rest.isEmpty
+    }
 
     /// The RPC as it goes on a stream, its length first.
     public var encoded: [UInt8] {
@@ -98,6 +112,11 @@ public struct GossipRPC: Sendable, Equatable {
         for item in prune {
             var entry = ProtobufWriter()
             entry.put(1, text: item.topic)
+            for peer in item.peers {
+                var info = ProtobufWriter()
+                info.put(1, bytes: peer.bytes)
+                entry.put(2, bytes: info.bytes)
+            }
             if let backoff = item.backoff { entry.put(3, varint: backoff) }
             control.put(4, bytes: entry.bytes)
         }
@@ -113,7 +132,7 @@ public struct GossipRPC: Sendable, Equatable {
 
     /// An RPC from the wire, without its length. Messages share memory with `bytes`.
     ///
-    /// A message that is not well formed is left out: others in the RPC may be, and whoever sent it only passes it on.
+    /// A message that is not well formed is left out and counted: others in the RPC may be good.
     /// Throws `malformed` for what is not an RPC and `tooLarge` for one with too many entries.
     public init(decoding bytes: SharedBytes) throws(LibP2PError) {
         do {
@@ -130,6 +149,8 @@ public struct GossipRPC: Sendable, Equatable {
                         message.topic.utf8.count <= Self.maximumTopic
                     {
                         messages.append(message)
+                    } else {
+                        malformed += 1
                     }
                 case 3:
                     try decodeControl(try field.bytes)
@@ -170,6 +191,7 @@ public struct GossipRPC: Sendable, Equatable {
             var entry = ProtobufReader(try field.bytes)
             var topic: String?
             var ids: [GossipMessage.ID] = []
+            var peers: [PeerID] = []
             var backoff: UInt64?
             // IHAVE, GRAFT and PRUNE have the topic in field 1; IWANT and IDONTWANT have IDs there.
             let hasTopic = field.number != 2 && field.number != 5
@@ -178,6 +200,8 @@ public struct GossipRPC: Sendable, Equatable {
                 case (1, true): topic = try Self.topic(item)
                 case (1, false): try Self.append(item, to: &ids)
                 case (2, true) where field.number == 1: try Self.append(item, to: &ids)
+                case (2, true) where field.number == 4 && peers.count < Self.maximumPeers:
+                    if let peer = try Self.peer(item) { peers.append(peer) }
                 case (3, true) where field.number == 4: backoff = try item.integer
                 default: break
                 }
@@ -186,7 +210,7 @@ public struct GossipRPC: Sendable, Equatable {
             case (1, let topic?): iHave.append(IHave(topic: topic, ids: ids))
             case (2, _): iWant += ids
             case (3, let topic?): graft.append(topic)
-            case (4, let topic?): prune.append(Prune(topic: topic, backoff: backoff))
+            case (4, let topic?): prune.append(Prune(topic: topic, peers: peers, backoff: backoff))
             case (5, _): iDontWant += ids
             default: break
             }
@@ -197,6 +221,16 @@ public struct GossipRPC: Sendable, Equatable {
         let topic = try field.text
         guard topic.utf8.count <= maximumTopic else { throw LibP2PError.tooLarge("gossip topic") }
         return topic
+    }
+
+    /// The peer of a PRUNE's `PeerInfo{1 peerID, 2 signedPeerRecord}`.
+    private static func peer(_ field: ProtobufReader.Field) throws -> PeerID? {
+        var reader = ProtobufReader(try field.bytes)
+        var peer: PeerID?
+        while let item = try reader.next() {
+            if item.number == 1 { peer = try PeerID(bytes: try item.bytes.array) }
+        }
+        return peer
     }
 
     private static func append(_ field: ProtobufReader.Field, to ids: inout [GossipMessage.ID]) throws {

@@ -40,6 +40,12 @@ public final class Gossipsub {
     private var timer: Timer?
     private var isStopped = false
 
+    /// Called when a peer's score falls below the threshold under which nothing of it is looked at; once each time.
+    public var onGraylisted: (@ReactorActor (PeerID, Double) -> Void)?
+
+    /// What has happened since the start.
+    public var counters: GossipCounters { router.counters }
+
     /// Nanoseconds since 1970, with which sequence numbers begin: higher than those of the process before.
     public nonisolated static var systemSequence: UInt64 {
         var time = timespec()
@@ -121,6 +127,14 @@ public final class Gossipsub {
 
     // MARK: Peers
 
+    /// What is thought of a peer's conduct on the scale of `PeerScoreParameters`; zero for a peer not known.
+    public func score(_ peer: PeerID) -> Double { router.score(peer) }
+
+    /// Adds what the application thinks of a connected peer to its score, in the place of what it thought before.
+    public func setApplicationScore(_ peer: PeerID, _ score: Double) {
+        router.setApplicationScore(peer, score)
+    }
+
     private func observe(_ event: HostEvent) {
         guard !isStopped else { return }
         switch event {
@@ -141,13 +155,22 @@ public final class Gossipsub {
     private func link(to peer: PeerID, _ id: ProtocolID) -> GossipLink {
         if let link = links[peer] { return link }
         let link = GossipLink(peer, host: host, protocols: Self.protocols)
+        let connection = host.peers[peer]?.primary
         link.greeting = { [weak self] in self?.greeting(peer) ?? GossipRPC() }
         link.gaveUp = { [weak self] in self?.remove(peer) }
         links[peer] = link
         link.start()
         // What this says the stream begins with anyway.
-        _ = router.connected(peer, protocolID: id)
+        _ = router.connected(
+            peer, protocolID: id, isOutbound: connection?.isInbound == false,
+            address: connection.flatMap { Self.owner($0.tcp.remoteAddress) })
         return link
+    }
+
+    /// What peers of one owner have in common: an IP address. Loopback is everyone's.
+    private static func owner(_ address: SocketAddress) -> String? {
+        let ip = address.ip
+        return ip.hasPrefix("127.") || ip == "::1" ? nil : ip
     }
 
     /// What a stream begins with: all topics joined, and those in whose mesh the peer is, in case a stream before has
@@ -162,7 +185,7 @@ public final class Gossipsub {
     private func remove(_ peer: PeerID) {
         guard let link = links.removeValue(forKey: peer) else { return }
         link.stop()
-        router.disconnected(peer)
+        router.disconnected(peer, now: Reactor.now)
     }
 
     /// Takes RPCs from a stream that a peer has opened, until it ends.
@@ -170,14 +193,19 @@ public final class Gossipsub {
         let peer = stream.remotePeer
         guard !isStopped, host.isConnected(peer) else { return stream.reset() }
         link(to: peer, stream.protocolID).take(stream)
+        var budget = GossipBudget()
         do {
             while true {
                 stream.deadline = nil
                 let length = try await readLength(stream)
                 stream.setTimeout(Self.readTimeout)
-                let rpc = try GossipRPC(decoding: try await stream.readShared(length))
+                let bytes = try await stream.readShared(length)
                 guard links[peer] != nil else { return stream.reset() }
-                perform(router.received(rpc, from: peer, now: Reactor.now))
+                if !router.isGraylisted(peer) {
+                    perform(router.received(try GossipRPC(decoding: bytes), from: peer, now: Reactor.now))
+                }
+                let pause = budget.spend(length, now: Reactor.now, interval: configuration.heartbeat)
+                if pause > .zero { try? await Reactor.sleep(for: pause) }
             }
         } catch .endOfStream {
             stream.close()
@@ -213,10 +241,39 @@ public final class Gossipsub {
     private func perform(_ actions: [GossipsubRouter.Action]) {
         for action in actions {
             switch action {
-            case .send(let peer, let rpc): links[peer]?.send(rpc)
+            case .send(let peer, let rpc):
+                let priority: GossipPriority = rpc.isOffer ? .offered : .control
+                send(SharedBytes(rpc.encoded), priority, to: [peer])
+            case .forward(let message, let peers, let priority):
+                send(message.frame, priority, message.id, to: peers)
+            case .withdraw(let ids, let peer): links[peer]?.withdraw(ids)
             case .verify(let message, let peer): verify(message, from: peer)
             case .validate(let message, let peer): validate(message, from: peer)
             case .deliver(let message, let peer): topics[message.topic]?.handler(message, peer)
+            case .connect(let peer): connect(peer)
+            case .graylisted(let peer, let score):
+                logger.info("gossip peer graylisted", metadata: ["peer": "\(peer)", "score": "\(score)"])
+                onGraylisted?(peer, score)
+            }
+        }
+    }
+
+    private func send(
+        _ rpc: SharedBytes, _ priority: GossipPriority, _ message: GossipMessage.ID? = nil, to peers: [PeerID]
+    ) {
+        for peer in peers {
+            let dropped = links[peer]?.send(rpc, priority, message: message) ?? 0
+            if dropped > 0 { router.counters.unsent &+= UInt64(dropped) }
+        }
+    }
+
+    private func connect(_ peer: PeerID) {
+        guard !host.isConnected(peer) else { return }
+        Reactor.spawn { [self] in
+            do {
+                try await host.connect(peer, [])
+            } catch {
+                logger.debug("gossip peer not reached", metadata: ["peer": "\(peer)", "reason": "\(error)"])
             }
         }
     }

@@ -1,0 +1,102 @@
+import Multiformats
+import OrderedCollections
+
+/// Gossip: telling peers outside the mesh what there is, and asking for what is missing.
+extension GossipsubRouter {
+    private func gossips(with peer: PeerID) -> Bool {
+        peers[peer]?.isDirect == true || score(peer) >= configuration.score.gossipThreshold
+    }
+
+    /// A peer has messages. What is not here is asked for; of each offer one message, chosen at random, is a promise
+    /// (gossipsub 1.1, "Spam Protection Measures").
+    mutating func offered(
+        _ offer: GossipRPC.IHave, by peer: PeerID, now: Duration, _ output: inout Output
+    ) {
+        guard meshes[offer.topic] != nil, var state = peers[peer], gossips(with: peer),
+            state.offers < GossipsubLimits.offersPerHeartbeat
+        else { return }
+        state.offers += 1
+        let room = max(0, GossipsubLimits.idsPerHeartbeat - state.asked)
+        let missing = OrderedSet(offer.ids.filter { !seen.contains($0) && unverified[$0] == nil })
+            .prefix(room)
+        state.asked += missing.count
+        peers[peer] = state
+        guard !missing.isEmpty else { return }
+        output[peer].iWant += missing
+        if let promise = random.choose(1, of: Array(missing)).first {
+            promises.add(promise, by: peer, until: now + configuration.promiseLifetime)
+        }
+    }
+
+    /// A peer asks for messages.
+    mutating func wanted(_ ids: [GossipMessage.ID], by peer: PeerID, _ output: inout Output) {
+        guard !ids.isEmpty, gossips(with: peer) else { return }
+        for id in ids {
+            if let message = recent.message(id, for: peer) {
+                output.first.append(.forward(message, to: [peer], .requested))
+            }
+        }
+    }
+
+    /// Offers recent messages to some peers that are not sent them anyway (gossipsub 1.1, "Adaptive Gossip
+    /// Dissemination").
+    mutating func offer(_ topic: String, besides others: OrderedSet<PeerID>, _ output: inout Output) {
+        // One peer may be offered messages of all topics in one RPC.
+        let limit = GossipsubLimits.idsPerHeartbeat / max(1, meshes.count + fanouts.count)
+        let ids = recent.offers(topic: topic, limit: limit)
+        guard !ids.isEmpty else { return }
+        let candidates = peers.filter { peer, state in
+            state.meshes && !state.isDirect && state.topics.contains(topic) && !others.contains(peer)
+                && gossips(with: peer)
+        }.map(\.key)
+        let share = Int(Double(candidates.count) * configuration.gossipFactor)
+        for peer in random.choose(max(configuration.degreeLazy, share), of: candidates) {
+            output[peer].iHave.append(.init(topic: topic, ids: ids))
+        }
+    }
+
+    /// Keeps up the sets of peers for topics that are published to and not subscribed to, and offers what was published.
+    mutating func maintainFanouts(now: Duration, _ output: inout Output) {
+        fanouts.removeAll { now - $0.value.lastPublished >= configuration.fanoutLifetime }
+        for topic in fanouts.keys {
+            guard var fanout = fanouts[topic] else { continue }
+            fanout.peers = fanout.peers.filter { mayPublish(to: $0) }
+            let others = peers.filter { peer, state in
+                state.meshes && state.topics.contains(topic) && !fanout.peers.contains(peer)
+                    && mayPublish(to: peer)
+            }.map(\.key)
+            fanout.peers.formUnion(
+                random.choose(configuration.degree - fanout.peers.count, of: others))
+            fanouts[topic] = fanout
+            offer(topic, besides: fanout.peers, &output)
+        }
+    }
+}
+
+/// Messages that peers have offered and were asked for.
+struct GossipPromises {
+    private var promises: OrderedDictionary<GossipMessage.ID, OrderedDictionary<PeerID, Duration>> = [:]
+
+    /// A peer has to send the message until then, unless somebody else does.
+    mutating func add(_ message: GossipMessage.ID, by peer: PeerID, until end: Duration) {
+        if promises[message]?[peer] == nil { promises[message, default: [:]][peer] = end }
+    }
+
+    /// The message has come.
+    mutating func kept(_ message: GossipMessage.ID) {
+        guard promises[message] != nil else { return }
+        promises[message] = nil
+    }
+
+    /// Peers, once for each promise whose time is over; the promises are forgotten.
+    mutating func broken(now: Duration) -> [PeerID] {
+        var broken: [PeerID] = []
+        for message in Array(promises.keys) {
+            guard let peers = promises[message] else { continue }
+            broken += peers.filter { $0.value <= now }.map(\.key)
+            let left = peers.filter { $0.value > now }
+            promises[message] = left.isEmpty ? nil : left
+        }
+        return broken
+    }
+}

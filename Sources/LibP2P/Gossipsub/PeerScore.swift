@@ -1,0 +1,267 @@
+import DequeModule
+import Multiformats
+import OrderedCollections
+
+/// What this host thinks of its peers' conduct: a number for each, from what it saw itself.
+///
+/// gossipsub 1.1 specification, "Peer Scoring". A machine: it is told what happened and when, and decays by `refresh`.
+public struct PeerScore: Sendable {
+    /// Scores of peers that have left, kept at most; beyond it the one that left first is forgotten.
+    static let maximumRetained = 4_096
+    /// Messages remembered for what their later copies say of who brings them.
+    static let maximumDeliveries = 20_000
+
+    private struct Counters {
+        var graftedAt: Duration?
+        var timeInMesh = Duration.zero
+        var first = 0.0
+        var mesh = 0.0
+        var failure = 0.0
+        var invalid = 0.0
+
+        /// What is missing of the messages expected of a mesh peer.
+        func deficit(_ parameters: PeerScoreParameters.Topic) -> Double {
+            guard graftedAt != nil, timeInMesh > parameters.meshDeliveriesActivation else { return 0 }
+            return max(0, parameters.meshDeliveriesThreshold - mesh)
+        }
+
+        func value(_ parameters: PeerScoreParameters.Topic) -> Double {
+            let quanta = min(timeInMesh / parameters.timeInMeshQuantum, parameters.timeInMeshCap)
+            let deficit = deficit(parameters)
+            return (graftedAt == nil ? 0 : quanta * parameters.timeInMeshWeight)
+                + first * parameters.firstDeliveriesWeight
+                + deficit * deficit * parameters.meshDeliveriesWeight
+                + failure * parameters.meshFailureWeight
+                + invalid * invalid * parameters.invalidWeight
+        }
+    }
+
+    private struct Peer {
+        var topics: OrderedDictionary<String, Counters> = [:]
+        var address: String?
+        var application = 0.0
+        var behaviour = 0.0
+        /// When to forget a peer that has left; nil while it is connected.
+        var forgetAt: Duration?
+    }
+
+    private struct Delivery {
+        /// When the message was accepted; nil if it was rejected.
+        let acceptedAt: Duration?
+        /// Who has brought it, so that nobody counts twice.
+        var bringers: OrderedSet<PeerID>
+    }
+
+    private let parameters: PeerScoreParameters
+    private var peers: OrderedDictionary<PeerID, Peer> = [:]
+    private var retained = 0
+    private var atAddress: [String: Int] = [:]
+    private var deliveries: [GossipMessage.ID: Delivery] = [:]
+    private var deliveryOrder = Deque<(id: GossipMessage.ID, at: Duration)>()
+    private var lastDecay = Duration.zero
+
+    /// A score that knows nobody.
+    public init(_ parameters: PeerScoreParameters = PeerScoreParameters()) {
+        self.parameters = parameters
+    }
+
+    // MARK: Scores
+
+    /// A peer's score; zero for one that is not known.
+    public func score(_ id: PeerID) -> Double {
+        guard let peer = peers[id] else { return 0 }
+        var topics = 0.0
+        for (name, counters) in peer.topics {
+            guard let topic = topic(name) else { continue }
+            topics += topic.weight * counters.value(topic)
+        }
+        let surplus = Double(
+            max(0, (peer.address.flatMap { atAddress[$0] } ?? 0) - parameters.colocationThreshold))
+        let behaviour = max(0, peer.behaviour - parameters.behaviourThreshold)
+        return min(topics, parameters.topicCap)
+            + parameters.applicationWeight * peer.application
+            + parameters.colocationWeight * surplus * surplus
+            + parameters.behaviourWeight * behaviour * behaviour
+    }
+
+    private func topic(_ name: String) -> PeerScoreParameters.Topic? {
+        parameters.topics[name] ?? parameters.otherTopics
+    }
+
+    // MARK: What happens to peers
+
+    /// A peer is there. `address` is what peers of one owner would share; nil counts as nobody else's.
+    public mutating func connected(_ id: PeerID, address: String?) {
+        guard peers[id]?.forgetAt != nil || peers[id] == nil else { return }
+        var peer = peers[id] ?? Peer()
+        if peer.forgetAt != nil { retained -= 1 }
+        peer.forgetAt = nil
+        peer.address = address
+        peers[id] = peer
+        if let address { atAddress[address, default: 0] += 1 }
+    }
+
+    /// A peer has left. What is thought of it is kept for a while, as it was: leaving makes nothing good or bad.
+    public mutating func disconnected(_ id: PeerID, now: Duration) {
+        guard var peer = peers[id], peer.forgetAt == nil else { return }
+        if let address = peer.address {
+            atAddress[address] = atAddress[address].flatMap { $0 > 1 ? $0 - 1 : nil }
+        }
+        for topic in peer.topics.keys { leave(topic, &peer) }
+        peer.address = nil
+        peers[id] = peer
+        guard score(id) != 0 else {
+            peers[id] = nil
+            return
+        }
+        // To the end, so that those that have left stand in the order in which they did.
+        peers[id] = nil
+        peer.forgetAt = now + parameters.retention
+        peers[id] = peer
+        retained += 1
+        guard retained > Self.maximumRetained else { return }
+        if let oldest = peers.elements.first(where: { $0.value.forgetAt != nil })?.key {
+            peers[oldest] = nil
+            retained -= 1
+        }
+    }
+
+    /// A peer is in a topic's mesh now.
+    public mutating func grafted(_ id: PeerID, _ topic: String, now: Duration) {
+        change(id, topic) {
+            guard $0.graftedAt == nil else { return }
+            $0.graftedAt = now
+            $0.timeInMesh = .zero
+        }
+    }
+
+    /// A peer is in a topic's mesh no longer.
+    public mutating func pruned(_ id: PeerID, _ topic: String) {
+        guard var peer = peers[id] else { return }
+        leave(topic, &peer)
+        peers[id] = peer
+    }
+
+    private func leave(_ name: String, _ peer: inout Peer) {
+        guard let topic = topic(name), let counters = peer.topics[name], counters.graftedAt != nil else {
+            return
+        }
+        let deficit = counters.deficit(topic)
+        peer.topics[name]?.failure += deficit * deficit
+        peer.topics[name]?.graftedAt = nil
+        peer.topics[name]?.timeInMesh = .zero
+        peer.topics[name]?.mesh = 0
+    }
+
+    /// What the application thinks of a connected peer (P5); replaces what it thought before.
+    public mutating func setApplicationScore(_ id: PeerID, _ value: Double) {
+        peers[id]?.application = value
+    }
+
+    /// A peer has broken the router's rules.
+    public mutating func misbehaved(_ id: PeerID, _ count: Int = 1) {
+        peers[id]?.behaviour += Double(count)
+    }
+
+    // MARK: What happens to messages
+
+    /// A message was accepted. `others` brought it too, before that was known.
+    public mutating func accepted(
+        _ message: GossipMessage.ID, _ topic: String, first: PeerID, others: OrderedSet<PeerID>, now: Duration
+    ) {
+        guard let parameters = self.topic(topic) else { return }
+        change(first, topic) { $0.first = min($0.first + 1, parameters.firstDeliveriesCap) }
+        deliveredInMesh(first, topic, parameters)
+        for other in others where other != first { deliveredInMesh(other, topic, parameters) }
+        var bringers = others
+        bringers.append(first)
+        remember(message, Delivery(acceptedAt: now, bringers: bringers), now)
+    }
+
+    /// A message was rejected, having been brought by these peers.
+    public mutating func rejected(
+        _ message: GossipMessage.ID, _ topic: String, _ bringers: OrderedSet<PeerID>, now: Duration
+    ) {
+        for peer in bringers { invalid(peer, topic) }
+        remember(message, Delivery(acceptedAt: nil, bringers: bringers), now)
+    }
+
+    /// A peer has brought a message that was accepted or rejected before.
+    public mutating func duplicate(
+        _ message: GossipMessage.ID, _ topic: String, from peer: PeerID, now: Duration
+    ) {
+        guard let parameters = self.topic(topic), let delivery = deliveries[message],
+            !delivery.bringers.contains(peer)
+        else { return }
+        guard let acceptedAt = delivery.acceptedAt else {
+            deliveries[message]?.bringers.append(peer)
+            return invalid(peer, topic)
+        }
+        guard now - acceptedAt <= parameters.meshDeliveriesWindow else { return }
+        deliveries[message]?.bringers.append(peer)
+        deliveredInMesh(peer, topic, parameters)
+    }
+
+    /// A peer has brought what its author did not sign.
+    public mutating func invalid(_ peer: PeerID, _ topic: String) {
+        change(peer, topic) { $0.invalid += 1 }
+    }
+
+    private mutating func deliveredInMesh(
+        _ peer: PeerID, _ topic: String, _ parameters: PeerScoreParameters.Topic
+    ) {
+        change(peer, topic) {
+            if $0.graftedAt != nil { $0.mesh = min($0.mesh + 1, parameters.meshDeliveriesCap) }
+        }
+    }
+
+    private mutating func change(_ peer: PeerID, _ topic: String, _ body: (inout Counters) -> Void) {
+        guard peers[peer] != nil, self.topic(topic) != nil else { return }
+        body(&peers[peer, default: Peer()].topics[topic, default: Counters()])
+    }
+
+    private mutating func remember(_ message: GossipMessage.ID, _ delivery: Delivery, _ now: Duration) {
+        if deliveries.updateValue(delivery, forKey: message) == nil { deliveryOrder.append((message, now)) }
+        while deliveryOrder.count > Self.maximumDeliveries { forgetDelivery() }
+    }
+
+    private mutating func forgetDelivery() {
+        if let oldest = deliveryOrder.popFirst() { deliveries[oldest.id] = nil }
+    }
+
+    // MARK: Time
+
+    /// Lets counters decay and forgets what is too old. To be called at least as often as counters decay.
+    public mutating func refresh(now: Duration) {
+        for id in Array(peers.keys) {
+            guard let forgetAt = peers[id]?.forgetAt, forgetAt <= now else { continue }
+            peers[id] = nil
+            retained -= 1
+        }
+        while let oldest = deliveryOrder.first, now - oldest.at >= SeenMessages.lifetime { forgetDelivery() }
+        guard now - lastDecay >= parameters.decayInterval else { return }
+        lastDecay = now
+        for id in peers.keys where peers[id]?.forgetAt == nil { decay(id, now) }
+    }
+
+    private mutating func decay(_ id: PeerID, _ now: Duration) {
+        guard var peer = peers[id] else { return }
+        for (name, old) in peer.topics {
+            guard let topic = topic(name) else { continue }
+            var counters = old
+            counters.first = decayed(counters.first, topic.firstDeliveriesDecay)
+            counters.mesh = decayed(counters.mesh, topic.meshDeliveriesDecay)
+            counters.failure = decayed(counters.failure, topic.meshFailureDecay)
+            counters.invalid = decayed(counters.invalid, topic.invalidDecay)
+            if let grafted = counters.graftedAt { counters.timeInMesh = now - grafted }
+            peer.topics[name] = counters
+        }
+        peer.behaviour = decayed(peer.behaviour, parameters.behaviourDecay)
+        peers[id] = peer
+    }
+
+    private func decayed(_ value: Double, _ factor: Double) -> Double {
+        let value = value * factor
+        return value < parameters.decayToZero ? 0 : value
+    }
+}
