@@ -23,6 +23,7 @@ extension ConsensusService {
                 let block = Block.signed(header, transactions: transactions, by: key)
                 return CheckedBlock(trusting: block, transactions: transactions)
             }
+            if let block { self.context.observer.proposed(block.block) }
             self.feed(.built(block))
         }
     }
@@ -69,6 +70,7 @@ extension ConsensusService {
             }
             self.mempool.committed(block.transactions.map(\.id), result.accounts)
             self.commits[block.hash] = nil
+            self.context.observer.committed(commit, block, result)
             // The machine first: what catching up delivers next must find it at the new height.
             self.feed(.committed(block.hash))
             self.onCommit?(block, result)
@@ -84,6 +86,7 @@ extension ConsensusService {
                     try votes.record(vote)
                     return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)
                 }
+                self.context.observer.voted(message, vote.stamp)
                 self.feed(.voteRecorded(vote, message))
             } catch {
                 self.feed(.failed("\(error)"))

@@ -130,7 +130,9 @@ final class ConsensusService {
         case .dropTransactions(let ids): mempool.drop(ids)
         case .misbehaved(let peer, let error): penalize(peer, error)
         case .warn(let text): context.logger.warning("\(text)")
-        case .halt(let error): onHalt?(error)
+        case .halt(let error):
+            context.observer.halted(error)
+            onHalt?(error)
         }
     }
 

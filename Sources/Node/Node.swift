@@ -50,16 +50,39 @@ public final class Node {
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
         let key = try KeyFile.load(root.keyFile)
-        let logger = Logger(label: "node")
         try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
         for directory in [root.blocksDirectory, root.applicationDirectory] {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         }
-        let store = try BlockStore(directory: root.blocksDirectory)
-        let votes = try VoteLog(directory: root.blocksDirectory)
-        let application: any Application =
-            configuration.execution.application == "noop"
-            ? NoopApplication() : try SQLApplication(directory: root.applicationDirectory)
+        let environment = NodeEnvironment(
+            openStores: {
+                (
+                    try BlockStore(directory: root.blocksDirectory),
+                    try VoteLog(directory: root.blocksDirectory)
+                )
+            },
+            openApplication: {
+                guard configuration.execution.application == "sql" else { return NoopApplication() }
+                return try SQLApplication(directory: root.applicationDirectory)
+            },
+            peerStore: try PeerStore(
+                path: root.addressBookFile,
+                worker: Worker(name: "peers", capacity: NodeContext.workerCapacity)),
+            wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
+        return try await start(
+            genesis: genesis, key: key, configuration: configuration, environment: environment)
+    }
+
+    /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
+    /// else on the default one.
+    ///
+    /// - Throws: an error whose description is one line naming what is wrong and where.
+    public nonisolated static func start(
+        genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
+    ) async throws -> Node {
+        let logger = Logger(label: "node")
+        let (store, votes) = try environment.openStores()
+        let application = try environment.openApplication()
         if !store.recovery.isClean { logger.warning("block log recovered: \(store.recovery)") }
         let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
         if outcome.replayed > 0 { logger.info("executed \(outcome.replayed) blocks of the log again") }
@@ -67,8 +90,6 @@ public final class Node {
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
-        let peerWorker = Worker(name: "peers", capacity: NodeContext.workerCapacity)
-        let peerStore = try PeerStore(path: root.addressBookFile, worker: peerWorker)
         return try await Reactor.run {
             var host = HostConfiguration(identity: key, listenAddresses: [listen])
             host.announceAddresses = announced
@@ -84,14 +105,14 @@ public final class Node {
             host.limits.connections = configuration.p2p.maxConnections
             host.limits.inboundConnections = max(1, configuration.p2p.maxConnections * 3 / 4)
             host.limits.connectionsPerIP = configuration.p2p.maxConnections
-            host.peerStore = peerStore
+            host.peerStore = environment.peerStore
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, logger: logger,
                 execution: Worker(name: "execution", capacity: NodeContext.workerCapacity),
                 storage: Worker(name: "storage", capacity: NodeContext.workerCapacity),
                 checks: Worker(name: "checks", capacity: NodeContext.workerCapacity),
-                wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
+                wallClock: environment.wallClock, observer: environment.observer)
             let node = try Node(context, outcome)
             do {
                 try node.run()

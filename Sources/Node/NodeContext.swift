@@ -31,11 +31,12 @@ final class NodeContext {
     let checks: Worker
     /// Milliseconds since 1970.
     let wallClock: @Sendable () -> UInt64
+    let observer: NodeObserver
 
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, logger: Logger, execution: Worker, storage: Worker,
-        checks: Worker, wallClock: @escaping @Sendable () -> UInt64
+        checks: Worker, wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
     ) {
         self.genesis = genesis
         self.key = key
@@ -49,5 +50,6 @@ final class NodeContext {
         self.storage = storage
         self.checks = checks
         self.wallClock = wallClock
+        self.observer = observer
     }
 }

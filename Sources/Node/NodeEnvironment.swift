@@ -1,0 +1,30 @@
+import Execution
+import LibP2P
+import Storage
+
+/// What a node takes from the world beside its configuration: stores, clocks and randomness. Production has one, made
+/// from a root directory (`Node.start(root:configuration:)`); a simulation makes one for each of its nodes.
+public struct NodeEnvironment: Sendable {
+    /// Opens the block log and the vote log. Called once, by the thread that starts the node.
+    public var openStores: @Sendable () throws -> (BlockStore, VoteLog)
+    /// Opens the application. Called once, after the stores.
+    public var openApplication: @Sendable () throws -> any Application
+    /// What is remembered of peers.
+    public var peerStore: PeerStore
+    /// Milliseconds since 1970. From any thread.
+    public var wallClock: @Sendable () -> UInt64
+    /// Told of what the node does that cannot be taken back.
+    public var observer = NodeObserver()
+
+    /// An environment by its parts.
+    public init(
+        openStores: @escaping @Sendable () throws -> (BlockStore, VoteLog),
+        openApplication: @escaping @Sendable () throws -> any Application, peerStore: PeerStore,
+        wallClock: @escaping @Sendable () -> UInt64
+    ) {
+        self.openStores = openStores
+        self.openApplication = openApplication
+        self.peerStore = peerStore
+        self.wallClock = wallClock
+    }
+}

@@ -1,0 +1,22 @@
+import Chain
+import Consensus
+import Execution
+import Reactor
+
+/// Called when a node does what cannot be taken back, for whoever checks a network from outside. All on the reactor;
+/// by default nobody listens.
+public struct NodeObserver: Sendable {
+    /// The node signed a proposal.
+    public var proposed: @ReactorActor @Sendable (Block) -> Void = { _ in }
+    /// The node signed an answer to a proposal of this stamp (ms); its vote log holds it already.
+    public var voted: @ReactorActor @Sendable (AckRes, _ stamp: Int64) -> Void = { _, _ in }
+    /// A block is in the node's log and in its application.
+    public var committed: @ReactorActor @Sendable (VerifiedCommit, CheckedBlock, ExecutionResult) -> Void = {
+        _, _, _ in
+    }
+    /// The node cannot go on.
+    public var halted: @ReactorActor @Sendable (ConsensusError) -> Void = { _ in }
+
+    /// Nobody listens.
+    public init() {}
+}
