@@ -142,11 +142,3 @@ final class ConsensusService {
         context.host.disconnect(peer)
     }
 }
-
-/// Gossip topics (docs/wire.md, section 7).
-enum GossipTopic {
-    /// Validators' answers to proposals.
-    static let acknowledgements = "acks"
-    /// The leader's withdrawals.
-    static let reset = "reset"
-}

@@ -30,7 +30,7 @@ public final class Node {
     private let sync: SyncService
     private let blocks: BlockService
     private let exchange: TransactionExchange
-    private let gossip: Gossipsub
+    private let gossip: GossipService
     private var transactions: UInt64
     private var isStopped = false
     private var ending: NodeError?
@@ -137,7 +137,7 @@ public final class Node {
         sync = SyncService(context, consensus)
         blocks = BlockService(context)
         exchange = TransactionExchange(context.host, mempool)
-        gossip = Gossipsub(context.host)
+        gossip = GossipService(context, consensus)
     }
 
     private func run() throws {
@@ -153,7 +153,7 @@ public final class Node {
         }
         consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
         consensus.onHalt = { [weak self] error in self?.end(.failed("consensus stopped: \(error)")) }
-        startGossip()
+        gossip.start()
         sync.start()
         blocks.start()
         mempool.start(exchange)
@@ -177,12 +177,14 @@ public final class Node {
         exchange.peerReady(peer)
         mempool.peerReady(peer)
         sync.peerReady(peer)
+        gossip.peerReady(peer)
         consensus.feed(.peerReady(peer))
     }
 
     private func committed(_ block: CheckedBlock, _ result: ExecutionResult) {
         transactions &+= UInt64(block.transactions.count)
         sync.committed(block.height)
+        gossip.committed(block.height)
         context.logger.info(
             "block committed",
             metadata: [
@@ -299,41 +301,6 @@ public final class Node {
         }
         guard let bytes = mempool.transaction(id) else { return nil }
         return KnownTransaction(bytes: bytes, height: -1, index: 0, result: nil)
-    }
-
-    // MARK: Gossip
-
-    /// Answers to proposals and withdrawals travel by gossip too, relayed by nodes that do nothing with them
-    /// (docs/wire.md, section 7).
-    private func startGossip() {
-        consensus.publish = { [weak self] topic, data in
-            do throws(LibP2PError) {
-                try self?.gossip.publish(topic, data)
-            } catch {
-                self?.context.logger.debug(
-                    "not published", metadata: ["topic": "\(topic)", "error": "\(error)"])
-            }
-        }
-        gossip.subscribe(GossipTopic.acknowledgements) { message, _ in
-            guard let answer = try? AckRes(decoding: message.data),
-                answer.signature.publicKey.peerID == message.author
-            else { return .reject }
-            return .accept
-        } handler: { [weak consensus] message, peer in
-            guard let consensus, let answer = try? AckRes(decoding: message.data), consensus.mayWant(answer)
-            else { return }
-            Reactor.spawn { _ = await consensus.acknowledged(answer, from: peer) }
-        }
-        gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
-            guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
-            return message.author == consensus?.machine.proposer?.peerID ? .accept : .ignore
-        } handler: { [weak consensus] message, _ in
-            guard let consensus, let leader = consensus.machine.proposer,
-                let reset = try? ConsensusReset(decoding: message.data),
-                let verified = try? VerifiedReset(reset, author: leader, leader: leader)
-            else { return }
-            consensus.feed(.reset(verified))
-        }
     }
 }
 

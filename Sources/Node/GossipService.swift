@@ -1,0 +1,179 @@
+import Chain
+import Consensus
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// Gossip topics (docs/wire.md, section 7).
+enum GossipTopic {
+    /// Validators' answers to proposals.
+    static let acknowledgements = "acks"
+    /// The leader's withdrawals.
+    static let reset = "reset"
+    /// Who is how high? Empty.
+    static let heightRequest = "discovery_request"
+    /// The author's best height.
+    static let heightAnswer = "discovery_response"
+}
+
+/// What a node says and hears by gossip: answers to proposals and withdrawals, which travel on streams too and are
+/// relayed by nodes that do nothing with them, and how high the chain is (docs/protocols.md, "Gossip topics").
+@ReactorActor
+final class GossipService {
+    /// What being a validator of the chain adds to a peer's score: it outweighs one mistake.
+    nonisolated static let validatorScore = 20.0
+
+    private let context: NodeContext
+    private let consensus: ConsensusService
+    /// The gossip itself: scores, meshes and counters, for operators.
+    let gossip: Gossipsub
+    private var discovery: HeightDiscovery
+    private var timer: Timer?
+    private var isStopped = false
+
+    init(_ context: NodeContext, _ consensus: ConsensusService) {
+        self.context = context
+        self.consensus = consensus
+        gossip = Gossipsub(context.host, configuration: Self.configuration)
+        discovery = HeightDiscovery(
+            best: consensus.machine.state.height,
+            emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
+    }
+
+    private nonisolated static var configuration: GossipsubConfiguration {
+        var configuration = GossipsubConfiguration()
+        for topic in [GossipTopic.reset, GossipTopic.heightRequest, GossipTopic.heightAnswer] {
+            configuration.score.topics[topic] = .rare
+        }
+        return configuration
+    }
+
+    func start() {
+        consensus.publish = { [weak self] in self?.publish($0, $1) }
+        gossip.onGraylisted = { [weak context] peer, _ in context?.host.report(peer, .flooding) }
+        subscribeToConsensus()
+        subscribeToHeights()
+    }
+
+    func stop() {
+        isStopped = true
+        timer?.cancel()
+        gossip.stop()
+    }
+
+    /// A peer of this chain has told what it speaks.
+    func peerReady(_ peer: PeerID) {
+        if consensus.machine.state.validators.keys.contains(where: { $0.peerID == peer }) {
+            gossip.setApplicationScore(peer, Self.validatorScore)
+        }
+        discovery.peerReady(now: Reactor.now, random: Reactor.random())
+        schedule()
+    }
+
+    /// A block is in the log.
+    func committed(_ height: Int64) {
+        discovery.committed(height, now: Reactor.now, random: Reactor.random())
+        schedule()
+    }
+
+    private func publish(_ topic: String, _ data: [UInt8]) {
+        do throws(LibP2PError) {
+            try gossip.publish(topic, data)
+        } catch {
+            context.logger.debug("not published", metadata: ["topic": "\(topic)", "error": "\(error)"])
+        }
+    }
+
+    // MARK: Consensus
+
+    private func subscribeToConsensus() {
+        gossip.subscribe(GossipTopic.acknowledgements) { [weak self] message, _ in
+            self?.judge(acknowledgement: message) ?? .ignore
+        } handler: { [weak consensus] message, peer in
+            guard let consensus, let answer = try? AckRes(decoding: message.data), consensus.mayWant(answer)
+            else { return }
+            Reactor.spawn { _ = await consensus.acknowledged(answer, from: peer) }
+        }
+        gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
+            guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
+            return message.author == consensus?.machine.proposer?.peerID ? .accept : .ignore
+        } handler: { [weak consensus] message, _ in
+            guard let consensus, let leader = consensus.machine.proposer,
+                let reset = try? ConsensusReset(decoding: message.data),
+                let verified = try? VerifiedReset(reset, author: leader, leader: leader)
+            else { return }
+            consensus.feed(.reset(verified))
+        }
+    }
+
+    /// An answer is passed on while it may still count, if its author may vote. A node that is behind does not know who
+    /// may, and must not keep others from hearing.
+    private func judge(acknowledgement message: GossipMessage) -> GossipsubRouter.Verdict {
+        guard let answer = try? AckRes(decoding: message.data),
+            answer.signature.publicKey.peerID == message.author
+        else { return .reject }
+        let machine = consensus.machine
+        let (height, voter) = (machine.state.height, answer.signature.publicKey)
+        guard answer.height >= height else { return .ignore }
+        if machine.state.validators.keys.contains(voter) { return .accept }
+        if answer.height == height &+ 1 { return .reject }
+        return machine.isSyncing ? .accept : .ignore
+    }
+
+    // MARK: Heights
+
+    private func subscribeToHeights() {
+        gossip.subscribe(GossipTopic.heightRequest) { [weak self] message, _ in
+            guard message.data.isEmpty else { return .reject }
+            guard let self else { return .ignore }
+            defer { schedule() }
+            return Self.verdict(discovery.requested(now: Reactor.now, random: Reactor.random()))
+        } handler: { _, _ in
+        }
+        gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, _ in
+            guard let height = Self.height(message.data) else { return .reject }
+            guard let self else { return .ignore }
+            defer { schedule() }
+            return Self.verdict(discovery.answered(height, by: message.author, now: Reactor.now))
+        } handler: { [weak self] message, peer in
+            guard let self, let height = Self.height(message.data) else { return }
+            // The author may know more than whoever passed it on.
+            let source = context.host.connectedPeers.contains(message.author) ? message.author : peer
+            consensus.feed(.ahead(height: Int64(clamping: height), proven: false, from: source))
+        }
+    }
+
+    private nonisolated static func height(_ data: SharedBytes) -> UInt64? {
+        var reader = ByteReader(data)
+        guard data.count == 8 else { return nil }
+        return try? reader.u64()
+    }
+
+    private nonisolated static func verdict(_ verdict: HeightDiscovery.Verdict) -> GossipsubRouter.Verdict {
+        switch verdict {
+        case .accept: .accept
+        case .reject: .reject
+        case .ignore: .ignore
+        }
+    }
+
+    private func schedule() {
+        timer?.cancel()
+        guard !isStopped, let deadline = discovery.deadline else { return }
+        timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
+            guard let self, !isStopped else { return }
+            for action in discovery.timer(now: Reactor.now, random: Reactor.random()) {
+                switch action {
+                case .ask: publish(GossipTopic.heightRequest, [])
+                case .answer(let height):
+                    var writer = ByteWriter(capacity: 8)
+                    writer.put(u64: height)
+                    publish(GossipTopic.heightAnswer, writer.bytes)
+                }
+            }
+            schedule()
+        }
+    }
+}
