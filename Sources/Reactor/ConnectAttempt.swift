@@ -5,6 +5,8 @@ import Glibc
 @ReactorActor
 final class ConnectAttempt {
     let address: SocketAddress
+    /// The address to connect from; nil leaves the choice to the kernel.
+    let source: SocketAddress?
     let loop: EventLoop
     var socket = SocketState()
     /// The address where the kernel can read it while the connect is under way.
@@ -13,8 +15,9 @@ final class ConnectAttempt {
     private var waiting: CheckedContinuation<Void, Never>?
     private var limit: Timer?
 
-    init(to address: SocketAddress, loop: EventLoop) {
+    init(to address: SocketAddress, from source: SocketAddress?, loop: EventLoop) {
         self.address = address
+        self.source = source
         storage = AddressStorage(address)
         self.loop = loop
     }

@@ -212,7 +212,7 @@ final class EpollDriver: Driver {
     // MARK: Connecting
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
-        let descriptor = try Socket.make(for: attempt.address, nonBlocking: true)
+        let descriptor = try Socket.connecting(attempt, nonBlocking: true)
         let result = attempt.address.withAddress { Glibc.connect(descriptor, $0, $1) }
         guard result == 0 || errno == EINPROGRESS || errno == EINTR else {
             let code = errno

@@ -30,6 +30,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @ReactorActor let timers = TimerHeap()
     @ReactorActor let chunks = ChunkPool()
     @ReactorActor var random: RandomSource
+    /// Jobs, calls and timers that have run.
+    @ReactorActor private(set) var eventsRun: UInt64 = 0
     /// Carries in-memory connections, on whatever driver the loop runs.
     @ReactorActor let memory: VirtualDriver
 
@@ -133,6 +135,7 @@ extension EventLoop {
             case .call(let body): body()
             }
         }
+        eventsRun &+= UInt64(EventLoop.jobsPerTurn &- budget)
     }
 
     @ReactorActor
@@ -143,6 +146,7 @@ extension EventLoop {
         let now = driver.now
         while budget > 0, let action = timers.popDue(now) {
             budget &-= 1
+            eventsRun &+= 1
             action()
         }
     }

@@ -265,7 +265,7 @@ final class IOUringDriver: Driver {
     // MARK: Connecting
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
-        let descriptor = try Socket.make(for: attempt.address, nonBlocking: false)
+        let descriptor = try Socket.connecting(attempt, nonBlocking: false)
         attempt.socket.descriptor = descriptor
         attempt.socket.slot = slots.add(.attempt(attempt))
         let tag = data(.connect, attempt.socket.slot)

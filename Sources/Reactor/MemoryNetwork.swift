@@ -11,7 +11,7 @@ public enum MemoryNetwork {
         seed: UInt64 = 0, latency: Duration = .zero,
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
     ) throws -> T {
-        try EventLoop.runVirtual(seed: seed, driver: { VirtualDriver(latency: latency) }, body)
+        try EventLoop.runVirtual(seed: seed, driver: { VirtualDriver(latency: latency, seed: seed) }, body)
     }
 
     /// Two ends of one connection, on whatever loop runs.

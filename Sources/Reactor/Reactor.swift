@@ -99,6 +99,9 @@ public enum Reactor {
     /// A number from the loop's generator: seeded in a simulation. Never for keys.
     @ReactorActor public static func random() -> UInt64 { loop.random.next() }
 
+    /// Jobs, calls and timers that this loop has run.
+    @ReactorActor public static var eventsRun: UInt64 { loop.eventsRun }
+
     /// The calling thread's loop; isolation to the actor means that there is one.
     @ReactorActor static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
 }

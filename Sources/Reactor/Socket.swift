@@ -35,6 +35,19 @@ enum Socket {
         }
     }
 
+    /// A socket for a connection attempt, bound to the attempt's source if it has one of the same family.
+    @ReactorActor
+    static func connecting(_ attempt: ConnectAttempt, nonBlocking: Bool) throws(ReactorError) -> Int32 {
+        let descriptor = try make(for: attempt.address, nonBlocking: nonBlocking)
+        guard let source = attempt.source, source.isIPv6 == attempt.address.isIPv6 else { return descriptor }
+        guard source.withAddress({ bind(descriptor, $0, $1) }) == 0 else {
+            let code = errno
+            close(descriptor)
+            throw ReactorError("bind", code)
+        }
+        return descriptor
+    }
+
     static func localAddress(_ descriptor: Int32) throws(ReactorError) -> SocketAddress {
         try address(descriptor, "getsockname", getsockname)
     }

@@ -330,13 +330,13 @@ public final class TCPConnection {
 // MARK: - Connecting
 
 extension TCPConnection {
-    /// Connects to `address`. Throws `.connectionRefused`, `.unreachable`, `.timedOut`, `.cancelled` or what else the
+    /// Connects to `address`, from an address of this machine's (port 0: any free one) or whichever the kernel chooses. Throws `.connectionRefused`, `.unreachable`, `.timedOut`, `.cancelled` or what else the
     /// kernel says.
     public static func connect(
-        to address: SocketAddress, timeout: Duration
+        to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration
     ) async throws(ReactorError) -> TCPConnection {
         guard let loop = EventLoop.current else { throw .closed }
-        let attempt = ConnectAttempt(to: address, loop: loop)
+        let attempt = ConnectAttempt(to: address, from: source, loop: loop)
         return try await attempt.run(timeout: timeout)
     }
 }

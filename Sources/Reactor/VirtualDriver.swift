@@ -1,21 +1,28 @@
 import DequeModule
 
-/// The driver without a kernel: bytes go from one end to the other by timers, and the clock jumps from one to the next.
+/// The driver without a kernel: bytes go from one end to the other by timers, as `VirtualNetwork` says, and the clock
+/// jumps from one to the next.
 final class VirtualDriver: Driver {
     /// Bytes that may be on the way to, or wait at, one end: what a kernel's socket buffers would take.
     static let windowSize = 256 * 1024
     private static let packetSize = 64 * 1024
     private static let firstEphemeralPort: UInt16 = 49152
+    /// How long a connection attempt waits before it asks again a host that does not answer.
+    private static let synInterval = Duration.seconds(1)
 
-    private let latency: Duration
     private var clock: Duration = .zero
     private var nextPort = firstEphemeralPort
+    private var nextNumber = 0
     private var listeners: [SocketAddress: TCPListener] = [:]
-    /// Keeps open connections alive.
-    private var connections: [ObjectIdentifier: TCPConnection] = [:]
+    /// Keeps open connections alive, by their numbers.
+    private var connections: [Int: TCPConnection] = [:]
+    private(set) lazy var network = VirtualNetwork(self, latency: latency, seed: seed)
+    private let latency: Duration
+    private let seed: UInt64
 
-    init(latency: Duration = .zero) {
+    init(latency: Duration = .zero, seed: UInt64 = 0) {
         self.latency = latency
+        self.seed = seed
         super.init(name: "virtual")
     }
 
@@ -29,9 +36,9 @@ final class VirtualDriver: Driver {
     }
 
     override func shutdown() {
-        for connection in connections.values {
-            connection.memory = nil
-            connection.abandon()
+        for number in connections.keys.sorted() {
+            connections[number]?.memory = nil
+            connections[number]?.abandon()
         }
         connections = [:]
         listeners = [:]
@@ -42,8 +49,8 @@ final class VirtualDriver: Driver {
         return nextPort
     }
 
-    private func later(_ loop: EventLoop, _ body: @escaping @ReactorActor () -> Void) {
-        _ = loop.timers.add(loop.driver.now + latency, body)
+    private func at(_ time: Duration, _ loop: EventLoop, _ body: @escaping @ReactorActor () -> Void) {
+        _ = loop.timers.add(time, body)
     }
 
     // MARK: Listening and connecting
@@ -57,21 +64,50 @@ final class VirtualDriver: Driver {
         return address
     }
 
-    override func close(_ listener: TCPListener) { listeners[listener.localAddress] = nil }
+    override func close(_ listener: TCPListener) {
+        // After a host's end somebody else may listen there.
+        if listeners[listener.localAddress] === listener { listeners[listener.localAddress] = nil }
+    }
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
-        let local = attempt.address.with(port: port())
-        later(attempt.loop) { [self] in
+        dial(attempt, from: (attempt.source ?? attempt.address).with(port: port()))
+    }
+
+    private func dial(_ attempt: ConnectAttempt, from local: SocketAddress) {
+        let (remote, loop) = (attempt.address, attempt.loop)
+        guard !attempt.isFinished, !network.isDown(local) else { return }
+        guard let arrival = network.arrival(from: local, to: remote, bytes: 0, earliest: now),
+            !network.isDown(remote)
+        else {
+            return at(now + Self.synInterval, loop) { [self] in dial(attempt, from: local) }
+        }
+        at(arrival, loop) { [self] in
             guard !attempt.isFinished else { return }
-            guard let listener = listeners[attempt.address] else {
-                return later(attempt.loop) { attempt.finish(.failure(.connectionRefused)) }
+            guard !network.isDown(remote) else { return dial(attempt, from: local) }
+            guard let listener = listeners[remote] else {
+                network.onEvent?(.refused(local, remote))
+                return answer(attempt, from: local) { attempt.finish(.failure(.connectionRefused)) }
             }
-            let (near, far) = pair(attempt.loop, local, attempt.address)
+            let (near, far) = pair(loop, local, remote)
+            network.counters.connections += 1
+            network.onEvent?(.connected(local, remote))
             listener.didAccept(far)
-            later(attempt.loop) {
+            answer(attempt, from: local) {
                 if attempt.isFinished { near.abort() } else { attempt.finish(.success(near)) }
             }
         }
+    }
+
+    /// Brings the remote end's answer back to the dialler.
+    private func answer(
+        _ attempt: ConnectAttempt, from local: SocketAddress, _ body: @escaping @ReactorActor () -> Void
+    ) {
+        guard let arrival = network.arrival(from: attempt.address, to: local, bytes: 0, earliest: now) else {
+            return at(now + Self.synInterval, attempt.loop) { [self] in
+                if attempt.isFinished { body() } else { answer(attempt, from: local, body) }
+            }
+        }
+        at(arrival, attempt.loop, body)
     }
 
     func pair(_ loop: EventLoop) -> (TCPConnection, TCPConnection) {
@@ -86,8 +122,9 @@ final class VirtualDriver: Driver {
     ) -> (TCPConnection, TCPConnection) {
         let near = TCPConnection(loop: loop, driver: self, local: local, remote: remote)
         let far = TCPConnection(loop: loop, driver: self, local: remote, remote: local)
-        near.memory = MemoryEnd(peer: far)
-        far.memory = MemoryEnd(peer: near)
+        near.memory = MemoryEnd(number: nextNumber, peer: far)
+        far.memory = MemoryEnd(number: nextNumber &+ 1, peer: near)
+        nextNumber &+= 2
         attach(near)
         attach(far)
         return (near, far)
@@ -96,54 +133,151 @@ final class VirtualDriver: Driver {
     // MARK: Connections
 
     override func attach(_ connection: TCPConnection) {
-        connections[ObjectIdentifier(connection)] = connection
+        if let number = connection.memory?.number { connections[number] = connection }
     }
 
     override func updateReceiving(_ connection: TCPConnection) { deliver(to: connection) }
 
     override func flush(_ connection: TCPConnection) {
-        guard let peer = connection.memory?.peer, let end = peer.memory else { return }
+        guard let own = connection.memory else { return }
+        guard let peer = own.peer, let end = peer.memory else { return orphaned(connection) }
         while connection.queuedBytes > 0, end.load < Self.windowSize {
             let count = min(connection.queue.head.count, Self.packetSize, Self.windowSize - end.load)
             let bytes = [UInt8](connection.queue.head.prefix(count))
             end.load &+= count
-            later(connection.loop) { [self] in arrive(.bytes(bytes), at: peer) }
+            transmit(.bytes(bytes), to: peer)
             connection.didSend(count)
         }
     }
 
     override func shutdownWrite(_ connection: TCPConnection) {
         guard let peer = connection.memory?.peer else { return }
-        later(connection.loop) { [self] in arrive(.end, at: peer) }
+        transmit(.end, to: peer)
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {
-        connections[ObjectIdentifier(connection)] = nil
-        let peer = connection.memory?.peer
+        let end = connection.memory
+        if let end { connections[end.number] = nil }
         connection.memory = nil
         connection.didDetach()
-        if reset, let peer { later(connection.loop) { peer.didFail(.connectionReset) } }
+        if reset, let peer = end?.peer { transmit(.reset, to: peer) }
+    }
+
+    private func transmit(_ packet: MemoryEnd.Packet, to connection: TCPConnection) {
+        guard let end = connection.memory else { return }
+        let (from, to) = (connection.remoteAddress, connection.localAddress)
+        let bytes = if case .bytes(let bytes) = packet { bytes.count } else { 0 }
+        guard end.stalled.isEmpty,
+            let arrival = network.arrival(from: from, to: to, bytes: bytes, earliest: end.lastArrival)
+        else {
+            network.counters.stalls += 1
+            return end.stalled.append(packet)
+        }
+        end.lastArrival = arrival
+        at(arrival, connection.loop) { [self] in arrive(packet, at: connection) }
     }
 
     private func arrive(_ packet: MemoryEnd.Packet, at connection: TCPConnection) {
-        guard let end = connection.memory else {
-            // The socket is gone: bytes that come after it are answered by a reset, a FIN is not.
-            return
+        // Bytes for a socket that is gone: its end has been told of already, or its host has lost its power.
+        guard let end = connection.memory else { return }
+        if case .reset = packet {
+            network.counters.resets += 1
+            network.onEvent?(.reset(connection.localAddress, connection.remoteAddress))
+            return connection.didFail(.connectionReset)
         }
         end.inbox.append(packet)
         deliver(to: connection)
     }
 
     private func deliver(to connection: TCPConnection) {
-        while connection.wantsBytes, let end = connection.memory, let packet = end.inbox.popFirst() {
-            switch packet {
+        while connection.wantsBytes, let end = connection.memory, !end.inbox.isEmpty {
+            if let later = network.readDelay(connection.localAddress) {
+                guard !end.isReadLater else { return }
+                end.isReadLater = true
+                return at(later, connection.loop) { [self] in
+                    end.isReadLater = false
+                    deliver(to: connection)
+                }
+            }
+            switch end.inbox.removeFirst() {
             case .bytes(var bytes):
                 end.load &-= bytes.count
+                network.counters.packets += 1
+                network.counters.bytes &+= bytes.count
+                network.onEvent?(
+                    .received(connection.remoteAddress, connection.localAddress, bytes: bytes.count))
+                network.didRead(connection.localAddress, bytes: bytes.count)
                 bytes.withUnsafeMutableBytes { connection.didReceive($0) }
                 if let peer = end.peer, peer.queuedBytes > 0 { peer.attendLater() }
             case .end: connection.didReceiveEnd()
+            case .reset: break
             }
         }
+    }
+}
+
+// MARK: - Faults
+
+extension VirtualDriver {
+    private var ordered: [TCPConnection] { connections.keys.sorted().compactMap { connections[$0] } }
+
+    /// Sends on what was stalled where `isOpen` holds.
+    func release(where isOpen: (SocketAddress, SocketAddress) -> Bool) {
+        for connection in ordered {
+            guard let end = connection.memory, !end.stalled.isEmpty,
+                isOpen(connection.remoteAddress, connection.localAddress)
+            else { continue }
+            end.lastArrival = max(end.lastArrival, now + network.retryDelay())
+            let packets = end.stalled
+            end.stalled = []
+            for packet in packets { transmit(packet, to: connection) }
+        }
+    }
+
+    func deliverAll(at host: SocketAddress) {
+        for connection in ordered where connection.localAddress.with(port: 0) == host {
+            deliver(to: connection)
+        }
+    }
+
+    /// Takes every socket of a host away.
+    func vanish(_ host: SocketAddress, tellingPeers: Bool) {
+        for address in listeners.keys where address.with(port: 0) == host { listeners[address] = nil }
+        for connection in ordered where connection.localAddress.with(port: 0) == host {
+            guard let end = connection.memory else { continue }
+            connections[end.number] = nil
+            connection.memory = nil
+            if tellingPeers, let peer = end.peer { transmit(.reset, to: peer) }
+            connection.didFail(.connectionReset)
+        }
+    }
+
+    /// A host without memory of its connections is back: those who sent to it meanwhile learn that.
+    func resetOrphans(of host: SocketAddress) {
+        for connection in ordered
+        where connection.remoteAddress.with(port: 0) == host && connection.memory?.peer?.memory == nil
+            && connection.queuedBytes > 0
+        {
+            orphaned(connection)
+        }
+    }
+
+    /// The other socket is gone without a word: the first bytes that reach its host are answered by a reset.
+    private func orphaned(_ connection: TCPConnection) {
+        guard !network.isDown(connection.remoteAddress) else { return }
+        transmit(.reset, to: connection)
+    }
+
+    func breakConnections(of host: SocketAddress, with other: SocketAddress?) -> Int {
+        var count = 0
+        for connection in ordered where connection.localAddress.with(port: 0) == host {
+            if let other, connection.remoteAddress.with(port: 0) != other { continue }
+            guard let end = connection.memory else { continue }
+            count += 1
+            arrive(.reset, at: connection)
+            if let peer = end.peer { arrive(.reset, at: peer) }
+        }
+        return count
     }
 }
 
@@ -153,12 +287,24 @@ final class MemoryEnd {
     enum Packet {
         case bytes([UInt8])
         case end
+        case reset
     }
 
+    /// Orders connections by their making.
+    let number: Int
     weak var peer: TCPConnection?
     var inbox = Deque<Packet>()
+    /// What a cut link holds back.
+    var stalled = Deque<Packet>()
+    /// When the last packet under way arrives: none overtakes it.
+    var lastArrival: Duration = .zero
     /// Bytes on their way here or in `inbox`.
     var load = 0
+    /// A slow reader will look again by itself.
+    var isReadLater = false
 
-    init(peer: TCPConnection) { self.peer = peer }
+    init(number: Int, peer: TCPConnection) {
+        self.number = number
+        self.peer = peer
+    }
 }

@@ -14,6 +14,10 @@ public final class Worker: Sendable {
         var promised = 0
         var isStopped = false
         var isStarted = false
+        /// Jobs that wait on a virtual loop are dropped.
+        var isAbandoned = false
+        /// When a virtual loop's worker has done what it was asked to so far.
+        var freeAt = Duration.zero
     }
 
     private final class Shared: Sendable {
@@ -23,12 +27,15 @@ public final class Worker: Sendable {
 
     private let shared = Shared()
     private let name: String
+    private let delay: (@Sendable () -> Duration)?
     /// Jobs that may be queued; callers beyond wait.
     public let capacity: Int
 
-    /// A worker whose thread, named `name`, starts with the first job.
-    public init(name: String, capacity: Int) {
+    /// A worker whose thread, named `name`, starts with the first job. `delay` is asked, on virtual loops only, how
+    /// long the next job takes.
+    public init(name: String, capacity: Int, delay: (@Sendable () -> Duration)? = nil) {
         self.name = name
+        self.delay = delay
         self.capacity = max(capacity, 1)
     }
 
@@ -64,8 +71,28 @@ public final class Worker: Sendable {
     {
         if shared.state.withLock({ $0.isStopped }) { throw ReactorError.closed }
         return try await withCheckedThrowingContinuation { continuation in
-            loop.call { continuation.resume(with: Result(catching: job)) }
+            loop.call { [shared, delay] in
+                let now = loop.driver.now
+                let due = shared.state.withLock { state in
+                    state.freeAt = max(now, state.freeAt) + (delay?() ?? .zero)
+                    return state.freeAt
+                }
+                let run: @ReactorActor @Sendable () -> Void = {
+                    if shared.state.withLock({ $0.isAbandoned }) {
+                        continuation.resume(throwing: ReactorError.closed)
+                    } else {
+                        continuation.resume(with: Result(catching: job))
+                    }
+                }
+                if due == now { run() } else { _ = loop.timers.add(due, run) }
+            }
         }
+    }
+
+    /// Ends a virtual loop's worker at once: jobs not done yet never run, and whoever waits for them gets `.closed`.
+    public func abandon() {
+        shared.state.withLock { $0.isAbandoned = true }
+        stop()
     }
 
     private func takeRoom() async throws(ReactorError) {

@@ -12,6 +12,7 @@ final class AddressRace {
     nonisolated static let timeout: Duration = .seconds(10)
 
     private let addresses: [SocketAddress]
+    private let source: SocketAddress?
     private var started = 0
     private var running: [Task<Void, Never>] = []
     private var ended = 0
@@ -21,7 +22,9 @@ final class AddressRace {
     /// Why attempts failed, in the order in which they did.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
 
-    init(_ addresses: [SocketAddress]) {
+    /// `source`: where to dial from; nil leaves that to the kernel.
+    init(_ addresses: [SocketAddress], from source: SocketAddress?) {
+        self.source = source
         self.addresses = Self.interleaved(addresses)
     }
 
@@ -49,7 +52,9 @@ final class AddressRace {
         running.append(
             Reactor.spawn {
                 do throws(ReactorError) {
-                    self.succeeded(try await TCPConnection.connect(to: address, timeout: Self.timeout))
+                    self.succeeded(
+                        try await TCPConnection.connect(
+                            to: address, from: self.source, timeout: Self.timeout))
                 } catch {
                     self.failed(address, error)
                 }

@@ -84,7 +84,7 @@ public final class Host {
     public func start() throws(LibP2PError) {
         guard phase == .new else { throw .notRunning }
         security = try SecurityUpgrade.Configuration(
-            identity: configuration.identity, staticKey: NoiseKeyPair.generate(),
+            identity: configuration.identity, staticKey: configuration.noiseKeys(),
             protocols: configuration.securityProtocols, chainID: configuration.chainID)
         phase = .running
         for address in configuration.listenAddresses {

@@ -42,6 +42,10 @@ public struct HostConfiguration: Sendable {
     /// What to tell peers instead of the listen addresses, for a host behind a forwarded port; empty: the listen
     /// addresses.
     public var announceAddresses: [Multiaddr] = []
+    /// Address of this machine's to dial from, port 0; nil leaves the choice to the kernel.
+    public var dialFrom: SocketAddress?
+    /// Makes the keys of Noise handshakes. A simulation gives its own, so that runs repeat.
+    public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
     /// Security protocols in order of preference: `.noise`, `.noiseChainID`, `.plaintext`.
     public var securityProtocols: [ProtocolID] = [.noise]
     /// The chain that `.noiseChainID` asks for.

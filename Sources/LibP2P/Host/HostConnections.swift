@@ -82,7 +82,8 @@ extension Host {
     ) throws(LibP2PError) -> ConnectionUpgrade {
         guard let security else { throw .notRunning }
         let machine = SecurityUpgrade(
-            security, dialing: dialing, expectedPeer: peer, ephemeral: try .generate(), pool: frames)
+            security, dialing: dialing, expectedPeer: peer, ephemeral: try configuration.noiseKeys(),
+            pool: frames)
         return ConnectionUpgrade(tcp, machine, completion: completion)
     }
 

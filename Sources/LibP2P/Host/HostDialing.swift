@@ -115,7 +115,7 @@ extension Host {
         }
         while !sockets.isEmpty, !Task.isCancelled, phase == .running, Reactor.now - start < Self.dialTimeout {
             if let peer, peers[peer]?.primary != nil { return peer }
-            let race = AddressRace(sockets.map(\.0))
+            let race = AddressRace(sockets.map(\.0), from: configuration.dialFrom)
             let tcp = await race.run()
             for (socket, error) in race.failures {
                 reasons.append("\(socket): \(error)")
