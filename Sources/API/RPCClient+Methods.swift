@@ -79,6 +79,17 @@ extension RPCClient {
         return result.chainId
     }
 
+    /// `chain.validators`: the latest committed height, and who votes on the next block, as node ID and power.
+    public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
+        let result: ValidatorsResult = try await call(RPCMethod.chainValidators.rawValue, NoParameters())
+        return (result.height, result.validators.map { ("\($0.identifier)#\($0.keyType)", $0.power) })
+    }
+
+    /// `apus.validator_requests`.
+    public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
+        try await call(RPCMethod.apusValidatorRequests.rawValue, NoParameters())
+    }
+
     /// `apus.status`.
     public func status() async throws(Failure) -> StatusResult {
         try await call(RPCMethod.apusStatus.rawValue, NoParameters())

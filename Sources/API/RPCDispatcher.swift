@@ -100,7 +100,8 @@ public struct RPCDispatcher: Sendable {
             let status = await node.status()
             return ChainInfoResult(
                 chainId: node.genesis.chainID, blockHeight: status.height,
-                blockHash: HashJSON(status.blockHash), gas: !node.genesis.parameters.disabledGasCosts)
+                blockHash: HashJSON(status.blockHash),
+                gas: await !node.network().parameters.disabledGasCosts)
         case .userHealth:
             return await healthResult()
         case .chainHealth:
@@ -136,6 +137,20 @@ public struct RPCDispatcher: Sendable {
             } catch {
                 throw JSONRPC.Failure(.internal, "\(error)")
             }
+        case .genesis:
+            return GenesisResult(node.genesis)
+        case .networkParameters:
+            return NetworkParametersJSON(await node.network().parameters)
+        case .validators:
+            return ValidatorsResult(await node.network())
+        case .unconfirmed(let parameters):
+            return try await unconfirmed(parameters.limit ?? 0)
+        case .validatorRequests:
+            do {
+                return ValidatorRequestsResult(try await node.validatorRequests(), await node.network())
+            } catch {
+                throw JSONRPC.Failure(.internal, error.description)
+            }
         case .status:
             return StatusResult(await node.status(), chainID: node.genesis.chainID)
         }
@@ -148,7 +163,7 @@ public struct RPCDispatcher: Sendable {
         let (age, _) = wallClock().subtractingReportingOverflow(Int64(clamping: status.blockTimestamp))
         return HealthResult(
             chainId: node.genesis.chainID, blockHeight: status.height, blockHash: HashJSON(status.blockHash),
-            gas: !node.genesis.parameters.disabledGasCosts, healthy: !status.isSyncing,
+            gas: await !node.network().parameters.disabledGasCosts, healthy: !status.isSyncing,
             version: NodeVersion.text,
             blockTime: status.blockTimestamp, blockAge: max(0, age), syncing: status.isSyncing,
             height: status.height, appHash: HashJSON(status.appHash), peerCount: status.peerCount,
@@ -221,6 +236,15 @@ public struct RPCDispatcher: Sendable {
         } catch {
             throw JSONRPC.Failure(.internal, error.description)
         }
+    }
+
+    /// Limits as kwil-db's: 10 where none is given, 50 at most.
+    private func unconfirmed(_ limit: Int) async throws(JSONRPC.Failure) -> UnconfirmedResult {
+        guard limit >= 0 else { throw JSONRPC.Failure(.invalidParameters, "limit is negative") }
+        let transactions = await node.unconfirmed(limit: limit == 0 ? 10 : min(limit, 50))
+        return UnconfirmedResult(
+            total: await node.status().mempoolCount,
+            txs: transactions.map { .init(hash: HashJSON($0.id), tx: TransactionJSON($0)) })
     }
 
     private func find(_ parameters: BlockParameters) async throws(JSONRPC.Failure) -> StoredBlock {

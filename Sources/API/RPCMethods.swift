@@ -2,7 +2,7 @@ import Foundation
 
 /// The methods that a node answers, each with its parameters and its result.
 ///
-/// Names and shapes are those of Kwil's OpenRPC documents for the services `user` and `chain`; `apus.status` is ours.
+/// Names and shapes are those of Kwil's OpenRPC documents for the services `user` and `chain`; those of `apus` are ours.
 enum RPCMethod: String, CaseIterable, Sendable {
     case userPing = "user.ping"
     case userVersion = "user.version"
@@ -18,7 +18,12 @@ enum RPCMethod: String, CaseIterable, Sendable {
     case chainBlockHeader = "chain.block_header"
     case chainBlockResult = "chain.block_result"
     case chainTransaction = "chain.tx"
+    case chainGenesis = "chain.genesis"
+    case chainParameters = "chain.consensus_params"
+    case chainValidators = "chain.validators"
+    case chainUnconfirmed = "chain.unconfirmed_txs"
     case apusStatus = "apus.status"
+    case apusValidatorRequests = "apus.validator_requests"
 }
 
 /// A request: its identifier and either a method with decoded parameters or what is wrong with it.
@@ -37,7 +42,12 @@ struct RPCRequest: Decodable, Sendable {
         case blockHeader(BlockParameters)
         case blockResult(BlockParameters)
         case transaction(TransactionParameters)
+        case genesis
+        case networkParameters
+        case validators
+        case unconfirmed(UnconfirmedParameters)
         case status
+        case validatorRequests
     }
 
     /// Nil for a notification, which is not answered.
@@ -112,7 +122,13 @@ struct RPCRequest: Decodable, Sendable {
         case .chainBlockHeader: .blockHeader(try parameters())
         case .chainBlockResult: .blockResult(try parameters())
         case .chainTransaction: .transaction(try parameters())
+        case .chainGenesis: .genesis
+        case .chainParameters: .networkParameters
+        case .chainValidators: .validators
+        case .chainUnconfirmed:
+            .unconfirmed(container.contains(.params) ? try parameters() : UnconfirmedParameters())
         case .apusStatus: .status
+        case .apusValidatorRequests: .validatorRequests
         }
     }
 }

@@ -41,6 +41,12 @@ struct TransactionParameters: Codable, Sendable {
     var hash: HashJSON
 }
 
+/// `chain.unconfirmed_txs`.
+struct UnconfirmedParameters: Codable, Sendable {
+    /// Transactions to return at most.
+    var limit: Int?
+}
+
 /// An account's identifier in hexadecimal and the type of its key.
 struct AccountIDJSON: Codable, Sendable {
     var identifier: String

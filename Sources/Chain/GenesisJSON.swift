@@ -165,21 +165,12 @@ extension Genesis {
                 ))
         }
         fields.append(("max_block_size", "\(parameters.maxBlockSize)"))
-        fields.append(("join_expiry", quoted(Self.text(nanoseconds: parameters.joinExpiry))))
+        fields.append(("join_expiry", quoted(DurationText.format(nanoseconds: parameters.joinExpiry))))
         fields.append(("disabled_gas_costs", "\(parameters.disabledGasCosts)"))
         fields.append(("max_votes_per_tx", "\(parameters.maxVotesPerTransaction)"))
         if parameters.maaActivationHeight != 0 {
             fields.append(("maa_activation_height", "\(parameters.maaActivationHeight)"))
         }
         return "{\n" + fields.map { "  \"\($0.0)\": \($0.1)" }.joined(separator: ",\n") + "\n}\n"
-    }
-
-    private static func text(nanoseconds: Int64) -> String {
-        let units: [(String, Int64)] = [
-            ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000),
-            ("us", 1000),
-        ]
-        for (name, size) in units where nanoseconds % size == 0 { return "\(nanoseconds / size)\(name)" }
-        return "\(nanoseconds)ns"
     }
 }

@@ -103,32 +103,15 @@ struct Fields {
 
     /// A duration such as `168h0m0s`, or whole nanoseconds.
     mutating func nanoseconds(_ name: String) throws(GenesisJSON.Failure) -> Int64 {
-        let text: String
         switch try value(name) {
         case .integer(let number): return number
-        case .text(let value): text = value
+        case .text(let text):
+            guard let nanoseconds = DurationText.nanoseconds(text) else {
+                throw failure(name, "is not a duration such as \"168h0m0s\", at most 292 years")
+            }
+            return nanoseconds
         default: throw failure(name, "must be a duration such as \"168h0m0s\"")
         }
-        let units: [(name: String, size: Int64)] = [
-            ("ns", 1), ("us", 1000), ("µs", 1000), ("ms", 1_000_000), ("s", 1_000_000_000),
-            ("m", 60_000_000_000), ("h", 3_600_000_000_000),
-        ]
-        var rest = Substring(text)
-        var total: Int64 = 0
-        repeat {
-            let digits = rest.prefix { $0.isASCII && $0.isNumber }
-            rest = rest.dropFirst(digits.count)
-            let unit = rest.prefix { $0.isLetter }
-            rest = rest.dropFirst(unit.count)
-            guard let count = Int64(digits), let size = units.first(where: { $0.name == unit })?.size else {
-                throw failure(name, "is not a duration such as \"168h0m0s\"")
-            }
-            let (part, tooLong) = count.multipliedReportingOverflow(by: size)
-            let (sum, tooLongTogether) = total.addingReportingOverflow(part)
-            guard !tooLong, !tooLongTogether else { throw failure(name, "is too long") }
-            total = sum
-        } while !rest.isEmpty
-        return total
     }
 
     /// Refuses fields that nobody asked for, the first by name.

@@ -1,3 +1,5 @@
+import Multiformats
+
 /// One key of `config.toml`: where it stands, what it means and the property that it sets.
 public struct ConfigurationKey: Sendable {
     /// The TOML table, such as `p2p`.

@@ -198,8 +198,10 @@ final class MempoolService: TransactionSource {
 
     // MARK: Blocks
 
-    /// Transactions for the leader's next block.
-    func propose(maxBytes: Int) -> [Transaction] { mempool.propose(maxBytes: maxBytes) }
+    /// Transactions for the next block.
+    func propose(maxBytes: Int, maxCount: Int = .max) -> [Transaction] {
+        mempool.propose(maxBytes: maxBytes, maxCount: maxCount)
+    }
 
     /// Those of `ids` whose signatures this node has checked.
     func checked(_ ids: [Hash]) -> [Hash: Transaction] {

@@ -313,6 +313,25 @@ extension Node: NodeInterface {
     }
 
     /// See `NodeInterface`.
+    public nonisolated func network() async -> NetworkState {
+        await reactor {
+            let state = self.consensus.machine.state
+            return NetworkState(
+                height: state.height, parameters: state.parameters, validators: state.validators)
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func validatorRequests() async throws(NodeError) -> [ValidatorRequest] {
+        do { return try application.validatorRequests() } catch { throw .failed("\(error)") }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
+        await reactor { self.mempool.propose(maxBytes: .max, maxCount: limit) }
+    }
+
+    /// See `NodeInterface`.
     public nonisolated func broadcast(
         _ transaction: SharedBytes, waitForCommit: Bool
     ) async throws(NodeError) -> BroadcastOutcome {

@@ -13,6 +13,15 @@ public protocol NodeInterface: Sendable {
     /// A snapshot of where the node stands.
     func status() async -> NodeStatus
 
+    /// Who makes and who votes on the next block, by committed state.
+    func network() async -> NetworkState
+
+    /// Changes of the validator set that wait for validators' approvals, by committed state; the oldest first.
+    func validatorRequests() async throws(NodeError) -> [ValidatorRequest]
+
+    /// Unconfirmed transactions that a block could take now, in its order, at most `limit` of them.
+    func unconfirmed(limit: Int) async -> [Transaction]
+
     /// Checks a transaction, keeps it in the mempool and announces it.
     ///
     /// - Parameters:
@@ -116,6 +125,23 @@ public struct NodeStatus: Sendable {
         self.transactionCount = transactionCount
         self.reactor = reactor
         self.listenAddresses = listenAddresses
+    }
+}
+
+/// What the chain's committed blocks say of the next one.
+public struct NetworkState: Sendable {
+    /// Of the latest committed block.
+    public var height: Int64
+    /// Leader and limits of the next block.
+    public var parameters: NetworkParameters
+    /// Who votes on the next block.
+    public var validators: ValidatorSet
+
+    /// All members.
+    public init(height: Int64, parameters: NetworkParameters, validators: ValidatorSet) {
+        self.height = height
+        self.parameters = parameters
+        self.validators = validators
     }
 }
 

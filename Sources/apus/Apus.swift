@@ -8,8 +8,8 @@ struct Apus: AsyncParsableCommand {
         commandName: "apus", abstract: "A Kwil-style network node.", version: NodeVersion.text,
         subcommands: [
             RunCommand.self, InitCommand.self, ConfigCommand.self, KeyCommand.self, TestnetCommand.self,
-            StatusCommand.self, QueryCommand.self, TransactionCommand.self, PingCommand.self,
-            IdentifyCommand.self, PerfCommand.self,
+            StatusCommand.self, ValidatorsCommand.self, QueryCommand.self, TransactionCommand.self,
+            PingCommand.self, IdentifyCommand.self, PerfCommand.self,
         ])
 
     /// Parses and runs the command. The usage that would follow an error is for `--help` to show.

@@ -4,10 +4,14 @@ import Chain
 import Crypto
 import Multiformats
 
-/// `apus tx`: send a statement, look at a transaction.
+/// `apus tx`: send a statement or a validator's transaction, look at a transaction.
 struct TransactionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tx", abstract: "Send and look up transactions.", subcommands: [Send.self, Show.self])
+        commandName: "tx", abstract: "Send and look up transactions.",
+        subcommands: [
+            Send.self, ValidatorJoin.self, ValidatorApprove.self, ValidatorRemove.self, ValidatorLeave.self,
+            Show.self,
+        ])
 
     /// `apus tx send`.
     struct Send: AsyncParsableCommand {
@@ -21,40 +25,13 @@ struct TransactionCommand: AsyncParsableCommand {
             help: "A parameter: name=text, or name:=whole number. May be given several times.")
         var parameter: [String] = []
 
-        @Option(help: "File of the key that signs.")
-        var key: String
-
-        @Option(help: "Nonce; default: the account's next.")
-        var nonce: UInt64?
-
-        @Flag(help: "Wait until the transaction is committed.")
-        var wait = false
-
-        @OptionGroup var rpc: RPCOptions
+        @OptionGroup var sending: SendingOptions
 
         func run() async throws {
-            let signer = try KeyFile.load(key)
-            let client = try rpc.client
-            let chainID = try await client.chainID()
-            let next: UInt64
-            if let nonce {
-                next = nonce
-            } else {
-                next = try await client.account(AccountID(signer.publicKey)).nonce &+ 1
-            }
             let values = try StatementParameters.parse(parameter)
             let statement = RawStatement(
                 sql, values.sorted { $0.key < $1.key }.map { RawStatement.Parameter($0.key, $0.value) })
-            let transaction = try Transaction.signed(
-                TransactionBody(.rawStatement(statement), nonce: next, chainID: chainID), by: signer)
-            let outcome = try await client.broadcast(transaction, waitForCommit: wait)
-            print(outcome.id)
-            if let result = outcome.result {
-                guard result.isOK else {
-                    throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
-                }
-                print("committed")
-            }
+            try await sending.send(.rawStatement(statement))
         }
     }
 
@@ -87,6 +64,43 @@ struct TransactionCommand: AsyncParsableCommand {
             if let result = found.result {
                 print("result   code \(result.code)\(result.log.isEmpty ? "" : ": \(result.log)")")
             }
+        }
+    }
+}
+
+/// Who signs a transaction, and where it goes.
+struct SendingOptions: ParsableArguments {
+    @Option(help: "File of the key that signs.")
+    var key: String
+
+    @Option(help: "Nonce; default: the account's next.")
+    var nonce: UInt64?
+
+    @Flag(help: "Wait until the transaction is committed.")
+    var wait = false
+
+    @OptionGroup var rpc: RPCOptions
+
+    /// Signs and sends, and prints the transaction's ID.
+    func send(_ payload: Payload) async throws {
+        let signer = try KeyFile.load(key)
+        let client = try rpc.client
+        let chainID = try await client.chainID()
+        let next: UInt64
+        if let nonce {
+            next = nonce
+        } else {
+            next = try await client.account(AccountID(signer.publicKey)).nonce &+ 1
+        }
+        let transaction = try Transaction.signed(
+            TransactionBody(payload, nonce: next, chainID: chainID), by: signer)
+        let outcome = try await client.broadcast(transaction, waitForCommit: wait)
+        print(outcome.id)
+        if let result = outcome.result {
+            guard result.isOK else {
+                throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
+            }
+            print("committed")
         }
     }
 }

@@ -29,6 +29,14 @@ struct FixedNode: NodeInterface {
             transactionCount: 5, reactor: "epoll", listenAddresses: [])
     }
 
+    func network() async -> NetworkState {
+        NetworkState(height: 7, parameters: genesis.parameters, validators: genesis.validators)
+    }
+
+    func validatorRequests() async throws(NodeError) -> [ValidatorRequest] { [] }
+
+    func unconfirmed(limit: Int) async -> [Transaction] { Array(repeating: known, count: limit) }
+
     func broadcast(_ transaction: SharedBytes, waitForCommit: Bool) async throws(NodeError)
         -> BroadcastOutcome
     {

@@ -36,6 +36,47 @@ import Testing
         #expect(result["gas"] as? Bool == false)
     }
 
+    @Test func networkIsShown() async throws {
+        let node = try FixedNode()
+        let leader = try #require(node.genesis.leader)
+        func result(_ method: String, _ parameters: String = "{}") async throws -> [String: Any] {
+            let answer = try await object(
+                #"{"jsonrpc":"2.0","id":1,"method":"\#(method)","params":\#(parameters)}"#, node)
+            return try #require(answer["result"] as? [String: Any])
+        }
+        let validators = try await result("chain.validators")
+        #expect(validators["height"] as? Int == 7)
+        let first = try #require((validators["validators"] as? [[String: Any]])?.first)
+        #expect(first["identifier"] as? String == Hex.encode(leader.bytes))
+        #expect(first["key_type"] as? String == "ed25519")
+        #expect(first["pubkey"] as? String == Hex.encode(leader.bytes))
+        #expect(first["type"] as? String == "ed25519")
+        #expect(first["power"] as? Int == 1)
+
+        let parameters = try await result("chain.consensus_params")
+        #expect(parameters["max_block_size"] as? Int == 6 << 20)
+        #expect(parameters["join_expiry"] as? String == "168h")
+        #expect(parameters["disabled_gas_costs"] as? Bool == true)
+        #expect(parameters["max_votes_per_tx"] as? Int == 200)
+        #expect((parameters["leader"] as? [String: String])?["key"] == Hex.encode(leader.bytes))
+
+        let genesis = try await result("chain.genesis")
+        #expect(genesis["chain_id"] as? String == "fixed")
+        #expect(genesis["db_owner"] as? String == leader.nodeID)
+        #expect((genesis["validators"] as? [Any])?.count == 1)
+
+        for (limit, count) in [("{}", 10), (#"{"limit":3}"#, 3), (#"{"limit":99}"#, 50)] {
+            let unconfirmed = try await result("chain.unconfirmed_txs", limit)
+            #expect(unconfirmed["total"] as? Int == 1)
+            let named = try #require(unconfirmed["txs"] as? [[String: Any]])
+            #expect(named.count == count)
+            #expect(named[0]["hash"] as? String == node.known.id.description)
+        }
+        let requests = try await result("apus.validator_requests")
+        #expect(requests["total_power"] as? Int == 1)
+        #expect((requests["requests"] as? [Any])?.isEmpty == true)
+    }
+
     @Test func healthHasTheBlocksAge() async throws {
         let answer = try await object(#"{"jsonrpc":"2.0","id":1,"method":"user.health"}"#)
         let result = try #require(answer["result"] as? [String: Any])

@@ -53,4 +53,23 @@ import Testing
         let text = String(repeating: "z", count: Base58.textLimit + 1)
         #expect(throws: MultiformatsError.tooLarge(129, limit: 128)) { try Base58.decode(text) }
     }
+
+    @Test(arguments: [
+        ("0s", Duration.zero, "0s"), ("0", .zero, "0s"), ("500ms", .milliseconds(500), "500ms"),
+        ("1m0s", .seconds(60), "1m"), ("2h45m", .seconds(9900), "165m"),
+        ("168h0m0s", .seconds(604_800), "168h"),
+        ("1500ms", .milliseconds(1500), "1500ms"), ("3us", .microseconds(3), "3us"),
+        ("1µs1ns", .nanoseconds(1001), "1001ns"),
+    ])
+    func durations(_ text: String, _ duration: Duration, _ shortest: String) {
+        #expect(DurationText.parse(text) == duration)
+        #expect(DurationText.format(duration) == shortest)
+    }
+
+    @Test(arguments: [
+        "", "s", "5", "-1s", "1.5s", "1d", "99999999999999999999s", "9999999999h", "1s ", "1 s",
+    ])
+    func badDurations(_ text: String) {
+        #expect(DurationText.parse(text) == nil)
+    }
 }

@@ -46,17 +46,4 @@ import Testing
         #expect(line.hasPrefix(start), "\(line)")
         #expect(!line.contains("\n"))
     }
-
-    @Test(arguments: [
-        ("0s", Duration.zero), ("0", .zero), ("500ms", .milliseconds(500)), ("1m0s", .seconds(60)),
-        ("2h45m", .seconds(9900)), ("1500ms", .milliseconds(1500)), ("3us", .microseconds(3)),
-    ])
-    func durations(_ text: String, _ duration: Duration) {
-        #expect(DurationText.parse(text) == duration)
-    }
-
-    @Test(arguments: ["", "s", "5", "-1s", "1.5s", "1d", "99999999999999999999s", "1s "])
-    func badDurations(_ text: String) {
-        #expect(DurationText.parse(text) == nil)
-    }
 }

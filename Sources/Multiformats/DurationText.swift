@@ -1,0 +1,48 @@
+/// Durations as Go writes them, which configuration and genesis files use: `500ms`, `20s`, `1m0s`, `168h0m0s`. Whole
+/// numbers only, never negative.
+public enum DurationText {
+    /// The largest first.
+    private static let units: [(suffix: String, nanoseconds: Int64)] = [
+        ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000),
+        ("us", 1_000), ("µs", 1_000), ("ns", 1),
+    ]
+
+    /// Nil if `text` is not a duration of at most 292 years.
+    public static func parse(_ text: String) -> Duration? { nanoseconds(text).map { .nanoseconds($0) } }
+
+    /// Nil if `text` is not a duration of at most 292 years.
+    public static func nanoseconds(_ text: String) -> Int64? {
+        guard !text.isEmpty else { return nil }
+        if text == "0" { return 0 }
+        var rest = Substring(text)
+        var total: Int64 = 0
+        while !rest.isEmpty {
+            let digits = rest.prefix { ("0"..."9").contains($0) }
+            rest = rest.dropFirst(digits.count)
+            let suffix = rest.prefix { $0.isLetter }
+            rest = rest.dropFirst(suffix.count)
+            guard let value = Int64(digits), let unit = units.first(where: { $0.suffix == suffix })
+            else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: unit.nanoseconds)
+            let (sum, carry) = total.addingReportingOverflow(product)
+            guard !overflow, !carry else { return nil }
+            total = sum
+        }
+        return total
+    }
+
+    /// The duration in the largest unit of which it is a whole number.
+    public static func format(nanoseconds: Int64) -> String {
+        if nanoseconds == 0 { return "0s" }
+        let unit = units.first { nanoseconds.isMultiple(of: $0.nanoseconds) }
+        return unit.map { "\(nanoseconds / $0.nanoseconds)\($0.suffix)" } ?? "\(nanoseconds)ns"
+    }
+
+    /// The duration in the largest unit of which it is a whole number; less than a nanosecond is left out.
+    public static func format(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return overflow || carry ? "\(seconds)s" : format(nanoseconds: sum)
+    }
+}
