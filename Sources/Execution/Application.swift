@@ -75,12 +75,14 @@ public struct Account: Hashable, Sendable {
 
 /// What executing a block came to.
 public struct ExecutionResult: Hashable, Sendable {
-    /// An account that the block touched, and its nonce after it.
+    /// An account that the block touched, as it is after it.
     public struct ChangedAccount: Hashable, Sendable {
         /// Whose account.
         public let id: AccountID
         /// The nonce of its last transaction in a block.
         public let nonce: UInt64
+        /// What it holds.
+        public let balance: Amount
     }
 
     /// The state's hash once the block is committed.

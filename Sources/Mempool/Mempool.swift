@@ -102,9 +102,10 @@ public struct Mempool {
     public func nextNonce(_ account: AccountID) -> UInt64? { senders[account]?.next }
 
     /// Keeps a transaction that `TransactionCheck` has passed. `accountNonce` is the account's in the committed
-    /// state, 0 for an unknown account. The caller announces it; announcing again is scheduled from `now`.
+    /// state, 0 for an unknown account, `balance` what the account holds, nil where transactions are free. The caller
+    /// announces it; announcing again is scheduled from `now`.
     public mutating func admit(
-        _ transaction: Transaction, accountNonce: UInt64, now: Duration
+        _ transaction: Transaction, accountNonce: UInt64, balance: Amount? = nil, now: Duration
     ) throws(MempoolError) -> Admission {
         guard slots[transaction.id] == nil else { throw .duplicate }
         guard let account = transaction.account else {
@@ -114,6 +115,7 @@ public struct Mempool {
         guard size <= limits.transactionBytes else {
             throw .tooLarge(count: size, limit: limits.transactionBytes)
         }
+        if let balance, !Self.covers(balance, transaction) { throw .insufficientBalance }
         if let sender = senders[account], sender.nonce < accountNonce {
             _ = setNonce(accountNonce, of: account)
         }
@@ -148,6 +150,25 @@ public struct Mempool {
             remove(slot)
         }
         return dropped
+    }
+
+    /// Drops the transactions whose fee an account of this balance cannot pay, which would fail in a block. Returns
+    /// them. To be called after `commit`, where transactions are not free.
+    public mutating func drop(beyond balance: Amount, of account: AccountID) -> [Hash] {
+        guard let sender = senders[account], sender.highest > sender.nonce else { return [] }
+        var dropped: [Hash] = []
+        for nonce in sender.nonce &+ 1...sender.highest {
+            guard let slot = places[Place(sender: sender.number, nonce: nonce)],
+                let entry = entries[Int(slot)], !Self.covers(balance, entry.transaction)
+            else { continue }
+            dropped.append(entry.transaction.id)
+            remove(slot)
+        }
+        return dropped
+    }
+
+    private static func covers(_ balance: Amount, _ transaction: Transaction) -> Bool {
+        (transaction.body.fee ?? .zero) <= balance
     }
 
     /// Drops transactions, as a consensus reset or a failed check asks. Unknown ones are ignored.

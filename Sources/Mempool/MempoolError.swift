@@ -10,6 +10,8 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge(count: Int, limit: Int)
     /// The fee is negative.
     case negativeFee
+    /// The account cannot pay the fee.
+    case insufficientBalance
     /// The account has used the nonce.
     case nonceTooLow(expected: UInt64)
     /// The nonce is further ahead of the account's than is kept.
@@ -29,6 +31,7 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .refused(.wrongChain): .wrongChain
         case .refused: .invalidSignature
         case .negativeFee: .invalidAmount
+        case .insufficientBalance: .insufficientBalance
         case .nonceTooLow, .nonceTooHigh, .nonceTaken: .invalidNonce
         case .senderFull, .full: .mempoolFull
         }
@@ -41,6 +44,7 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .refused(let error): "\(error)"
         case .tooLarge(let count, let limit): "transaction of \(count) bytes exceeds \(limit)"
         case .negativeFee: "negative fee"
+        case .insufficientBalance: "the balance does not cover the fee"
         case .nonceTooLow(let expected): "invalid nonce: used already, the next is \(expected)"
         case .nonceTooHigh(let limit): "invalid nonce: beyond \(limit), the highest that is kept now"
         case .nonceTaken: "invalid nonce: another transaction with it waits"

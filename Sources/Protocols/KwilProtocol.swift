@@ -25,6 +25,9 @@ public enum KwilProtocol {
     /// Batched announcement of transactions on a stream that stays open (docs/protocols.md).
     public static let transactionBatches: ProtocolID = "/apus/txann/1.0.0"
 
+    /// Marks a node without a mempool: it is told of no transactions (docs/protocols.md).
+    public static let blocksOnly: ProtocolID = "/apus/blocksonly/1.0.0"
+
     /// What a node of this chain advertises to say so.
     public static func chain(_ chainID: String) -> ProtocolID { ProtocolID("/kwil/chain/1.0.0/\(chainID)") }
 }
@@ -37,6 +40,8 @@ public struct PeerTraits: Hashable, Sendable {
     public let isApus: Bool
     /// Whether it marks itself as a crawler.
     public let isCrawler: Bool
+    /// Whether it marks itself as a node without a mempool.
+    public let isBlocksOnly: Bool
 
     /// From the protocols that the peer advertises.
     public init(_ protocols: [ProtocolID]) {
@@ -45,6 +50,7 @@ public struct PeerTraits: Hashable, Sendable {
         chainID = chain.map { String($0.rawValue.dropFirst(prefix.count)) }
         isApus = protocols.contains { $0.rawValue.hasPrefix("/apus/") }
         isCrawler = protocols.contains(KwilProtocol.crawler)
+        isBlocksOnly = protocols.contains(KwilProtocol.blocksOnly)
     }
 
     /// The dialect for asking and announcing transactions: binary towards kwil-db, else text.

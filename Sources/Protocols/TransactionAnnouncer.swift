@@ -16,6 +16,14 @@ final class TransactionAnnouncer {
     static let maxSingles = 8
     /// Announcements are held back this long, so that those of one moment share a frame.
     static let gathering = Duration.milliseconds(3)
+    /// A stream on which nothing was said for so long is ended.
+    static let silence = Duration.seconds(300)
+    /// Between a stream's end and the next one's begin.
+    static let pause = Duration.seconds(1)
+    /// The same, at most: it doubles while streams end soon and nothing was wanted on them.
+    static let longestPause = Duration.seconds(64)
+    /// What soon is.
+    static let shortLife = Duration.seconds(30)
 
     let peer: PeerID
     private let host: Host
@@ -27,6 +35,7 @@ final class TransactionAnnouncer {
     private var isStopped = false
     private var singles = 0
     private var stream: Stream?
+    private var hasWanted = false
 
     init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
         self.peer = peer
@@ -59,6 +68,7 @@ final class TransactionAnnouncer {
     }
 
     private func runBatches() async {
+        var pause = Self.pause
         while !isStopped {
             while queue.isEmpty, !isStopped { await signal.wait() }
             guard !isStopped, let stream = try? await host.newStream(peer, [KwilProtocol.transactionBatches])
@@ -66,27 +76,39 @@ final class TransactionAnnouncer {
                 return
             }
             self.stream = stream
-            Reactor.spawn { await self.readWants(stream) }
-            try? await write(stream)
+            hasWanted = false
+            let (begin, watch) = (Reactor.now, StreamWatch(stream, silence: Self.silence))
+            Reactor.spawn { await self.readWants(stream, watch) }
+            try? await write(stream, watch)
+            watch.stop()
             stream.reset()
             self.stream = nil
             wanted = []
+            // What a stalled peer was to be told is not kept for it: it will be announced again.
+            if watch.hasExpired { queue = [] }
             // A peer that ended the stream is left alone for a moment.
-            try? await Reactor.sleep(for: .seconds(1))
+            let isFruitless = !hasWanted && Reactor.now - begin < Self.shortLife
+            pause = isFruitless ? min(pause * 2, Self.longestPause) : Self.pause
+            try? await Reactor.sleep(for: pause)
         }
     }
 
-    private func write(_ stream: Stream) async throws {
+    private func write(_ stream: Stream, _ watch: StreamWatch) async throws {
         while !isStopped {
+            watch.begin(.silence)
             if !wanted.isEmpty {
+                watch.begin(.write)
                 try await stream.write(contents())
+                watch.end(.write)
             } else if !queue.isEmpty {
                 if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
                 var frame = ByteWriter()
                 let ids = queue.prefix(TransactionFrame.maxHashes)
                 TransactionFrame.encode(.announce, ids, to: &frame)
                 queue.removeFirst(ids.count)
+                watch.begin(.write)
                 try await stream.write(frame.bytes)
+                watch.end(.write)
             } else {
                 await signal.wait()
                 guard self.stream === stream else { return }
@@ -115,12 +137,15 @@ final class TransactionAnnouncer {
         return frames.bytes
     }
 
-    private func readWants(_ stream: Stream) async {
+    private func readWants(_ stream: Stream, _ watch: StreamWatch) async {
         do {
             while let kind = try await TransactionFrame.readKind(stream) {
                 guard kind == .want else { throw ProtocolsError.malformed("frame") }
+                watch.begin(.frame)
                 let ids = try await TransactionFrame.readHashes(stream)
+                watch.end(.frame)
                 guard self.stream === stream else { return }
+                hasWanted = true
                 guard wanted.count + ids.count <= 2 * TransactionRequests.maxPerPeer else {
                     throw ProtocolsError.wrongContent("more wants than allowed")
                 }

@@ -9,23 +9,38 @@ import Reactor
 public final class TransactionExchange {
     private let host: Host
     private let source: any TransactionSource
+    private let isBlocksOnly: Bool
     private var requests = TransactionRequests()
     /// In the order in which the peers came.
     private var announcers: [TransactionAnnouncer] = []
     private var listeners: [PeerID: TransactionListener] = [:]
     private var timer: Timer?
+    private var isPaused = false
+    /// What was announced during a pause, by whom.
+    private var held: [(peer: PeerID, id: Hash)] = []
 
-    /// An exchange of the transactions of `source` on `host`.
-    public init(_ host: Host, _ source: any TransactionSource) {
+    /// Announcements that are kept during a pause; what is beyond will be announced again.
+    static let maxHeld = 65_536
+
+    /// An exchange of the transactions of `source` on `host`. A blocks-only one serves the transactions that it
+    /// has, but neither announces nor fetches any.
+    public init(_ host: Host, _ source: any TransactionSource, isBlocksOnly: Bool = false) {
         self.host = host
         self.source = source
+        self.isBlocksOnly = isBlocksOnly
     }
 
-    /// Serves `/kwil/tx`, `/kwil/txann` and `/apus/txann`.
+    /// Serves `/kwil/tx`, `/kwil/txann` and `/apus/txann`; blocks-only, the first, and ends streams of the second
+    /// at once: kwil-db keeps no peer that does not advertise it.
     public func start() {
         let single = TransactionProtocol(source)
         let announcement = TransactionAnnouncementProtocol(source)
         host.setStreamHandler(KwilProtocol.transaction) { await single.serve($0) }
+        if isBlocksOnly {
+            host.advertise(KwilProtocol.blocksOnly)
+            host.setStreamHandler(KwilProtocol.transactionAnnouncement) { $0.close() }
+            return
+        }
         host.setStreamHandler(KwilProtocol.transactionAnnouncement) { [weak self] stream in
             guard let self else { return stream.reset() }
             let peer = stream.remotePeer
@@ -54,6 +69,7 @@ public final class TransactionExchange {
 
     /// Announces to a peer from now on; its identify has come, so that it is known what it speaks.
     public func peerReady(_ peer: PeerID) {
+        guard !isBlocksOnly, !PeerTraits(host.identity(of: peer)?.protocols ?? []).isBlocksOnly else { return }
         guard !announcers.contains(where: { $0.peer == peer }) else { return }
         let announcer = TransactionAnnouncer(peer, host, source)
         announcers.append(announcer)
@@ -80,6 +96,21 @@ public final class TransactionExchange {
         announcers.first { $0.peer == peer }?.announce(ids)
     }
 
+    /// Fetches nothing more that is announced, until `resume`.
+    public func pause() { isPaused = true }
+
+    /// Fetches again, first what was announced meanwhile on streams that are still open.
+    public func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        let announced = held
+        held = []
+        for (peer, id) in announced {
+            guard let listener = listeners[peer] else { continue }
+            listener.want(self.announced([id], by: peer))
+        }
+    }
+
     /// Transactions asked for and not yet here.
     public var inFlight: Int { requests.count }
 
@@ -95,6 +126,10 @@ public final class TransactionExchange {
     func announced(_ ids: [Hash], by peer: PeerID) -> [Hash] {
         if let announcer = announcers.first(where: { $0.peer == peer }) {
             for id in ids { announcer.knows(id) }
+        }
+        if isPaused {
+            held += ids.prefix(max(0, Self.maxHeld - held.count)).map { (peer, $0) }
+            return []
         }
         let wanted = requests.announced(ids.filter { !source.has($0) }, by: peer, now: Reactor.now)
         startTimer()

@@ -10,6 +10,10 @@ final class TransactionListener {
     static let maxBatch = 256
     /// Bytes of them.
     static let maxBatchBytes = 4 << 20
+    /// Transactions asked for on this stream that have not come, those included that others were asked for since.
+    static let maxAsked = 2 * TransactionRequests.maxPerPeer
+    /// Beyond this the stream is not worth keeping. Announcers end it sooner, so that no announcement is lost.
+    static let silence = Duration.seconds(600)
 
     let peer: PeerID
     private let stream: Stream
@@ -22,6 +26,7 @@ final class TransactionListener {
     private var batch: [(id: Hash, bytes: SharedBytes)] = []
     private var batchBytes = 0
     private var isEnded = false
+    private let watch: StreamWatch
     private let wants = Signal()
     private let contents = Signal()
     private let room = Signal()
@@ -31,12 +36,16 @@ final class TransactionListener {
         self.source = source
         self.exchange = exchange
         peer = stream.remotePeer
+        watch = StreamWatch(stream, silence: Self.silence)
     }
 
     /// Asks for transactions on this stream.
     func want(_ ids: [Hash]) {
-        let fresh = ids.filter { asked.insert($0).inserted }
+        // Beyond that the peer announces and does not deliver: its transactions will be asked of others.
+        let room = max(0, Self.maxAsked - asked.count)
+        let fresh = ids.filter { !asked.contains($0) }.prefix(room).filter { asked.insert($0).inserted }
         guard !fresh.isEmpty else { return }
+        if asked.count == fresh.count { watch.begin(.answer) }
         pendingWants += fresh
         wants.fire()
     }
@@ -47,8 +56,15 @@ final class TransactionListener {
     func run() async {
         Reactor.spawn { await self.writeWants() }
         Reactor.spawn { await self.handOn() }
+        // Whoever opens the stream has something to say at once.
+        watch.begin(.frame)
         do {
-            while let kind = try await TransactionFrame.readKind(stream) { try await take(kind) }
+            while let kind = try await TransactionFrame.readKind(stream) {
+                watch.begin(.frame)
+                try await take(kind)
+                watch.end(.frame)
+                watch.begin(.silence)
+            }
         } catch {}
         end()
     }
@@ -56,6 +72,7 @@ final class TransactionListener {
     private func end() {
         guard !isEnded else { return }
         isEnded = true
+        watch.stop()
         stream.reset()
         wants.fire()
         contents.fire()
@@ -68,7 +85,13 @@ final class TransactionListener {
             let ids = try await TransactionFrame.readHashes(stream)
             want(exchange.announced(ids, by: peer))
         case .content:
+            // Memory is set aside only for what was asked for.
+            guard !asked.isEmpty else { throw ProtocolsError.malformed("frame") }
             let bytes = try await TransactionFrame.readContent(stream)
+            // From here on it is this node that takes its time.
+            watch.end(.frame)
+            watch.end(.answer)
+            defer { if !asked.isEmpty { watch.begin(.answer) } }
             let id = Hash.sha256(of: bytes)
             guard asked.remove(id) != nil else {
                 throw ProtocolsError.wrongContent("a transaction that was not asked for")
@@ -88,6 +111,7 @@ final class TransactionListener {
                 }
                 exchange.gone(id, from: peer)
             }
+            if asked.isEmpty { watch.end(.answer) } else { watch.begin(.answer) }
         case .want:
             throw ProtocolsError.malformed("frame")
         }
@@ -104,7 +128,9 @@ final class TransactionListener {
                 let ids = pendingWants.prefix(TransactionFrame.maxHashes)
                 TransactionFrame.encode(.want, ids, to: &frame)
                 pendingWants.removeFirst(ids.count)
+                watch.begin(.write)
                 try await stream.write(frame.bytes)
+                watch.end(.write)
             }
         } catch {
             end()
