@@ -184,6 +184,13 @@ public struct RPCDispatcher: Sendable {
             throw JSONRPC.Failure(
                 .broadcastRejected, "broadcast error: \(reason)",
                 data: .init(code: code.rawValue, hash: transaction.id.description, message: reason))
+        } catch .blocksOnly {
+            let reason = NodeError.blocksOnly.description
+            throw JSONRPC.Failure(
+                .broadcastRejected, "broadcast error: \(reason)",
+                data: .init(
+                    code: TransactionCode.unknownError.rawValue, hash: transaction.id.description,
+                    message: reason))
         } catch .commitTimeout(let id) {
             let error = NodeError.commitTimeout(id)
             throw JSONRPC.Failure(

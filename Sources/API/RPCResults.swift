@@ -132,6 +132,8 @@ public struct StatusResult: Codable, Sendable {
     public var mempoolTransactions: Int
     /// Their bytes.
     public var mempoolBytes: Int
+    /// Whether the node keeps no mempool.
+    public var blocksOnly: Bool
     /// Transactions committed since the first block.
     public var transactions: UInt64
     /// The reactor's driver.
@@ -152,6 +154,7 @@ public struct StatusResult: Codable, Sendable {
         peers = status.peerCount
         mempoolTransactions = status.mempoolCount
         mempoolBytes = status.mempoolSize
+        blocksOnly = status.isBlocksOnly
         transactions = status.transactionCount
         reactor = status.reactor
         listen = status.listenAddresses

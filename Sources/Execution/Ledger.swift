@@ -86,7 +86,8 @@ struct Ledger {
 
     /// The changed accounts as an execution's result names them.
     var changedAccounts: [ExecutionResult.ChangedAccount] {
-        changes.map { ExecutionResult.ChangedAccount(
+        changes.map {
+            ExecutionResult.ChangedAccount(
                 id: $0.id, nonce: $0.account.nonce, balance: $0.account.balance)
         }
     }

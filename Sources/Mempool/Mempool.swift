@@ -230,12 +230,16 @@ public struct Mempool {
         return due
     }
 
-    /// When `due` or `expire` will next have something to do; nil when nothing waits.
-    public var nextDeadline: Duration? {
+    /// When `expire` will next have something to do; nil when nothing waits.
+    public var nextExpiry: Duration? {
         let oldest = arrivals.first(in: 0)
         guard oldest != SlotLists.none, let entry = entries[Int(oldest)] else { return nil }
-        let expiry = entry.arrived + limits.lifetime
-        return nextAnnouncement.map { min($0.time, expiry) } ?? expiry
+        return entry.arrived + limits.lifetime
+    }
+
+    /// When `due` or `expire` will next have something to do; nil when nothing waits.
+    public var nextDeadline: Duration? {
+        nextExpiry.map { expiry in nextAnnouncement.map { min($0.time, expiry) } ?? expiry }
     }
 
     private var nextAnnouncement: (level: Int, slot: Int32, time: Duration)? {

@@ -49,6 +49,8 @@ public struct Configuration: Sendable, Equatable {
 
     /// `[mempool]`
     public struct Mempool: Sendable, Equatable {
+        /// `mempool.enabled`
+        public var isEnabled = true
         /// `mempool.max_size`
         public var maxSize = 200_000_000
         /// `mempool.reannounce_interval`

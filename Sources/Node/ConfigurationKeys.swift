@@ -183,6 +183,9 @@ extension Configuration {
             "Time between repeated announcements of the latest block and of votes.",
             in: .milliseconds(100)...day),
         .init(
+            ("mempool", "enabled"), \.mempool.isEnabled,
+            "Keep and pass on unconfirmed transactions; off makes a blocks-only node, for an archive."),
+        .init(
             ("mempool", "max_size"), \.mempool.maxSize, "Most bytes of unconfirmed transactions.",
             in: 1_000_000...10_000_000_000),
         .init(

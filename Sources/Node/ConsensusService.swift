@@ -19,6 +19,7 @@ final class ConsensusService {
     private(set) var machine: ConsensusMachine
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
+    private var wasSyncing = false
     private var timer: Timer?
     private var announceTimer: Timer?
     /// The height at the last look of `announceAgain`.
@@ -42,6 +43,8 @@ final class ConsensusService {
     var catchUp: ((Int64, PeerID) -> Void)?
     /// A block is in the log and in the application.
     var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
+    /// The node begins to catch up (true), or has done so.
+    var onSyncing: ((Bool) -> Void)?
     /// The node cannot go on.
     var onHalt: ((ConsensusError) -> Void)?
     /// Publishes on a gossip topic; does nothing while there is no gossip.
@@ -99,6 +102,10 @@ final class ConsensusService {
             machine.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
             for action in actions { perform(action) }
             actions.removeAll(keepingCapacity: true)
+        }
+        if machine.isSyncing != wasSyncing {
+            wasSyncing = machine.isSyncing
+            onSyncing?(wasSyncing)
         }
         timer?.cancel()
         guard let deadline = machine.deadline else { return }

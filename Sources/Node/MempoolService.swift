@@ -12,7 +12,9 @@ import Storage
 /// again what stays unconfirmed, and takes out what was mined.
 ///
 /// The requirements' transaction rules: every node announces its own and passes on what it fetched and checked; the
-/// leader, to whom all transactions run, announces only those that clients gave to it.
+/// leader, to whom all transactions run, announces only those that clients gave to it. While the node catches up, it
+/// neither fetches what is announced nor passes anything on. A blocks-only node (`mempool.enabled = false`) takes no
+/// transactions at all.
 @ReactorActor
 final class MempoolService: TransactionSource {
     /// Transactions that one job checks: some milliseconds of signatures.
@@ -55,7 +57,6 @@ final class MempoolService: TransactionSource {
     }
 
     private let context: NodeContext
-    private let check: TransactionCheck
     private var mempool: Mempool
     private var exchange: TransactionExchange?
     private var waiting: [Waiting] = []
@@ -65,11 +66,16 @@ final class MempoolService: TransactionSource {
     private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
     private var local: Set<Hash> = []
     private var timer: Timer?
+    private var isCatchingUp = false
+    /// Peers that came while the node caught up, and do not know yet what waits.
+    private var untold: OrderedSet<PeerID> = []
 
     /// Told how many transactions could go into a block now.
     var onChange: ((Int) -> Void)?
     /// Whether this node makes the blocks.
     var isLeader: () -> Bool = { false }
+    /// The limits of the next block.
+    var parameters: () -> NetworkParameters
 
     init(_ context: NodeContext) {
         self.context = context
@@ -77,7 +83,8 @@ final class MempoolService: TransactionSource {
         limits.bytes = context.configuration.mempool.maxSize
         limits.firstInterval = context.configuration.mempool.reannounceInterval
         mempool = Mempool(limits)
-        check = TransactionCheck(chainID: context.genesis.chainID)
+        let parameters = context.genesis.parameters
+        self.parameters = { parameters }
     }
 
     func start(_ exchange: TransactionExchange) {
@@ -98,13 +105,25 @@ final class MempoolService: TransactionSource {
     // MARK: TransactionSource
 
     func has(_ id: Hash) -> Bool {
-        if mempool.contains(id) || inCheck.contains(id) || refused.contains(id) { return true }
+        refused.contains(id) || isKnown(id)
+    }
+
+    private func isKnown(_ id: Hash) -> Bool {
+        if mempool.contains(id) || inCheck.contains(id) { return true }
         return (try? context.store.contains(id)) ?? false
     }
 
-    func transaction(_ id: Hash) -> SharedBytes? {
-        if let waiting = mempool.transaction(id) { return waiting.bytes }
-        return (try? context.store.transaction(id))??.bytes
+    func transaction(_ id: Hash) -> SharedBytes? { (try? known(id))??.bytes }
+
+    /// A transaction that waits or was mined.
+    func known(_ id: Hash) throws(StorageError) -> KnownTransaction? {
+        if let waiting = mempool.transaction(id) {
+            return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
+        }
+        return try context.store.transaction(id).map {
+            KnownTransaction(
+                bytes: $0.bytes, height: $0.height, index: UInt32(clamping: $0.index), result: $0.result)
+        }
     }
 
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
@@ -120,8 +139,7 @@ final class MempoolService: TransactionSource {
     /// Takes a transaction from a client: it is announced by every node, the leader included.
     func submit(_ bytes: SharedBytes) async -> Result<Transaction, MempoolError> {
         let id = Hash.sha256(of: bytes)
-        if mempool.contains(id) || inCheck.contains(id) { return .failure(.duplicate) }
-        if (try? context.store.contains(id)) == true { return .failure(.duplicate) }
+        if isKnown(id) { return .failure(.duplicate) }
         local.insert(id)
         let result = await admit([(id, bytes)])[0]
         if case .failure = result { local.remove(id) }
@@ -149,10 +167,13 @@ final class MempoolService: TransactionSource {
         while !waiting.isEmpty {
             let batch = Array(waiting.prefix(Self.batch))
             waiting.removeFirst(batch.count)
-            let (check, application) = (check, context.application)
+            // What no block could hold is not worth keeping.
+            let largest = min(mempool.limits.transactionBytes, Int(clamping: parameters().maxBlockSize))
+            let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: largest)
+            let application = context.application
             let bytes = batch.map(\.bytes)
             let checked = try? await context.checks.run {
-                check.check(bytes).map { result in result.map { ($0, Self.nonce($0, application)) } }
+                check.check(bytes).map { result in result.map { ($0, Self.account(of: $0, application)) } }
             }
             var announced: [Hash] = []
             for (index, item) in batch.enumerated() {
@@ -166,22 +187,23 @@ final class MempoolService: TransactionSource {
         isChecking = false
     }
 
-    private nonisolated static func nonce(_ transaction: Transaction, _ application: any Application)
-        -> UInt64
+    private nonisolated static func account(of transaction: Transaction, _ application: any Application)
+        -> Account
     {
-        guard let account = transaction.account else { return 0 }
-        return (try? application.account(account))??.nonce ?? 0
+        guard let account = transaction.account else { return Account() }
+        return (try? application.account(account)) ?? nil ?? Account()
     }
 
     private func keep(
-        _ checked: Result<(Transaction, UInt64), MempoolError>?, _ id: Hash, _ announced: inout [Hash]
+        _ checked: Result<(Transaction, Account), MempoolError>?, _ id: Hash, _ announced: inout [Hash]
     ) -> Outcome {
         guard let checked else { return .failure(.full) }
         do throws(MempoolError) {
-            let (transaction, nonce) = try checked.get()
+            let (transaction, account) = try checked.get()
             let newest = transaction.account.flatMap { nonces[$0] } ?? 0
             let admission = try mempool.admit(
-                transaction, accountNonce: max(nonce, newest), now: Reactor.now)
+                transaction, accountNonce: max(account.nonce, newest),
+                balance: parameters().disabledGasCosts ? nil : account.balance, now: Reactor.now)
             for id in admission.evicted { local.remove(id) }
             if !isLeader() || local.contains(id) { announced.append(id) }
             return .success(transaction)
@@ -211,13 +233,17 @@ final class MempoolService: TransactionSource {
         return found
     }
 
-    /// A block was committed: its transactions are gone, and the rest is held against the new nonces.
+    /// A block was committed: its transactions are gone, and the rest is held against the new nonces and balances.
     func committed(_ ids: [Hash], _ accounts: [ExecutionResult.ChangedAccount]) {
+        guard context.configuration.mempool.isEnabled else { return }
         for account in accounts { nonces[account.id] = account.nonce }
         if nonces.count > Self.rememberedNonces {
             nonces.removeFirst(nonces.count - Self.rememberedNonces / 2)
         }
-        let dropped = mempool.commit(ids, nonces: accounts.map { ($0.id, $0.nonce) })
+        var dropped = mempool.commit(ids, nonces: accounts.map { ($0.id, $0.nonce) })
+        if !parameters().disabledGasCosts {
+            for account in accounts { dropped += mempool.drop(beyond: account.balance, of: account.id) }
+        }
         for id in ids { local.remove(id) }
         for id in dropped { local.remove(id) }
     }
@@ -229,9 +255,23 @@ final class MempoolService: TransactionSource {
 
     // MARK: Time
 
+    /// The node begins to catch up, or has done so.
+    func catchingUp(_ flag: Bool) {
+        guard flag != isCatchingUp else { return }
+        isCatchingUp = flag
+        if flag {
+            exchange?.pause()
+        } else {
+            exchange?.resume()
+            for peer in untold { tell(peer) }
+            untold = []
+        }
+        schedule()
+    }
+
     private func schedule() {
         timer?.cancel()
-        guard let deadline = mempool.nextDeadline else { return }
+        guard let deadline = isCatchingUp ? mempool.nextExpiry : mempool.nextDeadline else { return }
         timer = Reactor.schedule(after: max(.milliseconds(100), deadline - Reactor.now)) { [weak self] in
             self?.expireAndAnnounce()
         }
@@ -239,14 +279,22 @@ final class MempoolService: TransactionSource {
 
     /// Tells a new peer of what waits: it may be the leader, back with an empty mempool, or the way to it.
     func peerReady(_ peer: PeerID) {
+        if isCatchingUp { untold.append(peer) } else { tell(peer) }
+    }
+
+    func peerLeft(_ peer: PeerID) { untold.remove(peer) }
+
+    private func tell(_ peer: PeerID) {
         let waiting = mempool.propose(maxBytes: .max, maxCount: Self.toldAtOnce).map(\.id)
         exchange?.announce(isLeader() ? waiting.filter { local.contains($0) } : waiting, to: peer)
     }
 
     private func expireAndAnnounce() {
         for id in mempool.expire(now: Reactor.now) { local.remove(id) }
-        let due = mempool.due(now: Reactor.now)
-        exchange?.announce(isLeader() ? due.filter { local.contains($0) } : due)
+        if !isCatchingUp {
+            let due = mempool.due(now: Reactor.now)
+            exchange?.announce(isLeader() ? due.filter { local.contains($0) } : due)
+        }
         schedule()
     }
 }

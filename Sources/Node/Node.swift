@@ -32,6 +32,8 @@ public final class Node {
     private let exchange: TransactionExchange
     private let gossip: GossipService
     private var transactions: UInt64
+    /// The role of which a blocks-only node has warned.
+    private var role = ConsensusMachine.Role.sentry
     private var isStopped = false
     private var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
@@ -136,12 +138,21 @@ public final class Node {
         peers = try PeerService(context)
         sync = SyncService(context, consensus)
         blocks = BlockService(context)
-        exchange = TransactionExchange(context.host, mempool)
+        exchange = TransactionExchange(
+            context.host, mempool, isBlocksOnly: !context.configuration.mempool.isEnabled)
         gossip = GossipService(context, consensus)
     }
 
     private func run() throws {
+        let role = consensus.machine.role
+        guard context.configuration.mempool.isEnabled || role == .sentry else {
+            throw NodeError.failed(
+                "mempool.enabled is false, but this node is a \(role), which needs transactions")
+        }
         mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
+        let parameters = genesis.parameters
+        mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
+        consensus.onSyncing = { [weak mempool] in mempool?.catchingUp($0) }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.validators = { [weak consensus] in
             consensus?.machine.state.validators ?? ValidatorSet([Validator]())
@@ -149,6 +160,7 @@ public final class Node {
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
+            self?.mempool.peerLeft(peer)
             self?.sync.peerLeft(peer)
         }
         consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
@@ -167,7 +179,7 @@ public final class Node {
         context.logger.info(
             "node started",
             metadata: [
-                "id": "\(context.key.publicKey.nodeID)", "role": "\(consensus.machine.role)",
+                "id": "\(context.key.publicKey.nodeID)", "role": "\(role)",
                 "height": "\(state.height)", "reactor": "\(Reactor.driverDescription)",
                 "listen": "\(context.host.listenAddresses.map(\.description).joined(separator: " "))",
             ])
@@ -191,12 +203,21 @@ public final class Node {
                 "height": "\(block.height)", "hash": "\(block.hash)", "app_hash": "\(result.appHash)",
                 "transactions": "\(block.transactions.count)",
             ])
+        warnOfRole()
         guard !commitWaiters.isEmpty else { return }
         for (transaction, outcome) in zip(block.transactions, result.results) {
             for waiter in commitWaiters.removeValue(forKey: transaction.id) ?? [] {
                 waiter.resume(returning: outcome)
             }
         }
+    }
+
+    /// A blocks-only node knows no transactions that it could propose or check in advance.
+    private func warnOfRole() {
+        guard !context.configuration.mempool.isEnabled, consensus.machine.role != role else { return }
+        role = consensus.machine.role
+        guard role != .sentry else { return }
+        context.logger.warning("this node has become a \(role), but mempool.enabled is false")
     }
 
     // MARK: End
@@ -265,11 +286,13 @@ public final class Node {
             height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
             blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing, peerCount: peers.peerCount,
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
-            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" })
+            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
+            isBlocksOnly: !context.configuration.mempool.isEnabled)
     }
 
     private func accept(_ bytes: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
         guard !isStopped, ending == nil else { throw .failed("the node is stopping") }
+        guard context.configuration.mempool.isEnabled else { throw .blocksOnly }
         if wait, commitWaiters.count >= Self.maximumCommitWaiters {
             throw .rejected(.mempoolFull, "too many clients wait for a commit")
         }
@@ -291,16 +314,6 @@ public final class Node {
         }
         defer { timer.cancel() }
         return await withCheckedContinuation { commitWaiters[id, default: []].append($0) }
-    }
-
-    private func known(_ id: Hash) throws(StorageError) -> KnownTransaction? {
-        if let stored = try store.transaction(id) {
-            return KnownTransaction(
-                bytes: stored.bytes, height: stored.height, index: UInt32(clamping: stored.index),
-                result: stored.result)
-        }
-        guard let bytes = mempool.transaction(id) else { return nil }
-        return KnownTransaction(bytes: bytes, height: -1, index: 0, result: nil)
     }
 }
 
@@ -362,7 +375,7 @@ extension Node: NodeInterface {
     public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
         let result: Result<KnownTransaction?, StorageError> = await reactor {
             do throws(StorageError) {
-                return .success(try self.known(id))
+                return .success(try self.mempool.known(id))
             } catch {
                 return .failure(error)
             }

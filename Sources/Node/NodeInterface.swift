@@ -52,6 +52,8 @@ public protocol NodeInterface: Sendable {
 public enum NodeError: Error, Sendable, CustomStringConvertible {
     /// The transaction was refused with this code.
     case rejected(TransactionCode, String)
+    /// The node keeps no mempool: `mempool.enabled` is false.
+    case blocksOnly
     /// It was accepted but not committed within `rpc.broadcast_tx_timeout`.
     case commitTimeout(Hash)
     /// The statement was refused or failed.
@@ -63,6 +65,7 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
+        case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
         case .query(let reason), .failed(let reason): reason
         }
@@ -104,12 +107,14 @@ public struct NodeStatus: Sendable {
     public var reactor: String
     /// Multiaddrs that the node listens on.
     public var listenAddresses: [String]
+    /// Whether the node keeps no mempool.
+    public var isBlocksOnly: Bool
 
     /// All members.
     public init(
         nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
         blockTimestamp: UInt64, isSyncing: Bool, peerCount: Int, mempoolCount: Int, mempoolSize: Int,
-        transactionCount: UInt64, reactor: String, listenAddresses: [String]
+        transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false
     ) {
         self.nodeID = nodeID
         self.peerID = peerID
@@ -125,6 +130,7 @@ public struct NodeStatus: Sendable {
         self.transactionCount = transactionCount
         self.reactor = reactor
         self.listenAddresses = listenAddresses
+        self.isBlocksOnly = isBlocksOnly
     }
 }
 

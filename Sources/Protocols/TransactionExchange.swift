@@ -69,7 +69,9 @@ public final class TransactionExchange {
 
     /// Announces to a peer from now on; its identify has come, so that it is known what it speaks.
     public func peerReady(_ peer: PeerID) {
-        guard !isBlocksOnly, !PeerTraits(host.identity(of: peer)?.protocols ?? []).isBlocksOnly else { return }
+        guard !isBlocksOnly, !PeerTraits(host.identity(of: peer)?.protocols ?? []).isBlocksOnly else {
+            return
+        }
         guard !announcers.contains(where: { $0.peer == peer }) else { return }
         let announcer = TransactionAnnouncer(peer, host, source)
         announcers.append(announcer)

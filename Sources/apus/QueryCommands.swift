@@ -31,7 +31,10 @@ struct StatusCommand: AsyncParsableCommand {
         print("block         \(status.blockHash)")
         print("app hash      \(status.appHash)")
         print("peers         \(status.peers)")
-        print("mempool       \(status.mempoolTransactions) transactions, \(status.mempoolBytes) bytes")
+        print(
+            status.blocksOnly
+                ? "mempool       none: blocks only"
+                : "mempool       \(status.mempoolTransactions) transactions, \(status.mempoolBytes) bytes")
         print("transactions  \(status.transactions)")
         print("reactor       \(status.reactor)")
         print("version       \(status.version)")

@@ -12,11 +12,12 @@ import Testing
     }
 
     /// A transaction; `salt` makes another one of the same sender and nonce.
-    static func transaction(_ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0) throws
-        -> Transaction
-    {
+    static func transaction(
+        _ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0, fee: Amount = 0
+    ) throws -> Transaction {
         let payload = SharedBytes([UInt8](repeating: salt, count: size + 1))
-        let body = TransactionBody(payload: payload, payloadType: "test", nonce: nonce, chainID: "c")
+        let body = TransactionBody(
+            payload: payload, payloadType: "test", fee: fee, nonce: nonce, chainID: "c")
         return try Transaction.signed(body, by: key(sender))
     }
 
@@ -202,6 +203,31 @@ import Testing
         let second = try transaction(1, 2)
         _ = try pool.admit(second, accountNonce: 1, now: .zero)
         #expect(pool.propose(maxBytes: .max) == [second, third])
+    }
+
+    @Test func feesBeyondTheBalanceAreNotKept() throws {
+        var pool = Mempool()
+        let account = Self.account(1)
+        let transactions = try (1...5).map {
+            try Self.transaction(1, $0, fee: $0 == 3 ? 100 : 10)
+        }
+        #expect(throws: MempoolError.insufficientBalance) {
+            try pool.admit(transactions[2], accountNonce: 0, balance: 99, now: .zero)
+        }
+        for next in transactions {
+            _ = try pool.admit(next, accountNonce: 0, balance: 100, now: .zero)
+        }
+        let other = try Self.transaction(2, 1, fee: 1000)
+        _ = try pool.admit(other, accountNonce: 0, now: .zero)
+        #expect(pool.commit([transactions[0].id], nonces: [(account, 1)]).isEmpty)
+        #expect(pool.drop(beyond: 90, of: account) == [transactions[2].id])
+        #expect(pool.propose(maxBytes: .max) == [transactions[1], other])
+        #expect(
+            pool.drop(beyond: 9, of: account)
+                == [transactions[1], transactions[3], transactions[4]].map(\.id))
+        #expect(pool.drop(beyond: 9, of: account).isEmpty)
+        #expect(pool.drop(beyond: 0, of: Self.account(7)).isEmpty)
+        #expect(pool.propose(maxBytes: .max) == [other])
     }
 
     @Test func removalOfUnknownIsNothing() throws {

@@ -68,7 +68,9 @@ final class LocalNetwork {
     /// Starts a node, the first time on any free port and later on the same one. Sentries dial the first validator,
     /// validators the leader, the leader nobody.
     @discardableResult
-    func start(_ name: String) async throws -> Node {
+    func start(
+        _ name: String, _ configure: (inout Configuration) -> Void = { _ in }
+    ) async throws -> Node {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
         var configuration = Configuration()
         configuration.p2p.listen = addresses[name] ?? "127.0.0.1:0"
@@ -78,6 +80,7 @@ final class LocalNetwork {
         if index != boot, let address = addresses[names[boot]] {
             configuration.p2p.bootnodes = ["\(keys[boot].publicKey.nodeID)@\(address)"]
         }
+        configure(&configuration)
         let root = root(name)
         if !FileManager.default.fileExists(atPath: root.keyFile) {
             try root.create(key: keys[index], genesis: genesis, configuration: configuration)
@@ -115,6 +118,17 @@ final class LocalNetwork {
         for name in names { try await start(name) }
     }
 
+    /// A node's key.
+    func key(_ name: String) throws -> PrivateKey {
+        guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
+        return keys[index]
+    }
+
+    /// A running node as a bootnode.
+    func bootnode(_ name: String) throws -> String {
+        "\(try key(name).publicKey.nodeID)@\(addresses[name] ?? "")"
+    }
+
     func stop(_ name: String) async { await nodes.removeValue(forKey: name)?.stop() }
 
     func node(_ name: String) throws -> Node {
@@ -143,6 +157,15 @@ final class LocalNetwork {
     ) async throws -> TransactionResult? {
         let transaction = try transaction(sql, parameters)
         return try await node(name).broadcast(transaction.bytes, waitForCommit: true).result
+    }
+
+    /// Submits a payload signed by a node's key at another node and waits for its result.
+    func commit(_ payload: Payload, by signer: String, at name: String) async throws -> TransactionResult? {
+        let (node, key) = (try node(name), try key(signer))
+        let nonce = try await node.account(AccountID(key.publicKey))?.nonce ?? 0
+        let transaction = try Transaction.signed(
+            TransactionBody(payload, nonce: nonce + 1, chainID: Self.chainID), by: key)
+        return try await node.broadcast(transaction.bytes, waitForCommit: true).result
     }
 
     static let createTable = "CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, name TEXT)"

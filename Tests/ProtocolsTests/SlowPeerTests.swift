@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import Crypto
 import LibP2P
 import Multiformats
 import Protocols
@@ -100,6 +101,177 @@ import Testing
             exchangeB.stop()
             exchangeC.stop()
             await c.stop()
+            await network.stop()
+        }
+    }
+
+    /// Opens the batch protocol towards B and writes `bytes`; how long B bears with what follows, or does not.
+    private func patience(
+        after bytes: [UInt8], knowing text: String? = nil
+    ) throws -> Duration {
+        try MemoryNetwork.run {
+            let pool = Pool()
+            if let text { _ = pool.add(text) }
+            let network = try await Network { _, _ in }
+            let exchange = TransactionExchange(network.b, pool)
+            exchange.start()
+            let stream = try await network.stream(KwilProtocol.transactionBatches)
+            if !bytes.isEmpty { try await stream.write(bytes) }
+            let start = Reactor.now
+            stream.setTimeout(.seconds(100_000))
+            await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 1 << 20) }
+            let waited = Reactor.now - start
+            #expect(exchange.inFlight == 0 || waited < .seconds(30))
+            exchange.stop()
+            await network.stop()
+            return waited
+        }
+    }
+
+    private static func announcement(_ ids: [Hash]) -> [UInt8] {
+        var frame = ByteWriter()
+        frame.put(u8: 1)
+        frame.put(u16: UInt16(ids.count))
+        for id in ids { frame.put(bytes: id) }
+        return frame.bytes
+    }
+
+    private static func isAbout(_ duration: Duration, _ seconds: Int64) -> Bool {
+        duration >= .seconds(seconds) && duration < .seconds(seconds + 2)
+    }
+
+    @Test func whoOpensAndSaysNothingIsCutOff() throws {
+        // One byte, since the stream itself comes with the first.
+        #expect(Self.isAbout(try patience(after: [1]), 20))
+    }
+
+    @Test func whoStallsWithinAFrameIsCutOff() throws {
+        let half = Self.announcement([Hash.sha256(of: [1])]).dropLast(10)
+        #expect(Self.isAbout(try patience(after: Array(half)), 20))
+    }
+
+    @Test func whoAnnouncesAndNeverDeliversIsCutOff() throws {
+        let frame = Self.announcement((0..<3).map { Hash.sha256(of: [$0]) })
+        #expect(Self.isAbout(try patience(after: frame), 60))
+    }
+
+    @Test func whoHasNothingMoreToSayIsCutOffLate() throws {
+        let frame = Self.announcement([Hash.sha256(of: Array("known".utf8))])
+        #expect(Self.isAbout(try patience(after: frame, knowing: "known"), 600))
+    }
+
+    @Test func contentThatNobodyAskedForIsNotRead() throws {
+        #expect(try patience(after: [3, 0, 0, 200, 1]) < .seconds(1))
+    }
+
+    /// B takes the stream and never reads it: A gives up, forgets what B was to be told, and tries again later.
+    @Test func whoDoesNotReadIsForgotten() throws {
+        try MemoryNetwork.run {
+            var opened: [Duration] = []
+            let network = try await Network { _, b in
+                b.setStreamHandler(KwilProtocol.transactionBatches) { _ in
+                    opened.append(Reactor.now)
+                    try? await Reactor.sleep(for: .seconds(10_000))
+                }
+            }
+            let pool = Pool()
+            let exchange = TransactionExchange(network.a, pool)
+            exchange.start()
+            exchange.peerReady(network.b.peerID)
+            // More than the stream's window holds.
+            let ids = (0..<20_000).map { Hash.sha256(of: Array("\($0)".utf8)) }
+            exchange.announce(ids)
+            try await eventually { opened.count == 1 }
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(opened.count == 1)
+            exchange.announce([ids[0]])
+            try await eventually { opened.count == 2 }
+            exchange.stop()
+            await network.stop()
+        }
+    }
+
+    /// Streams that B ends at once are opened less and less often.
+    @Test func whoEndsStreamsAtOnceIsTriedLessOften() throws {
+        try MemoryNetwork.run {
+            var opened: [Duration] = []
+            let network = try await Network { _, b in
+                b.setStreamHandler(KwilProtocol.transactionBatches) { stream in
+                    opened.append(Reactor.now)
+                    stream.close()
+                }
+            }
+            let pool = Pool()
+            let exchange = TransactionExchange(network.a, pool)
+            exchange.start()
+            exchange.peerReady(network.b.peerID)
+            for number in 0..<3000 {
+                exchange.announce([Hash.sha256(of: Array("\(number)".utf8))])
+                try await Reactor.sleep(for: .milliseconds(100))
+            }
+            #expect((5...12).contains(opened.count), "\(opened.count)")
+            exchange.stop()
+            await network.stop()
+        }
+    }
+
+    @Test func blocksOnlyEndsAnnouncementsAtOnceAndServesWhatItHas() throws {
+        try MemoryNetwork.run {
+            let (poolA, poolB) = (Pool(), Pool())
+            let id = poolB.add("mined")
+            var made: [TransactionExchange] = []
+            let network = try await Network { a, b in
+                made = [
+                    TransactionExchange(a, poolA), TransactionExchange(b, poolB, isBlocksOnly: true),
+                ]
+                for exchange in made { exchange.start() }
+            }
+            made[0].peerReady(network.b.peerID)
+            made[1].peerReady(network.a.peerID)
+            let advertised = network.a.identity(of: network.b.peerID)?.protocols ?? []
+            #expect(advertised.contains(KwilProtocol.transactionAnnouncement))
+            #expect(advertised.contains(KwilProtocol.blocksOnly))
+            #expect(!advertised.contains(KwilProtocol.transactionBatches))
+            let other = Hash.sha256(of: [7])
+            #expect(
+                try await network.answer(
+                    KwilProtocol.transactionAnnouncement, to: Array("txann:\(other)".utf8)
+                ).isEmpty)
+            #expect(
+                try await TransactionProtocol.request(id, from: network.b.peerID, on: network.a)
+                    == poolB.transactions[id])
+            // Neither tells the other of anything.
+            made[0].announce([poolA.add("waits")])
+            made[1].announce([id])
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(poolA.received.isEmpty)
+            #expect(poolB.received.isEmpty)
+            for exchange in made { exchange.stop() }
+            await network.stop()
+        }
+    }
+
+    @Test func pausedExchangeFetchesAfterwards() throws {
+        try MemoryNetwork.run {
+            let (poolA, poolB) = (Pool(), Pool())
+            var made: [TransactionExchange] = []
+            let network = try await Network { a, b in
+                made = [TransactionExchange(a, poolA), TransactionExchange(b, poolB)]
+                for exchange in made { exchange.start() }
+            }
+            made[0].peerReady(network.b.peerID)
+            made[1].pause()
+            let ids = (0..<100).map { poolA.add("transaction \($0)") }
+            made[0].announce(ids)
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(poolB.received.isEmpty)
+            made[1].resume()
+            try await eventually { poolB.received == ids }
+            // And goes on as ever.
+            let last = poolA.add("last")
+            made[0].announce([last])
+            try await eventually { poolB.received.last == last }
+            for exchange in made { exchange.stop() }
             await network.stop()
         }
     }
