@@ -83,6 +83,13 @@ public struct ExecutionResult: Hashable, Sendable {
         public let nonce: UInt64
         /// What it holds.
         public let balance: Amount
+
+        /// A changed account by its parts.
+        public init(id: AccountID, nonce: UInt64, balance: Amount) {
+            self.id = id
+            self.nonce = nonce
+            self.balance = balance
+        }
     }
 
     /// The state's hash once the block is committed.

@@ -1,0 +1,293 @@
+import Chain
+import Crypto
+import Execution
+import class Foundation.FileManager
+import struct Foundation.UUID
+import LibP2P
+import Logging
+import Mempool
+import Multiformats
+import Protocols
+import Reactor
+import Storage
+import Testing
+
+@testable import Node
+
+/// The requirements' rules for transactions, held against mempools that hosts connect, in virtual time.
+@Suite struct MempoolServiceTests {
+    /// A node's mempool and host, with no chain behind them.
+    @ReactorActor
+    final class Station {
+        let service: MempoolService
+        let host: Host
+        var isLeader = false
+        let exchange: TransactionExchange
+        private let directory: String
+
+        init(_ seed: UInt8, _ genesis: Genesis, parameters: NetworkParameters? = nil) throws {
+            directory = "\(FileManager.default.temporaryDirectory.path)/apus-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            let key = try MempoolServiceTests.key(seed)
+            host = Host(
+                HostConfiguration(identity: key, listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+            let application = NoopApplication()
+            try application.initialize(genesis)
+            let context = NodeContext(
+                genesis: genesis, key: key, configuration: Configuration(), host: host,
+                store: try BlockStore(directory: directory), votes: try VoteLog(directory: directory),
+                application: application, logger: Logger(label: "test"),
+                execution: Worker(name: "execution", capacity: 8),
+                storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
+                wallClock: { 0 }, observer: NodeObserver())
+            service = MempoolService(context)
+            if let parameters { service.parameters = { parameters } }
+            exchange = TransactionExchange(host, service)
+            service.isLeader = { [weak self] in self?.isLeader ?? false }
+            host.observe { [weak self] event in
+                switch event {
+                case .identified(let peer, _):
+                    self?.exchange.peerReady(peer)
+                    self?.service.peerReady(peer)
+                case .disconnected(let peer):
+                    self?.exchange.peerLeft(peer)
+                    self?.service.peerLeft(peer)
+                default: break
+                }
+            }
+            service.start(exchange)
+            try host.start()
+        }
+
+        func connect(_ other: Station) async throws {
+            guard let address = other.host.listenAddresses.first else { return }
+            _ = try await host.connect(address.appending(.p2p(other.host.peerID)))
+            try await Reactor.sleep(for: .seconds(1))
+        }
+
+        func submit(_ transaction: Transaction) async throws {
+            _ = try await service.submit(transaction.bytes).get()
+        }
+
+        func has(_ transaction: Transaction) -> Bool { service.transaction(transaction.id) != nil }
+
+        func stop() async {
+            service.stop()
+            await host.stop()
+            try? FileManager.default.removeItem(atPath: directory)
+        }
+    }
+
+    nonisolated static func key(_ seed: UInt8) throws -> PrivateKey {
+        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+    }
+
+    private static func genesis() throws -> Genesis {
+        let leader = try key(1).publicKey
+        let rich = Genesis.Allocation(account: AccountID(try key(50).publicKey), amount: 100)
+        return Genesis(
+            chainID: "stations", validators: ValidatorSet([Validator(key: leader, power: 1)]),
+            allocations: [rich], parameters: NetworkParameters(leader: leader))
+    }
+
+    private static func transaction(
+        _ sender: UInt8 = 50, _ nonce: UInt64, fee: Amount = 0, size: Int = 10
+    ) throws -> Transaction {
+        try Transaction.signed(
+            TransactionBody(
+                payload: SharedBytes([UInt8](repeating: 1, count: size)), payloadType: "test", fee: fee,
+                nonce: nonce, chainID: "stations"), by: key(sender))
+    }
+
+    /// Stations in a row, each connected to the next.
+    private func withStations(
+        _ count: UInt8, parameters: NetworkParameters? = nil,
+        _ body: @escaping @ReactorActor @Sendable ([Station]) async throws -> Void
+    ) throws {
+        try MemoryNetwork.run {
+            let genesis = try Self.genesis()
+            let stations = try (1...count).map { try Station($0, genesis, parameters: parameters) }
+            for (one, next) in zip(stations, stations.dropFirst()) { try await one.connect(next) }
+            try await body(stations)
+            for station in stations { await station.stop() }
+        }
+    }
+
+    @Test func whatIsFetchedAndCheckedIsPassedOn() throws {
+        try withStations(4) { stations in
+            let transactions = try (1...20).map { try Self.transaction(50, $0) }
+            for transaction in transactions { try await stations[0].submit(transaction) }
+            try await Reactor.sleep(for: .seconds(2))
+            for station in stations { #expect(transactions.allSatisfy(station.has)) }
+        }
+    }
+
+    @Test func theLeaderAnnouncesItsOwnOnly() throws {
+        try withStations(3) { stations in
+            stations[1].isLeader = true
+            let (foreign, own) = (try Self.transaction(50, 1), try Self.transaction(51, 1))
+            try await stations[0].submit(foreign)
+            try await stations[1].submit(own)
+            // Through all repeated announcements, and to a peer that comes later.
+            let late = try Station(9, try Self.genesis())
+            try await late.connect(stations[1])
+            try await Reactor.sleep(for: .seconds(3000))
+            #expect(stations[1].has(foreign))
+            for station in [stations[2], late] {
+                #expect(!station.has(foreign))
+                #expect(station.has(own))
+            }
+            await late.stop()
+        }
+    }
+
+    @Test func forgeriesGoNowhereAndEndTheStream() throws {
+        try withStations(2) { stations in
+            let source = Forger()
+            let host = Host(
+                HostConfiguration(
+                    identity: try Self.key(8), listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+            let exchange = TransactionExchange(host, source)
+            exchange.start()
+            try host.start()
+            let address = try #require(stations[0].host.listenAddresses.first)
+            _ = try await host.connect(address.appending(.p2p(stations[0].host.peerID)))
+            try await Reactor.sleep(for: .seconds(1))
+            var bytes = try Self.transaction(50, 1).bytes.array
+            bytes[5] ^= 1
+            let forged = SharedBytes(bytes)
+            let id = Hash.sha256(of: forged)
+            source.transactions[id] = forged
+            exchange.peerReady(stations[0].host.peerID)
+            exchange.announce([id])
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(source.served == 1)
+            // It is not fetched again, though it is announced again.
+            exchange.announce([id])
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(source.served == 1)
+            for station in stations { #expect(station.service.count == 0) }
+            exchange.stop()
+            await host.stop()
+        }
+    }
+
+    @Test func whatWaitsIsAnnouncedAgainLessAndLessOften() throws {
+        try withStations(2) { stations in
+            let transaction = try Self.transaction(50, 1)
+            try await stations[0].submit(transaction)
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(stations[1].has(transaction))
+            // What the other loses comes back with the next announcement: after 30 s, then 60, then 120.
+            for interval in [30, 60, 120] {
+                stations[1].service.drop([transaction.id])
+                try await Reactor.sleep(for: .seconds(interval - 2))
+                #expect(!stations[1].has(transaction))
+                try await Reactor.sleep(for: .seconds(2))
+                #expect(stations[1].has(transaction), "after \(interval) s")
+            }
+            // Nobody mines it: it is dropped, and nothing brings it back.
+            try await Reactor.sleep(for: .seconds(4000))
+            for station in stations { #expect(station.service.count == 0) }
+        }
+    }
+
+    @Test func aPeerThatComesIsToldOfWhatWaits() throws {
+        try withStations(1) { stations in
+            let transactions = try (1...5).map { try Self.transaction(50, $0) }
+            for transaction in transactions { try await stations[0].submit(transaction) }
+            try await Reactor.sleep(for: .seconds(2))
+            let late = try Station(9, try Self.genesis())
+            try await late.connect(stations[0])
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(transactions.allSatisfy(late.has))
+            await late.stop()
+        }
+    }
+
+    @Test func aBlockTakesOutWhatItHoldsAndWhatItMakesImpossible() throws {
+        var parameters = NetworkParameters(leader: try Self.key(1).publicKey)
+        parameters.disabledGasCosts = false
+        try withStations(1, parameters: parameters) { stations in
+            let service = stations[0].service
+            let account = AccountID(try Self.key(50).publicKey)
+            let fees: [Amount] = [10, 20, 60, 5]
+            let transactions = try fees.enumerated().map { index, fee in
+                try Self.transaction(50, UInt64(index + 1), fee: fee)
+            }
+            for transaction in transactions { try await stations[0].submit(transaction) }
+            let poor = try Self.transaction(50, 5, fee: 101)
+            await #expect(throws: MempoolError.insufficientBalance) { try await stations[0].submit(poor) }
+            let stranger = try Self.transaction(51, 1, fee: 1)
+            await #expect(throws: MempoolError.insufficientBalance) {
+                try await stations[0].submit(stranger)
+            }
+            // The first was mined, and what is left does not pay for the third.
+            service.committed(
+                [transactions[0].id], [.init(id: account, nonce: 1, balance: 50)])
+            #expect(transactions.map(stations[0].has) == [false, true, false, true])
+            #expect(service.readyCount == 1)
+            // A rival with the second's nonce was mined.
+            service.committed([.zero], [.init(id: account, nonce: 2, balance: 30)])
+            #expect(transactions.map(stations[0].has) == [false, false, false, true])
+            await #expect(throws: MempoolError.nonceTooLow(expected: 3)) {
+                try await stations[0].submit(transactions[1])
+            }
+        }
+    }
+
+    @Test func whatNoBlockHoldsIsRefused() throws {
+        var parameters = NetworkParameters(leader: try Self.key(1).publicKey)
+        parameters.maxBlockSize = 1000
+        try withStations(1, parameters: parameters) { stations in
+            try await stations[0].submit(try Self.transaction(50, 1, size: 500))
+            let large = try Self.transaction(50, 2, size: 1000)
+            await #expect(throws: MempoolError.tooLarge(count: large.bytes.count, limit: 1000)) {
+                try await stations[0].submit(large)
+            }
+        }
+    }
+
+    @Test func aNodeThatCatchesUpNeitherFetchesNorPassesOn() throws {
+        try withStations(3) { stations in
+            let middle = stations[1]
+            let before = try Self.transaction(50, 1)
+            try await middle.submit(before)
+            try await Reactor.sleep(for: .seconds(1))
+            middle.service.catchingUp(true)
+            for station in [stations[0], stations[2]] { station.service.drop([before.id]) }
+            let (during, own) = (try Self.transaction(51, 1), try Self.transaction(52, 1))
+            try await stations[0].submit(during)
+            try await middle.submit(own)
+            let late = try Station(9, try Self.genesis())
+            try await late.connect(middle)
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(!middle.has(during) && !stations[2].has(during))
+            #expect(!stations[0].has(before) && !stations[2].has(before) && !late.has(before))
+            #expect(stations[0].has(own) && stations[2].has(own), "its clients' go out at once")
+
+            middle.service.catchingUp(false)
+            try await Reactor.sleep(for: .seconds(5))
+            for station in stations + [late] {
+                #expect(station.has(before) && station.has(during) && station.has(own))
+            }
+            await late.stop()
+        }
+    }
+
+    /// Holds whatever it was given.
+    @ReactorActor
+    final class Forger: TransactionSource {
+        var transactions: [Hash: SharedBytes] = [:]
+        var served = 0
+
+        func has(_ id: Hash) -> Bool { false }
+        func transaction(_ id: Hash) -> SharedBytes? {
+            served += 1
+            return transactions[id]
+        }
+        func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
+            false
+        }
+    }
+}
