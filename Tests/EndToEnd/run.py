@@ -10,13 +10,14 @@ import bad_input
 import namespaces
 import restarts
 import testnet
+import validators
 
 
 def main():
     apus = os.path.abspath(sys.argv[1])
     words = sys.argv[2:]
     passed = failed = 0
-    for test in bad_input.TESTS + restarts.TESTS + testnet.TESTS + namespaces.TESTS:
+    for test in bad_input.TESTS + restarts.TESTS + testnet.TESTS + validators.TESTS + namespaces.TESTS:
         if words and not any(word in test.__name__ for word in words):
             continue
         start = time.monotonic()
