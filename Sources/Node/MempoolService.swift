@@ -66,6 +66,8 @@ final class MempoolService: TransactionSource {
     private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
     private var local: Set<Hash> = []
     private var timer: Timer?
+    private var farBehind = FarBehind()
+    private var farBehindTimer: Timer?
     private var isCatchingUp = false
     /// Peers that came while the node caught up, and do not know yet what waits.
     private var untold: OrderedSet<PeerID> = []
@@ -95,6 +97,7 @@ final class MempoolService: TransactionSource {
 
     func stop() {
         timer?.cancel()
+        farBehindTimer?.cancel()
         exchange?.stop()
     }
 
@@ -255,11 +258,30 @@ final class MempoolService: TransactionSource {
 
     // MARK: Time
 
-    /// The node begins to catch up, or has done so.
-    func catchingUp(_ flag: Bool) {
-        guard flag != isCatchingUp else { return }
-        isCatchingUp = flag
-        if flag {
+    /// The node begins to catch up (true), or has done so.
+    func syncing(_ flag: Bool) {
+        farBehind.syncing(flag, now: Reactor.now)
+        look()
+    }
+
+    /// A block of this time, ms since 1970, is the newest now.
+    func advanced(to timestamp: UInt64) {
+        farBehind.committed(timestamp: timestamp, wallClock: context.wallClock(), now: Reactor.now)
+        look()
+    }
+
+    /// Pauses or resumes the exchange as the node is far behind or not.
+    private func look() {
+        farBehindTimer?.cancel()
+        let isFar = farBehind.isFar(now: Reactor.now)
+        if isFar, let deadline = farBehind.deadline {
+            farBehindTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
+                self?.look()
+            }
+        }
+        guard isFar != isCatchingUp else { return }
+        isCatchingUp = isFar
+        if isFar {
             exchange?.pause()
         } else {
             exchange?.resume()

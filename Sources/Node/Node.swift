@@ -152,7 +152,7 @@ public final class Node {
         mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
         let parameters = genesis.parameters
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
-        consensus.onSyncing = { [weak mempool] in mempool?.catchingUp($0) }
+        consensus.onSyncing = { [weak mempool] in mempool?.syncing($0) }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.validators = { [weak consensus] in
             consensus?.machine.state.validators ?? ValidatorSet([Validator]())
@@ -196,6 +196,7 @@ public final class Node {
     private func committed(_ block: CheckedBlock, _ result: ExecutionResult) {
         transactions &+= UInt64(block.transactions.count)
         sync.committed(block.height)
+        mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)
         context.logger.info(
             "block committed",

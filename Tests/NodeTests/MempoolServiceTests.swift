@@ -39,7 +39,7 @@ import Testing
                 application: application, logger: Logger(label: "test"),
                 execution: Worker(name: "execution", capacity: 8),
                 storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
-                wallClock: { 0 }, observer: NodeObserver())
+                wallClock: { 1_000_000_000 }, observer: NodeObserver())
             service = MempoolService(context)
             if let parameters { service.parameters = { parameters } }
             exchange = TransactionExchange(host, service)
@@ -254,25 +254,64 @@ import Testing
             let before = try Self.transaction(50, 1)
             try await middle.submit(before)
             try await Reactor.sleep(for: .seconds(1))
-            middle.service.catchingUp(true)
+            middle.service.syncing(true)
             for station in [stations[0], stations[2]] { station.service.drop([before.id]) }
             let (during, own) = (try Self.transaction(51, 1), try Self.transaction(52, 1))
             try await stations[0].submit(during)
             try await middle.submit(own)
             let late = try Station(9, try Self.genesis())
             try await late.connect(middle)
-            try await Reactor.sleep(for: .seconds(100))
+            // Old blocks come.
+            for _ in 0..<10 {
+                try await Reactor.sleep(for: .seconds(10))
+                middle.service.advanced(to: 1_000)
+            }
             #expect(!middle.has(during) && !stations[2].has(during))
             #expect(!stations[0].has(before) && !stations[2].has(before) && !late.has(before))
             #expect(stations[0].has(own) && stations[2].has(own), "its clients' go out at once")
 
-            middle.service.catchingUp(false)
+            middle.service.syncing(false)
             try await Reactor.sleep(for: .seconds(5))
             for station in stations + [late] {
                 #expect(station.has(before) && station.has(during) && station.has(own))
             }
             await late.stop()
         }
+    }
+
+    @Test func claimsOfHeightsDoNotKeepTransactionsAway() throws {
+        try withStations(2) { stations in
+            let transaction = try Self.transaction(50, 1)
+            stations[1].service.syncing(true)
+            try await stations[0].submit(transaction)
+            try await Reactor.sleep(for: .seconds(29))
+            #expect(!stations[1].has(transaction))
+            // No block has come: whoever claimed them is not believed any longer.
+            try await Reactor.sleep(for: .seconds(2))
+            #expect(stations[1].has(transaction))
+        }
+    }
+
+    @Test func onlyOldBlocksThatComeAreCatchingUp() {
+        var far = FarBehind()
+        #expect(!far.isFar(now: .zero))
+        far.committed(timestamp: 1_000, wallClock: 1_000_000, now: .zero)
+        #expect(!far.isFar(now: .zero))
+        #expect(far.deadline == nil)
+        far.syncing(true, now: .seconds(100))
+        #expect(far.isFar(now: .seconds(129)))
+        #expect(far.deadline == .seconds(130))
+        #expect(!far.isFar(now: .seconds(130)))
+        far.committed(timestamp: 2_000, wallClock: 1_000_000, now: .seconds(140))
+        #expect(far.isFar(now: .seconds(141)))
+        far.committed(timestamp: 970_001, wallClock: 1_000_000, now: .seconds(142))
+        #expect(!far.isFar(now: .seconds(142)))
+        far.committed(timestamp: 1_000_001, wallClock: 1_000_000, now: .seconds(143))
+        #expect(!far.isFar(now: .seconds(143)))
+        far.committed(timestamp: 970_000, wallClock: 1_000_000, now: .seconds(144))
+        #expect(far.isFar(now: .seconds(144)))
+        far.syncing(false, now: .seconds(145))
+        #expect(!far.isFar(now: .seconds(145)))
     }
 
     /// Holds whatever it was given.
