@@ -1,27 +1,25 @@
-import Crypto
-import Glibc
 import Multiformats
 
 /// The segment that takes the next records.
 struct ActiveSegment {
-    let file: File
+    let file: any DiskFile
     let firstHeight: Int64
     let salt: UInt64
     /// Where the last committed record ends.
     var end: Int
 
     /// Makes the file of a new segment and returns when it and its name are on the device.
-    init(creating path: String, firstHeight: Int64, directory: String, disk: Disk) throws(StorageError) {
+    init(creating path: String, firstHeight: Int64, directory: String, disk: any Disk) throws(StorageError) {
         // What is there under this name can only be left from an attempt that failed: no record is in it.
-        if unlink(path) != 0, errno != ENOENT { throw .system(operation: "remove", path: path, errno: errno) }
-        let salt = SecureRandom.bytes(8).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+        _ = try disk.remove(path)
+        let salt = disk.salt()
         do throws(StorageError) {
-            file = try File(path, .createNew, disk: disk)
+            file = try disk.open(path, .createNew)
             try file.write(SegmentHeader(firstHeight: firstHeight, salt: salt).encode(), at: 0)
             try file.synchronize()
-            try File.synchronizeDirectory(directory)
+            try disk.synchronizeDirectory(directory)
         } catch {
-            _ = unlink(path)
+            _ = try? disk.remove(path)
             throw error
         }
         self.firstHeight = firstHeight
@@ -30,8 +28,8 @@ struct ActiveSegment {
     }
 
     /// Opens the segment that recovery found to be the last.
-    init(continuing path: String, header: SegmentHeader, end: Int, disk: Disk) throws(StorageError) {
-        file = try File(path, .readWrite, disk: disk)
+    init(continuing path: String, header: SegmentHeader, end: Int, disk: any Disk) throws(StorageError) {
+        file = try disk.open(path, .readWrite)
         firstHeight = header.firstHeight
         salt = header.salt
         self.end = end

@@ -1,6 +1,5 @@
 import Chain
 import Crypto
-import Glibc
 import Multiformats
 import Synchronization
 
@@ -17,7 +16,7 @@ public final class BlockStore: Sendable {
     public let recovery: RecoveryReport
     private let directory: String
     private let segmentSize: Int
-    private let disk: Disk
+    private let disk: any Disk
     private let segments: MappedSegments
     private let writer: Mutex<Writer>
     private let state: Mutex<State>
@@ -27,7 +26,7 @@ public final class BlockStore: Sendable {
         var segment: ActiveSegment?
         /// Where the last append that failed left bytes that could not be cut off yet.
         var mustTruncate = false
-        var mark: File?
+        var mark: (any DiskFile)?
         /// Whether the index file still is what its seal vouches for.
         var isSealed: Bool
     }
@@ -35,7 +34,7 @@ public final class BlockStore: Sendable {
     /// What readers need. The lock is never held during input or output.
     private struct State {
         var index: BlockIndex?
-        var lock: DirectoryLock?
+        var lock: (any AnyObject & Sendable)?
         var firstHeight: Int64?
         var tip: BlockTip?
     }
@@ -48,12 +47,13 @@ public final class BlockStore: Sendable {
     public convenience init(
         directory: String, segmentSize: Int = BlockStore.defaultSegmentSize
     ) throws(StorageError) {
-        try self.init(directory: directory, segmentSize: segmentSize, disk: .system)
+        try self.init(directory: directory, segmentSize: segmentSize, disk: SystemDisk.shared)
     }
 
-    init(directory: String, segmentSize: Int, disk: Disk) throws(StorageError) {
-        let lock = try DirectoryLock(directory)
-        let segments = MappedSegments(directory: directory, segmentSize: segmentSize)
+    package init(directory: String, segmentSize: Int, disk: any Disk) throws(StorageError) {
+        try disk.makeDirectory(directory)
+        let lock = try disk.lock(directory + "/LOCK")
+        let segments = MappedSegments(directory: directory, segmentSize: segmentSize, disk: disk)
         let found = try Recovery.run(directory: directory, segments: segments, disk: disk)
         self.directory = directory
         self.segmentSize = segmentSize
@@ -159,19 +159,19 @@ public final class BlockStore: Sendable {
     /// Before the index changes for the first time its seal goes.
     private func unseal(_ writer: inout Writer) throws(StorageError) {
         guard writer.isSealed else { return }
-        try AtomicFile.remove(IndexSeal.path(Recovery.indexDirectory(directory)))
+        try AtomicFile.remove(IndexSeal.path(Recovery.indexDirectory(directory)), disk: disk)
         writer.isSealed = false
     }
 
     /// An old mark, or none, only weakens a check: an error here must not fail a block that is on the device.
     private func writeMark(_ writer: inout Writer, _ mark: CommitMark) {
         do {
-            let file = try writer.mark ?? File(CommitMark.path(directory), .createIfMissing)
+            let file = try writer.mark ?? disk.open(CommitMark.path(directory), .createIfMissing)
             writer.mark = file
             try file.write(mark.encode(), at: 0)
         } catch {
             writer.mark = nil
-            _ = unlink(CommitMark.path(directory))
+            _ = try? disk.remove(CommitMark.path(directory))
         }
     }
 
@@ -308,8 +308,9 @@ public final class BlockStore: Sendable {
             writer.segment = nil
             guard !writer.isSealed else { return }
             try writer.mark?.synchronize()
+            guard disk.isPersistent else { return }
             try index.synchronize()
-            try Recovery.seal(index, tip: tip)
+            try Recovery.seal(index, tip: tip, disk: disk)
             writer.isSealed = true
         }
     }

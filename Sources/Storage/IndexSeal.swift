@@ -19,8 +19,9 @@ struct IndexSeal: Equatable {
     static func path(_ directory: String) -> String { directory + "/SEAL" }
 
     /// Reads LMDB's file once, and takes its length and checksum.
-    init(measuring directory: String, lastHeight: Int64, lastHash: Hash) throws(StorageError) {
-        let file = try File(BlockIndex.dataPath(directory), .read)
+    init(measuring directory: String, lastHeight: Int64, lastHash: Hash, disk: any Disk) throws(StorageError)
+    {
+        let file = try disk.open(LMDBIndex.dataPath(directory), .read)
         var checksum = CRC32C()
         var length = 0
         while true {

@@ -1,4 +1,3 @@
-import Glibc
 import Multiformats
 import Synchronization
 
@@ -9,6 +8,7 @@ import Synchronization
 /// fails while mapped bytes are read ends the process (SIGBUS), as with any mapped file.
 final class MappedSegments: Sendable {
     let directory: String
+    private let disk: any Disk
     /// At least this much is mapped, so that a growing segment is mapped once.
     private let segmentSize: Int
     private let state = Mutex(State())
@@ -22,12 +22,13 @@ final class MappedSegments: Sendable {
     }
 
     private struct Entry {
-        var mapping: Mapping
+        var mapping: FileMapping
         var header: SegmentHeader
         var lastUse: UInt64
     }
 
-    init(directory: String, segmentSize: Int) {
+    init(directory: String, segmentSize: Int, disk: any Disk) {
+        self.disk = disk
         self.directory = directory
         self.segmentSize = segmentSize
     }
@@ -57,23 +58,23 @@ final class MappedSegments: Sendable {
         _ firstHeight: Int64, _ range: Range<Int>
     ) throws(StorageError) -> (bytes: SharedBytes, header: SegmentHeader) {
         let path = path(firstHeight)
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw .system(operation: "examine", path: path, errno: errno) }
-        guard range.lowerBound >= 0, range.upperBound <= status.st_size else {
-            throw .corrupted(path: path, offset: Int(status.st_size), "the file ends before committed bytes")
+        let length = try disk.length(of: path)
+        guard range.lowerBound >= 0, range.upperBound <= length else {
+            throw .corrupted(path: path, offset: length, "the file ends before committed bytes")
         }
+        guard length >= SegmentHeader.size else {
+            throw .corrupted(path: path, offset: 0, "the segment's header is cut off")
+        }
+        guard disk.isPersistent else { return try copy(firstHeight, path, range) }
         let (mapping, header) = try state.withLock {
-            state throws(StorageError) -> sending (Mapping, SegmentHeader) in
+            state throws(StorageError) -> sending (FileMapping, SegmentHeader) in
             state.uses &+= 1
             if var entry = state.entries[firstHeight], entry.mapping.length >= range.upperBound {
                 entry.lastUse = state.uses
                 state.entries[firstHeight] = entry
                 return (entry.mapping, entry.header)
             }
-            guard status.st_size >= SegmentHeader.size else {
-                throw .corrupted(path: path, offset: 0, "the segment's header is cut off")
-            }
-            let mapping = try Mapping(path, length: max(segmentSize, Int(status.st_size)))
+            let mapping = try disk.map(path, length: max(segmentSize, length))
             let start = UnsafeRawBufferPointer(start: mapping.base, count: SegmentHeader.size)
             guard let header = SegmentHeader(decoding: start), header.firstHeight == firstHeight else {
                 throw .corrupted(path: path, offset: 0, "the segment's header does not match its checksum")
@@ -90,22 +91,16 @@ final class MappedSegments: Sendable {
             unsafe: mapping.base + range.lowerBound, count: range.count, owner: mapping)
         return (bytes, header)
     }
-}
 
-/// A file mapped for reading, until released.
-private final class Mapping: @unchecked Sendable {
-    let base: UnsafeRawPointer
-    let length: Int
-
-    init(_ path: String, length: Int) throws(StorageError) {
-        let file = try File(path, .read)
-        guard let base = mmap(nil, length, PROT_READ, MAP_SHARED, file.descriptor, 0), base != MAP_FAILED
-        else {
-            throw .system(operation: "map", path: path, errno: errno)
-        }
-        self.base = UnsafeRawPointer(base)
-        self.length = length
+    /// On a disk that does not map: the bytes by value.
+    private func copy(
+        _ firstHeight: Int64, _ path: String, _ range: Range<Int>
+    ) throws(StorageError) -> (bytes: SharedBytes, header: SegmentHeader) {
+        let file = try disk.open(path, .read)
+        let start = try file.read(at: 0, count: SegmentHeader.size)
+        guard let header = start.withUnsafeBytes({ SegmentHeader(decoding: $0) }),
+            header.firstHeight == firstHeight
+        else { throw .corrupted(path: path, offset: 0, "the segment's header does not match its checksum") }
+        return (SharedBytes(try file.read(at: range.lowerBound, count: range.count)), header)
     }
-
-    deinit { munmap(UnsafeMutableRawPointer(mutating: base), length) }
 }

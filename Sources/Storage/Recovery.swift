@@ -1,6 +1,5 @@
 import Chain
 import Crypto
-import Glibc
 import Multiformats
 
 /// Opens the files of a block store and mends what a killed process or a power failure can leave behind.
@@ -21,7 +20,7 @@ struct Recovery {
 
     private let directory: String
     private let segments: MappedSegments
-    private let disk: Disk
+    private let disk: any Disk
     private var report = RecoveryReport()
     /// First heights of the segments, ascending.
     private var names: [Int64]
@@ -38,27 +37,29 @@ struct Recovery {
     static func indexDirectory(_ directory: String) -> String { directory + "/index" }
 
     /// The caller holds the directory's lock.
-    static func run(directory: String, segments: MappedSegments, disk: Disk) throws(StorageError) -> Outcome {
+    static func run(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError)
+        -> Outcome
+    {
         var recovery = try Recovery(directory: directory, segments: segments, disk: disk)
         return try recovery.run()
     }
 
-    private init(directory: String, segments: MappedSegments, disk: Disk) throws(StorageError) {
+    private init(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError) {
         self.directory = directory
         self.segments = segments
         self.disk = disk
-        names = try Recovery.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
+        names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
     }
 
     private mutating func run() throws(StorageError) -> Outcome {
         try readMark()
         let indexPath = Recovery.indexDirectory(directory)
-        var doubt = try Recovery.doubt(about: indexPath)
+        var doubt = try doubt(about: indexPath)
         var index: BlockIndex?
         if doubt == nil {
-            let seal = try Recovery.seal(in: indexPath)
-            try AtomicFile.remove(BlockIndex.lockPath(indexPath))
-            let sealed = try BlockIndex(indexPath)
+            let seal = try seal(in: indexPath)
+            try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
+            let sealed = try disk.openIndex(indexPath)
             try checkEnds(sealed)
             try scan(from: max(0, names.count - 1), sealed, isWritable: false)
             let fits =
@@ -67,12 +68,12 @@ struct Recovery {
         }
         let isSealed = index != nil
         if index == nil {
-            try Recovery.wipe(indexPath)
-            let fresh = try BlockIndex(indexPath)
+            try wipe(indexPath)
+            let fresh = try disk.openIndex(indexPath)
             tip = nil
             try scan(from: 0, fresh, isWritable: true)
             index = fresh
-            if !names.isEmpty { report.indexRebuilt = doubt }
+            if !names.isEmpty, disk.isPersistent { report.indexRebuilt = doubt }
         }
         guard let index else { throw .closed }
         try checkMark(index)
@@ -100,7 +101,7 @@ struct Recovery {
             let name = names[position]
             let path = segments.path(name)
             let isLast = position == names.count - 1
-            let length = try File(path, .read).length()
+            let length = try disk.length(of: path)
             if isLast, try isUnfinished(name, length) {
                 try removeUnfinished(path, length)
                 break
@@ -167,7 +168,7 @@ struct Recovery {
         if !isLast || isCommitted || scanner.laterRecord() != nil {
             throw .corrupted(path: path, offset: offset, why)
         }
-        let file = try File(path, .readWrite, disk: disk)
+        let file = try disk.open(path, .readWrite)
         report.bytesDropped = try file.length() - offset
         report.droppedFrom = (path, offset)
         try file.truncate(to: offset)
@@ -178,13 +179,13 @@ struct Recovery {
     private func isUnfinished(_ name: Int64, _ length: Int) throws(StorageError) -> Bool {
         guard length <= SegmentHeader.size else { return false }
         if let mark, mark.segment >= name { return false }
-        let start = try File(segments.path(name), .read).read(at: 0, count: SegmentHeader.size)
+        let start = try disk.open(segments.path(name), .read).read(at: 0, count: SegmentHeader.size)
         return start.withUnsafeBytes { SegmentHeader(decoding: $0) } == nil
     }
 
     /// Removes the last segment; the one before it takes the next record.
     private mutating func removeUnfinished(_ path: String, _ length: Int) throws(StorageError) {
-        try AtomicFile.remove(path)
+        try AtomicFile.remove(path, disk: disk)
         names.removeLast()
         report.bytesDropped = length
         report.droppedFrom = (path, 0)
@@ -224,7 +225,7 @@ struct Recovery {
             guard let location = try index.location(of: next &- 1), location.segment == segment else {
                 throw .corrupted(path: path, offset: 0, "block \(next &- 1) is not in it")
             }
-            let length = try File(path, .read).length()
+            let length = try disk.length(of: path)
             let start = location.offset..<location.offset + BlockRecord.headerSize
             let (bytes, header) = try segments.bytes(segment, start)
             let record = bytes.withUnsafeBytes { BlockRecord(decoding: $0, salt: header.salt) }
@@ -239,7 +240,7 @@ struct Recovery {
 
     private mutating func readMark() throws(StorageError) {
         let path = CommitMark.path(directory)
-        guard let bytes = try Recovery.contents(path, limit: CommitMark.size + 1) else {
+        guard let bytes = try contents(path, limit: CommitMark.size + 1) else {
             if !names.isEmpty { report.markIgnored = "it is missing" }
             return
         }
@@ -252,10 +253,10 @@ struct Recovery {
         guard report.markIgnored != nil else { return }
         let path = CommitMark.path(directory)
         guard let tip, let first = names.first, let last = names.last else {
-            return try AtomicFile.remove(path)
+            return try AtomicFile.remove(path, disk: disk)
         }
         let mark = CommitMark(firstHeight: first, lastHeight: tip.height, segment: last, hash: tip.hash)
-        try AtomicFile.write(mark.encode(), to: path)
+        try AtomicFile.write(mark.encode(), to: path, disk: disk)
     }
 
     /// Everything that was committed must be there.
@@ -282,62 +283,45 @@ struct Recovery {
     // MARK: Index
 
     /// Why the index may not be opened; nil if it is what was sealed.
-    private static func doubt(about indexPath: String) throws(StorageError) -> String? {
+    private func doubt(about indexPath: String) throws(StorageError) -> String? {
         guard let seal = try seal(in: indexPath) else {
-            guard access(indexPath, F_OK) == 0 else { return "it is missing" }
-            let isThere = access(IndexSeal.path(indexPath), F_OK) == 0
+            guard disk.exists(indexPath) else { return "it is missing" }
+            let isThere = disk.exists(IndexSeal.path(indexPath))
             return isThere ? "its seal does not match its checksum" : "it was not closed"
         }
-        guard access(BlockIndex.dataPath(indexPath), F_OK) == 0 else { return "its file is missing" }
-        let found = try IndexSeal(measuring: indexPath, lastHeight: seal.lastHeight, lastHash: seal.lastHash)
+        guard disk.exists(LMDBIndex.dataPath(indexPath)) else { return "its file is missing" }
+        let found = try IndexSeal(
+            measuring: indexPath, lastHeight: seal.lastHeight, lastHash: seal.lastHash, disk: disk)
         return found == seal ? nil : "its file does not match its checksum"
     }
 
-    private static func seal(in indexPath: String) throws(StorageError) -> IndexSeal? {
+    private func seal(in indexPath: String) throws(StorageError) -> IndexSeal? {
         try contents(IndexSeal.path(indexPath), limit: IndexSeal.size + 1).flatMap(IndexSeal.init(decoding:))
     }
 
     /// Vouches for an index that was synchronized and does not change any more.
-    static func seal(_ index: BlockIndex, tip: BlockTip?) throws(StorageError) {
+    static func seal(_ index: BlockIndex, tip: BlockTip?, disk: any Disk) throws(StorageError) {
         let seal = try IndexSeal(
-            measuring: index.directory, lastHeight: tip?.height ?? 0, lastHash: tip?.hash ?? .zero)
-        try AtomicFile.write(seal.encode(), to: IndexSeal.path(index.directory))
+            measuring: index.directory, lastHeight: tip?.height ?? 0, lastHash: tip?.hash ?? .zero,
+            disk: disk)
+        try AtomicFile.write(seal.encode(), to: IndexSeal.path(index.directory), disk: disk)
     }
 
     /// Leaves an empty directory for the index.
-    private static func wipe(_ indexPath: String) throws(StorageError) {
-        if mkdir(indexPath, 0o700) != 0, errno != EEXIST {
-            throw .system(operation: "make directory", path: indexPath, errno: errno)
-        }
+    private func wipe(_ indexPath: String) throws(StorageError) {
+        try disk.makeDirectory(indexPath)
         // The seal first: without it the rest counts for nothing.
-        try AtomicFile.remove(IndexSeal.path(indexPath))
-        try AtomicFile.remove(BlockIndex.dataPath(indexPath))
-        try AtomicFile.remove(BlockIndex.lockPath(indexPath))
+        try AtomicFile.remove(IndexSeal.path(indexPath), disk: disk)
+        try AtomicFile.remove(LMDBIndex.dataPath(indexPath), disk: disk)
+        try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
     }
 
     // MARK: Files
 
     /// A small file's content; nil if it is not there.
-    private static func contents(_ path: String, limit: Int) throws(StorageError) -> [UInt8]? {
-        guard access(path, F_OK) == 0 || errno != ENOENT else { return nil }
-        return try File(path, .read).read(at: 0, count: limit)
-    }
-
-    private static func names(in directory: String) throws(StorageError) -> [String] {
-        guard let stream = opendir(directory) else {
-            throw .system(operation: "list", path: directory, errno: errno)
-        }
-        defer { closedir(stream) }
-        var names: [String] = []
-        errno = 0
-        while let entry = readdir(stream) {
-            names.append(
-                withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                })
-        }
-        guard errno == 0 else { throw .system(operation: "list", path: directory, errno: errno) }
-        return names
+    private func contents(_ path: String, limit: Int) throws(StorageError) -> [UInt8]? {
+        guard disk.exists(path) else { return nil }
+        return try disk.open(path, .read).read(at: 0, count: limit)
     }
 }
 

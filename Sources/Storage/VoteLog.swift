@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 
 /// A validator's memory of its votes, so that it never gives two that contradict each other, also across a crash.
@@ -7,7 +6,7 @@ import Synchronization
 /// that was recorded survives a killed process and a single damaged byte; a vote whose writing was cut short was
 /// never given. Safe on any thread; `record` waits for the device, so call it on the storage worker.
 public final class VoteLog: Sendable {
-    private let file: File
+    private let file: any DiskFile
     private let state: Mutex<State>
 
     private struct State {
@@ -22,16 +21,16 @@ public final class VoteLog: Sendable {
     /// Opens the file `VOTES` in an existing directory, or makes it. The directory must be locked by the node: open
     /// its `BlockStore` first.
     public convenience init(directory: String) throws(StorageError) {
-        try self.init(directory: directory, disk: .system)
+        try self.init(directory: directory, disk: SystemDisk.shared)
     }
 
-    init(directory: String, disk: Disk) throws(StorageError) {
+    package init(directory: String, disk: any Disk) throws(StorageError) {
         let path = directory + "/VOTES"
         let size = VoteLog.slots * VoteLog.slotSize
-        if access(path, F_OK) != 0, errno == ENOENT {
-            try AtomicFile.write([UInt8](repeating: 0, count: size), to: path)
+        if !disk.exists(path) {
+            try AtomicFile.write([UInt8](repeating: 0, count: size), to: path, disk: disk)
         }
-        file = try File(path, .readWrite, disk: disk)
+        file = try disk.open(path, .readWrite)
         let bytes = try file.read(at: 0, count: size + 1)
         guard bytes.count == size else {
             throw .corrupted(path: path, offset: bytes.count, "a vote log has \(size) bytes")

@@ -19,28 +19,30 @@ import Testing
         }
         let plan = Mutex(Plan())
 
-        var disk: Disk {
-            Disk(
-                write: { descriptor, pieces, offset in
-                    let room = self.plan.withLock { $0.room }
-                    guard let room else { return Disk.system.write(descriptor, pieces, offset) }
-                    guard room > 0 else { return self.fail() }
-                    var piece = pieces[0]
-                    piece.iov_len = min(piece.iov_len, room)
-                    let written = withUnsafePointer(to: piece) {
-                        Disk.system.write(descriptor, UnsafeBufferPointer(start: $0, count: 1), offset)
-                    }
-                    self.plan.withLock { $0.room = room - written }
-                    return written
-                },
-                synchronize: {
-                    self.plan.withLock { $0.failsSynchronize }
-                        ? Int32(self.fail()) : Disk.system.synchronize($0)
-                },
-                truncate: {
-                    self.plan.withLock { $0.failsTruncate }
-                        ? Int32(self.fail()) : Disk.system.truncate($0, $1)
-                })
+        var disk: SystemDisk {
+            SystemDisk(
+                calls: DiskCalls(
+                    write: { descriptor, pieces, offset in
+                        let room = self.plan.withLock { $0.room }
+                        guard let room else { return DiskCalls.system.write(descriptor, pieces, offset) }
+                        guard room > 0 else { return self.fail() }
+                        var piece = pieces[0]
+                        piece.iov_len = min(piece.iov_len, room)
+                        let written = withUnsafePointer(to: piece) {
+                            DiskCalls.system.write(
+                                descriptor, UnsafeBufferPointer(start: $0, count: 1), offset)
+                        }
+                        self.plan.withLock { $0.room = room - written }
+                        return written
+                    },
+                    synchronize: {
+                        self.plan.withLock { $0.failsSynchronize }
+                            ? Int32(self.fail()) : DiskCalls.system.synchronize($0)
+                    },
+                    truncate: {
+                        self.plan.withLock { $0.failsTruncate }
+                            ? Int32(self.fail()) : DiskCalls.system.truncate($0, $1)
+                    }))
         }
 
         private func fail() -> Int {

@@ -37,7 +37,7 @@ import Testing
         let report = try IndexRecoveryTests.reopen {
             let path = $0.path + "/index/lock.mdb"
             _ = unlink(path)
-            try File(path, .createNew).write([UInt8](repeating: 0xa5, count: 70_000), at: 0)
+            try SystemDisk.shared.open(path, .createNew).write([UInt8](repeating: 0xa5, count: 70_000), at: 0)
         }
         #expect(report.isClean)
     }
@@ -48,7 +48,7 @@ import Testing
                 let path = $0.path + "/index/data.mdb"
                 let length = try Tamper.length(path)
                 let garbage = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 8) }
-                try File(path, .readWrite).write(garbage, at: 0)
+                try SystemDisk.shared.open(path, .readWrite).write(garbage, at: 0)
             }
             #expect(
                 report.indexRebuilt == (closed ? "its file does not match its checksum" : "it was not closed")

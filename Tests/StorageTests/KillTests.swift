@@ -11,11 +11,11 @@ import Testing
     static let segmentSize = 20_000
 
     /// In the process to be killed: votes and appends, and leaves a line in `progress` once each is done.
-    static func run(_ directory: String, disk: Disk) throws {
+    static func run(_ directory: String, disk: any Disk) throws {
         let chain = try TestChain(count)
         let store = try BlockStore(directory: directory + "/blocks", segmentSize: segmentSize, disk: disk)
         let log = try VoteLog(directory: directory)
-        let progress = try File(directory + "/progress", .createIfMissing)
+        let progress = try SystemDisk.shared.open(directory + "/progress", .createIfMissing)
         for link in chain.links[Int(store.tip?.height ?? 0)...] {
             try log.record(vote(link.block))
             try progress.write(withUnsafeBytes(of: link.block.height) { [UInt8]($0) }, at: 0)
@@ -30,7 +30,8 @@ import Testing
 
     /// What the process had finished when it ended: its last vote and block.
     static func progress(_ directory: String) throws -> (vote: Int64, block: Int64) {
-        let bytes = try File(directory + "/progress", .createIfMissing).read(at: 0, count: 16)
+        let bytes = try SystemDisk.shared.open(directory + "/progress", .createIfMissing).read(
+            at: 0, count: 16)
         let padded = bytes + [UInt8](repeating: 0, count: 16 - bytes.count)
         return padded.withUnsafeBytes {
             ($0.load(as: Int64.self), $0.load(fromByteOffset: 8, as: Int64.self))
@@ -64,7 +65,7 @@ import Testing
                     kill(getpid(), SIGKILL)
                 }
                 killer.start()
-                try KillTests.run(path, disk: .system)
+                try KillTests.run(path, disk: SystemDisk.shared)
                 sleep(60)
             }
             try KillTests.inspect(path, chain)
@@ -85,25 +86,26 @@ import Testing
                 let isDue: @Sendable (Int) -> Bool = {
                     $0 == step && (try? KillTests.progress(path).block) ?? 0 >= height
                 }
-                let disk = Disk(
-                    write: { descriptor, pieces, offset in
-                        if isDue(1) { kill(getpid(), SIGKILL) }
-                        if isDue(2) {
-                            let some = UnsafeBufferPointer(rebasing: pieces[..<((pieces.count + 1) / 2)])
-                            _ = Disk.system.write(descriptor, some, offset)
-                            kill(getpid(), SIGKILL)
-                        }
-                        let written = Disk.system.write(descriptor, pieces, offset)
-                        if isDue(3) { kill(getpid(), SIGKILL) }
-                        return written
-                    },
-                    synchronize: {
-                        if isDue(4) { kill(getpid(), SIGKILL) }
-                        let result = Disk.system.synchronize($0)
-                        if isDue(5) { kill(getpid(), SIGKILL) }
-                        return result
-                    },
-                    truncate: Disk.system.truncate)
+                let disk = SystemDisk(
+                    calls: DiskCalls(
+                        write: { descriptor, pieces, offset in
+                            if isDue(1) { kill(getpid(), SIGKILL) }
+                            if isDue(2) {
+                                let some = UnsafeBufferPointer(rebasing: pieces[..<((pieces.count + 1) / 2)])
+                                _ = DiskCalls.system.write(descriptor, some, offset)
+                                kill(getpid(), SIGKILL)
+                            }
+                            let written = DiskCalls.system.write(descriptor, pieces, offset)
+                            if isDue(3) { kill(getpid(), SIGKILL) }
+                            return written
+                        },
+                        synchronize: {
+                            if isDue(4) { kill(getpid(), SIGKILL) }
+                            let result = DiskCalls.system.synchronize($0)
+                            if isDue(5) { kill(getpid(), SIGKILL) }
+                            return result
+                        },
+                        truncate: DiskCalls.system.truncate))
                 try KillTests.run(path, disk: disk)
             }
             try KillTests.inspect(path, chain)

@@ -43,11 +43,11 @@ import Testing
         let start = try Tamper.length(before.segments[0])
         // The two stores have different salts: take the log of the later one as a whole, index and mark from the
         // earlier one.
-        let bytes = try File(after.segments[0], .read).read(at: 0, count: 1 << 20)
+        let bytes = try SystemDisk.shared.open(after.segments[0], .read).read(at: 0, count: 1 << 20)
         #expect(bytes.count == start + chain.links[3].size)
         for length in start...bytes.count {
             let directory = try TemporaryDirectory(copying: before.path)
-            let file = try File(directory.segments[0], .readWrite)
+            let file = try SystemDisk.shared.open(directory.segments[0], .readWrite)
             try file.truncate(to: 0)
             try file.write([UInt8](bytes[..<length]), at: 0)
             let count = length == bytes.count ? 4 : 3
@@ -81,7 +81,7 @@ import Testing
             let directory = try RecoveryTests.make(chain, 3, closed: length % 2 == 0, segmentSize: 1)
             let path = directory.path + "/" + MappedSegments.name(4)
             let header = SegmentHeader(firstHeight: 4, salt: 5).encode()
-            try File(path, .createNew).write([UInt8](header[..<length]), at: 0)
+            try SystemDisk.shared.open(path, .createNew).write([UInt8](header[..<length]), at: 0)
             let report = try RecoveryTests.finish(directory, chain, from: 3, segmentSize: 1)
             #expect(report.bytesDropped == (length == SegmentHeader.size ? 0 : length))
             #expect(try directory.segments.count == 6)
@@ -96,7 +96,7 @@ import Testing
         let part = BlockRecord.Part(of: SharedBytes())
         let fake = BlockRecord(height: 9, hash: .zero, block: part, commitInfo: part, results: part)
         // As good a record as one can make who does not know the salt.
-        try File(segment, .readWrite).write(fake.encode(salt: 12345), at: length + 72)
+        try SystemDisk.shared.open(segment, .readWrite).write(fake.encode(salt: 12345), at: length + 72)
         let report = try RecoveryTests.finish(directory, chain, from: 2)
         #expect(report.bytesDropped == 144)
     }
@@ -122,11 +122,11 @@ import Testing
         let chain = try TestChain(4, payload: 10)
         let whole = try RecoveryTests.make(chain, 4, closed: closed)
         let segment = try whole.segments[0]
-        let bytes = try File(segment, .read).read(at: 0, count: 1 << 20)
+        let bytes = try SystemDisk.shared.open(segment, .read).read(at: 0, count: 1 << 20)
         for length in 0..<bytes.count {
             try Tamper.truncate(segment, to: length)
             try RecoveryTests.expectRefused(whole.path, segment) { $0 <= length }
-            try File(segment, .readWrite).write(bytes, at: 0)
+            try SystemDisk.shared.open(segment, .readWrite).write(bytes, at: 0)
         }
         _ = try RecoveryTests.finish(whole, chain, from: 4)
     }

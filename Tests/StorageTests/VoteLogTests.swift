@@ -106,13 +106,13 @@ import Testing
         let path = directory.path + "/VOTES"
         let log = try VoteLog(directory: directory.path)
         for height in 1...20 as ClosedRange<Int64> { try log.record(VoteLogTests.vote(height)) }
-        let before = try File(path, .read).read(at: 0, count: 4096)
+        let before = try SystemDisk.shared.open(path, .read).read(at: 0, count: 4096)
         try log.record(VoteLogTests.vote(21))
-        let after = try File(path, .read).read(at: 0, count: 4096)
+        let after = try SystemDisk.shared.open(path, .read).read(at: 0, count: 4096)
         let start = 21 % 16 * 256
         for length in 0...256 {
             let torn = before[..<start] + after[start..<start + length] + before[(start + length)...]
-            try File(path, .readWrite).write([UInt8](torn), at: 0)
+            try SystemDisk.shared.open(path, .readWrite).write([UInt8](torn), at: 0)
             let votes = try VoteLog(directory: directory.path).votes
             #expect(votes.last?.height == (length < VoteRecord.size ? 20 : 21), "\(length)")
         }
@@ -135,7 +135,8 @@ import Testing
         let path = directory.path + "/VOTES"
         let log = try VoteLog(directory: directory.path)
         for height in 1...20 as ClosedRange<Int64> { try log.record(VoteLogTests.vote(height)) }
-        try File(path, .readWrite).write([UInt8](repeating: 0, count: 256), at: 18 % 16 * 256)
+        try SystemDisk.shared.open(path, .readWrite).write(
+            [UInt8](repeating: 0, count: 256), at: 18 % 16 * 256)
         #expect(throws: StorageError.corrupted(path: path, offset: 512, "a vote is missing")) {
             try VoteLog(directory: directory.path)
         }
