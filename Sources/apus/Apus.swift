@@ -9,7 +9,7 @@ struct Apus: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, InitCommand.self, ConfigCommand.self, KeyCommand.self, TestnetCommand.self,
             StatusCommand.self, ValidatorsCommand.self, QueryCommand.self, TransactionCommand.self,
-            PingCommand.self, IdentifyCommand.self, PerfCommand.self,
+            PingCommand.self, IdentifyCommand.self, GossipCommand.self, PerfCommand.self,
         ])
 
     /// Parses and runs the command. The usage that would follow an error is for `--help` to show.

@@ -37,7 +37,8 @@ final class StopSignal: @unchecked Sendable {
         source.resume()
     }
 
-    private func raise() {
+    /// What a signal does.
+    func raise() {
         let waiting = state.withLock { state in
             state.isRaised = true
             defer { state.waiting = [] }

@@ -99,6 +99,27 @@ async def gossips(node):
                     await trio.sleep(0.05)
 
 
+async def tells_its_height(node):
+    """An empty request is answered with the best height, as eight bytes, by the node itself."""
+    async with py_host([CHAIN]) as host:
+        router = GossipSub(["/meshsub/1.2.0"], 6, 4, 12, heartbeat_interval=1)
+        pubsub = Pubsub(host, router, strict_signing=True)
+        async with background_trio_service(pubsub), background_trio_service(router):
+            await pubsub.wait_until_ready()
+            answers = await pubsub.subscribe("discovery_response")
+            await pubsub.subscribe("discovery_request")
+            peer = await connect(host, node.address)
+            with trio.fail_after(30):
+                while not {"discovery_request", "discovery_response"} <= {
+                        topic for topic, peers in pubsub.peer_topics.items() if peer in peers}:
+                    await trio.sleep(0.05)
+                await trio.sleep(1)  # for the meshes
+                await pubsub.publish("discovery_request", b"")
+                answer = await answers.get()
+            assert answer.from_id == peer.to_bytes(), "not by the node"
+            assert len(answer.data) == 8 and int.from_bytes(answer.data, "little") >= 1, answer.data
+
+
 def run(suite, apus, key_type, reactor):
     """All cases against a node with one kind of identity and one way to the kernel."""
     label = f"[node, {key_type}, {reactor}]"
@@ -112,4 +133,5 @@ def run(suite, apus, key_type, reactor):
         suite.case(f"py announces a new transaction {kind}", announces_new, node, dialect, nonce)
         suite.case(f"py exchanges peers {kind}", exchanges_peers, node, dialect)
     suite.case(f"py gossips about acks {label}", gossips, node)
+    suite.case(f"py asks by gossip for the height {label}", tells_its_height, node)
     suite.case(f"ends on SIGINT {label}", apus.stop, node.process)

@@ -17,6 +17,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.network.exceptions import SwarmException
 
 import garbage
+import gossip_cases
 import node_cases
 from apus import Apus
 from py_host import IDENTIFY, PERF, PING, connect, perf, ping, py_host, read_to_end, serve_pings
@@ -206,6 +207,7 @@ def main():
         try:
             for key_type, reactor in [("ed25519", "auto"), ("secp256k1", "epoll")]:
                 suite.hosts(apus, key_type, reactor)
+                gossip_cases.run(suite, apus, key_type, reactor)
                 node_cases.run(suite, apus, key_type, reactor)
         finally:
             apus.end()

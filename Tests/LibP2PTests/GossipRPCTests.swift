@@ -106,6 +106,18 @@ import Testing
         #expect(rpc.messages == [good] && rpc.malformed == 1)
     }
 
+    @Test func emptyDataMayBeLeftOutIfItIsSignedSo() throws {
+        let key = try PrivateKey.generate(.ed25519)
+        var writer = ProtobufWriter()
+        writer.put(1, bytes: key.publicKey.peerID.bytes)
+        writer.put(3, bytes: [0, 0, 0, 0, 0, 0, 0, 1] as [UInt8])
+        writer.put(4, text: "discovery_request")
+        let signature = key.signHandshake(Array("libp2p-pubsub:".utf8) + writer.bytes)
+        writer.put(5, bytes: signature)
+        let message = try GossipMessage(decoding: SharedBytes(writer.bytes))
+        #expect(message.verify() && message.data.isEmpty)
+    }
+
     @Test func whatTheSignatureDoesNotCoverIsRefused() throws {
         let good = GossipMessage(topic: "acks", data: [1], sequence: 7, author: try .generate(.ed25519))
         for (number, value) in [(7, []), (2, [1]), (3, [0, 0, 0, 0, 0, 0, 0, 7])] as [(UInt32, [UInt8])] {

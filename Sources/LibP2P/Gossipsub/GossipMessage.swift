@@ -25,6 +25,7 @@ public struct GossipMessage: Sendable, Equatable {
     public let id: ID
     /// The message as it goes on the wire. It is passed on byte for byte.
     public let encoded: SharedBytes
+    private let hasData: Bool
     private let signature: SharedBytes
     private let key: SharedBytes?
 
@@ -47,6 +48,7 @@ public struct GossipMessage: Sendable, Equatable {
         id = Self.id(peer, sequence)
         self.topic = topic
         self.data = SharedBytes(data)
+        hasData = true
         encoded = SharedBytes(writer.bytes)
         self.signature = SharedBytes(signature)
         self.key = SharedBytes(key)
@@ -60,7 +62,7 @@ public struct GossipMessage: Sendable, Equatable {
         var author: PeerID?
         var sequence: UInt64?
         var topic: String?
-        var data = SharedBytes()
+        var data: SharedBytes?
         var signature: SharedBytes?
         var key: SharedBytes?
         var known: Set<UInt32> = []
@@ -93,7 +95,8 @@ public struct GossipMessage: Sendable, Equatable {
         self.sequence = sequence
         id = Self.id(author, sequence)
         self.topic = topic
-        self.data = data
+        self.data = data ?? SharedBytes()
+        hasData = data != nil
         self.encoded = encoded
         self.signature = signature
         self.key = key
@@ -116,16 +119,18 @@ public struct GossipMessage: Sendable, Equatable {
     public func verify() -> Bool {
         guard let own = try? PublicKey(peerID: author) else { return false }
         if let key, (try? PublicKey(libp2pProtobuf: key)) != own { return false }
+        // Some implementations leave out the field when there is nothing in it, and sign it so.
+        let data = hasData ? data : nil
         let unsigned = Self.unsigned(author: author, data: data, sequence: sequence, topic: topic)
         return own.verifyHandshake(signature, of: Self.signedBytes(unsigned))
     }
 
     private static func unsigned(
-        author: PeerID, data: SharedBytes, sequence: UInt64, topic: String
+        author: PeerID, data: SharedBytes?, sequence: UInt64, topic: String
     ) -> ProtobufWriter {
-        var writer = ProtobufWriter(capacity: data.count + topic.utf8.count + 256)
+        var writer = ProtobufWriter(capacity: (data?.count ?? 0) + topic.utf8.count + 256)
         writer.put(1, bytes: author.bytes)
-        writer.put(2, bytes: data)
+        if let data { writer.put(2, bytes: data) }
         writer.put(3, bytes: withUnsafeBytes(of: sequence.bigEndian) { Array($0) })
         writer.put(4, text: topic)
         return writer

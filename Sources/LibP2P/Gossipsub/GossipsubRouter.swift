@@ -270,7 +270,7 @@ public struct GossipsubRouter: Sendable {
 }
 
 /// What has happened to a router's messages and peers, for operators.
-public struct GossipCounters: Sendable, Equatable {
+public struct GossipCounters: Sendable, Equatable, Encodable {
     /// Messages accepted.
     public var accepted: UInt64 = 0
     /// Copies of messages that were there already.
