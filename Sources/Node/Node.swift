@@ -37,10 +37,7 @@ public final class Node {
     private var isStopped = false
     private var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
-    private var commitWaiters: [Hash: [CheckedContinuation<TransactionResult?, Never>]] = [:]
-
-    /// Transactions whose commit clients may wait for at once.
-    private nonisolated static let maximumCommitWaiters = 10_000
+    private let commitWaiters = CommitWaiters()
 
     // MARK: Start
 
@@ -205,12 +202,7 @@ public final class Node {
                 "transactions": "\(block.transactions.count)",
             ])
         warnOfRole()
-        guard !commitWaiters.isEmpty else { return }
-        for (transaction, outcome) in zip(block.transactions, result.results) {
-            for waiter in commitWaiters.removeValue(forKey: transaction.id) ?? [] {
-                waiter.resume(returning: outcome)
-            }
-        }
+        commitWaiters.committed(block.transactions, result.results)
     }
 
     /// A blocks-only node knows no transactions that it could propose or check in advance.
@@ -249,8 +241,7 @@ public final class Node {
         try? await context.execution.run { try application.rollback() }
         context.execution.stop()
         context.storage.stop()
-        for waiters in commitWaiters.values { for waiter in waiters { waiter.resume(returning: nil) } }
-        commitWaiters = [:]
+        commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
         endWaiters = []
     }
@@ -294,7 +285,7 @@ public final class Node {
     private func accept(_ bytes: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
         guard !isStopped, ending == nil else { throw .failed("the node is stopping") }
         guard context.configuration.mempool.isEnabled else { throw .blocksOnly }
-        if wait, commitWaiters.count >= Self.maximumCommitWaiters {
+        if wait, commitWaiters.isFull {
             throw .rejected(.mempoolFull, "too many clients wait for a commit")
         }
         let transaction: Transaction
@@ -310,11 +301,7 @@ public final class Node {
     /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
     private func commit(of id: Hash) async -> TransactionResult? {
         if let stored = try? store.transaction(id) { return stored.result }
-        let timer = Reactor.schedule(after: context.configuration.rpc.broadcastTxTimeout) { [weak self] in
-            for waiter in self?.commitWaiters.removeValue(forKey: id) ?? [] { waiter.resume(returning: nil) }
-        }
-        defer { timer.cancel() }
-        return await withCheckedContinuation { commitWaiters[id, default: []].append($0) }
+        return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
     }
 }
 

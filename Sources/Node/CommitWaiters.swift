@@ -1,0 +1,58 @@
+import Chain
+import Crypto
+import OrderedCollections
+import Reactor
+
+/// Clients that wait for their transactions' commit.
+@ReactorActor
+final class CommitWaiters {
+    /// Transactions that may be waited for at once.
+    private static let limit = 10_000
+
+    private struct Waiter {
+        let number: UInt64
+        let done: CheckedContinuation<TransactionResult?, Never>
+    }
+
+    private var waiters: OrderedDictionary<Hash, [Waiter]> = [:]
+    private var count: UInt64 = 0
+
+    /// Whether no more may wait.
+    var isFull: Bool { waiters.count >= Self.limit }
+
+    /// The transaction's result once it is committed; nil after `timeout`, or when the node stops.
+    func wait(for id: Hash, timeout: Duration) async -> TransactionResult? {
+        count &+= 1
+        let number = count
+        let timer = Reactor.schedule(after: timeout) { [weak self] in self?.giveUp(id, number) }
+        defer { timer.cancel() }
+        return await withCheckedContinuation {
+            waiters[id, default: []].append(Waiter(number: number, done: $0))
+        }
+    }
+
+    /// A block was committed.
+    func committed(_ transactions: [Transaction], _ results: [TransactionResult]) {
+        guard !waiters.isEmpty else { return }
+        for (transaction, result) in zip(transactions, results) {
+            for waiter in waiters.removeValue(forKey: transaction.id) ?? [] {
+                waiter.done.resume(returning: result)
+            }
+        }
+    }
+
+    /// Nobody waits any longer.
+    func stop() {
+        let all = waiters.values.flatMap { $0 }
+        waiters = [:]
+        for waiter in all { waiter.done.resume(returning: nil) }
+    }
+
+    private func giveUp(_ id: Hash, _ number: UInt64) {
+        guard let index = waiters[id]?.firstIndex(where: { $0.number == number }),
+            let waiter = waiters[id]?.remove(at: index)
+        else { return }
+        if waiters[id]?.isEmpty == true { waiters[id] = nil }
+        waiter.done.resume(returning: nil)
+    }
+}

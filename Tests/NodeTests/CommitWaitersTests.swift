@@ -1,0 +1,34 @@
+import Chain
+import Crypto
+import Reactor
+import Testing
+
+@testable import Node
+
+@Suite struct CommitWaitersTests {
+    @Test func eachWaitsForItself() throws {
+        try MemoryNetwork.run {
+            let key = try PrivateKey(ed25519Seed: [UInt8](repeating: 1, count: 32))
+            let transactions = try (1...2).map {
+                try Transaction.signed(TransactionBody(.validatorLeave, nonce: $0, chainID: "c"), by: key)
+            }
+            let waiters = CommitWaiters()
+            var ended: [String] = []
+            let wait: @ReactorActor (String, Int, Duration) -> Void = { name, index, timeout in
+                Reactor.spawn {
+                    let result = await waiters.wait(for: transactions[index].id, timeout: timeout)
+                    ended.append("\(name) \(result.map { "\($0.code)" } ?? "none") \(Reactor.now)")
+                }
+            }
+            wait("short", 0, .seconds(5))
+            wait("long", 0, .seconds(50))
+            wait("other", 1, .seconds(50))
+            try await Reactor.sleep(for: .seconds(10))
+            waiters.committed([transactions[0]], [TransactionResult(.invalidNonce)])
+            try await Reactor.sleep(for: .seconds(10))
+            waiters.stop()
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(ended == ["short none 5.0 seconds", "long 4 10.0 seconds", "other none 20.0 seconds"])
+        }
+    }
+}
