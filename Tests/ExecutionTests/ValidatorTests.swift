@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Execution
@@ -246,6 +247,66 @@ import Testing
         // The oldest without approval gave way.
         #expect(try pending[1].key == key(of: joins[2]))
         #expect(!pending.contains { $0.key == second })
+    }
+
+    /// Any transactions in any order: both applications say the same, a database that is opened anew each time too,
+    /// and what must hold of a set of validators holds.
+    @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func anySequenceKeepsTheRules(_ seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let others: [(seed: UInt8, power: Int64)] = [(2, 3), (3, 1), (4, 2)]
+        func open(_ name: String) throws -> TestChain {
+            try TestChain(try directory.open("\(name)\(seed)"), otherValidators: others)
+        }
+        let noop = try TestChain(NoopApplication(), otherValidators: others)
+        let sql = try open("one")
+        var reopened = try open("other")
+        var outcomes: [UInt32: Int] = [:]
+        var changes = 0
+        for number in 0..<80 {
+            noop.time += UInt64(Int.random(in: 0..<40, using: &generator))
+            noop.parameters.joinExpiry = 200_000_000
+            noop.parameters.leader = try key(number < 60 ? 1 : 2)
+            if !noop.validators.contains(try #require(noop.parameters.leader)) {
+                noop.parameters.leader = noop.validators.keys[0]
+            }
+            var block: [Transaction] = []
+            for _ in 0..<Int.random(in: 0..<8, using: &generator) {
+                let other = try key(UInt8(1 + Int.random(in: 0..<9, using: &generator)))
+                let payload: Payload =
+                    switch Int.random(in: 0..<10, using: &generator) {
+                    case 0..<3: .validatorJoin(power: UInt64(Int.random(in: 0..<4, using: &generator)))
+                    case 3..<7: .validatorApprove(other)
+                    case 7..<9: .validatorRemove(other)
+                    default: .validatorLeave
+                    }
+                let sender = try TestChain.key(UInt8(1 + Int.random(in: 0..<9, using: &generator)))
+                block.append(try noop.transaction(payload, by: sender))
+            }
+            let validators = reopened.validators
+            reopened = try open("other")
+            reopened.validators = validators
+            let expected = try noop.commit(block)
+            for chain in [sql, reopened] {
+                (chain.time, chain.parameters) = (noop.time, noop.parameters)
+                let result = try chain.commit(block)
+                #expect(result.results == expected.results)
+                #expect(result.validatorUpdates == expected.validatorUpdates)
+                #expect(try chain.application.validatorRequests() == noop.application.validatorRequests())
+            }
+            #expect(sql.application.tip == reopened.application.tip)
+            for result in expected.results { outcomes[result.code, default: 0] += 1 }
+            changes += expected.validatorUpdates.count
+            let set = noop.validators
+            #expect(set.contains(try #require(noop.parameters.leader)))
+            for request in try noop.application.validatorRequests() {
+                #expect(set.contains(request.key) == (request.kind == .removal))
+                #expect(request.approvals.allSatisfy { set.contains($0) })
+                #expect(request.expiry > Int64(noop.time))
+            }
+        }
+        // The sequences are worth something: all kinds of outcomes came about.
+        #expect(Set(outcomes.keys) == [0, 8, 9])
+        #expect(changes > 3)
     }
 
     private func key(of transaction: Transaction) throws -> PublicKey {
