@@ -128,4 +128,11 @@ extension Multiaddr {
         default: nil
         }
     }
+
+    /// Whether a host at `place` could dial this address: nobody reaches into a machine or a private network from
+    /// outside it. Names pass; nil is a place of which nothing is known.
+    public func isReachable(from place: IP?) -> Bool {
+        guard let ip else { return true }
+        return ip.scope != .none && ip.scope >= (place?.scope ?? .global)
+    }
 }

@@ -23,6 +23,12 @@ public struct Configuration: Sendable, Equatable {
         public var isPrivate = false
         /// `p2p.whitelist`
         public var whitelist: [String] = []
+        /// `p2p.sentries`
+        public var sentries: [String] = []
+        /// `p2p.private_peers`
+        public var privatePeers: [String] = []
+        /// `p2p.blocklist`
+        public var blocklist: [String] = []
         /// `p2p.target_connections`
         public var targetConnections = 20
         /// `p2p.max_connections`

@@ -152,14 +152,30 @@ extension Configuration {
         .init(
             ("p2p", "bootnodes"), \.p2p.bootnodes,
             "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/."),
-        .init(("p2p", "private"), \.p2p.isPrivate, "Accept only the peers of the whitelist and bootnodes."),
-        .init(("p2p", "whitelist"), \.p2p.whitelist, "Node IDs accepted in private mode."),
+        .init(
+            ("p2p", "private"), \.p2p.isPrivate,
+            "Connect only with validators and with the peers of whitelist, sentries and bootnodes."),
+        .init(
+            ("p2p", "whitelist"), \.p2p.whitelist,
+            "Node IDs or peer IDs accepted in private mode, and by a leader."),
+        .init(
+            ("p2p", "sentries"), \.p2p.sentries,
+            "This node's sentries, accepted also while it leads: node IDs, or written like bootnodes and kept connected."
+        ),
+        .init(
+            ("p2p", "private_peers"), \.p2p.privatePeers,
+            "Node IDs or peer IDs of which peer exchange tells nobody."),
+        .init(
+            ("p2p", "blocklist"), \.p2p.blocklist,
+            "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 with which there is no connection."
+        ),
         .init(
             ("p2p", "target_connections"), \.p2p.targetConnections,
-            "Connections that the node tries to hold.", in: 1...10_000),
+            "Connections that the node tries to hold; validators hold all other validators besides.",
+            in: 1...10_000),
         .init(
-            ("p2p", "max_connections"), \.p2p.maxConnections, "Connections beyond which peers are refused.",
-            in: 1...100_000),
+            ("p2p", "max_connections"), \.p2p.maxConnections,
+            "Peers connected at most; validators and named peers take the place of others.", in: 1...100_000),
         .init(
             ("p2p", "external_address"), \.p2p.externalAddress,
             "Address host:port to announce, if it is not the one listened on."),

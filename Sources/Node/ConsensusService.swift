@@ -146,6 +146,11 @@ final class ConsensusService {
     /// A peer that breaks the protocol is not worth its connection.
     func penalize(_ peer: PeerID, _ error: ConsensusError) {
         context.logger.warning("peer misbehaved", metadata: ["peer": "\(peer)", "error": "\(error)"])
-        context.host.disconnect(peer)
+        // What another leader has signed may come from a peer that knows of a change before this node.
+        if case .notSignedByLeader = error {
+            context.host.report(peer, .wrongContent)
+        } else {
+            context.host.report(peer, .lie)
+        }
     }
 }

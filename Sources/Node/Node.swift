@@ -64,7 +64,7 @@ public final class Node {
                 guard configuration.execution.application == "sql" else { return NoopApplication() }
                 return try SQLApplication(directory: root.applicationDirectory)
             },
-            peerStore: try PeerStore(
+            peerStore: try PeerStore.recovering(
                 path: root.addressBookFile,
                 worker: Worker(name: "peers", capacity: NodeContext.workerCapacity)),
             wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
@@ -101,9 +101,7 @@ public final class Node {
                 default: .noise
                 }
             }
-            host.limits.connections = configuration.p2p.maxConnections
-            host.limits.inboundConnections = max(1, configuration.p2p.maxConnections * 3 / 4)
-            host.limits.connectionsPerIP = configuration.p2p.maxConnections
+            host.limits.admitPeers(configuration.p2p.maxConnections)
             host.peerStore = environment.peerStore
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
@@ -151,9 +149,7 @@ public final class Node {
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
         consensus.onSyncing = { [weak mempool] in mempool?.syncing($0) }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
-        peers.validators = { [weak consensus] in
-            consensus?.machine.state.validators ?? ValidatorSet([Validator]())
-        }
+        peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
@@ -195,6 +191,7 @@ public final class Node {
         sync.committed(block.height)
         mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)
+        peers.chainChanged()
         context.logger.info(
             "block committed",
             metadata: [
@@ -233,8 +230,9 @@ public final class Node {
         sync.stop()
         mempool.stop()
         gossip.stop()
-        await peers.stop()
+        peers.stop()
         await context.host.stop()
+        await peers.saveBook()
         context.checks.stop()
         // A block that was executed but not decided must not keep the database locked.
         let application = context.application

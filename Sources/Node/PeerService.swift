@@ -1,225 +1,269 @@
-import Chain
-import Crypto
+import Consensus
 import LibP2P
 import Multiformats
 import OrderedCollections
 import Protocols
 import Reactor
 
-/// Keeps the node connected: dials its bootnodes again whenever they are gone, learns of others by peer exchange,
-/// saves the address book, and admits only peers of its own chain.
+/// Drives the peer planner: hands it what happens to connections, does what it asks for, exchanges peers with peers
+/// and keeps the address book (docs/peers.md).
 @ReactorActor
 final class PeerService: PeerDirectory {
-    /// Time between two looks at whether enough peers are connected.
-    private nonisolated static let interval = Duration.seconds(2)
-    /// Looks between two rounds of peer exchange, and between two savings of the address book.
-    private nonisolated static let exchangeEvery = 5
-    private nonisolated static let saveEvery = 15
-    /// Peers told to another at most.
-    private nonisolated static let toldPeers = 100
-    /// Addresses believed from one answer at most.
-    private nonisolated static let believedPeers = 200
+    /// Time between two looks at whether enough peers are connected; up to a quarter more, at random.
+    private nonisolated static let interval = Duration.seconds(1)
+    /// Time between two rounds of asking for peers; up to a quarter more, at random.
+    private nonisolated static let exchangeInterval = Duration.seconds(10)
+    /// Peers asked in a round: more while peers are missing.
+    private nonisolated static let asked = (usually: 1, inNeed: 4)
 
-    private struct Bootnode {
-        let peer: PeerID
-        let address: Multiaddr
+    /// Who decides what on the chain at the moment.
+    struct Membership: Equatable {
+        var role: PeerPlanner.Role
+        var leader: PeerID?
+        var validators: [PeerID]
     }
 
     private let context: NodeContext
-    private let bootnodes: [Bootnode]
-    private let whitelist: Set<PeerID>
-    private var dialing: Set<PeerID> = []
+    private let store: PeerStore
+    private var planner: PeerPlanner
+    private var pending: [PeerPlanner.Event] = []
+    private var isDraining = false
+    private var known: Membership?
     private var ready: OrderedSet<PeerID> = []
-    private var ticks = 0
     private var timer: Timer?
+    private var exchangeTimer: Timer?
+    private var isStopped = false
 
     /// A peer of this chain has told what it speaks.
     var onReady: ((PeerID) -> Void)?
     /// Such a peer's connection has ended.
     var onLeft: ((PeerID) -> Void)?
-    /// The validators now, who alone are told where the leader is.
-    var validators: () -> ValidatorSet = { ValidatorSet([Validator]()) }
+    /// Asked for what the chain says now.
+    var membership: () -> Membership = { Membership(role: .sentry, leader: nil, validators: []) }
 
     init(_ context: NodeContext) throws {
         self.context = context
-        bootnodes = try context.configuration.p2p.bootnodes.map { text in
-            let address = try PeerAddress.parse(text)
-            guard let peer = address.peerID else {
-                throw NodeError.failed("bootnode \"\(text)\" names no node ID")
-            }
-            return Bootnode(peer: peer, address: address)
-        }
-        whitelist = try Set(
-            context.configuration.p2p.whitelist.map { text in
-                do {
-                    return try PublicKey(nodeID: text).peerID
-                } catch {
-                    throw NodeError.failed("p2p.whitelist: \"\(text)\": \(error)")
-                }
-            })
+        store = context.host.configuration.peerStore
+        let rules = try PeerRules(context.configuration.p2p, own: context.host.peerID)
+        planner = PeerPlanner(rules, seed: Reactor.random())
     }
 
     var peerCount: Int { ready.count }
 
+    /// Serves discovery, takes over the admission of peers and begins to dial.
     func start() {
         let host = context.host
         let discovery = DiscoveryProtocol(self, host: host)
         host.setStreamHandler(KwilProtocol.discovery) { await discovery.serve($0) }
         host.advertise(KwilProtocol.chain(context.genesis.chainID))
-        host.observe { [weak self] event in
-            switch event {
-            case .connected: break
-            case .identified(let peer, let info): self?.identified(peer, info)
-            case .disconnected(let peer): self?.left(peer)
-            case .misbehaved: break
-            }
-        }
+        host.connectionGater = { [weak self] in self?.admits($0) ?? true }
+        host.observe { [weak self] in self?.observe($0) }
+        chainChanged()
         tick()
+        exchange()
     }
 
-    func stop() async {
+    /// Makes no more connections and asks for no more peers.
+    func stop() {
+        isStopped = true
         timer?.cancel()
+        exchangeTimer?.cancel()
+    }
+
+    /// Writes the address book a last time, the host's connections having ended.
+    func saveBook() async {
         do {
-            try await context.host.configuration.peerStore.save()
+            try await store.close()
         } catch {
             context.logger.warning("address book not saved", metadata: ["error": "\(error)"])
         }
     }
 
-    /// In private mode, whether the peer is on the whitelist or a bootnode.
-    func admits(_ peer: PeerID) -> Bool {
-        guard context.configuration.p2p.isPrivate else { return true }
-        return whitelist.contains(peer) || bootnodes.contains { $0.peer == peer }
+    /// Brings role, leader and validators up to date; to be called when they may have changed.
+    func chainChanged() {
+        let now = membership()
+        guard now != known else { return }
+        known = now
+        feed(.membership(now.role, leader: now.leader, validators: now.validators))
+    }
+
+    /// Keeps a peer or a network out from now on.
+    func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
+
+    /// Ends a block; a ban for misbehaviour goes on.
+    func unblock(_ entry: BlockList.Entry) { feed(.unblock(entry)) }
+
+    // MARK: Planner
+
+    private func feed(_ event: PeerPlanner.Event) {
+        pending.append(event)
+        guard !isDraining else { return }
+        isDraining = true
+        defer { isDraining = false }
+        var actions: [PeerPlanner.Action] = []
+        while !pending.isEmpty {
+            planner.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
+            for action in actions { perform(action) }
+            actions.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func perform(_ action: PeerPlanner.Action) {
+        switch action {
+        case .dial(let peer, let addresses): dial(peer, addresses)
+        case .disconnect(let peer, let reason): disconnect(peer, reason)
+        case .banned(let peer, let time):
+            context.logger.warning(
+                "peer banned", metadata: ["peer": "\(peer)", "seconds": "\(time.components.seconds)"])
+        case .forget(let peer): store.remove(peer)
+        }
+    }
+
+    private func disconnect(_ peer: PeerID, _ reason: PeerPlanner.Reason) {
+        context.logger.info("disconnecting", metadata: ["peer": "\(peer)", "reason": "\(reason.rawValue)"])
+        context.host.disconnect(peer)
+    }
+
+    private func dial(_ peer: PeerID, _ addresses: [Multiaddr]) {
+        Reactor.spawn {
+            do throws(LibP2PError) {
+                try await self.context.host.connect(peer, addresses, backsOff: false)
+                self.feed(.dialed(peer))
+            } catch {
+                self.context.logger.debug("dial failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                self.feed(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
+            }
+        }
+    }
+
+    private func tick() {
+        chainChanged()
+        let candidates = planner.wantsCandidates ? store.all.compactMap(candidate) : []
+        feed(.tick(candidates))
+        timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
+    }
+
+    private func candidate(_ record: PeerRecord) -> PeerPlanner.Candidate? {
+        guard let first = record.addresses.first else { return nil }
+        return PeerPlanner.Candidate(peer: record.peer, isVerified: record.isVerified, ip: first.address.ip)
+    }
+
+    private func jittered(_ time: Duration) -> Duration {
+        time + time / 4 * Int(Reactor.random() % 1_024) / 1_024
     }
 
     // MARK: Connections
 
+    /// Judges a connection about to be made, for the host.
+    private func admits(_ candidate: ConnectionCandidate) -> Bool {
+        let (now, ip) = (Reactor.now, candidate.address?.ip)
+        guard let peer = candidate.peer else { return planner.admits(ip, now: now) }
+        switch planner.admits(peer, ip, candidate.direction, now: now) {
+        case .success(let victim):
+            if let victim, candidate.isProven { disconnect(victim, .room) }
+            return true
+        case .failure(let reason):
+            context.logger.debug("refused", metadata: ["peer": "\(peer)", "reason": "\(reason.rawValue)"])
+            return false
+        }
+    }
+
+    private func observe(_ event: HostEvent) {
+        switch event {
+        case .connected(let peer, let direction):
+            feed(.connected(peer, direction, context.host.remoteAddress(of: peer)?.ip))
+        case .identified(let peer, let info): identified(peer, info)
+        case .disconnected(let peer):
+            feed(.disconnected(peer))
+            guard ready.remove(peer) != nil else { return }
+            context.logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
+            onLeft?(peer)
+        case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
+        }
+    }
+
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
         let traits = PeerTraits(info.protocols)
-        guard admits(peer) else { return context.host.disconnect(peer) }
-        guard traits.chainID == context.genesis.chainID || traits.isCrawler || traits.chainID == nil else {
-            context.logger.info("peer of another chain", metadata: ["peer": "\(peer)"])
-            return context.host.disconnect(peer)
-        }
-        // A peer without a chain is served, but counts for nothing.
-        guard traits.chainID != nil, !traits.isCrawler, ready.append(peer).inserted else { return }
+        let kind: PeerPlanner.Kind =
+            switch traits.chainID {
+            case nil: .guest
+            case context.genesis.chainID: traits.isCrawler ? .guest : .member
+            default: traits.isCrawler ? .guest : .foreign
+            }
+        feed(.identified(peer, kind))
+        guard kind == .member, planner.links[peer] != nil, ready.append(peer).inserted else { return }
         context.logger.info("peer connected", metadata: ["peer": "\(peer)", "agent": "\(info.agentVersion)"])
         onReady?(peer)
-    }
-
-    private func left(_ peer: PeerID) {
-        guard ready.remove(peer) != nil else { return }
-        context.logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
-        onLeft?(peer)
-    }
-
-    private func tick() {
-        ticks &+= 1
-        let connected = Set(context.host.connectedPeers)
-        for bootnode in bootnodes where !connected.contains(bootnode.peer) {
-            dial(bootnode.peer, [bootnode.address])
-        }
-        let store = context.host.configuration.peerStore
-        var missing = context.configuration.p2p.targetConnections - connected.count - dialing.count
-        for peer in store.peers where missing > 0 {
-            guard peer != context.host.peerID, !connected.contains(peer), admits(peer) else { continue }
-            dial(peer, [])
-            missing -= 1
-        }
-        if context.configuration.p2p.pex, ticks % Self.exchangeEvery == 1 { exchangePeers() }
-        if ticks % Self.saveEvery == 0 { Reactor.spawn { try? await store.save() } }
-        let jitter = Duration.milliseconds(Int64(Reactor.random() % 500))
-        timer = Reactor.schedule(after: Self.interval + jitter) { [weak self] in self?.tick() }
-    }
-
-    /// The host backs off by itself from addresses that do not answer.
-    private func dial(_ peer: PeerID, _ addresses: [Multiaddr]) {
-        guard dialing.insert(peer).inserted else { return }
-        Reactor.spawn {
-            do {
-                try await self.context.host.connect(peer, addresses)
-            } catch {
-                self.context.logger.debug("dial failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
-            }
-            self.dialing.remove(peer)
-        }
+        ask(peer)
     }
 
     // MARK: Peer exchange
 
-    private func exchangePeers() {
-        for peer in ready {
-            Reactor.spawn {
-                let found: [DiscoveredPeer]
-                do {
-                    found = try await DiscoveryProtocol.request(
-                        from: peer, chainID: self.chainID, on: self.context.host)
-                } catch {
-                    return
-                }
-                let store = self.context.host.configuration.peerStore
-                for other in found.prefix(Self.believedPeers) where other.id != self.context.host.peerID {
-                    store.add(other.addresses, for: other.id)
-                }
+    private func exchange() {
+        let isInNeed = ready.count < context.configuration.p2p.targetConnections
+        let count = isInNeed ? Self.asked.inNeed : Self.asked.usually
+        var generator = SeededGenerator(seed: Reactor.random())
+        for peer in generator.choose(count, of: Array(ready)) { ask(peer) }
+        exchangeTimer = Reactor.schedule(after: jittered(Self.exchangeInterval)) { [weak self] in
+            self?.exchange()
+        }
+    }
+
+    private func ask(_ peer: PeerID) {
+        guard context.configuration.p2p.pex, !isStopped else { return }
+        Reactor.spawn {
+            do throws(ProtocolsError) {
+                let told = try await DiscoveryProtocol.request(
+                    from: peer, chainID: self.chainID, on: self.context.host)
+                self.learn(told, from: peer)
+            } catch {
+                if error.isMisbehaviour { self.context.host.report(peer, .malformed) }
             }
+        }
+    }
+
+    private func learn(_ told: [DiscoveredPeer], from teller: PeerID) {
+        let place = context.host.remoteAddress(of: teller)?.ip
+        for peer in planner.believed(told, from: place, now: Reactor.now) {
+            store.add(peer.addresses, for: peer.id, toldBy: teller)
+            feed(.learned(peer.id))
         }
     }
 
     var chainID: String { context.genesis.chainID }
 
-    func peers(toTell peer: PeerID) -> [DiscoveredPeer]? {
+    func peers(toTell asker: PeerID) -> [DiscoveredPeer]? {
         guard context.configuration.p2p.pex else { return nil }
-        let validators = validators()
-        let mayKnowLeader = validators.keys.contains { $0.peerID == peer }
-        let leader = context.genesis.leader?.peerID
-        let store = context.host.configuration.peerStore
-        return ready.filter { $0 != peer && (mayKnowLeader || $0 != leader) }.prefix(Self.toldPeers).map {
+        let all = ready.map {
             DiscoveredPeer(
                 id: $0, addresses: store.addresses(of: $0),
                 protocols: context.host.identity(of: $0)?.protocols ?? [])
         }
+        return planner.told(
+            to: asker, at: context.host.remoteAddress(of: asker)?.ip, of: all, now: Reactor.now)
     }
 }
 
-/// A peer's address as configuration writes it.
-enum PeerAddress {
-    /// Reads `<public key hex>#<key type>@host:port` or a multiaddr with `/p2p/`.
-    static func parse(_ text: String) throws -> Multiaddr {
-        if text.hasPrefix("/") {
-            do { return try Multiaddr(text) } catch { throw NodeError.failed("\"\(text)\": \(error)") }
-        }
-        guard let at = text.lastIndex(of: "@") else {
-            throw NodeError.failed("\"\(text)\" is not <node ID>@host:port")
-        }
-        do {
-            let key = try PublicKey(nodeID: text[..<at])
-            let transport = try transport(String(text[text.index(after: at)...]))
-            return try Multiaddr("\(transport)/p2p/\(key.peerID)")
-        } catch let error as NodeError {
-            throw error
-        } catch {
-            throw NodeError.failed("\"\(text)\": \(error)")
-        }
+extension PeerService.Membership {
+    /// What a consensus machine says; nothing without one.
+    init(_ machine: ConsensusMachine?) {
+        role =
+            switch machine?.role {
+            case .leader: .leader
+            case .validator: .validator
+            case .sentry, nil: .sentry
+            }
+        leader = machine?.state.leader?.peerID
+        validators = machine?.state.validators.keys.map(\.peerID) ?? []
     }
+}
 
-    /// The multiaddr of `host:port`, where an IPv6 address stands in brackets.
-    static func transport(_ text: String) throws -> Multiaddr {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            throw NodeError.failed("\"\(text)\" is not host:port")
-        }
-        let host = text[..<colon]
-        let name: String
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            name = "/ip6/\(host.dropFirst().dropLast())"
-        } else if !host.isEmpty, host.allSatisfy({ $0.isNumber || $0 == "." }) {
-            name = "/ip4/\(host)"
-        } else {
-            name = "/dns/\(host)"
-        }
-        do {
-            return try Multiaddr("\(name)/tcp/\(port)")
-        } catch {
-            throw NodeError.failed("\"\(text)\": \(error)")
-        }
+extension ResourceLimits {
+    /// Leaves the choice of up to `maximum` peers to the planner: the host has room for as many, for those that must be
+    /// heard before they are refused, and for second connections that replace first ones.
+    mutating func admitPeers(_ maximum: Int) {
+        connections = maximum + pendingInbound + 64
+        inboundConnections = maximum + pendingInbound
+        limitsLoopback = false
     }
 }

@@ -54,6 +54,7 @@ final class SyncService {
             do throws(ProtocolsError) {
                 answer = try await BlockHeightProtocol.request(height, from: peer, on: self.context.host)
             } catch {
+                if error.isMisbehaviour { self.context.host.report(peer, .wrongContent) }
                 return self.feed(
                     error.isMisbehaviour
                         ? .lied(height: height, from: peer) : .failed(height: height, from: peer))

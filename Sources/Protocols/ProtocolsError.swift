@@ -9,6 +9,8 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
     case malformed(String)
     /// The peer sent something else than it was asked for.
     case wrongContent(String)
+    /// The peer sent something that is not genuine, whatever this node knows of the chain.
+    case forged(String)
     /// A value in the message was refused.
     case refused(ChainError)
 
@@ -17,7 +19,7 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .stream(let error): "\(error)"
         case .malformed(let what): "malformed \(what)"
-        case .wrongContent(let what): "peer sent \(what)"
+        case .wrongContent(let what), .forged(let what): "peer sent \(what)"
         case .refused(let error): "\(error)"
         }
     }
@@ -27,7 +29,7 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .stream(.malformed), .stream(.tooLarge): true
         case .stream: false
-        case .malformed, .wrongContent, .refused: true
+        case .malformed, .wrongContent, .forged, .refused: true
         }
     }
 }

@@ -69,7 +69,8 @@ extension Stream {
     }
 }
 
-/// Runs an exchange that a peer has begun; whatever is wrong with it ends the stream and nothing else.
+/// Runs an exchange that a peer has begun; whatever is wrong with it ends the stream, and what is the peer's fault is
+/// reported.
 @ReactorActor
 func serve(
     _ stream: Stream, _ body: @ReactorActor () async throws -> Void
@@ -80,6 +81,17 @@ func serve(
         stream.close()
     } catch {
         stream.reset()
+        if let what = misbehaviour(error) { stream.report(what) }
+    }
+}
+
+/// Which rule an error says that the peer has broken; nil when it may be the network's fault, or this node's: who is
+/// behind may not know the leader that signed.
+private func misbehaviour(_ error: any Error) -> Misbehaviour? {
+    switch error {
+    case ProtocolsError.forged: .wrongContent
+    case ProtocolsError.malformed, is ChainError, LibP2PError.malformed, LibP2PError.tooLarge: .malformed
+    default: nil
     }
 }
 

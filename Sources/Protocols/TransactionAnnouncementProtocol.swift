@@ -33,12 +33,12 @@ public struct TransactionAnnouncementProtocol {
             try await stream.write(Stream.get)
             let bytes = try await stream.readRest(limit: ChainLimits.transactionBytes)
             guard Hash.sha256(of: bytes) == id else {
-                throw ProtocolsError.wrongContent("another transaction")
+                throw ProtocolsError.forged("another transaction")
             }
             stream.close()
             came = true
             guard await source.receive([(id, bytes)], from: stream.remotePeer) else {
-                throw ProtocolsError.wrongContent("a transaction that was refused")
+                throw ProtocolsError.forged("a transaction that was refused")
             }
         }
     }

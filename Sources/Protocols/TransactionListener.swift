@@ -65,6 +65,8 @@ final class TransactionListener {
                 watch.end(.frame)
                 watch.begin(.silence)
             }
+        } catch is ProtocolsError {
+            stream.report(.malformed)
         } catch {}
         end()
     }
@@ -147,7 +149,10 @@ final class TransactionListener {
             batch = []
             batchBytes = 0
             room.fire()
-            guard await source.receive(ready, from: peer) else { return end() }
+            guard await source.receive(ready, from: peer) else {
+                stream.report(.wrongContent)
+                return end()
+            }
         }
     }
 }

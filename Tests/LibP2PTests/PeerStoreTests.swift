@@ -143,14 +143,6 @@ import Testing
         ("[]", "a value is of the wrong type"),
         ("{\"version\":1}", "peers is missing"),
         ("{\"version\":2,\"peers\":[]}", "version 2 is not known"),
-        (
-            "{\"version\":1,\"peers\":[{\"id\":\"x\",\"addresses\":[],\"protocols\":[],\"last_seen\":1}]}",
-            "peer 1: its ID is not a peer ID"
-        ),
-        (
-            "{\"version\":1,\"peers\":[{\"id\":\"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\",\"addresses\":[{\"address\":\"nowhere\",\"failures\":0,\"last_connected\":0}],\"protocols\":[],\"last_seen\":1}]}",
-            "peer 1: one of its addresses is not valid"
-        ),
         ("{\"version\":1,\"peers\":[{\"id\":\"x\"}]}", "at peers[0]: addresses is missing"),
     ]) func aCorruptFileIsNamed(_ content: String, _ reason: String) throws {
         let path = Self.temporaryPath()
@@ -158,6 +150,82 @@ import Testing
         try Data(content.utf8).write(to: URL(filePath: path))
         #expect(throws: LibP2PError.corruptFile(path: path, reason: reason)) {
             try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+        }
+    }
+
+    @Test func entriesThatMakeNoSenseAreLeftOut() throws {
+        let path = Self.temporaryPath()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let peer = try Self.peer(7)
+        let content = """
+            {"version":1,"peers":[
+            {"id":"x","addresses":[],"protocols":[],"last_seen":1},
+            {"id":"\(peer)","addresses":[{"address":"nowhere","failures":0,"last_connected":0},
+            {"address":"/ip4/10.0.0.1/tcp/1","failures":-9223372036854775808,"last_connected":-1},
+            {"address":"/ip4/10.0.0.1/tcp/1","failures":3,"last_connected":0}],"protocols":[],"last_seen":-5}]}
+            """
+        try Data(content.utf8).write(to: URL(filePath: path))
+        try MemoryNetwork.run {
+            let store = try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
+            #expect(store.peers == [peer])
+            #expect(store.addresses(of: peer) == [try Self.address(1)])
+            #expect(store.record(of: peer)?.addresses.first?.failures == 0)
+        }
+    }
+
+    @Test func aDamagedFileIsPutAside() throws {
+        let path = Self.temporaryPath()
+        defer {
+            try? FileManager.default.removeItem(atPath: path)
+            try? FileManager.default.removeItem(atPath: path + ".damaged")
+        }
+        try Data("garbage".utf8).write(to: URL(filePath: path))
+        try MemoryNetwork.run {
+            let store = try PeerStore.recovering(path: path, worker: Worker(name: "test", capacity: 4))
+            #expect(store.peers.isEmpty)
+            store.add([try Self.address(1)], for: try Self.peer(1))
+            try await store.close()
+            store.add([try Self.address(2)], for: try Self.peer(2))
+            try await Reactor.sleep(for: PeerStore.saveDelay * 2)
+            let again = try PeerStore.recovering(path: path, worker: Worker(name: "test", capacity: 4))
+            #expect(again.peers == [try Self.peer(1)], "what came after the end is not kept")
+        }
+        #expect(try String(contentsOfFile: path + ".damaged", encoding: .utf8) == "garbage")
+    }
+
+    @Test func hearsayGivesWayToWhatIsKnown() throws {
+        try MemoryNetwork.run {
+            let store = PeerStore(clock: { 1 })
+            let (peer, teller) = (try Self.peer(1), try Self.peer(2))
+            store.add(try (1...40).map(Self.address), for: peer, toldBy: teller)
+            #expect(store.addresses(of: peer).count == PeerStore.maximumHearsay)
+            // The peer's own word comes first, and takes all places if it has to.
+            store.add(try (100...115).map(Self.address), for: peer)
+            #expect(store.addresses(of: peer) == (try (100...115).map(Self.address)))
+            store.add([try Self.address(1)], for: peer, toldBy: teller)
+            #expect(!store.addresses(of: peer).contains(try Self.address(1)))
+        }
+    }
+
+    @Test func oneTellerCannotFillTheStore() throws {
+        try MemoryNetwork.run {
+            let store = PeerStore(clock: { 1 })
+            func id(_ number: Int) throws -> PeerID {
+                try PeerID(publicKeyProtobuf: [UInt8(number >> 8), UInt8(number & 255)])
+            }
+            let (liar, honest) = (try Self.peer(1), try Self.peer(2))
+            let known = try id(60_000)
+            store.noteDialed(known, at: try Self.address(1))
+            store.add([try Self.address(2)], for: try id(60_001), toldBy: honest)
+            for number in 0..<1_000 { store.add([try Self.address(3)], for: try id(number), toldBy: liar) }
+            #expect(store.peers.count == 2 + PeerStore.maximumPerTeller)
+            // Many tellers together push each other out, and nobody who has answered.
+            for number in 0..<(PeerStore.maximumPeers + 100) {
+                let teller = try Self.peer(UInt8(10 + number % 200))
+                store.add([try Self.address(4)], for: try id(20_000 + number), toldBy: teller)
+            }
+            #expect(store.peers.count == PeerStore.maximumPeers)
+            #expect(store.record(of: known)?.isVerified == true)
         }
     }
 

@@ -19,7 +19,12 @@ import Testing
     @Test(arguments: ["sql", "noop"])
     func aSentryJoinsAndVotesAndAnotherIsRemoved(_ application: String) async throws {
         try await LocalNetwork.run(validators: 1, sentries: 1) { network in
-            try await network.start("leader") { $0.execution.application = application }
+            // Neither is always a validator, and a leader admits no other strangers.
+            let sentries = try ["sentry-1", "validator-1"].map { try network.key($0).publicKey.nodeID }
+            try await network.start("leader") {
+                $0.execution.application = application
+                $0.p2p.sentries = sentries
+            }
             try await network.start("validator-1") { $0.execution.application = application }
             let leader = try network.bootnode("leader")
             try await network.start("sentry-1") {

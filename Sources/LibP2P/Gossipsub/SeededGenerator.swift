@@ -1,12 +1,14 @@
 /// Choices that repeat for one seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator, Sendable {
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    /// The generator whose choices follow from `seed`.
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    /// The next number.
+    public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var value = state
         value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -15,7 +17,7 @@ struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 
     /// Up to `count` of the elements, each set of them as likely as any other.
-    mutating func choose<T>(_ count: Int, of elements: [T]) -> [T] {
+    public mutating func choose<T>(_ count: Int, of elements: [T]) -> [T] {
         guard count > 0 else { return [] }
         return Array(elements.shuffled(using: &self).prefix(count))
     }

@@ -26,6 +26,9 @@ public final class Host {
     /// Where the host listens, with actual ports; empty before `start`.
     public private(set) var listenAddresses: [Multiaddr] = []
 
+    /// Judges connections about to be made; the configuration's unless it has been set since.
+    public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
+
     let logger: Logger
     let chunks = ChunkPool()
     let frames = FrameBufferPool()
@@ -67,6 +70,7 @@ public final class Host {
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
         logger = configuration.logger
+        connectionGater = configuration.connectionGater
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,
             interval: configuration.limits.connectionIntervalPerIP)

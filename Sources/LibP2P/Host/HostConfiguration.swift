@@ -19,6 +19,8 @@ public struct ConnectionCandidate: Sendable {
     public let address: Multiaddr?
     /// The peer; nil for an inbound connection before its handshake.
     public let peer: PeerID?
+    /// Whether the handshake is done: the peer is who it says it is, and the connection comes to be unless refused.
+    public let isProven: Bool
 }
 
 /// What happens to a host's connections, as its observers are told.
@@ -56,7 +58,8 @@ public struct HostConfiguration: Sendable {
     public var agentVersion = "apus"
     /// Family of protocols, as identify tells it.
     public var protocolVersion = "ipfs/0.1.0"
-    /// Asked before a connection is set up, and for inbound ones again when the peer is known; false refuses it.
+    /// Asked before a connection is set up, and again when the handshake is done; false refuses it. The host's can be
+    /// changed later.
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
     /// Addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()

@@ -93,7 +93,9 @@ extension Host {
     ) throws(LibP2PError) {
         let peer = outcome.remotePeer
         guard phase == .running else { throw .notRunning }
-        guard mayConnect(isInbound ? .inbound : .outbound, tcp.remoteAddress, peer) else { throw .refused }
+        guard mayConnect(isInbound ? .inbound : .outbound, tcp.remoteAddress, peer, isProven: true) else {
+            throw .refused
+        }
         guard peers[peer]?.connections.count ?? 0 < limits.connectionsPerPeer else {
             throw .limitReached("connections with one peer")
         }
@@ -127,11 +129,14 @@ extension Host {
         return dialer < other
     }
 
-    private func mayConnect(_ direction: Direction, _ address: SocketAddress, _ peer: PeerID?) -> Bool {
-        guard let gater = configuration.connectionGater else { return true }
+    private func mayConnect(
+        _ direction: Direction, _ address: SocketAddress, _ peer: PeerID?, isProven: Bool = false
+    ) -> Bool {
+        guard let gater = connectionGater else { return true }
         return gater(
             ConnectionCandidate(
-                direction: direction, address: Multiaddr(ip: address.ip, tcp: address.port), peer: peer))
+                direction: direction, address: Multiaddr(ip: address.ip, tcp: address.port), peer: peer,
+                isProven: isProven))
     }
 
     /// Whether the gater lets this host dial.

@@ -66,7 +66,9 @@ extension Host {
         guard phase == .running, let state = peers[connection.remotePeer] else { return }
         state.info = info
         state.identifying.wakeAll()
-        configuration.peerStore.add(info.listenAddresses, for: connection.remotePeer)
+        let place = IP(connection.tcp.remoteAddress.ip)
+        configuration.peerStore.add(
+            info.listenAddresses.filter { $0.isReachable(from: place) }, for: connection.remotePeer)
         configuration.peerStore.setProtocols(info.protocols, of: connection.remotePeer)
         emit(.identified(connection.remotePeer, info))
     }

@@ -27,3 +27,8 @@ extension Host {
         return Multiaddr(ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port)
     }
 }
+
+extension Stream {
+    /// Tells the host's observers that the peer broke the rules on this stream.
+    public func report(_ what: Misbehaviour) { connection.host.report(remotePeer, what) }
+}

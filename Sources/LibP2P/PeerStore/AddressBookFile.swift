@@ -35,9 +35,10 @@ public struct AddressBookFile: Sendable {
         var address: String
         var failures: Int
         var lastConnected: Int64
+        var hearsay: Bool?
     }
 
-    /// The records in the file; none if there is no file.
+    /// The records in the file; none if there is no file. Single entries that make no sense are left out.
     func read() throws(LibP2PError) -> [PeerRecord] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
@@ -93,6 +94,13 @@ public struct AddressBookFile: Sendable {
         syncFolder()
     }
 
+    /// Takes a file that cannot be used out of the way, keeping it for whoever wants to know. The result is its path.
+    func putAside() throws(LibP2PError) -> String {
+        let aside = path + ".damaged"
+        guard rename(path, aside) == 0 else { throw .file(path: path, reason: Self.reason()) }
+        return aside
+    }
+
     /// Makes the rename last. Where a file system cannot sync folders the file is whole all the same.
     private func syncFolder() {
         let folder = open(
@@ -114,32 +122,23 @@ public struct AddressBookFile: Sendable {
         guard content.version == Self.version else {
             throw .corruptFile(path: path, reason: "version \(content.version) is not known")
         }
-        guard content.peers.count <= PeerStore.maximumPeers else {
-            throw .corruptFile(path: path, reason: "it has more than \(PeerStore.maximumPeers) peers")
-        }
-        var records: [PeerRecord] = []
-        records.reserveCapacity(content.peers.count)
-        for (index, peer) in content.peers.enumerated() {
-            records.append(try decode(peer, index))
-        }
-        return records
+        return content.peers.prefix(PeerStore.maximumPeers).compactMap(record)
     }
 
-    private func decode(_ peer: Peer, _ index: Int) throws(LibP2PError) -> PeerRecord {
-        guard let id = try? PeerID(peer.id) else {
-            throw .corruptFile(path: path, reason: "peer \(index + 1): its ID is not a peer ID")
-        }
+    /// A peer of the file; nil if its ID is none. Addresses that are none are left out.
+    private func record(_ peer: Peer) -> PeerRecord? {
+        guard let id = try? PeerID(peer.id) else { return nil }
         var record = PeerRecord(peer: id)
         record.lastSeen = max(peer.lastSeen, 0)
         record.protocols = peer.protocols.prefix(PeerStore.maximumProtocols).map { ProtocolID($0) }
         for address in peer.addresses.prefix(PeerStore.maximumAddresses) {
-            guard let multiaddr = try? Multiaddr(address.address), address.failures >= 0 else {
-                throw .corruptFile(path: path, reason: "peer \(index + 1): one of its addresses is not valid")
-            }
+            guard let multiaddr = try? Multiaddr(address.address),
+                !record.addresses.contains(where: { $0.address == multiaddr })
+            else { continue }
             record.addresses.append(
                 PeerRecord.Address(
-                    address: multiaddr, failures: min(address.failures, .max - 1),
-                    lastConnected: max(address.lastConnected, 0)))
+                    address: multiaddr, failures: min(max(address.failures, 0), .max - 1),
+                    lastConnected: max(address.lastConnected, 0), isHearsay: address.hearsay ?? false))
         }
         return record
     }
@@ -151,7 +150,7 @@ public struct AddressBookFile: Sendable {
                 addresses: record.addresses.map {
                     Address(
                         address: $0.address.description, failures: $0.failures,
-                        lastConnected: $0.lastConnected)
+                        lastConnected: $0.lastConnected, hearsay: $0.isHearsay ? true : nil)
                 },
                 protocols: record.protocols.map(\.rawValue), lastSeen: record.lastSeen)
         }

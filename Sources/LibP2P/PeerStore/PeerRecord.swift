@@ -10,10 +10,16 @@ public struct PeerRecord: Equatable, Sendable {
         public var failures = 0
         /// When the peer last answered there, in Unix seconds; 0 for never.
         public var lastConnected: Int64 = 0
+        /// Whether only others have told of it: neither the peer itself nor a connection.
+        public var isHearsay = false
 
-        /// Whether this is the one to try first: fewer failures, then answered later, then by text, so that the order
+        /// Whether the peer has answered there.
+        public var isVerified: Bool { lastConnected > 0 }
+
+        /// Whether this is the one to try first: no hearsay, fewer failures, then answered later, then by text, so that the order
         /// is the same everywhere.
         func isBetter(than other: Address) -> Bool {
+            if isHearsay != other.isHearsay { return other.isHearsay }
             if failures != other.failures { return failures < other.failures }
             if lastConnected != other.lastConnected { return lastConnected > other.lastConnected }
             return address.description < other.address.description
@@ -33,16 +39,30 @@ public struct PeerRecord: Equatable, Sendable {
         self.peer = peer
     }
 
-    /// Adds an address if it is new. In a full record the worst one has to go, if it has failed.
-    mutating func insert(_ address: Multiaddr) {
-        guard !addresses.contains(where: { $0.address == address }) else { return }
-        if addresses.count >= PeerStore.maximumAddresses {
-            guard let worst = addresses.indices.max(by: { addresses[$0].isBetter(than: addresses[$1]) }),
-                addresses[worst].failures > 0
+    /// The peer from which all that is known of this one comes; nil when some of it is the peer's own word or a
+    /// connection, or when it comes from the file.
+    var teller: PeerID?
+
+    /// Whether the peer has answered at one of the addresses.
+    public var isVerified: Bool { addresses.contains(where: \.isVerified) }
+
+    /// Adds an address if it is new. In a full record the worst one has to go, if it is hearsay or has failed. Hearsay
+    /// has but some of the places.
+    mutating func insert(_ address: Multiaddr, isHearsay: Bool = false) {
+        if let index = addresses.firstIndex(where: { $0.address == address }) {
+            if !isHearsay { addresses[index].isHearsay = false }
+            return
+        }
+        let rivals = addresses.indices.filter { !isHearsay || addresses[$0].isHearsay }
+        if addresses.count >= PeerStore.maximumAddresses
+            || isHearsay && rivals.count >= PeerStore.maximumHearsay
+        {
+            guard let worst = rivals.max(by: { addresses[$0].isBetter(than: addresses[$1]) }),
+                addresses[worst].failures > 0 || addresses[worst].isHearsay && !isHearsay
             else { return }
             addresses.remove(at: worst)
         }
-        addresses.append(Address(address: address))
+        addresses.append(Address(address: address, isHearsay: isHearsay))
     }
 
     /// Changes an address's history, adding the address if there is room.
@@ -52,8 +72,10 @@ public struct PeerRecord: Equatable, Sendable {
         body(&addresses[index])
     }
 
-    /// Whether this peer is more worth remembering: seen later, then with an address that fails less.
+    /// Whether this peer is more worth remembering: one that has answered, then one seen later, then one with an
+    /// address that fails less.
     func isBetter(than other: PeerRecord) -> Bool {
+        if isVerified != other.isVerified { return isVerified }
         if lastSeen != other.lastSeen { return lastSeen > other.lastSeen }
         let (own, others) = (fewestFailures, other.fewestFailures)
         return own != others ? own < others : peer < other.peer

@@ -1,5 +1,6 @@
 import Logging
 import Multiformats
+import OrderedCollections
 import Reactor
 
 /// What a host remembers about its peers, over restarts if it has a file: addresses, protocols, when they were last
@@ -13,12 +14,19 @@ public final class PeerStore {
     public nonisolated static let maximumPeers = 4_096
     /// The most addresses remembered for a peer.
     public nonisolated static let maximumAddresses = 16
+    /// The most of them that others than the peer have told.
+    public nonisolated static let maximumHearsay = 4
+    /// The most peers remembered on the word of one other. Beyond, a new one takes the place of the one that fails most.
+    public nonisolated static let maximumPerTeller = 128
     /// The most protocols remembered for a peer.
     public nonisolated static let maximumProtocols = 128
     /// How long after a change the file is written, so that a burst of changes costs one write.
     static let saveDelay = Duration.seconds(5)
 
-    private var records: [PeerID: PeerRecord] = [:]
+    private var records: OrderedDictionary<PeerID, PeerRecord> = [:]
+    /// How many of them are known by the word of one other peer only.
+    private var told: [PeerID: Int] = [:]
+    private var isClosed = false
     private let file: AddressBookFile?
     private let worker: Worker?
     private let clock: @Sendable () -> Int64
@@ -46,8 +54,27 @@ public final class PeerStore {
         self.worker = worker
         self.logger = logger
         self.clock = clock
-        records = Dictionary(try file.read().map { ($0.peer, $0) }, uniquingKeysWith: { first, _ in first })
+        records = OrderedDictionary(
+            try file.read().map { ($0.peer, $0) }, uniquingKeysWith: { first, _ in first })
     }
+
+    /// A store kept in a file like the other one's, except that a file which this program did not write is put aside,
+    /// as `<path>.damaged`, and the store begins empty.
+    public nonisolated static func recovering(
+        path: String, worker: Worker, logger: Logger = Logger(label: "peerstore"),
+        clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
+    ) throws(LibP2PError) -> PeerStore {
+        do {
+            return try PeerStore(path: path, worker: worker, logger: logger, clock: clock)
+        } catch .corruptFile(let path, let reason) {
+            let aside = try AddressBookFile(path: path).putAside()
+            logger.warning("address book is damaged", metadata: ["kept": "\(aside)", "reason": "\(reason)"])
+            return try PeerStore(path: path, worker: worker, logger: logger, clock: clock)
+        }
+    }
+
+    /// What is remembered of every peer, in the order learned.
+    public var all: some Sequence<PeerRecord> { records.values }
 
     /// All peers, those seen last first.
     public var peers: [PeerID] {
@@ -72,7 +99,30 @@ public final class PeerStore {
             for address in addresses {
                 record.insert(address.withoutPeerID)
             }
+            record.teller = nil
         }
+    }
+
+    /// Remembers addresses of a peer on the word of another. Such peers are the first to make room, and nobody can fill
+    /// the store with them.
+    public func add(_ addresses: [Multiaddr], for peer: PeerID, toldBy teller: PeerID) {
+        guard !addresses.isEmpty else { return }
+        let isNew = records[peer] == nil
+        if isNew, !makeRoom(forWordOf: teller) { return }
+        change(peer) { record in
+            for address in addresses { record.insert(address.withoutPeerID, isHearsay: true) }
+            if isNew { record.teller = teller }
+        }
+    }
+
+    /// Makes room for one more peer of which `teller` tells. False when the store is full of better ones.
+    private func makeRoom(forWordOf teller: PeerID) -> Bool {
+        if told[teller] ?? 0 >= Self.maximumPerTeller {
+            let rivals = records.values.filter { $0.teller == teller }
+            guard let worst = rivals.min(by: { $1.isBetter(than: $0) }) else { return false }
+            put(nil, for: worst.peer)
+        }
+        return records.count < Self.maximumPeers || records.values.contains { !$0.isVerified }
     }
 
     /// Remembers what a peer said it speaks.
@@ -83,7 +133,10 @@ public final class PeerStore {
     /// Notes that the peer is, or was until now, connected.
     public func noteSeen(_ peer: PeerID) {
         let now = clock()
-        change(peer) { $0.lastSeen = now }
+        change(peer) {
+            $0.lastSeen = now
+            $0.teller = nil
+        }
     }
 
     /// Notes that the peer answered at an address.
@@ -94,7 +147,9 @@ public final class PeerStore {
             record.update(address.withoutPeerID) { entry in
                 entry.failures = 0
                 entry.lastConnected = now
+                entry.isHearsay = false
             }
+            record.teller = nil
         }
     }
 
@@ -108,8 +163,15 @@ public final class PeerStore {
 
     /// Forgets a peer.
     public func remove(_ peer: PeerID) {
-        guard records.removeValue(forKey: peer) != nil else { return }
+        guard records[peer] != nil else { return }
+        put(nil, for: peer)
         saveSoon()
+    }
+
+    /// Writes the file a last time. What changes afterwards is not kept. Throws like `save`.
+    public func close() async throws(LibP2PError) {
+        isClosed = true
+        try await save()
     }
 
     /// Writes the file now. Throws `file` if that fails; the old file is then still whole.
@@ -133,18 +195,27 @@ public final class PeerStore {
         var record = before ?? PeerRecord(peer: peer)
         body(&record)
         guard record != before else { return }
-        records[peer] = record
+        put(record, for: peer)
         saveSoon()
+    }
+
+    /// Replaces or removes a record and keeps count of who told.
+    private func put(_ record: PeerRecord?, for peer: PeerID) {
+        if let teller = records[peer]?.teller {
+            told[teller] = told[teller].flatMap { $0 > 1 ? $0 - 1 : nil }
+        }
+        if let teller = record?.teller { told[teller, default: 0] += 1 }
+        records[peer] = record
     }
 
     /// Forgets the least useful peer if the store is full.
     private func makeRoom() {
         guard records.count >= Self.maximumPeers else { return }
-        if let worst = records.values.min(by: { $1.isBetter(than: $0) }) { records[worst.peer] = nil }
+        if let worst = records.values.min(by: { $1.isBetter(than: $0) }) { put(nil, for: worst.peer) }
     }
 
     private func saveSoon() {
-        guard file != nil, saveTimer == nil else { return }
+        guard file != nil, saveTimer == nil, !isClosed else { return }
         saveTimer = Reactor.schedule(after: Self.saveDelay) { [weak self] in
             guard let self else { return }
             saveTimer = nil

@@ -1,0 +1,301 @@
+import LibP2P
+import Multiformats
+import OrderedCollections
+
+/// Decides with whom this node is connected: whom to dial, whom to let in, whom to send away and whom to forget
+/// (docs/peers.md). Its role, the leader and the validators follow the chain.
+///
+/// A machine: `handle` turns an event into actions, `admits` judges a connection about to be made.
+struct PeerPlanner {
+    /// A peer that has not told about itself by then is sent away.
+    static let identifyLimit = Duration.seconds(30)
+    /// How long a guest may stay: a peer that is served, but is no member of this chain's network.
+    static let guestLimit = Duration.seconds(600)
+    /// Inbound strangers from one IP address (IPv6: one /64), loopback aside.
+    static let strangersPerAddress = 3
+    /// Inbound strangers from one /16 (IPv6: one /32) of the public network: an eighth of the slots, but some.
+    static func strangersPerNetwork(of slots: Int) -> Int { max(4, slots / 8) }
+
+    /// This node's part in its chain.
+    enum Role: Equatable { case leader, validator, sentry }
+
+    /// What ties this node to a peer, weakest first.
+    enum Standing: Int, Comparable {
+        case stranger, validator, named
+        static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// What a connected peer has turned out to be.
+    enum Kind: Int, Equatable {
+        /// It has not told yet.
+        case unknown
+        /// A crawler, or a host without a chain.
+        case guest
+        /// A node of this chain.
+        case member
+        /// A node of another chain.
+        case foreign
+    }
+
+    /// A peer that could be dialled.
+    struct Candidate: Equatable {
+        let peer: PeerID
+        /// Whether it has answered before.
+        let isVerified: Bool
+        /// Where it is, as far as known.
+        let ip: IP?
+    }
+
+    enum Event {
+        /// The chain has this leader and these validators now; the node itself may be among them.
+        case membership(Role, leader: PeerID?, validators: [PeerID])
+        case connected(PeerID, Direction, IP?)
+        case identified(PeerID, Kind)
+        case disconnected(PeerID)
+        case dialFailed(PeerID, lacksAddress: Bool)
+        case dialed(PeerID)
+        /// An address of a peer has become known.
+        case learned(PeerID)
+        case misbehaved(PeerID, Misbehaviour)
+        case block(BlockList.Entry)
+        case unblock(BlockList.Entry)
+        /// Time has passed; the address book has these.
+        case tick([Candidate])
+    }
+
+    enum Action: Equatable {
+        case dial(PeerID, [Multiaddr])
+        case disconnect(PeerID, Reason)
+        case banned(PeerID, Duration)
+        case forget(PeerID)
+    }
+
+    /// Why a connection is refused or ended.
+    enum Reason: String, Error {
+        case blocked = "it is on the block list"
+        case banned = "it misbehaved"
+        case misbehaved = "it misbehaves"
+        case notNamed = "only named peers and validators are admitted"
+        case leader = "the leader admits only validators and named peers"
+        case full = "there is no free slot"
+        case crowded = "there are enough peers from its address or network"
+        case silent = "it told nothing about itself"
+        case guest = "guests stay for a while only"
+        case foreign = "it is of another chain"
+        case room = "its slot is needed"
+    }
+
+    struct Link {
+        let direction: Direction
+        let ip: IP?
+        let since: Duration
+        var kind = Kind.unknown
+    }
+
+    var rules: PeerRules
+    private(set) var role = Role.sentry
+    private(set) var leader: PeerID?
+    /// The validators without this node.
+    private(set) var validators: OrderedSet<PeerID> = []
+    private(set) var links: OrderedDictionary<PeerID, Link> = [:]
+    var dials = DialPlan()
+    private(set) var conduct = PeerConduct()
+    var askers = RateLimiter<PeerID>(burst: PeerPlanner.answersAtOnce, interval: PeerPlanner.answerInterval)
+    var random: SeededGenerator
+
+    init(_ rules: PeerRules, seed: UInt64) {
+        self.rules = rules
+        random = SeededGenerator(seed: seed)
+    }
+
+    // MARK: Standing and slots
+
+    func standing(of peer: PeerID) -> Standing {
+        if rules.named.contains(peer) { return .named }
+        return validators.contains(peer) || peer == leader ? .validator : .stranger
+    }
+
+    /// Whether a peer is always to be connected.
+    func isWanted(_ peer: PeerID) -> Bool {
+        rules.kept[peer] != nil || role != .sentry && standing(of: peer) == .validator
+    }
+
+    /// Whether strangers are admitted at all. A leader without another validator is: nobody else could carry its blocks.
+    var admitsStrangers: Bool { !rules.isPrivate && (role != .leader || validators.isEmpty) }
+
+    /// Slots for strangers: what validators and named peers leave, but a quarter of all.
+    var strangerSlots: Int {
+        guard admitsStrangers else { return 0 }
+        let others = rules.named.count + validators.count { !rules.named.contains($0) }
+        return max(rules.maximum - others, rules.maximum / 4, 1)
+    }
+
+    /// Slots for strangers that dial; the others are for those that this node chooses itself.
+    var inboundStrangerSlots: Int {
+        let slots = strangerSlots
+        return slots - min(rules.target, slots / 2)
+    }
+
+    var strangers: [PeerID] { links.keys.filter { standing(of: $0) == .stranger } }
+
+    // MARK: Admission
+
+    /// Whether a connection from an address may begin its handshake.
+    func admits(_ ip: IP?, now: Duration) -> Bool {
+        guard let ip else { return true }
+        guard !rules.blocked.contains(ip) else { return false }
+        return !conduct.isBanned(ip, now: now) || isShared(ip)
+    }
+
+    /// Whether a validator or named peer is connected from an address.
+    private func isShared(_ ip: IP) -> Bool {
+        links.contains { $0.value.ip == ip && standing(of: $0.key) > .stranger }
+    }
+
+    /// Whether there may be a connection with a peer at all, slots aside.
+    func objection(to peer: PeerID, _ ip: IP?, now: Duration) -> Reason? {
+        if rules.blocked.contains(peer) || rules.blocked.contains(ip) { return .blocked }
+        if conduct.isBanned(peer, now: now) { return .banned }
+        guard standing(of: peer) == .stranger else { return nil }
+        if rules.isPrivate { return .notNamed }
+        return admitsStrangers ? nil : .leader
+    }
+
+    /// Judges a connection whose peer is known. The result is a peer whose slot it takes, if there is no free one.
+    func admits(_ peer: PeerID, _ ip: IP?, _ direction: Direction, now: Duration) -> Result<PeerID?, Reason> {
+        if let reason = objection(to: peer, ip, now: now) { return .failure(reason) }
+        guard links[peer] == nil else { return .success(nil) }
+        guard standing(of: peer) == .stranger else {
+            guard links.count >= rules.maximum else { return .success(nil) }
+            return leastUseful().map { .success($0) } ?? .failure(.full)
+        }
+        let strangers = strangers
+        guard strangers.count < strangerSlots, links.count < rules.maximum else { return .failure(.full) }
+        guard direction == .inbound else { return .success(nil) }
+        let inbound = strangers.filter { links[$0]?.direction == .inbound }
+        let slots = inboundStrangerSlots
+        guard inbound.count < slots else { return .failure(.full) }
+        return isCrowded(ip, inbound, slots) ? .failure(.crowded) : .success(nil)
+    }
+
+    /// Whether enough strangers come from an address's surroundings.
+    private func isCrowded(_ ip: IP?, _ inbound: [PeerID], _ slots: Int) -> Bool {
+        guard let ip, ip.scope != .loopback else { return false }
+        let others = inbound.compactMap { links[$0]?.ip }
+        if others.count(where: { $0.place == ip.place }) >= Self.strangersPerAddress { return true }
+        return ip.scope == .global
+            && others.count { $0.neighbourhood == ip.neighbourhood } >= Self.strangersPerNetwork(of: slots)
+    }
+
+    /// The stranger that is missed least: the one that is no member, then one that dialled, then the newest.
+    private func leastUseful() -> PeerID? {
+        strangers.min { left, right in
+            guard let left = links[left], let right = links[right] else { return false }
+            if left.kind != right.kind { return left.kind.rawValue < right.kind.rawValue }
+            if left.direction != right.direction { return left.direction == .inbound }
+            return left.since > right.since
+        }
+    }
+
+    // MARK: Events
+
+    /// Takes one event and appends what is to be done about it.
+    mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
+        switch event {
+        case .membership(let role, let leader, let validators):
+            self.role = role
+            self.leader = leader == rules.own ? nil : leader
+            self.validators = OrderedSet(validators)
+            self.validators.remove(rules.own)
+            reconsider(now, &actions)
+        case .connected(let peer, let direction, let ip):
+            if links[peer] == nil { links[peer] = Link(direction: direction, ip: ip, since: now) }
+        case .identified(let peer, let kind): identified(peer, kind, &actions)
+        case .disconnected(let peer):
+            guard let link = links.removeValue(forKey: peer) else { return }
+            dials.ended(peer, after: now - link.since, isWanted: isWanted(peer), now: now, &random)
+        case .dialed(let peer): dials.succeeded(peer)
+        case .dialFailed(let peer, let lacksAddress):
+            dials.failed(peer, lacksAddress: lacksAddress, isWanted: isWanted(peer), now: now, &random)
+            if dials.isDead(peer, now: now) { forget(peer, &actions) }
+        case .learned(let peer): dials.learned(peer, now: now)
+        case .misbehaved(let peer, let what): misbehaved(peer, what, now, &actions)
+        case .block(let entry):
+            rules.blocked.insert(entry)
+            reconsider(now, &actions)
+        case .unblock(let entry): rules.blocked.remove(entry)
+        case .tick(let candidates):
+            sendAway(now, &actions)
+            dial(candidates, now, &actions)
+        }
+    }
+
+    /// Ends what the rules no longer allow, and frees slots that are no longer strangers'.
+    private mutating func reconsider(_ now: Duration, _ actions: inout [Action]) {
+        var leaving: OrderedSet<PeerID> = []
+        for (peer, link) in links {
+            guard let reason = objection(to: peer, link.ip, now: now) else { continue }
+            leaving.append(peer)
+            actions.append(.disconnect(peer, reason))
+        }
+        let staying = strangers.filter { !leaving.contains($0) }
+        let ranked = staying.sorted { left, right in
+            guard let left = links[left], let right = links[right] else { return false }
+            return left.since > right.since
+        }
+        for peer in ranked.prefix(max(0, staying.count - strangerSlots)) {
+            actions.append(.disconnect(peer, .room))
+        }
+    }
+
+    private mutating func identified(_ peer: PeerID, _ kind: Kind, _ actions: inout [Action]) {
+        guard links[peer] != nil else { return }
+        links[peer]?.kind = kind
+        guard kind == .foreign else { return }
+        actions.append(.disconnect(peer, .foreign))
+        forget(peer, &actions)
+    }
+
+    private mutating func misbehaved(
+        _ peer: PeerID, _ what: Misbehaviour, _ now: Duration, _ actions: inout [Action]
+    ) {
+        let isTrusted = standing(of: peer) > .stranger
+        let ip = links[peer]?.ip
+        let isAlone = ip.map { ip in links.count { $0.value.ip == ip } <= 1 } ?? false
+        let verdict = conduct.report(peer, what, isTrusted: isTrusted, ip: isAlone ? ip : nil, now: now)
+        switch verdict {
+        case .tolerated: return
+        case .disconnected: break
+        case .banned(let time):
+            actions.append(.banned(peer, time))
+            forget(peer, &actions)
+        }
+        if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved)) }
+    }
+
+    /// Peers that stay without being of use.
+    private func sendAway(_ now: Duration, _ actions: inout [Action]) {
+        for (peer, link) in links {
+            switch link.kind {
+            case .unknown where now - link.since >= Self.identifyLimit:
+                actions.append(.disconnect(peer, .silent))
+            case .guest where now - link.since >= Self.guestLimit: actions.append(.disconnect(peer, .guest))
+            default: break
+            }
+        }
+    }
+
+    /// Validators and named peers are never forgotten.
+    private mutating func forget(_ peer: PeerID, _ actions: inout [Action]) {
+        guard standing(of: peer) == .stranger else { return }
+        dials.forget(peer)
+        actions.append(.forget(peer))
+    }
+}
+
+extension IP {
+    /// What counts as one place: an IPv4 address, or the /64 that one customer has.
+    var place: IPNetwork { network(isIPv6 ? 64 : 32) }
+    /// What one operator is likely to have whole.
+    var neighbourhood: IPNetwork { network(isIPv6 ? 32 : 16) }
+}

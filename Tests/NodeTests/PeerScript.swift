@@ -1,0 +1,80 @@
+import LibP2P
+import Multiformats
+
+@testable import Node
+
+/// A peer planner and what happens to it, peers being known by numbers.
+struct PeerScript {
+    var planner: PeerPlanner
+    var now = Duration.zero
+
+    /// A planner whose rules `change` has set; the node itself is peer 0.
+    init(seed: UInt64 = 1, _ change: (inout PeerRules) -> Void = { _ in }) {
+        var rules = PeerRules(own: Self.peer(0))
+        change(&rules)
+        planner = PeerPlanner(rules, seed: seed)
+    }
+
+    static func peer(_ number: Int) -> PeerID {
+        let bytes = [0x00, 0x02, UInt8(number >> 8 & 255), UInt8(number & 255)]
+        guard let peer = try? PeerID(bytes: bytes) else { preconditionFailure("a peer ID of two bytes") }
+        return peer
+    }
+
+    static func number(_ peer: PeerID) -> Int { peer.bytes.suffix(2).reduce(0) { $0 << 8 | Int($1) } }
+
+    /// A public address for each number, each in a /16 of its own as far as they go.
+    static func ip(_ number: Int) -> IP? { IP("20.\(number & 255).\(number >> 8 & 255).1") }
+
+    /// An address book entry.
+    static func candidate(_ number: Int, verified: Bool = true, ip: IP? = nil) -> PeerPlanner.Candidate {
+        PeerPlanner.Candidate(peer: peer(number), isVerified: verified, ip: ip ?? self.ip(number))
+    }
+
+    @discardableResult
+    mutating func feed(_ event: PeerPlanner.Event) -> [PeerPlanner.Action] {
+        var actions: [PeerPlanner.Action] = []
+        planner.handle(event, now: now, actions: &actions)
+        return actions
+    }
+
+    /// What the chain says.
+    @discardableResult
+    mutating func become(
+        _ role: PeerPlanner.Role, leader: Int?, validators: [Int]
+    ) -> [PeerPlanner.Action] {
+        feed(
+            .membership(role, leader: leader.map(Self.peer), validators: validators.map(Self.peer)))
+    }
+
+    /// What comes of a peer's connection: whether it is let in, and who has to go for it.
+    @discardableResult
+    mutating func connect(
+        _ number: Int, _ direction: Direction = .inbound, ip: IP? = nil, kind: PeerPlanner.Kind = .member
+    ) -> Result<Int?, PeerPlanner.Reason> {
+        let place = ip ?? Self.ip(number)
+        let admission = planner.admits(Self.peer(number), place, direction, now: now)
+        guard case .success(let victim) = admission else { return admission.map { _ in nil } }
+        if let victim { feed(.disconnected(victim)) }
+        feed(.connected(Self.peer(number), direction, place))
+        if kind != .unknown { feed(.identified(Self.peer(number), kind)) }
+        return .success(victim.map(Self.number))
+    }
+
+    /// Lets time pass and returns who is dialled then.
+    mutating func dialled(
+        after time: Duration = .seconds(1), _ candidates: [PeerPlanner.Candidate] = []
+    ) -> [Int] {
+        now += time
+        return feed(.tick(candidates)).compactMap {
+            if case .dial(let peer, _) = $0 { Self.number(peer) } else { nil }
+        }
+    }
+
+    /// Those who are sent away by an event.
+    static func leaving(_ actions: [PeerPlanner.Action]) -> [Int] {
+        actions.compactMap { if case .disconnect(let peer, _) = $0 { number(peer) } else { nil } }
+    }
+
+    var connected: [Int] { planner.links.keys.map(Self.number) }
+}
