@@ -102,9 +102,9 @@ extension Host {
         var reasons: [String] = []
         var last: LibP2PError?
         var sockets: [(SocketAddress, Multiaddr)] = []
-        for address in due {
+        for (address, found) in zip(due, await AddressLookup(due).run()) {
             do throws(LibP2PError) {
-                for socket in try await resolve(address) where !sockets.contains(where: { $0.0 == socket }) {
+                for socket in try found.get() where !sockets.contains(where: { $0.0 == socket }) {
                     if mayDial(socket, peer) { sockets.append((socket, address)) } else { last = .refused }
                 }
             } catch {
@@ -148,27 +148,6 @@ extension Host {
     private func noteFailure(_ address: Multiaddr, _ peer: PeerID?) {
         backoff.failed(.address(address), now: Reactor.now, random: Reactor.random())
         if let peer { configuration.peerStore.noteDialFailed(peer, at: address) }
-    }
-
-    private func resolve(_ address: Multiaddr) async throws(LibP2PError) -> [SocketAddress] {
-        guard let (host, port) = address.transport else { throw .unsupportedAddress(address.description) }
-        let name: String
-        let family: Resolver.Family
-        switch host {
-        case .ip4, .ip6:
-            guard let socket = host.socketAddress(port) else {
-                throw .unsupportedAddress(address.description)
-            }
-            return [socket]
-        case .dns(let text): (name, family) = (text, .any)
-        case .dns4(let text): (name, family) = (text, .ip4)
-        case .dns6(let text): (name, family) = (text, .ip6)
-        }
-        do {
-            return try await Resolver.resolve(host: name, port: port, family: family)
-        } catch {
-            throw .network(error.description)
-        }
     }
 
     /// Upgrades a dialled connection and takes it in.

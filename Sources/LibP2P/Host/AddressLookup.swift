@@ -1,0 +1,75 @@
+import Multiformats
+import Reactor
+
+/// Turns the addresses of one peer into socket addresses, all at the same time: a name server that does not answer
+/// must not hold up the addresses that need none.
+@ReactorActor
+final class AddressLookup {
+    typealias Found = Result<[SocketAddress], LibP2PError>
+
+    /// How long names are waited for. Later answers are of no use; a resolver asks twice within this time.
+    nonisolated static let limit = Duration.seconds(5)
+
+    /// Answers one name; the system's resolver unless a test has its own.
+    typealias Resolve =
+        @ReactorActor @Sendable (String, UInt16, Resolver.Family) async throws(ReactorError) ->
+        [SocketAddress]
+
+    private let addresses: [Multiaddr]
+    private let resolve: Resolve
+    private var found: [Found?]
+    private let progress = WaitingList()
+
+    init(
+        _ addresses: [Multiaddr],
+        resolve: @escaping Resolve = { name, port, family async throws(ReactorError) in
+            try await Resolver.resolve(host: name, port: port, family: family)
+        }
+    ) {
+        self.addresses = addresses
+        self.resolve = resolve
+        found = Array(repeating: nil, count: addresses.count)
+    }
+
+    /// One result for each address, in order. `timedOut` for a name that has no answer within `limit`.
+    func run() async -> [Found] {
+        for (index, address) in addresses.enumerated() { start(index, address) }
+        var isLate = false
+        let timer = Reactor.schedule(after: Self.limit) {
+            isLate = true
+            self.progress.wakeAll()
+        }
+        defer { timer.cancel() }
+        while found.contains(where: { $0 == nil }), !isLate {
+            guard await progress.wait() else { break }
+        }
+        return found.map { $0 ?? .failure(Task.isCancelled ? .cancelled : .timedOut) }
+    }
+
+    private func start(_ index: Int, _ address: Multiaddr) {
+        guard let (host, port) = address.transport else {
+            found[index] = .failure(.unsupportedAddress(address.description))
+            return
+        }
+        switch host {
+        case .ip4, .ip6:
+            found[index] =
+                host.socketAddress(port).map { .success([$0]) }
+                ?? .failure(.unsupportedAddress(address.description))
+        case .dns(let name): ask(index, name, port, .any)
+        case .dns4(let name): ask(index, name, port, .ip4)
+        case .dns6(let name): ask(index, name, port, .ip6)
+        }
+    }
+
+    private func ask(_ index: Int, _ name: String, _ port: UInt16, _ family: Resolver.Family) {
+        Reactor.spawn {
+            do throws(ReactorError) {
+                self.found[index] = .success(try await self.resolve(name, port, family))
+            } catch {
+                self.found[index] = .failure(.network(error.description))
+            }
+            self.progress.wakeAll()
+        }
+    }
+}
