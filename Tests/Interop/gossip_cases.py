@@ -7,6 +7,7 @@ import tempfile
 import threading
 
 import trio
+from libp2p.pubsub.floodsub import FloodSub
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
@@ -17,6 +18,7 @@ from py_host import connect, py_host
 
 TOPIC = "words"
 V12, V11 = "/meshsub/1.2.0", "/meshsub/1.1.0"
+FLOODSUB = ("/floodsub/1.0.0",)
 PATIENCE = 30  # seconds
 
 
@@ -131,11 +133,17 @@ class PyGossiper:
 @contextlib.asynccontextmanager
 async def py_gossiper(protocols=(V12, V11), signed=True, degrees=(6, 4, 12)):
     async with py_host() as host:
-        router = GossipSub(
-            list(protocols), *degrees, heartbeat_interval=1, score_params=ScoreParams(),
-            max_messages_per_topic_per_second=1000)
+        if protocols == FLOODSUB:
+            router = FloodSub(list(protocols))
+        else:
+            router = GossipSub(
+                list(protocols), *degrees, heartbeat_interval=1, score_params=ScoreParams(),
+                max_messages_per_topic_per_second=1000)
         pubsub = Pubsub(host, router, strict_signing=signed)
-        async with background_trio_service(pubsub), background_trio_service(router):
+        async with contextlib.AsyncExitStack() as services:
+            await services.enter_async_context(background_trio_service(pubsub))
+            if protocols != FLOODSUB:
+                await services.enter_async_context(background_trio_service(router))
             await pubsub.wait_until_ready()
             subscription = await pubsub.subscribe(TOPIC)
             known = PyGossiper(host, router, pubsub)
@@ -246,6 +254,22 @@ async def recovers_from_offers(apus, arguments):
             assert (await ours.status())["counters"]["brokenPromises"] == 0
 
 
+async def tolerates_floodsub(apus, arguments):
+    """A peer that only floods is no part of the mesh, and hears and is heard all the same."""
+    with gossiper(apus, arguments) as ours:
+        async with py_gossiper(FLOODSUB) as flooder, py_gossiper() as other:
+            peer = await connect(flooder.host, ours.address)
+            await connect(other.host, ours.address)
+            await other.meshes(peer)
+            await ours.until(lambda state: str(flooder.id) in state["subscribers"][TOPIC], "a subscriber")
+            await flooder.until(lambda: peer in flooder.pubsub.peer_topics.get(TOPIC, ()), "subscribed to")
+            assert str(flooder.id) not in (await ours.status())["mesh"][TOPIC]
+            await flooder.publish("flooded")
+            await other.hears("flooded")
+            await other.publish("meshed")
+            await flooder.hears("meshed")
+
+
 async def refuses_unsigned(apus, arguments):
     """Messages without a signature go nowhere and cost their sender its standing; signed ones still do."""
     with gossiper(apus, arguments) as ours:
@@ -294,7 +318,7 @@ def run(suite, apus, key_type, reactor):
         ("gossip apus dials", dials_py), ("gossip through py", through_py),
         ("gossip through apus", through_apus),
         ("gossip not wanted", does_not_send_what_is_not_wanted),
-        ("gossip by offers", recovers_from_offers), ("gossip unsigned", refuses_unsigned),
-        ("gossip graylists spam", graylists_spam),
+        ("gossip by offers", recovers_from_offers), ("gossip with floodsub", tolerates_floodsub),
+        ("gossip unsigned", refuses_unsigned), ("gossip graylists spam", graylists_spam),
     ]:
         suite.case(f"{name} {label}", body, apus, arguments)

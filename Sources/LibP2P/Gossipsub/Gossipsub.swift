@@ -167,10 +167,10 @@ public final class Gossipsub {
         return link
     }
 
-    /// What peers of one owner have in common: an IP address. Loopback is everyone's.
+    /// What peers of one owner have in common: an IPv4 address, or the network of an IPv6 one. Loopback is everyone's.
     private static func owner(_ address: SocketAddress) -> String? {
-        let ip = address.ip
-        return ip.hasPrefix("127.") || ip == "::1" ? nil : ip
+        guard let ip = IP(address.ip), ip.scope != .loopback else { return nil }
+        return ip.isIPv6 ? ip.network(64).description : ip.description
     }
 
     /// What a stream begins with: all topics joined, and those in whose mesh the peer is, in case a stream before has
