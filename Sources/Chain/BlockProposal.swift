@@ -32,11 +32,11 @@ public struct BlockProposal: Hashable, Sendable {
         self.senderKey = senderKey
     }
 
-    /// The announcement of a signed block.
-    public init(_ block: Block, sender: PublicKey) {
+    /// The announcement of a signed block. `stamp` is the block's own unless the leader proposes it again.
+    public init(_ block: Block, sender: PublicKey, stamp: Int64? = nil) {
         self.init(
             height: block.height, hash: block.hash, previousHash: block.header.previousHash,
-            stamp: Int64(clamping: block.header.timestamp), leaderSignature: block.signature,
+            stamp: stamp ?? Int64(clamping: block.header.timestamp), leaderSignature: block.signature,
             senderKey: SharedBytes(sender.bytes))
     }
 

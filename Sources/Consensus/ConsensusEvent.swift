@@ -22,6 +22,16 @@ public enum ConsensusEvent: Sendable {
     case decided(VerifiedCommit, CheckedBlock)
     /// An announced block did not come.
     case decidedFetchFailed(Hash, from: PeerID)
+    /// A peer answered `askStatus`, or told its status otherwise.
+    case status(VerifiedStatus, from: PeerID)
+    /// A peer announced the newest block once more.
+    case announcedAgain(from: PeerID)
+    /// A validator says that it has committed; its signature holds.
+    case commitDone(CommitDone, from: PeerID)
+    /// Answer to `fetchLocked`; its leader's signature holds. `wallClock`: ms since 1970 now.
+    case lockedFetched(CheckedBlock, wallClock: UInt64)
+    /// Answer to `fetchLocked`: nobody asked has the block.
+    case lockedFetchFailed(Hash)
     /// Somebody is at `height`. `proven`: a header of that height signed by the leader was seen.
     case ahead(height: Int64, proven: Bool, from: PeerID)
     /// A validator answered a proposal.
@@ -56,6 +66,18 @@ public enum ConsensusEvent: Sendable {
 public enum ConsensusAction: Sendable {
     /// Take the block from the announcing peer: `proposalFetched`, `proposalFetchFailed` or `proposalInvalid`.
     case fetchProposal(VerifiedProposal, from: PeerID)
+    /// Ask for a proposed block outside its announcement, the leader first, then others, but not the peer that failed:
+    /// `proposalFetched`, `proposalFetchFailed` (from the same peer) or `proposalInvalid`.
+    case fetchProposalElsewhere(VerifiedProposal, except: PeerID)
+    /// Recovering leader: get a block that was acknowledged above the tip, from those who voted for it or anybody:
+    /// `lockedFetched` or `lockedFetchFailed`.
+    case fetchLocked(height: Int64, block: Hash, from: [PublicKey])
+    /// Ask those of these who are connected for their consensus status of the next height: `status`.
+    case askStatus(of: [PublicKey])
+    /// Validator: tell the leader that this block is committed.
+    case confirmCommit(VerifiedCommit)
+    /// Leader: announce the newest block again to all but these validators, who confirmed it.
+    case announceAgain(VerifiedCommit, except: [PublicKey])
     /// Take the block from the announcing peer: `decided` or `decidedFetchFailed`.
     case fetchDecided(VerifiedCommit, from: PeerID)
     /// Leader: make and sign the next block from the mempool: `built`.
@@ -73,7 +95,7 @@ public enum ConsensusAction: Sendable {
     /// Send to the leader, directly and by gossip.
     case sendAcknowledgement(AckRes)
     /// Leader: offer the proposal to the validators, or to those among them that are listed.
-    case propose(CheckedBlock, to: [PublicKey]?)
+    case propose(CheckedBlock, stamp: Int64, to: [PublicKey]?)
     /// Validator: offer the leader's proposal on to other validators, except the one it came from.
     case relayProposal(CheckedBlock, except: PeerID)
     /// Announce the committed block to one peer or, validators first, to all.
@@ -98,6 +120,10 @@ public struct BlockTemplate: Sendable {
     public let state: ChainState
     /// The timestamp must be above this, ms.
     public let after: UInt64
+    /// Transactions at most, while the leader looks for one that makes blocks fail.
+    public let transactionLimit: Int
+    /// The leader that the header must name, when this node begins to lead by promotion.
+    public let newLeader: PublicKey?
     /// Whether a block without transactions is due.
     public let mayBeEmpty: Bool
 }
@@ -114,6 +140,10 @@ public struct ConsensusSettings: Sendable {
     public var resendInterval: Duration = .seconds(2)
     /// Longest of these waits.
     public var maximumResendInterval: Duration = .seconds(30)
+    /// Wait before a committed block is announced again to those who did not confirm it; doubles each time.
+    public var announceInterval: Duration = .seconds(3)
+    /// How long a restarted leader looks for the block that it had proposed before it makes another.
+    public var recoveryPatience: Duration = .seconds(5)
     /// Wait for enough votes before the leader withdraws its proposal; doubles with each withdrawal at a height.
     public var proposalTimeout: Duration = .seconds(60)
     /// Wait after which another announcer is asked for a block that one peer is sending.

@@ -11,7 +11,9 @@ extension ConsensusMachine {
             return proposal.hash != state.hash && proposal.stamp > Int64(clamping: state.timestamp)
         }
         for round in [current, next] {
-            if round.proposal?.hash == proposal.hash { return round.hasVoted }
+            if let known = round.proposal, known.hash == proposal.hash {
+                return round.hasVoted || proposal.stamp > known.stamp
+            }
             if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }
         }
         return true
@@ -24,8 +26,9 @@ extension ConsensusMachine {
         }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
         guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
-        return answer.height == state.height &+ 1 && answer.block == current.proposedBlock?.hash
-            && !current.answered(by: answer.signature.publicKey)
+        guard answer.height == state.height &+ 1 else { return false }
+        guard answer.block == current.proposedBlock?.hash else { return now >= nextInquiry }
+        return !current.answered(by: answer.signature.publicKey)
     }
 
     /// Whether checking an announcement of this height and hash pays.
@@ -54,7 +57,7 @@ extension ConsensusMachine {
             if let known = next.proposal, known.stamp >= proposal.stamp { return }
             offer(verified, from, now, to: &next, &actions)
         } else {
-            ahead(proposal.height &- 1, true, from, &actions)
+            ahead(proposal.height &- 1, true, from, now, &actions)
         }
     }
 
@@ -67,16 +70,28 @@ extension ConsensusMachine {
         if case .committing = lane { return }
         if let known = current.proposal {
             if known.hash == proposal.hash {
-                // The leader asks again: it did not get the answer.
-                if case .cast(let vote, let message) = current.ballot, vote.blockHash == proposal.hash {
-                    actions.append(.sendAcknowledgement(message))
-                }
-                return
+                return proposedAgain(proposal, from, &actions)
             }
             guard proposal.stamp > known.stamp else { return }
         }
         guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
         offer(verified, from, now, to: &current, &actions)
+    }
+
+    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp.
+    private mutating func proposedAgain(
+        _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        let isNewer = proposal.stamp > current.stamp && from == proposer?.peerID
+        if isNewer { current.stamp = proposal.stamp }
+        guard case .cast(let vote, let message) = current.ballot, vote.blockHash == proposal.hash else {
+            return
+        }
+        if isNewer {
+            cast(vote.decision, on: vote.blockHash, stamp: proposal.stamp, saying: message.answer, &actions)
+        } else {
+            actions.append(.sendAcknowledgement(message))
+        }
     }
 
     /// Fetches a proposal's block, unless that or a newer one is being fetched.
@@ -87,9 +102,7 @@ extension ConsensusMachine {
         if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {
             return
         }
-        round.offer = .init(
-            proposal: verified.proposal, leader: verified.leader, from: from,
-            until: now + settings.fetchPatience)
+        round.offer = .init(verified: verified, from: from, until: now + settings.fetchPatience)
         actions.append(.fetchProposal(verified, from: from))
     }
 
@@ -110,25 +123,46 @@ extension ConsensusMachine {
         guard let offer = round.offer else { return }
         let proposal = offer.proposal
         round.offer = nil
+        // Only the leader itself may propose a block again under a newer stamp, which no signature covers.
+        let mayBeNewer = offer.from == proposer?.peerID && proposal.stamp > block.stamp
         guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
-            proposal.stamp == block.stamp, proposal.leaderSignature == block.block.signature
+            proposal.stamp == block.stamp || mayBeNewer, proposal.leaderSignature == block.block.signature
         else {
             actions.append(
                 .misbehaved(
-                    from, .mismatch("proposal \(block.hash) announced with other fields than its block's")))
+                    offer.from,
+                    .mismatch("proposal \(block.hash) announced with other fields than its block's")))
             return
         }
         round.clearProposal()
         round.proposal = proposal
         round.signer = offer.leader
         round.proposedBlock = block
+        round.stamp = proposal.stamp
         round.arrived = wallClock
-        actions.append(.relayProposal(block, except: from))
+        // Others take a newer stamp from the leader only.
+        if proposal.stamp == block.stamp { actions.append(.relayProposal(block, except: from)) }
     }
 
-    mutating func proposalFetchFailed(_ hash: Hash, _ from: PeerID) {
-        if let offer = current.offer, offer.proposal.hash == hash, offer.from == from { current.offer = nil }
-        if let offer = next.offer, offer.proposal.hash == hash, offer.from == from { next.offer = nil }
+    /// The first failure turns to others than the announcer; after that it is up to the next announcement.
+    mutating func proposalFetchFailed(
+        _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        fetchElsewhere(hash, from, now, in: &current, &actions)
+        fetchElsewhere(hash, from, now, in: &next, &actions)
+    }
+
+    private func fetchElsewhere(
+        _ hash: Hash, _ from: PeerID, _ now: Duration, in round: inout ConsensusRound,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard var offer = round.offer, offer.proposal.hash == hash, offer.from == from else { return }
+        round.offer = nil
+        guard !offer.isElsewhere else { return }
+        offer.isElsewhere = true
+        offer.until = now + settings.fetchPatience
+        round.offer = offer
+        actions.append(.fetchProposalElsewhere(offer.verified, except: from))
     }
 
     mutating func proposalInvalid(_ hash: Hash, _ actions: inout [ConsensusAction]) {
@@ -171,13 +205,13 @@ extension ConsensusMachine {
                 actions.append(.fetchDecided(commit, from: from))
             }
             // The block before it is committed, but its own proof has not come: ask for it.
-            if current.decision == nil, !isCommitting { ahead(commit.height &- 1, true, from, &actions) }
+            if current.decision == nil, !isCommitting { ahead(commit.height &- 1, true, from, now, &actions) }
         } else {
-            ahead(commit.height, true, from, &actions)
+            ahead(commit.height, true, from, now, &actions)
         }
     }
 
-    private var isCommitting: Bool {
+    var isCommitting: Bool {
         if case .committing = lane { true } else { false }
     }
 
@@ -206,19 +240,28 @@ extension ConsensusMachine {
         }
     }
 
-    mutating func decidedFetchFailed(_ hash: Hash, _ from: PeerID, _ actions: inout [ConsensusAction]) {
+    mutating func decidedFetchFailed(
+        _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
         if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from {
             current.decisionFetch = nil
-            if current.decidedBlock == nil { ahead(state.height &+ 1, true, from, &actions) }
+            if current.decidedBlock == nil { ahead(state.height &+ 1, true, from, now, &actions) }
         }
         if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from, next.decidedBlock == nil {
             next = ConsensusRound()
         }
     }
 
-    /// Starts catching up, or raises its target. A leader believes only what it signed itself.
-    mutating func ahead(_ height: Int64, _ proven: Bool, _ from: PeerID, _ actions: inout [ConsensusAction]) {
-        guard height > state.height, proven || !isLeader else { return }
+    /// Starts catching up, or raises its target. A leader does not propose meanwhile, so it looks into a height that
+    /// it did not sign itself only when a validator claims it, and once in a while: another may lead by now.
+    mutating func ahead(
+        _ height: Int64, _ proven: Bool, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard height > state.height else { return }
+        if isLeader, !proven {
+            guard now >= nextHint, state.validators.contains(where: { $0.key.peerID == from }) else { return }
+            nextHint = now + settings.maximumResendInterval
+        }
         if let target = syncTarget, target >= height { return }
         if height == state.height &+ 1, current.decidedBlock != nil || isCommitting { return }
         syncTarget = height
@@ -230,6 +273,11 @@ extension ConsensusMachine {
         if !reset.transactions.isEmpty { actions.append(.dropTransactions(reset.transactions)) }
         // What is committed stays: a reset below the tip, or of a decided height, changes nothing here.
         guard reset.height == state.height, current.decision == nil, !isCommitting else { return }
+        forgetProposal()
+    }
+
+    /// What is proposed is void: a new proposal comes. The vote that was given stays on disk.
+    mutating func forgetProposal() {
         current.clearProposal()
         current.offer = nil
         resendAt = nil
@@ -238,10 +286,21 @@ extension ConsensusMachine {
     /// A new connection: tell it where the chain is, and a validator what is being decided.
     mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {
         if let tipCommit { actions.append(.announce(tipCommit, to: peer)) }
-        guard isLeader, let block = current.proposedBlock,
-            let validator = state.validators.first(where: { $0.key.peerID == peer })?.key,
-            !current.answered(by: validator)
-        else { return }
-        actions.append(.propose(block, to: [validator]))
+        if role == .validator, let proposer, proposer.peerID == peer { return askLeader(&actions) }
+        guard isLeader, let validator = state.validators.first(where: { $0.key.peerID == peer })?.key else {
+            return
+        }
+        guard let block = current.proposedBlock else {
+            return actions.append(.askStatus(of: [validator]))
+        }
+        guard !current.answered(by: validator) else { return }
+        actions.append(.propose(block, stamp: current.stamp, to: [validator]))
+    }
+
+    /// A validator asks what became of the height that it waits for.
+    mutating func askLeader(_ actions: inout [ConsensusAction]) {
+        guard let proposer else { return }
+        askedAbout = current.proposedBlock?.hash
+        actions.append(.askStatus(of: [proposer]))
     }
 }

@@ -7,7 +7,8 @@ import Multiformats
 extension ConsensusMachine {
     /// Whether nothing but the clock keeps the leader from building.
     private var isReadyToBuild: Bool {
-        guard isLeader, !isBuilding, syncTarget == nil, current.decision == nil, current.proposedBlock == nil,
+        guard isLeader, !isBuilding, recovery == nil, syncTarget == nil, current.decision == nil,
+            current.proposedBlock == nil,
             case .idle = lane
         else { return false }
         return true
@@ -16,7 +17,7 @@ extension ConsensusMachine {
     /// When the leader will build next, if nothing happens before.
     var buildDeadline: Duration? {
         guard isReadyToBuild else { return nil }
-        if mempoolCount > 0 { return nextBuild }
+        if mempoolCount > 0 || candidate == key { return nextBuild }
         guard settings.emptyBlockInterval > .zero else { return nil }
         return max(nextBuild, lastBlock + settings.emptyBlockInterval)
     }
@@ -25,9 +26,13 @@ extension ConsensusMachine {
         guard let due = buildDeadline, now >= due else { return }
         isBuilding = true
         nextBuild = now + settings.minimumBlockInterval
-        let emptyDue = settings.emptyBlockInterval > .zero && now >= lastBlock + settings.emptyBlockInterval
+        // A promoted leader takes office with its first block, be it empty.
+        let isDue = settings.emptyBlockInterval > .zero && now >= lastBlock + settings.emptyBlockInterval
         actions.append(
-            .build(BlockTemplate(state: state, after: max(state.timestamp, lastStamp), mayBeEmpty: emptyDue)))
+            .build(
+                BlockTemplate(
+                    state: state, after: max(state.timestamp, lastStamp), transactionLimit: transactionLimit,
+                    newLeader: candidate, mayBeEmpty: isDue || candidate == key)))
     }
 
     mutating func built(_ block: CheckedBlock?, _ now: Duration, _ actions: inout [ConsensusAction]) {
@@ -40,13 +45,22 @@ extension ConsensusMachine {
         lastStamp = max(lastStamp, block.header.timestamp)
         guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1
         else { return }
+        propose(block, stamp: block.stamp, now, &actions)
+    }
+
+    /// Offers a block to the validators, under the stamp by which they tell newer proposals from older ones.
+    mutating func propose(
+        _ block: CheckedBlock, stamp: Int64, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        lastStamp = max(lastStamp, UInt64(clamping: stamp))
+        current.clearProposal()
         current.proposedBlock = block
-        current.answers = []
-        current.ballot = .none
+        current.stamp = stamp
+        resends = 0
         resendWait = settings.resendInterval
         resendAt = now + resendWait
         abandonAt = now + settings.proposalTimeout * (1 << min(withdrawals, 6))
-        actions.append(.propose(block, to: nil))
+        actions.append(.propose(block, stamp: stamp, to: nil))
     }
 
     mutating func acknowledged(
@@ -55,10 +69,10 @@ extension ConsensusMachine {
     ) {
         guard isLeader, state.validators.contains(answer.voter) else { return }
         let message = answer.message
-        if let proof = answer.proof {
-            if proof.height > state.height {
-                ahead(proof.height, true, from, &actions)
-            } else if proof.height == state.height, proof.hash != state.hash {
+        if case .outOfSync(let best, _) = message.answer {
+            if best.height > state.height {
+                ahead(best.height, answer.proof != nil, answer.voter.peerID, now, &actions)
+            } else if let proof = answer.proof, proof.height == state.height, proof.hash != state.hash {
                 halt(.forked(height: proof.height, own: state.hash, committed: proof.hash), &actions)
             }
             return
@@ -70,10 +84,27 @@ extension ConsensusMachine {
             }
             return
         }
-        guard message.height == state.height &+ 1, message.block == current.proposedBlock?.hash,
-            !current.answered(by: answer.voter)
-        else { return }
-        current.answers.append(answer)
+        guard message.height == state.height &+ 1 else { return }
+        guard message.block == current.proposedBlock?.hash else {
+            return answerStray(message.block, answer.voter, now, &actions)
+        }
+        if !current.answered(by: answer.voter) { current.answers.append(answer) }
+    }
+
+    /// A validator answers for another block than the one proposed now: it missed the withdrawal, or knows of a
+    /// proposal that this node has forgotten.
+    private mutating func answerStray(
+        _ block: Hash, _ voter: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard now >= nextInquiry else { return }
+        nextInquiry = now + settings.resendInterval / 4
+        if withdrawn.contains(block), current.proposedBlock == nil {
+            actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: [])))
+        } else if let proposed = current.proposedBlock {
+            actions.append(.propose(proposed, stamp: current.stamp, to: [voter]))
+        } else {
+            actions.append(.askStatus(of: [voter]))
+        }
     }
 
     mutating func commitIfAgreed(
@@ -102,7 +133,8 @@ extension ConsensusMachine {
             if other.votes + unanswered >= state.validators.quorum { return }
         }
         withdraw(
-            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", now, &actions)
+            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", isRefused: true,
+            now, &actions)
     }
 
     /// The application hash other than the leader's that most validators computed.
@@ -130,17 +162,35 @@ extension ConsensusMachine {
     }
 
     /// Takes back the leader's own proposal: everybody forgets it, and a new one comes after a growing wait.
-    mutating func withdraw(_ reason: String, _ now: Duration, _ actions: inout [ConsensusAction]) {
+    ///
+    /// A refused block may hold a transaction that fails wherever it is executed: the next has half as many, until a
+    /// block of a single one is refused. That one is dropped everywhere.
+    mutating func withdraw(
+        _ reason: String, isRefused: Bool = false, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
         abandonAt = nil
         resendAt = nil
         guard isLeader, let block = current.proposedBlock else { return }
         actions.append(.warn("withdrawing proposal \(block.hash) of height \(block.height): \(reason)"))
         withdrawals = min(withdrawals + 1, 16)
-        current.proposedBlock = nil
-        current.answers = []
-        current.ballot = .none
-        nextBuild =
-            now + min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
-        actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: [])))
+        withdrawn.append(block.hash)
+        if withdrawn.count > Self.rememberedWithdrawals { withdrawn.removeFirst() }
+        current.clearProposal()
+        var wait = min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
+        var dropped: [Hash] = []
+        if isRefused, block.transactions.count == 1 {
+            dropped = [block.transactions[0].id]
+            actions.append(.dropTransactions(dropped))
+        } else if isRefused, block.transactions.count > 1 {
+            transactionLimit = block.transactions.count / 2
+            // Halving a full block down to one takes some fifteen rounds.
+            wait = settings.resendInterval
+        }
+        nextBuild = now + wait
+        actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: dropped)))
+        if isAmnesiac { considerRecovery(now, refused: isRefused ? [block.hash] : []) }
     }
+
+    /// Withdrawn blocks whose late answers are still known, more than a height sees in an hour.
+    private static var rememberedWithdrawals: Int { 64 }
 }

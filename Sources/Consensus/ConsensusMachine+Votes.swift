@@ -22,8 +22,9 @@ extension ConsensusMachine {
                 .applicationHashDiffers(height: block.height, own: result.appHash, committed: before),
                 &actions)
         }
+        votedBlock = block
         cast(
-            .ack(appHash: result.appHash), on: block.hash, stamp: block.stamp,
+            .ack(appHash: result.appHash), on: block.hash, stamp: current.stamp,
             saying: .ack(appHash: result.appHash), &actions)
     }
 
@@ -40,15 +41,18 @@ extension ConsensusMachine {
         cast(.nack, on: hash, stamp: stamp, saying: answer, &actions)
     }
 
-    private mutating func cast(
+    mutating func cast(
         _ decision: Vote.Decision, on hash: Hash, stamp: Int64, saying answer: AckRes.Answer,
         _ actions: inout [ConsensusAction]
     ) {
         guard state.validators.contains(key) else { return }
-        let vote = Vote(
-            height: state.height &+ 1, stamp: stamp, blockHash: hash, decision: decision)
+        var vote = Vote(height: state.height &+ 1, stamp: stamp, blockHash: hash, decision: decision)
+        if let last = lastVote, last.height == vote.height, last.blockHash == hash {
+            vote.stamp = max(stamp, last.stamp)
+        }
         current.ballot = .recording(vote)
         lastVote = vote
+        oldestVote = min(oldestVote ?? vote.height, vote.height)
         actions.append(.vote(vote, answer))
     }
 
@@ -63,6 +67,7 @@ extension ConsensusMachine {
             }
         } else {
             actions.append(.sendAcknowledgement(message))
+            resends = 0
             resendWait = settings.resendInterval
             resendAt = now + resendWait
         }
@@ -78,9 +83,9 @@ extension ConsensusMachine {
         }
         actions.append(.warn("block \(block.height) (\(hash)) cannot be executed: \(message)"))
         if isLeader {
-            withdraw("its own node cannot execute it", now, &actions)
+            withdraw("its own node cannot execute it", isRefused: true, now, &actions)
         } else if current.proposedBlock?.hash == hash {
-            refuse(hash, stamp: block.stamp, .unknown, &actions)
+            refuse(hash, stamp: current.stamp, .unknown, &actions)
         }
     }
 
@@ -112,19 +117,26 @@ extension ConsensusMachine {
             }
         }
         if let fetch = current.decisionFetch, now >= fetch.until {
-            decidedFetchFailed(fetch.hash, fetch.from, &actions)
+            decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
         }
+        runConfirmation(now, &actions)
+        if syncTarget == nil { runRecovery(now, &actions) }
         guard let at = resendAt, now >= at else { return }
         resendAt = nil
         if case .committing = lane { return }
         if isLeader {
             guard let block = current.proposedBlock else { return }
             let silent = state.validators.keys.filter { $0 != key && !current.answered(by: $0) }
-            if !silent.isEmpty { actions.append(.propose(block, to: silent)) }
+            if !silent.isEmpty {
+                actions.append(.propose(block, stamp: current.stamp, to: silent))
+                if resends > 0 { actions.append(.askStatus(of: silent)) }
+            }
         } else {
             guard current.decision == nil, case .cast(_, let message) = current.ballot else { return }
             actions.append(.sendAcknowledgement(message))
+            if resends > 0 { askLeader(&actions) }
         }
+        resends += 1
         resendWait = min(resendWait * 2, settings.maximumResendInterval)
         resendAt = now + resendWait
     }
@@ -140,6 +152,11 @@ extension ConsensusMachine {
         consider(abandonAt)
         consider(current.decisionFetch?.until)
         consider(buildDeadline)
+        consider(confirmAt)
+        if let recovery, syncTarget == nil {
+            consider(recovery.askAt)
+            if recovery.fetching == nil { consider(recovery.until) }
+        }
         return earliest
     }
 }

@@ -49,28 +49,55 @@ public struct ConsensusMachine: Sendable {
     var abandonAt: Duration?
     var withdrawals = 0
     var lastStamp: UInt64
+    /// Not nil while the leader asks what it may propose.
+    var recovery: LeaderRecovery?
+    /// Whether the leader may have proposed at the present height in a life that it does not remember.
+    var isAmnesiac = false
+    /// The oldest height that this node remembers a vote of.
+    var oldestVote: Int64?
+    /// Blocks of the present height that the leader withdrew, the newest last.
+    var withdrawn: [Hash] = []
+    var lastReset: Duration?
+    /// Transactions a block may have, while the leader looks for one that makes blocks fail.
+    var transactionLimit = Int.max
+    /// Validators that confirmed the newest block, and when the others are told again.
+    var confirmed: Set<PublicKey> = []
+    var confirmAt: Duration?
+    var confirmWait: Duration
+    /// When the leader may look into an unproven claim that it is behind, and into an answer that it cannot place.
+    var nextHint: Duration = .zero
+    var nextInquiry: Duration = .zero
     // The re-sending of whatever waits for an answer: a proposal, or an acknowledgement.
     var resendAt: Duration?
     var resendWait: Duration
+    var resends = 0
     var outOfSyncAt: Duration?
+    /// The block that this node voted for, as long as nobody decided: it may be the only one to have it.
+    var votedBlock: CheckedBlock?
+    /// What was proposed when the leader was last asked.
+    var askedAbout: Hash?
 
     /// A machine at a committed tip.
     /// - Parameters:
     ///   - key: this node's public key.
     ///   - lastVote: from the vote log; votes that contradict it are never cast.
+    ///   - oldestVote: the lowest height of the votes in the log.
     public init(
-        key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?,
+        key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?, oldestVote: Int64?,
         settings: ConsensusSettings, now: Duration
     ) {
         self.key = key
         self.state = state
         self.tipCommit = tipCommit
         self.lastVote = lastVote
+        self.oldestVote = oldestVote
         self.settings = settings
         nextBuild = now + settings.startDelay
         lastBlock = now
         lastStamp = UInt64(clamping: lastVote?.stamp ?? 0)
         resendWait = settings.resendInterval
+        confirmWait = settings.announceInterval
+        considerRecovery(now)
     }
 
     /// Derived from the validator set and the leader at the present height.
@@ -90,12 +117,17 @@ public struct ConsensusMachine: Sendable {
         case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
         case .proposalFetched(let block, let from, let wallClock):
             proposalFetched(block, from, wallClock, &actions)
-        case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from)
+        case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from, now, &actions)
         case .proposalInvalid(let hash): proposalInvalid(hash, &actions)
         case .announced(let commit, let from): announced(commit, from, now, &actions)
         case .decided(let commit, let block): decided(commit, block, &actions)
-        case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, &actions)
-        case .ahead(let height, let proven, let from): ahead(height, proven, from, &actions)
+        case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, now, &actions)
+        case .ahead(let height, let proven, let from): ahead(height, proven, from, now, &actions)
+        case .status(let status, let from): statusReceived(status, from, now, &actions)
+        case .announcedAgain(let from): announcedAgain(from, &actions)
+        case .commitDone(let message, let from): commitDone(message, from, now, &actions)
+        case .lockedFetched(let block, let wallClock): lockedFetched(block, wallClock, now, &actions)
+        case .lockedFetchFailed(let hash): lockedFetchFailed(hash, &actions)
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
         case .reset(let reset): resetReceived(reset.reset, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
@@ -158,7 +190,7 @@ public struct ConsensusMachine: Sendable {
     }
 
     private mutating func executeProposed(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
-        guard mayVote(for: block.hash, stamp: block.stamp) else { return }
+        guard mayVote(for: block.hash, stamp: current.stamp) else { return }
         do {
             try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
             if let signer = current.signer, signer != state.signer(of: block.header) {
@@ -166,7 +198,7 @@ public struct ConsensusMachine: Sendable {
             }
         } catch {
             actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
-            return refuse(block.hash, stamp: block.stamp, .invalidBlock, &actions)
+            return refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
         }
         lane = .executing(block)
         actions.append(.execute(block))
@@ -210,6 +242,8 @@ public struct ConsensusMachine: Sendable {
         _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
+        let before = role
+        let isOwn = isLeader && current.proposedBlock?.hash == hash
         do throws(ConsensusError) {
             state = try state.after(block.header, hash: hash, commit: decision.info)
         } catch {
@@ -219,17 +253,62 @@ public struct ConsensusMachine: Sendable {
         tipCommit = decision
         current = next
         next = ConsensusRound()
-        if let proposal = current.proposal, proposal.previousHash != hash { current.clearProposal() }
+        if let proposal = current.proposal, proposal.previousHash != hash || current.signer != proposer {
+            current.clearProposal()
+        }
         if let offer = current.offer, offer.proposal.previousHash != hash || offer.leader != proposer {
             current.offer = nil
         }
         lastBlock = now
+        forgetHeight()
+        if let target = syncTarget, state.height >= target { syncTarget = nil }
+        if syncTarget == nil {
+            actions.append(.announce(decision, to: nil))
+            if role == .validator { actions.append(.confirmCommit(decision)) }
+        }
+        takeRole(after: before, ofOwn: isOwn, now, &actions)
+    }
+
+    /// Forgets what was noted about the height that is decided now.
+    private mutating func forgetHeight() {
         abandonAt = nil
         withdrawals = 0
+        withdrawn = []
         resendAt = nil
+        resends = 0
         resendWait = settings.resendInterval
-        if let target = syncTarget, state.height >= target { syncTarget = nil }
-        if syncTarget == nil { actions.append(.announce(decision, to: nil)) }
+        votedBlock = nil
+        askedAbout = nil
+        confirmed = []
+        confirmAt = nil
+        confirmWait = settings.announceInterval
+        if transactionLimit < .max {
+            transactionLimit = transactionLimit > 10_000 ? .max : transactionLimit * 2
+        }
+    }
+
+    /// The validators or the leader may have changed with the block: what belongs to another role is dropped.
+    private mutating func takeRole(
+        after before: Role, ofOwn isOwn: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        if role != .validator {
+            current.clearProposal()
+            current.offer = nil
+        }
+        guard role == .leader else {
+            recovery = nil
+            if role == .validator, before != .validator, let proposer {
+                actions.append(.askStatus(of: [proposer]))
+            }
+            return
+        }
+        confirmAt = now + confirmWait
+        if isOwn {
+            recovery = nil
+            isAmnesiac = false
+        } else if before != .leader || isAmnesiac || recovery != nil || candidate == key {
+            considerRecovery(now)
+        }
     }
 
     mutating func halt(_ error: ConsensusError, _ actions: inout [ConsensusAction]) {

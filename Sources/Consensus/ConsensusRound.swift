@@ -21,10 +21,14 @@ struct ConsensusRound: Sendable {
     /// A proposal whose block is being taken from a peer. Until it is here the fields that the leader's signature
     /// does not cover, its stamp above all, may be a lie: it replaces nothing yet.
     struct Offer: Sendable {
-        var proposal: BlockProposal
-        var leader: PublicKey
+        var verified: VerifiedProposal
         var from: PeerID
         var until: Duration
+        /// Whether the announcer failed and others are asked.
+        var isElsewhere = false
+
+        var proposal: BlockProposal { verified.proposal }
+        var leader: PublicKey { verified.leader }
     }
 
     /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
@@ -33,6 +37,8 @@ struct ConsensusRound: Sendable {
     var signer: PublicKey?
     /// The proposed block: fetched, or on the leader its own.
     var proposedBlock: CheckedBlock?
+    /// The stamp under which it is proposed: the block's own, or a newer one when the leader proposes it again.
+    var stamp: Int64 = 0
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
     var offer: Offer?
@@ -44,6 +50,8 @@ struct ConsensusRound: Sendable {
     var decisionFetch: Fetch?
     /// Leader: the answers to its proposal, in order of arrival, one a validator.
     var answers: [VerifiedAcknowledgement] = []
+    /// Leader: validators that have voted for a newer block than its proposal.
+    var heldBack: Set<PublicKey> = []
 
     /// The hash that a block of the next height would name as its previous one, as far as this node can tell.
     var likelyHash: Hash? { decision?.hash ?? proposedBlock?.hash ?? offer?.proposal.hash }
@@ -64,6 +72,8 @@ struct ConsensusRound: Sendable {
         signer = nil
         proposedBlock = nil
         ballot = .none
+        answers = []
+        heldBack = []
     }
 
     func answered(by key: PublicKey) -> Bool { answers.contains { $0.voter == key } }

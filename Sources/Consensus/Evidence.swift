@@ -87,6 +87,49 @@ public struct VerifiedCommit: Sendable {
     }
 }
 
+/// A peer's consensus status, as far as its parts prove themselves. Whose it is, the connection says.
+public struct VerifiedStatus: Sendable {
+    /// What the peer said.
+    public let status: ConsensusStatus
+    /// Its proposal, if somebody who may propose signed it.
+    public let proposal: VerifiedProposal?
+    /// Its commit, if that holds against the state it was checked with.
+    public let commit: VerifiedCommit?
+    /// Whether the leader signed the header of the height that it claims.
+    public let provesHeight: Bool
+    /// False for a peer that cannot be asked what it voted for.
+    public let tellsVotes: Bool
+
+    /// Checks what is signed in a status; what does not hold is left out. Make it on a worker.
+    public init(verifying status: ConsensusStatus, after state: ChainState, signers: [PublicKey]) {
+        self.status = status
+        proposal = status.proposal.flatMap { proposal in
+            signers.lazy.compactMap { try? VerifiedProposal(verifying: proposal, leader: $0) }.first
+        }
+        commit = status.commit.flatMap { announcement in
+            guard announcement.height == state.height &+ 1 else { return nil }
+            return try? VerifiedCommit(verifying: announcement, after: state)
+        }
+        if let best = status.best, best.height == status.height, let leader = state.leader {
+            provesHeight = commit != nil || leader.verify(status.leaderSignature, of: best.hash)
+        } else {
+            provesHeight = false
+        }
+        tellsVotes = true
+    }
+
+    /// What is known of a peer that only tells its best height.
+    public init(height: Int64) {
+        status = ConsensusStatus(
+            height: height, phase: .idle, best: nil, leaderSignature: SharedBytes(), vote: nil, proposal: nil,
+            follows: nil, commit: nil)
+        proposal = nil
+        commit = nil
+        provesHeight = false
+        tellsVotes = false
+    }
+}
+
 /// A reset that the leader sent. The gossip layer has checked the author's signature; this checks who that is.
 public struct VerifiedReset: Sendable {
     /// What the leader sent.

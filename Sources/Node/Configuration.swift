@@ -1,3 +1,6 @@
+import Consensus
+import Crypto
+
 /// How a node is set up: what `config.toml` in its root directory says, with defaults for what it leaves out.
 ///
 /// Sections and keys are kwil-db's where it has them (docs/wire.md, section 9). `Configuration.keys` is the one
@@ -51,6 +54,23 @@ public struct Configuration: Sendable, Equatable {
         public var blockProposalInterval = Duration.seconds(1)
         /// `consensus.block_ann_interval`
         public var blockAnnounceInterval = Duration.seconds(3)
+        /// `consensus.promote_leader`
+        public var promoteLeader = ""
+        /// `consensus.promote_height`
+        public var promoteHeight = 0
+
+        /// The leader that this node's operator promotes; nil without one.
+        func promotion() throws -> Promotion? {
+            guard !promoteLeader.isEmpty else { return nil }
+            guard promoteHeight > 0 else {
+                throw NodeError.failed("consensus.promote_leader is set, but not consensus.promote_height")
+            }
+            do {
+                return Promotion(leader: try PublicKey(nodeID: promoteLeader), height: Int64(promoteHeight))
+            } catch {
+                throw NodeError.failed("consensus.promote_leader: \"\(promoteLeader)\": \(error)")
+            }
+        }
     }
 
     /// `[mempool]`

@@ -199,6 +199,13 @@ extension Configuration {
             "Time between repeated announcements of the latest block and of votes.",
             in: .milliseconds(100)...day),
         .init(
+            ("consensus", "promote_leader"), \.consensus.promoteLeader,
+            "Node ID of the validator to follow as leader from promote_height on, when the leader is gone for good."
+        ),
+        .init(
+            ("consensus", "promote_height"), \.consensus.promoteHeight,
+            "First height at which the promoted leader may propose.", in: 0...Int.max),
+        .init(
             ("mempool", "enabled"), \.mempool.isEnabled,
             "Keep and pass on unconfirmed transactions; off makes a blocks-only node, for an archive."),
         .init(

@@ -59,7 +59,12 @@ extension ConsensusService: ConsensusInbox {
         feed(.proposalFetchFailed(proposal.hash, from: peer))
     }
 
-    func mayWant(_ announcement: BlockAnnouncement) -> Bool {
+    func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
+        if announcement.hash == machine.state.hash { feed(.announcedAgain(from: peer)) }
+        return isWanted(announcement)
+    }
+
+    private func isWanted(_ announcement: BlockAnnouncement) -> Bool {
         machine.wantsToCheck(announcementOf: announcement.hash, height: announcement.height)
     }
 
@@ -77,7 +82,7 @@ extension ConsensusService: ConsensusInbox {
         guard await announcementChecks.enter(announcement.hash) else { return .ignore }
         defer { announcementChecks.leave(announcement.hash) }
         let state = machine.state
-        guard mayWant(announcement), state.isBasis(of: announcement.header) else { return .ignore }
+        guard isWanted(announcement), state.isBasis(of: announcement.header) else { return .ignore }
         do {
             let commit = try await context.checks.run {
                 try VerifiedCommit(verifying: announcement, after: state)

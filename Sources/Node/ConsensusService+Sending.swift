@@ -24,22 +24,22 @@ extension ConsensusService {
         }
     }
 
-    func propose(_ block: CheckedBlock, to keys: [PublicKey]?) {
+    func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
         let own = context.key.publicKey
         let validators = keys ?? machine.state.validators.keys
-        send(block, to: validators.filter { $0 != own }.map(\.peerID))
+        send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\.peerID))
     }
 
     func relay(_ block: CheckedBlock, except source: PeerID) {
         let own = context.key.publicKey
         let leader = machine.proposer
         let others = machine.state.validators.keys.filter { $0 != own && $0 != leader }
-        send(block, to: others.map(\.peerID).filter { $0 != source })
+        send(block, stamp: block.stamp, to: others.map(\.peerID).filter { $0 != source })
     }
 
-    private func send(_ block: CheckedBlock, to peers: [PeerID]) {
+    private func send(_ block: CheckedBlock, stamp: Int64, to peers: [PeerID]) {
         let connected = Set(context.host.connectedPeers)
-        let proposal = BlockProposal(block.block, sender: context.key.publicKey)
+        let proposal = BlockProposal(block.block, sender: context.key.publicKey, stamp: stamp)
         for peer in peers where connected.contains(peer) {
             Reactor.spawn {
                 do {
@@ -55,13 +55,25 @@ extension ConsensusService {
 
     /// To one peer, or to all: validators first.
     func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
+        let all = context.host.connectedPeers
+        let validators = Set(machine.state.validators.keys.map(\.peerID))
+        announce(
+            commit,
+            to: peer.map { [$0] } ?? all.filter(validators.contains) + all.filter { !validators.contains($0) }
+        )
+    }
+
+    /// To whoever did not confirm the block, and to those who never do.
+    func announceAgain(_ commit: VerifiedCommit, except confirmed: [PublicKey]) {
+        let confirmed = Set(confirmed.map(\.peerID))
+        announce(commit, to: context.host.connectedPeers.filter { !confirmed.contains($0) })
+    }
+
+    private func announce(_ commit: VerifiedCommit, to peers: [PeerID]) {
+        guard !peers.isEmpty else { return }
         let stored = try? context.store.block(at: commit.height)
         guard let block = (stored ?? nil)?.block else { return }
         let message = SharedBytes(commit.announcement.bytes)
-        let validators = Set(machine.state.validators.keys.map(\.peerID))
-        let all = context.host.connectedPeers
-        let peers =
-            peer.map { [$0] } ?? all.filter(validators.contains) + all.filter { !validators.contains($0) }
         for peer in peers {
             Reactor.spawn {
                 do {

@@ -10,7 +10,8 @@ import Storage
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
         let state = template.state
-        let transactions = mempool.propose(maxBytes: Int(clamping: state.parameters.maxBlockSize))
+        let transactions = mempool.propose(
+            maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
         guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
         let timestamp = max(context.wallClock(), template.after &+ 1)
         let key = context.key
@@ -19,7 +20,8 @@ extension ConsensusService {
                 let header = BlockHeader(
                     height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
                     previousAppHash: state.appHash, validatorSetHash: state.validatorSetHash,
-                    networkParametersHash: state.parametersHash, timestamp: timestamp, merkleRoot: .zero)
+                    networkParametersHash: state.parametersHash, timestamp: timestamp, merkleRoot: .zero,
+                    newLeader: template.newLeader)
                 let block = Block.signed(header, transactions: transactions, by: key)
                 return CheckedBlock(trusting: block, transactions: transactions)
             }

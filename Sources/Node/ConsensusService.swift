@@ -21,9 +21,6 @@ final class ConsensusService {
     private var isDraining = false
     private var wasSyncing = false
     private var timer: Timer?
-    private var announceTimer: Timer?
-    /// The height at the last look of `announceAgain`.
-    private var announcedAt: Int64?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
     var wanted: Set<Hash> = []
     /// Proofs of announced blocks that are on their way.
@@ -50,7 +47,9 @@ final class ConsensusService {
     /// Publishes on a gossip topic; does nothing while there is no gossip.
     var publish: ((String, [UInt8]) -> Void)?
 
-    init(_ context: NodeContext, _ mempool: MempoolService, state: ChainState, tipCommit: VerifiedCommit?) {
+    init(_ context: NodeContext, _ mempool: MempoolService, state: ChainState, tipCommit: VerifiedCommit?)
+        throws
+    {
         self.context = context
         self.mempool = mempool
         var settings = ConsensusSettings()
@@ -59,9 +58,11 @@ final class ConsensusService {
         settings.emptyBlockInterval = configuration.emptyBlockTimeout
         settings.resendInterval = configuration.blockProposalInterval
         settings.maximumResendInterval = max(settings.maximumResendInterval, settings.resendInterval)
+        settings.announceInterval = configuration.blockAnnounceInterval
+        settings.promotion = try configuration.promotion()
         machine = ConsensusMachine(
             key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
-            settings: settings, now: Reactor.now)
+            oldestVote: context.votes.votes.first?.height, settings: settings, now: Reactor.now)
     }
 
     /// Serves the consensus protocols.
@@ -71,23 +72,15 @@ final class ConsensusService {
         context.host.setStreamHandler(KwilProtocol.blockAnnouncement) { await announcements.serve($0) }
         context.host.setStreamHandler(KwilProtocol.blockProposal) { await proposals.serve($0) }
         context.host.setStreamHandler(KwilProtocol.acknowledgement) { await acknowledgements.serve($0) }
+        let (status, proposed) = (ConsensusStatusProtocol(self), ProposedBlockProtocol(self))
+        let commits = CommitDoneProtocol(self)
+        context.host.setStreamHandler(KwilProtocol.consensusStatus) { await status.serve($0) }
+        context.host.setStreamHandler(KwilProtocol.proposedBlock) { await proposed.serve($0) }
+        context.host.setStreamHandler(KwilProtocol.commitDone) { await commits.serve($0) }
         feed(.timer)
-        announceAgain()
     }
 
-    func stop() {
-        timer?.cancel()
-        announceTimer?.cancel()
-    }
-
-    /// The leader announces its newest block again while it stays the newest: whoever missed it hears of no other.
-    private func announceAgain() {
-        let tip = machine.tipCommit
-        if machine.role == .leader, let tip, tip.height == announcedAt { announce(tip, to: nil) }
-        announcedAt = tip?.height
-        let interval = context.configuration.consensus.blockAnnounceInterval
-        announceTimer = Reactor.schedule(after: interval) { [weak self] in self?.announceAgain() }
-    }
+    func stop() { timer?.cancel() }
 
     // MARK: Machine
 
@@ -129,9 +122,14 @@ final class ConsensusService {
         case .refuse(let height, let block, let answer):
             send(AckRes(height: height, block: block, answer: answer, by: context.key))
         case .sendAcknowledgement(let message): send(message)
-        case .propose(let block, let keys): propose(block, to: keys)
+        case .propose(let block, let stamp, let keys): propose(block, stamp: stamp, to: keys)
         case .relayProposal(let block, let source): relay(block, except: source)
         case .announce(let commit, let peer): announce(commit, to: peer)
+        case .announceAgain(let commit, let confirmed): announceAgain(commit, except: confirmed)
+        case .fetchProposalElsewhere(let proposal, let failed): fetchElsewhere(proposal, except: failed)
+        case .fetchLocked(let height, let block, let holders): fetchLocked(height, block, holders)
+        case .askStatus(let keys): askStatus(of: keys)
+        case .confirmCommit(let commit): confirm(commit)
         case .catchUp(let height, let peer): catchUp?(height, peer)
         case .broadcastReset(let reset): publish?(GossipTopic.reset, reset.bytes)
         case .dropTransactions(let ids): mempool.drop(ids)

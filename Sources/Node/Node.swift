@@ -128,7 +128,7 @@ public final class Node {
         store = context.store
         transactions = outcome.transactions
         mempool = MempoolService(context)
-        consensus = ConsensusService(
+        consensus = try ConsensusService(
             context, mempool, state: outcome.state, tipCommit: outcome.tipCommit)
         peers = try PeerService(context)
         sync = SyncService(context, consensus)

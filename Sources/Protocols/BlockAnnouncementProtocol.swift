@@ -30,7 +30,7 @@ public struct BlockAnnouncementProtocol {
                 return
             }
             let announcement = try await read(stream, first)
-            guard inbox.mayWant(announcement) else { return }
+            guard inbox.mayWant(announcement, from: peer) else { return }
             switch await inbox.announced(announcement, from: peer) {
             case .fetch: break
             case .ignore: return

@@ -27,7 +27,7 @@ public protocol ConsensusInbox: AnyObject {
     func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID)
 
     /// Whether a committed block is worth checking its signatures: it is new to this node.
-    func mayWant(_ announcement: BlockAnnouncement) -> Bool
+    func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool
     /// A committed block's announcement, nothing of it checked.
     func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict
     /// The announced block, decoded, of the announcement's hash and height.

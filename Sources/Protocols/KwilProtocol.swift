@@ -24,6 +24,12 @@ public enum KwilProtocol {
     public static let crawler: ProtocolID = "/kwil/crawler/1.0.0"
     /// Batched announcement of transactions on a stream that stays open (docs/protocols.md).
     public static let transactionBatches: ProtocolID = "/apus/txann/1.0.0"
+    /// The consensus status of a height.
+    public static let consensusStatus: ProtocolID = "/apus/constatus/1.0.0"
+    /// The block proposed now.
+    public static let proposedBlock: ProtocolID = "/apus/proposed/1.0.0"
+    /// A validator's word that it has committed.
+    public static let commitDone: ProtocolID = "/apus/commitack/1.0.0"
 
     /// Marks a node without a mempool: it is told of no transactions (docs/protocols.md).
     public static let blocksOnly: ProtocolID = "/apus/blocksonly/1.0.0"

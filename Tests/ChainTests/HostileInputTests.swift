@@ -33,6 +33,17 @@ import Testing
 
     let samples: [Sample]
 
+    /// A status with all its parts.
+    static func status(_ vectors: KwilVectors, _ header: BlockHeader) throws -> ConsensusStatus {
+        let key = try vectors.key(1)
+        let block = Block.signed(header, transactions: [], by: key)
+        return ConsensusStatus(
+            height: header.height, phase: .committing, best: header, leaderSignature: block.signature,
+            vote: .init(height: 9, stamp: 8, block: block.hash, isAck: true, oldestHeight: 3),
+            proposal: BlockProposal(block, sender: key.publicKey), follows: key.publicKey,
+            commit: BlockAnnouncement(block, CommitInfo(appHash: .zero, votes: [])))
+    }
+
     init() throws {
         let own = try KwilVectors.load()
         let reference = try ReferenceVectors.load()
@@ -56,6 +67,14 @@ import Testing
             },
             Sample("header", SharedBytes(header.bytes)) { try BlockHeader(decoding: $0).bytes },
             Sample("commit info", try bytes(own.blocks[3].commitInfo)) { try CommitInfo(decoding: $0).bytes },
+            Sample("consensus status", SharedBytes(try Self.status(own, header).bytes)) {
+                try ConsensusStatus(decoding: $0).bytes
+            },
+            Sample(
+                "commit done",
+                SharedBytes(
+                    CommitDone(height: 7, block: header.hash, appHash: .zero, by: try own.key(1)).bytes)
+            ) { try CommitDone(decoding: $0).bytes },
             Sample("ack", try bytes(own.acks[0].bytes)) { try AckRes(decoding: $0).bytes },
             Sample("nack", try bytes(own.acks[3].bytes)) { try AckRes(decoding: $0).bytes },
             Sample("reset", try bytes(own.resets[1].bytes)) { try ConsensusReset(decoding: $0).bytes },

@@ -1,3 +1,4 @@
+import Chain
 import Testing
 
 @testable import Consensus
@@ -52,6 +53,91 @@ struct ConsensusNetworkTests {
             try network.run(for: network.next(below: 700))
         }
         try settle(network)
+    }
+
+    @Test(arguments: 0..<6) func aLeaderThatLosesItsDisk(_ seed: Int) throws {
+        let network = try ConsensusNetwork(
+            validators: 3 + seed % 3, sentries: 1, seed: UInt64(seed) + 2_000, interval: .milliseconds(600))
+        network.faults = .init(
+            loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
+        try network.run(for: 3_000)
+        for _ in 0..<10 {
+            let leader = network.nodes[0]
+            // At any moment of a height: before its votes are in, between its commit and the announcement.
+            try network.run(for: 100 + network.next(below: 2_000))
+            network.wipe(leader)
+            try network.run(for: network.next(below: 2_000))
+            network.start(leader)
+            try network.run(for: 4_000 + network.next(below: 4_000))
+        }
+        try settle(network)
+    }
+
+    @Test(arguments: 0..<5) func anyDiskIsLostButNeverAMajority(_ seed: Int) throws {
+        let network = try ConsensusNetwork(
+            validators: 5, sentries: 1, seed: UInt64(seed) + 2_500, interval: .milliseconds(600))
+        network.faults = .init(loss: 50, repetition: 100, longestDelay: 1 + network.next(below: 100))
+        try network.run(for: 10_000)
+        for _ in 0..<8 {
+            let first = Int(network.next(below: 5))
+            let lost = [network.nodes[first], network.nodes[(first + 1) % 5]]
+            for node in lost { network.wipe(node) }
+            try network.run(for: network.next(below: 1_000))
+            for node in lost { network.start(node) }
+            try network.run(for: 15_000)
+        }
+        try settle(network)
+    }
+
+    @Test(arguments: 0..<6) func aPromotedLeaderTakesOver(_ seed: Int) throws {
+        let network = try ConsensusNetwork(
+            validators: 4 + seed % 2, sentries: 1, seed: UInt64(seed) + 3_000, interval: .milliseconds(600))
+        network.faults = .init(
+            loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
+        try network.run(for: 2_000 + network.next(below: 3_000))
+        let old = network.nodes[0]
+        // Gone for good, or merely thought to be.
+        let isGone = seed % 2 == 0
+        if isGone { network.stop(old) }
+        let promotion = Promotion(
+            leader: network.nodes[1].key.publicKey, height: (network.heights.max() ?? 0) + 1)
+        for node in network.nodes[1..<4] {
+            node.promotion = promotion
+            network.stop(node)
+            try network.run(for: network.next(below: 500))
+            network.start(node)
+        }
+        try network.run(for: 40_000)
+        #expect(network.check() == [])
+        #expect(network.nodes[1].machine.state.leader == promotion.leader)
+        network.start(old)
+        try network.run(for: 20_000)
+        #expect(old.machine.role == .validator)
+        try settle(network)
+    }
+
+    @Test(arguments: 0..<4) func validatorsComeAndGo(_ seed: Int) throws {
+        let network = try ConsensusNetwork(
+            validators: 4, sentries: 2, seed: UInt64(seed) + 4_000, interval: .milliseconds(600))
+        network.faults = .init(
+            loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
+        func change(_ index: Int, _ power: Int64) -> Validator {
+            Validator(key: network.nodes[index].key.publicKey, power: power)
+        }
+        network.changes = [
+            3: [change(4, 1)], 5: [change(1, 0)], 7: [change(5, 1), change(1, 1)], 8: [change(2, 0)],
+            10: [change(0, 0)], 12: [change(0, 1), change(4, 0)],
+        ]
+        network.stop(network.nodes[3])
+        try network.run(for: 20_000)
+        network.start(network.nodes[3])
+        try settle(network)
+        let heights = network.heights
+        #expect((heights.min() ?? 0) > 12, "\(heights)")
+        #expect(
+            network.nodes.map(\.machine.role) == [
+                .leader, .validator, .sentry, .validator, .sentry, .validator,
+            ])
     }
 
     @Test func lateSentryCatchesUpWhileTheNetworkCommits() throws {

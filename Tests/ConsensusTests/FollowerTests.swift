@@ -52,7 +52,7 @@ struct FollowerTests {
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
         #expect(script.agreed(block) == ["send 1 ack"])
         #expect(script.send(.announced(try chain.commit(block), from: peer)) == ["commit 1 votes 4"])
-        #expect(script.send(.committed(block.hash)) == ["announce 1 to all"])
+        #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "confirm 1"])
         #expect(script.machine.state.hash == block.hash)
     }
 
@@ -61,6 +61,9 @@ struct FollowerTests {
         let proposal = try chain.proposal(block)
         #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
         #expect(script.send(.proposed(proposal, from: peer2)) == [])
+        #expect(!script.machine.wantsToCheck(proposal.proposal, now: .zero))
+        let elsewhere = script.send(.proposalFetchFailed(block.hash, from: peer))
+        #expect(elsewhere == ["fetch proposal 1 elsewhere"])
         #expect(!script.machine.wantsToCheck(proposal.proposal, now: .zero))
         #expect(script.send(.proposalFetchFailed(block.hash, from: peer)) == [])
         #expect(script.machine.wantsToCheck(proposal.proposal, now: .zero))
@@ -153,7 +156,7 @@ struct FollowerTests {
         #expect(script.machine.deadline == .seconds(2))
         #expect(script.wait(.seconds(2)) == ["send 1 ack"])
         #expect(script.wait(.seconds(2)) == [])
-        #expect(script.wait(.seconds(2)) == ["send 1 ack"])
+        #expect(script.wait(.seconds(2)) == ["send 1 ack", "ask 1"])
         #expect(
             script.send(.proposed(try chain.proposal(block), from: peer)) == ["send 1 ack"], "asked again")
     }
@@ -227,7 +230,7 @@ struct FollowerTests {
         _ = script.send(.announced(try chain.commit(block), from: peer))
         #expect(script.send(.proposed(try chain.proposal(block2), from: peer)) == ["fetch proposal 2"])
         #expect(script.send(fetched(block2)) == ["relay 2"])
-        #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "execute 2"])
+        #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "confirm 1", "execute 2"])
     }
 
     @Test func catchesUpWhenProposalsOrAnnouncementsAreFarAhead() throws {
@@ -245,7 +248,7 @@ struct FollowerTests {
         #expect(script.send(.committed(block2.hash)) == [])
         #expect(script.send(.decided(try chain.commit(block3), block3)) == ["execute 3"])
         _ = script.send(.executed(block3.hash, TestChain.result(block3)))
-        #expect(script.send(.committed(block3.hash)) == ["announce 3 to all"])
+        #expect(script.send(.committed(block3.hash)) == ["announce 3 to all", "confirm 3"])
         #expect(!script.machine.isSyncing)
     }
 
@@ -292,7 +295,7 @@ struct FollowerTests {
             ConsensusReset(height: 0, transactions: []), author: chain.leader.publicKey,
             leader: chain.leader.publicKey)
         #expect(script.send(.reset(reset)) == [])
-        #expect(script.send(.committed(block.hash)) == ["announce 1 to all"])
+        #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "confirm 1"])
         #expect(script.send(.reset(reset)) == [])
         #expect(script.machine.state.height == 1)
     }
@@ -302,7 +305,10 @@ struct FollowerTests {
         let handover = try chain.block(after: chain.genesis, stamp: 1000, by: successor) {
             $0.newLeader = successor.publicKey
         }
-        var script = Script(chain, as: successor)
+        let vote = Vote(
+            height: 1, stamp: 1000, blockHash: handover.hash,
+            decision: .ack(appHash: TestChain.appHash(handover)))
+        var script = Script(chain, as: successor, lastVote: vote)
         let commit = try chain.commit(handover)
         _ = script.send(.decided(commit, handover))
         _ = script.send(.executed(handover.hash, TestChain.result(handover)))

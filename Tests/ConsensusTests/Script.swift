@@ -14,7 +14,8 @@ struct Script {
 
     init(
         _ chain: TestChain, as key: PrivateKey, state: ChainState? = nil, tipCommit: VerifiedCommit? = nil,
-        lastVote: Vote? = nil, change: (inout ConsensusSettings) -> Void = { _ in }
+        lastVote: Vote? = nil, oldestVote: Int64? = nil, recovered: Bool = true,
+        change: (inout ConsensusSettings) -> Void = { _ in }
     ) {
         self.chain = chain
         self.key = key
@@ -24,7 +25,11 @@ struct Script {
         change(&settings)
         machine = ConsensusMachine(
             key: key.publicKey, state: state ?? chain.genesis, tipCommit: tipCommit, lastVote: lastVote,
-            settings: settings, now: .zero)
+            oldestVote: oldestVote ?? lastVote?.height, settings: settings, now: .zero)
+        if recovered {
+            machine.recovery = nil
+            machine.isAmnesiac = false
+        }
     }
 
     mutating func actions(_ event: ConsensusEvent) -> [ConsensusAction] {
@@ -68,7 +73,14 @@ struct Script {
         case .vote(let vote, let answer): "vote \(vote.height) \(line(answer))"
         case .refuse(let height, _, let answer): "refuse \(height) \(line(answer))"
         case .sendAcknowledgement(let message): "send \(message.height) \(line(message.answer))"
-        case .propose(let block, let to): "propose \(block.height) to \(to.map { "\($0.count)" } ?? "all")"
+        case .propose(let block, let stamp, let to):
+            "propose \(block.height)\(stamp == block.stamp ? "" : " again") to \(to.map { "\($0.count)" } ?? "all")"
+        case .fetchProposalElsewhere(let proposal, _): "fetch proposal \(proposal.proposal.height) elsewhere"
+        case .fetchLocked(let height, _, let from): "fetch locked \(height) from \(from.count)"
+        case .askStatus(let keys): "ask \(keys.count)"
+        case .confirmCommit(let commit): "confirm \(commit.height)"
+        case .announceAgain(let commit, let confirmed):
+            "announce \(commit.height) again except \(confirmed.count)"
         case .relayProposal(let block, _): "relay \(block.height)"
         case .announce(let commit, let to): "announce \(commit.height) to \(to == nil ? "all" : "one")"
         case .catchUp(let height, _): "catch up to \(height)"

@@ -34,7 +34,7 @@ final class Inbox: ConsensusInbox {
         failures.append(error)
     }
 
-    func mayWant(_ announcement: BlockAnnouncement) -> Bool { wants }
+    func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool { wants }
     func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict {
         guard let leader, announcement.verify(leader) else { return .forged }
         announcements.append(announcement)

@@ -1,0 +1,135 @@
+import Chain
+import Crypto
+import Multiformats
+import Storage
+
+/// Asking and telling what consensus stands at, and what follows from the answers (docs/consensus.md, "When something
+/// is missing").
+extension ConsensusMachine {
+    /// What this node says when it is asked about a height.
+    public func status(of height: Int64) -> ConsensusStatus {
+        let vote = lastVote.map {
+            ConsensusStatus.Ballot(
+                height: $0.height, stamp: $0.stamp, block: $0.blockHash, isAck: $0.decision != .nack,
+                oldestHeight: oldestVote ?? $0.height)
+        }
+        let proposal = current.proposedBlock.map {
+            BlockProposal($0.block, sender: key, stamp: current.stamp)
+        }
+        return ConsensusStatus(
+            height: state.height, phase: phase, best: tipCommit?.header,
+            leaderSignature: tipCommit?.announcement.leaderSignature ?? SharedBytes(), vote: vote,
+            proposal: proposal, follows: proposer,
+            commit: height == state.height ? tipCommit?.announcement : nil)
+    }
+
+    private var phase: ConsensusStatus.Phase {
+        if isLeader, recovery != nil { return .recovering }
+        if current.decision != nil || isCommitting { return .committing }
+        if current.proposedBlock != nil { return .proposed }
+        return isLeader && !withdrawn.isEmpty ? .withdrawn : .idle
+    }
+
+    /// A block above the tip that others may ask for: proposed now, or voted for.
+    public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
+        var held = [current.proposedBlock, votedBlock, next.proposedBlock]
+        switch lane {
+        case .executing(let block), .prepared(let block, _), .committing(let block, _): held.append(block)
+        case .idle, .rollingBack: break
+        }
+        return held.lazy.compactMap { $0 }.first { $0.hash == hash && $0.height == height }
+    }
+
+    mutating func statusReceived(
+        _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        let height = status.status.height
+        if height > state.height {
+            if let commit = status.commit, commit.height == state.height &+ 1 {
+                announced(commit, from, now, &actions)
+            } else {
+                ahead(height, status.provesHeight, from, now, &actions)
+            }
+        } else if height < state.height, let tipCommit,
+            state.validators.contains(where: { $0.key.peerID == from })
+        {
+            actions.append(.announce(tipCommit, to: from))
+        }
+        if isLeader {
+            guard let teller = state.validators.first(where: { $0.key.peerID == from })?.key else { return }
+            heldBack(status.status, teller, now, &actions)
+            if recovery != nil { recover(status, teller, now, &actions) }
+        } else if from == proposer?.peerID, height == state.height {
+            follow(status, from, now, &actions)
+        }
+    }
+
+    /// The leader's answer to a validator that waits for it.
+    private mutating func follow(
+        _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard role == .validator, current.decision == nil, !isCommitting else { return }
+        if let proposal = status.proposal {
+            guard proposal.proposal.height == state.height &+ 1 else { return }
+            return proposed(proposal, from, now, &actions)
+        }
+        // The leader has forgotten what it proposed: it will propose anew. A leader that recovers will not.
+        guard status.status.phase == .idle || status.status.phase == .withdrawn else { return }
+        if let asked = askedAbout, asked == current.proposedBlock?.hash, current.hasVoted { forgetProposal() }
+    }
+
+    /// A validator that voted for a newer proposal than the leader's cannot vote for this one.
+    private mutating func heldBack(
+        _ status: ConsensusStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard let vote = status.vote, vote.height == state.height &+ 1 else { return }
+        lastStamp = max(lastStamp, UInt64(clamping: vote.stamp))
+        guard let block = current.proposedBlock, vote.block != block.hash, vote.stamp >= current.stamp,
+            !current.answered(by: teller), current.decision == nil, !isCommitting
+        else { return }
+        current.heldBack.insert(teller)
+        let lost = current.heldBack.count { !current.answered(by: $0) }
+        guard state.validators.count - lost < state.validators.quorum else { return }
+        withdraw("\(lost) validators have voted for a newer block", now, &actions)
+    }
+
+    // MARK: Commit done
+
+    /// Whether checking the signature of a validator's word that it committed pays.
+    public func wantsToCheck(_ message: CommitDone) -> Bool {
+        let voter = message.signature.publicKey
+        return halted == nil && isLeader && state.validators.contains(voter) && message.height >= state.height
+            && !(message.height == state.height && confirmed.contains(voter))
+    }
+
+    mutating func commitDone(
+        _ message: CommitDone, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        let voter = message.signature.publicKey
+        guard isLeader, state.validators.contains(voter) else { return }
+        if message.height > state.height { return ahead(message.height, false, from, now, &actions) }
+        guard message.height == state.height else { return }
+        guard message.block == state.hash, message.appHash == state.appHash else {
+            let text =
+                "validator \(voter.nodeID) committed block \(message.block) at height \(message.height)"
+            return actions.append(.warn("\(text), not \(state.hash)"))
+        }
+        confirmed.insert(voter)
+    }
+
+    /// The leader announces this node's newest block again: it did not hear that it is committed here.
+    mutating func announcedAgain(_ from: PeerID, _ actions: inout [ConsensusAction]) {
+        guard role == .validator, from == proposer?.peerID, let tipCommit else { return }
+        actions.append(.confirmCommit(tipCommit))
+    }
+
+    /// The leader announces its newest block again to those who did not confirm it, with growing waits.
+    mutating func runConfirmation(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard let at = confirmAt, now >= at else { return }
+        confirmAt = nil
+        guard isLeader, let tipCommit, syncTarget == nil else { return }
+        actions.append(.announceAgain(tipCommit, except: state.validators.keys.filter(confirmed.contains)))
+        confirmWait = min(confirmWait * 2, settings.maximumResendInterval)
+        confirmAt = now + confirmWait
+    }
+}

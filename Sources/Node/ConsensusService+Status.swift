@@ -1,0 +1,179 @@
+import Chain
+import Consensus
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// Asking others what consensus stands at, fetching proposed blocks outside their announcements, and telling the leader
+/// of commits (docs/wire.md, section 8).
+extension ConsensusService: ConsensusStatusSource {
+    /// Peers that are asked for one block, one after the other.
+    private nonisolated static let askedForBlock = 8
+
+    func status(of height: Int64) -> ConsensusStatus { machine.status(of: height) }
+
+    func proposedBlock(height: Int64, hash: Hash) -> SharedBytes? {
+        machine.openBlock(height: height, hash: hash)?.block.bytes
+    }
+
+    /// Whether a connected peer has told that it speaks a protocol.
+    private func speaks(_ id: ProtocolID, _ peer: PeerID) -> Bool {
+        context.host.identity(of: peer)?.protocols.contains(id) ?? false
+    }
+
+    // MARK: Status
+
+    func askStatus(of keys: [PublicKey]) {
+        let connected = Set(context.host.connectedPeers)
+        for peer in keys.map(\.peerID) where connected.contains(peer) {
+            Reactor.spawn { await self.askStatus(of: peer) }
+        }
+    }
+
+    private func askStatus(of peer: PeerID) async {
+        let height = machine.state.height &+ 1
+        do {
+            guard speaks(KwilProtocol.consensusStatus, peer) else {
+                return try await askHeight(of: peer, height)
+            }
+            let status = try await ConsensusStatusProtocol.request(height, from: peer, on: context.host)
+            let (state, signers) = (machine.state, machine.signers(ofProposalsFrom: peer))
+            let verified = try await context.checks.run {
+                VerifiedStatus(verifying: status, after: state, signers: signers)
+            }
+            feed(.status(verified, from: peer))
+            await fetchWanted(status, from: peer)
+        } catch {
+            context.logger.debug("no status", metadata: ["peer": "\(peer)", "error": "\(error)"])
+        }
+    }
+
+    /// A node of another kind: the best that it tells is how high it is.
+    private func askHeight(of peer: PeerID, _ height: Int64) async throws(ProtocolsError) {
+        let answer = try await BlockHeightProtocol.request(height, from: peer, on: context.host)
+        let best = max(answer.bestHeight ?? 0, answer.found == nil ? 0 : height)
+        feed(.status(VerifiedStatus(height: best), from: peer))
+    }
+
+    /// Fetches what the machine wants on account of a status: there is no announcement whose stream would bring it.
+    private func fetchWanted(_ status: ConsensusStatus, from peer: PeerID) async {
+        if let proposal = status.proposal, wanted.remove(proposal.hash) != nil {
+            guard let block = await request(proposal.height, proposal.hash, from: [peer]) else {
+                return feed(.proposalFetchFailed(proposal.hash, from: peer))
+            }
+            await received(block, for: proposal, from: peer)
+        }
+        if let commit = status.commit, wanted.remove(commit.hash) != nil {
+            do throws(ProtocolsError) {
+                guard let found = try await BlockProtocol.request(commit.hash, from: peer, on: context.host)
+                else { throw .wrongContent("no block of its own commit") }
+                await received(found.block, for: commit, from: peer)
+            } catch {
+                failed(commit, error, from: peer)
+            }
+        }
+    }
+
+    // MARK: Proposed blocks
+
+    /// A proposed block from the first of these peers that has it.
+    private func request(_ height: Int64, _ hash: Hash, from peers: [PeerID]) async -> Block? {
+        for peer in peers.filter({ speaks(KwilProtocol.proposedBlock, $0) }).prefix(Self.askedForBlock) {
+            do {
+                let block = try await ProposedBlockProtocol.request(
+                    height: height, hash: hash, from: peer, on: context.host)
+                if let block { return block }
+            } catch {
+                context.logger.debug(
+                    "no proposed block", metadata: ["peer": "\(peer)", "error": "\(error)"])
+            }
+        }
+        return nil
+    }
+
+    /// Connected validators, those of `first` before the others.
+    private func validators(_ first: [PublicKey]) -> [PeerID] {
+        let connected = Set(context.host.connectedPeers)
+        let others = machine.state.validators.keys.filter {
+            !first.contains($0) && $0 != context.key.publicKey
+        }
+        return (first + others).map(\.peerID).filter(connected.contains)
+    }
+
+    func fetchElsewhere(_ verified: VerifiedProposal, except failed: PeerID) {
+        let proposal = verified.proposal
+        let peers = validators([machine.proposer].compactMap { $0 }).filter { $0 != failed }
+        Reactor.spawn {
+            guard let block = await self.request(proposal.height, proposal.hash, from: peers) else {
+                return self.feed(.proposalFetchFailed(proposal.hash, from: failed))
+            }
+            await self.received(block, for: proposal, from: failed)
+        }
+    }
+
+    func fetchLocked(_ height: Int64, _ hash: Hash, _ holders: [PublicKey]) {
+        if let own = machine.openBlock(height: height, hash: hash) {
+            return feed(.lockedFetched(own, wallClock: context.wallClock()))
+        }
+        let (peers, state) = (validators(holders), machine.state)
+        Reactor.spawn {
+            var found = await self.request(height, hash, from: peers)
+            if found == nil { found = await self.committedBlock(hash) }
+            guard let block = found, let signer = state.signer(of: block.header) else {
+                return self.feed(.lockedFetchFailed(hash))
+            }
+            do {
+                guard try await self.context.checks.run({ block.verifySignature(signer) }) else {
+                    throw ConsensusError.notSignedByLeader(hash)
+                }
+                let checked = try await self.check(block, expected: hash)
+                self.feed(.lockedFetched(checked, wallClock: self.context.wallClock()))
+            } catch {
+                self.context.logger.warning("acknowledged block is wrong", metadata: ["error": "\(error)"])
+                self.feed(.lockedFetchFailed(hash))
+            }
+        }
+    }
+
+    /// A block that nobody offers as a proposal: somebody may have committed it.
+    private func committedBlock(_ hash: Hash) async -> Block? {
+        for peer in context.host.connectedPeers.prefix(Self.askedForBlock) {
+            if let found = try? await BlockProtocol.request(hash, from: peer, on: context.host) {
+                return found.block
+            }
+        }
+        return nil
+    }
+
+    // MARK: Commits
+
+    /// Tells the leader, unasked, that this validator has committed. When it gets lost the leader announces again.
+    func confirm(_ commit: VerifiedCommit) {
+        guard let leader = machine.proposer?.peerID, speaks(KwilProtocol.commitDone, leader) else { return }
+        let key = context.key
+        Reactor.spawn {
+            do {
+                let message = try await self.context.checks.run {
+                    CommitDone(height: commit.height, block: commit.hash, appHash: commit.appHash, by: key)
+                }
+                try await CommitDoneProtocol.send(message, to: leader, on: self.context.host)
+            } catch {
+                self.context.logger.debug("commit not confirmed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    func committed(_ message: CommitDone, from peer: PeerID) async -> Bool {
+        let voter = message.signature.publicKey
+        // A validator speaks for itself, and once a height: what is repeated costs no signature.
+        guard voter.peerID == peer, machine.wantsToCheck(message) else { return true }
+        guard (try? await context.checks.run { message.verify() }) ?? true else {
+            penalize(peer, .badVoteSignature(voter))
+            return false
+        }
+        feed(.commitDone(message, from: peer))
+        return true
+    }
+}

@@ -1,0 +1,270 @@
+import Chain
+import Crypto
+import Multiformats
+import Storage
+
+@testable import Consensus
+@testable import Execution
+
+/// What machines want done, on made-up disks, processors and wires.
+extension ConsensusNetwork {
+    func perform(_ node: Node, _ action: ConsensusAction) throws {
+        switch action {
+        case .fetchProposal(let proposal, let from):
+            let hash = proposal.proposal.hash
+            local(node, 30) {
+                if self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp,
+                    let block = other.proposed[hash]
+                {
+                    try self.handle(
+                        node, .proposalFetched(block, from: from, wallClock: self.now + 1_000_000))
+                } else {
+                    try self.handle(node, .proposalFetchFailed(hash, from: from))
+                }
+            }
+        case .fetchDecided(let commit, let from):
+            local(node, 30) {
+                if self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp,
+                    let entry = other.log.first(where: { $0.block.hash == commit.hash })
+                {
+                    try self.handle(node, .decided(commit, entry.block))
+                } else {
+                    try self.handle(node, .decidedFetchFailed(commit.hash, from: from))
+                }
+            }
+        case .build(let template):
+            local(node) {
+                node.blocksBuilt += 1
+                let stamp = max(self.now, template.after + 1)
+                let block = try self.chain.block(after: template.state, stamp: stamp, by: node.key) {
+                    $0.newLeader = template.newLeader
+                }
+                try self.handle(node, .built(block))
+                try self.handle(node, .mempool(count: 1))
+            }
+        case .execute(let block):
+            local(node, 50) { try self.handle(node, .executed(block.hash, self.result(block))) }
+        case .rollBack:
+            local(node) { try self.handle(node, .rolledBack) }
+        case .commit(let block, _, let decision):
+            local(node) {
+                node.log.append((block, decision))
+                self.local(node) {
+                    try self.handle(node, .committed(block.hash))
+                    try self.handle(node, .mempool(count: 1))
+                    try self.plan(node, .committed(height: block.height))
+                    try self.prove(node)
+                }
+            }
+        case .vote(let vote, let answer):
+            local(node) {
+                let place = "\(node.index)/\(vote.height)/\(vote.stamp)"
+                if let before = self.votes[place], before != vote.blockHash {
+                    self.problems.append("\(place) votes for \(before) and \(vote.blockHash)")
+                }
+                self.votes[place] = vote.blockHash
+                node.vote = vote
+                node.oldestVote = min(node.oldestVote ?? vote.height, vote.height)
+                self.local(node) {
+                    try self.handle(
+                        node,
+                        .voteRecorded(
+                            vote,
+                            AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: node.key)))
+                }
+            }
+        case .refuse(let height, let block, let answer):
+            acknowledge(node, AckRes(height: height, block: block, answer: answer, by: node.key))
+        case .sendAcknowledgement(let message):
+            acknowledge(node, message)
+        case .propose(let block, let stamp, let to):
+            node.proposed[block.hash] = block
+            offer(node, block, stamp: stamp) { other in to.map { $0.contains(other.key.publicKey) } ?? true }
+        case .relayProposal(let block, let except):
+            node.proposed[block.hash] = block
+            offer(node, block, stamp: block.stamp) { $0.peer != except }
+        case .announce(let commit, let to):
+            for other in nodes where to == nil || other.peer == to {
+                send(node, other) { try self.announced(other, commit, node.peer) }
+            }
+        case .catchUp(let height, let from):
+            try plan(node, .start(target: height, from: from))
+            for other in nodes where other !== node && other.isUp {
+                try plan(node, .peer(other.peer, best: nil))
+            }
+        case .broadcastReset(let reset):
+            for other in nodes {
+                send(node, other) {
+                    guard let leader = other.machine.proposer,
+                        let verified = try? VerifiedReset(reset, author: node.key.publicKey, leader: leader)
+                    else { return }
+                    try self.handle(other, .reset(verified))
+                }
+            }
+        case .halt(let error): problems.append("node \(node.index) halts: \(error)")
+        case .misbehaved(let peer, let error): problems.append("\(peer) misbehaved: \(error)")
+        case .announceAgain(let commit, let confirmed):
+            for other in nodes where !confirmed.contains(other.key.publicKey) {
+                send(node, other) { try self.announced(other, commit, node.peer) }
+            }
+        case .askStatus(let keys):
+            for other in nodes where keys.contains(other.key.publicKey) { ask(node, other) }
+        case .confirmCommit(let commit):
+            let message = CommitDone(
+                height: commit.height, block: commit.hash, appHash: commit.appHash, by: node.key)
+            for other in nodes where other.key.publicKey == node.machine.proposer {
+                send(node, other) { try self.handle(other, .commitDone(message, from: node.peer)) }
+            }
+        case .fetchProposalElsewhere(let proposal, let failed):
+            let (height, hash) = (proposal.proposal.height, proposal.proposal.hash)
+            local(node, 30) {
+                if let block = self.openBlock(height, hash, for: node) {
+                    try self.handle(
+                        node, .proposalFetched(block, from: failed, wallClock: self.now + 1_000_000))
+                } else {
+                    try self.handle(node, .proposalFetchFailed(hash, from: failed))
+                }
+            }
+        case .fetchLocked(let height, let hash, _):
+            local(node, 30) {
+                if let block = self.openBlock(height, hash, for: node) {
+                    try self.handle(node, .lockedFetched(block, wallClock: self.now))
+                } else {
+                    try self.handle(node, .lockedFetchFailed(hash))
+                }
+            }
+        case .dropTransactions, .warn: break
+        }
+    }
+
+    /// What executing a block comes to on every node.
+    private func result(_ block: CheckedBlock) -> ExecutionResult {
+        let plain = TestChain.result(block)
+        return ExecutionResult(
+            appHash: plain.appHash, results: plain.results, parameterUpdates: plain.parameterUpdates,
+            validatorUpdates: changes[block.height] ?? [], accounts: [])
+    }
+
+    /// A block above the tip, or a committed one, from whoever is up and reached.
+    private func openBlock(_ height: Int64, _ hash: Hash, for node: Node) -> CheckedBlock? {
+        for other in nodes where other.isUp && next(below: 1000) >= faults.loss {
+            if let block = other.machine.openBlock(height: height, hash: hash) { return block }
+            if other !== node, let entry = other.log.first(where: { $0.block.hash == hash }) {
+                return entry.block
+            }
+        }
+        return nil
+    }
+
+    private func ask(_ node: Node, _ other: Node) {
+        let height = node.machine.state.height + 1
+        send(node, other) {
+            let status = other.machine.status(of: height)
+            self.send(other, node) {
+                let machine = node.machine
+                let verified = VerifiedStatus(
+                    verifying: status, after: machine.state,
+                    signers: machine.signers(ofProposalsFrom: other.peer))
+                try self.handle(node, .status(verified, from: other.peer))
+            }
+        }
+    }
+
+    private func offer(_ node: Node, _ block: CheckedBlock, stamp: Int64, to wanted: (Node) -> Bool) {
+        for other in nodes where wanted(other) {
+            send(node, other) {
+                let proposal = BlockProposal(block.block, sender: node.key.publicKey, stamp: stamp)
+                guard other.machine.wantsToCheck(proposal, now: .milliseconds(Int64(self.now))) else {
+                    return
+                }
+                for signer in other.machine.signers(ofProposalsFrom: node.peer) {
+                    guard let verified = try? VerifiedProposal(verifying: proposal, leader: signer) else {
+                        continue
+                    }
+                    return try self.handle(other, .proposed(verified, from: node.peer))
+                }
+            }
+        }
+    }
+
+    private func acknowledge(_ node: Node, _ message: AckRes) {
+        // By gossip it reaches everybody.
+        for other in nodes {
+            send(node, other) {
+                guard other.machine.wantsToCheck(message, now: .milliseconds(Int64(self.now))),
+                    let leader = other.machine.state.leader
+                else { return }
+                let verified = try VerifiedAcknowledgement(verifying: message, leader: leader)
+                try self.handle(other, .acknowledged(verified, from: node.peer))
+            }
+        }
+    }
+
+    private func announced(_ node: Node, _ commit: VerifiedCommit, _ from: PeerID) throws {
+        let machine = node.machine
+        if commit.hash == machine.state.hash { try handle(node, .announcedAgain(from: from)) }
+        guard machine.wantsToCheck(announcementOf: commit.hash, height: commit.height) else { return }
+        if machine.canProve(commit.header) {
+            let verified = try VerifiedCommit(
+                verifying: commit.announcement, after: machine.state)
+            try handle(node, .announced(verified, from: from))
+        } else {
+            try handle(
+                node,
+                .ahead(
+                    height: commit.height, proven: commit.announcement.verify(node.key.publicKey), from: from)
+            )
+        }
+    }
+
+    /// Hands in what was fetched, each block once those before it are committed that its proof needs.
+    private func prove(_ node: Node) throws {
+        while let next = node.delivered.first, next.commit.height <= node.machine.state.height + 2 {
+            let state = node.machine.state
+            if next.commit.height > state.height {
+                do {
+                    let commit = try VerifiedCommit(verifying: next.commit.announcement, after: state)
+                    try handle(node, .decided(commit, next.block))
+                } catch ConsensusError.unproven {
+                    return
+                }
+            }
+            node.delivered.removeFirst()
+        }
+    }
+
+    func plan(_ node: Node, _ event: SyncPlanner<(VerifiedCommit, CheckedBlock)>.Event) throws {
+        var actions: [SyncPlanner<(VerifiedCommit, CheckedBlock)>.Action] = []
+        node.planner.handle(event, now: .milliseconds(Int64(now)), actions: &actions)
+        for action in actions {
+            switch action {
+            case .request(let height, let from):
+                local(node, 30) {
+                    guard self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp
+                    else {
+                        return try self.plan(node, .failed(height: height, from: from))
+                    }
+                    guard let entry = other.log.first(where: { $0.block.height == height }) else {
+                        return try self.plan(
+                            node, .notFound(height: height, from: from, best: other.machine.state.height))
+                    }
+                    try self.plan(
+                        node, .block(height: height, (entry.commit, entry.block), size: 500, from: from))
+                }
+            case .deliver(_, let block):
+                node.delivered.append((block.0, block.1))
+                try prove(node)
+            case .finished: try handle(node, .syncFinished)
+            }
+        }
+        if let deadline = node.planner.deadline {
+            let at = Self.milliseconds(deadline) + 1
+            let life = node.life
+            later(at > now ? at - now : 1) {
+                if node.isUp, node.life == life, node.planner.deadline == deadline {
+                    try self.plan(node, .timer)
+                }
+            }
+        }
+    }
+}
