@@ -65,7 +65,7 @@ final class GossipService {
 
     /// A peer of this chain has told what it speaks.
     func peerReady(_ peer: PeerID) {
-        if consensus.machine.state.validators.keys.contains(where: { $0.peerID == peer }) {
+        if let key = try? PublicKey(peerID: peer), consensus.machine.state.validators.contains(key) {
             gossip.setApplicationScore(peer, Self.validatorScore)
         }
         discovery.peerReady(now: Reactor.now, random: Reactor.random())
@@ -117,7 +117,7 @@ final class GossipService {
         let machine = consensus.machine
         let (height, voter) = (machine.state.height, answer.signature.publicKey)
         guard answer.height >= height else { return .ignore }
-        if machine.state.validators.keys.contains(voter) { return .accept }
+        if machine.state.validators.contains(voter) { return .accept }
         if answer.height == height &+ 1 { return .reject }
         return machine.isSyncing ? .accept : .ignore
     }

@@ -218,6 +218,33 @@ import Testing
         }
     }
 
+    @Test func aPeerThatDoesNotReadKeepsNobodyElseWaiting() throws {
+        try run(3) { nodes in
+            for node in nodes.prefix(2) { node.subscribe() }
+            nodes[2].gossip.stop()
+            nodes[2].host.setStreamHandler(.meshsub11) { _ in
+                _ = try? await Reactor.sleep(for: .seconds(3_600))
+            }
+            try await nodes[0].connect(nodes[1])
+            try await nodes[2].connect(nodes[0])
+            let stream = try await nodes[2].host.newStream(nodes[0].host.peerID, [.meshsub11])
+            var join = GossipRPC()
+            join.subscriptions = [.init(subscribe: true, topic: "t")]
+            try await stream.write(join.encoded)
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(nodes[0].gossip.subscribers("t").count == 2)
+            let text = String(repeating: "x", count: 500_000)
+            for _ in 0..<30 {
+                try nodes[0].publish(text)
+                try await Reactor.sleep(for: .milliseconds(300))
+            }
+            try await Reactor.sleep(for: .seconds(2))
+            #expect(nodes[1].received.count == 30)
+            // Eight fit into its queue, and a little is on the way.
+            #expect((15...22).contains(nodes[0].gossip.counters.unsent))
+        }
+    }
+
     @Test func theLargestMessageTravels() throws {
         try run(2) { nodes in
             for node in nodes { node.subscribe() }
