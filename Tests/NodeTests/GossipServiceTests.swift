@@ -20,6 +20,7 @@ import Testing
         let genesis: Genesis
         private(set) var nodes: [Int: Node] = [:]
         private(set) var heights: [Int: Int64] = [:]
+        private var disks: [Int: VirtualDisk] = [:]
         private var spies: [Spy] = []
 
         init(validators: Int) throws {
@@ -34,17 +35,22 @@ import Testing
 
         static func ip(_ number: Int) -> String { "10.0.0.\(number + 1)" }
 
-        /// Starts a validator that dials others and nobody else.
-        func start(_ number: Int, dialing others: [Int], emptyBlocks: Duration = .seconds(1)) async throws {
+        /// Starts a validator that dials others and nobody else. It is found at its own address, or at that of another
+        /// number.
+        func start(
+            _ number: Int, dialing others: [Int], at place: Int? = nil, emptyBlocks: Duration = .seconds(1)
+        ) async throws {
             var configuration = Configuration()
-            configuration.p2p.listen = "\(Self.ip(number)):6600"
+            configuration.p2p.listen = "\(Self.ip(place ?? number)):6600"
             configuration.p2p.pex = false
             configuration.p2p.bootnodes = others.map {
                 "\(keys[$0].publicKey.nodeID)@\(Self.ip($0)):6600"
             }
             configuration.consensus.proposeTimeout = .milliseconds(100)
             configuration.consensus.emptyBlockTimeout = emptyBlocks
-            let disk = VirtualDisk(seed: UInt64(number)).mount()
+            let machine = disks[number] ?? VirtualDisk(seed: UInt64(number))
+            disks[number] = machine
+            let disk = machine.mount()
             var environment = NodeEnvironment(
                 openStores: {
                     try disk.makeDirectory("node")
@@ -64,6 +70,11 @@ import Testing
             }
             nodes[number] = try await Node.start(
                 genesis: genesis, key: keys[number], configuration: configuration, environment: environment)
+        }
+
+        func stop(_ number: Int) async {
+            await nodes.removeValue(forKey: number)?.stop()
+            disks[number]?.kill()
         }
 
         /// A host that says to be of the chain and only gossips.
@@ -128,14 +139,21 @@ import Testing
 
     @Test func answersReachTheLeaderByGossipAlone() throws {
         try run(validators: 4) { chain in
-            // Two know the leader only by way of another validator, whose vote and the leader's are not enough.
             try await chain.start(0, dialing: [])
             try await chain.start(1, dialing: [0])
-            for number in 2...3 { try await chain.start(number, dialing: [1]) }
+            for number in 2...3 { try await chain.start(number, dialing: [0, 1]) }
+            try await Reactor.sleep(for: .seconds(5))
+            // Two come back elsewhere and know the leader only by way of another validator, whose vote and the leader's
+            // are not enough.
+            for number in 2...3 { await chain.stop(number) }
+            let before = chain.heights[0] ?? 0
+            #expect(before > 0)
+            for number in 2...3 { try await chain.start(number, dialing: [1], at: number + 10) }
             let spy = try await chain.spy(9, dialing: [1])
             spy.listen(GossipTopic.acknowledgements)
             try await Reactor.sleep(for: .seconds(30))
-            #expect((chain.heights[0] ?? 0) > 5)
+            #expect(await chain.nodes[0]?.status().peerCount == 1)
+            #expect((chain.heights[0] ?? 0) > before + 5)
             let authors = Set((spy.heard[GossipTopic.acknowledgements] ?? []).map(\.author))
             #expect(authors.isSuperset(of: chain.keys[2...3].map(\.publicKey.peerID)))
         }
@@ -158,9 +176,11 @@ import Testing
 
     @Test func aWithdrawalReachesAValidatorByGossip() throws {
         try run(validators: 4) { chain in
-            // Half of the votes are missing: the leader withdraws its proposal in the end.
+            // Half of the votes go missing: the leader withdraws its proposal in the end.
             try await chain.start(0, dialing: [])
-            try await chain.start(1, dialing: [0])
+            for number in 1...3 { try await chain.start(number, dialing: [0]) }
+            try await Reactor.sleep(for: .seconds(5))
+            for number in 2...3 { await chain.stop(number) }
             let spy = try await chain.spy(9, dialing: [1])
             spy.listen(GossipTopic.reset)
             try await Reactor.sleep(for: .seconds(150))
