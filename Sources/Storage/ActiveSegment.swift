@@ -47,4 +47,11 @@ struct ActiveSegment {
         try file.synchronize()
         end += record.size
     }
+
+    /// Cuts off what a failed append left behind `end`, also on the device: were a part of it there after a power
+    /// failure, the same block in the next segment would not follow.
+    func cutOff() throws(StorageError) {
+        try file.truncate(to: end)
+        try file.synchronize()
+    }
 }

@@ -22,7 +22,8 @@ package enum AtomicFile {
         if try disk.remove(path) { try disk.synchronizeDirectory(directory(of: path)) }
     }
 
-    private static func directory(of path: String) -> String {
+    /// The directory that holds a path's name.
+    static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }

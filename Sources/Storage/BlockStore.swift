@@ -92,19 +92,17 @@ public final class BlockStore: Sendable {
                 height: block.height, hash: block.hash, block: .init(of: block.bytes),
                 commitInfo: .init(of: commitBytes), results: .init(of: resultBytes))
             if writer.mustTruncate, let segment = writer.segment {
-                try segment.file.truncate(to: segment.end)
+                try segment.cutOff()
                 writer.mustTruncate = false
             }
             var segment = try activeSegment(&writer, for: record)
-            let start = segment.end
+            let before = segment
             do throws(StorageError) {
                 try segment.append(record, [block.bytes, commitBytes, resultBytes])
                 try unseal(&writer)
-                try index.insert([BlockIndex.Entry(block, segment: segment.firstHeight, offset: start)])
+                try index.insert([BlockIndex.Entry(block, segment: segment.firstHeight, offset: before.end)])
             } catch {
-                do throws(StorageError) { try segment.file.truncate(to: start) } catch {
-                    writer.mustTruncate = true
-                }
+                do throws(StorageError) { try before.cutOff() } catch { writer.mustTruncate = true }
                 throw error
             }
             writer.segment = segment
@@ -302,7 +300,7 @@ public final class BlockStore: Sendable {
             guard let index, let lock else { return }
             defer { withExtendedLifetime(lock) {} }
             if writer.mustTruncate, let segment = writer.segment {
-                try segment.file.truncate(to: segment.end)
+                try segment.cutOff()
                 writer.mustTruncate = false
             }
             writer.segment = nil

@@ -25,6 +25,7 @@ struct Recovery {
     /// First heights of the segments, ascending.
     private var names: [Int64]
     private var mark: CommitMark?
+    private var isMarkMissing = false
     private var active: ActiveSegment?
     private var tip: BlockTip?
     /// Where the log ends, for errors.
@@ -49,6 +50,9 @@ struct Recovery {
         self.segments = segments
         self.disk = disk
         names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
+        // What a killed process did may be in the kernel's memory only. From here on it is built upon, so it must last.
+        if names.isEmpty { try disk.synchronizeDirectory(AtomicFile.directory(of: directory)) }
+        try disk.synchronizeDirectory(directory)
     }
 
     private mutating func run() throws(StorageError) -> Outcome {
@@ -77,7 +81,7 @@ struct Recovery {
         }
         guard let index else { throw .closed }
         try checkMark(index)
-        try renewMark()
+        renewMark()
         if let tip, let first = names.first { report.blocks = tip.height - first + 1 }
         return Outcome(
             report: report, index: index, isSealed: isSealed, active: active,
@@ -118,6 +122,8 @@ struct Recovery {
             if isLast {
                 active = try ActiveSegment(
                     continuing: path, header: header, end: scanner.offset, disk: disk)
+                // As with the names: the last record may not be on the device yet.
+                try active?.file.synchronize()
             }
             position += 1
         }
@@ -188,7 +194,7 @@ struct Recovery {
         try AtomicFile.remove(path, disk: disk)
         names.removeLast()
         report.bytesDropped = length
-        report.droppedFrom = (path, 0)
+        if length > 0 { report.droppedFrom = (path, 0) }
     }
 
     private mutating func setTip(
@@ -241,22 +247,25 @@ struct Recovery {
     private mutating func readMark() throws(StorageError) {
         let path = CommitMark.path(directory)
         guard let bytes = try contents(path, limit: CommitMark.size + 1) else {
-            if !names.isEmpty { report.markIgnored = "it is missing" }
+            isMarkMissing = true
             return
         }
         mark = CommitMark(decoding: bytes)
         if mark == nil { report.markIgnored = "\(path) does not match its checksum" }
     }
 
-    /// A mark that could not be used is replaced.
-    private func renewMark() throws(StorageError) {
+    /// A mark that could not be used is replaced. That may fail, on a full disk for instance: it only weakens a check,
+    /// and what is in the log can still be read.
+    private mutating func renewMark() {
+        if isMarkMissing, tip != nil { report.markIgnored = "it is missing" }
         guard report.markIgnored != nil else { return }
         let path = CommitMark.path(directory)
         guard let tip, let first = names.first, let last = names.last else {
-            return try AtomicFile.remove(path, disk: disk)
+            try? AtomicFile.remove(path, disk: disk)
+            return
         }
         let mark = CommitMark(firstHeight: first, lastHeight: tip.height, segment: last, hash: tip.hash)
-        try AtomicFile.write(mark.encode(), to: path, disk: disk)
+        try? AtomicFile.write(mark.encode(), to: path, disk: disk)
     }
 
     /// Everything that was committed must be there.

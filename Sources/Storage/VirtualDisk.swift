@@ -6,7 +6,8 @@ import Synchronization
 ///
 /// Each file has what is on the device and what has been written since it was last synchronized; each directory
 /// likewise has names. `powerFail` keeps an arbitrary part of the latter, in pieces of a sector. A process uses the disk
-/// through a `mount`, which is dead once the process is. Safe on any thread.
+/// through a `mount`, which is dead once the process is. Safe on any thread; repeats if operations come in the same
+/// order.
 package final class VirtualDisk: Sendable {
     /// An operation that changes the device or makes changes durable.
     package struct Operation: Sendable, Hashable, CustomStringConvertible {
@@ -25,41 +26,37 @@ package final class VirtualDisk: Sendable {
 
     /// The smallest piece that a device writes whole.
     static let sector = 512
+    /// What a kernel writes to its memory whole.
+    static let page = 4096
 
-    enum Change {
-        case write(offset: Int, [UInt8])
-        case truncate(Int)
-    }
-
-    enum NameChange {
-        case link(String, Int)
-        case unlink(String)
-    }
-
-    struct Inode {
-        /// What the processes see.
-        var current: [UInt8] = []
-        /// What is on the device.
-        var durable: [UInt8] = []
-        /// From `durable` to `current`.
-        var changes: [Change] = []
+    /// What a disk has done.
+    package struct Counters: Sendable, Hashable {
+        /// Operations asked for, also those that failed.
+        package var operations = 0
+        /// Writes, and their bytes.
+        package var writes = 0
+        package var bytesWritten = 0
+        /// Synchronizations of files and directories.
+        package var synchronizations = 0
+        /// Bytes read.
+        package var bytesRead = 0
     }
 
     struct State {
-        var inodes: [Int: Inode] = [:]
+        var inodes: [Int: VirtualInode] = [:]
         var nextInode = 0
-        var names: [String: Int] = [:]
-        var durableNames: [String: Int] = [:]
-        /// By directory, in order.
-        var nameChanges: [String: [NameChange]] = [:]
-        var directories: Set<String> = []
-        /// Counts crashes: files opened before the last one are dead.
+        var names = VirtualNames()
+        /// Counts crashes: mounts, open files and locks from before the last one are dead.
         var generation = 0
+        /// The last crash was a process killed, not the power.
+        var wasKilled = false
         var locks: Set<String> = []
         var capacity: Int?
-        var random: UInt64
-        var salts: UInt64
-        var operations = 0
+        /// Bytes of all files.
+        var used = 0
+        var random: VirtualRandom
+        var salts: VirtualRandom
+        var counters = Counters()
     }
 
     private let state: Mutex<State>
@@ -67,14 +64,19 @@ package final class VirtualDisk: Sendable {
 
     /// An empty disk.
     package init(seed: UInt64) {
-        state = Mutex(State(random: seed ^ 0x6469_736B_7365_6564, salts: seed))
+        state = Mutex(
+            State(random: VirtualRandom(seed: seed ^ 0x6469_736B), salts: VirtualRandom(seed: ~seed)))
     }
+
+    /// The disk as one process sees it, until the next crash.
+    package func mount() -> any Disk { VirtualMount(self, state.withLock { $0.generation }) }
 
     // MARK: Faults
 
-    /// Called before each operation, which fails with the `errno` that is returned; the caller's changes to the disk,
-    /// a crash among them, come before the operation. A `synchronize` that fails loses what it was to make durable,
-    /// as kernels do.
+    /// Called before each operation, which fails with the `errno` that is returned; what the hook does to the disk,
+    /// a crash among it, comes before the operation. Of a write that fails so, and of one in which the process is
+    /// killed, a part at the front is done. A file's `synchronize` that fails may have lost what it was to make durable,
+    /// as with kernels.
     package func setHook(_ hook: (@Sendable (Operation) -> Int32?)?) { self.hook.withLock { $0 = hook } }
 
     /// Bytes that fit; nil for any number.
@@ -83,242 +85,139 @@ package final class VirtualDisk: Sendable {
     /// Bytes of all files.
     package var usedBytes: Int { state.withLock { $0.used } }
 
-    /// Operations done so far.
-    package var operations: Int { state.withLock { $0.operations } }
+    /// Operations asked for so far.
+    package var operations: Int { counters.operations }
 
-    /// The power goes: what was not synchronized survives in part or not at all. Open files and locks are gone.
-    package func powerFail() { state.withLock { $0.powerFail() } }
+    /// What was done so far.
+    package var counters: Counters { state.withLock { $0.counters } }
 
-    /// The process is killed: what it wrote stays. Open files and locks are gone.
-    package func kill() { state.withLock { $0.close() } }
+    /// The power goes: what was not synchronized survives in part or not at all. Mounts, open files and locks are dead.
+    package func powerFail() {
+        state.withLock { state in
+            state.crash(isKill: false)
+            state.names.powerFail(&state.random)
+            for number in state.inodes.keys.sorted() { state.inodes[number]?.powerFail(&state.random) }
+            state.collect()
+        }
+    }
+
+    /// The process is killed: what it wrote stays. Mounts, open files and locks are dead.
+    package func kill() {
+        state.withLock { state in
+            state.crash(isKill: true)
+            for number in state.inodes.keys.sorted() { state.inodes[number]?.forget() }
+            state.collect()
+        }
+    }
 
     /// Everything is gone.
     package func wipe() {
         state.withLock { state in
-            state.close()
+            state.crash(isKill: false)
+            state.names = VirtualNames()
             state.inodes = [:]
-            state.names = [:]
-            state.durableNames = [:]
-            state.nameChanges = [:]
-            state.directories = []
+            state.used = 0
         }
     }
 
-    /// Flips one bit of a file whose path is accepted; returns where, or nil if there is no such file.
+    /// Flips one bit, on the device, of a file whose path is accepted; returns where, or nil if there is no such file.
     package func flipBit(where isMeant: (String) -> Bool) -> (path: String, offset: Int)? {
         state.withLock { state in
-            let paths = state.durableNames.keys.filter { isMeant($0) && state.durableSize($0) > 0 }.sorted()
-            guard !paths.isEmpty else { return nil }
-            let path = paths[Int(state.next() % UInt64(paths.count))]
-            guard let number = state.durableNames[path], var inode = state.inodes[number] else { return nil }
-            let offset = Int(state.next() % UInt64(inode.durable.count))
-            let bit = UInt8(1) << UInt8(state.next() % 8)
-            inode.durable[offset] ^= bit
-            if offset < inode.current.count { inode.current[offset] ^= bit }
-            state.inodes[number] = inode
-            return (path, offset)
+            let files = state.names.durableFiles.filter {
+                isMeant($0.path) && (state.inodes[$0.number]?.durableLength ?? 0) > 0
+            }
+            guard !files.isEmpty else { return nil }
+            // Each byte is as likely as any other.
+            let total = files.reduce(0) { $0 + (state.inodes[$1.number]?.durableLength ?? 0) }
+            var offset = Int(state.random.below(total))
+            for (path, number) in files {
+                let length = state.inodes[number]?.durableLength ?? 0
+                if offset < length {
+                    state.inodes[number]?.flip(at: offset, bit: state.random.next())
+                    return (path, offset)
+                }
+                offset -= length
+            }
+            return nil
         }
     }
 
     // MARK: Use
 
-    /// The disk as one process sees it, until the next crash.
-    package func mount() -> any Disk { VirtualMount(self, state.withLock { $0.generation }) }
-
     /// Tells the hook of an operation, and throws what it wants, or that the process is dead.
     func ask(
         _ kind: Operation.Kind, _ path: String, _ generation: Int, _ name: String, bytes: Int = 0
     ) throws(StorageError) {
-        state.withLock { $0.operations += 1 }
+        state.withLock { $0.counters.operations += 1 }
         let code = hook.withLock { $0 }?(Operation(kind: kind, path: path, bytes: bytes))
         let isDead = state.withLock { $0.generation != generation }
         if let code = isDead ? EIO : code { throw .system(operation: name, path: path, errno: code) }
     }
 
-    func withNames<R: Sendable>(
+    /// Runs `body` for a process that must still live.
+    func perform<R: Sendable>(
+        _ name: String, _ path: String, _ generation: Int,
         _ body: (inout State) throws(StorageError) -> R
     ) throws(StorageError) -> R {
-        try state.withLock { state throws(StorageError) in try body(&state) }
+        try state.withLock { state throws(StorageError) in
+            guard state.generation == generation else {
+                throw .system(operation: name, path: path, errno: EIO)
+            }
+            return try body(&state)
+        }
+    }
+
+    /// Does a part of a write that the hook made fail, or killed the process in: it ends between two pages of memory, as
+    /// kernels let nothing interrupt them within one.
+    func tear(_ file: Int, _ bytes: [UInt8], at offset: Int, _ generation: Int) {
+        state.withLock { state in
+            let isAlive = state.generation == generation
+            guard isAlive || state.wasKilled && state.generation == generation + 1 else { return }
+            let pages = offset / VirtualDisk.page...(offset + bytes.count) / VirtualDisk.page
+            let end = (pages.lowerBound + Int(state.random.below(pages.count + 1))) * VirtualDisk.page
+            _ = state.write(file, Array(bytes[..<min(bytes.count, max(0, end - offset))]), at: offset)
+        }
+    }
+
+    func close(_ file: Int, _ generation: Int) {
+        state.withLock { state in
+            guard state.generation == generation else { return }
+            state.inodes[file]?.opens -= 1
+            if state.inodes[file]?.opens == 0 { state.collect() }
+        }
     }
 
     func unlock(_ path: String, _ generation: Int) {
         state.withLock { if $0.generation == generation { $0.locks.remove(path) } }
     }
-
-    static func directory(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    }
-
-    func write(_ file: VirtualFile, _ bytes: [UInt8], at offset: Int) throws(StorageError) {
-        let isFull =
-            try state.withLock { state throws(StorageError) in
-                guard state.generation == file.generation,
-                    let length = state.inodes[file.inode]?.current.count
-                else { throw .system(operation: "write", path: file.path, errno: EIO) }
-                var bytes = bytes
-                if let capacity = state.capacity {
-                    let room = max(0, capacity - state.used) + max(0, length - offset)
-                    if bytes.count > room { bytes.removeLast(bytes.count - room) }
-                }
-                state.change(file.inode, .write(offset: offset, bytes))
-                return bytes.count
-            } < bytes.count
-        if isFull { throw .system(operation: "write", path: file.path, errno: ENOSPC) }
-    }
-
-    func truncate(_ file: VirtualFile, to length: Int) throws(StorageError) {
-        try state.withLock { state throws(StorageError) in
-            guard state.generation == file.generation else {
-                throw .system(operation: "truncate", path: file.path, errno: EIO)
-            }
-            state.change(file.inode, .truncate(length))
-        }
-    }
-
-    func synchronize(_ file: VirtualFile, isLost: Bool) throws(StorageError) {
-        try state.withLock { state throws(StorageError) in
-            guard state.generation == file.generation else {
-                throw .system(operation: "synchronize", path: file.path, errno: EIO)
-            }
-            state.settle(file.inode, isLost: isLost)
-        }
-    }
-
-    func read<R: Sendable>(
-        _ file: VirtualFile, _ body: ([UInt8]) -> R
-    ) throws(StorageError) -> R {
-        try state.withLock { state throws(StorageError) in
-            guard state.generation == file.generation, let inode = state.inodes[file.inode] else {
-                throw .system(operation: "read", path: file.path, errno: EIO)
-            }
-            return body(inode.current)
-        }
-    }
 }
 
 extension VirtualDisk.State {
-    var used: Int { inodes.values.reduce(0) { $0 + $1.current.count } }
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-        random &+= 0x9E37_79B9_7F4A_7C15
-        var z = random
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    func durableSize(_ path: String) -> Int {
-        durableNames[path].flatMap { inodes[$0]?.durable.count } ?? 0
-    }
-
-    mutating func rename(_ change: VirtualDisk.NameChange) {
-        let changed: String
-        switch change {
-        case .link(let path, let number): (changed, names[path]) = (path, number)
-        case .unlink(let path): (changed, names[path]) = (path, nil)
-        }
-        nameChanges[VirtualDisk.directory(of: changed), default: []].append(change)
-        collect()
-    }
-
-    mutating func settleNames(_ directory: String) {
-        for change in nameChanges.removeValue(forKey: directory) ?? [] { apply(change) }
-        collect()
-    }
-
-    private mutating func apply(_ change: VirtualDisk.NameChange) {
-        switch change {
-        case .link(let path, let number): durableNames[path] = number
-        case .unlink(let path): durableNames[path] = nil
-        }
-    }
-
-    /// Forgets files without a name.
-    private mutating func collect() {
-        guard inodes.count > names.count + 8 else { return }
-        var used = Set(names.values).union(durableNames.values)
-        for change in nameChanges.values.joined() {
-            if case .link(_, let number) = change { used.insert(number) }
-        }
-        for number in inodes.keys where !used.contains(number) { inodes[number] = nil }
-    }
-
-    mutating func change(_ number: Int, _ change: VirtualDisk.Change) {
-        inodes[number]?.changes.append(change)
-        VirtualDisk.apply(change, to: &inodes[number, default: .init()].current)
-    }
-
-    mutating func settle(_ number: Int, isLost: Bool) {
-        guard var inode = inodes.removeValue(forKey: number) else { return }
-        if !isLost { for change in inode.changes { VirtualDisk.apply(change, to: &inode.durable) } }
-        inode.changes = []
-        inodes[number] = inode
-    }
-
-    mutating func close() {
+    mutating func crash(isKill: Bool) {
         generation += 1
+        wasKilled = isKill
         locks = []
+        for number in inodes.keys { inodes[number]?.opens = 0 }
     }
 
-    mutating func powerFail() {
-        close()
-        for directory in nameChanges.keys.sorted() {
-            let changes = nameChanges[directory] ?? []
-            for change in changes.prefix(Int(next() % UInt64(changes.count + 1))) { apply(change) }
-        }
-        nameChanges = [:]
-        names = durableNames
-        for number in inodes.keys.sorted() {
-            guard var inode = inodes.removeValue(forKey: number) else { continue }
-            // All, nothing, or a part of what was on its way.
-            let share = [0, 100, next() % 100][Int(next() % 3)]
-            for change in inode.changes { survive(change, share, &inode.durable) }
-            inode.changes = []
-            inode.current = inode.durable
-            inodes[number] = inode
-        }
-        collect()
+    /// Writes what fits; returns how much that was.
+    mutating func write(_ file: Int, _ bytes: [UInt8], at offset: Int) -> Int {
+        guard let length = inodes[file]?.length else { return 0 }
+        var count = bytes.count
+        if let capacity { count = min(count, max(0, capacity - used) + max(0, length - offset)) }
+        inodes[file]?.write(count < bytes.count ? Array(bytes[..<count]) : bytes, at: offset)
+        counters.writes += 1
+        counters.bytesWritten += count
+        used += (inodes[file]?.length ?? 0) - length
+        return count
     }
 
-    /// Applies those sectors of a change that came through, each with a chance of `share` in 100.
-    private mutating func survive(_ change: VirtualDisk.Change, _ share: UInt64, _ durable: inout [UInt8]) {
-        switch change {
-        case .truncate: if next() % 100 < share { VirtualDisk.apply(change, to: &durable) }
-        case .write(let offset, let bytes):
-            // The length may come through without the bytes.
-            let length = offset + bytes.count
-            if durable.count < length, next() % 100 < share {
-                durable.append(contentsOf: repeatElement(0, count: length - durable.count))
-            }
-            var start = 0
-            while start < bytes.count {
-                let end = min(
-                    bytes.count, ((offset + start) / VirtualDisk.sector + 1) * VirtualDisk.sector - offset)
-                if next() % 100 < share {
-                    VirtualDisk.apply(.write(offset: offset + start, Array(bytes[start..<end])), to: &durable)
-                }
-                start = end
-            }
+    /// Forgets files that have no name and are not open, and counts the bytes of the others.
+    mutating func collect() {
+        let named = names.numbers
+        for (number, inode) in inodes where inode.opens == 0 && !named.contains(number) {
+            inodes[number] = nil
         }
-    }
-}
-
-extension VirtualDisk {
-    static func apply(_ change: Change, to bytes: inout [UInt8]) {
-        switch change {
-        case .truncate(let length):
-            if length < bytes.count {
-                bytes.removeLast(bytes.count - length)
-            } else {
-                bytes.append(contentsOf: repeatElement(0, count: length - bytes.count))
-            }
-        case .write(let offset, let new):
-            if offset == bytes.count { return bytes.append(contentsOf: new) }
-            if bytes.count < offset + new.count {
-                bytes.append(contentsOf: repeatElement(0, count: offset + new.count - bytes.count))
-            }
-            bytes.replaceSubrange(offset..<offset + new.count, with: new)
-        }
+        used = inodes.values.reduce(0) { $0 + $1.length }
     }
 }

@@ -31,6 +31,10 @@ public final class VoteLog: Sendable {
             try AtomicFile.write([UInt8](repeating: 0, count: size), to: path, disk: disk)
         }
         file = try disk.open(path, .readWrite)
+        // The file, or a vote in it, may be in the kernel's memory only, left by a killed process. Votes are given by
+        // what is found, so it must last.
+        try disk.synchronizeDirectory(directory)
+        try file.synchronize()
         let bytes = try file.read(at: 0, count: size + 1)
         guard bytes.count == size else {
             throw .corrupted(path: path, offset: bytes.count, "a vote log has \(size) bytes")

@@ -1,0 +1,198 @@
+/// The content of one file of a virtual disk: what is on the device, and in memory what was done since.
+///
+/// Only that is kept twice, so a file takes its length, and what was done is bounded: the oldest of too many changes
+/// goes to the device by itself, as kernels write back.
+struct VirtualInode {
+    /// A change that the process sees and the device may not have.
+    private struct Change {
+        enum Kind {
+            case write(offset: Int, [UInt8])
+            case truncate(Int)
+        }
+
+        var kind: Kind
+        /// A synchronization failed and the kernel took it for done: the device never gets this write.
+        var isLost = false
+
+        /// What of this write a later change leaves to be seen.
+        func without(_ later: Change) -> [Change] {
+            guard case .write(let start, let bytes) = kind else { return [self] }
+            func part(_ range: Range<Int>) -> Change? {
+                guard !range.isEmpty else { return nil }
+                let bytes = Array(bytes[range.lowerBound - start..<range.upperBound - start])
+                return Change(kind: .write(offset: range.lowerBound, bytes), isLost: isLost)
+            }
+            let end = start + bytes.count
+            switch later.kind {
+            case .truncate(let length): return [part(start..<max(start, min(end, length)))].compactMap { $0 }
+            case .write(let offset, let others):
+                let before = part(start..<max(start, min(end, offset)))
+                let after = part(min(end, max(start, offset + others.count))..<end)
+                return [before, after].compactMap { $0 }
+            }
+        }
+
+        /// A file's length after this.
+        func length(from length: Int) -> Int {
+            switch kind {
+            case .truncate(let new): new
+            case .write(let offset, let bytes): max(length, offset + bytes.count)
+            }
+        }
+    }
+
+    private var durable: [UInt8] = []
+    private var changes: [Change] = []
+    /// Length as the process sees it.
+    private(set) var length = 0
+    /// Open files that refer to this.
+    var opens = 0
+
+    /// Changes kept in memory.
+    private static let maxChanges = 64
+
+    /// Bytes on the device.
+    var durableLength: Int { durable.count }
+
+    // MARK: Use
+
+    mutating func write(_ bytes: [UInt8], at offset: Int) {
+        guard !bytes.isEmpty else { return }
+        add(Change(kind: .write(offset: offset, bytes)))
+    }
+
+    mutating func truncate(to length: Int) { add(Change(kind: .truncate(length))) }
+
+    private mutating func add(_ change: Change) {
+        length = change.length(from: length)
+        changes.append(change)
+        if changes.count > VirtualInode.maxChanges {
+            let oldest = changes.removeFirst()
+            if !oldest.isLost { VirtualInode.apply(oldest.kind, to: &durable) }
+            measure()
+        }
+    }
+
+    /// The bytes that the process sees, fewer at the end.
+    func read(at offset: Int, count: Int) -> [UInt8] {
+        let end = min(length, offset + count)
+        guard offset < end else { return [] }
+        var bytes = Array(durable[min(offset, durable.count)..<min(end, durable.count)])
+        bytes.append(contentsOf: repeatElement(0, count: end - offset - bytes.count))
+        for change in changes {
+            switch change.kind {
+            case .truncate(let cut):
+                for index in max(cut, offset)..<max(cut, offset, end) { bytes[index - offset] = 0 }
+            case .write(let start, let new):
+                let from = max(start, offset)
+                let to = min(start + new.count, end)
+                if from < to {
+                    bytes.replaceSubrange(from - offset..<to - offset, with: new[from - start..<to - start])
+                }
+            }
+        }
+        return bytes
+    }
+
+    /// Puts everything on the device but what was lost before, which stays in memory where nothing hides it.
+    mutating func synchronize() {
+        var lost: [Change] = []
+        for change in changes {
+            lost = lost.flatMap { $0.without(change) }
+            if change.isLost {
+                lost.append(change)
+            } else {
+                VirtualInode.apply(change.kind, to: &durable)
+            }
+        }
+        changes = lost
+        measure()
+    }
+
+    // MARK: Faults
+
+    /// What a synchronization that fails does: nothing; or some writes stay in memory for as long as it holds them; or
+    /// they are gone at once.
+    mutating func failSynchronize(_ random: inout VirtualRandom) {
+        let outcome = random.below(3)
+        for index in changes.indices {
+            guard case .write = changes[index].kind, outcome > 0, random.below(2) == 0 else { continue }
+            changes[index].isLost = true
+        }
+        if outcome == 2 { forget() }
+    }
+
+    /// Memory lets go of what the device will never have.
+    mutating func forget() {
+        changes.removeAll { $0.isLost }
+        measure()
+    }
+
+    /// All, nothing, or arbitrary sectors of what was on its way are on the device.
+    mutating func powerFail(_ random: inout VirtualRandom) {
+        let share = [0, 100, random.below(100)][Int(random.below(3))]
+        for change in changes where !change.isLost { survive(change, share, &random) }
+        changes = []
+        measure()
+    }
+
+    /// Applies those sectors of a change that came through, each with a chance of `share` in 100.
+    private mutating func survive(_ change: Change, _ share: UInt64, _ random: inout VirtualRandom) {
+        switch change.kind {
+        case .truncate: if random.below(100) < share { VirtualInode.apply(change.kind, to: &durable) }
+        case .write(let offset, let bytes):
+            // The length may come through without the bytes.
+            let length = offset + bytes.count
+            if durable.count < length, random.below(100) < share {
+                VirtualInode.apply(.truncate(length), to: &durable)
+            }
+            var start = 0
+            while start < bytes.count {
+                let sector = (offset + start) / VirtualDisk.sector
+                let end = min(bytes.count, (sector + 1) * VirtualDisk.sector - offset)
+                if random.below(100) < share {
+                    VirtualInode.apply(
+                        .write(offset: offset + start, Array(bytes[start..<end])), to: &durable)
+                }
+                start = end
+            }
+        }
+    }
+
+    /// Flips one of the bits of a byte on the device.
+    mutating func flip(at offset: Int, bit: UInt64) { durable[offset] ^= 1 << UInt8(bit % 8) }
+
+    private mutating func measure() { length = changes.reduce(durable.count) { $1.length(from: $0) } }
+
+    private static func apply(_ kind: Change.Kind, to bytes: inout [UInt8]) {
+        switch kind {
+        case .truncate(let length):
+            if length < bytes.count {
+                bytes.removeLast(bytes.count - length)
+            } else {
+                bytes.append(contentsOf: repeatElement(0, count: length - bytes.count))
+            }
+        case .write(let offset, let new):
+            if bytes.count < offset { apply(.truncate(offset), to: &bytes) }
+            bytes.replaceSubrange(offset..<min(bytes.count, offset + new.count), with: new)
+        }
+    }
+}
+
+/// SplitMix64.
+struct VirtualRandom {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is at least 1.
+    mutating func below(_ bound: Int) -> UInt64 { next() % UInt64(bound) }
+}
