@@ -263,6 +263,9 @@ public final class Node {
 
     // MARK: Requests, on the reactor
 
+    /// The peers with a connection, ordered by their IDs; on the node's reactor.
+    public var connectedPeers: [PeerID] { context.host.connectedPeers }
+
     private func snapshot() -> NodeStatus {
         let machine = consensus.machine
         let role: NodeStatus.Role =
