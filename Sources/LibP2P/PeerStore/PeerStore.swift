@@ -168,9 +168,10 @@ public final class PeerStore {
         saveSoon()
     }
 
-    /// Writes the file a last time. What changes afterwards is not kept. Throws like `save`.
+    /// Writes the file a last time and ends the worker. What changes afterwards is not kept. Throws like `save`.
     public func close() async throws(LibP2PError) {
         isClosed = true
+        defer { worker?.stop() }
         try await save()
     }
 
