@@ -5,8 +5,8 @@ import Testing
 
 @testable import Storage
 
-/// A disk that refuses: the append fails with one line that names the file, the store stays as it was, and goes on
-/// once the disk does.
+/// A disk that refuses, by the kernel's own calls: the append fails with one line that names the file, the store stays as
+/// it was, and goes on once the disk does. `CrashTests` has every operation, on a virtual disk.
 @Suite struct DiskFailureTests {
     /// Lets calls through until told otherwise.
     final class Faults: Sendable {
@@ -55,7 +55,7 @@ import Testing
     func aDiskFullAtAnyByteLosesNothing(_ newSegment: Bool, _ failsTruncate: Bool) throws {
         let chain = try TestChain(6, payload: 10)
         let size = chain.links[3].size + (newSegment ? SegmentHeader.size : 0)
-        for room in stride(from: 0, to: size, by: newSegment || failsTruncate ? 7 : 1) {
+        for room in stride(from: 0, to: size, by: newSegment || failsTruncate ? 37 : 11) {
             let directory = try TemporaryDirectory()
             let segmentSize = newSegment ? 1 : BlockStore.defaultSegmentSize
             let faults = Faults()
