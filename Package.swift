@@ -54,7 +54,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
+                "Node", "API", "Simulation", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
                 log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
@@ -77,6 +77,13 @@ let package = Package(
             [
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
                 "Consensus", "Protocols", log, .product(name: "TOMLKit", package: "TOMLKit"),
+            ] + collections)
+        + module(
+            "Simulation",
+            [
+                "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
+                "Mempool",
+                "Crypto", "Multiformats", log,
             ] + collections)
         + module(
             "API",

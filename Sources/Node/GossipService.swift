@@ -36,7 +36,10 @@ final class GossipService {
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
-        gossip = Gossipsub(context.host, configuration: Self.configuration)
+        gossip = Gossipsub(
+            context.host, configuration: Self.configuration,
+            // Above every number of this identity: no node publishes a thousand messages a millisecond.
+            firstSequence: context.wallClock() &* 1000)
         discovery = HeightDiscovery(
             best: consensus.machine.state.height,
             emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)

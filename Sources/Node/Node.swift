@@ -21,7 +21,7 @@ public final class Node {
     public nonisolated let genesis: Genesis
     private nonisolated let application: any Application
     private nonisolated let store: BlockStore
-    private nonisolated let queries = Worker(name: "queries", capacity: NodeContext.workerCapacity)
+    private nonisolated let queries: Worker
 
     private let context: NodeContext
     private let consensus: ConsensusService
@@ -103,13 +103,16 @@ public final class Node {
             }
             host.limits.admitPeers(configuration.p2p.maxConnections)
             host.peerStore = environment.peerStore
+            host.dialFrom = environment.dialFrom
+            host.noiseKeys = environment.noiseKeys
+            let worker = { (name: String) in
+                Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
+            }
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, logger: logger,
-                execution: Worker(name: "execution", capacity: NodeContext.workerCapacity),
-                storage: Worker(name: "storage", capacity: NodeContext.workerCapacity),
-                checks: Worker(name: "checks", capacity: NodeContext.workerCapacity),
-                wallClock: environment.wallClock, observer: environment.observer)
+                execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
+                queries: worker("queries"), wallClock: environment.wallClock, observer: environment.observer)
             let node = try Node(context, outcome)
             do {
                 try node.run()
@@ -126,6 +129,7 @@ public final class Node {
         genesis = context.genesis
         application = context.application
         store = context.store
+        queries = context.queries
         transactions = outcome.transactions
         mempool = MempoolService(context)
         consensus = try ConsensusService(
@@ -242,6 +246,29 @@ public final class Node {
         commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
         endWaiters = []
+    }
+
+    /// Lets go of everything as a crash does: nothing is written or sent any more, and whoever waits is told that it
+    /// failed. The disk and the network must be cut off before.
+    public func abandon() {
+        guard !isStopped else { return }
+        isStopped = true
+        for worker in [context.execution, context.storage, context.checks, queries] { worker.abandon() }
+        consensus.stop()
+        sync.stop()
+        mempool.stop()
+        gossip.stop()
+        try? application.rollback()
+        for id in commitWaiters.keys.sorted() {
+            for waiter in commitWaiters[id] ?? [] { waiter.resume(returning: nil) }
+        }
+        commitWaiters = [:]
+        for waiter in endWaiters { waiter.resume(returning: ending) }
+        endWaiters = []
+        Reactor.spawn {
+            await self.peers.stop()
+            await self.context.host.stop()
+        }
     }
 
     private func end(_ error: NodeError) {

@@ -29,6 +29,8 @@ final class NodeContext {
     let storage: Worker
     /// Checks signatures, decodes and serves blocks.
     let checks: Worker
+    /// Answers clients.
+    let queries: Worker
     /// Milliseconds since 1970.
     let wallClock: @Sendable () -> UInt64
     let observer: NodeObserver
@@ -36,7 +38,7 @@ final class NodeContext {
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, logger: Logger, execution: Worker, storage: Worker,
-        checks: Worker, wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
+        checks: Worker, queries: Worker, wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
     ) {
         self.genesis = genesis
         self.key = key
@@ -49,6 +51,7 @@ final class NodeContext {
         self.execution = execution
         self.storage = storage
         self.checks = checks
+        self.queries = queries
         self.wallClock = wallClock
         self.observer = observer
     }

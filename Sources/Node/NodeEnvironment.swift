@@ -1,5 +1,6 @@
 import Execution
 import LibP2P
+import Reactor
 import Storage
 
 /// What a node takes from the world beside its configuration: stores, clocks and randomness. Production has one, made
@@ -15,6 +16,13 @@ public struct NodeEnvironment: Sendable {
     public var wallClock: @Sendable () -> UInt64
     /// Told of what the node does that cannot be taken back.
     public var observer = NodeObserver()
+    /// The address to dial from; nil leaves the choice to the kernel.
+    public var dialFrom: SocketAddress?
+    /// Makes the keys of Noise handshakes.
+    public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
+    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `execution`, `storage`, `checks`
+    /// or `queries`.
+    public var workerDelay: @Sendable (String) -> Duration = { _ in .zero }
 
     /// An environment by its parts.
     public init(

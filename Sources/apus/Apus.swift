@@ -8,6 +8,7 @@ struct Apus: AsyncParsableCommand {
         commandName: "apus", abstract: "A Kwil-style network node.", version: NodeVersion.text,
         subcommands: [
             RunCommand.self, InitCommand.self, ConfigCommand.self, KeyCommand.self, TestnetCommand.self,
+            SimulateCommand.self,
             StatusCommand.self, ValidatorsCommand.self, QueryCommand.self, TransactionCommand.self,
             PingCommand.self, IdentifyCommand.self, GossipCommand.self, PerfCommand.self,
         ])

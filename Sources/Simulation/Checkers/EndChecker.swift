@@ -1,0 +1,45 @@
+import Crypto
+import Node
+import Reactor
+
+/// At the end: every node's log holds the same chain whole, and in it what clients were told is committed.
+@ReactorActor
+struct EndChecker {
+    private let world: World
+
+    init(_ world: World) { self.world = world }
+
+    func run() async {
+        for machine in world.nodes {
+            guard let node = machine.node else {
+                return world.fail("durability", "\(machine.name) does not run")
+            }
+            do {
+                try await check(machine, node)
+            } catch {
+                guard !machine.isDamaged else { continue }
+                world.fail("durability", "\(machine.name): \(error)")
+            }
+        }
+        for (id, name) in world.clients.acknowledged where world.chain.heights[id] == nil {
+            world.fail("acknowledged", "\(name) said that \(id) is committed, but it is not")
+        }
+    }
+
+    private func check(_ machine: SimulatedNode, _ node: Node) async throws {
+        var height = world.genesis.initialHeight + 1
+        while height <= (await node.status().height) {
+            guard let stored = try await node.block(at: height) else {
+                throw CheckerFailure("durability", "block \(height) is not there")
+            }
+            guard let expected = world.chain.committed(at: height), stored.hash == expected.hash else {
+                throw CheckerFailure(
+                    "agreement", "block \(height) is \(stored.hash), not the one that was committed")
+            }
+            height += 1
+        }
+        for (id, _) in world.clients.acknowledged where try await node.transaction(id)?.height ?? -1 < 0 {
+            throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged and is not there")
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Chain
+import Crypto
+import Reactor
+
+/// No vote is signed for two blocks at one height and round (the leader's stamp), nor for an older round after a newer
+/// one, also across crashes; no leader signs two proposals of one height and stamp; who is no validator signs no vote.
+@ReactorActor
+final class VoteChecker {
+    private struct Round: Hashable {
+        let key: PublicKey
+        let height: Int64
+        let stamp: Int64
+    }
+
+    private var votes: [Round: AckRes] = [:]
+    private var newest: [PublicKey: (height: Int64, stamp: Int64)] = [:]
+    private var proposals: [Round: Hash] = [:]
+
+    /// A node whose disk was wiped cannot know what it signed before.
+    func forget(_ key: PublicKey) {
+        votes = votes.filter { $0.key.key != key }
+        newest[key] = nil
+        proposals = proposals.filter { $0.key.key != key }
+    }
+
+    func vote(
+        _ answer: AckRes, stamp: Int64, isValidator: Bool, by node: String
+    ) throws(CheckerFailure) {
+        let key = answer.signature.publicKey
+        guard isValidator else { throw CheckerFailure("votes", "\(node) votes, but is no validator") }
+        let round = Round(key: key, height: answer.height, stamp: stamp)
+        if let before = votes.updateValue(answer, forKey: round) {
+            guard before.block == answer.block else {
+                throw CheckerFailure(
+                    "votes",
+                    "\(node) voted for \(before.block) and \(answer.block) at height \(answer.height)")
+            }
+            guard before.message == answer.message else {
+                throw CheckerFailure("votes", "\(node) voted twice and differently on \(answer.block)")
+            }
+        }
+        if let last = newest[key], (answer.height, stamp) < last {
+            throw CheckerFailure(
+                "votes",
+                "\(node) voted at height \(answer.height), stamp \(stamp), after \(last.height), \(last.stamp)"
+            )
+        }
+        newest[key] = (answer.height, stamp)
+    }
+
+    func proposal(_ block: Block, by key: PublicKey, _ node: String) throws(CheckerFailure) {
+        let round = Round(
+            key: key, height: block.header.height, stamp: Int64(clamping: block.header.timestamp))
+        let hash = block.hash
+        if let before = proposals.updateValue(hash, forKey: round), before != hash {
+            throw CheckerFailure(
+                "votes", "\(node) proposed \(before) and \(hash) at height \(round.height) with one stamp")
+        }
+    }
+}
+
+extension AckRes {
+    /// What is said, without who says it.
+    fileprivate var message: [UInt8] {
+        if let appHash { return [1] + appHash.array }
+        return [0]
+    }
+}

@@ -1,0 +1,232 @@
+import Glibc
+import Reactor
+import Storage
+
+/// Makes things go wrong by chance, one fault after another, until it is stopped; then everything is repaired.
+@ReactorActor
+final class FaultInjector {
+    private unowned let world: World
+    private let interval: Duration
+    private let kinds: [FaultKind]
+    private var random: SimulationRandom
+    private var isOver = false
+    /// The validator that has an empty disk and has not caught up: no other may lose its own until then, for what was
+    /// decided is known by the disks of a majority only.
+    private var wipedValidator: SimulatedNode?
+
+    init(_ world: World) {
+        self.world = world
+        interval = world.options.faultInterval ?? .seconds(1)
+        kinds = world.options.faultInterval == nil ? [] : world.options.faults
+        random = SimulationRandom(seed: world.options.seed, stream: "faults")
+    }
+
+    func start() {
+        guard !kinds.isEmpty else { return }
+        Reactor.spawn { [self] in
+            while !isOver, world.failure == nil {
+                let mean =
+                    interval.components.seconds * 1000 + interval.components.attoseconds
+                    / 1_000_000_000_000_000
+                try? await Reactor.sleep(for: random.milliseconds(10...max(20, 2 * mean)))
+                guard !isOver, let kind = random.pick(kinds), let machine = random.pick(world.nodes) else {
+                    continue
+                }
+                inject(kind, machine)
+            }
+        }
+    }
+
+    /// Ends all faults and repairs what they left, but starts nothing.
+    func stop() {
+        isOver = true
+        let network = world.network
+        network.defaultLink.lossPerMille = 0
+        for (a, b) in pairs() { network.setLink(from: a.setup.address, to: b.setup.address, nil) }
+        for machine in world.nodes {
+            network.setReadRate(machine.setup.address, bytesPerSecond: nil)
+            machine.disk.setHook(nil)
+            machine.disk.setCapacity(nil)
+            machine.delays = [:]
+        }
+        for machine in world.nodes { network.powerOn(machine.setup.address) }
+    }
+
+    private func pairs() -> [(SimulatedNode, SimulatedNode)] {
+        world.nodes.flatMap { a in world.nodes.filter { $0 !== a }.map { (a, $0) } }
+    }
+
+    private func after(
+        _ range: ClosedRange<Int64>, _ body: @escaping @ReactorActor @Sendable () async -> Void
+    ) {
+        let delay = random.milliseconds(range)
+        Reactor.spawn { [self] in
+            try? await Reactor.sleep(for: delay)
+            if !isOver { await body() }
+        }
+    }
+
+    private func restart(_ machine: SimulatedNode, _ range: ClosedRange<Int64> = 100...8_000) {
+        after(range) { [self] in await world.start(machine) }
+    }
+
+    private func inject(_ kind: FaultKind, _ machine: SimulatedNode) {
+        let name = machine.name
+        switch kind {
+        case .powerFailure:
+            guard machine.node != nil else { return }
+            world.count(kind.rawValue, name)
+            machine.powerFail()
+            restart(machine)
+        case .powerFailureOnDisk:
+            guard machine.node != nil else { return }
+            crash(machine, after: 1 + Int(random.next() % 40))
+        case .kill:
+            guard machine.node != nil else { return }
+            world.count(kind.rawValue, name)
+            machine.kill()
+            restart(machine)
+        case .restart:
+            guard machine.node != nil else { return }
+            world.count(kind.rawValue, name)
+            Reactor.spawn { [self] in
+                await machine.stop()
+                restart(machine, 10...2_000)
+            }
+        case .wipe: wipe(machine)
+        case .partition:
+            let parts = world.nodes.map { _ in random.oneIn(2) }
+            world.count(kind.rawValue, "\(parts)")
+            cut { a, b in parts[a] != parts[b] }
+        case .cut:
+            let chosen = pairs().map { _ in random.oneIn(4) }
+            world.count(kind.rawValue, "")
+            let count = world.nodes.count
+            cut { a, b in a < b ? chosen[a * (count - 1) + b - 1] : chosen[a * (count - 1) + b] }
+        case .degrade: degrade(machine)
+        case .reset:
+            world.count(kind.rawValue, name)
+            world.network.resetConnections(of: machine.setup.address)
+        case .slowReader:
+            world.count(kind.rawValue, name)
+            world.network.setReadRate(
+                machine.setup.address, bytesPerSecond: Int(random.next() % 20_000) + 500)
+            after(500...10_000) { [self] in
+                world.network.setReadRate(machine.setup.address, bytesPerSecond: nil)
+            }
+        case .clockJump:
+            world.count(kind.rawValue, name)
+            machine.clockSkew += Int64(random.next() % 4_000) - 2_000
+        case .fullDisk:
+            world.count(kind.rawValue, name)
+            machine.mayFail = true
+            machine.disk.setCapacity(machine.disk.usedBytes + Int(random.next() % 4_000))
+            after(500...10_000) { machine.disk.setCapacity(nil) }
+        case .diskError: breakDisk(machine)
+        case .slowDisk: slow(machine, "storage", kind)
+        case .slowExecution: slow(machine, "execution", kind)
+        case .bitFlip:
+            // The vote log keeps every vote twice; in the blocks there is no second copy.
+            guard let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") }) else { return }
+            world.count(kind.rawValue, "\(name) \(flipped.path) \(flipped.offset)")
+            machine.isDamaged = true
+        }
+    }
+
+    private func crash(_ machine: SimulatedNode, after count: Int) {
+        let (left, life) = (Countdown(count), machine.life)
+        machine.disk.setHook { [self] operation in
+            ReactorActor.assumeIsolated {
+                guard left.next(), machine.life == life, machine.node != nil, !isOver else { return }
+                world.count(FaultKind.powerFailureOnDisk.rawValue, "\(machine.name) \(operation)")
+                machine.disk.setHook(nil)
+                machine.powerFail()
+                restart(machine)
+            }
+            return nil
+        }
+    }
+
+    private func breakDisk(_ machine: SimulatedNode) {
+        let left = Countdown(1 + Int(random.next() % 20))
+        machine.mayFail = true
+        machine.disk.setHook { [self] operation in
+            ReactorActor.assumeIsolated {
+                guard left.next(), !isOver else { return nil }
+                world.count(FaultKind.diskError.rawValue, "\(machine.name) \(operation)")
+                machine.disk.setHook(nil)
+                return EIO
+            }
+        }
+    }
+
+    private func wipe(_ machine: SimulatedNode) {
+        guard machine !== world.nodes.first, machine.node != nil else { return }
+        let isValidator = world.genesis.validators.contains(machine.key)
+        if isValidator {
+            if let wiped = wipedValidator, wiped.committed < world.chain.tip { return }
+            guard world.options.validators > 3 else { return }
+            wipedValidator = machine
+        }
+        world.count(FaultKind.wipe.rawValue, machine.name)
+        machine.powerFail()
+        world.wiped(machine)
+        restart(machine)
+    }
+
+    private func slow(_ machine: SimulatedNode, _ worker: String, _ kind: FaultKind) {
+        world.count(kind.rawValue, machine.name)
+        machine.delays[worker] = random.milliseconds(20...3_000)
+        after(1_000...10_000) { machine.delays[worker] = nil }
+    }
+
+    private func cut(_ isCut: (Int, Int) -> Bool) {
+        var directions: [(SimulatedNode, SimulatedNode)] = []
+        for a in world.nodes.indices {
+            for b in world.nodes.indices where a != b && isCut(a, b) {
+                directions.append((world.nodes[a], world.nodes[b]))
+            }
+        }
+        for (a, b) in directions {
+            var link = world.network.link(from: a.setup.address, to: b.setup.address)
+            link.isCut = true
+            world.network.setLink(from: a.setup.address, to: b.setup.address, link)
+        }
+        after(500...15_000) { [world, directions] in
+            for (a, b) in directions {
+                world.network.setLink(from: a.setup.address, to: b.setup.address, nil)
+            }
+        }
+    }
+
+    private func degrade(_ machine: SimulatedNode) {
+        world.count(FaultKind.degrade.rawValue, machine.name)
+        let link = VirtualNetwork.Link(
+            latency: random.milliseconds(50...1_000), jitter: random.milliseconds(0...500),
+            bytesPerSecond: Int(random.next() % 200_000) + 5_000, lossPerMille: Int(random.next() % 200))
+        let others = world.nodes.filter { $0 !== machine }
+        for other in others {
+            world.network.setLink(from: machine.setup.address, to: other.setup.address, link)
+            world.network.setLink(from: other.setup.address, to: machine.setup.address, link)
+        }
+        after(1_000...15_000) { [world] in
+            for other in others {
+                world.network.setLink(from: machine.setup.address, to: other.setup.address, nil)
+                world.network.setLink(from: other.setup.address, to: machine.setup.address, nil)
+            }
+        }
+    }
+}
+
+/// True once, at the given call.
+@ReactorActor
+private final class Countdown {
+    private var left: Int
+
+    init(_ count: Int) { left = count }
+
+    func next() -> Bool {
+        left -= 1
+        return left == 0
+    }
+}

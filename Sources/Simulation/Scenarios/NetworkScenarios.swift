@@ -1,0 +1,46 @@
+import Reactor
+
+extension Scenario {
+    /// Networks as such: quiet ones, and single machines that come and go.
+    static let networks: [Scenario] = [
+        Scenario("quiet", "A network without faults commits block after block.") { world in
+            try await world.grow(20)
+        },
+        Scenario("leader-crash", "The leader loses power three times and goes on from its log.") { world in
+            for _ in 0..<3 {
+                try await world.grow(3)
+                world.nodes[0].powerFail()
+                try await Reactor.sleep(for: .seconds(2))
+                await world.start(world.nodes[0])
+            }
+            try await world.grow(3)
+        },
+        Scenario("late-sentry", "A sentry that starts on an empty disk catches up while the network commits.")
+        { world in
+            let sentry = world.nodes[5]
+            try await world.grow(3)
+            sentry.powerFail()
+            world.wiped(sentry)
+            try await world.grow(20)
+            await world.start(sentry)
+            try await world.expect("the sentry does not catch up") { sentry.committed >= world.chain.tip - 1 }
+        },
+        Scenario(
+            "minority-cut", "A validator without the others follows when it is back; the others went on."
+        ) { world in
+            let machine = world.nodes[3]
+            for other in world.nodes where other !== machine {
+                world.network.setLink(
+                    from: machine.setup.address, to: other.setup.address, .init(isCut: true))
+                world.network.setLink(
+                    from: other.setup.address, to: machine.setup.address, .init(isCut: true))
+            }
+            try await world.grow(10)
+            for other in world.nodes where other !== machine {
+                world.network.setLink(from: machine.setup.address, to: other.setup.address, nil)
+                world.network.setLink(from: other.setup.address, to: machine.setup.address, nil)
+            }
+            try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
+        },
+    ]
+}

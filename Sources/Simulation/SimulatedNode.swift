@@ -1,0 +1,183 @@
+import Chain
+import Crypto
+import Execution
+import Foundation
+import LibP2P
+import Multiformats
+import Node
+import Reactor
+import Storage
+
+/// One machine of a simulation: its disk, clock and address, and its node while that runs.
+@ReactorActor
+final class SimulatedNode {
+    /// What the machine does now.
+    enum State {
+        case off
+        case starting
+        case running(Node)
+    }
+
+    /// What a node of this machine is made from.
+    struct Setup {
+        let name: String
+        let key: PrivateKey
+        let address: SocketAddress
+        let genesis: Genesis
+        var configuration: Configuration
+        /// Where SQLite keeps its files; nil for the application without any.
+        let applicationDirectory: String?
+    }
+
+    var setup: Setup
+    let disk: VirtualDisk
+    private(set) var state = State.off
+    /// Counts starts and ends, so that what belongs to a former process is known.
+    private(set) var life = 0
+    /// Highest height that a process of this machine committed to its present disk.
+    var committed: Int64 = 0
+    /// Whether the disk holds damage that the node may refuse to start on.
+    var isDamaged = false
+    /// Whether the last process ended by an error that a fault explains.
+    var mayFail = false
+    /// Added to the true time, milliseconds.
+    var clockSkew: Int64
+    /// What a job of a worker takes, by its name.
+    var delays: [String: Duration] = [:]
+    private var keys: SimulationRandom
+
+    init(_ setup: Setup, seed: UInt64, clockSkew: Int64) {
+        self.setup = setup
+        self.clockSkew = clockSkew
+        disk = VirtualDisk(seed: SimulationRandom.first(seed: seed, stream: "disk \(setup.name)"))
+        keys = SimulationRandom(seed: seed, stream: "keys \(setup.name)")
+    }
+
+    var name: String { setup.name }
+    var key: PublicKey { setup.key.publicKey }
+
+    var node: Node? {
+        if case .running(let node) = state { node } else { nil }
+    }
+
+    var isOff: Bool {
+        if case .off = state { true } else { false }
+    }
+
+    /// Where the true time of a simulation begins: milliseconds since 1970.
+    nonisolated static let epoch: Int64 = 1_750_000_000_000
+
+    /// What this machine's clock shows.
+    var wallClock: UInt64 {
+        let parts = Reactor.now.components
+        let elapsed = parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000
+        return UInt64(max(0, Self.epoch + elapsed + clockSkew))
+    }
+
+    // MARK: Life
+
+    /// Starts a node; throws what keeps it from running.
+    func start(_ observer: NodeObserver) async throws {
+        guard case .off = state else { return }
+        state = .starting
+        life += 1
+        let life = life
+        do {
+            let node = try await Node.start(
+                genesis: setup.genesis, key: setup.key, configuration: setup.configuration,
+                environment: environment(observer, life))
+            guard life == self.life else { return node.abandon() }
+            state = .running(node)
+        } catch {
+            guard life == self.life else { return }
+            state = .off
+            disk.kill()
+            throw error
+        }
+    }
+
+    private func environment(_ observer: NodeObserver, _ life: Int) -> NodeEnvironment {
+        let (mount, directory) = (disk.mount(), setup.applicationDirectory)
+        let clock: @Sendable () -> UInt64 = { [weak self] in
+            ReactorActor.assumeIsolated { self?.wallClock ?? 0 }
+        }
+        var environment = NodeEnvironment(
+            openStores: {
+                try mount.makeDirectory("node")
+                let store = try BlockStore(directory: "node/blocks", segmentSize: 64 << 10, disk: mount)
+                return (store, try VoteLog(directory: "node/blocks", disk: mount))
+            },
+            openApplication: {
+                guard let directory else { return NoopApplication() }
+                try FileManager.default.createDirectory(
+                    atPath: directory, withIntermediateDirectories: true)
+                return try SQLApplication(directory: directory)
+            },
+            peerStore: PeerStore(clock: { Int64(clock() / 1000) }), wallClock: clock)
+        environment.observer = observer
+        environment.dialFrom = setup.address.with(port: 0)
+        environment.noiseKeys = { [weak self] () throws(LibP2PError) in
+            let bytes = ReactorActor.assumeIsolated { self?.keyBytes() ?? [] }
+            guard let secret = try? SecretBytes(copying: bytes) else {
+                throw .limitReached("memory for keys")
+            }
+            return try NoiseKeyPair(privateKey: secret)
+        }
+        environment.workerDelay = { [weak self] name in
+            ReactorActor.assumeIsolated { self?.delays[name] ?? .zero }
+        }
+        return environment
+    }
+
+    private func keyBytes() -> [UInt8] {
+        (0..<4).flatMap { _ in withUnsafeBytes(of: keys.next()) { Array($0) } }
+    }
+
+    /// The machine loses power.
+    func powerFail() {
+        disk.powerFail()
+        VirtualNetwork.current?.powerFail(setup.address)
+        end()
+    }
+
+    /// The process is killed.
+    func kill() {
+        disk.kill()
+        VirtualNetwork.current?.kill(setup.address)
+        end()
+    }
+
+    /// The operator stops the process.
+    func stop() async {
+        guard case .running(let node) = state else { return }
+        life += 1
+        state = .starting
+        await node.stop()
+        disk.kill()
+        if case .starting = state { state = .off }
+    }
+
+    /// The disk is replaced by an empty one. The machine is off.
+    func wipe() {
+        disk.wipe()
+        committed = 0
+        isDamaged = false
+        if let directory = setup.applicationDirectory {
+            try? FileManager.default.removeItem(atPath: directory)
+        }
+    }
+
+    private func end() {
+        life += 1
+        if case .running(let node) = state { node.abandon() }
+        state = .off
+    }
+}
+
+extension SimulationRandom {
+    /// The first number of a stream.
+    static func first(seed: UInt64, stream: String) -> UInt64 {
+        var random = SimulationRandom(seed: seed, stream: stream)
+        return random.next()
+    }
+}

@@ -1,0 +1,104 @@
+import Chain
+import Crypto
+import Foundation
+import Node
+import Reactor
+
+/// Runs whole networks in one thread, with a virtual clock and faults from a seed (docs/simulation.md).
+public enum Simulation {
+    /// Runs one simulation on the calling thread. Several may run at once on threads of their own.
+    ///
+    /// - Parameters:
+    ///   - directory: where the files of SQLite go; it is made and removed.
+    ///   - traceFile: takes a readable line for every event.
+    public static func run(
+        _ options: SimulationOptions, scenario: Scenario? = nil, directory: String,
+        traceFile: FileHandle? = nil
+    ) -> SimulationReport {
+        let start = ContinuousClock.now
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var report: SimulationReport
+        do {
+            report = try MemoryNetwork.run(seed: options.seed) {
+                let trace = Trace(file: traceFile)
+                let world = try World(options, directory: directory, trace: trace)
+                await run(world, scenario)
+                trace.flush()
+                return SimulationReport(world)
+            }
+        } catch {
+            report = SimulationReport(failure: CheckerFailure("simulator", "\(error)"))
+        }
+        report.wallTime = ContinuousClock.now - start
+        return report
+    }
+
+    @ReactorActor
+    private static func run(_ world: World, _ scenario: Scenario?) async {
+        let injector = FaultInjector(world)
+        let limits = LimitChecker(world)
+        for machine in world.nodes { await world.start(machine) }
+        world.clients.start(world)
+        limits.start()
+        if let scenario {
+            do {
+                try await scenario.script(world)
+            } catch {
+                world.fail(scenario.name, "\(error)")
+            }
+        } else {
+            injector.start()
+            let end = Reactor.now + world.options.duration
+            await world.wait(world.options.duration) {
+                world.chain.tip >= world.options.blocks && Reactor.now > end / 2
+            }
+        }
+        injector.stop()
+        await LivenessChecker(world).run()
+        limits.stop()
+        if world.failure == nil { await EndChecker(world).run() }
+        for machine in world.nodes { await machine.stop() }
+    }
+}
+
+/// What became of a simulation.
+public struct SimulationReport: Sendable {
+    /// Nil when every checker was content.
+    public var failure: CheckerFailure?
+    /// Over everything that happened, in order.
+    public var traceHash: UInt64 = 0
+    /// Events of the loop: jobs, calls and timers.
+    public var events: UInt64 = 0
+    /// Time that passed in the simulation.
+    public var virtualTime = Duration.zero
+    /// Time that it took.
+    public var wallTime = Duration.zero
+    /// The highest committed block.
+    public var height: Int64 = 0
+    /// Committed transactions.
+    public var transactions = 0
+    /// Transactions that clients were told are committed.
+    public var acknowledged = 0
+    /// Faults injected, by kind.
+    public var faults: [String: Int] = [:]
+    /// Pieces of streams that arrived.
+    public var packets = 0
+    /// Their bytes.
+    public var bytes = 0
+
+    init(failure: CheckerFailure) { self.failure = failure }
+
+    @ReactorActor
+    init(_ world: World) {
+        failure = world.failure
+        traceHash = world.trace.hash
+        events = Reactor.eventsRun
+        virtualTime = Reactor.now
+        height = world.chain.tip
+        transactions = world.chain.heights.count
+        acknowledged = world.clients.acknowledged.count
+        faults = world.faults
+        packets = world.network.counters.packets
+        bytes = world.network.counters.bytes
+    }
+}

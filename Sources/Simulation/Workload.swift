@@ -1,0 +1,116 @@
+import Chain
+import Crypto
+import Multiformats
+import Node
+import Reactor
+
+/// The clients: each sends one transaction after another to whichever node takes it, some more than once, some broken,
+/// and remembers what it was told.
+@ReactorActor
+final class Workload {
+    /// What clients were told to be committed, and by whom.
+    private(set) var acknowledged: [(id: Hash, by: String)] = []
+    /// Transactions that a node accepted.
+    private(set) var accepted: [Hash] = []
+    private(set) var refused = 0
+    private var isOver = false
+    private let keys: [PrivateKey]
+    private let chainID: String
+    private let seed: UInt64
+    private let runs: Int
+    private(set) var idle = 0
+
+    init(_ options: SimulationOptions, keys: [PrivateKey], chainID: String) {
+        self.keys = keys
+        self.chainID = chainID
+        seed = options.seed
+        runs = options.clients
+    }
+
+    /// Begins to send.
+    func start(_ world: World) {
+        for (index, key) in keys.enumerated() {
+            Reactor.spawn { [unowned self, unowned world] in
+                await run(index, key, world)
+                idle += 1
+            }
+        }
+    }
+
+    /// Sends nothing new; what is under way goes on to its end.
+    func stop() { isOver = true }
+
+    /// Whether everything that was sent is committed.
+    var isDone: Bool { idle == runs }
+
+    private func run(_ index: Int, _ key: PrivateKey, _ world: World) async {
+        var random = SimulationRandom(seed: seed, stream: "client \(index)")
+        var nonce: UInt64 = 0
+        while !isOver, world.failure == nil {
+            try? await Reactor.sleep(for: random.milliseconds(10...1_500))
+            if random.oneIn(8) {
+                await annoy(key, nonce, world, &random)
+                continue
+            }
+            nonce += 1
+            guard let transaction = try? make(key, nonce, &random) else { continue }
+            await send(transaction, world, &random)
+        }
+    }
+
+    private func make(
+        _ key: PrivateKey, _ nonce: UInt64, _ random: inout SimulationRandom
+    ) throws -> Transaction {
+        let target = AccountID(keys[Int(random.next() % UInt64(keys.count))].publicKey)
+        let body = TransactionBody(
+            .transfer(to: target, amount: Amount(Int64(random.next() % 10))), nonce: nonce, chainID: chainID)
+        return try Transaction.signed(body, by: key)
+    }
+
+    /// Until some node has committed it.
+    private func send(
+        _ transaction: Transaction, _ world: World, _ random: inout SimulationRandom
+    ) async {
+        while world.failure == nil {
+            let running = world.nodes.filter { $0.node != nil }
+            if let machine = random.pick(running), let node = machine.node {
+                let waits = random.oneIn(3)
+                do {
+                    let outcome = try await node.broadcast(transaction.bytes, waitForCommit: waits)
+                    accepted.append(transaction.id)
+                    if outcome.result != nil { acknowledged.append((transaction.id, machine.name)) }
+                    world.trace.note(
+                        "client", "\(machine.name) accepts \(transaction.id) \(outcome.result != nil)")
+                } catch {
+                    world.trace.note("client", "\(machine.name) \(transaction.id): \(error)")
+                }
+            }
+            let isCommitted = await world.wait(.seconds(5)) { world.chain.heights[transaction.id] != nil }
+            if isCommitted { return }
+        }
+    }
+
+    /// What no node may take.
+    private func annoy(
+        _ key: PrivateKey, _ nonce: UInt64, _ world: World, _ random: inout SimulationRandom
+    ) async {
+        guard let node = random.pick(world.nodes.filter { $0.node != nil })?.node,
+            let transaction = try? make(key, nonce, &random)
+        else { return }
+        var bytes = transaction.bytes.withUnsafeBytes { Array($0) }
+        // Cut off; or changed, which an unused byte of a signature survives; or a nonce that may be used already.
+        let kind = random.next() % 3
+        if kind == 0 { bytes.removeLast(1 + Int(random.next() % UInt64(bytes.count - 1))) }
+        if kind == 1 {
+            bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1) << UInt8(random.next() % 8)
+        }
+        do {
+            _ = try await node.broadcast(SharedBytes(bytes), waitForCommit: false)
+            if kind == 0 {
+                world.fail("mempool", "half a transaction was accepted: \(Hash.sha256(of: bytes))")
+            }
+        } catch {
+            refused += 1
+        }
+    }
+}

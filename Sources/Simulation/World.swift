@@ -1,0 +1,244 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import Foundation
+import Logging
+import Multiformats
+import Node
+import Reactor
+
+/// Everything that there is in a simulation: machines, network, clients and checkers, on one virtual loop.
+@ReactorActor
+public final class World {
+    let options: SimulationOptions
+    let network: VirtualNetwork
+    let trace: Trace
+    let genesis: Genesis
+    private(set) var nodes: [SimulatedNode] = []
+    let chain: ChainChecker
+    let votes = VoteChecker()
+    let clients: Workload
+    /// The first thing that must not happen and did.
+    private(set) var failure: CheckerFailure?
+    /// Faults injected, by kind.
+    var faults: [String: Int] = [:]
+    /// Whether faults are over: from now on nothing may fail.
+    var isCalm = false
+    private let directory: String
+
+    /// How long after the last fault all nodes may take to be level: the longest wait of the protocol (a proposal's
+    /// time-out, 60 s, doubled by one withdrawal) and some catching up.
+    nonisolated static let livenessBound = Duration.seconds(300)
+    /// The port that nodes listen on.
+    nonisolated static let port: UInt16 = 6600
+
+    init(_ options: SimulationOptions, directory: String, trace: Trace) throws {
+        guard let network = VirtualNetwork.current else {
+            throw CheckerFailure("simulator", "no virtual loop")
+        }
+        self.options = options
+        self.network = network
+        self.trace = trace
+        self.directory = directory
+        var random = SimulationRandom(seed: options.seed, stream: "world")
+        let count = options.validators + options.sentries
+        let keys = try (0..<count).map { try World.key("node \($0)", options.seed, $0) }
+        let owner = try World.key("owner", options.seed, 1)
+        let clientKeys = try (0..<options.clients).map { try World.key("client \($0)", options.seed, $0) }
+        var parameters = NetworkParameters(leader: keys.first?.publicKey)
+        parameters.maxBlockSize = options.maxBlockSize
+        genesis = Genesis(
+            chainID: "simulation", databaseOwner: owner.publicKey.nodeID,
+            validators: ValidatorSet(
+                keys.prefix(options.validators).map { Validator(key: $0.publicKey, power: 1) }),
+            allocations: clientKeys.map {
+                Genesis.Allocation(account: AccountID($0.publicKey), amount: 1_000_000)
+            },
+            parameters: parameters)
+        chain = ChainChecker(genesis)
+        clients = Workload(options, keys: clientKeys, chainID: genesis.chainID)
+        network.defaultLink = .init(
+            latency: options.latency, jitter: options.latency / 4, bytesPerSecond: 20_000_000,
+            lossPerMille: options.lossPerMille)
+        network.onEvent = { [unowned self] in note($0) }
+        for index in 0..<count {
+            nodes.append(try makeNode(index, keys, random.next()))
+        }
+    }
+
+    /// A key that follows from the seed; every other one is of the other type.
+    static func key(_ name: String, _ seed: UInt64, _ index: Int) throws -> PrivateKey {
+        let bytes = Hash.sha256(of: Array("\(seed) key \(name)".utf8)).array
+        return index % 2 == 0
+            ? try PrivateKey(type: .secp256k1, bytes: bytes) : try PrivateKey(ed25519Seed: bytes)
+    }
+
+    /// The address of the machine of this number.
+    static func address(_ index: Int) throws -> SocketAddress {
+        try SocketAddress(ip: "10.\(index >> 16 & 255).\(index >> 8 & 255).\(index & 255)", port: 0)
+    }
+
+    private func makeNode(_ index: Int, _ keys: [PrivateKey], _ random: UInt64) throws -> SimulatedNode {
+        let isSentry = index >= options.validators
+        let name =
+            index == 0
+            ? "leader" : isSentry ? "sentry-\(index - options.validators + 1)" : "validator-\(index)"
+        let address = try World.address(index + 1)
+        var configuration = Configuration()
+        configuration.p2p.listen = "\(address.ip):\(World.port)"
+        configuration.consensus.proposeTimeout = options.blockInterval
+        configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
+        configuration.mempool.reannounceInterval = .seconds(5)
+        configuration.execution.application = options.execution.rawValue
+        // Validators know the leader and each other's first; sentries two validators, as operators would set it up.
+        let boots: [Int] =
+            if isSentry {
+                options.validators > 2
+                    ? [1 + index % (options.validators - 1), 2 + index % (options.validators - 2)] : [0]
+            } else {
+                index == 0 ? [] : [0, 1].filter { $0 != index }
+            }
+        configuration.p2p.bootnodes = try boots.filter { $0 < keys.count && $0 != index }.map {
+            "\(keys[$0].publicKey.nodeID)@\(try World.address($0 + 1).ip):\(World.port)"
+        }
+        let skew = Int64(options.clockSkew.components.seconds * 1000)
+        return SimulatedNode(
+            .init(
+                name: name, key: keys[index], address: address, genesis: genesis,
+                configuration: configuration,
+                applicationDirectory: options.execution == .sql ? "\(directory)/\(name)" : nil),
+            seed: options.seed, clockSkew: skew == 0 ? 0 : Int64(random % UInt64(2 * skew)) - skew)
+    }
+
+    // MARK: What happens
+
+    /// Records the first failure; the simulation ends.
+    func fail(_ failure: CheckerFailure) {
+        guard self.failure == nil else { return }
+        self.failure = failure
+        trace.note("FAILED", failure.description)
+    }
+
+    func fail(_ checker: String, _ detail: String) { fail(CheckerFailure(checker, detail)) }
+
+    private func check(_ body: () throws(CheckerFailure) -> Void) {
+        do throws(CheckerFailure) { try body() } catch { fail(error) }
+    }
+
+    func count(_ fault: String, _ detail: String) {
+        faults[fault, default: 0] += 1
+        trace.note("fault", "\(fault) \(detail)")
+    }
+
+    private func note(_ event: VirtualNetwork.Event) {
+        switch event {
+        case .connected(let a, let b):
+            trace.note("connected", [UInt64(a.port), UInt64(b.port)], "\(a) -> \(b)")
+        case .refused(let a, let b): trace.note("refused", [UInt64(a.port)], "\(a) -> \(b)")
+        case .received(let a, let b, let bytes):
+            trace.note("received", [UInt64(a.port), UInt64(b.port), UInt64(bytes)], "\(a) -> \(b) \(bytes)")
+        case .reset(let a, let b): trace.note("reset", [UInt64(a.port), UInt64(b.port)], "\(a) -> \(b)")
+        }
+    }
+
+    func observer(of machine: SimulatedNode) -> NodeObserver {
+        var observer = NodeObserver()
+        observer.proposed = { [unowned self, unowned machine] block in
+            trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
+            check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
+        }
+        observer.voted = { [unowned self, unowned machine] answer, stamp in
+            trace.note("voted", "\(machine.name) \(answer.height) \(answer.block) \(answer.appHash != nil)")
+            let validators = chain.committed(at: answer.height - 1)?.validators ?? genesis.validators
+            check { () throws(CheckerFailure) in
+                try votes.vote(
+                    answer, stamp: stamp, isValidator: validators.contains(machine.key), by: machine.name)
+            }
+        }
+        observer.committed = { [unowned self, unowned machine] commit, block, result in
+            trace.note("committed", "\(machine.name) \(block.height) \(block.hash) \(commit.appHash)")
+            if block.height <= machine.committed {
+                fail(
+                    "durability", "\(machine.name) commits height \(block.height) after \(machine.committed)")
+            }
+            machine.committed = block.height
+            check { () throws(CheckerFailure) in try chain.commit(commit, block.block, by: machine.name) }
+        }
+        observer.halted = { [unowned self, unowned machine] error in
+            trace.note("halted", "\(machine.name) \(error)")
+            if !machine.mayFail, !machine.isDamaged { fail("halt", "\(machine.name) stopped: \(error)") }
+        }
+        return observer
+    }
+
+    // MARK: Machines
+
+    /// Starts a machine's node. A node that cannot start for a reason that a fault explains is treated as its operator
+    /// would: tried again later, or given an empty disk when what it has is damaged.
+    func start(_ machine: SimulatedNode) async {
+        network.powerOn(machine.setup.address)
+        guard machine.isOff else { return }
+        trace.note("start", machine.name)
+        do {
+            try await machine.start(observer(of: machine))
+        } catch {
+            trace.note("not started", "\(machine.name) \(error)")
+            if machine.isDamaged {
+                faults["damage found at start", default: 0] += 1
+                wiped(machine)
+                do { try await machine.start(observer(of: machine)) } catch {
+                    fail("start", "\(machine.name) does not start on an empty disk: \(error)")
+                }
+            } else if !machine.mayFail {
+                fail("start", "\(machine.name) does not start: \(error)")
+            }
+        }
+        guard let node = machine.node else { return }
+        let height = await node.status().height
+        if height < machine.committed {
+            fail(
+                "durability",
+                "\(machine.name) had committed height \(machine.committed), and starts at \(height)")
+        }
+        watch(machine, node)
+    }
+
+    /// What an operator's supervisor does when a node ends by itself.
+    private func watch(_ machine: SimulatedNode, _ node: Node) {
+        let life = machine.life
+        Reactor.spawn { [unowned self] in
+            guard let error = await node.failure(), machine.life == life else { return }
+            trace.note("ended", "\(machine.name) \(error)")
+            machine.kill()
+            if machine.isDamaged { wiped(machine) }
+            try? await Reactor.sleep(for: .seconds(2))
+            if machine.isOff { await start(machine) }
+        }
+    }
+
+    /// Gives a machine that is off an empty disk.
+    func wiped(_ machine: SimulatedNode) {
+        machine.wipe()
+        votes.forget(machine.key)
+    }
+
+    /// Waits until `condition` holds; false when it did not within a time, or the simulation has failed.
+    @discardableResult
+    func wait(_ limit: Duration, until condition: () async -> Bool) async -> Bool {
+        let end = Reactor.now + limit
+        while failure == nil {
+            if await condition() { return true }
+            guard Reactor.now < end else { return false }
+            try? await Reactor.sleep(for: .milliseconds(100))
+        }
+        return false
+    }
+
+    /// Each running node's newest committed height, by the order of the machines; nil for one that does not run.
+    func heights() async -> [Int64?] {
+        var heights: [Int64?] = []
+        for machine in nodes { heights.append(await machine.node?.status().height) }
+        return heights
+    }
+}

@@ -1,0 +1,176 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Simulation
+import Synchronization
+
+/// `apus simulate`: whole networks in one process, with faults from a seed.
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Run whole networks in one process with a virtual clock and faults from a seed.")
+
+    @Option(help: "The seed to run.")
+    var seed: UInt64?
+
+    @Option(help: "Run these seeds one after another: FIRST-LAST.")
+    var seeds: String?
+
+    @Option(help: "Run a named scenario, or all.")
+    var scenario: String?
+
+    @Flag(help: "List the scenarios.")
+    var list = false
+
+    @Option(help: "Who votes, the leader included.")
+    var validators: Int?
+
+    @Option(help: "Who follows.")
+    var sentries: Int?
+
+    @Option(help: "Machines in all: what is not a validator is a sentry.")
+    var nodes: Int?
+
+    @Option(help: "Height at which faults end.")
+    var blocks: Int64?
+
+    @Option(help: "What executes transactions: noop or sql.")
+    var execution: SimulationOptions.Execution?
+
+    @Flag(help: "No faults.")
+    var noFaults = false
+
+    @Option(help: "Write a readable line for every event to this file (one seed only).")
+    var trace: String?
+
+    @Option(help: "Seeds at the same time.")
+    var jobs = 2
+
+    func run() throws {
+        LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
+        if list {
+            for scenario in Scenario.all { print("\(scenario.name)  \(scenario.summary)") }
+            return
+        }
+        let runs = try plan()
+        if trace != nil, runs.count != 1 { throw ValidationError("--trace is for one run") }
+        let next = Mutex(0)
+        let hasFailed = Mutex(false)
+        let threads = (0..<max(1, min(jobs, runs.count))).map { _ in
+            let done = DispatchSemaphore(value: 0)
+            let thread = Thread {
+                while !hasFailed.withLock({ $0 }) {
+                    let index = next.withLock { next in
+                        defer { next += 1 }
+                        return next
+                    }
+                    guard index < runs.count else { break }
+                    if !perform(runs[index]) { hasFailed.withLock { $0 = true } }
+                }
+                done.signal()
+            }
+            thread.stackSize = 16 << 20
+            thread.start()
+            return done
+        }
+        for done in threads { done.wait() }
+        if hasFailed.withLock({ $0 }) { throw ExitCode.failure }
+    }
+
+    /// One run: options, scenario, and the arguments that repeat it.
+    private struct Run: Sendable {
+        var options: SimulationOptions
+        var scenario: Scenario?
+        var arguments: String
+    }
+
+    private func plan() throws -> [Run] {
+        var range = (seed ?? 1)...(seed ?? 1)
+        if let seeds {
+            let ends = seeds.split(separator: "-").compactMap { UInt64($0) }
+            guard ends.count == 2, ends[0] <= ends[1] else {
+                throw ValidationError("--seeds \(seeds) is not FIRST-LAST")
+            }
+            range = ends[0]...ends[1]
+        }
+        var scenarios: [Scenario?] = [nil]
+        if let scenario {
+            scenarios = Scenario.all.filter { scenario == "all" || $0.name == scenario }
+            guard !scenarios.isEmpty else { throw ValidationError("there is no scenario \(scenario)") }
+        }
+        return range.flatMap { seed in
+            scenarios.map { scenario in
+                var options = scenario?.options(seed: seed) ?? SimulationOptions(seed: seed)
+                let name = scenario.map { " --scenario \($0.name)" } ?? ""
+                return Run(
+                    options: override(&options), scenario: scenario,
+                    arguments: "--seed \(seed)\(name)\(overrides)")
+            }
+        }
+    }
+
+    private func override(_ options: inout SimulationOptions) -> SimulationOptions {
+        if let validators { options.validators = max(1, validators) }
+        if let sentries { options.sentries = max(0, sentries) }
+        if let nodes {
+            options.validators = min(options.validators, max(1, nodes))
+            options.sentries = max(0, nodes - options.validators)
+        }
+        if let blocks { options.blocks = blocks }
+        if let execution { options.execution = execution }
+        if noFaults { options.faultInterval = nil }
+        return options
+    }
+
+    private var overrides: String {
+        var text = ""
+        if let validators { text += " --validators \(validators)" }
+        if let sentries { text += " --sentries \(sentries)" }
+        if let nodes { text += " --nodes \(nodes)" }
+        if let blocks { text += " --blocks \(blocks)" }
+        if let execution { text += " --execution \(execution.rawValue)" }
+        if noFaults { text += " --no-faults" }
+        return text
+    }
+
+    private func perform(_ run: Run) -> Bool {
+        var file: FileHandle?
+        if let trace {
+            _ = FileManager.default.createFile(atPath: trace, contents: nil)
+            file = FileHandle(forWritingAtPath: trace)
+        }
+        let memory = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
+        let report = Simulation.run(
+            run.options, scenario: run.scenario,
+            directory:
+                "\(memory)/apus-simulate-\(ProcessInfo.processInfo.processIdentifier)-\(UUID().uuidString)",
+            traceFile: file)
+        let name = run.scenario.map { " \($0.name)" } ?? ""
+        var text =
+            "seed \(run.options.seed)\(name): height \(report.height), \(report.transactions) transactions, "
+        text +=
+            "\(report.events) events, \(report.virtualTime.rounded) virtual s in \(report.wallTime.rounded) s, "
+        text += "\(report.faults.values.reduce(0, +)) faults, trace \(String(report.traceHash, radix: 16))"
+        if let failure = report.failure { text += "\nseed \(run.options.seed)\(name) FAILED  \(failure)" }
+        if report.failure != nil || (seed != nil && scenario == nil) {
+            text += "\n  " + run.options.lines.joined(separator: "\n  ")
+            let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+            text += "\n  injected: \(faults.joined(separator: ", "))"
+            text +=
+                "\n  \(report.packets) packets, \(report.bytes) bytes, \(report.acknowledged) acknowledged"
+        }
+        if report.failure != nil { text += "\n  replay: apus simulate \(run.arguments)" }
+        print(text)
+        return report.failure == nil
+    }
+}
+
+extension SimulationOptions.Execution: ExpressibleByArgument {}
+
+extension Duration {
+    /// Seconds, to two digits.
+    fileprivate var rounded: String {
+        let hundredths = components.seconds * 100 + components.attoseconds / 10_000_000_000_000_000
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    }
+}
