@@ -127,7 +127,9 @@ final class FaultInjector {
         case .slowExecution: slow(machine, "execution", kind)
         case .bitFlip:
             // The vote log keeps every vote twice; in the blocks there is no second copy.
-            guard let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") }) else { return }
+            // Who finds the damage gets an empty disk.
+            guard mayLoseDisk(machine), let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") })
+            else { return }
             world.count(kind.rawValue, "\(name) \(flipped.path) \(flipped.offset)")
             machine.isDamaged = true
         }
@@ -161,17 +163,20 @@ final class FaultInjector {
     }
 
     private func wipe(_ machine: SimulatedNode) {
-        guard machine !== world.nodes.first, machine.node != nil else { return }
-        let isValidator = world.genesis.validators.contains(machine.key)
-        if isValidator {
-            if let wiped = wipedValidator, wiped.committed < world.chain.tip { return }
-            guard world.options.validators > 3 else { return }
-            wipedValidator = machine
-        }
+        guard machine.node != nil, mayLoseDisk(machine) else { return }
         world.count(FaultKind.wipe.rawValue, machine.name)
         machine.powerFail()
         world.wiped(machine)
         restart(machine)
+    }
+
+    /// Whether what the network decided is known without this machine's disk.
+    private func mayLoseDisk(_ machine: SimulatedNode) -> Bool {
+        guard world.genesis.validators.contains(machine.key) else { return true }
+        guard machine !== world.nodes.first, world.options.validators > 3 else { return false }
+        if let wiped = wipedValidator, wiped !== machine, wiped.committed < world.chain.tip { return false }
+        wipedValidator = machine
+        return true
     }
 
     private func slow(_ machine: SimulatedNode, _ worker: String, _ kind: FaultKind) {

@@ -76,8 +76,8 @@ final class SimulatedNode {
 
     // MARK: Life
 
-    /// Starts a node; throws what keeps it from running.
-    func start(_ observer: NodeObserver) async throws {
+    /// Starts a node; throws what keeps it from running. `observer` gets the number of the new life.
+    func start(_ observer: (Int) -> NodeObserver) async throws {
         guard case .off = state else { return }
         state = .starting
         life += 1
@@ -85,7 +85,7 @@ final class SimulatedNode {
         do {
             let node = try await Node.start(
                 genesis: setup.genesis, key: setup.key, configuration: setup.configuration,
-                environment: environment(observer, life))
+                environment: environment(observer(life)))
             guard life == self.life else { return node.abandon() }
             state = .running(node)
         } catch {
@@ -96,7 +96,7 @@ final class SimulatedNode {
         }
     }
 
-    private func environment(_ observer: NodeObserver, _ life: Int) -> NodeEnvironment {
+    private func environment(_ observer: NodeObserver) -> NodeEnvironment {
         let (mount, directory) = (disk.mount(), setup.applicationDirectory)
         let clock: @Sendable () -> UInt64 = { [weak self] in
             ReactorActor.assumeIsolated { self?.wallClock ?? 0 }

@@ -142,13 +142,16 @@ public final class World {
         }
     }
 
-    func observer(of machine: SimulatedNode) -> NodeObserver {
+    /// What a process of this machine reports is taken as long as the process lives.
+    private func observer(of machine: SimulatedNode, life: Int) -> NodeObserver {
         var observer = NodeObserver()
         observer.proposed = { [unowned self, unowned machine] block in
+            guard machine.life == life else { return }
             trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
             check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
         }
         observer.voted = { [unowned self, unowned machine] answer, stamp in
+            guard machine.life == life else { return }
             trace.note("voted", "\(machine.name) \(answer.height) \(answer.block) \(answer.appHash != nil)")
             let validators = chain.committed(at: answer.height - 1)?.validators ?? genesis.validators
             check { () throws(CheckerFailure) in
@@ -156,16 +159,19 @@ public final class World {
                     answer, stamp: stamp, isValidator: validators.contains(machine.key), by: machine.name)
             }
         }
-        observer.committed = { [unowned self, unowned machine] commit, block, result in
+        observer.committed = { [unowned self, unowned machine] commit, block, _ in
+            guard machine.life == life else { return }
             trace.note("committed", "\(machine.name) \(block.height) \(block.hash) \(commit.appHash)")
             if block.height <= machine.committed {
                 fail(
                     "durability", "\(machine.name) commits height \(block.height) after \(machine.committed)")
             }
             machine.committed = block.height
-            check { () throws(CheckerFailure) in try chain.commit(commit, block.block, by: machine.name) }
+            check { () throws(CheckerFailure) in try chain.commit(commit.info, block.block, by: machine.name)
+            }
         }
         observer.halted = { [unowned self, unowned machine] error in
+            guard machine.life == life else { return }
             trace.note("halted", "\(machine.name) \(error)")
             if !machine.mayFail, !machine.isDamaged { fail("halt", "\(machine.name) stopped: \(error)") }
         }
@@ -181,18 +187,16 @@ public final class World {
         guard machine.isOff else { return }
         trace.note("start", machine.name)
         do {
-            try await machine.start(observer(of: machine))
+            try await machine.start { observer(of: machine, life: $0) }
         } catch {
             trace.note("not started", "\(machine.name) \(error)")
             if machine.isDamaged {
                 faults["damage found at start", default: 0] += 1
                 wiped(machine)
-                do { try await machine.start(observer(of: machine)) } catch {
-                    fail("start", "\(machine.name) does not start on an empty disk: \(error)")
-                }
             } else if !machine.mayFail {
-                fail("start", "\(machine.name) does not start: \(error)")
+                return fail("start", "\(machine.name) does not start: \(error)")
             }
+            return again(machine)
         }
         guard let node = machine.node else { return }
         let height = await node.status().height
@@ -201,7 +205,20 @@ public final class World {
                 "durability",
                 "\(machine.name) had committed height \(machine.committed), and starts at \(height)")
         }
+        await review(machine, node, to: height)
         watch(machine, node)
+    }
+
+    /// A block that came into the log just before a crash is committed, but was never reported.
+    private func review(_ machine: SimulatedNode, _ node: Node, to height: Int64) async {
+        while machine.committed < height, failure == nil {
+            guard let stored = try? await node.block(at: machine.committed + 1),
+                let block = try? Block(decoding: stored.block),
+                let info = try? CommitInfo(decoding: stored.commitInfo)
+            else { return fail("durability", "\(machine.name) has no block \(machine.committed + 1)") }
+            machine.committed += 1
+            check { () throws(CheckerFailure) in try chain.commit(info, block, by: machine.name) }
+        }
     }
 
     /// What an operator's supervisor does when a node ends by itself.
@@ -212,8 +229,16 @@ public final class World {
             trace.note("ended", "\(machine.name) \(error)")
             machine.kill()
             if machine.isDamaged { wiped(machine) }
+            again(machine)
+        }
+    }
+
+    /// Starts a machine after a while, as a supervisor does.
+    private func again(_ machine: SimulatedNode) {
+        let life = machine.life
+        Reactor.spawn { [unowned self] in
             try? await Reactor.sleep(for: .seconds(2))
-            if machine.isOff { await start(machine) }
+            if machine.isOff, machine.life == life { await start(machine) }
         }
     }
 

@@ -1,5 +1,4 @@
 import Chain
-import Consensus
 import Crypto
 import Reactor
 
@@ -34,17 +33,17 @@ final class ChainChecker {
     }
 
     /// A node has committed a block.
-    func commit(_ commit: VerifiedCommit, _ block: Block, by node: String) throws(CheckerFailure) {
+    func commit(_ info: CommitInfo, _ block: Block, by node: String) throws(CheckerFailure) {
         let (height, hash) = (block.header.height, block.hash)
         if let known = committed(at: height) {
             guard known.hash == hash else {
                 throw CheckerFailure(
                     "agreement", "\(node) committed \(hash) at height \(height), others \(known.hash)")
             }
-            guard known.appHash == commit.info.appHash else {
+            guard known.appHash == info.appHash else {
                 throw CheckerFailure(
                     "agreement",
-                    "\(node) has application hash \(commit.info.appHash) at height \(height), others \(known.appHash)"
+                    "\(node) has application hash \(info.appHash) at height \(height), others \(known.appHash)"
                 )
             }
         }
@@ -54,9 +53,9 @@ final class ChainChecker {
         let before = committed(at: height - 1)
         let validators = before?.validators ?? genesis.validators
         let leader = block.header.newLeader ?? before?.leader ?? genesis.leader
-        if checked.insert(Hash.sha256(of: commit.info.bytes + hash.array + block.signature.array)).inserted {
+        if checked.insert(Hash.sha256(of: info.bytes + hash.array + block.signature.array)).inserted {
             try checkSignature(block, leader, node)
-            try checkVotes(commit.info, hash, validators, height, node)
+            try checkVotes(info, hash, validators, height, node)
         }
         guard committed(at: height) == nil else { return }
         guard block.header.previousHash == before?.hash ?? .zero else {
@@ -70,14 +69,14 @@ final class ChainChecker {
         }
         var next = validators
         do {
-            try next.apply(commit.info.validatorUpdates)
+            try next.apply(info.validatorUpdates)
         } catch {
             throw CheckerFailure(
                 "agreement", "block \(height) changes the validators in an impossible way: \(error)")
         }
         chain.append(
             Committed(
-                hash: hash, appHash: commit.info.appHash, validators: next,
+                hash: hash, appHash: info.appHash, validators: next,
                 leader: block.header.newLeader ?? before?.leader ?? genesis.leader))
     }
 
