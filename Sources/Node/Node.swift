@@ -259,16 +259,11 @@ public final class Node {
         mempool.stop()
         gossip.stop()
         try? application.rollback()
-        for id in commitWaiters.keys.sorted() {
-            for waiter in commitWaiters[id] ?? [] { waiter.resume(returning: nil) }
-        }
-        commitWaiters = [:]
+        peers.stop()
+        commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
         endWaiters = []
-        Reactor.spawn {
-            await self.peers.stop()
-            await self.context.host.stop()
-        }
+        Reactor.spawn { await self.context.host.stop() }
     }
 
     private func end(_ error: NodeError) {
