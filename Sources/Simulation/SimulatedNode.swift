@@ -44,6 +44,8 @@ final class SimulatedNode {
     var clockSkew: Int64
     /// What a job of a worker takes, by its name.
     var delays: [String: Duration] = [:]
+    /// What the machine's node remembers of peers; like its file, it outlives the process.
+    private(set) var book = PeerStore()
     private var keys: SimulationRandom
 
     init(_ setup: Setup, seed: UInt64, clockSkew: Int64) {
@@ -51,6 +53,14 @@ final class SimulatedNode {
         self.clockSkew = clockSkew
         disk = VirtualDisk(seed: SimulationRandom.first(seed: seed, stream: "disk \(setup.name)"))
         keys = SimulationRandom(seed: seed, stream: "keys \(setup.name)")
+        forgetPeers()
+    }
+
+    /// Empties the address book.
+    func forgetPeers() {
+        book = PeerStore { [weak self] in
+            Int64((ReactorActor.assumeIsolated { self?.wallClock ?? 0 }) / 1_000)
+        }
     }
 
     var name: String { setup.name }
@@ -113,7 +123,7 @@ final class SimulatedNode {
                     atPath: directory, withIntermediateDirectories: true)
                 return try SQLApplication(directory: directory)
             },
-            peerStore: PeerStore(clock: { Int64(clock() / 1000) }), wallClock: clock)
+            peerStore: book, wallClock: clock)
         environment.observer = observer
         environment.dialFrom = setup.address.with(port: 0)
         environment.noiseKeys = { [weak self] () throws(LibP2PError) in
@@ -160,6 +170,7 @@ final class SimulatedNode {
     /// The disk is replaced by an empty one. The machine is off.
     func wipe() {
         disk.wipe()
+        forgetPeers()
         committed = 0
         isDamaged = false
         if let directory = setup.applicationDirectory {

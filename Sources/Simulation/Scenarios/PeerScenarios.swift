@@ -1,0 +1,276 @@
+import Chain
+import LibP2P
+import Multiformats
+import Node
+import Reactor
+
+extension Scenario {
+    /// With whom nodes are connected (docs/peers.md).
+    static let peers: [Scenario] = [
+        Scenario("leader-admits", "The leader is connected with validators and its sentries only.") { world in
+            let (leader, sentry) = (world.nodes[0], world.nodes[4])
+            await world.restart(leader) { $0.sentries = [sentry.key.nodeID] }
+            await world.restart(sentry) { $0.bootnodes.append(world.bootnode(leader)) }
+            let strangers = try (0..<5).map { try Stranger(world, $0) }
+            try await world.expect("its sentry is refused") {
+                world.peers(of: leader).contains(sentry.key.peerID)
+            }
+            for _ in 0..<10 {
+                for stranger in strangers { await stranger.dial(leader) }
+                try await Reactor.sleep(for: .seconds(2))
+            }
+            try world.check(
+                world.peers(of: leader) == world.ids([1, 2, 3, 4]),
+                "the leader's peers are others than allowed")
+            await world.end(strangers)
+        },
+        Scenario("eclipse", "Two hundred strangers do not keep a sentry and a validator from the network.") {
+            $0.blocks = 5
+        } script: { world in
+            let (validator, sentry) = (world.nodes[1], world.nodes[4])
+            for machine in [validator, sentry] {
+                await world.restart(machine) {
+                    $0.maxConnections = 40
+                    $0.targetConnections = 8
+                }
+            }
+            let strangers = try (0..<200).map { try Stranger(world, $0) }
+            for round in 0..<3 {
+                for stranger in strangers {
+                    for machine in [validator, sentry] { Reactor.spawn { await stranger.dial(machine) } }
+                }
+                try await Reactor.sleep(for: .seconds(5))
+                // In the middle of it they start again, and have to find their places anew.
+                if round == 0 {
+                    for machine in [sentry, validator] { await world.restart(machine) { _ in } }
+                }
+            }
+            for machine in [validator, sentry] {
+                let count = world.peers(of: machine).count
+                try world.check((20...40).contains(count), "\(machine.name) has \(count) peers")
+            }
+            let others = world.ids([0, 2, 3])
+            try await world.expect("the validator lost the others") {
+                Set(world.peers(of: validator)).isSuperset(of: others)
+            }
+            let tip = world.chain.tip
+            try await world.grow(5)
+            try await world.expect("the sentry does not follow") { sentry.committed > tip }
+            await world.end(strangers)
+        },
+        Scenario("leader-address", "Peer exchange tells validators where the leader is, and nobody else.") {
+            world in
+            let (leader, validator) = (world.nodes[0].key.peerID, world.nodes[1])
+            let stranger = try Stranger(world, 1)
+            try await world.grow(10)
+            try world.check(await stranger.dial(validator), "the stranger is refused")
+            try await Reactor.sleep(for: .seconds(1))
+            for _ in 0..<5 {
+                guard let told = await stranger.ask(validator) else {
+                    throw CheckerFailure("scenario", "no answer")
+                }
+                try world.check(!told.isEmpty, "nobody is told of")
+                try world.check(!told.contains(leader), "the stranger is told of the leader")
+                try await Reactor.sleep(for: .seconds(6))
+            }
+            for machine in world.nodes.dropFirst(4) {
+                try world.check(
+                    machine.book.record(of: leader) == nil, "\(machine.name) knows the leader's address")
+            }
+            // Validator 3 has the first validator as its second bootnode; without the leader's address it asks.
+            let other = world.nodes[3]
+            await other.stop()
+            other.forgetPeers()
+            other.setup.configuration.p2p.bootnodes = [world.bootnode(validator)]
+            await world.start(other)
+            try await world.expect("validator 3 is not told of the leader") {
+                world.peers(of: other).contains(leader)
+            }
+            await world.end([stranger])
+        },
+        Scenario("pex-off", "A node without peer exchange closes the stream and asks nobody.") { world in
+            let validator = world.nodes[1]
+            await world.restart(validator) { $0.pex = false }
+            let stranger = try Stranger(world, 1)
+            try await world.grow(5)
+            try world.check(await stranger.dial(validator), "the stranger is refused")
+            try await Reactor.sleep(for: .seconds(1))
+            let told = await stranger.ask(validator)
+            try world.check(told == [], "it answers")
+            try world.check(await stranger.dial(world.nodes[2]), "the stranger is refused by the next")
+            try await Reactor.sleep(for: .seconds(1))
+            try world.check(await stranger.ask(world.nodes[2])?.isEmpty == false, "the next does not answer")
+            await world.end([stranger])
+        },
+        Scenario("bootnode-gone", "A sentry whose bootnode is gone comes back by its address book.") {
+            world in
+            let (boot, sentry) = (world.nodes[1], world.nodes[4])
+            await world.restart(sentry) { $0.bootnodes = [world.bootnode(boot)] }
+            try await world.expect("it learns of nobody") {
+                sentry.book.peers.count { !sentry.book.addresses(of: $0).isEmpty } >= 3
+            }
+            await sentry.stop()
+            boot.powerFail()
+            // Nobody else looks for it.
+            for machine in world.nodes where machine !== sentry && machine !== boot {
+                await machine.stop()
+                machine.forgetPeers()
+                await world.start(machine)
+            }
+            try await world.grow(3)
+            await world.start(sentry)
+            try await world.expect("it finds nobody") { sentry.committed >= world.chain.tip - 1 }
+            await world.start(boot)
+        },
+        Scenario("cut-and-healed", "After three minutes without network a validator is back within one.") {
+            $0.blockInterval = .seconds(2)
+            $0.emptyBlockInterval = .seconds(10)
+        } script: { world in
+            let machine = world.nodes[3]
+            try await world.grow(2)
+            world.cut(machine, true)
+            try await Reactor.sleep(for: .seconds(180))
+            try world.check(world.peers(of: machine).isEmpty, "it believes to be connected")
+            world.cut(machine, false)
+            try await world.expect("it is not connected again", within: .seconds(60)) {
+                Set(world.peers(of: machine)).isSuperset(of: world.ids([0, 1, 2]))
+            }
+            try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
+        },
+        Scenario("private-mode", "A private node is connected with validators and its whitelist only.") {
+            world in
+            let (sentry, other) = (world.nodes[4], world.nodes[5])
+            await world.restart(sentry) {
+                $0.isPrivate = true
+                $0.whitelist = [other.key.nodeID]
+            }
+            await world.restart(other) { $0.bootnodes.append(world.bootnode(sentry)) }
+            let stranger = try Stranger(world, 1)
+            for _ in 0..<5 {
+                await stranger.dial(sentry)
+                try await Reactor.sleep(for: .seconds(3))
+                try world.check(!stranger.isPeer(of: sentry), "a stranger is its peer")
+            }
+            try await world.expect("the whitelist is refused") {
+                world.peers(of: sentry).contains(other.key.peerID)
+            }
+            await world.end([stranger])
+        },
+        Scenario("block-list", "Nobody of the block list is connected, whoever dials.") { world in
+            let (sentry, other) = (world.nodes[4], world.nodes[5])
+            await world.restart(other) { $0.bootnodes.append(world.bootnode(sentry)) }
+            try await world.expect("they do not meet") { world.peers(of: sentry).contains(other.key.peerID) }
+            await world.restart(sentry) { $0.blocklist = [other.key.nodeID, "10.201.0.0/16"] }
+            let (blocked, free) = (try Stranger(world, 1, ip: "10.201.0.1"), try Stranger(world, 2))
+            for _ in 0..<5 {
+                await blocked.dial(sentry)
+                await free.dial(sentry)
+                try await Reactor.sleep(for: .seconds(5))
+                try world.check(!blocked.isPeer(of: sentry), "a blocked network has a peer")
+                try world.check(
+                    !world.peers(of: sentry).contains(other.key.peerID), "a blocked peer is connected")
+            }
+            try world.check(free.isPeer(of: sentry), "a stranger is refused")
+            try await world.expect("it does not follow") { sentry.committed >= world.chain.tip - 1 }
+            await world.end([blocked, free])
+        },
+        Scenario("ban", "A peer that misbehaves is banned, and forgiven later.") {
+            $0.blockInterval = .seconds(2)
+            $0.emptyBlockInterval = .seconds(10)
+        } script: { world in
+            let validator = world.nodes[1]
+            let stranger = try Stranger(world, 1)
+            try world.check(await stranger.dial(validator), "the stranger is refused")
+            for _ in 0..<8 {
+                await stranger.misbehave(validator)
+                try await Reactor.sleep(for: .seconds(1))
+                await stranger.dial(validator)
+            }
+            try await Reactor.sleep(for: .seconds(1))
+            try world.check(!stranger.isPeer(of: validator), "it is not banned")
+            let end = Reactor.now + .seconds(100)
+            while Reactor.now < end {
+                await stranger.dial(validator)
+                try await Reactor.sleep(for: .seconds(10))
+                try world.check(!stranger.isPeer(of: validator), "it is let in too early")
+            }
+            try await world.expect("it is not forgiven", within: .seconds(120)) {
+                await stranger.dial(validator)
+                try? await Reactor.sleep(for: .seconds(2))
+                return stranger.isPeer(of: validator)
+            }
+            await world.end([stranger])
+        },
+        Scenario(
+            "set-change", "The leader lets a sentry in when it becomes a validator, and sends it away after."
+        ) {
+            world in
+            let (leader, sentry) = (world.nodes[0], world.nodes[4])
+            try await world.grow(2)
+            try world.check(!world.peers(of: leader).contains(sentry.key.peerID), "the leader knows a sentry")
+            try await world.send(.validatorJoin(power: 1), by: sentry)
+            for machine in world.nodes[..<3] {
+                try await world.send(.validatorApprove(sentry.key), by: machine)
+            }
+            try await world.expect("the leader refuses a validator") {
+                world.peers(of: leader).contains(sentry.key.peerID)
+            }
+            try await world.send(.validatorLeave, by: sentry)
+            try await world.expect("the leader keeps a sentry") {
+                !world.peers(of: leader).contains(sentry.key.peerID)
+            }
+            try await Reactor.sleep(for: .seconds(20))
+            try world.check(!world.peers(of: leader).contains(sentry.key.peerID), "it is back")
+        },
+    ]
+}
+
+extension World {
+    /// Whom a machine's node is connected with.
+    fileprivate func peers(of machine: SimulatedNode) -> [PeerID] { machine.node?.connectedPeers ?? [] }
+
+    /// The peer IDs of machines, ordered like `peers(of:)`.
+    fileprivate func ids(_ numbers: [Int]) -> [PeerID] { numbers.map { nodes[$0].key.peerID }.sorted() }
+
+    fileprivate func check(_ condition: Bool, _ complaint: String) throws(CheckerFailure) {
+        if !condition { throw CheckerFailure("scenario", complaint) }
+    }
+
+    /// How other nodes' configurations name a machine.
+    fileprivate func bootnode(_ machine: SimulatedNode) -> String {
+        "\(machine.key.nodeID)@\(machine.setup.address.ip):\(World.port)"
+    }
+
+    /// Stops a machine's node in order and starts it with another configuration.
+    fileprivate func restart(_ machine: SimulatedNode, _ change: (inout Configuration.P2P) -> Void) async {
+        await machine.stop()
+        change(&machine.setup.configuration.p2p)
+        await start(machine)
+    }
+
+    /// Takes a machine off the network, or joins it again.
+    fileprivate func cut(_ machine: SimulatedNode, _ isCut: Bool) {
+        for other in nodes where other !== machine {
+            let (here, there) = (machine.setup.address, other.setup.address)
+            network.setLink(from: here, to: there, isCut ? .init(isCut: true) : nil)
+            network.setLink(from: there, to: here, isCut ? .init(isCut: true) : nil)
+        }
+    }
+
+    /// Commits a transaction of a machine's own account.
+    fileprivate func send(_ payload: Payload, by machine: SimulatedNode) async throws {
+        guard let node = machine.node else {
+            throw CheckerFailure("scenario", "\(machine.name) does not run")
+        }
+        let account = try await node.account(AccountID(machine.key))
+        let transaction = try Transaction.signed(
+            TransactionBody(payload, nonce: (account?.nonce ?? 0) + 1, chainID: genesis.chainID),
+            by: machine.setup.key)
+        let outcome = try await node.broadcast(transaction.bytes, waitForCommit: true)
+        try check(outcome.result?.isOK == true, "\(machine.name): \(outcome.result?.log ?? "no result")")
+    }
+
+    fileprivate func end(_ strangers: [Stranger]) async {
+        for stranger in strangers { await stranger.host.stop() }
+    }
+}

@@ -1,0 +1,80 @@
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// A host that is no machine of the network: it has the chain's name, an address of its own and a will of its own.
+@ReactorActor
+final class Stranger {
+    let host: Host
+    private let world: World
+
+    /// The stranger of a number, which listens at 10.200.x.y unless told otherwise.
+    init(_ world: World, _ number: Int, ip: String? = nil) throws {
+        self.world = world
+        let ip = ip ?? "10.200.\(number >> 8 & 255).\(number & 255)"
+        var keys = SimulationRandom(seed: world.options.seed, stream: "stranger \(number)")
+        var configuration = HostConfiguration(
+            identity: try World.key("stranger \(number)", world.options.seed, number),
+            listenAddresses: [Multiaddr(ip: ip, tcp: World.port)].compactMap { $0 })
+        configuration.dialFrom = try SocketAddress(ip: ip, port: 0)
+        let source = KeySource(SimulationRandom(seed: keys.next(), stream: "noise"))
+        configuration.noiseKeys = { () throws(LibP2PError) in
+            guard let secret = try? SecretBytes(copying: ReactorActor.assumeIsolated { source.next() }) else {
+                throw .limitReached("memory for keys")
+            }
+            return try NoiseKeyPair(privateKey: secret)
+        }
+        host = Host(configuration)
+        host.advertise(KwilProtocol.chain(world.genesis.chainID))
+        try host.start()
+    }
+
+    var id: PeerID { host.peerID }
+
+    /// Dials a machine. False when it does not answer or refuses at once.
+    @discardableResult
+    func dial(_ machine: SimulatedNode) async -> Bool {
+        do {
+            guard let address = Multiaddr(ip: machine.setup.address.ip, tcp: World.port) else { return false }
+            try await host.connect(machine.key.peerID, [address], backsOff: false)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether a machine counts the stranger among its peers.
+    func isPeer(of machine: SimulatedNode) -> Bool {
+        machine.node?.connectedPeers.contains(id) ?? false
+    }
+
+    /// Asks a machine for peers; nil when there is no answer, an empty list also when the stream was closed.
+    func ask(_ machine: SimulatedNode) async -> [PeerID]? {
+        let found = try? await DiscoveryProtocol.request(
+            from: machine.key.peerID, chainID: world.genesis.chainID, on: host)
+        return found?.map(\.id)
+    }
+
+    /// Sends a machine what is no message.
+    func misbehave(_ machine: SimulatedNode) async {
+        guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockHeight]) else {
+            return
+        }
+        try? await stream.write(Array("getblkheight:nonsense".utf8))
+        _ = try? await stream.read(upTo: 1)
+        stream.reset()
+    }
+
+    /// Secret bytes that follow from a seed.
+    @ReactorActor private final class KeySource {
+        private var random: SimulationRandom
+
+        init(_ random: SimulationRandom) { self.random = random }
+
+        func next() -> [UInt8] {
+            (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
+        }
+    }
+}
