@@ -1,3 +1,5 @@
+import Crypto
+import Glibc
 import Testing
 
 @testable import Storage
@@ -79,5 +81,137 @@ import Testing
         disk.setCapacity(nil)
         try file.write([3], at: 10)
         #expect(disk.usedBytes == 11)
+    }
+
+    @Test func aDirectoryThatWasNotSynchronizedTakesItsFilesWithIt() throws {
+        var seen: Set<Bool> = []
+        for seed in UInt64(0)..<40 {
+            let (disk, mount) = try Self.disk(seed)
+            try mount.makeDirectory("d/e")
+            let file = try mount.open("d/e/a", .createNew)
+            try file.write([1], at: 0)
+            try file.synchronize()
+            try mount.synchronizeDirectory("d/e")
+            disk.powerFail()
+            let after = disk.mount()
+            #expect(after.exists("d/e") == after.exists("d/e/a"))
+            seen.insert(after.exists("d/e"))
+        }
+        #expect(seen == [true, false])
+    }
+
+    /// The next synchronization succeeds, and the power fails: what a failed one had lost is not there.
+    @Test func aFailedSynchronizationMayLoseWhatItWasFor() throws {
+        var seen: Set<String> = []
+        for seed in UInt64(0)..<100 {
+            let (disk, mount) = try Self.disk(seed)
+            let file = try mount.open("d/a", .createNew)
+            try mount.synchronizeDirectory("d")
+            try file.write([1, 1], at: 0)
+            disk.setHook { $0.kind == .synchronize ? EIO : nil }
+            #expect(throws: StorageError.system(operation: "synchronize", path: "d/a", errno: EIO)) {
+                try file.synchronize()
+            }
+            disk.setHook(nil)
+            let before = try file.read(at: 0, count: 2)
+            try file.write([2], at: 2)
+            try file.synchronize()
+            let memory = try file.read(at: 0, count: 3)
+            disk.powerFail()
+            let device = try disk.mount().open("d/a", .read).read(at: 0, count: 3)
+            seen.insert("\(before) \(memory) \(device)")
+        }
+        #expect(
+            seen == [
+                "[1, 1] [1, 1, 2] [1, 1, 2]", "[1, 1] [1, 1, 2] [0, 0, 2]", "[] [0, 0, 2] [0, 0, 2]",
+            ])
+    }
+
+    @Test func whatIsWrittenAgainAfterAFailedSynchronizationIsThere() throws {
+        for seed in UInt64(0)..<100 {
+            let (disk, mount) = try Self.disk(seed)
+            let file = try mount.open("d/a", .createNew)
+            try mount.synchronizeDirectory("d")
+            try file.write([UInt8](repeating: 1, count: 3000), at: 0)
+            disk.setHook { $0.kind == .synchronize ? EIO : nil }
+            #expect(throws: StorageError.self) { try file.synchronize() }
+            disk.setHook(nil)
+            try file.truncate(to: 100)
+            try file.write([UInt8](repeating: 2, count: 1500), at: 0)
+            try file.synchronize()
+            disk.powerFail()
+            let device = try disk.mount().open("d/a", .read).read(at: 0, count: 5000)
+            #expect(device == [UInt8](repeating: 2, count: 1500))
+        }
+    }
+
+    @Test func aWriteInWhichTheProcessIsKilledEndsBetweenPages() throws {
+        var lengths: Set<Int> = []
+        for seed in UInt64(0)..<100 {
+            let (disk, mount) = try Self.disk(seed)
+            let file = try mount.open("d/a", .createNew)
+            disk.setHook { [disk] _ in
+                disk.kill()
+                return nil
+            }
+            #expect(throws: StorageError.self) { try file.write([UInt8](repeating: 1, count: 9000), at: 100) }
+            disk.setHook(nil)
+            lengths.insert(try disk.mount().length(of: "d/a"))
+        }
+        #expect(lengths == [0, 4096, 8192, 9100])
+    }
+
+    @Test func allThatBelongsToADeadProcessIsDead() throws {
+        let (disk, mount) = try Self.disk(1)
+        let file = try mount.open("d/a", .createNew)
+        for crash in [disk.kill, disk.powerFail, disk.wipe] {
+            crash()
+            try disk.mount().makeDirectory("d")
+            for body in [
+                { _ = try file.length() }, { _ = try file.read(at: 0, count: 1) }, { try file.synchronize() },
+                { try file.truncate(to: 0) }, { _ = try mount.open("d/b", .createNew) },
+                { _ = try mount.names(in: "d") }, { _ = try mount.length(of: "d/a") },
+                { _ = try mount.lock("d/L") }, { try mount.makeDirectory("d/c") },
+                { try mount.synchronizeDirectory("d") }, { try mount.rename("d/a", to: "d/b") },
+            ] as [() throws -> Void] {
+                #expect(throws: StorageError.self) { try body() }
+            }
+            #expect(!mount.exists("d"))
+            withExtendedLifetime(try disk.mount().lock("d/L")) {}
+        }
+        #expect(disk.usedBytes == 0)
+    }
+
+    /// What a power failure leaves of a run, by this seed.
+    static func outcome(_ seed: UInt64) throws -> [String] {
+        let run = try StorageRun(seed: seed)
+        run.plan(at: 40) { disk in
+            disk.powerFail()
+            return nil
+        }
+        _ = try? run.work()
+        run.disk.setHook(nil)
+        let mount = run.disk.mount()
+        let files = try mount.names(in: StorageRun.directory).filter { $0 != "index" }.map {
+            let path = StorageRun.directory + "/" + $0
+            return "\($0) \(Hash.sha256(of: try mount.open(path, .read).read(at: 0, count: 1 << 20)))"
+        }
+        return files + ["\(String(describing: run.disk.flipBit { _ in true }))"]
+    }
+
+    @Test func aSeedRepeats() async throws {
+        var outcomes: Set<[String]> = []
+        for seed in UInt64(0)..<20 {
+            let first = try Self.outcome(seed)
+            #expect(try Self.outcome(seed) == first)
+            outcomes.insert(first)
+        }
+        #expect(outcomes.count == 20)
+        // In another process too, where tables have another order.
+        let expected = try (UInt64(0)..<20).flatMap(Self.outcome).joined(separator: "\n")
+        await #expect(processExitsWith: .success) { [expected = expected as String] in
+            let found = try (UInt64(0)..<20).flatMap(VirtualDiskTests.outcome).joined(separator: "\n")
+            #expect(found == expected)
+        }
     }
 }
