@@ -172,8 +172,9 @@ final class FaultInjector {
 
     /// Whether what the network decided is known without this machine's disk.
     private func mayLoseDisk(_ machine: SimulatedNode) -> Bool {
-        guard world.genesis.validators.contains(machine.key) else { return true }
-        guard machine !== world.nodes.first, world.options.validators > 3 else { return false }
+        let validators = world.chain.committed(at: world.chain.tip)?.validators ?? world.genesis.validators
+        guard validators.contains(machine.key) else { return true }
+        guard machine !== world.nodes.first, validators.count > 3 else { return false }
         if let wiped = wipedValidator, wiped !== machine, wiped.committed < world.chain.tip { return false }
         wipedValidator = machine
         return true

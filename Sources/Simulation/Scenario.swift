@@ -22,7 +22,7 @@ public struct Scenario: Sendable {
     }
 
     /// All of them.
-    public static let all: [Scenario] = networks + peers
+    public static let all: [Scenario] = networks + peers + validators + transactions
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
     public func options(seed: UInt64) -> SimulationOptions {
@@ -40,6 +40,8 @@ public struct Scenario: Sendable {
         options.adversaries = 0
         options.clients = 2
         options.maxBlockSize = 6 << 20
+        options.joinExpiry = .seconds(604_800)
+        options.validatorInterval = nil
         self.options(&options)
         return options
     }

@@ -39,6 +39,7 @@ public enum Simulation {
         let limits = LimitChecker(world)
         for machine in world.nodes { await world.start(machine) }
         world.clients.start(world)
+        world.operators.start()
         limits.start()
         if let scenario {
             do {

@@ -40,6 +40,10 @@ public struct SimulationOptions: Sendable, Equatable {
     public var adversaries: Int
     /// Largest block's transactions, bytes.
     public var maxBlockSize: Int64
+    /// Mean time between two changes of who validates; nil for none.
+    public var validatorInterval: Duration?
+    /// How long a request to join may wait for approval.
+    public var joinExpiry: Duration
 
     /// Derives everything from a seed.
     public init(seed: UInt64) {
@@ -64,6 +68,8 @@ public struct SimulationOptions: Sendable, Equatable {
         emptyBlockInterval = random.oneIn(3) ? .zero : random.milliseconds(1_000...5_000)
         adversaries = random.oneIn(3) ? 1 : 0
         maxBlockSize = random.oneIn(4) ? 2_000 : 6 << 20
+        validatorInterval = random.oneIn(2) ? nil : random.milliseconds(500...8_000)
+        joinExpiry = random.oneIn(2) ? .seconds(3600) : random.milliseconds(1_000...30_000)
     }
 
     /// One line a option, as a simulation prints them.
@@ -75,7 +81,8 @@ public struct SimulationOptions: Sendable, Equatable {
             "faults \(faults.map(\.rawValue).joined(separator: ","))", "latency \(latency)",
             "loss \(lossPerMille) per mille", "clock skew \(clockSkew)", "block interval \(blockInterval)",
             "empty block interval \(emptyBlockInterval)", "adversaries \(adversaries)",
-            "max block size \(maxBlockSize)",
+            "max block size \(maxBlockSize)", "join expiry \(joinExpiry)",
+            "validator interval \(validatorInterval.map { "\($0)" } ?? "none")",
         ]
     }
 }

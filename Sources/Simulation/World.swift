@@ -19,6 +19,7 @@ public final class World {
     let chain: ChainChecker
     let votes = VoteChecker()
     let clients: Workload
+    private(set) lazy var operators = ValidatorChanges(self)
     /// The first thing that must not happen and did.
     private(set) var failure: CheckerFailure?
     /// Faults injected, by kind.
@@ -48,6 +49,7 @@ public final class World {
         let clientKeys = try (0..<options.clients).map { try World.key("client \($0)", options.seed, $0) }
         var parameters = NetworkParameters(leader: keys.first?.publicKey)
         parameters.maxBlockSize = options.maxBlockSize
+        parameters.joinExpiry = Int64(options.joinExpiry / .nanoseconds(1))
         genesis = Genesis(
             chainID: "simulation", databaseOwner: owner.publicKey.nodeID,
             validators: ValidatorSet(

@@ -38,6 +38,12 @@ struct EndChecker {
             }
             height += 1
         }
+        let network = await node.network()
+        if let expected = world.chain.committed(at: network.height), network.validators != expected.validators
+        {
+            throw CheckerFailure(
+                "agreement", "\(network.validators.count) validators vote, not \(expected.validators.count)")
+        }
         for (id, _) in world.clients.acknowledged where try await node.transaction(id)?.height ?? -1 < 0 {
             throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged and is not there")
         }

@@ -17,8 +17,9 @@ struct LivenessChecker {
         }
         let tip = world.chain.tip
         world.clients.stop()
+        world.operators.stop()
         // Something to commit, so that there is a next block even when empty ones are not made.
-        let pending = await world.wait(World.livenessBound) { world.clients.isDone }
+        let pending = await world.wait(World.livenessBound) { world.clients.isDone && world.operators.isDone }
         guard pending || world.failure != nil else {
             return world.fail("liveness", "clients still wait for transactions: \(await state())")
         }

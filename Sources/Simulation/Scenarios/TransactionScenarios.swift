@@ -1,0 +1,120 @@
+import Chain
+import Crypto
+import Node
+import Reactor
+
+extension Scenario {
+    /// How transactions come to the leader.
+    static let transactions: [Scenario] = [
+        Scenario(
+            "sentry-chain", "Transactions reach the leader through a chain of four sentries.",
+            options: {
+                $0.sentries = 4
+                $0.clients = 0
+            }
+        ) { world in
+            // Each machine reaches its neighbours only, as if firewalls stood between the others.
+            for (index, one) in world.nodes.enumerated() where index >= 4 {
+                for (place, other) in world.nodes.enumerated() {
+                    let isNeighbour = abs(place - index) == 1
+                    if !isNeighbour { world.cut(one, other) }
+                    if place == index - 1 {
+                        await one.stop()
+                        one.setup.configuration.p2p.bootnodes = [
+                            "\(other.key.nodeID)@\(other.setup.address.ip):\(World.port)"
+                        ]
+                        await world.start(one)
+                    }
+                }
+            }
+            let ids = try await world.send(20, at: world.nodes[7], from: 1)
+            try await world.expectCommitted(ids, within: .seconds(120))
+        },
+        Scenario(
+            "leader-away", "Transactions wait for a leader that is off, and reach it once it is back.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            world.nodes[0].powerFail()
+            var ids = try await world.send(10, at: world.nodes[4], from: 1)
+            try await Reactor.sleep(for: .seconds(20))
+            // Who took them goes as well: others have them by now.
+            world.nodes[4].powerFail()
+            ids += try await world.send(10, at: world.nodes[5], from: 11)
+            try await Reactor.sleep(for: .seconds(60))
+            await world.start(world.nodes[0])
+            try await world.expectCommitted(ids, within: .seconds(120))
+            await world.start(world.nodes[4])
+        },
+        Scenario(
+            "leader-cut", "Transactions come again to a leader that was cut off when they were announced.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            world.isolate(world.nodes[0], true)
+            let ids = try await world.send(10, at: world.nodes[4], from: 1)
+            try await Reactor.sleep(for: .seconds(45))
+            world.isolate(world.nodes[0], false)
+            try await world.expectCommitted(ids, within: .seconds(180))
+        },
+        Scenario(
+            "blocks-only",
+            "A node without a mempool follows, and another that knows nobody else follows through it.",
+            options: { $0.clients = 1 }
+        ) { world in
+            let (archive, last) = (world.nodes[4], world.nodes[5])
+            for machine in [archive, last] { await machine.stop() }
+            archive.setup.configuration.mempool.isEnabled = false
+            last.setup.configuration.p2p.bootnodes = [
+                "\(archive.key.nodeID)@\(archive.setup.address.ip):\(World.port)"
+            ]
+            for other in world.nodes where other !== archive && other !== last { world.cut(last, other) }
+            try await world.grow(10)
+            for machine in [archive, last] { await world.start(machine) }
+            for machine in [archive, last] {
+                try await world.expect("\(machine.name) does not catch up") {
+                    machine.committed >= world.chain.tip - 1
+                }
+            }
+            for _ in 0..<30 {
+                try await Reactor.sleep(for: .seconds(1))
+                let status = await archive.node?.status()
+                guard status?.isBlocksOnly == true, status?.mempoolCount == 0 else {
+                    throw CheckerFailure(
+                        "scenario", "the archive has \(status?.mempoolCount ?? -1) transactions")
+                }
+            }
+            for machine in [archive, last] {
+                guard machine.committed >= world.chain.tip - 2 else {
+                    throw CheckerFailure("scenario", "\(machine.name) does not follow")
+                }
+            }
+            for other in world.nodes where other !== archive && other !== last {
+                world.cut(last, other, false)
+            }
+        },
+    ]
+}
+
+extension World {
+    /// Sends so many transfers of one account, with nonces from `nonce` on, to a machine's node. Returns their IDs.
+    func send(_ count: Int, at machine: SimulatedNode, from nonce: UInt64) async throws -> [Hash] {
+        let key = nodes[1].setup.key
+        var ids: [Hash] = []
+        for offset in 0..<UInt64(count) {
+            let body = TransactionBody(
+                .transfer(to: AccountID(key.publicKey), amount: 0), nonce: nonce + offset,
+                chainID: genesis.chainID)
+            let transaction = try Transaction.signed(body, by: key)
+            guard let node = machine.node else { throw CheckerFailure("scenario", "\(machine.name) is off") }
+            ids.append(try await node.broadcast(transaction.bytes, waitForCommit: false).id)
+        }
+        return ids
+    }
+
+    func expectCommitted(_ ids: [Hash], within limit: Duration) async throws {
+        try await expect("of \(ids.count) transactions some are not committed", within: limit) {
+            ids.allSatisfy { chain.heights[$0] != nil }
+        }
+    }
+}
