@@ -46,6 +46,8 @@ package final class VirtualDisk: Sendable {
         var inodes: [Int: VirtualInode] = [:]
         var nextInode = 0
         var names = VirtualNames()
+        /// Files without a name that are still open.
+        var nameless: Set<Int> = []
         /// Counts crashes: mounts, open files and locks from before the last one are dead.
         var generation = 0
         /// The last crash was a process killed, not the power.
@@ -183,7 +185,7 @@ package final class VirtualDisk: Sendable {
         state.withLock { state in
             guard state.generation == generation else { return }
             state.inodes[file]?.opens -= 1
-            if state.inodes[file]?.opens == 0 { state.collect() }
+            if state.inodes[file]?.opens == 0, state.nameless.contains(file) { state.collect() }
         }
     }
 
@@ -215,8 +217,9 @@ extension VirtualDisk.State {
     /// Forgets files that have no name and are not open, and counts the bytes of the others.
     mutating func collect() {
         let named = names.numbers
-        for (number, inode) in inodes where inode.opens == 0 && !named.contains(number) {
-            inodes[number] = nil
+        nameless = []
+        for (number, inode) in inodes where !named.contains(number) {
+            if inode.opens == 0 { inodes[number] = nil } else { nameless.insert(number) }
         }
         used = inodes.values.reduce(0) { $0 + $1.length }
     }

@@ -214,4 +214,21 @@ import Testing
             #expect(found == expected)
         }
     }
+
+    @Test func filesThatNobodyCanReachTakeNoRoom() throws {
+        let (disk, mount) = try Self.disk(1)
+        do {
+            let file = try mount.open("d/a", .createNew)
+            try file.write([1, 2, 3], at: 0)
+            try mount.synchronizeDirectory("d")
+            _ = try mount.remove("d/a")
+            #expect(disk.usedBytes == 3, "a power failure may bring it back")
+            try mount.synchronizeDirectory("d")
+            #expect(disk.usedBytes == 3, "it is open")
+            withExtendedLifetime(file) {}
+        }
+        #expect(disk.usedBytes == 0)
+        for _ in 0..<100 { try AtomicFile.write([1, 2, 3, 4], to: "d/b", disk: mount) }
+        #expect(disk.usedBytes == 4)
+    }
 }
