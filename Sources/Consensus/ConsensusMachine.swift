@@ -82,8 +82,10 @@ public struct ConsensusMachine: Sendable {
     ///   - key: this node's public key.
     ///   - lastVote: from the vote log; votes that contradict it are never cast.
     ///   - oldestVote: the lowest height of the votes in the log.
+    ///   - votedBlock: the block of the last vote, if it is at hand.
     public init(
         key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?, oldestVote: Int64?,
+        votedBlock: CheckedBlock? = nil,
         settings: ConsensusSettings, now: Duration
     ) {
         self.key = key
@@ -91,6 +93,9 @@ public struct ConsensusMachine: Sendable {
         self.tipCommit = tipCommit
         self.lastVote = lastVote
         self.oldestVote = oldestVote
+        if let votedBlock, votedBlock.height == state.height &+ 1, votedBlock.hash == lastVote?.blockHash {
+            self.votedBlock = votedBlock
+        }
         self.settings = settings
         nextBuild = now + settings.startDelay
         lastBlock = now

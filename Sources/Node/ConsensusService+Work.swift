@@ -82,9 +82,21 @@ extension ConsensusService {
 
     func record(_ vote: Vote, _ answer: AckRes.Answer) {
         let (votes, key) = (context.votes, context.key)
+        // With nobody to ask for it, nobody needs it.
+        let isAlone = machine.state.validators.count == 1
+        let block =
+            vote.decision == .nack || isAlone
+            ? nil : machine.openBlock(height: vote.height, hash: vote.blockHash)?.block.bytes
+        let logger = context.logger
         Reactor.spawn {
             do {
                 let message = try await self.context.storage.run {
+                    do throws(StorageError) {
+                        if let block, votes.last?.blockHash != vote.blockHash { try votes.keep(block) }
+                    } catch {
+                        // The vote does not depend on it: others have the block.
+                        logger.warning("block of a vote not kept", metadata: ["error": "\(error)"])
+                    }
                     try votes.record(vote)
                     return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)
                 }

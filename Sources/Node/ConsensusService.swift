@@ -62,7 +62,24 @@ final class ConsensusService {
         settings.promotion = try configuration.promotion()
         machine = ConsensusMachine(
             key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
-            oldestVote: context.votes.votes.first?.height, settings: settings, now: Reactor.now)
+            oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context),
+            settings: settings, now: Reactor.now)
+    }
+
+    /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
+    /// vote's and its transactions are the header's.
+    private static func votedBlock(_ context: NodeContext) -> CheckedBlock? {
+        guard let vote = context.votes.last, vote.decision != .nack else { return nil }
+        do {
+            guard let bytes = try context.votes.keptBlock() else { return nil }
+            let block = try Block(decoding: bytes)
+            guard block.hash == vote.blockHash, block.hasValidMerkleRoot else { return nil }
+            return CheckedBlock(
+                trusting: block, transactions: try block.transactions.map { try Transaction(decoding: $0) })
+        } catch {
+            context.logger.warning("no block of the newest vote", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// Serves the consensus protocols.

@@ -7,6 +7,8 @@ import Synchronization
 /// never given. Safe on any thread; `record` waits for the device, so call it on the storage worker.
 public final class VoteLog: Sendable {
     private let file: any DiskFile
+    let blockPath: String
+    let disk: any Disk
     private let state: Mutex<State>
 
     private struct State {
@@ -26,6 +28,8 @@ public final class VoteLog: Sendable {
 
     package init(directory: String, disk: any Disk) throws(StorageError) {
         let path = directory + "/VOTES"
+        blockPath = directory + "/VOTED"
+        self.disk = disk
         let size = VoteLog.slots * VoteLog.slotSize
         if !disk.exists(path) {
             try AtomicFile.write([UInt8](repeating: 0, count: size), to: path, disk: disk)

@@ -64,6 +64,10 @@ extension ConsensusNetwork {
                 }
                 self.votes[place] = vote.blockHash
                 node.vote = vote
+                if vote.decision != .nack {
+                    node.votedBlock =
+                        node.machine.openBlock(height: vote.height, hash: vote.blockHash) ?? node.votedBlock
+                }
                 node.oldestVote = min(node.oldestVote ?? vote.height, vote.height)
                 self.local(node) {
                     try self.handle(

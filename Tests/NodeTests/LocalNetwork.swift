@@ -129,6 +129,14 @@ final class LocalNetwork {
         "\(try key(name).publicKey.nodeID)@\(addresses[name] ?? "")"
     }
 
+    /// Takes a stopped node's stores away, as a lost disk does.
+    func wipe(_ name: String) throws {
+        let root = root(name)
+        for directory in [root.blocksDirectory, root.applicationDirectory] {
+            try FileManager.default.removeItem(atPath: directory)
+        }
+    }
+
     func stop(_ name: String) async { await nodes.removeValue(forKey: name)?.stop() }
 
     func node(_ name: String) throws -> Node {

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import Multiformats
 import Testing
 
 @testable import Storage
@@ -28,6 +29,19 @@ import Testing
             #expect(try VoteLog(directory: directory.path).votes == given.suffix(16))
         }
         #expect(try Tamper.length(directory.path + "/VOTES") == 4096)
+    }
+
+    @Test func theBlockOfTheLastVoteIsKept() throws {
+        let directory = try TemporaryDirectory()
+        let log = try VoteLog(directory: directory.path)
+        #expect(try log.keptBlock() == nil)
+        for count in [1, 100_000, 5] {
+            let block = SharedBytes([UInt8](repeating: UInt8(count % 251), count: count))
+            try log.keep(block)
+            #expect(try VoteLog(directory: directory.path).keptBlock() == block)
+        }
+        try log.disk.open(log.blockPath, .readWrite).truncate(to: 10)
+        #expect(try log.keptBlock() == nil, "cut short")
     }
 
     @Test func contradictionsAreRefusedAlsoAfterARestart() throws {
