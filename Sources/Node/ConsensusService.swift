@@ -62,18 +62,20 @@ final class ConsensusService {
         settings.promotion = try configuration.promotion()
         machine = ConsensusMachine(
             key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
-            oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context),
+            oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context, state),
             settings: settings, now: Reactor.now)
     }
 
     /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
-    /// vote's and its transactions are the header's.
-    private static func votedBlock(_ context: NodeContext) -> CheckedBlock? {
+    /// vote's, its transactions are the header's and its signature holds.
+    private static func votedBlock(_ context: NodeContext, _ state: ChainState) -> CheckedBlock? {
         guard let vote = context.votes.last, vote.decision != .nack else { return nil }
         do {
             guard let bytes = try context.votes.keptBlock() else { return nil }
             let block = try Block(decoding: bytes)
-            guard block.hash == vote.blockHash, block.hasValidMerkleRoot else { return nil }
+            guard block.hash == vote.blockHash, block.hasValidMerkleRoot,
+                let signer = state.signer(of: block.header), block.verifySignature(signer)
+            else { return nil }
             return CheckedBlock(
                 trusting: block, transactions: try block.transactions.map { try Transaction(decoding: $0) })
         } catch {

@@ -26,11 +26,11 @@ import Testing
     }
 
     @Test func aPromotedValidatorLeads() async throws {
-        try await LocalNetwork.run(validators: 3) { network in
+        try await LocalNetwork.run(validators: 3, sentries: 0) { network in
             try await network.startAll()
             try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
-            try await network.insert(0..<10, at: "sentry-1")
+            try await network.commit(LocalNetwork.createTable, at: "validator-2")
+            try await network.insert(0..<10, at: "validator-2")
             try await network.agree(rows: 10)
             await network.stop("leader")
             let successor = try network.key("validator-1").publicKey
@@ -45,14 +45,14 @@ import Testing
                     $0.p2p.bootnodes = [try? network.bootnode("validator-1")].compactMap { $0 }
                 }
             }
-            try await network.insert(10..<20, at: "sentry-1")
+            try await network.insert(10..<20, at: "validator-2")
             try await network.agree(rows: 20)
             #expect(try await network.node("validator-1").status().role == .leader)
             // The old leader comes back, learns of it, and follows.
             try await network.start("leader") {
                 $0.p2p.bootnodes = [try? network.bootnode("validator-1")].compactMap { $0 }
             }
-            try await network.insert(20..<30, at: "sentry-1")
+            try await network.insert(20..<30, at: "validator-2")
             try await network.agree(rows: 30)
             #expect(try await network.node("leader").status().role == .validator)
         }

@@ -1,0 +1,137 @@
+import Crypto
+import Reactor
+
+extension Scenario {
+    /// Consensus: messages that are lost, leaders that forget or never come back.
+    static let consensus: [Scenario] = [
+        Scenario(
+            "commit-resent",
+            "A validator that misses the announcement of a commit is told again before another block comes.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(20)
+            }
+        ) { world in
+            let validator = world.nodes[3]
+            for _ in 0..<3 {
+                try await world.grow(1)
+                world.cut(validator, from: world.nodes)
+                try await world.grow(1)
+                let tip = world.chain.tip
+                world.heal(validator, with: world.nodes)
+                try await world.expect("the validator is not told of height \(tip)", within: .seconds(15)) {
+                    validator.committed >= tip
+                }
+            }
+        },
+        Scenario(
+            "status-after-restart",
+            "A validator that crashed with its vote given asks the leader what became of the height."
+        ) { world in
+            for round in 0..<4 {
+                try await world.grow(2)
+                let validator = world.nodes[1 + round % 3]
+                validator.powerFail()
+                try await Reactor.sleep(for: .milliseconds(300))
+                await world.start(validator)
+            }
+            try await world.grow(3)
+        },
+        Scenario(
+            "proposal-elsewhere",
+            "Connections break while proposals are fetched: the block is had outside its announcement."
+        ) { world in
+            world.network.defaultLink.bytesPerSecond = 20_000
+            for _ in 0..<30 {
+                try await Reactor.sleep(for: .milliseconds(700))
+                world.network.resetConnections(of: world.nodes[2].setup.address)
+            }
+            world.network.defaultLink.bytesPerSecond = 20_000_000
+            try await world.grow(5)
+        },
+        Scenario(
+            "reset",
+            "Without a majority the leader withdraws its proposal; with one again it makes another."
+        ) { world in
+            try await world.grow(3)
+            world.nodes[2].powerFail()
+            world.nodes[3].powerFail()
+            try await Reactor.sleep(for: .seconds(70))
+            await world.start(world.nodes[2])
+            await world.start(world.nodes[3])
+            try await world.grow(5)
+        },
+        Scenario(
+            "leader-behind",
+            "A leader that was cut off and killed learns where the others are before it proposes."
+        ) { world in
+            for _ in 0..<3 {
+                try await world.grow(2)
+                world.cut(world.nodes[0], from: world.nodes)
+                try await Reactor.sleep(for: .seconds(5))
+                world.nodes[0].kill()
+                world.heal(world.nodes[0], with: world.nodes)
+                await world.start(world.nodes[0])
+            }
+            try await world.grow(3)
+        },
+        Scenario(
+            "leader-wiped",
+            "A leader with an empty disk catches up and proposes again what may have been committed."
+        ) { world in
+            for round in 0..<5 {
+                try await world.grow(3)
+                // At different moments of a height.
+                try await Reactor.sleep(for: .milliseconds(60 * round))
+                let leader = world.nodes[0]
+                leader.powerFail()
+                world.wiped(leader)
+                try await Reactor.sleep(for: .seconds(1))
+                await world.start(leader)
+            }
+            try await world.grow(3)
+        },
+        Scenario(
+            "leader-promoted",
+            "The leader is gone for good: a promoted validator leads, and the old one follows when it comes back."
+        ) { world in
+            try await world.grow(5)
+            let old = world.nodes[0]
+            old.powerFail()
+            try await Reactor.sleep(for: .seconds(2))
+            let successor = world.nodes[1]
+            let height = world.nodes.map(\.committed).max().map { $0 + 1 } ?? 1
+            for validator in world.nodes[1...3] {
+                validator.setup.configuration.consensus.promoteLeader = successor.key.nodeID
+                validator.setup.configuration.consensus.promoteHeight = Int(height)
+                await validator.stop()
+                await world.start(validator)
+            }
+            try await world.grow(5)
+            await world.start(old)
+            try await world.expect("the old leader does not follow") { old.committed >= world.chain.tip - 1 }
+            let role = await old.node?.status().role
+            try await world.expect("the old leader is \(role.map { "\($0)" } ?? "off")") {
+                role == .validator
+            }
+            try await world.grow(3)
+        },
+    ]
+}
+
+extension World {
+    /// Cuts a machine off from others, both ways.
+    func cut(_ machine: SimulatedNode, from others: [SimulatedNode]) {
+        link(machine, others, .init(isCut: true))
+    }
+
+    /// Takes a cut back.
+    func heal(_ machine: SimulatedNode, with others: [SimulatedNode]) { link(machine, others, nil) }
+
+    private func link(_ machine: SimulatedNode, _ others: [SimulatedNode], _ link: VirtualNetwork.Link?) {
+        for other in others where other !== machine {
+            network.setLink(from: machine.setup.address, to: other.setup.address, link)
+            network.setLink(from: other.setup.address, to: machine.setup.address, link)
+        }
+    }
+}
