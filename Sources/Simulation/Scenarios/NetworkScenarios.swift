@@ -29,17 +29,9 @@ extension Scenario {
             "minority-cut", "A validator without the others follows when it is back; the others went on."
         ) { world in
             let machine = world.nodes[3]
-            for other in world.nodes where other !== machine {
-                world.network.setLink(
-                    from: machine.setup.address, to: other.setup.address, .init(isCut: true))
-                world.network.setLink(
-                    from: other.setup.address, to: machine.setup.address, .init(isCut: true))
-            }
+            world.isolate(machine, true)
             try await world.grow(10)
-            for other in world.nodes where other !== machine {
-                world.network.setLink(from: machine.setup.address, to: other.setup.address, nil)
-                world.network.setLink(from: other.setup.address, to: machine.setup.address, nil)
-            }
+            world.isolate(machine, false)
             try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
         },
     ]

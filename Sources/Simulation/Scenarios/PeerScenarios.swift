@@ -128,10 +128,10 @@ extension Scenario {
         } script: { world in
             let machine = world.nodes[3]
             try await world.grow(2)
-            world.cut(machine, true)
+            world.isolate(machine, true)
             try await Reactor.sleep(for: .seconds(180))
             try world.check(world.peers(of: machine).isEmpty, "it believes to be connected")
-            world.cut(machine, false)
+            world.isolate(machine, false)
             try await world.expect("it is not connected again", within: .seconds(60)) {
                 Set(world.peers(of: machine)).isSuperset(of: world.ids([0, 1, 2]))
             }
@@ -208,14 +208,14 @@ extension Scenario {
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             try await world.grow(2)
             try world.check(!world.peers(of: leader).contains(sentry.key.peerID), "the leader knows a sentry")
-            try await world.send(.validatorJoin(power: 1), by: sentry)
+            try await world.commit(.validatorJoin(power: 1), by: sentry)
             for machine in world.nodes[..<3] {
-                try await world.send(.validatorApprove(sentry.key), by: machine)
+                try await world.commit(.validatorApprove(sentry.key), by: machine)
             }
             try await world.expect("the leader refuses a validator") {
                 world.peers(of: leader).contains(sentry.key.peerID)
             }
-            try await world.send(.validatorLeave, by: sentry)
+            try await world.commit(.validatorLeave, by: sentry)
             try await world.expect("the leader keeps a sentry") {
                 !world.peers(of: leader).contains(sentry.key.peerID)
             }
@@ -246,28 +246,6 @@ extension World {
         await machine.stop()
         change(&machine.setup.configuration.p2p)
         await start(machine)
-    }
-
-    /// Takes a machine off the network, or joins it again.
-    fileprivate func cut(_ machine: SimulatedNode, _ isCut: Bool) {
-        for other in nodes where other !== machine {
-            let (here, there) = (machine.setup.address, other.setup.address)
-            network.setLink(from: here, to: there, isCut ? .init(isCut: true) : nil)
-            network.setLink(from: there, to: here, isCut ? .init(isCut: true) : nil)
-        }
-    }
-
-    /// Commits a transaction of a machine's own account.
-    fileprivate func send(_ payload: Payload, by machine: SimulatedNode) async throws {
-        guard let node = machine.node else {
-            throw CheckerFailure("scenario", "\(machine.name) does not run")
-        }
-        let account = try await node.account(AccountID(machine.key))
-        let transaction = try Transaction.signed(
-            TransactionBody(payload, nonce: (account?.nonce ?? 0) + 1, chainID: genesis.chainID),
-            by: machine.setup.key)
-        let outcome = try await node.broadcast(transaction.bytes, waitForCommit: true)
-        try check(outcome.result?.isOK == true, "\(machine.name): \(outcome.result?.log ?? "no result")")
     }
 
     fileprivate func end(_ strangers: [Stranger]) async {
