@@ -45,6 +45,7 @@ extension ConsensusService: ConsensusInbox {
     }
 
     func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
+        context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
             feed(.proposalFetched(checked, from: peer, wallClock: context.wallClock()))

@@ -10,6 +10,8 @@ public struct NodeObserver: Sendable {
     public var proposed: @ReactorActor @Sendable (Block) -> Void = { _ in }
     /// The node signed an answer to a proposal of this stamp (ms); its vote log holds it already.
     public var voted: @ReactorActor @Sendable (AckRes, _ stamp: Int64) -> Void = { _, _ in }
+    /// The node has fetched a proposed block whole.
+    public var downloaded: @ReactorActor @Sendable (Block) -> Void = { _ in }
     /// A block is in the node's log and in its application.
     public var committed: @ReactorActor @Sendable (VerifiedCommit, CheckedBlock, ExecutionResult) -> Void = {
         _, _, _ in

@@ -40,19 +40,21 @@ final class SimulatedNode {
     var isDamaged = false
     /// Whether the last process ended by an error that a fault explains.
     var mayFail = false
+    /// Proposals that the present process has fetched.
+    var downloads: Set<Hash> = []
     /// Added to the true time, milliseconds.
     var clockSkew: Int64
     /// What a job of a worker takes, by its name.
     var delays: [String: Duration] = [:]
     /// What the machine's node remembers of peers; like its file, it outlives the process.
     private(set) var book = PeerStore()
-    private var keys: SimulationRandom
+    private let keys: KeyStream
 
     init(_ setup: Setup, seed: UInt64, clockSkew: Int64) {
         self.setup = setup
         self.clockSkew = clockSkew
         disk = VirtualDisk(seed: SimulationRandom.first(seed: seed, stream: "disk \(setup.name)"))
-        keys = SimulationRandom(seed: seed, stream: "keys \(setup.name)")
+        keys = KeyStream(seed: seed, "keys \(setup.name)")
         forgetPeers()
     }
 
@@ -91,6 +93,7 @@ final class SimulatedNode {
         guard case .off = state else { return }
         state = .starting
         life += 1
+        downloads = []
         let life = life
         do {
             let node = try await Node.start(
@@ -126,21 +129,11 @@ final class SimulatedNode {
             peerStore: book, wallClock: clock)
         environment.observer = observer
         environment.dialFrom = setup.address.with(port: 0)
-        environment.noiseKeys = { [weak self] () throws(LibP2PError) in
-            let bytes = ReactorActor.assumeIsolated { self?.keyBytes() ?? [] }
-            guard let secret = try? SecretBytes(copying: bytes) else {
-                throw .limitReached("memory for keys")
-            }
-            return try NoiseKeyPair(privateKey: secret)
-        }
+        environment.noiseKeys = keys.make
         environment.workerDelay = { [weak self] name in
             ReactorActor.assumeIsolated { self?.delays[name] ?? .zero }
         }
         return environment
-    }
-
-    private func keyBytes() -> [UInt8] {
-        (0..<4).flatMap { _ in withUnsafeBytes(of: keys.next()) { Array($0) } }
     }
 
     /// The machine loses power.

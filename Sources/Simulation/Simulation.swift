@@ -37,10 +37,12 @@ public enum Simulation {
     private static func run(_ world: World, _ scenario: Scenario?) async {
         let injector = FaultInjector(world)
         let limits = LimitChecker(world)
+        let adversaries = (0..<world.options.adversaries).compactMap { try? Adversary(world, $0) }
         for machine in world.nodes { await world.start(machine) }
         world.clients.start(world)
         world.operators.start()
         limits.start()
+        for adversary in adversaries { adversary.start() }
         if let scenario {
             do {
                 try await scenario.script(world)
@@ -55,6 +57,7 @@ public enum Simulation {
             }
         }
         injector.stop()
+        for adversary in adversaries { adversary.stop() }
         await LivenessChecker(world).run()
         limits.stop()
         if world.failure == nil { await EndChecker(world).run() }

@@ -14,18 +14,11 @@ final class Stranger {
     init(_ world: World, _ number: Int, ip: String? = nil) throws {
         self.world = world
         let ip = ip ?? "10.200.\(number >> 8 & 255).\(number & 255)"
-        var keys = SimulationRandom(seed: world.options.seed, stream: "stranger \(number)")
         var configuration = HostConfiguration(
             identity: try World.key("stranger \(number)", world.options.seed, number),
             listenAddresses: [Multiaddr(ip: ip, tcp: World.port)].compactMap { $0 })
         configuration.dialFrom = try SocketAddress(ip: ip, port: 0)
-        let source = KeySource(SimulationRandom(seed: keys.next(), stream: "noise"))
-        configuration.noiseKeys = { () throws(LibP2PError) in
-            guard let secret = try? SecretBytes(copying: ReactorActor.assumeIsolated { source.next() }) else {
-                throw .limitReached("memory for keys")
-            }
-            return try NoiseKeyPair(privateKey: secret)
-        }
+        configuration.noiseKeys = KeyStream(seed: world.options.seed, "stranger keys \(number)").make
         host = Host(configuration)
         host.advertise(KwilProtocol.chain(world.genesis.chainID))
         try host.start()
@@ -65,16 +58,5 @@ final class Stranger {
         try? await stream.write(Array("getblkheight:nonsense".utf8))
         _ = try? await stream.read(upTo: 1)
         stream.reset()
-    }
-
-    /// Secret bytes that follow from a seed.
-    @ReactorActor private final class KeySource {
-        private var random: SimulationRandom
-
-        init(_ random: SimulationRandom) { self.random = random }
-
-        func next() -> [UInt8] {
-            (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
-        }
     }
 }

@@ -15,21 +15,24 @@ final class Workload {
     private(set) var refused = 0
     private var isOver = false
     private let keys: [PrivateKey]
+    /// Who may write to the database, where there is one.
+    private let owner: PrivateKey?
     private let chainID: String
     private let seed: UInt64
     private let runs: Int
     private(set) var idle = 0
 
-    init(_ options: SimulationOptions, keys: [PrivateKey], chainID: String) {
+    init(_ options: SimulationOptions, keys: [PrivateKey], owner: PrivateKey, chainID: String) {
         self.keys = keys
+        self.owner = options.execution == .sql ? owner : nil
         self.chainID = chainID
         seed = options.seed
-        runs = options.clients
+        runs = keys.count + (options.execution == .sql ? 1 : 0)
     }
 
     /// Begins to send.
     func start(_ world: World) {
-        for (index, key) in keys.enumerated() {
+        for (index, key) in (keys + [owner].compactMap { $0 }).enumerated() {
             Reactor.spawn { [unowned self, unowned world] in
                 await run(index, key, world)
                 idle += 1
@@ -61,10 +64,29 @@ final class Workload {
     private func make(
         _ key: PrivateKey, _ nonce: UInt64, _ random: inout SimulationRandom
     ) throws -> Transaction {
-        let target = AccountID(keys[Int(random.next() % UInt64(keys.count))].publicKey)
-        let body = TransactionBody(
-            .transfer(to: target, amount: Amount(Int64(random.next() % 10))), nonce: nonce, chainID: chainID)
-        return try Transaction.signed(body, by: key)
+        let payload: Payload
+        if key.publicKey == owner?.publicKey {
+            payload = .rawStatement(RawStatement(statement(nonce, &random)))
+        } else {
+            let target = AccountID(random.pick(keys)?.publicKey ?? key.publicKey)
+            payload = .transfer(to: target, amount: Amount(Int64(random.next() % 10)))
+        }
+        return try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: key)
+    }
+
+    /// Statements of which some fail.
+    private func statement(_ nonce: UInt64, _ random: inout SimulationRandom) -> String {
+        let id = random.next() % 50
+        if nonce == 1 {
+            return "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)"
+        }
+        return switch random.next() % 5 {
+        case 0: "INSERT INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
+        case 1: "INSERT OR REPLACE INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
+        case 2: "UPDATE items SET amount = amount + 1 WHERE id > \(id)"
+        case 3: "DELETE FROM items WHERE id = \(id)"
+        default: "INSERT INTO items (id) VALUES (\(id))"
+        }
     }
 
     /// Until some node has committed it.
@@ -98,11 +120,19 @@ final class Workload {
             let transaction = try? make(key, nonce, &random)
         else { return }
         var bytes = transaction.bytes.withUnsafeBytes { Array($0) }
-        // Cut off; or changed, which an unused byte of a signature survives; or a nonce that may be used already.
-        let kind = random.next() % 3
+        // Cut off; or changed, which an unused byte of a signature survives; or a nonce that may be used already; or large,
+        // with a nonce whose turn never comes.
+        let kind = random.next() % 4
         if kind == 0 { bytes.removeLast(1 + Int(random.next() % UInt64(bytes.count - 1))) }
         if kind == 1 {
             bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1) << UInt8(random.next() % 8)
+        }
+        if kind == 3 {
+            let body = TransactionBody(
+                .other(type: "execute", bytes: SharedBytes([UInt8](repeating: 7, count: 20_000))),
+                nonce: nonce + 1_000_000, chainID: chainID)
+            guard let large = try? Transaction.signed(body, by: key) else { return }
+            bytes = large.bytes.withUnsafeBytes { Array($0) }
         }
         do {
             _ = try await node.broadcast(SharedBytes(bytes), waitForCommit: false)

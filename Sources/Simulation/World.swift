@@ -26,7 +26,12 @@ public final class World {
     var faults: [String: Int] = [:]
     /// Whether faults are over: from now on nothing may fail.
     var isCalm = false
+    /// Told of what nodes do, for scripts that wait for a moment.
+    var onDeed: (@ReactorActor (Deed, SimulatedNode) -> Void)?
     private let directory: String
+
+    /// What a script may wait for.
+    enum Deed { case proposed, voted, committed }
 
     /// How long after the last fault all nodes may take to be level: the longest wait of the protocol (a proposal's
     /// time-out, 60 s, doubled by one withdrawal) and some catching up.
@@ -59,7 +64,7 @@ public final class World {
             },
             parameters: parameters)
         chain = ChainChecker(genesis)
-        clients = Workload(options, keys: clientKeys, chainID: genesis.chainID)
+        clients = Workload(options, keys: clientKeys, owner: owner, chainID: genesis.chainID)
         network.defaultLink = .init(
             latency: options.latency, jitter: options.latency / 4, bytesPerSecond: 20_000_000,
             lossPerMille: options.lossPerMille)
@@ -151,6 +156,11 @@ public final class World {
             guard machine.life == life else { return }
             trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
             check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
+            onDeed?(.proposed, machine)
+        }
+        observer.downloaded = { [unowned self, unowned machine] block in
+            guard machine.life == life else { return }
+            downloaded(block, by: machine)
         }
         observer.voted = { [unowned self, unowned machine] answer, stamp in
             guard machine.life == life else { return }
@@ -160,6 +170,7 @@ public final class World {
                 try votes.vote(
                     answer, stamp: stamp, isValidator: validators.contains(machine.key), by: machine.name)
             }
+            onDeed?(.voted, machine)
         }
         observer.committed = { [unowned self, unowned machine] commit, block, _ in
             guard machine.life == life else { return }
@@ -171,6 +182,7 @@ public final class World {
             machine.committed = block.height
             check { () throws(CheckerFailure) in try chain.commit(commit.info, block.block, by: machine.name)
             }
+            onDeed?(.committed, machine)
         }
         observer.halted = { [unowned self, unowned machine] error in
             guard machine.life == life else { return }
@@ -178,6 +190,19 @@ public final class World {
             if !machine.mayFail, !machine.isDamaged { fail("halt", "\(machine.name) stopped: \(error)") }
         }
         return observer
+    }
+
+    /// Proposals are for validators; and without faults nobody fetches one twice.
+    private func downloaded(_ block: Block, by machine: SimulatedNode) {
+        trace.note("downloaded", "\(machine.name) \(block.height) \(block.hash)")
+        let validators = chain.committed(at: block.height - 1)?.validators ?? genesis.validators
+        if !validators.contains(machine.key) {
+            fail("download", "\(machine.name), no validator, fetched the proposal \(block.hash)")
+        }
+        let isFirst = machine.downloads.insert(block.hash).inserted
+        if !isFirst, options.faultInterval == nil, faults["attack"] == nil {
+            fail("download", "\(machine.name) fetched the proposal \(block.hash) twice")
+        }
     }
 
     // MARK: Machines

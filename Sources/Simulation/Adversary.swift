@@ -1,0 +1,290 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// A host that speaks the network's protocols and keeps none of its rules: it forges proposals, announcements and
+/// answers, replays what others said, sends rubbish, opens streams without end, and lies to or stalls whoever asks it for
+/// blocks. Nodes that have had enough of it meet it again under another name.
+///
+/// With a validator's key in its hands it also answers proposals wrongly in that validator's name.
+@ReactorActor
+final class Adversary {
+    private unowned let world: World
+    private let index: Int
+    private var random: SimulationRandom
+    private var host: Host?
+    /// Signs what it makes up.
+    private let identity: PrivateKey
+    private var names = 0
+    private var isOver = false
+    /// A validator's key that it has come by.
+    private let stolen: PrivateKey?
+    /// Blocks that it has fetched as anybody may, to change and replay.
+    private var known: FetchedBlock?
+    private var attempts = 0
+
+    /// How often it changes its name at most: each is a host of its own.
+    private static let mostNames = 20
+    /// Streams that it opens at once.
+    private static let flood = 200
+
+    init(_ world: World, _ index: Int) throws {
+        self.world = world
+        self.index = index
+        random = SimulationRandom(seed: world.options.seed, stream: "adversary \(index)")
+        identity = try World.key("adversary \(index)", world.options.seed, index)
+        // One of at least four validators may lie without harm: the others are a majority of all.
+        stolen = world.options.validators > 3 ? world.nodes[world.options.validators - 1].setup.key : nil
+    }
+
+    func start() {
+        Reactor.spawn { [self] in
+            while !isOver, world.failure == nil {
+                try? await Reactor.sleep(for: random.milliseconds(20...800))
+                guard !isOver, let target = random.pick(world.nodes) else { continue }
+                do {
+                    let host = try await join()
+                    try await reach(target, host)
+                    try await attack(target, host)
+                    world.count("attack", "\(target.name)")
+                } catch {
+                    attempts += 1
+                    // Nobody wants it any more, or nobody is there.
+                    if attempts > 10 { await leave() }
+                }
+            }
+            await leave()
+        }
+    }
+
+    func stop() { isOver = true }
+
+    // MARK: Its host
+
+    private func join() async throws -> Host {
+        if let host { return host }
+        guard names < Self.mostNames else { throw CheckerFailure("adversary", "out of names") }
+        names += 1
+        attempts = 0
+        let host = try Stranger(world, 10_000 + index * Self.mostNames + names).host
+        serve(host)
+        self.host = host
+        return host
+    }
+
+    private func leave() async {
+        guard let host else { return }
+        self.host = nil
+        await host.stop()
+    }
+
+    private func reach(_ target: SimulatedNode, _ host: Host) async throws {
+        let transport = try Multiaddr("/ip4/\(target.setup.address.ip)/tcp/\(World.port)")
+        try await host.connect(target.key.peerID, [transport], backsOff: false)
+    }
+
+    // MARK: Attacks
+
+    private func attack(_ target: SimulatedNode, _ host: Host) async throws {
+        let peer = target.key.peerID
+        switch random.next() % 8 {
+        case 0: try await learn(peer, host)
+        case 1: try await propose(peer, host)
+        case 2: try await announce(peer, host)
+        case 3: try await acknowledge(peer, host)
+        case 4: try await babble(peer, host)
+        case 5: try await threaten(peer, host)
+        case 6: flood(peer, host)
+        default: try await repeatAnnouncement(peer, host)
+        }
+    }
+
+    /// Fetches a block as anybody may.
+    private func learn(_ peer: PeerID, _ host: Host) async throws {
+        let height = max(1, world.chain.tip - Int64(random.next() % 3))
+        known = try await BlockHeightProtocol.request(height, from: peer, on: host).found ?? known
+    }
+
+    /// A block after the tip that the leader has not signed, or with the leader's signature of another one.
+    private func propose(_ peer: PeerID, _ host: Host) async throws {
+        let tip = world.chain.committed(at: world.chain.tip)
+        let header = BlockHeader(
+            height: world.chain.tip + 1, transactionCount: 0, previousHash: tip?.hash ?? .zero,
+            previousAppHash: tip?.appHash ?? .zero,
+            validatorSetHash: world.genesis.validators.hash,
+            networkParametersHash: world.genesis.parameters.hash,
+            timestamp: UInt64(max(0, SimulatedNode.epoch)), merkleRoot: .zero)
+        let forged = Block.signed(header, transactions: [], by: identity)
+        var proposal = BlockProposal(forged, sender: identity.publicKey)
+        if let known, random.oneIn(2) {
+            proposal = BlockProposal(
+                height: proposal.height, hash: proposal.hash, previousHash: proposal.previousHash,
+                stamp: proposal.stamp, leaderSignature: known.block.signature,
+                senderKey: SharedBytes(world.nodes[0].key.bytes))
+        }
+        try await BlockProposalProtocol.announce(proposal, block: forged.bytes, to: peer, on: host)
+    }
+
+    /// A block that was committed, with too few votes, or with one of them many times.
+    private func announce(_ peer: PeerID, _ host: Host) async throws {
+        guard let known, let vote = known.commitInfo.votes.first else { return }
+        let votes = random.oneIn(2) ? [vote] : Array(repeating: vote, count: world.options.validators)
+        let info = CommitInfo(
+            appHash: random.oneIn(2) ? known.commitInfo.appHash : .zero, votes: votes,
+            parameterUpdates: known.commitInfo.parameterUpdates,
+            validatorUpdates: known.commitInfo.validatorUpdates)
+        let announcement = BlockAnnouncement(known.block, info)
+        try await BlockAnnouncementProtocol.announce(
+            SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
+    }
+
+    /// What is true, once more.
+    private func repeatAnnouncement(_ peer: PeerID, _ host: Host) async throws {
+        guard let known else { return try await learn(peer, host) }
+        let announcement = BlockAnnouncement(known.block, known.commitInfo)
+        try await BlockAnnouncementProtocol.announce(
+            SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
+    }
+
+    /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, and old ones.
+    private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
+        let height = world.chain.tip + 1
+        let block = Hash.sha256(of: Array("\(random.next())".utf8))
+        var answer = AckRes(height: height, block: block, answer: .ack(appHash: block), by: identity)
+        switch random.next() % 3 {
+        case 0:
+            if let known, let vote = known.commitInfo.votes.first {
+                answer = AckRes(
+                    height: random.oneIn(2) ? known.block.height : height,
+                    block: random.oneIn(2) ? known.block.hash : block,
+                    answer: .ack(appHash: known.commitInfo.appHash), signature: vote.signature)
+            }
+        case 1:
+            if let stolen {
+                answer = AckRes(
+                    height: height, block: block,
+                    answer: random.oneIn(2) ? .invalidBlock : .ack(appHash: block), by: stolen)
+            }
+        default: break
+        }
+        try await AcknowledgementProtocol.send(answer, to: peer, on: host)
+    }
+
+    /// Bytes without meaning on some protocol; then it waits, goes, or breaks off.
+    private func babble(_ peer: PeerID, _ host: Host) async throws {
+        let stream = try await open(peer, host)
+        stream.setTimeout(.seconds(5))
+        let count = 1 + Int(random.next() % 2_000)
+        try await stream.write((0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+        end(stream)
+    }
+
+    /// A length that nobody can hold, and too little behind it.
+    private func threaten(_ peer: PeerID, _ host: Host) async throws {
+        let stream = try await open(peer, host)
+        stream.setTimeout(.seconds(5))
+        let head = (0..<Int(random.next() % 120)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let length = [UInt8](repeating: 0xFF, count: 4 + Int(random.next() % 6)) + [0x7F]
+        try await stream.write(head + length + head)
+        end(stream)
+    }
+
+    private func open(_ peer: PeerID, _ host: Host) async throws -> LibP2P.Stream {
+        guard let name = random.pick(Self.protocols) else { throw CheckerFailure("adversary", "no protocol") }
+        return try await host.newStream(peer, [name])
+    }
+
+    private func end(_ stream: LibP2P.Stream) {
+        switch random.next() % 3 {
+        case 0: stream.close()
+        case 1: stream.reset()
+        default: Reactor.schedule(after: .seconds(20)) { stream.reset() }
+        }
+    }
+
+    private func flood(_ peer: PeerID, _ host: Host) {
+        guard let name = random.pick(Self.protocols) else { return }
+        for _ in 0..<Self.flood {
+            Reactor.spawn {
+                guard let stream = try? await host.newStream(peer, [name]) else { return }
+                try? await Reactor.sleep(for: .seconds(2))
+                stream.reset()
+            }
+        }
+    }
+
+    private static let protocols = [
+        KwilProtocol.discovery, KwilProtocol.transaction, KwilProtocol.transactionAnnouncement,
+        KwilProtocol.block, KwilProtocol.blockHeight, KwilProtocol.blockHeightBest,
+        KwilProtocol.blockAnnouncement, KwilProtocol.blockProposal, KwilProtocol.acknowledgement,
+        KwilProtocol.transactionBatches, KwilProtocol.consensusStatus, KwilProtocol.proposedBlock,
+        KwilProtocol.commitDone, .identify, .identifyPush, .ping, .meshsub12,
+    ]
+
+    // MARK: What it answers
+
+    /// It has blocks of every height, as it says: none, another one, half of one, or it says so and falls silent.
+    private func serve(_ host: Host) {
+        for name in [KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block] {
+            host.setStreamHandler(name) { [weak self] stream in await self?.lie(on: stream) }
+        }
+        for name in [KwilProtocol.blockProposal, KwilProtocol.blockAnnouncement, .identifyPush] {
+            host.setStreamHandler(name) { stream in
+                try? await Reactor.sleep(for: .seconds(30))
+                stream.reset()
+            }
+        }
+    }
+
+    private func lie(on stream: LibP2P.Stream) async {
+        stream.setTimeout(.seconds(60))
+        guard (try? await stream.read(upTo: 64)) != nil else { return stream.reset() }
+        var answer = ByteWriter()
+        switch random.next() % 4 {
+        case 0:
+            answer.put(u8: 0)
+            answer.put(i64: .max)
+        case 1:
+            if let known {
+                answer.put(u8: 1)
+                answer.put(bytes: known.block.hash)
+                answer.put(varint: Int64(known.commitInfo.bytes.count))
+                answer.put(bytes: known.commitInfo.bytes)
+                answer.put(varint: Int64(known.block.bytes.count))
+                answer.put(bytes: known.block.bytes)
+                answer.put(i64: world.chain.tip + 1_000)
+            }
+        case 2:
+            for _ in 0..<200 { answer.put(u8: UInt8(truncatingIfNeeded: random.next())) }
+        default:
+            try? await Reactor.sleep(for: .seconds(45))
+            return stream.reset()
+        }
+        try? await stream.write(answer.bytes)
+        stream.close()
+    }
+}
+
+/// Noise keys from a seed.
+@ReactorActor
+final class KeyStream {
+    private var random: SimulationRandom
+
+    nonisolated init(seed: UInt64, _ stream: String) {
+        random = SimulationRandom(seed: seed, stream: stream)
+    }
+
+    private func bytes() -> [UInt8] {
+        (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
+    }
+
+    /// Makes the next key pair. On the reactor.
+    nonisolated func make() throws(LibP2PError) -> NoiseKeyPair {
+        let bytes = ReactorActor.assumeIsolated { self.bytes() }
+        guard let secret = try? SecretBytes(copying: bytes) else { throw .limitReached("memory for keys") }
+        return try NoiseKeyPair(privateKey: secret)
+    }
+}

@@ -1,0 +1,172 @@
+import Chain
+import LibP2P
+import Reactor
+
+extension Scenario {
+    /// Faults at the moments that matter.
+    static let faults: [Scenario] = [
+        Scenario(
+            "leader-dies-proposing", "The leader loses power at once after signing a proposal, three times."
+        ) {
+            world in
+            try await world.strike(.proposed, at: 0, times: 3)
+        },
+        Scenario("leader-dies-committing", "The leader loses power after a commit, before others hear of it.")
+        {
+            world in
+            try await world.strike(.committed, at: 0, times: 3)
+        },
+        Scenario(
+            "validator-dies-voting", "A validator loses power between recording its vote and sending it."
+        ) {
+            world in
+            try await world.strike(.voted, at: 1, times: 5)
+        },
+        Scenario("lost-announcement", "A validator that has voted hears no decision, and learns of it later.")
+        {
+            world in
+            let machine = world.nodes[3]
+            for _ in 0..<3 {
+                try await world.next(.voted, at: machine)
+                world.part([machine], from: world.others(machine), true)
+                try await world.grow(3)
+                world.part([machine], from: world.others(machine), false)
+                try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
+            }
+        },
+        Scenario(
+            "empty-peers",
+            "A node that knows ten peers without blocks and two with them catches up (kwil-db, issue 1527).",
+            options: {
+                $0.validators = 2
+                $0.sentries = 11
+            }
+        ) { world in
+            let (full, rest) = (Array(world.nodes.prefix(2)), Array(world.nodes.dropFirst(2)))
+            let (empty, last) = (Array(rest.dropLast()), world.nodes[12])
+            for machine in rest {
+                machine.powerFail()
+                world.wiped(machine)
+            }
+            world.part(empty, from: full, true)
+            try await world.grow(30)
+            for machine in empty { await world.start(machine) }
+            try await Reactor.sleep(for: .seconds(5))
+            last.setup.configuration.p2p.bootnodes = (empty + full).map {
+                "\($0.key.nodeID)@\($0.setup.address.ip):\(World.port)"
+            }
+            await world.start(last)
+            try await world.expect("it does not catch up") { last.committed >= 30 }
+            world.part(empty, from: full, false)
+        },
+        Scenario(
+            "leader-partitioned", "A leader with a minority commits nothing, and goes on when it is back."
+        ) {
+            world in
+            try await world.grow(3)
+            let (minority, majority) = ([world.nodes[0], world.nodes[4]], Array(world.nodes[1...3]))
+            world.part(minority, from: majority + [world.nodes[5]], true)
+            // What was agreed before may still be committed.
+            try await Reactor.sleep(for: .seconds(2))
+            let tip = world.chain.tip
+            try await Reactor.sleep(for: .seconds(30))
+            guard world.chain.tip == tip else { throw CheckerFailure("scenario", "a minority has committed") }
+            world.part(minority, from: majority + [world.nodes[5]], false)
+            try await world.grow(5)
+        },
+        Scenario("slow-validator", "A validator still executes a block when its commit is announced.") {
+            world in
+            let machine = world.nodes[2]
+            machine.delays["execution"] = .seconds(3)
+            try await world.grow(15)
+            machine.delays = [:]
+            try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
+        },
+        Scenario("many-relays", "Each validator downloads a proposal once, however many peers announce it.") {
+            $0.validators = 9
+            $0.sentries = 3
+        } script: { world in
+            try await world.grow(20)
+        },
+        Scenario(
+            "full-disks", "Leader and validator run out of disk space, and go on when there is some again."
+        ) {
+            world in
+            try await world.grow(3)
+            for machine in [world.nodes[1], world.nodes[0]] {
+                machine.mayFail = true
+                machine.disk.setCapacity(machine.disk.usedBytes + 300)
+                try await Reactor.sleep(for: .seconds(15))
+                machine.disk.setCapacity(nil)
+                try await world.grow(3)
+            }
+        },
+        Scenario(
+            "wiped-nodes",
+            "A sentry and a validator lose their disks one after the other and fetch the chain."
+        ) {
+            world in
+            for machine in [world.nodes[4], world.nodes[3]] {
+                try await world.grow(10)
+                machine.powerFail()
+                world.wiped(machine)
+                try await world.grow(3)
+                await world.start(machine)
+                try await world.expect("\(machine.name) does not catch up") {
+                    machine.committed >= world.chain.tip - 1
+                }
+            }
+        },
+        Scenario("adversaries", "Three hosts forge, lie, flood and stall while the network works.") {
+            $0.adversaries = 3
+        } script: { world in
+            try await world.grow(40)
+        },
+    ]
+}
+
+extension World {
+    /// The other machines.
+    func others(_ machine: SimulatedNode) -> [SimulatedNode] { nodes.filter { $0 !== machine } }
+
+    /// Cuts all links between two groups, or mends them.
+    func part(_ some: [SimulatedNode], from others: [SimulatedNode], _ isCut: Bool) {
+        let link = isCut ? VirtualNetwork.Link(isCut: true) : nil
+        for one in some {
+            for other in others {
+                network.setLink(from: one.setup.address, to: other.setup.address, link)
+                network.setLink(from: other.setup.address, to: one.setup.address, link)
+            }
+        }
+    }
+
+    /// Waits until a machine's node does something.
+    func next(_ deed: Deed, at machine: SimulatedNode) async throws {
+        var isDone = false
+        onDeed = { if $0 == deed, $1 === machine { isDone = true } }
+        defer { onDeed = nil }
+        try await expect("\(machine.name): no \(deed)") { isDone }
+    }
+
+    /// Takes a machine's power each time that its node has done something, before anything else happens; the network
+    /// goes on afterwards.
+    fileprivate func strike(_ deed: Deed, at index: Int, times: Int) async throws {
+        let machine = nodes[index]
+        for _ in 0..<times {
+            try await grow(2)
+            var isStruck = false
+            onDeed = { [unowned self] in
+                guard $0 == deed, $1 === machine else { return }
+                onDeed = nil
+                Reactor.enqueue {
+                    machine.powerFail()
+                    isStruck = true
+                }
+            }
+            try await expect("\(machine.name): no \(deed)") { isStruck }
+            try await Reactor.sleep(for: .seconds(3))
+            await start(machine)
+        }
+        try await grow(3)
+    }
+}
