@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e interop-venv lint format bench
+.PHONY: setup build release run test interop e2e simulate soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
@@ -26,7 +26,7 @@ test: setup lint
 	swift build --build-tests
 	swift test --skip-build
 	APUS_REACTOR=epoll swift test --skip-build --filter 'LibP2PTests|ProtocolsTests|NodeTests'
-	$(MAKE) interop e2e
+	$(MAKE) interop e2e simulate
 
 # py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
 interop: setup interop-venv
@@ -37,6 +37,20 @@ interop: setup interop-venv
 # (Tests/EndToEnd; needs root). ARGS: words of the tests' names.
 e2e: release
 	python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
+
+# Whole networks in one process with faults from 300 seeds, and the named scenarios (docs/simulation.md). Two processes
+# that run one seed must come to one trace.
+simulate: release
+	$(APUS) simulate --scenario all --seed 1
+	$(APUS) simulate --seeds 1-300
+	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }
+
+# New seeds for MINUTES; the first one is told, so that a failure can be repeated.
+MINUTES ?= 10
+soak: release
+	@first=$$(date +%s); $(APUS) simulate --seeds $$first-$$((first + 20000)) --minutes $(MINUTES)
 
 interop-venv: .venv/interop
 .venv/interop: Tests/Interop/requirements.txt

@@ -13,7 +13,7 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "The seed to run.")
     var seed: UInt64?
 
-    @Option(help: "Run these seeds one after another: FIRST-LAST.")
+    @Option(help: "Run these seeds: FIRST-LAST.")
     var seeds: String?
 
     @Option(help: "Run a named scenario, or all.")
@@ -46,6 +46,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Seeds at the same time.")
     var jobs = 2
 
+    @Option(help: "Begin no new seed after so many minutes.")
+    var minutes: Double?
+
     func run() throws {
         LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if list {
@@ -56,16 +59,21 @@ struct SimulateCommand: ParsableCommand {
         if trace != nil, runs.count != 1 { throw ValidationError("--trace is for one run") }
         let next = Mutex(0)
         let hasFailed = Mutex(false)
+        let totals = Mutex(SimulationTotals())
+        let start = ContinuousClock.now
         let threads = (0..<max(1, min(jobs, runs.count))).map { _ in
             let done = DispatchSemaphore(value: 0)
             let thread = Thread {
                 while !hasFailed.withLock({ $0 }) {
+                    if let minutes, ContinuousClock.now - start > .seconds(minutes * 60) { break }
                     let index = next.withLock { next in
                         defer { next += 1 }
                         return next
                     }
                     guard index < runs.count else { break }
-                    if !perform(runs[index]) { hasFailed.withLock { $0 = true } }
+                    let report = perform(runs[index])
+                    totals.withLock { $0.add(report) }
+                    if report.failure != nil { hasFailed.withLock { $0 = true } }
                 }
                 done.signal()
             }
@@ -74,6 +82,7 @@ struct SimulateCommand: ParsableCommand {
             return done
         }
         for done in threads { done.wait() }
+        if runs.count > 1 { print(totals.withLock { $0.text(ContinuousClock.now - start) }) }
         if hasFailed.withLock({ $0 }) { throw ExitCode.failure }
     }
 
@@ -87,7 +96,7 @@ struct SimulateCommand: ParsableCommand {
     private func plan() throws -> [Run] {
         var range = (seed ?? 1)...(seed ?? 1)
         if let seeds {
-            let ends = seeds.split(separator: "-").compactMap { UInt64($0) }
+            let ends = seeds.replacing("...", with: "-").split(separator: "-").compactMap { UInt64($0) }
             guard ends.count == 2, ends[0] <= ends[1] else {
                 throw ValidationError("--seeds \(seeds) is not FIRST-LAST")
             }
@@ -133,7 +142,7 @@ struct SimulateCommand: ParsableCommand {
         return text
     }
 
-    private func perform(_ run: Run) -> Bool {
+    private func perform(_ run: Run) -> SimulationReport {
         var file: FileHandle?
         if let trace {
             _ = FileManager.default.createFile(atPath: trace, contents: nil)
@@ -161,11 +170,37 @@ struct SimulateCommand: ParsableCommand {
         }
         if report.failure != nil { text += "\n  replay: apus simulate \(run.arguments)" }
         print(text)
-        return report.failure == nil
+        return report
     }
 }
 
 extension SimulationOptions.Execution: ExpressibleByArgument {}
+
+/// What many runs come to together.
+private struct SimulationTotals {
+    private var runs = 0
+    private var events: UInt64 = 0
+    private var virtualTime = Duration.zero
+    private var faults: [String: Int] = [:]
+
+    mutating func add(_ report: SimulationReport) {
+        runs += 1
+        events += report.events
+        virtualTime += report.virtualTime
+        faults.merge(report.faults, uniquingKeysWith: +)
+    }
+
+    func text(_ wallTime: Duration) -> String {
+        let seconds = max(0.001, wallTime / .seconds(1))
+        let kinds = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        return """
+            \(runs) runs in \(wallTime.rounded) s: \(events) events (\(Int(Double(events) / seconds)) a second), \
+            \(virtualTime.rounded) virtual s (\(Int(virtualTime / .seconds(1) / seconds)) a second), \
+            \(faults.values.reduce(0, +)) faults
+              \(kinds)
+            """
+    }
+}
 
 extension Duration {
     /// Seconds, to two digits.

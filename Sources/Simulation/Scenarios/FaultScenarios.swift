@@ -83,10 +83,10 @@ extension Scenario {
             try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
         },
         Scenario("many-relays", "Each validator downloads a proposal once, however many peers announce it.") {
-            $0.validators = 9
-            $0.sentries = 3
+            $0.validators = 7
+            $0.sentries = 1
         } script: { world in
-            try await world.grow(20)
+            try await world.grow(10)
         },
         Scenario(
             "full-disks", "Leader and validator run out of disk space, and go on when there is some again."
