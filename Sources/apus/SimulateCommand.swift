@@ -169,7 +169,8 @@ struct SimulateCommand: ParsableCommand {
                 "\n  \(report.packets) packets, \(report.bytes) bytes, \(report.acknowledged) acknowledged"
         }
         if report.failure != nil { text += "\n  replay: apus simulate \(run.arguments)" }
-        print(text)
+        // At once, also into a pipe.
+        FileHandle.standardOutput.write(Data("\(text)\n".utf8))
         return report
     }
 }
