@@ -46,9 +46,6 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Seeds at the same time.")
     var jobs = 2
 
-    @Option(help: "Begin no new seed after so many minutes.")
-    var minutes: Double?
-
     func run() throws {
         LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if list {
@@ -65,7 +62,6 @@ struct SimulateCommand: ParsableCommand {
             let done = DispatchSemaphore(value: 0)
             let thread = Thread {
                 while !hasFailed.withLock({ $0 }) {
-                    if let minutes, ContinuousClock.now - start > .seconds(minutes * 60) { break }
                     let index = next.withLock { next in
                         defer { next += 1 }
                         return next
