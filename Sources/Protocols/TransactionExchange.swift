@@ -64,7 +64,7 @@ public final class TransactionExchange {
         timer?.cancel()
         for announcer in announcers { announcer.stop() }
         announcers = []
-        for listener in listeners.values { listener.stop() }
+        for peer in listeners.keys.sorted() { listeners[peer]?.stop() }
     }
 
     /// Announces to a peer from now on; its identify has come, so that it is known what it speaks.
