@@ -53,14 +53,9 @@ extension ConsensusService {
         }
     }
 
-    /// To one peer, or to all: validators first.
+    /// To one peer, or to all.
     func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
-        let all = context.host.connectedPeers
-        let validators = Set(machine.state.validators.keys.map(\.peerID))
-        announce(
-            commit,
-            to: peer.map { [$0] } ?? all.filter(validators.contains) + all.filter { !validators.contains($0) }
-        )
+        announce(commit, to: peer.map { [$0] } ?? context.host.connectedPeers)
     }
 
     /// To whoever did not confirm the block, and to those who never do.
@@ -69,12 +64,18 @@ extension ConsensusService {
         announce(commit, to: context.host.connectedPeers.filter { !confirmed.contains($0) })
     }
 
+    /// Validators before all others.
+    nonisolated static func order(_ peers: [PeerID], validators: [PublicKey]) -> [PeerID] {
+        let first = Set(validators.map(\.peerID))
+        return peers.filter(first.contains) + peers.filter { !first.contains($0) }
+    }
+
     private func announce(_ commit: VerifiedCommit, to peers: [PeerID]) {
         guard !peers.isEmpty else { return }
         let stored = try? context.store.block(at: commit.height)
         guard let block = (stored ?? nil)?.block else { return }
         let message = SharedBytes(commit.announcement.bytes)
-        for peer in peers {
+        for peer in Self.order(peers, validators: machine.state.validators.keys) {
             Reactor.spawn {
                 do {
                     try await BlockAnnouncementProtocol.announce(

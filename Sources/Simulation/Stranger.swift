@@ -8,14 +8,18 @@ import Reactor
 @ReactorActor
 final class Stranger {
     let host: Host
+    /// Who it is: itself, or whomever it pretends to be.
+    let key: PrivateKey
     private let world: World
 
-    /// The stranger of a number, which listens at 10.200.x.y unless told otherwise.
-    init(_ world: World, _ number: Int, ip: String? = nil) throws {
+    /// The stranger of a number, which listens at 10.200.x.y unless told otherwise. With another's `key` it goes for that
+    /// one.
+    init(_ world: World, _ number: Int, ip: String? = nil, key: PrivateKey? = nil) throws {
         self.world = world
+        self.key = try key ?? World.key("stranger \(number)", world.options.seed, number)
         let ip = ip ?? "10.200.\(number >> 8 & 255).\(number & 255)"
         var configuration = HostConfiguration(
-            identity: try World.key("stranger \(number)", world.options.seed, number),
+            identity: self.key,
             listenAddresses: [Multiaddr(ip: ip, tcp: World.port)].compactMap { $0 })
         configuration.dialFrom = try SocketAddress(ip: ip, port: 0)
         configuration.noiseKeys = KeyStream(seed: world.options.seed, "stranger keys \(number)").make

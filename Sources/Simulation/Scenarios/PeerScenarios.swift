@@ -232,7 +232,7 @@ extension World {
     /// The peer IDs of machines, ordered like `peers(of:)`.
     fileprivate func ids(_ numbers: [Int]) -> [PeerID] { numbers.map { nodes[$0].key.peerID }.sorted() }
 
-    fileprivate func check(_ condition: Bool, _ complaint: String) throws(CheckerFailure) {
+    func check(_ condition: Bool, _ complaint: String) throws(CheckerFailure) {
         if !condition { throw CheckerFailure("scenario", complaint) }
     }
 
@@ -242,13 +242,13 @@ extension World {
     }
 
     /// Stops a machine's node in order and starts it with another configuration.
-    fileprivate func restart(_ machine: SimulatedNode, _ change: (inout Configuration.P2P) -> Void) async {
+    func restart(_ machine: SimulatedNode, _ change: (inout Configuration.P2P) -> Void) async {
         await machine.stop()
         change(&machine.setup.configuration.p2p)
         await start(machine)
     }
 
-    fileprivate func end(_ strangers: [Stranger]) async {
+    func end(_ strangers: [Stranger]) async {
         for stranger in strangers { await stranger.host.stop() }
     }
 }

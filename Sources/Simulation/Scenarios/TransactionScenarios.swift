@@ -99,17 +99,22 @@ extension Scenario {
 extension World {
     /// Sends so many transfers of one account, with nonces from `nonce` on, to a machine's node. Returns their IDs.
     func send(_ count: Int, at machine: SimulatedNode, from nonce: UInt64) async throws -> [Hash] {
-        let key = nodes[1].setup.key
         var ids: [Hash] = []
         for offset in 0..<UInt64(count) {
-            let body = TransactionBody(
-                .transfer(to: AccountID(key.publicKey), amount: 0), nonce: nonce + offset,
-                chainID: genesis.chainID)
-            let transaction = try Transaction.signed(body, by: key)
+            let transaction = try transfer(nonce: nonce + offset)
             guard let node = machine.node else { throw CheckerFailure("scenario", "\(machine.name) is off") }
             ids.append(try await node.broadcast(transaction.bytes, waitForCommit: false).id)
         }
         return ids
+    }
+
+    /// A transfer of nothing, of the account that `send` uses.
+    func transfer(nonce: UInt64) throws -> Transaction {
+        let key = nodes[1].setup.key
+        return try Transaction.signed(
+            TransactionBody(
+                .transfer(to: AccountID(key.publicKey), amount: 0), nonce: nonce, chainID: genesis.chainID),
+            by: key)
     }
 
     func expectCommitted(_ ids: [Hash], within limit: Duration) async throws {

@@ -1,0 +1,214 @@
+import Chain
+import Crypto
+import Multiformats
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// What others see that speak the requirements' protocols, or misuse them.
+    static let protocols: [Scenario] = [
+        Scenario(
+            "plain-peer",
+            "A host without Apus' own protocols brings and gets transactions, and gets blocks by height and by hash.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let (validator, sentry) = (world.nodes[1], world.nodes[4])
+            let witness = try Witness(world, 1)
+            try await witness.join(world, [validator, sentry])
+            let (host, peer, voter) = (witness.host, sentry.key.peerID, validator.key.peerID)
+            let own = try world.transfer(nonce: 1)
+            try world.check(
+                await TransactionAnnouncementProtocol.announce(own.id, own.bytes, to: peer, on: host),
+                "an announced transaction is not fetched")
+            try await world.expectCommitted([own.id], within: .seconds(30))
+            try world.check(
+                await !TransactionAnnouncementProtocol.announce(own.id, own.bytes, to: peer, on: host),
+                "a transaction is fetched again")
+            try world.check(
+                witness.announced.contains { $0.id == own.id && $0.by == voter },
+                "the validator does not pass on what was fetched")
+            try world.check(
+                await TransactionProtocol.request(own.id, from: peer, on: host) == own.bytes,
+                "the transaction is not there")
+            let unknown = Hash.sha256(of: [1])
+            try world.check(
+                await TransactionProtocol.request(unknown, from: peer, on: host) == nil,
+                "a transaction that nobody made")
+            let next = try await world.send(1, at: sentry, from: 2)
+            try await world.expect("a new transaction is not announced") { witness.has(next[0]) }
+            guard let height = world.chain.heights[own.id],
+                let hash = world.chain.committed(at: height)?.hash
+            else { throw CheckerFailure("scenario", "no block") }
+            let byHeight = try await BlockHeightProtocol.request(height, from: voter, on: host)
+            let byHash = try await BlockProtocol.request(hash, from: voter, on: host)
+            try world.check(byHash?.block.transactions.contains(own.bytes) == true, "no such block")
+            try world.check(byHeight.found?.block == byHash?.block, "another block at its height")
+            let beyond = try await BlockHeightProtocol.request(height + 1_000, from: voter, on: host)
+            try world.check(
+                beyond.found == nil && beyond.bestHeight ?? 0 >= height, "a block beyond the tip")
+            try world.check(
+                await BlockProtocol.request(unknown, from: voter, on: host) == nil,
+                "a block that nobody made")
+            await witness.stop()
+        },
+        Scenario(
+            "leader-announces",
+            "The leader announces blocks, and of transactions only its own; nobody proposes a block to who does not vote.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let (leader, sentry) = (world.nodes[0], world.nodes[4])
+            let witness = try Witness(world, 1)
+            await world.restart(leader) { $0.sentries = [witness.stranger.key.publicKey.nodeID] }
+            try await witness.join(world, Array(world.nodes[...3]))
+            let others = try await world.send(5, at: sentry, from: 1)
+            try await world.expectCommitted(others, within: .seconds(60))
+            let own = try await world.send(5, at: leader, from: 6)
+            try await world.expectCommitted(own, within: .seconds(60))
+            try await Reactor.sleep(for: .seconds(5))
+            try world.check(witness.heard(others, from: leader) == 0, "the leader passes on what it was told")
+            try world.check(witness.heard(own, from: leader) == 5, "the leader is silent about its own")
+            try world.check(
+                world.nodes[1...3].contains { witness.heard(others, from: $0) == 5 }, "no validator passes on"
+            )
+            for machine in world.nodes[...3] {
+                try world.check(
+                    witness.announcers.contains(machine.key.peerID), "\(machine.name) announces no blocks")
+            }
+            try world.check(witness.proposers.isEmpty, "a proposal is offered to a host without a vote")
+            await witness.stop()
+        },
+        Scenario(
+            "announced-again",
+            "What stays unconfirmed is announced again, each time after a longer wait, until a block has it.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(20)
+            }
+        ) { world in
+            try await world.grow(2)
+            let sentry = world.nodes[4]
+            let witness = try Witness(world, 1)
+            witness.takes = false
+            try await witness.join(world, [sentry])
+            world.nodes[0].powerFail()
+            let ids = try await world.send(1, at: sentry, from: 1)
+            try await Reactor.sleep(for: .seconds(180))
+            let times = witness.times(of: ids[0], from: sentry)
+            let waits = zip(times.dropFirst(), times).map { $0 - $1 }
+            try world.check((3...10).contains(waits.count), "announced \(waits.count + 1) times")
+            for (wait, before) in zip(waits.dropFirst(), waits) {
+                try world.check(wait > before * 1.5, "announced again after \(before) and \(wait)")
+            }
+            await world.start(world.nodes[0])
+            try await world.expectCommitted(ids, within: .seconds(120))
+            let count = witness.times(of: ids[0], from: sentry).count
+            try await Reactor.sleep(for: .seconds(200))
+            try world.check(
+                witness.times(of: ids[0], from: sentry).count == count, "announced although it is in a block")
+            await witness.stop()
+        },
+        Scenario(
+            "proposal-relayed",
+            "A validator that cannot reach the leader gets proposals from another one, and its votes count.",
+        ) { world in
+            let (leader, far) = (world.nodes[0], world.nodes[3])
+            try await world.grow(3)
+            // Three of four must vote, and one is off.
+            await world.nodes[2].stop()
+            world.cut(leader, far, true)
+            try await Reactor.sleep(for: .seconds(3))
+            try await world.next(.voted, at: far)
+            try await world.grow(5)
+            world.cut(leader, far, false)
+            await world.start(world.nodes[2])
+        },
+        Scenario(
+            "forger",
+            "Who proposes and announces blocks that the leader has not signed is asked for none, and is banned.",
+            options: {
+                $0.blockInterval = .seconds(2)
+                $0.emptyBlockInterval = .seconds(10)
+            }
+        ) { world in
+            try await world.grow(2)
+            for (number, announces) in [false, true].enumerated() {
+                let validator = world.nodes[1 + number]
+                let forger = try Stranger(world, number)
+                var wanted = 0
+                for _ in 0..<6 {
+                    guard await forger.dial(validator) else { break }
+                    let block = world.rival(at: world.chain.tip + 1, by: forger.key)
+                    let isWanted: Bool?
+                    if announces {
+                        let info = CommitInfo(
+                            appHash: .zero, votes: [], parameterUpdates: ParameterUpdates(),
+                            validatorUpdates: [])
+                        isWanted = try? await BlockAnnouncementProtocol.announce(
+                            SharedBytes(BlockAnnouncement(block, info).bytes), block: block.bytes,
+                            to: validator.key.peerID, on: forger.host)
+                    } else {
+                        isWanted = try? await BlockProposalProtocol.announce(
+                            BlockProposal(block, sender: forger.key.publicKey), block: block.bytes,
+                            to: validator.key.peerID, on: forger.host)
+                    }
+                    if isWanted == true { wanted += 1 }
+                    try await Reactor.sleep(for: .milliseconds(500))
+                }
+                try world.check(wanted == 0, "forged blocks are asked for")
+                await forger.dial(validator)
+                try await Reactor.sleep(for: .seconds(1))
+                try world.check(!forger.isPeer(of: validator), "the forger is not banned")
+                await world.end([forger])
+            }
+            try await world.grow(3)
+        },
+        Scenario(
+            "leader-out-of-sync",
+            "A leader that proposes at a committed height is shown the block that it had signed itself.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(5)
+            let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
+            leader.kill()
+            try await Reactor.sleep(for: .seconds(3))
+            // Its key, with nothing of what it knew.
+            let ghost = try Witness(world, 1, key: leader.setup.key)
+            try await ghost.join(world, voters)
+            let height = voters.map(\.committed).min() ?? 0
+            let block = world.rival(at: height, by: leader.setup.key)
+            for voter in voters {
+                let isWanted = try await BlockProposalProtocol.announce(
+                    BlockProposal(block, sender: leader.key), block: block.bytes, to: voter.key.peerID,
+                    on: ghost.host)
+                try world.check(!isWanted, "\(voter.name) takes a proposal of a committed height")
+            }
+            for voter in voters {
+                try await world.expect("\(voter.name) does not say that it is ahead", within: .seconds(10)) {
+                    ghost.answers.contains { answer in
+                        guard answer.signature.publicKey == voter.key, answer.verify(),
+                            case .outOfSync(let best, let signature) = answer.answer
+                        else { return false }
+                        return best.height >= height && leader.key.verify(signature, of: best.hash.array)
+                    }
+                }
+            }
+            await ghost.stop()
+            await world.start(leader)
+            try await world.grow(3)
+        },
+    ]
+}
+
+extension World {
+    /// An empty block beside the chain's, in order but for who signs it.
+    func rival(at height: Int64, by key: PrivateKey) -> Block {
+        let before = chain.committed(at: height - 1)
+        let header = BlockHeader(
+            height: height, transactionCount: 0, previousHash: before?.hash ?? .zero,
+            previousAppHash: before?.appHash ?? .zero,
+            validatorSetHash: (before?.validators ?? genesis.validators).hash,
+            networkParametersHash: genesis.parameters.hash,
+            timestamp: nodes[0].wallClock, merkleRoot: .zero)
+        return Block.signed(header, transactions: [], by: key)
+    }
+}

@@ -1,0 +1,102 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// A stranger that listens: it speaks the requirements' protocols and nothing of Apus' own, and notes what nodes offer
+/// to it.
+@ReactorActor
+final class Witness: TransactionSource {
+    /// One transaction that a node has announced.
+    struct Announced {
+        let id: Hash
+        let by: PeerID
+        let at: Duration
+    }
+
+    let stranger: Stranger
+    /// Whether it asks for what is announced; else it closes the stream.
+    var takes = true
+    /// In order.
+    private(set) var announced: [Announced] = []
+    /// Transactions that it has taken.
+    private(set) var taken: [Hash: SharedBytes] = [:]
+    /// Who has offered it proposals, and committed blocks.
+    private(set) var proposers: [PeerID] = []
+    private(set) var announcers: [PeerID] = []
+    /// Answers to proposals.
+    private(set) var answers: [AckRes] = []
+
+    var host: Host { stranger.host }
+
+    /// See `Stranger`.
+    init(_ world: World, _ number: Int, key: PrivateKey? = nil) throws {
+        stranger = try Stranger(world, number, key: key)
+        let transactions = TransactionAnnouncementProtocol(self)
+        host.setStreamHandler(KwilProtocol.transactionAnnouncement) { [weak self] stream in
+            let peer = stream.remotePeer
+            await transactions.serve(
+                stream,
+                claim: { id in
+                    guard let self else { return false }
+                    self.announced.append(Announced(id: id, by: peer, at: Reactor.now))
+                    return self.takes
+                }, release: { _, _ in })
+        }
+        host.setStreamHandler(KwilProtocol.blockProposal) { [weak self] stream in
+            self?.proposers.append(stream.remotePeer)
+            stream.close()
+        }
+        host.setStreamHandler(KwilProtocol.blockAnnouncement) { [weak self] stream in
+            self?.announcers.append(stream.remotePeer)
+            stream.close()
+        }
+        host.setStreamHandler(KwilProtocol.acknowledgement) { [weak self] stream in
+            let bytes = try? await stream.readToEnd(limit: ChainLimits.acknowledgementBytes)
+            if let bytes, let answer = try? AckRes(decoding: SharedBytes(bytes)) {
+                self?.answers.append(answer)
+            }
+            stream.close()
+        }
+    }
+
+    /// Dials machines and waits until they count it among their peers.
+    func join(_ world: World, _ machines: [SimulatedNode]) async throws {
+        for machine in machines {
+            try await world.expect("\(machine.name) refuses the witness") {
+                await stranger.dial(machine)
+                return stranger.isPeer(of: machine)
+            }
+        }
+        // For identify, without which nobody tells it anything.
+        try await Reactor.sleep(for: .seconds(1))
+    }
+
+    /// How many of these a machine's node has announced.
+    func heard(_ ids: [Hash], from machine: SimulatedNode) -> Int {
+        var count = 0
+        for id in ids where !times(of: id, from: machine).isEmpty { count += 1 }
+        return count
+    }
+
+    /// When a machine's node has announced a transaction.
+    func times(of id: Hash, from machine: SimulatedNode) -> [Duration] {
+        let peer = machine.key.peerID
+        return announced.filter { $0.id == id && $0.by == peer }.map(\.at)
+    }
+
+    func stop() async { await host.stop() }
+
+    // MARK: TransactionSource
+
+    func has(_ id: Hash) -> Bool { taken[id] != nil }
+
+    func transaction(_ id: Hash) -> SharedBytes? { taken[id] }
+
+    func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
+        for (id, bytes) in transactions { taken[id] = bytes }
+        return true
+    }
+}

@@ -1,0 +1,16 @@
+import Crypto
+import Testing
+
+@testable import Node
+
+@Suite struct ConsensusServiceTests {
+    @Test func validatorsAreToldFirst() throws {
+        let keys = try (1...6).map {
+            try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8($0), count: 32)).publicKey
+        }
+        let peers = keys.map(\.peerID)
+        let order = ConsensusService.order(peers, validators: [keys[5], keys[1], keys[3]])
+        #expect(order == [1, 3, 5, 0, 2, 4].map { peers[$0] })
+        #expect(ConsensusService.order([], validators: keys).isEmpty)
+    }
+}
