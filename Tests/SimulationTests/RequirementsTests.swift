@@ -1,0 +1,125 @@
+import Foundation
+import Testing
+
+@testable import Simulation
+
+/// docs/requirements.md names scenarios, source files and tests: all of them are there.
+@Suite struct RequirementsTests {
+    /// One requirement and what it points to.
+    struct Row {
+        let cells: [String]
+
+        var requirement: String { cells[0] }
+
+        /// What a cell has between backticks.
+        func names(_ column: Int) -> [String] {
+            let parts = cells[column].split(separator: "`", omittingEmptySubsequences: false)
+            return parts.indices.filter { $0 % 2 == 1 }.map { String(parts[$0]) }
+        }
+    }
+
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    static func text(_ path: String) -> String? {
+        try? String(contentsOf: root.appending(path: path), encoding: .utf8)
+    }
+
+    static func files(below directory: String, ending: String) -> [String] {
+        let names = FileManager.default.enumerator(atPath: root.appending(path: directory).path)
+        return (names?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(ending) }.sorted()
+            .map { "\(directory)/\($0)" }
+    }
+
+    static func rows() throws -> [Row] {
+        let page = try #require(text("docs/requirements.md"))
+        let lines = page.split(separator: "\n").filter { $0.hasPrefix("|") && !$0.hasPrefix("| ---") }
+        return lines.filter { !$0.hasPrefix("| requirement |") }.map { line in
+            Row(
+                cells: line.dropFirst().dropLast().split(separator: "|", omittingEmptySubsequences: false)
+                    .map { $0.trimmingCharacters(in: .whitespaces) })
+        }
+    }
+
+    @Test func everyRowIsFull() throws {
+        let rows = try Self.rows()
+        #expect(rows.count > 100)
+        for row in rows {
+            #expect(row.cells.count == 4, "\(row.cells)")
+            #expect(row.cells.allSatisfy { !$0.isEmpty && $0 != "—" }, "\(row.requirement)")
+        }
+        #expect(Set(rows.map(\.requirement)).count == rows.count, "a row stands there twice")
+    }
+
+    /// A source file by its path below Sources; other names in the cell occur in one of the row's files.
+    @Test func sourcesAreThere() throws {
+        for row in try Self.rows() {
+            let names = row.names(1)
+            let files = names.filter { $0.hasSuffix(".swift") }
+            #expect(!files.isEmpty, "\(row.requirement)")
+            let texts = files.map { file in
+                let text = Self.text("Sources/\(file)")
+                #expect(text != nil, "no file \(file)")
+                return text ?? ""
+            }
+            for name in names where !name.hasSuffix(".swift") {
+                #expect(texts.contains { $0.contains(name) }, "\(name) is not in \(files)")
+            }
+        }
+    }
+
+    /// A scenario, or a kind of fault that chance brings; or a dash and the reason why none can show it.
+    @Test func scenariosAreThere() throws {
+        let known = Set(Scenario.all.map(\.name)).union(FaultKind.allCases.map(\.rawValue))
+        for row in try Self.rows() {
+            let names = row.names(2)
+            if names.isEmpty { #expect(row.cells[2].hasPrefix("— "), "nothing shows: \(row.requirement)") }
+            for name in names { #expect(known.contains(name), "no scenario \(name)") }
+        }
+    }
+
+    /// `Suite/test`, or a function of a Python file.
+    @Test func testsAreThere() throws {
+        let texts = Self.files(below: "Tests", ending: "Tests.swift").compactMap(Self.text)
+        let scripts = Self.files(below: "Tests", ending: ".py")
+        for row in try Self.rows() {
+            let names = row.names(3)
+            #expect(!names.isEmpty, "nothing tests: \(row.requirement)")
+            for name in names {
+                let parts = name.split(separator: "/").map(String.init)
+                guard parts.count == 2 else {
+                    Issue.record("\(name) names no test")
+                    continue
+                }
+                let isThere =
+                    if parts[0].hasSuffix(".py") {
+                        scripts.filter { $0.hasSuffix("/\(parts[0])") }.compactMap(Self.text)
+                            .contains { $0.contains("def \(parts[1])(") }
+                    } else {
+                        texts.contains {
+                            $0.contains("struct \(parts[0]) {") && $0.contains("func \(parts[1])(")
+                        }
+                    }
+                #expect(isThere, "no test \(name)")
+            }
+        }
+    }
+
+    /// The protocols know nothing of RPC and the node around them, and libp2p nothing of the protocols.
+    @Test func layersKnowOnlyWhatIsBelow() {
+        let strangers = [
+            "LibP2P": ["Protocols", "Chain", "Consensus", "Node", "API"],
+            "Protocols": ["Consensus", "Execution", "Mempool", "Node", "Storage", "API", "Logging"],
+            "Consensus": ["Protocols", "LibP2P", "Reactor", "Node", "API", "Logging"],
+            "Node": ["API", "Simulation"],
+        ]
+        for (module, others) in strangers.sorted(by: { $0.key < $1.key }) {
+            let files = Self.files(below: "Sources/\(module)", ending: ".swift")
+            #expect(!files.isEmpty)
+            for file in files {
+                let lines = (Self.text(file) ?? "").split(separator: "\n")
+                for other in others { #expect(!lines.contains("import \(other)"), "\(file)") }
+            }
+        }
+    }
+}
