@@ -23,11 +23,14 @@ final class Witness: TransactionSource {
     private(set) var announced: [Announced] = []
     /// Transactions that it has taken.
     private(set) var taken: [Hash: SharedBytes] = [:]
-    /// Who has offered it proposals, and committed blocks.
-    private(set) var proposers: [PeerID] = []
+    /// Proposals that it was offered: by whom, and of which block.
+    private(set) var proposals: [(by: PeerID, block: Hash)] = []
+    /// Who has announced committed blocks to it.
     private(set) var announcers: [PeerID] = []
-    /// Answers to proposals.
-    private(set) var answers: [AckRes] = []
+    /// Answers to proposals, and when they came.
+    private(set) var answers: [(said: AckRes, at: Duration)] = []
+    /// Who has asked for its consensus status. It has none.
+    private(set) var inquirers: [PeerID] = []
 
     var host: Host { stranger.host }
 
@@ -46,7 +49,12 @@ final class Witness: TransactionSource {
                 }, release: { _, _ in })
         }
         host.setStreamHandler(KwilProtocol.blockProposal) { [weak self] stream in
-            self?.proposers.append(stream.remotePeer)
+            // Height and hash come first.
+            if let head = try? await stream.readExactly(8 + Hash.count),
+                let block = try? Hash(Array(head.suffix(Hash.count)))
+            {
+                self?.proposals.append((stream.remotePeer, block))
+            }
             stream.close()
         }
         host.setStreamHandler(KwilProtocol.blockAnnouncement) { [weak self] stream in
@@ -56,8 +64,12 @@ final class Witness: TransactionSource {
         host.setStreamHandler(KwilProtocol.acknowledgement) { [weak self] stream in
             let bytes = try? await stream.readToEnd(limit: ChainLimits.acknowledgementBytes)
             if let bytes, let answer = try? AckRes(decoding: SharedBytes(bytes)) {
-                self?.answers.append(answer)
+                self?.answers.append((answer, Reactor.now))
             }
+            stream.close()
+        }
+        host.setStreamHandler(KwilProtocol.consensusStatus) { [weak self] stream in
+            self?.inquirers.append(stream.remotePeer)
             stream.close()
         }
     }
@@ -72,6 +84,11 @@ final class Witness: TransactionSource {
         }
         // For identify, without which nobody tells it anything.
         try await Reactor.sleep(for: .seconds(1))
+    }
+
+    /// What a validator has answered.
+    func answers(of machine: SimulatedNode) -> [(said: AckRes, at: Duration)] {
+        answers.filter { $0.said.signature.publicKey == machine.key && $0.said.verify() }
     }
 
     /// How many of these a machine's node has announced.

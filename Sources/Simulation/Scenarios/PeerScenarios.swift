@@ -202,6 +202,26 @@ extension Scenario {
             await world.end([stranger])
         },
         Scenario(
+            "dead-forgotten", "A stranger that does not answer any more is forgotten, but not within an hour."
+        ) {
+            $0.validators = 1
+            $0.sentries = 1
+            $0.clients = 0
+            $0.emptyBlockInterval = .seconds(600)
+        } script: { world in
+            let sentry = world.nodes[1]
+            let stranger = try Stranger(world, 1)
+            try await world.expect("it is not known") {
+                await stranger.dial(sentry)
+                return stranger.isPeer(of: sentry) && sentry.book.record(of: stranger.id) != nil
+            }
+            await world.end([stranger])
+            try await Reactor.sleep(for: .seconds(3_000))
+            try world.check(sentry.book.record(of: stranger.id) != nil, "it is forgotten too early")
+            try await Reactor.sleep(for: .seconds(3_600))
+            try world.check(sentry.book.record(of: stranger.id) == nil, "it is not forgotten")
+        },
+        Scenario(
             "set-change", "The leader lets a sentry in when it becomes a validator, and sends it away after."
         ) {
             world in

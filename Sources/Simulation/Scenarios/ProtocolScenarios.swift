@@ -74,7 +74,7 @@ extension Scenario {
                 try world.check(
                     witness.announcers.contains(machine.key.peerID), "\(machine.name) announces no blocks")
             }
-            try world.check(witness.proposers.isEmpty, "a proposal is offered to a host without a vote")
+            try world.check(witness.proposals.isEmpty, "a proposal is offered to a host without a vote")
             await witness.stop()
         },
         Scenario(
@@ -162,53 +162,5 @@ extension Scenario {
             }
             try await world.grow(3)
         },
-        Scenario(
-            "leader-out-of-sync",
-            "A leader that proposes at a committed height is shown the block that it had signed itself.",
-            options: { $0.clients = 0 }
-        ) { world in
-            try await world.grow(5)
-            let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
-            leader.kill()
-            try await Reactor.sleep(for: .seconds(3))
-            // Its key, with nothing of what it knew.
-            let ghost = try Witness(world, 1, key: leader.setup.key)
-            try await ghost.join(world, voters)
-            let height = voters.map(\.committed).min() ?? 0
-            let block = world.rival(at: height, by: leader.setup.key)
-            for voter in voters {
-                let isWanted = try await BlockProposalProtocol.announce(
-                    BlockProposal(block, sender: leader.key), block: block.bytes, to: voter.key.peerID,
-                    on: ghost.host)
-                try world.check(!isWanted, "\(voter.name) takes a proposal of a committed height")
-            }
-            for voter in voters {
-                try await world.expect("\(voter.name) does not say that it is ahead", within: .seconds(10)) {
-                    ghost.answers.contains { answer in
-                        guard answer.signature.publicKey == voter.key, answer.verify(),
-                            case .outOfSync(let best, let signature) = answer.answer
-                        else { return false }
-                        return best.height >= height && leader.key.verify(signature, of: best.hash.array)
-                    }
-                }
-            }
-            await ghost.stop()
-            await world.start(leader)
-            try await world.grow(3)
-        },
     ]
-}
-
-extension World {
-    /// An empty block beside the chain's, in order but for who signs it.
-    func rival(at height: Int64, by key: PrivateKey) -> Block {
-        let before = chain.committed(at: height - 1)
-        let header = BlockHeader(
-            height: height, transactionCount: 0, previousHash: before?.hash ?? .zero,
-            previousAppHash: before?.appHash ?? .zero,
-            validatorSetHash: (before?.validators ?? genesis.validators).hash,
-            networkParametersHash: genesis.parameters.hash,
-            timestamp: nodes[0].wallClock, merkleRoot: .zero)
-        return Block.signed(header, transactions: [], by: key)
-    }
 }

@@ -93,6 +93,56 @@ extension Scenario {
                 world.cut(last, other, false)
             }
         },
+        Scenario(
+            "rivals",
+            "Of two transactions with one nonce one is committed, and the other leaves every mempool.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            let rivals = try [0, 1].map { try world.transfer($0, nonce: 1) }
+            for (machine, rival) in zip(world.nodes[4...5], rivals) {
+                _ = try await machine.node?.broadcast(rival.bytes, waitForCommit: false)
+            }
+            try await world.expect("none is committed") {
+                rivals.contains { world.chain.heights[$0.id] != nil }
+            }
+            for machine in world.nodes {
+                try await world.expect("\(machine.name) keeps the other one", within: .seconds(10)) {
+                    await machine.node?.status().mempoolCount == 0
+                }
+            }
+            try await world.grow(3)
+            try world.check(rivals.count { world.chain.heights[$0.id] != nil } == 1, "both are committed")
+        },
+        Scenario(
+            "syncing-blocks-only",
+            "A node that catches up takes blocks only, and afterwards the transactions that wait.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let (sentry, other) = (world.nodes[4], world.nodes[5])
+            sentry.powerFail()
+            world.wiped(sentry)
+            try await world.grow(40)
+            // No block is new, and none comes.
+            world.nodes[0].powerFail()
+            try await Reactor.sleep(for: .seconds(40))
+            sentry.delays["execution"] = .milliseconds(300)
+            await world.start(sentry)
+            try await world.expect("it does not begin") { sentry.committed >= 5 }
+            let ids = try await world.send(10, at: other, from: 1)
+            while sentry.committed < world.chain.tip - 2 {
+                let count = await sentry.node?.status().mempoolCount
+                try world.check(
+                    count == 0, "it has \(count ?? -1) transactions at height \(sentry.committed)")
+                try await Reactor.sleep(for: .milliseconds(200))
+            }
+            try await world.expect("it does not take what waits") {
+                await sentry.node?.status().mempoolCount == 10
+            }
+            sentry.delays = [:]
+            await world.start(world.nodes[0])
+            try await world.expectCommitted(ids, within: .seconds(120))
+        },
     ]
 }
 
@@ -108,12 +158,13 @@ extension World {
         return ids
     }
 
-    /// A transfer of nothing, of the account that `send` uses.
-    func transfer(nonce: UInt64) throws -> Transaction {
+    /// A transfer of the account that `send` uses.
+    func transfer(_ amount: Amount = 0, nonce: UInt64) throws -> Transaction {
         let key = nodes[1].setup.key
         return try Transaction.signed(
             TransactionBody(
-                .transfer(to: AccountID(key.publicKey), amount: 0), nonce: nonce, chainID: genesis.chainID),
+                .transfer(to: AccountID(key.publicKey), amount: amount), nonce: nonce,
+                chainID: genesis.chainID),
             by: key)
     }
 

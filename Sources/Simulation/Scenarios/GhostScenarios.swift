@@ -1,0 +1,142 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Node
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// What nodes say to one who has a leader's or a validator's key and nothing of what it knew.
+    static let ghosts: [Scenario] = [
+        Scenario(
+            "leader-out-of-sync",
+            "A leader that proposes at a committed height is shown the block that it signed; a sentry ignores proposals.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(5)
+            let (leader, voters, sentry) = (world.nodes[0], Array(world.nodes[1...3]), world.nodes[4])
+            let ghost = try await world.ghost(of: leader, among: voters + [sentry])
+            let height = voters.map(\.committed).min() ?? 0
+            let old = world.rival(at: height, by: leader.setup.key)
+            for voter in voters {
+                try world.check(
+                    try await !ghost.propose(old, to: voter), "\(voter.name) takes an old proposal")
+            }
+            for voter in voters {
+                try await world.expect("\(voter.name) does not say that it is ahead", within: .seconds(10)) {
+                    ghost.answers(of: voter).contains { answer, _ in
+                        guard case .outOfSync(let best, let signature) = answer.answer else { return false }
+                        return best.height >= height && leader.key.verify(signature, of: best.hash.array)
+                    }
+                }
+            }
+            let next = world.rival(at: sentry.committed + 1, by: leader.setup.key)
+            try world.check(try await !ghost.propose(next, to: sentry), "the sentry takes a proposal")
+            await ghost.stop()
+            await world.start(leader)
+            try await world.grow(3)
+        },
+        Scenario(
+            "answers-again",
+            "Validators refuse a wrong block, answer a right one again and again, and ask what became of it.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(5)
+            let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
+            let ghost = try await world.ghost(of: leader, among: voters)
+            let height = (voters.map(\.committed).max() ?? 0) + 1
+            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let wrong = world.rival(at: height, by: leader.setup.key) { $0.previousAppHash = .zero }
+            for voter in voters { _ = try await ghost.propose(wrong, to: voter) }
+            for voter in voters {
+                try await world.expect("\(voter.name) does not refuse the block", within: .seconds(10)) {
+                    ghost.answers(of: voter).contains {
+                        $0.said.block == wrong.hash && $0.said.answer == .invalidBlock
+                    }
+                }
+            }
+            let block = world.rival(at: height, by: leader.setup.key)
+            for voter in voters { _ = try await ghost.propose(block, to: voter) }
+            try await Reactor.sleep(for: .seconds(60))
+            for voter in voters {
+                let times = ghost.answers(of: voter).filter {
+                    $0.said.block == block.hash && $0.said.appHash != nil
+                }.map(\.at)
+                let waits = zip(times.dropFirst(), times).map { $0 - $1 }
+                try world.check((3...10).contains(waits.count), "\(voter.name) answers \(times.count) times")
+                for (wait, before) in zip(waits.dropFirst(), waits) {
+                    try world.check(wait > before * 1.5, "\(voter.name) waits \(before), then \(wait)")
+                }
+                try world.check(
+                    ghost.inquirers.contains(voter.key.peerID), "\(voter.name) does not ask for the status")
+            }
+            await ghost.stop()
+            await world.start(leader)
+            try await world.grow(3)
+        },
+        Scenario(
+            "withdrawn-again",
+            "Who still answers for a proposal that was withdrawn is told of it again.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(5)
+            }
+        ) { world in
+            try await world.grow(2)
+            let leader = world.nodes[0]
+            world.nodes[2].powerFail()
+            let ghost = try await world.ghost(of: world.nodes[3], among: [leader])
+            var resets = 0
+            let gossip = Gossipsub(ghost.host, firstSequence: 1)
+            gossip.subscribe("reset") { _, _ in resets += 1 }
+            // Two votes of four are there.
+            try await world.expect("nothing is proposed") { !ghost.proposals.isEmpty }
+            try await world.expect("nothing is withdrawn", within: .seconds(120)) { resets == 1 }
+            guard let block = ghost.proposals.last?.block else { return }
+            let answer = AckRes(
+                height: world.chain.tip + 1, block: block, answer: .ack(appHash: .zero),
+                by: ghost.stranger.key)
+            try await AcknowledgementProtocol.send(answer, to: leader.key.peerID, on: ghost.host)
+            try await world.expect("the withdrawal is not repeated", within: .seconds(3)) { resets == 2 }
+            gossip.stop()
+            await ghost.stop()
+            for machine in world.nodes[2...3] { await world.start(machine) }
+            try await world.grow(3, within: .seconds(300))
+        },
+    ]
+}
+
+extension World {
+    /// Kills a machine's node and has a witness with its key connected to others in its place.
+    fileprivate func ghost(of machine: SimulatedNode, among others: [SimulatedNode]) async throws -> Witness {
+        machine.kill()
+        try await Reactor.sleep(for: .seconds(3))
+        let ghost = try Witness(self, 1, key: machine.setup.key)
+        try await ghost.join(self, others)
+        return ghost
+    }
+
+    /// An empty block beside the chain's, in order but for who signs it and what `change` does.
+    func rival(
+        at height: Int64, by key: PrivateKey, change: (inout BlockHeader) -> Void = { _ in }
+    ) -> Block {
+        let before = chain.committed(at: height - 1)
+        var header = BlockHeader(
+            height: height, transactionCount: 0, previousHash: before?.hash ?? .zero,
+            previousAppHash: before?.appHash ?? .zero,
+            validatorSetHash: (before?.validators ?? genesis.validators).hash,
+            networkParametersHash: genesis.parameters.hash, timestamp: nodes[0].wallClock, merkleRoot: .zero)
+        change(&header)
+        return Block.signed(header, transactions: [], by: key)
+    }
+}
+
+extension Witness {
+    /// Proposes a block. Returns whether the machine's node takes it.
+    fileprivate func propose(_ block: Block, to machine: SimulatedNode) async throws -> Bool {
+        try await BlockProposalProtocol.announce(
+            BlockProposal(block, sender: stranger.key.publicKey), block: block.bytes, to: machine.key.peerID,
+            on: host)
+    }
+}
