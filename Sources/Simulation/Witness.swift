@@ -29,6 +29,10 @@ final class Witness: TransactionSource {
     private(set) var announcers: [PeerID] = []
     /// Answers to proposals, and when they came.
     private(set) var answers: [(said: AckRes, at: Duration)] = []
+    /// Words of validators that they have committed.
+    private(set) var commits: [CommitDone] = []
+    /// Who has asked for a transaction, outside of any announcement.
+    private(set) var askers: [PeerID] = []
     /// Who has asked for its consensus status. It has none.
     private(set) var inquirers: [PeerID] = []
 
@@ -68,11 +72,26 @@ final class Witness: TransactionSource {
             }
             stream.close()
         }
+        host.setStreamHandler(KwilProtocol.commitDone) { [weak self] stream in
+            let bytes = try? await stream.readToEnd(limit: CommitDone.maxBytes)
+            if let bytes, let message = try? CommitDone(decoding: SharedBytes(bytes)) {
+                self?.commits.append(message)
+            }
+            stream.close()
+        }
+        let serving = TransactionProtocol(self)
+        host.setStreamHandler(KwilProtocol.transaction) { [weak self] stream in
+            self?.askers.append(stream.remotePeer)
+            await serving.serve(stream)
+        }
         host.setStreamHandler(KwilProtocol.consensusStatus) { [weak self] stream in
             self?.inquirers.append(stream.remotePeer)
             stream.close()
         }
     }
+
+    /// Has a transaction to serve.
+    func keep(_ transaction: Transaction) { taken[transaction.id] = transaction.bytes }
 
     /// Dials machines and waits until they count it among their peers.
     func join(_ world: World, _ machines: [SimulatedNode]) async throws {

@@ -7,13 +7,14 @@ extension Scenario {
     static let crowds: [Scenario] = [
         Scenario(
             "gossip-crowd",
-            "Forty hosts hear one that publishes by fan-out; one without a mesh hears it by what it is offered.",
+            "Forty hosts hear one that publishes by fan-out; one without a mesh hears by offers, and floods at once.",
             options: crowd
         ) { world in
             var lonely = GossipsubConfiguration()
             lonely.floodPublish = false
             (lonely.degree, lonely.degreeLow, lonely.degreeHigh, lonely.degreeOut) = (0, 0, 0, 0)
-            let crowd = try await Crowd(world, 1, size: 40, Crowd.usual, second: lonely)
+            let crowd = try await Crowd(
+                world, 1, size: 40, Crowd.usual, others: [1: lonely, 2: GossipsubConfiguration()])
             try await crowd.publish(20, size: 100, by: 0)
             try await Reactor.sleep(for: .seconds(10))
             for (number, member) in crowd.members.enumerated() where number > 0 {
@@ -24,6 +25,10 @@ extension Scenario {
                 try world.check(
                     member.gossip.counters.earlyGrafts == 0, "host \(number) is grafted in a back-off")
             }
+            // Its own flood of messages reaches also who is in no mesh, before anybody can have offered them.
+            try await crowd.flood()
+            try await Reactor.sleep(for: .milliseconds(40))
+            try world.check(crowd.members[1].heard == 21, "who floods does not reach everybody")
             await crowd.stop()
         },
         Scenario(
@@ -47,6 +52,47 @@ extension Scenario {
                 await crowd.stop()
             }
             try world.check(copies[1] < copies[0], "\(copies[1]) copies, without the word \(copies[0])")
+        },
+        Scenario(
+            "gossip-forged",
+            "A node passes on nothing whose signature is wrong, and the true message all the same afterwards.",
+            options: crowd
+        ) { world in
+            let machine = world.nodes[0]
+            let (forger, listener) = (try Stranger(world, 1), try Stranger(world, 2))
+            forger.host.setStreamHandler(.meshsub11) { _ = try? await $0.readToEnd(limit: 1 << 20) }
+            let gossip = Gossipsub(listener.host, firstSequence: 1)
+            var heard: [PeerID] = []
+            gossip.subscribe("discovery_response") { message, _ in heard.append(message.author) }
+            for stranger in [forger, listener] {
+                try await world.expect("a stranger is refused") {
+                    await stranger.dial(machine)
+                    return stranger.isPeer(of: machine)
+                }
+            }
+            try await Reactor.sleep(for: .seconds(5))
+            let height: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0]
+            let message = GossipMessage(
+                topic: "discovery_response", data: height, sequence: 1, author: forger.key)
+            let stream = try await forger.host.newStream(machine.key.peerID, [.meshsub11])
+            for isForged in [true, false] {
+                var bytes = message.encoded.array
+                if isForged, let place = bytes.indices.first(where: { bytes[$0...].starts(with: height) }) {
+                    bytes[place] = 2
+                }
+                var message = ProtobufWriter()
+                message.put(2, bytes: bytes)
+                var frame = ByteWriter()
+                frame.put(uvarint: UInt64(message.bytes.count))
+                frame.put(bytes: message.bytes)
+                try await stream.write(frame.bytes)
+                try await Reactor.sleep(for: .seconds(5))
+                try world.check(
+                    heard.contains(forger.id) != isForged,
+                    isForged ? "a forged message is passed on" : "the true message is not passed on")
+            }
+            gossip.stop()
+            await world.end([forger, listener])
         },
     ]
 
@@ -87,20 +133,22 @@ private final class Crowd {
 
     init(
         _ world: World, _ group: Int, size: Int, _ configuration: GossipsubConfiguration,
-        second: GossipsubConfiguration? = nil
+        others: [Int: GossipsubConfiguration] = [:]
     ) async throws {
         var random = SimulationRandom(seed: world.options.seed, stream: "crowd")
         for number in 0..<size {
             members.append(
                 Member(
                     try Stranger(world, group * 100 + number),
-                    number == 1 ? second ?? configuration : configuration))
+                    others[number] ?? configuration))
         }
         for member in members.dropFirst() {
             member.gossip.subscribe(Self.topic) { [weak member] _, _ in member?.heard += 1 }
         }
         for (number, member) in members.enumerated() where number != 1 {
-            for other in members.shuffled(using: &random).prefix(10) where other !== member {
+            let others = members.shuffled(using: &random).prefix(10)
+            // The third meets the second in any case.
+            for other in others + (number == 2 ? [members[1]] : []) where other !== member {
                 guard let address = other.stranger.host.listenAddresses.first else { continue }
                 _ = try? await member.stranger.host.connect(
                     address.appending(.p2p(other.stranger.id)))
@@ -116,6 +164,15 @@ private final class Crowd {
             try members[number].gossip.publish(Self.topic, [UInt8](repeating: 1, count: size))
             try await Reactor.sleep(for: .milliseconds(500))
         }
+    }
+
+    /// Has a host that floods publish a message. The second has met it.
+    func flood() async throws {
+        let (flooder, lonely) = (members[2], members[1])
+        guard flooder.stranger.host.connectedPeers.contains(lonely.stranger.id) else {
+            throw CheckerFailure("scenario", "they have not met")
+        }
+        try flooder.gossip.publish(Self.topic, [2])
     }
 
     func stop() async {

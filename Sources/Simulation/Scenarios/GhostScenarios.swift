@@ -39,7 +39,7 @@ extension Scenario {
         },
         Scenario(
             "answers-again",
-            "Validators refuse a wrong block, answer a right one again and again, and ask what became of it.",
+            "Validators refuse a wrong block, answer a right one again and again, ask what became of it, and serve it.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(5)
@@ -70,6 +70,44 @@ extension Scenario {
                 }
                 try world.check(
                     ghost.inquirers.contains(voter.key.peerID), "\(voter.name) does not ask for the status")
+                let status = try await ConsensusStatusProtocol.request(
+                    height, from: voter.key.peerID, on: ghost.host)
+                try world.check(
+                    status.height == height - 1 && status.vote?.block == block.hash
+                        && status.proposal?.hash == block.hash, "\(voter.name) says \(status)")
+                let held = try await ProposedBlockProtocol.request(
+                    height: height, hash: block.hash, from: voter.key.peerID, on: ghost.host)
+                try world.check(held == block, "\(voter.name) does not serve the block")
+            }
+            await ghost.stop()
+            await world.start(leader)
+            try await world.grow(3)
+        },
+        Scenario(
+            "commit-done",
+            "A leader that announces once more what validators have is told by each, unasked, that it is committed.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(5)
+            let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
+            let ghost = try await world.ghost(of: leader, among: voters)
+            let height = voters.map(\.committed).max() ?? 0
+            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height } }
+            for voter in voters {
+                let found = try await BlockProtocol.request(
+                    world.chain.committed(at: height)?.hash ?? .zero, from: voter.key.peerID, on: ghost.host)
+                guard let found else { throw CheckerFailure("scenario", "\(voter.name) has no block") }
+                let announcement = BlockAnnouncement(found.block, found.commitInfo)
+                _ = try await BlockAnnouncementProtocol.announce(
+                    SharedBytes(announcement.bytes), block: found.block.bytes, to: voter.key.peerID,
+                    on: ghost.host)
+            }
+            for voter in voters {
+                try await world.expect("\(voter.name) does not confirm", within: .seconds(5)) {
+                    ghost.commits.contains {
+                        $0.height == height && $0.signature.publicKey == voter.key && $0.verify()
+                    }
+                }
             }
             await ghost.stop()
             await world.start(leader)

@@ -52,6 +52,28 @@ extension Scenario {
             await witness.stop()
         },
         Scenario(
+            "next-announcer",
+            "Who announces a transaction and does not send it is given up, and the next who announced it is asked.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[4]
+            let (silent, other) = (try Witness(world, 1), try Witness(world, 2))
+            for witness in [silent, other] { try await witness.join(world, [sentry]) }
+            let transaction = try world.transfer(nonce: 1)
+            other.keep(transaction)
+            let stream = try await silent.host.newStream(
+                sentry.key.peerID, [KwilProtocol.transactionAnnouncement])
+            try await stream.write(Array("txann:\(transaction.id)".utf8))
+            try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
+            try world.check(
+                try await !TransactionAnnouncementProtocol.announce(
+                    transaction.id, transaction.bytes, to: sentry.key.peerID, on: other.host),
+                "it is wanted of two at once")
+            try await world.expectCommitted([transaction.id], within: .seconds(30))
+            try world.check(other.askers == [sentry.key.peerID], "the next is not asked")
+            for witness in [silent, other] { await witness.stop() }
+        },
+        Scenario(
             "leader-announces",
             "The leader announces blocks, and of transactions only its own; nobody proposes a block to who does not vote.",
             options: { $0.clients = 0 }
