@@ -80,6 +80,8 @@ extension Scenario {
         ) { world in
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             let witness = try Witness(world, 1)
+            // What it took from one it would not hear of from others.
+            witness.takes = false
             await world.restart(leader) { $0.sentries = [witness.stranger.key.publicKey.nodeID] }
             try await witness.join(world, Array(world.nodes[...3]))
             let others = try await world.send(5, at: sentry, from: 1)
