@@ -149,6 +149,8 @@ private final class Crowd {
             let others = members.shuffled(using: &random).prefix(10)
             // The third meets the second in any case.
             for other in others + (number == 2 ? [members[1]] : []) where other !== member {
+                // Nor does the second get what the first publishes at first hand.
+                if number == 0, other === members[1] { continue }
                 guard let address = other.stranger.host.listenAddresses.first else { continue }
                 _ = try? await member.stranger.host.connect(
                     address.appending(.p2p(other.stranger.id)))
