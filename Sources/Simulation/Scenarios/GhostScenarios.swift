@@ -84,6 +84,33 @@ extension Scenario {
             try await world.grow(3)
         },
         Scenario(
+            "proposal-unsent",
+            "A validator whose leader announces a block and breaks off gets it from another validator.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(5)
+            let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
+            let ghost = try await world.ghost(of: leader, among: voters)
+            let height = (voters.map(\.committed).max() ?? 0) + 1
+            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let block = world.rival(at: height, by: leader.setup.key)
+            let stream = try await ghost.host.newStream(
+                voters[0].key.peerID, [KwilProtocol.blockProposal])
+            try await stream.write(BlockProposal(block, sender: leader.key).bytes)
+            try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
+            // The others have it, and have tried to pass it on.
+            _ = try await ghost.propose(block, to: voters[1])
+            try await Reactor.sleep(for: .seconds(2))
+            try world.check(ghost.answers(of: voters[0]).isEmpty, "it has the block from another already")
+            stream.reset()
+            try await world.expect("it does not get the block", within: .seconds(3)) {
+                ghost.answers(of: voters[0]).contains { $0.said.block == block.hash }
+            }
+            await ghost.stop()
+            await world.start(leader)
+            try await world.grow(3)
+        },
+        Scenario(
             "commit-done",
             "A leader that announces once more what validators have is told by each, unasked, that it is committed.",
             options: { $0.clients = 0 }
