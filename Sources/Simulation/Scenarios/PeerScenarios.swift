@@ -257,7 +257,7 @@ extension World {
     }
 
     /// How other nodes' configurations name a machine.
-    fileprivate func bootnode(_ machine: SimulatedNode) -> String {
+    func bootnode(_ machine: SimulatedNode) -> String {
         "\(machine.key.nodeID)@\(machine.setup.address.ip):\(World.port)"
     }
 
