@@ -22,11 +22,15 @@ release: setup
 run: release
 	@$(APUS) testnet $(ARGS)
 
+# Runs unit tests; of those that fail, and only of them, shows what they said. The rest is in .build/test.log.
+unit = swift test --skip-build $(1) >.build/test.log 2>&1 || { \
+	grep -A 8 '^✘' .build/test.log; tail -n 20 .build/test.log; exit 1; }; tail -n 1 .build/test.log
+
 test: setup lint
 	swift build --build-tests
-	swift test --skip-build
-	APUS_REACTOR=epoll swift test --skip-build --filter 'LibP2PTests|ProtocolsTests|NodeTests'
-	$(MAKE) interop e2e simulate
+	@$(call unit)
+	@export APUS_REACTOR=epoll; $(call unit,--filter 'LibP2PTests|ProtocolsTests|NodeTests')
+	$(MAKE) interop e2e simulate mutations
 
 # py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
 interop: setup interop-venv

@@ -22,7 +22,8 @@ import Testing
                 }
             }
         return try await channel.executeThenClose { inbound, outbound in
-            try await outbound.write(ByteBuffer(string: text))
+            // The server may have answered and closed before the write is reported as done.
+            try? await outbound.write(ByteBuffer(string: text))
             var out = ""
             for try await buffer in inbound { out += String(buffer: buffer) }
             return out
