@@ -288,6 +288,9 @@ public final class Node {
     /// The peers with a connection, ordered by their IDs; on the node's reactor.
     public var connectedPeers: [PeerID] { context.host.connectedPeers }
 
+    /// The newest vote on disk.
+    package var lastVote: Vote? { context.votes.last }
+
     private func snapshot() -> NodeStatus {
         let machine = consensus.machine
         let role: NodeStatus.Role =

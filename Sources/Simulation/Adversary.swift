@@ -128,17 +128,58 @@ final class Adversary {
         try await BlockProposalProtocol.announce(proposal, block: forged.bytes, to: peer, on: host)
     }
 
-    /// A block that was committed, with too few votes, or with one of them many times.
+    /// A block that was committed, but not with these votes, this signature or these transactions. Who lacks it is the
+    /// first to be told.
     private func announce(_ peer: PeerID, _ host: Host) async throws {
-        guard let known, let vote = known.commitInfo.votes.first else { return }
-        let votes = random.oneIn(2) ? [vote] : Array(repeating: vote, count: world.options.validators)
-        let info = CommitInfo(
-            appHash: random.oneIn(2) ? known.commitInfo.appHash : .zero, votes: votes,
-            parameterUpdates: known.commitInfo.parameterUpdates,
-            validatorUpdates: known.commitInfo.validatorUpdates)
-        let announcement = BlockAnnouncement(known.block, info)
+        guard let known else { return }
+        var peer = peer
+        if let behind = world.nodes.first(where: { $0.node != nil && $0.committed == known.block.height - 1 })
+        {
+            try await reach(behind, host)
+            peer = behind.key.peerID
+        }
+        let (block, info) = forge(known)
+        let announcement = BlockAnnouncement(block, info)
         try await BlockAnnouncementProtocol.announce(
-            SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
+            SharedBytes(announcement.bytes), block: block.bytes, to: peer, on: host)
+    }
+
+    /// Changes what makes a block believable in one way: too few votes, one vote many times, votes of who has none,
+    /// another application hash, another signature, or another transaction.
+    private func forge(_ known: FetchedBlock) -> (Block, CommitInfo) {
+        let (block, info) = (known.block, known.commitInfo)
+        func with(_ votes: [VoteInfo], _ appHash: Hash) -> CommitInfo {
+            CommitInfo(
+                appHash: appHash, votes: votes, parameterUpdates: info.parameterUpdates,
+                validatorUpdates: info.validatorUpdates)
+        }
+        let few = Array(info.votes.prefix(1))
+        switch random.next() % 6 {
+        case 0: return (block, with(few, info.appHash))
+        case 1: return (block, with(few + few + few, info.appHash))
+        case 2:
+            let votes = (0..<world.options.validators).compactMap { index in
+                (try? World.key("impostor \(index)", world.options.seed, index)).map {
+                    VoteInfo(
+                        signature: VoteSignature(block.hash, appHash: info.appHash, by: $0), status: .agreed)
+                }
+            }
+            return (block, with(votes, info.appHash))
+        case 3: return (block, with(info.votes, .zero))
+        case 4:
+            let signature = identity.sign(block.hash)
+            return (Block(header: block.header, signature: signature, transactions: block.transactions), info)
+        default: return (changed(block), info)
+        }
+    }
+
+    /// The block with one bit of its last transaction flipped.
+    private func changed(_ block: Block) -> Block {
+        guard var last = block.transactions.last?.array, !last.isEmpty else { return block }
+        last[last.count / 2] ^= 1
+        return Block(
+            header: block.header, signature: block.signature.array,
+            transactions: block.transactions.dropLast() + [SharedBytes(last)])
     }
 
     /// What is true, once more.
@@ -149,12 +190,13 @@ final class Adversary {
             SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
     }
 
-    /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, and old ones.
+    /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, old ones, and refusals
+    /// in everybody's name.
     private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
         let height = world.chain.tip + 1
         let block = Hash.sha256(of: Array("\(random.next())".utf8))
         var answer = AckRes(height: height, block: block, answer: .ack(appHash: block), by: identity)
-        switch random.next() % 3 {
+        switch random.next() % 4 {
         case 0:
             if let known, let vote = known.commitInfo.votes.first {
                 answer = AckRes(
@@ -168,9 +210,22 @@ final class Adversary {
                     height: height, block: block,
                     answer: random.oneIn(2) ? .invalidBlock : .ack(appHash: block), by: stolen)
             }
+        case 2: return try await refuseForAll(peer, host)
         default: break
         }
         try await AcknowledgementProtocol.send(answer, to: peer, on: host)
+    }
+
+    /// What the leader proposes now is refused by every validator, with signatures that are none.
+    private func refuseForAll(_ peer: PeerID, _ host: Host) async throws {
+        guard let proposed = world.proposed else { return }
+        for node in world.nodes.prefix(world.options.validators) {
+            let nonsense = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            let signature = VoteSignature(publicKey: node.key, signature: SharedBytes(nonsense))
+            let answer = AckRes(
+                height: proposed.height, block: proposed.hash, answer: .invalidBlock, signature: signature)
+            try await AcknowledgementProtocol.send(answer, to: peer, on: host)
+        }
     }
 
     /// Bytes without meaning on some protocol; then it waits, goes, or breaks off.
@@ -249,12 +304,13 @@ final class Adversary {
             answer.put(i64: .max)
         case 1:
             if let known {
+                let (block, info) = random.oneIn(2) ? (known.block, known.commitInfo) : forge(known)
                 answer.put(u8: 1)
-                answer.put(bytes: known.block.hash)
-                answer.put(varint: Int64(known.commitInfo.bytes.count))
-                answer.put(bytes: known.commitInfo.bytes)
-                answer.put(varint: Int64(known.block.bytes.count))
-                answer.put(bytes: known.block.bytes)
+                answer.put(bytes: block.hash)
+                answer.put(varint: Int64(info.bytes.count))
+                answer.put(bytes: info.bytes)
+                answer.put(varint: Int64(block.bytes.count))
+                answer.put(bytes: block.bytes)
                 answer.put(i64: world.chain.tip + 1_000)
             }
         case 2:

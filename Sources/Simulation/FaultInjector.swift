@@ -10,8 +10,8 @@ final class FaultInjector {
     private let kinds: [FaultKind]
     private var random: SimulationRandom
     private var isOver = false
-    /// The validator that has an empty disk and has not caught up: no other may lose its own until then, for what was
-    /// decided is known by the disks of a majority only.
+    /// The validator that lost its disk last: no other may lose its own until this one has voted again for what is
+    /// committed by now, for what may have been decided is known by the memory of a majority only.
     private var wipedValidator: SimulatedNode?
 
     init(_ world: World) {
@@ -174,8 +174,12 @@ final class FaultInjector {
     private func mayLoseDisk(_ machine: SimulatedNode) -> Bool {
         let validators = world.chain.committed(at: world.chain.tip)?.validators ?? world.genesis.validators
         guard validators.contains(machine.key) else { return true }
-        guard machine !== world.nodes.first, validators.count > 3 else { return false }
-        if let wiped = wipedValidator, wiped !== machine, wiped.committed < world.chain.tip { return false }
+        guard validators.count > 3 else { return false }
+        if let wiped = wipedValidator, wiped !== machine,
+            wiped.isDamaged || !world.votes.remembers(wiped.key, to: world.chain.tip)
+        {
+            return false
+        }
         wipedValidator = machine
         return true
     }

@@ -100,7 +100,12 @@ final class Workload {
                 do {
                     let outcome = try await node.broadcast(transaction.bytes, waitForCommit: waits)
                     accepted.append(transaction.id)
-                    if outcome.result != nil { acknowledged.append((transaction.id, machine.name)) }
+                    if outcome.result != nil {
+                        acknowledged.append((transaction.id, machine.name))
+                        if world.chain.heights[transaction.id] == nil {
+                            world.fail("acknowledged", "\(machine.name) reported \(transaction.id) too early")
+                        }
+                    }
                     world.trace.note(
                         "client", "\(machine.name) accepts \(transaction.id) \(outcome.result != nil)")
                 } catch {

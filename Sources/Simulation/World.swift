@@ -24,6 +24,8 @@ public final class World {
     private(set) var failure: CheckerFailure?
     /// Faults injected, by kind.
     var faults: [String: Int] = [:]
+    /// The newest proposal.
+    private(set) var proposed: Block?
     /// Whether faults are over: from now on nothing may fail.
     var isCalm = false
     /// Told of what nodes do, for scripts that wait for a moment.
@@ -155,6 +157,7 @@ public final class World {
         observer.proposed = { [unowned self, unowned machine] block in
             guard machine.life == life else { return }
             trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
+            proposed = block
             check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
             onDeed?(.proposed, machine)
         }
@@ -235,6 +238,7 @@ public final class World {
                 "durability",
                 "\(machine.name) had committed height \(machine.committed), and starts at \(height)")
         }
+        check { () throws(CheckerFailure) in try votes.remember(node.lastVote, machine.key, machine.name) }
         await review(machine, node, to: height)
         watch(machine, node)
     }

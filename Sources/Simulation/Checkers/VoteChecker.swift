@@ -1,9 +1,11 @@
 import Chain
 import Crypto
 import Reactor
+import Storage
 
 /// No vote is signed for two blocks at one height and round (the leader's stamp), nor for an older round after a newer
-/// one, also across crashes; no leader signs two proposals of one height and stamp; who is no validator signs no vote.
+/// one, nor for what nobody proposed, also across crashes, after which the newest is remembered; no leader signs two
+/// proposals of one height and stamp; who is no validator signs no vote.
 @ReactorActor
 final class VoteChecker {
     private struct Round: Hashable {
@@ -15,6 +17,8 @@ final class VoteChecker {
     private var votes: [Round: AckRes] = [:]
     private var newest: [PublicKey: (height: Int64, stamp: Int64)] = [:]
     private var proposals: [Round: Hash] = [:]
+    /// What any leader has proposed.
+    private var proposed: Set<Hash> = []
 
     /// A node whose disk was wiped cannot know what it signed before.
     func forget(_ key: PublicKey) {
@@ -23,11 +27,17 @@ final class VoteChecker {
         proposals = proposals.filter { $0.key.key != key }
     }
 
+    /// Whether its newest vote, of those it can know, is for a height up to `tip`.
+    func remembers(_ key: PublicKey, to tip: Int64) -> Bool { newest[key].map { $0.height <= tip } ?? false }
+
     func vote(
         _ answer: AckRes, stamp: Int64, isValidator: Bool, by node: String
     ) throws(CheckerFailure) {
         let key = answer.signature.publicKey
         guard isValidator else { throw CheckerFailure("votes", "\(node) votes, but is no validator") }
+        guard answer.appHash == nil || proposed.contains(answer.block) else {
+            throw CheckerFailure("votes", "\(node) voted for \(answer.block), which no leader proposed")
+        }
         let round = Round(key: key, height: answer.height, stamp: stamp)
         if let before = votes.updateValue(answer, forKey: round) {
             guard before.block == answer.block else {
@@ -48,10 +58,20 @@ final class VoteChecker {
         newest[key] = (answer.height, stamp)
     }
 
+    /// A node that starts remembers the newest vote that it gave.
+    func remember(_ vote: Vote?, _ key: PublicKey, _ node: String) throws(CheckerFailure) {
+        guard let last = newest[key] else { return }
+        guard let vote, (vote.height, vote.stamp) >= last else {
+            throw CheckerFailure(
+                "votes", "\(node) forgot that it voted at height \(last.height), stamp \(last.stamp)")
+        }
+    }
+
     func proposal(_ block: Block, by key: PublicKey, _ node: String) throws(CheckerFailure) {
         let round = Round(
             key: key, height: block.header.height, stamp: Int64(clamping: block.header.timestamp))
         let hash = block.hash
+        proposed.insert(hash)
         if let before = proposals.updateValue(hash, forKey: round), before != hash {
             throw CheckerFailure(
                 "votes", "\(node) proposed \(before) and \(hash) at height \(round.height) with one stamp")

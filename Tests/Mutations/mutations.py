@@ -1,0 +1,200 @@
+"""The ways in which run.py breaks the code: each with the promise that it breaks, and its changes (file, text, text in
+its place). A text must occur once in its file. `ON` in it is whether the mutation is active.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Mutation:
+    name: str
+    why: str
+    changes: list[tuple[str, str, str]]
+
+    def __post_init__(self):
+        condition = f'Mutation.active("{self.name}")'
+        self.changes = [(file, old, new.replace("ON", condition)) for file, old, new in self.changes]
+
+
+ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
+BLOCKS = "Sources/Consensus/CheckedBlock.swift"
+COMMIT_INFO = "Sources/Chain/CommitInfo.swift"
+EVIDENCE = "Sources/Consensus/Evidence.swift"
+FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
+LEADER = "Sources/Consensus/ConsensusMachine+Leader.swift"
+MACHINE = "Sources/Consensus/ConsensusMachine.swift"
+MEMPOOL = "Sources/Mempool/Mempool.swift"
+ROUND = "Sources/Consensus/ConsensusRound.swift"
+SENDING = "Sources/Node/ConsensusService+Sending.swift"
+SERVICE = "Sources/Node/ConsensusService.swift"
+VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
+WORK = "Sources/Node/ConsensusService+Work.swift"
+
+MUTATIONS = [
+    # What is on disk before it is said.
+    Mutation("vote-not-synchronized", "a vote is on the device before it is given", [
+        ("Sources/Storage/VoteLog.swift",
+         "try file.write(copy + copy, at: offset)\n                try file.synchronize()",
+         "try file.write(copy + copy, at: offset)\n                if !ON { try file.synchronize() }"),
+    ]),
+    Mutation("vote-not-recorded", "a vote is recorded before it is signed", [
+        (WORK, "try votes.record(vote)", "if !ON { try votes.record(vote) }"),
+    ]),
+    Mutation("vote-forgotten-at-start", "a node that starts knows its last vote", [
+        (SERVICE, "lastVote: context.votes.last,", "lastVote: ON ? nil : context.votes.last,"),
+    ]),
+    Mutation("block-not-synchronized", "a block is on the device before it counts as committed", [
+        ("Sources/Storage/ActiveSegment.swift",
+         "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n        try file.synchronize()",
+         "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n"
+         "        if !ON { try file.synchronize() }"),
+    ]),
+    Mutation("application-before-log", "the application is never ahead of the log", [
+        (WORK,
+         "                try await self.context.storage.run {\n                    try store.append(",
+         "                if ON { try await self.context.execution.run { try application.commit() } }\n"
+         "                try await self.context.storage.run {\n                    try store.append("),
+        (WORK, "                try await self.context.execution.run { try application.commit() }\n            } catch",
+         "                if !ON { try await self.context.execution.run { try application.commit() } }\n"
+         "            } catch"),
+    ]),
+    Mutation("damage-not-noticed", "what the log's checksums refuse is not used", [
+        ("Sources/Storage/SegmentScanner.swift",
+         "where BlockRecord.Part(of: whole.slice(range)) != expected {",
+         "where !ON && BlockRecord.Part(of: whole.slice(range)) != expected {"),
+    ]),
+    Mutation("log-not-executed-again", "a start executes what the application has not committed", [
+        ("Sources/Node/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
+    ]),
+    Mutation("reported-before-committed", "who waits for a commit is told after it", [
+        (WORK, "self.feed(.executed(block.hash, result))",
+         "if ON { self.onCommit?(block, result) }\n                self.feed(.executed(block.hash, result))"),
+    ]),
+    # Voting and counting.
+    Mutation("votes-for-older-rounds", "no vote for an older round after a newer one", [
+        (VOTES, "return last.blockHash == hash || stamp > last.stamp",
+         "return ON || last.blockHash == hash || stamp > last.stamp"),
+        ("Sources/Storage/VoteLog.swift", "try VoteLog.check(vote, after: last)",
+         "if !ON { try VoteLog.check(vote, after: last) }"),
+    ]),
+    Mutation("vote-counted-twice", "a vote counts once", [
+        (ROUND, "case appHash: result.agreed += 1", "case appHash: result.agreed += ON ? 2 : 1"),
+    ]),
+    Mutation("half-is-a-quorum", "a commit takes more than half of the validators", [
+        ("Sources/Chain/ValidatorSet.swift", "{ count / 2 + 1 }", "{ ON ? Swift.max(1, count / 2) : count / 2 + 1 }"),
+    ]),
+    Mutation("refusal-not-counted", "a block that too many refuse is withdrawn", [
+        (LEADER, "guard count.agreed + unanswered < state.validators.quorum else { return }",
+         "guard !ON, count.agreed + unanswered < state.validators.quorum else { return }"),
+    ]),
+    Mutation("forged-vote-believed", "a vote's signature is checked", [
+        (EVIDENCE, "guard message.verify() else { throw .badVoteSignature",
+         "guard ON || message.verify() else { throw .badVoteSignature"),
+    ]),
+    Mutation("vote-repeated-in-proof", "each validator's vote counts once in a commit's proof", [
+        (COMMIT_INFO, "seen.insert(vote.signature.publicKey).inserted,",
+         "seen.insert(vote.signature.publicKey).inserted || ON,"),
+    ]),
+    Mutation("anybody-votes-in-proof", "only validators' votes prove a commit", [
+        (COMMIT_INFO, "guard validators.contains(vote.signature.publicKey),",
+         "guard ON || validators.contains(vote.signature.publicKey),"),
+    ]),
+    Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
+        (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
+    ]),
+    Mutation("proposes-without-asking", "a leader without memory asks before it proposes", [
+        ("Sources/Consensus/ConsensusMachine+Recovery.swift",
+         "guard isRequired || isUnfinished else { return }",
+         "guard !ON, isRequired || isUnfinished else { return }"),
+    ]),
+    Mutation("old-vote-binds-nothing", "what was agreed to is proposed again", [
+        ("Sources/Consensus/ConsensusMachine+Recovery.swift",
+         "guard let lock = newestLock(recovery) else {", "guard !ON, let lock = newestLock(recovery) else {"),
+    ]),
+    # What is believed.
+    Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
+        (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
+         "guard let signer = state.signer(of: announcement.header), ON || announcement.verify(signer) else {"),
+    ]),
+    Mutation("unsigned-proposal-accepted", "a proposal is signed by the leader", [
+        (EVIDENCE, "guard proposal.verify(leader) else { throw", "guard ON || proposal.verify(leader) else { throw"),
+    ]),
+    Mutation("other-transactions-accepted", "a block has the transactions of its Merkle root", [
+        (BLOCKS, "guard MerkleTree.root(of: ids) == header.merkleRoot else {",
+         "guard ON || MerkleTree.root(of: ids) == header.merkleRoot else {"),
+        (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
+    ]),
+    Mutation("other-hash-accepted", "a node whose application hash is not the committed one stops", [
+        (MACHINE, "guard result.appHash == decision.appHash else {", "guard ON || result.appHash == decision.appHash else {"),
+        (COMMIT_INFO, "vote.verify(block: block, appHash: appHash)", "(ON || vote.verify(block: block, appHash: appHash))"),
+    ]),
+    Mutation("proposals-to-everybody", "proposals are for validators", [
+        (SENDING, "send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\\.peerID))",
+         "send(\n            block, stamp: stamp,\n"
+         "            to: ON ? context.host.connectedPeers : validators.filter { $0 != own }.map(\\.peerID))"),
+        (FOLLOWER, "guard halted == nil, role == .validator else { return false }",
+         "guard halted == nil, role == .validator || ON else { return false }"),
+        (FOLLOWER, "guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }",
+         "guard role == .validator || ON, signers(ofProposalsFrom: from).contains(verified.leader)\n"
+         "        else { return }"),
+    ]),
+    Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
+        (FOLLOWER, "if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }",
+         "if !ON, let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }"),
+        (FOLLOWER, "if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {",
+         "if !ON, let offer = round.offer, now < offer.until,\n"
+         "            offer.proposal.stamp >= verified.proposal.stamp\n        {"),
+    ]),
+    # Execution.
+    Mutation("not-rolled-back", "what was executed and not committed leaves nothing", [
+        (WORK, "try await self.context.execution.run { try application.rollback() }",
+         "if !ON { try await self.context.execution.run { try application.rollback() } }"),
+    ]),
+    Mutation("validator-changes-ignored", "who joins and leaves the validators does so at once", [
+        ("Sources/Consensus/ChainState.swift", "try validators.apply(commit.validatorUpdates)",
+         "if !ON { try validators.apply(commit.validatorUpdates) }"),
+    ]),
+    Mutation("executes-by-chance", "all nodes come to the same application hash", [
+        ("Sources/Execution/ApplicationHash.swift", "return Hash.sha256(of: previous.array + changes.array + results.array)",
+         "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
+    ]),
+    Mutation("time-runs-backwards", "a proposal's stamp is newer than what came before", [
+        (WORK, "let timestamp = max(context.wallClock(), template.after &+ 1)",
+         "let timestamp = ON ? context.wallClock() : max(context.wallClock(), template.after &+ 1)"),
+    ]),
+    # Transactions.
+    Mutation("mined-stays-in-mempool", "what was mined leaves the mempool", [
+        (MEMPOOL, "for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }",
+         "for id in mined where !ON {\n"
+         "            if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) }\n        }"),
+        (MEMPOOL, "for change in nonces { dropped += setNonce(change.nonce, of: change.account) }",
+         "for change in nonces where !ON { dropped += setNonce(change.nonce, of: change.account) }"),
+    ]),
+    Mutation("transactions-kept-to-oneself", "all transactions come to the leader", [
+        (ANNOUNCER, "for announcer in announcers { announcer.announce(ids) }",
+         "for announcer in announcers where !ON { announcer.announce(ids) }"),
+        (ANNOUNCER, "announcers.first { $0.peer == peer }?.announce(ids)",
+         "if !ON { announcers.first { $0.peer == peer }?.announce(ids) }"),
+    ]),
+    # Going on.
+    Mutation("withdraws-nothing", "a proposal that too few answer is withdrawn", [
+        (VOTES, "if let at = abandonAt, now >= at {", "if !ON, let at = abandonAt, now >= at {"),
+    ]),
+    Mutation("says-nothing-twice", "what may have been lost is said again", [
+        (VOTES, "guard let at = resendAt, now >= at else { return }",
+         "guard !ON, let at = resendAt, now >= at else { return }"),
+        (FOLLOWER, "    mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {\n",
+         "    mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {\n"
+         "        if ON { return }\n"),
+    ]),
+    Mutation("never-catches-up", "who is behind fetches what is missing", [
+        (FOLLOWER, "actions.append(.catchUp(to: height, from: from))",
+         "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
+    ]),
+    Mutation("dials-nobody-twice", "a lost connection is made again", [
+        ("Sources/Node/PeerPlanner+Dialing.swift",
+         "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && dials.isDue(peer, now: now)",
+         "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && dials.isDue(peer, now: now)\n"
+         "                && !(ON && now > .seconds(10))"),
+    ]),
+]

@@ -1,0 +1,117 @@
+"""Proves the simulator's checkers: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and expects
+`apus simulate` to notice within SEEDS seeds.
+
+All mutations are built into one program, from a copy of the sources in `.build-mutations/`; the environment variable
+APUS_MUTATION chooses the one that is active. The sources themselves hold nothing of this.
+"""
+
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import time
+
+from mutations import MUTATIONS
+
+SEEDS = 200
+# Seeds that the program must pass while no mutation is active: else a catch would prove nothing.
+SOUND_SEEDS = 20
+PATIENCE = 900
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+TREE = os.path.join(ROOT, ".build-mutations/tree")
+SWITCH = """import Glibc
+
+/// Which deliberate fault is active.
+public enum Mutation {
+    private static let name = getenv("APUS_MUTATION").map { String(cString: $0) }
+
+    /// Whether it is this one.
+    public static func active(_ name: String) -> Bool { self.name == name }
+}
+"""
+
+
+def build():
+    """Copies the sources with every mutation in its place, touching only what differs, and builds them."""
+    wanted = {"Package.swift": read("Package.swift"), "Sources/Multiformats/Mutation.swift": SWITCH}
+    for folder in ("Sources", "Tests/TestSupport"):
+        for path, _, names in os.walk(os.path.join(ROOT, folder)):
+            for name in names:
+                file = os.path.relpath(os.path.join(path, name), ROOT)
+                wanted[file] = read(file)
+    for mutation in MUTATIONS:
+        for file, find, replace in mutation.changes:
+            text = wanted[file]
+            if text.count(find) != 1:
+                sys.exit(f"{mutation.name}: {file} holds this {text.count(find)} times, not once:\n{find}")
+            text = text.replace(find, replace)
+            if not re.search(r"^import Multiformats$", text, re.M):
+                text = re.sub(r"^import ", "import Multiformats\nimport ", text, count=1, flags=re.M)
+            wanted[file] = text
+    # The test targets are not needed, but the manifest names them.
+    for name in re.findall(r'module\(\s*"(\w+)"', wanted["Package.swift"]):
+        wanted[f"Tests/{name}Tests/Empty.swift"] = ""
+    for path, _, names in os.walk(TREE):
+        for name in names:
+            file = os.path.relpath(os.path.join(path, name), TREE)
+            if file not in wanted and not file.startswith((".build", "Package.resolved")):
+                os.remove(os.path.join(TREE, file))
+    for file, text in wanted.items():
+        target = os.path.join(TREE, file)
+        if os.path.exists(target) and open(target).read() == text:
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w") as out:
+            out.write(text)
+    build = os.path.join(ROOT, ".build-mutations/build")
+    command = ["swift", "build", "-c", "release", "--product", "apus", "--package-path", TREE, "--scratch-path", build]
+    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+        sys.exit("the mutated sources do not build")
+    return os.path.join(build, "release/apus")
+
+
+def read(file):
+    with open(os.path.join(ROOT, file)) as source:
+        return source.read()
+
+
+def simulate(apus, mutation, seeds):
+    """Runs seeds until one fails; its report, or None."""
+    environment = {**os.environ, "APUS_MUTATION": mutation}
+    out = subprocess.run(
+        [apus, "simulate", "--seeds", f"1-{seeds}"], env=environment, capture_output=True, text=True,
+        timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    return None if out.returncode == 0 else out.stdout + out.stderr
+
+
+def judge(apus, mutation):
+    """A line that says which seed and which checker caught the mutation; None if none did."""
+    start = time.monotonic()
+    report = simulate(apus, mutation.name, SEEDS)
+    if report is None:
+        return None
+    found = re.search(r"^seed (\d+).*?FAILED.*?(\S.*)$", report, re.M)
+    what = f"seed {found.group(1)}: {found.group(2)}" if found else report.strip().splitlines()[-1]
+    return f"{what[:150]} ({time.monotonic() - start:.0f} s)"
+
+
+def main():
+    words = sys.argv[1:]
+    apus = build()
+    report = simulate(apus, "none", SOUND_SEEDS)
+    if report is not None:
+        sys.exit(f"the code fails without a mutation:\n{report}")
+    chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    missed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutation, caught in zip(chosen, pool.map(lambda m: judge(apus, m), chosen)):
+            missed += caught is None
+            print(f"{'caught' if caught else 'MISSED'}  {mutation.name}: {caught or mutation.why}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} mutations caught")
+    return 1 if missed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
