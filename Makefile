@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e simulate soak interop-venv lint format bench
+.PHONY: setup build release run test interop e2e simulate mutations soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
@@ -50,6 +50,10 @@ simulate: release
 	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }
+
+# Breaks the code in named ways; the simulator must notice each (Tests/Mutations). ARGS: words of the mutations' names.
+mutations: setup
+	python3 Tests/Mutations/run.py $(ARGS)
 
 # New seeds for MINUTES, two hundred a process. A failure tells its seed.
 MINUTES ?= 10

@@ -108,8 +108,14 @@ final class Adversary {
         known = try await BlockHeightProtocol.request(height, from: peer, on: host).found ?? known
     }
 
-    /// A block after the tip that the leader has not signed, or with the leader's signature of another one.
+    /// A block after the tip that the leader has not signed, or with the leader's signature of another one, or one that
+    /// it did propose, perhaps some time ago.
     private func propose(_ peer: PeerID, _ host: Host) async throws {
+        if random.oneIn(3), let old = random.pick(world.proposed) {
+            let proposal = BlockProposal(old, sender: world.nodes[0].key)
+            try await BlockProposalProtocol.announce(proposal, block: old.bytes, to: peer, on: host)
+            return
+        }
         let tip = world.chain.committed(at: world.chain.tip)
         let header = BlockHeader(
             height: world.chain.tip + 1, transactionCount: 0, previousHash: tip?.hash ?? .zero,
@@ -128,16 +134,22 @@ final class Adversary {
         try await BlockProposalProtocol.announce(proposal, block: forged.bytes, to: peer, on: host)
     }
 
-    /// A block that was committed, but not with these votes, this signature or these transactions. Who lacks it is the
-    /// first to be told.
+    /// A block that was committed, but not with these votes, this signature or these transactions: to whoever lacks it,
+    /// if somebody does.
     private func announce(_ peer: PeerID, _ host: Host) async throws {
-        guard let known else { return }
         var peer = peer
-        if let behind = world.nodes.first(where: { $0.node != nil && $0.committed == known.block.height - 1 })
-        {
-            try await reach(behind, host)
-            peer = behind.key.peerID
+        if let victim = random.pick(world.nodes.filter { $0.node != nil && $0.committed < world.chain.tip }) {
+            let height = victim.committed + 1
+            if let source = random.pick(world.nodes.filter { $0.node != nil && $0.committed >= height }) {
+                try await reach(source, host)
+                known =
+                    try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host).found
+                    ?? known
+            }
+            try await reach(victim, host)
+            peer = victim.key.peerID
         }
+        guard let known else { return }
         let (block, info) = forge(known)
         let announcement = BlockAnnouncement(block, info)
         try await BlockAnnouncementProtocol.announce(
@@ -191,7 +203,7 @@ final class Adversary {
     }
 
     /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, old ones, and refusals
-    /// in everybody's name.
+    /// in others' names.
     private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
         let height = world.chain.tip + 1
         let block = Hash.sha256(of: Array("\(random.next())".utf8))
@@ -210,21 +222,27 @@ final class Adversary {
                     height: height, block: block,
                     answer: random.oneIn(2) ? .invalidBlock : .ack(appHash: block), by: stolen)
             }
-        case 2: return try await refuseForAll(peer, host)
+        case 2: return try await refuseForOthers(host)
         default: break
         }
         try await AcknowledgementProtocol.send(answer, to: peer, on: host)
     }
 
-    /// What the leader proposes now is refused by every validator, with signatures that are none.
-    private func refuseForAll(_ peer: PeerID, _ host: Host) async throws {
-        guard let proposed = world.proposed else { return }
-        for node in world.nodes.prefix(world.options.validators) {
+    /// What the leader proposes next is refused in validators' names, with signatures that are none, before they answer.
+    private func refuseForOthers(_ host: Host) async throws {
+        let before = world.proposed.last?.hash
+        await world.wait(.seconds(3), every: .milliseconds(5)) {
+            isOver || world.proposed.last?.hash != before
+        }
+        guard let proposed = world.proposed.last, proposed.hash != before else { return }
+        let leader = world.nodes[0]
+        try await reach(leader, host)
+        for node in world.nodes.prefix(world.options.validators) where random.oneIn(2) {
             let nonsense = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             let signature = VoteSignature(publicKey: node.key, signature: SharedBytes(nonsense))
             let answer = AckRes(
                 height: proposed.height, block: proposed.hash, answer: .invalidBlock, signature: signature)
-            try await AcknowledgementProtocol.send(answer, to: peer, on: host)
+            try await AcknowledgementProtocol.send(answer, to: leader.key.peerID, on: host)
         }
     }
 

@@ -19,13 +19,16 @@ public enum Simulation {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         var report: SimulationReport
         do {
-            report = try MemoryNetwork.run(seed: options.seed) {
+            // What is under way when a failure ends the run still refers to the world until the loop ends.
+            let world: World
+            (report, world) = try MemoryNetwork.run(seed: options.seed) {
                 let trace = Trace(file: traceFile)
                 let world = try World(options, directory: directory, trace: trace)
                 await run(world, scenario)
                 trace.flush()
-                return SimulationReport(world)
+                return (SimulationReport(world), world)
             }
+            withExtendedLifetime(world) {}
         } catch {
             report = SimulationReport(failure: CheckerFailure("simulator", "\(error)"))
         }

@@ -24,8 +24,8 @@ public final class World {
     private(set) var failure: CheckerFailure?
     /// Faults injected, by kind.
     var faults: [String: Int] = [:]
-    /// The newest proposal.
-    private(set) var proposed: Block?
+    /// The last proposals, the newest last.
+    private(set) var proposed: [Block] = []
     /// Whether faults are over: from now on nothing may fail.
     var isCalm = false
     /// Told of what nodes do, for scripts that wait for a moment.
@@ -157,7 +157,8 @@ public final class World {
         observer.proposed = { [unowned self, unowned machine] block in
             guard machine.life == life else { return }
             trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
-            proposed = block
+            if proposed.count == 8 { proposed.removeFirst() }
+            proposed.append(block)
             check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
             onDeed?(.proposed, machine)
         }
@@ -284,12 +285,14 @@ public final class World {
 
     /// Waits until `condition` holds; false when it did not within a time, or the simulation has failed.
     @discardableResult
-    func wait(_ limit: Duration, until condition: () async -> Bool) async -> Bool {
+    func wait(
+        _ limit: Duration, every interval: Duration = .milliseconds(100), until condition: () async -> Bool
+    ) async -> Bool {
         let end = Reactor.now + limit
         while failure == nil {
             if await condition() { return true }
             guard Reactor.now < end else { return false }
-            try? await Reactor.sleep(for: .milliseconds(100))
+            try? await Reactor.sleep(for: interval)
         }
         return false
     }

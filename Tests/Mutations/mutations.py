@@ -83,10 +83,6 @@ MUTATIONS = [
     Mutation("half-is-a-quorum", "a commit takes more than half of the validators", [
         ("Sources/Chain/ValidatorSet.swift", "{ count / 2 + 1 }", "{ ON ? Swift.max(1, count / 2) : count / 2 + 1 }"),
     ]),
-    Mutation("refusal-not-counted", "a block that too many refuse is withdrawn", [
-        (LEADER, "guard count.agreed + unanswered < state.validators.quorum else { return }",
-         "guard !ON, count.agreed + unanswered < state.validators.quorum else { return }"),
-    ]),
     Mutation("forged-vote-believed", "a vote's signature is checked", [
         (EVIDENCE, "guard message.verify() else { throw .badVoteSignature",
          "guard ON || message.verify() else { throw .badVoteSignature"),

@@ -81,7 +81,7 @@ def simulate(apus, mutation, seeds):
     """Runs seeds until one fails; its report, or None."""
     environment = {**os.environ, "APUS_MUTATION": mutation}
     out = subprocess.run(
-        [apus, "simulate", "--seeds", f"1-{seeds}"], env=environment, capture_output=True, text=True,
+        [apus, "simulate", "--seeds", f"1-{seeds}", "--jobs", "1"], env=environment, capture_output=True, text=True,
         timeout=PATIENCE, stdin=subprocess.DEVNULL)
     return None if out.returncode == 0 else out.stdout + out.stderr
 
