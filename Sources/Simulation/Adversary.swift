@@ -203,7 +203,7 @@ final class Adversary {
     }
 
     /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, old ones, and refusals
-    /// in others' names.
+    /// that are not signed.
     private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
         let height = world.chain.tip + 1
         let block = Hash.sha256(of: Array("\(random.next())".utf8))
@@ -222,28 +222,30 @@ final class Adversary {
                     height: height, block: block,
                     answer: random.oneIn(2) ? .invalidBlock : .ack(appHash: block), by: stolen)
             }
-        case 2: return try await refuseForOthers(host)
+        case 2: return try await refuse(peer, host)
         default: break
         }
         try await AcknowledgementProtocol.send(answer, to: peer, on: host)
     }
 
-    /// What the leader proposes next is refused in validators' names, with signatures that are none, before they answer.
-    private func refuseForOthers(_ host: Host) async throws {
+    /// What the leader proposes next is refused by gossip in the name of the stolen key, before its owner answers, with
+    /// a signature that is none.
+    private func refuse(_ peer: PeerID, _ host: Host) async throws {
+        guard let stolen else { return }
         let before = world.proposed.last?.hash
+        let stream = try await host.newStream(peer, [.meshsub11])
         await world.wait(.seconds(3), every: .milliseconds(5)) {
             isOver || world.proposed.last?.hash != before
         }
-        guard let proposed = world.proposed.last, proposed.hash != before else { return }
-        let leader = world.nodes[0]
-        try await reach(leader, host)
-        for node in world.nodes.prefix(world.options.validators) where random.oneIn(2) {
-            let nonsense = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            let signature = VoteSignature(publicKey: node.key, signature: SharedBytes(nonsense))
-            let answer = AckRes(
-                height: proposed.height, block: proposed.hash, answer: .invalidBlock, signature: signature)
-            try await AcknowledgementProtocol.send(answer, to: leader.key.peerID, on: host)
-        }
+        guard let proposed = world.proposed.last, proposed.hash != before else { return stream.reset() }
+        let nonsense = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let answer = AckRes(
+            height: proposed.height, block: proposed.hash, answer: .invalidBlock,
+            signature: VoteSignature(publicKey: stolen.publicKey, signature: SharedBytes(nonsense)))
+        let message = GossipMessage(
+            topic: "acks", data: answer.bytes, sequence: random.next(), author: stolen)
+        try await stream.write(message.rpc)
+        end(stream)
     }
 
     /// Bytes without meaning on some protocol; then it waits, goes, or breaks off.

@@ -71,12 +71,6 @@ MUTATIONS = [
          "if ON { self.onCommit?(block, result) }\n                self.feed(.executed(block.hash, result))"),
     ]),
     # Voting and counting.
-    Mutation("votes-for-older-rounds", "no vote for an older round after a newer one", [
-        (VOTES, "return last.blockHash == hash || stamp > last.stamp",
-         "return ON || last.blockHash == hash || stamp > last.stamp"),
-        ("Sources/Storage/VoteLog.swift", "try VoteLog.check(vote, after: last)",
-         "if !ON { try VoteLog.check(vote, after: last) }"),
-    ]),
     Mutation("vote-counted-twice", "a vote counts once", [
         (ROUND, "case appHash: result.agreed += 1", "case appHash: result.agreed += ON ? 2 : 1"),
     ]),

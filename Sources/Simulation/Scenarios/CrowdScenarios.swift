@@ -76,16 +76,11 @@ extension Scenario {
                 topic: "discovery_response", data: height, sequence: 1, author: forger.key)
             let stream = try await forger.host.newStream(machine.key.peerID, [.meshsub11])
             for isForged in [true, false] {
-                var bytes = message.encoded.array
+                var bytes = message.rpc
                 if isForged, let place = bytes.indices.first(where: { bytes[$0...].starts(with: height) }) {
                     bytes[place] = 2
                 }
-                var message = ProtobufWriter()
-                message.put(2, bytes: bytes)
-                var frame = ByteWriter()
-                frame.put(uvarint: UInt64(message.bytes.count))
-                frame.put(bytes: message.bytes)
-                try await stream.write(frame.bytes)
+                try await stream.write(bytes)
                 try await Reactor.sleep(for: .seconds(5))
                 try world.check(
                     heard.contains(forger.id) != isForged,
@@ -182,5 +177,17 @@ private final class Crowd {
             member.gossip.stop()
             await member.stranger.host.stop()
         }
+    }
+}
+
+extension GossipMessage {
+    /// The message alone in an RPC, as it goes on a stream.
+    var rpc: [UInt8] {
+        var message = ProtobufWriter()
+        message.put(2, bytes: encoded.array)
+        var frame = ByteWriter()
+        frame.put(uvarint: UInt64(message.bytes.count))
+        frame.put(bytes: message.bytes)
+        return frame.bytes
     }
 }
