@@ -92,11 +92,6 @@ MUTATIONS = [
     Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
         (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
     ]),
-    Mutation("proposes-without-asking", "a leader without memory asks before it proposes", [
-        ("Sources/Consensus/ConsensusMachine+Recovery.swift",
-         "guard isRequired || isUnfinished else { return }",
-         "guard !ON, isRequired || isUnfinished else { return }"),
-    ]),
     Mutation("old-vote-binds-nothing", "what was agreed to is proposed again", [
         ("Sources/Consensus/ConsensusMachine+Recovery.swift",
          "guard let lock = newestLock(recovery) else {", "guard !ON, let lock = newestLock(recovery) else {"),
@@ -113,10 +108,6 @@ MUTATIONS = [
         (BLOCKS, "guard MerkleTree.root(of: ids) == header.merkleRoot else {",
          "guard ON || MerkleTree.root(of: ids) == header.merkleRoot else {"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
-    ]),
-    Mutation("other-hash-accepted", "a node whose application hash is not the committed one stops", [
-        (MACHINE, "guard result.appHash == decision.appHash else {", "guard ON || result.appHash == decision.appHash else {"),
-        (COMMIT_INFO, "vote.verify(block: block, appHash: appHash)", "(ON || vote.verify(block: block, appHash: appHash))"),
     ]),
     Mutation("proposals-to-everybody", "proposals are for validators", [
         (SENDING, "send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\\.peerID))",

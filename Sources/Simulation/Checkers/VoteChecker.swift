@@ -67,6 +67,9 @@ final class VoteChecker {
         }
     }
 
+    /// A script proposes a block in the leader's name.
+    func mayBeVotedFor(_ block: Hash) { proposed.insert(block) }
+
     func proposal(_ block: Block, by key: PublicKey, _ node: String) throws(CheckerFailure) {
         let round = Round(
             key: key, height: block.header.height, stamp: Int64(clamping: block.header.timestamp))

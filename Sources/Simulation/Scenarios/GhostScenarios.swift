@@ -182,7 +182,8 @@ extension World {
         return ghost
     }
 
-    /// An empty block beside the chain's, in order but for who signs it and what `change` does.
+    /// An empty block beside the chain's, in order but for who signs it and what `change` does. With the leader's key it is
+    /// one that may be voted for.
     func rival(
         at height: Int64, by key: PrivateKey, change: (inout BlockHeader) -> Void = { _ in }
     ) -> Block {
@@ -193,7 +194,9 @@ extension World {
             validatorSetHash: (before?.validators ?? genesis.validators).hash,
             networkParametersHash: genesis.parameters.hash, timestamp: nodes[0].wallClock, merkleRoot: .zero)
         change(&header)
-        return Block.signed(header, transactions: [], by: key)
+        let block = Block.signed(header, transactions: [], by: key)
+        if key.publicKey == nodes[0].key { votes.mayBeVotedFor(block.hash) }
+        return block
     }
 }
 
