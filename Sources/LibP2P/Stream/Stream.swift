@@ -32,7 +32,7 @@ public final class Stream {
     var readFilled = 0
     var readMinimum = 0
     var isReading = false
-    var reader: UnsafeContinuation<Void, Never>?
+    let reader = StreamWait()
     var remoteFinished = false
     var readClosed = false
 
@@ -41,7 +41,7 @@ public final class Stream {
     var pending = PendingWrite.none
     var pendingOffset = 0
     var isWriting = false
-    var writer: UnsafeContinuation<Void, Never>?
+    let writer = StreamWait()
     var writeClosed = false
     /// Whether the stream stands in its connection's line of streams with something to send.
     var isInLine = false
@@ -58,9 +58,6 @@ public final class Stream {
     var countedProtocol: ProtocolID?
 
     private var deadlineTimer: Timer?
-    /// The reader's and the writer's last wait: a cancellation that comes late must not end a later one.
-    private var readWait = 0
-    private var writeWait = 0
 
     init(_ connection: Connection, slot: Int, protocolID: ProtocolID, isInbound: Bool) {
         self.connection = connection
@@ -73,7 +70,7 @@ public final class Stream {
 
     /// The reactor time after which reads and writes fail with `timedOut`; the stream is then reset.
     public var deadline: Duration? {
-        didSet { if reader != nil || writer != nil { armDeadline() } }
+        didSet { if reader.isWaiting || writer.isWaiting { armDeadline() } }
     }
 
     /// Sets the deadline to `duration` from now.
@@ -93,7 +90,7 @@ public final class Stream {
 
     private func deadlineTimerFired() {
         deadlineTimer = nil
-        guard reader != nil || writer != nil else { return }
+        guard reader.isWaiting || writer.isWaiting else { return }
         if !failIfLate() { armDeadline() }
     }
 
@@ -114,7 +111,7 @@ public final class Stream {
     /// A write that is suspended at that moment fails, and the stream is reset.
     public func closeWrite() {
         guard failure == nil, !writeClosed else { return }
-        guard writer == nil else { return abandon(.streamClosed) }
+        guard !writer.isWaiting else { return abandon(.streamClosed) }
         sendPrefix()
         writeClosed = true
         connection.closeWrite(self)
@@ -127,7 +124,7 @@ public final class Stream {
         readClosed = true
         queue.clear(pool: connection.chunks)
         connection.closeRead(self)
-        resumeReader()
+        reader.resume()
     }
 
     /// Ends the stream at once in both directions; what has not been delivered is lost. The peer's reads and
@@ -153,8 +150,8 @@ public final class Stream {
         pending = .none
         deadlineTimer?.cancel()
         deadlineTimer = nil
-        resumeReader()
-        resumeWriter()
+        reader.resume()
+        writer.resume()
     }
 
     /// The stream has ended in order in both directions.
@@ -164,57 +161,9 @@ public final class Stream {
         deadlineTimer = nil
     }
 
-    // MARK: Waiting
-
-    func resumeReader() {
-        guard let waiting = reader else { return }
-        reader = nil
-        waiting.resume()
-    }
-
-    func resumeWriter() {
-        guard let waiting = writer else { return }
-        writer = nil
-        waiting.resume()
-    }
-
-    /// Suspends the reading task until `resumeReader`. False when the task was cancelled.
-    func suspendReader() async -> Bool {
+    /// Suspends the reading or the writing task until that side is resumed. False when the task was cancelled.
+    func suspend(_ side: StreamWait) async -> Bool {
         armDeadline()
-        readWait &+= 1
-        let serial = readWait
-        var cancelled = false
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                guard !Task.isCancelled else {
-                    cancelled = true
-                    return continuation.resume()
-                }
-                reader = continuation
-            }
-        } onCancel: {
-            Reactor.enqueue { if self.readWait == serial { self.resumeReader() } }
-        }
-        return !cancelled && !Task.isCancelled
-    }
-
-    /// Suspends the writing task until `resumeWriter`. False when the task was cancelled.
-    func suspendWriter() async -> Bool {
-        armDeadline()
-        writeWait &+= 1
-        let serial = writeWait
-        var cancelled = false
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                guard !Task.isCancelled else {
-                    cancelled = true
-                    return continuation.resume()
-                }
-                writer = continuation
-            }
-        } onCancel: {
-            Reactor.enqueue { if self.writeWait == serial { self.resumeWriter() } }
-        }
-        return !cancelled && !Task.isCancelled
+        return await side.suspend()
     }
 }

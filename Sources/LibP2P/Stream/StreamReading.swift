@@ -135,7 +135,7 @@ extension Stream {
             if let failure { throw failure }
             if readClosed { throw .streamClosed }
             readMinimum = minimum
-            guard await suspendReader() else { throw .cancelled }
+            guard await suspend(reader) else { throw .cancelled }
         }
         return queue.count
     }
@@ -161,7 +161,7 @@ extension Stream {
             if readClosed { throw .streamClosed }
             readTarget = target
             readMinimum = minimum
-            let alive = await suspendReader()
+            let alive = await suspend(reader)
             readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
             guard alive || readFilled >= minimum else { throw .cancelled }
         }
@@ -181,7 +181,7 @@ extension Stream {
     /// Notes that `count` bytes have been put into `directTarget`.
     func filledDirectly(_ count: Int) {
         readFilled &+= count
-        if readFilled >= readMinimum { resumeReader() }
+        if readFilled >= readMinimum { reader.resume() }
     }
 
     /// Takes bytes from the multiplexer; the number that went to the reader itself.
@@ -194,7 +194,7 @@ extension Stream {
         }
         if direct < bytes.count {
             queue.append(UnsafeRawBufferPointer(rebasing: bytes[direct...]), pool: connection.chunks)
-            if readTarget.count == 0, queue.count >= readMinimum { resumeReader() }
+            if readTarget.count == 0, queue.count >= readMinimum { reader.resume() }
         }
         return direct
     }
@@ -202,6 +202,6 @@ extension Stream {
     /// The peer has ended its side.
     func peerFinished() {
         remoteFinished = true
-        resumeReader()
+        reader.resume()
     }
 }

@@ -70,7 +70,7 @@ extension Stream {
         let count = bytes.count
         while pendingOffset < count {
             if let failure { throw failure }
-            guard await suspendWriter() else {
+            guard await suspend(writer) else {
                 if pendingOffset < count { abandon(.cancelled) }
                 throw .cancelled
             }
@@ -84,7 +84,7 @@ extension Stream {
         guard failure == nil, pendingOffset < count else { return false }
         pendingOffset &+= pending.withBytes(from: pendingOffset) { connection.sendFrame(self, $0) }
         guard pendingOffset < count else {
-            resumeWriter()
+            writer.resume()
             return false
         }
         return connection.sendWindow(self) > 0
