@@ -69,6 +69,40 @@ package class Driver {
     }
 }
 
+/// What the kernel drivers do alike.
+extension Driver {
+    /// Takes in a connection that `listener`'s socket has accepted, unless that is about to be closed.
+    func accepted(_ descriptor: Int32, _ listener: TCPListener) {
+        Socket.setNoDelay(descriptor)
+        guard !listener.socket.isClosing, let connection = adopt(descriptor, listener.loop) else {
+            Glibc.close(descriptor)
+            return
+        }
+        listener.didAccept(connection)
+    }
+
+    /// Reports what became of a connect: `code` is its `errno`, or 0. The driver holds nothing of the attempt any more.
+    func connected(_ attempt: ConnectAttempt, code: Int32) {
+        let descriptor = attempt.socket.descriptor
+        guard code == 0, !attempt.socket.isClosing, let connection = adopt(descriptor, attempt.loop) else {
+            Glibc.close(descriptor)
+            return attempt.finish(.failure(ReactorError("connect", code == 0 ? ECONNRESET : code)))
+        }
+        attempt.finish(.success(connection))
+    }
+
+    /// Attaches a connected socket; nil when its peer has gone by now and has no address any more.
+    private func adopt(_ descriptor: Int32, _ loop: EventLoop) -> TCPConnection? {
+        guard let local = try? Socket.localAddress(descriptor),
+            let remote = try? Socket.remoteAddress(descriptor)
+        else { return nil }
+        let connection = TCPConnection(loop: loop, driver: self, local: local, remote: remote)
+        connection.socket.descriptor = descriptor
+        attach(connection)
+        return connection
+    }
+}
+
 /// What a kernel driver keeps with a socket.
 struct SocketState {
     var descriptor: Int32 = -1

@@ -194,21 +194,6 @@ final class EpollDriver: Driver {
         }
     }
 
-    private func accepted(_ descriptor: Int32, _ listener: TCPListener) {
-        Socket.setNoDelay(descriptor)
-        // A peer that has gone by now has no address any more.
-        guard let local = try? Socket.localAddress(descriptor),
-            let remote = try? Socket.remoteAddress(descriptor)
-        else {
-            Glibc.close(descriptor)
-            return
-        }
-        let connection = TCPConnection(loop: listener.loop, driver: self, local: local, remote: remote)
-        connection.socket.descriptor = descriptor
-        attach(connection)
-        listener.didAccept(connection)
-    }
-
     // MARK: Connecting
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
@@ -240,21 +225,10 @@ final class EpollDriver: Driver {
     }
 
     private func finish(_ attempt: ConnectAttempt) {
-        let descriptor = attempt.socket.descriptor
-        let code = Socket.pendingError(descriptor)
-        guard code == 0, let local = try? Socket.localAddress(descriptor),
-            let remote = try? Socket.remoteAddress(descriptor)
-        else {
-            cancel(attempt)
-            return attempt.finish(.failure(ReactorError("connect", code == 0 ? ECONNRESET : code)))
-        }
         slots.remove(attempt.socket.slot)
         attempt.socket.slot = -1
-        _ = control(EPOLL_CTL_DEL, descriptor, 0, 0)
-        let connection = TCPConnection(loop: attempt.loop, driver: self, local: local, remote: remote)
-        connection.socket.descriptor = descriptor
-        attach(connection)
-        attempt.finish(.success(connection))
+        _ = control(EPOLL_CTL_DEL, attempt.socket.descriptor, 0, 0)
+        connected(attempt, code: Socket.pendingError(attempt.socket.descriptor))
     }
 
     // MARK: Connections

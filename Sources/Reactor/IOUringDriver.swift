@@ -196,7 +196,9 @@ final class IOUringDriver: Driver {
         case (.receive, .connection(let connection)): received(connection, completion)
         case (.send, .connection(let connection)): sent(connection, completion.result)
         case (.accept, .listener(let listener)): accepted(listener, completion)
-        case (.connect, .attempt(let attempt)): connected(attempt, slot, completion.result)
+        case (.connect, .attempt(let attempt)):
+            slots.remove(slot)
+            connected(attempt, code: -min(completion.result, 0))
         default: break
         }
     }
@@ -247,21 +249,6 @@ final class IOUringDriver: Driver {
         }
     }
 
-    private func accepted(_ descriptor: Int32, _ listener: TCPListener) {
-        Socket.setNoDelay(descriptor)
-        // A peer that has gone by now has no address any more.
-        guard !listener.socket.isClosing, let local = try? Socket.localAddress(descriptor),
-            let remote = try? Socket.remoteAddress(descriptor)
-        else {
-            Glibc.close(descriptor)
-            return
-        }
-        let connection = TCPConnection(loop: listener.loop, driver: self, local: local, remote: remote)
-        connection.socket.descriptor = descriptor
-        attach(connection)
-        listener.didAccept(connection)
-    }
-
     // MARK: Connecting
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
@@ -279,21 +266,6 @@ final class IOUringDriver: Driver {
         guard !attempt.socket.isClosing else { return }
         attempt.socket.isClosing = true
         cancel(.connect, attempt.socket.slot)
-    }
-
-    private func connected(_ attempt: ConnectAttempt, _ slot: Int, _ result: Int32) {
-        let descriptor = attempt.socket.descriptor
-        slots.remove(slot)
-        guard result == 0, !attempt.socket.isClosing, let local = try? Socket.localAddress(descriptor),
-            let remote = try? Socket.remoteAddress(descriptor)
-        else {
-            Glibc.close(descriptor)
-            return attempt.finish(.failure(ReactorError("connect", result < 0 ? -result : ECONNRESET)))
-        }
-        let connection = TCPConnection(loop: attempt.loop, driver: self, local: local, remote: remote)
-        connection.socket.descriptor = descriptor
-        attach(connection)
-        attempt.finish(.success(connection))
     }
 
     // MARK: Connections
