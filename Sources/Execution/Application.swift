@@ -43,6 +43,10 @@ public protocol Application: AnyObject, Sendable {
     /// once the query runs.
     func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
         throws(ExecutionError) -> QueryResult
+
+    /// Undoes what is prepared and lets go of all files at once, whoever still refers to the application. What is
+    /// asked afterwards throws `.closed`, or is answered from memory.
+    func close()
 }
 
 /// Where an application stands.

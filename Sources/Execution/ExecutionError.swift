@@ -21,6 +21,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidQuery(String)
     /// The query would exceed a limit of rows, bytes or time.
     case queryLimit(String)
+    /// `close` has been called.
+    case closed
     /// The application has no database to query.
     case noDatabase
     /// SQLite failed in a way that no statement explains.
@@ -38,6 +40,7 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .outOfOrder(let reason): reason
         case .invalidQuery(let reason): reason
         case .queryLimit(let reason): reason
+        case .closed: "the application is closed"
         case .noDatabase: "this node's application keeps no database"
         case .failed(let file, let reason): "database \(file) failed: \(reason)"
         }

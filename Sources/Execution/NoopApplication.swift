@@ -128,4 +128,7 @@ public final class NoopApplication: Application {
     {
         throw .noDatabase
     }
+
+    /// See `Application.close`. There are no files.
+    public func close() { state.withLock { $0.prepared = nil } }
 }

@@ -11,10 +11,9 @@ import Synchronization
 public final class SQLApplication: Application {
     /// The database's path.
     public let path: String
-    private let accounts: Mutex<SQLReader>
+    private let accounts: Guarded<SQLReader>
     private let queries: QueryConnections
-    // The last to be closed: it copies the write-ahead log back, which readers cannot.
-    private let engine: Mutex<SQLEngine>
+    private let engine: Guarded<SQLEngine>
     private let committed = Mutex(Committed())
 
     /// What is known of committed state without asking SQLite.
@@ -42,8 +41,8 @@ public final class SQLApplication: Application {
         do throws(SQLiteFailure) {
             let engine = try SQLEngine(path: path)
             let (tip, requests) = (engine.tip, engine.requests)
-            self.engine = Mutex(engine)
-            accounts = Mutex(try SQLReader(path: path))
+            self.engine = Guarded(engine)
+            accounts = Guarded(try SQLReader(path: path))
             queries = QueryConnections(try SQLReader(path: path), try SQLReader(path: path))
             committed.withLock {
                 $0.tip = tip
@@ -61,7 +60,7 @@ public final class SQLApplication: Application {
 
     /// See `Application.initialize`. Makes the table of grants and the genesis's balances.
     public func initialize(_ genesis: Genesis) throws(ExecutionError) {
-        let tip = try engine.withLock { (engine) throws(ExecutionError) in
+        let tip = try engine.run { (engine) throws(ExecutionError) in
             try engine.initialize(genesis)
             return engine.tip
         }
@@ -72,14 +71,14 @@ public final class SQLApplication: Application {
     public func execute(
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
-        try engine.withLock { (engine) throws(ExecutionError) in
+        try engine.run { (engine) throws(ExecutionError) in
             try engine.execute(block, transactions, parameters, validators)
         }
     }
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {
-        let done = try engine.withLock { (engine) throws(ExecutionError) in try engine.commit() }
+        let done = try engine.run { (engine) throws(ExecutionError) in try engine.commit() }
         committed.withLock {
             $0.tip = done.tip
             $0.requests = done.requests
@@ -90,12 +89,12 @@ public final class SQLApplication: Application {
 
     /// See `Application.rollback`.
     public func rollback() throws(ExecutionError) {
-        engine.withLock { $0.rollback() }
+        try engine.run { $0.rollback() }
     }
 
     /// Lets the database grow to so many pages of 4 KiB; what does not fit fails as on a full disk.
     func limitPages(to count: Int) {
-        engine.withLock { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
+        try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
     /// See `Application.account`.
@@ -105,7 +104,7 @@ public final class SQLApplication: Application {
         }
         guard isInitialized else { throw .notInitialized }
         if let known { return known }
-        let account = try accounts.withLock { (reader) throws(ExecutionError) in try reader.account(id) }
+        let account = try accounts.run { (reader) throws(ExecutionError) in try reader.account(id) }
         committed.withLock { if $0.commits == commits { $0.keep(account, of: id) } }
         return account
     }
@@ -124,24 +123,50 @@ public final class SQLApplication: Application {
         return try queries.run { (reader) throws(ExecutionError) in try reader.query(sql, parameters, limits)
         }
     }
+
+    /// See `Application.close`. Waits for queries that run. The engine is the last: it copies SQLite's write-ahead log
+    /// back, which readers cannot.
+    public func close() {
+        accounts.close()
+        queries.close()
+        engine.close()
+    }
 }
 
 /// Two connections for queries, used in turn.
 private final class QueryConnections: Sendable {
-    private let first: Mutex<SQLReader>
-    private let second: Mutex<SQLReader>
+    private let first: Guarded<SQLReader>
+    private let second: Guarded<SQLReader>
     private let turns = Atomic<UInt>(0)
 
     init(_ first: sending SQLReader, _ second: sending SQLReader) {
-        self.first = Mutex(first)
-        self.second = Mutex(second)
+        self.first = Guarded(first)
+        self.second = Guarded(second)
     }
 
     func run<R: Sendable>(_ body: (SQLReader) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
         let turn = turns.add(1, ordering: .relaxed).oldValue
-        if turn.isMultiple(of: 2) {
-            return try first.withLock { (reader) throws(ExecutionError) in try body(reader) }
-        }
-        return try second.withLock { (reader) throws(ExecutionError) in try body(reader) }
+        return turn.isMultiple(of: 2) ? try first.run(body) : try second.run(body)
     }
+
+    func close() {
+        first.close()
+        second.close()
+    }
+}
+
+/// What has a connection, for one thread at a time, until it is closed.
+private struct Guarded<Connection: AnyObject>: ~Copyable, Sendable {
+    private let connection: Mutex<Connection?>
+
+    init(_ connection: sending Connection) { self.connection = Mutex(connection) }
+
+    func run<R: Sendable>(_ body: (Connection) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
+        try connection.withLock { (connection) throws(ExecutionError) in
+            guard let connection else { throw .closed }
+            return try body(connection)
+        }
+    }
+
+    func close() { connection.withLock { $0 = nil } }
 }

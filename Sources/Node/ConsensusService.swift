@@ -20,6 +20,7 @@ final class ConsensusService {
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
     private var wasSyncing = false
+    private var isStopped = false
     private var timer: Timer?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
     var wanted: Set<Hash> = []
@@ -99,18 +100,23 @@ final class ConsensusService {
         feed(.timer)
     }
 
-    func stop() { timer?.cancel() }
+    /// Does nothing more, whatever arrives.
+    func stop() {
+        isStopped = true
+        timer?.cancel()
+    }
 
     // MARK: Machine
 
     /// Hands an event to the machine and does what it asks for, in order.
     func feed(_ event: ConsensusEvent) {
+        guard !isStopped else { return }
         pending.append(event)
         guard !isDraining else { return }
         isDraining = true
         defer { isDraining = false }
         var actions: [ConsensusAction] = []
-        while !pending.isEmpty {
+        while !pending.isEmpty, !isStopped {
             machine.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
             for action in actions { perform(action) }
             actions.removeAll(keepingCapacity: true)

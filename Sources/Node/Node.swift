@@ -41,90 +41,7 @@ public final class Node {
 
     // MARK: Start
 
-    /// Opens everything in a root directory, brings the application to the end of the block log, listens and dials.
-    ///
-    /// - Throws: an error whose description is one line naming what is wrong and where.
-    public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration
-    ) async throws -> Node {
-        let genesis = try Genesis.load(root.genesisFile)
-        let key = try KeyFile.load(root.keyFile)
-        try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
-        for directory in [root.blocksDirectory, root.applicationDirectory] {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        }
-        let environment = NodeEnvironment(
-            openStores: {
-                (
-                    try BlockStore(directory: root.blocksDirectory),
-                    try VoteLog(directory: root.blocksDirectory)
-                )
-            },
-            openApplication: {
-                guard configuration.execution.application == "sql" else { return NoopApplication() }
-                return try SQLApplication(directory: root.applicationDirectory)
-            },
-            peerStore: try PeerStore.recovering(
-                path: root.addressBookFile,
-                worker: Worker(name: "peers", capacity: NodeContext.workerCapacity)),
-            wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
-        return try await start(
-            genesis: genesis, key: key, configuration: configuration, environment: environment)
-    }
-
-    /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
-    /// else on the default one.
-    ///
-    /// - Throws: an error whose description is one line naming what is wrong and where.
-    public nonisolated static func start(
-        genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
-    ) async throws -> Node {
-        let logger = Logger(label: "node")
-        let (store, votes) = try environment.openStores()
-        let application = try environment.openApplication()
-        if !store.recovery.isClean { logger.warning("block log recovered: \(store.recovery)") }
-        let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
-        if outcome.replayed > 0 { logger.info("executed \(outcome.replayed) blocks of the log again") }
-        let listen = try PeerAddress.transport(configuration.p2p.listen)
-        let announced =
-            configuration.p2p.externalAddress.isEmpty
-            ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
-        return try await Reactor.run {
-            var host = HostConfiguration(identity: key, listenAddresses: [listen])
-            host.announceAddresses = announced
-            host.agentVersion = NodeVersion.agent
-            host.chainID = genesis.chainID
-            host.securityProtocols = configuration.p2p.security.map {
-                switch $0 {
-                case "noise-chainID": .noiseChainID
-                case "plaintext": .plaintext
-                default: .noise
-                }
-            }
-            host.limits.admitPeers(configuration.p2p.maxConnections)
-            host.peerStore = environment.peerStore
-            host.dialFrom = environment.dialFrom
-            host.noiseKeys = environment.noiseKeys
-            let worker = { (name: String) in
-                Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
-            }
-            let context = NodeContext(
-                genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
-                votes: votes, application: application, logger: logger,
-                execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
-                queries: worker("queries"), wallClock: environment.wallClock, observer: environment.observer)
-            let node = try Node(context, outcome)
-            do {
-                try node.run()
-            } catch {
-                await node.stop()
-                throw error
-            }
-            return node
-        }
-    }
-
-    private init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
+    init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
         genesis = context.genesis
         application = context.application
@@ -142,7 +59,8 @@ public final class Node {
         gossip = GossipService(context, consensus)
     }
 
-    private func run() throws {
+    /// Joins the services, serves and dials.
+    func run() throws {
         let role = consensus.machine.role
         guard context.configuration.mempool.isEnabled || role == .sentry else {
             throw NodeError.failed(
@@ -238,10 +156,9 @@ public final class Node {
         await context.host.stop()
         await peers.saveBook()
         context.checks.stop()
-        // A block that was executed but not decided must not keep the database locked.
+        // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
-        try? await context.execution.run { try application.rollback() }
-        context.execution.stop()
+        try? await context.execution.finish { application.close() }
         context.storage.stop()
         commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
@@ -258,7 +175,7 @@ public final class Node {
         sync.stop()
         mempool.stop()
         gossip.stop()
-        try? application.rollback()
+        application.close()
         peers.stop()
         commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }

@@ -47,11 +47,25 @@ public final class Worker: Sendable {
     /// Runs `job` after those before it and returns or throws what it does. Waits for room first when `capacity` jobs
     /// are queued. Throws `ReactorError.closed` after `stop`. Resumes where the caller runs.
     public func run<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
-        if let loop = EventLoop.current, loop.driver.isVirtual { return try await run(job, on: loop) }
+        try await run(job, isLast: false)
+    }
+
+    /// Runs `job` after those before it as the last one: whoever hands in another later gets `.closed`. Otherwise as `run`.
+    public func finish<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
+        try await run(job, isLast: true)
+    }
+
+    private func run<T: Sendable>(
+        _ job: @escaping @Sendable () throws -> T, isLast: Bool
+    ) async throws -> T {
+        if let loop = EventLoop.current, loop.driver.isVirtual {
+            return try await run(job, isLast: isLast, on: loop)
+        }
         try await takeRoom()
         return try await withCheckedThrowingContinuation { continuation in
-            let error = add { continuation.resume(with: Result(catching: job)) }
+            let error = add(isLast: isLast) { continuation.resume(with: Result(catching: job)) }
             if let error { continuation.resume(throwing: error) }
+            if isLast { stop() }
         }
     }
 
@@ -66,9 +80,9 @@ public final class Worker: Sendable {
         shared.available.signal()
     }
 
-    private func run<T: Sendable>(_ job: @escaping @Sendable () throws -> T, on loop: EventLoop) async throws
-        -> T
-    {
+    private func run<T: Sendable>(
+        _ job: @escaping @Sendable () throws -> T, isLast: Bool, on loop: EventLoop
+    ) async throws -> T {
         if shared.state.withLock({ $0.isStopped }) { throw ReactorError.closed }
         return try await withCheckedThrowingContinuation { continuation in
             loop.call { [shared, delay] in
@@ -86,6 +100,7 @@ public final class Worker: Sendable {
                 }
                 if due == now { run() } else { _ = loop.timers.add(due, run) }
             }
+            if isLast { stop() }
         }
     }
 
@@ -110,11 +125,12 @@ public final class Worker: Sendable {
         }
     }
 
-    private func add(_ job: @escaping Job) -> ReactorError? {
+    private func add(isLast: Bool, _ job: @escaping Job) -> ReactorError? {
         let (refusal, mustStart) = shared.state.withLock { state -> (ReactorError?, Bool) in
             state.promised = max(state.promised &- 1, 0)
             if state.isStopped { return (.closed, false) }
             state.jobs.append(job)
+            state.isStopped = isLast
             defer { state.isStarted = true }
             return (nil, !state.isStarted)
         }

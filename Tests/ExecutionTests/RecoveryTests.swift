@@ -26,6 +26,27 @@ import Testing
         #expect(try again.run("INSERT INTO t VALUES (1)").isOK)
     }
 
+    /// With a block prepared and the application still referred to: no file stays open and no lock held.
+    @Test func closedApplicationsLetGoOfTheDatabase() throws {
+        let chain = try TestChain(try directory.open())
+        try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
+        _ = try chain.number("SELECT count(*) FROM t")
+        let tip = chain.application.tip
+        _ = try chain.execute([try chain.statement("INSERT INTO t VALUES (1)")])
+        let log = "\(directory.path)/a/application.sqlite-wal"
+        #expect(FileManager.default.fileExists(atPath: log))
+        chain.application.close()
+        // SQLite removes it with the last connection.
+        #expect(!FileManager.default.fileExists(atPath: log))
+        #expect(throws: ExecutionError.closed) { try chain.application.commit() }
+        #expect(throws: ExecutionError.closed) { try chain.number("SELECT count(*) FROM t") }
+        chain.application.close()
+
+        let again = try TestChain(try directory.open())
+        #expect(again.application.tip == tip)
+        #expect(try again.run("INSERT INTO t VALUES (1)").isOK)
+    }
+
     @Test func crashBetweenPrepareAndCommitLosesTheBlockOnly() throws {
         let chain = try TestChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")

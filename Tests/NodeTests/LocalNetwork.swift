@@ -85,31 +85,13 @@ final class LocalNetwork {
         if !FileManager.default.fileExists(atPath: root.keyFile) {
             try root.create(key: keys[index], genesis: genesis, configuration: configuration)
         }
-        let node = try await Self.opened(root, configuration)
+        let node = try await Node.start(root: root, configuration: configuration)
         nodes[name] = node
         let listen = await node.status().listenAddresses.first ?? ""
         guard let port = listen.split(separator: "/").last else {
             throw Unreached(description: "\(name) listens on \"\(listen)\"")
         }
         addresses[name] = "127.0.0.1:\(port)"
-        return node
-    }
-
-    /// A node stopped a moment ago in this process may still hold its database: its last references go with the
-    /// last of its tasks. Other processes never meet this.
-    private static func opened(_ root: RootDirectory, _ configuration: Configuration) async throws -> Node {
-        var node: Node?
-        try await wait {
-            do {
-                node = try await Node.start(root: root, configuration: configuration)
-                return nil
-            } catch {
-                let line = "\(error)"
-                guard line.contains("database is locked") else { throw error }
-                return line
-            }
-        }
-        guard let node else { throw Unreached(description: "\(root.path): no node") }
         return node
     }
 

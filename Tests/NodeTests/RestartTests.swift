@@ -43,6 +43,23 @@ import Testing
         }
     }
 
+    /// Stopped in the midst of blocks and still referred to, nodes hold neither files nor locks of their databases.
+    @Test func stoppedNodesHaveClosedTheirDatabases() async throws {
+        try await LocalNetwork.run { network in
+            try await network.startAll()
+            try await network.connected()
+            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.insert(0..<50, at: "sentry-1")
+            for name in network.names {
+                let node = try network.node(name)
+                await network.stop(name)
+                let log = "\(network.root(name).applicationDirectory)/application.sqlite-wal"
+                #expect(!FileManager.default.fileExists(atPath: log), "\(name)")
+                await #expect(throws: NodeError.self) { try await node.query("SELECT 1", [:]) }
+            }
+        }
+    }
+
     @Test func aLeaderStoppedWithFullHandsLosesNothing() async throws {
         try await LocalNetwork.run { network in
             try await network.startAll()

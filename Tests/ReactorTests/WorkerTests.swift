@@ -61,6 +61,29 @@ import Testing
         }
     }
 
+    /// On a kernel loop and on a virtual one: the last job runs behind all before it, and nothing behind the last.
+    @Test(arguments: [false, true]) func whatFinishesAWorkerIsItsLastJob(isVirtual: Bool) async throws {
+        let body: @ReactorActor @Sendable () async throws -> Void = {
+            let worker = Worker(name: "worker", capacity: 2) { .milliseconds(1) }
+            let log = Log()
+            let done = Mailbox<Void>()
+            for index in 0..<2 {
+                Reactor.spawn {
+                    try? await worker.run { log.add(index) }
+                    done.put(())
+                }
+            }
+            try await Reactor.sleep(for: .milliseconds(1))
+            try await worker.finish { log.add(2) }
+            #expect(log.values == [0, 1, 2])
+            await #expect(throws: ReactorError.closed) { try await worker.run { log.add(3) } }
+            await #expect(throws: ReactorError.closed) { try await worker.finish { log.add(3) } }
+            for _ in 0..<2 { await done.take() }
+            #expect(log.values == [0, 1, 2])
+        }
+        if isVirtual { try MemoryNetwork.run(seed: 1, body) } else { try await Reactor.run(body) }
+    }
+
     @Test func literalAndLocalNamesResolve() async throws {
         let literal = try await Resolver.resolve(host: "::1", port: 80)
         #expect(literal == [try SocketAddress(ip: "::1", port: 80)])
