@@ -116,14 +116,7 @@ final class Adversary {
             try await BlockProposalProtocol.announce(proposal, block: old.bytes, to: peer, on: host)
             return
         }
-        let tip = world.chain.committed(at: world.chain.tip)
-        let header = BlockHeader(
-            height: world.chain.tip + 1, transactionCount: 0, previousHash: tip?.hash ?? .zero,
-            previousAppHash: tip?.appHash ?? .zero,
-            validatorSetHash: world.genesis.validators.hash,
-            networkParametersHash: world.genesis.parameters.hash,
-            timestamp: UInt64(max(0, SimulatedNode.epoch)), merkleRoot: .zero)
-        let forged = Block.signed(header, transactions: [], by: identity)
+        let forged = world.rival(at: world.chain.tip + 1, by: identity)
         var proposal = BlockProposal(forged, sender: identity.publicKey)
         if let known, random.oneIn(2) {
             proposal = BlockProposal(
