@@ -48,7 +48,7 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("sodium"), .linkedLibrary("crypto"),
                 .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
-                .linkedLibrary("sqlite3"),
+                .linkedLibrary("sqlite3"), .linkedLibrary("lz4"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
@@ -71,7 +71,8 @@ let package = Package(
         + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)
         + module(
             "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
-        + module("Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor"] + collections)
+        + module(
+            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims"] + collections)
         + module(
             "Node",
             [

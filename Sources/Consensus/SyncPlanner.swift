@@ -1,85 +1,181 @@
+import Crypto
+import DequeModule
 import Multiformats
 import OrderedCollections
 
-/// Catching up by height from whichever peers have the blocks: which height to ask of whom, and when a peer is set
-/// aside (docs/consensus.md, "Catching up").
+/// Catching up from whichever peers have the blocks: which heights to ask of whom, when a peer is set aside, and which
+/// blocks can be proved when (docs/consensus.md, "Catching up").
 ///
-/// A pure state machine, generic over what a block is. A window of heights above the tip is asked for at once,
-/// spread over the peers; blocks that were proved are delivered in order, at most two above the tip. A peer that
-/// fails, stalls or lies is asked nothing for a while that doubles each time; one that lacks a height is simply not
+/// A pure state machine, generic over what a block is before and after its proof. A window of heights above the tip
+/// is asked for at once, in batches spread over the peers; blocks that were proved are delivered in order, at most two
+/// above the tip. A block made under validators or a leader that are not known yet is kept until they are. A peer
+/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that lacks a height is not
 /// asked for it again. As long as one peer has the next block and sends it, however slowly, the tip moves.
-public struct SyncPlanner<Block: Sendable>: Sendable {
+public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
+    /// In which ways a peer can be asked for blocks.
+    public struct Ways: OptionSet, Sendable {
+        /// One bit a way.
+        public let rawValue: UInt8
+        /// Ways by their bits.
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// Consecutive blocks on one stream: `/apus/blkrange/1.0.0`.
+        public static var range: Ways { Ways(rawValue: 1) }
+        /// One block by its height: `/kwil/blkheight`.
+        public static var height: Ways { Ways(rawValue: 2) }
+        /// One block by its hash: `/kwil/blk/1.0.0`.
+        public static var hash: Ways { Ways(rawValue: 4) }
+    }
+
+    /// What came of a request in the end.
+    public enum Outcome: Sendable {
+        /// The peer sent what it wanted to send.
+        case done
+        /// The peer has no block of the next height; its best height if it said so.
+        case lacks(best: Int64?)
+        /// The peer serves others now.
+        case busy
+        /// It failed on the way.
+        case failed
+        /// What came is not what was asked for.
+        case lied
+    }
+
     /// What happens to a planner.
     public enum Event: Sendable {
         /// Run up to `target`, or raise the target; `from` has told of it.
         case start(target: Int64, from: PeerID)
-        /// The peer can be asked; its best height if it is known.
-        case peer(PeerID, best: Int64?)
+        /// The peer can be asked.
+        case peer(PeerID, Ways)
+        /// The peer said, which proves nothing, how high it is.
+        case hint(PeerID, best: Int64)
         case peerGone(PeerID)
-        /// A block came and its proof holds. `size` in bytes.
-        case block(height: Int64, Block, size: Int, from: PeerID)
-        /// The peer has no block of this height; its best height if it said so.
-        case notFound(height: Int64, from: PeerID, best: Int64?)
-        /// The request failed on the way.
-        case failed(height: Int64, from: PeerID)
-        /// What came is not what the network committed.
-        case lied(height: Int64, from: PeerID)
-        /// The node's tip moved, by whatever means.
-        case committed(height: Int64)
+        /// The next block of a request came. `size` in bytes.
+        case block(request: Int, height: Int64, Fetched, size: Int)
+        /// Some 64 KiB more of a block that is still coming are here.
+        case progress(request: Int)
+        /// The request is over.
+        case ended(request: Int, Outcome)
+        /// Answers to `check`: the block is what the network committed after a block of hash `previous`.
+        case proven(check: Int, Proven, previous: Hash)
+        /// The block was made under validators or a leader that are not known yet.
+        case unproven(check: Int)
+        /// The block is not what the network committed.
+        case wrong(check: Int)
+        /// The node's tip moved, by whatever means. `newRules`: with it the validators, the leader or another parameter.
+        case committed(height: Int64, newRules: Bool)
         /// `deadline` has passed.
         case timer
     }
 
     /// What a planner wants done.
     public enum Action: Sendable {
-        /// Answered by `block`, `notFound`, `failed` or `lied`, also when it comes late.
-        case request(height: Int64, from: PeerID)
+        /// Answered by any number of `block`, then `ended`, also when it comes late.
+        case request(Request)
+        /// Give the request up; `ended` comes all the same.
+        case cancel(request: Int)
+        /// Prove the block: `proven`, `unproven` or `wrong`.
+        case check(Int, height: Int64, Fetched)
         /// The next block in order.
-        case deliver(height: Int64, Block)
-        /// Nothing more to do: the target is reached, or no peer has more.
+        case deliver(height: Int64, Proven)
+        /// Nothing more to do for now: the target is reached, or nobody who can be relied on has more.
         case finished(reached: Bool)
     }
 
+    /// Blocks that are asked of one peer.
+    public struct Request: Sendable {
+        /// Names the request in events and actions.
+        public let id: Int
+        /// Whom to ask.
+        public let from: PeerID
+        /// The first block's height.
+        public let first: Int64
+        /// From 1; more only by `range`.
+        public let count: Int
+        /// Bytes of blocks after which the peer is to stop.
+        public let bytes: Int
+        /// How to ask: one way.
+        public let way: Ways
+        /// The block's hash, if the way is `hash`.
+        public let hash: Hash?
+        /// Whether compressing the blocks is likely to bring them sooner.
+        public let compressed: Bool
+        /// Longest wait for the first byte of an answer.
+        public let patience: Duration
+        /// Longest wait between two pieces of an answer.
+        public let idle: Duration
+    }
+
     struct Peer: Sendable {
+        var ways: Ways
+        /// The peer's best height as far as it is known.
         var best: Int64?
-        var outstanding = 0
-        /// Failures in a row; a delivered block clears them.
+        /// Heights below are not there, although higher ones are: the peer keeps no older blocks.
+        var floor: Int64 = 0
+        var floorStep: Int64 = 1
+        var requests = 0
+        /// Requests that others have been asked to do; nothing more is asked until they have ended.
+        var late = 0
+        /// Failures in a row; a proven block clears them.
         var failures = 0
         var asideUntil: Duration?
+        /// Bytes a second, of what it sent lately; 0 when it has sent nothing.
+        var speed = 0
 
-        func has(_ height: Int64) -> Bool { best.map { $0 >= height } ?? true }
+        func has(_ height: Int64) -> Bool { height >= floor && best.map { $0 >= height } ?? true }
     }
 
-    struct Request: Sendable {
+    /// A request that has not ended.
+    struct Running: Sendable {
         var from: PeerID
+        var next: Int64
+        var last: Int64
+        var began: Duration
+        /// When the last bytes of some size came.
+        var moved: Duration
         var due: Duration
+        var bytes = 0
+        var blocks = 0
+        /// Its blocks may be asked of others.
+        var isLate = false
+        /// Its peer has kept it waiting for longer than it may, which counts once.
+        var isOverdue = false
+        var isCancelled = false
     }
 
-    /// Most heights above the tip that are asked for or held.
-    public static var window: Int64 { 128 }
-    /// Most bytes of blocks held for delivery, besides the next one.
-    public static var heldBytes: Int { 64 << 20 }
-    /// Most requests to one peer at once.
-    public static var requestsPerPeer: Int { 16 }
-    /// Wait for an answer before another peer is asked; doubles with the peer's failures up to the longest, which is
-    /// what docs/wire.md, section 7, gives a block to arrive.
-    public static var patience: Duration { .seconds(4) }
-    static var longestPatience: Duration { .seconds(90) }
-    /// First time that a failing peer is set aside; doubles up to the longest.
-    static var setAside: Duration { .seconds(1) }
-    static var longestSetAside: Duration { .seconds(60) }
+    /// What is known of one height of the window.
+    enum Slot: Sendable {
+        case empty
+        case asked(request: Int)
+        case checking(Int, Fetched, size: Int, from: PeerID, tip: Int64)
+        case unproven(Fetched, size: Int, from: PeerID)
+        case proven(Proven, previous: Hash, size: Int)
+
+        var size: Int {
+            switch self {
+            case .empty, .asked: 0
+            case .checking(_, _, let size, _, _), .unproven(_, let size, _), .proven(_, _, let size): size
+            }
+        }
+    }
 
     /// The node's newest committed height.
     public private(set) var tip: Int64
     /// Nil when nothing is to be fetched.
-    public private(set) var target: Int64?
-    private var peers: OrderedDictionary<PeerID, Peer> = [:]
-    private var requests: [Int64: Request] = [:]
-    private var held: [Int64: (block: Block, size: Int)] = [:]
-    private var heldSize = 0
-    private var delivered: Int64
+    public internal(set) var target: Int64?
+    /// The highest height that was handed on.
+    var delivered: Int64
+    /// The heights above `delivered`, as far as anything is known of them.
+    var slots: Deque<Slot> = []
+    /// Bytes in `slots`.
+    var heldSize = 0
+    var peers: OrderedDictionary<PeerID, Peer> = [:]
+    var running: OrderedDictionary<Int, Running> = [:]
+    var lastID = 0
     /// Of the blocks that came, for guessing what those asked for will take.
-    private var averageSize = 16 << 10
+    var averageSize = 16 << 10
+    /// What could not be reached, and when to try again.
+    var retry: (target: Int64, at: Duration)?
+    var retryWait = Self.retryWait
 
     /// A planner at rest.
     public init(tip: Int64) {
@@ -90,140 +186,153 @@ public struct SyncPlanner<Block: Sendable>: Sendable {
     /// Takes one event and appends what is to be done about it.
     public mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
         switch event {
-        case .start(let height, let from):
-            if height > tip { target = max(target ?? height, height) }
-            var peer = peers[from] ?? Peer()
-            peer.best = max(peer.best ?? height, height)
-            peers[from] = peer
-        case .peer(let id, let best):
-            var peer = peers[id] ?? Peer()
-            peer.best = best ?? peer.best
-            peers[id] = peer
+        case .start(let height, let from): start(height, from, &actions)
+        case .peer(let id, let ways):
+            if peers[id] == nil { peers[id] = Peer(ways: ways) } else { peers[id]?.ways = ways }
+        case .hint(let id, let best):
+            if let known = peers[id]?.best, best > known { peers[id]?.best = best }
         case .peerGone(let id):
             peers.removeValue(forKey: id)
-            for height in requests.keys.sorted() where requests[height]?.from == id {
-                requests.removeValue(forKey: height)
-            }
-        case .block(let height, let block, let size, let from):
-            answered(height, from)
+            for (request, its) in running where its.from == id { release(request) }
+        case .block(let request, let height, let block, let size):
+            received(request, height, block, size, now, &actions)
+        case .progress(let request): moved(request, now)
+        case .ended(let request, let outcome): ended(request, outcome, now, &actions)
+        case .proven(let check, let block, let previous):
+            guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
+            else { break }
+            slots[index] = .proven(block, previous: previous, size: size)
             peers[from]?.failures = 0
             peers[from]?.asideUntil = nil
-            averageSize = (averageSize * 7 + size) / 8
-            if target != nil, height > delivered, height <= tip + Self.window, held[height] == nil {
-                held[height] = (block, size)
-                heldSize += size
-                requests.removeValue(forKey: height)
-            }
-        case .notFound(let height, let from, let best):
-            answered(height, from)
-            peers[from]?.best = min(best ?? (height - 1), height - 1)
-        case .failed(let height, let from):
-            answered(height, from)
-            setAside(from, now)
-        case .lied(let height, let from):
-            answered(height, from)
-            peers[from]?.failures += 3
-            setAside(from, now)
-        case .committed(let height):
-            guard height > tip else { break }
-            tip = height
-            delivered = max(delivered, height)
-            for old in held.keys.sorted() where old <= height {
-                if let gone = held.removeValue(forKey: old) { heldSize -= gone.size }
-            }
-            for old in requests.keys.sorted() where old <= height { requests.removeValue(forKey: old) }
-        case .timer:
-            break
+        case .unproven(let check):
+            guard let index = checking(check),
+                case .checking(_, let block, let size, let from, let at) = slots[index]
+            else { break }
+            slots[index] = .unproven(block, size: size, from: from)
+            if at < tip { self.check(index, &actions) }
+        case .wrong(let check): wrong(check, now, &actions)
+        case .committed(let height, let newRules): committed(height, newRules, &actions)
+        case .timer: break
         }
         plan(now, &actions)
     }
 
-    /// When `timer` is due; nil for never.
-    public var deadline: Duration? {
-        guard target != nil else { return nil }
-        let due = requests.values.map(\.due) + peers.values.compactMap(\.asideUntil)
-        return due.min()
+    // MARK: Events
+
+    private mutating func start(_ height: Int64, _ from: PeerID, _ actions: inout [Action]) {
+        var peer = peers[from] ?? Peer(ways: .height)
+        let isDoubtful = peer.isDoubtful
+        if !isDoubtful { peer.best = max(peer.best ?? height, height) }
+        peers[from] = peer
+        guard height > tip else { return }
+        if target == nil, isDoubtful, !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) }) {
+            return actions.append(.finished(reached: false))
+        }
+        target = max(target ?? height, height)
+        retry = nil
     }
 
-    /// Whether the height is asked for at present.
-    public func isRequested(_ height: Int64) -> Bool { requests[height] != nil }
-
-    private mutating func answered(_ height: Int64, _ from: PeerID) {
-        if let outstanding = peers[from]?.outstanding, outstanding > 0 {
-            peers[from]?.outstanding = outstanding - 1
+    private mutating func received(
+        _ id: Int, _ height: Int64, _ block: Fetched, _ size: Int, _ now: Duration, _ actions: inout [Action]
+    ) {
+        guard let request = running[id], height == request.next else { return }
+        running[id]?.next = height &+ 1
+        running[id]?.blocks += 1
+        running[id]?.bytes += size
+        moved(id, now)
+        averageSize = max(1, (averageSize * 7 + size) / 8)
+        let index = height &- delivered &- 1
+        guard target != nil, index >= 0, index < Int64(slots.count) else { return }
+        switch slots[Int(index)] {
+        case .empty, .asked: break
+        default: return
         }
-        if requests[height]?.from == from { requests.removeValue(forKey: height) }
+        slots[Int(index)] = .unproven(block, size: size, from: request.from)
+        heldSize += size
+        check(Int(index), &actions)
     }
 
-    private mutating func setAside(_ id: PeerID, _ now: Duration) {
-        guard var peer = peers[id] else { return }
-        peer.failures = min(peer.failures + 1, 16)
-        peer.asideUntil = now + min(Self.setAside * (1 << min(peer.failures - 1, 6)), Self.longestSetAside)
-        peers[id] = peer
+    private mutating func moved(_ id: Int, _ now: Duration) {
+        guard let request = running[id] else { return }
+        running[id]?.moved = now
+        running[id]?.due = now + (peers[request.from]?.patience ?? Self.patience)
     }
 
-    private mutating func plan(_ now: Duration, _ actions: inout [Action]) {
-        guard let target else { return }
-        if tip >= target { return finish(true, &actions) }
-        for id in peers.keys {
-            if let until = peers[id]?.asideUntil, until <= now { peers[id]?.asideUntil = nil }
+    private mutating func ended(
+        _ id: Int, _ outcome: Outcome, _ now: Duration, _ actions: inout [Action]
+    ) {
+        guard let request = running.removeValue(forKey: id) else { return }
+        for index in indices(request.next...max(request.next, request.last)) {
+            if case .asked(id) = slots[index] { slots[index] = .empty }
         }
-        for height in requests.keys.sorted() {
-            guard let request = requests[height], request.due <= now else { continue }
-            // Another may be asked; the stalled request still counts against its peer until it is answered.
-            requests.removeValue(forKey: height)
-            setAside(request.from, now)
+        guard var peer = peers[request.from] else { return }
+        peer.requests -= 1
+        if request.isLate { peer.late -= 1 }
+        if request.bytes > 0 {
+            let elapsed = max(now - request.began, .milliseconds(1))
+            let speed = Int(Double(request.bytes) / (elapsed / .seconds(1)))
+            peer.speed = peer.speed == 0 ? speed : (peer.speed + speed) / 2
         }
-        // The machine takes two heights above the tip: one to execute, one to follow at once.
-        while delivered < tip + 2, let next = held.removeValue(forKey: delivered + 1) {
-            heldSize -= next.size
+        switch outcome {
+        case _ where request.isCancelled: break
+        case .done: if request.blocks == 0 { peer.fail(1, now) }
+        case .lacks(let best?) where best > request.next:
+            peer.floor = max(peer.floor, request.next &+ peer.floorStep)
+            peer.floorStep = min(peer.floorStep * 2, 1024)
+            peer.best = best
+        case .lacks(let best): peer.best = min(best ?? .max, request.next &- 1)
+        case .busy: peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
+        case .failed: if !request.isOverdue { peer.fail(1, now) }
+        case .lied: peer.fail(Self.liesWeigh, now)
+        }
+        peers[request.from] = peer
+        if case .lied = outcome { distrust(request.from, &actions) }
+    }
+
+    private mutating func wrong(_ check: Int, _ now: Duration, _ actions: inout [Action]) {
+        guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index] else {
+            return
+        }
+        heldSize -= size
+        slots[index] = .empty
+        peers[from]?.fail(Self.liesWeigh, now)
+        distrust(from, &actions)
+    }
+
+    /// Gives up what the peer is sending and what it sent that is not proved.
+    private mutating func distrust(_ id: PeerID, _ actions: inout [Action]) {
+        for index in slots.indices {
+            switch slots[index] {
+            case .checking(_, _, let size, id, _), .unproven(_, let size, id):
+                heldSize -= size
+                slots[index] = .empty
+            default: break
+            }
+        }
+        for (request, its) in running where its.from == id { cancel(request, &actions) }
+    }
+
+    private mutating func committed(_ height: Int64, _ newRules: Bool, _ actions: inout [Action]) {
+        guard height > tip else { return }
+        tip = height
+        retryWait = Self.retryWait
+        while delivered < height {
+            heldSize -= slots.popFirst()?.size ?? 0
             delivered += 1
-            actions.append(.deliver(height: delivered, next.block))
         }
-        var height = delivered + 1
-        let last = min(target, tip + Self.window)
-        while height <= last {
-            if held[height] == nil, requests[height] == nil {
-                guard height == delivered + 1 || hasRoom else { break }
-                if let id = choose(height), let peer = peers[id] {
-                    peers[id]?.outstanding += 1
-                    let patience = min(Self.patience * (1 << min(peer.failures, 5)), Self.longestPatience)
-                    requests[height] = Request(from: id, due: now + patience)
-                    actions.append(.request(height: height, from: id))
-                } else if height == delivered + 1, delivered == tip,
-                    !peers.values.contains(where: { $0.has(height) })
-                {
-                    return finish(false, &actions)
-                }
-            }
-            height += 1
+        for index in slots.indices where newRules || index == 0 {
+            if case .unproven = slots[index] { check(index, &actions) }
         }
     }
 
-    private var hasRoom: Bool { heldSize + requests.count * averageSize < Self.heldBytes }
-
-    /// The least busy peer that may have the height; among equals the one with fewer failures, then the older.
-    private func choose(_ height: Int64) -> PeerID? {
-        var best: (id: PeerID, peer: Peer)?
-        for (id, peer) in peers
-        where peer.asideUntil == nil && peer.has(height) && peer.outstanding < Self.requestsPerPeer {
-            guard let other = best else {
-                best = (id, peer)
-                continue
-            }
-            if (peer.outstanding, peer.failures) < (other.peer.outstanding, other.peer.failures) {
-                best = (id, peer)
-            }
-        }
-        return best?.id
+    private mutating func check(_ index: Int, _ actions: inout [Action]) {
+        guard case .unproven(let block, let size, let from) = slots[index] else { return }
+        lastID += 1
+        slots[index] = .checking(lastID, block, size: size, from: from, tip: tip)
+        actions.append(.check(lastID, height: delivered &+ 1 &+ Int64(index), block))
     }
 
-    private mutating func finish(_ reached: Bool, _ actions: inout [Action]) {
-        target = nil
-        requests = [:]
-        held = [:]
-        heldSize = 0
-        delivered = tip
-        actions.append(.finished(reached: reached))
+    private func checking(_ check: Int) -> Int? {
+        slots.firstIndex { if case .checking(check, _, _, _, _) = $0 { true } else { false } }
     }
 }

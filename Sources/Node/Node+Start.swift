@@ -79,7 +79,9 @@ extension Node {
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, logger: logger,
                 execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
-                queries: worker("queries"), wallClock: environment.wallClock, observer: environment.observer)
+                proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
+                serving: worker("serving"), queries: worker("queries"), wallClock: environment.wallClock,
+                observer: environment.observer)
             let node = try Node(context, outcome)
             do {
                 try node.run()

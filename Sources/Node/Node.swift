@@ -72,6 +72,12 @@ public final class Node {
         consensus.onSyncing = { [weak mempool] in mempool?.syncing($0) }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
+        blocks.isMember = { [weak consensus] peer in
+            guard let state = consensus?.machine.state, let key = try? PublicKey(peerID: peer) else {
+                return false
+            }
+            return state.validators.contains(key) || state.leader == key
+        }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
@@ -150,12 +156,13 @@ public final class Node {
         isStopped = true
         consensus.stop()
         sync.stop()
+        blocks.stop()
         mempool.stop()
         gossip.stop()
         peers.stop()
         await context.host.stop()
         await peers.saveBook()
-        context.checks.stop()
+        for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
         // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
@@ -170,9 +177,11 @@ public final class Node {
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true
-        for worker in [context.execution, context.storage, context.checks, queries] { worker.abandon() }
+        let workers = [context.execution, context.storage, context.checks, context.serving, queries]
+        for worker in workers + context.proofs { worker.abandon() }
         consensus.stop()
         sync.stop()
+        blocks.stop()
         mempool.stop()
         gossip.stop()
         application.close()

@@ -14,6 +14,8 @@ import Storage
 final class NodeContext {
     /// Jobs that wait for a worker at most; beyond that whoever hands one in waits.
     nonisolated static let workerCapacity = 1_024
+    /// Workers that prove blocks. Execution takes a core too, so more gain little on small machines.
+    nonisolated static let proofWorkers = 2
 
     let genesis: Genesis
     let key: PrivateKey
@@ -27,8 +29,12 @@ final class NodeContext {
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
-    /// Checks signatures, decodes and serves blocks.
+    /// Checks signatures and decodes blocks.
     let checks: Worker
+    /// Prove blocks while the node catches up: what consensus checks meanwhile does not wait behind them.
+    let proofs: [Worker]
+    /// Reads and compresses blocks for peers, so that the node's own checks do not wait behind it.
+    let serving: Worker
     /// Answers clients.
     let queries: Worker
     /// Milliseconds since 1970.
@@ -38,7 +44,8 @@ final class NodeContext {
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, logger: Logger, execution: Worker, storage: Worker,
-        checks: Worker, queries: Worker, wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
+        checks: Worker, proofs: [Worker], serving: Worker, queries: Worker,
+        wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
     ) {
         self.genesis = genesis
         self.key = key
@@ -51,6 +58,8 @@ final class NodeContext {
         self.execution = execution
         self.storage = storage
         self.checks = checks
+        self.proofs = proofs
+        self.serving = serving
         self.queries = queries
         self.wallClock = wallClock
         self.observer = observer

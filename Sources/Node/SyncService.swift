@@ -6,32 +6,66 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Drives the catch-up planner: asks peers for blocks by height, proves what they send, and hands it to consensus.
+/// Drives the catch-up planner: asks peers for blocks, proves what they send, and hands it to consensus.
+///
+/// Proofs of several blocks are checked at once, on workers of their own.
 @ReactorActor
 final class SyncService {
+    private typealias Planner = SyncPlanner<Candidate, (VerifiedCommit, CheckedBlock)>
+
     private let context: NodeContext
     private let consensus: ConsensusService
-    private var planner: SyncPlanner<(VerifiedCommit, CheckedBlock)>
+    private var planner: Planner
+    private var requests: [Int: Task<Void, Never>] = [:]
     private var timer: Timer?
+    /// Hashes of the validators and the parameters at the tip.
+    private var rules: [Hash]
+    private var isStopped = false
 
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
-        planner = SyncPlanner(tip: consensus.machine.state.height)
+        let state = consensus.machine.state
+        planner = Planner(tip: state.height)
+        rules = [state.validatorSetHash, state.parametersHash]
     }
 
     func start() {
         consensus.catchUp = { [weak self] height, peer in self?.feed(.start(target: height, from: peer)) }
     }
 
-    func stop() { timer?.cancel() }
+    func stop() {
+        isStopped = true
+        timer?.cancel()
+        for id in requests.keys.sorted() { requests[id]?.cancel() }
+    }
 
-    func peerReady(_ peer: PeerID) { feed(.peer(peer, best: nil)) }
+    func peerReady(_ peer: PeerID) {
+        let spoken = Set(context.host.identity(of: peer)?.protocols ?? [])
+        var ways: Planner.Ways = []
+        if spoken.contains(KwilProtocol.blockRange) { ways.insert(.range) }
+        if !spoken.isDisjoint(with: [KwilProtocol.blockHeight, KwilProtocol.blockHeightBest]) {
+            ways.insert(.height)
+        }
+        if spoken.contains(KwilProtocol.block) { ways.insert(.hash) }
+        feed(.peer(peer, ways))
+    }
+
     func peerLeft(_ peer: PeerID) { feed(.peerGone(peer)) }
-    func committed(_ height: Int64) { feed(.committed(height: height)) }
 
-    private func feed(_ event: SyncPlanner<(VerifiedCommit, CheckedBlock)>.Event) {
-        var actions: [SyncPlanner<(VerifiedCommit, CheckedBlock)>.Action] = []
+    /// A peer said how high it is: a reason to ask it, never to believe it.
+    func hinted(_ height: Int64, by peer: PeerID) { feed(.hint(peer, best: height)) }
+
+    func committed(_ height: Int64) {
+        let state = consensus.machine.state
+        let before = rules
+        rules = [state.validatorSetHash, state.parametersHash]
+        feed(.committed(height: height, newRules: rules != before))
+    }
+
+    private func feed(_ event: Planner.Event) {
+        guard !isStopped else { return }
+        var actions: [Planner.Action] = []
         planner.handle(event, now: Reactor.now, actions: &actions)
         timer?.cancel()
         if let deadline = planner.deadline {
@@ -41,47 +75,150 @@ final class SyncService {
         }
         for action in actions {
             switch action {
-            case .request(let height, let peer): request(height, peer)
+            case .request(let request): start(request)
+            case .cancel(let id): requests[id]?.cancel()
+            case .check(let id, let height, let candidate): check(id, height, candidate)
             case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
             case .finished: consensus.feed(.syncFinished)
             }
         }
     }
 
-    private func request(_ height: Int64, _ peer: PeerID) {
-        Reactor.spawn {
-            let answer: BlockHeightProtocol.Answer
+    // MARK: Asking
+
+    private func start(_ request: Planner.Request) {
+        requests[request.id] = Reactor.spawn {
+            let outcome: Planner.Outcome
             do throws(ProtocolsError) {
-                answer = try await BlockHeightProtocol.request(height, from: peer, on: self.context.host)
+                outcome = try await self.ask(request)
             } catch {
-                if error.isMisbehaviour { self.context.host.report(peer, .wrongContent) }
-                return self.feed(
-                    error.isMisbehaviour
-                        ? .lied(height: height, from: peer) : .failed(height: height, from: peer))
+                if error.isMisbehaviour { self.context.host.report(request.from, .wrongContent) }
+                outcome =
+                    switch error {
+                    case .busy: .busy
+                    case _ where error.isMisbehaviour: .lied
+                    default: .failed
+                    }
+                self.context.logger.debug(
+                    "block request failed",
+                    metadata: [
+                        "peer": "\(request.from)", "height": "\(request.first)", "error": "\(error)",
+                    ])
             }
-            guard let found = answer.found else {
-                return self.feed(.notFound(height: height, from: peer, best: answer.bestHeight))
+            self.requests[request.id] = nil
+            self.feed(.ended(request: request.id, outcome))
+        }
+    }
+
+    private func ask(_ request: Planner.Request) async throws(ProtocolsError) -> Planner.Outcome {
+        let (host, peer, height) = (context.host, request.from, request.first)
+        func take(_ found: FetchedBlock) {
+            let size = found.block.bytes.count
+            feed(.block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
+        }
+        if request.way == .range {
+            let end = try await BlockRangeProtocol.request(
+                BlockRangeRequest(
+                    first: height, count: request.count, bytes: request.bytes,
+                    allowsLZ4: request.compressed),
+                from: peer, on: host,
+                patience: .init(answer: request.patience, idle: request.idle)
+            ) { piece in
+                switch piece {
+                case .progress: self.feed(.progress(request: request.id))
+                case .block(let block):
+                    self.feed(
+                        .block(
+                            request: request.id, height: block.height, Candidate(.ranged(block), peer),
+                            size: block.commitInfo.count + block.blockCount))
+                }
             }
-            do {
-                let proven = try await self.prove(found)
-                self.feed(.block(height: height, proven, size: found.block.bytes.count, from: peer))
-            } catch ConsensusError.unproven {
-                self.feed(.failed(height: height, from: peer))
-            } catch {
-                self.context.logger.warning(
-                    "block from peer is wrong",
-                    metadata: ["peer": "\(peer)", "height": "\(height)", "error": "\(error)"])
-                self.feed(.lied(height: height, from: peer))
+            return switch end.reason {
+            case .done: .done
+            case .lacks: .lacks(best: end.bestHeight)
+            case .busy: .busy
+            }
+        } else if let hash = request.hash {
+            guard let found = try await BlockProtocol.request(hash, from: peer, on: host) else {
+                return .lacks(best: nil)
+            }
+            take(found)
+        } else {
+            let answer = try await BlockHeightProtocol.request(height, from: peer, on: host)
+            guard let found = answer.found else { return .lacks(best: answer.bestHeight) }
+            take(found)
+        }
+        return .done
+    }
+
+    // MARK: Proving
+
+    /// A block as a peer sent it.
+    private struct Candidate: Sendable {
+        enum Form: Sendable {
+            case ranged(RangeBlock)
+            case whole(FetchedBlock)
+        }
+
+        let form: Form
+        let from: PeerID
+
+        init(_ form: Form, _ from: PeerID) {
+            self.form = form
+            self.from = from
+        }
+
+        func decoded() throws(ProtocolsError) -> FetchedBlock {
+            switch form {
+            case .ranged(let block): try block.decoded()
+            case .whole(let block): block
             }
         }
     }
 
-    /// Leader's signature and votes against the validators known now, then the block itself.
-    private func prove(_ found: FetchedBlock) async throws -> (VerifiedCommit, CheckedBlock) {
+    private func check(_ id: Int, _ height: Int64, _ candidate: Candidate) {
         let state = consensus.machine.state
-        let commit = try await context.checks.run {
-            try VerifiedCommit(verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
+        Reactor.spawn {
+            do {
+                let (commit, block) = try await self.prove(id, candidate, after: state)
+                self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
+            } catch ConsensusError.unproven where state.height &+ 1 != height {
+                // What the block was made under comes with a block before it, if it is honest.
+                self.feed(.unproven(check: id))
+            } catch is ReactorError {
+                // The node is stopping.
+            } catch ConsensusError.unproven {
+                // Another network's block, or one of validators that this node will never have: nobody's lie.
+                self.feed(.wrong(check: id))
+            } catch let error as ConsensusError {
+                self.consensus.penalize(candidate.from, error)
+                self.feed(.wrong(check: id))
+            } catch {
+                self.context.logger.debug(
+                    "block cannot be decoded", metadata: ["peer": "\(candidate.from)", "error": "\(error)"])
+                self.context.host.report(candidate.from, .wrongContent)
+                self.feed(.wrong(check: id))
+            }
         }
-        return (commit, try await consensus.check(found.block, expected: commit.hash))
+    }
+
+    /// Leader's signature and votes against the chain before the block, as far as that is known, then the block itself.
+    private func prove(
+        _ id: Int, _ candidate: Candidate, after state: ChainState
+    ) async throws -> (VerifiedCommit, CheckedBlock) {
+        let worker = context.proofs[id % context.proofs.count]
+        let needsIDs = consensus.mempool.count > 0
+        let (commit, block, ids) = try await worker.run {
+            let found = try candidate.decoded()
+            let commit = try VerifiedCommit(
+                verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
+            return (commit, found.block, needsIDs ? found.block.transactionIDs : [])
+        }
+        let known = ids.isEmpty ? [:] : consensus.mempool.checked(ids)
+        let chainID = context.genesis.chainID
+        let checked = try await worker.run {
+            try CheckedBlock(checking: block, expected: commit.hash, chainID: chainID) { known[$0] }
+        }
+        return (commit, checked)
     }
 }

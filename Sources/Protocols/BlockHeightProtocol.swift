@@ -40,6 +40,9 @@ public struct BlockHeightProtocol {
                 height = try reader.i64()
             }
             let tellsBest = dialect == .text || stream.protocolID == KwilProtocol.blockHeightBest
+            // Closing without an answer tells the peer to come back later.
+            guard await source.beginServing(stream.remotePeer) else { return }
+            defer { source.endServing(stream.remotePeer) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(height: height) else {
                 var none = ByteWriter()
@@ -73,7 +76,8 @@ public struct BlockHeightProtocol {
             request.put(i64: height)
             try await stream.write(request.bytes)
             stream.setTimeout(ProtocolLimits.receiveBlock)
-            switch try await stream.readExactly(1) {
+            switch try await stream.read(upTo: 1) {
+            case []: throw ProtocolsError.busy
             case [0]:
                 return Answer(found: nil, bestHeight: try await readBest(stream))
             case [1]:

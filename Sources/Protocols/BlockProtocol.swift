@@ -33,6 +33,17 @@ public protocol BlockSource: AnyObject {
     func block(height: Int64) async -> ServedBlock?
     /// The committed block of this hash.
     func block(hash: Hash) async -> ServedBlock?
+    /// Committed blocks from a height on, in order: at most `count`, and no more after `bytes` of them. Empty when the
+    /// first is not there.
+    func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock]
+
+    /// Waits for the peer's turn. False when there are too many before it: it is to come back later. After true comes
+    /// one `endServing`.
+    func beginServing(_ peer: PeerID) async -> Bool
+    /// The peer was served.
+    func endServing(_ peer: PeerID)
+    /// Whether others have waited long enough for the peer's turn to end.
+    func shouldYield(_ peer: PeerID) -> Bool
 }
 
 /// `/kwil/blk/1.0.0`: a committed block by its hash (docs/wire.md, section 7).
@@ -54,6 +65,9 @@ public struct BlockProtocol {
                 dialect == .text
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
+            // Closing without an answer tells the peer to come back later.
+            guard await source.beginServing(stream.remotePeer) else { return }
+            defer { source.endServing(stream.remotePeer) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(hash: hash) else {
                 return try await stream.write(dialect.noData)
@@ -79,6 +93,7 @@ public struct BlockProtocol {
             try await stream.write(hash.array)
             stream.setTimeout(ProtocolLimits.receiveBlock)
             let first = try await stream.read(upTo: 8)
+            if first.isEmpty { throw ProtocolsError.busy }
             if first == [0], try await stream.read(upTo: 1).isEmpty { return nil }
             var reader = ByteReader(first + (try await stream.readExactly(8 - first.count)))
             let height = try reader.i64()

@@ -24,6 +24,8 @@ public enum KwilProtocol {
     public static let crawler: ProtocolID = "/kwil/crawler/1.0.0"
     /// Batched announcement of transactions on a stream that stays open (docs/protocols.md).
     public static let transactionBatches: ProtocolID = "/apus/txann/1.0.0"
+    /// Consecutive committed blocks on one stream (docs/wire.md, section 8).
+    public static let blockRange: ProtocolID = "/apus/blkrange/1.0.0"
     /// The consensus status of a height.
     public static let consensusStatus: ProtocolID = "/apus/constatus/1.0.0"
     /// The block proposed now.

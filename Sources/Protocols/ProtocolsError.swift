@@ -11,6 +11,8 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
     case wrongContent(String)
     /// The peer sent something that is not genuine, whatever this node knows of the chain.
     case forged(String)
+    /// The peer has too much to do for others now: it closed the stream, or said so.
+    case busy
     /// A value in the message was refused.
     case refused(ChainError)
 
@@ -20,6 +22,7 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
         case .stream(let error): "\(error)"
         case .malformed(let what): "malformed \(what)"
         case .wrongContent(let what), .forged(let what): "peer sent \(what)"
+        case .busy: "the peer is busy"
         case .refused(let error): "\(error)"
         }
     }
@@ -28,7 +31,7 @@ public enum ProtocolsError: Error, Sendable, CustomStringConvertible {
     public var isMisbehaviour: Bool {
         switch self {
         case .stream(.malformed), .stream(.tooLarge): true
-        case .stream: false
+        case .stream, .busy: false
         case .malformed, .wrongContent, .forged, .refused: true
         }
     }

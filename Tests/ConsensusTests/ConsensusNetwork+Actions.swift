@@ -50,10 +50,16 @@ extension ConsensusNetwork {
             local(node) {
                 node.log.append((block, decision))
                 self.local(node) {
+                    let before = node.machine.state
                     try self.handle(node, .committed(block.hash))
                     try self.handle(node, .mempool(count: 1))
-                    try self.plan(node, .committed(height: block.height))
-                    try self.prove(node)
+                    let after = node.machine.state
+                    try self.plan(
+                        node,
+                        .committed(
+                            height: block.height,
+                            newRules: after.validatorSetHash != before.validatorSetHash
+                                || after.parametersHash != before.parametersHash))
                 }
             }
         case .vote(let vote, let answer):
@@ -94,7 +100,7 @@ extension ConsensusNetwork {
         case .catchUp(let height, let from):
             try plan(node, .start(target: height, from: from))
             for other in nodes where other !== node && other.isUp {
-                try plan(node, .peer(other.peer, best: nil))
+                try plan(node, .peer(other.peer, [.range, .height]))
             }
         case .broadcastReset(let reset):
             for other in nodes {
@@ -221,43 +227,17 @@ extension ConsensusNetwork {
         }
     }
 
-    /// Hands in what was fetched, each block once those before it are committed that its proof needs.
-    private func prove(_ node: Node) throws {
-        while let next = node.delivered.first, next.commit.height <= node.machine.state.height + 2 {
-            let state = node.machine.state
-            if next.commit.height > state.height {
-                do {
-                    let commit = try VerifiedCommit(verifying: next.commit.announcement, after: state)
-                    try handle(node, .decided(commit, next.block))
-                } catch ConsensusError.unproven {
-                    return
-                }
-            }
-            node.delivered.removeFirst()
-        }
-    }
-
-    func plan(_ node: Node, _ event: SyncPlanner<(VerifiedCommit, CheckedBlock)>.Event) throws {
-        var actions: [SyncPlanner<(VerifiedCommit, CheckedBlock)>.Action] = []
+    func plan(_ node: Node, _ event: Planner.Event) throws {
+        var actions: [Planner.Action] = []
         node.planner.handle(event, now: .milliseconds(Int64(now)), actions: &actions)
         for action in actions {
             switch action {
-            case .request(let height, let from):
-                local(node, 30) {
-                    guard self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp
-                    else {
-                        return try self.plan(node, .failed(height: height, from: from))
-                    }
-                    guard let entry = other.log.first(where: { $0.block.height == height }) else {
-                        return try self.plan(
-                            node, .notFound(height: height, from: from, best: other.machine.state.height))
-                    }
-                    try self.plan(
-                        node, .block(height: height, (entry.commit, entry.block), size: 500, from: from))
-                }
-            case .deliver(_, let block):
-                node.delivered.append((block.0, block.1))
-                try prove(node)
+            case .request(let request): local(node, 30) { try self.answer(node, request) }
+            case .cancel(let id): local(node) { try self.plan(node, .ended(request: id, .failed)) }
+            case .check(let id, let height, let entry):
+                let state = node.machine.state
+                local(node) { try self.plan(node, self.proof(id, height, entry, after: state)) }
+            case .deliver(_, let (commit, block)): try handle(node, .decided(commit, block))
             case .finished: try handle(node, .syncFinished)
             }
         }
@@ -269,6 +249,37 @@ extension ConsensusNetwork {
                     try self.plan(node, .timer)
                 }
             }
+        }
+    }
+
+    private func answer(_ node: Node, _ request: Planner.Request) throws {
+        guard next(below: 1000) >= faults.loss, let other = self.node(request.from), other.isUp else {
+            return try plan(node, .ended(request: request.id, .failed))
+        }
+        for height in request.first..<request.first + Int64(request.count) {
+            guard let entry = other.log.first(where: { $0.block.height == height }) else {
+                let best = other.machine.state.height
+                return try plan(node, .ended(request: request.id, .lacks(best: best)))
+            }
+            try plan(
+                node, .block(request: request.id, height: height, (entry.commit, entry.block), size: 500))
+        }
+        try plan(node, .ended(request: request.id, .done))
+    }
+
+    private func proof(
+        _ id: Int, _ height: Int64, _ entry: (commit: VerifiedCommit, block: CheckedBlock),
+        after state: ChainState
+    ) -> Planner.Event {
+        do {
+            let commit = try VerifiedCommit(verifying: entry.commit.announcement, after: state)
+            return .proven(
+                check: id, (commit, entry.block), previous: entry.block.header.previousHash)
+        } catch ConsensusError.unproven where state.height + 1 != height {
+            return .unproven(check: id)
+        } catch {
+            problems.append("node holds a block \(height) that is wrong: \(error)")
+            return .wrong(check: id)
         }
     }
 }

@@ -9,6 +9,10 @@ import Storage
 /// A few machines and what stands around them (disk, application, streams, gossip), all in one queue of events whose
 /// order, delays, losses and repetitions come from a seed.
 final class ConsensusNetwork {
+    typealias Planner = SyncPlanner<
+        (commit: VerifiedCommit, block: CheckedBlock), (VerifiedCommit, CheckedBlock)
+    >
+
     /// What goes wrong, in parts of a thousand.
     struct Faults {
         var loss: UInt64 = 0
@@ -20,7 +24,7 @@ final class ConsensusNetwork {
         let index: Int
         let key: PrivateKey
         var machine: ConsensusMachine
-        var planner: SyncPlanner<(VerifiedCommit, CheckedBlock)>
+        var planner: Planner
         var isUp = true
         /// Counts restarts: what was on its way for an earlier life is lost.
         var life = 0
@@ -34,8 +38,6 @@ final class ConsensusNetwork {
         var promotion: Promotion?
         /// The block that it voted for.
         var votedBlock: CheckedBlock?
-        /// Blocks that came before those that prove them.
-        var delivered: [(commit: VerifiedCommit, block: CheckedBlock)] = []
         // Not this one: what it offers as a proposal.
         var proposed: [Hash: CheckedBlock] = [:]
         var blocksBuilt: UInt64 = 0
@@ -166,7 +168,6 @@ final class ConsensusNetwork {
         node.isUp = true
         node.machine = machine(node.key, of: node)
         node.planner = SyncPlanner(tip: node.machine.state.height)
-        node.delivered = []
         poke(node)
         connect(node)
     }

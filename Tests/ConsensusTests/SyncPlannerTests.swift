@@ -1,3 +1,4 @@
+import Crypto
 import Multiformats
 import Testing
 
@@ -5,149 +6,149 @@ import Testing
 
 /// Catching up: peers that have all, part or nothing, that stall and lie.
 struct SyncPlannerTests {
-    /// Plays peers of fixed behaviour against a planner, in virtual time.
-    struct World {
-        enum Behaviour { case full(Int64), empty, stalls, fails, lies, slow(Int64) }
-
-        var planner = SyncPlanner<Int64>(tip: 0)
-        var now: Duration = .zero
-        var peers: [PeerID: Behaviour] = [:]
-        var delivered: [Int64] = []
-        var finished: Bool?
-        var requests: [(height: Int64, from: PeerID)] = []
-        private var pending: [(at: Duration, event: SyncPlanner<Int64>.Event)] = []
-
-        mutating func send(_ event: SyncPlanner<Int64>.Event) {
-            var actions: [SyncPlanner<Int64>.Action] = []
-            planner.handle(event, now: now, actions: &actions)
-            for action in actions {
-                switch action {
-                case .request(let height, let from):
-                    requests.append((height, from))
-                    answer(height, from)
-                case .deliver(let height, let block):
-                    #expect(block == height)
-                    delivered.append(height)
-                    pending.append((now + .milliseconds(2), .committed(height: height)))
-                case .finished(let reached): finished = reached
-                }
-            }
-        }
-
-        private mutating func answer(_ height: Int64, _ from: PeerID) {
-            func at(_ delay: Duration, _ event: SyncPlanner<Int64>.Event) {
-                pending.append((now + delay, event))
-            }
-            switch peers[from] {
-            case .full(let best):
-                at(
-                    .milliseconds(10),
-                    height <= best
-                        ? .block(height: height, height, size: 1000, from: from)
-                        : .notFound(height: height, from: from, best: best))
-            case .slow(let best):
-                at(
-                    .seconds(20),
-                    height <= best
-                        ? .block(height: height, height, size: 1000, from: from)
-                        : .notFound(height: height, from: from, best: best))
-            case .empty: at(.milliseconds(10), .notFound(height: height, from: from, best: 0))
-            case .fails: at(.milliseconds(10), .failed(height: height, from: from))
-            case .lies: at(.milliseconds(10), .lied(height: height, from: from))
-            case .stalls, nil: break
-            }
-        }
-
-        /// Runs until it has finished or `limit` has passed.
-        mutating func run(_ limit: Duration = .seconds(3600)) {
-            while finished == nil {
-                let event = pending.indices.min { pending[$0].at < pending[$1].at }
-                let deadline = planner.deadline
-                if let event, deadline.map({ pending[event].at <= $0 }) ?? true {
-                    let next = pending.remove(at: event)
-                    now = max(now, next.at)
-                    send(next.event)
-                } else if let deadline {
-                    now = max(now + .milliseconds(1), deadline)
-                    send(.timer)
-                } else {
-                    return
-                }
-                if now > limit { return }
-            }
-        }
-    }
+    typealias Planner = SyncPlanner<SyncWorld.Sent, Int64>
 
     func peer(_ number: Int) throws -> PeerID { try TestChain.key(number).publicKey.peerID }
 
-    func world(_ behaviours: [World.Behaviour]) throws -> World {
-        var world = World()
+    func world(
+        _ behaviours: [SyncWorld.Behaviour], ways: Planner.Ways = [.range, .height, .hash]
+    ) throws -> SyncWorld {
+        var world = SyncWorld()
         for (number, behaviour) in behaviours.enumerated() {
             let id = try peer(number)
             world.peers[id] = behaviour
-            world.send(.peer(id, best: nil))
+            world.send(.peer(id, ways))
         }
         return world
     }
 
-    @Test func deliversInOrderFromManyPeers() throws {
-        var world = try world([.full(300), .full(300), .full(300)])
+    @Test(arguments: [Planner.Ways.range, .height])
+    func deliversInOrderFromManyPeers(_ ways: Planner.Ways) throws {
+        var world = try world([.full(300), .full(300), .full(300)], ways: ways)
         world.send(.start(target: 300, from: try peer(0)))
         world.run()
         #expect(world.finished == true)
         #expect(world.delivered == Array(1...300))
         for number in 0..<3 {
             let id = try peer(number)
-            #expect(world.requests.filter { $0.from == id }.count > 50)
+            #expect(world.sent[id, default: 0] > 20, "all of them helped")
         }
     }
 
-    @Test func windowsAndQueuesAreBounded() throws {
-        var world = try world([.stalls])
-        world.send(.start(target: 10_000, from: try peer(0)))
-        #expect(world.requests.count == SyncPlanner<Int64>.requestsPerPeer)
+    @Test func rangesTakeFewRequests() throws {
+        var world = try world([.full(2000), .full(2000)])
+        world.send(.start(target: 2000, from: try peer(0)))
+        world.run()
+        #expect(world.delivered == Array(1...2000))
+        #expect(world.requests.count < 150)
     }
 
-    @Test func tenEmptyPeersAndTwoFullOnes() throws {
-        var world = try world([World.Behaviour](repeating: .empty, count: 10) + [.full(500), .full(500)])
+    @Test func windowsAndQueuesAreBounded() throws {
+        var single = try world([.stalls], ways: .height)
+        single.send(.start(target: 10_000, from: try peer(0)))
+        #expect(single.requests.count == Planner.requestsPerPeer)
+        var ranges = try world([.stalls])
+        ranges.send(.start(target: 10_000, from: try peer(0)))
+        #expect(ranges.requests.count == Planner.rangesPerPeer)
+        #expect(ranges.requests.allSatisfy { $0.count <= Planner.rangeCount })
+    }
+
+    @Test(arguments: [Planner.Ways.range, .height])
+    func tenEmptyPeersAndTwoFullOnes(_ ways: Planner.Ways) throws {
+        var world = try world(
+            [SyncWorld.Behaviour](repeating: .full(0), count: 10) + [.full(500), .full(500)], ways: ways)
         world.send(.start(target: 500, from: try peer(11)))
         world.run()
         #expect(world.finished == true)
         #expect(world.delivered == Array(1...500))
         let empty = try (0..<10).map { try peer($0) }
-        #expect(
-            world.requests.filter { empty.contains($0.from) }.count <= 10 * SyncPlanner<Int64>.requestsPerPeer
-        )
+        let asked = world.requests.filter { empty.contains($0.from) }.count
+        #expect(asked <= 10 * Planner.requestsPerPeer, "each was asked once")
+        #expect(world.now < .seconds(10))
     }
 
     @Test func oneHonestPeerAmongLiarsStallersAndFailers() throws {
-        var world = try world([.lies, .stalls, .fails, .full(200), .stalls, .lies])
+        var world = try world([.lies, .stalls, .fails, .full(200), .stalls, .lies, .busy])
         world.send(.start(target: 200, from: try peer(3)))
         world.run()
         #expect(world.finished == true)
         #expect(world.delivered == Array(1...200))
-        #expect(world.now < .seconds(300))
+        #expect(world.now < .seconds(120))
+    }
+
+    @Test func aPeerWithAForkIsFoundOut() throws {
+        var world = try world([.forked(500, from: 100), .full(500)])
+        world.send(.start(target: 500, from: try peer(0)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...500))
     }
 
     @Test func aSlowPeerIsEnough() throws {
-        var world = try world([.slow(3), .empty])
+        var world = try world([.slow(3, .seconds(20)), .full(0)])
         world.send(.start(target: 3, from: try peer(0)))
         world.run()
         #expect(world.finished == true)
         #expect(world.delivered == [1, 2, 3])
     }
 
-    @Test func givesUpWhenNobodyHasMore() throws {
-        var world = try world([.full(5), .empty])
+    @Test func aQuickPeerTakesOverFromASlowOne() throws {
+        var world = try world([.slow(400, .seconds(3)), .full(400)])
+        world.send(.start(target: 400, from: try peer(0)))
+        world.run()
+        #expect(world.delivered == Array(1...400))
+        #expect(world.now < .seconds(20), "nobody waited for all that the slow one was asked")
+    }
+
+    @Test func partOfTheChainHelps() throws {
+        var world = try world([.full(120), .part(80...300), .full(40), .full(250)])
+        world.send(.start(target: 300, from: try peer(1)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...300))
+    }
+
+    @Test func aGiantClaimIsDropped() throws {
+        var world = try world([.claims, .full(50)])
+        world.send(.start(target: .max, from: try peer(0)))
+        world.run()
+        #expect(world.delivered == Array(1...50))
+        #expect(world.finished == false, "it does not go on for ever")
+        #expect(world.now < .seconds(120))
+        // Nor is it believed at once when it says so again.
+        world.finished = nil
+        world.send(.start(target: .max, from: try peer(0)))
+        #expect(world.finished == false)
+        world.peers[try peer(1)] = .full(60)
+        world.finished = nil
+        world.send(.start(target: 60, from: try peer(1)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...60))
+    }
+
+    @Test func givesUpWhenNobodyHasMoreAndTriesAgain() throws {
+        var world = try world([.full(5), .full(0)])
         world.send(.start(target: 9, from: try peer(0)))
         world.run()
         #expect(world.finished == false)
         #expect(world.delivered == [1, 2, 3, 4, 5])
         world.finished = nil
         world.peers[try peer(1)] = .full(9)
-        world.send(.peer(try peer(1), best: 9))
         world.send(.start(target: 9, from: try peer(1)))
         world.run()
+        #expect(world.delivered == Array(1...9))
+    }
+
+    @Test func whatCameToNothingIsTriedAgainByItself() throws {
+        var world = try world([.fails])
+        world.send(.start(target: 9, from: try peer(0)))
+        world.run()
+        #expect(world.finished == false)
+        world.finished = nil
+        world.peers[try peer(0)] = .full(9)
+        world.run()
+        #expect(world.finished == true)
         #expect(world.delivered == Array(1...9))
     }
 
@@ -160,12 +161,65 @@ struct SyncPlannerTests {
         #expect(world.now < .seconds(4), "nothing had to time out")
     }
 
+    @Test func aBusyPeerIsAskedAgainSoon() throws {
+        var world = try world([.busy])
+        world.send(.start(target: 5, from: try peer(0)))
+        world.run(.seconds(3))
+        #expect(world.finished == nil, "it is no reason to give up")
+        world.peers[try peer(0)] = .full(5)
+        world.run(.seconds(5))
+        #expect(world.delivered == Array(1...5))
+    }
+
     @Test func blocksCommittedOtherwiseAreNotFetched() throws {
         var world = try world([.full(20)])
-        world.send(.committed(height: 10))
+        world.send(.committed(height: 10, newRules: false))
         world.send(.start(target: 20, from: try peer(0)))
         world.run()
         #expect(world.delivered == Array(11...20))
-        #expect(world.requests.allSatisfy { $0.height > 10 })
+        #expect(world.requests.allSatisfy { $0.first > 10 })
+    }
+
+    @Test func blocksBehindAChangeOfRulesAreKept() throws {
+        var world = try world([.full(600), .full(600)])
+        world.changes = [100, 101, 250, 599]
+        world.send(.start(target: 600, from: try peer(0)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...600))
+        #expect(world.sent.values.reduce(0, +) == 600, "nothing was fetched twice")
+        #expect(world.now < .seconds(5))
+    }
+
+    @Test func aForkBehindAChangeOfRulesIsFoundOutInTime() throws {
+        var world = try world([.forked(200, from: 60), .full(200)])
+        world.changes = [50, 90, 120]
+        world.send(.start(target: 200, from: try peer(0)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...200))
+    }
+
+    @Test func aGapIsFilledByItsHash() throws {
+        // The first lacks one block; the second can only be asked by hash.
+        var world = try world([.holed(30, 17)])
+        let other = try peer(1)
+        world.peers[other] = .full(30)
+        world.send(.peer(other, .hash))
+        world.send(.start(target: 30, from: try peer(0)))
+        world.run()
+        #expect(world.finished == true)
+        #expect(world.delivered == Array(1...30))
+        let byHash = world.requests.filter { $0.from == other }
+        #expect(byHash.map(\.first) == [17])
+        #expect(byHash.map(\.hash) == [SyncWorld.hash(17)])
+    }
+
+    @Test func nothingIsHeldOnceItIsOver() throws {
+        var world = try world([.full(100), .slow(200, .seconds(2))])
+        world.send(.start(target: 100, from: try peer(0)))
+        world.run()
+        #expect(world.planner.slots.isEmpty)
+        #expect(world.planner.heldSize == 0)
     }
 }

@@ -36,7 +36,35 @@ struct Chainlet {
 final class Blocks: BlockSource {
     let chain: Chainlet
 
+    /// Whether everybody is told to come back later.
+    var isBusy = false
+    /// Whether a turn should end after what was read at once.
+    var yields = false
+    private(set) var servings = 0
+    private(set) var mostServings = 0
+
     init(_ chain: Chainlet) { self.chain = chain }
+
+    func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock] {
+        var blocks: [RangeBlock] = []
+        var size = 0
+        while blocks.count < count, size < bytes, let next = await block(height: height + Int64(blocks.count))
+        {
+            size += next.block.count
+            blocks.append(RangeBlock(next, compressing: compressing))
+        }
+        return blocks
+    }
+
+    func beginServing(_ peer: PeerID) async -> Bool {
+        guard !isBusy else { return false }
+        servings += 1
+        mostServings = max(mostServings, servings)
+        return true
+    }
+
+    func endServing(_ peer: PeerID) { servings -= 1 }
+    func shouldYield(_ peer: PeerID) -> Bool { yields }
 
     var bestHeight: Int64 { Int64(chain.blocks.count) }
 

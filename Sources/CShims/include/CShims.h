@@ -4,6 +4,7 @@
 #define APUS_CSHIMS_H
 #include "CCRC32C.h"
 #include "CLMDB.h"
+#include "CLZ4.h"
 #include "COpenSSL.h"
 #include "CSQLite.h"
 #include "CSecp256k1.h"

@@ -1,0 +1,260 @@
+import Crypto
+import Multiformats
+
+/// Whom to ask for what, and for how long to wait.
+extension SyncPlanner {
+    /// Most heights above the tip that are asked for or held.
+    public static var window: Int64 { 1024 }
+    /// Heights at the window's far end that are left until there are as many: each block of the tip makes room for one.
+    static var worthAsking: Int { 64 }
+    /// Most bytes of blocks held for delivery or asked for, besides the next one.
+    public static var heldBytes: Int { 64 << 20 }
+    /// Most requests for single blocks to one peer at once.
+    public static var requestsPerPeer: Int { 16 }
+    /// Most ranges of one peer at once: the next is on its way when one ends.
+    public static var rangesPerPeer: Int { 2 }
+    /// Blocks and bytes of one range at most. What a peer sends in a second is asked for at once, between these.
+    static var rangeCount: Int { 512 }
+    static var rangeBytes: ClosedRange<Int> { 256 << 10...8 << 20 }
+    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; doubles with the peer's
+    /// failures up to the longest, which is what docs/wire.md, section 7, gives a block to arrive.
+    public static var patience: Duration { .seconds(4) }
+    static var longestPatience: Duration { .seconds(90) }
+    /// Wait between two pieces of an answer, as docs/wire.md, section 7, has it; doubles in the same way.
+    static var idle: Duration { .milliseconds(500) }
+    static var longestIdle: Duration { .seconds(16) }
+    /// Wait for the next block before a peer that has nothing to do is asked for it too.
+    static var hedge: Duration { .seconds(2) }
+    /// First time that a failing peer is set aside; doubles up to the longest.
+    static var setAside: Duration { .seconds(1) }
+    static var longestSetAside: Duration { .seconds(60) }
+    /// Time that a busy peer is left alone.
+    static var busyAside: Duration { .milliseconds(500) }
+    /// A wrong block weighs as many failures.
+    static var liesWeigh: Int { 3 }
+    /// Failures in a row after which what a peer claims to have is no reason to go on.
+    static var doubtful: Int { 4 }
+    /// Wait before what could not be reached is tried again; doubles up to the longest.
+    static var retryWait: Duration { .seconds(10) }
+    static var longestRetryWait: Duration { .seconds(300) }
+    /// Bytes a second from which compressing costs more time than it saves.
+    static var fast: Int { 64 << 20 }
+
+    /// When `timer` is due; nil for never.
+    public var deadline: Duration? {
+        guard target != nil else { return retry?.at }
+        var due = peers.values.lazy.compactMap(\.asideUntil).min()
+        for request in running.values where !request.isCancelled {
+            due = min(
+                due ?? .seconds(1 << 40),
+                request.isOverdue ? request.moved + Self.longestPatience : request.due)
+        }
+        if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
+            due = min(due ?? .seconds(1 << 40), request.moved + Self.hedge)
+        }
+        return due
+    }
+
+    /// Whether the height is asked for or held at present.
+    public func isRequested(_ height: Int64) -> Bool {
+        indices(height...height).contains { if case .empty = slots[$0] { false } else { true } }
+    }
+
+    /// The places of heights in the window.
+    func indices(_ heights: ClosedRange<Int64>) -> Range<Int> {
+        let first = max(heights.lowerBound &- delivered &- 1, 0)
+        let last = min(heights.upperBound &- delivered, Int64(slots.count))
+        return first < last ? Int(first)..<Int(last) : 0..<0
+    }
+
+    /// Lets others be asked for what a request has not brought.
+    mutating func release(_ id: Int) {
+        guard var request = running[id], !request.isLate else { return }
+        request.isLate = true
+        running[id] = request
+        peers[request.from]?.late += 1
+        for index in indices(request.next...max(request.next, request.last)) {
+            if case .asked(id) = slots[index] { slots[index] = .empty }
+        }
+    }
+
+    mutating func cancel(_ id: Int, _ actions: inout [Action]) {
+        guard running[id]?.isCancelled == false else { return }
+        release(id)
+        running[id]?.isCancelled = true
+        actions.append(.cancel(request: id))
+    }
+
+    mutating func plan(_ now: Duration, _ actions: inout [Action]) {
+        if target == nil, let due = retry, due.at <= now {
+            // Those that were given up get one more chance.
+            for (id, peer) in peers where peer.isDoubtful { peers[id]?.failures = Self.doubtful - 1 }
+            if due.target > tip { target = due.target }
+            retry = nil
+        }
+        guard let target else { return }
+        if tip >= target { return finish(true, now, &actions) }
+        for (id, peer) in peers {
+            if let until = peer.asideUntil, until <= now { peers[id]?.asideUntil = nil }
+        }
+        giveUpStalled(now, &actions)
+        // The machine takes two heights above the tip: one to execute, one to follow at once.
+        while delivered < tip &+ 2, case .proven(let block, _, let size)? = slots.first {
+            slots.removeFirst()
+            heldSize -= size
+            delivered += 1
+            actions.append(.deliver(height: delivered, block))
+        }
+        let wanted = min(target &- delivered, Self.window &- (delivered &- tip))
+        while Int64(slots.count) < wanted { slots.append(.empty) }
+        ask(target, now, &actions)
+        if delivered == tip, case .empty? = slots.first,
+            !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) })
+        {
+            finish(false, now, &actions)
+        }
+    }
+
+    private var hasIdlePeer: Bool {
+        peers.values.contains { $0.requests == 0 && $0.asideUntil == nil && $0.has(delivered &+ 1) }
+    }
+
+    private mutating func giveUpStalled(_ now: Duration, _ actions: inout [Action]) {
+        for (id, request) in running where !request.isCancelled {
+            if request.isOverdue {
+                if request.moved + Self.longestPatience <= now { cancel(id, &actions) }
+            } else if request.due <= now {
+                release(id)
+                running[id]?.isOverdue = true
+                peers[request.from]?.fail(1, now)
+            }
+        }
+        // Everything waits for the next block: a peer with nothing to do may be quicker.
+        if case .asked(let id)? = slots.first, let request = running[id], request.moved + Self.hedge <= now,
+            hasIdlePeer
+        {
+            release(id)
+        }
+    }
+
+    /// Asks for what is missing, the lowest heights first, as long as there are room and peers.
+    private mutating func ask(_ target: Int64, _ now: Duration, _ actions: inout [Action]) {
+        var promised = running.values.reduce(0) {
+            $1.isLate ? $0 : $0 + Int($1.last &- $1.next &+ 1) * averageSize
+        }
+        var index = 0
+        while index < slots.count {
+            guard case .empty = slots[index] else {
+                index += 1
+                continue
+            }
+            var run = 1
+            while index + run < slots.count, case .empty = slots[index + run] { run += 1 }
+            let room = Self.heldBytes - heldSize - promised
+            guard index == 0 || room > 0 else { return }
+            let height = delivered &+ 1 &+ Int64(index)
+            let isWindowEnd = index + run == slots.count && height &+ Int64(run) <= target
+            if isWindowEnd, run < Self.worthAsking, index > slots.count / 2 { return }
+            var hash: Hash?
+            if run == 1, index + 1 < slots.count, case .proven(_, let previous, _) = slots[index + 1] {
+                hash = previous
+            }
+            guard let (id, way) = choose(height, knowsHash: hash != nil) else {
+                index += min(run, nextFloor(above: height).map { Int(clamping: $0 &- height) } ?? run)
+                continue
+            }
+            let most = way == .range ? min(run, max(1, room / averageSize)) : 1
+            let request = makeRequest(height, most, id, way, way == .hash ? hash : nil)
+            for taken in index..<index + request.count { slots[taken] = .asked(request: request.id) }
+            running[request.id] = Running(
+                from: id, next: height, last: height &+ Int64(request.count) &- 1, began: now, moved: now,
+                due: now + request.patience)
+            peers[id]?.requests += 1
+            promised += request.count * averageSize
+            actions.append(.request(request))
+            index += request.count
+        }
+    }
+
+    /// The lowest height above one from which on a peer keeps blocks, if some do not keep older ones.
+    private func nextFloor(above height: Int64) -> Int64? {
+        peers.values.lazy.map(\.floor).filter { $0 > height }.min()
+    }
+
+    private mutating func makeRequest(
+        _ height: Int64, _ most: Int, _ id: PeerID, _ way: Ways, _ hash: Hash?
+    ) -> Request {
+        let peer = peers[id] ?? Peer(ways: way)
+        let bytes =
+            peer.speed == 0
+            ? 2 * Self.rangeBytes.lowerBound
+            : min(max(peer.speed, Self.rangeBytes.lowerBound), Self.rangeBytes.upperBound)
+        // What there is now is shared among those who can help, twice over, so that none has the last for long.
+        let helpers = peers.values.reduce(0) { $0 + ($1.asideUntil == nil && $1.has(height) ? 1 : 0) }
+        let share = max(8, most / max(1, 2 * helpers))
+        var count = min(most, Self.rangeCount, max(1, bytes / averageSize), share)
+        if let best = peer.best { count = min(count, max(1, Int(clamping: best &- height &+ 1))) }
+        lastID += 1
+        return Request(
+            id: lastID, from: id, first: height, count: count, bytes: bytes, way: way, hash: hash,
+            compressed: peer.speed < Self.fast, patience: peer.patience,
+            idle: min(Self.idle * (1 << min(peer.failures, 5)), Self.longestIdle))
+    }
+
+    /// The least busy peer that may have the height, and how to ask it; among equals the one with fewer failures, then
+    /// the quicker, then the older.
+    private func choose(_ height: Int64, knowsHash: Bool) -> (PeerID, Ways)? {
+        var best: (id: PeerID, way: Ways, peer: Peer)?
+        for (id, peer) in peers where peer.asideUntil == nil && peer.late == 0 && peer.has(height) {
+            let way: Ways
+            if knowsHash, peer.ways.contains(.hash) {
+                way = .hash
+            } else if peer.ways.contains(.range) {
+                way = .range
+            } else if peer.ways.contains(.height) {
+                way = .height
+            } else {
+                continue
+            }
+            guard peer.requests < (peer.ways.contains(.range) ? Self.rangesPerPeer : Self.requestsPerPeer)
+            else { continue }
+            if let other = best,
+                (peer.requests, peer.failures, -peer.speed)
+                    >= (other.peer.requests, other.peer.failures, -other.peer.speed)
+            {
+                continue
+            }
+            best = (id, way, peer)
+        }
+        return best.map { ($0.id, $0.way) }
+    }
+
+    private mutating func finish(_ reached: Bool, _ now: Duration, _ actions: inout [Action]) {
+        if !reached, let target {
+            retry = (target, now + retryWait)
+            retryWait = min(retryWait * 2, Self.longestRetryWait)
+        }
+        target = nil
+        for id in running.keys { cancel(id, &actions) }
+        slots = []
+        heldSize = 0
+        delivered = tip
+        actions.append(.finished(reached: reached))
+    }
+}
+
+extension SyncPlanner.Peer {
+    /// Whether it failed so often in a row that its word is no reason to go on.
+    var isDoubtful: Bool { failures >= SyncPlanner<Fetched, Proven>.doubtful }
+
+    var patience: Duration {
+        typealias Planner = SyncPlanner<Fetched, Proven>
+        return min(Planner.patience * (1 << min(failures, 5)), Planner.longestPatience)
+    }
+
+    mutating func fail(_ weight: Int, _ now: Duration) {
+        typealias Planner = SyncPlanner<Fetched, Proven>
+        failures = min(failures + weight, 16)
+        asideUntil = now + min(Planner.setAside * (1 << min(failures - 1, 6)), Planner.longestSetAside)
+    }
+}

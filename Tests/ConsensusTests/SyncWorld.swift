@@ -1,0 +1,152 @@
+import Crypto
+import Multiformats
+
+@testable import Consensus
+
+/// Plays peers of fixed behaviour against a catch-up planner, in virtual time. A block is its height; one of a fork is
+/// the negative of it.
+struct SyncWorld {
+    typealias Planner = SyncPlanner<Sent, Int64>
+
+    struct Sent: Sendable {
+        let height: Int64
+        let isForked: Bool
+    }
+
+    enum Behaviour {
+        /// Has all up to a height.
+        case full(Int64)
+        /// Has these heights only.
+        case part(ClosedRange<Int64>)
+        /// Has all up to a height but one.
+        case holed(Int64, Int64)
+        /// Has all up to a height, from some height on of another chain.
+        case forked(Int64, from: Int64)
+        /// Takes as long for each block.
+        case slow(Int64, Duration)
+        case stalls, fails, lies, busy
+        /// Says that it has everything, and sends nothing.
+        case claims
+
+        func has(_ height: Int64) -> Bool {
+            switch self {
+            case .full(let best), .slow(let best, _), .forked(let best, _): height <= best
+            case .part(let heights): heights.contains(height)
+            case .holed(let best, let hole): height <= best && height != hole
+            case .stalls, .fails, .lies, .busy, .claims: false
+            }
+        }
+
+        var best: Int64 {
+            switch self {
+            case .full(let best), .slow(let best, _), .forked(let best, _), .holed(let best, _): best
+            case .part(let heights): heights.upperBound
+            case .claims: .max
+            case .stalls, .fails, .lies, .busy: 0
+            }
+        }
+    }
+
+    var planner = Planner(tip: 0)
+    var now: Duration = .zero
+    var peers: [PeerID: Behaviour] = [:]
+    /// Heights after which other rules hold: what is above cannot be proved before they are committed.
+    var changes: Set<Int64> = []
+    var delivered: [Int64] = []
+    var finished: Bool?
+    var requests: [Planner.Request] = []
+    var sent: [PeerID: Int] = [:]
+    private var cancelled: Set<Int> = []
+    private var pending: [(at: Duration, event: Planner.Event)] = []
+
+    static func hash(_ height: Int64) -> Hash { Hash.sha256(of: Array("\(height)".utf8)) }
+
+    mutating func send(_ event: Planner.Event) {
+        var actions: [Planner.Action] = []
+        planner.handle(event, now: now, actions: &actions)
+        for action in actions {
+            switch action {
+            case .request(let request):
+                requests.append(request)
+                answer(request)
+            case .cancel(let id):
+                cancelled.insert(id)
+                pending.removeAll { Self.request($0.event) == id }
+                pending.append((now, .ended(request: id, .failed)))
+            case .check(let id, let height, let block): check(id, height, block)
+            case .deliver(let height, let block):
+                precondition(block == height)
+                delivered.append(height)
+                let changed = changes.contains(height)
+                pending.append((now + .milliseconds(2), .committed(height: height, newRules: changed)))
+            case .finished(let reached): finished = reached
+            }
+        }
+    }
+
+    private static func request(_ event: Planner.Event) -> Int? {
+        switch event {
+        case .block(let id, _, _, _), .progress(let id), .ended(let id, _): id
+        default: nil
+        }
+    }
+
+    private mutating func check(_ id: Int, _ height: Int64, _ block: Sent) {
+        let tip = planner.tip
+        let isKnown = tip + 1 == height || !(tip + 1..<height).contains { changes.contains($0) }
+        let answer: Planner.Event =
+            if !isKnown {
+                .unproven(check: id)
+            } else if block.isForked {
+                .wrong(check: id)
+            } else {
+                .proven(check: id, height, previous: Self.hash(height - 1))
+            }
+        pending.append((now + .milliseconds(1), answer))
+    }
+
+    private mutating func answer(_ request: Planner.Request) {
+        guard let peer = peers[request.from] else { return }
+        var at = now + .milliseconds(10)
+        func end(_ outcome: Planner.Outcome) { pending.append((at, .ended(request: request.id, outcome))) }
+        switch peer {
+        case .stalls, .claims: return
+        case .fails: return end(.failed)
+        case .lies: return end(.lied)
+        case .busy: return end(.busy)
+        default: break
+        }
+        for offset in 0..<Int64(request.count) {
+            let height = request.first + offset
+            guard peer.has(height) else { return end(.lacks(best: peer.best)) }
+            if case .slow(_, let delay) = peer { at += delay }
+            at += .microseconds(20)
+            var isForked = false
+            if case .forked(_, let from) = peer { isForked = height >= from }
+            sent[request.from, default: 0] += 1
+            let block = Sent(height: height, isForked: isForked)
+            pending.append((at, .block(request: request.id, height: height, block, size: 1000)))
+        }
+        end(.done)
+    }
+
+    /// Runs until it has finished or `limit` has passed.
+    mutating func run(_ limit: Duration = .seconds(3600)) {
+        while finished == nil {
+            let event = pending.indices.min { (pending[$0].at, $0) < (pending[$1].at, $1) }
+            let deadline = planner.deadline
+            if let event, deadline.map({ pending[event].at <= $0 }) ?? true {
+                guard pending[event].at <= limit else { return }
+                let next = pending.remove(at: event)
+                now = max(now, next.at)
+                send(next.event)
+            } else if let deadline {
+                guard deadline <= limit else { return }
+                now = max(now + .milliseconds(1), deadline)
+                send(.timer)
+            } else {
+                return
+            }
+        }
+    }
+}
