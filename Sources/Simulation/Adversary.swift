@@ -287,7 +287,8 @@ final class Adversary {
     private static let protocols = [
         KwilProtocol.discovery, KwilProtocol.transaction, KwilProtocol.transactionAnnouncement,
         KwilProtocol.block, KwilProtocol.blockHeight, KwilProtocol.blockHeightBest,
-        KwilProtocol.blockAnnouncement, KwilProtocol.blockProposal, KwilProtocol.acknowledgement,
+        KwilProtocol.blockRange, KwilProtocol.blockAnnouncement, KwilProtocol.blockProposal,
+        KwilProtocol.acknowledgement,
         KwilProtocol.transactionBatches, KwilProtocol.consensusStatus, KwilProtocol.proposedBlock,
         KwilProtocol.commitDone, .identify, .identifyPush, .ping, .meshsub12,
     ]
@@ -296,7 +297,11 @@ final class Adversary {
 
     /// It has blocks of every height, as it says: none, another one, half of one, or it says so and falls silent.
     private func serve(_ host: Host) {
-        for name in [KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block] {
+        let names = [
+            KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block,
+            KwilProtocol.blockRange,
+        ]
+        for name in names {
             host.setStreamHandler(name) { [weak self] stream in await self?.lie(on: stream) }
         }
         for name in [KwilProtocol.blockProposal, KwilProtocol.blockAnnouncement, .identifyPush] {
@@ -309,12 +314,22 @@ final class Adversary {
 
     private func lie(on stream: LibP2P.Stream) async {
         stream.setTimeout(.seconds(60))
-        guard (try? await stream.read(upTo: 64)) != nil else { return stream.reset() }
+        guard let request = try? await stream.read(upTo: 64) else { return stream.reset() }
         var answer = ByteWriter()
         switch random.next() % 4 {
         case 0:
             answer.put(u8: 0)
             answer.put(i64: .max)
+        case 1 where stream.protocolID == KwilProtocol.blockRange:
+            // The block that it has in place of the one asked for.
+            guard let known, request.count > 8 else { break }
+            let (block, info) = (known.block.bytes, known.commitInfo.bytes)
+            answer.put(u8: 1)
+            answer.put(u8: 0)
+            answer.put(bytes: request[..<8])
+            for count in [info.count, block.count, block.count] { answer.put(u32: UInt32(clamping: count)) }
+            answer.put(bytes: info)
+            answer.put(bytes: block)
         case 1:
             if let known {
                 let (block, info) = random.oneIn(2) ? (known.block, known.commitInfo) : forge(known)
