@@ -4,22 +4,29 @@ import Testing
 @testable import Node
 
 /// Who is served blocks, in which order, and who is told to come back.
-@Suite final class ServingQueueTests {
+@Suite struct ServingQueueTests {
     private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
 
-    private var queue = ServingQueue()
-    private var tickets = 0
+    /// The queue, which expectations may change.
+    private final class State {
+        var queue = ServingQueue()
+        var tickets = 0
+    }
+
+    private let state = State()
+    private var queue: ServingQueue { state.queue }
+    private var tickets: Int { state.tickets }
 
     private func enter(
         _ number: Int, _ rank: ServingQueue.Rank = .other, now: Duration = .zero
     ) -> ServingQueue.Entry {
-        tickets += 1
-        return queue.enter(Self.peer(number), rank, ticket: tickets, now: now)
+        state.tickets += 1
+        return state.queue.enter(Self.peer(number), rank, ticket: tickets, now: now)
     }
 
-    private func leave(_ number: Int) -> [Int] { queue.leave(Self.peer(number)) }
+    private func leave(_ number: Int) -> [Int] { state.queue.leave(Self.peer(number)) }
 
-    private func giveUp(_ ticket: Int) -> Bool { queue.giveUp(ticket) }
+    private func giveUp(_ ticket: Int) -> Bool { state.queue.giveUp(ticket) }
 
     @Test func aPeerHasItsShareAndWaitsForMore() {
         for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(1) == .serve) }
