@@ -139,10 +139,6 @@ MUTATIONS = [
         ("Sources/Execution/ApplicationHash.swift", "return Hash.sha256(of: previous.array + changes.array + results.array)",
          "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
     ]),
-    Mutation("time-runs-backwards", "a proposal's stamp is newer than what came before", [
-        (WORK, "let timestamp = max(context.wallClock(), template.after &+ 1)",
-         "let timestamp = ON ? context.wallClock() : max(context.wallClock(), template.after &+ 1)"),
-    ]),
     # Transactions.
     Mutation("mined-stays-in-mempool", "what was mined leaves the mempool", [
         (MEMPOOL, "for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }",
