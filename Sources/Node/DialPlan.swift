@@ -24,6 +24,7 @@ struct DialPlan {
     private struct Entry {
         var failures: Int
         var since: Duration
+        var last: Duration
         var due: Duration
         var lacksAddress = false
     }
@@ -32,10 +33,11 @@ struct DialPlan {
     /// Peers being dialled now.
     private(set) var running: OrderedSet<PeerID> = []
 
-    /// Whether a peer may be dialled now.
-    func isDue(_ peer: PeerID, now: Duration) -> Bool {
+    /// Whether a peer may be dialled now. One that is always to be connected may become so during a long wait.
+    func isDue(_ peer: PeerID, isWanted: Bool, now: Duration) -> Bool {
         guard !running.contains(peer) else { return false }
-        return entries[peer].map { now >= $0.due } ?? true
+        guard let entry = entries[peer] else { return true }
+        return now >= (isWanted ? min(entry.due, entry.last + Self.longestWanted) : entry.due)
     }
 
     /// A dial begins.
@@ -71,7 +73,7 @@ struct DialPlan {
         let full = min(Self.shortest * (1 << steps), isWanted ? Self.longestWanted : Self.longest)
         let wait = full / 2 + full / 2 * Int(random.next() % 1_024) / 1_024
         let since = failures > 1 ? entries[peer]?.since ?? now : now
-        entries[peer] = Entry(failures: min(failures, 1_000), since: since, due: now + wait)
+        entries[peer] = Entry(failures: min(failures, 1_000), since: since, last: now, due: now + wait)
     }
 
     /// An address of the peer has become known.

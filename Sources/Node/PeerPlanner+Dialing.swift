@@ -17,7 +17,8 @@ extension PeerPlanner {
     mutating func dial(_ candidates: [Candidate], _ now: Duration, _ actions: inout [Action]) {
         var chosen: OrderedSet<PeerID> = []
         func mayDial(_ peer: PeerID, _ ip: IP?) -> Bool {
-            peer != rules.own && links[peer] == nil && !chosen.contains(peer) && dials.isDue(peer, now: now)
+            peer != rules.own && links[peer] == nil && !chosen.contains(peer)
+                && dials.isDue(peer, isWanted: isWanted(peer), now: now)
                 && objection(to: peer, ip, now: now) == nil
         }
         for peer in rules.kept.keys where mayDial(peer, nil) { chosen.append(peer) }

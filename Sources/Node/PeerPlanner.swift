@@ -115,9 +115,12 @@ struct PeerPlanner {
         return validators.contains(peer) || peer == leader ? .validator : .stranger
     }
 
-    /// Whether a peer is always to be connected.
+    /// Whether a peer is always to be connected. A sentry that has no validator, the leader having sent it away perhaps,
+    /// wants any but the leader, who refuses.
     func isWanted(_ peer: PeerID) -> Bool {
-        rules.kept[peer] != nil || role != .sentry && standing(of: peer) == .validator
+        if rules.kept[peer] != nil { return true }
+        guard standing(of: peer) == .validator else { return false }
+        return role != .sentry || peer != leader && !links.keys.contains { standing(of: $0) == .validator }
     }
 
     /// Whether strangers are admitted at all. A leader without another validator is: nobody else could carry its blocks.

@@ -55,6 +55,30 @@ import Testing
         }
     }
 
+    /// Long unreachable, a validator is tried again soon once the sentry has no other.
+    @Test func aSentryThatLosesItsLastValidatorLooksForAnother() throws {
+        var script = PeerScript()
+        script.become(.sentry, leader: 1, validators: [1, 2, 3])
+        let others = [PeerScript.candidate(3)]
+        script.connect(2)
+        while script.planner.dials.failures(of: Self.peer(3)) < 12 {
+            if script.dialled(after: .seconds(10), others) == [3] {
+                script.feed(.dialFailed(Self.peer(3), lacksAddress: false))
+            }
+        }
+        #expect(script.dialled(after: DialPlan.longestWanted, others) == [])
+        script.become(.sentry, leader: 2, validators: [1, 2, 3])
+        script.feed(.disconnected(Self.peer(2)))
+        #expect(script.dialled(after: .seconds(1), others) == [3])
+        for _ in 0..<5 {
+            script.feed(.dialFailed(Self.peer(3), lacksAddress: false))
+            #expect(script.dialled(after: DialPlan.longestWanted, others) == [3])
+        }
+        script.connect(3, .outbound)
+        script.feed(.dialed(Self.peer(3)))
+        #expect(script.connected == [3])
+    }
+
     @Test func onlyOneDialOfAPeerAtATime() throws {
         var script = PeerScript(try kept(1))
         #expect(script.dialled() == [1])

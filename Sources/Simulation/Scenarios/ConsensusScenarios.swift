@@ -101,12 +101,7 @@ extension Scenario {
             try await Reactor.sleep(for: .seconds(2))
             let successor = world.nodes[1]
             let height = world.nodes.map(\.committed).max().map { $0 + 1 } ?? 1
-            for validator in world.nodes[1...3] {
-                validator.setup.configuration.consensus.promoteLeader = successor.key.nodeID
-                validator.setup.configuration.consensus.promoteHeight = Int(height)
-                await validator.stop()
-                await world.start(validator)
-            }
+            await world.promote(successor, at: height, by: world.nodes[1...3])
             try await world.grow(5)
             await world.start(old)
             try await world.expect("the old leader does not follow") { old.committed >= world.chain.tip - 1 }

@@ -247,10 +247,10 @@ extension Scenario {
 
 extension World {
     /// Whom a machine's node is connected with.
-    fileprivate func peers(of machine: SimulatedNode) -> [PeerID] { machine.node?.connectedPeers ?? [] }
+    func peers(of machine: SimulatedNode) -> [PeerID] { machine.node?.connectedPeers ?? [] }
 
     /// The peer IDs of machines, ordered like `peers(of:)`.
-    fileprivate func ids(_ numbers: [Int]) -> [PeerID] { numbers.map { nodes[$0].key.peerID }.sorted() }
+    func ids(_ numbers: [Int]) -> [PeerID] { numbers.map { nodes[$0].key.peerID }.sorted() }
 
     func check(_ condition: Bool, _ complaint: String) throws(CheckerFailure) {
         if !condition { throw CheckerFailure("scenario", complaint) }
