@@ -192,10 +192,11 @@ final class VirtualDriver: Driver {
     private func deliver(to connection: TCPConnection) {
         while connection.wantsBytes, let end = connection.memory, !end.inbox.isEmpty {
             if let later = network.readDelay(connection.localAddress) {
-                guard !end.isReadLater else { return }
-                end.isReadLater = true
+                // A look planned for later than this is from a slower rate that holds no more.
+                if let planned = end.nextRead, planned <= later { return }
+                end.nextRead = later
                 return at(later, connection.loop) { [self] in
-                    end.isReadLater = false
+                    if end.nextRead == later { end.nextRead = nil }
                     deliver(to: connection)
                 }
             }
@@ -300,8 +301,8 @@ final class MemoryEnd {
     var lastArrival: Duration = .zero
     /// Bytes on their way here or in `inbox`.
     var load = 0
-    /// A slow reader will look again by itself.
-    var isReadLater = false
+    /// When a slow reader looks again by itself.
+    var nextRead: Duration?
 
     init(number: Int, peer: TCPConnection) {
         self.number = number

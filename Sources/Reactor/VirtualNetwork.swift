@@ -130,7 +130,7 @@ public final class VirtualNetwork {
     public func setReadRate(_ host: SocketAddress, bytesPerSecond: Int?) {
         let host = host.with(port: 0)
         readers[host] = bytesPerSecond.map { ReadLimit(bytesPerSecond: max($0, 1), free: driver.now) }
-        if bytesPerSecond == nil { driver.deliverAll(at: host) }
+        driver.deliverAll(at: host)
     }
 
     // MARK: Hosts

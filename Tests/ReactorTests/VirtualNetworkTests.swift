@@ -91,6 +91,20 @@ import Testing
         }
     }
 
+    @Test func aSlowReaderThatBecomesFasterDoesNotSleepOn() throws {
+        try MemoryNetwork.run {
+            let pair = try await Pair()
+            pair.network.setReadRate(pair.two, bytesPerSecond: 1)
+            pair.near.send([UInt8](repeating: 7, count: 200_000))
+            try await Reactor.sleep(for: .seconds(1))
+            let count = pair.far.count
+            #expect(count < 200_000)
+            pair.network.setReadRate(pair.two, bytesPerSecond: 100_000)
+            await pair.far.until { pair.far.count == 200_000 }
+            #expect(Reactor.now < .seconds(5))
+        }
+    }
+
     @Test func aHostWithoutPowerSaysNothingUntilItIsBack() throws {
         try MemoryNetwork.run(latency: .milliseconds(1)) {
             let pair = try await Pair()
