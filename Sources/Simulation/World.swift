@@ -100,11 +100,15 @@ public final class World {
         configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
         configuration.mempool.reannounceInterval = .seconds(5)
         configuration.execution.application = options.execution.rawValue
-        // Validators know the leader and each other's first; sentries two validators, as operators would set it up.
+        // Validators know the leader and each other's first; sentries two validators, as operators would set it up. Beside
+        // a leader alone they know each other: it lets no strangers in from the day on which one of them validates.
         let boots: [Int] =
             if isSentry {
-                options.validators > 2
-                    ? [1 + index % (options.validators - 1), 2 + index % (options.validators - 2)] : [0]
+                switch options.validators {
+                case 1: Array(0..<keys.count)
+                case 2: [1]
+                default: [1 + index % (options.validators - 1), 2 + index % (options.validators - 2)]
+                }
             } else {
                 index == 0 ? [] : [0, 1].filter { $0 != index }
             }

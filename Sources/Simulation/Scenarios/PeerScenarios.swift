@@ -242,6 +242,40 @@ extension Scenario {
             try await Reactor.sleep(for: .seconds(20))
             try world.check(!world.peers(of: leader).contains(sentry.key.peerID), "it is back")
         },
+        Scenario(
+            "second-validator",
+            "The leader is alone no more and refuses sentries; with empty disks they follow through the others.",
+            options: {
+                $0.validators = 1
+                $0.sentries = 3
+            }
+        ) { world in
+            let (leader, first) = (world.nodes[0], world.nodes[1])
+            let (second, last) = (world.nodes[2], world.nodes[3])
+            try await world.expect("the leader alone refuses a sentry") {
+                world.peers(of: leader).contains(last.key.peerID)
+            }
+            try await world.commit(.validatorJoin(power: 1), by: first)
+            try await world.commit(.validatorApprove(first.key), by: leader)
+            try await world.expectSet(2, with: first, true)
+            try await world.expect("the leader keeps sentries") {
+                world.peers(of: leader) == [first.key.peerID]
+            }
+            // Nobody remembers anybody but whom the configuration names.
+            await first.stop()
+            first.forgetPeers()
+            for machine in [second, last] {
+                machine.powerFail()
+                world.wiped(machine)
+            }
+            for machine in [first, second, last] { await world.start(machine) }
+            for machine in [second, last] {
+                try await world.expect("\(machine.name) does not follow") {
+                    machine.committed >= world.chain.tip - 1
+                }
+            }
+            try world.check(!world.peers(of: leader).contains(last.key.peerID), "the leader takes it back")
+        },
     ]
 }
 
