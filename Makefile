@@ -47,6 +47,7 @@ e2e: release
 simulate: release
 	$(APUS) simulate --scenario all --seed 1
 	$(APUS) simulate --seeds 1-300
+	$(APUS) simulate --seeds 1-5 --cheap-crypto
 	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }

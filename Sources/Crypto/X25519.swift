@@ -12,6 +12,7 @@ public enum X25519 {
     /// The public key of a private key.
     public static func publicKey(of privateKey: SecretBytes) -> [UInt8] {
         precondition(privateKey.count == keyCount)
+        if CheapCrypto.isActive { return CheapCrypto.publicKey(of: privateKey) }
         var publicKey = [UInt8](repeating: 0, count: keyCount)
         privateKey.withUnsafeBytes { _ = crypto_scalarmult_base(&publicKey, $0.uint8) }
         return publicKey
@@ -23,6 +24,11 @@ public enum X25519 {
     ) throws(CryptoError) -> SecretBytes {
         precondition(privateKey.count == keyCount)
         guard publicKey.withUnsafeBytes({ $0.count }) == keyCount else { throw .invalidPublicKey }
+        if CheapCrypto.isActive {
+            let other = publicKey.withUnsafeBytes { Array($0) }
+            return try SecretBytes(
+                copying: CheapCrypto.agreement(CheapCrypto.publicKey(of: privateKey), other))
+        }
         var status: Int32 = -1
         let secret = try SecretBytes(count: keyCount) { target in
             publicKey.withUnsafeBytes { publicKey in

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Crypto
 import Foundation
 import Logging
 import Simulation
@@ -40,6 +41,12 @@ struct SimulateCommand: ParsableCommand {
     @Flag(help: "No faults.")
     var noFaults = false
 
+    @Flag(
+        help:
+            "A stand-in in place of the cryptography: for very many nodes, not to show that anything is right."
+    )
+    var cheapCrypto = false
+
     @Option(help: "Write a readable line for every event to this file (one seed only).")
     var trace: String?
 
@@ -52,6 +59,7 @@ struct SimulateCommand: ParsableCommand {
             for scenario in Scenario.all { print("\(scenario.name)  \(scenario.summary)") }
             return
         }
+        if cheapCrypto { CheapCrypto.activate() }
         let runs = try plan()
         if trace != nil, runs.count != 1 { throw ValidationError("--trace is for one run") }
         let next = Mutex(0)
@@ -135,6 +143,7 @@ struct SimulateCommand: ParsableCommand {
         if let blocks { text += " --blocks \(blocks)" }
         if let execution { text += " --execution \(execution.rawValue)" }
         if noFaults { text += " --no-faults" }
+        if cheapCrypto { text += " --cheap-crypto" }
         return text
     }
 
