@@ -115,10 +115,6 @@ public final class World {
         configuration.p2p.bootnodes = try boots.filter { $0 < keys.count && $0 != index }.map {
             "\(keys[$0].publicKey.nodeID)@\(try World.address($0 + 1).ip):\(World.port)"
         }
-        // A leader that is the sentries' only way in, and admits none but validators once there are others, lists them.
-        if index == 0, options.validators <= 2 {
-            configuration.p2p.sentries = keys.dropFirst(options.validators).map(\.publicKey.nodeID)
-        }
         let skew = Int64(options.clockSkew.components.seconds * 1000)
         return SimulatedNode(
             .init(
