@@ -35,7 +35,47 @@ extension Scenario {
                 await world.end([server.stranger])
             }
             world.isolate(sentry, false)
-        }
+        },
+        Scenario(
+            "served-first",
+            "A node that many ask for blocks serves a validator before a sentry, however many ask.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let (source, validator, sentry) = (world.nodes[1], world.nodes[3], world.nodes[5])
+            for machine in [validator, sentry] {
+                machine.powerFail()
+                world.wiped(machine)
+                world.isolate(machine, true)
+                machine.setup.configuration.p2p.bootnodes = [world.bootnode(source)]
+            }
+            try await world.grow(60)
+            source.delays["serving"] = .milliseconds(200)
+            let crowd = try (0..<30).map { try Stranger(world, $0) }
+            for stranger in crowd {
+                try await world.expect("a stranger is refused") {
+                    await stranger.dial(source)
+                    return stranger.isPeer(of: source)
+                }
+                Reactor.spawn {
+                    while stranger.isPeer(of: source) {
+                        _ = try? await BlockHeightProtocol.request(
+                            1, from: source.key.peerID, on: stranger.host)
+                        try? await Reactor.sleep(for: .milliseconds(50))
+                    }
+                }
+            }
+            try await Reactor.sleep(for: .seconds(5))
+            let tip = world.chain.tip
+            for machine in [validator, sentry] {
+                world.cut(source, machine, false)
+                await world.start(machine)
+            }
+            try await world.expect("the validator does not catch up") { validator.committed >= tip }
+            try world.check(sentry.committed < tip / 2, "the sentry is served like the validator")
+            source.delays = [:]
+            for machine in [validator, sentry] { world.isolate(machine, false) }
+            await world.end(crowd)
+        },
     ]
 }
 
