@@ -7,7 +7,7 @@ import Reactor
 @ReactorActor
 final class CommitWaiters {
     /// Transactions that may be waited for at once.
-    private static let limit = 10_000
+    nonisolated static let limit = 10_000
 
     private struct Waiter {
         let number: UInt64
@@ -17,8 +17,11 @@ final class CommitWaiters {
     private var waiters: OrderedDictionary<Hash, [Waiter]> = [:]
     private var count: UInt64 = 0
 
+    /// Transactions that are waited for.
+    var transactions: Int { waiters.count }
+
     /// Whether no more may wait.
-    var isFull: Bool { waiters.count >= Self.limit }
+    var isFull: Bool { transactions >= Self.limit }
 
     /// The transaction's result once it is committed; nil after `timeout`, or when the node stops.
     func wait(for id: Hash, timeout: Duration) async -> TransactionResult? {

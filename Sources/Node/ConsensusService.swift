@@ -35,7 +35,7 @@ final class ConsensusService {
     nonisolated static let answersInCheckLimit = 1_024
 
     /// Blocks whose announcements are kept while they are fetched: the machine asks for two heights at most.
-    private nonisolated static let keptCommits = 16
+    nonisolated static let keptCommits = 16
 
     /// Catches up to a height that the peer has told of.
     var catchUp: ((Int64, PeerID) -> Void)?

@@ -23,9 +23,9 @@ public final class Node {
     private nonisolated let store: BlockStore
     private nonisolated let queries: Worker
 
-    private let context: NodeContext
-    private let consensus: ConsensusService
-    private let mempool: MempoolService
+    let context: NodeContext
+    let consensus: ConsensusService
+    let mempool: MempoolService
     private let peers: PeerService
     private let sync: SyncService
     private let blocks: BlockService
@@ -37,7 +37,7 @@ public final class Node {
     private var isStopped = false
     private var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
-    private let commitWaiters = CommitWaiters()
+    let commitWaiters = CommitWaiters()
 
     // MARK: Start
 

@@ -88,6 +88,8 @@ public struct SimulationReport: Sendable {
     public var acknowledged = 0
     /// Faults injected, by kind.
     public var faults: [String: Int] = [:]
+    /// The most that any node held, by what it is.
+    public var most: [String: Int] = [:]
     /// Pieces of streams that arrived.
     public var packets = 0
     /// Their bytes.
@@ -105,6 +107,7 @@ public struct SimulationReport: Sendable {
         transactions = world.chain.heights.count
         acknowledged = world.clients.acknowledged.count
         faults = world.faults
+        most = world.most
         packets = world.network.counters.packets
         bytes = world.network.counters.bytes
     }

@@ -26,6 +26,8 @@ public final class World {
     var faults: [String: Int] = [:]
     /// The last proposals, the newest last.
     private(set) var proposed: [Block] = []
+    /// The most that any node was seen to hold, by what it is.
+    var most: [String: Int] = [:]
     /// Whether faults are over: from now on nothing may fail.
     var isCalm = false
     /// Told of what nodes do, for scripts that wait for a moment.

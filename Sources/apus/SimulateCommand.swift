@@ -188,22 +188,26 @@ private struct SimulationTotals {
     private var events: UInt64 = 0
     private var virtualTime = Duration.zero
     private var faults: [String: Int] = [:]
+    private var most: [String: Int] = [:]
 
     mutating func add(_ report: SimulationReport) {
         runs += 1
         events += report.events
         virtualTime += report.virtualTime
         faults.merge(report.faults, uniquingKeysWith: +)
+        most.merge(report.most, uniquingKeysWith: max)
     }
 
     func text(_ wallTime: Duration) -> String {
         let seconds = max(0.001, wallTime / .seconds(1))
         let kinds = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        let held = most.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         return """
             \(runs) runs in \(wallTime.rounded) s: \(events) events (\(Int(Double(events) / seconds)) a second), \
             \(virtualTime.rounded) virtual s (\(Int(virtualTime / .seconds(1) / seconds)) a second), \
             \(faults.values.reduce(0, +)) faults
               \(kinds)
+              at most held: \(held)
             """
     }
 }

@@ -168,6 +168,11 @@ extension Host {
         }
     }
 
+    /// What peers make this host spend at the moment, and what it spends at most.
+    package var use: (connections: Int, unread: Int, limits: ResourceLimits) {
+        (connectionCount, unread, limits)
+    }
+
     /// Ends the connections of the peer with the most unread bytes while all peers together have too many.
     func shedUnread() {
         while unread > limits.bytes {

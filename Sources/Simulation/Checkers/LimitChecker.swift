@@ -12,22 +12,24 @@ final class LimitChecker {
     func start() {
         timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
             guard let self else { return }
-            Reactor.spawn { await self.look() }
-            self.start()
+            look()
+            start()
         }
     }
 
     func stop() { timer?.cancel() }
 
-    private func look() async {
+    private func look() {
         for machine in world.nodes {
             guard let node = machine.node else { continue }
-            let (status, limits) = (await node.status(), machine.setup.configuration)
-            if status.mempoolSize > limits.mempool.maxSize {
-                world.fail("limits", "\(machine.name) holds \(status.mempoolSize) bytes of transactions")
-            }
-            if status.peerCount > limits.p2p.maxConnections {
-                world.fail("limits", "\(machine.name) has \(status.peerCount) peers")
+            for holding in node.holdings {
+                world.most[holding.name] = max(world.most[holding.name] ?? 0, holding.amount)
+                if holding.amount > holding.limit {
+                    world.fail(
+                        "limits",
+                        "\(machine.name) holds \(holding.amount) \(holding.name), at most \(holding.limit) are allowed"
+                    )
+                }
             }
         }
     }

@@ -1,0 +1,43 @@
+import LibP2P
+import Reactor
+
+/// Something that a node holds in memory for others, and how much of it there may be.
+package struct Holding: Sendable {
+    /// What it is, with its unit.
+    package let name: String
+    /// How much of it is held now.
+    package let amount: Int
+    /// How much may be held.
+    package let limit: Int
+}
+
+extension Node {
+    /// What clients and peers can make this node hold.
+    package var holdings: [Holding] {
+        let (host, limits) = (context.host, context.configuration)
+        var all = [
+            Holding(name: "mempool bytes", amount: mempool.bytes, limit: limits.mempool.maxSize),
+            Holding(name: "peers", amount: host.connectedPeers.count, limit: limits.p2p.maxConnections),
+            Holding(name: "connections", amount: host.use.connections, limit: host.use.limits.connections),
+            Holding(name: "unread bytes", amount: host.use.unread, limit: host.use.limits.bytes),
+            Holding(
+                name: "answers in check", amount: consensus.answersInCheck.count,
+                limit: ConsensusService.answersInCheckLimit),
+            Holding(
+                name: "announced blocks under way", amount: consensus.commits.count,
+                limit: ConsensusService.keptCommits),
+            Holding(
+                name: "transactions waited for", amount: commitWaiters.transactions,
+                limit: CommitWaiters.limit),
+        ]
+        let workers = [
+            ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
+            ("proof", context.proofs.max { $0.depth < $1.depth } ?? context.checks),
+            ("serving", context.serving), ("query", context.queries),
+        ]
+        for (name, worker) in workers {
+            all.append(Holding(name: "\(name) jobs", amount: worker.depth, limit: worker.capacity))
+        }
+        return all
+    }
+}
