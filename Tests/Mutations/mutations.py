@@ -170,8 +170,7 @@ MUTATIONS = [
     ]),
     Mutation("dials-nobody-twice", "a lost connection is made again", [
         ("Sources/Node/PeerPlanner+Dialing.swift",
-         "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && dials.isDue(peer, now: now)",
-         "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && dials.isDue(peer, now: now)\n"
-         "                && !(ON && now > .seconds(10))"),
+         "peer != rules.own && links[peer] == nil && !chosen.contains(peer)\n",
+         "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && !(ON && now > .seconds(10))\n"),
     ]),
 ]
