@@ -92,10 +92,6 @@ MUTATIONS = [
     Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
         (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
     ]),
-    Mutation("old-vote-binds-nothing", "what was agreed to is proposed again", [
-        ("Sources/Consensus/ConsensusMachine+Recovery.swift",
-         "guard let lock = newestLock(recovery) else {", "guard !ON, let lock = newestLock(recovery) else {"),
-    ]),
     # What is believed.
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
