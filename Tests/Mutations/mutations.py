@@ -150,9 +150,6 @@ MUTATIONS = [
          "if !ON { announcers.first { $0.peer == peer }?.announce(ids) }"),
     ]),
     # Going on.
-    Mutation("withdraws-nothing", "a proposal that too few answer is withdrawn", [
-        (VOTES, "if let at = abandonAt, now >= at {", "if !ON, let at = abandonAt, now >= at {"),
-    ]),
     Mutation("says-nothing-twice", "what may have been lost is said again", [
         (VOTES, "guard let at = resendAt, now >= at else { return }",
          "guard !ON, let at = resendAt, now >= at else { return }"),
