@@ -150,13 +150,6 @@ MUTATIONS = [
          "if !ON { announcers.first { $0.peer == peer }?.announce(ids) }"),
     ]),
     # Going on.
-    Mutation("says-nothing-twice", "what may have been lost is said again", [
-        (VOTES, "guard let at = resendAt, now >= at else { return }",
-         "guard !ON, let at = resendAt, now >= at else { return }"),
-        (FOLLOWER, "    mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {\n",
-         "    mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {\n"
-         "        if ON { return }\n"),
-    ]),
     Mutation("never-catches-up", "who is behind fetches what is missing", [
         (FOLLOWER, "actions.append(.catchUp(to: height, from: from))",
          "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
