@@ -7,8 +7,8 @@ import Synchronization
 /// executor behind `ReactorActor`, and a task executor, so that tasks made for it stay on it. See
 /// docs/architecture.md, "Threads" and "Reactor".
 ///
-/// A turn runs the jobs that are queued, the timers that are due and the connections that have something to send, and
-/// then waits in the driver. Everything but `enqueue` and `stop` belongs to the loop's thread.
+/// A turn runs the timers that are due, the jobs that are queued and the connections that have something to send, so
+/// that what one event makes a connection say leaves together; then it waits in the driver. Everything but `enqueue` and `stop` belongs to the loop's thread.
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     /// Jobs that a turn runs before it looks at the sockets again, so that busy tasks cannot starve them.
     static let jobsPerTurn = 1024
@@ -102,8 +102,8 @@ extension EventLoop {
     @ReactorActor
     package func turn() -> Bool {
         takeArrived()
-        runWork()
         runTimers()
+        runWork()
         attend()
         takeArrived()
         if !work.isEmpty || !attention.isEmpty { return driver.wait(until: .zero) || true }
@@ -213,18 +213,27 @@ extension EventLoop {
         }
     }
 
+    /// Events that a virtual loop may run at one moment. What does not end by then, never does.
+    static let eventsPerMoment: UInt64 = 10_000_000
+
     /// Runs `body` on the calling thread, which is this virtual loop's for as long, until it ends. Throws `.stalled`
-    /// when nothing is left that could make it go on. The tasks that `body` leaves behind never resume.
+    /// when nothing is left that could make it go on, and `.endless` when it keeps time from passing. The tasks that `body` leaves behind never resume.
     @ReactorActor
-    private func runHere<T: Sendable>(_ body: @escaping @ReactorActor @Sendable () async throws -> T) throws
-        -> T
-    {
+    private func runHere<T: Sendable>(
+        eventsPerMoment: UInt64, _ body: @escaping @ReactorActor @Sendable () async throws -> T
+    ) throws -> T {
         let outcome = Outcome<T>()
         _ = Reactor.spawn {
             do { outcome.result = .success(try await body()) } catch { outcome.result = .failure(error) }
         }
+        var (moment, before) = (driver.now, eventsRun)
         while outcome.result == nil {
             if !turn(), outcome.result == nil { throw ReactorError.stalled }
+            if driver.now != moment {
+                (moment, before) = (driver.now, eventsRun)
+            } else if eventsRun &- before > eventsPerMoment {
+                throw ReactorError.endless
+            }
         }
         guard let result = outcome.result else { throw ReactorError.stalled }
         return try result.get()
@@ -237,7 +246,8 @@ extension EventLoop {
 
     /// Makes a loop of `driver` and runs `body` on it, on the calling thread.
     static func runVirtual<T: Sendable>(
-        seed: UInt64, driver: @ReactorActor () -> VirtualDriver,
+        seed: UInt64, eventsPerMoment: UInt64 = EventLoop.eventsPerMoment,
+        driver: @ReactorActor () -> VirtualDriver,
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
     ) throws -> T {
         let previous = apus_current_loop()
@@ -246,8 +256,11 @@ extension EventLoop {
         defer { apus_set_current_loop(previous) }
         return try withExtendedLifetime(loop) {
             try ReactorActor.assumeIsolated {
-                defer { loop.driver.shutdown() }
-                return try loop.runHere(body)
+                defer {
+                    loop.driver.shutdown()
+                    loop.timers.removeAll()
+                }
+                return try loop.runHere(eventsPerMoment: eventsPerMoment, body)
             }
         }
     }

@@ -6,7 +6,8 @@ public enum MemoryNetwork {
     /// else is left to do, workers run their jobs in place, and `Reactor.random` repeats for one `seed`. Each byte, and
     /// each step of a connection's beginning, takes `latency` to the other side.
     ///
-    /// Throws what `body` throws, or `ReactorError.stalled` when it waits for something that can never come.
+    /// Throws what `body` throws, `ReactorError.stalled` when it waits for something that can never come, and
+    /// `ReactorError.endless` when it keeps time from passing.
     public static func run<T: Sendable>(
         seed: UInt64 = 0, latency: Duration = .zero,
         _ body: @escaping @ReactorActor @Sendable () async throws -> T

@@ -28,6 +28,8 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
     case driverUnavailable(String)
     /// A virtual loop ran out of things to do before the work it was run for had ended.
     case stalled
+    /// A virtual loop ran on and on at one moment, so that time could not pass.
+    case endless
     /// Any other refusal of the kernel's: the call and its `errno`.
     case system(operation: String, code: Int32)
 
@@ -62,6 +64,7 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         case .cancelled: "cancelled"
         case .driverUnavailable(let reason): "reactor driver not available: \(reason)"
         case .stalled: "nothing left to do before the work was done"
+        case .endless: "millions of events without time passing"
         case .system(let operation, let code): "\(operation): \(String(cString: strerror(code)))"
         }
     }

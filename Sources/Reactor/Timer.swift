@@ -3,104 +3,142 @@
 public final class Timer {
     /// When it fires, in reactor time.
     public let deadline: Duration
-    /// Decides between timers of one deadline: first made, first fired.
-    fileprivate let sequence: UInt64
     fileprivate var action: (@ReactorActor () -> Void)?
-    fileprivate var position: Int?
-    private weak var heap: TimerHeap?
+    /// Where it waits, and under which number there; nil once it no longer does.
+    fileprivate var place: (heap: TimerHeap, slot: Int)?
 
-    fileprivate init(
-        _ deadline: Duration, _ sequence: UInt64, _ heap: TimerHeap,
-        _ action: @escaping @ReactorActor () -> Void
-    ) {
+    fileprivate init(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) {
         self.deadline = deadline
-        self.sequence = sequence
-        self.heap = heap
         self.action = action
     }
 
     /// Whether the call is still to come.
-    public var isPending: Bool { position != nil }
+    public var isPending: Bool { place != nil }
 
     /// Takes the call back; it is released at once. Does nothing when it has been made already.
     public func cancel() {
         action = nil
-        heap?.remove(self)
+        place?.heap.remove(self)
     }
 }
 
-/// The pending timers of one loop: a binary heap whose entries know their place, so that a cancelled timer leaves at
-/// once and holds nothing.
+/// The pending timers of one loop: a heap that knows where each timer is, so that a cancelled one leaves at once and holds
+/// nothing. Four children a node, and what decides beside them without any reference: with very many timers, looking
+/// elsewhere in memory is what costs.
 @ReactorActor
 final class TimerHeap {
-    private var timers: [Timer] = []
+    private struct Entry {
+        let deadline: Duration
+        /// Decides between timers of one deadline: first made, first fired.
+        let sequence: UInt64
+        let slot: Int
+
+        func precedes(_ other: Entry) -> Bool {
+            deadline == other.deadline ? sequence < other.sequence : deadline < other.deadline
+        }
+    }
+
+    private static let children = 4
+    private var entries: [Entry] = []
+    /// The timers by their slots, and where their entries are.
+    private var timers: [Timer?] = []
+    private var positions: [Int] = []
+    private var freeSlots: [Int] = []
     private var nextSequence: UInt64 = 0
 
     nonisolated init() {}
 
-    var nextDeadline: Duration? { timers.first?.deadline }
-    var count: Int { timers.count }
+    var nextDeadline: Duration? { entries.first?.deadline }
+    var count: Int { entries.count }
 
     func add(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) -> Timer {
-        let timer = Timer(deadline, nextSequence, self, action)
+        let timer = Timer(deadline, action)
+        let slot = freeSlots.popLast() ?? timers.count
+        if slot == timers.count {
+            timers.append(timer)
+            positions.append(0)
+        } else {
+            timers[slot] = timer
+        }
+        timer.place = (self, slot)
+        let entry = Entry(deadline: deadline, sequence: nextSequence, slot: slot)
         nextSequence &+= 1
-        timer.position = timers.count
-        timers.append(timer)
-        siftUp(timers.count &- 1)
+        entries.append(entry)
+        rise(entry, from: entries.count &- 1)
         return timer
     }
 
     /// Takes out the first timer due at `now`, with its call.
     func popDue(_ now: Duration) -> (@ReactorActor () -> Void)? {
-        guard let first = timers.first, first.deadline <= now else { return nil }
-        remove(first)
-        let action = first.action
-        first.action = nil
+        guard let first = entries.first, first.deadline <= now, let timer = timers[first.slot] else {
+            return nil
+        }
+        remove(timer)
+        let action = timer.action
+        timer.action = nil
         return action
     }
 
     func remove(_ timer: Timer) {
-        guard let position = timer.position else { return }
-        timer.position = nil
-        let last = timers.removeLast()
-        guard last !== timer else { return }
-        timers[position] = last
-        last.position = position
-        siftDown(position)
-        if let moved = last.position, moved == position { siftUp(position) }
+        guard let slot = timer.place?.slot else { return }
+        timer.place = nil
+        timers[slot] = nil
+        freeSlots.append(slot)
+        let position = positions[slot]
+        let last = entries.removeLast()
+        guard last.slot != slot else { return }
+        if position > 0, last.precedes(entries[(position &- 1) / Self.children]) {
+            rise(last, from: position)
+        } else {
+            sink(last, from: position)
+        }
     }
 
-    private func precedes(_ a: Timer, _ b: Timer) -> Bool {
-        a.deadline == b.deadline ? a.sequence < b.sequence : a.deadline < b.deadline
+    /// Takes every call back: the loop has ended.
+    func removeAll() {
+        let ended = timers
+        entries = []
+        timers = []
+        positions = []
+        freeSlots = []
+        for timer in ended {
+            timer?.place = nil
+            timer?.action = nil
+        }
     }
 
-    private func siftUp(_ start: Int) {
+    /// Puts an entry at `start` or above.
+    private func rise(_ entry: Entry, from start: Int) {
         var index = start
-        let timer = timers[index]
         while index > 0 {
-            let parent = (index &- 1) / 2
-            guard precedes(timer, timers[parent]) else { break }
-            timers[index] = timers[parent]
-            timers[index].position = index
+            let parent = (index &- 1) / Self.children
+            guard entry.precedes(entries[parent]) else { break }
+            place(entries[parent], at: index)
             index = parent
         }
-        timers[index] = timer
-        timer.position = index
+        place(entry, at: index)
     }
 
-    private func siftDown(_ start: Int) {
+    /// Puts an entry at `start` or below.
+    private func sink(_ entry: Entry, from start: Int) {
         var index = start
-        let timer = timers[index]
         while true {
-            var child = 2 &* index &+ 1
-            guard child < timers.count else { break }
-            if child &+ 1 < timers.count, precedes(timers[child &+ 1], timers[child]) { child &+= 1 }
-            guard precedes(timers[child], timer) else { break }
-            timers[index] = timers[child]
-            timers[index].position = index
-            index = child
+            let first = Self.children &* index &+ 1
+            guard first < entries.count else { break }
+            var least = first
+            for child in (first &+ 1)..<max(first &+ 1, min(first &+ Self.children, entries.count))
+            where entries[child].precedes(entries[least]) {
+                least = child
+            }
+            guard entries[least].precedes(entry) else { break }
+            place(entries[least], at: index)
+            index = least
         }
-        timers[index] = timer
-        timer.position = index
+        place(entry, at: index)
+    }
+
+    private func place(_ entry: Entry, at index: Int) {
+        entries[index] = entry
+        positions[entry.slot] = index
     }
 }

@@ -140,7 +140,8 @@ final class VirtualDriver: Driver {
 
     override func flush(_ connection: TCPConnection) {
         guard let own = connection.memory else { return }
-        guard let peer = own.peer, let end = peer.memory else { return orphaned(connection) }
+        let peer = own.peer
+        guard let end = peer.memory else { return orphaned(connection) }
         while connection.queuedBytes > 0, end.load < Self.windowSize {
             let count = min(connection.queue.head.count, Self.packetSize, Self.windowSize - end.load)
             let bytes = [UInt8](connection.queue.head.prefix(count))
@@ -209,7 +210,7 @@ final class VirtualDriver: Driver {
                     .received(connection.remoteAddress, connection.localAddress, bytes: bytes.count))
                 network.didRead(connection.localAddress, bytes: bytes.count)
                 bytes.withUnsafeMutableBytes { connection.didReceive($0) }
-                if let peer = end.peer, peer.queuedBytes > 0 { peer.attendLater() }
+                if end.peer.queuedBytes > 0 { end.peer.attendLater() }
             case .end: connection.didReceiveEnd()
             case .reset: break
             }
@@ -248,7 +249,7 @@ extension VirtualDriver {
             guard let end = connection.memory else { continue }
             connections[end.number] = nil
             connection.memory = nil
-            if tellingPeers, let peer = end.peer { transmit(.reset, to: peer) }
+            if tellingPeers { transmit(.reset, to: end.peer) }
             connection.didFail(.connectionReset)
         }
     }
@@ -256,7 +257,7 @@ extension VirtualDriver {
     /// A host without memory of its connections is back: those who sent to it meanwhile learn that.
     func resetOrphans(of host: SocketAddress) {
         for connection in ordered
-        where connection.remoteAddress.with(port: 0) == host && connection.memory?.peer?.memory == nil
+        where connection.remoteAddress.with(port: 0) == host && connection.memory?.peer.memory == nil
             && connection.queuedBytes > 0
         {
             orphaned(connection)
@@ -276,7 +277,7 @@ extension VirtualDriver {
             guard let end = connection.memory else { continue }
             count += 1
             arrive(.reset, at: connection)
-            if let peer = end.peer { arrive(.reset, at: peer) }
+            arrive(.reset, at: end.peer)
         }
         return count
     }
@@ -293,7 +294,8 @@ final class MemoryEnd {
 
     /// Orders connections by their making.
     let number: Int
-    weak var peer: TCPConnection?
+    /// The other end. The connection gives this object up when it ends.
+    let peer: TCPConnection
     var inbox = Deque<Packet>()
     /// What a cut link holds back.
     var stalled = Deque<Packet>()

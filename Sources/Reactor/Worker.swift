@@ -8,6 +8,10 @@ public final class Worker: Sendable {
 
     private struct State {
         var jobs = Deque<Job>()
+        /// Jobs that wait on a virtual loop.
+        var virtualJobs = 0
+        /// The most jobs that have been queued at once.
+        var peak = 0
         /// Callers that wait for room, in order.
         var waiting = Deque<CheckedContinuation<Void, Never>>()
         /// Room promised to callers that have been woken and are on their way.
@@ -18,6 +22,15 @@ public final class Worker: Sendable {
         var isAbandoned = false
         /// When a virtual loop's worker has done what it was asked to so far.
         var freeAt = Duration.zero
+
+        var depth: Int { jobs.count &+ virtualJobs }
+
+        /// The caller that may hand in a job now that another has begun.
+        mutating func wakeNext() -> CheckedContinuation<Void, Never>? {
+            guard let next = waiting.popFirst() else { return nil }
+            promised &+= 1
+            return next
+        }
     }
 
     private final class Shared: Sendable {
@@ -42,7 +55,10 @@ public final class Worker: Sendable {
     deinit { stop() }
 
     /// Jobs queued and not yet begun.
-    public var depth: Int { shared.state.withLock { $0.jobs.count } }
+    public var depth: Int { shared.state.withLock { $0.depth } }
+
+    /// The most jobs that have been queued at once.
+    public var peakDepth: Int { shared.state.withLock { $0.peak } }
 
     /// Runs `job` after those before it and returns or throws what it does. Waits for room first when `capacity` jobs
     /// are queued. Throws `ReactorError.closed` after `stop`. Resumes where the caller runs.
@@ -61,7 +77,7 @@ public final class Worker: Sendable {
         if let loop = EventLoop.current, loop.driver.isVirtual {
             return try await run(job, isLast: isLast, on: loop)
         }
-        try await takeRoom()
+        await takeRoom()
         return try await withCheckedThrowingContinuation { continuation in
             let error = add(isLast: isLast) { continuation.resume(with: Result(catching: job)) }
             if let error { continuation.resume(throwing: error) }
@@ -83,8 +99,17 @@ public final class Worker: Sendable {
     private func run<T: Sendable>(
         _ job: @escaping @Sendable () throws -> T, isLast: Bool, on loop: EventLoop
     ) async throws -> T {
-        if shared.state.withLock({ $0.isStopped }) { throw ReactorError.closed }
-        return try await withCheckedThrowingContinuation { continuation in
+        await takeRoom()
+        let isRefused = shared.state.withLock { state in
+            state.promised = max(state.promised &- 1, 0)
+            if state.isStopped { return true }
+            state.virtualJobs &+= 1
+            state.peak = max(state.peak, state.depth)
+            return false
+        }
+        if isRefused { throw ReactorError.closed }
+        // Not a checked one: what waits when a virtual loop ends is forgotten with it.
+        return try await withUnsafeThrowingContinuation { continuation in
             loop.call { [shared, delay] in
                 let now = loop.driver.now
                 let due = shared.state.withLock { state in
@@ -92,7 +117,12 @@ public final class Worker: Sendable {
                     return state.freeAt
                 }
                 let run: @ReactorActor @Sendable () -> Void = {
-                    if shared.state.withLock({ $0.isAbandoned }) {
+                    let (isAbandoned, next) = shared.state.withLock { state in
+                        state.virtualJobs &-= 1
+                        return (state.isAbandoned, state.wakeNext())
+                    }
+                    next?.resume()
+                    if isAbandoned {
                         continuation.resume(throwing: ReactorError.closed)
                     } else {
                         continuation.resume(with: Result(catching: job))
@@ -110,14 +140,18 @@ public final class Worker: Sendable {
         stop()
     }
 
-    private func takeRoom() async throws(ReactorError) {
+    private func takeRoom(_ state: inout State) -> Bool {
+        if state.isStopped { return true }
+        guard state.depth &+ state.promised < capacity, state.waiting.isEmpty else { return false }
+        state.promised &+= 1
+        return true
+    }
+
+    private func takeRoom() async {
+        if shared.state.withLock({ takeRoom(&$0) }) { return }
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let hasRoom = shared.state.withLock { state in
-                if state.isStopped { return true }
-                if state.jobs.count &+ state.promised < capacity, state.waiting.isEmpty {
-                    state.promised &+= 1
-                    return true
-                }
+                if takeRoom(&state) { return true }
                 state.waiting.append(continuation)
                 return false
             }
@@ -130,6 +164,7 @@ public final class Worker: Sendable {
             state.promised = max(state.promised &- 1, 0)
             if state.isStopped { return (.closed, false) }
             state.jobs.append(job)
+            state.peak = max(state.peak, state.depth)
             state.isStopped = isLast
             defer { state.isStarted = true }
             return (nil, !state.isStarted)
@@ -156,9 +191,7 @@ public final class Worker: Sendable {
             let (job, next, isDone) = shared.state.withLock {
                 state -> (Job?, CheckedContinuation<Void, Never>?, Bool) in
                 guard let job = state.jobs.popFirst() else { return (nil, nil, state.isStopped) }
-                let next = state.waiting.popFirst()
-                if next != nil { state.promised &+= 1 }
-                return (job, next, false)
+                return (job, state.wakeNext(), false)
             }
             next?.resume()
             if isDone { return }

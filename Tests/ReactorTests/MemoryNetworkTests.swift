@@ -35,6 +35,16 @@ import Testing
         #expect(try numbers(1) != numbers(2))
     }
 
+    @Test func whatKeepsTimeFromPassingEnds() {
+        #expect(throws: ReactorError.endless) {
+            try EventLoop.runVirtual(
+                seed: 0, eventsPerMoment: 1_000, driver: { VirtualDriver(latency: .zero, seed: 0) }
+            ) {
+                while true { await Task.yield() }
+            }
+        }
+    }
+
     @Test func waitingInVainIsAnError() throws {
         #expect(throws: ReactorError.stalled) {
             try MemoryNetwork.run {

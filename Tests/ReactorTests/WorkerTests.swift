@@ -50,6 +50,29 @@ import Testing
         }
     }
 
+    @Test func capacityBoundsTheQueueOnAVirtualLoopToo() throws {
+        try MemoryNetwork.run(seed: 1) {
+            let worker = Worker(name: "worker", capacity: 3) { .milliseconds(1) }
+            let log = Log()
+            let done = Mailbox<Void>()
+            for index in 0..<10 {
+                Reactor.spawn {
+                    do { try await worker.run { log.add(index) } } catch { log.add(-1) }
+                    done.put(())
+                }
+            }
+            try await Reactor.sleep(for: .microseconds(500))
+            #expect(worker.depth == 3)
+            for _ in 0..<8 { await done.take() }
+            worker.stop()
+            for _ in 0..<2 { await done.take() }
+            #expect(
+                log.values == Array(0..<10), "what waits for room when a worker stops was handed in by then")
+            #expect(worker.peakDepth == 3)
+            #expect(worker.depth == 0)
+        }
+    }
+
     @Test func errorsComeBackAndStoppedWorkersRefuse() async throws {
         try await Reactor.run {
             let worker = Worker(name: "worker", capacity: 3)
