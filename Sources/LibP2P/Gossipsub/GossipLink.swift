@@ -143,8 +143,3 @@ final class GossipLink {
         }
     }
 }
-
-extension Host {
-    /// Whether there is a connection with the peer.
-    func isConnected(_ peer: PeerID) -> Bool { peers[peer]?.primary != nil }
-}

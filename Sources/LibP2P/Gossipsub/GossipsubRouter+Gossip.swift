@@ -45,14 +45,23 @@ extension GossipsubRouter {
         let limit = GossipsubLimits.idsPerHeartbeat / max(1, meshes.count + fanouts.count)
         let ids = recent.offers(topic: topic, limit: limit)
         guard !ids.isEmpty else { return }
-        let candidates = peers.filter { peer, state in
-            state.meshes && !state.isDirect && state.topics.contains(topic) && !others.contains(peer)
-                && gossips(with: peer)
-        }.map(\.key)
+        let candidates = readers(of: topic, besides: others)
         let share = Int(Double(candidates.count) * configuration.gossipFactor)
         for peer in random.choose(max(configuration.degreeLazy, share), of: candidates) {
             output[peer].iHave.append(.init(topic: topic, ids: ids))
         }
+    }
+
+    /// Subscribers that may be offered messages of a topic.
+    private func readers(of topic: String, besides others: OrderedSet<PeerID>) -> [PeerID] {
+        var readers: [PeerID] = []
+        for (peer, state) in peers
+        where state.meshes && !state.isDirect && state.topics.contains(topic) && !others.contains(peer)
+            && gossips(with: peer)
+        {
+            readers.append(peer)
+        }
+        return readers
     }
 
     /// Keeps up the sets of peers for topics that are published to and not subscribed to, and offers what was published.

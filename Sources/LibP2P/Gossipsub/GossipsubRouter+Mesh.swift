@@ -66,8 +66,10 @@ extension GossipsubRouter {
         let mesh = mesh(topic)
         if mesh.count >= configuration.degreeLow {
             let missing = configuration.degreeOut - mesh.count { peers[$0]?.isOutbound == true }
-            let candidates = candidates(topic, now: now).filter { peers[$0]?.isOutbound == true }
-            invite(missing, of: candidates, topic, now: now, &output)
+            if missing > 0 {
+                let candidates = candidates(topic, now: now).filter { peers[$0]?.isOutbound == true }
+                invite(missing, of: candidates, topic, now: now, &output)
+            }
         }
         if beats % configuration.opportunisticGraftBeats == 0, mesh.count > 1 {
             let median = mesh.map { score($0) }.sorted()[mesh.count / 2]

@@ -101,7 +101,7 @@ public struct GossipsubRouter: Sendable {
 
     /// The peers that have subscribed to a topic, as far as they are connected.
     public func subscribers(_ topic: String) -> [PeerID] {
-        peers.filter { $0.value.topics.contains(topic) }.map(\.key)
+        peers.lazy.filter { $0.value.topics.contains(topic) }.map(\.key)
     }
 
     /// What is thought of a peer's conduct: `PeerScoreParameters` tells the scale.
@@ -218,7 +218,7 @@ public struct GossipsubRouter: Sendable {
             scores.misbehaved(peer)
         }
         scores.refresh(now: now)
-        for peer in peers.keys { beat(peer, &output) }
+        for index in peers.elements.indices { beat(index, &output) }
         let over = now - backoffSlack
         for topic in backoffs.keys { backoffs[topic]?.removeAll { $0.value <= over } }
         backoffs.removeAll { $0.value.isEmpty }
@@ -235,19 +235,18 @@ public struct GossipsubRouter: Sendable {
         return output.actions
     }
 
-    private mutating func beat(_ peer: PeerID, _ output: inout Output) {
-        guard var state = peers[peer] else { return }
-        state.offers = 0
-        state.asked = 0
-        state.unwantedBefore = state.unwanted
-        state.unwanted = []
+    private mutating func beat(_ index: Int, _ output: inout Output) {
+        let peer = peers.keys[index]
         let isGraylisted = isGraylisted(peer)
-        if isGraylisted, !state.isGraylisted {
+        if isGraylisted, !peers.values[index].isGraylisted {
             counters.graylisted &+= 1
             output.first.append(.graylisted(peer, score: score(peer)))
         }
-        state.isGraylisted = isGraylisted
-        peers[peer] = state
+        peers.values[index].isGraylisted = isGraylisted
+        peers.values[index].offers = 0
+        peers.values[index].asked = 0
+        peers.values[index].unwantedBefore = peers.values[index].unwanted
+        peers.values[index].unwanted = []
     }
 
     // MARK: Actions

@@ -43,6 +43,25 @@ public struct PeerScore: Sendable {
         var behaviour = 0.0
         /// When to forget a peer that has left; nil while it is connected.
         var forgetAt: Duration?
+
+        mutating func decay(_ parameters: PeerScoreParameters, now: Duration) {
+            guard forgetAt == nil else { return }
+            func decayed(_ value: Double, _ factor: Double) -> Double {
+                let value = value * factor
+                return value < parameters.decayToZero ? 0 : value
+            }
+            for index in topics.elements.indices {
+                guard let topic = parameters.topic(topics.keys[index]) else { continue }
+                var counters = topics.values[index]
+                counters.first = decayed(counters.first, topic.firstDeliveriesDecay)
+                counters.mesh = decayed(counters.mesh, topic.meshDeliveriesDecay)
+                counters.failure = decayed(counters.failure, topic.meshFailureDecay)
+                counters.invalid = decayed(counters.invalid, topic.invalidDecay)
+                if let grafted = counters.graftedAt { counters.timeInMesh = now - grafted }
+                topics.values[index] = counters
+            }
+            behaviour = decayed(behaviour, parameters.behaviourDecay)
+        }
     }
 
     private struct Delivery {
@@ -54,6 +73,8 @@ public struct PeerScore: Sendable {
 
     private let parameters: PeerScoreParameters
     private var peers: OrderedDictionary<PeerID, Peer> = [:]
+    /// What comes of it for each, up to date: scores are asked for far more often than they change.
+    private var scores: [PeerID: Double] = [:]
     private var retained = 0
     private var atAddress: [String: Int] = [:]
     private var deliveries: [GossipMessage.ID: Delivery] = [:]
@@ -68,8 +89,19 @@ public struct PeerScore: Sendable {
     // MARK: Scores
 
     /// A peer's score; zero for one that is not known.
-    public func score(_ id: PeerID) -> Double {
-        guard let peer = peers[id] else { return 0 }
+    public func score(_ id: PeerID) -> Double { scores[id] ?? 0 }
+
+    /// Brings a peer's score up to date.
+    private mutating func update(_ id: PeerID) {
+        scores[id] = peers[id].map(score)
+    }
+
+    /// Does the same for all peers at an address.
+    private mutating func update(at address: String) {
+        for (id, peer) in peers where peer.address == address { scores[id] = score(peer) }
+    }
+
+    private func score(_ peer: Peer) -> Double {
         var topics = 0.0
         for (name, counters) in peer.topics {
             guard let topic = topic(name) else { continue }
@@ -84,9 +116,7 @@ public struct PeerScore: Sendable {
             + parameters.behaviourWeight * behaviour * behaviour
     }
 
-    private func topic(_ name: String) -> PeerScoreParameters.Topic? {
-        parameters.topics[name] ?? parameters.otherTopics
-    }
+    private func topic(_ name: String) -> PeerScoreParameters.Topic? { parameters.topic(name) }
 
     // MARK: What happens to peers
 
@@ -98,32 +128,38 @@ public struct PeerScore: Sendable {
         peer.forgetAt = nil
         peer.address = address
         peers[id] = peer
-        if let address { atAddress[address, default: 0] += 1 }
+        update(id)
+        guard let address else { return }
+        atAddress[address, default: 0] += 1
+        update(at: address)
     }
 
     /// A peer has left. What is thought of it is kept for a while, as it was: leaving makes nothing good or bad.
     public mutating func disconnected(_ id: PeerID, now: Duration) {
         guard var peer = peers[id], peer.forgetAt == nil else { return }
-        if let address = peer.address {
-            atAddress[address] = atAddress[address].flatMap { $0 > 1 ? $0 - 1 : nil }
-        }
         for topic in peer.topics.keys { leave(topic, &peer) }
-        peer.address = nil
-        peers[id] = peer
-        guard score(id) != 0 else {
-            peers[id] = nil
-            return
-        }
         // To the end, so that those that have left stand in the order in which they did.
         peers[id] = nil
-        peer.forgetAt = now + parameters.retention
-        peers[id] = peer
-        retained += 1
-        guard retained > Self.maximumRetained else { return }
-        if let oldest = peers.elements.first(where: { $0.value.forgetAt != nil })?.key {
-            peers[oldest] = nil
-            retained -= 1
+        if let address = peer.address {
+            atAddress[address] = atAddress[address].flatMap { $0 > 1 ? $0 - 1 : nil }
+            update(at: address)
         }
+        peer.address = nil
+        peer.forgetAt = now + parameters.retention
+        if score(peer) != 0 {
+            peers[id] = peer
+            retained += 1
+        }
+        update(id)
+        guard retained > Self.maximumRetained else { return }
+        if let oldest = peers.elements.first(where: { $0.value.forgetAt != nil })?.key { forget(oldest) }
+    }
+
+    /// Forgets a peer that has left.
+    private mutating func forget(_ id: PeerID) {
+        peers[id] = nil
+        scores[id] = nil
+        retained -= 1
     }
 
     /// A peer is in a topic's mesh now.
@@ -140,6 +176,7 @@ public struct PeerScore: Sendable {
         guard var peer = peers[id] else { return }
         leave(topic, &peer)
         peers[id] = peer
+        update(id)
     }
 
     private func leave(_ name: String, _ peer: inout Peer) {
@@ -156,11 +193,13 @@ public struct PeerScore: Sendable {
     /// What the application thinks of a connected peer (P5); replaces what it thought before.
     public mutating func setApplicationScore(_ id: PeerID, _ value: Double) {
         peers[id]?.application = value
+        update(id)
     }
 
     /// A peer has broken the router's rules.
     public mutating func misbehaved(_ id: PeerID, _ count: Int = 1) {
         peers[id]?.behaviour += Double(count)
+        update(id)
     }
 
     // MARK: What happens to messages
@@ -216,8 +255,9 @@ public struct PeerScore: Sendable {
     }
 
     private mutating func change(_ peer: PeerID, _ topic: String, _ body: (inout Counters) -> Void) {
-        guard peers[peer] != nil, self.topic(topic) != nil else { return }
-        body(&peers[peer, default: Peer()].topics[topic, default: Counters()])
+        guard let index = peers.index(forKey: peer), self.topic(topic) != nil else { return }
+        body(&peers.values[index].topics[topic, default: Counters()])
+        scores[peer] = score(peers.values[index])
     }
 
     private mutating func remember(_ message: GossipMessage.ID, _ delivery: Delivery, _ now: Duration) {
@@ -233,35 +273,16 @@ public struct PeerScore: Sendable {
 
     /// Lets counters decay and forgets what is too old. To be called at least as often as counters decay.
     public mutating func refresh(now: Duration) {
-        for id in Array(peers.keys) {
-            guard let forgetAt = peers[id]?.forgetAt, forgetAt <= now else { continue }
-            peers[id] = nil
-            retained -= 1
+        if retained > 0 {
+            let left: [PeerID] = peers.lazy.filter { $0.value.forgetAt.map { $0 <= now } ?? false }.map(\.key)
+            for id in left { forget(id) }
         }
         while let oldest = deliveryOrder.first, now - oldest.at >= SeenMessages.lifetime { forgetDelivery() }
         guard now - lastDecay >= parameters.decayInterval else { return }
         lastDecay = now
-        for id in peers.keys where peers[id]?.forgetAt == nil { decay(id, now) }
-    }
-
-    private mutating func decay(_ id: PeerID, _ now: Duration) {
-        guard var peer = peers[id] else { return }
-        for (name, old) in peer.topics {
-            guard let topic = topic(name) else { continue }
-            var counters = old
-            counters.first = decayed(counters.first, topic.firstDeliveriesDecay)
-            counters.mesh = decayed(counters.mesh, topic.meshDeliveriesDecay)
-            counters.failure = decayed(counters.failure, topic.meshFailureDecay)
-            counters.invalid = decayed(counters.invalid, topic.invalidDecay)
-            if let grafted = counters.graftedAt { counters.timeInMesh = now - grafted }
-            peer.topics[name] = counters
+        for index in peers.elements.indices {
+            peers.values[index].decay(parameters, now: now)
+            scores[peers.keys[index]] = score(peers.values[index])
         }
-        peer.behaviour = decayed(peer.behaviour, parameters.behaviourDecay)
-        peers[id] = peer
-    }
-
-    private func decayed(_ value: Double, _ factor: Double) -> Double {
-        let value = value * factor
-        return value < parameters.decayToZero ? 0 : value
     }
 }

@@ -62,6 +62,10 @@ public struct PeerScoreParameters: Sendable {
     public var topics: [String: Topic] = [:]
     /// For all other topics that are subscribed to; nil: they do not count.
     public var otherTopics: Topic? = Topic()
+
+    /// The numbers of a topic; nil if it does not count.
+    func topic(_ name: String) -> Topic? { topics[name] ?? otherTopics }
+
     /// The most that all topics together can bring (TopicCap). What they cost has no bound.
     public var topicCap = 100.0
 

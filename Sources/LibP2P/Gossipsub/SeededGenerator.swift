@@ -18,7 +18,12 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
 
     /// Up to `count` of the elements, each set of them as likely as any other.
     public mutating func choose<T>(_ count: Int, of elements: [T]) -> [T] {
+        let count = min(count, elements.count)
         guard count > 0 else { return [] }
-        return Array(elements.shuffled(using: &self).prefix(count))
+        var elements = elements
+        for index in 0..<count {
+            elements.swapAt(index, Int.random(in: index..<elements.count, using: &self))
+        }
+        return Array(elements.prefix(count))
     }
 }

@@ -240,8 +240,11 @@ public final class Host {
 
     /// The peers with a connection, ordered by their IDs.
     public var connectedPeers: [PeerID] {
-        peers.filter { $0.value.primary != nil }.keys.sorted()
+        peers.lazy.filter { $0.value.primary != nil }.map(\.key).sorted()
     }
+
+    /// Whether there is a connection with the peer.
+    public func isConnected(_ peer: PeerID) -> Bool { peers[peer]?.primary != nil }
 
     /// What a connected peer has told about itself.
     public func identity(of peer: PeerID) -> IdentifyInfo? { peers[peer]?.info }

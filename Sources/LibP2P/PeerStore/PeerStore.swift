@@ -76,6 +76,9 @@ public final class PeerStore {
     /// What is remembered of every peer, in the order learned.
     public var all: some Sequence<PeerRecord> { records.values }
 
+    /// The number of peers remembered.
+    public var count: Int { records.count }
+
     /// All peers, those seen last first.
     public var peers: [PeerID] {
         records.values.sorted { ($1.lastSeen, $0.peer) < ($0.lastSeen, $1.peer) }.map(\.peer)
