@@ -4,15 +4,15 @@ import Multiformats
 
 /// Following the leader: proposals (validators only), announcements and catching up (everybody).
 extension ConsensusMachine {
-    /// Whether checking a proposal's signature pays.
-    public func wantsToCheck(_ proposal: BlockProposal, now: Duration) -> Bool {
+    /// Whether checking the signature of a proposal that `peer` brings pays.
+    public func wantsToCheck(_ proposal: BlockProposal, from peer: PeerID, now: Duration) -> Bool {
         guard halted == nil, role == .validator else { return false }
         if proposal.height <= state.height {
             return proposal.hash != state.hash && proposal.stamp > Int64(clamping: state.timestamp)
         }
         for round in [current, next] {
             if let known = round.proposal, known.hash == proposal.hash {
-                return round.hasVoted || proposal.stamp > known.stamp
+                return proposal.stamp > known.stamp || (round.hasVoted && awaitsAnswer(peer, round))
             }
             if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }
         }
@@ -78,7 +78,8 @@ extension ConsensusMachine {
         offer(verified, from, now, to: &current, &actions)
     }
 
-    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp.
+    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
+    /// proposal on do not wait for an answer.
     private mutating func proposedAgain(
         _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -89,9 +90,14 @@ extension ConsensusMachine {
         }
         if isNewer {
             cast(vote.decision, on: vote.blockHash, stamp: proposal.stamp, saying: message.answer, &actions)
-        } else {
+        } else if awaitsAnswer(from, current) {
             actions.append(.sendAcknowledgement(message))
         }
+    }
+
+    /// Whether a peer that brings a round's proposal is the one that it is to be answered to.
+    private func awaitsAnswer(_ peer: PeerID, _ round: ConsensusRound) -> Bool {
+        peer == proposer?.peerID || peer == round.signer?.peerID
     }
 
     /// Fetches a proposal's block, unless that or a newer one is being fetched.

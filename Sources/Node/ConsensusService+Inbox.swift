@@ -9,7 +9,9 @@ import Storage
 
 /// What peers bring: whose signatures count is decided here, and they are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
-    func mayWant(_ proposal: BlockProposal) -> Bool { machine.wantsToCheck(proposal, now: Reactor.now) }
+    func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
+        machine.wantsToCheck(proposal, from: peer, now: Reactor.now)
+    }
 
     func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
         let height = machine.state.height
@@ -62,6 +64,7 @@ extension ConsensusService: ConsensusInbox {
 
     func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
         if announcement.hash == machine.state.hash { feed(.announcedAgain(from: peer)) }
+        if announcement.height > machine.state.height { holders.note(peer, has: announcement.hash) }
         return isWanted(announcement)
     }
 

@@ -11,7 +11,7 @@ import Storage
 extension ConsensusService {
     func send(_ message: AckRes) {
         publish?(GossipTopic.acknowledgements, message.bytes)
-        guard let leader = machine.proposer?.peerID, context.host.connectedPeers.contains(leader) else {
+        guard let leader = machine.proposer?.peerID, context.host.isConnected(leader) else {
             return
         }
         Reactor.spawn {
@@ -38,9 +38,8 @@ extension ConsensusService {
     }
 
     private func send(_ block: CheckedBlock, stamp: Int64, to peers: [PeerID]) {
-        let connected = Set(context.host.connectedPeers)
         let proposal = BlockProposal(block.block, sender: context.key.publicKey, stamp: stamp)
-        for peer in peers where connected.contains(peer) {
+        for peer in peers where context.host.isConnected(peer) {
             Reactor.spawn {
                 do {
                     try await BlockProposalProtocol.announce(
@@ -53,9 +52,11 @@ extension ConsensusService {
         }
     }
 
-    /// To one peer, or to all.
+    /// To one peer, or to all that have not announced the block themselves.
     func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
-        announce(commit, to: peer.map { [$0] } ?? context.host.connectedPeers)
+        if let peer { return announce(commit, to: [peer]) }
+        let holders = holders.take(commit.hash)
+        announce(commit, to: context.host.connectedPeers.filter { !holders.contains($0) })
     }
 
     /// To whoever did not confirm the block, and to those who never do.

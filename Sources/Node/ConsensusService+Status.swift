@@ -26,8 +26,7 @@ extension ConsensusService: ConsensusStatusSource {
     // MARK: Status
 
     func askStatus(of keys: [PublicKey]) {
-        let connected = Set(context.host.connectedPeers)
-        for peer in keys.map(\.peerID) where connected.contains(peer) {
+        for peer in keys.map(\.peerID) where context.host.isConnected(peer) {
             Reactor.spawn { await self.askStatus(of: peer) }
         }
     }
@@ -95,11 +94,10 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// Connected validators, those of `first` before the others.
     private func validators(_ first: [PublicKey]) -> [PeerID] {
-        let connected = Set(context.host.connectedPeers)
         let others = machine.state.validators.keys.filter {
             !first.contains($0) && $0 != context.key.publicKey
         }
-        return (first + others).map(\.peerID).filter(connected.contains)
+        return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
     func fetchElsewhere(_ verified: VerifiedProposal, except failed: PeerID) {

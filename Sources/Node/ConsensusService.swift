@@ -29,6 +29,8 @@ final class ConsensusService {
 
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()
+    /// Who has announced blocks that this node has still to commit.
+    var holders = BlockHolders()
     /// Answers whose signatures are being checked.
     var answersInCheck: Set<AnswerInCheck> = []
     /// Answers in check at once; those beyond come again while their block is the latest.

@@ -143,7 +143,7 @@ final class GossipService {
         } handler: { [weak self] message, peer in
             guard let self, let height = Self.height(message.data) else { return }
             // The author may know more than whoever passed it on.
-            let source = context.host.connectedPeers.contains(message.author) ? message.author : peer
+            let source = context.host.isConnected(message.author) ? message.author : peer
             consensus.feed(.ahead(height: Int64(clamping: height), proven: false, from: source))
         }
     }

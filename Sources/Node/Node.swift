@@ -111,6 +111,7 @@ public final class Node {
         mempool.peerReady(peer)
         sync.peerReady(peer)
         gossip.peerReady(peer)
+        consensus.holders.forget(peer)
         consensus.feed(.peerReady(peer))
     }
 

@@ -20,8 +20,8 @@ public struct BlockProposalProtocol {
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
             let proposal = try await read(stream)
-            guard inbox.mayWant(proposal) else { return }
             let peer = stream.remotePeer
+            guard inbox.mayWant(proposal, from: peer) else { return }
             switch await inbox.proposed(proposal, from: peer) {
             case .fetch: break
             case .ignore: return

@@ -17,8 +17,8 @@ public enum ConsensusVerdict: Sendable, Equatable {
 /// them before anything else is done about a message.
 @ReactorActor
 public protocol ConsensusInbox: AnyObject {
-    /// Whether a proposal is worth checking its signature: a validator's that awaits this height.
-    func mayWant(_ proposal: BlockProposal) -> Bool
+    /// Whether a proposal is worth checking its signature: this node is a validator that awaits this height.
+    func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool
     /// A proposal, nothing of it checked.
     func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict
     /// The proposed block, decoded, of the proposal's hash and height.

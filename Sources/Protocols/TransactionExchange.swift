@@ -1,6 +1,7 @@
 import Crypto
 import LibP2P
 import Multiformats
+import OrderedCollections
 import Reactor
 
 /// Brings transactions from peer to peer: announces to each what it does not have, fetches each announced one from
@@ -12,7 +13,7 @@ public final class TransactionExchange {
     private let isBlocksOnly: Bool
     private var requests = TransactionRequests()
     /// In the order in which the peers came.
-    private var announcers: [TransactionAnnouncer] = []
+    private var announcers: OrderedDictionary<PeerID, TransactionAnnouncer> = [:]
     private var listeners: [PeerID: TransactionListener] = [:]
     private var timer: Timer?
     private var isPaused = false
@@ -62,8 +63,8 @@ public final class TransactionExchange {
             host.removeStreamHandler(id)
         }
         timer?.cancel()
-        for announcer in announcers { announcer.stop() }
-        announcers = []
+        for announcer in announcers.values { announcer.stop() }
+        announcers = [:]
         for peer in listeners.keys.sorted() { listeners[peer]?.stop() }
     }
 
@@ -72,30 +73,29 @@ public final class TransactionExchange {
         guard !isBlocksOnly, !PeerTraits(host.identity(of: peer)?.protocols ?? []).isBlocksOnly else {
             return
         }
-        guard !announcers.contains(where: { $0.peer == peer }) else { return }
+        guard announcers[peer] == nil else { return }
         let announcer = TransactionAnnouncer(peer, host, source)
-        announcers.append(announcer)
+        announcers[peer] = announcer
         Reactor.spawn {
             await announcer.run()
-            self.announcers.removeAll { $0 === announcer }
+            if self.announcers[peer] === announcer { self.announcers[peer] = nil }
         }
     }
 
     /// The peer's connection is gone.
     public func peerLeft(_ peer: PeerID) {
-        for announcer in announcers where announcer.peer == peer { announcer.stop() }
-        announcers.removeAll { $0.peer == peer }
+        announcers.removeValue(forKey: peer)?.stop()
         listeners[peer]?.stop()
     }
 
     /// Announces transactions that the node holds to every peer that is not known to have them.
     public func announce(_ ids: [Hash]) {
-        for announcer in announcers { announcer.announce(ids) }
+        for announcer in announcers.values { announcer.announce(ids) }
     }
 
     /// Announces transactions that the node holds to one peer.
     public func announce(_ ids: [Hash], to peer: PeerID) {
-        announcers.first { $0.peer == peer }?.announce(ids)
+        announcers[peer]?.announce(ids)
     }
 
     /// Fetches nothing more that is announced, until `resume`.
@@ -126,7 +126,7 @@ public final class TransactionExchange {
 
     /// A peer has transactions. Returns those to ask it for now.
     func announced(_ ids: [Hash], by peer: PeerID) -> [Hash] {
-        if let announcer = announcers.first(where: { $0.peer == peer }) {
+        if let announcer = announcers[peer] {
             for id in ids { announcer.knows(id) }
         }
         if isPaused {

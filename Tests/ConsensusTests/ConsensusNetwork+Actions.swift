@@ -184,7 +184,8 @@ extension ConsensusNetwork {
         for other in nodes where wanted(other) {
             send(node, other) {
                 let proposal = BlockProposal(block.block, sender: node.key.publicKey, stamp: stamp)
-                guard other.machine.wantsToCheck(proposal, now: .milliseconds(Int64(self.now))) else {
+                let now = Duration.milliseconds(Int64(self.now))
+                guard other.machine.wantsToCheck(proposal, from: node.peer, now: now) else {
                     return
                 }
                 for signer in other.machine.signers(ofProposalsFrom: node.peer) {

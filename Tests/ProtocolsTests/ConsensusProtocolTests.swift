@@ -20,7 +20,9 @@ final class Inbox: ConsensusInbox {
 
     init(_ leader: PublicKey?) { self.leader = leader }
 
-    func mayWant(_ proposal: BlockProposal) -> Bool { wants && !proposals.contains(proposal) }
+    func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
+        wants && !proposals.contains(proposal)
+    }
     func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
         guard let leader, proposal.verify(leader) else { return .forged }
         proposals.append(proposal)
