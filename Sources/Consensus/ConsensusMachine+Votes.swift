@@ -85,6 +85,7 @@ extension ConsensusMachine {
         if isLeader {
             withdraw("its own node cannot execute it", isRefused: true, now, &actions)
         } else if current.proposedBlock?.hash == hash {
+            current.retryAt = now + settings.resendInterval
             refuse(hash, stamp: current.stamp, .unknown, &actions)
         }
     }
@@ -153,6 +154,11 @@ extension ConsensusMachine {
         consider(current.decisionFetch?.until)
         consider(buildDeadline)
         consider(confirmAt)
+        if case .idle = lane, current.decision == nil, let block = current.proposedBlock,
+            current.refused != block.hash
+        {
+            consider(current.retryAt)
+        }
         if let recovery, syncTarget == nil {
             consider(recovery.askAt)
             if recovery.fetching == nil { consider(recovery.until) }

@@ -162,7 +162,9 @@ public struct ConsensusMachine: Sendable {
             if let decision = current.decision {
                 if let block = current.decidedBlock { executeDecided(block, decision, &actions) }
             } else if let block = current.proposedBlock {
-                if current.refused != block.hash { executeProposed(block, &actions) }
+                if let retryAt = current.retryAt, now < retryAt { return }
+                current.retryAt = nil
+                if current.refused != block.hash { executeProposed(block, now, &actions) }
             } else if isLeader {
                 buildIfDue(now, &actions)
             }
@@ -194,7 +196,9 @@ public struct ConsensusMachine: Sendable {
         actions.append(.execute(block))
     }
 
-    private mutating func executeProposed(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
+    private mutating func executeProposed(
+        _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
         guard mayVote(for: block.hash, stamp: current.stamp) else { return }
         do {
             try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
@@ -202,6 +206,7 @@ public struct ConsensusMachine: Sendable {
                 throw ConsensusError.notSignedByLeader(block.hash)
             }
         } catch {
+            current.retryAt = now + settings.resendInterval
             actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
             return refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
         }

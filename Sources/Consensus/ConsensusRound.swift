@@ -41,6 +41,8 @@ struct ConsensusRound: Sendable {
     var stamp: Int64 = 0
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
+    /// When the proposed block, having failed, is tried again: it was agreed to before a restart, and cannot be refused.
+    var retryAt: Duration?
     var offer: Offer?
     /// What this node says about `proposedBlock`, or about a proposal that it refused.
     var ballot: Ballot = .none
@@ -71,6 +73,7 @@ struct ConsensusRound: Sendable {
         proposal = nil
         signer = nil
         proposedBlock = nil
+        retryAt = nil
         ballot = .none
         answers = []
         heldBack = []

@@ -61,12 +61,12 @@ struct FollowerTests {
         let proposal = try chain.proposal(block)
         #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
         #expect(script.send(.proposed(proposal, from: peer2)) == [])
-        #expect(!script.machine.wantsToCheck(proposal.proposal, now: .zero))
+        #expect(!script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
         let elsewhere = script.send(.proposalFetchFailed(block.hash, from: peer))
         #expect(elsewhere == ["fetch proposal 1 elsewhere"])
-        #expect(!script.machine.wantsToCheck(proposal.proposal, now: .zero))
+        #expect(!script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
         #expect(script.send(.proposalFetchFailed(block.hash, from: peer)) == [])
-        #expect(script.machine.wantsToCheck(proposal.proposal, now: .zero))
+        #expect(script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
         #expect(script.send(.proposed(proposal, from: peer2)) == ["fetch proposal 1"])
         script.now = .seconds(10)
         #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"], "the first one is slow")
@@ -75,7 +75,7 @@ struct FollowerTests {
     @Test func sentriesIgnoreProposals() throws {
         var script = Script(chain, as: chain.sentry)
         #expect(script.machine.role == .sentry)
-        #expect(!script.machine.wantsToCheck(try chain.proposal(block).proposal, now: .zero))
+        #expect(!script.machine.wantsToCheck(try chain.proposal(block).proposal, from: peer, now: .zero))
         #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == [])
     }
 
@@ -159,6 +159,10 @@ struct FollowerTests {
         #expect(script.wait(.seconds(2)) == ["send 1 ack", "ask 1"])
         #expect(
             script.send(.proposed(try chain.proposal(block), from: peer)) == ["send 1 ack"], "asked again")
+        #expect(script.send(.proposed(try chain.proposal(block), from: peer2)) == [], "passed on")
+        let proposal = try chain.proposal(block).proposal
+        #expect(script.machine.wantsToCheck(proposal, from: peer, now: script.now))
+        #expect(!script.machine.wantsToCheck(proposal, from: peer2, now: script.now))
     }
 
     static let headerFaults: [(String, @Sendable (inout BlockHeader) -> Void)] = [
@@ -201,6 +205,24 @@ struct FollowerTests {
         #expect(script.send(.executionFailed(block.hash, "no space")) == ["warn", "vote 1 unknown"])
     }
 
+    /// Agreed to before a restart, it can neither be refused nor tried without end.
+    @Test func triesAgainAfterAWhileWhatItAgreedToAndCannotExecuteNow() throws {
+        let vote = Vote(
+            height: 1, stamp: block.stamp, blockHash: block.hash,
+            decision: .ack(appHash: TestChain.appHash(block)))
+        var script = validator(lastVote: vote)
+        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        #expect(script.send(fetched(block)) == ["relay 1", "execute 1"])
+        for _ in 0..<3 {
+            #expect(script.send(.executionFailed(block.hash, "no space")) == ["warn", "warn"])
+            #expect(script.send(.timer) == [])
+            #expect(script.machine.deadline == script.now + .seconds(2))
+            #expect(script.wait(.seconds(2)) == ["execute 1"])
+            #expect(script.machine.deadline == nil)
+        }
+        #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
+    }
+
     @Test func announcementFieldsMustBeTheBlocks() throws {
         var script = validator()
         let honest = BlockProposal(block.block, sender: chain.leader.publicKey)
@@ -222,7 +244,8 @@ struct FollowerTests {
         #expect(script.send(.proposed(try chain.proposal(other), from: peer2)) == [], "once in a while")
         let old = try chain.block(after: chain.genesis, stamp: 900)
         #expect(
-            !script.machine.wantsToCheck(try chain.proposal(old).proposal, now: .zero), "a replayed old one")
+            !script.machine.wantsToCheck(try chain.proposal(old).proposal, from: peer, now: .zero),
+            "a replayed old one")
     }
 
     @Test func fetchesTheNextProposalWhileCommitting() throws {
