@@ -5,7 +5,7 @@ import Reactor
 package struct Holding: Sendable {
     /// What it is, with its unit.
     package let name: String
-    /// How much of it is held now.
+    /// How much of it is held now; of a worker's jobs the most so far.
     package let amount: Int
     /// How much may be held.
     package let limit: Int
@@ -17,7 +17,9 @@ extension Node {
         let (host, limits) = (context.host, context.configuration)
         var all = [
             Holding(name: "mempool bytes", amount: mempool.bytes, limit: limits.mempool.maxSize),
-            Holding(name: "peers", amount: host.connectedPeers.count, limit: limits.p2p.maxConnections),
+            Holding(
+                name: "peers", amount: host.connectedPeers.count,
+                limit: limits.p2p.maxConnections + PeerPlanner.visitors),
             Holding(name: "connections", amount: host.use.connections, limit: host.use.limits.connections),
             Holding(name: "unread bytes", amount: host.use.unread, limit: host.use.limits.bytes),
             Holding(
@@ -32,11 +34,11 @@ extension Node {
         ]
         let workers = [
             ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
-            ("proof", context.proofs.max { $0.depth < $1.depth } ?? context.checks),
+            ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
             ("serving", context.serving), ("query", context.queries),
         ]
         for (name, worker) in workers {
-            all.append(Holding(name: "\(name) jobs", amount: worker.depth, limit: worker.capacity))
+            all.append(Holding(name: "\(name) jobs", amount: worker.peakDepth, limit: worker.capacity))
         }
         return all
     }

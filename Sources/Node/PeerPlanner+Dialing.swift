@@ -11,8 +11,23 @@ extension PeerPlanner {
     /// only takes what comes can be surrounded.
     private var ownChoices: Int { min(rules.target, max(2, rules.target / 2)) }
 
-    /// Whether the address book's peers are of interest now.
-    var wantsCandidates: Bool { admitsStrangers || rules.named.contains { links[$0] == nil } }
+    /// Of whom the address book is to tell at the next tick.
+    enum Interest: Equatable {
+        case nobody
+        /// These only.
+        case some([PeerID])
+        case everybody
+    }
+
+    /// Whose addresses are of interest now: a large address book is not to be looked through every second.
+    var interest: Interest {
+        if admitsStrangers, missing > 0 { return .everybody }
+        var peers = Array(rules.named.filter { links[$0] == nil })
+        if role == .sentry, missingValidators > 0 {
+            peers += validators.filter { links[$0] == nil && $0 != leader && !rules.named.contains($0) }
+        }
+        return peers.isEmpty ? .nobody : .some(peers)
+    }
 
     mutating func dial(_ candidates: [Candidate], _ now: Duration, _ actions: inout [Action]) {
         var chosen: OrderedSet<PeerID> = []
@@ -29,12 +44,9 @@ extension PeerPlanner {
         let open = candidates.filter { mayDial($0.peer, $0.ip) }
         for candidate in open where standing(of: candidate.peer) == .named { chosen.append(candidate.peer) }
         if role == .sentry {
-            let connected = links.keys.count { standing(of: $0) == .validator }
-            let running = dials.running.count { standing(of: $0) == .validator }
-            let missing = max(1, rules.target / 4) - connected - running
             // The leader would refuse.
             let some = open.filter { standing(of: $0.peer) == .validator && $0.peer != leader }
-            for candidate in random.choose(min(missing, openSlots), of: some) {
+            for candidate in random.choose(min(missingValidators, openSlots), of: some) {
                 chosen.append(candidate.peer)
             }
         }
@@ -48,12 +60,19 @@ extension PeerPlanner {
         }
     }
 
+    /// Validators that are missing to what a sentry tries to hold.
+    private var missingValidators: Int {
+        let connected = links.keys.count { standing(of: $0) == .validator }
+        let running = dials.running.count { standing(of: $0) == .validator }
+        return max(1, rules.target / 4) - connected - running
+    }
+
     /// Connections that may still be made.
-    private var openSlots: Int { rules.maximum - links.count - dials.running.count }
+    private var openSlots: Int { rules.maximum - residents - dials.running.count }
 
     /// Connections that are missing to what this node tries to hold.
     private var missing: Int {
-        let counted = links.filter { $0.value.kind != .guest }
+        let counted = links.filter { $0.value.kind != .guest && $0.value.visitEnd == nil }
         let running = dials.running.count { links[$0] == nil }
         var missing = rules.target - counted.count - running
         let own = counted.values.count { $0.direction == .outbound }

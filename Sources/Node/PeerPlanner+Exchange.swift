@@ -21,6 +21,7 @@ extension PeerPlanner {
         to asker: PeerID, at place: IP?, of known: [DiscoveredPeer], now: Duration
     ) -> [DiscoveredPeer]? {
         guard askers.allows(asker, now: now) else { return nil }
+        hasBeenTold(asker, now: now)
         let mayKnowLeader = validators.contains(asker) || asker == leader
         let open = known.compactMap { peer -> DiscoveredPeer? in
             guard peer.id != asker, peer.id != rules.own, mayKnowLeader || peer.id != leader,

@@ -11,6 +11,14 @@ struct PeerPlanner {
     static let identifyLimit = Duration.seconds(30)
     /// How long a guest may stay: a peer that is served, but is no member of this chain's network.
     static let guestLimit = Duration.seconds(600)
+    /// Strangers that find no slot and may stay until they have been told of other peers, at once and how long: a newcomer
+    /// must not depend on a bootnode that has room.
+    static let visitors = 32
+    static let visitLimit = Duration.seconds(10)
+    /// After that one makes room for the next: time enough to ask.
+    static let visitMinimum = Duration.seconds(2)
+    /// How long one stays after that, for the answer to arrive.
+    static let farewell = Duration.seconds(1)
     /// Inbound strangers from one IP address (IPv6: one /64), loopback aside.
     static let strangersPerAddress = 3
     /// Inbound strangers from one /16 (IPv6: one /32) of the public network: an eighth of the slots, but some.
@@ -90,6 +98,8 @@ struct PeerPlanner {
         let ip: IP?
         let since: Duration
         var kind = Kind.unknown
+        /// When a peer that has no slot must go.
+        var visitEnd: Duration?
     }
 
     var rules: PeerRules
@@ -139,7 +149,34 @@ struct PeerPlanner {
         return slots - min(rules.target, slots / 2)
     }
 
-    var strangers: [PeerID] { links.keys.filter { standing(of: $0) == .stranger } }
+    /// Connected strangers that have a slot.
+    var strangers: [PeerID] {
+        links.elements.lazy.filter { $0.value.visitEnd == nil }.map(\.key).filter {
+            standing(of: $0) == .stranger
+        }
+    }
+
+    /// Connections that have a slot.
+    var residents: Int { links.values.count { $0.visitEnd == nil } }
+
+    /// Whether a stranger that comes this way finds a slot.
+    private func hasSlot(_ direction: Direction) -> Bool {
+        let strangers = strangers
+        guard strangers.count < strangerSlots, residents < rules.maximum else { return false }
+        return direction == .outbound
+            || strangers.count { links[$0]?.direction == .inbound } < inboundStrangerSlots
+    }
+
+    /// Judges a stranger that finds no slot, and comes to be told of other peers: it may take the place of another.
+    private func admitsVisitor(now: Duration) -> Result<PeerID?, Reason> {
+        guard rules.tellsPeers else { return .failure(.full) }
+        let visitors = links.elements.lazy.filter { $0.value.visitEnd != nil }
+        guard visitors.count >= Self.visitors else { return .success(nil) }
+        guard let oldest = visitors.min(by: { $0.value.since < $1.value.since }),
+            now - oldest.value.since >= Self.visitMinimum
+        else { return .failure(.full) }
+        return .success(oldest.key)
+    }
 
     // MARK: Admission
 
@@ -169,25 +206,25 @@ struct PeerPlanner {
         if let reason = objection(to: peer, ip, now: now) { return .failure(reason) }
         guard links[peer] == nil else { return .success(nil) }
         guard standing(of: peer) == .stranger else {
-            guard links.count >= rules.maximum else { return .success(nil) }
+            guard residents >= rules.maximum else { return .success(nil) }
             return leastUseful().map { .success($0) } ?? .failure(.full)
         }
-        let strangers = strangers
-        guard strangers.count < strangerSlots, links.count < rules.maximum else { return .failure(.full) }
-        guard direction == .inbound else { return .success(nil) }
-        let inbound = strangers.filter { links[$0]?.direction == .inbound }
-        let slots = inboundStrangerSlots
-        guard inbound.count < slots else { return .failure(.full) }
-        return isCrowded(ip, inbound, slots) ? .failure(.crowded) : .success(nil)
+        let hasSlot = hasSlot(direction)
+        guard direction == .inbound else { return hasSlot ? .success(nil) : .failure(.full) }
+        if isCrowded(ip) { return .failure(.crowded) }
+        return hasSlot ? .success(nil) : admitsVisitor(now: now)
     }
 
     /// Whether enough strangers come from an address's surroundings.
-    private func isCrowded(_ ip: IP?, _ inbound: [PeerID], _ slots: Int) -> Bool {
+    private func isCrowded(_ ip: IP?) -> Bool {
         guard let ip, ip.scope != .loopback else { return false }
-        let others = inbound.compactMap { links[$0]?.ip }
+        let others = links.elements.lazy.filter {
+            $0.value.direction == .inbound && standing(of: $0.key) == .stranger
+        }.compactMap(\.value.ip)
         if others.count(where: { $0.place == ip.place }) >= Self.strangersPerAddress { return true }
         return ip.scope == .global
-            && others.count { $0.neighbourhood == ip.neighbourhood } >= Self.strangersPerNetwork(of: slots)
+            && others.count { $0.neighbourhood == ip.neighbourhood }
+                >= Self.strangersPerNetwork(of: inboundStrangerSlots)
     }
 
     /// The stranger that is missed least: the one that is no member, then one that dialled, then the newest.
@@ -212,7 +249,10 @@ struct PeerPlanner {
             self.validators.remove(rules.own)
             reconsider(now, &actions)
         case .connected(let peer, let direction, let ip):
-            if links[peer] == nil { links[peer] = Link(direction: direction, ip: ip, since: now) }
+            guard links[peer] == nil else { return }
+            let isVisitor = standing(of: peer) == .stranger && direction == .inbound && !hasSlot(direction)
+            links[peer] = Link(
+                direction: direction, ip: ip, since: now, visitEnd: isVisitor ? now + Self.visitLimit : nil)
         case .identified(let peer, let kind): identified(peer, kind, &actions)
         case .disconnected(let peer):
             guard let link = links.removeValue(forKey: peer) else { return }
@@ -279,6 +319,10 @@ struct PeerPlanner {
     /// Peers that stay without being of use.
     private func sendAway(_ now: Duration, _ actions: inout [Action]) {
         for (peer, link) in links {
+            if let end = link.visitEnd {
+                if now >= end { actions.append(.disconnect(peer, .full)) }
+                continue
+            }
             switch link.kind {
             case .unknown where now - link.since >= Self.identifyLimit:
                 actions.append(.disconnect(peer, .silent))
@@ -286,6 +330,11 @@ struct PeerPlanner {
             default: break
             }
         }
+    }
+
+    /// An answer about other peers is on its way: who came for it only can go.
+    mutating func hasBeenTold(_ peer: PeerID, now: Duration) {
+        if let end = links[peer]?.visitEnd { links[peer]?.visitEnd = min(end, now + Self.farewell) }
     }
 
     /// Validators and named peers are never forgotten.

@@ -21,6 +21,8 @@ struct PeerRules: Sendable {
     var target = 20
     /// Connections that it holds at most.
     var maximum = 200
+    /// Whether it tells others of peers.
+    var tellsPeers = true
 
     /// Nothing but defaults.
     init(own: PeerID) { self.own = own }
@@ -29,6 +31,7 @@ struct PeerRules: Sendable {
     init(_ configuration: Configuration.P2P, own: PeerID) throws(NodeError) {
         self.own = own
         isPrivate = configuration.isPrivate
+        tellsPeers = configuration.pex
         target = min(configuration.targetConnections, configuration.maxConnections)
         maximum = configuration.maxConnections
         for text in configuration.bootnodes {

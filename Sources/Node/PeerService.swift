@@ -12,7 +12,9 @@ final class PeerService: PeerDirectory {
     /// Time between two looks at whether enough peers are connected; up to a quarter more, at random.
     private nonisolated static let interval = Duration.seconds(1)
     /// Time between two rounds of asking for peers; up to a quarter more, at random.
-    private nonisolated static let exchangeInterval = Duration.seconds(10)
+    private nonisolated static let exchangeInterval = (
+        usually: Duration.seconds(60), inNeed: Duration.seconds(10)
+    )
     /// Peers asked in a round: more while peers are missing.
     private nonisolated static let asked = (usually: 1, inNeed: 4)
 
@@ -138,7 +140,12 @@ final class PeerService: PeerDirectory {
 
     private func tick() {
         chainChanged()
-        let candidates = planner.wantsCandidates ? store.all.compactMap(candidate) : []
+        let candidates =
+            switch planner.interest {
+            case .nobody: [PeerPlanner.Candidate]()
+            case .some(let peers): peers.compactMap { store.record(of: $0).flatMap(candidate) }
+            case .everybody: store.all.compactMap(candidate)
+            }
         feed(.tick(candidates))
         timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
     }
@@ -191,21 +198,25 @@ final class PeerService: PeerDirectory {
             default: traits.isCrawler ? .guest : .foreign
             }
         feed(.identified(peer, kind))
-        guard kind == .member, planner.links[peer] != nil, ready.append(peer).inserted else { return }
+        guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
+            ready.append(peer).inserted
+        else { return }
         context.logger.info("peer connected", metadata: ["peer": "\(peer)", "agent": "\(info.agentVersion)"])
         onReady?(peer)
-        ask(peer)
+        // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
+        if isInNeed, store.count <= 2 * context.configuration.p2p.targetConnections { ask(peer) }
     }
 
     // MARK: Peer exchange
 
+    private var isInNeed: Bool { ready.count < context.configuration.p2p.targetConnections }
+
     private func exchange() {
-        let isInNeed = ready.count < context.configuration.p2p.targetConnections
-        let count = isInNeed ? Self.asked.inNeed : Self.asked.usually
+        let (asked, interval) = (Self.asked, Self.exchangeInterval)
         var generator = SeededGenerator(seed: Reactor.random())
-        for peer in generator.choose(count, of: Array(ready)) { ask(peer) }
-        exchangeTimer = Reactor.schedule(after: jittered(Self.exchangeInterval)) { [weak self] in
-            self?.exchange()
+        for peer in generator.choose(isInNeed ? asked.inNeed : asked.usually, of: Array(ready)) { ask(peer) }
+        exchangeTimer = Reactor.schedule(after: jittered(isInNeed ? interval.inNeed : interval.usually)) {
+            [weak self] in self?.exchange()
         }
     }
 

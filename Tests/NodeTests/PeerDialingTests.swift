@@ -13,6 +13,22 @@ import Testing
         return { $0.keep(Self.peer(number), at: address) }
     }
 
+    @Test func theAddressBookTellsOnlyOfWhoIsMissing() throws {
+        var script = PeerScript(try kept(1))
+        #expect(script.planner.interest == .everybody)
+        for number in 2...21 { script.connect(number, .outbound) }
+        #expect(script.planner.interest == .some([Self.peer(1)]))
+        script.connect(1, .outbound)
+        #expect(script.planner.interest == .nobody)
+        script.become(.sentry, leader: 30, validators: [30, 31, 32])
+        #expect(script.planner.interest == .some([Self.peer(31), Self.peer(32)]), "the leader refuses")
+        #expect(script.dialled([PeerScript.candidate(31), PeerScript.candidate(32)]).count == 2)
+        script.become(.validator, leader: 30, validators: [0, 30, 31])
+        #expect(script.planner.interest == .nobody, "validators dial each other without it")
+        for number in 2...6 { script.feed(.disconnected(Self.peer(number))) }
+        #expect(script.planner.interest == .everybody)
+    }
+
     @Test func aKeptPeerIsDialledAgainWithoutEnd() throws {
         var script = PeerScript(try kept(1))
         var waits: [Duration] = []

@@ -1,5 +1,6 @@
 import LibP2P
 import Multiformats
+import Protocols
 import Testing
 
 @testable import Node
@@ -96,6 +97,47 @@ import Testing
         #expect(script.connect(5) == .failure(.full), "nobody is less")
     }
 
+    @Test func whoFindsNoSlotMayStayToBeToldOfOthers() throws {
+        var script = PeerScript {
+            $0.maximum = 8
+            $0.target = 4
+        }
+        for number in 10..<14 { #expect(script.connect(number) == .success(nil)) }
+        for number in 20..<20 + PeerPlanner.visitors {
+            #expect(script.connect(number) == .success(nil))
+            #expect(script.planner.links[Self.peer(number)]?.visitEnd != nil)
+        }
+        #expect(script.connect(60) == .failure(.full))
+        #expect(script.planner.strangers.count == 4)
+        // They take no slot from anybody.
+        for number in 14..<18 { #expect(script.connect(number, .outbound) == .success(nil)) }
+        #expect(script.connect(18, .outbound) == .failure(.full))
+        let known = try (10..<18).map {
+            DiscoveredPeer(
+                id: Self.peer($0), addresses: [try Multiaddr("/ip4/20.0.0.\($0)/tcp/6600")], protocols: [])
+        }
+        let told = script.planner.told(to: Self.peer(20), at: PeerScript.ip(20), of: known, now: script.now)
+        #expect(told?.count == 8)
+        script.now += .milliseconds(500)
+        #expect(script.feed(.tick([])) == [], "the answer is on its way")
+        script.now += .milliseconds(500)
+        #expect(script.feed(.tick([])) == [.disconnect(Self.peer(20), .full)])
+        script.feed(.disconnected(Self.peer(20)))
+        #expect(script.connect(70) == .success(nil))
+        script.now += PeerPlanner.visitMinimum - .seconds(1)
+        #expect(script.connect(71) == .success(21), "the oldest visitor makes room")
+        script.now += PeerPlanner.visitLimit
+        let left = PeerScript.leaving(script.feed(.tick([]))).sorted()
+        #expect(left == Array(22..<20 + PeerPlanner.visitors) + [70, 71])
+
+        script = PeerScript {
+            $0.maximum = 2
+            $0.tellsPeers = false
+        }
+        #expect(script.connect(1) == .success(nil))
+        #expect(script.connect(2) == .failure(.full), "there is nothing to be told")
+    }
+
     @Test func strangersCannotSurroundANode() {
         for role in [PeerPlanner.Role.validator, .sentry] {
             var script = PeerScript {
@@ -103,9 +145,10 @@ import Testing
                 $0.target = 10
             }
             script.become(role, leader: 1, validators: [1, 2, 3, 4])
-            var admitted = 0
-            for number in 100..<300 where script.connect(number) == .success(nil) { admitted += 1 }
+            for number in 100..<300 { script.connect(number) }
+            let admitted = script.planner.strangers.count
             #expect(admitted == 40 - 4 - 10, "neither validators' slots nor those for own choices")
+            #expect(script.connected.count == admitted + PeerPlanner.visitors)
             for number in 1...4 { #expect(script.connect(number) == .success(nil)) }
             let book = (20..<60).map { PeerScript.candidate($0) }
             // However full, the node still makes connections of its own choice.
