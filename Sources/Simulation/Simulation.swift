@@ -54,9 +54,10 @@ public enum Simulation {
             }
         } else {
             injector.start()
-            let end = Reactor.now + world.options.duration
-            await world.wait(world.options.duration) {
-                world.chain.tip >= world.options.blocks && Reactor.now > end / 2
+            let duration = world.options.duration
+            let shortest = Reactor.now + duration.lowerBound
+            await world.wait(duration.upperBound) {
+                world.chain.tip >= world.options.blocks && Reactor.now > shortest
             }
         }
         injector.stop()

@@ -16,8 +16,8 @@ public struct SimulationOptions: Sendable, Equatable {
     public var sentries: Int
     /// Height at which the phase with faults ends.
     public var blocks: Int64
-    /// Longest time of the phase with faults.
-    public var duration: Duration
+    /// Shortest and longest time of the phase with faults.
+    public var duration: ClosedRange<Duration>
     /// What executes transactions.
     public var execution: Execution
     /// Clients that send transactions.
@@ -52,7 +52,8 @@ public struct SimulationOptions: Sendable, Equatable {
         validators = [1, 3, 4, 4, 5, 7].randomElement(using: &random) ?? 4
         sentries = Int.random(in: 0...3, using: &random)
         blocks = Int64.random(in: 15...40, using: &random)
-        duration = .seconds(Int64.random(in: 30...90, using: &random))
+        let seconds = Int64.random(in: 30...90, using: &random)
+        duration = .seconds(seconds) / 2 ... .seconds(seconds)
         execution = random.oneIn(4) ? .sql : .noop
         clients = Int.random(in: 1...4, using: &random)
         faultInterval = random.oneIn(10) ? nil : random.milliseconds(500...6_000)
@@ -76,7 +77,8 @@ public struct SimulationOptions: Sendable, Equatable {
     public var lines: [String] {
         [
             "seed \(seed)", "validators \(validators)", "sentries \(sentries)", "blocks \(blocks)",
-            "duration \(duration)", "execution \(execution.rawValue)", "clients \(clients)",
+            "duration \(duration.lowerBound) to \(duration.upperBound)", "execution \(execution.rawValue)",
+            "clients \(clients)",
             "fault interval \(faultInterval.map { "\($0)" } ?? "none")",
             "faults \(faults.map(\.rawValue).joined(separator: ","))", "latency \(latency)",
             "loss \(lossPerMille) per mille", "clock skew \(clockSkew)", "block interval \(blockInterval)",

@@ -53,6 +53,9 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Seeds at the same time.")
     var jobs = 2
 
+    /// What a block may take, on average, when their number is given.
+    private static let slowestBlock = Duration.seconds(10)
+
     func run() throws {
         LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if list {
@@ -129,7 +132,14 @@ struct SimulateCommand: ParsableCommand {
             options.validators = min(options.validators, max(1, nodes))
             options.sentries = max(0, nodes - options.validators)
         }
-        if let blocks { options.blocks = blocks }
+        if let blocks {
+            options.blocks = blocks
+            let duration = options.duration
+            options.duration =
+                duration
+                .lowerBound...max(
+                    duration.upperBound, Self.slowestBlock * Int(min(max(blocks, 0), 1_000_000)))
+        }
         if let execution { options.execution = execution }
         if noFaults { options.faultInterval = nil }
         return options

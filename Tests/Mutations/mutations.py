@@ -144,10 +144,10 @@ MUTATIONS = [
          "for change in nonces where !ON { dropped += setNonce(change.nonce, of: change.account) }"),
     ]),
     Mutation("transactions-kept-to-oneself", "all transactions come to the leader", [
-        (ANNOUNCER, "for announcer in announcers { announcer.announce(ids) }",
-         "for announcer in announcers where !ON { announcer.announce(ids) }"),
-        (ANNOUNCER, "announcers.first { $0.peer == peer }?.announce(ids)",
-         "if !ON { announcers.first { $0.peer == peer }?.announce(ids) }"),
+        (ANNOUNCER, "for announcer in announcers.values { announcer.announce(ids) }",
+         "for announcer in announcers.values where !ON { announcer.announce(ids) }"),
+        (ANNOUNCER, "announcers[peer]?.announce(ids)",
+         "if !ON { announcers[peer]?.announce(ids) }"),
     ]),
     # Going on.
     Mutation("never-catches-up", "who is behind fetches what is missing", [

@@ -89,7 +89,10 @@ def simulate(apus, mutation, seeds):
 def judge(apus, mutation):
     """A line that says which seed and which checker caught the mutation; None if none did."""
     start = time.monotonic()
-    report = simulate(apus, mutation.name, SEEDS)
+    try:
+        report = simulate(apus, mutation.name, SEEDS)
+    except subprocess.TimeoutExpired:
+        report = None
     if report is None:
         return None
     found = re.search(r"^seed (\d+).*?FAILED.*?(\S.*)$", report, re.M)

@@ -1,7 +1,7 @@
 import Reactor
 
-/// After faults stop, every node reaches one tip beyond the former within `World.livenessBound`, and every transaction
-/// that a client still sends is committed.
+/// After faults stop, every transaction that a client still sends is committed, and every node reaches the tip of that
+/// moment, each within `World.livenessBound`.
 @ReactorActor
 struct LivenessChecker {
     private let world: World
@@ -15,7 +15,6 @@ struct LivenessChecker {
             for machine in world.nodes { await world.start(machine) }
             return world.nodes.allSatisfy { $0.node != nil }
         }
-        let tip = world.chain.tip
         world.clients.stop()
         world.operators.stop()
         // Something to commit, so that there is a next block even when empty ones are not made.
@@ -23,18 +22,17 @@ struct LivenessChecker {
         guard pending || world.failure != nil else {
             return world.fail("liveness", "clients still wait for transactions: \(await state())")
         }
+        let goal = world.chain.tip
         let isLevel = await world.wait(World.livenessBound) {
             for machine in world.nodes { await world.start(machine) }
-            let heights = await world.heights()
-            guard let first = heights.first, let height = first else { return false }
-            return height >= tip && heights.allSatisfy { $0 == height }
+            return world.nodes.allSatisfy { $0.node != nil && $0.committed >= goal }
         }
         if !isLevel, world.failure == nil { world.fail("liveness", "not level: \(await state())") }
     }
 
+    /// How high the nodes are, of many the lowest.
     private func state() async -> String {
-        let heights = await world.heights()
-        return zip(world.nodes, heights).map { "\($0.name) \($1.map { "\($0)" } ?? "off")" }.joined(
-            separator: ", ")
+        let lowest = zip(world.nodes, await world.heights()).sorted { ($0.1 ?? -1) < ($1.1 ?? -1) }.prefix(20)
+        return lowest.map { "\($0.name) \($1.map { "\($0)" } ?? "off")" }.joined(separator: ", ")
     }
 }

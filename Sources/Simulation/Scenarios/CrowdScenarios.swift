@@ -166,7 +166,7 @@ private final class Crowd {
     /// Has a host that floods publish a message. The second has met it.
     func flood() async throws {
         let (flooder, lonely) = (members[2], members[1])
-        guard flooder.stranger.host.connectedPeers.contains(lonely.stranger.id) else {
+        guard flooder.stranger.host.isConnected(lonely.stranger.id) else {
             throw CheckerFailure("scenario", "they have not met")
         }
         try flooder.gossip.publish(Self.topic, [2])
