@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import NIOPosix
 import Node
+import Synchronization
 import Testing
 
 @testable import API
@@ -13,21 +14,45 @@ import Testing
             listen: "127.0.0.1:0", limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
     }
 
-    /// Sends raw bytes and returns everything until the server closes.
-    private func exchange(_ server: RPCServer, _ text: String) async throws -> String {
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: server.port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
-            }
-        return try await channel.executeThenClose { inbound, outbound in
-            // The server may have answered and closed before the write is reported as done.
-            try? await outbound.write(ByteBuffer(string: text))
-            var out = ""
-            for try await buffer in inbound { out += String(buffer: buffer) }
-            return out
+    /// Sends raw bytes as soon as there is a connection and takes everything until the server closes. On its event loop
+    /// alone: tasks may wait long enough in a full test run for the server to close an idle connection.
+    private final class Exchange: ChannelInboundHandler, Sendable {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let text: String
+        private let answer = Mutex("")
+        let ended: EventLoopPromise<String>
+
+        init(_ text: String, _ ended: EventLoopPromise<String>) {
+            self.text = text
+            self.ended = ended
         }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let part = String(buffer: unwrapInboundIn(data))
+            answer.withLock { $0 += part }
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            ended.succeed(answer.withLock { $0 })
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    }
+
+    private func exchange(_ server: RPCServer, _ text: String) async throws -> String {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let exchange = Exchange(text, loop.makePromise(of: String.self))
+        let connected = ClientBootstrap(group: loop)
+            .channelInitializer { $0.pipeline.addHandler(exchange) }
+            .connect(host: "127.0.0.1", port: server.port)
+        connected.whenFailure { exchange.ended.fail($0) }
+        return try await exchange.ended.futureResult.get()
     }
 
     @Test func clientAndServerSpeak() async throws {
