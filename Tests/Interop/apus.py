@@ -84,13 +84,15 @@ def free_port():
 
 
 class Node:
-    """`apus run` as the only validator of a new chain."""
+    """`apus run` as the only validator of a new chain, or as a sentry of the chain of another one, which knows nobody but
+    `bootnode`."""
 
     chain = "interop"
 
-    def __init__(self, apus, key_type, reactor):
+    def __init__(self, apus, key_type, reactor, chain_of=None, bootnode=None):
         self.apus = apus
-        self.root = os.path.join(apus.directory, f"node-{key_type}-{reactor}")
+        kind = "sentry" if chain_of else "node"
+        self.root = os.path.join(apus.directory, f"{kind}-{key_type}-{reactor}")
         self.p2p, self.rpc = free_port(), f"127.0.0.1:{free_port()}"
         # The account that signs is an Ed25519 key of its own, so that transactions can be made here.
         account = os.path.join(apus.directory, "account.json")
@@ -99,10 +101,13 @@ class Node:
         self.account = account
         with open(account) as file:
             self.signer = nacl.signing.SigningKey(bytes.fromhex(json.load(file)["key"])[:32])
+        if chain_of:
+            role = ["--genesis", os.path.join(chain_of.root, "genesis.json"), "--bootnode", bootnode]
+        else:
+            role = ["--chain-id", self.chain, "--owner", f"{bytes(self.signer.verify_key).hex()}#ed25519"]
         apus.run(
-            "init", "--root", self.root, "--chain-id", self.chain, "--key-type", key_type,
-            "--owner", f"{bytes(self.signer.verify_key).hex()}#ed25519",
-            "--listen", f"127.0.0.1:{self.p2p}", "--rpc-listen", self.rpc)
+            "init", "--root", self.root, "--key-type", key_type, "--listen", f"127.0.0.1:{self.p2p}",
+            "--rpc-listen", self.rpc, *role)
         config = os.path.join(self.root, "config.toml")
         with open(config) as file:
             text = file.read()
@@ -123,6 +128,11 @@ class Node:
         """Has a statement committed, and returns its transaction ID."""
         sent = self.apus.run("tx", "send", sql, "--key", self.account, "--wait", "--rpc", self.rpc)
         return sent.stdout.split()[0]
+
+    def height(self):
+        """The newest committed block's height."""
+        shown = self.apus.run("status", "--rpc", self.rpc).stdout
+        return int(next(line.split()[1] for line in shown.splitlines() if line.startswith("height")))
 
     def is_committed(self, txid):
         """Waits until the transaction is in a block with a good result."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 
 import trio
 from libp2p.pubsub.gossipsub import GossipSub
@@ -13,6 +14,7 @@ from py_host import connect, py_host, read_exactly, read_some, read_to_end
 from transactions import signed
 
 TX, TXANN, DISCOVERY = "/kwil/tx/1.0.0", "/kwil/txann/1.0.0", "/kwil/discovery/1.0.0"
+BLOCK_HEIGHT, BLOCK_ANNOUNCEMENT = "/kwil/blkheight/1.1.0", "/kwil/blkann/1.0.0"
 CHAIN = f"/kwil/chain/1.0.0/{Node.chain}"
 DIALECTS = ["text", "binary"]
 
@@ -120,6 +122,45 @@ async def tells_its_height(node):
             assert len(answer.data) == 8 and int.from_bytes(answer.data, "little") >= 1, answer.data
 
 
+async def apus_catches_up(node, apus, key_type, reactor):
+    """A host takes the chain from the node and says how high it is; a new node takes it from that host."""
+    blocks, served = [], set()
+    async with py_host([CHAIN]) as host:
+        peer = await connect(host, node.address)
+        while True:
+            stream = await host.new_stream(peer, [BLOCK_HEIGHT])
+            await stream.write(struct.pack("<q", len(blocks) + 1))
+            answer = await read_to_end(stream)
+            if answer[0] == 0:
+                break
+            blocks.append(answer[:-8])
+        best = struct.pack("<q", len(blocks))
+        assert answer == b"\x00" + best and blocks, answer
+        await host.disconnect(peer)
+
+        async def serve(stream):
+            height = struct.unpack("<q", await read_exactly(stream, 8))[0]
+            if 1 <= height <= len(blocks):
+                served.add(height)
+                await stream.write(blocks[height - 1] + best)
+            else:
+                await stream.write(b"\x00" + best)
+            await stream.close()
+
+        host.set_stream_handler(BLOCK_HEIGHT, serve)
+        bootnode = f"{host.get_public_key().to_bytes().hex()}#ed25519@127.0.0.1:{host.address.split('/')[4]}"
+        sentry = await trio.to_thread.run_sync(lambda: Node(apus, key_type, reactor, node, bootnode))
+        hint = await host.new_stream(await connect(host, sentry.address), [BLOCK_ANNOUNCEMENT])
+        await hint.write(f"blkann:{blocks[-1][1:33].hex()}:{len(blocks)}".encode())
+        await hint.close_write()
+        assert await read_to_end(hint) == b"", "an unsigned announcement is answered"
+        with trio.fail_after(40):
+            while await trio.to_thread.run_sync(sentry.height) < len(blocks):
+                await trio.sleep(0.2)
+        apus.stop(sentry.process)
+    assert served == set(range(1, len(blocks) + 1)), served
+
+
 def run(suite, apus, key_type, reactor):
     """All cases against a node with one kind of identity and one way to the kernel."""
     label = f"[node, {key_type}, {reactor}]"
@@ -134,4 +175,5 @@ def run(suite, apus, key_type, reactor):
         suite.case(f"py exchanges peers {kind}", exchanges_peers, node, dialect)
     suite.case(f"py gossips about acks {label}", gossips, node)
     suite.case(f"py asks by gossip for the height {label}", tells_its_height, node)
+    suite.case(f"apus catches up from py {label}", apus_catches_up, node, apus, key_type, reactor)
     suite.case(f"ends on SIGINT {label}", apus.stop, node.process)
