@@ -15,6 +15,8 @@ final class PeerService: PeerDirectory {
     private nonisolated static let exchangeInterval = (
         usually: Duration.seconds(60), inNeed: Duration.seconds(10)
     )
+    /// How long a node may be without peers before it warns, and again each time.
+    private nonisolated static let loneliness = Duration.seconds(60)
     /// Peers asked in a round: more while peers are missing.
     private nonisolated static let asked = (usually: 1, inNeed: 4)
 
@@ -35,6 +37,9 @@ final class PeerService: PeerDirectory {
     private var timer: Timer?
     private var exchangeTimer: Timer?
     private var isStopped = false
+    /// When being without peers is worth a warning, and why the last dial failed.
+    private var warnAt = Duration.zero
+    private var lastFailure: String?
 
     /// A peer of this chain has told what it speaks.
     var onReady: ((PeerID) -> Void)?
@@ -61,6 +66,7 @@ final class PeerService: PeerDirectory {
         host.connectionGater = { [weak self] in self?.admits($0) ?? true }
         host.observe { [weak self] in self?.observe($0) }
         chainChanged()
+        warnAt = Reactor.now + Self.loneliness
         tick()
         exchange()
     }
@@ -130,8 +136,10 @@ final class PeerService: PeerDirectory {
         Reactor.spawn {
             do throws(LibP2PError) {
                 try await self.context.host.connect(peer, addresses, backsOff: false)
+                self.lastFailure = nil
                 self.feed(.dialed(peer))
             } catch {
+                self.lastFailure = "\(error)"
                 self.context.logger.debug("dial failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
                 self.feed(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
             }
@@ -140,6 +148,7 @@ final class PeerService: PeerDirectory {
 
     private func tick() {
         chainChanged()
+        warnIfAlone()
         let candidates =
             switch planner.interest {
             case .nobody: [PeerPlanner.Candidate]()
@@ -148,6 +157,19 @@ final class PeerService: PeerDirectory {
             }
         feed(.tick(candidates))
         timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
+    }
+
+    /// A node that nobody answers is most often wrongly configured: its bootnode may be full, private or the leader.
+    private func warnIfAlone() {
+        if !ready.isEmpty { warnAt = Reactor.now + Self.loneliness }
+        guard Reactor.now >= warnAt, !planner.rules.kept.isEmpty else { return }
+        warnAt = Reactor.now + Self.loneliness
+        context.logger.warning(
+            "no node of this chain is connected",
+            metadata: [
+                "tried": "\(planner.rules.kept.keys.map(\.description).joined(separator: " "))",
+                "last": "\(lastFailure ?? "connected, and sent away")",
+            ])
     }
 
     private func candidate(_ record: PeerRecord) -> PeerPlanner.Candidate? {
