@@ -72,6 +72,7 @@ interop-venv: .venv/interop
 
 lint:
 	swift format lint --strict -r Package.swift Sources Tests
+	python3 Tests/Mutations/run.py --check
 
 format:
 	swift format -i -r Package.swift Sources Tests

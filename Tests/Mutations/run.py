@@ -1,5 +1,5 @@
 """Proves the simulator's checkers: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and expects
-`apus simulate` to notice within SEEDS seeds.
+`apus simulate` to notice within SEEDS seeds. run.py --check only finds out whether they still fit the code.
 
 All mutations are built into one program, from a copy of the sources in `.build-mutations/`; the environment variable
 APUS_MUTATION chooses the one that is active. The sources themselves hold nothing of this.
@@ -33,8 +33,8 @@ public enum Mutation {
 """
 
 
-def build():
-    """Copies the sources with every mutation in its place, touching only what differs, and builds them."""
+def mutated():
+    """The files of the program by their names, with every mutation in its place."""
     wanted = {"Package.swift": read("Package.swift"), "Sources/Multiformats/Mutation.swift": SWITCH}
     for folder in ("Sources", "Tests/TestSupport"):
         for path, _, names in os.walk(os.path.join(ROOT, folder)):
@@ -50,6 +50,12 @@ def build():
             if not re.search(r"^import Multiformats$", text, re.M):
                 text = re.sub(r"^import ", "import Multiformats\nimport ", text, count=1, flags=re.M)
             wanted[file] = text
+    return wanted
+
+
+def build():
+    """Writes the mutated sources, touching only what differs, and builds them."""
+    wanted = mutated()
     # The test targets are not needed, but the manifest names them.
     for name in re.findall(r'module\(\s*"(\w+)"', wanted["Package.swift"]):
         wanted[f"Tests/{name}Tests/Empty.swift"] = ""
@@ -102,6 +108,9 @@ def judge(apus, mutation):
 
 def main():
     words = sys.argv[1:]
+    if words == ["--check"]:
+        mutated()
+        return 0
     apus = build()
     report = simulate(apus, "none", SOUND_SEEDS)
     if report is not None:
