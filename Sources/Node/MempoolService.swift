@@ -99,6 +99,7 @@ final class MempoolService: TransactionSource {
         timer?.cancel()
         farBehindTimer?.cancel()
         exchange?.stop()
+        exchange = nil
     }
 
     var count: Int { mempool.count }

@@ -11,7 +11,26 @@ package struct Holding: Sendable {
     package let limit: Int
 }
 
+/// What must be gone from memory once a node has ended and nobody refers to it any more.
+package struct NodeRemains {
+    private weak var host: Host?
+    private weak var context: NodeContext?
+
+    fileprivate init(_ context: NodeContext) {
+        self.context = context
+        host = context.host
+    }
+
+    /// What is still there.
+    package var left: [String] {
+        [host.map { _ in "host" }, context.map { _ in "services" }].compactMap { $0 }
+    }
+}
+
 extension Node {
+    /// To look at after the node's end.
+    package var remains: NodeRemains { NodeRemains(context) }
+
     /// What clients and peers can make this node hold.
     package var holdings: [Holding] {
         let (host, limits) = (context.host, context.configuration)

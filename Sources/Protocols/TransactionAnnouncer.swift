@@ -86,6 +86,7 @@ final class TransactionAnnouncer {
             wanted = []
             // What a stalled peer was to be told is not kept for it: it will be announced again.
             if watch.hasExpired { queue = [] }
+            guard !isStopped else { return }
             // A peer that ended the stream is left alone for a moment.
             let isFruitless = !hasWanted && Reactor.now - begin < Self.shortLife
             pause = isFruitless ? min(pause * 2, Self.longestPause) : Self.pause

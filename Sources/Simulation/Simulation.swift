@@ -25,8 +25,10 @@ public enum Simulation {
                 let trace = Trace(file: traceFile)
                 let world = try World(options, directory: directory, trace: trace)
                 await run(world, scenario)
+                var report = SimulationReport(world)
+                if report.failure == nil { report.failure = await RemainsChecker(world).run() }
                 trace.flush()
-                return (SimulationReport(world), world)
+                return (report, world)
             }
             withExtendedLifetime(world) {}
         } catch {

@@ -28,6 +28,8 @@ public final class World {
     private(set) var proposed: [Block] = []
     /// The most that any node was seen to hold, by what it is.
     var most: [String: Int] = [:]
+    /// Of every node that has run.
+    private(set) var remains: [(name: String, node: NodeRemains)] = []
     /// Whether faults are over: from now on nothing may fail.
     var isCalm = false
     /// Told of what nodes do, for scripts that wait for a moment.
@@ -239,6 +241,7 @@ public final class World {
             return again(machine)
         }
         guard let node = machine.node else { return }
+        remains.append((machine.name, node.remains))
         let height = await node.status().height
         if height < machine.committed {
             fail(

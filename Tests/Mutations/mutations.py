@@ -149,6 +149,10 @@ MUTATIONS = [
         (ANNOUNCER, "announcers[peer]?.announce(ids)",
          "if !ON { announcers[peer]?.announce(ids) }"),
     ]),
+    # Leaving nothing behind.
+    Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
+        ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),
+    ]),
     # Going on.
     Mutation("never-catches-up", "who is behind fetches what is missing", [
         (FOLLOWER, "actions.append(.catchUp(to: height, from: from))",

@@ -140,7 +140,10 @@ public final class Host {
             guard await stopping.wait() else { break }
         }
         timer.cancel()
+        // These refer to who uses the host, and they to the host.
         observers = []
+        handlers = [:]
+        connectionGater = nil
     }
 
     // MARK: Protocols
