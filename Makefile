@@ -3,7 +3,7 @@
 .PHONY: setup build release run test interop e2e simulate mutations soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
-	pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
+	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
 APUS := .build/release/apus
 
 # Installs the Debian packages that are missing.

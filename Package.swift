@@ -48,7 +48,8 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("sodium"), .linkedLibrary("crypto"),
                 .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
-                .linkedLibrary("sqlite3"), .linkedLibrary("lz4"),
+                .linkedLibrary("sqlite3"), .linkedLibrary("lz4"), .linkedLibrary("simdjson"),
+                .linkedLibrary("csv"),
             ]),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
@@ -61,8 +62,13 @@ let package = Package(
             ],
             swiftSettings: settings),
     ]
+        + module("Collections", [])
         + module("Multiformats", [])
+        + module("Log", ["CShims"])
+        + module("JSON", ["CShims"])
+        + module("Arguments", ["CShims"])
         + module("Reactor", ["CShims", "Multiformats"] + collections)
+        + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])
         + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
         + module("Chain", ["Crypto", "Multiformats"])
@@ -93,5 +99,6 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-            ])
+            ]),
+    cxxLanguageStandard: .cxx17
 )

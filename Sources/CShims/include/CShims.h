@@ -2,13 +2,18 @@
 // One header a library.
 #ifndef APUS_CSHIMS_H
 #define APUS_CSHIMS_H
+#include "CArgp.h"
+#include "CBeast.h"
 #include "CCRC32C.h"
+#include "CCSV.h"
 #include "CLMDB.h"
 #include "CLZ4.h"
 #include "COpenSSL.h"
 #include "CSQLite.h"
 #include "CSecp256k1.h"
+#include "CSimdjson.h"
 #include "CSodium.h"
+#include "CTOML.h"
 #include "CThread.h"
 #include "CURing.h"
 #endif

@@ -1,0 +1,5 @@
+// argp of glibc: splits a command line.
+#ifndef APUS_CARGP_H
+#define APUS_CARGP_H
+
+#endif

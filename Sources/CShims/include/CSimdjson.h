@@ -1,0 +1,5 @@
+// simdjson: reads JSON.
+#ifndef APUS_CSIMDJSON_H
+#define APUS_CSIMDJSON_H
+
+#endif

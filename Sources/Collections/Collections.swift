@@ -1,0 +1,1 @@
+// Deque, OrderedDictionary, OrderedSet.
