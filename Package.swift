@@ -35,7 +35,6 @@ let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
@@ -56,8 +55,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Node", "API", "Simulation", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
-                log,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Arguments", "CShims", log,
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
             ],
             swiftSettings: settings),
@@ -67,6 +65,11 @@ let package = Package(
         + module("Log", ["CShims"])
         + module("JSON", ["CShims"])
         + module("Arguments", ["CShims"])
+        + [
+            .testTarget(
+                name: "apusTests", dependencies: ["apus", "Arguments", "Chain", "Simulation"],
+                swiftSettings: settings)
+        ]
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])
