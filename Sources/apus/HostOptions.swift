@@ -1,7 +1,6 @@
 import ArgumentParser
 import Crypto
 import LibP2P
-import Logging
 import Multiformats
 import Node
 import Reactor
@@ -55,7 +54,6 @@ struct HostOptions: ParsableArguments {
         configuration.securityProtocols = [security.id]
         configuration.limits = limits
         configuration.agentVersion = NodeVersion.agent
-        configuration.logger = Logger(label: "libp2p") { _ in SwiftLogNoOpLogHandler() }
         return Host(configuration)
     }
 }

@@ -1,6 +1,7 @@
 import API
 import ArgumentParser
 import Foundation
+import Log
 import Node
 
 /// `apus run`: a node until SIGINT or SIGTERM.
@@ -15,12 +16,14 @@ struct RunCommand: AsyncParsableCommand {
     var exitWithParent = false
 
     func run() async throws {
+        StandardDescriptors.reserve()
         let stop = StopSignal()
         if exitWithParent { stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
-        LogOutput.start(configuration.log)
-        let node = try await Node.start(root: directory, configuration: configuration)
+        let (log, writer) = try LogOutput.start(configuration.log)
+        defer { writer.finish(within: LogOutput.patience) }
+        let node = try await Node.start(root: directory, configuration: configuration, log: log)
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Crypto
 import Foundation
-import Logging
 import Simulation
 import Synchronization
 
@@ -57,7 +56,6 @@ struct SimulateCommand: ParsableCommand {
     private static let slowestBlock = Duration.seconds(10)
 
     func run() throws {
-        LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if list {
             for scenario in Scenario.all { print("\(scenario.name)  \(scenario.summary)") }
             return
