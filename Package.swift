@@ -29,14 +29,12 @@ let collections: [Target.Dependency] = [
     .product(name: "OrderedCollections", package: "swift-collections"),
     .product(name: "HeapModule", package: "swift-collections"),
 ]
-let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -55,7 +53,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Node", "API", "Simulation", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
-                "Arguments", "CShims", log,
+                "Arguments", "CShims", "Log",
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
             ],
             swiftSettings: settings),
@@ -73,7 +71,7 @@ let package = Package(
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
+        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", "Log"] + collections)
         + module("Chain", ["Crypto", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
@@ -86,14 +84,14 @@ let package = Package(
             "Node",
             [
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
-                "Consensus", "Protocols", log, .product(name: "TOMLKit", package: "TOMLKit"),
+                "Consensus", "Protocols", "Log", .product(name: "TOMLKit", package: "TOMLKit"),
             ] + collections)
         + module(
             "Simulation",
             [
                 "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
                 "Mempool",
-                "Crypto", "Multiformats", log,
+                "Crypto", "Multiformats",
             ] + collections)
         + module(
             "API",

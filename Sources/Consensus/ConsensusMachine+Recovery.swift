@@ -118,7 +118,10 @@ extension ConsensusMachine {
         recovery.failures[hash] = failures
         if recovery.isRequired, mayDrop(hash, after: failures, recovery) {
             recovery.dropped.insert(hash)
-            actions.append(.warn("block \(hash) was acknowledged, but nobody has it: proposing another"))
+            actions.append(
+                .warn(
+                    "proposing another block than the one that was acknowledged", height: state.height &+ 1,
+                    block: hash, reason: "nobody has it"))
         }
         self.recovery = recovery
     }

@@ -11,7 +11,7 @@ public struct Configuration: Sendable, Equatable {
         /// `log.level`
         public var level = "info"
         /// `log.format`
-        public var format = "plain"
+        public var format = "auto"
     }
 
     /// `[p2p]`

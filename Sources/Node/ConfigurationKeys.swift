@@ -145,8 +145,10 @@ extension Configuration {
             ("log", "level"), \.log.level, "Least severe messages to log.",
             oneOf: ["trace", "debug", "info", "warn", "error"]),
         .init(
-            ("log", "format"), \.log.format, "How a line is written: plain text or one JSON object.",
-            oneOf: ["plain", "json"]),
+            ("log", "format"), \.log.format,
+            "What the log consists of: plain lines, json lines, or entries of systemd's journal. "
+                + "auto: journal where standard error leads there, else plain.",
+            oneOf: ["auto", "plain", "json", "journal"]),
         .init(("p2p", "listen"), \.p2p.listen, "Address host:port on which peers are accepted."),
         .init(("p2p", "pex"), \.p2p.pex, "Exchange peer addresses with peers; off closes discovery streams."),
         .init(

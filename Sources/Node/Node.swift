@@ -4,7 +4,7 @@ import Crypto
 import Execution
 import Foundation
 import LibP2P
-import Logging
+import Log
 import Mempool
 import Multiformats
 import Protocols
@@ -97,12 +97,12 @@ public final class Node {
         try context.host.start()
         peers.start()
         let state = consensus.machine.state
-        context.logger.info(
+        context.log.info(
             "node started",
-            metadata: [
-                "id": "\(context.key.publicKey.nodeID)", "role": "\(role)",
-                "height": "\(state.height)", "reactor": "\(Reactor.driverDescription)",
-                "listen": "\(context.host.listenAddresses.map(\.description).joined(separator: " "))",
+            [
+                "id": .text(context.key.publicKey.nodeID), "role": .text("\(role)"),
+                "height": .number(state.height), "reactor": .text(Reactor.driverDescription),
+                "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
     }
 
@@ -121,11 +121,11 @@ public final class Node {
         mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)
         peers.chainChanged()
-        context.logger.info(
+        context.log.info(
             "block committed",
-            metadata: [
-                "height": "\(block.height)", "hash": "\(block.hash)", "app_hash": "\(result.appHash)",
-                "transactions": "\(block.transactions.count)",
+            [
+                "height": .number(block.height), "hash": .of(block.hash), "app_hash": .of(result.appHash),
+                "transactions": .number(block.transactions.count),
             ])
         warnOfRole()
         commitWaiters.committed(block.transactions, result.results)
@@ -136,7 +136,8 @@ public final class Node {
         guard !context.configuration.mempool.isEnabled, consensus.machine.role != role else { return }
         role = consensus.machine.role
         guard role != .sentry else { return }
-        context.logger.warning("this node has become a \(role), but mempool.enabled is false")
+        context.log.warning(
+            "this node needs transactions now, but mempool.enabled is false", ["role": .text("\(role)")])
     }
 
     // MARK: End
@@ -148,7 +149,7 @@ public final class Node {
         do {
             try store.close()
         } catch {
-            Logger(label: "node").error("block log not closed", metadata: ["error": "\(error)"])
+            context.log.error("block log not closed", ["reason": .error(error)])
         }
     }
 
@@ -194,7 +195,7 @@ public final class Node {
     }
 
     private func end(_ error: NodeError) {
-        context.logger.critical("\(error)")
+        context.log.critical("the node cannot go on", ["reason": .error(error)])
         ending = ending ?? error
         for waiter in endWaiters { waiter.resume(returning: error) }
         endWaiters = []

@@ -73,8 +73,8 @@ struct PeerPlanner {
 
     enum Action: Equatable {
         case dial(PeerID, [Multiaddr])
-        case disconnect(PeerID, Reason)
-        case banned(PeerID, Duration)
+        case disconnect(PeerID, Reason, Misbehaviour? = nil)
+        case banned(PeerID, Duration, Misbehaviour)
         case forget(PeerID)
     }
 
@@ -310,10 +310,10 @@ struct PeerPlanner {
         case .tolerated: return
         case .disconnected: break
         case .banned(let time):
-            actions.append(.banned(peer, time))
+            actions.append(.banned(peer, time, what))
             forget(peer, &actions)
         }
-        if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved)) }
+        if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved, what)) }
     }
 
     /// Peers that stay without being of use.

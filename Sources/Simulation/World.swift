@@ -3,7 +3,6 @@ import Consensus
 import Crypto
 import Execution
 import Foundation
-import Logging
 import Multiformats
 import Node
 import Reactor

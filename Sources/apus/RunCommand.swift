@@ -1,6 +1,7 @@
 import API
 import Arguments
 import Glibc
+import Log
 import Node
 
 /// `apus run`: a node until SIGINT or SIGTERM.
@@ -24,8 +25,9 @@ struct RunCommand: Action {
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
-        LogOutput.start(configuration.log)
-        let node = try await Node.start(root: directory, configuration: configuration)
+        let (log, writer) = try LogOutput.start(configuration.log)
+        defer { writer.finish(within: LogOutput.patience) }
+        let node = try await Node.start(root: directory, configuration: configuration, log: log)
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()

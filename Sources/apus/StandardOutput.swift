@@ -1,4 +1,5 @@
 import Glibc
+import Log
 import Synchronization
 
 /// Standard output: the one place that writes to it, and that notices when that fails. Lines are gathered and written
@@ -82,7 +83,7 @@ enum StandardOutput {
 enum StandardError {
     /// Writes one line, whatever `text` holds.
     static func print(_ text: String) {
-        let line = TerminalText.escape(text.split(separator: "\n").joined(separator: " "))
+        let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
         try? StandardOutput.writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
     }
 }

@@ -286,7 +286,7 @@ final class Connection: TCPConnectionDelegate {
     override func peerClosedWrite() {
         guard phase != .closed else { return }
         tcp.close()
-        end(.connectionClosed)
+        end(.peerClosed)
     }
 
     override func closed(_ error: ReactorError?) {
