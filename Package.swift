@@ -64,7 +64,7 @@ let package = Package(
         + module("Collections", [])
         + module("Multiformats", [])
         + module("Log", ["CShims"])
-        + module("JSON", ["CShims"])
+        + module("JSON", ["CShims", "Multiformats"])
         + module("Arguments", ["CShims"])
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
