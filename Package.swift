@@ -38,7 +38,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
@@ -54,10 +53,9 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
-                log,
+                "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
+                "CSV", "JSON", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "SwiftCSV", package: "SwiftCSV"),
             ],
             swiftSettings: settings),
     ]
@@ -65,6 +63,7 @@ let package = Package(
         + module("Multiformats", [])
         + module("Log", ["CShims"])
         + module("JSON", ["CShims", "Multiformats"])
+        + module("CSV", ["CShims"])
         + module("Arguments", ["CShims"])
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])

@@ -18,26 +18,41 @@ public enum WholeFile {
         }
     }
 
+    /// Bytes that are read at once.
+    private static let pieceSize = 256 << 10
+
     /// All bytes of the file at `path`, of which there may be `limit`. A file that grows meanwhile, or that does not
     /// know its size (as in procfs), is read to where its end is then.
     public static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        try readPieces(path, limit: limit) { piece in
+            bytes += piece
+            return true
+        }
+        return bytes
+    }
+
+    /// Like `read`, but hands the bytes to `body` piece by piece, until that answers false.
+    public static func readPieces(
+        _ path: String, limit: Int, _ body: (UnsafeRawBufferPointer) -> Bool
+    ) throws(Failure) {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .system(errno) }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .system(errno) }
         guard status.st_size <= limit else { throw .tooLarge(limit: limit) }
-        var bytes: [UInt8] = []
-        // One byte more finds the end without a second allocation.
-        bytes.reserveCapacity(Int(status.st_size) + 1)
-        var buffer = [UInt8](repeating: 0, count: min(max(Int(status.st_size), 4 << 10), 256 << 10))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 1)
+        defer { buffer.deallocate() }
+        var total = 0
         while true {
-            let count = Glibc.read(file, &buffer, buffer.count)
+            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw .system(errno) }
-            guard count > 0 else { return bytes }
-            guard count <= limit - bytes.count else { throw .tooLarge(limit: limit) }
-            bytes += buffer[..<count]
+            guard count > 0 else { return }
+            total += count
+            guard total <= limit else { throw .tooLarge(limit: limit) }
+            guard body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
         }
     }
 

@@ -2,8 +2,11 @@
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     /// A place in a file. Lines and columns count from 1, columns in characters as Unicode counts them (code points).
     public struct Place: Sendable, Equatable, CustomStringConvertible {
+        /// As the caller named it.
         public var file: String
+        /// From 1; 0 if it is not known.
         public var line: Int
+        /// From 1; 0 if it is not known.
         public var column: Int
 
         /// `file:line:column`.

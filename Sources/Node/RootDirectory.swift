@@ -50,20 +50,14 @@ public struct RootDirectory: Sendable {
         for file in [keyFile, genesisFile, configurationFile] where access(file, F_OK) == 0 {
             throw Failure.exists(file)
         }
-        try makeDirectory()
+        do {
+            try DirectoryTree.create(path, mode: 0o700)
+        } catch {
+            throw Failure.unwritable(error.path, String(cString: strerror(error.code)))
+        }
         try KeyFile.save(key, to: keyFile)
         try write(genesis.json, to: genesisFile)
         try write(configuration.fileText, to: configurationFile)
-    }
-
-    /// Makes the directory, and those above that are missing.
-    private func makeDirectory() throws(Failure) {
-        for end in path.utf8.indices.dropFirst() + [path.utf8.endIndex]
-        where end == path.utf8.endIndex || path.utf8[end] == UInt8(ascii: "/") {
-            guard mkdir(String(path[..<end]), 0o700) == 0 || errno == EEXIST else {
-                throw .unwritable(path, String(cString: strerror(errno)))
-            }
-        }
     }
 
     private func write(_ text: String, to file: String) throws(Failure) {

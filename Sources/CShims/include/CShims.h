@@ -13,6 +13,7 @@
 #include "CSecp256k1.h"
 #include "CSimdjson.h"
 #include "CSodium.h"
+#include "CSpawn.h"
 #include "CTOML.h"
 #include "CThread.h"
 #include "CURing.h"
