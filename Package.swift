@@ -53,7 +53,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
+                "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto",
+                "Multiformats",
                 "CSV", "JSON", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
