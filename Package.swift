@@ -35,8 +35,6 @@ let package = Package(
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
@@ -52,16 +50,16 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation", "LibP2P", "Reactor", "Chain", "Crypto", "Multiformats",
-                "Arguments", "CShims", "Log",
-                .product(name: "SwiftCSV", package: "SwiftCSV"),
+                "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto",
+                "Multiformats", "Arguments", "CShims", "CSV", "JSON", "Log",
             ],
             swiftSettings: settings),
     ]
         + module("Collections", [])
         + module("Multiformats", [])
         + module("Log", ["CShims"])
-        + module("JSON", ["CShims"])
+        + module("JSON", ["CShims", "Multiformats"])
+        + module("CSV", ["CShims"])
         + module("Arguments", ["CShims"])
         + [
             .testTarget(
@@ -84,7 +82,7 @@ let package = Package(
             "Node",
             [
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
-                "Consensus", "Protocols", "Log", .product(name: "TOMLKit", package: "TOMLKit"),
+                "Consensus", "Protocols", "Log", "CShims",
             ] + collections)
         + module(
             "Simulation",

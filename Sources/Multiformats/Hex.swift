@@ -17,9 +17,34 @@ public enum Hex {
         }
     }
 
+    /// Appends two digits a byte, lower case.
+    public static func append(_ source: UnsafeRawBufferPointer, to text: inout [UInt8]) {
+        let digits = digits
+        text.reserveCapacity(text.count + source.count * 2)
+        for byte in source {
+            text.append(digits[Int(byte &>> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+    }
+
     /// The bytes of an even number of hexadecimal digits, without a prefix.
     public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
-        let units = text.utf8
+        try decode(units: text.utf8)
+    }
+
+    /// The bytes of an even number of hexadecimal digits, without a prefix.
+    public static func decode(utf8 text: some ByteSource) throws(MultiformatsError) -> [UInt8] {
+        let bytes: Result<[UInt8], MultiformatsError> = text.withUnsafeBytes { text in
+            do throws(MultiformatsError) {
+                return .success(try decode(units: text))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try bytes.get()
+    }
+
+    private static func decode(units: some Collection<UInt8>) throws(MultiformatsError) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(units.count / 2)
         var high: UInt8?

@@ -1,46 +1,61 @@
-import TOMLKit
-
-/// What is wrong with a configuration; each description is one line that names the file and the key.
+/// What is wrong with a configuration; each description is one line that names the file, line and column, and the key.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// Not TOML; `line` counts from 1.
-    case syntax(file: String, line: Int, String)
+    /// A place in a file. Lines and columns count from 1, columns in characters as Unicode counts them (code points).
+    public struct Place: Sendable, Equatable, CustomStringConvertible {
+        /// As the caller named it.
+        public var file: String
+        /// From 1; 0 if it is not known.
+        public var line: Int
+        /// From 1; 0 if it is not known.
+        public var column: Int
+
+        /// `file:line:column`.
+        public var description: String { "\(file):\(line):\(column)" }
+    }
+
+    /// Not TOML, not UTF-8, or a key twice.
+    case syntax(Place, String)
     /// A section or key that no version knows.
-    case unknownKey(file: String, String)
+    case unknownKey(Place, String)
     /// A known key with a value that it cannot have.
-    case invalid(file: String, key: String, String)
+    case invalid(Place, key: String, String)
 
     /// One line.
     public var description: String {
         switch self {
-        case .syntax(let file, let line, let reason): "\(file):\(line): \(reason)"
-        case .unknownKey(let file, let key): "\(file): unknown key \(key)"
-        case .invalid(let file, let key, let reason): "\(file): \(key) \(reason)"
+        case .syntax(let place, let reason): "\(place): \(ConfigurationValue.line(reason))"
+        case .unknownKey(let place, let key): "\(place): unknown key \(ConfigurationValue.line(key))"
+        case .invalid(let place, let key, let reason): "\(place): \(key) \(ConfigurationValue.line(reason))"
         }
     }
 }
 
 extension Configuration {
-    /// Parses TOML text; `file` is only named in errors. Keys that the text leaves out keep their defaults.
-    public init(parsing text: String, file: String) throws(ConfigurationError) {
-        self.init()
-        let root: TOMLTable
-        do {
-            root = try TOMLTable(string: text)
-        } catch let error as TOMLParseError {
-            throw .syntax(file: file, line: error.source.begin.line, error.description)
-        } catch {
-            throw .syntax(file: file, line: 0, "\(error)")
+    /// Parses TOML; `file` is only named in errors. Keys that the text leaves out keep their defaults.
+    public init(parsing text: [UInt8], file: String) throws(ConfigurationError) {
+        func place(_ position: TOMLDocument.Position) -> ConfigurationError.Place {
+            .init(file: file, line: position.line, column: position.column)
         }
-        for section in root.keys.sorted() {
-            guard let table = root[section]?.table else { throw .unknownKey(file: file, section) }
-            for name in table.keys.sorted() {
-                guard let key = Self.keys.first(where: { $0.section == section && $0.name == name })
-                else { throw .unknownKey(file: file, "\(section).\(name)") }
-                guard let value = table[name].flatMap(ConfigurationValue.init(toml:)) else {
-                    throw .invalid(file: file, key: key.path, "has a value of a type that no key takes")
+        self.init()
+        let document: TOMLDocument
+        do {
+            document = try TOMLDocument(text)
+        } catch {
+            throw .syntax(place(error.position), error.reason)
+        }
+        for section in document.root {
+            guard case .table(let entries) = section.value.content else {
+                throw .unknownKey(place(section.position), section.key)
+            }
+            for entry in entries {
+                guard let key = Self.keys.first(where: { $0.isNamed(section.key, entry.key) })
+                else { throw .unknownKey(place(entry.position), "\(section.key).\(entry.key)") }
+                guard let value = ConfigurationValue(entry.value.content) else {
+                    throw .invalid(
+                        place(entry.value.position), key: key.path, "has a value of a type that no key takes")
                 }
                 if let reason = key.write(&self, value) {
-                    throw .invalid(file: file, key: key.path, reason)
+                    throw .invalid(place(entry.value.position), key: key.path, reason)
                 }
             }
         }
@@ -83,22 +98,19 @@ extension Configuration {
 }
 
 extension ConfigurationValue {
-    fileprivate init?(toml value: some TOMLValueConvertible) {
-        if let text = value.string {
-            self = .text(text)
-        } else if let flag = value.bool {
-            self = .flag(flag)
-        } else if let number = value.int {
-            self = .number(number)
-        } else if let array = value.array {
+    fileprivate init?(_ content: TOMLDocument.Value.Content) {
+        switch content {
+        case .string(let text): self = .text(text)
+        case .boolean(let flag): self = .flag(flag)
+        case .integer(let number): self = .number(Int(number))
+        case .array(let values):
             var list: [String] = []
-            for index in 0..<array.count {
-                guard let text = array[index].string else { return nil }
+            for value in values {
+                guard case .string(let text) = value.content else { return nil }
                 list.append(text)
             }
             self = .list(list)
-        } else {
-            return nil
+        case .table, .other: return nil
         }
     }
 }

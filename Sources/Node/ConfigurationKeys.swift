@@ -13,6 +13,11 @@ public struct ConfigurationKey: Sendable {
 
     /// `section.key`.
     public var path: String { "\(section).\(name)" }
+
+    /// Whether a file means this key; compared by bytes.
+    func isNamed(_ section: String, _ name: String) -> Bool {
+        self.section.utf8.elementsEqual(section.utf8) && self.name.utf8.elementsEqual(name.utf8)
+    }
 }
 
 /// A value as `config.toml` writes it.
@@ -36,18 +41,24 @@ public enum ConfigurationValue: Sendable, Equatable {
     private static func quote(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case "\t": out += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let hex = String(scalar.value, radix: 16, uppercase: true)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
-            }
+            if scalar == "\"" || scalar == "\\" { out += "\\" }
+            out += escapingControl(scalar)
         }
         return out + "\""
+    }
+
+    /// One line: control characters as TOML escapes them, everything else as it is.
+    static func line(_ text: String) -> String { text.unicodeScalars.map(escapingControl).joined() }
+
+    private static func escapingControl(_ scalar: Unicode.Scalar) -> String {
+        switch scalar {
+        case "\n": return "\\n"
+        case "\t": return "\\t"
+        case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
+            let hex = String(scalar.value, radix: 16, uppercase: true)
+            return "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+        default: return String(scalar)
+        }
     }
 }
 

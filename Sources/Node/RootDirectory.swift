@@ -1,6 +1,7 @@
 import Chain
 import Crypto
-import Foundation
+import Glibc
+import Multiformats
 
 /// A node's root directory: which file stands where (docs/wire.md, section 9).
 public struct RootDirectory: Sendable {
@@ -46,15 +47,13 @@ public struct RootDirectory: Sendable {
 
     /// Makes the directory, mode 0700, with a key, a genesis and a configuration. Overwrites nothing.
     public func create(key: PrivateKey, genesis: Genesis, configuration: Configuration) throws {
-        let files = FileManager.default
-        for file in [keyFile, genesisFile, configurationFile] where files.fileExists(atPath: file) {
+        for file in [keyFile, genesisFile, configurationFile] where access(file, F_OK) == 0 {
             throw Failure.exists(file)
         }
         do {
-            try files.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            try DirectoryTree.create(path, mode: 0o700)
         } catch {
-            throw Failure.unwritable(path, (error as NSError).localizedDescription)
+            throw Failure.unwritable(error.path, String(cString: strerror(error.code)))
         }
         try KeyFile.save(key, to: keyFile)
         try write(genesis.json, to: genesisFile)
@@ -63,26 +62,23 @@ public struct RootDirectory: Sendable {
 
     private func write(_ text: String, to file: String) throws(Failure) {
         do {
-            try Data(text.utf8).write(to: URL(filePath: file), options: .withoutOverwriting)
+            try WholeFile.create(file, Array(text.utf8))
         } catch {
-            throw .unwritable(file, (error as NSError).localizedDescription)
+            throw .unwritable(file, error.description)
         }
     }
 
     /// Reads `config.toml`; a missing file means the defaults.
     public func configuration() throws -> Configuration {
-        guard FileManager.default.fileExists(atPath: configurationFile) else { return Configuration() }
-        let data: Data
+        let text: [UInt8]
         do {
-            data = try Data(contentsOf: URL(filePath: configurationFile))
+            text = try WholeFile.read(configurationFile, limit: Self.maximumConfigurationSize)
+        } catch .system(ENOENT) {
+            return Configuration()
+        } catch .tooLarge(let limit) {
+            throw Failure.tooLarge(configurationFile, limit: limit)
         } catch {
-            throw Failure.unreadable(configurationFile, (error as NSError).localizedDescription)
-        }
-        guard data.count <= Self.maximumConfigurationSize else {
-            throw Failure.tooLarge(configurationFile, limit: Self.maximumConfigurationSize)
-        }
-        guard let text = String(data: data, encoding: .utf8) else {
-            throw Failure.unreadable(configurationFile, "not UTF-8")
+            throw Failure.unreadable(configurationFile, error.description)
         }
         return try Configuration(parsing: text, file: configurationFile)
     }

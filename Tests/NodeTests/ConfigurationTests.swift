@@ -5,8 +5,8 @@ import Testing
 @Suite struct ConfigurationTests {
     @Test func sampleParsesToDefaults() throws {
         let defaults = Configuration()
-        #expect(try Configuration(parsing: defaults.fileText, file: "config.toml") == defaults)
-        #expect(try Configuration(parsing: "", file: "config.toml") == defaults)
+        #expect(try Configuration(parsing: Array(defaults.fileText.utf8), file: "config.toml") == defaults)
+        #expect(try Configuration(parsing: [], file: "config.toml") == defaults)
     }
 
     @Test func changedValuesSurviveTheFile() throws {
@@ -16,34 +16,113 @@ import Testing
         configuration.consensus.proposeTimeout = .milliseconds(1500)
         configuration.mempool.maxSize = 2_000_000
         #expect(
-            try Configuration(parsing: configuration.fileText, file: "config.toml") == configuration)
+            try Configuration(parsing: Array(configuration.fileText.utf8), file: "config.toml")
+                == configuration)
+    }
+
+    /// The one line with which a text is refused.
+    private func refusal(of text: some Sequence<UInt8>) -> String {
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration(parsing: Array(text), file: "config.toml")
+        }
+        let line = error.map(String.init(describing:)) ?? ""
+        #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control }, "\(line)")
+        return line
     }
 
     @Test(arguments: [
-        ("[p2p", "config.toml:1:"),
-        ("[p2p]\nlisten = 1", "config.toml: p2p.listen is not a string"),
-        ("[p2p]\nlisen = \"\"", "config.toml: unknown key p2p.lisen"),
-        ("[other]\na = 1", "config.toml: unknown key other.a"),
-        ("top = 1", "config.toml: unknown key top"),
-        ("[p2p]\nbootnodes = [1]", "config.toml: p2p.bootnodes has a value"),
-        ("[p2p]\ntarget_connections = 0", "config.toml: p2p.target_connections is 0, not within"),
-        ("[p2p]\npex = \"yes\"", "config.toml: p2p.pex is not true or false"),
+        ("[p2p", "config.toml:1:5: "),
+        ("[p2p]\nlisten = 1", "config.toml:2:10: p2p.listen is not a string"),
+        ("[p2p]\nlisen = \"\"", "config.toml:2:1: unknown key p2p.lisen"),
+        ("[other]\na = 1", "config.toml:2:1: unknown key other.a"),
+        ("# first\ntop = 1", "config.toml:2:1: unknown key top"),
+        ("[p2p]\n\"é\u{1B}[2J\\n\" = 1", "config.toml:2:"),
+        ("[p2p]\nbootnodes = [1]", "config.toml:2:13: p2p.bootnodes has a value"),
+        ("[p2p]\nlisten.port = 1", "config.toml:2:1: p2p.listen has a value"),
+        ("[p2p]\nlisten = 2000-01-01", "config.toml:2:10: p2p.listen has a value"),
+        ("[p2p]\ntarget_connections = 0", "config.toml:2:22: p2p.target_connections is 0, not within"),
+        ("[p2p]\ntarget_connections = 1.0", "config.toml:2:22: p2p.target_connections has a value"),
+        ("[p2p]\npex = \"yes\"", "config.toml:2:7: p2p.pex is not true or false"),
         (
             "[consensus]\npropose_timeout = \"fast\"",
-            "config.toml: consensus.propose_timeout is not a duration"
+            "config.toml:2:19: consensus.propose_timeout is not a duration"
         ),
         (
             "[consensus]\npropose_timeout = \"99999999999h\"",
-            "config.toml: consensus.propose_timeout is not a duration"
+            "config.toml:2:19: consensus.propose_timeout is not a duration"
         ),
-        ("[reactor]\ndriver = \"kqueue\"", "config.toml: reactor.driver is \"kqueue\", not one of auto"),
+        (
+            "[reactor]\ndriver = \"kqueue\"",
+            "config.toml:2:10: reactor.driver is \"kqueue\", not one of auto"
+        ),
+        (
+            "[reactor]\ndriver = \"auto\\u0000\"",
+            "config.toml:2:10: reactor.driver is \"auto\\u0000\", not one"
+        ),
     ])
     func badFilesAreOneLine(_ text: String, _ start: String) {
-        let error = #expect(throws: ConfigurationError.self) {
-            try Configuration(parsing: text, file: "config.toml")
-        }
-        let line = error.map(String.init(describing:)) ?? ""
+        let line = refusal(of: text.utf8)
         #expect(line.hasPrefix(start), "\(line)")
-        #expect(!line.contains("\n"))
+    }
+
+    @Test(arguments: [
+        ("[p2p]\npex = true\npex = false\n", 3),
+        ("[p2p]\n[log]\n[p2p]\npex = true\n", 3),
+        ("[p2p]\npex = true\n\"pex\" = false\n", 3),
+        ("p2p.pex = true\n[p2p]\nlisten = \"\"\n", 2),
+    ])
+    func keysTwiceAreRefused(_ text: String, _ line: Int) {
+        let refusal = refusal(of: text.utf8)
+        #expect(refusal.hasPrefix("config.toml:\(line):") && refusal.contains("redefine"), "\(refusal)")
+    }
+
+    @Test(arguments: [
+        "9223372036854775808", "-9223372036854775809", "0xFFFFFFFFFFFFFFFF", "99999999999999999999999",
+    ])
+    func integersBeyondTheirTypeAreRefused(_ number: String) {
+        let line = refusal(of: "[mempool]\nmax_size = \(number)\n".utf8)
+        #expect(line.hasPrefix("config.toml:2:") && line.contains("64 bits"), "\(line)")
+    }
+
+    @Test(
+        arguments: [[0xFF], [0xC3], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]])
+    func bytesThatAreNoUTF8AreRefused(_ bytes: [UInt8]) {
+        let line = refusal(of: Array("[log]\nlevel = \"".utf8) + bytes + Array("\"\n".utf8))
+        #expect(line.hasPrefix("config.toml:2:"), "\(line)")
+    }
+
+    /// Two keys of one look and different bytes are two keys.
+    @Test func keysAreBytes() {
+        let line = refusal(of: "[p2p]\n\"\u{E9}\" = 1\n\"e\u{301}\" = 2\n".utf8)
+        #expect(line.hasPrefix("config.toml:3:1: unknown key p2p.e"), "\(line)")
+    }
+
+    /// As deep as this ended the process.
+    @Test(arguments: [
+        String(repeating: "a.", count: 500_000) + "a = 1",
+        "[" + String(repeating: "a . ", count: 250_000) + "a]",
+        "a = { " + String(repeating: "b.", count: 500_000) + "b = 1 }",
+        String(repeating: "\"=\".", count: 200_000) + "a = 1",
+        "x = \"\"\"\n\\\"\"\"\"\"\n" + String(repeating: "a.", count: 500_000) + "a = 1",
+        "a = " + String(repeating: "[", count: 500_000),
+        "a = " + String(repeating: "{ a = ", count: 150_000),
+    ])
+    func depthIsBounded(_ text: String) {
+        let line = refusal(of: text.utf8)
+        #expect(line.contains("32"), "\(line.prefix(300))")
+    }
+
+    @Test func dotsOutsideKeysAreNoDepth() throws {
+        let dots = String(repeating: ".", count: 1000)
+        let text = """
+            # \(dots)
+            [p2p] # \(dots)
+            listen = "\(dots)\\"\(dots)"
+            external_address = '\(dots)'
+            bootnodes = ["1.1.1.1:1", "\(dots)", \"""
+            \(dots)"\(dots)\""", \(Array(repeating: "'1.2'", count: 100).joined(separator: ", "))]
+            """
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "config.toml")
+        #expect(configuration.p2p.bootnodes.count == 103)
     }
 }

@@ -15,6 +15,7 @@
 #include "CSignal.h"
 #include "CSimdjson.h"
 #include "CSodium.h"
+#include "CSpawn.h"
 #include "CTOML.h"
 #include "CThread.h"
 #include "CURing.h"

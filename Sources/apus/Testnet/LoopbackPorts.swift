@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// TCP ports of 127.0.0.1 that nothing listened on a moment ago.
 enum LoopbackPorts {

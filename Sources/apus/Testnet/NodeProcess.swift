@@ -1,7 +1,9 @@
-import Foundation
+import Glibc
+import Multiformats
+import Synchronization
 
 /// One node of a test network: a child process that runs `apus run`, its root directory and what it costs.
-final class NodeProcess: @unchecked Sendable {
+final class NodeProcess: Sendable {
     /// What the node is meant to be.
     enum Role: String, Sendable {
         case leader, validator, sentry
@@ -14,10 +16,8 @@ final class NodeProcess: @unchecked Sendable {
     let p2pPort: UInt16
     let rpcPort: UInt16
 
-    // `process` is only touched under `lock`: the signal handler and the main task both stop nodes.
-    private let lock = NSLock()
-    private var process: Process?
-    private var lifeline: Pipe?
+    // The signal's task and the main one both stop nodes.
+    private let process = Mutex<ChildProcess?>(nil)
 
     init(name: String, role: Role, root: String, p2pPort: UInt16, rpcPort: UInt16) {
         self.name = name
@@ -32,62 +32,63 @@ final class NodeProcess: @unchecked Sendable {
     var rpcAddress: String { "127.0.0.1:\(rpcPort)" }
 
     /// Starts the process; it ends with this one, whatever ends this one.
-    func start() throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = ["run", "--root", root, "--exit-with-parent"]
-        try Data().write(to: URL(filePath: logFile))
-        let log = try FileHandle(forWritingTo: URL(filePath: logFile))
-        // The node ends when this pipe does: with this process, however it ends.
-        let lifeline = Pipe()
-        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        process.standardInput = lifeline
-        process.standardOutput = log
-        process.standardError = log
-        try process.run()
-        lock.withLock {
-            self.process = process
-            self.lifeline = lifeline
+    func start() throws(Testnet.Failure) {
+        let log = open(logFile, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
+        guard log >= 0 else { throw Testnet.Failure("\(logFile): \(String(cString: strerror(errno)))") }
+        defer { close(log) }
+        let executable = try Self.executable()
+        try process.withLock { (process) throws(Testnet.Failure) in
+            process = try ChildProcess(
+                executable, ["run", "--root", root, "--exit-with-parent"], output: log)
         }
+    }
+
+    /// The path of this program.
+    private static func executable() throws(Testnet.Failure) -> String {
+        let link = "/proc/self/exe"
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(link, &path, path.count)
+        guard count > 0 else { throw Testnet.Failure("\(link): \(String(cString: strerror(errno)))") }
+        return String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Nil before the start.
-    var pid: Int32? { lock.withLock { process?.processIdentifier } }
+    var pid: pid_t? { process.withLock { $0?.pid } }
 
     /// How the process ended by itself, if it did.
-    var exitStatus: Int32? {
-        lock.withLock {
-            guard let process, !process.isRunning else { return nil }
-            return process.terminationStatus
-        }
-    }
+    var ending: ChildProcess.Ending? { process.withLock { $0?.poll() } }
 
     /// Asks the process to end.
-    func terminate() {
-        lock.withLock {
-            if let process, process.isRunning { process.terminate() }
-        }
-    }
+    func terminate() { process.withLock { $0?.send(SIGTERM) } }
 
-    /// Waits for the end of a process that was asked to, and kills it after `patience` seconds.
-    func join(patience: Double = 10) async {
-        let deadline = ContinuousClock.now.advanced(by: .seconds(patience))
-        while lock.withLock({ process?.isRunning ?? false }) {
-            if ContinuousClock.now > deadline, let pid { kill(pid, SIGKILL) }
+    /// Waits for the end of a process that was asked to, and kills it after `patience`.
+    func join(patience: Duration = .seconds(10)) async {
+        let deadline = ContinuousClock.now.advanced(by: patience)
+        while pid != nil, ending == nil {
+            if ContinuousClock.now > deadline { process.withLock { $0?.send(SIGKILL) } }
             try? await Task.sleep(for: .milliseconds(20))
         }
     }
 
+    /// Bytes of a log's end that `logTail` looks at.
+    private static let tailSize = 16 << 10
+
     /// The last lines of the node's output.
     func logTail(_ count: Int = 5) -> String {
-        guard let text = try? String(contentsOfFile: logFile, encoding: .utf8) else { return "" }
-        return text.split(separator: "\n").suffix(count).joined(separator: "\n")
+        let file = open(logFile, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return "" }
+        defer { close(file) }
+        let end = lseek(file, 0, SEEK_END)
+        var bytes = [UInt8](repeating: 0, count: Self.tailSize)
+        let read = pread(file, &bytes, bytes.count, max(0, end - bytes.count))
+        let lines = bytes.prefix(max(0, read)).split(separator: UInt8(ascii: "\n")).suffix(count)
+        return lines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     }
 
     /// Memory and processor time of the process, from procfs (proc(5)).
     var usage: (residentKiB: Int, peakKiB: Int, cpuSeconds: Double)? {
-        guard let pid, let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
-            let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        guard let pid, let status = Self.procfs("/proc/\(pid)/status"),
+            let stat = Self.procfs("/proc/\(pid)/stat")
         else { return nil }
         func kibibytes(_ key: String) -> Int {
             let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
@@ -100,5 +101,10 @@ final class NodeProcess: @unchecked Sendable {
         }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
         return (kibibytes("VmRSS:"), kibibytes("VmHWM:"), (user + system) / ticks)
+    }
+
+    private static func procfs(_ file: String) -> String? {
+        guard let bytes = try? WholeFile.read(file, limit: 64 << 10) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

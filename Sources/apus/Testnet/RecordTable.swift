@@ -33,6 +33,15 @@ struct RecordTable: Sendable {
             }
     }
 
+    /// Bytes of the cells of the largest row, the line's number among them.
+    var largestRow: Int {
+        records.rows.map { row in
+            row.reduce(8) { bytes, cell in
+                if case .text(let text) = cell { bytes + text.utf8.count } else { bytes + 8 }
+            }
+        }.max() ?? 0
+    }
+
     private func isInteger(_ column: Int) -> Bool {
         let isText = records.rows.contains { if case .text = $0[column] { true } else { false } }
         return !isText

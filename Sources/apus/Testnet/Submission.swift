@@ -1,16 +1,22 @@
 import API
 import Chain
 import Crypto
-import Foundation
 import Multiformats
+import Node
 
 /// Signs one transaction a row and submits them all to one node: several senders, each over a connection of its own
 /// and with nonces in sequence.
 struct Submission: Sendable {
     /// Senders beside the owner; their keys are of all kinds that the network knows.
     static let senders = 6
-    /// Transactions in one JSON-RPC batch.
+    /// Transactions in one JSON-RPC batch at most.
     static let batch = 100
+    /// Bytes of the transactions of one batch at most: of what a node takes in a request (`rpc.max_req_size`), half.
+    /// Base64 and JSON add a third and some 500 bytes to each.
+    static let batchBytes = Configuration().rpc.maxRequestSize / 2
+
+    /// Bytes of one transaction at most, for the same reason: base64 makes four of three.
+    static let transactionBytes = Configuration().rpc.maxRequestSize / 4 * 3 - 1_000
 
     private struct Sender: Sendable {
         let key: PrivateKey
@@ -84,15 +90,19 @@ struct Submission: Sendable {
         let client = try RPCClient(address, timeout: .seconds(60))
         var nonce: UInt64 = 0
         var row = index
-        while row < table.records.rows.count {
+        // Signed, but too large for the batch that it was signed for.
+        var next: Transaction?
+        while next != nil || row < table.records.rows.count {
             try Task.checkCancellation()
             var transactions: [Transaction] = []
-            while transactions.count < Self.batch, row < table.records.rows.count {
-                nonce += 1
-                let statement = RawStatement(table.insert, table.parameters(row))
-                transactions.append(
-                    try senders[index].sign(.rawStatement(statement), nonce: nonce, chainID: chainID))
-                row += senders.count
+            var bytes = 0
+            while transactions.count < Self.batch {
+                guard let transaction = try next ?? sign(&row, &nonce, by: senders[index]) else { break }
+                next = transaction
+                bytes += transaction.bytes.count
+                guard bytes <= Self.batchBytes || transactions.isEmpty else { break }
+                transactions.append(transaction)
+                next = nil
             }
             while !transactions.isEmpty {
                 let refused = try await client.broadcast(transactions)
@@ -106,5 +116,20 @@ struct Submission: Sendable {
             }
         }
         await client.close()
+    }
+
+    /// The transaction of a row, of which `row` then names the sender's next; nil if there are no more.
+    private func sign(_ row: inout Int, _ nonce: inout UInt64, by sender: Sender) throws -> Transaction? {
+        guard row < table.records.rows.count else { return nil }
+        nonce += 1
+        let statement = RawStatement(table.insert, table.parameters(row))
+        let transaction = try sender.sign(.rawStatement(statement), nonce: nonce, chainID: chainID)
+        guard transaction.bytes.count <= Self.transactionBytes else {
+            throw Testnet.Failure(
+                "row \(row + 1) makes a transaction of \(transaction.bytes.count) bytes; a request takes \(Self.transactionBytes)"
+            )
+        }
+        row += senders.count
+        return transaction
     }
 }

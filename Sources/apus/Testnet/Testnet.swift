@@ -1,7 +1,8 @@
 import API
 import Chain
 import Crypto
-import Foundation
+import Glibc
+import Multiformats
 import Node
 
 /// A network of real processes on loopback that commits a file's rows and proves that every node holds them:
@@ -84,16 +85,18 @@ struct Testnet: Sendable {
 
     /// Deletes what an earlier test network left, and nothing else.
     private static func prepare(_ root: String) throws {
-        let files = FileManager.default
-        if files.fileExists(atPath: root) {
-            let content = try files.contentsOfDirectory(atPath: root)
-            guard content.isEmpty || content.contains(marker) else {
-                throw Failure("\(root): is not empty and not a test network's; not touched")
+        do {
+            if let content = try DirectoryTree.names(in: root) {
+                guard content.isEmpty || content.contains(Array(marker.utf8)) else {
+                    throw Failure("\(root): is not empty and not a test network's; not touched")
+                }
+                try DirectoryTree.remove(root)
             }
-            try files.removeItem(atPath: root)
+            try DirectoryTree.create(root)
+            try WholeFile.create("\(root)/\(marker)", [])
+        } catch let error as WholeFile.Failure {
+            throw Failure("\(root)/\(marker): \(error)")
         }
-        try files.createDirectory(atPath: root, withIntermediateDirectories: true)
-        try Data().write(to: URL(filePath: "\(root)/\(marker)"))
     }
 
     /// Runs the network to its proof. Stopping the nodes is the caller's.

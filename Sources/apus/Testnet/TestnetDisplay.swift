@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// What a person sees of a test network: a table that is drawn anew and a progress bar with the time left, or, where
 /// the output is no terminal, one plain line every few seconds.
@@ -21,26 +21,22 @@ final class TestnetDisplay: @unchecked Sendable {
     ) {
         let elapsed = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
         let left = done > 0 ? elapsed / Double(done) * Double(total - done) : nil
-        let time = left.map { String(format: "%.0f s left", $0) } ?? "waiting for the first block"
-        let rate = elapsed > 0 ? Double(done) / elapsed : 0
+        let time = left.map { "\(DecimalText.text($0, places: 0)) s left" } ?? "waiting for the first block"
+        let rate = "\(DecimalText.text(elapsed > 0 ? Double(done) / elapsed : 0, places: 0)) tx/s"
         guard isTerminal else {
             let now = ContinuousClock.now
             if let lastLine, now - lastLine < Self.plainInterval, done < total { return }
             lastLine = now
             let heights = rows.map { "\($0.node.name) \($0.status?.height ?? -1)" }.joined(separator: ", ")
-            write(
-                String(
-                    format: "%d of %d committed, %.0f tx/s, %@; heights: %@\n", done, total, rate, time,
-                    heights))
+            write("\(done) of \(total) committed, \(rate), \(time); heights: \(heights)\n")
             return
         }
-        var lines = Self.table(rows)
         let share = total > 0 ? min(1, Double(done) / Double(total)) : 1
         let full = Int(share * Double(Self.barWidth))
         let bar = String(repeating: "█", count: full) + String(repeating: "░", count: Self.barWidth - full)
-        lines.append(
-            String(format: "%@ %3.0f%%  %d of %d  %.0f tx/s  %@", bar, share * 100, done, total, rate, time))
-        draw(lines)
+        let percent = DecimalText.text(share * 100, places: 0)
+        let padding = String(repeating: " ", count: 4 - percent.utf8.count)
+        draw(Self.table(rows) + ["\(bar)\(padding)\(percent)%  \(done) of \(total)  \(rate)  \(time)"])
     }
 
     private static func table(_ rows: [TestnetWatch.Row]) -> [String] {
@@ -61,7 +57,7 @@ final class TestnetDisplay: @unchecked Sendable {
                     + pad(String(status.blockHash.prefix(10)), 12)
                     + pad(String(status.appHash.prefix(10)), 12)
                     + pad(String(status.peers), 7) + pad(String(status.mempoolTransactions), 9)
-                    + String(format: "%.0f", row.transactionsPerSecond))
+                    + DecimalText.text(row.transactionsPerSecond, places: 0))
         }
         return lines
     }
@@ -75,6 +71,7 @@ final class TestnetDisplay: @unchecked Sendable {
     }
 
     private func write(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
+        print(text, terminator: "")
+        fflush(nil)
     }
 }

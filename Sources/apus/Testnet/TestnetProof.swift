@@ -1,7 +1,7 @@
 import API
 import Chain
 import Crypto
-import Foundation
+import Execution
 import Multiformats
 
 /// The evidence that every node of a test network holds the same data: asked of each node's own database and log
@@ -26,8 +26,11 @@ struct TestnetProof: Sendable {
     let transactions: Int
     let seconds: Double
 
-    /// Rows asked for at a time.
-    private static let page = 2_000
+    /// Rows asked for at a time at most.
+    private static let pageRows = 2_000
+    /// Bytes of cells asked for at a time at most, unless one row has more: a query yields 32 MiB at most, and JSON may
+    /// take six bytes for one.
+    private static let pageBytes = QueryLimits().bytes / 4
 
     init(nodes: [NodeProcess], table: RecordTable, transactions: Int, seconds: Double) async throws {
         self.transactions = transactions
@@ -55,6 +58,7 @@ struct TestnetProof: Sendable {
         var digest = RecordTable.Digest()
         var count = 0
         var last: Int64 = 0
+        let page = min(pageRows, max(1, pageBytes / max(1, table.largestRow)))
         while true {
             let result = try await client.query(
                 "SELECT * FROM \(table.name) WHERE line > $after ORDER BY line LIMIT \(page)",
@@ -94,10 +98,10 @@ struct TestnetProof: Sendable {
         func pad(_ text: String, _ width: Int) -> String {
             text.count >= width ? text : text + String(repeating: " ", count: width - text.count)
         }
+        let rate = DecimalText.text(seconds > 0 ? Double(transactions) / seconds : 0, places: 0)
         var lines = [
-            String(
-                format: "%d transactions from first submit to last commit in %.1f s: %.0f tx/s", transactions,
-                seconds, seconds > 0 ? Double(transactions) / seconds : 0),
+            "\(transactions) transactions from first submit to last commit in "
+                + "\(DecimalText.text(seconds, places: 1)) s: \(rate) tx/s",
             "",
             pad("node", 14) + pad("role", 11) + pad("height", 8) + pad("rows", 8) + pad("memory", 10)
                 + pad("peak", 10) + "cpu",
@@ -107,7 +111,7 @@ struct TestnetProof: Sendable {
                 pad(standing.name, 14) + pad(standing.role, 11) + pad("\(standing.height)", 8)
                     + pad("\(standing.rowCount)", 8) + pad("\(standing.residentKiB / 1024) MiB", 10)
                     + pad("\(standing.peakKiB / 1024) MiB", 10)
-                    + String(format: "%.1f s", standing.cpuSeconds))
+                    + "\(DecimalText.text(standing.cpuSeconds, places: 1)) s")
         }
         if differences.isEmpty, let first = standings.first {
             lines += [

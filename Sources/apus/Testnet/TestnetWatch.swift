@@ -1,5 +1,4 @@
 import API
-import Foundation
 import Synchronization
 
 /// Asks every node of a test network for its status, again and again.
@@ -30,8 +29,8 @@ final class TestnetWatch: Sendable {
     /// One look at all nodes; throws if a process has ended.
     func look() async throws -> [Row] {
         for node in nodes {
-            if let status = node.exitStatus {
-                throw Testnet.Failure("\(node.name) ended with status \(status):\n\(node.logTail())")
+            if let ending = node.ending {
+                throw Testnet.Failure("\(node.name) \(ending):\n\(node.logTail())")
             }
         }
         return await withTaskGroup(of: (Int, StatusResult?).self) { group in

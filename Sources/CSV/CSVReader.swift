@@ -1,0 +1,191 @@
+import CShims
+
+/// Reads CSV (RFC 4180) piece by piece: a header, then rows of as many cells.
+///
+/// A cell is its bytes: blanks, tabs and whatever else are part of it, quotes that enclose it are not, and an empty
+/// one is the empty text, quoted or not. Rows end with LF or CR LF; the last one's end may be missing. Cells are
+/// separated by commas. A byte order mark at the very beginning is no part of the first name. Everything that could
+/// be read in two ways is an error, which ends the reading. Memory: one row, one piece.
+public struct CSVReader: ~Copyable {
+    /// A row behind the header.
+    public struct Row: Sendable, Equatable {
+        /// From 1.
+        public let number: Int
+        /// As many as the header has.
+        public let cells: [String]
+    }
+
+    /// The names of the columns, distinct and not empty; none before the first line was read.
+    public private(set) var header: [String] = []
+
+    private let parser: OpaquePointer
+    private let maximumColumns: Int
+    private let maximumCellSize: Int
+    private var cells: [String] = []
+    // Of the row that is being read: its number, the line of its next cell.
+    private var row = 0
+    private var line = 1
+    // The cells before a CR, when that was the last byte outside quotes.
+    private var cellsBeforeReturn: Int?
+    // The first bytes of the file until they are known to be a byte order mark or none.
+    private var beginning: [UInt8]? = []
+
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    /// Bytes that are parsed at once: a cell is kept for each at most.
+    private static let pieceSize = 64 << 10
+
+    /// - Parameters:
+    ///   - maximumColumns: cells of a row at most.
+    ///   - maximumCellSize: bytes of a cell at most, within a piece.
+    public init(maximumColumns: Int, maximumCellSize: Int) throws(CSVError) {
+        guard let parser = apus_csv_create() else {
+            throw CSVError(reason: .memory, line: 1, row: 0, column: nil)
+        }
+        self.parser = parser
+        self.maximumColumns = maximumColumns
+        self.maximumCellSize = maximumCellSize
+    }
+
+    deinit { apus_csv_destroy(parser) }
+
+    /// Reads the next bytes of the file; `body` gets the rows that end in them. Not to be called after an error.
+    public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Row) -> Void) throws(CSVError) {
+        guard beginning != nil else { return try parse(bytes, body) }
+        // Split so that a mark is found however the file is cut up.
+        let missing = bytes.prefix(Self.byteOrderMark.count - (beginning?.count ?? 0))
+        beginning?.append(contentsOf: missing)
+        guard beginning?.count == Self.byteOrderMark.count else { return }
+        try begin(body)
+        try parse(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(missing.count)), body)
+    }
+
+    /// Reads the end of the file; nothing may be read after it.
+    public mutating func finish(_ body: (Row) -> Void) throws(CSVError) {
+        try begin(body)
+        let status = apus_csv_finish(parser)
+        try take(body)
+        try check(status)
+        try checkReturn()
+        guard !header.isEmpty else { throw CSVError(reason: .empty, line: 1, row: 0, column: nil) }
+    }
+
+    private mutating func begin(_ body: (Row) -> Void) throws(CSVError) {
+        guard let bytes = beginning else { return }
+        beginning = nil
+        guard bytes != Self.byteOrderMark else { return }
+        let result: Result<Void, CSVError> = bytes.withUnsafeBytes { pointer in
+            do throws(CSVError) {
+                return .success(try parse(pointer, body))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    private mutating func parse(_ bytes: UnsafeRawBufferPointer, _ body: (Row) -> Void) throws(CSVError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceSize))
+            rest = rest.dropFirst(piece.count)
+            let status = apus_csv_parse(parser, piece.baseAddress, piece.count)
+            try take(body)
+            try check(status)
+            guard apus_csv_pending(parser) <= maximumCellSize else {
+                throw error(.cellTooLarge(limit: maximumCellSize), column: cells.count + 1)
+            }
+        }
+    }
+
+    private func check(_ status: apus_csv_status) throws(CSVError) {
+        switch status {
+        case APUS_CSV_OK: return
+        case APUS_CSV_QUOTE: throw error(.quote, column: cells.count + 1)
+        case APUS_CSV_OPEN: throw error(.openQuote, column: cells.count + 1)
+        default: throw error(.memory)
+        }
+    }
+
+    private func error(_ reason: CSVError.Reason, column: Int? = nil) -> CSVError {
+        CSVError(reason: reason, line: line, row: row, column: column)
+    }
+
+    // MARK: Events
+
+    /// Turns what the parser has found into cells and rows.
+    private mutating func take(_ body: (Row) -> Void) throws(CSVError) {
+        defer { apus_csv_clear(parser) }
+        var count = 0
+        let events = UnsafeBufferPointer(start: apus_csv_events(parser, &count), count: count)
+        for event in events {
+            if event.end < 0 {
+                let bytes = apus_csv_text(parser).map { $0 + event.offset }
+                try add(UnsafeBufferPointer(start: bytes, count: event.count))
+            } else {
+                try endRow(by: UInt8(truncatingIfNeeded: event.end), body)
+            }
+        }
+    }
+
+    private mutating func add(_ bytes: UnsafeBufferPointer<UInt8>) throws(CSVError) {
+        try checkReturn()
+        let column = cells.count + 1
+        guard column <= maximumColumns else {
+            throw error(.tooManyColumns(limit: maximumColumns), column: column)
+        }
+        guard bytes.count <= maximumCellSize else {
+            throw error(.cellTooLarge(limit: maximumCellSize), column: column)
+        }
+        guard !bytes.contains(0) else { throw error(.zeroByte, column: column) }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw error(.notUTF8, column: column)
+        }
+        cells.append(text)
+        line += bytes.count { $0 == UInt8(ascii: "\n") }
+    }
+
+    private mutating func endRow(by end: UInt8, _ body: (Row) -> Void) throws(CSVError) {
+        // CR LF ends a row twice, the second time one without cells.
+        let isSecondHalf = cellsBeforeReturn != nil && end == UInt8(ascii: "\n") && cells.isEmpty
+        if isSecondHalf {
+            cellsBeforeReturn = nil
+        } else {
+            try checkReturn()
+            try take(row: cells, body)
+            if end == UInt8(ascii: "\r") { cellsBeforeReturn = cells.count }
+        }
+        if cellsBeforeReturn == nil {
+            row += 1
+            line += 1
+        }
+        cells.removeAll(keepingCapacity: true)
+    }
+
+    private func checkReturn() throws(CSVError) {
+        if let cellsBeforeReturn { throw error(.bareCarriageReturn, column: cellsBeforeReturn) }
+    }
+
+    private mutating func take(row cells: [String], _ body: (Row) -> Void) throws(CSVError) {
+        guard !cells.isEmpty else { throw error(.blankLine, column: 1) }
+        guard row > 0 else {
+            try check(names: cells)
+            header = cells
+            return
+        }
+        guard cells.count == header.count else {
+            let column = min(cells.count, header.count) + 1
+            throw error(.width(cells.count, header: header.count), column: column)
+        }
+        body(Row(number: row, cells: cells))
+    }
+
+    private func check(names: [String]) throws(CSVError) {
+        var columns: [[UInt8]: Int] = [:]
+        for (index, name) in names.enumerated() {
+            guard !name.isEmpty else { throw error(.noName, column: index + 1) }
+            if let first = columns.updateValue(index + 1, forKey: Array(name.utf8)) {
+                throw error(.sameName(as: first), column: index + 1)
+            }
+        }
+    }
+}

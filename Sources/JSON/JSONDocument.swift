@@ -1,0 +1,81 @@
+import CShims
+import Glibc
+import Multiformats
+
+/// A JSON text (RFC 8259), read as a whole and kept as simdjson's tape, over which `JSONValue` is a cursor.
+///
+/// Reading is strict: the text is UTF-8, no object names a member twice (the bytes of the names count), integers are
+/// exact over all of `Int64` and `UInt64`, other numbers are doubles, nesting is bounded. Immutable, hence safe to use
+/// from any thread. It holds a copy of the text's strings and 8 to 16 bytes for each value; the caller bounds the text.
+public final class JSONDocument: @unchecked Sendable {
+    /// Arrays and objects around one value or empty array at most, where the caller names no other limit: our own
+    /// formats need 8.
+    public static let defaultDepth = 64
+
+    /// The tape, from the root's word on, up to `texts`.
+    let tape: UnsafePointer<UInt64>
+    /// Each text: its length in four bytes, its bytes, a zero.
+    let texts: UnsafePointer<UInt8>
+
+    private let memory: UnsafeMutableRawPointer
+    private let size: Int
+    private let isSecret: Bool
+
+    /// Reads `source`. What is secret is wiped from memory when the document goes.
+    public init(
+        _ source: some ByteSource, depth: Int = JSONDocument.defaultDepth, isSecret: Bool = false
+    ) throws(JSONError) {
+        let copied: Result<Copy, JSONError> = source.withUnsafeBytes { bytes in
+            do throws(JSONError) {
+                return .success(try Self.read(bytes, depth: max(depth, 1), isSecret: isSecret))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let copy = try copied.get()
+        memory = copy.memory
+        size = copy.tapeSize + copy.textsSize
+        self.isSecret = isSecret
+        tape = UnsafePointer(copy.memory.assumingMemoryBound(to: UInt64.self))
+        texts = UnsafePointer((copy.memory + copy.tapeSize).assumingMemoryBound(to: UInt8.self))
+    }
+
+    deinit {
+        if isSecret { explicit_bzero(memory, size) }
+        memory.deallocate()
+    }
+
+    /// The whole document's value.
+    public var root: JSONValue { JSONValue(document: self, index: 1) }
+
+    /// The tape, and after it the texts.
+    private struct Copy {
+        let memory: UnsafeMutableRawPointer
+        let tapeSize: Int
+        let textsSize: Int
+    }
+
+    /// Parses on the thread's parser and copies what that yields.
+    private static func read(
+        _ bytes: UnsafeRawBufferPointer, depth: Int, isSecret: Bool
+    ) throws(JSONError) -> Copy {
+        var parsed = apus_json()
+        let code = apus_json_parse(bytes.baseAddress, bytes.count, depth, &parsed)
+        defer { apus_json_done(isSecret) }
+        guard code == apus_json_ok, let tape = parsed.tape, let texts = parsed.texts else {
+            switch code {
+            case apus_json_too_large: throw JSONError(.tooLarge)
+            case apus_json_no_memory: throw JSONError(.outOfMemory)
+            default: throw JSONSyntax.error(in: bytes, depth: depth)
+            }
+        }
+        let extent = JSONTape.extent(tape, texts)
+        if let duplicate = extent.duplicate { throw JSONTape.error(duplicate, tape, texts, in: bytes) }
+        let tapeSize = extent.words * MemoryLayout<UInt64>.stride
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: tapeSize + extent.textsSize, alignment: MemoryLayout<UInt64>.alignment)
+        memory.copyMemory(from: tape, byteCount: tapeSize)
+        (memory + tapeSize).copyMemory(from: texts, byteCount: extent.textsSize)
+        return Copy(memory: memory, tapeSize: tapeSize, textsSize: extent.textsSize)
+    }
+}

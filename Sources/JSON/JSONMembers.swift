@@ -1,0 +1,81 @@
+/// The members of an object, taken one by one by name; `finish` refuses what is left over. A null is as good as no
+/// member.
+///
+/// A name is looked for from where the last one was found, so that members asked for in the text's order cost nothing.
+public struct JSONMembers: Sendable {
+    /// Members that `finish` can tell taken ones among; an object of more has one that nobody asked for.
+    private static let tracked = 64
+
+    private let object: JSONObject
+    /// Where to look first: index and number of a member.
+    private var next: Int
+    private var nextNumber = 0
+    /// A bit for each of the first `tracked` members: whether it was taken.
+    private var taken: UInt64 = 0
+
+    init(_ object: JSONObject) {
+        self.object = object
+        next = object.index &+ 1
+    }
+
+    /// The object's place in the document; empty for the whole.
+    public var path: String { JSONTape.path(to: object.index, object.document.tape, object.document.texts) }
+
+    /// Takes the member `name`; nil if there is none or it is null.
+    public mutating func optional(_ name: StaticString) -> JSONValue? {
+        guard let index = find(name) else { return nil }
+        let value = JSONValue(document: object.document, index: index)
+        return value.isNull ? nil : value
+    }
+
+    /// Takes the member `name`, which must be there.
+    public mutating func value(_ name: StaticString) throws(JSONError) -> JSONValue {
+        guard let value = optional(name) else { throw error(name, .missing) }
+        return value
+    }
+
+    /// Refuses members that were not taken, unless they are null: the first of them.
+    public func finish() throws(JSONError) {
+        var number = 0
+        for (name, value) in object {
+            let isTaken = number < Self.tracked && taken & (1 &<< UInt64(number)) != 0
+            if !isTaken, !value.isNull {
+                throw JSONError(.unknown, path: name.withUnsafeBytes { JSONError.joined(path, $0) })
+            }
+            number &+= 1
+        }
+    }
+
+    /// An error of the member `name`: `must be at least 1`.
+    public func error(_ name: StaticString, _ reason: String) -> JSONError { error(name, .value(reason)) }
+
+    private func error(_ name: StaticString, _ reason: JSONError.Reason) -> JSONError {
+        let bytes = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        return JSONError(reason, path: JSONError.joined(path, bytes))
+    }
+
+    /// The index of the member's value, which it marks as taken.
+    private mutating func find(_ name: StaticString) -> Int? {
+        let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        let (tape, texts) = (object.document.tape, object.document.texts)
+        let (first, end) = (object.index &+ 1, object.end)
+        guard first < end else { return nil }
+        var (index, number) = (next, nextNumber)
+        if index >= end { (index, number) = (first, 0) }
+        let start = index
+        repeat {
+            let value = index &+ 1
+            let isFound = JSONTape.isEqual(JSONTape.text(tape[index], texts), wanted)
+            let current = number
+            index = JSONTape.next(tape, value)
+            number &+= 1
+            if isFound {
+                if current < Self.tracked { taken |= 1 &<< UInt64(current) }
+                (next, nextNumber) = (index, number)
+                return value
+            }
+            if index >= end { (index, number) = (first, 0) }
+        } while index != start
+        return nil
+    }
+}

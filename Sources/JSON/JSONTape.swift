@@ -1,0 +1,190 @@
+import Glibc
+
+/// simdjson's tape: a word for each value, a second one for a number. An object or array has a word at either end,
+/// each of which knows the other's index; an object's members are their names and values by turns.
+enum JSONTape {
+    typealias Tape = UnsafePointer<UInt64>
+    typealias Texts = UnsafePointer<UInt8>
+
+    /// What a word stands for: its highest byte.
+    enum Kind {
+        static let root = UInt8(ascii: "r")
+        static let object = UInt8(ascii: "{")
+        static let objectEnd = UInt8(ascii: "}")
+        static let array = UInt8(ascii: "[")
+        static let arrayEnd = UInt8(ascii: "]")
+        static let text = UInt8(ascii: "\"")
+        static let int64 = UInt8(ascii: "l")
+        static let uint64 = UInt8(ascii: "u")
+        static let double = UInt8(ascii: "d")
+        static let yes = UInt8(ascii: "t")
+        static let no = UInt8(ascii: "f")
+        static let null = UInt8(ascii: "n")
+    }
+
+    /// Objects of up to so many members have each name compared with each; larger ones are sorted.
+    private static let compared = 12
+
+    @inline(__always)
+    static func kind(_ word: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word &>> 56) }
+
+    /// The index after an object or array that begins with `word`; of a text, its offset.
+    @inline(__always)
+    static func index(_ word: UInt64) -> Int { Int(truncatingIfNeeded: word & 0xFFFF_FFFF) }
+
+    /// The offset of a text: all that the kind leaves.
+    @inline(__always)
+    static func offset(_ word: UInt64) -> Int { Int(truncatingIfNeeded: word & 0x00FF_FFFF_FFFF_FFFF) }
+
+    /// The index after the value at `index`.
+    @inline(__always)
+    static func next(_ tape: Tape, _ index: Int) -> Int {
+        let word = tape[index]
+        switch kind(word) {
+        case Kind.object, Kind.array: return self.index(word)
+        case Kind.int64, Kind.uint64, Kind.double: return index &+ 2
+        default: return index &+ 1
+        }
+    }
+
+    /// The bytes of the text that `word` refers to.
+    @inline(__always)
+    static func text(_ word: UInt64, _ texts: Texts) -> UnsafeRawBufferPointer {
+        let start = UnsafeRawPointer(texts + offset(word))
+        return UnsafeRawBufferPointer(start: start + 4, count: Int(start.loadUnaligned(as: UInt32.self)))
+    }
+
+    /// A name that its object has twice: the words of the object and of the second name.
+    struct Duplicate {
+        let object: Int
+        let name: Int
+    }
+
+    /// How much of tape and texts there is, and the first duplicate found.
+    static func extent(_ tape: Tape, _ texts: Texts) -> (words: Int, textsSize: Int, duplicate: Duplicate?) {
+        var index = 1
+        var textsSize = 0
+        while true {
+            let word = tape[index]
+            switch kind(word) {
+            case Kind.root:
+                return (index &+ 1, textsSize, nil)
+            case Kind.text:
+                // Texts follow each other, so the last one ends them.
+                textsSize = offset(word) &+ text(word, texts).count &+ 5
+            case Kind.int64, Kind.uint64, Kind.double:
+                index &+= 1
+            case Kind.object:
+                if let name = duplicate(in: index, tape, texts) {
+                    return (0, 0, Duplicate(object: index, name: name))
+                }
+            default:
+                break
+            }
+            index &+= 1
+        }
+    }
+
+    /// The word of an object's first member name that stands there twice.
+    private static func duplicate(in object: Int, _ tape: Tape, _ texts: Texts) -> Int? {
+        let end = index(tape[object]) &- 1
+        var names = 0
+        var name = object &+ 1
+        while name < end {
+            if names >= compared { return duplicateBySorting(from: object, to: end, tape, texts) }
+            let bytes = text(tape[name], texts)
+            var earlier = object &+ 1
+            while earlier < name {
+                if isEqual(bytes, text(tape[earlier], texts)) { return name }
+                earlier = next(tape, earlier &+ 1)
+            }
+            names &+= 1
+            name = next(tape, name &+ 1)
+        }
+        return nil
+    }
+
+    /// The same for objects with many members, which somebody may have chosen to be costly: at most n·log n comparisons.
+    private static func duplicateBySorting(
+        from object: Int, to end: Int, _ tape: Tape, _ texts: Texts
+    ) -> Int? {
+        var names: [Int] = []
+        var name = object &+ 1
+        while name < end {
+            names.append(name)
+            name = next(tape, name &+ 1)
+        }
+        names.sort { left, right in
+            let order = compare(text(tape[left], texts), text(tape[right], texts))
+            return order == 0 ? left < right : order < 0
+        }
+        var first: Int?
+        for (left, right) in zip(names, names.dropFirst())
+        where isEqual(text(tape[left], texts), text(tape[right], texts)) {
+            first = min(first ?? right, right)
+        }
+        return first
+    }
+
+    static func isEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+        left.count == right.count && compare(left, right) == 0
+    }
+
+    /// Orders by length, then by bytes.
+    private static func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int32 {
+        guard left.count == right.count else { return left.count < right.count ? -1 : 1 }
+        guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return 0 }
+        return memcmp(leftBase, rightBase, left.count)
+    }
+
+    static func error(
+        _ duplicate: Duplicate, _ tape: Tape, _ texts: Texts, in source: UnsafeRawBufferPointer
+    ) -> JSONError {
+        let name = JSONError.quoted(text(tape[duplicate.name], texts))
+        let position = JSONSyntax.position(ofValue: ordinal(of: duplicate.name, tape), in: source)
+        return JSONError(
+            .duplicateKey(name), path: path(to: duplicate.object, tape, texts), position: position)
+    }
+
+    /// How many values and names begin before the word at `target`.
+    private static func ordinal(of target: Int, _ tape: Tape) -> Int {
+        var count = 0
+        var index = 1
+        while index < target {
+            switch kind(tape[index]) {
+            case Kind.objectEnd, Kind.arrayEnd: break
+            case Kind.int64, Kind.uint64, Kind.double:
+                count &+= 1
+                index &+= 1
+            default: count &+= 1
+            }
+            index &+= 1
+        }
+        return count
+    }
+
+    /// Where the value at `target` stands: `validators[2].power`; empty for the whole document.
+    static func path(to target: Int, _ tape: Tape, _ texts: Texts) -> String {
+        var path = ""
+        var index = 1
+        while index < target {
+            let isObject = kind(tape[index]) == Kind.object
+            let end = self.index(tape[index]) &- 1
+            var child = index &+ 1
+            var number = 0
+            while child < end {
+                let value = isObject ? child &+ 1 : child
+                let after = next(tape, value)
+                if target < after {
+                    path = isObject ? JSONError.joined(path, text(tape[child], texts)) : "\(path)[\(number)]"
+                    index = value
+                    break
+                }
+                child = after
+                number &+= 1
+            }
+            if child >= end { break }
+        }
+        return path
+    }
+}

@@ -1,0 +1,199 @@
+import Multiformats
+
+/// A value of a document: a cursor, cheap to copy, that keeps its document alive. What a caller asks of it and it is
+/// not throws an error that names its place.
+public struct JSONValue: Sendable {
+    /// The kinds of values.
+    public enum Kind: Sendable {
+        case null, flag, integer, decimal, text, array, object
+    }
+
+    let document: JSONDocument
+    /// Of its word on the tape.
+    let index: Int
+
+    private var word: UInt64 { document.tape[index] }
+
+    /// What it is. An integer is a number without point and exponent.
+    public var kind: Kind {
+        switch JSONTape.kind(word) {
+        case JSONTape.Kind.object: .object
+        case JSONTape.Kind.array: .array
+        case JSONTape.Kind.text: .text
+        case JSONTape.Kind.int64, JSONTape.Kind.uint64: .integer
+        case JSONTape.Kind.double: .decimal
+        case JSONTape.Kind.yes, JSONTape.Kind.no: .flag
+        default: .null
+        }
+    }
+
+    /// Whether it is null.
+    public var isNull: Bool { JSONTape.kind(word) == JSONTape.Kind.null }
+
+    /// The text, unescaped.
+    public func text() throws(JSONError) -> JSONText {
+        guard JSONTape.kind(word) == JSONTape.Kind.text else { throw error("must be a text") }
+        return JSONText(document: document, word: word)
+    }
+
+    /// The text as a string.
+    public func string() throws(JSONError) -> String { try text().string }
+
+    /// The number, if it is whole and within the type's range.
+    public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(JSONError) -> T {
+        let number: T? =
+            switch JSONTape.kind(word) {
+            case JSONTape.Kind.int64: T(exactly: Int64(bitPattern: document.tape[index &+ 1]))
+            case JSONTape.Kind.uint64: T(exactly: document.tape[index &+ 1])
+            default: nil
+            }
+        guard let number else { throw error("must be a whole number from \(T.min) to \(T.max)") }
+        return number
+    }
+
+    /// The nearest double to a number of any kind.
+    public func double() throws(JSONError) -> Double {
+        switch JSONTape.kind(word) {
+        case JSONTape.Kind.double: return Double(bitPattern: document.tape[index &+ 1])
+        case JSONTape.Kind.int64: return Double(Int64(bitPattern: document.tape[index &+ 1]))
+        case JSONTape.Kind.uint64: return Double(document.tape[index &+ 1])
+        default: throw error("must be a number")
+        }
+    }
+
+    /// True or false.
+    public func flag() throws(JSONError) -> Bool {
+        switch JSONTape.kind(word) {
+        case JSONTape.Kind.yes: return true
+        case JSONTape.Kind.no: return false
+        default: throw error("must be true or false")
+        }
+    }
+
+    /// The array's elements.
+    public func array() throws(JSONError) -> JSONArray {
+        guard JSONTape.kind(word) == JSONTape.Kind.array else { throw error("must be an array") }
+        return JSONArray(document: document, index: index)
+    }
+
+    /// The object's members in the text's order.
+    public func object() throws(JSONError) -> JSONObject {
+        guard JSONTape.kind(word) == JSONTape.Kind.object else { throw error("must be an object") }
+        return JSONObject(document: document, index: index)
+    }
+
+    /// The object's members, to be taken by name.
+    public func members() throws(JSONError) -> JSONMembers { JSONMembers(try object()) }
+
+    /// The value's place in the document: `validators[2].power`; empty for the whole.
+    public var path: String { JSONTape.path(to: index, document.tape, document.texts) }
+
+    /// An error of this value: `must be at least 1`.
+    public func error(_ reason: String) -> JSONError { JSONError(.value(reason), path: path) }
+}
+
+/// A text of a document, without escapes: its UTF-8 bytes. Equal is what has the same bytes, unlike Swift's strings.
+public struct JSONText: Sendable, Hashable, ByteSource {
+    private let document: JSONDocument
+    private let word: UInt64
+
+    init(document: JSONDocument, word: UInt64) {
+        self.document = document
+        self.word = word
+    }
+
+    /// Calls `body` with the bytes, which are valid during the call only.
+    public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        defer { withExtendedLifetime(document) {} }
+        return try body(JSONTape.text(word, document.texts))
+    }
+
+    /// Number of bytes.
+    public var count: Int { withUnsafeBytes { $0.count } }
+
+    /// Whether there are none.
+    public var isEmpty: Bool { count == 0 }
+
+    /// A copy as a string.
+    public var string: String { withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+
+    /// A copy of the bytes.
+    public var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+
+    /// Compares bytes.
+    public static func == (left: JSONText, right: JSONText) -> Bool {
+        left.withUnsafeBytes { left in right.withUnsafeBytes { JSONTape.isEqual(left, $0) } }
+    }
+
+    /// Compares bytes.
+    public static func == (left: JSONText, right: StaticString) -> Bool {
+        left.withUnsafeBytes {
+            JSONTape.isEqual(
+                $0, UnsafeRawBufferPointer(start: right.utf8Start, count: right.utf8CodeUnitCount))
+        }
+    }
+
+    /// Hashes bytes.
+    public func hash(into hasher: inout Hasher) { withUnsafeBytes { hasher.combine(bytes: $0) } }
+}
+
+/// The elements of an array.
+public struct JSONArray: Sendable, Sequence {
+    let document: JSONDocument
+    let index: Int
+
+    /// Number of elements; counted at each call.
+    public var count: Int { reduce(0) { count, _ in count &+ 1 } }
+
+    /// Whether there are none.
+    public var isEmpty: Bool { end == index &+ 1 }
+
+    private var end: Int { JSONTape.index(document.tape[index]) &- 1 }
+
+    /// Goes through the elements in order.
+    public struct Iterator: IteratorProtocol {
+        fileprivate let document: JSONDocument
+        fileprivate var position: Int
+        fileprivate let end: Int
+
+        /// The next element.
+        public mutating func next() -> JSONValue? {
+            guard position < end else { return nil }
+            defer { position = JSONTape.next(document.tape, position) }
+            return JSONValue(document: document, index: position)
+        }
+    }
+
+    /// Goes through the elements in order.
+    public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
+}
+
+/// The members of an object in the text's order. No two have the same name.
+public struct JSONObject: Sendable, Sequence {
+    let document: JSONDocument
+    let index: Int
+
+    /// Number of members; counted at each call.
+    public var count: Int { reduce(0) { count, _ in count &+ 1 } }
+
+    var end: Int { JSONTape.index(document.tape[index]) &- 1 }
+
+    /// Goes through the members in order.
+    public struct Iterator: IteratorProtocol {
+        fileprivate let document: JSONDocument
+        fileprivate var position: Int
+        fileprivate let end: Int
+
+        /// The next member.
+        public mutating func next() -> (name: JSONText, value: JSONValue)? {
+            guard position < end else { return nil }
+            let name = JSONText(document: document, word: document.tape[position])
+            let value = JSONValue(document: document, index: position &+ 1)
+            position = JSONTape.next(document.tape, position &+ 1)
+            return (name, value)
+        }
+    }
+
+    /// Goes through the members in order.
+    public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
+}

@@ -1,0 +1,360 @@
+import Multiformats
+
+/// Writes JSON into one buffer (RFC 8259). Commas, colons and line ends come by themselves; that names and values take
+/// turns in an object, and that there is one value in all, is the caller's part.
+public struct JSONWriter: Sendable {
+    /// Where lines end.
+    public enum Layout: Sendable {
+        /// No blank at all.
+        case compact
+        /// For files: a line for each member of the outermost object, and for each element of an array in it; below
+        /// that, one line with blanks.
+        case lines
+    }
+
+    /// What has been written.
+    public private(set) var bytes: [UInt8]
+    private let layout: Layout
+    /// Whether the next value or name of the open object or array comes after another.
+    private var isLater = false
+    private var depth = 0
+    /// The depth below which no lines end; 0 while compact.
+    private var brokenDepth = 0
+
+    /// A writer with room for `capacity` bytes.
+    public init(capacity: Int = 256, layout: Layout = .compact) {
+        bytes = []
+        bytes.reserveCapacity(capacity)
+        self.layout = layout
+    }
+
+    /// Makes room for `count` more bytes at once.
+    public mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
+
+    // MARK: Objects and arrays
+
+    /// An object, whose members `body` writes.
+    @inlinable
+    public mutating func object<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+        beginObject()
+        try body(&self)
+        endObject()
+    }
+
+    /// An array, whose elements `body` writes.
+    @inlinable
+    public mutating func array<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+        beginArray()
+        try body(&self)
+        endArray()
+    }
+
+    /// Begins an object.
+    public mutating func beginObject() { begin(UInt8(ascii: "{"), isBroken: depth == 0) }
+
+    /// Ends the object begun last.
+    public mutating func endObject() { end(UInt8(ascii: "}")) }
+
+    /// Begins an array.
+    public mutating func beginArray() { begin(UInt8(ascii: "["), isBroken: depth <= 1) }
+
+    /// Ends the array begun last.
+    public mutating func endArray() { end(UInt8(ascii: "]")) }
+
+    /// The name of the member whose value comes next.
+    public mutating func name(_ name: StaticString) {
+        separate()
+        quote(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        endName()
+    }
+
+    /// The name of the member whose value comes next.
+    public mutating func name(_ name: String) {
+        separate()
+        quote(name)
+        endName()
+    }
+
+    // MARK: Values
+
+    /// A text.
+    public mutating func text(_ text: String) {
+        separate()
+        quote(text)
+    }
+
+    /// A text of our own.
+    public mutating func text(_ text: StaticString) {
+        separate()
+        quote(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// A text's UTF-8 bytes. Where they are not UTF-8, U+FFFD stands in their place.
+    public mutating func text(utf8 source: some ByteSource) {
+        separate()
+        source.withUnsafeBytes { bytes in
+            if JSONWriter.isUTF8(bytes) {
+                quote(bytes)
+            } else {
+                quote(String(decoding: bytes, as: UTF8.self))
+            }
+        }
+    }
+
+    /// A whole number.
+    public mutating func integer(_ number: some FixedWidthInteger) {
+        separate()
+        digits(number)
+    }
+
+    /// A number; null where it is none or infinite, which JSON cannot say.
+    public mutating func number(_ number: Double) {
+        separate()
+        if number.isFinite { bytes.append(contentsOf: number.description.utf8) } else { append("null") }
+    }
+
+    /// True or false.
+    public mutating func flag(_ flag: Bool) {
+        separate()
+        append(flag ? "true" : "false")
+    }
+
+    /// Null.
+    public mutating func null() {
+        separate()
+        append("null")
+    }
+
+    /// Bytes as text of hexadecimal digits in lower case.
+    public mutating func hex(_ source: some ByteSource) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        source.withUnsafeBytes { Hex.append($0, to: &bytes) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Bytes as text in base64, with padding.
+    public mutating func base64(_ source: some ByteSource) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        source.withUnsafeBytes { Base64.append($0, to: &bytes) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// JSON that is written already: one value.
+    public mutating func json(_ source: some ByteSource) {
+        separate()
+        source.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+
+    /// A value of a document that was read, texts and numbers as they mean, not as they were written.
+    public mutating func value(_ value: JSONValue) {
+        let (tape, texts) = (value.document.tape, value.document.texts)
+        var index = value.index
+        let end = JSONTape.next(tape, index)
+        // Whether the objects and arrays around the word at `index` are objects, and whether a name comes next.
+        var objects: [Bool] = []
+        var isName = false
+        while index < end {
+            let word = tape[index]
+            let kind = JSONTape.kind(word)
+            if isName, kind == JSONTape.Kind.text {
+                separate()
+                quote(JSONTape.text(word, texts))
+                endName()
+                isName = false
+                index &+= 1
+                continue
+            }
+            switch kind {
+            case JSONTape.Kind.object:
+                beginObject()
+                objects.append(true)
+            case JSONTape.Kind.array:
+                beginArray()
+                objects.append(false)
+            case JSONTape.Kind.objectEnd:
+                endObject()
+                objects.removeLast()
+            case JSONTape.Kind.arrayEnd:
+                endArray()
+                objects.removeLast()
+            case JSONTape.Kind.text:
+                separate()
+                quote(JSONTape.text(word, texts))
+            case JSONTape.Kind.int64: integer(Int64(bitPattern: tape[index &+ 1]))
+            case JSONTape.Kind.uint64: integer(tape[index &+ 1])
+            case JSONTape.Kind.double: number(Double(bitPattern: tape[index &+ 1]))
+            case JSONTape.Kind.yes: flag(true)
+            case JSONTape.Kind.no: flag(false)
+            default: null()
+            }
+            isName = objects.last == true
+            switch kind {
+            case JSONTape.Kind.int64, JSONTape.Kind.uint64, JSONTape.Kind.double: index &+= 2
+            default: index &+= 1
+            }
+        }
+        withExtendedLifetime(value.document) {}
+    }
+
+    /// A line feed after the last value of a file.
+    public mutating func endLine() { bytes.append(0x0A) }
+
+    // MARK: Parts
+
+    private mutating func begin(_ bracket: UInt8, isBroken: Bool) {
+        separate()
+        bytes.append(bracket)
+        if layout == .lines, isBroken, brokenDepth == depth { brokenDepth = depth + 1 }
+        depth += 1
+        isLater = false
+    }
+
+    private mutating func end(_ bracket: UInt8) {
+        if layout == .lines, isLater, depth <= brokenDepth { lineEnd(depth - 1) }
+        depth -= 1
+        brokenDepth = min(brokenDepth, depth)
+        bytes.append(bracket)
+        isLater = true
+    }
+
+    private mutating func lineEnd(_ depth: Int) {
+        bytes.append(0x0A)
+        for _ in 0..<depth { append("  ") }
+    }
+
+    /// What comes between the last value and the next, or after a bracket.
+    private mutating func separate() {
+        if isLater { bytes.append(UInt8(ascii: ",")) }
+        if layout == .lines, !isAfterName, depth > 0 {
+            if depth <= brokenDepth { lineEnd(depth) } else if isLater { bytes.append(0x20) }
+        }
+        isAfterName = false
+        isLater = true
+    }
+
+    private var isAfterName = false
+
+    private mutating func endName() {
+        bytes.append(UInt8(ascii: ":"))
+        if layout == .lines { bytes.append(0x20) }
+        isLater = false
+        isAfterName = true
+    }
+
+    private mutating func append(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private mutating func digits(_ number: some FixedWidthInteger) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = UInt64(truncatingIfNeeded: number.magnitude)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { buffer in
+            var position = 20
+            repeat {
+                position &-= 1
+                buffer[position] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0 && position > 0
+            bytes.append(contentsOf: buffer[position...])
+        }
+    }
+
+    private mutating func quote(_ text: String) {
+        var text = text
+        text.withUTF8 { quote(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Quotes UTF-8: what needs no escape is copied in one piece.
+    private mutating func quote(_ text: UnsafeRawBufferPointer) {
+        bytes.append(UInt8(ascii: "\""))
+        var plain = 0
+        for position in 0..<text.count {
+            let byte = text[position]
+            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            bytes.append(contentsOf: text[plain..<position])
+            escape(byte)
+            plain = position &+ 1
+        }
+        bytes.append(contentsOf: text[plain...])
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""): append("\\\"")
+        case UInt8(ascii: "\\"): append("\\\\")
+        case 0x08: append("\\b")
+        case 0x09: append("\\t")
+        case 0x0A: append("\\n")
+        case 0x0C: append("\\f")
+        case 0x0D: append("\\r")
+        default:
+            append("\\u00")
+            withUnsafeBytes(of: byte) { Hex.append($0, to: &bytes) }
+        }
+    }
+
+    private static func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        String(validating: bytes, as: UTF8.self) != nil
+    }
+}
+
+// MARK: - Members
+
+extension JSONWriter {
+    /// A member that is a text.
+    public mutating func member(_ name: StaticString, text: String) {
+        self.name(name)
+        self.text(text)
+    }
+
+    /// A member that is a text of our own.
+    public mutating func member(_ name: StaticString, text: StaticString) {
+        self.name(name)
+        self.text(text)
+    }
+
+    /// A member that is a whole number.
+    public mutating func member(_ name: StaticString, integer: some FixedWidthInteger) {
+        self.name(name)
+        self.integer(integer)
+    }
+
+    /// A member that is true or false.
+    public mutating func member(_ name: StaticString, flag: Bool) {
+        self.name(name)
+        self.flag(flag)
+    }
+
+    /// A member that is bytes as hexadecimal text.
+    public mutating func member(_ name: StaticString, hex: some ByteSource) {
+        self.name(name)
+        self.hex(hex)
+    }
+
+    /// A member that is bytes as text in base64.
+    public mutating func member(_ name: StaticString, base64: some ByteSource) {
+        self.name(name)
+        self.base64(base64)
+    }
+
+    /// A member that is an object, whose members `body` writes.
+    @inlinable
+    public mutating func object<E: Error>(
+        _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void
+    ) throws(E) {
+        self.name(name)
+        try object(body)
+    }
+
+    /// A member that is an array, whose elements `body` writes.
+    @inlinable
+    public mutating func array<E: Error>(
+        _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void
+    ) throws(E) {
+        self.name(name)
+        try array(body)
+    }
+}

@@ -1,0 +1,9 @@
+-- A script for wrk: posts the same body again and again.
+--   wrk … -s post.lua URL -- FILE
+function init(arguments)
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = "application/json"
+  local file = assert(io.open(arguments[1], "rb"))
+  wrk.body = file:read("*a")
+  file:close()
+end
