@@ -40,7 +40,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(
@@ -95,10 +94,7 @@ let package = Package(
         + module(
             "API",
             [
-                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution", "Reactor", "HTTP",
             ]),
     cxxLanguageStandard: .cxx17
 )

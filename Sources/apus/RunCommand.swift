@@ -24,8 +24,8 @@ struct RunCommand: AsyncParsableCommand {
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
-            limits.maximumRequestSize = configuration.rpc.maxRequestSize
-            limits.requestTimeout = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
+            limits.maximumBodySize = configuration.rpc.maxRequestSize
+            limits.requestTime = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
                 dispatcher: RPCDispatcher(node) { Int64(Date().timeIntervalSince1970 * 1000) })
