@@ -35,7 +35,6 @@ let package = Package(
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(
@@ -94,10 +93,7 @@ let package = Package(
         + module(
             "API",
             [
-                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution", "Reactor", "HTTP",
             ]),
     cxxLanguageStandard: .cxx17
 )

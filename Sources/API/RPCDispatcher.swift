@@ -25,7 +25,7 @@ public struct RPCDispatcher: Sendable {
     func health() async -> RPCReply {
         let result = await healthResult()
         return RPCReply(
-            status: result.healthy ? .ok : .serviceUnavailable, body: Self.encode(result))
+            status: result.healthy ? 200 : 503, body: Self.encode(result))
     }
 
     /// `POST /rpc/v1`.
@@ -43,13 +43,13 @@ public struct RPCDispatcher: Sendable {
             }
             let responses = await respond(to: requests)
             return responses.isEmpty
-                ? RPCReply(status: .noContent, body: []) : RPCReply(body: Self.encode(responses))
+                ? RPCReply(status: 204, body: []) : RPCReply(body: Self.encode(responses))
         }
         guard let request = try? decoder.decode(RPCRequest.self, from: Data(body)) else {
             return Self.failed(.init(.parse, "not JSON"))
         }
         guard let response = await respond(to: request) else {
-            return RPCReply(status: .noContent, body: [])
+            return RPCReply(status: 204, body: [])
         }
         return RPCReply(body: Self.encode(response))
     }

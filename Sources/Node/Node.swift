@@ -22,6 +22,8 @@ public final class Node {
     private nonisolated let application: any Application
     private nonisolated let store: BlockStore
     private nonisolated let queries: Worker
+    /// The loop that the services live on, and that whoever asks from another one crosses to.
+    private nonisolated let home: EventLoop
 
     let context: NodeContext
     let consensus: ConsensusService
@@ -43,6 +45,7 @@ public final class Node {
 
     init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
+        home = Reactor.loop
         genesis = context.genesis
         application = context.application
         store = context.store
@@ -144,7 +147,7 @@ public final class Node {
 
     /// Stops the services, then the host, then the workers; returns when the stores are closed.
     public nonisolated func stop() async {
-        try? await Reactor.run { await self.shutDown() }
+        await home.perform { await self.shutDown() }
         queries.stop()
         do {
             try store.close()
@@ -203,7 +206,7 @@ public final class Node {
 
     /// Returns why the node cannot go on by itself, when that happens; nil once it is stopped.
     public nonisolated func failure() async -> NodeError? {
-        (try? await Reactor.run { await self.untilEnd() }) ?? nil
+        await home.perform { await self.untilEnd() }
     }
 
     private func untilEnd() async -> NodeError? {
@@ -358,12 +361,10 @@ extension Node: NodeInterface {
         }
     }
 
-    /// Runs on the reactor what cannot throw.
+    /// Runs on the node's own loop what cannot throw, from wherever it is asked.
     private nonisolated func reactor<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async -> T
     ) async -> T {
-        await withCheckedContinuation { continuation in
-            Reactor.spawn { continuation.resume(returning: await body()) }
-        }
+        await home.perform(body)
     }
 }

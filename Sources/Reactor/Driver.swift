@@ -32,6 +32,11 @@ package class Driver {
     func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress {
         throw .closed
     }
+    /// Begins to report connections of a bound socket, which is the listener's from here on and closed on failure.
+    func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
+        Glibc.close(descriptor)
+        throw .closed
+    }
     /// Accepts again after a failure to accept.
     func resumeAccepting(_ listener: TCPListener) {}
     func close(_ listener: TCPListener) {}

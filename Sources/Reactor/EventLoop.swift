@@ -213,6 +213,40 @@ extension EventLoop {
         }
     }
 
+    /// Runs `body` on this loop, from any thread and any other loop, and returns there with what comes of it. Cancelling
+    /// the caller's task cancels the body's. State that belongs to this loop may be touched by others in this way only:
+    /// code of the actor's that is merely called runs on the caller's loop.
+    package func perform<T: Sendable>(_ body: @escaping @ReactorActor @Sendable () async -> T) async -> T {
+        if isCurrent { return await body() }
+        let crossing = Crossing()
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                call { crossing.begin(Reactor.spawn { continuation.resume(returning: await body()) }) }
+            }
+        } onCancel: {
+            call { crossing.cancel() }
+        }
+    }
+
+    /// The task that does on one loop what a task of another waits for.
+    @ReactorActor
+    private final class Crossing {
+        private var task: Task<Void, Never>?
+        private var isCancelled = false
+
+        nonisolated init() {}
+
+        func begin(_ task: Task<Void, Never>) {
+            self.task = task
+            if isCancelled { task.cancel() }
+        }
+
+        func cancel() {
+            isCancelled = true
+            task?.cancel()
+        }
+    }
+
     /// Events that a virtual loop may run at one moment. What does not end by then, never does.
     static let eventsPerMoment: UInt64 = 10_000_000
 

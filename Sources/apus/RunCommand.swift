@@ -31,8 +31,8 @@ struct RunCommand: Action {
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
-            limits.maximumRequestSize = configuration.rpc.maxRequestSize
-            limits.requestTimeout = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
+            limits.maximumBodySize = configuration.rpc.maxRequestSize
+            limits.requestTime = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
                 dispatcher: RPCDispatcher(node) { Self.milliseconds })
