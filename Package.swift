@@ -24,18 +24,9 @@ func module(
     ]
 }
 
-let collections: [Target.Dependency] = [
-    .product(name: "DequeModule", package: "swift-collections"),
-    .product(name: "OrderedCollections", package: "swift-collections"),
-    .product(name: "HeapModule", package: "swift-collections"),
-]
-
 let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-    ],
     targets: [
         .target(
             name: "CShims",
@@ -65,31 +56,34 @@ let package = Package(
                 name: "apusTests", dependencies: ["apus", "Arguments", "Chain", "Simulation"],
                 swiftSettings: settings)
         ]
-        + module("Reactor", ["CShims", "Multiformats"] + collections)
+        + module("Reactor", ["CShims", "Multiformats", "Collections"])
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", "Log"] + collections)
+        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", "Log", "Collections"])
         + module("Chain", ["Crypto", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
-        + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
-        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)
+        + module("Mempool", ["Chain", "Crypto", "Multiformats", "Collections"])
+        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims", "Collections"])
         + module(
-            "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
+            "Consensus",
+            ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution", "Collections"])
         + module(
-            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims"] + collections)
+            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims", "Collections"])
         + module(
             "Node",
             [
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
                 "Consensus", "Protocols", "Log", "CShims",
-            ] + collections)
+                "Collections",
+            ])
         + module(
             "Simulation",
             [
                 "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
                 "Mempool",
                 "Crypto", "Multiformats",
-            ] + collections)
+                "Collections",
+            ])
         + module(
             "API",
             [

@@ -1,7 +1,7 @@
+import Collections
 import Consensus
 import LibP2P
 import Multiformats
-import OrderedCollections
 import Protocols
 import Reactor
 
@@ -226,7 +226,7 @@ final class PeerService: PeerDirectory {
             }
         feed(.identified(peer, kind))
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
-            ready.append(peer).inserted
+            ready.append(peer)
         else { return }
         context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)

@@ -33,7 +33,7 @@ enum CellText {
     }
 
     private static func quoted(_ text: String) -> String {
-        "\"\(EscapedText(text).replacing("\"", with: "\\\""))\""
+        "\"\(EscapedText(text).description.replacing("\"", with: "\\\""))\""
     }
 
     private static func readsAsOther(_ text: String) -> Bool {
