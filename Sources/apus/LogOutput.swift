@@ -30,7 +30,7 @@ enum LogOutput {
         case "plain": .text
         case "json": .json
         case "journal": .journal
-        default: .suited(to: StandardDescriptors.error)
+        default: .suited()
         }
     }
 }

@@ -16,7 +16,6 @@ struct RunCommand: AsyncParsableCommand {
     var exitWithParent = false
 
     func run() async throws {
-        StandardDescriptors.reserve()
         let stop = StopSignal()
         if exitWithParent { stop.watchInput() }
         let directory = RootDirectory(root)

@@ -26,7 +26,7 @@ def refused(arguments, *words):
     out = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     expect(out.returncode > 0, f"exit code {out.returncode}: {out.stdout}{out.stderr}")
     # A node that got as far as to log may have done so.
-    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9:.]+ (info|warning) ", line)]
+    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9TZ:.-]+ (info|warning) ", line)]
     expect(len(lines) == 1, f"not one line: {out.stderr!r}")
     for word in words:
         expect(str(word) in lines[0], f"{lines[0]!r} lacks {word!r}")
