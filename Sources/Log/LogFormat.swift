@@ -19,7 +19,7 @@ public enum LogFormat: Sendable {
 
     /// The format for what `descriptor` leads to: the journal, if systemd has connected it there and says so in the
     /// environment variable JOURNAL_STREAM, and text otherwise.
-    public static func suited(to descriptor: Int32) -> LogFormat {
+    public static func suited(to descriptor: Int32 = STDERR_FILENO) -> LogFormat {
         suited(to: descriptor, journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
     }
 

@@ -1,4 +1,3 @@
-import Glibc
 import Log
 import Node
 
@@ -31,7 +30,7 @@ enum LogOutput {
         case "plain": .text
         case "json": .json
         case "journal": .journal
-        default: .suited(to: STDERR_FILENO)
+        default: .suited()
         }
     }
 }
