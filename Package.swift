@@ -35,7 +35,6 @@ let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -54,9 +53,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto",
-                "Multiformats",
-                "CSV", "JSON", log,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Multiformats", "CSV", "JSON", "Arguments", "CShims", log,
             ],
             swiftSettings: settings),
     ]
@@ -66,6 +63,11 @@ let package = Package(
         + module("JSON", ["CShims", "Multiformats"])
         + module("CSV", ["CShims"])
         + module("Arguments", ["CShims"])
+        + [
+            .testTarget(
+                name: "apusTests", dependencies: ["apus", "Arguments", "Chain", "Simulation"],
+                swiftSettings: settings)
+        ]
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])

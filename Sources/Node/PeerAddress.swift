@@ -2,9 +2,9 @@ import Crypto
 import Multiformats
 
 /// A peer's address as configuration writes it.
-enum PeerAddress {
+public enum PeerAddress {
     /// Reads `<public key hex>#<key type>@host:port` or a multiaddr with `/p2p/`.
-    static func parse(_ text: String) throws -> Multiaddr {
+    public static func parse(_ text: String) throws -> Multiaddr {
         if text.hasPrefix("/") {
             do { return try Multiaddr(text) } catch { throw NodeError.failed("\"\(text)\": \(error)") }
         }
@@ -23,7 +23,7 @@ enum PeerAddress {
     }
 
     /// The multiaddr of `host:port`, where an IPv6 address stands in brackets.
-    static func transport(_ text: String) throws -> Multiaddr {
+    public static func transport(_ text: String) throws -> Multiaddr {
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             throw NodeError.failed("\"\(text)\" is not host:port")
         }

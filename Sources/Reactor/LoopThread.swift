@@ -2,7 +2,7 @@ import CShims
 import Glibc
 
 /// An operating system thread with a name, that takes no signals: those are for the main thread.
-enum LoopThread {
+public enum LoopThread {
     private final class Start {
         let name: String
         let body: @Sendable () -> Void
@@ -12,12 +12,19 @@ enum LoopThread {
         }
     }
 
-    /// Starts a detached thread that runs `body` and ends. Linux keeps 15 bytes of `name`.
-    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(ReactorError) {
+    /// Starts a detached thread that runs `body` and ends. Linux keeps 15 bytes of `name`. `stackSize` is in bytes,
+    /// the usual one if nil. Throws `.system` if the machine has no room for it.
+    public static func start(
+        _ name: String, stackSize: Int? = nil, _ body: @escaping @Sendable () -> Void
+    ) throws(ReactorError) {
         let start = Unmanaged.passRetained(Start(name, body))
         var thread = pthread_t()
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        if let stackSize { pthread_attr_setstacksize(&attributes, stackSize) }
         let result = pthread_create(
-            &thread, nil,
+            &thread, &attributes,
             { argument in
                 guard let argument else { return nil }
                 let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()

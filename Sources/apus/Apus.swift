@@ -1,33 +1,64 @@
-import ArgumentParser
+import Arguments
+import Glibc
 import Node
 
 /// The command line of the node: `apus COMMAND`. Every error is one line on standard error and a non-zero exit.
 @main
-struct Apus: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "apus", abstract: "A Kwil-style network node.", version: NodeVersion.text,
-        subcommands: [
-            RunCommand.self, InitCommand.self, ConfigCommand.self, KeyCommand.self, TestnetCommand.self,
-            SimulateCommand.self,
-            StatusCommand.self, ValidatorsCommand.self, QueryCommand.self, TransactionCommand.self,
-            PingCommand.self, IdentifyCommand.self, GossipCommand.self, PerfCommand.self,
-        ])
+enum Apus {
+    static var command: Command {
+        Command(
+            "apus", "A Kwil-style network node.",
+            subcommands: [
+                RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
+                TestnetCommand.command, SimulateCommand.command,
+                StatusCommand.command, ValidatorsCommand.command, QueryCommand.command,
+                TransactionCommand.command,
+                PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,
+            ])
+    }
 
-    /// Parses and runs the command. The usage that would follow an error is for `--help` to show.
     static func main() async {
+        StandardDescriptors.reserve()
+        // A reader that has gone is an error of the write, not of the process.
+        signal(SIGPIPE, SIG_IGN)
+        exit(await status())
+    }
+
+    /// Runs what the command line asks for; returns the process's exit status.
+    private static func status() async -> Int32 {
         do {
-            var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            try await perform(try command.request(ProgramWords.read()))
+            try StandardOutput.flush()
+            return 0
         } catch {
-            let code = exitCode(for: error)
-            guard !code.isSuccess else { exit(withError: error) }
-            let line = message(for: error).split(separator: "\n").joined(separator: " ")
-            if !line.isEmpty { StandardError.print("Error: \(line)") }
-            exit(withError: code)
+            // What was said before the failure comes before it.
+            try? StandardOutput.flush()
+            if let status = error as? ExitStatus { return status.code }
+            StandardError.print("Error: \(error)")
+            return error is UsageError ? UsageError.exitCode : 1
         }
     }
+
+    private static func perform(_ request: Command.Request) async throws {
+        switch request {
+        case .run(let action): try await action.run()
+        case .help(let help):
+            try StandardOutput.write(help.text(columns: StandardOutput.columns ?? HelpText.usualColumns))
+        case .version: try StandardOutput.print(NodeVersion.text)
+        }
+    }
+}
+
+/// Ends the program with this status; whatever there is to say has been said.
+struct ExitStatus: Error {
+    let code: Int32
+
+    init(_ code: Int32) { self.code = code }
+}
+
+/// A command that did not do what it was asked to: one line.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }

@@ -1,23 +1,27 @@
-import ArgumentParser
+import Arguments
 import Node
 
 /// `apus config`: the configuration's keys with what they mean.
-struct ConfigCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Print config.toml with every key, its meaning and value.")
+struct ConfigCommand: Action {
+    let root: String?
+    let isMarkdown: Bool
 
-    @Option(help: "Root directory whose configuration to print; default: the defaults.")
-    var root: String?
+    static var command: Command {
+        Command(
+            "config", "Print config.toml with every key, its meaning and value.",
+            .option(
+                "root", .path("DIRECTORY"),
+                "Root directory whose configuration to print, in place of the defaults."),
+            .flag("markdown", "Print the reference in Markdown instead."),
+            action: ConfigCommand.init)
+    }
 
-    @Flag(help: "Print the reference in Markdown instead.")
-    var markdown = false
-
-    func run() throws {
-        if markdown {
-            print(Configuration.documentation, terminator: "")
+    func run() async throws {
+        if isMarkdown {
+            try StandardOutput.write(Configuration.documentation)
         } else {
             let configuration = try root.map { try RootDirectory($0).configuration() } ?? Configuration()
-            print(configuration.fileText, terminator: "")
+            try StandardOutput.write(configuration.fileText)
         }
     }
 }

@@ -13,3 +13,11 @@ enum DecimalText {
         return "\(sign)\(digits / scale).\(String(digits % scale + scale).dropFirst())"
     }
 }
+
+extension Duration {
+    /// Milliseconds with three decimals.
+    var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
+
+    /// Seconds with two decimals.
+    var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
+}

@@ -1,43 +1,46 @@
-import ArgumentParser
-import Dispatch
-import Foundation
+import Arguments
 import LibP2P
 import Multiformats
 import Reactor
 
 /// `apus gossip`: takes part in gossipsub topics of any network, from the command line or a script.
-struct GossipCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "gossip",
-        abstract: "Publish and receive on gossipsub topics.",
-        discussion: """
-            Every line of input "TOPIC TEXT" is published; a line "status" asks for meshes, scores and counters. What \
-            comes, and such answers, are lines of JSON on standard output, the first of which tells the listening \
-            addresses. Ends with the input.
-            """)
+struct GossipCommand: Action {
+    let listen: Multiaddr?
+    let connect: [Multiaddr]
+    let topics: [String]
+    let degree: Int?
+    let floodPublish: Bool
+    let options: HostOptions
 
-    @Option(help: "Address to listen on.")
-    var listen: Multiaddr?
+    static var command: Command {
+        Command(
+            "gossip", "Publish and receive on gossipsub topics.",
+            discussion: """
+                Every line of input "TOPIC TEXT" is published; a line "status" asks for meshes, scores and counters. What \
+                comes, and such answers, are lines of JSON on standard output, the first of which tells the listening \
+                addresses. Ends with the input.
+                """,
+            .option("listen", .multiaddr, "Address to listen on."),
+            .repeated("connect", .multiaddr, "Address of a host to connect to, with /p2p/PEER-ID."),
+            .repeated("topic", .topic, "Topic to join."),
+            .option(
+                "degree", .integer(0...100),
+                "Peers wanted in a mesh; with 0 there is none and everything goes by offers."),
+            .flag(
+                "flood-publish", orNo: "Send own messages to all subscribers, not to the mesh only.",
+                "Send own messages to the mesh only."),
+            HostOptions.parameters,
+            action: GossipCommand.init)
+    }
 
-    @Option(help: "Address of a host to connect to, with /p2p/PEER-ID; may be repeated.")
-    var connect: [Multiaddr] = []
-
-    @Option(help: "Topic to join; may be repeated.")
-    var topic: [String] = []
-
-    @Option(help: "Peers wanted in a mesh; 0 for none: everything goes by offers then.")
-    var degree: Int?
-
-    @Flag(inversion: .prefixedNo, help: "Send own messages to all subscribers, not to the mesh only.")
-    var floodPublish = true
-
-    @OptionGroup var options: HostOptions
-
-    func validate() throws {
+    func validate() throws(UsageError) {
         guard listen != nil || !connect.isEmpty else {
-            throw ValidationError("give --listen, or --connect, or both")
+            throw .inconsistent("give --listen, or --connect, or both")
         }
-        guard (0...100).contains(degree ?? 0) else { throw ValidationError("--degree must be from 0 to 100") }
+        var names: Set<[UInt8]> = []
+        for topic in topics where !names.insert(Array(topic.utf8)).inserted {
+            throw .inconsistent("--topic \(topic) is given twice")
+        }
     }
 
     private var gossipConfiguration: GossipsubConfiguration {
@@ -54,23 +57,23 @@ struct GossipCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let signal = StopSignal()
-        try await options.withHost(listening: listen.map { [$0] } ?? []) { [self] host in
+        let signal = try StopSignal()
+        try await options.withHost(listening: listen.map { [$0] } ?? []) {
+            [topics, connect, gossipConfiguration] host in
             let gossip = Gossipsub(host, configuration: gossipConfiguration)
             defer { gossip.stop() }
-            Self.write(Start(listen: host.listenAddresses.map { "\($0.appending(.p2p(host.peerID)))" }))
-            for topic in topic {
-                gossip.subscribe(topic) { message, peer in
-                    Self.write(
-                        Message(
-                            topic: topic, author: "\(message.author)", from: "\(peer)",
-                            text: String(decoding: message.data.array, as: UTF8.self)))
-                }
+            // A reader that has gone ends the command.
+            let write: @Sendable (JSONLine) -> Void = { line in
+                do { try StandardOutput.printAtOnce(line.text) } catch { signal.raise() }
+            }
+            write(.start(host))
+            for topic in topics {
+                gossip.subscribe(topic) { message, peer in write(.message(message, topic, from: peer)) }
             }
             for address in connect { _ = try await host.connect(address) }
-            DispatchQueue(label: "input").async {
+            try LoopThread.start("input") {
                 while let line = readLine() {
-                    Reactor.enqueue { Self.take(line, gossip, host, topic) }
+                    Reactor.enqueue { Self.take(line, gossip, host, topics, write) }
                 }
                 signal.raise()
             }
@@ -79,17 +82,11 @@ struct GossipCommand: AsyncParsableCommand {
     }
 
     @ReactorActor
-    private static func take(_ line: String, _ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) {
-        guard line != "status" else {
-            return write(
-                Status(
-                    mesh: Dictionary(uniqueKeysWithValues: Set(topics).map { ($0, texts(gossip.mesh($0))) }),
-                    subscribers: Dictionary(
-                        uniqueKeysWithValues: Set(topics).map { ($0, texts(gossip.subscribers($0))) }),
-                    scores: Dictionary(
-                        uniqueKeysWithValues: host.connectedPeers.map { ("\($0)", gossip.score($0)) }),
-                    counters: gossip.counters))
-        }
+    private static func take(
+        _ line: String, _ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String],
+        _ write: @Sendable (JSONLine) -> Void
+    ) {
+        guard line != "status" else { return write(.status(gossip, host, topics)) }
         let parts = line.split(separator: " ", maxSplits: 1)
         guard parts.count == 2 else { return StandardError.print("not TOPIC TEXT: \(line)") }
         do {
@@ -98,24 +95,68 @@ struct GossipCommand: AsyncParsableCommand {
             StandardError.print("not published: \(error)")
         }
     }
+}
 
-    private static func texts(_ peers: [PeerID]) -> [String] { peers.map { "\($0)" } }
+/// What `apus gossip` prints: an object of JSON on a line.
+private struct JSONLine: Sendable {
+    let text: String
 
-    private struct Start: Encodable { let listen: [String] }
+    private init(_ members: [(name: String, value: String)]) { text = Self.object(members) }
 
-    private struct Message: Encodable { let topic, author, from, text: String }
-
-    private struct Status: Encodable {
-        let mesh: [String: [String]]
-        let subscribers: [String: [String]]
-        let scores: [String: Double]
-        let counters: GossipCounters
+    @ReactorActor
+    static func start(_ host: LibP2P.Host) -> JSONLine {
+        JSONLine([("listen", array(host.listenAddresses.map { "\($0.appending(.p2p(host.peerID)))" }))])
     }
 
-    private static func write(_ value: some Encodable) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let line = try? encoder.encode(value) else { return }
-        FileHandle.standardOutput.write(line + Data("\n".utf8))
+    @ReactorActor
+    static func message(_ message: GossipMessage, _ topic: String, from peer: PeerID) -> JSONLine {
+        JSONLine([
+            ("author", quoted("\(message.author)")), ("from", quoted("\(peer)")),
+            ("text", quoted(String(decoding: message.data.array, as: UTF8.self))), ("topic", quoted(topic)),
+        ])
+    }
+
+    @ReactorActor
+    static func status(_ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) -> JSONLine {
+        func peers(_ list: (String) -> [PeerID]) -> String {
+            object(topics.map { topic in (topic, array(list(topic).map { "\($0)" })) })
+        }
+        let counters = gossip.counters
+        let numbers: [(String, UInt64)] = [
+            ("accepted", counters.accepted), ("duplicates", counters.duplicates),
+            ("rejected", counters.rejected), ("ignored", counters.ignored),
+            ("malformed", counters.malformed), ("overflowed", counters.overflowed),
+            ("brokenPromises", counters.brokenPromises), ("earlyGrafts", counters.earlyGrafts),
+            ("graylisted", counters.graylisted), ("unsent", counters.unsent),
+        ]
+        return JSONLine([
+            ("counters", object(numbers.map { ($0, "\($1)") })),
+            ("mesh", peers(gossip.mesh)),
+            ("scores", object(host.connectedPeers.map { ("\($0)", "\(gossip.score($0))") })),
+            ("subscribers", peers(gossip.subscribers)),
+        ])
+    }
+
+    // MARK: JSON
+
+    private static func object(_ members: [(name: String, value: String)]) -> String {
+        "{\(members.map { "\(quoted($0.name)):\($0.value)" }.joined(separator: ","))}"
+    }
+
+    private static func array(_ texts: [String]) -> String {
+        "[\(texts.map(quoted).joined(separator: ","))]"
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}":
+                quoted += "\\u\(String(scalar.value + 0x10000, radix: 16).dropFirst())"
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
     }
 }

@@ -1,4 +1,4 @@
-import ArgumentParser
+import Arguments
 import Crypto
 import LibP2P
 import Logging
@@ -7,22 +7,28 @@ import Node
 import Reactor
 
 /// What the commands that speak libp2p without a node have in common: a key, a way to the kernel, a security protocol.
-struct HostOptions: ParsableArguments {
+struct HostOptions: Sendable {
     /// The security protocols that need nothing but a key.
-    enum Security: String, ExpressibleByArgument, CaseIterable {
+    enum Security: String, CaseIterable {
         case noise, plaintext
 
         var id: ProtocolID { self == .noise ? .noise : .plaintext }
     }
 
-    @Option(help: "Key file to be known by; default: a fresh Ed25519 key.")
-    var key: String?
+    let key: String?
+    let reactor: Reactor.DriverKind?
+    let security: Security
 
-    @Option(help: "Way to the kernel: auto, io_uring or epoll.")
-    var reactor: Reactor.DriverKind?
-
-    @Option(help: "Security protocol: noise, or plaintext between trusted machines.")
-    var security = Security.noise
+    static var parameters: Parameter<HostOptions> {
+        .group(
+            "Host",
+            .option("key", .path("FILE"), "Key file to be known by, in place of a fresh Ed25519 key."),
+            .option("reactor", .choice("DRIVER"), "Way to the kernel."),
+            .option(
+                "security", .choice("PROTOCOL"), default: .noise,
+                "Security protocol; plaintext is for between trusted machines."),
+            make: HostOptions.init)
+    }
 
     /// Starts a host, lets `body` work with it, and stops it with a farewell to its peers.
     func withHost<T: Sendable>(
@@ -57,24 +63,5 @@ struct HostOptions: ParsableArguments {
         configuration.agentVersion = NodeVersion.agent
         configuration.logger = Logger(label: "libp2p") { _ in SwiftLogNoOpLogHandler() }
         return Host(configuration)
-    }
-}
-
-extension Reactor.DriverKind: ExpressibleByArgument {}
-
-extension Multiaddr: ExpressibleByArgument {
-    /// The address with this text, as a command's argument.
-    public init?(argument: String) {
-        guard let address = try? Multiaddr(argument) else { return nil }
-        self = address
-    }
-}
-
-extension Duration {
-    /// Milliseconds with three decimals, for people.
-    var milliseconds: String {
-        let microseconds = components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
-        let fraction = String(microseconds % 1_000 + 1_000).dropFirst()
-        return "\(microseconds / 1_000).\(fraction) ms"
     }
 }

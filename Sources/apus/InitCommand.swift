@@ -1,55 +1,49 @@
-import ArgumentParser
+import Arguments
 import Chain
 import Crypto
 import Node
 
 /// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.
-struct InitCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "init", abstract: "Make a root directory: key, genesis and configuration.")
+struct InitCommand: Action {
+    let root: String
+    let chainID: String
+    let genesis: String?
+    let key: String?
+    let keyType: KeyType
+    let owner: String?
+    let listen: String?
+    let rpcListen: String?
+    let bootnodes: [String]
 
-    @Option(help: "The directory to make.")
-    var root: String
+    static var command: Command {
+        Command(
+            "init", "Make a root directory: key, genesis and configuration.",
+            .required("root", .path("DIRECTORY"), "The directory to make."),
+            .option("chain-id", .text("ID"), default: "apus-chain", "The new chain's ID."),
+            .option(
+                "genesis", .path("FILE"),
+                "Genesis file of an existing chain; without it the node is the only validator of a new one."),
+            .option("key", .path("FILE"), "Key file to use; without it a key is made."),
+            .option("key-type", .keyType, default: .secp256k1, "Type of the key to make."),
+            .option(
+                "owner", .account,
+                "Who may change the database, in place of this node: node ID, public key or Ethereum address."
+            ),
+            .option("listen", .listenAddress, "P2P address."),
+            .option("rpc-listen", .listenAddress, "JSON-RPC address."),
+            .repeated("bootnode", .peerAddress, "A peer to connect to, <node ID>@host:port."),
+            action: InitCommand.init)
+    }
 
-    @Option(help: "The new chain's ID.")
-    var chainID = "apus-chain"
-
-    @Option(
-        help: "Genesis file of an existing chain; without it the node is the only validator of a new one.")
-    var genesis: String?
-
-    @Option(help: "Key file to use; without it a key is made.")
-    var key: String?
-
-    @Option(help: "Type of the key to make: secp256k1 or ed25519.")
-    var keyType = "secp256k1"
-
-    @Option(help: "Who may change the database: node ID, public key or Ethereum address; default: this node.")
-    var owner: String?
-
-    @Option(help: "P2P address host:port.")
-    var listen: String?
-
-    @Option(help: "JSON-RPC address host:port.")
-    var rpcListen: String?
-
-    @Option(help: "A peer to connect to, <node ID>@host:port; may be given several times.")
-    var bootnode: [String] = []
-
-    func run() throws {
-        let privateKey: PrivateKey
-        if let key {
-            privateKey = try KeyFile.load(key)
-        } else {
-            privateKey = try PrivateKey.generate(try KeyType(name: keyType))
-        }
+    func run() async throws {
+        let privateKey = try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(keyType)
         var configuration = Configuration()
         if let listen { configuration.p2p.listen = listen }
         if let rpcListen { configuration.rpc.listen = rpcListen }
-        configuration.p2p.bootnodes = bootnode
+        configuration.p2p.bootnodes = bootnodes
         try RootDirectory(root).create(
             key: privateKey, genesis: try chain(privateKey.publicKey), configuration: configuration)
-        print("\(root): node \(privateKey.publicKey.nodeID)")
+        try StandardOutput.print("\(TerminalText.escape(root)): node \(privateKey.publicKey.nodeID)")
     }
 
     private func chain(_ node: PublicKey) throws -> Genesis {

@@ -1,45 +1,52 @@
-import ArgumentParser
+import Arguments
 import Crypto
 import Multiformats
 
 /// `apus key`: node and account keys.
-struct KeyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "key", abstract: "Make and show keys.", subcommands: [New.self, Show.self])
+enum KeyCommand {
+    static var command: Command {
+        Command("key", "Make and show keys.", subcommands: [New.command, Show.command])
+    }
 
     /// `apus key new`.
-    struct New: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Make a key file, mode 0600.")
+    struct New: Action {
+        let file: String
+        let type: KeyType
 
-        @Argument(help: "The file to make; it must not exist.")
-        var file: String
+        static var command: Command {
+            Command(
+                "new", "Make a key file, mode 0600.",
+                .argument(.path("FILE"), "The file to make; it must not exist."),
+                .option("type", .keyType, default: .secp256k1, "The key's type."),
+                action: New.init)
+        }
 
-        @Option(help: "secp256k1 or ed25519.")
-        var type = "secp256k1"
-
-        func run() throws {
-            let key = try PrivateKey.generate(try KeyType(name: type))
+        func run() async throws {
+            let key = try PrivateKey.generate(type)
             try KeyFile.save(key, to: file)
-            KeyCommand.show(key.publicKey)
+            try KeyCommand.show(key.publicKey)
         }
     }
 
     /// `apus key show`.
-    struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Show a key file's public side: node ID, peer ID and Ethereum address.")
+    struct Show: Action {
+        let file: String
 
-        @Argument(help: "The key file.")
-        var file: String
-
-        func run() throws {
-            KeyCommand.show(try KeyFile.load(file).publicKey)
+        static var command: Command {
+            Command(
+                "show", "Show a key file's public side: node ID, peer ID and Ethereum address.",
+                .argument(.path("FILE"), "The key file."),
+                action: Show.init)
         }
+
+        func run() async throws { try KeyCommand.show(try KeyFile.load(file).publicKey) }
     }
 
-    private static func show(_ key: PublicKey) {
-        print("node ID   \(key.nodeID)")
-        print("peer ID   \(key.peerID)")
-        if let address = key.ethereumAddress { print("Ethereum  0x\(Hex.encode(address))") }
+    private static func show(_ key: PublicKey) throws {
+        try StandardOutput.print("node ID   \(key.nodeID)")
+        try StandardOutput.print("peer ID   \(key.peerID)")
+        if let address = key.ethereumAddress {
+            try StandardOutput.print("Ethereum  0x\(Hex.encode(address))")
+        }
     }
 }

@@ -1,13 +1,19 @@
 import API
-import ArgumentParser
+import Arguments
 import Chain
 import Crypto
 import Multiformats
 
 /// Where a node answers JSON-RPC.
-struct RPCOptions: ParsableArguments {
-    @Option(name: .customLong("rpc"), help: "The node's JSON-RPC address.")
-    var address = "127.0.0.1:8484"
+struct RPCOptions {
+    let address: String
+
+    static var parameters: Parameter<RPCOptions> {
+        .group(
+            "Node",
+            .option("rpc", .rpcAddress, default: "127.0.0.1:8484", "The node's JSON-RPC address."),
+            make: RPCOptions.init)
+    }
 
     var client: RPCClient {
         get throws { try RPCClient(address, timeout: .seconds(60)) }
@@ -15,85 +21,109 @@ struct RPCOptions: ParsableArguments {
 }
 
 /// `apus status`.
-struct StatusCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Show where a node stands.")
+struct StatusCommand: Action {
+    let rpc: RPCOptions
 
-    @OptionGroup var rpc: RPCOptions
+    static var command: Command {
+        Command("status", "Show where a node stands.", RPCOptions.parameters, action: StatusCommand.init)
+    }
 
     func run() async throws {
         let status = try await rpc.client.status()
-        print("node          \(status.nodeId)")
-        print("peer ID       \(status.peerId)")
-        print("chain         \(status.chainId)")
-        print("role          \(status.role)\(status.syncing ? " (catching up)" : "")")
-        print("height        \(status.height)")
-        print("block         \(status.blockHash)")
-        print("app hash      \(status.appHash)")
-        print("peers         \(status.peers)")
-        print(
+        let mempool =
             status.blocksOnly
-                ? "mempool       none: blocks only"
-                : "mempool       \(status.mempoolTransactions) transactions, \(status.mempoolBytes) bytes")
-        print("transactions  \(status.transactions)")
-        print("reactor       \(status.reactor)")
-        print("version       \(status.version)")
-        for address in status.listen { print("listens on    \(address)") }
+            ? "none: blocks only"
+            : "\(status.mempoolTransactions) transactions, \(status.mempoolBytes) bytes"
+        let fields: [(name: String, text: String)] = [
+            ("node", status.nodeId),
+            ("peer ID", status.peerId),
+            ("chain", status.chainId),
+            ("role", status.role + (status.syncing ? " (catching up)" : "")),
+            ("height", "\(status.height)"),
+            ("block", status.blockHash),
+            ("app hash", status.appHash),
+            ("peers", "\(status.peers)"),
+            ("mempool", mempool),
+            ("transactions", "\(status.transactions)"),
+            ("reactor", status.reactor),
+            ("version", status.version),
+        ]
+        for (name, text) in fields + status.listen.map({ ("listens on", $0) }) {
+            let padding = String(repeating: " ", count: 14 - name.count)
+            try StandardOutput.print(name + padding + TerminalText.escape(text))
+        }
     }
 }
 
 /// `apus query`.
-struct QueryCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "query", abstract: "Run one read-only SQL statement on a node's committed state.")
+struct QueryCommand: Action {
+    let sql: String
+    let parameters: [StatementParameters.Parameter]
+    let rpc: RPCOptions
 
-    @Argument(help: "The statement, with parameters named $name.")
-    var sql: String
+    static var command: Command {
+        Command(
+            "query", "Run one read-only SQL statement on a node's committed state.",
+            discussion: """
+                Prints the columns' names, then a line for each row, with tabs between the cells. In a cell, tabs, line \
+                ends and what else a terminal would obey are escaped with a backslash; NULL is NULL, bytes are x'00ff', \
+                and a text that reads like another kind of value stands in quotation marks.
+                """,
+            .argument(.text("SQL"), "The statement, with parameters named $name."),
+            StatementParameters.option,
+            RPCOptions.parameters,
+            action: QueryCommand.init)
+    }
 
-    @Option(
-        name: .shortAndLong,
-        help: "A parameter: name=text, or name:=whole number. May be given several times.")
-    var parameter: [String] = []
-
-    @OptionGroup var rpc: RPCOptions
+    func validate() throws(UsageError) { try StatementParameters.check(parameters) }
 
     func run() async throws {
-        let result = try await rpc.client.query(sql, try StatementParameters.parse(parameter))
-        print(result.columns.joined(separator: "\t"))
-        for row in result.rows { print(row.map(StatementParameters.text).joined(separator: "\t")) }
+        let values = Dictionary(parameters.map { ($0.name, $0.value) }) { first, _ in first }
+        let result = try await rpc.client.query(sql, values)
+        try StandardOutput.print(result.columns.map(TerminalText.escape).joined(separator: "\t"))
+        for row in result.rows {
+            try StandardOutput.print(row.map(CellText.text).joined(separator: "\t"))
+        }
     }
 }
 
 /// Parameters of a statement as the command line writes them.
 enum StatementParameters {
-    static func parse(_ arguments: [String]) throws -> [String: Value] {
-        var values: [String: Value] = [:]
-        for argument in arguments {
-            guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
-                throw ValidationError("parameter \"\(argument)\" is not name=value")
-            }
-            var name = argument[..<equals]
-            let text = String(argument[argument.index(after: equals)...])
-            var value = Value.text(text)
-            if name.hasSuffix(":") {
-                name = name.dropLast()
-                guard let number = Int64(text) else {
-                    throw ValidationError("parameter \"\(argument)\" is not name:=whole number")
-                }
-                value = .int8(number)
-            }
-            values[name.hasPrefix("$") ? String(name) : "$\(name)"] = value
-        }
-        return values
+    struct Parameter: Equatable {
+        /// With its dollar sign.
+        let name: String
+        let value: Value
     }
 
-    static func text(_ value: Value) -> String {
-        switch value.scalar {
-        case nil, .null: ""
-        case .text(let text), .numeric(let text): text
-        case .int8(let number): String(number)
-        case .bool(let flag): flag ? "true" : "false"
-        case .bytea(let bytes), .uuid(let bytes): Hex.encode(bytes)
+    static var option: Arguments.Parameter<[Parameter]> {
+        .repeated(
+            "parameter", letter: "p",
+            Syntax("NAME=TEXT", expected: "name=text, or name:=whole number", parse: parse),
+            "A parameter: name=text, or name:=whole number.")
+    }
+
+    /// Refuses a name that comes twice. Names are bytes: SQLite tells apart what Swift takes for one text.
+    static func check(_ parameters: [Parameter]) throws(UsageError) {
+        var names: Set<[UInt8]> = []
+        for parameter in parameters where !names.insert(Array(parameter.name.utf8)).inserted {
+            throw .inconsistent("--parameter \(parameter.name) is given twice")
         }
+    }
+
+    private static func parse(_ text: String) -> Parameter? {
+        let bytes = text.utf8
+        guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+        var name = text[..<equals]
+        let rest = String(text[bytes.index(after: equals)...])
+        var value = Value.text(rest)
+        if name.utf8.last == UInt8(ascii: ":") {
+            name = text[..<bytes.index(before: equals)]
+            guard let number = Int64(rest) else { return nil }
+            value = .int8(number)
+        }
+        if name.utf8.first == UInt8(ascii: "$") {
+            name = text[bytes.index(after: name.startIndex)..<name.endIndex]
+        }
+        return name.isEmpty ? nil : Parameter(name: "$\(name)", value: value)
     }
 }

@@ -1,22 +1,27 @@
 import API
-import ArgumentParser
-import Foundation
+import Arguments
+import Glibc
 import Node
 
 /// `apus run`: a node until SIGINT or SIGTERM.
-struct RunCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Run a node until SIGINT or SIGTERM.")
+struct RunCommand: Action {
+    let root: String
+    let exitsWithParent: Bool
 
-    @Option(help: "Root directory with config.toml, genesis.json and nodekey.json.")
-    var root: String
-
-    @Flag(help: "End when standard input ends, as a pipe from a parent process does with the parent.")
-    var exitWithParent = false
+    static var command: Command {
+        Command(
+            "run", "Run a node until SIGINT or SIGTERM.",
+            .required(
+                "root", .path("DIRECTORY"), "Root directory with config.toml, genesis.json and nodekey.json."),
+            .flag(
+                "exit-with-parent",
+                "End when standard input ends, as a pipe from a parent process does with the parent."),
+            action: RunCommand.init)
+    }
 
     func run() async throws {
-        let stop = StopSignal()
-        if exitWithParent { stop.watchInput() }
+        let stop = try StopSignal()
+        if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
         LogOutput.start(configuration.log)
@@ -28,7 +33,7 @@ struct RunCommand: AsyncParsableCommand {
             limits.requestTimeout = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
-                dispatcher: RPCDispatcher(node) { Int64(Date().timeIntervalSince1970 * 1000) })
+                dispatcher: RPCDispatcher(node) { Self.milliseconds })
         } catch {
             await node.stop()
             throw error
@@ -36,5 +41,12 @@ struct RunCommand: AsyncParsableCommand {
         let failure = await stop.run(node)
         await server.stop()
         if let failure { throw failure }
+    }
+
+    /// Since 1970, by the system's clock.
+    private static var milliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 }

@@ -1,231 +1,192 @@
-import ArgumentParser
+import Arguments
 import Crypto
-import Foundation
+import Glibc
 import Logging
+import Reactor
 import Simulation
 import Synchronization
 
 /// `apus simulate`: whole networks in one process, with faults from a seed.
-struct SimulateCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "simulate",
-        abstract: "Run whole networks in one process with a virtual clock and faults from a seed.")
+struct SimulateCommand: Action {
+    let seed: UInt64?
+    let seeds: SeedRange?
+    let scenario: String?
+    let lists: Bool
+    let validators: Int?
+    let sentries: Int?
+    let nodes: Int?
+    let blocks: Int64?
+    let execution: SimulationOptions.Execution?
+    let hasNoFaults: Bool
+    let hasCheapCrypto: Bool
+    let trace: String?
+    let jobs: Int
 
-    @Option(help: "The seed to run.")
-    var seed: UInt64?
-
-    @Option(help: "Run these seeds: FIRST-LAST.")
-    var seeds: String?
-
-    @Option(help: "Run a named scenario, or all.")
-    var scenario: String?
-
-    @Flag(help: "List the scenarios.")
-    var list = false
-
-    @Option(help: "Who votes, the leader included.")
-    var validators: Int?
-
-    @Option(help: "Who follows.")
-    var sentries: Int?
-
-    @Option(help: "Machines in all: what is not a validator is a sentry.")
-    var nodes: Int?
-
-    @Option(help: "Height at which faults end.")
-    var blocks: Int64?
-
-    @Option(help: "What executes transactions: noop or sql.")
-    var execution: SimulationOptions.Execution?
-
-    @Flag(help: "No faults.")
-    var noFaults = false
-
-    @Flag(
-        help:
-            "A stand-in in place of the cryptography: for very many nodes, not to show that anything is right."
-    )
-    var cheapCrypto = false
-
-    @Option(help: "Write a readable line for every event to this file (one seed only).")
-    var trace: String?
-
-    @Option(help: "Seeds at the same time.")
-    var jobs = 2
-
+    /// A thousand nodes take 2.5 GB and some minutes; more than this takes a machine that nobody has.
+    private static let mostNodes = 20_000
+    /// Every validator sends every other's vote on.
+    private static let mostValidators = 1_000
+    /// Months of virtual time.
+    private static let mostBlocks: Int64 = 1_000_000
+    /// Each has a stack and a network of its own.
+    private static let mostJobs = 256
     /// What a block may take, on average, when their number is given.
     private static let slowestBlock = Duration.seconds(10)
+    /// The whole network runs on one stack, a frame for each event under way.
+    private static let stackSize = 16 << 20
 
-    func run() throws {
+    static var command: Command {
+        Command(
+            "simulate", "Run whole networks in one process with a virtual clock and faults from a seed.",
+            Parameter<UInt64?>.option("seed", .integer(0...UInt64.max), "The seed to run, in place of 1."),
+            .option("seeds", .seedRange, "Run these seeds: FIRST-LAST."),
+            .option("scenario", .scenario, "Run a named scenario, or all."),
+            .flag("list", "List the scenarios."),
+            .option("validators", .integer(1...mostValidators), "Who votes, the leader included."),
+            .option("sentries", .integer(0...mostNodes), "Who follows."),
+            .option(
+                "nodes", .integer(1...mostNodes), "Machines in all: what is not a validator is a sentry."),
+            Parameter<Int64?>.option("blocks", .integer(1...mostBlocks), "Height at which faults end."),
+            .option("execution", .choice("APPLICATION"), "What executes transactions."),
+            .flag("no-faults", "No faults."),
+            .flag(
+                "cheap-crypto",
+                "A stand-in in place of the cryptography: for very many nodes, not to show that anything is right."
+            ),
+            .option(
+                "trace", .path("FILE"), "Write a readable line for every event to this file (one run only)."),
+            .option("jobs", .integer(1...mostJobs), default: 2, "Runs at the same time."),
+            action: SimulateCommand.init)
+    }
+
+    func validate() throws(UsageError) {
+        if seed != nil, seeds != nil { throw .inconsistent("give --seed or --seeds, not both") }
+        if let nodes {
+            if sentries != nil {
+                throw .inconsistent("--nodes counts the sentries too: give --validators with one of the two")
+            }
+            if let validators, validators > nodes {
+                throw .inconsistent("--validators \(validators) is more than --nodes \(nodes)")
+            }
+        }
+        if scenario != nil, validators != nil || sentries != nil || nodes != nil {
+            throw .inconsistent(
+                "--scenario says who votes and who follows: no --validators, --sentries or --nodes")
+        }
+        if trace != nil, plan.count != 1 { throw .inconsistent("--trace is for one run") }
+    }
+
+    private var plan: SimulationPlan {
+        let scenarios = Scenario.all.filter { scenario == "all" || scenario == $0.name }
+        return SimulationPlan(
+            seeds: seeds ?? SeedRange(seed ?? 1, seed ?? 1), scenarios: scenario == nil ? [nil] : scenarios)
+    }
+
+    func run() async throws {
         LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
-        if list {
-            for scenario in Scenario.all { print("\(scenario.name)  \(scenario.summary)") }
+        if lists {
+            for scenario in Scenario.all { try StandardOutput.print("\(scenario.name)  \(scenario.summary)") }
             return
         }
-        if cheapCrypto { CheapCrypto.activate() }
-        let runs = try plan()
-        if trace != nil, runs.count != 1 { throw ValidationError("--trace is for one run") }
-        let next = Mutex(0)
-        let hasFailed = Mutex(false)
+        if hasCheapCrypto { CheapCrypto.activate() }
+        let trace = try trace.map { try TraceFile($0) }
+        let plan = plan
+        let next = Atomic(0)
+        let hasFailed = Atomic(false)
         let totals = Mutex(SimulationTotals())
         let start = ContinuousClock.now
-        let threads = (0..<max(1, min(jobs, runs.count))).map { _ in
-            let done = DispatchSemaphore(value: 0)
-            let thread = Thread {
-                while !hasFailed.withLock({ $0 }) {
-                    let index = next.withLock { next in
-                        defer { next += 1 }
-                        return next
-                    }
-                    guard index < runs.count else { break }
-                    let report = perform(runs[index])
-                    totals.withLock { $0.add(report) }
-                    if report.failure != nil { hasFailed.withLock { $0 = true } }
+        let worker: @Sendable () -> Void = { [self] in
+            while !hasFailed.load(ordering: .relaxed) {
+                let index = next.add(1, ordering: .relaxed).oldValue
+                guard index < plan.count else { break }
+                let report = perform(plan[index], trace)
+                totals.withLock { $0.add(report) }
+                if report.failure != nil { hasFailed.store(true, ordering: .relaxed) }
+            }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<min(jobs, plan.count) { group.addTask { try await Self.onThread(worker) } }
+            try await group.waitForAll()
+        }
+        if plan.count > 1 {
+            try StandardOutput.print(totals.withLock { $0.text(ContinuousClock.now - start) })
+        }
+        if hasFailed.load(ordering: .relaxed) { throw ExitStatus(1) }
+    }
+
+    /// Runs `body` on a thread of its own.
+    private static func onThread(_ body: @escaping @Sendable () -> Void) async throws {
+        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+            do {
+                try LoopThread.start("simulation", stackSize: stackSize) {
+                    body()
+                    done.resume()
                 }
-                done.signal()
-            }
-            thread.stackSize = 16 << 20
-            thread.start()
-            return done
-        }
-        for done in threads { done.wait() }
-        if runs.count > 1 { print(totals.withLock { $0.text(ContinuousClock.now - start) }) }
-        if hasFailed.withLock({ $0 }) { throw ExitCode.failure }
-    }
-
-    /// One run: options, scenario, and the arguments that repeat it.
-    private struct Run: Sendable {
-        var options: SimulationOptions
-        var scenario: Scenario?
-        var arguments: String
-    }
-
-    private func plan() throws -> [Run] {
-        var range = (seed ?? 1)...(seed ?? 1)
-        if let seeds {
-            let ends = seeds.replacing("...", with: "-").split(separator: "-").compactMap { UInt64($0) }
-            guard ends.count == 2, ends[0] <= ends[1] else {
-                throw ValidationError("--seeds \(seeds) is not FIRST-LAST")
-            }
-            range = ends[0]...ends[1]
-        }
-        var scenarios: [Scenario?] = [nil]
-        if let scenario {
-            scenarios = Scenario.all.filter { scenario == "all" || $0.name == scenario }
-            guard !scenarios.isEmpty else { throw ValidationError("there is no scenario \(scenario)") }
-        }
-        return range.flatMap { seed in
-            scenarios.map { scenario in
-                var options = scenario?.options(seed: seed) ?? SimulationOptions(seed: seed)
-                let name = scenario.map { " --scenario \($0.name)" } ?? ""
-                return Run(
-                    options: override(&options), scenario: scenario,
-                    arguments: "--seed \(seed)\(name)\(overrides)")
+            } catch {
+                done.resume(throwing: error)
             }
         }
     }
 
-    private func override(_ options: inout SimulationOptions) -> SimulationOptions {
-        if let validators { options.validators = max(1, validators) }
-        if let sentries { options.sentries = max(0, sentries) }
+    // MARK: One run
+
+    private func options(_ run: SimulationPlan.Run) -> SimulationOptions {
+        var options = run.scenario?.options(seed: run.seed) ?? SimulationOptions(seed: run.seed)
+        if let validators { options.validators = validators }
+        if let sentries { options.sentries = sentries }
         if let nodes {
-            options.validators = min(options.validators, max(1, nodes))
-            options.sentries = max(0, nodes - options.validators)
+            options.validators = min(options.validators, nodes)
+            options.sentries = nodes - options.validators
         }
         if let blocks {
             options.blocks = blocks
             let duration = options.duration
             options.duration =
-                duration
-                .lowerBound...max(
-                    duration.upperBound, Self.slowestBlock * Int(min(max(blocks, 0), 1_000_000)))
+                duration.lowerBound...max(duration.upperBound, Self.slowestBlock * Int(clamping: blocks))
         }
         if let execution { options.execution = execution }
-        if noFaults { options.faultInterval = nil }
+        if hasNoFaults { options.faultInterval = nil }
         return options
     }
 
-    private var overrides: String {
-        var text = ""
+    /// The arguments that repeat a run.
+    private func arguments(_ run: SimulationPlan.Run) -> String {
+        var text = "--seed \(run.seed)"
+        if let scenario = run.scenario { text += " --scenario \(scenario.name)" }
         if let validators { text += " --validators \(validators)" }
         if let sentries { text += " --sentries \(sentries)" }
         if let nodes { text += " --nodes \(nodes)" }
         if let blocks { text += " --blocks \(blocks)" }
         if let execution { text += " --execution \(execution.rawValue)" }
-        if noFaults { text += " --no-faults" }
-        if cheapCrypto { text += " --cheap-crypto" }
+        if hasNoFaults { text += " --no-faults" }
+        if hasCheapCrypto { text += " --cheap-crypto" }
         return text
     }
 
-    private func perform(_ run: Run) -> SimulationReport {
-        var file: FileHandle?
-        if let trace {
-            _ = FileManager.default.createFile(atPath: trace, contents: nil)
-            file = FileHandle(forWritingAtPath: trace)
-        }
-        let memory = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
+    private func perform(_ run: SimulationPlan.Run, _ trace: TraceFile?) -> SimulationReport {
+        let options = options(run)
+        let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         let report = Simulation.run(
-            run.options, scenario: run.scenario,
-            directory:
-                "\(memory)/apus-simulate-\(ProcessInfo.processInfo.processIdentifier)-\(UUID().uuidString)",
-            traceFile: file)
+            options, scenario: run.scenario,
+            directory: "\(memory)/apus-simulate-\(getpid())-\(UInt64.random(in: 0...UInt64.max))",
+            traceFile: trace?.file)
         let name = run.scenario.map { " \($0.name)" } ?? ""
         var text =
-            "seed \(run.options.seed)\(name): height \(report.height), \(report.transactions) transactions, "
+            "seed \(run.seed)\(name): height \(report.height), \(report.transactions) transactions, "
         text +=
-            "\(report.events) events, \(report.virtualTime.rounded) virtual s in \(report.wallTime.rounded) s, "
+            "\(report.events) events, \(report.virtualTime.seconds) virtual s in \(report.wallTime.seconds) s, "
         text += "\(report.faults.values.reduce(0, +)) faults, trace \(String(report.traceHash, radix: 16))"
-        if let failure = report.failure { text += "\nseed \(run.options.seed)\(name) FAILED  \(failure)" }
+        if let failure = report.failure { text += "\nseed \(run.seed)\(name) FAILED  \(failure)" }
         if report.failure != nil || (seed != nil && scenario == nil) {
-            text += "\n  " + run.options.lines.joined(separator: "\n  ")
+            text += "\n  " + options.lines.joined(separator: "\n  ")
             let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             text += "\n  injected: \(faults.joined(separator: ", "))"
             text +=
                 "\n  \(report.packets) packets, \(report.bytes) bytes, \(report.acknowledged) acknowledged"
         }
-        if report.failure != nil { text += "\n  replay: apus simulate \(run.arguments)" }
-        // At once, also into a pipe.
-        FileHandle.standardOutput.write(Data("\(text)\n".utf8))
+        if report.failure != nil { text += "\n  replay: apus simulate \(arguments(run))" }
+        // If that fails, the end of the program tells.
+        try? StandardOutput.printAtOnce(text)
         return report
-    }
-}
-
-extension SimulationOptions.Execution: ExpressibleByArgument {}
-
-/// What many runs come to together.
-private struct SimulationTotals {
-    private var runs = 0
-    private var events: UInt64 = 0
-    private var virtualTime = Duration.zero
-    private var faults: [String: Int] = [:]
-    private var most: [String: Int] = [:]
-
-    mutating func add(_ report: SimulationReport) {
-        runs += 1
-        events += report.events
-        virtualTime += report.virtualTime
-        faults.merge(report.faults, uniquingKeysWith: +)
-        most.merge(report.most, uniquingKeysWith: max)
-    }
-
-    func text(_ wallTime: Duration) -> String {
-        let seconds = max(0.001, wallTime / .seconds(1))
-        let kinds = faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        let held = most.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        return """
-            \(runs) runs in \(wallTime.rounded) s: \(events) events (\(Int(Double(events) / seconds)) a second), \
-            \(virtualTime.rounded) virtual s (\(Int(virtualTime / .seconds(1) / seconds)) a second), \
-            \(faults.values.reduce(0, +)) faults
-              \(kinds)
-              at most held: \(held)
-            """
-    }
-}
-
-extension Duration {
-    /// Seconds, to two digits.
-    fileprivate var rounded: String {
-        let hundredths = components.seconds * 100 + components.attoseconds / 10_000_000_000_000_000
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 }

@@ -1,40 +1,52 @@
-import Dispatch
-import Foundation
+import CShims
+import Glibc
 import Node
+import Reactor
 import Synchronization
 
-/// SIGINT and SIGTERM as something to wait for; from its making on they no longer end the process.
-final class StopSignal: @unchecked Sendable {
+/// SIGINT and SIGTERM as something to wait for; from its making on they no longer end the process, unless one comes
+/// again half a second later or more. One a process.
+final class StopSignal: Sendable {
     private struct State {
         var isRaised = false
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
-    // Only set by `init`.
-    private var sources: [any DispatchSourceSignal] = []
 
-    init() {
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { [weak self] in self?.raise() }
-            source.resume()
-            sources.append(source)
+    init() throws {
+        let descriptor = apus_catch_stop_signals()
+        guard descriptor >= 0 else {
+            throw CommandFailure("signals cannot be caught: \(String(cString: strerror(errno)))")
         }
-        signal(SIGPIPE, SIG_IGN)
+        try LoopThread.start("signals") { [weak self] in
+            // An eventfd's content is one number of 64 bits.
+            var count: UInt64 = 0
+            while read(descriptor, &count, 8) < 0, errno == EINTR {}
+            self?.raise()
+        }
     }
 
     /// Takes the end of standard input for a signal too.
-    func watchInput() {
-        let source = DispatchSource.makeReadSource(fileDescriptor: STDIN_FILENO, queue: .global())
-        source.setEventHandler { [weak self] in
-            var byte: UInt8 = 0
-            guard read(STDIN_FILENO, &byte, 1) <= 0 else { return }
-            source.cancel()
+    func watchInput() throws {
+        try LoopThread.start("input") { [weak self] in
+            Self.skipInput()
             self?.raise()
         }
-        source.resume()
+    }
+
+    /// Returns when standard input has ended, or cannot be read.
+    private static func skipInput() {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(STDIN_FILENO, &bytes, bytes.count)
+            if count < 0, errno == EAGAIN {
+                var waiting = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+                poll(&waiting, 1, -1)
+            } else if count == 0 || count < 0 && errno != EINTR {
+                return
+            }
+        }
     }
 
     /// What a signal does.
@@ -81,12 +93,5 @@ final class StopSignal: @unchecked Sendable {
             group.cancelAll()
             return failure
         }
-    }
-}
-
-/// Lines for people and scripts on standard error.
-enum StandardError {
-    static func print(_ line: String) {
-        FileHandle.standardError.write(Data("\(line)\n".utf8))
     }
 }

@@ -1,45 +1,42 @@
-import ArgumentParser
-import Foundation
+import Arguments
+import Reactor
 
 /// `apus testnet`: a network of processes on loopback that commits a file and proves it.
-struct TestnetCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "testnet",
-        abstract:
-            "Run a network of processes on loopback, commit a file's rows and prove that all nodes agree.")
+struct TestnetCommand: Action {
+    let input: String
+    let root: String
+    let validators: Int
+    let sentries: Int
+    let reactor: Reactor.DriverKind
+    let keeps: Bool
 
-    @Option(help: "Rows to commit: .csv, .json (an array of objects) or UnicodeData.txt.")
-    var input = "/usr/share/unicode/UnicodeData.txt"
+    /// Of each kind, so that all processes fit into the memory of one machine.
+    private static let mostNodes = 50
 
-    @Option(help: "Where the nodes' directories go; what an earlier test network left there is deleted.")
-    var root = ".testnet"
-
-    @Option(help: "Validators beside the leader.")
-    var validators = 3
-
-    @Option(help: "Sentries.")
-    var sentries = 1
-
-    @Option(help: "io_uring, epoll or auto.")
-    var reactor = "auto"
-
-    @Flag(help: "Keep the network running after the proof, until Ctrl-C, and keep its directories.")
-    var keep = false
-
-    func validate() throws {
-        guard (0...50).contains(validators) else { throw ValidationError("--validators is 0 to 50") }
-        guard (0...50).contains(sentries) else { throw ValidationError("--sentries is 0 to 50") }
-        guard ["auto", "io_uring", "epoll"].contains(reactor) else {
-            throw ValidationError("--reactor is io_uring, epoll or auto")
-        }
+    static var command: Command {
+        Command(
+            "testnet",
+            "Run a network of processes on loopback, commit a file's rows and prove that all nodes agree.",
+            .option(
+                "input", .path("FILE"), default: "/usr/share/unicode/UnicodeData.txt",
+                "Rows to commit: .csv, .json (an array of objects) or UnicodeData.txt."),
+            .option(
+                "root", .path("DIRECTORY"), default: ".testnet",
+                "Where the nodes' directories go; what an earlier test network left there is deleted."),
+            .option("validators", .integer(1...mostNodes), default: 3, "Validators beside the leader."),
+            .option("sentries", .integer(0...mostNodes), default: 1, "Sentries."),
+            .option("reactor", .choice("DRIVER"), default: .auto, "Way to the kernel."),
+            .flag(
+                "keep", "Keep the network running after the proof, until Ctrl-C, and keep its directories."),
+            action: TestnetCommand.init)
     }
 
     func run() async throws {
-        let stop = StopSignal()
+        let stop = try StopSignal()
         let testnet = try Testnet(
             .init(
-                input: input, root: root, validators: validators, sentries: sentries, reactor: reactor,
-                keep: keep))
+                input: input, root: root, validators: validators, sentries: sentries,
+                reactor: reactor.rawValue, keep: keeps))
         let display = TestnetDisplay()
         let outcome: Result<TestnetProof, any Error>? = await withTaskGroup(
             of: Result<TestnetProof, any Error>?.self
@@ -59,13 +56,13 @@ struct TestnetCommand: AsyncParsableCommand {
             group.cancelAll()
             return first
         }
-        let code: Int32
+        var code: Int32 = 0
         switch outcome {
         case .success(let proof):
             display.note("\n" + proof.report)
             for line in proof.differences { StandardError.print("DIFFERENT: \(line)") }
             code = proof.differences.isEmpty ? 0 : 1
-            if keep {
+            if keeps {
                 let addresses = testnet.nodes.map { "  \($0.name)  --rpc \($0.rpcAddress)" }
                 display.note("\nRunning until Ctrl-C:\n" + addresses.joined(separator: "\n"))
                 await stop.wait()
@@ -78,6 +75,6 @@ struct TestnetCommand: AsyncParsableCommand {
             code = 130
         }
         await testnet.stop()
-        throw ExitCode(code)
+        if code != 0 { throw ExitStatus(code) }
     }
 }

@@ -1,85 +1,100 @@
 import API
-import ArgumentParser
+import Arguments
 import Chain
 import Crypto
 import Multiformats
 
 /// `apus tx`: send a statement or a validator's transaction, look at a transaction.
-struct TransactionCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "tx", abstract: "Send and look up transactions.",
-        subcommands: [
-            Send.self, ValidatorJoin.self, ValidatorApprove.self, ValidatorRemove.self, ValidatorLeave.self,
-            Show.self,
-        ])
+enum TransactionCommand {
+    static var command: Command {
+        Command(
+            "tx", "Send and look up transactions.",
+            subcommands: [
+                Send.command, ValidatorJoin.command, ValidatorApprove.command, ValidatorRemove.command,
+                ValidatorLeave.command, Show.command,
+            ])
+    }
 
     /// `apus tx send`.
-    struct Send: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Sign an SQL statement and send it.")
+    struct Send: Action {
+        let sql: String
+        let parameters: [StatementParameters.Parameter]
+        let sending: SendingOptions
 
-        @Argument(help: "The statement, with parameters named $name.")
-        var sql: String
+        static var command: Command {
+            Command(
+                "send", "Sign an SQL statement and send it.",
+                .argument(.text("SQL"), "The statement, with parameters named $name."),
+                StatementParameters.option,
+                SendingOptions.parameters,
+                action: Send.init)
+        }
 
-        @Option(
-            name: .shortAndLong,
-            help: "A parameter: name=text, or name:=whole number. May be given several times.")
-        var parameter: [String] = []
-
-        @OptionGroup var sending: SendingOptions
+        func validate() throws(UsageError) { try StatementParameters.check(parameters) }
 
         func run() async throws {
-            let values = try StatementParameters.parse(parameter)
-            let statement = RawStatement(
-                sql, values.sorted { $0.key < $1.key }.map { RawStatement.Parameter($0.key, $0.value) })
-            try await sending.send(.rawStatement(statement))
+            // In an order of its own, so that one statement has one ID however it was typed.
+            let sorted = parameters.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+            try await sending.send(
+                .rawStatement(RawStatement(sql, sorted.map { RawStatement.Parameter($0.name, $0.value) })))
         }
     }
 
     /// `apus tx show`.
-    struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Look up a transaction by its ID.")
+    struct Show: Action {
+        let id: Hash
+        let rpc: RPCOptions
 
-        @Argument(help: "64 hexadecimal digits.")
-        var id: String
-
-        @OptionGroup var rpc: RPCOptions
+        static var command: Command {
+            Command(
+                "show", "Look up a transaction by its ID.",
+                .argument(.transactionID, "64 hexadecimal digits."),
+                RPCOptions.parameters,
+                action: Show.init)
+        }
 
         func run() async throws {
-            guard let hash = Hash(hex: id) else {
-                throw ValidationError("\"\(id)\" is not a transaction ID of 64 hexadecimal digits")
-            }
-            let found = try await rpc.client.transaction(hash)
+            let found = try await rpc.client.transaction(id)
             let body = found.transaction.body
-            print("id       \(found.transaction.id)")
-            print("height   \(found.height < 0 ? "not committed yet" : String(found.height))")
-            print("sender   \(Hex.encode(found.transaction.sender))")
-            print("nonce    \(body.nonce)")
-            print("payload  \(body.payloadType), \(body.payload.count) bytes")
+            try StandardOutput.print("id       \(found.transaction.id)")
+            try StandardOutput.print(
+                "height   \(found.height < 0 ? "not committed yet" : String(found.height))")
+            try StandardOutput.print("sender   \(Hex.encode(found.transaction.sender))")
+            try StandardOutput.print("nonce    \(body.nonce)")
+            try StandardOutput.print(
+                "payload  \(TerminalText.escape("\(body.payloadType)")), \(body.payload.count) bytes")
             if case .rawStatement(let statement)? = try? Payload(of: body) {
-                print("sql      \(statement.sql)")
+                try StandardOutput.print("sql      \(TerminalText.escape(statement.sql))")
                 for parameter in statement.parameters {
-                    print("         \(parameter.name) = \(StatementParameters.text(parameter.value))")
+                    let name = TerminalText.escape(parameter.name)
+                    try StandardOutput.print("         \(name) = \(CellText.text(parameter.value))")
                 }
             }
             if let result = found.result {
-                print("result   code \(result.code)\(result.log.isEmpty ? "" : ": \(result.log)")")
+                let log = result.log.isEmpty ? "" : ": \(TerminalText.escape(result.log))"
+                try StandardOutput.print("result   code \(result.code)\(log)")
             }
         }
     }
 }
 
 /// Who signs a transaction, and where it goes.
-struct SendingOptions: ParsableArguments {
-    @Option(help: "File of the key that signs.")
-    var key: String
+struct SendingOptions {
+    let key: String
+    let nonce: UInt64?
+    let waits: Bool
+    let rpc: RPCOptions
 
-    @Option(help: "Nonce; default: the account's next.")
-    var nonce: UInt64?
-
-    @Flag(help: "Wait until the transaction is committed.")
-    var wait = false
-
-    @OptionGroup var rpc: RPCOptions
+    static var parameters: Parameter<SendingOptions> {
+        .group(
+            "Sending",
+            .required("key", .path("FILE"), "File of the key that signs."),
+            Parameter<UInt64?>.option(
+                "nonce", .integer(0...UInt64.max), "Nonce, in place of the account's next."),
+            .flag("wait", "Wait until the transaction is committed."),
+            RPCOptions.parameters,
+            make: SendingOptions.init)
+    }
 
     /// Signs and sends, and prints the transaction's ID.
     func send(_ payload: Payload) async throws {
@@ -94,20 +109,13 @@ struct SendingOptions: ParsableArguments {
         }
         let transaction = try Transaction.signed(
             TransactionBody(payload, nonce: next, chainID: chainID), by: signer)
-        let outcome = try await client.broadcast(transaction, waitForCommit: wait)
-        print(outcome.id)
+        let outcome = try await client.broadcast(transaction, waitForCommit: waits)
+        try StandardOutput.print("\(outcome.id)")
         if let result = outcome.result {
             guard result.isOK else {
                 throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
             }
-            print("committed")
+            try StandardOutput.print("committed")
         }
     }
-}
-
-/// A command that did not do what it was asked to: one line.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
 }

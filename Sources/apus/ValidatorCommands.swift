@@ -1,87 +1,107 @@
 import API
-import ArgumentParser
+import Arguments
 import Chain
 import Crypto
-import Foundation
+import Glibc
 
 extension TransactionCommand {
     /// `apus tx validator-join`.
-    struct ValidatorJoin: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "validator-join", abstract: "Ask to become a validator, with the node's key.")
+    struct ValidatorJoin: Action {
+        let power: UInt64
+        let sending: SendingOptions
 
-        @Option(help: "The power to ask for.")
-        var power: UInt64 = 1
-
-        @OptionGroup var sending: SendingOptions
+        static var command: Command {
+            Command(
+                "validator-join", "Ask to become a validator, with the node's key.",
+                Parameter<UInt64>.option(
+                    "power", .integer(1...UInt64(Int64.max)), default: 1, "The power to ask for."),
+                SendingOptions.parameters,
+                action: ValidatorJoin.init)
+        }
 
         func run() async throws { try await sending.send(.validatorJoin(power: power)) }
     }
 
     /// `apus tx validator-approve`.
-    struct ValidatorApprove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "validator-approve",
-            abstract: "Approve a candidate's request to join, with a validator's key.")
+    struct ValidatorApprove: Action {
+        let candidate: PublicKey
+        let sending: SendingOptions
 
-        @Argument(help: "The candidate: <public key hex>#<key type>.")
-        var nodeID: String
-
-        @OptionGroup var sending: SendingOptions
-
-        func run() async throws {
-            try await sending.send(.validatorApprove(PublicKey(nodeID: nodeID)))
+        static var command: Command {
+            Command(
+                "validator-approve", "Approve a candidate's request to join, with a validator's key.",
+                .argument(.nodeID, "The candidate: <public key hex>#<key type>."),
+                SendingOptions.parameters,
+                action: ValidatorApprove.init)
         }
+
+        func run() async throws { try await sending.send(.validatorApprove(candidate)) }
     }
 
     /// `apus tx validator-remove`.
-    struct ValidatorRemove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "validator-remove",
-            abstract: "Vote for removing a validator, with a validator's key.")
+    struct ValidatorRemove: Action {
+        let validator: PublicKey
+        let sending: SendingOptions
 
-        @Argument(help: "The validator: <public key hex>#<key type>.")
-        var nodeID: String
-
-        @OptionGroup var sending: SendingOptions
-
-        func run() async throws {
-            try await sending.send(.validatorRemove(PublicKey(nodeID: nodeID)))
+        static var command: Command {
+            Command(
+                "validator-remove", "Vote for removing a validator, with a validator's key.",
+                .argument(.nodeID, "The validator: <public key hex>#<key type>."),
+                SendingOptions.parameters,
+                action: ValidatorRemove.init)
         }
+
+        func run() async throws { try await sending.send(.validatorRemove(validator)) }
     }
 
     /// `apus tx validator-leave`.
-    struct ValidatorLeave: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "validator-leave", abstract: "Stop being a validator, with the node's key.")
+    struct ValidatorLeave: Action {
+        let sending: SendingOptions
 
-        @OptionGroup var sending: SendingOptions
+        static var command: Command {
+            Command(
+                "validator-leave", "Stop being a validator, with the node's key.",
+                SendingOptions.parameters, action: ValidatorLeave.init)
+        }
 
         func run() async throws { try await sending.send(.validatorLeave) }
     }
 }
 
 /// `apus validators`.
-struct ValidatorsCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "validators",
-        abstract: "Show who votes on blocks, and which changes of that are pending.")
+struct ValidatorsCommand: Action {
+    let rpc: RPCOptions
 
-    @OptionGroup var rpc: RPCOptions
+    static var command: Command {
+        Command(
+            "validators", "Show who votes on blocks, and which changes of that are pending.",
+            RPCOptions.parameters, action: ValidatorsCommand.init)
+    }
 
     func run() async throws {
         let client = try rpc.client
         let (height, validators) = try await client.validators()
-        print("after block \(height)")
-        for validator in validators { print("validator  \(validator.nodeID)  power \(validator.power)") }
+        try StandardOutput.print("after block \(height)")
+        for validator in validators {
+            try StandardOutput.print(
+                "validator  \(TerminalText.escape(validator.nodeID))  power \(validator.power)")
+        }
         let pending = try await client.validatorRequests()
         for request in pending.requests {
             let what = request.kind == "join" ? "join       " : "removal    "
             let power = request.kind == "join" ? "  power \(request.power)" : ""
-            let expiry = Date(timeIntervalSince1970: TimeInterval(request.expiresAt) / 1000)
-            print(
-                "\(what)\(request.nodeId)\(power)  approved by \(request.approvedPower) of \(pending.totalPower)"
-                    + "  until \(expiry.formatted(.iso8601))")
+            try StandardOutput.print(
+                "\(what)\(TerminalText.escape(request.nodeId))\(power)  approved by \(request.approvedPower) of "
+                    + "\(pending.totalPower)  until \(Self.time(milliseconds: request.expiresAt))")
         }
+    }
+
+    /// A time since 1970 as RFC 3339 writes it, in UTC; as a number if it is beyond all years.
+    private static func time(milliseconds: Int64) -> String {
+        var (seconds, parts) = (time_t(milliseconds / 1000), tm())
+        guard gmtime_r(&seconds, &parts) != nil else { return "\(milliseconds) ms" }
+        func digits(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let date = "\(Int(parts.tm_year) + 1900)-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))"
+        return "\(date)T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))Z"
     }
 }

@@ -5,10 +5,13 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
+import time
 
 from network import PATIENCE, Node, change, expect, free_ports, wait
+from testnet import children
 
 
 def alone(apus, directory):
@@ -21,10 +24,11 @@ def alone(apus, directory):
     return node
 
 
-def refused(arguments, *words):
+def refused(arguments, *words, code=None):
     """Runs a command that must fail with one line that has these words."""
     out = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
-    expect(out.returncode > 0, f"exit code {out.returncode}: {out.stdout}{out.stderr}")
+    expect(out.returncode > 0 if code is None else out.returncode == code,
+           f"{arguments}: exit code {out.returncode}: {out.stdout}{out.stderr}")
     # A node that got as far as to log may have done so.
     lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9:.]+ (info|warning) ", line)]
     expect(len(lines) == 1, f"not one line: {out.stderr!r}")
@@ -37,15 +41,123 @@ def refused_start(node, *words):
 
 
 def bad_flags(apus, directory):
-    for arguments in (["run", "--rooot", "x"], ["testnet", "--validators", "many"], ["frobnicate"]):
-        out = subprocess.run([apus, *arguments], capture_output=True, text=True, timeout=PATIENCE)
-        expect(out.returncode > 0, f"{arguments}: exit code {out.returncode}")
-        first = out.stderr.strip().splitlines()[0]
-        expect(arguments[-1] in first or arguments[-2] in first, f"{arguments}: {first}")
-    refused([apus, "testnet", "--input", f"{directory}/absent.csv", "--root", f"{directory}/t"], "absent.csv")
-    refused([apus, "status", "--rpc", f"127.0.0.1:{free_ports(1)[0]}"], "127.0.0.1")
-    refused([apus, "status", "--rpc", "nowhere"], "nowhere")
-    refused([apus, "run", "--root", f"{directory}/absent"], "absent")
+    simulate, testnet = [apus, "simulate"], [apus, "testnet", "--root", f"{directory}/t"]
+    for arguments, word in (
+        ([apus], "needs a command"), ([apus, "tx"], "needs a command"), ([apus, "frobnicate"], "frobnicate"),
+        ([apus, "run", "--rooot", "x"], 'did you mean "--root"'),
+        ([apus, "run", "--roo", "x"], 'did you mean "--root"'),
+        ([apus, "status", "--rpc", "nowhere"], "--rpc"),
+        ([*testnet, "--validators", "many"], "--validators"), ([*testnet, "--validators", "0"], "--validators"),
+        ([*testnet, "--sentries", "51"], "--sentries"), ([*testnet, "--reactor", "kqueue"], "--reactor"),
+        ([*simulate, "--nodes", "99999999999", "--no-faults", "--blocks", "1"], "--nodes"),
+        ([*simulate, "--validators", "0"], "--validators"), ([*simulate, "--jobs", "0"], "--jobs"),
+        ([*simulate, "--nodes", "2", "--validators", "5"], "--validators 5"),
+        ([*simulate, "--seeds", "1-99999999999999999"], "--seeds"),
+        ([apus, "query", "SELECT $a", "-p", "a=1", "-p", "$a=2"], "given twice"),
+        ([apus, "query", b"SELECT '\xff'"], "UTF-8"),
+    ):
+        refused(arguments, word, code=64)
+    refused([apus, "testnet", "--input", f"{directory}/absent.csv", "--root", f"{directory}/t"], "absent.csv", code=1)
+    refused([apus, "status", "--rpc", f"127.0.0.1:{free_ports(1)[0]}"], "127.0.0.1", code=1)
+    refused([apus, "run", "--root", f"{directory}/absent"], "absent", code=1)
+    refused([*simulate, "--seed", "1", "--trace", f"{directory}/absent/x"], "absent/x", code=1)
+    out = subprocess.run(
+        [apus, "key", "new", f"{directory}/k", "--type", "ed25519"], capture_output=True, text=True, timeout=PATIENCE,
+        env={**os.environ, "POSIXLY_CORRECT": "1"})
+    expect("#ed25519" in out.stdout, "the environment changes how the command line is read")
+
+
+def output_that_cannot_be_written(apus, directory):
+    """Full, closed, and a pipe whose reader has gone."""
+    node = alone(apus, directory)
+    with Running(node):
+        rpc = ["--rpc", node.rpc]
+        for number, arguments in enumerate((
+            ["--help"], ["--version"], ["simulate", "--list"], ["config"], ["config", "--markdown"],
+            ["key", "show", f"{node.root}/nodekey.json"], ["key", "new"], ["status", *rpc], ["validators", *rpc],
+            ["query", "SELECT 1", *rpc], ["simulate", "--seed", "1", "--blocks", "1", "--no-faults", "--nodes", "1"],
+        )):
+            for how in ("full", "closed", "gone"):
+                new = [f"{directory}/{number}-{how}.key"] if arguments == ["key", "new"] else []
+                read, write = os.pipe()
+                os.close(read)
+                with open("/dev/full", "wb") as full:
+                    out = subprocess.run(
+                        ["sh", "-c", 'exec "$@"' + (" >&-" if how == "closed" else ""), "sh", apus, *arguments, *new],
+                        stdout={"full": full, "closed": None, "gone": write}[how], stderr=subprocess.PIPE, text=True,
+                        timeout=PATIENCE)
+                os.close(write)
+                expect(out.returncode == 1, f"{how}: {arguments}: exit code {out.returncode}: {out.stderr}")
+                lines = out.stderr.splitlines()
+                expect(len(lines) == 1 and "standard output" in lines[0], f"{how}: {arguments}: {out.stderr!r}")
+        expect(node.status() is not None, "the node ended")
+
+
+def errors_that_cannot_be_written(apus, directory):
+    with open("/dev/full", "wb") as full:
+        out = subprocess.run([apus, "run", "--root", f"{directory}/absent"], stderr=full, timeout=PATIENCE)
+    expect(out.returncode == 1, f"exit code {out.returncode}")
+    out = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", apus, "frobnicate"], timeout=PATIENCE)
+    expect(out.returncode == 64, f"exit code {out.returncode}")
+
+
+def without_proc(apus, directory):
+    """Where a service or container has no /proc, a node runs all the same, and mistakes are told."""
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    refused([*hide, apus, "run", "--rooot", "x"], 'did you mean "--root"', code=64)
+    refused([*hide, apus, "run", "--root", f"{directory}/absent"], "absent", code=1)
+    node = alone(apus, directory)
+    process = subprocess.Popen([*hide, apus, "run", "--root", node.root], stderr=subprocess.DEVNULL)
+    try:
+        wait(lambda: None if node.status() else f"no answer; exit code {process.poll()}")
+        process.terminate()
+        expect(process.wait(timeout=PATIENCE) == 0, "not a clean end")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def end_of_input_ends_the_node(apus, directory):
+    node = alone(apus, directory)
+    with open(os.devnull) as null:
+        out = subprocess.run(
+            [apus, "run", "--root", node.root, "--exit-with-parent"], stdin=null, capture_output=True, timeout=PATIENCE)
+    expect(out.returncode == 0, f"exit code {out.returncode}: {out.stderr}")
+
+
+def second_signal_ends_at_once(apus, directory):
+    """Copies of one request are one: timeout(1) signals a process and then its group."""
+    node = alone(apus, directory)
+    node.start()
+    try:
+        wait(lambda: None if node.status() else "no answer")
+        for _ in range(5):
+            node.process.send_signal(signal.SIGTERM)
+        expect(node.process.wait(timeout=PATIENCE) == 0, "not a clean end")
+    finally:
+        node.kill()
+    file = f"{directory}/rows.csv"
+    with open(file, "w") as rows:
+        rows.write("a\n" + "1\n" * 20)
+    testnet = subprocess.Popen(
+        [apus, "testnet", "--input", file, "--root", f"{directory}/net", "--validators", "1", "--keep"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    nodes = []
+    try:
+        wait(lambda: None if len(children(testnet.pid)) == 3 else "no nodes")
+        nodes = children(testnet.pid)
+        # It waits ten seconds for nodes that do not end.
+        for pid in nodes:
+            os.kill(pid, signal.SIGSTOP)
+        testnet.send_signal(signal.SIGINT)
+        time.sleep(1)
+        testnet.send_signal(signal.SIGINT)
+        expect(testnet.wait(timeout=5) == 128 + signal.SIGINT, f"exit code {testnet.returncode}")
+    finally:
+        for pid in nodes:
+            os.kill(pid, signal.SIGKILL)
+        testnet.kill()
+        testnet.wait()
 
 
 def bad_configuration(apus, directory):
@@ -207,8 +319,28 @@ def bad_requests(apus, directory):
         expect(node.status() is not None, "the node ended")
 
 
+def hostile_texts_stay_in_their_cells(apus, directory):
+    node = alone(apus, directory)
+    key = ["--key", f"{node.root}/nodekey.json", "--wait"]
+    cells = {
+        "char(27) || '[31m' || char(7)": r"\x1b[31m\x07", "'a' || char(10) || '3' || char(9) || 'b'": r"a\n3\tb",
+        "NULL": "NULL", "''": "", "'NULL'": '"NULL"', "'7'": '"7"', "7": "7", "'x''00ff'''": "\"x'00ff'\"",
+        r"'a\tb'": r"a\\tb", "char(8238)": r"\u{202e}",
+    }
+    with Running(node):
+        for sql in ("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, v)",
+                    "INSERT INTO t (v) VALUES " + ", ".join(f"({value})" for value in cells)):
+            out = node.command("tx", "send", sql, *key)
+            expect(out.returncode == 0, out.stderr)
+        out = node.command("query", 'SELECT v AS "c\t\x1b" FROM t ORDER BY id').stdout
+        expect(out.split("\n") == [r"c\t\x1b", *cells.values(), ""], repr(out))
+        shown = node.command("query", "SELECT \x1b").stderr
+        expect("\x1b" not in shown, repr(shown))
+
+
 TESTS = [
-    bad_flags, bad_configuration, bad_genesis, key_file_for_all_eyes, busy_ports, busy_root,
+    bad_flags, output_that_cannot_be_written, errors_that_cannot_be_written, without_proc, end_of_input_ends_the_node,
+    second_signal_ends_at_once, hostile_texts_stay_in_their_cells, bad_configuration, bad_genesis, key_file_for_all_eyes, busy_ports, busy_root,
     flipped_byte_in_the_block_log, garbage_index_is_rebuilt, lost_application_is_executed_again,
     garbage_application_is_refused, garbage_address_book_is_no_hindrance_or_one_line, bad_requests,
 ]

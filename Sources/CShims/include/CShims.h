@@ -11,6 +11,7 @@
 #include "COpenSSL.h"
 #include "CSQLite.h"
 #include "CSecp256k1.h"
+#include "CSignal.h"
 #include "CSimdjson.h"
 #include "CSodium.h"
 #include "CSpawn.h"

@@ -1,0 +1,144 @@
+/// An option, a flag, an argument or a group of them, as a command declares it, and how its value is read.
+public struct Parameter<Value> {
+    let declarations: [Declaration]
+    let read: (GivenValues) throws(UsageError) -> Value
+}
+
+extension Parameter {
+    /// An option that may be left out; the default is told in help.
+    public static func option(
+        _ name: String, letter: String? = nil, _ syntax: Syntax<Value>, default value: Value,
+        _ help: String
+    ) -> Parameter {
+        var declaration = Declaration(option: name, letter, syntax, help)
+        declaration.defaultText = syntax.text(value)
+        return Parameter(declaration) { given throws(UsageError) in
+            guard let text = try given.one(declaration) else { return value }
+            return try syntax.value(text, of: declaration)
+        }
+    }
+
+    /// An option that must be given.
+    public static func required(
+        _ name: String, letter: String? = nil, _ syntax: Syntax<Value>, _ help: String
+    ) -> Parameter {
+        var declaration = Declaration(option: name, letter, syntax, help)
+        declaration.isRequired = true
+        return Parameter(declaration) { given throws(UsageError) in
+            guard let text = try given.one(declaration) else { throw .missing(declaration.shown) }
+            return try syntax.value(text, of: declaration)
+        }
+    }
+
+    /// An option without a default: nil where it is left out.
+    public static func option<Wrapped>(
+        _ name: String, letter: String? = nil, _ syntax: Syntax<Wrapped>, _ help: String
+    ) -> Parameter where Value == Wrapped? {
+        let declaration = Declaration(option: name, letter, syntax, help)
+        return Parameter(declaration) { given throws(UsageError) in
+            guard let text = try given.one(declaration) else { return nil }
+            return try syntax.value(text, of: declaration)
+        }
+    }
+
+    /// An option that may be given any number of times.
+    public static func repeated<Element>(
+        _ name: String, letter: String? = nil, _ syntax: Syntax<Element>, _ help: String
+    ) -> Parameter where Value == [Element] {
+        var declaration = Declaration(option: name, letter, syntax, help)
+        declaration.isRepeated = true
+        return Parameter(declaration) { given throws(UsageError) in
+            var values: [Element] = []
+            for text in given.all(declaration) { values.append(try syntax.value(text, of: declaration)) }
+            return values
+        }
+    }
+
+    /// An argument that must be given. `syntax` names it.
+    public static func argument(_ syntax: Syntax<Value>, _ help: String) -> Parameter {
+        var declaration = Declaration(argument: syntax, help)
+        declaration.isRequired = true
+        return Parameter(declaration) { given throws(UsageError) in
+            guard let text = try given.one(declaration) else { throw .missing(declaration.shown) }
+            return try syntax.value(text, of: declaration)
+        }
+    }
+
+    /// An argument that may be left out; it comes after those that may not. `syntax` names it.
+    public static func argument<Wrapped>(_ syntax: Syntax<Wrapped>, _ help: String) -> Parameter
+    where Value == Wrapped? {
+        let declaration = Declaration(argument: syntax, help)
+        return Parameter(declaration) { given throws(UsageError) in
+            guard let text = try given.one(declaration) else { return nil }
+            return try syntax.value(text, of: declaration)
+        }
+    }
+
+    /// What several commands have in common, under a heading of its own in help.
+    public static func group<each Member>(
+        _ heading: String, _ members: repeat Parameter<each Member>,
+        make: @escaping (repeat each Member) -> Value
+    ) -> Parameter {
+        var declarations: [Declaration] = []
+        for member in repeat each members {
+            declarations += member.declarations.map { declaration in
+                var declaration = declaration
+                declaration.group = declaration.group ?? heading
+                return declaration
+            }
+        }
+        return Parameter(declarations: declarations) { given throws(UsageError) in
+            make(repeat try (each members).read(given))
+        }
+    }
+
+    private init(
+        _ declaration: Declaration, read: @escaping (GivenValues) throws(UsageError) -> Value
+    ) {
+        self.init(declarations: [declaration], read: read)
+    }
+}
+
+extension Parameter where Value == Bool {
+    /// An option without a value.
+    public static func flag(_ name: String, _ help: String) -> Parameter {
+        let declaration = Declaration(kind: .flag, name: name, help: help)
+        return Parameter(declaration) { given throws(UsageError) in try given.one(declaration) != nil }
+    }
+
+    /// Two options without a value, `--name` and `--no-name`, of which the first holds by default.
+    public static func flag(_ name: String, orNo help: String, _ helpForNo: String) -> Parameter {
+        let yes = Declaration(kind: .flag, name: name, help: help, defaultText: "yes")
+        let no = Declaration(kind: .flag, name: "no-\(name)", help: helpForNo)
+        return Parameter(declarations: [yes, no]) { given throws(UsageError) in
+            let (isYes, isNo) = (try given.one(yes) != nil, try given.one(no) != nil)
+            guard !isYes || !isNo else {
+                throw .inconsistent("\(yes.shown) and \(no.shown) exclude each other")
+            }
+            return !isNo
+        }
+    }
+}
+
+extension Syntax {
+    fileprivate func value(_ text: String, of declaration: Declaration) throws(UsageError) -> Value {
+        guard let value = parse(text) else {
+            throw .invalidValue(name: declaration.shown, value: text, expected: expected)
+        }
+        return value
+    }
+}
+
+extension Declaration {
+    fileprivate init<Value>(
+        option name: String, _ letter: String?, _ syntax: Syntax<Value>, _ help: String
+    ) {
+        self.init(
+            kind: .option, name: name, letter: letter, placeholder: syntax.placeholder, help: help,
+            range: syntax.range)
+    }
+
+    fileprivate init<Value>(argument syntax: Syntax<Value>, _ help: String) {
+        self.init(kind: .argument, name: syntax.placeholder, help: help, range: syntax.range)
+    }
+}

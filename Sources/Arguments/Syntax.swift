@@ -1,0 +1,72 @@
+/// How a value is written on the command line, which values there are, and how that is said in help and in errors.
+public struct Syntax<Value> {
+    /// What stands for the value in help, in capitals.
+    let placeholder: String
+    /// The values there are, for help: `1 to 50`. Nil where `placeholder` says all.
+    let range: String?
+    /// What a value must be, for errors: `a whole number from 1 to 50`.
+    let expected: String
+    /// The value that a text stands for, nil if none.
+    let parse: (String) -> Value?
+    /// A value as it is written.
+    let text: (Value) -> String
+
+    /// - Parameters:
+    ///   - placeholder: stands for the value in help, in capitals.
+    ///   - range: which values there are, for help.
+    ///   - expected: what a value must be, to stand after "is not" in errors.
+    ///   - parse: the value that a text stands for, nil if none.
+    ///   - text: a value as it is written.
+    public init(
+        _ placeholder: String, range: String? = nil, expected: String,
+        parse: @escaping (String) -> Value?, text: @escaping (Value) -> String = { "\($0)" }
+    ) {
+        self.placeholder = placeholder
+        self.range = range
+        self.expected = expected
+        self.parse = parse
+        self.text = text
+    }
+
+    /// Values that another syntax's values stand for, as long as `convert` returns one.
+    public func map<Other>(
+        expected: String? = nil, _ convert: @escaping (Value) -> Other?, text: @escaping (Other) -> String
+    ) -> Syntax<Other> {
+        Syntax<Other>(
+            placeholder, range: range, expected: expected ?? self.expected,
+            parse: { [parse] in parse($0).flatMap(convert) }, text: text)
+    }
+}
+
+extension Syntax where Value == String {
+    /// Any text but the empty one, which is a variable that was not set rather than a name.
+    public static func text(_ placeholder: String) -> Self {
+        Syntax(placeholder, expected: "a text of one byte or more", parse: { $0.isEmpty ? nil : $0 })
+    }
+
+    /// One of these texts.
+    public static func oneOf(_ choices: [String], placeholder: String) -> Self {
+        Syntax(
+            placeholder, range: listed(choices), expected: listed(choices),
+            parse: { text in choices.first { $0.utf8.elementsEqual(text.utf8) } })
+    }
+}
+
+extension Syntax where Value: FixedWidthInteger {
+    /// A whole number in this range.
+    public static func integer(_ range: ClosedRange<Value>, _ placeholder: String = "NUMBER") -> Self {
+        let bounds = "\(range.lowerBound) to \(range.upperBound)"
+        return Syntax(
+            placeholder, range: bounds,
+            expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            parse: { text in Value(text).flatMap { range.contains($0) ? $0 : nil } })
+    }
+}
+
+extension Syntax where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    /// One of the cases' raw values.
+    public static func choice(_ placeholder: String) -> Self {
+        let choices = Syntax<String>.oneOf(Value.allCases.map(\.rawValue), placeholder: placeholder)
+        return choices.map({ Value(rawValue: $0) }, text: { $0.rawValue })
+    }
+}

@@ -1,0 +1,14 @@
+// Signals that ask a process to end. The handler is C: Swift promises nothing about what runs inside one.
+#ifndef APUS_CSIGNAL_H
+#define APUS_CSIGNAL_H
+
+/// From now on SIGINT and SIGTERM make the returned eventfd readable in place of ending the process. When one comes again
+/// later than half a second after the first, the process ends at once with exit code 128 + its number. Copies of one
+/// request come closer together: timeout(1) signals a process and then its group, a terminal a parent and its children.
+/// Returns -1 and sets errno if that cannot be had; to be called once.
+///
+/// Not sigwait: libdispatch, below Swift's concurrency, parks the main thread in sigsuspend with no signal blocked, so
+/// that blocked signals would end the process there.
+int apus_catch_stop_signals(void);
+
+#endif

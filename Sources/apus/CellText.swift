@@ -1,0 +1,48 @@
+import Chain
+import Multiformats
+
+/// A value of the database as the commands print it: different values look different, and none has a tab or a line
+/// end in it.
+///
+/// | value | as |
+/// | --- | --- |
+/// | NULL | `NULL` |
+/// | whole number, numeric | its digits |
+/// | truth value | `true`, `false` |
+/// | bytes | `x'00ff'`, as SQL writes them |
+/// | array | its elements in brackets |
+/// | text | itself, escaped; in an array, or if it reads like one of the above, in quotation marks |
+enum CellText {
+    static func text(_ value: Value) -> String {
+        guard let scalar = value.scalar else {
+            return "[\(value.elements.map { text($0, isInArray: true) }.joined(separator: ", "))]"
+        }
+        return text(scalar, isInArray: false)
+    }
+
+    private static func text(_ element: Value.Element, isInArray: Bool) -> String {
+        switch element {
+        case .null: "NULL"
+        case .text(let text): isInArray || readsAsOther(text) ? quoted(text) : TerminalText.escape(text)
+        case .int8(let number): String(number)
+        case .numeric(let digits): TerminalText.escape(digits)
+        case .bool(let flag): flag ? "true" : "false"
+        case .bytea(let bytes), .uuid(let bytes): "x'\(Hex.encode(bytes))'"
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "\"\(TerminalText.escape(text).replacing("\"", with: "\\\""))\""
+    }
+
+    private static func readsAsOther(_ text: String) -> Bool {
+        guard let first = text.utf8.first else { return false }
+        switch first {
+        case UInt8(ascii: "\""), UInt8(ascii: "["): return true
+        case UInt8(ascii: "x"): return text.utf8.starts(with: "x'".utf8)
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."):
+            return Double(text) != nil
+        default: return text == "NULL" || text == "true" || text == "false"
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Glibc
+import Synchronization
+
+/// Standard output: the one place that writes to it, and that notices when that fails. Lines are gathered and written
+/// together; `flush` at the end of the program writes the last of them.
+///
+/// After a failure nothing more is written, and every call throws it again, so that a caller that cannot throw may
+/// leave it to `flush`. Any thread may write; lines do not mix.
+enum StandardOutput {
+    /// Why nothing more is written: one line.
+    struct Failure: Error, CustomStringConvertible {
+        let code: Int32
+
+        var description: String { "standard output: \(String(cString: strerror(code)))" }
+    }
+
+    private struct State {
+        var bytes: [UInt8] = []
+        var failure: Failure?
+    }
+
+    private static let state = Mutex(State())
+    /// Bytes that are gathered before they are written: few system calls, and little memory for any query.
+    private static let gathered = 1 << 16
+
+    /// Adds a line.
+    static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
+
+    /// Adds a line and writes it at once, for readers that wait for it.
+    static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
+
+    /// Adds text as it is.
+    static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
+        try state.withLock { (state) throws(Failure) in
+            if let failure = state.failure { throw failure }
+            state.bytes.append(contentsOf: text.utf8)
+            if atOnce || state.bytes.count >= gathered { try flush(&state) }
+        }
+    }
+
+    /// Writes what is gathered.
+    static func flush() throws(Failure) {
+        try state.withLock { (state) throws(Failure) in try flush(&state) }
+    }
+
+    private static func flush(_ state: inout State) throws(Failure) {
+        if let failure = state.failure { throw failure }
+        do throws(Failure) {
+            try writeAll(state.bytes, to: STDOUT_FILENO)
+        } catch {
+            state.failure = error
+        }
+        state.bytes.removeAll(keepingCapacity: true)
+        if let failure = state.failure { throw failure }
+    }
+
+    fileprivate static func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(Failure) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EAGAIN {
+                // Whoever shares the file with us has made it non-blocking.
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&waiting, 1, -1)
+            } else if errno != EINTR {
+                throw Failure(code: errno)
+            }
+        }
+    }
+
+    /// Columns of the terminal; nil if there is none, or it does not tell.
+    static var columns: Int? {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+}
+
+/// Lines for people and scripts on standard error. Nobody can be told if that fails.
+enum StandardError {
+    /// Writes one line, whatever `text` holds.
+    static func print(_ text: String) {
+        let line = TerminalText.escape(text.split(separator: "\n").joined(separator: " "))
+        try? StandardOutput.writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
+    }
+}
+
+/// The descriptors 0, 1 and 2 of a process that was started without some of them.
+enum StandardDescriptors {
+    /// Puts the root directory, which can neither be read from nor written to, where one is closed: else the next
+    /// socket or database would get its number, and what is printed. To be called before anything is opened.
+    static func reserve() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/", O_RDONLY | O_DIRECTORY)
+        }
+    }
+}

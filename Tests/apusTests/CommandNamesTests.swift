@@ -1,0 +1,82 @@
+import Testing
+
+@testable import Arguments
+@testable import apus
+
+/// Names of commands, arguments and options are in scripts and unit files of other people: none may go or change.
+@Suite struct CommandNamesTests {
+    private static let host = ["--key", "--reactor", "--security"]
+    private static let sending = ["--key", "--nonce", "--wait", "--rpc"]
+    /// Arguments stand by their number.
+    private static let names: [String: (arguments: Int, options: [String])] = [
+        "apus run": (0, ["--root", "--exit-with-parent"]),
+        "apus init": (
+            0,
+            [
+                "--root", "--chain-id", "--genesis", "--key", "--key-type", "--owner", "--listen",
+                "--rpc-listen", "--bootnode",
+            ]
+        ),
+        "apus config": (0, ["--root", "--markdown"]),
+        "apus key new": (1, ["--type"]),
+        "apus key show": (1, []),
+        "apus testnet": (
+            0, ["--input", "--root", "--validators", "--sentries", "--reactor", "--keep"]
+        ),
+        "apus simulate": (
+            0,
+            [
+                "--seed", "--seeds", "--scenario", "--list", "--validators", "--sentries", "--nodes",
+                "--blocks", "--execution", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
+            ]
+        ),
+        "apus status": (0, ["--rpc"]),
+        "apus validators": (0, ["--rpc"]),
+        "apus query": (1, ["-p", "--parameter", "--rpc"]),
+        "apus tx send": (1, ["-p", "--parameter"] + sending),
+        "apus tx validator-join": (0, ["--power"] + sending),
+        "apus tx validator-approve": (1, sending),
+        "apus tx validator-remove": (1, sending),
+        "apus tx validator-leave": (0, sending),
+        "apus tx show": (1, ["--rpc"]),
+        "apus ping": (1, ["--count", "--streams"] + host),
+        "apus identify": (1, host),
+        "apus gossip": (
+            0,
+            ["--listen", "--connect", "--topic", "--degree", "--flood-publish", "--no-flood-publish"] + host
+        ),
+        "apus perf": (1, ["--upload", "--download", "--idle", "--listen"] + host),
+    ]
+
+    @Test func noNameHasGone() {
+        let commands = Self.leaves(Apus.command, path: "apus")
+        #expect(Set(commands.map(\.path)) == Set(Self.names.keys))
+        for (path, command) in commands {
+            let expected = Self.names[path]
+            #expect(command.declarations.count { $0.kind == .argument } == expected?.arguments, "\(path)")
+            let options = command.declarations.filter { $0.kind != .argument }
+            let names = options.flatMap { ($0.letter.map { ["-\($0)"] } ?? []) + ["--\($0.name)"] }
+            #expect(names == (expected?.options ?? []) + ["-h", "--help", "--version"], "\(path)")
+        }
+    }
+
+    /// The commands that have none below them.
+    private static func leaves(_ command: Command, path: String) -> [(path: String, command: Command)] {
+        command.subcommands.isEmpty
+            ? [(path, command)]
+            : command.subcommands.flatMap { leaves($0, path: "\(path) \($0.name)") }
+    }
+
+    @Test func everyHelpFitsATerminal() throws {
+        for (path, _) in Self.leaves(Apus.command, path: "apus") {
+            let words = path.split(separator: " ").dropFirst().map { String($0) }
+            guard case .help(let help) = try Apus.command.request(words + ["--help"]) else {
+                Issue.record("\(path) has no help")
+                continue
+            }
+            let lines = help.text().split(separator: "\n")
+            #expect(lines.first?.hasPrefix("Usage: \(path)") == true)
+            #expect(lines.allSatisfy { $0.count <= 80 }, "\(path)")
+        }
+    }
+}
