@@ -70,9 +70,9 @@ let package = Package(
         ]
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
-        + module("Crypto", ["CShims", "Multiformats"])
+        + module("Crypto", ["CShims", "JSON", "Multiformats"])
         + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
-        + module("Chain", ["Crypto", "Multiformats"])
+        + module("Chain", ["Crypto", "JSON", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
         + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)

@@ -93,7 +93,7 @@ public struct JSONValue: Sendable {
 }
 
 /// A text of a document, without escapes: its UTF-8 bytes. Equal is what has the same bytes, unlike Swift's strings.
-public struct JSONText: Sendable, Hashable, ByteSource {
+public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible {
     private let document: JSONDocument
     private let word: UInt64
 
@@ -116,6 +116,9 @@ public struct JSONText: Sendable, Hashable, ByteSource {
 
     /// A copy as a string.
     public var string: String { withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+
+    /// In quotes, for messages: with what would disturb a log or a terminal escaped, and cut.
+    public var description: String { withUnsafeBytes { JSONError.quoted($0) } }
 
     /// A copy of the bytes.
     public var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
