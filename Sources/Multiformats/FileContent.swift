@@ -1,8 +1,9 @@
 import Glibc
 
-/// Reads whole files of a bounded size: configuration, genesis, address book. Blocks.
+/// Files that are read or written in one go, of a bounded size: configuration, genesis, address book, what a command is
+/// given. Everything blocks.
 public enum FileContent {
-    /// Why a file was not read: one line, without its path.
+    /// Why a file was not read or written: one line, without its path.
     public struct Failure: Error, CustomStringConvertible {
         /// What the system says, or what is wrong with the file.
         public let description: String
@@ -20,8 +21,24 @@ public enum FileContent {
         }
     }
 
-    /// The bytes of the regular file at `path`, at most `limit` of them.
+    /// Bytes that are read at once.
+    private static let pieceSize = 64 << 10
+
+    /// The bytes of the regular file at `path`, at most `limit` of them. A file that grows meanwhile, or that does not
+    /// know its size (as in procfs), is read to where its end is then.
     public static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        try readPieces(path, limit: limit) { piece in
+            bytes += piece
+            return true
+        }
+        return bytes
+    }
+
+    /// Like `read`, but hands the bytes to `body` piece by piece, until that answers false.
+    public static func readPieces(
+        _ path: String, limit: Int, _ body: (UnsafeRawBufferPointer) -> Bool
+    ) throws(Failure) {
         // Not blocking: a named pipe would be waited for.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw Failure(errno: errno) }
@@ -29,21 +46,44 @@ public enum FileContent {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw Failure(errno: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw Failure("not a regular file") }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 1)
+        defer { buffer.deallocate() }
         guard status.st_size <= limit else { throw Failure("more than \(limit) bytes") }
-        // A byte more than there seem to be tells whether the file has grown.
-        let room = Int(status.st_size) + 1
-        var code: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            while count < room, let base = buffer.baseAddress {
-                let read = Glibc.read(file, base + count, room - count)
-                if read < 0, errno == EINTR { continue }
-                if read < 0 { code = errno }
-                guard read > 0 else { return }
-                count += read
-            }
+        var total = 0
+        while true {
+            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure(errno: errno) }
+            total += count
+            guard total <= limit else { throw Failure("more than \(limit) bytes") }
+            guard count > 0, body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
         }
-        guard code == 0 else { throw Failure(errno: code) }
-        guard bytes.count < room else { throw Failure("changes while it is read") }
-        return bytes
+    }
+
+    /// Writes a new file with the permissions `mode` less the process's mask, and has it on disk on return. Replaces
+    /// nothing. A file that could not be written whole is removed.
+    public static func create(
+        _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
+    ) throws(Failure) {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        guard file >= 0 else { throw Failure(errno: errno) }
+        let code = content.withUnsafeBytes { write($0, to: file) } ?? (fsync(file) == 0 ? nil : errno)
+        close(file)
+        if let code {
+            unlink(path)
+            throw Failure(errno: code)
+        }
+    }
+
+    /// Nil, or the `errno` of what failed.
+    private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32? {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = Glibc.write(file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return count < 0 ? errno : EIO }
+            rest = rest.dropFirst(count)
+        }
+        return nil
     }
 }

@@ -12,7 +12,7 @@ import Testing
         #expect(mkdtemp(&template) != nil)
         let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { try? DirectoryTree.remove(directory) }
-        try WholeFile.create("\(directory)/\(name)", content)
+        try FileContent.create("\(directory)/\(name)", content)
         return try Records(file: "\(directory)/\(name)")
     }
 
