@@ -2,21 +2,25 @@ import Glibc
 
 /// Reads whole files of a bounded size: configuration, genesis, address book. Blocks.
 public enum FileContent {
-    /// Why a file was not read: one line, without its path.
-    public struct Failure: Error, CustomStringConvertible {
-        /// What the system says, or what is wrong with the file.
-        public let description: String
-        /// Whether there is no such file.
-        public let isMissing: Bool
+    /// Why a file was not read.
+    public enum Failure: Error, CustomStringConvertible {
+        /// What the system says.
+        case system(Int32)
+        /// A folder, a pipe or a device.
+        case notRegular
+        /// More bytes than asked for.
+        case tooLarge(limit: Int)
+        /// Longer than it was a moment ago.
+        case changing
 
-        fileprivate init(errno code: Int32) {
-            description = String(cString: strerror(code))
-            isMissing = code == ENOENT
-        }
-
-        fileprivate init(_ description: String) {
-            self.description = description
-            isMissing = false
+        /// One line, without the path.
+        public var description: String {
+            switch self {
+            case .system(let code): String(cString: strerror(code))
+            case .notRegular: "not a regular file"
+            case .tooLarge(let limit): "more than \(limit) bytes"
+            case .changing: "changes while it is read"
+            }
         }
     }
 
@@ -24,12 +28,12 @@ public enum FileContent {
     public static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8] {
         // Not blocking: a named pipe would be waited for.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { throw Failure(errno: errno) }
+        guard file >= 0 else { throw .system(errno) }
         defer { close(file) }
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw Failure(errno: errno) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Failure("not a regular file") }
-        guard status.st_size <= limit else { throw Failure("more than \(limit) bytes") }
+        guard fstat(file, &status) == 0 else { throw .system(errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegular }
+        guard status.st_size <= limit else { throw .tooLarge(limit: limit) }
         // A byte more than there seem to be tells whether the file has grown.
         let room = Int(status.st_size) + 1
         var code: Int32 = 0
@@ -42,8 +46,8 @@ public enum FileContent {
                 count += read
             }
         }
-        guard code == 0 else { throw Failure(errno: code) }
-        guard bytes.count < room else { throw Failure("changes while it is read") }
+        guard code == 0 else { throw .system(code) }
+        guard bytes.count < room else { throw .changing }
         return bytes
     }
 }

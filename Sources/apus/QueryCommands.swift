@@ -66,8 +66,8 @@ struct QueryCommand: AsyncParsableCommand {
 
 /// Parameters of a statement as the command line writes them.
 enum StatementParameters {
-    static func parse(_ arguments: [String]) throws -> [String: Value] {
-        var values: [String: Value] = [:]
+    static func parse(_ arguments: [String]) throws -> [RawStatement.Parameter] {
+        var parameters: [RawStatement.Parameter] = []
         for argument in arguments {
             guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
                 throw ValidationError("parameter \"\(argument)\" is not name=value")
@@ -82,9 +82,14 @@ enum StatementParameters {
                 }
                 value = .int8(number)
             }
-            values[name.hasPrefix("$") ? String(name) : "$\(name)"] = value
+            let whole = name.hasPrefix("$") ? String(name) : "$\(name)"
+            // Names are their bytes: Swift takes two spellings of one letter for the same.
+            guard !parameters.contains(where: { $0.name.utf8.elementsEqual(whole.utf8) }) else {
+                throw ValidationError("parameter \"\(whole)\" is given twice")
+            }
+            parameters.append(RawStatement.Parameter(whole, value))
         }
-        return values
+        return parameters
     }
 
     static func text(_ value: Value) -> String {

@@ -28,9 +28,7 @@ struct TransactionCommand: AsyncParsableCommand {
         @OptionGroup var sending: SendingOptions
 
         func run() async throws {
-            let values = try StatementParameters.parse(parameter)
-            let statement = RawStatement(
-                sql, values.sorted { $0.key < $1.key }.map { RawStatement.Parameter($0.key, $0.value) })
+            let statement = RawStatement(sql, try StatementParameters.parse(parameter))
             try await sending.send(.rawStatement(statement))
         }
     }
