@@ -71,7 +71,7 @@ let package = Package(
         + module("Reactor", ["CShims", "Multiformats"] + collections)
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "JSON", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
+        + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", log] + collections)
         + module("Chain", ["Crypto", "JSON", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
@@ -79,7 +79,8 @@ let package = Package(
         + module(
             "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
         + module(
-            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims"] + collections)
+            "Protocols",
+            ["LibP2P", "Chain", "Crypto", "JSON", "Multiformats", "Reactor", "CShims"] + collections)
         + module(
             "Node",
             [
@@ -96,7 +97,7 @@ let package = Package(
         + module(
             "API",
             [
-                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution",
+                "Node", "Reactor", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -8,11 +8,13 @@ final class RPCChannelHandler: ChannelInboundHandler {
 
     private let limits: RPCServer.Limits
     private let dispatcher: RPCDispatcher
+    private let budget: ReplyBudget.Connection
     private var work: Task<Void, Never>?
 
     init(limits: RPCServer.Limits, dispatcher: RPCDispatcher) {
         self.limits = limits
         self.dispatcher = dispatcher
+        budget = dispatcher.budget.connection()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -22,17 +24,17 @@ final class RPCChannelHandler: ChannelInboundHandler {
         switch (request.head.method, path) {
         case (.POST, "/rpc/v1"):
             let body = request.body.map { Array($0.readableBytesView) } ?? []
-            answer(context: context, keepAlive: keepAlive) { [dispatcher] in
-                await dispatcher.respond(to: body)
+            answer(context: context, keepAlive: keepAlive) { [dispatcher, budget] in
+                await dispatcher.respond(to: body, budget: budget)
             }
         case (.GET, "/api/v1/health"):
             answer(context: context, keepAlive: keepAlive) { [dispatcher] in await dispatcher.health() }
         case (.OPTIONS, _):
-            respond(context: context, .init(status: .noContent, body: []), keepAlive: keepAlive)
+            respond(context: context, .init(status: 204, body: []), keepAlive: keepAlive)
         case (_, "/rpc/v1"), (_, "/api/v1/health"):
-            respond(context: context, .init(status: .methodNotAllowed, body: []), keepAlive: keepAlive)
+            respond(context: context, .init(status: 405, body: []), keepAlive: keepAlive)
         default:
-            respond(context: context, .init(status: .notFound, body: []), keepAlive: keepAlive)
+            respond(context: context, .init(status: 404, body: []), keepAlive: keepAlive)
         }
     }
 
@@ -77,7 +79,7 @@ final class RPCChannelHandler: ChannelInboundHandler {
     private func respond(context: ChannelHandlerContext, _ reply: RPCReply, keepAlive: Bool) {
         guard context.channel.isActive else { return }
         var headers = HTTPHeaders()
-        if reply.status != .noContent {
+        if reply.status != 204 {
             headers.add(name: "content-type", value: "application/json")
             headers.add(name: "content-length", value: String(reply.body.count))
         }
@@ -85,29 +87,18 @@ final class RPCChannelHandler: ChannelInboundHandler {
         headers.add(name: "access-control-allow-methods", value: "POST, GET, OPTIONS")
         headers.add(name: "access-control-allow-headers", value: "content-type")
         if !keepAlive { headers.add(name: "connection", value: "close") }
-        let head = HTTPResponseHead(version: .http1_1, status: reply.status, headers: headers)
+        let head = HTTPResponseHead(
+            version: .http1_1, status: .init(statusCode: reply.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if !reply.body.isEmpty {
             let buffer = context.channel.allocator.buffer(bytes: reply.body)
             context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: nil)
         }
         let written = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+        written.whenComplete { [charge = reply.charge] _ in withExtendedLifetime(charge) {} }
         if !keepAlive {
             let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
             written.whenComplete { _ in bound.value.close(promise: nil) }
         }
     }
-}
-
-/// A response's status and JSON body.
-struct RPCReply: Sendable {
-    var status: HTTPResponseStatus = .ok
-    var body: [UInt8]
-
-    /// The node did not answer within `rpc.timeout`.
-    static let timeout = RPCReply(
-        status: .serviceUnavailable,
-        body: Array(
-            #"{"jsonrpc":"2.0","error":{"code":-32001,"message":"the request took too long"},"id":null}"#.utf8
-        ))
 }

@@ -12,8 +12,8 @@ public final class RPCServer: Sendable {
     public struct Limits: Sendable {
         /// Largest request body in bytes.
         public var maximumRequestSize = 6_000_000
-        /// Longest time from a whole request to its response.
-        public var requestTimeout = Duration.seconds(20)
+        /// Longest time from a whole request to its response, for whatever `RPCDispatcher.Limits` does not end.
+        public var requestTimeout = Duration.seconds(40)
         /// A connection on which nothing is read for so long is closed, whether idle or sending a request slowly.
         public var idleTimeout = Duration.seconds(60)
         /// Connections at once; further ones are closed at once.

@@ -39,6 +39,12 @@ public struct JSONValue: Sendable {
     /// The text as a string.
     public func string() throws(JSONError) -> String { try text().string }
 
+    /// The bytes that the text stands for in base64.
+    public func base64() throws(JSONError) -> [UInt8] {
+        guard let bytes = try? Base64.decode(try text()) else { throw error("must be a text in base64") }
+        return bytes
+    }
+
     /// The number, if it is whole and within the type's range.
     public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(JSONError) -> T {
         let number: T? =

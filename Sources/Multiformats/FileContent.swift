@@ -3,21 +3,22 @@ import Glibc
 /// Files that are read or written in one go, of a bounded size: configuration, genesis, address book, what a command is
 /// given. Everything blocks.
 public enum FileContent {
-    /// Why a file was not read or written: one line, without its path.
-    public struct Failure: Error, CustomStringConvertible {
-        /// What the system says, or what is wrong with the file.
-        public let description: String
-        /// Whether there is no such file.
-        public let isMissing: Bool
+    /// Why a file was not read or written.
+    public enum Failure: Error, CustomStringConvertible {
+        /// What the system says.
+        case system(Int32)
+        /// A folder, a pipe or a device.
+        case notRegular
+        /// More bytes than asked for.
+        case tooLarge(limit: Int)
 
-        fileprivate init(errno code: Int32) {
-            description = String(cString: strerror(code))
-            isMissing = code == ENOENT
-        }
-
-        fileprivate init(_ description: String) {
-            self.description = description
-            isMissing = false
+        /// One line, without the path.
+        public var description: String {
+            switch self {
+            case .system(let code): String(cString: strerror(code))
+            case .notRegular: "not a regular file"
+            case .tooLarge(let limit): "more than \(limit) bytes"
+            }
         }
     }
 
@@ -41,21 +42,21 @@ public enum FileContent {
     ) throws(Failure) {
         // Not blocking: a named pipe would be waited for.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { throw Failure(errno: errno) }
+        guard file >= 0 else { throw .system(errno) }
         defer { close(file) }
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw Failure(errno: errno) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Failure("not a regular file") }
+        guard fstat(file, &status) == 0 else { throw .system(errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegular }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 1)
         defer { buffer.deallocate() }
-        guard status.st_size <= limit else { throw Failure("more than \(limit) bytes") }
+        guard status.st_size <= limit else { throw .tooLarge(limit: limit) }
         var total = 0
         while true {
             let count = Glibc.read(file, buffer.baseAddress, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Failure(errno: errno) }
+            guard count >= 0 else { throw .system(errno) }
             total += count
-            guard total <= limit else { throw Failure("more than \(limit) bytes") }
+            guard total <= limit else { throw .tooLarge(limit: limit) }
             guard count > 0, body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
         }
     }
@@ -66,12 +67,12 @@ public enum FileContent {
         _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
     ) throws(Failure) {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard file >= 0 else { throw Failure(errno: errno) }
+        guard file >= 0 else { throw .system(errno) }
         let code = content.withUnsafeBytes { write($0, to: file) } ?? (fsync(file) == 0 ? nil : errno)
         close(file)
         if let code {
             unlink(path)
-            throw Failure(errno: code)
+            throw .system(code)
         }
     }
 

@@ -71,8 +71,9 @@ public struct RootDirectory: Sendable {
         let text: [UInt8]
         do {
             text = try FileContent.read(configurationFile, limit: Self.maximumConfigurationSize)
+        } catch .system(ENOENT) {
+            return Configuration()
         } catch {
-            if error.isMissing { return Configuration() }
             throw Failure.unreadable(configurationFile, error.description)
         }
         return try Configuration(parsing: text, file: configurationFile)

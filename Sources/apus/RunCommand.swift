@@ -30,10 +30,13 @@ struct RunCommand: Action {
         do {
             var limits = RPCServer.Limits()
             limits.maximumRequestSize = configuration.rpc.maxRequestSize
-            limits.requestTimeout = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
+            var times = RPCDispatcher.Limits()
+            times.timeout = configuration.rpc.timeout
+            times.commitTimeout = configuration.rpc.broadcastTxTimeout
+            limits.requestTimeout = times.timeout + times.commitTimeout + .seconds(5)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
-                dispatcher: RPCDispatcher(node) { Self.milliseconds })
+                dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
         } catch {
             await node.stop()
             throw error
