@@ -28,12 +28,12 @@ public struct Syntax<Value> {
         self.text = text
     }
 
-    /// Values that another syntax's values stand for, as long as `convert` returns one.
+    /// The same texts for other values: those that `convert` returns.
     public func map<Other>(
-        expected: String? = nil, _ convert: @escaping (Value) -> Other?, text: @escaping (Other) -> String
+        _ convert: @escaping (Value) -> Other?, text: @escaping (Other) -> String
     ) -> Syntax<Other> {
         Syntax<Other>(
-            placeholder, range: range, expected: expected ?? self.expected,
+            placeholder, range: range, expected: expected,
             parse: { [parse] in parse($0).flatMap(convert) }, text: text)
     }
 }

@@ -18,7 +18,7 @@ enum Apus {
     }
 
     static func main() async {
-        StandardDescriptors.reserve()
+        StandardStreams.reserve()
         // A reader that has gone is an error of the write, not of the process.
         signal(SIGPIPE, SIG_IGN)
         exit(await status())
@@ -26,17 +26,25 @@ enum Apus {
 
     /// Runs what the command line asks for; returns the process's exit status.
     private static func status() async -> Int32 {
+        var status: Int32 = 0
         do {
             try await perform(try command.request(ProgramWords.read()))
-            try StandardOutput.flush()
-            return 0
         } catch {
-            // What was said before the failure comes before it.
-            try? StandardOutput.flush()
-            if let status = error as? ExitStatus { return status.code }
-            StandardError.print("Error: \(error)")
-            return error is UsageError ? UsageError.exitCode : 1
+            status = report(error)
         }
+        do {
+            try StandardOutput.flush()
+        } catch {
+            // If that was the error, it has been told.
+            if status == 0 { status = report(error) }
+        }
+        return status
+    }
+
+    private static func report(_ error: any Error) -> Int32 {
+        if let status = error as? ExitStatus { return status.code }
+        StandardError.print("Error: \(error)")
+        return error is UsageError ? UsageError.exitCode : 1
     }
 
     private static func perform(_ request: Command.Request) async throws {

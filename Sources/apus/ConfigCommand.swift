@@ -1,4 +1,5 @@
 import Arguments
+import Glibc
 import Node
 
 /// `apus config`: the configuration's keys with what they mean.
@@ -16,12 +17,26 @@ struct ConfigCommand: Action {
             action: ConfigCommand.init)
     }
 
+    func validate() throws(UsageError) {
+        if isMarkdown, root != nil { throw .inconsistent("--markdown is of the defaults: no --root") }
+    }
+
     func run() async throws {
         if isMarkdown {
             try StandardOutput.write(Configuration.documentation)
         } else {
-            let configuration = try root.map { try RootDirectory($0).configuration() } ?? Configuration()
-            try StandardOutput.write(configuration.fileText)
+            try StandardOutput.write(try configuration.fileText)
+        }
+    }
+
+    private var configuration: Configuration {
+        get throws {
+            guard let root else { return Configuration() }
+            // A directory without a file has the defaults; no directory is a mistake.
+            guard access(root, X_OK) == 0 else {
+                throw CommandFailure("\(root): \(String(cString: strerror(errno)))")
+            }
+            return try RootDirectory(root).configuration()
         }
     }
 }

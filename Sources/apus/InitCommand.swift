@@ -6,10 +6,10 @@ import Node
 /// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.
 struct InitCommand: Action {
     let root: String
-    let chainID: String
+    let chainID: String?
     let genesis: String?
     let key: String?
-    let keyType: KeyType
+    let keyType: KeyType?
     let owner: String?
     let listen: String?
     let rpcListen: String?
@@ -19,12 +19,12 @@ struct InitCommand: Action {
         Command(
             "init", "Make a root directory: key, genesis and configuration.",
             .required("root", .path("DIRECTORY"), "The directory to make."),
-            .option("chain-id", .text("ID"), default: "apus-chain", "The new chain's ID."),
+            .option("chain-id", .text("ID"), "The new chain's ID, in place of apus-chain."),
             .option(
                 "genesis", .path("FILE"),
                 "Genesis file of an existing chain; without it the node is the only validator of a new one."),
             .option("key", .path("FILE"), "Key file to use; without it a key is made."),
-            .option("key-type", .keyType, default: .secp256k1, "Type of the key to make."),
+            .option("key-type", .keyType, "Type of the key to make, in place of secp256k1."),
             .option(
                 "owner", .account,
                 "Who may change the database, in place of this node: node ID, public key or Ethereum address."
@@ -35,8 +35,17 @@ struct InitCommand: Action {
             action: InitCommand.init)
     }
 
+    func validate() throws(UsageError) {
+        if genesis != nil, chainID != nil || owner != nil {
+            throw .inconsistent("--genesis says what --chain-id and --owner say for a new chain")
+        }
+        if key != nil, keyType != nil {
+            throw .inconsistent("--key-type is for a new key, --key for an old one")
+        }
+    }
+
     func run() async throws {
-        let privateKey = try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(keyType)
+        let privateKey = try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(keyType ?? .secp256k1)
         var configuration = Configuration()
         if let listen { configuration.p2p.listen = listen }
         if let rpcListen { configuration.rpc.listen = rpcListen }
@@ -49,7 +58,7 @@ struct InitCommand: Action {
     private func chain(_ node: PublicKey) throws -> Genesis {
         if let genesis { return try Genesis.load(genesis) }
         let chain = Genesis(
-            chainID: chainID, initialHeight: 0, databaseOwner: owner ?? node.nodeID,
+            chainID: chainID ?? "apus-chain", initialHeight: 0, databaseOwner: owner ?? node.nodeID,
             validators: ValidatorSet([Validator(key: node, power: 1)]), allocations: [],
             parameters: NetworkParameters(leader: node))
         // What is written must be read again, whatever was given on the command line.

@@ -101,7 +101,8 @@ struct SimulateCommand: Action {
                 guard index < plan.count else { break }
                 let report = perform(plan[index], trace)
                 totals.withLock { $0.add(report) }
-                if report.failure != nil { hasFailed.store(true, ordering: .relaxed) }
+                let isPrinted = (try? StandardOutput.printAtOnce(text(plan[index], report))) != nil
+                if report.failure != nil || !isPrinted { hasFailed.store(true, ordering: .relaxed) }
             }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -111,6 +112,8 @@ struct SimulateCommand: Action {
         if plan.count > 1 {
             try StandardOutput.print(totals.withLock { $0.text(ContinuousClock.now - start) })
         }
+        // Output that could not be written ended the runs too.
+        try StandardOutput.flush()
         if hasFailed.load(ordering: .relaxed) { throw ExitStatus(1) }
     }
 
@@ -164,12 +167,14 @@ struct SimulateCommand: Action {
     }
 
     private func perform(_ run: SimulationPlan.Run, _ trace: TraceFile?) -> SimulationReport {
-        let options = options(run)
         let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        let report = Simulation.run(
-            options, scenario: run.scenario,
+        return Simulation.run(
+            options(run), scenario: run.scenario,
             directory: "\(memory)/apus-simulate-\(getpid())-\(UInt64.random(in: 0...UInt64.max))",
             traceFile: trace?.file)
+    }
+
+    private func text(_ run: SimulationPlan.Run, _ report: SimulationReport) -> String {
         let name = run.scenario.map { " \($0.name)" } ?? ""
         var text =
             "seed \(run.seed)\(name): height \(report.height), \(report.transactions) transactions, "
@@ -178,15 +183,13 @@ struct SimulateCommand: Action {
         text += "\(report.faults.values.reduce(0, +)) faults, trace \(String(report.traceHash, radix: 16))"
         if let failure = report.failure { text += "\nseed \(run.seed)\(name) FAILED  \(failure)" }
         if report.failure != nil || (seed != nil && scenario == nil) {
-            text += "\n  " + options.lines.joined(separator: "\n  ")
+            text += "\n  " + options(run).lines.joined(separator: "\n  ")
             let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             text += "\n  injected: \(faults.joined(separator: ", "))"
             text +=
                 "\n  \(report.packets) packets, \(report.bytes) bytes, \(report.acknowledged) acknowledged"
         }
         if report.failure != nil { text += "\n  replay: apus simulate \(arguments(run))" }
-        // If that fails, the end of the program tells.
-        try? StandardOutput.printAtOnce(text)
-        return report
+        return text
     }
 }

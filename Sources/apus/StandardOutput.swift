@@ -88,7 +88,7 @@ enum StandardError {
 }
 
 /// The descriptors 0, 1 and 2 of a process that was started without some of them.
-enum StandardDescriptors {
+enum StandardStreams {
     /// Puts the root directory, which can neither be read from nor written to, where one is closed: else the next
     /// socket or database would get its number, and what is printed. To be called before anything is opened.
     static func reserve() {

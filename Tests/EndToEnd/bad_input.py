@@ -60,6 +60,7 @@ def bad_flags(apus, directory):
     refused([apus, "testnet", "--input", f"{directory}/absent.csv", "--root", f"{directory}/t"], "absent.csv", code=1)
     refused([apus, "status", "--rpc", f"127.0.0.1:{free_ports(1)[0]}"], "127.0.0.1", code=1)
     refused([apus, "run", "--root", f"{directory}/absent"], "absent", code=1)
+    refused([apus, "config", "--root", f"{directory}/absent"], "absent", code=1)
     refused([*simulate, "--seed", "1", "--trace", f"{directory}/absent/x"], "absent/x", code=1)
     out = subprocess.run(
         [apus, "key", "new", f"{directory}/k", "--type", "ed25519"], capture_output=True, text=True, timeout=PATIENCE,
