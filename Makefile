@@ -4,19 +4,24 @@
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
+# What only measuring needs. Debian's nginx package starts a web server of its own; the benchmark does not need that.
+BENCH_PACKAGES := nginx-light wrk python3-cryptography
 APUS := .build/release/apus
 
-# Installs the Debian packages that are missing.
-setup:
-	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { \
+# Installs the Debian packages of a list that are missing.
+install = dpkg -s $(1) >/dev/null 2>&1 || { \
 	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
-	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y $(PACKAGES); }
+	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y $(1); }
+
+setup:
+	@$(call install,$(PACKAGES))
 
 build: setup
 	swift build
 
+# The Swift runtime is part of the program.
 release: setup
-	swift build -c release --product apus
+	swift build -c release --static-swift-stdlib --product apus
 
 # A leader, three validators and a sentry commit the Unicode Character Database. ARGS goes to `apus testnet`.
 run: release
@@ -77,5 +82,7 @@ lint:
 format:
 	swift format -i -r Package.swift Sources Tests
 
+# Figures beside their targets (perf/README.md).
 bench: release
-	perf/bench $(ARGS)
+	@$(call install,$(BENCH_PACKAGES))
+	/usr/bin/python3 perf/bench $(ARGS)

@@ -58,9 +58,9 @@ let package = Package(
         ]
         + module("Reactor", ["CShims", "Multiformats", "Collections"])
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
-        + module("Crypto", ["CShims", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", "Log", "Collections"])
-        + module("Chain", ["Crypto", "Multiformats"])
+        + module("Crypto", ["CShims", "JSON", "Multiformats"])
+        + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", "Log", "Collections"])
+        + module("Chain", ["Crypto", "JSON", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
         + module("Mempool", ["Chain", "Crypto", "Multiformats", "Collections"])
         + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims", "Collections"])
@@ -68,7 +68,8 @@ let package = Package(
             "Consensus",
             ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution", "Collections"])
         + module(
-            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims", "Collections"])
+            "Protocols",
+            ["LibP2P", "Chain", "Crypto", "JSON", "Multiformats", "Reactor", "CShims", "Collections"])
         + module(
             "Node",
             [
@@ -87,7 +88,7 @@ let package = Package(
         + module(
             "API",
             [
-                "Node", "Chain", "Crypto", "Multiformats", "Storage", "Execution", "Reactor", "HTTP",
+                "Node", "Reactor", "HTTP", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
             ]),
     cxxLanguageStandard: .cxx17
 )

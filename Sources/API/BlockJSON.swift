@@ -1,115 +1,98 @@
 import Chain
 import Crypto
-import Foundation
-import Multiformats
-import Storage
+import JSON
 
-/// A block header as kwil-db writes it in JSON.
-struct BlockHeaderJSON: Codable, Sendable {
-    var version: UInt16
-    var height: Int64
-    var numTxns: UInt32
-    var prevHash: HashJSON
-    var prevAppHash: HashJSON
-    var stampMs: UInt64
-    var merkleRoot: HashJSON
-    var valsHash: HashJSON
-    var paramsHash: HashJSON
-    var newLeader: PublicKeyJSON?
-
-    init(_ header: BlockHeader) {
-        version = 0
-        height = header.height
-        numTxns = header.transactionCount
-        prevHash = HashJSON(header.previousHash)
-        prevAppHash = HashJSON(header.previousAppHash)
-        stampMs = header.timestamp
-        merkleRoot = HashJSON(header.merkleRoot)
-        valsHash = HashJSON(header.validatorSetHash)
-        paramsHash = HashJSON(header.networkParametersHash)
-        newLeader = header.newLeader.map(PublicKeyJSON.init)
-    }
-}
-
-/// A public key as kwil-db writes it in JSON.
-struct PublicKeyJSON: Codable, Sendable {
-    var type: String
-    var key: String
-
-    init(_ key: PublicKey) {
-        type = key.type.name
-        self.key = Hex.encode(key.bytes)
-    }
-}
-
-/// A block with its transactions.
-struct BlockJSON: Codable, Sendable {
-    var header: BlockHeaderJSON
-    var txns: [TransactionJSON]
-    var sig: Data
-
-    init(_ block: Block) throws(ChainError) {
-        header = BlockHeaderJSON(block.header)
-        var transactions: [TransactionJSON] = []
-        for bytes in block.transactions {
-            transactions.append(TransactionJSON(try Transaction(decoding: bytes)))
-        }
-        txns = transactions
-        sig = Data(block.signature.array)
-    }
-}
-
-/// What validators said of a block.
-struct CommitInfoJSON: Codable, Sendable {
-    struct Signature: Codable, Sendable {
-        var key: String
-        var keyType: String
-        var sig: Data
-
-        private enum CodingKeys: String, CodingKey {
-            case key, sig
-            case keyType = "type"
-        }
-    }
-
-    struct Vote: Codable, Sendable {
-        var ack: Int32
-        var appHash: HashJSON?
-        var sig: Signature
-    }
-
-    struct Validator: Codable, Sendable {
-        var pubkey: String
-        var type: String
-        var power: Int64
-    }
-
-    var appHash: HashJSON
-    var votes: [Vote]
-    var validatorUpdates: [Validator]?
-
-    init(_ info: CommitInfo) {
-        appHash = HashJSON(info.appHash)
-        votes = info.votes.map { vote in
-            let key = vote.signature.publicKey
-            let (status, appHash): (Int32, Hash?) =
-                switch vote.status {
-                case .rejected: (0, nil)
-                case .agreed: (1, nil)
-                case .forked(let hash): (2, hash)
-                }
-            return Vote(
-                ack: status, appHash: appHash.map(HashJSON.init),
-                sig: Signature(
-                    key: Hex.encode(key.bytes), keyType: key.type.name,
-                    sig: Data(vote.signature.signature.array)))
-        }
-        validatorUpdates =
-            info.validatorUpdates.isEmpty
-            ? nil
-            : info.validatorUpdates.map {
-                Validator(
-                    pubkey: Hex.encode($0.account.identifier), type: $0.account.keyType.name, power: $0.power)
+/// Blocks as kwil-db writes them in JSON.
+extension JSONWriter {
+    /// A block header.
+    mutating func header(_ header: BlockHeader) {
+        object {
+            $0.member("version", integer: 0)
+            $0.member("height", integer: header.height)
+            $0.member("num_txns", integer: header.transactionCount)
+            $0.member("prev_hash", hex: header.previousHash)
+            $0.member("prev_app_hash", hex: header.previousAppHash)
+            $0.member("stamp_ms", integer: header.timestamp)
+            $0.member("merkle_root", hex: header.merkleRoot)
+            $0.member("vals_hash", hex: header.validatorSetHash)
+            $0.member("params_hash", hex: header.networkParametersHash)
+            if let leader = header.newLeader {
+                $0.name("new_leader")
+                $0.key(leader)
             }
+        }
+    }
+
+    /// A public key.
+    mutating func key(_ key: PublicKey) {
+        object {
+            $0.member("type", text: key.type.name)
+            $0.member("key", hex: key.bytes)
+        }
+    }
+
+    /// A block with its transactions; throws when that makes more than `limit` bytes.
+    mutating func block(_ block: Block, limit: Int) throws(JSONRPC.Failure) {
+        beginObject()
+        name("header")
+        header(block.header)
+        name("txns")
+        beginArray()
+        for bytes in block.transactions {
+            do throws(ChainError) {
+                transaction(try Transaction(decoding: bytes))
+            } catch {
+                throw .init(.internal, "\(error)")
+            }
+            guard self.bytes.count <= limit else { throw .tooLarge(limit) }
+        }
+        endArray()
+        member("sig", base64: block.signature)
+        endObject()
+    }
+
+    /// What validators said of a block.
+    mutating func commitInfo(_ info: CommitInfo) {
+        object {
+            $0.member("app_hash", hex: info.appHash)
+            $0.array("votes") { list in
+                for vote in info.votes { list.vote(vote) }
+            }
+            guard !info.validatorUpdates.isEmpty else { return }
+            $0.array("validator_updates") { list in
+                for validator in info.validatorUpdates {
+                    list.object {
+                        $0.member("pubkey", hex: validator.account.identifier)
+                        $0.member("type", text: validator.account.keyType.name)
+                        $0.member("power", integer: validator.power)
+                    }
+                }
+            }
+        }
+    }
+
+    private mutating func vote(_ vote: VoteInfo) {
+        object {
+            switch vote.status {
+            case .rejected: $0.member("ack", integer: 0)
+            case .agreed: $0.member("ack", integer: 1)
+            case .forked(let hash):
+                $0.member("ack", integer: 2)
+                $0.member("app_hash", hex: hash)
+            }
+            $0.object("sig") {
+                let key = vote.signature.publicKey
+                $0.member("key", hex: key.bytes)
+                $0.member("type", text: key.type.name)
+                $0.member("sig", base64: vote.signature.signature)
+            }
+        }
+    }
+}
+
+extension JSONRPC.Failure {
+    /// An answer of more than `limit` bytes.
+    static func tooLarge(_ limit: Int) -> JSONRPC.Failure {
+        .init(.limitExceeded, "the answer would have more than \(limit) bytes")
     }
 }

@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import JSON
 import Multiformats
 
 extension RPCClient {
@@ -25,74 +26,144 @@ extension RPCClient {
     public func broadcast(
         _ transaction: Transaction, waitForCommit: Bool = false
     ) async throws(Failure) -> (id: Hash, result: TransactionResult?) {
-        let parameters = BroadcastParameters(
-            tx: TransactionJSON(transaction), sync: waitForCommit ? 1 : 0)
-        let result: BroadcastResult = try await call(RPCMethod.userBroadcast.rawValue, parameters)
-        return (result.txHash.hash, result.result?.result)
+        try await call(
+            .userBroadcast, { $0.broadcast(transaction, waitForCommit: waitForCommit) },
+            read: Self.broadcastResult)
     }
 
     /// `user.broadcast` for many transactions in one batch.
     ///
     /// - Returns: those that were refused, in order.
     public func broadcast(_ transactions: [Transaction]) async throws(Failure) -> [Refusal] {
-        let parameters = transactions.map { BroadcastParameters(tx: TransactionJSON($0), sync: 0) }
-        let results: [Result<BroadcastResult, JSONRPC.Failure>] = try await batch(
-            RPCMethod.userBroadcast.rawValue, parameters)
+        let results = try await batch(
+            .userBroadcast, count: transactions.count,
+            { $1.broadcast(transactions[$0], waitForCommit: false) }, read: Self.broadcastResult)
         return results.enumerated().compactMap { index, result in
             if case .failure(let failure) = result { Refusal(index: index, failure: failure) } else { nil }
         }
     }
 
+    private static func broadcastResult(
+        _ value: JSONValue
+    ) throws(JSONError) -> (id: Hash, result: TransactionResult?) {
+        var members = try value.members()
+        return (try members.value("tx_hash").hash(), try result("result", &members))
+    }
+
+    private static func result(
+        _ name: StaticString, _ members: inout JSONMembers
+    ) throws(JSONError) -> TransactionResult? {
+        guard let result = members.optional(name) else { return nil }
+        return try TransactionJSON.result(result)
+    }
+
     /// `user.query`.
-    public func query(_ sql: String, _ parameters: [String: Value] = [:]) async throws(Failure) -> Rows {
-        let result: QueryResultJSON = try await call(
-            RPCMethod.userQuery.rawValue,
-            QueryParameters(query: sql, params: parameters.mapValues(EncodedValueJSON.init)))
-        return Rows(columns: result.columnNames, rows: result.values.map { $0.map(\.value) })
+    public func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter] = []
+    ) async throws(Failure) -> Rows {
+        try await call(
+            .userQuery,
+            {
+                $0.object {
+                    $0.member("query", text: sql)
+                    $0.object("params") {
+                        for parameter in parameters {
+                            $0.name(parameter.name)
+                            $0.value(parameter.value)
+                        }
+                    }
+                }
+            },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                var columns: [String] = []
+                for name in try members.value("column_names").array() { columns.append(try name.string()) }
+                var rows: [[Value]] = []
+                for row in try members.value("values").array() {
+                    var cells: [Value] = []
+                    cells.reserveCapacity(columns.count)
+                    for cell in try row.array() { cells.append(try ValueJSON.cell(cell)) }
+                    rows.append(cells)
+                }
+                return Rows(columns: columns, rows: rows)
+            })
     }
 
     /// `user.tx_query`: the transaction with its height, -1 while unconfirmed, and its result.
     public func transaction(
         _ id: Hash
     ) async throws(Failure) -> (transaction: Transaction, height: Int64, result: TransactionResult?) {
-        let result: TransactionQueryResult = try await call(
-            RPCMethod.userTransactionQuery.rawValue, TransactionQueryParameters(txHash: HashJSON(id)))
-        do {
-            return (try result.tx.transaction(), result.height, result.txResult?.result)
-        } catch {
-            throw .server(error)
+        let (read, height, result) = try await call(
+            .userTransactionQuery, { $0.object { $0.member("tx_hash", hex: id) } },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return (
+                    try TransactionJSON.read(try members.value("tx")),
+                    try members.value("height").integer(Int64.self), try Self.result("tx_result", &members)
+                )
+            })
+        switch read {
+        case .success(let transaction): return (transaction, height, result)
+        case .failure(let failure): throw .server(failure)
         }
     }
 
     /// `user.account`: the nonce of the account's last transaction, and its balance.
     public func account(_ id: AccountID) async throws(Failure) -> (nonce: UInt64, balance: String) {
-        let result: AccountResult = try await call(
-            RPCMethod.userAccount.rawValue,
-            AccountParameters(
-                id: AccountIDJSON(identifier: Hex.encode(id.identifier), keyType: id.keyType.name)))
-        return (result.nonce, result.balance)
+        try await call(
+            .userAccount,
+            {
+                $0.object {
+                    $0.object("id") {
+                        $0.member("identifier", hex: id.identifier)
+                        $0.member("key_type", text: id.keyType.name)
+                    }
+                }
+            },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return (
+                    try members.value("nonce").integer(UInt64.self), try members.value("balance").string()
+                )
+            })
     }
 
     /// `user.chain_info`.
     public func chainID() async throws(Failure) -> String {
-        let result: ChainInfoResult = try await call(RPCMethod.userChainInfo.rawValue, NoParameters())
-        return result.chainId
+        try await call(
+            .userChainInfo,
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return try members.value("chain_id").string()
+            })
     }
 
     /// `chain.validators`: the latest committed height, and who votes on the next block, as node ID and power.
     public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
-        let result: ValidatorsResult = try await call(RPCMethod.chainValidators.rawValue, NoParameters())
-        return (result.height, result.validators.map { ("\($0.identifier)#\($0.keyType)", $0.power) })
+        try await call(
+            .chainValidators,
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                var validators: [(nodeID: String, power: Int64)] = []
+                for value in try members.value("validators").array() {
+                    var inner = try value.members()
+                    let identifier = try inner.value("identifier").string()
+                    let type = try inner.value("key_type").string()
+                    validators.append(("\(identifier)#\(type)", try inner.value("power").integer(Int64.self)))
+                }
+                return (try members.value("height").integer(Int64.self), validators)
+            })
     }
 
     /// `apus.validator_requests`.
     public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
-        try await call(RPCMethod.apusValidatorRequests.rawValue, NoParameters())
+        try await call(
+            .apusValidatorRequests, read: { value throws(JSONError) in try ValidatorRequestsResult(value) })
     }
 
     /// `apus.status`.
     public func status() async throws(Failure) -> StatusResult {
-        try await call(RPCMethod.apusStatus.rawValue, NoParameters())
+        try await call(.apusStatus, read: { value throws(JSONError) in try StatusResult(value) })
     }
 }
 
@@ -101,8 +172,13 @@ extension JSONRPC.Failure {
     public var isBackPressure: Bool { data?.code == TransactionCode.mempoolFull.rawValue }
 }
 
-extension TransactionResultJSON {
-    var result: TransactionResult { TransactionResult(code: code, gas: gas, log: log ?? "") }
+extension JSONWriter {
+    /// The parameters of `user.broadcast`.
+    mutating func broadcast(_ transaction: Transaction, waitForCommit: Bool) {
+        object {
+            $0.name("tx")
+            $0.transaction(transaction)
+            $0.member("sync", integer: waitForCommit ? 1 : 0)
+        }
+    }
 }
-
-private struct NoParameters: Encodable, Sendable {}

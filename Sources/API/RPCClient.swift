@@ -1,5 +1,5 @@
-import Foundation
 import HTTP
+import JSON
 
 /// A JSON-RPC client over one kept HTTP connection, which is opened again when the server has closed it. Requests of
 /// one client run one after another.
@@ -52,75 +52,86 @@ public actor RPCClient {
         await http.close()
     }
 
-    /// Calls one method.
-    public func call<Parameters: Encodable & Sendable, Value: Decodable & Sendable>(
-        _ method: String, _ parameters: Parameters, as _: Value.Type = Value.self
+    /// Calls one method: `parameters` writes its parameters, `read` reads its result.
+    func call<Value>(
+        _ method: RPCMethod, _ parameters: (inout JSONWriter) -> Void = { $0.object { _ in } },
+        read result: (JSONValue) throws(JSONError) -> Value
     ) async throws(Failure) -> Value {
-        let body = try Self.encode(Request(id: 0, method: method, params: parameters))
-        let response = try Self.decode(Response<Value>.self, from: try await exchange(body))
-        return try response.value()
+        var writer = JSONWriter()
+        Self.write(&writer, 0, method, parameters)
+        let root = try Self.document(try await exchange(writer.bytes))
+        let answer = try Self.read { () throws(JSONError) in try Self.response(root, result) }
+        return try Self.value(answer.value)
     }
 
-    /// Calls one method with many parameters in one batch; the results stand in the order of the parameters.
-    public func batch<Parameters: Encodable & Sendable, Value: Decodable & Sendable>(
-        _ method: String, _ parameters: [Parameters], as _: Value.Type = Value.self
+    /// Calls one method `count` times in one batch; the results stand in the order of the parameters.
+    func batch<Value>(
+        _ method: RPCMethod, count: Int, _ parameters: (Int, inout JSONWriter) -> Void,
+        read result: (JSONValue) throws(JSONError) -> Value
     ) async throws(Failure) -> [Result<Value, JSONRPC.Failure>] {
-        guard !parameters.isEmpty else { return [] }
-        let requests = parameters.enumerated().map { index, parameters in
-            Request(id: index, method: method, params: parameters)
+        guard count > 0 else { return [] }
+        var writer = JSONWriter()
+        writer.array { list in
+            for index in 0..<count { Self.write(&list, index, method) { parameters(index, &$0) } }
         }
-        let responses = try Self.decode(
-            [Response<Value>].self, from: try await exchange(try Self.encode(requests)))
-        var results: [Result<Value, JSONRPC.Failure>?] = Array(repeating: nil, count: parameters.count)
-        for response in responses {
-            guard case .number(let id) = response.id, results.indices.contains(Int(id)) else {
+        let root = try Self.document(try await exchange(writer.bytes))
+        // An error that concerns the whole batch.
+        if case .object = root.kind {
+            let answer = try Self.read { () throws(JSONError) in try Self.response(root, result) }
+            _ = try Self.value(answer.value)
+        }
+        var results: [Result<Value, JSONRPC.Failure>?] = Array(repeating: nil, count: count)
+        let answers = try Self.read { () throws(JSONError) in try root.array() }
+        for value in answers {
+            let answer = try Self.read { () throws(JSONError) in try Self.response(value, result) }
+            guard let id = answer.id, results.indices.contains(id) else {
                 throw .transport("the server answered a request that was not made")
             }
-            do {
-                results[Int(id)] = .success(try response.value())
-            } catch .server(let failure) {
-                results[Int(id)] = .failure(failure)
-            }
+            results[id] = answer.value
         }
         let complete = results.compactMap { $0 }
-        guard complete.count == parameters.count else {
-            throw .transport("the server left requests unanswered")
-        }
+        guard complete.count == count else { throw .transport("the server left requests unanswered") }
         return complete
     }
 
-    private struct Request<Parameters: Encodable>: Encodable {
-        let jsonrpc = JSONRPC.version
-        let id: Int
-        let method: String
-        let params: Parameters
-    }
-
-    private struct Response<Value: Decodable>: Decodable {
-        let id: JSONRPC.ID
-        let result: Value?
-        let error: JSONRPC.Failure?
-
-        func value() throws(Failure) -> Value {
-            if let error { throw .server(error) }
-            guard let result else { throw .transport("the server's answer has no result") }
-            return result
+    private static func write(
+        _ writer: inout JSONWriter, _ id: Int, _ method: RPCMethod,
+        _ parameters: (inout JSONWriter) -> Void
+    ) {
+        writer.object {
+            $0.member("jsonrpc", text: JSONRPC.version)
+            $0.member("id", integer: id)
+            $0.member("method", text: method.name)
+            $0.name("params")
+            parameters(&$0)
         }
     }
 
-    private static func encode(_ value: some Encodable) throws(Failure) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        do { return Array(try encoder.encode(value)) } catch { throw .transport("\(error)") }
+    private static func response<Value>(
+        _ value: JSONValue, _ result: (JSONValue) throws(JSONError) -> Value
+    ) throws(JSONError) -> (id: Int?, value: Result<Value, JSONRPC.Failure>) {
+        var members = try value.members()
+        let id = try? members.optional("id")?.integer(Int.self)
+        if let error = members.optional("error") { return (id, .failure(try JSONRPC.Failure(error))) }
+        return (id, .success(try result(try members.value("result"))))
     }
 
-    private static func decode<T: Decodable>(_: T.Type, from bytes: [UInt8]) throws(Failure) -> T {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        do {
-            return try decoder.decode(T.self, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw .transport("the server's answer cannot be read: \(error.line)")
+    private static func value<Value>(
+        _ result: Result<Value, JSONRPC.Failure>
+    ) throws(Failure) -> Value {
+        switch result {
+        case .success(let value): return value
+        case .failure(let failure): throw .server(failure)
+        }
+    }
+
+    private static func document(_ bytes: [UInt8]) throws(Failure) -> JSONValue {
+        try read { () throws(JSONError) in try JSONDocument(bytes).root }
+    }
+
+    private static func read<T>(_ body: () throws(JSONError) -> T) throws(Failure) -> T {
+        do throws(JSONError) {
+            return try body()
         } catch {
             throw .transport("the server's answer cannot be read: \(error)")
         }

@@ -1,9 +1,14 @@
-/// A response's status and JSON body.
-struct RPCReply: Sendable {
-    var status = 200
-    var body: [UInt8]
+/// An answer to an HTTP request: its status and its JSON body.
+public struct RPCReply: Sendable {
+    /// HTTP's status code. With 503 the same request may succeed a little later.
+    public var status = 200
+    /// JSON; empty with status 204.
+    public var body: [UInt8]
+    /// What the body takes of the server's budget, given back when the last copy of this is gone: keep it until the
+    /// body has been written.
+    public var charge: ReplyBudget.Charge?
 
-    /// The node did not answer within `rpc.timeout`.
+    /// Nothing answered within `rpc.timeout`, and what it was that was asked is not known.
     static let timeout = RPCReply(
         status: 503,
         body: Array(

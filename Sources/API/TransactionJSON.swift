@@ -1,67 +1,48 @@
 import Chain
 import Crypto
-import Foundation
+import JSON
 import Multiformats
 
 /// A transaction as Kwil's clients write it: byte strings in base64, the sender in hexadecimal, the fee as decimal
 /// text (the `transaction` schema of Kwil's OpenRPC documents).
-struct TransactionJSON: Codable, Sendable {
-    struct Signature: Codable, Sendable {
-        var sig: Data
-        var type: String
-    }
-
-    struct Body: Codable, Sendable {
-        var desc: String?
-        var payload: Data
-        var type: String
-        var fee: String?
-        var nonce: UInt64
-        var chainId: String
-    }
-
-    var signature: Signature?
-    var body: Body
-    var serialization: String
-    var sender: String
-
-    init(_ transaction: Transaction) {
-        signature =
-            transaction.signature.isEmpty
-            ? nil
-            : Signature(
-                sig: Data(transaction.signature.array), type: transaction.signatureType.description)
-        let body = transaction.body
-        self.body = Body(
-            desc: body.description, payload: Data(body.payload.array), type: body.payloadType,
-            fee: (body.fee ?? .zero).description, nonce: body.nonce, chainId: body.chainID)
-        serialization = transaction.serialization.rawValue
-        sender = Hex.encode(transaction.sender.array)
-    }
-
-    /// The same transaction in its wire encoding; throws what is wrong with the text forms.
-    func transaction() throws(JSONRPC.Failure) -> Transaction {
-        let fee: Amount?
-        switch body.fee {
-        case nil, "": fee = .zero
-        case .some(let text):
-            guard let amount = Amount(text) else { throw Self.wrong("body.fee is not a decimal number") }
-            fee = amount
+enum TransactionJSON {
+    /// The transaction in its wire encoding. Throws what is wrong with the JSON's shape; a failure is what is wrong with
+    /// the transaction.
+    static func read(_ value: JSONValue) throws(JSONError) -> Result<Transaction, JSONRPC.Failure> {
+        var members = try value.members()
+        var signature: (bytes: [UInt8], type: String) = ([], "")
+        if let value = members.optional("signature") {
+            var inner = try value.members()
+            signature = (try inner.value("sig").base64(), try inner.value("type").string())
         }
-        guard let serialization = Serialization(rawValue: serialization) else {
-            throw Self.wrong("serialization is neither concat nor direct")
+        var body = try members.value("body").members()
+        let description = try body.optional("desc")?.string() ?? ""
+        let payload = try body.value("payload").base64()
+        let type = try body.value("type").string()
+        let feeText = try body.optional("fee")?.string() ?? ""
+        let nonce = try body.value("nonce").integer(UInt64.self)
+        let chainID = try body.value("chain_id").string()
+        let serializationText = try members.value("serialization").string()
+        let senderText = try members.value("sender").text()
+        guard let fee = feeText.isEmpty ? .zero : Amount(feeText) else {
+            return .failure(wrong("body.fee is not a decimal number"))
         }
-        guard let sender = try? Hex.decode(sender) else { throw Self.wrong("sender is not hexadecimal") }
+        guard let serialization = Serialization(rawValue: serializationText) else {
+            return .failure(wrong("serialization is neither concat nor direct"))
+        }
+        guard let sender = try? Hex.decode(utf8: senderText) else {
+            return .failure(wrong("sender is not hexadecimal"))
+        }
         let content = TransactionBody(
-            description: body.desc ?? "", payload: SharedBytes(Array(body.payload)), payloadType: body.type,
-            fee: fee, nonce: body.nonce, chainID: body.chainId)
-        do {
-            return try Transaction(
-                content, serialization: serialization, sender: sender,
-                signature: signature.map { Array($0.sig) } ?? [],
-                signatureType: SignatureType(signature?.type ?? ""))
+            description: description, payload: SharedBytes(payload), payloadType: type, fee: fee,
+            nonce: nonce, chainID: chainID)
+        do throws(ChainError) {
+            return .success(
+                try Transaction(
+                    content, serialization: serialization, sender: sender, signature: signature.bytes,
+                    signatureType: SignatureType(signature.type)))
         } catch {
-            throw Self.wrong("\(error)")
+            return .failure(wrong("\(error)"))
         }
     }
 
@@ -70,46 +51,46 @@ struct TransactionJSON: Codable, Sendable {
             .broadcastRejected, "transaction: \(reason)",
             data: .init(code: TransactionCode.encodingError.rawValue, hash: "", message: reason))
     }
+
+    /// The result of a transaction's execution.
+    static func result(_ value: JSONValue) throws(JSONError) -> TransactionResult {
+        var members = try value.members()
+        return TransactionResult(
+            code: try members.value("code").integer(), gas: try members.value("gas").integer(),
+            log: try members.optional("log")?.string() ?? "")
+    }
 }
 
-/// A hash as Kwil writes it: 64 hexadecimal digits. Kwil's OpenRPC documents describe it as an array of bytes, which
-/// is therefore read too.
-struct HashJSON: Codable, Sendable {
-    var hash: Hash
-
-    init(_ hash: Hash) { self.hash = hash }
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let text = try? container.decode(String.self) {
-            guard let hash = Hash(hex: text) else {
-                throw DecodingError.dataCorruptedError(
-                    in: container, debugDescription: "not a hash of 64 hexadecimal digits")
+extension JSONWriter {
+    /// A transaction as Kwil's clients read it.
+    mutating func transaction(_ transaction: Transaction) {
+        object {
+            if !transaction.signature.isEmpty {
+                $0.object("signature") {
+                    $0.member("sig", base64: transaction.signature)
+                    $0.member("type", text: transaction.signatureType.description)
+                }
             }
-            self.hash = hash
-        } else {
-            guard let hash = try? Hash(container.decode([UInt8].self)) else {
-                throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a hash")
+            let body = transaction.body
+            $0.object("body") {
+                $0.member("desc", text: body.description)
+                $0.member("payload", base64: body.payload)
+                $0.member("type", text: body.payloadType)
+                $0.member("fee", text: (body.fee ?? .zero).description)
+                $0.member("nonce", integer: body.nonce)
+                $0.member("chain_id", text: body.chainID)
             }
-            self.hash = hash
+            $0.member("serialization", text: transaction.serialization.rawValue)
+            $0.member("sender", hex: transaction.sender)
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(hash.description)
-    }
-}
-
-/// The result of a transaction's execution.
-struct TransactionResultJSON: Codable, Sendable {
-    var code: UInt32
-    var gas: Int64
-    var log: String?
-
-    init(_ result: TransactionResult) {
-        code = result.code
-        gas = result.gas
-        log = result.log.isEmpty ? nil : result.log
+    /// The result of a transaction's execution.
+    mutating func result(_ result: TransactionResult) {
+        object {
+            $0.member("code", integer: result.code)
+            $0.member("gas", integer: result.gas)
+            if !result.log.isEmpty { $0.member("log", text: result.log) }
+        }
     }
 }

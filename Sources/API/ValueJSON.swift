@@ -1,93 +1,102 @@
 import Chain
-import Foundation
+import JSON
 import Multiformats
 
 /// A typed value as Kwil's clients send it in `user.query`: its type, and each element in base64 with a leading byte
 /// that is 0 for null (the `encodedValue` schema).
-struct EncodedValueJSON: Codable, Sendable {
-    struct DataTypeJSON: Codable, Sendable {
-        var name: String
-        var isArray: Bool
-        var metadata: [UInt16]?
-    }
-
-    var type: DataTypeJSON
-    var data: [Data]
-
-    init(_ value: Value) {
-        type = DataTypeJSON(value.type)
-        data = value.encodedElements.map { Data($0) }
-    }
-
-    func value() throws(JSONRPC.Failure) -> Value {
-        guard let name = DataType.Name(rawValue: type.name) else {
-            throw JSONRPC.Failure(.invalidParameters, "unknown data type \"\(type.name)\"")
+enum ValueJSON {
+    /// The value. Throws what is wrong with the JSON's shape; a failure is what is wrong with the value.
+    static func read(_ value: JSONValue) throws(JSONError) -> Result<Value, JSONRPC.Failure> {
+        var members = try value.members()
+        let type = try members.value("type")
+        var inner = try type.members()
+        let nameText = try inner.value("name").text()
+        let isArray = try inner.value("is_array").flag()
+        var metadata: [UInt16] = []
+        if let list = inner.optional("metadata") {
+            for number in try list.array().prefix(3) { metadata.append(try number.integer(UInt16.self)) }
         }
-        let metadata = type.metadata ?? []
+        var elements: [[UInt8]] = []
+        for element in try members.value("data").array() { elements.append(try element.base64()) }
+        guard let name = DataType.Name(rawValue: nameText.string) else {
+            return .failure(.init(.invalidParameters, "unknown data type \(nameText)"))
+        }
         guard metadata.isEmpty || metadata.count == 2 else {
-            throw JSONRPC.Failure(.invalidParameters, "metadata is not two numbers")
+            return .failure(.init(.invalidParameters, "metadata is not two numbers"))
         }
         let dataType = DataType(
-            name, isArray: type.isArray,
-            metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
-        do {
-            return try Value(dataType, encodedElements: data.map { Array($0) })
+            name, isArray: isArray, metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
+        do throws(ChainError) {
+            return .success(try Value(dataType, encodedElements: elements))
         } catch {
-            throw JSONRPC.Failure(.invalidParameters, "\(error)")
+            return .failure(.init(.invalidParameters, "\(error)"))
+        }
+    }
+
+    /// A cell as `JSONWriter.cell` writes it, as far as JSON keeps it: text, whole numbers, truth values, null. What
+    /// else there is, arrays, is its JSON as text.
+    static func cell(_ value: JSONValue) throws(JSONError) -> Value {
+        switch value.kind {
+        case .null: return .null
+        case .flag: return .bool(try value.flag())
+        case .integer: return .int8(try value.integer())
+        case .text: return .text(try value.string())
+        case .decimal, .array, .object:
+            var writer = JSONWriter()
+            writer.value(value)
+            return .text(String(decoding: writer.bytes, as: UTF8.self))
         }
     }
 }
 
-extension EncodedValueJSON.DataTypeJSON {
-    init(_ type: DataType) {
-        name = type.name.rawValue
-        isArray = type.isArray
-        metadata = [type.metadata.0, type.metadata.1]
-    }
-}
-
-/// A cell of a query's result: JSON's own types where they fit, byte strings in base64, numerics as text.
-struct CellJSON: Codable, Sendable {
-    var value: Value
-
-    init(_ value: Value) { self.value = value }
-
-    /// Reads what `encode` writes, as far as JSON keeps it: text, whole numbers, truth values, null.
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            value = .null
-        } else if let flag = try? container.decode(Bool.self) {
-            value = .bool(flag)
-        } else if let number = try? container.decode(Int64.self) {
-            value = .int8(number)
-        } else {
-            value = .text(try container.decode(String.self))
-        }
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        if let scalar = value.scalar {
-            var container = encoder.singleValueContainer()
-            switch scalar {
-            case .null: try container.encodeNil()
-            case .text(let text), .numeric(let text): try container.encode(text)
-            case .int8(let number): try container.encode(number)
-            case .bytea(let bytes): try container.encode(Data(bytes.array))
-            case .uuid(let bytes): try container.encode(Self.text(uuid: bytes.array))
-            case .bool(let flag): try container.encode(flag)
-            }
-        } else {
-            var container = encoder.unkeyedContainer()
-            for element in value.elements {
-                try container.encode(CellJSON(Value(element)))
+extension JSONWriter {
+    /// A typed value as `user.query` takes it.
+    mutating func value(_ value: Value) {
+        object {
+            $0.name("type")
+            $0.dataType(value.type)
+            $0.array("data") { list in
+                for element in value.encodedElements { list.base64(element) }
             }
         }
     }
 
-    private static func text(uuid bytes: [UInt8]) -> String {
-        var digits = Array(Hex.encode(bytes))
-        for position in [20, 16, 12, 8] where position < digits.count { digits.insert("-", at: position) }
-        return String(digits)
+    /// A column's or value's type.
+    mutating func dataType(_ type: DataType) {
+        object {
+            $0.member("name", text: type.name.rawValue)
+            $0.member("is_array", flag: type.isArray)
+            $0.array("metadata") {
+                $0.integer(type.metadata.0)
+                $0.integer(type.metadata.1)
+            }
+        }
+    }
+
+    /// A cell of a query's result: JSON's own types where they fit, byte strings in base64, numerics as text.
+    mutating func cell(_ value: Value) {
+        guard value.scalar == nil else { return cell(value.elements.first ?? .null) }
+        array { list in
+            for element in value.elements { list.cell(element) }
+        }
+    }
+
+    private mutating func cell(_ element: Value.Element) {
+        switch element {
+        case .null: null()
+        case .text(let text), .numeric(let text): self.text(text)
+        case .int8(let number): integer(number)
+        case .bytea(let bytes): base64(bytes)
+        case .uuid(let bytes): uuid(bytes)
+        case .bool(let flag): self.flag(flag)
+        }
+    }
+
+    private mutating func uuid(_ bytes: SharedBytes) {
+        var digits = Array(Hex.encode(bytes).utf8)
+        for position in [20, 16, 12, 8] where position < digits.count {
+            digits.insert(UInt8(ascii: "-"), at: position)
+        }
+        text(utf8: digits)
     }
 }

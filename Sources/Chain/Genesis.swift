@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+import JSON
 import Multiformats
 
 /// What a chain starts from: `genesis.json` (docs/wire.md, section 9).
@@ -52,34 +52,29 @@ public struct Genesis: Hashable, Sendable {
 
     /// Reads a genesis file. Every error is one line naming file and field.
     public static func load(_ path: String) throws(ChainError) -> Genesis {
-        guard let file = FileHandle(forReadingAtPath: path) else {
-            throw .genesis("\(path): cannot be read")
+        let content: [UInt8]
+        do {
+            content = try FileContent.read(path, limit: ChainLimits.genesisBytes)
+        } catch {
+            throw .genesis("\(path): cannot be read: \(error)")
         }
-        defer { try? file.close() }
-        guard let data = try? file.read(upToCount: ChainLimits.genesisBytes + 1) else {
-            throw .genesis("\(path): empty or not readable")
-        }
-        guard data.count <= ChainLimits.genesisBytes else {
-            throw .genesis("\(path): more than \(ChainLimits.genesisBytes) bytes")
-        }
-        return try Genesis(json: data, file: path)
+        return try Genesis(json: content, file: path)
     }
 
     /// Reads a genesis file's content; `file` names it in errors.
-    public init(json: Data, file: String = "genesis.json") throws(ChainError) {
-        do throws(GenesisJSON.Failure) {
-            self = try GenesisJSON.genesis(json)
+    public init(json: some ByteSource, file: String = "genesis.json") throws(ChainError) {
+        do throws(JSONError) {
+            self = try GenesisJSON.genesis(try JSONDocument(json).root)
             try validate()
         } catch {
-            throw .genesis(
-                error.field.isEmpty ? "\(file): \(error.reason)" : "\(file): \(error.field): \(error.reason)")
+            throw .genesis("\(file): \(error)")
         }
     }
 
     /// Checks what JSON cannot say; throws field and reason.
-    func validate() throws(GenesisJSON.Failure) {
-        func require(_ condition: Bool, _ field: String, _ reason: String) throws(GenesisJSON.Failure) {
-            guard condition else { throw GenesisJSON.Failure(field, reason) }
+    func validate() throws(JSONError) {
+        func require(_ condition: Bool, _ field: String, _ reason: String) throws(JSONError) {
+            guard condition else { throw JSONError(.value(reason), path: field) }
         }
         try require(!chainID.isEmpty, "chain_id", "must not be empty")
         try require(
@@ -94,7 +89,7 @@ public struct Genesis: Hashable, Sendable {
             databaseOwner.isEmpty || databaseOwnerAccount != nil, "db_owner",
             "is neither a public key, a node ID nor an Ethereum address")
         try require(validators.count > 0, "validators", "must not be empty")
-        guard let leader else { throw GenesisJSON.Failure("leader", "is missing") }
+        guard let leader else { throw JSONError(.missing, path: "leader") }
         try require(validators.contains(leader), "leader", "is not one of the validators")
         try require(parameters.maxBlockSize > 0, "max_block_size", "must be at least 1")
         try require(

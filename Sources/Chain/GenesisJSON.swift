@@ -1,49 +1,26 @@
 import Crypto
-import Foundation
+import JSON
 import Multiformats
 
 /// `genesis.json` read and written field by field, so that an error can name the field. Unknown fields are
 /// refused: a misspelt one would make another chain. kwil-db's names for a validator's fields are read too.
 enum GenesisJSON {
-    /// What is wrong with which field.
-    struct Failure: Error {
-        let field: String
-        let reason: String
-
-        init(_ field: String, _ reason: String) {
-            self.field = field
-            self.reason = reason
+    static func genesis(_ root: JSONValue) throws(JSONError) -> Genesis {
+        var fields = try root.members()
+        let chainID = try fields.value("chain_id").string()
+        let initialHeight = try fields.optional("initial_height")?.integer(Int64.self) ?? 0
+        let owner = try fields.optional("db_owner")?.string() ?? ""
+        var parameters = NetworkParameters(leader: try leader(try fields.value("leader")))
+        let validators = try self.validators(try fields.value("validators"))
+        let allocations = try self.allocations(fields.optional("alloc"))
+        if let size = fields.optional("max_block_size") { parameters.maxBlockSize = try size.integer() }
+        if let expiry = fields.optional("join_expiry") { parameters.joinExpiry = try nanoseconds(expiry) }
+        if let flag = fields.optional("disabled_gas_costs") { parameters.disabledGasCosts = try flag.flag() }
+        if let votes = fields.optional("max_votes_per_tx") {
+            parameters.maxVotesPerTransaction = try votes.integer()
         }
-    }
-
-    static func genesis(_ data: Data) throws(Failure) -> Genesis {
-        let root: JSONValue
-        do {
-            root = try JSONDecoder().decode(JSONValue.self, from: data)
-        } catch let DecodingError.dataCorrupted(context) {
-            let detail = (context.underlyingError as NSError?)?.userInfo["NSDebugDescription"] as? String
-            throw Failure(
-                "", "not JSON: \((detail ?? context.debugDescription).split(separator: "\n").joined())")
-        } catch {
-            throw Failure("", "not JSON")
-        }
-        var fields = try Fields(root, "")
-        let chainID = try fields.text("chain_id")
-        let initialHeight = fields.has("initial_height") ? try fields.integer("initial_height") : 0
-        let owner = fields.has("db_owner") ? try fields.text("db_owner") : ""
-        var parameters = NetworkParameters(leader: try leader(&fields))
-        let validators = try self.validators(&fields)
-        let allocations = try self.allocations(&fields)
-        if fields.has("max_block_size") { parameters.maxBlockSize = try fields.integer("max_block_size") }
-        if fields.has("join_expiry") { parameters.joinExpiry = try fields.nanoseconds("join_expiry") }
-        if fields.has("disabled_gas_costs") {
-            parameters.disabledGasCosts = try fields.flag("disabled_gas_costs")
-        }
-        if fields.has("max_votes_per_tx") {
-            parameters.maxVotesPerTransaction = try fields.integer("max_votes_per_tx")
-        }
-        if fields.has("maa_activation_height") {
-            parameters.maaActivationHeight = try fields.integer("maa_activation_height")
+        if let height = fields.optional("maa_activation_height") {
+            parameters.maaActivationHeight = try height.integer()
         }
         try refuseMigration(&fields)
         try fields.finish()
@@ -52,125 +29,166 @@ enum GenesisJSON {
             allocations: allocations, parameters: parameters)
     }
 
-    private static func leader(_ fields: inout Fields) throws(Failure) -> PublicKey {
-        let value = try fields.value("leader")
-        if case .text(let text) = value {
-            guard let key = try? PublicKey(nodeID: text) else {
-                throw Failure("leader", "is not a node ID (<public key hex>#<key type>)")
+    private static func leader(_ value: JSONValue) throws(JSONError) -> PublicKey {
+        if case .text = value.kind {
+            guard let key = try? PublicKey(nodeID: try value.string()) else {
+                throw value.error("is not a node ID (<public key hex>#<key type>)")
             }
             return key
         }
-        var inner = try Fields(value, "leader")
-        let type = try inner.text("type")
-        let key = try inner.key("key", type)
-        try inner.finish()
+        var fields = try value.members()
+        let key = try key(try fields.value("key"), try fields.value("type"))
+        try fields.finish()
         return key
     }
 
-    private static func validators(_ fields: inout Fields) throws(Failure) -> ValidatorSet {
+    private static func validators(_ list: JSONValue) throws(JSONError) -> ValidatorSet {
         var validators: [Validator] = []
         var seen: Set<PublicKey> = []
-        for (index, value) in try fields.list("validators").enumerated() {
-            var inner = try Fields(value, "validators[\(index)]")
-            let isForeign = inner.has("pubkey")
-            let type = try inner.text(isForeign ? "type" : "key_type")
-            let key = try inner.key(isForeign ? "pubkey" : "identifier", type)
-            let power = try inner.integer("power")
-            guard power > 0 else { throw Failure("\(inner.path).power", "must be at least 1") }
-            guard seen.insert(key).inserted else { throw Failure(inner.path, "is there twice") }
-            try inner.finish()
+        for value in try list.array() {
+            var fields = try value.members()
+            let key: PublicKey
+            if let foreign = fields.optional("pubkey") {
+                key = try self.key(foreign, try fields.value("type"))
+            } else {
+                key = try self.key(try fields.value("identifier"), try fields.value("key_type"))
+            }
+            let power = try fields.value("power").integer(Int64.self)
+            guard power > 0 else { throw fields.error("power", "must be at least 1") }
+            guard seen.insert(key).inserted else { throw value.error("is there twice") }
+            try fields.finish()
             validators.append(Validator(key: key, power: power))
         }
         return ValidatorSet(validators)
     }
 
-    private static func allocations(_ fields: inout Fields) throws(Failure) -> [Genesis.Allocation] {
-        guard fields.has("alloc") else { return [] }
+    private static func allocations(_ list: JSONValue?) throws(JSONError) -> [Genesis.Allocation] {
+        guard let list else { return [] }
         var allocations: [Genesis.Allocation] = []
         var seen: Set<AccountID> = []
-        for (index, value) in try fields.list("alloc").enumerated() {
-            var inner = try Fields(value, "alloc[\(index)]")
-            let id = try inner.text("id")
-            let type = try inner.text("key_type")
-            let hex = id.hasPrefix("0x") ? String(id.dropFirst(2)) : id
-            guard let account = AccountID(text: "\(hex)#\(type)") else {
-                throw Failure("\(inner.path).id", "is not an account of key type \(type)")
+        for value in try list.array() {
+            var fields = try value.members()
+            let id = try fields.value("id").string()
+            let typeValue = try fields.value("key_type")
+            let type = try keyType(typeValue)
+            let hex = id.hasPrefix("0x") ? id.dropFirst(2) : id[...]
+            guard let account = AccountID(text: "\(hex)#\(type.name)") else {
+                throw fields.error("id", "is not an account of key type \(type.name)")
             }
-            let amount = try inner.amount("amount")
-            guard !amount.isNegative else { throw Failure("\(inner.path).amount", "must not be negative") }
-            guard seen.insert(account).inserted else { throw Failure(inner.path, "is there twice") }
-            try inner.finish()
+            let amount = try amount(try fields.value("amount"))
+            guard !amount.isNegative else { throw fields.error("amount", "must not be negative") }
+            guard seen.insert(account).inserted else { throw value.error("is there twice") }
+            try fields.finish()
             allocations.append(Genesis.Allocation(account: account, amount: amount))
         }
         return allocations.sorted { $0.account < $1.account }
     }
 
     /// kwil-db writes these fields into every file; here they may only say that nothing is migrated.
-    private static func refuseMigration(_ fields: inout Fields) throws(Failure) {
-        if fields.has("state_hash"), try !fields.text("state_hash").isEmpty {
-            throw Failure("state_hash", "starting from another chain's state is not supported")
+    private static func refuseMigration(_ fields: inout JSONMembers) throws(JSONError) {
+        if let state = fields.optional("state_hash"), try !state.text().isEmpty {
+            throw state.error("starting from another chain's state is not supported")
         }
-        guard fields.has("migration") else { return }
-        var inner = try Fields(try fields.value("migration"), "migration")
-        for name in ["start_height", "end_height"] where inner.has(name) {
-            guard try inner.integer(name) == 0 else {
-                throw Failure("migration.\(name)", "migrations are not supported")
+        guard let migration = fields.optional("migration") else { return }
+        var inner = try migration.members()
+        for name in ["start_height", "end_height"] as [StaticString] {
+            guard let height = inner.optional(name) else { continue }
+            guard try height.integer(Int64.self) == 0 else {
+                throw height.error("migrations are not supported")
             }
         }
         try inner.finish()
+    }
+
+    // MARK: Values
+
+    private static func keyType(_ value: JSONValue) throws(JSONError) -> KeyType {
+        guard let type = try? KeyType(name: try value.string()) else {
+            throw value.error("must be a key type: secp256k1 or ed25519")
+        }
+        return type
+    }
+
+    private static func key(_ value: JSONValue, _ typeValue: JSONValue) throws(JSONError) -> PublicKey {
+        let type = try keyType(typeValue)
+        guard let bytes = try? Hex.decode(utf8: try value.text()),
+            let key = try? PublicKey(type: type, bytes: bytes)
+        else { throw value.error("is not the hex of a public key of type \(type.name)") }
+        return key
+    }
+
+    /// An amount as text, or as a number where 64 bits hold it.
+    private static func amount(_ value: JSONValue) throws(JSONError) -> Amount {
+        switch value.kind {
+        case .integer:
+            return Amount(try value.integer(Int64.self))
+        case .text:
+            guard let amount = Amount(try value.string()) else {
+                throw value.error("is not a decimal integer")
+            }
+            return amount
+        default: throw value.error("must be a decimal integer as text")
+        }
+    }
+
+    /// A duration such as `168h0m0s`, or whole nanoseconds.
+    private static func nanoseconds(_ value: JSONValue) throws(JSONError) -> Int64 {
+        switch value.kind {
+        case .integer:
+            return try value.integer()
+        case .text:
+            guard let nanoseconds = DurationText.nanoseconds(try value.string()) else {
+                throw value.error("is not a duration such as \"168h0m0s\", at most 292 years")
+            }
+            return nanoseconds
+        default: throw value.error("must be a duration such as \"168h0m0s\"")
+        }
     }
 }
 
 extension Genesis {
     /// The genesis file's content.
     public var json: String {
-        func quoted(_ text: String) -> String {
-            var result = "\""
-            for scalar in text.unicodeScalars {
-                switch scalar {
-                case "\"", "\\": result += "\\\(scalar)"
-                case _ where scalar.value < 0x20: result += "\\u00" + Hex.encode([UInt8(scalar.value)])
-                default: result.unicodeScalars.append(scalar)
+        var writer = JSONWriter(layout: .lines)
+        writer.object {
+            $0.member("chain_id", text: chainID)
+            $0.member("initial_height", integer: initialHeight)
+            $0.member("db_owner", text: databaseOwner)
+            if let leader {
+                $0.object("leader") {
+                    $0.member("type", text: leader.type.name)
+                    $0.member("key", hex: leader.bytes)
                 }
             }
-            return result + "\""
+            $0.array("validators") { list in
+                for validator in validators {
+                    list.object {
+                        $0.member("identifier", hex: validator.key.bytes)
+                        $0.member("key_type", text: validator.key.type.name)
+                        $0.member("power", integer: validator.power)
+                    }
+                }
+            }
+            if !allocations.isEmpty {
+                $0.array("alloc") { list in
+                    for allocation in allocations {
+                        list.object {
+                            $0.member("id", hex: allocation.account.identifier)
+                            $0.member("key_type", text: allocation.account.keyType.name)
+                            $0.member("amount", text: allocation.amount.description)
+                        }
+                    }
+                }
+            }
+            $0.member("max_block_size", integer: parameters.maxBlockSize)
+            $0.member("join_expiry", text: DurationText.format(nanoseconds: parameters.joinExpiry))
+            $0.member("disabled_gas_costs", flag: parameters.disabledGasCosts)
+            $0.member("max_votes_per_tx", integer: parameters.maxVotesPerTransaction)
+            if parameters.maaActivationHeight != 0 {
+                $0.member("maa_activation_height", integer: parameters.maaActivationHeight)
+            }
         }
-        func list(_ lines: [String]) -> String {
-            lines.isEmpty ? "[]" : "[\n    \(lines.joined(separator: ",\n    "))\n  ]"
-        }
-        var fields: [(String, String)] = [
-            ("chain_id", quoted(chainID)), ("initial_height", "\(initialHeight)"),
-            ("db_owner", quoted(databaseOwner)),
-        ]
-        if let leader {
-            fields.append(
-                ("leader", #"{"type": "\#(leader.type.name)", "key": "\#(Hex.encode(leader.bytes))"}"#))
-        }
-        fields.append(
-            (
-                "validators",
-                list(
-                    validators.map {
-                        #"{"identifier": "\#(Hex.encode($0.key.bytes))", "key_type": "\#($0.key.type.name)", "power": \#($0.power)}"#
-                    })
-            ))
-        if !allocations.isEmpty {
-            fields.append(
-                (
-                    "alloc",
-                    list(
-                        allocations.map {
-                            #"{"id": "\#(Hex.encode($0.account.identifier))", "key_type": "\#($0.account.keyType.name)", "amount": "\#($0.amount)"}"#
-                        })
-                ))
-        }
-        fields.append(("max_block_size", "\(parameters.maxBlockSize)"))
-        fields.append(("join_expiry", quoted(DurationText.format(nanoseconds: parameters.joinExpiry))))
-        fields.append(("disabled_gas_costs", "\(parameters.disabledGasCosts)"))
-        fields.append(("max_votes_per_tx", "\(parameters.maxVotesPerTransaction)"))
-        if parameters.maaActivationHeight != 0 {
-            fields.append(("maa_activation_height", "\(parameters.maaActivationHeight)"))
-        }
-        return "{\n" + fields.map { "  \"\($0.0)\": \($0.1)" }.joined(separator: ",\n") + "\n}\n"
+        writer.endLine()
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 }

@@ -1,6 +1,6 @@
 import CShims
-import FoundationEssentials
 import Glibc
+import JSON
 import Multiformats
 
 /// A node's private key on disk: `nodekey.json`, an object with `type` and `key` (hex), mode 0600 (docs/wire.md,
@@ -8,11 +8,6 @@ import Multiformats
 public enum KeyFile {
     /// Longest file that is read; a key file has about 170 bytes.
     public static let sizeLimit = 4096
-
-    private struct Content: Codable {
-        var type: String
-        var key: String
-    }
 
     /// Reads the key at `path`. Refuses a file that others may read or write, and one that is no key.
     public static func load(_ path: String) throws(CryptoError) -> PrivateKey {
@@ -33,13 +28,11 @@ public enum KeyFile {
         let count = read(file, &bytes, bytes.count)
         guard count >= 0 else { throw refuse(errorText()) }
         guard count > 0 else { throw refuse("empty") }
-        guard let content = try? JSONDecoder().decode(Content.self, from: Data(bytes.prefix(count))) else {
-            throw refuse("not a JSON object with the texts \"type\" and \"key\"")
+        let (typeText, keyText) = try content(bytes[..<count], refuse)
+        guard let type = try? KeyType(name: typeText.string) else {
+            throw refuse("unknown key type \(typeText.description)")
         }
-        guard let type = try? KeyType(name: content.type) else {
-            throw refuse("unknown key type \"\(content.type.prefix(32))\"")
-        }
-        guard var key = try? Hex.decode(content.key) else { throw refuse("\"key\" is not hexadecimal") }
+        guard var key = try? Hex.decode(utf8: keyText) else { throw refuse("\"key\" is not hexadecimal") }
         defer { sodium_memzero(&key, key.count) }
         guard key.count == type.privateKeyCount else {
             throw refuse(
@@ -52,12 +45,34 @@ public enum KeyFile {
         }
     }
 
+    /// The texts of a key file, in a document that wipes itself.
+    private static func content(
+        _ bytes: ArraySlice<UInt8>, _ refuse: (String) -> CryptoError
+    ) throws(CryptoError) -> (type: JSONText, key: JSONText) {
+        let root: JSONValue
+        do {
+            root = try JSONDocument(bytes, isSecret: true).root
+        } catch {
+            throw refuse(error.description)
+        }
+        do {
+            var members = try root.members()
+            return (try members.value("type").text(), try members.value("key").text())
+        } catch {
+            throw refuse("not a JSON object with the texts \"type\" and \"key\"")
+        }
+    }
+
     /// Writes `key` to a new file at `path` with mode 0600, and has it on disk on return. Refuses to replace a file.
     public static func save(_ key: PrivateKey, to path: String) throws(CryptoError) {
         func refuse(_ reason: String) -> CryptoError { .keyFile(path: path, reason: reason) }
-        var text = Array(
-            "{\n  \"type\": \"\(key.type.name)\",\n  \"key\": \"\(Hex.encode(key.bytes))\"\n}\n".utf8)
+        var text: [UInt8] = []
+        // Room for all of it, so that no copy is left behind where an array has grown.
+        text.reserveCapacity(sizeLimit)
         defer { sodium_memzero(&text, text.count) }
+        text.append(contentsOf: "{\n  \"type\": \"\(key.type.name)\",\n  \"key\": \"".utf8)
+        key.withUnsafeBytes { Hex.append($0, to: &text) }
+        text.append(contentsOf: "\"\n}\n".utf8)
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw refuse(errorText()) }
         defer { close(file) }

@@ -212,6 +212,11 @@ public struct PrivateKey: Sendable {
     /// A copy of the key's bytes, outside of secret memory: for writing it to a file.
     public var bytes: [UInt8] { secret.withUnsafeBytes { [UInt8]($0) } }
 
+    /// Calls `body` with the key's bytes where they lie; do not let them escape.
+    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try secret.withUnsafeBytes(body)
+    }
+
     /// A node's or an account's signature of `message`, as `PublicKey.verify` takes it: 64 or 65 bytes.
     public func sign(_ message: some ByteSource) -> [UInt8] {
         if CheapCrypto.isActive {

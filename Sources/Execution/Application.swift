@@ -41,7 +41,7 @@ public protocol Application: AnyObject, Sendable {
 
     /// Answers a read-only statement from committed state. The calling thread waits, for at most `limits.time`
     /// once the query runs.
-    func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
+    func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError) -> QueryResult
 
     /// Undoes what is prepared and lets go of all files at once, whoever still refers to the application. What is

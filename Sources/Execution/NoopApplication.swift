@@ -122,7 +122,7 @@ public final class NoopApplication: Application {
     }
 
     /// Refused: there is no database.
-    public func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
+    public func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError)
         -> QueryResult
     {

@@ -115,7 +115,7 @@ public final class SQLApplication: Application {
     }
 
     /// See `Application.query`. Two queries run at a time; more wait.
-    public func query(_ sql: String, _ parameters: [String: Value], limits: QueryLimits)
+    public func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError)
         -> QueryResult
     {

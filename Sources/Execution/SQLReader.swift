@@ -28,7 +28,8 @@ final class SQLReader {
     }
 
     /// See `Application.query`.
-    func query(_ sql: String, _ parameters: [String: Value], _ limits: QueryLimits) throws(ExecutionError)
+    func query(_ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits)
+        throws(ExecutionError)
         -> QueryResult
     {
         let text: StatementText
@@ -52,7 +53,7 @@ final class SQLReader {
         return .invalidQuery(connection.policy.findings.refusal ?? failure.message)
     }
 
-    private func run(_ sql: String, _ parameters: [String: Value], _ limits: QueryLimits)
+    private func run(_ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits)
         throws(SQLiteFailure)
         -> Result<QueryResult, ExecutionError>
     {
@@ -86,15 +87,17 @@ final class SQLReader {
                 columnTypes: types.map { DataType($0 ?? .text) }, rows: rows))
     }
 
-    private func bind(_ parameters: [String: Value], to statement: SQLiteStatement) throws(SQLiteFailure)
-        -> ExecutionError?
-    {
+    /// Binds values by name: one with its sign before one without. Names are the same if their bytes are.
+    private func bind(
+        _ parameters: [RawStatement.Parameter], to statement: SQLiteStatement
+    ) throws(SQLiteFailure) -> ExecutionError? {
+        let values = Dictionary(parameters.map { (Array($0.name.utf8), $0.value) }) { first, _ in first }
         for index in 0..<statement.parameterCount {
-            guard let name = statement.parameterName(index + 1), let sign = name.first, "$@:".contains(sign)
-            else {
-                return .invalidQuery("parameters need names such as $id")
-            }
-            guard let value = parameters[name] ?? parameters[String(name.dropFirst())] else {
+            guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,
+                "$@:".utf8.contains(sign)
+            else { return .invalidQuery("parameters need names such as $id") }
+            let bytes = Array(name.utf8)
+            guard let value = values[bytes] ?? values[Array(bytes.dropFirst())] else {
                 return .invalidQuery("parameter \(name) has no value")
             }
             try StoredValue.bind(value, to: statement, at: index + 1)

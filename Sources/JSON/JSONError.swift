@@ -47,7 +47,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The reason without the place.
     public var message: String {
         switch reason {
-        case .syntax(let text), .value(let text): text
+        case .syntax(let text): "not JSON: \(text)"
+        case .value(let text): text
         case .tooDeep(let limit): "nested deeper than \(limit)"
         case .tooLarge: "too large to be read"
         case .outOfMemory: "no memory left to read it"

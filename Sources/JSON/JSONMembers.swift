@@ -21,11 +21,15 @@ public struct JSONMembers: Sendable {
     /// The object's place in the document; empty for the whole.
     public var path: String { JSONTape.path(to: object.index, object.document.tape, object.document.texts) }
 
+    /// Takes the member `name`, null or not; nil if there is none.
+    public mutating func present(_ name: StaticString) -> JSONValue? {
+        find(name).map { JSONValue(document: object.document, index: $0) }
+    }
+
     /// Takes the member `name`; nil if there is none or it is null.
     public mutating func optional(_ name: StaticString) -> JSONValue? {
-        guard let index = find(name) else { return nil }
-        let value = JSONValue(document: object.document, index: index)
-        return value.isNull ? nil : value
+        guard let value = present(name), !value.isNull else { return nil }
+        return value
     }
 
     /// Takes the member `name`, which must be there.

@@ -2,7 +2,7 @@
 /// and simdjson reads, one token after another, without recursion.
 struct JSONSyntax {
     private enum Token {
-        case value, text, open(UInt8), close(UInt8), comma, colon, end
+        case value, text, open(UInt8), close(UInt8), comma, colon, other, end
     }
 
     /// What may come next.
@@ -52,7 +52,7 @@ struct JSONSyntax {
             case .value, .text, .open:
                 if seen == ordinal { return position(at: start, in: bytes) }
                 seen &+= 1
-            case .end: return nil
+            case .end, .other: return nil
             case .close, .comma, .colon: break
             }
         }
@@ -152,12 +152,11 @@ struct JSONSyntax {
             try number()
             return .value
         default:
-            try literal()
-            return .value
+            return try literal()
         }
     }
 
-    private mutating func literal() throws(Wrong) {
+    private mutating func literal() throws(Wrong) -> Token {
         for word in ["true", "false", "null"] as [StaticString] {
             let count = word.utf8CodeUnitCount
             guard bytes.count - position >= count,
@@ -172,12 +171,12 @@ struct JSONSyntax {
                 }
             }
             position += count
-            return
+            return .value
         }
         if position == 0, bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF {
             throw Wrong(0, "begins with a byte order mark")
         }
-        throw Wrong(position, "expected JSON")
+        return .other
     }
 
     private mutating func number() throws(Wrong) {

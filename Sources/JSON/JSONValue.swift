@@ -39,6 +39,12 @@ public struct JSONValue: Sendable {
     /// The text as a string.
     public func string() throws(JSONError) -> String { try text().string }
 
+    /// The bytes that the text stands for in base64.
+    public func base64() throws(JSONError) -> [UInt8] {
+        guard let bytes = try? Base64.decode(try text()) else { throw error("must be a text in base64") }
+        return bytes
+    }
+
     /// The number, if it is whole and within the type's range.
     public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(JSONError) -> T {
         let number: T? =
@@ -93,7 +99,7 @@ public struct JSONValue: Sendable {
 }
 
 /// A text of a document, without escapes: its UTF-8 bytes. Equal is what has the same bytes, unlike Swift's strings.
-public struct JSONText: Sendable, Hashable, ByteSource {
+public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible {
     private let document: JSONDocument
     private let word: UInt64
 
@@ -116,6 +122,9 @@ public struct JSONText: Sendable, Hashable, ByteSource {
 
     /// A copy as a string.
     public var string: String { withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+
+    /// In quotes, for messages: with what would disturb a log or a terminal escaped, and cut.
+    public var description: String { withUnsafeBytes { JSONError.quoted($0) } }
 
     /// A copy of the bytes.
     public var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }

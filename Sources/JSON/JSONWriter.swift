@@ -89,6 +89,12 @@ public struct JSONWriter: Sendable {
         quote(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// A text of a document.
+    public mutating func text(_ text: JSONText) {
+        separate()
+        text.withUnsafeBytes { quote($0) }
+    }
+
     /// A text's UTF-8 bytes. Where they are not UTF-8, U+FFFD stands in their place.
     public mutating func text(utf8 source: some ByteSource) {
         separate()
@@ -312,6 +318,12 @@ extension JSONWriter {
 
     /// A member that is a text of our own.
     public mutating func member(_ name: StaticString, text: StaticString) {
+        self.name(name)
+        self.text(text)
+    }
+
+    /// A member that is a text of a document.
+    public mutating func member(_ name: StaticString, text: JSONText) {
         self.name(name)
         self.text(text)
     }

@@ -20,7 +20,7 @@ public enum DirectoryTree {
         for end in 1..<max(bytes.count, 2) + 1 where end >= bytes.count || bytes[end] == UInt8(ascii: "/") {
             let directory = String(decoding: bytes.prefix(end), as: UTF8.self)
             guard mkdir(directory, mode) == 0 || isDirectory(directory) else {
-                throw Failure(path: directory, code: errno)
+                throw Failure(path: directory, code: errno == EEXIST ? ENOTDIR : errno)
             }
         }
     }

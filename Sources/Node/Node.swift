@@ -271,6 +271,18 @@ extension Node: NodeInterface {
     }
 
     /// See `NodeInterface`.
+    public nonisolated func tip() async -> NodeTip {
+        await reactor {
+            let machine = self.consensus.machine
+            return NodeTip(
+                height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
+                blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
+                peerCount: self.peers.peerCount, mempoolCount: self.mempool.count,
+                hasGasCosts: !machine.state.parameters.disabledGasCosts)
+        }
+    }
+
+    /// See `NodeInterface`.
     public nonisolated func network() async -> NetworkState {
         await reactor {
             let state = self.consensus.machine.state
@@ -340,7 +352,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func query(
-        _ sql: String, _ parameters: [String: Value]
+        _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {
         let application = application
         do {

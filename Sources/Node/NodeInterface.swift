@@ -13,6 +13,9 @@ public protocol NodeInterface: Sendable {
     /// A snapshot of where the node stands.
     func status() async -> NodeStatus
 
+    /// The part of `status` that clients ask for all the time, without its texts.
+    func tip() async -> NodeTip
+
     /// Who makes and who votes on the next block, by committed state.
     func network() async -> NetworkState
 
@@ -44,8 +47,10 @@ public protocol NodeInterface: Sendable {
     /// An account's committed state, nil if it never appeared.
     func account(_ id: AccountID) async throws(NodeError) -> Account?
 
-    /// Runs one read-only statement on the committed state.
-    func query(_ sql: String, _ parameters: [String: Value]) async throws(NodeError) -> QueryResult
+    /// Runs one read-only statement on the committed state. A parameter's name is its bytes, with or without its sign.
+    func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter]
+    ) async throws(NodeError) -> QueryResult
 }
 
 /// Why a node refused or failed a request; each description is one line.
@@ -131,6 +136,41 @@ public struct NodeStatus: Sendable {
         self.reactor = reactor
         self.listenAddresses = listenAddresses
         self.isBlocksOnly = isBlocksOnly
+    }
+}
+
+/// Where a node stands, in short.
+public struct NodeTip: Sendable {
+    /// Latest committed block; 0 and zero hashes before the first.
+    public var height: Int64
+    /// Of the latest committed block.
+    public var blockHash: Hash
+    /// After the latest committed block.
+    public var appHash: Hash
+    /// Milliseconds since 1970 of the latest block's header, 0 before the first.
+    public var blockTimestamp: UInt64
+    /// Whether the node is behind the best height that it has heard of.
+    public var isSyncing: Bool
+    /// Connected peers.
+    public var peerCount: Int
+    /// Unconfirmed transactions.
+    public var mempoolCount: Int
+    /// Whether transactions of the next block cost gas.
+    public var hasGasCosts: Bool
+
+    /// All members.
+    public init(
+        height: Int64, blockHash: Hash, appHash: Hash, blockTimestamp: UInt64, isSyncing: Bool,
+        peerCount: Int, mempoolCount: Int, hasGasCosts: Bool
+    ) {
+        self.height = height
+        self.blockHash = blockHash
+        self.appHash = appHash
+        self.blockTimestamp = blockTimestamp
+        self.isSyncing = isSyncing
+        self.peerCount = peerCount
+        self.mempoolCount = mempoolCount
+        self.hasGasCosts = hasGasCosts
     }
 }
 

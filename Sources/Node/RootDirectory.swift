@@ -10,7 +10,6 @@ public struct RootDirectory: Sendable {
         case exists(String)
         case unwritable(String, String)
         case unreadable(String, String)
-        case tooLarge(String, limit: Int)
 
         /// One line.
         public var description: String {
@@ -18,7 +17,6 @@ public struct RootDirectory: Sendable {
             case .exists(let file): "\(file): exists already; not overwritten"
             case .unwritable(let file, let reason): "\(file): cannot be written: \(reason)"
             case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
-            case .tooLarge(let file, let limit): "\(file): is larger than \(limit) bytes"
             }
         }
     }
@@ -62,7 +60,7 @@ public struct RootDirectory: Sendable {
 
     private func write(_ text: String, to file: String) throws(Failure) {
         do {
-            try WholeFile.create(file, Array(text.utf8))
+            try FileContent.create(file, Array(text.utf8))
         } catch {
             throw .unwritable(file, error.description)
         }
@@ -72,11 +70,9 @@ public struct RootDirectory: Sendable {
     public func configuration() throws -> Configuration {
         let text: [UInt8]
         do {
-            text = try WholeFile.read(configurationFile, limit: Self.maximumConfigurationSize)
+            text = try FileContent.read(configurationFile, limit: Self.maximumConfigurationSize)
         } catch .system(ENOENT) {
             return Configuration()
-        } catch .tooLarge(let limit) {
-            throw Failure.tooLarge(configurationFile, limit: limit)
         } catch {
             throw Failure.unreadable(configurationFile, error.description)
         }

@@ -1,4 +1,4 @@
-import Foundation
+import JSON
 import LibP2P
 import Multiformats
 
@@ -20,66 +20,93 @@ struct DiscoveryMessage {
     }
 
     /// Reads either dialect's answer. Peers whose ID cannot be read, and addresses of unknown kinds, are left out.
-    init(decoding bytes: [UInt8]) throws {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .custom { path in AnyKey(path.last?.stringValue.lowercased() ?? "") }
-        let entries: [Entry]
-        if bytes.first == UInt8(ascii: "[") {
+    init(decoding bytes: [UInt8]) throws(JSONError) {
+        let root = try JSONDocument(bytes).root
+        let entries: JSONArray?
+        if case .array = root.kind {
             chainID = nil
-            entries = try decoder.decode([Entry].self, from: Data(bytes))
+            entries = try root.array()
         } else {
-            let whole = try decoder.decode(Whole.self, from: Data(bytes))
-            chainID = whole.chainID
-            entries = whole.peers ?? []
+            let whole = try root.object()
+            guard let chain = Self.member("chain_id", of: whole) else {
+                throw JSONError(.missing, path: "chain_id")
+            }
+            chainID = try chain.string()
+            entries = try Self.member("peers", of: whole)?.array()
         }
-        peers = entries.prefix(Self.maxPeers).compactMap(\.peer)
+        var peers: [DiscoveredPeer] = []
+        if let entries {
+            for entry in entries.prefix(Self.maxPeers) {
+                if let peer = try Self.peer(entry) { peers.append(peer) }
+            }
+        }
+        self.peers = peers
+    }
+
+    private static func peer(_ entry: JSONValue) throws(JSONError) -> DiscoveredPeer? {
+        let members = try entry.object()
+        guard let idValue = member("id", of: members) else {
+            throw JSONError(.missing, path: "\(entry.path).id")
+        }
+        let id = try? PeerID(try idValue.string())
+        var addresses: [Multiaddr] = []
+        if let list = member("addrs", of: members) {
+            for text in try list.array().prefix(maxAddresses) {
+                if let address = try? Multiaddr(try text.string()) { addresses.append(address) }
+            }
+        }
+        var protocols: [ProtocolID] = []
+        if let list = member("protos", of: members) {
+            for text in try list.array().prefix(IdentifyInfo.maximumProtocols) {
+                protocols.append(ProtocolID(try text.string()))
+            }
+        }
+        return id.map { DiscoveredPeer(id: $0, addresses: addresses, protocols: protocols) }
+    }
+
+    /// The first member that has this name in any case; nil if there is none or it is null.
+    private static func member(_ name: StaticString, of object: JSONObject) -> JSONValue? {
+        for (key, value) in object {
+            let isWanted = key.withUnsafeBytes { key in
+                key.count == name.utf8CodeUnitCount
+                    && zip(key, UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+                        .allSatisfy { $0 == $1 || $0 | 0x20 == $1 && $0 >= 0x41 && $0 <= 0x5A }
+            }
+            if isWanted { return value.isNull ? nil : value }
+        }
+        return nil
     }
 
     /// The answer in a dialect.
-    func encoded(_ dialect: Dialect) throws -> [UInt8] {
-        let entries = peers.map(Entry.init)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    func encoded(_ dialect: Dialect) -> [UInt8] {
+        var writer = JSONWriter(capacity: 4096)
         switch dialect {
-        case .text: return Array(try encoder.encode(entries)) + Array("\n".utf8)
-        case .binary: return Array(try encoder.encode(Whole(chainID: chainID ?? "", peers: entries)))
+        case .text:
+            encodePeers(&writer)
+            writer.endLine()
+        case .binary:
+            writer.object {
+                $0.member("chain_id", text: chainID ?? "")
+                $0.name("peers")
+                encodePeers(&$0)
+            }
         }
+        return writer.bytes
     }
 
-    private struct AnyKey: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(_ text: String) { stringValue = text }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    private struct Entry: Codable {
-        let id: String
-        let addrs: [String]?
-        let protos: [String]?
-
-        init(_ peer: DiscoveredPeer) {
-            id = peer.id.description
-            addrs = peer.addresses.map(\.description)
-            protos = peer.protocols.map(\.rawValue)
+    private func encodePeers(_ writer: inout JSONWriter) {
+        writer.array { list in
+            for peer in peers {
+                list.object {
+                    $0.array("addrs") { list in
+                        for address in peer.addresses { list.text(address.description) }
+                    }
+                    $0.member("id", text: peer.id.description)
+                    $0.array("protos") { list in
+                        for name in peer.protocols { list.text(name.rawValue) }
+                    }
+                }
+            }
         }
-
-        var peer: DiscoveredPeer? {
-            guard let id = try? PeerID(id) else { return nil }
-            let addresses = (addrs ?? []).prefix(maxAddresses).compactMap { try? Multiaddr($0) }
-            let protocols = (protos ?? []).prefix(IdentifyInfo.maximumProtocols).map { ProtocolID($0) }
-            return DiscoveredPeer(id: id, addresses: addresses, protocols: protocols)
-        }
-    }
-
-    private struct Whole: Codable {
-        enum CodingKeys: String, CodingKey {
-            case chainID = "chain_id"
-            case peers
-        }
-
-        let chainID: String
-        let peers: [Entry]?
     }
 }

@@ -52,12 +52,12 @@ public struct DiscoveryProtocol {
             let traits = PeerTraits(identity?.protocols ?? [])
             let answer: [UInt8]
             if traits.chainID != nil {
-                answer = try DiscoveryMessage(chainID: directory.chainID, peers: peers).encoded(.binary)
+                answer = DiscoveryMessage(chainID: directory.chainID, peers: peers).encoded(.binary)
             } else {
                 guard try await stream.readExactly(Self.request.count) == Self.request else {
                     throw ProtocolsError.malformed("discovery request")
                 }
-                answer = try DiscoveryMessage(chainID: nil, peers: peers).encoded(.text)
+                answer = DiscoveryMessage(chainID: nil, peers: peers).encoded(.text)
             }
             try await stream.write(answer)
         }
@@ -77,7 +77,7 @@ public struct DiscoveryProtocol {
             let answer = try await stream.readToEnd(limit: ProtocolLimits.discoveryBytes)
             if answer.isEmpty { return [] }
             let message = try DiscoveryMessage(decoding: answer)
-            guard message.chainID == nil || message.chainID == chainID else {
+            guard message.chainID.map({ $0.utf8.elementsEqual(chainID.utf8) }) ?? true else {
                 throw ProtocolsError.wrongContent("peers of another chain")
             }
             return message.peers

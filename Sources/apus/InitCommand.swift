@@ -63,6 +63,6 @@ struct InitCommand: Action {
             validators: ValidatorSet([Validator(key: node, power: 1)]), allocations: [],
             parameters: NetworkParameters(leader: node))
         // What is written must be read again, whatever was given on the command line.
-        return try Genesis(json: .init(chain.json.utf8), file: "genesis")
+        return try Genesis(json: Array(chain.json.utf8), file: "genesis")
     }
 }

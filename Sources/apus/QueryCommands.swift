@@ -79,7 +79,7 @@ struct QueryCommand: Action {
     func validate() throws(UsageError) { try StatementParameters.check(parameters) }
 
     func run() async throws {
-        let values = Dictionary(parameters.map { ($0.name, $0.value) }) { first, _ in first }
+        let values = parameters.map { RawStatement.Parameter($0.name, $0.value) }
         let result = try await rpc.client.query(sql, values)
         try StandardOutput.print(result.columns.map { EscapedText($0).description }.joined(separator: "\t"))
         for row in result.rows {

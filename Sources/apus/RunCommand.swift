@@ -32,10 +32,14 @@ struct RunCommand: Action {
         do {
             var limits = RPCServer.Limits()
             limits.maximumBodySize = configuration.rpc.maxRequestSize
-            limits.requestTime = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
+            var times = RPCDispatcher.Limits()
+            times.timeout = configuration.rpc.timeout
+            times.commitTimeout = configuration.rpc.broadcastTxTimeout
+            // The dispatcher answers in time; this is for what it does not end.
+            limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
-                dispatcher: RPCDispatcher(node) { Self.milliseconds })
+                dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
         } catch {
             await node.stop()
             throw error

@@ -1,6 +1,5 @@
 import Chain
 import Crypto
-import Foundation
 import Multiformats
 import Testing
 
@@ -21,7 +20,7 @@ import Testing
 
     @Test func writtenFileIsReadAgain() throws {
         let genesis = try Self.sample()
-        let again = try Genesis(json: Data(genesis.json.utf8))
+        let again = try Genesis(json: Array(genesis.json.utf8))
         #expect(again == genesis)
         #expect(again.hash == genesis.hash)
         #expect(again.databaseOwnerAccount == AccountID(try #require(genesis.leader)))
@@ -45,7 +44,7 @@ import Testing
     @Test func fileOfKwilDB() throws {
         let key = "37fcaf441f2084621a8e3d01db40b89c4f8d9e68d42e46dabf6aa063fab7d0c8"
         let genesis = try Genesis(
-            json: Data(
+            json: Array(
                 """
                 {
                   "chain_id": "kwil-chain", "initial_height": 0, "db_owner": "",
@@ -77,14 +76,26 @@ import Testing
             "disabled_gas_costs: must be true or false"
         ),
         (#""amount": "1234"#, #""amount": "-1234"#, "alloc[0].amount: must not be negative"),
-        (#""chain_id""#, #"chain_id"#, "not JSON"),
+        (#""chain_id""#, #"chain_id"#, "not JSON: expected a name in quotes or \"}\" (line 2, column 3)"),
+        (
+            #""initial_height": 3"#, #""initial_height": 3, "initial_height": 7"#,
+            #"duplicate key "initial_height" (line 3, column 24)"#
+        ),
+        (#""power": 2"#, #""power": 2, "power": 2"#, #"validators[0]: duplicate key "power" (line 7, "#),
+        (
+            #""max_votes_per_tx": 200"#, #""max_votes_per_tx": 200,"#,
+            "not JSON: expected a name in quotes (line"
+        ),
+        (#""db_owner": ""#, #""db_owner": "\ud800"#, "half a surrogate pair"),
+        (#""power": 2"#, #""power": 2.0"#, "validators[0].power: must be a whole number"),
+        (#""power": 2"#, #""power": 9223372036854775808"#, "validators[0].power: must be a whole number"),
     ])
     func mistakesAreNamed(_ original: String, _ mistake: String, _ expected: String) throws {
         let json = try Self.sample().json
         try #require(json.contains(original))
         do {
             _ = try Genesis(
-                json: Data(json.replacingOccurrences(of: original, with: mistake).utf8), file: "g.json")
+                json: Array(json.replacing(original, with: mistake).utf8), file: "g.json")
             Issue.record("accepted")
         } catch {
             #expect("\(error)".hasPrefix("g.json: "))
@@ -97,12 +108,42 @@ import Testing
         var genesis = try Self.sample()
         genesis.parameters.leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 9, count: 32)).publicKey
         #expect(throws: ChainError.genesis("genesis.json: leader: is not one of the validators")) {
-            _ = try Genesis(json: Data(genesis.json.utf8))
+            _ = try Genesis(json: Array(genesis.json.utf8))
         }
     }
 
+    /// What other programs read must not change with the code that writes it.
+    @Test func theFilesLayout() throws {
+        let genesis = try Self.sample()
+        let leader = Hex.encode(try #require(genesis.leader).bytes)
+        let other = Hex.encode(genesis.allocations[0].account.identifier)
+        #expect(
+            genesis.json == """
+                {
+                  "chain_id": "apus-test",
+                  "initial_height": 3,
+                  "db_owner": "\(leader)#ed25519",
+                  "leader": {"type": "ed25519", "key": "\(leader)"},
+                  "validators": [
+                    {"identifier": "\(other)", "key_type": "secp256k1", "power": 2},
+                    {"identifier": "\(leader)", "key_type": "ed25519", "power": 1}
+                  ],
+                  "alloc": [
+                    {"id": "\(other)", "key_type": "secp256k1", "amount": "123456789012345678901234567890"}
+                  ],
+                  "max_block_size": 6291456,
+                  "join_expiry": "90s",
+                  "disabled_gas_costs": true,
+                  "max_votes_per_tx": 200
+                }
+
+                """)
+    }
+
     @Test func missingFile() {
-        #expect(throws: ChainError.genesis("/nowhere/genesis.json: cannot be read")) {
+        #expect(
+            throws: ChainError.genesis("/nowhere/genesis.json: cannot be read: No such file or directory")
+        ) {
             _ = try Genesis.load("/nowhere/genesis.json")
         }
     }

@@ -58,6 +58,43 @@ def json_input(apus, directory):
     prove(apus, directory, file, 30, "--validators", "1", "--reactor", "epoll")
 
 
+def cells_are_bytes(apus, directory):
+    """Blanks, tabs, no-break spaces, empty cells and both forms of an accented letter come out as they went in."""
+    file = f"{directory}/cells.csv"
+    with open(file, "wb") as f:
+        f.write(b"\xef\xbb\xbfx,y\r\n1, a b\r\n\t2 ,\xc2\xa0\r\n,\"\"\r\n\xc3\xa9,e\xcc\x81\r\n")
+    prove(apus, directory, file, 4, "--validators", "1", "--sentries", "0")
+
+
+def large_rows(apus, directory):
+    """A hundred of them are more than a request may have."""
+    file = f"{directory}/large.csv"
+    with open(file, "w") as f:
+        f.write("n,text\n")
+        for i in range(620):
+            f.write(f"{i},{str(i) * 10}{'x' * 50000}\n")
+    prove(apus, directory, file, 620, "--validators", "1", "--sentries", "0")
+
+
+def bad_input_is_refused(apus, directory):
+    for name, content, place in (
+        ("short.csv", b"a,b\n1,x\ny\n", ":3: row 2, column 2"),
+        ("long.csv", b"a,b\n1,x\n1,2,3\n", ":3: row 2, column 3"),
+        ("open.csv", b'id,name\n1,"open\n2,b\n', ":2: row 1, column 2"),
+        ("blank.csv", b"id,name\n1,a\n\n2,b\n", ":3: row 2"),
+        ("twice.csv", b"id,id\n1,a\n", ":1: header, column 2"),
+        ("twice.json", b'[{"a": 1, "a": 2}]', '"a"'),
+    ):
+        file = f"{directory}/{name}"
+        with open(file, "wb") as f:
+            f.write(content)
+        out = subprocess.run(
+            [apus, "testnet", "--input", file, "--root", f"{directory}/net"], capture_output=True, text=True,
+            timeout=PATIENCE)
+        expect(out.returncode == 1, f"{name}: exit code {out.returncode}")
+        expect(out.stderr.count("\n") == 1 and name in out.stderr and place in out.stderr, f"{name}: {out.stderr}")
+
+
 def interrupted(apus, directory, number, keep):
     arguments = [apus, "testnet", "--input", csv(directory), "--root", f"{directory}/net"]
     output = f"{directory}/output"
@@ -113,6 +150,7 @@ def foreign_directory_is_not_touched(apus, directory):
 
 
 TESTS = [
-    csv_input, json_input, interrupt_after_the_proof_leaves_nothing, interrupt_at_work_leaves_nothing,
-    kill_leaves_nothing, foreign_directory_is_not_touched,
+    csv_input, json_input, cells_are_bytes, large_rows, bad_input_is_refused,
+    interrupt_after_the_proof_leaves_nothing, interrupt_at_work_leaves_nothing, kill_leaves_nothing,
+    foreign_directory_is_not_touched,
 ]

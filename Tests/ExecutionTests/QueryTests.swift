@@ -30,7 +30,7 @@ import Testing
         let names = values.map { "$\($0.1)" }.joined(separator: ", ")
         let result = try chain.run("INSERT INTO v VALUES (1, \(names))", values.map { ("$\($0.1)", $0.2) })
         try #require(result.isOK, "\(result.log)")
-        let read = try chain.application.query("SELECT * FROM v", [:], limits: QueryLimits())
+        let read = try chain.application.query("SELECT * FROM v", [], limits: QueryLimits())
         #expect(read.columnNames == ["id"] + values.map(\.1))
         #expect(
             read.columnTypes.map(\.name) == [
@@ -112,7 +112,7 @@ import Testing
         let counting =
             "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 100) SELECT n FROM c"
         func query(_ sql: String, _ limits: QueryLimits) throws -> QueryResult {
-            try chain.application.query(sql, [:], limits: limits)
+            try chain.application.query(sql, [], limits: limits)
         }
         #expect(try query(counting, QueryLimits(rows: 100)).rows.count == 100)
         #expect(throws: ExecutionError.queryLimit("the query yields more than 99 rows")) {

@@ -98,7 +98,7 @@ import Testing
                 validators: chain.validators)
         }
         #expect(throws: ExecutionError.notInitialized) {
-            try application.query("SELECT 1", [:], limits: QueryLimits())
+            try application.query("SELECT 1", [], limits: QueryLimits())
         }
         #expect(throws: ExecutionError.notInitialized) {
             try application.account(AccountID(chain.owner.publicKey))

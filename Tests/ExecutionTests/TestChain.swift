@@ -115,8 +115,11 @@ final class TestChain {
     }
 
     /// The rows of a query.
-    func rows(_ sql: String, _ parameters: [String: Value] = [:]) throws -> [[Value]] {
-        try application.query(sql, parameters, limits: QueryLimits()).rows
+    func rows(
+        _ sql: String, _ parameters: KeyValuePairs<String, Value> = [:]
+    ) throws -> [[Value]] {
+        let parameters = parameters.map { RawStatement.Parameter($0.key, $0.value) }
+        return try application.query(sql, parameters, limits: QueryLimits()).rows
     }
 
     /// The integer that a query yields.

@@ -39,24 +39,24 @@ import Testing
         ("[1,]", "expected a value", 3), (#"{"a":1,}"#, "expected a name in quotes", 7),
         ("[1 2]", "expected \",\" or \"]\"", 3), (#"{"a" 1}"#, "expected \":\"", 5),
         (#"{"a":}"#, "expected a value", 5), (#"{1:2}"#, "expected a name", 1), ("[1}", "expected \",\"", 2),
-        ("{} x", "expected JSON", 3), ("{} {}", "expected the end", 3), ("[1]]", "expected the end", 3),
+        ("{} x", "expected the end", 3), ("{} {}", "expected the end", 3), ("[1]]", "expected the end", 3),
         ("01", "a number that JSON does not know", 0), ("-", "a number that", 0),
         ("1.", "after its point", 0),
-        ("1e", "in its exponent", 0), ("+1", "expected JSON", 0), (".5", "expected JSON", 0),
-        ("NaN", "expected JSON", 0), ("1x", "a number that", 0), ("0x10", "a number that", 0),
+        ("1e", "in its exponent", 0), ("+1", "expected a value", 0), (".5", "expected a value", 0),
+        ("NaN", "expected a value", 0), ("1x", "a number that", 0), ("0x10", "a number that", 0),
         ("[18446744073709551616]", "beyond 64 bits", 1), ("-9223372036854775809", "beyond 64 bits", 0),
         ("100000000000000000000", "beyond 64 bits", 0), ("[1,1e400]", "beyond the range", 3),
-        ("nul", "expected JSON", 0), ("nullx", "neither true, false nor null", 0),
-        ("True", "expected JSON", 0),
+        ("nul", "expected a value", 0), ("nullx", "neither true, false nor null", 0),
+        ("True", "expected a value", 0),
         (#""\ud800""#, "half a surrogate pair", 1), (#""\udc00""#, "half a surrogate pair", 1),
         (#""\ud800\u0041""#, "half a surrogate pair", 1), (#""\ud800x""#, "half a surrogate pair", 1),
         (#""\ud800\ud800""#, "half a surrogate pair", 1),
         (#""\x""#, "an escape that JSON does not know", 1), (#""\u12g4""#, "four hexadecimal digits", 1),
         (#""\u-123""#, "four hexadecimal digits", 1), (#""\u12"#, "four hexadecimal digits", 1),
         ("\"a", "without its closing quote", 0), ("\"a\nb\"", "a control character", 2),
-        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected JSON", 0), ("/**/1", "expected JSON", 0),
+        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0), ("/**/1", "expected a value", 0),
         ("\u{FEFF}{}", "byte order mark", 0), ("[1\u{A0}]", "a number that", 1),
-        ("\u{B}1", "expected JSON", 0),
+        ("\u{B}1", "expected a value", 0),
     ])
     func bad(_ text: String, _ message: String, _ offset: Int) {
         let error = #expect(throws: JSONError.self) { try read(text) }
@@ -74,13 +74,13 @@ import Testing
         let text = [UInt8(ascii: "\"")] + Array("é".utf8) + bytes + [UInt8(ascii: "\"")]
         let error = #expect(throws: JSONError.self) { try JSONDocument(text) }
         #expect(error?.reason == .syntax("not UTF-8"))
-        #expect(error?.description == "not UTF-8 (line 1, column 3)")
+        #expect(error?.description == "not JSON: not UTF-8 (line 1, column 3)")
         #expect(error?.position?.offset == 3)
     }
 
     @Test func positionsHaveLineAndColumn() {
         let error = #expect(throws: JSONError.self) { try read("{\n  \"é\": 1,\n  \"b\": x\n}") }
-        #expect(error?.description == "expected JSON (line 3, column 8)")
+        #expect(error?.description == "not JSON: expected a value (line 3, column 8)")
     }
 
     @Test(arguments: [

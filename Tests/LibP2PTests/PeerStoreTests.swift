@@ -138,12 +138,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "it is not JSON"),
-        ("{\"version\":1,\"peers\":[", "it is not JSON"),
-        ("[]", "a value is of the wrong type"),
-        ("{\"version\":1}", "peers is missing"),
-        ("{\"version\":2,\"peers\":[]}", "version 2 is not known"),
-        ("{\"version\":1,\"peers\":[{\"id\":\"x\"}]}", "at peers[0]: addresses is missing"),
+        ("", "not JSON: expected a value, found the end (line 1, column 1)"),
+        (
+            "{\"version\":1,\"peers\":[",
+            "not JSON: expected a value or \"]\", found the end (line 1, column 23)"
+        ),
+        ("[]", "must be an object"),
+        ("{\"version\":1}", "peers: is missing"),
+        ("{\"version\":2,\"peers\":[]}", "version: 2 is not known"),
+        ("{\"version\":1,\"version\":1,\"peers\":[]}", "duplicate key \"version\" (line 1, column 14)"),
+        ("{\"version\":1,\"peers\":[{\"id\":\"x\"}]}", "peers[0].addresses: is missing"),
     ]) func aCorruptFileIsNamed(_ content: String, _ reason: String) throws {
         let path = Self.temporaryPath()
         defer { try? FileManager.default.removeItem(atPath: path) }

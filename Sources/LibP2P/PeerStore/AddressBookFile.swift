@@ -1,4 +1,5 @@
-import Foundation
+import Glibc
+import JSON
 import Multiformats
 
 /// The file that a peer store is kept in, `addrbook.json`: JSON with a version and one object for each peer.
@@ -19,54 +20,28 @@ public struct AddressBookFile: Sendable {
         return Int64(time.tv_sec)
     }
 
-    private struct Content: Codable {
-        var version: Int
-        var peers: [Peer]
-    }
-
-    private struct Peer: Codable {
-        var id: String
-        var addresses: [Address]
-        var protocols: [String]
-        var lastSeen: Int64
-    }
-
-    private struct Address: Codable {
-        var address: String
-        var failures: Int
-        var lastConnected: Int64
-        var hearsay: Bool?
-    }
-
     /// The records in the file; none if there is no file. Single entries that make no sense are left out.
     func read() throws(LibP2PError) -> [PeerRecord] {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            if errno == ENOENT { return [] }
-            throw .file(path: path, reason: Self.reason())
-        }
-        defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0 else { throw .file(path: path, reason: Self.reason()) }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw .file(path: path, reason: "not a regular file")
-        }
-        guard status.st_size <= Self.maximumSize else {
-            throw .corruptFile(
-                path: path, reason: "\(status.st_size) bytes are more than a peer store writes")
-        }
-        let data: Data
+        let content: [UInt8]
         do {
-            data = try FileHandle(fileDescriptor: file, closeOnDealloc: false).readToEnd() ?? Data()
+            content = try FileContent.read(path, limit: Self.maximumSize)
+        } catch .system(ENOENT) {
+            return []
+        } catch .tooLarge(let limit) {
+            throw .corruptFile(path: path, reason: "more than the \(limit) bytes that a peer store writes")
         } catch {
-            throw .file(path: path, reason: "it cannot be read")
+            throw .file(path: path, reason: error.description)
         }
-        return try decode(data)
+        do {
+            return try Self.records(try JSONDocument(content).root)
+        } catch {
+            throw .corruptFile(path: path, reason: error.description)
+        }
     }
 
     /// Replaces the file.
     func write(_ records: [PeerRecord]) throws(LibP2PError) {
-        let data = try encode(records)
+        let data = Self.encode(records)
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw .file(path: temporary, reason: Self.reason()) }
@@ -74,7 +49,7 @@ public struct AddressBookFile: Sendable {
         data.withUnsafeBytes { bytes in
             var offset = 0
             while offset < bytes.count {
-                let count = Foundation.write(
+                let count = Glibc.write(
                     file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
                 if count < 0 {
                     if errno == EINTR { continue }
@@ -103,81 +78,88 @@ public struct AddressBookFile: Sendable {
 
     /// Makes the rename last. Where a file system cannot sync folders the file is whole all the same.
     private func syncFolder() {
-        let folder = open(
-            URL(filePath: path).deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "."
+        let folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
         fsync(folder)
         close(folder)
     }
 
-    private func decode(_ data: Data) throws(LibP2PError) -> [PeerRecord] {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        let content: Content
-        do {
-            content = try decoder.decode(Content.self, from: data)
-        } catch {
-            throw .corruptFile(path: path, reason: Self.reason(error))
+    private static func records(_ root: JSONValue) throws(JSONError) -> [PeerRecord] {
+        var content = try root.members()
+        let version = try content.value("version").integer(Int.self)
+        guard version == Self.version else { throw content.error("version", "\(version) is not known") }
+        var records: [PeerRecord] = []
+        for peer in try content.value("peers").array().prefix(PeerStore.maximumPeers) {
+            if let record = try record(peer) { records.append(record) }
         }
-        guard content.version == Self.version else {
-            throw .corruptFile(path: path, reason: "version \(content.version) is not known")
-        }
-        return content.peers.prefix(PeerStore.maximumPeers).compactMap(record)
+        return records
     }
 
     /// A peer of the file; nil if its ID is none. Addresses that are none are left out.
-    private func record(_ peer: Peer) -> PeerRecord? {
-        guard let id = try? PeerID(peer.id) else { return nil }
+    private static func record(_ peer: JSONValue) throws(JSONError) -> PeerRecord? {
+        var members = try peer.members()
+        let id = try? PeerID(try members.value("id").string())
+        let addresses = try members.value("addresses").array()
+        let protocols = try members.value("protocols").array()
+        let lastSeen = try members.value("last_seen").integer(Int64.self)
+        guard let id else { return nil }
         var record = PeerRecord(peer: id)
-        record.lastSeen = max(peer.lastSeen, 0)
-        record.protocols = peer.protocols.prefix(PeerStore.maximumProtocols).map { ProtocolID($0) }
-        for address in peer.addresses.prefix(PeerStore.maximumAddresses) {
-            guard let multiaddr = try? Multiaddr(address.address),
-                !record.addresses.contains(where: { $0.address == multiaddr })
+        record.lastSeen = max(lastSeen, 0)
+        for name in protocols.prefix(PeerStore.maximumProtocols) {
+            record.protocols.append(ProtocolID(try name.string()))
+        }
+        for value in addresses.prefix(PeerStore.maximumAddresses) {
+            guard let address = try address(value),
+                !record.addresses.contains(where: { $0.address == address.address })
             else { continue }
-            record.addresses.append(
-                PeerRecord.Address(
-                    address: multiaddr, failures: min(max(address.failures, 0), .max - 1),
-                    lastConnected: max(address.lastConnected, 0), isHearsay: address.hearsay ?? false))
+            record.addresses.append(address)
         }
         return record
     }
 
-    private func encode(_ records: [PeerRecord]) throws(LibP2PError) -> Data {
-        let peers = records.map { record in
-            Peer(
-                id: record.peer.description,
-                addresses: record.addresses.map {
-                    Address(
-                        address: $0.address.description, failures: $0.failures,
-                        lastConnected: $0.lastConnected, hearsay: $0.isHearsay ? true : nil)
-                },
-                protocols: record.protocols.map(\.rawValue), lastSeen: record.lastSeen)
-        }
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        do {
-            return try encoder.encode(Content(version: Self.version, peers: peers))
-        } catch {
-            throw .file(path: path, reason: "it cannot be encoded")
-        }
+    private static func address(_ value: JSONValue) throws(JSONError) -> PeerRecord.Address? {
+        var members = try value.members()
+        let text = try members.value("address").string()
+        let failures = try members.value("failures").integer(Int.self)
+        let lastConnected = try members.value("last_connected").integer(Int64.self)
+        let isHearsay = try members.optional("hearsay")?.flag() ?? false
+        guard let address = try? Multiaddr(text) else { return nil }
+        return PeerRecord.Address(
+            address: address, failures: min(max(failures, 0), .max - 1), lastConnected: max(lastConnected, 0),
+            isHearsay: isHearsay)
     }
 
-    /// Where in the JSON the error is.
-    private static func reason(_ error: any Error) -> String {
-        switch error {
-        case DecodingError.keyNotFound(let key, let context):
-            "\(place(context))\(key.stringValue) is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            "\(place(context))a value is of the wrong type"
-        default: "it is not JSON"
+    private static func encode(_ records: [PeerRecord]) -> [UInt8] {
+        var writer = JSONWriter(layout: .lines)
+        writer.object {
+            $0.member("version", integer: version)
+            $0.array("peers") { list in
+                for record in records { encode(record, &list) }
+            }
         }
+        writer.endLine()
+        return writer.bytes
     }
 
-    private static func place(_ context: DecodingError.Context) -> String {
-        let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
-        return path.isEmpty ? "" : "at \(path.drop { $0 == "." }): "
+    private static func encode(_ record: PeerRecord, _ writer: inout JSONWriter) {
+        writer.object {
+            $0.member("id", text: record.peer.description)
+            $0.array("addresses") { list in
+                for address in record.addresses {
+                    list.object {
+                        $0.member("address", text: address.address.description)
+                        $0.member("failures", integer: address.failures)
+                        $0.member("last_connected", integer: address.lastConnected)
+                        if address.isHearsay { $0.member("hearsay", flag: true) }
+                    }
+                }
+            }
+            $0.array("protocols") { list in
+                for name in record.protocols { list.text(name.rawValue) }
+            }
+            $0.member("last_seen", integer: record.lastSeen)
+        }
     }
 
     private static func reason() -> String { String(cString: strerror(errno)) }

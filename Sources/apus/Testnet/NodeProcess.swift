@@ -104,7 +104,7 @@ final class NodeProcess: Sendable {
     }
 
     private static func procfs(_ file: String) -> String? {
-        guard let bytes = try? WholeFile.read(file, limit: 64 << 10) else { return nil }
+        guard let bytes = try? FileContent.read(file, limit: 64 << 10) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -37,7 +37,7 @@ extension Records {
             var reader = try CSVReader(
                 maximumColumns: Self.maximumColumns, maximumCellSize: Self.maximumCellSize)
             var failure: CSVError?
-            try WholeFile.readPieces(file, limit: Self.maximumFileSize) { piece in
+            try FileContent.readPieces(file, limit: Self.maximumFileSize) { piece in
                 do throws(CSVError) {
                     try reader.read(piece) { rows.append($0.cells.map(Cell.text)) }
                 } catch {
@@ -115,7 +115,7 @@ extension Records {
 
     private static func content(of file: String) throws(Failure) -> [UInt8] {
         do {
-            return try WholeFile.read(file, limit: maximumFileSize)
+            return try FileContent.read(file, limit: maximumFileSize)
         } catch {
             throw .unreadable(file, error.description)
         }

@@ -93,8 +93,8 @@ struct Testnet: Sendable {
                 try DirectoryTree.remove(root)
             }
             try DirectoryTree.create(root)
-            try WholeFile.create("\(root)/\(marker)", [])
-        } catch let error as WholeFile.Failure {
+            try FileContent.create("\(root)/\(marker)", [])
+        } catch let error as FileContent.Failure {
             throw Failure("\(root)/\(marker): \(error)")
         }
     }

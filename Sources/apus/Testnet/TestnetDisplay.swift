@@ -70,8 +70,6 @@ final class TestnetDisplay: @unchecked Sendable {
         write(out)
     }
 
-    private func write(_ text: String) {
-        print(text, terminator: "")
-        fflush(nil)
-    }
+    /// A failure is told by the last flush of the program.
+    private func write(_ text: String) { try? StandardOutput.write(text, atOnce: true) }
 }

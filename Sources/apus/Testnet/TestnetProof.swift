@@ -62,7 +62,7 @@ struct TestnetProof: Sendable {
         while true {
             let result = try await client.query(
                 "SELECT * FROM \(table.name) WHERE line > $after ORDER BY line LIMIT \(page)",
-                ["$after": .int8(last)])
+                [RawStatement.Parameter("$after", .int8(last))])
             for row in result.rows {
                 guard case .int8(let line)? = row.first?.scalar else {
                     throw Testnet.Failure("a row of \(table.name) has no line number")

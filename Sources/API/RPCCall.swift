@@ -1,0 +1,164 @@
+import Chain
+import Crypto
+import JSON
+import Multiformats
+
+/// A method with its parameters. Members that a method does not know are ignored, as Kwil's servers do.
+enum RPCCall: Sendable {
+    case ping(message: JSONText)
+    case version(service: StaticString)
+    case chainInfo
+    case userHealth
+    case chainHealth
+    case broadcast(Transaction, waitForCommit: Bool)
+    case transactionQuery(Hash)
+    case transaction(Hash)
+    case query(String, [RawStatement.Parameter])
+    case account(AccountID, identifier: JSONText)
+    case block(BlockName, raw: Bool)
+    case blockHeader(BlockName)
+    case blockResult(BlockName)
+    case genesis
+    case networkParameters
+    case validators
+    /// Transactions at most; 0 for the default.
+    case unconfirmed(limit: Int64)
+    case status
+    case validatorRequests
+
+    /// Which block: by a hash, or by a height where the hash is left out or zero; height 0 or none at all means the
+    /// latest.
+    enum BlockName: Sendable {
+        case hash(Hash)
+        case height(Int64)
+    }
+
+    /// Reads the parameters of `method`; an error names the parameter as the client wrote it.
+    init(_ method: RPCMethod, _ parameters: JSONValue?) throws(JSONRPC.Failure) {
+        let call: Result<RPCCall, JSONRPC.Failure>
+        do throws(JSONError) {
+            call = try Self.read(method, parameters)
+        } catch {
+            throw JSONRPC.Failure(method, error, parameters)
+        }
+        self = try call.get()
+    }
+
+    private static func read(
+        _ method: RPCMethod, _ parameters: JSONValue?
+    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+        func members() throws(JSONError) -> JSONMembers {
+            guard let parameters else { throw JSONError(.missing, path: "params") }
+            return try parameters.members()
+        }
+        switch method {
+        case .userVersion: return .success(.version(service: "user"))
+        case .chainVersion: return .success(.version(service: "chain"))
+        case .userChainInfo: return .success(.chainInfo)
+        case .userHealth: return .success(.userHealth)
+        case .chainHealth: return .success(.chainHealth)
+        case .chainGenesis: return .success(.genesis)
+        case .chainParameters: return .success(.networkParameters)
+        case .chainValidators: return .success(.validators)
+        case .apusStatus: return .success(.status)
+        case .apusValidatorRequests: return .success(.validatorRequests)
+        case .chainUnconfirmed where parameters == nil: return .success(.unconfirmed(limit: 0))
+        default: break
+        }
+        var members = try members()
+        switch method {
+        case .userPing: return .success(.ping(message: try members.value("message").text()))
+        case .userBroadcast: return try broadcast(&members)
+        case .userTransactionQuery: return .success(.transactionQuery(try members.value("tx_hash").hash()))
+        case .chainTransaction: return .success(.transaction(try members.value("hash").hash()))
+        case .userQuery: return try query(&members)
+        case .userAccount: return .success(try account(&members))
+        case .chainBlock:
+            let block = try block(&members)
+            return .success(.block(block, raw: try members.optional("raw")?.flag() ?? false))
+        case .chainBlockHeader: return .success(.blockHeader(try block(&members)))
+        case .chainBlockResult: return .success(.blockResult(try block(&members)))
+        default:
+            let limit = try members.optional("limit")?.integer(Int64.self) ?? 0
+            guard limit >= 0 else { throw members.error("limit", "must be at least 0") }
+            return .success(.unconfirmed(limit: limit))
+        }
+    }
+
+    private static func broadcast(
+        _ members: inout JSONMembers
+    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+        let transaction = try TransactionJSON.read(try members.value("tx"))
+        // 0: return when the transaction is accepted; 1: when it is committed.
+        let sync = try members.optional("sync")?.integer(Int.self) ?? 0
+        guard sync == 0 || sync == 1 else {
+            throw members.error("sync", "must be 0 (accepted) or 1 (committed)")
+        }
+        return transaction.map { .broadcast($0, waitForCommit: sync == 1) }
+    }
+
+    private static func query(
+        _ members: inout JSONMembers
+    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+        let sql = try members.value("query").string()
+        var parameters: [RawStatement.Parameter] = []
+        if let values = members.optional("params") {
+            for (name, value) in try values.object() {
+                switch try ValueJSON.read(value) {
+                case .success(let value): parameters.append(RawStatement.Parameter(name.string, value))
+                case .failure(let failure): return .failure(failure)
+                }
+            }
+        }
+        return .success(.query(sql, parameters))
+    }
+
+    private static func account(_ members: inout JSONMembers) throws(JSONError) -> RPCCall {
+        let id = try members.value("id")
+        var inner = try id.members()
+        let identifier = try inner.value("identifier").text()
+        let type = try inner.value("key_type").string()
+        guard let bytes = try? Hex.decode(utf8: identifier), let type = try? KeyType(name: type) else {
+            throw id.error("is not a hexadecimal identifier and a key type")
+        }
+        return .account(AccountID(identifier: bytes, keyType: type), identifier: identifier)
+    }
+
+    private static func block(_ members: inout JSONMembers) throws(JSONError) -> BlockName {
+        let height = try members.optional("height")?.integer(Int64.self) ?? 0
+        if let hash = try members.optional("hash")?.hash(), hash != .zero { return .hash(hash) }
+        return .height(height)
+    }
+}
+
+extension JSONRPC.Failure {
+    /// What is wrong with the parameters of `method`, named from there on: `user.tx_query: tx_hash is missing`.
+    init(_ method: RPCMethod, _ error: JSONError, _ parameters: JSONValue?) {
+        var path = error.path[...]
+        let outer = parameters?.path ?? "params"
+        if path.utf8.count > outer.utf8.count { path = path.dropFirst(outer.count).drop { $0 == "." } }
+        if path.utf8.elementsEqual(outer.utf8) { path = "params" }
+        self.init(.invalidParameters, "\(method.name): \(path) \(error.message)")
+    }
+}
+
+extension JSONValue {
+    /// A hash as Kwil writes it: 64 hexadecimal digits. Kwil's OpenRPC documents describe it as an array of bytes,
+    /// which is therefore read too.
+    func hash() throws(JSONError) -> Hash {
+        let bytes: [UInt8]?
+        switch kind {
+        case .text: bytes = try? Hex.decode(utf8: try text())
+        case .array:
+            var list: [UInt8] = []
+            // One more than a hash has is enough to refuse it.
+            for element in try array().prefix(Hash.count + 1) { list.append(try element.integer(UInt8.self)) }
+            bytes = list
+        default: bytes = nil
+        }
+        guard let bytes, let hash = try? Hash(bytes) else {
+            throw error("must be a hash of 64 hexadecimal digits")
+        }
+        return hash
+    }
+}

@@ -1,0 +1,90 @@
+import Glibc
+import Testing
+
+@testable import Multiformats
+
+@Suite struct FileContentTests {
+    /// Runs `body` with a directory of its own, which is deleted afterwards.
+    private func inDirectory(_ body: (String) throws -> Void) throws {
+        var template = Array("/tmp/apus-files-XXXXXX".utf8CString)
+        #expect(mkdtemp(&template) != nil)
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { try? DirectoryTree.remove(directory) }
+        try body(directory)
+    }
+
+    private func failure(_ body: () throws -> Void) -> String? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func whatIsWrittenIsRead() throws {
+        try inDirectory { directory in
+            for count in [0, 1, 65_536, 200_001] {
+                let file = "\(directory)/\(count)"
+                let content = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+                try FileContent.create(file, content, mode: 0o600)
+                #expect(try FileContent.read(file, limit: count) == content)
+                if count > 0 {
+                    let reason = failure { _ = try FileContent.read(file, limit: count - 1) }
+                    #expect(reason == "more than \(count - 1) bytes")
+                }
+                #expect(failure { try FileContent.create(file, content) } == "File exists")
+            }
+        }
+    }
+
+    /// A file of procfs says that it has no bytes.
+    @Test func filesThatDoNotKnowTheirSizeAreReadAndBounded() throws {
+        #expect(try FileContent.read("/proc/self/status", limit: 1 << 20).count > 100)
+        #expect(
+            failure { _ = try FileContent.read("/proc/self/status", limit: 100) } == "more than 100 bytes")
+    }
+
+    @Test func whatIsNoFileIsRefused() throws {
+        try inDirectory { directory in
+            #expect(failure { _ = try FileContent.read(directory, limit: 10) } == "not a regular file")
+            let reason = failure { _ = try FileContent.read("\(directory)/none", limit: 10) }
+            #expect(reason == "No such file or directory")
+            #expect(mkfifo("\(directory)/pipe", 0o600) == 0)
+            #expect(
+                failure { _ = try FileContent.read("\(directory)/pipe", limit: 10) } == "not a regular file")
+        }
+    }
+
+    @Test func piecesEndWhenNoMoreAreWanted() throws {
+        try inDirectory { directory in
+            let file = "\(directory)/file"
+            try FileContent.create(file, [UInt8](repeating: 1, count: 1 << 20))
+            var pieces = 0
+            try FileContent.readPieces(file, limit: 1 << 20) { _ in
+                pieces += 1
+                return pieces < 3
+            }
+            #expect(pieces == 3)
+        }
+    }
+
+    @Test func treesAreMadeAndDeleted() throws {
+        try inDirectory { directory in
+            let deep = "\(directory)/a/b/c"
+            try DirectoryTree.create(deep)
+            try DirectoryTree.create(deep + "/")
+            try FileContent.create("\(directory)/kept", [])
+            try FileContent.create("\(deep)/file", [])
+            #expect(symlink("\(directory)/kept", "\(deep)/link") == 0)
+            #expect(symlink(directory, "\(deep)/loop") == 0)
+            #expect(try DirectoryTree.names(in: deep)?.count == 3)
+            try DirectoryTree.remove("\(directory)/a")
+            #expect(try DirectoryTree.names(in: "\(directory)/a") == nil)
+            // What a link led to is still there.
+            #expect(try DirectoryTree.names(in: directory) == [Array("kept".utf8)])
+            let reason = failure { try DirectoryTree.create("\(directory)/kept/below") }
+            #expect(reason == "\(directory)/kept: Not a directory")
+        }
+    }
+}
