@@ -24,11 +24,6 @@ func module(
     ]
 }
 
-let collections: [Target.Dependency] = [
-    .product(name: "DequeModule", package: "swift-collections"),
-    .product(name: "OrderedCollections", package: "swift-collections"),
-    .product(name: "HeapModule", package: "swift-collections"),
-]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -36,7 +31,6 @@ let package = Package(
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
@@ -67,31 +61,34 @@ let package = Package(
         + module("Log", ["CShims"])
         + module("JSON", ["CShims"])
         + module("Arguments", ["CShims"])
-        + module("Reactor", ["CShims", "Multiformats"] + collections)
+        + module("Reactor", ["Collections", "CShims", "Multiformats"])
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "Multiformats", log] + collections)
+        + module("LibP2P", ["Collections", "Reactor", "Crypto", "Multiformats", log])
         + module("Chain", ["Crypto", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
-        + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
-        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)
+        + module("Mempool", ["Chain", "Crypto", "Multiformats"])
+        + module("Execution", ["Collections", "Chain", "Crypto", "Multiformats", "CShims"])
         + module(
-            "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
+            "Consensus",
+            ["Collections", "Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"])
         + module(
-            "Protocols", ["LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims"] + collections)
+            "Protocols",
+            ["Collections", "LibP2P", "Chain", "Crypto", "Multiformats", "Reactor", "CShims"])
         + module(
             "Node",
             [
-                "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
+                "Collections", "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool",
+                "Execution",
                 "Consensus", "Protocols", log, .product(name: "TOMLKit", package: "TOMLKit"),
-            ] + collections)
+            ])
         + module(
             "Simulation",
             [
                 "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
                 "Mempool",
                 "Crypto", "Multiformats", log,
-            ] + collections)
+            ])
         + module(
             "API",
             [

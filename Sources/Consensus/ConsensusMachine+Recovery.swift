@@ -1,7 +1,7 @@
 import Chain
+import Collections
 import Crypto
 import Multiformats
-import OrderedCollections
 import Storage
 
 /// What a leader learns before it proposes at a height that it may have proposed at before, or that another led

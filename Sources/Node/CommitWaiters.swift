@@ -1,6 +1,6 @@
 import Chain
+import Collections
 import Crypto
-import OrderedCollections
 import Reactor
 
 /// Clients that wait for their transactions' commit.

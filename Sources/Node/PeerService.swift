@@ -1,7 +1,7 @@
+import Collections
 import Consensus
 import LibP2P
 import Multiformats
-import OrderedCollections
 import Protocols
 import Reactor
 
@@ -221,7 +221,7 @@ final class PeerService: PeerDirectory {
             }
         feed(.identified(peer, kind))
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
-            ready.append(peer).inserted
+            ready.append(peer)
         else { return }
         context.logger.info("peer connected", metadata: ["peer": "\(peer)", "agent": "\(info.agentVersion)"])
         onReady?(peer)

@@ -1,5 +1,5 @@
 import CShims
-import DequeModule
+import Collections
 import Glibc
 import Synchronization
 

@@ -1,4 +1,4 @@
-import DequeModule
+import Collections
 
 /// The driver without a kernel: bytes go from one end to the other by timers, as `VirtualNetwork` says, and the clock
 /// jumps from one to the next.

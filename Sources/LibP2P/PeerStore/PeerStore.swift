@@ -1,6 +1,6 @@
+import Collections
 import Logging
 import Multiformats
-import OrderedCollections
 import Reactor
 
 /// What a host remembers about its peers, over restarts if it has a file: addresses, protocols, when they were last
