@@ -62,7 +62,7 @@ let package = Package(
         + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", "Log", "Collections"])
         + module("Chain", ["Crypto", "JSON", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
-        + module("Mempool", ["Chain", "Crypto", "Multiformats", "Collections"])
+        + module("Mempool", ["Chain", "Crypto", "Multiformats"])
         + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims", "Collections"])
         + module(
             "Consensus",

@@ -17,8 +17,8 @@ extension GossipsubRouter {
         else { return }
         state.offers += 1
         let room = max(0, GossipsubLimits.idsPerHeartbeat - state.asked)
-        let missing = Array(
-            OrderedSet(offer.ids.filter { !seen.contains($0) && unverified[$0] == nil }).prefix(room))
+        let unknown = OrderedSet(offer.ids.filter { !seen.contains($0) && unverified[$0] == nil })
+        let missing = Array(unknown.prefix(room))
         state.asked += missing.count
         peers[peer] = state
         guard !missing.isEmpty else { return }
@@ -75,7 +75,8 @@ extension GossipsubRouter {
                     && mayPublish(to: peer)
             }.map(\.key)
             fanout.peers.append(
-                contentsOf: random.choose(configuration.degree - fanout.peers.count, of: others))
+                contentsOf:
+                    random.choose(configuration.degree - fanout.peers.count, of: others))
             fanouts[topic] = fanout
             offer(topic, besides: fanout.peers, &output)
         }

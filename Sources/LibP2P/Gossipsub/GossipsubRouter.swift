@@ -50,7 +50,7 @@ public struct GossipsubRouter: Sendable {
         var pendingBytes = 0
         var isGraylisted = false
 
-        /// Begins another heartbeat.
+        /// A heartbeat: what is counted between two of them is forgotten.
         mutating func beat(isGraylisted: Bool) {
             self.isGraylisted = isGraylisted
             offers = 0
@@ -227,7 +227,7 @@ public struct GossipsubRouter: Sendable {
             scores.misbehaved(peer)
         }
         scores.refresh(now: now)
-        for (peer, state) in peers { beat(peer, state, &output) }
+        for peer in peers.keys { beat(peer, &output) }
         let over = now - backoffSlack
         for topic in backoffs.keys { backoffs[topic]?.removeAll { $0.value <= over } }
         backoffs.removeAll { $0.value.isEmpty }
@@ -244,9 +244,9 @@ public struct GossipsubRouter: Sendable {
         return output.actions
     }
 
-    private mutating func beat(_ peer: PeerID, _ state: Peer, _ output: inout Output) {
+    private mutating func beat(_ peer: PeerID, _ output: inout Output) {
         let isGraylisted = isGraylisted(peer)
-        if isGraylisted, !state.isGraylisted {
+        if isGraylisted, peers[peer]?.isGraylisted == false {
             counters.graylisted &+= 1
             output.first.append(.graylisted(peer, score: score(peer)))
         }

@@ -43,15 +43,21 @@ public struct PeerScore: Sendable {
         /// When to forget a peer that has left; nil while it is connected.
         var forgetAt: Duration?
 
+        /// Changes the counters of a topic; returns the peer as it is then.
+        mutating func change(_ topic: String, _ body: (inout Counters) -> Void) -> Peer {
+            body(&topics[topic, default: Counters()])
+            return self
+        }
+
         mutating func decay(_ parameters: PeerScoreParameters, now: Duration) {
             guard forgetAt == nil else { return }
             func decayed(_ value: Double, _ factor: Double) -> Double {
                 let value = value * factor
                 return value < parameters.decayToZero ? 0 : value
             }
-            for (name, counters) in topics {
+            for (name, known) in topics {
                 guard let topic = parameters.topic(name) else { continue }
-                var counters = counters
+                var counters = known
                 counters.first = decayed(counters.first, topic.firstDeliveriesDecay)
                 counters.mesh = decayed(counters.mesh, topic.meshDeliveriesDecay)
                 counters.failure = decayed(counters.failure, topic.meshFailureDecay)
@@ -254,9 +260,8 @@ public struct PeerScore: Sendable {
     }
 
     private mutating func change(_ peer: PeerID, _ topic: String, _ body: (inout Counters) -> Void) {
-        guard self.topic(topic) != nil, peers[peer] != nil else { return }
-        body(&peers[peer, default: Peer()].topics[topic, default: Counters()])
-        update(peer)
+        guard self.topic(topic) != nil, let changed = peers[peer]?.change(topic, body) else { return }
+        scores[peer] = score(changed)
     }
 
     private mutating func remember(_ message: GossipMessage.ID, _ delivery: Delivery, _ now: Duration) {
@@ -281,7 +286,7 @@ public struct PeerScore: Sendable {
         lastDecay = now
         for id in peers.keys {
             peers[id]?.decay(parameters, now: now)
-            update(id)
+            scores[id] = peers[id].map(score)
         }
     }
 }
