@@ -17,15 +17,17 @@ public enum LogFormat: Sendable {
     /// The most bytes of one value. A peer's text and a reason are far below; what is longer helps nobody.
     static let maximumValue = 4_096
 
-    /// The format for what `descriptor` leads to: the journal, if systemd has connected it there and says so in the
-    /// environment variable JOURNAL_STREAM, and text otherwise.
+    /// The format for what `descriptor` leads to: the journal, if systemd has connected it there, says so in the
+    /// environment variable JOURNAL_STREAM and lets this process reach the socket, and text otherwise.
     public static func suited(to descriptor: Int32 = STDERR_FILENO) -> LogFormat {
         suited(to: descriptor, journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
     }
 
-    static func suited(to descriptor: Int32, journal: String?) -> LogFormat {
+    static func suited(
+        to descriptor: Int32, journal: String?, socket: String = JournalOutput.systemPath
+    ) -> LogFormat {
         var status = stat()
-        guard let journal, fstat(descriptor, &status) == 0 else { return .text }
+        guard let journal, fstat(descriptor, &status) == 0, access(socket, W_OK) == 0 else { return .text }
         return journal == "\(status.st_dev):\(status.st_ino)" ? .journal : .text
     }
 

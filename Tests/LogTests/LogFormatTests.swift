@@ -103,10 +103,14 @@ import Testing
         var status = stat()
         fstat(pipe.writer, &status)
         let here = "\(status.st_dev):\(status.st_ino)"
-        #expect(LogFormat.suited(to: pipe.writer, journal: here) == .journal)
-        #expect(LogFormat.suited(to: pipe.writer, journal: here + "0") == .text)
-        #expect(LogFormat.suited(to: pipe.writer, journal: nil) == .text)
-        #expect(LogFormat.suited(to: -1, journal: here) == .text)
+        func suited(
+            _ descriptor: Int32, _ journal: String?, socket: String = "/dev/null"
+        ) -> LogFormat { .suited(to: descriptor, journal: journal, socket: socket) }
+        #expect(suited(pipe.writer, here) == .journal)
+        #expect(suited(pipe.writer, here + "0") == .text)
+        #expect(suited(pipe.writer, nil) == .text)
+        #expect(suited(-1, here) == .text)
+        #expect(suited(pipe.writer, here, socket: "/nonexistent/socket") == .text)
     }
 
     /// Numbers beyond 64 bits are held to what can be said.

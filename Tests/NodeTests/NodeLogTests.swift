@@ -44,12 +44,16 @@ import Testing
                 try await LocalNetwork.wait { lines.having("peer connected") == nil ? "not connected" : nil }
                 await host.stop()
             }
-            try await LocalNetwork.wait { lines.having("peer disconnected") == nil ? "not disconnected" : nil }
+            try await LocalNetwork.wait {
+                lines.having("peer disconnected") == nil ? "not disconnected" : nil
+            }
         }
         #expect(
             lines.having("peer connected")?.hasSuffix(
-                #" agent="x \x1b[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m""#) == true)
-        #expect(lines.having("peer disconnected")?.contains(" reason=\"the peer closed the connection\"") == true)
+                #" agent="x \x1b[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m""#)
+                == true)
+        #expect(
+            lines.having("peer disconnected")?.contains(" reason=\"the peer closed the connection\"") == true)
         for line in lines.all {
             #expect(line.allSatisfy { $0 >= 0x20 && $0 < 0x7F })
             #expect(line.starts(with: "20".utf8) && line.firstIndex(of: UInt8(ascii: "Z")) == 26)
