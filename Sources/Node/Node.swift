@@ -2,7 +2,6 @@ import Chain
 import Consensus
 import Crypto
 import Execution
-import Foundation
 import LibP2P
 import Log
 import Mempool
