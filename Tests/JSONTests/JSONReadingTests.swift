@@ -1,3 +1,4 @@
+import CShims
 import JSON
 import Multiformats
 import TestSupport
@@ -207,6 +208,21 @@ import Testing
             }
         }
         #expect(refused > 10_000)
+    }
+
+    /// The parser that a thread keeps for the next text forgets a secret one.
+    @Test func secretsAreWiped() throws {
+        let text = Array(#"{"key":"0123456789abcdef0123456789abcdef"}"#.utf8)
+        var parsed = apus_json()
+        #expect(apus_json_parse(text, text.count, 8, &parsed) == apus_json_ok)
+        let texts = UnsafeBufferPointer(start: parsed.texts, count: text.count)
+        let tape = UnsafeBufferPointer(start: parsed.tape, count: parsed.words)
+        #expect(texts.contains(UInt8(ascii: "9")))
+        #expect(tape.contains { $0 != 0 })
+        apus_json_done(true)
+        // The memory is still the parser's.
+        #expect(texts.allSatisfy { $0 == 0 })
+        #expect(tape.allSatisfy { $0 == 0 })
     }
 
     @Test func manyThreadsRead() async throws {
