@@ -55,7 +55,8 @@ import Testing
         (#""\x""#, "an escape that JSON does not know", 1), (#""\u12g4""#, "four hexadecimal digits", 1),
         (#""\u-123""#, "four hexadecimal digits", 1), (#""\u12"#, "four hexadecimal digits", 1),
         ("\"a", "without its closing quote", 0), ("\"a\nb\"", "a control character", 2),
-        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0), ("/**/1", "expected a value", 0),
+        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0),
+        ("/**/1", "expected a value", 0),
         ("\u{FEFF}{}", "byte order mark", 0), ("[1\u{A0}]", "a number that", 1),
         ("\u{B}1", "expected a value", 0),
     ])
