@@ -233,7 +233,8 @@ extension Configuration {
             "Longest wait for a transaction to be committed when the client asks to wait.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
-            ("rpc", "timeout"), \.rpc.timeout, "Longest time a request may take.",
+            ("rpc", "timeout"), \.rpc.timeout,
+            "Longest time a request may take; waiting for a commit comes on top.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
             ("rpc", "max_req_size"), \.rpc.maxRequestSize, "Largest request body in bytes.",

@@ -60,7 +60,7 @@ import Testing
         let client = try RPCClient("127.0.0.1:\(server.port)")
         #expect(try await client.chainID() == "fixed")
         #expect(try await client.status().height == 7)
-        let rows = try await client.query("SELECT $a", ["$a": .text("x")])
+        let rows = try await client.query("SELECT $a", [RawStatement.Parameter("$a", .text("x"))])
         #expect(rows.rows[0][0] == .text("x"))
         let transaction = try FixedNode().known
         let outcome = try await client.broadcast(transaction, waitForCommit: true)
