@@ -193,7 +193,7 @@ final class HTTPClientConnection: HTTPConnection {
                 continue
             }
             try await receiveBody()
-            keepsAlive = head.keeps_alive
+            keepsAlive = keepsAlive && head.keeps_alive
             return HTTPClient.Reply(status: Int(head.status), body: parser.takeBody())
         }
         throw .malformed("only interim responses")

@@ -86,6 +86,7 @@ class HTTPConnection: TCPConnectionDelegate {
     func dropRest() {
         isDropping = true
         backlog = []
+        parser.dropBody()
         if isPaused { tcp.resumeReceiving() }
     }
 

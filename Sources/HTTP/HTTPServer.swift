@@ -8,6 +8,9 @@ public final class HTTPServer {
     /// How long `stop` waits for requests that are being answered, and then for what is cancelled.
     private static let stopTime = Duration.seconds(1)
 
+    /// How long a client that is refused may take to read that and to close.
+    private static let refusalTime = Duration.seconds(1)
+
     /// The address listened on; with the port that the kernel chose where 0 was asked for.
     public nonisolated let localAddress: SocketAddress
     /// Connections refused because there were too many.
@@ -30,7 +33,7 @@ public final class HTTPServer {
     private var lastCount = Duration.zero
     private var stopWaiter: UnsafeContinuation<Void, Never>?
 
-    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and `toldRefusal`.
+    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and at the refusal's end.
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
     private var connectionsOfAddress: [SocketAddress: Int] = [:]
     private var refusing = 0
@@ -147,9 +150,13 @@ public final class HTTPServer {
         refusals &+= 1
         guard refusing < limits.maximumRefusals else { return tcp.abort() }
         refusing += 1
-        tcp.delegate = Refusal { [weak self] in self?.refusing -= 1 }
+        let limit = Reactor.schedule(after: Self.refusalTime) { tcp.abort() }
+        tcp.delegate = Refusal { [weak self] in
+            limit.cancel()
+            self?.refusing -= 1
+        }
         send(HTTPResponse(503, "too many connections", fields: HTTPField.retryAfter), on: tcp, .close)
-        tcp.close()
+        tcp.closeWrite()
     }
 
     private final class Refusal: TCPConnectionDelegate {
