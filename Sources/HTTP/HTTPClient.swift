@@ -107,7 +107,8 @@ final class HTTPSession {
     }
 
     private func exchange(
-        _ request: [UInt8], _ method: HTTPMethod, on connection: HTTPClientConnection, until deadline: Duration
+        _ request: [UInt8], _ method: HTTPMethod, on connection: HTTPClientConnection,
+        until deadline: Duration
     ) async throws(HTTPError) -> HTTPClient.Reply {
         let loop = Reactor.loop
         let timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { connection.fail(.timedOut) }

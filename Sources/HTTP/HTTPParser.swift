@@ -114,7 +114,8 @@ final class HTTPParser {
         let bytes = piece.buffer
         let head = head
         if body.isEmpty, !head.has_length || head.length > UInt64(bytes.count) {
-            body.reserveCapacity(max(bytes.count, Int(clamping: min(head.length, UInt64(Self.firstReservation)))))
+            body.reserveCapacity(
+                max(bytes.count, Int(clamping: min(head.length, UInt64(Self.firstReservation)))))
         }
         body.append(contentsOf: bytes)
     }

@@ -39,7 +39,8 @@ public final class HTTPServer {
     private var refusing = 0
 
     private init(
-        _ listener: @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
+        _ listener:
+            @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
             TCPListener,
         _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
         _ wallClock: @escaping @Sendable () -> Int64
@@ -52,7 +53,7 @@ public final class HTTPServer {
         methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
-        let listening = try listener { accept.server?.accepted($0) }
+        let listening = try listener { accept.accepted($0) }
         self.listener = listening
         localAddress = listening.localAddress
         accept.server = self
@@ -62,6 +63,10 @@ public final class HTTPServer {
     @ReactorActor
     private final class Acceptor {
         weak var server: HTTPServer?
+
+        func accepted(_ tcp: TCPConnection) {
+            if let server { server.accepted(tcp) } else { tcp.abort() }
+        }
     }
 
     /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end.
@@ -71,7 +76,8 @@ public final class HTTPServer {
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
-            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits, routes,
+            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits,
+            routes,
             commonFields, wallClock)
     }
 
@@ -124,7 +130,8 @@ public final class HTTPServer {
     private func accepted(_ tcp: TCPConnection) {
         let network = tcp.remoteAddress.network
         let isCrowded =
-            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress && !network.isLoopback
+            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress
+            && !network.isLoopback
         guard !isStopping, !isCrowded, connections.count < limits.maximumConnections,
             let parser = try? HTTPParser(
                 .requests, headerLimit: limits.maximumHeaderSize, bodyLimit: limits.maximumBodySize)
@@ -177,7 +184,10 @@ public final class HTTPServer {
         default: break
         }
         guard let route = routes.first(where: { request.isPath($0.path) }) else {
-            return (nil, request.method == .options ? HTTPResponse(204, fields: allow) : HTTPResponse(404, "not found"))
+            return (
+                nil,
+                request.method == .options ? HTTPResponse(204, fields: allow) : HTTPResponse(404, "not found")
+            )
         }
         if request.method == .options { return (nil, HTTPResponse(204, fields: route.allow)) }
         guard route.methods.contains(request.method) else {
@@ -209,7 +219,9 @@ public final class HTTPServer {
         let room = tcp.reserve(isShort ? headRoom + body.count : headRoom)
         var count = response.writeHead(into: room, date: date.line, common: commonFields, persistence)
         if isShort {
-            body.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: $0) }
+            body.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: $0)
+            }
             count += body.count
             tcp.commit(count)
             return count

@@ -84,7 +84,9 @@ public final class TCPConnection {
     public var queuedBytes: Int { queue.count }
 
     /// Bytes that the peer's kernel has not acknowledged: those queued here, and those in the kernel's hands.
-    public var unacknowledgedBytes: Int { queue.count + (phase == .closed ? 0 : driver.unacknowledgedBytes(self)) }
+    public var unacknowledgedBytes: Int {
+        queue.count + (phase == .closed ? 0 : driver.unacknowledgedBytes(self))
+    }
 
     /// Whether the queue is long enough that producers should wait for `drained`.
     public var isAboveHighWater: Bool { queue.count > Self.highWater }

@@ -2,6 +2,7 @@ import API
 import ArgumentParser
 import Foundation
 import Node
+import Reactor
 
 /// `apus run`: a node until SIGINT or SIGTERM.
 struct RunCommand: AsyncParsableCommand {
@@ -25,9 +26,12 @@ struct RunCommand: AsyncParsableCommand {
         do {
             var limits = RPCServer.Limits()
             limits.maximumBodySize = configuration.rpc.maxRequestSize
+            limits.maximumConnections = configuration.rpc.maxConnections
+            limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
             limits.requestTime = max(configuration.rpc.timeout, configuration.rpc.broadcastTxTimeout)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
+                driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
                 dispatcher: RPCDispatcher(node) { Int64(Date().timeIntervalSince1970 * 1000) })
         } catch {
             await node.stop()

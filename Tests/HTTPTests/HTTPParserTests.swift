@@ -43,7 +43,8 @@ import Testing
                 take(
                     Outcome(
                         target: String(decoding: head.target.buffer, as: UTF8.self),
-                        body: String(decoding: parser.takeBody(), as: UTF8.self), keepsAlive: head.keeps_alive))
+                        body: String(decoding: parser.takeBody(), as: UTF8.self), keepsAlive: head.keeps_alive
+                    ))
                 parser.reset()
             }
         }
@@ -51,24 +52,45 @@ import Testing
 
     static let good: [(String, [Outcome])] = [
         ("GET /a HTTP/1.1\r\nHost: a\r\n\r\n", [Outcome(target: "/a", body: "", keepsAlive: true)]),
-        ("GET /a?b=c HTTP/1.1\r\nhOST:\t a:80 \t\r\nx:\r\n\r\n", [
-            Outcome(target: "/a?b=c", body: "", keepsAlive: true)
-        ]),
+        (
+            "GET /a?b=c HTTP/1.1\r\nhOST:\t a:80 \t\r\nx:\r\n\r\n",
+            [
+                Outcome(target: "/a?b=c", body: "", keepsAlive: true)
+            ]
+        ),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost:\r\n\r\n", [Outcome(target: "/", body: "", keepsAlive: true)]),
         ("GET / HTTP/1.0\r\n\r\n", [Outcome(target: "/", body: "", keepsAlive: false)]),
-        ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", [Outcome(target: "/", body: "", keepsAlive: true)]),
-        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n", [
-            Outcome(target: "/", body: "", keepsAlive: false)
-        ]),
-        ("GET http://a:1/b HTTP/1.1\r\nHost: a\r\n\r\n", [Outcome(target: "http://a:1/b", body: "", keepsAlive: true)]),
+        (
+            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+            [Outcome(target: "/", body: "", keepsAlive: true)]
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n",
+            [
+                Outcome(target: "/", body: "", keepsAlive: false)
+            ]
+        ),
+        (
+            "GET http://a:1/b HTTP/1.1\r\nHost: a\r\n\r\n",
+            [Outcome(target: "http://a:1/b", body: "", keepsAlive: true)]
+        ),
         ("OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", [Outcome(target: "*", body: "", keepsAlive: true)]),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", [
-            Outcome(target: "/", body: "abc", keepsAlive: true)
-        ]),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", [
-            Outcome(target: "/", body: "abc", keepsAlive: true)
-        ]),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", [Outcome(target: "/", body: "", keepsAlive: true)]),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            [
+                Outcome(target: "/", body: "abc", keepsAlive: true)
+            ]
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+            [
+                Outcome(target: "/", body: "abc", keepsAlive: true)
+            ]
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            [Outcome(target: "/", body: "", keepsAlive: true)]
+        ),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=\"y\"\r\nabc\r\n0A\r\n0123456789\r\n0\r\nt: 1\r\nu: 2\r\n\r\n",
             [Outcome(target: "/", body: "abc0123456789", keepsAlive: true)]
@@ -76,7 +98,8 @@ import Testing
         (
             "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nPOST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxGET /4 HTTP/1.1\r\nHost: a\r\n\r\n",
             [
-                Outcome(target: "/1", body: "", keepsAlive: true), Outcome(target: "/2", body: "", keepsAlive: true),
+                Outcome(target: "/1", body: "", keepsAlive: true),
+                Outcome(target: "/2", body: "", keepsAlive: true),
                 Outcome(target: "/3", body: "x", keepsAlive: true),
                 Outcome(target: "/4", body: "", keepsAlive: true),
             ]
@@ -145,14 +168,20 @@ import Testing
         (request("Host: a/b"), .malformed("Host is malformed")),
         (request("Host: a@b"), .malformed("Host is malformed")),
         // Lengths.
-        (request("Host: a\r\nContent-Length: 1\r\nContent-Length: 2"), .malformed("Content-Length is contradictory")),
+        (
+            request("Host: a\r\nContent-Length: 1\r\nContent-Length: 2"),
+            .malformed("Content-Length is contradictory")
+        ),
         (request("Host: a\r\nContent-Length: 1, 2"), .malformed("Content-Length is contradictory")),
         (request("Host: a\r\nContent-Length: +1"), .malformed("Content-Length is malformed")),
         (request("Host: a\r\nContent-Length: -1"), .malformed("Content-Length is malformed")),
         (request("Host: a\r\nContent-Length: 0x1"), .malformed("Content-Length is malformed")),
         (request("Host: a\r\nContent-Length: 1 1"), .malformed("Content-Length is malformed")),
         (request("Host: a\r\nContent-Length:"), .malformed("Content-Length is malformed")),
-        (request("Host: a\r\nContent-Length: 18446744073709551616"), .malformed("Content-Length is malformed")),
+        (
+            request("Host: a\r\nContent-Length: 18446744073709551616"),
+            .malformed("Content-Length is malformed")
+        ),
         (request("Host: a\r\nContent-Length: 18446744073709551615"), .bodyTooLarge),
         (request("Host: a\r\nContent-Length: 65"), .bodyTooLarge),
         // Transfer codings.
@@ -170,7 +199,10 @@ import Testing
         ),
         (request("Host: a\r\nTransfer-Encoding: gzip"), .unsupportedTransferCoding),
         (request("Host: a\r\nTransfer-Encoding: gzip, chunked"), .unsupportedTransferCoding),
-        (request("Host: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked"), .unsupportedTransferCoding),
+        (
+            request("Host: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked"),
+            .unsupportedTransferCoding
+        ),
         (request("Host: a\r\nTransfer-Encoding: chunked, chunked"), .unsupportedTransferCoding),
         (request("Host: a\r\nTransfer-Encoding: chunked;x=y"), .unsupportedTransferCoding),
         (request("Host: a\r\nTransfer-Encoding: identity"), .unsupportedTransferCoding),
@@ -232,8 +264,15 @@ import Testing
             ("GET / HTTP/1.1\r\nHost: a\r\nx: \(String(repeating: "y", count: 2000))", .headerTooLarge),
             // Many fields, each short: also when each comes alone.
             ("GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: field, count: 20), .headerTooLarge),
-            ("GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: "x:\(String(repeating: " ", count: 90))\r\n", count: 20), .headerTooLarge),
-            ("GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: "x:\r\n", count: 120) + "\r\n", .headerTooLarge),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\n"
+                    + String(repeating: "x:\(String(repeating: " ", count: 90))\r\n", count: 20),
+                .headerTooLarge
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: "x:\r\n", count: 120) + "\r\n",
+                .headerTooLarge
+            ),
         ]
         for (text, expected) in cases {
             for size in [Int.max, 1, 105, 1000] {
@@ -248,7 +287,10 @@ import Testing
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         let long = String(repeating: "y", count: 1100)
         let extensions = String(repeating: "1;\(String(repeating: "x", count: 300))\r\na\r\n", count: 10)
-        for text in [head + "1;\(long)", head + "0\r\nx: \(long)", head + extensions, head + String(repeating: "0", count: 1100)] {
+        for text in [
+            head + "1;\(long)", head + "0\r\nx: \(long)", head + extensions,
+            head + String(repeating: "0", count: 1100),
+        ] {
             for size in [Int.max, 1, 100] {
                 #expect(throws: (any Error).self, "\(text.suffix(30)) in pieces of \(size)") {
                     try Self.parse(Array(text.utf8), try Self.parser(), pieces: size)
@@ -269,7 +311,9 @@ import Testing
     @Test func nothingIsTakenAfterAnError() throws {
         let parser = try Self.parser()
         #expect(throws: HTTPError.self) { try Self.parse(Array("garbage\r\n".utf8), parser) }
-        #expect(throws: HTTPError.self) { try Self.parse(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), parser) }
+        #expect(throws: HTTPError.self) {
+            try Self.parse(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), parser)
+        }
     }
 
     @Test func bytesAreKeptAsTheyAre() throws {
@@ -287,7 +331,10 @@ import Testing
         let cases: [(String, Int32, String, Bool)] = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", 200, "ab", true),
             ("HTTP/1.1 204 \r\n\r\n", 204, "", true),
-            ("HTTP/1.1 503 x y\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n", 503, "a", false),
+            (
+                "HTTP/1.1 503 x y\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n",
+                503, "a", false
+            ),
             ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", 200, "a", false),
         ]
         for (text, status, body, keepsAlive) in cases {
