@@ -286,14 +286,13 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func tip() async -> NodeTip {
-        await reactor {
-            let machine = self.consensus.machine
-            return NodeTip(
-                height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-                blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
-                peerCount: self.peers.peerCount, mempoolCount: self.mempool.count,
-                hasGasCosts: !machine.state.parameters.disabledGasCosts)
-        }
+        let snapshot = await snapshots.current(on: home) { self.snapshot() }
+        let status = snapshot.status
+        return NodeTip(
+            height: status.height, blockHash: status.blockHash, appHash: status.appHash,
+            blockTimestamp: status.blockTimestamp, isSyncing: status.isSyncing, peerCount: status.peerCount,
+            mempoolCount: status.mempoolCount,
+            hasGasCosts: !snapshot.network.parameters.disabledGasCosts)
     }
 
     /// See `NodeInterface`.
