@@ -24,21 +24,9 @@ func module(
     ]
 }
 
-let collections: [Target.Dependency] = [
-    .product(name: "DequeModule", package: "swift-collections"),
-    .product(name: "OrderedCollections", package: "swift-collections"),
-    .product(name: "HeapModule", package: "swift-collections"),
-]
-let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
-
 let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-    ],
     targets: [
         .target(
             name: "CShims",
@@ -53,7 +41,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto",
-                "Multiformats", "CSV", "JSON", "Arguments", "CShims", log,
+                "Multiformats", "Arguments", "CShims", "CSV", "JSON", "Log",
             ],
             swiftSettings: settings),
     ]
@@ -68,39 +56,39 @@ let package = Package(
                 name: "apusTests", dependencies: ["apus", "Arguments", "Chain", "Simulation"],
                 swiftSettings: settings)
         ]
-        + module("Reactor", ["CShims", "Multiformats"] + collections)
+        + module("Reactor", ["CShims", "Multiformats", "Collections"])
         + module("HTTP", ["CShims", "Multiformats", "Reactor"])
         + module("Crypto", ["CShims", "JSON", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", log] + collections)
+        + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", "Log", "Collections"])
         + module("Chain", ["Crypto", "JSON", "Multiformats"])
         + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
-        + module("Mempool", ["Chain", "Crypto", "Multiformats"] + collections)
-        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims"] + collections)
+        + module("Mempool", ["Chain", "Crypto", "Multiformats"])
+        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims", "Collections"])
         + module(
-            "Consensus", ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution"] + collections)
+            "Consensus",
+            ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution", "Collections"])
         + module(
             "Protocols",
-            ["LibP2P", "Chain", "Crypto", "JSON", "Multiformats", "Reactor", "CShims"] + collections)
+            ["LibP2P", "Chain", "Crypto", "JSON", "Multiformats", "Reactor", "CShims", "Collections"])
         + module(
             "Node",
             [
                 "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
-                "Consensus", "Protocols", "CShims", log,
-            ] + collections)
+                "Consensus", "Protocols", "Log", "CShims",
+                "Collections",
+            ])
         + module(
             "Simulation",
             [
                 "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
                 "Mempool",
-                "Crypto", "Multiformats", log,
-            ] + collections)
+                "Crypto", "Multiformats",
+                "Collections",
+            ])
         + module(
             "API",
             [
-                "Node", "Reactor", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                "Node", "Reactor", "HTTP", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
             ]),
     cxxLanguageStandard: .cxx17
 )

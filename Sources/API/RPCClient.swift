@@ -1,7 +1,5 @@
+import HTTP
 import JSON
-import NIOCore
-import NIOHTTP1
-import NIOPosix
 
 /// A JSON-RPC client over one kept HTTP connection, which is opened again when the server has closed it. Requests of
 /// one client run one after another.
@@ -25,11 +23,10 @@ public actor RPCClient {
     /// Largest response body in bytes: a page of a query's rows is well below.
     public static let maximumResponseSize = 256 << 20
 
-    private let host: String
-    private let port: Int
+    /// `host:port`, for messages.
+    private let address: String
     private let timeout: Duration
-    private var channel: (any Channel)?
-    private var handler: NIOLoopBound<RPCClientHandler>?
+    private let http: HTTPClient
 
     /// - Parameters:
     ///   - address: `host:port`; a URL's `http://` and path are ignored.
@@ -42,15 +39,17 @@ public actor RPCClient {
         else { throw .transport("\"\(address)\" is not host:port") }
         var host = rest[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        self.host = String(host)
-        self.port = Int(port)
+        var limits = HTTPClient.Limits()
+        limits.exchangeTime = timeout
+        limits.maximumBodySize = Self.maximumResponseSize
+        self.address = String(rest)
         self.timeout = timeout
+        http = HTTPClient(host: String(host), port: port, limits: limits)
     }
 
     /// Closes the connection.
     public func close() async {
-        try? await channel?.close()
-        channel = nil
+        await http.close()
     }
 
     /// Calls one method: `parameters` writes its parameters, `read` reads its result.
@@ -141,88 +140,15 @@ public actor RPCClient {
     // MARK: Connection
 
     private func exchange(_ body: [UInt8]) async throws(Failure) -> [UInt8] {
-        do {
-            let (channel, handler) = try await connected()
-            let promise = channel.eventLoop.makePromise(of: [UInt8].self)
-            let timeout = self.timeout
-            let timer = channel.eventLoop.scheduleTask(in: .nanoseconds(timeout.nanoseconds)) {
-                promise.fail(Failure.transport("no answer within \(timeout)"))
-                channel.close(promise: nil)
-            }
-            let (host, bytes) = ("\(self.host):\(self.port)", ByteBuffer(bytes: body))
-            channel.eventLoop.execute { handler.value.send(bytes, host: host, channel: channel, promise) }
-            defer { timer.cancel() }
-            return try await promise.futureResult.get()
-        } catch let failure as Failure {
-            self.channel = nil
-            throw failure
+        let reply: HTTPClient.Reply
+        do throws(HTTPError) {
+            reply = try await http.exchange(.post, "/rpc/v1", contentType: "application/json", body: body)
+        } catch .timedOut {
+            throw .transport("no answer within \(timeout)")
         } catch {
-            self.channel = nil
-            throw .transport("\(host):\(port): \(error)")
+            throw .transport("\(address): \(error)")
         }
-    }
-
-    private func connected() async throws -> (any Channel, NIOLoopBound<RPCClientHandler>) {
-        if let channel, let handler, channel.isActive { return (channel, handler) }
-        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connectTimeout(.seconds(5))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
-        let (channel, handler) = try await bootstrap.connect(host: host, port: port) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                let handler = RPCClientHandler()
-                try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                try channel.pipeline.syncOperations.addHandler(
-                    NIOHTTPClientResponseAggregator(maxContentLength: Self.maximumResponseSize))
-                try channel.pipeline.syncOperations.addHandler(handler)
-                return (channel, NIOLoopBound(handler, eventLoop: channel.eventLoop))
-            }
-        }
-        self.channel = channel
-        self.handler = handler
-        return (channel, handler)
-    }
-}
-
-/// Matches the one request under way with its response, on the channel's event loop.
-private final class RPCClientHandler: ChannelInboundHandler {
-    typealias InboundIn = NIOHTTPClientResponseFull
-    typealias OutboundOut = HTTPClientRequestPart
-
-    private var waiting: EventLoopPromise<[UInt8]>?
-
-    func send(_ body: ByteBuffer, host: String, channel: any Channel, _ promise: EventLoopPromise<[UInt8]>) {
-        waiting = promise
-        let head = HTTPRequestHead(
-            version: .http1_1, method: .POST, uri: "/rpc/v1",
-            headers: [
-                "host": host, "content-type": "application/json",
-                "content-length": String(body.readableBytes),
-            ])
-        channel.write(HTTPClientRequestPart.head(head), promise: nil)
-        channel.write(HTTPClientRequestPart.body(.byteBuffer(body)), promise: nil)
-        let written = channel.writeAndFlush(HTTPClientRequestPart.end(nil))
-        written.whenFailure { promise.fail($0) }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let response = unwrapInboundIn(data)
-        guard let promise = waiting else { return context.close(promise: nil) }
-        waiting = nil
-        guard response.head.status == .ok else {
-            promise.fail(RPCClient.Failure.transport("the server answered HTTP \(response.head.status.code)"))
-            return context.close(promise: nil)
-        }
-        promise.succeed(response.body.map { Array($0.readableBytesView) } ?? [])
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        waiting?.fail(error)
-        waiting = nil
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        waiting?.fail(RPCClient.Failure.transport("the server closed the connection"))
-        waiting = nil
+        guard reply.status == 200 else { throw .transport("the server answered HTTP \(reply.status)") }
+        return reply.body
     }
 }

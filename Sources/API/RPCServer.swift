@@ -1,27 +1,12 @@
-import Glibc
-import NIOCore
-import NIOHTTP1
-import NIOPosix
-import Synchronization
+import HTTP
+import Reactor
 
-/// The HTTP/1.1 server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` (docs/wire.md, section 9).
+/// The server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
 ///
-/// It runs on threads of its own and reaches the node only through `RPCDispatcher`.
+/// It runs on a loop of its own, so that no load on it delays a peer, and reaches the node only through `RPCDispatcher`.
 public final class RPCServer: Sendable {
     /// What a client may cost.
-    public struct Limits: Sendable {
-        /// Largest request body in bytes.
-        public var maximumRequestSize = 6_000_000
-        /// Longest time from a whole request to its response, for whatever `RPCDispatcher.Limits` does not end.
-        public var requestTimeout = Duration.seconds(40)
-        /// A connection on which nothing is read for so long is closed, whether idle or sending a request slowly.
-        public var idleTimeout = Duration.seconds(60)
-        /// Connections at once; further ones are closed at once.
-        public var maximumConnections = 1_024
-
-        /// The defaults.
-        public init() {}
-    }
+    public typealias Limits = HTTPServer.Limits
 
     /// Why the server did not start: one line.
     public struct StartError: Error, CustomStringConvertible {
@@ -29,88 +14,85 @@ public final class RPCServer: Sendable {
         public let description: String
     }
 
-    private let group: MultiThreadedEventLoopGroup
-    private let channel: any Channel
+    /// Any page of any origin may ask; what is answered is public.
+    private static let commonFields: StaticString = """
+        access-control-allow-origin: *\r
+        access-control-allow-methods: POST, GET, OPTIONS\r
+        access-control-allow-headers: content-type\r\n
+        """
+
+    /// Descriptors that are for peers and files, unless that would be more than half of what there is.
+    private static let otherDescriptors = 1_024
+
+    private let loop: EventLoop
+    private let http: HTTPServer
 
     /// The port listened on, which is the chosen one where 0 was asked for.
     public let port: Int
 
-    private init(group: MultiThreadedEventLoopGroup, channel: any Channel) {
-        self.group = group
-        self.channel = channel
-        port = channel.localAddress?.port ?? 0
+    private init(_ loop: EventLoop, _ http: HTTPServer) {
+        self.loop = loop
+        self.http = http
+        port = Int(http.localAddress.port)
     }
 
-    /// Listens on `host:port`, where an IPv6 address stands in brackets.
+    /// Listens on `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind, or of the
+    /// environment's. Raises the process's limit of descriptors, and stays below it with its connections.
     public static func start(
-        listen: String, limits: Limits, dispatcher: RPCDispatcher
+        listen: String, limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
     ) async throws(StartError) -> RPCServer {
         guard let colon = listen.lastIndex(of: ":"),
             let port = UInt16(listen[listen.index(after: colon)...])
         else { throw StartError(description: "rpc.listen: \"\(listen)\" is not host:port") }
-        let host = listen[..<colon].trimmingPrefix("[")
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let connections = ConnectionCount(limits.maximumConnections)
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1_024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-            .childChannelInitializer { channel in
-                guard connections.enter() else { return channel.close() }
-                channel.closeFuture.whenComplete { _ in connections.leave() }
-                return channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(
-                        IdleStateHandler(readTimeout: .nanoseconds(limits.idleTimeout.nanoseconds)))
-                    try pipeline.configureHTTPServerPipeline(
-                        withPipeliningAssistance: true, withErrorHandling: true)
-                    try pipeline.addHandler(
-                        NIOHTTPServerRequestAggregator(maxContentLength: limits.maximumRequestSize))
-                    try pipeline.addHandler(RPCChannelHandler(limits: limits, dispatcher: dispatcher))
-                }
-            }
+        var host = listen[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        var limits = limits
+        let descriptors = DescriptorLimit.raise()
+        limits.maximumConnections = min(
+            limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
         do {
-            let host = host.hasSuffix("]") ? String(host.dropLast()) : String(host)
-            let channel = try await bootstrap.bind(host: host, port: Int(port)).get()
-            return RPCServer(group: group, channel: channel)
+            guard let address = try await Resolver.resolve(host: String(host), port: port).first else {
+                throw ReactorError.nameNotResolved(String(host))
+            }
+            let loop = try EventLoop.start(driver, name: "apus-http")
+            do {
+                let http = try await loop.run { [limits] in
+                    try HTTPServer.start(
+                        on: address, limits: limits, routes: routes(dispatcher), commonFields: commonFields)
+                }
+                return RPCServer(loop, http)
+            } catch {
+                loop.stop()
+                throw error
+            }
         } catch {
-            try? await group.shutdownGracefully()
-            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            throw StartError(description: "cannot listen on \(listen) for JSON-RPC: \(reason)")
+            throw StartError(description: "cannot listen on \(listen) for JSON-RPC: \(error)")
         }
     }
 
     /// Stops listening and closes every connection.
     public func stop() async {
-        try? await channel.close()
-        try? await group.shutdownGracefully()
+        await loop.perform { [http] in await http.stop() }
+        loop.stop()
+    }
+
+    /// What is served, for a server on any loop.
+    static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
+        [
+            HTTPRoute("/rpc/v1", [.post], late: RPCReply.timeout.response) { request in
+                // A connection's requests are answered one after another, so each has the connection's whole part.
+                await dispatcher.respond(to: request.body, budget: dispatcher.budget.connection()).response
+            },
+            HTTPRoute("/api/v1/health", [.get], late: RPCReply.timeout.response) { _ in
+                await dispatcher.health().response
+            },
+        ]
     }
 }
 
-/// Open connections, counted against a limit.
-private final class ConnectionCount: Sendable {
-    private let count = Mutex(0)
-    private let limit: Int
-
-    init(_ limit: Int) { self.limit = limit }
-
-    func enter() -> Bool {
-        count.withLock { count in
-            count += 1
-            return count <= limit
-        }
-    }
-
-    func leave() { count.withLock { $0 -= 1 } }
-}
-
-extension Duration {
-    /// Whole nanoseconds, at most those of 292 years.
-    var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return .max }
-        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return carry ? .max : sum
+extension RPCReply {
+    /// As HTTP has it.
+    var response: HTTPResponse {
+        HTTPResponse(status: status, contentType: status == 204 ? nil : "application/json", body: body)
     }
 }

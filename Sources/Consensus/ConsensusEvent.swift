@@ -14,7 +14,7 @@ public enum ConsensusEvent: Sendable {
     /// The proposal's block did not come, or was not the one that was proposed.
     case proposalFetchFailed(Hash, from: PeerID)
     /// The block is the one that the leader proposed, and holds something that no block may hold.
-    case proposalInvalid(Hash)
+    case proposalInvalid(Hash, reason: String)
     /// `peer` announced a committed block of a height that the machine's state can prove. Answered by
     /// `fetchDecided` when its block is wanted.
     case announced(VerifiedCommit, from: PeerID)
@@ -109,7 +109,7 @@ public enum ConsensusAction: Sendable {
     /// The peer broke the protocol.
     case misbehaved(PeerID, ConsensusError)
     /// Worth an operator's eye; nothing stops.
-    case warn(String)
+    case warn(StaticString, height: Int64, block: Hash, reason: String)
     /// The node must not go on: its state contradicts what the network committed, or its disk failed.
     case halt(ConsensusError)
 }

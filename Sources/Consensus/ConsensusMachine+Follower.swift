@@ -171,12 +171,14 @@ extension ConsensusMachine {
         actions.append(.fetchProposalElsewhere(offer.verified, except: from))
     }
 
-    mutating func proposalInvalid(_ hash: Hash, _ actions: inout [ConsensusAction]) {
+    mutating func proposalInvalid(_ hash: Hash, _ reason: String, _ actions: inout [ConsensusAction]) {
         guard let proposal = current.offer?.proposal, proposal.hash == hash else { return }
         current.offer = nil
         current.clearProposal()
         current.proposal = proposal
-        actions.append(.warn("the leader's proposal \(hash) is invalid"))
+        actions.append(
+            .warn(
+                "refusing the leader's proposal", height: state.height &+ 1, block: hash, reason: reason))
         refuse(hash, stamp: proposal.stamp, .invalidBlock, &actions)
     }
 

@@ -171,7 +171,8 @@ extension ConsensusMachine {
         abandonAt = nil
         resendAt = nil
         guard isLeader, let block = current.proposedBlock else { return }
-        actions.append(.warn("withdrawing proposal \(block.hash) of height \(block.height): \(reason)"))
+        actions.append(
+            .warn("withdrawing the proposal", height: block.height, block: block.hash, reason: reason))
         withdrawals = min(withdrawals + 1, 16)
         withdrawn.append(block.hash)
         if withdrawn.count > Self.rememberedWithdrawals { withdrawn.removeFirst() }

@@ -1,7 +1,7 @@
 import Chain
+import Collections
 import Crypto
 import Multiformats
-import OrderedCollections
 import Storage
 
 /// What a leader learns before it proposes at a height that it may have proposed at before, or that another led
@@ -118,7 +118,10 @@ extension ConsensusMachine {
         recovery.failures[hash] = failures
         if recovery.isRequired, mayDrop(hash, after: failures, recovery) {
             recovery.dropped.insert(hash)
-            actions.append(.warn("block \(hash) was acknowledged, but nobody has it: proposing another"))
+            actions.append(
+                .warn(
+                    "proposing another block than the one that was acknowledged", height: state.height &+ 1,
+                    block: hash, reason: "nobody has it"))
         }
         self.recovery = recovery
     }

@@ -110,9 +110,11 @@ extension ConsensusMachine {
         if message.height > state.height { return ahead(message.height, false, from, now, &actions) }
         guard message.height == state.height else { return }
         guard message.block == state.hash, message.appHash == state.appHash else {
-            let text =
-                "validator \(voter.nodeID) committed block \(message.block) at height \(message.height)"
-            return actions.append(.warn("\(text), not \(state.hash)"))
+            return actions.append(
+                .warn(
+                    "a validator has committed another block, or with another result", height: state.height,
+                    block: message.block,
+                    reason: "it is \(voter.nodeID); this node has committed \(state.hash)"))
         }
         confirmed.insert(voter)
     }

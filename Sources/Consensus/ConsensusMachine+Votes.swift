@@ -35,7 +35,10 @@ extension ConsensusMachine {
             last.decision != .nack
         {
             // Agreed to before a restart: that stands, and cannot be taken back.
-            actions.append(.warn("block \(hash) was agreed to before, and fails now"))
+            actions.append(
+                .warn(
+                    "a block cannot be refused any more", height: last.height, block: hash,
+                    reason: "this node agreed to it before it was restarted"))
             return
         }
         cast(.nack, on: hash, stamp: stamp, saying: answer, &actions)
@@ -81,7 +84,8 @@ extension ConsensusMachine {
         guard current.decision?.hash != hash else {
             return halt(.driver("block \(block.height) cannot be executed: \(message)"), &actions)
         }
-        actions.append(.warn("block \(block.height) (\(hash)) cannot be executed: \(message)"))
+        actions.append(
+            .warn("a block cannot be executed", height: block.height, block: hash, reason: message))
         if isLeader {
             withdraw("its own node cannot execute it", isRefused: true, now, &actions)
         } else if current.proposedBlock?.hash == hash {

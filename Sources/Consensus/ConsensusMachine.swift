@@ -123,7 +123,7 @@ public struct ConsensusMachine: Sendable {
         case .proposalFetched(let block, let from, let wallClock):
             proposalFetched(block, from, wallClock, &actions)
         case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from, now, &actions)
-        case .proposalInvalid(let hash): proposalInvalid(hash, &actions)
+        case .proposalInvalid(let hash, let reason): proposalInvalid(hash, reason, &actions)
         case .announced(let commit, let from): announced(commit, from, now, &actions)
         case .decided(let commit, let block): decided(commit, block, &actions)
         case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, now, &actions)
@@ -207,7 +207,10 @@ public struct ConsensusMachine: Sendable {
             }
         } catch {
             current.retryAt = now + settings.resendInterval
-            actions.append(.warn("refusing the leader's proposal \(block.hash): \(error)"))
+            actions.append(
+                .warn(
+                    "refusing the leader's proposal", height: block.height, block: block.hash,
+                    reason: "\(error)"))
             return refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
         }
         lane = .executing(block)

@@ -1,7 +1,6 @@
+import Collections
 import Crypto
-import DequeModule
 import Multiformats
-import OrderedCollections
 
 /// Catching up from whichever peers have the blocks: which heights to ask of whom, when a peer is set aside, and which
 /// blocks can be proved when (docs/consensus.md, "Catching up").

@@ -1,6 +1,6 @@
 import Chain
+import Collections
 import Crypto
-import OrderedCollections
 
 /// A change of the validator set that waits for validators' approvals (docs/execution.md, "Validators").
 public struct ValidatorRequest: Hashable, Sendable {

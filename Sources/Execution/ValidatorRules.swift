@@ -1,6 +1,6 @@
 import Chain
+import Collections
 import Crypto
-import OrderedCollections
 
 /// What the transactions of one block do to the set of validators (docs/execution.md, "Validators").
 ///
@@ -131,7 +131,7 @@ struct ValidatorRules {
     private mutating func depart(_ key: PublicKey) {
         departed.append(key)
         requests[ValidatorRequest.ID(kind: .removal, key: key)] = nil
-        for index in requests.values.indices { requests.values[index].approvals.remove(key) }
+        for id in requests.keys { requests[id]?.approvals.remove(key) }
     }
 
     private func request(_ kind: ValidatorRequest.Kind, _ key: PublicKey, _ power: Int64) -> ValidatorRequest

@@ -1,8 +1,8 @@
 import CShims
 import Chain
+import Collections
 import Crypto
 import Multiformats
-import OrderedCollections
 
 /// The pending requests of validators in the application's database, where the session sees them change.
 struct ValidatorTable {

@@ -44,6 +44,8 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case refused
     /// The connection has been closed by either side or by the network.
     case connectionClosed
+    /// The peer has closed the connection.
+    case peerClosed
     /// The peer broke the multiplexer's rules; the text says how.
     case multiplexer(String)
     /// The host has been stopped, or has not been started.
@@ -97,6 +99,7 @@ extension LibP2PError: CustomStringConvertible {
         case .limitReached(let what): "limit reached: \(what)"
         case .refused: "the connection was refused by this host's rules"
         case .connectionClosed: "the connection is closed"
+        case .peerClosed: "the peer closed the connection"
         case .multiplexer(let how): "multiplexer: \(how)"
         case .notRunning: "the host is not running"
         case .network(let reason): reason

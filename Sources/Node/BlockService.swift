@@ -74,7 +74,7 @@ final class BlockService: BlockSource {
             return try await context.serving.run { try body(store) }
         } catch {
             if !isStopped {
-                context.logger.error("block cannot be read", metadata: ["error": "\(error)"])
+                context.log.error("block cannot be read", ["reason": .error(error)])
             }
             return nil
         }

@@ -51,8 +51,8 @@ extension ConsensusService: ConsensusInbox {
         do {
             let checked = try await check(block, expected: proposal.hash)
             feed(.proposalFetched(checked, from: peer, wallClock: context.wallClock()))
-        } catch ConsensusError.invalidBlock {
-            feed(.proposalInvalid(proposal.hash))
+        } catch ConsensusError.invalidBlock(_, let reason) {
+            feed(.proposalInvalid(proposal.hash, reason: reason))
         } catch {
             feed(.proposalFetchFailed(proposal.hash, from: peer))
         }
@@ -105,8 +105,9 @@ extension ConsensusService: ConsensusInbox {
         do {
             feed(.decided(commit, try await check(block, expected: announcement.hash)))
         } catch {
-            context.logger.warning(
-                "announced block is wrong", metadata: ["peer": "\(peer)", "error": "\(error)"])
+            context.log.warning(
+                "announced block refused",
+                ["peer": .of(peer), "block": .of(announcement.hash), "reason": .error(error)])
             feed(.decidedFetchFailed(announcement.hash, from: peer))
         }
     }

@@ -19,7 +19,7 @@ extension ConsensusService {
                 try await AcknowledgementProtocol.send(message, to: leader, on: self.context.host)
             } catch {
                 // The machine sends again while the block is the latest.
-                self.context.logger.debug("acknowledgement not sent", metadata: ["error": "\(error)"])
+                self.context.log.debug("acknowledgement not sent", ["reason": .error(error)])
             }
         }
     }
@@ -45,8 +45,8 @@ extension ConsensusService {
                     try await BlockProposalProtocol.announce(
                         proposal, block: block.block.bytes, to: peer, on: self.context.host)
                 } catch {
-                    self.context.logger.debug(
-                        "proposal not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                    self.context.log.debug(
+                        "proposal not sent", ["peer": .of(peer), "reason": .error(error)])
                 }
             }
         }
@@ -82,8 +82,8 @@ extension ConsensusService {
                     try await BlockAnnouncementProtocol.announce(
                         message, block: block, to: peer, on: self.context.host)
                 } catch {
-                    self.context.logger.debug(
-                        "announcement not sent", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                    self.context.log.debug(
+                        "announcement not sent", ["peer": .of(peer), "reason": .error(error)])
                 }
             }
         }

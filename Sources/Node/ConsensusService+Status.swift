@@ -45,7 +45,7 @@ extension ConsensusService: ConsensusStatusSource {
             feed(.status(verified, from: peer))
             await fetchWanted(status, from: peer)
         } catch {
-            context.logger.debug("no status", metadata: ["peer": "\(peer)", "error": "\(error)"])
+            context.log.debug("no status", ["peer": .of(peer), "reason": .error(error)])
         }
     }
 
@@ -85,8 +85,8 @@ extension ConsensusService: ConsensusStatusSource {
                     height: height, hash: hash, from: peer, on: context.host)
                 if let block { return block }
             } catch {
-                context.logger.debug(
-                    "no proposed block", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                context.log.debug(
+                    "no proposed block", ["peer": .of(peer), "reason": .error(error)])
             }
         }
         return nil
@@ -129,7 +129,8 @@ extension ConsensusService: ConsensusStatusSource {
                 let checked = try await self.check(block, expected: hash)
                 self.feed(.lockedFetched(checked, wallClock: self.context.wallClock()))
             } catch {
-                self.context.logger.warning("acknowledged block is wrong", metadata: ["error": "\(error)"])
+                self.context.log.warning(
+                    "acknowledged block refused", ["block": .of(hash), "reason": .error(error)])
                 self.feed(.lockedFetchFailed(hash))
             }
         }
@@ -158,7 +159,7 @@ extension ConsensusService: ConsensusStatusSource {
                 }
                 try await CommitDoneProtocol.send(message, to: leader, on: self.context.host)
             } catch {
-                self.context.logger.debug("commit not confirmed", metadata: ["error": "\(error)"])
+                self.context.log.debug("commit not confirmed", ["reason": .error(error)])
             }
         }
     }

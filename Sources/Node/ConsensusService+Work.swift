@@ -87,7 +87,7 @@ extension ConsensusService {
         let block =
             vote.decision == .nack || isAlone
             ? nil : machine.openBlock(height: vote.height, hash: vote.blockHash)?.block.bytes
-        let logger = context.logger
+        let log = context.log
         Reactor.spawn {
             do {
                 let message = try await self.context.storage.run {
@@ -95,7 +95,7 @@ extension ConsensusService {
                         if let block, votes.last?.blockHash != vote.blockHash { try votes.keep(block) }
                     } catch {
                         // The vote does not depend on it: others have the block.
-                        logger.warning("block of a vote not kept", metadata: ["error": "\(error)"])
+                        log.warning("block of a vote not kept", ["reason": .error(error)])
                     }
                     try votes.record(vote)
                     return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)

@@ -82,7 +82,7 @@ final class ConsensusService {
             return CheckedBlock(
                 trusting: block, transactions: try block.transactions.map { try Transaction(decoding: $0) })
         } catch {
-            context.logger.warning("no block of the newest vote", metadata: ["error": "\(error)"])
+            context.log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
             return nil
         }
     }
@@ -161,7 +161,9 @@ final class ConsensusService {
         case .broadcastReset(let reset): publish?(GossipTopic.reset, reset.bytes)
         case .dropTransactions(let ids): mempool.drop(ids)
         case .misbehaved(let peer, let error): penalize(peer, error)
-        case .warn(let text): context.logger.warning("\(text)")
+        case .warn(let message, let height, let block, let reason):
+            context.log.warning(
+                message, ["height": .number(height), "block": .of(block), "reason": .text(reason)])
         case .halt(let error):
             context.observer.halted(error)
             onHalt?(error)
@@ -170,7 +172,7 @@ final class ConsensusService {
 
     /// A peer that breaks the protocol is not worth its connection.
     func penalize(_ peer: PeerID, _ error: ConsensusError) {
-        context.logger.warning("peer misbehaved", metadata: ["peer": "\(peer)", "error": "\(error)"])
+        context.log.warning("peer misbehaved", ["peer": .of(peer), "reason": .error(error)])
         // What another leader has signed may come from a peer that knows of a change before this node.
         if case .notSignedByLeader = error {
             context.host.report(peer, .wrongContent)

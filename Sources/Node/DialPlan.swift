@@ -1,6 +1,6 @@
+import Collections
 import LibP2P
 import Multiformats
-import OrderedCollections
 
 /// When each peer may be dialled again: later with every failure, with jitter, so that many nodes that lost the same
 /// peer do not come back at the same moment.

@@ -85,7 +85,7 @@ final class GossipService {
         do throws(LibP2PError) {
             try gossip.publish(topic, data)
         } catch {
-            context.logger.debug("not published", metadata: ["topic": "\(topic)", "error": "\(error)"])
+            context.log.debug("not published", ["topic": .text(topic), "reason": .error(error)])
         }
     }
 

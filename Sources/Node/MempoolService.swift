@@ -1,9 +1,9 @@
 import Chain
+import Collections
 import Crypto
 import Execution
 import Mempool
 import Multiformats
-import OrderedCollections
 import Protocols
 import Reactor
 import Storage

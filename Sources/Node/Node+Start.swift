@@ -3,7 +3,7 @@ import Crypto
 import Execution
 import Glibc
 import LibP2P
-import Logging
+import Log
 import Multiformats
 import Reactor
 import Storage
@@ -13,7 +13,7 @@ extension Node {
     ///
     /// - Throws: an error whose description is one line naming what is wrong and where.
     public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration
+        root: RootDirectory, configuration: Configuration, log: Log = .silent
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
         let key = try KeyFile.load(root.keyFile)
@@ -21,7 +21,7 @@ extension Node {
         for directory in [root.blocksDirectory, root.applicationDirectory] {
             try DirectoryTree.create(directory)
         }
-        let environment = NodeEnvironment(
+        var environment = NodeEnvironment(
             openStores: {
                 (
                     try BlockStore(directory: root.blocksDirectory),
@@ -34,12 +34,14 @@ extension Node {
             },
             peerStore: try PeerStore.recovering(
                 path: root.addressBookFile,
-                worker: Worker(name: "peers", capacity: NodeContext.workerCapacity)),
+                worker: Worker(name: "peers", capacity: NodeContext.workerCapacity),
+                log: log.of("peerstore")),
             wallClock: {
                 var time = timespec()
                 clock_gettime(CLOCK_REALTIME, &time)
                 return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
             })
+        environment.log = log
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)
     }
@@ -51,12 +53,16 @@ extension Node {
     public nonisolated static func start(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
     ) async throws -> Node {
-        let logger = Logger(label: "node")
+        let log = environment.log
         let (store, votes) = try environment.openStores()
         let application = try environment.openApplication()
-        if !store.recovery.isClean { logger.warning("block log recovered: \(store.recovery)") }
+        if !store.recovery.isClean {
+            log.warning("block log recovered", ["what": .of(store.recovery)])
+        }
         let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
-        if outcome.replayed > 0 { logger.info("executed \(outcome.replayed) blocks of the log again") }
+        if outcome.replayed > 0 {
+            log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
+        }
         let listen = try PeerAddress.transport(configuration.p2p.listen)
         let announced =
             configuration.p2p.externalAddress.isEmpty
@@ -75,6 +81,7 @@ extension Node {
             }
             host.limits.admitPeers(configuration.p2p.maxConnections)
             host.peerStore = environment.peerStore
+            host.log = log.of("libp2p")
             host.dialFrom = environment.dialFrom
             host.noiseKeys = environment.noiseKeys
             let worker = { (name: String) in
@@ -82,7 +89,7 @@ extension Node {
             }
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
-                votes: votes, application: application, logger: logger,
+                votes: votes, application: application, log: log,
                 execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), queries: worker("queries"), wallClock: environment.wallClock,

@@ -3,12 +3,13 @@ import Consensus
 import Crypto
 import Execution
 import LibP2P
-import Logging
+import Log
 import Mempool
 import Multiformats
 import Protocols
 import Reactor
 import Storage
+import Synchronization
 
 /// A whole node, put together from a root directory: stores, application, libp2p host and the services that join
 /// them (docs/architecture.md).
@@ -21,6 +22,9 @@ public final class Node {
     private nonisolated let application: any Application
     private nonisolated let store: BlockStore
     private nonisolated let queries: Worker
+    /// The loop that the services live on, and that whoever asks from another one crosses to.
+    private nonisolated let home: EventLoop
+    private nonisolated let snapshots = NodeSnapshots()
 
     let context: NodeContext
     let consensus: ConsensusService
@@ -42,6 +46,7 @@ public final class Node {
 
     init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
+        home = Reactor.loop
         genesis = context.genesis
         application = context.application
         store = context.store
@@ -68,7 +73,10 @@ public final class Node {
         mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
         let parameters = genesis.parameters
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
-        consensus.onSyncing = { [weak mempool] in mempool?.syncing($0) }
+        consensus.onSyncing = { [weak mempool, snapshots] in
+            mempool?.syncing($0)
+            snapshots.invalidate()
+        }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
         blocks.isMember = { [weak consensus] peer in
@@ -96,12 +104,12 @@ public final class Node {
         try context.host.start()
         peers.start()
         let state = consensus.machine.state
-        context.logger.info(
+        context.log.info(
             "node started",
-            metadata: [
-                "id": "\(context.key.publicKey.nodeID)", "role": "\(role)",
-                "height": "\(state.height)", "reactor": "\(Reactor.driverDescription)",
-                "listen": "\(context.host.listenAddresses.map(\.description).joined(separator: " "))",
+            [
+                "id": .text(context.key.publicKey.nodeID), "role": .text("\(role)"),
+                "height": .number(state.height), "reactor": .text(Reactor.driverDescription),
+                "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
     }
 
@@ -120,13 +128,14 @@ public final class Node {
         mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)
         peers.chainChanged()
-        context.logger.info(
+        context.log.info(
             "block committed",
-            metadata: [
-                "height": "\(block.height)", "hash": "\(block.hash)", "app_hash": "\(result.appHash)",
-                "transactions": "\(block.transactions.count)",
+            [
+                "height": .number(block.height), "hash": .of(block.hash), "app_hash": .of(result.appHash),
+                "transactions": .number(block.transactions.count),
             ])
         warnOfRole()
+        snapshots.invalidate()
         commitWaiters.committed(block.transactions, result.results)
     }
 
@@ -135,19 +144,20 @@ public final class Node {
         guard !context.configuration.mempool.isEnabled, consensus.machine.role != role else { return }
         role = consensus.machine.role
         guard role != .sentry else { return }
-        context.logger.warning("this node has become a \(role), but mempool.enabled is false")
+        context.log.warning(
+            "this node needs transactions now, but mempool.enabled is false", ["role": .text("\(role)")])
     }
 
     // MARK: End
 
     /// Stops the services, then the host, then the workers; returns when the stores are closed.
     public nonisolated func stop() async {
-        try? await Reactor.run { await self.shutDown() }
+        await home.perform { await self.shutDown() }
         queries.stop()
         do {
             try store.close()
         } catch {
-            Logger(label: "node").error("block log not closed", metadata: ["error": "\(error)"])
+            context.log.error("block log not closed", ["reason": .error(error)])
         }
     }
 
@@ -193,7 +203,7 @@ public final class Node {
     }
 
     private func end(_ error: NodeError) {
-        context.logger.critical("\(error)")
+        context.log.critical("the node cannot go on", ["reason": .error(error)])
         ending = ending ?? error
         for waiter in endWaiters { waiter.resume(returning: error) }
         endWaiters = []
@@ -201,7 +211,7 @@ public final class Node {
 
     /// Returns why the node cannot go on by itself, when that happens; nil once it is stopped.
     public nonisolated func failure() async -> NodeError? {
-        (try? await Reactor.run { await self.untilEnd() }) ?? nil
+        await home.perform { await self.untilEnd() }
     }
 
     private func untilEnd() async -> NodeError? {
@@ -217,7 +227,15 @@ public final class Node {
     /// The newest vote on disk.
     package var lastVote: Vote? { context.votes.last }
 
-    private func snapshot() -> NodeStatus {
+    private func snapshot() -> NodeSnapshots.Snapshot {
+        let state = consensus.machine.state
+        return NodeSnapshots.Snapshot(
+            status: currentStatus(),
+            network: NetworkState(
+                height: state.height, parameters: state.parameters, validators: state.validators))
+    }
+
+    private func currentStatus() -> NodeStatus {
         let machine = consensus.machine
         let role: NodeStatus.Role =
             switch machine.role {
@@ -245,6 +263,7 @@ public final class Node {
         case .success(let accepted): transaction = accepted
         case .failure(let error): throw .rejected(error.code, error.description)
         }
+        snapshots.invalidate()
         guard wait else { return BroadcastOutcome(id: transaction.id, result: nil) }
         guard let result = await commit(of: transaction.id) else { throw .commitTimeout(transaction.id) }
         return BroadcastOutcome(id: transaction.id, result: result)
@@ -262,7 +281,7 @@ public final class Node {
 extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func status() async -> NodeStatus {
-        await reactor { self.snapshot() }
+        await snapshots.current(on: home) { self.snapshot() }.status
     }
 
     /// See `NodeInterface`.
@@ -279,11 +298,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func network() async -> NetworkState {
-        await reactor {
-            let state = self.consensus.machine.state
-            return NetworkState(
-                height: state.height, parameters: state.parameters, validators: state.validators)
-        }
+        await snapshots.current(on: home) { self.snapshot() }.network
     }
 
     /// See `NodeInterface`.
@@ -339,7 +354,7 @@ extension Node: NodeInterface {
     public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
         let application = application
         do {
-            return try await queries.run { try application.account(id) }
+            return try await ask { try application.account(id) }
         } catch {
             throw .failed("\(error)")
         }
@@ -351,7 +366,7 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> QueryResult {
         let application = application
         do {
-            return try await queries.run { try application.query(sql, parameters, limits: QueryLimits()) }
+            return try await ask { try application.query(sql, parameters, limits: QueryLimits()) }
         } catch {
             throw .query("\(error)")
         }
@@ -362,18 +377,29 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> T {
         let store = store
         do {
-            return try await queries.run { try body(store) }
+            return try await ask { try body(store) }
         } catch {
             throw .failed("\(error)")
         }
     }
 
-    /// Runs on the reactor what cannot throw.
+    /// Runs `job` on the thread for queries, unless the client that asks is gone by the time that it is its turn.
+    private nonisolated func ask<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
+        let isGone = Mutex(false)
+        return try await withTaskCancellationHandler {
+            try await queries.run {
+                if isGone.withLock({ $0 }) { throw ReactorError.cancelled }
+                return try job()
+            }
+        } onCancel: {
+            isGone.withLock { $0 = true }
+        }
+    }
+
+    /// Runs on the node's own loop what cannot throw, from wherever it is asked.
     private nonisolated func reactor<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async -> T
     ) async -> T {
-        await withCheckedContinuation { continuation in
-            Reactor.spawn { continuation.resume(returning: await body()) }
-        }
+        await home.perform(body)
     }
 }

@@ -3,7 +3,7 @@ import Consensus
 import Crypto
 import Execution
 import LibP2P
-import Logging
+import Log
 import Reactor
 import Storage
 
@@ -24,7 +24,7 @@ final class NodeContext {
     let store: BlockStore
     let votes: VoteLog
     let application: any Application
-    let logger: Logger
+    let log: Log
     /// Runs `application`.
     let execution: Worker
     /// Appends to `store` and `votes`.
@@ -43,7 +43,7 @@ final class NodeContext {
 
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
-        votes: VoteLog, application: any Application, logger: Logger, execution: Worker, storage: Worker,
+        votes: VoteLog, application: any Application, log: Log, execution: Worker, storage: Worker,
         checks: Worker, proofs: [Worker], serving: Worker, queries: Worker,
         wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
     ) {
@@ -54,7 +54,7 @@ final class NodeContext {
         self.store = store
         self.votes = votes
         self.application = application
-        self.logger = logger
+        self.log = log
         self.execution = execution
         self.storage = storage
         self.checks = checks

@@ -1,5 +1,6 @@
 import Execution
 import LibP2P
+import Log
 import Reactor
 import Storage
 
@@ -14,6 +15,8 @@ public struct NodeEnvironment: Sendable {
     public var peerStore: PeerStore
     /// Milliseconds since 1970. From any thread.
     public var wallClock: @Sendable () -> UInt64
+    /// Where the node says what happens.
+    public var log = Log.silent
     /// Told of what the node does that cannot be taken back.
     public var observer = NodeObserver()
     /// The address to dial from; nil leaves the choice to the kernel.

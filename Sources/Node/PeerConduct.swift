@@ -1,6 +1,6 @@
+import Collections
 import LibP2P
 import Multiformats
-import OrderedCollections
 
 /// Keeps score of how peers behave, and for how long those who behaved too badly are kept out.
 ///

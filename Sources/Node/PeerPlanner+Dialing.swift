@@ -1,6 +1,6 @@
+import Collections
 import LibP2P
 import Multiformats
-import OrderedCollections
 
 /// Whom to dial.
 extension PeerPlanner {

@@ -1,6 +1,6 @@
+import Collections
 import LibP2P
 import Multiformats
-import OrderedCollections
 
 /// Decides with whom this node is connected: whom to dial, whom to let in, whom to send away and whom to forget
 /// (docs/peers.md). Its role, the leader and the validators follow the chain.
@@ -73,8 +73,8 @@ struct PeerPlanner {
 
     enum Action: Equatable {
         case dial(PeerID, [Multiaddr])
-        case disconnect(PeerID, Reason)
-        case banned(PeerID, Duration)
+        case disconnect(PeerID, Reason, Misbehaviour? = nil)
+        case banned(PeerID, Duration, Misbehaviour)
         case forget(PeerID)
     }
 
@@ -151,7 +151,7 @@ struct PeerPlanner {
 
     /// Connected strangers that have a slot.
     var strangers: [PeerID] {
-        links.elements.lazy.filter { $0.value.visitEnd == nil }.map(\.key).filter {
+        links.lazy.filter { $0.value.visitEnd == nil }.map(\.key).filter {
             standing(of: $0) == .stranger
         }
     }
@@ -170,7 +170,7 @@ struct PeerPlanner {
     /// Judges a stranger that finds no slot, and comes to be told of other peers: it may take the place of another.
     private func admitsVisitor(now: Duration) -> Result<PeerID?, Reason> {
         guard rules.tellsPeers else { return .failure(.full) }
-        let visitors = links.elements.lazy.filter { $0.value.visitEnd != nil }
+        let visitors = links.filter { $0.value.visitEnd != nil }
         guard visitors.count >= Self.visitors else { return .success(nil) }
         guard let oldest = visitors.min(by: { $0.value.since < $1.value.since }),
             now - oldest.value.since >= Self.visitMinimum
@@ -218,7 +218,7 @@ struct PeerPlanner {
     /// Whether enough strangers come from an address's surroundings.
     private func isCrowded(_ ip: IP?) -> Bool {
         guard let ip, ip.scope != .loopback else { return false }
-        let others = links.elements.lazy.filter {
+        let others = links.lazy.filter {
             $0.value.direction == .inbound && standing(of: $0.key) == .stranger
         }.compactMap(\.value.ip)
         if others.count(where: { $0.place == ip.place }) >= Self.strangersPerAddress { return true }
@@ -310,10 +310,10 @@ struct PeerPlanner {
         case .tolerated: return
         case .disconnected: break
         case .banned(let time):
-            actions.append(.banned(peer, time))
+            actions.append(.banned(peer, time, what))
             forget(peer, &actions)
         }
-        if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved)) }
+        if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved, what)) }
     }
 
     /// Peers that stay without being of use.

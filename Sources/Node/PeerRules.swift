@@ -1,7 +1,7 @@
+import Collections
 import Crypto
 import LibP2P
 import Multiformats
-import OrderedCollections
 
 /// What the operator has said about peers: the `[p2p]` section, read and checked.
 struct PeerRules: Sendable {

@@ -1,7 +1,7 @@
+import Collections
 import Consensus
 import LibP2P
 import Multiformats
-import OrderedCollections
 import Protocols
 import Reactor
 
@@ -83,7 +83,7 @@ final class PeerService: PeerDirectory {
         do {
             try await store.close()
         } catch {
-            context.logger.warning("address book not saved", metadata: ["error": "\(error)"])
+            context.log.warning("address book not saved", ["reason": .error(error)])
         }
     }
 
@@ -119,16 +119,21 @@ final class PeerService: PeerDirectory {
     private func perform(_ action: PeerPlanner.Action) {
         switch action {
         case .dial(let peer, let addresses): dial(peer, addresses)
-        case .disconnect(let peer, let reason): disconnect(peer, reason)
-        case .banned(let peer, let time):
-            context.logger.warning(
-                "peer banned", metadata: ["peer": "\(peer)", "seconds": "\(time.components.seconds)"])
+        case .disconnect(let peer, let reason, let offence): disconnect(peer, reason, offence)
+        case .banned(let peer, let time, let offence):
+            context.log.warning(
+                "peer banned",
+                [
+                    "peer": .of(peer), "seconds": .number(time.components.seconds),
+                    "reason": .text(offence.explanation),
+                ])
         case .forget(let peer): store.remove(peer)
         }
     }
 
-    private func disconnect(_ peer: PeerID, _ reason: PeerPlanner.Reason) {
-        context.logger.info("disconnecting", metadata: ["peer": "\(peer)", "reason": "\(reason.rawValue)"])
+    private func disconnect(_ peer: PeerID, _ reason: PeerPlanner.Reason, _ offence: Misbehaviour? = nil) {
+        context.log.info(
+            "disconnecting", ["peer": .of(peer), "reason": .text(offence?.explanation ?? reason.rawValue)])
         context.host.disconnect(peer)
     }
 
@@ -140,7 +145,7 @@ final class PeerService: PeerDirectory {
                 self.feed(.dialed(peer))
             } catch {
                 self.lastFailure = "\(error)"
-                self.context.logger.debug("dial failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                self.context.log.debug("dial failed", ["peer": .of(peer), "reason": .error(error)])
                 self.feed(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
             }
         }
@@ -164,11 +169,11 @@ final class PeerService: PeerDirectory {
         if !ready.isEmpty { warnAt = Reactor.now + Self.loneliness }
         guard Reactor.now >= warnAt, !planner.rules.kept.isEmpty else { return }
         warnAt = Reactor.now + Self.loneliness
-        context.logger.warning(
+        context.log.warning(
             "no node of this chain is connected",
-            metadata: [
-                "tried": "\(planner.rules.kept.keys.map(\.description).joined(separator: " "))",
-                "last": "\(lastFailure ?? "connected, and sent away")",
+            [
+                "tried": .text(planner.rules.kept.keys.map(\.description).joined(separator: " ")),
+                "last": .text(lastFailure ?? "connected, and sent away"),
             ])
     }
 
@@ -192,7 +197,7 @@ final class PeerService: PeerDirectory {
             if let victim, candidate.isProven { disconnect(victim, .room) }
             return true
         case .failure(let reason):
-            context.logger.debug("refused", metadata: ["peer": "\(peer)", "reason": "\(reason.rawValue)"])
+            context.log.debug("connection refused", ["peer": .of(peer), "reason": .text(reason.rawValue)])
             return false
         }
     }
@@ -202,10 +207,10 @@ final class PeerService: PeerDirectory {
         case .connected(let peer, let direction):
             feed(.connected(peer, direction, context.host.remoteAddress(of: peer)?.ip))
         case .identified(let peer, let info): identified(peer, info)
-        case .disconnected(let peer):
+        case .disconnected(let peer, let reason):
             feed(.disconnected(peer))
             guard ready.remove(peer) != nil else { return }
-            context.logger.info("peer disconnected", metadata: ["peer": "\(peer)"])
+            context.log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
             onLeft?(peer)
         case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
         }
@@ -221,9 +226,9 @@ final class PeerService: PeerDirectory {
             }
         feed(.identified(peer, kind))
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
-            ready.append(peer).inserted
+            ready.append(peer)
         else { return }
-        context.logger.info("peer connected", metadata: ["peer": "\(peer)", "agent": "\(info.agentVersion)"])
+        context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)
         // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
         if isInNeed, store.count <= 2 * context.configuration.p2p.targetConnections { ask(peer) }

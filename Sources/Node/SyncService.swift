@@ -99,10 +99,10 @@ final class SyncService {
                     case _ where error.isMisbehaviour: .lied
                     default: .failed
                     }
-                self.context.logger.debug(
+                self.context.log.debug(
                     "block request failed",
-                    metadata: [
-                        "peer": "\(request.from)", "height": "\(request.first)", "error": "\(error)",
+                    [
+                        "peer": .of(request.from), "height": .number(request.first), "reason": .error(error),
                     ])
             }
             self.requests[request.id] = nil
@@ -194,8 +194,8 @@ final class SyncService {
                 self.consensus.penalize(candidate.from, error)
                 self.feed(.wrong(check: id))
             } catch {
-                self.context.logger.debug(
-                    "block cannot be decoded", metadata: ["peer": "\(candidate.from)", "error": "\(error)"])
+                self.context.log.debug(
+                    "block cannot be decoded", ["peer": .of(candidate.from), "reason": .error(error)])
                 self.context.host.report(candidate.from, .wrongContent)
                 self.feed(.wrong(check: id))
             }

@@ -1,5 +1,5 @@
+import Collections
 import Crypto
-import DequeModule
 import LibP2P
 import Multiformats
 import Reactor

@@ -1,7 +1,7 @@
+import Collections
 import Crypto
 import LibP2P
 import Multiformats
-import OrderedCollections
 import Reactor
 
 /// Brings transactions from peer to peer: announces to each what it does not have, fetches each announced one from

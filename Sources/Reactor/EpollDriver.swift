@@ -66,7 +66,7 @@ final class EpollDriver: Driver {
                 cancel(attempt)
                 attempt.finish(.failure(.closed))
             case .connection(let connection):
-                detach(connection, reset: true)
+                detach(connection, reset: !connection.hasSentAll)
                 connection.abandon()
             }
         }
@@ -151,6 +151,21 @@ final class EpollDriver: Driver {
         -> SocketAddress
     {
         let (descriptor, local) = try Socket.listening(on: address, nonBlocking: true)
+        try add(listener, descriptor)
+        return local
+    }
+
+    override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
+        do throws(ReactorError) {
+            try Socket.listening(descriptor, nonBlocking: true)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        try add(listener, descriptor)
+    }
+
+    private func add(_ listener: TCPListener, _ descriptor: Int32) throws(ReactorError) {
         listener.socket.descriptor = descriptor
         listener.socket.slot = slots.add(.listener(listener))
         guard
@@ -162,7 +177,6 @@ final class EpollDriver: Driver {
             close(listener)
             throw ReactorError("epoll_ctl", code)
         }
-        return local
     }
 
     override func resumeAccepting(_ listener: TCPListener) { accept(listener) }

@@ -1,5 +1,5 @@
 import CShims
-import DequeModule
+import Collections
 import Glibc
 import Synchronization
 
@@ -61,8 +61,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
 extension EventLoop {
     /// Starts a loop on a thread of its own, and waits until its driver runs or has refused. Such a loop is never
-    /// freed: another thread may hold the right to resume a task on it for as long as the process lives.
-    package static func start(_ kind: Reactor.DriverKind, name: String) throws(ReactorError) -> EventLoop {
+    /// freed: another thread may hold the right to resume a task on it for as long as the process lives. Without a kind
+    /// it has that of the environment's `APUS_REACTOR`, or `auto`.
+    package static func start(_ kind: Reactor.DriverKind?, name: String) throws(ReactorError) -> EventLoop {
+        let kind = if let kind { kind } else { try Reactor.DriverKind.ofEnvironment() }
         let start = ThreadStart<EventLoop>()
         try LoopThread.start(name) {
             let loop: EventLoop
@@ -210,6 +212,40 @@ extension EventLoop {
                     }
                 }
             }
+        }
+    }
+
+    /// Runs `body` on this loop, from any thread and any other loop, and returns there with what comes of it. Cancelling
+    /// the caller's task cancels the body's. State that belongs to this loop may be touched by others in this way only:
+    /// code of the actor's that is merely called runs on the caller's loop.
+    package func perform<T: Sendable>(_ body: @escaping @ReactorActor @Sendable () async -> T) async -> T {
+        if isCurrent { return await body() }
+        let crossing = Crossing()
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                call { crossing.begin(Reactor.spawn { continuation.resume(returning: await body()) }) }
+            }
+        } onCancel: {
+            call { crossing.cancel() }
+        }
+    }
+
+    /// The task that does on one loop what a task of another waits for.
+    @ReactorActor
+    private final class Crossing {
+        private var task: Task<Void, Never>?
+        private var isCancelled = false
+
+        nonisolated init() {}
+
+        func begin(_ task: Task<Void, Never>) {
+            self.task = task
+            if isCancelled { task.cancel() }
+        }
+
+        func cancel() {
+            isCancelled = true
+            task?.cancel()
         }
     }
 

@@ -133,7 +133,7 @@ final class IOUringDriver: Driver {
                 Glibc.close(attempt.socket.descriptor)
                 attempt.finish(.failure(.closed))
             case .connection(let connection):
-                Socket.setResetOnClose(connection.socket.descriptor)
+                if !connection.hasSentAll { Socket.setResetOnClose(connection.socket.descriptor) }
                 Glibc.close(connection.socket.descriptor)
                 connection.abandon()
             }
@@ -209,10 +209,24 @@ final class IOUringDriver: Driver {
         -> SocketAddress
     {
         let (descriptor, local) = try Socket.listening(on: address, nonBlocking: false)
+        add(listener, descriptor)
+        return local
+    }
+
+    override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
+        do throws(ReactorError) {
+            try Socket.listening(descriptor, nonBlocking: false)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        add(listener, descriptor)
+    }
+
+    private func add(_ listener: TCPListener, _ descriptor: Int32) {
         listener.socket.descriptor = descriptor
         listener.socket.slot = slots.add(.listener(listener))
         resumeAccepting(listener)
-        return local
     }
 
     override func resumeAccepting(_ listener: TCPListener) {

@@ -18,7 +18,7 @@ public enum Reactor {
     public static func start(_ kind: DriverKind) throws(ReactorError) { _ = try DefaultLoop.start(kind) }
 
     /// The driver in use, for a log: `io_uring`, `epoll`, or `epoll (io_uring refused: ...)`.
-    public static var driverDescription: String { (EventLoop.current ?? DefaultLoop.loop).driver.name }
+    public static var driverDescription: String { loop.driver.name }
 
     // MARK: Tasks
 
@@ -27,12 +27,12 @@ public enum Reactor {
     @discardableResult
     public static func spawn(_ body: @escaping @ReactorActor @Sendable () async -> Void) -> Task<Void, Never>
     {
-        Task(executorPreference: EventLoop.current ?? DefaultLoop.loop, operation: body)
+        Task(executorPreference: loop, operation: body)
     }
 
     /// Calls `body` on the reactor soon. From any thread; calls of one thread keep their order.
     public static func enqueue(_ body: @escaping @ReactorActor @Sendable () -> Void) {
-        (EventLoop.current ?? DefaultLoop.loop).call(body)
+        loop.call(body)
     }
 
     /// Runs `body` on the reactor and waits for what comes of it: the way in for `main`, other threads and tests.
@@ -40,7 +40,7 @@ public enum Reactor {
     public static func run<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
     ) async throws -> T {
-        let task = Task(executorPreference: EventLoop.current ?? DefaultLoop.loop, operation: body)
+        let task = Task(executorPreference: loop, operation: body)
         return try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
@@ -102,8 +102,8 @@ public enum Reactor {
     /// Jobs, calls and timers that this loop has run.
     @ReactorActor public static var eventsRun: UInt64 { loop.eventsRun }
 
-    /// The calling thread's loop; isolation to the actor means that there is one.
-    @ReactorActor static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
+    /// The calling thread's loop; on any other thread the default one.
+    package static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
 }
 
 /// One task asleep.

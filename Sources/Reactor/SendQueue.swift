@@ -1,4 +1,4 @@
-import DequeModule
+import Collections
 import Glibc
 import Multiformats
 

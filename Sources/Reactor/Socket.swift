@@ -35,6 +35,15 @@ enum Socket {
         }
     }
 
+    /// Makes a bound socket listen as `listening` does.
+    static func listening(_ descriptor: Int32, nonBlocking: Bool) throws(ReactorError) {
+        let flags = fcntl(descriptor, F_GETFL)
+        guard flags >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0,
+            fcntl(descriptor, F_SETFL, nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0
+        else { throw ReactorError("fcntl", errno) }
+        guard listen(descriptor, backlog) == 0 else { throw ReactorError("listen", errno) }
+    }
+
     /// A socket for a connection attempt, bound to the attempt's source if it has one of the same family.
     @ReactorActor
     static func connecting(_ attempt: ConnectAttempt, nonBlocking: Bool) throws(ReactorError) -> Int32 {

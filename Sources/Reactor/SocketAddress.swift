@@ -67,6 +67,17 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
+    /// Whose connections count together: the address without the port; of an IPv6 address the first 64 bits, since the
+    /// rest is its owner's to choose.
+    public var network: SocketAddress { SocketAddress(network: self) }
+
+    private init(network other: SocketAddress) {
+        high = other.high
+        low = other.isIPv6 && !other.isLoopback ? 0 : other.low
+        isIPv6 = other.isIPv6
+        port = 0
+    }
+
     /// The address without the port, in its usual notation.
     public var ip: String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Accepts TCP connections at one address.
 @ReactorActor
 public final class TCPListener {
@@ -30,6 +32,24 @@ public final class TCPListener {
         guard let loop = EventLoop.current else { throw .closed }
         let listener = TCPListener(loop, address, accept)
         listener.localAddress = try loop.driver.listen(listener, on: address)
+        return listener
+    }
+
+    /// Listens on a socket that somebody else has bound, as a service manager does, and which is the listener's from here
+    /// on, whatever comes of it. Otherwise as the other `listen`; a virtual loop has no sockets and throws `.closed`.
+    public static func listen(
+        descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
+    ) throws(ReactorError) -> TCPListener {
+        guard let loop = EventLoop.current else { throw .closed }
+        let address: SocketAddress
+        do throws(ReactorError) {
+            address = try Socket.localAddress(descriptor)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        let listener = TCPListener(loop, address, accept)
+        try loop.driver.listen(listener, descriptor: descriptor)
         return listener
     }
 

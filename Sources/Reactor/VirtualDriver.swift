@@ -1,4 +1,4 @@
-import DequeModule
+import Collections
 
 /// The driver without a kernel: bytes go from one end to the other by timers, as `VirtualNetwork` says, and the clock
 /// jumps from one to the next.
@@ -149,6 +149,11 @@ final class VirtualDriver: Driver {
             transmit(.bytes(bytes), to: peer)
             connection.didSend(count)
         }
+    }
+
+    /// What the peer has not taken: as if its kernel acknowledged nothing else.
+    override func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
+        connection.memory?.peer.memory?.load ?? 0
     }
 
     override func shutdownWrite(_ connection: TCPConnection) {

@@ -1,4 +1,4 @@
-import DequeModule
+import Collections
 import Synchronization
 
 /// A thread that does blocking or long work, one job after another in the order asked, for tasks that wait for each.

@@ -2,7 +2,6 @@ import Chain
 import Consensus
 import Crypto
 import Execution
-import Logging
 import Multiformats
 import Node
 import Reactor

@@ -1,4 +1,5 @@
 import Chain
+import Log
 import Multiformats
 
 /// A value of the database as the commands print it: different values look different, and none has a tab or a line
@@ -23,16 +24,16 @@ enum CellText {
     private static func text(_ element: Value.Element, isInArray: Bool) -> String {
         switch element {
         case .null: "NULL"
-        case .text(let text): isInArray || readsAsOther(text) ? quoted(text) : TerminalText.escape(text)
+        case .text(let text): isInArray || readsAsOther(text) ? quoted(text) : EscapedText(text).description
         case .int8(let number): String(number)
-        case .numeric(let digits): TerminalText.escape(digits)
+        case .numeric(let digits): EscapedText(digits).description
         case .bool(let flag): flag ? "true" : "false"
         case .bytea(let bytes), .uuid(let bytes): "x'\(Hex.encode(bytes))'"
         }
     }
 
     private static func quoted(_ text: String) -> String {
-        "\"\(TerminalText.escape(text).replacing("\"", with: "\\\""))\""
+        "\"\(EscapedText(text).description.replacing("\"", with: "\\\""))\""
     }
 
     private static func readsAsOther(_ text: String) -> Bool {

@@ -1,7 +1,6 @@
 import Arguments
 import Crypto
 import LibP2P
-import Logging
 import Multiformats
 import Node
 import Reactor
@@ -61,7 +60,6 @@ struct HostOptions: Sendable {
         configuration.securityProtocols = [security.id]
         configuration.limits = limits
         configuration.agentVersion = NodeVersion.agent
-        configuration.logger = Logger(label: "libp2p") { _ in SwiftLogNoOpLogHandler() }
         return Host(configuration)
     }
 }

@@ -1,5 +1,6 @@
 import Arguments
 import LibP2P
+import Log
 import Multiformats
 import Reactor
 
@@ -23,12 +24,12 @@ struct IdentifyCommand: Action {
             let peer = try await host.connect(address)
             let info = try await Identify.receive(on: try await host.newStream(peer, [.identify]))
             try StandardOutput.print("peer      \(peer)")
-            try StandardOutput.print("agent     \(TerminalText.escape(info.agentVersion))")
-            try StandardOutput.print("version   \(TerminalText.escape(info.protocolVersion))")
+            try StandardOutput.print("agent     \(EscapedText(info.agentVersion))")
+            try StandardOutput.print("version   \(EscapedText(info.protocolVersion))")
             if let observed = info.observedAddress { try StandardOutput.print("observed  \(observed)") }
             for address in info.listenAddresses { try StandardOutput.print("listens   \(address)") }
             for id in info.protocols {
-                try StandardOutput.print("protocol  \(TerminalText.escape(id.rawValue))")
+                try StandardOutput.print("protocol  \(EscapedText(id.rawValue))")
             }
         }
     }

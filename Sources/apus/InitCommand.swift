@@ -1,6 +1,7 @@
 import Arguments
 import Chain
 import Crypto
+import Log
 import Node
 
 /// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.
@@ -52,7 +53,7 @@ struct InitCommand: Action {
         configuration.p2p.bootnodes = bootnodes
         try RootDirectory(root).create(
             key: privateKey, genesis: try chain(privateKey.publicKey), configuration: configuration)
-        try StandardOutput.print("\(TerminalText.escape(root)): node \(privateKey.publicKey.nodeID)")
+        try StandardOutput.print("\(EscapedText(root)): node \(privateKey.publicKey.nodeID)")
     }
 
     private func chain(_ node: PublicKey) throws -> Genesis {

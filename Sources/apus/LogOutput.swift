@@ -1,59 +1,36 @@
-import Foundation
-import Logging
+import Log
 import Node
 
-/// The node's log on standard error, one line an event: plain text, or one JSON object.
+/// The node's log as `[log]` of its configuration wants it.
 enum LogOutput {
-    /// Sets the process's log up; once, before anything logs.
-    static func start(_ configuration: Configuration.Log) {
-        let level: Logger.Level =
-            configuration.level == "warn" ? .warning : .init(rawValue: configuration.level) ?? .info
-        let isJSON = configuration.format == "json"
-        LoggingSystem.bootstrap { label in LineLogHandler(label: label, logLevel: level, isJSON: isJSON) }
-    }
-}
+    /// How long the end of the process waits for a log that is not read.
+    static let patience = Duration.seconds(1)
 
-/// Writes each event as one line with one write, so that lines of several threads do not mix.
-private struct LineLogHandler: LogHandler {
-    let label: String
-    var logLevel: Logger.Level
-    let isJSON: Bool
-    var metadata: Logger.Metadata = [:]
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
+    /// Starts the log's thread. Whoever calls this ends it with `finish(within: patience)`.
+    ///
+    /// Throws `LogError` if there can be no log of this kind.
+    static func start(_ configuration: Configuration.Log) throws -> (Log, LogWriter) {
+        let writer = try LogWriter.start(format(configuration.format))
+        return (Log(source: "node", level: level(configuration.level), sink: writer), writer)
     }
 
-    func log(event: LogEvent) {
-        let metadata = self.metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-        let time = Date().formatted(.iso8601.time(includingFractionalSeconds: true))
-        FileHandle.standardError.write(
-            Data((isJSON ? json(time, event, metadata) : plain(time, event, metadata)).utf8))
+    /// The configuration has no other words.
+    private static func level(_ name: String) -> Log.Level {
+        switch name {
+        case "trace": .trace
+        case "debug": .debug
+        case "warn": .warning
+        case "error": .error
+        default: .info
+        }
     }
 
-    private func plain(
-        _ time: String, _ event: LogEvent, _ metadata: [(key: String, value: Logger.MetadataValue)]
-    )
-        -> String
-    {
-        let values = metadata.map { " \($0.key)=\($0.value)" }.joined()
-        let line = "\(time) \(event.level) \(label): \(event.message)\(values)"
-        return line.split(separator: "\n").joined(separator: " ") + "\n"
-    }
-
-    private func json(
-        _ time: String, _ event: LogEvent, _ metadata: [(key: String, value: Logger.MetadataValue)]
-    )
-        -> String
-    {
-        var object = [
-            "time": time, "level": "\(event.level)", "source": label, "message": "\(event.message)",
-        ]
-        for (key, value) in metadata { object["data.\(key)"] = "\(value)" }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let data = (try? encoder.encode(object)) ?? Data()
-        return String(decoding: data, as: UTF8.self) + "\n"
+    private static func format(_ name: String) -> LogFormat {
+        switch name {
+        case "plain": .text
+        case "json": .json
+        case "journal": .journal
+        default: .suited()
+        }
     }
 }

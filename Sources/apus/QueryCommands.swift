@@ -2,6 +2,7 @@ import API
 import Arguments
 import Chain
 import Crypto
+import Log
 import Multiformats
 
 /// Where a node answers JSON-RPC.
@@ -50,7 +51,7 @@ struct StatusCommand: Action {
         ]
         for (name, text) in fields + status.listen.map({ ("listens on", $0) }) {
             let padding = String(repeating: " ", count: 14 - name.count)
-            try StandardOutput.print(name + padding + TerminalText.escape(text))
+            try StandardOutput.print(name + padding + EscapedText(text).description)
         }
     }
 }
@@ -80,7 +81,7 @@ struct QueryCommand: Action {
     func run() async throws {
         let values = parameters.map { RawStatement.Parameter($0.name, $0.value) }
         let result = try await rpc.client.query(sql, values)
-        try StandardOutput.print(result.columns.map(TerminalText.escape).joined(separator: "\t"))
+        try StandardOutput.print(result.columns.map { EscapedText($0).description }.joined(separator: "\t"))
         for row in result.rows {
             try StandardOutput.print(row.map(CellText.text).joined(separator: "\t"))
         }

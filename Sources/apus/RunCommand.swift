@@ -1,7 +1,9 @@
 import API
 import Arguments
 import Glibc
+import Log
 import Node
+import Reactor
 
 /// `apus run`: a node until SIGINT or SIGTERM.
 struct RunCommand: Action {
@@ -24,18 +26,23 @@ struct RunCommand: Action {
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
-        LogOutput.start(configuration.log)
-        let node = try await Node.start(root: directory, configuration: configuration)
+        let (log, writer) = try LogOutput.start(configuration.log)
+        defer { writer.finish(within: LogOutput.patience) }
+        let node = try await Node.start(root: directory, configuration: configuration, log: log)
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
-            limits.maximumRequestSize = configuration.rpc.maxRequestSize
+            limits.maximumBodySize = configuration.rpc.maxRequestSize
+            limits.maximumConnections = configuration.rpc.maxConnections
+            limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
             var times = RPCDispatcher.Limits()
             times.timeout = configuration.rpc.timeout
             times.commitTimeout = configuration.rpc.broadcastTxTimeout
-            limits.requestTimeout = times.timeout + times.commitTimeout + .seconds(5)
+            // The dispatcher answers in time; this is for what it does not end.
+            limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
+                driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
                 dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
         } catch {
             await node.stop()

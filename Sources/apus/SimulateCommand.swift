@@ -1,7 +1,6 @@
 import Arguments
 import Crypto
 import Glibc
-import Logging
 import Reactor
 import Simulation
 import Synchronization
@@ -83,7 +82,6 @@ struct SimulateCommand: Action {
     }
 
     func run() async throws {
-        LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if lists {
             for scenario in Scenario.all { try StandardOutput.print("\(scenario.name)  \(scenario.summary)") }
             return

@@ -1,4 +1,5 @@
 import Glibc
+import Log
 import Synchronization
 
 /// Standard output: the one place that writes to it, and that notices when that fails. Lines are gathered and written
@@ -82,18 +83,7 @@ enum StandardOutput {
 enum StandardError {
     /// Writes one line, whatever `text` holds.
     static func print(_ text: String) {
-        let line = TerminalText.escape(text.split(separator: "\n").joined(separator: " "))
+        let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
         try? StandardOutput.writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
-    }
-}
-
-/// The descriptors 0, 1 and 2 of a process that was started without some of them.
-enum StandardStreams {
-    /// Puts the root directory, which can neither be read from nor written to, where one is closed: else the next
-    /// socket or database would get its number, and what is printed. To be called before anything is opened.
-    static func reserve() {
-        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-            _ = open("/", O_RDONLY | O_DIRECTORY)
-        }
     }
 }

@@ -2,6 +2,7 @@ import API
 import Arguments
 import Chain
 import Crypto
+import Log
 import Multiformats
 
 /// `apus tx`: send a statement or a validator's transaction, look at a transaction.
@@ -62,16 +63,16 @@ enum TransactionCommand {
             try StandardOutput.print("sender   \(Hex.encode(found.transaction.sender))")
             try StandardOutput.print("nonce    \(body.nonce)")
             try StandardOutput.print(
-                "payload  \(TerminalText.escape("\(body.payloadType)")), \(body.payload.count) bytes")
+                "payload  \(EscapedText("\(body.payloadType)")), \(body.payload.count) bytes")
             if case .rawStatement(let statement)? = try? Payload(of: body) {
-                try StandardOutput.print("sql      \(TerminalText.escape(statement.sql))")
+                try StandardOutput.print("sql      \(EscapedText(statement.sql))")
                 for parameter in statement.parameters {
-                    let name = TerminalText.escape(parameter.name)
+                    let name = EscapedText(parameter.name).description
                     try StandardOutput.print("         \(name) = \(CellText.text(parameter.value))")
                 }
             }
             if let result = found.result {
-                let log = result.log.isEmpty ? "" : ": \(TerminalText.escape(result.log))"
+                let log = result.log.isEmpty ? "" : ": \(EscapedText(result.log))"
                 try StandardOutput.print("result   code \(result.code)\(log)")
             }
         }

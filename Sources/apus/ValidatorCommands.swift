@@ -3,6 +3,7 @@ import Arguments
 import Chain
 import Crypto
 import Glibc
+import Log
 
 extension TransactionCommand {
     /// `apus tx validator-join`.
@@ -84,14 +85,14 @@ struct ValidatorsCommand: Action {
         try StandardOutput.print("after block \(height)")
         for validator in validators {
             try StandardOutput.print(
-                "validator  \(TerminalText.escape(validator.nodeID))  power \(validator.power)")
+                "validator  \(EscapedText(validator.nodeID))  power \(validator.power)")
         }
         let pending = try await client.validatorRequests()
         for request in pending.requests {
             let what = request.kind == "join" ? "join       " : "removal    "
             let power = request.kind == "join" ? "  power \(request.power)" : ""
             try StandardOutput.print(
-                "\(what)\(TerminalText.escape(request.nodeId))\(power)  approved by \(request.approvedPower) of "
+                "\(what)\(EscapedText(request.nodeId))\(power)  approved by \(request.approvedPower) of "
                     + "\(pending.totalPower)  until \(Self.time(milliseconds: request.expiresAt))")
         }
     }

@@ -30,7 +30,7 @@ def refused(arguments, *words, code=None):
     expect(out.returncode > 0 if code is None else out.returncode == code,
            f"{arguments}: exit code {out.returncode}: {out.stdout}{out.stderr}")
     # A node that got as far as to log may have done so.
-    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9:.]+ (info|warning) ", line)]
+    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9TZ:.-]+ (info|warning) ", line)]
     expect(len(lines) == 1, f"not one line: {out.stderr!r}")
     for word in words:
         expect(str(word) in lines[0], f"{lines[0]!r} lacks {word!r}")

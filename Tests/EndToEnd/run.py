@@ -7,6 +7,7 @@ import time
 import traceback
 
 import bad_input
+import log_output
 import namespaces
 import restarts
 import testnet
@@ -17,7 +18,7 @@ def main():
     apus = os.path.abspath(sys.argv[1])
     words = sys.argv[2:]
     passed = failed = 0
-    for test in bad_input.TESTS + restarts.TESTS + testnet.TESTS + validators.TESTS + namespaces.TESTS:
+    for test in bad_input.TESTS + log_output.TESTS + restarts.TESTS + testnet.TESTS + validators.TESTS + namespaces.TESTS:
         if words and not any(word in test.__name__ for word in words):
             continue
         start = time.monotonic()

@@ -1,5 +1,5 @@
+import Collections
 import Multiformats
-import OrderedCollections
 import Testing
 
 @testable import LibP2P

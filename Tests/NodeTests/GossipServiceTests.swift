@@ -2,7 +2,6 @@ import Chain
 import Crypto
 import Execution
 import LibP2P
-import Logging
 import Multiformats
 import Protocols
 import Reactor

@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Execution
 import Foundation
+import Log
 import Multiformats
 
 @testable import Node
@@ -69,7 +70,7 @@ final class LocalNetwork {
     /// validators the leader, the leader nobody.
     @discardableResult
     func start(
-        _ name: String, _ configure: (inout Configuration) -> Void = { _ in }
+        _ name: String, log: Log = .silent, _ configure: (inout Configuration) -> Void = { _ in }
     ) async throws -> Node {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
         var configuration = Configuration()
@@ -85,7 +86,7 @@ final class LocalNetwork {
         if !FileManager.default.fileExists(atPath: root.keyFile) {
             try root.create(key: keys[index], genesis: genesis, configuration: configuration)
         }
-        let node = try await Node.start(root: root, configuration: configuration)
+        let node = try await Node.start(root: root, configuration: configuration, log: log)
         nodes[name] = node
         let listen = await node.status().listenAddresses.first ?? ""
         guard let port = listen.split(separator: "/").last else {

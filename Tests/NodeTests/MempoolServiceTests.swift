@@ -4,7 +4,7 @@ import Execution
 import class Foundation.FileManager
 import struct Foundation.UUID
 import LibP2P
-import Logging
+import Log
 import Mempool
 import Multiformats
 import Protocols
@@ -36,7 +36,7 @@ import Testing
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
                 store: try BlockStore(directory: directory), votes: try VoteLog(directory: directory),
-                application: application, logger: Logger(label: "test"),
+                application: application, log: .silent,
                 execution: Worker(name: "execution", capacity: 8),
                 storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
@@ -51,7 +51,7 @@ import Testing
                 case .identified(let peer, _):
                     self?.exchange.peerReady(peer)
                     self?.service.peerReady(peer)
-                case .disconnected(let peer):
+                case .disconnected(let peer, _):
                     self?.exchange.peerLeft(peer)
                     self?.service.peerLeft(peer)
                 default: break

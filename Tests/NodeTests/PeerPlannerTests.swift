@@ -241,13 +241,14 @@ import Testing
         #expect(script.feed(.misbehaved(Self.peer(5), .malformed)) == [])
         #expect(script.feed(.misbehaved(Self.peer(5), .flooding)) == [])
         #expect(
-            script.feed(.misbehaved(Self.peer(5), .malformed)) == [.disconnect(Self.peer(5), .misbehaved)])
+            script.feed(.misbehaved(Self.peer(5), .malformed))
+                == [.disconnect(Self.peer(5), .misbehaved, .malformed)])
         script.feed(.disconnected(Self.peer(5)))
         #expect(script.connect(5) == .success(nil), "not banned yet")
         #expect(
             script.feed(.misbehaved(Self.peer(5), .wrongContent)) == [
-                .banned(Self.peer(5), PeerConduct.firstBan), .forget(Self.peer(5)),
-                .disconnect(Self.peer(5), .misbehaved),
+                .banned(Self.peer(5), PeerConduct.firstBan, .wrongContent), .forget(Self.peer(5)),
+                .disconnect(Self.peer(5), .misbehaved, .wrongContent),
             ])
         script.feed(.disconnected(Self.peer(5)))
         #expect(script.connect(5) == .failure(.banned))
@@ -261,7 +262,8 @@ import Testing
         script.connect(2)
         #expect(
             script.feed(.misbehaved(Self.peer(2), .lie)) == [
-                .banned(Self.peer(2), PeerConduct.trustedBan), .disconnect(Self.peer(2), .misbehaved),
+                .banned(Self.peer(2), PeerConduct.trustedBan, .lie),
+                .disconnect(Self.peer(2), .misbehaved, .lie),
             ])
         #expect(script.planner.admits(PeerScript.ip(2), now: script.now))
     }

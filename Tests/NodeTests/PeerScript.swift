@@ -73,7 +73,7 @@ struct PeerScript {
 
     /// Those who are sent away by an event.
     static func leaving(_ actions: [PeerPlanner.Action]) -> [Int] {
-        actions.compactMap { if case .disconnect(let peer, _) = $0 { number(peer) } else { nil } }
+        actions.compactMap { if case .disconnect(let peer, _, _) = $0 { number(peer) } else { nil } }
     }
 
     var connected: [Int] { planner.links.keys.map(Self.number) }

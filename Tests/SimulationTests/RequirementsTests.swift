@@ -109,8 +109,8 @@ import Testing
     @Test func layersKnowOnlyWhatIsBelow() {
         let strangers = [
             "LibP2P": ["Protocols", "Chain", "Consensus", "Node", "API"],
-            "Protocols": ["Consensus", "Execution", "Mempool", "Node", "Storage", "API", "Logging"],
-            "Consensus": ["Protocols", "LibP2P", "Reactor", "Node", "API", "Logging"],
+            "Protocols": ["Consensus", "Execution", "Mempool", "Node", "Storage", "API", "Log"],
+            "Consensus": ["Protocols", "LibP2P", "Reactor", "Node", "API", "Log"],
             "Node": ["API", "Simulation"],
         ]
         for (module, others) in strangers.sorted(by: { $0.key < $1.key }) {

@@ -6,6 +6,8 @@
 #include "CBeast.h"
 #include "CCRC32C.h"
 #include "CCSV.h"
+#include "CDescriptors.h"
+#include "CJournal.h"
 #include "CLMDB.h"
 #include "CLZ4.h"
 #include "COpenSSL.h"

@@ -1,4 +1,4 @@
-import DequeModule
+import Collections
 import Multiformats
 
 /// Which of the things that wait for one peer goes first.

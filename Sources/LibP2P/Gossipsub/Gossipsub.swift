@@ -1,5 +1,5 @@
 import Glibc
-import Logging
+import Log
 import Multiformats
 import Reactor
 
@@ -31,7 +31,7 @@ public final class Gossipsub {
 
     private let host: Host
     private let configuration: GossipsubConfiguration
-    private let logger: Logger
+    private let log: Log
     private let verifier = Worker(name: "gossip", capacity: Gossipsub.verifierCapacity)
     private var router: GossipsubRouter
     private var links: [PeerID: GossipLink] = [:]
@@ -63,7 +63,7 @@ public final class Gossipsub {
     ) {
         self.host = host
         self.configuration = configuration
-        logger = host.configuration.logger
+        log = host.configuration.log.of("gossip")
         router = GossipsubRouter(host.peerID, configuration: configuration, seed: Reactor.random())
         sequence = firstSequence
         for id in Self.protocols {
@@ -140,7 +140,7 @@ public final class Gossipsub {
         switch event {
         case .connected, .misbehaved: break
         case .identified(let peer, let info): identified(peer, info)
-        case .disconnected(let peer): remove(peer)
+        case .disconnected(let peer, _): remove(peer)
         }
     }
 
@@ -210,7 +210,7 @@ public final class Gossipsub {
         } catch .endOfStream {
             stream.close()
         } catch {
-            logger.debug("gossip stream ended", metadata: ["peer": "\(peer)", "reason": "\(error)"])
+            log.debug("a peer's stream ended", ["peer": .of(peer), "reason": .error(error)])
             stream.reset()
         }
     }
@@ -252,7 +252,7 @@ public final class Gossipsub {
             case .deliver(let message, let peer): topics[message.topic]?.handler(message, peer)
             case .connect(let peer): connect(peer)
             case .graylisted(let peer, let score):
-                logger.info("gossip peer graylisted", metadata: ["peer": "\(peer)", "score": "\(score)"])
+                log.info("peer graylisted for its score", ["peer": .of(peer), "score": .of(score)])
                 onGraylisted?(peer, score)
             }
         }
@@ -273,7 +273,7 @@ public final class Gossipsub {
             do {
                 try await host.connect(peer, [])
             } catch {
-                logger.debug("gossip peer not reached", metadata: ["peer": "\(peer)", "reason": "\(error)"])
+                log.debug("offered peer not reached", ["peer": .of(peer), "reason": .error(error)])
             }
         }
     }
@@ -300,11 +300,11 @@ public final class Gossipsub {
     }
 
     private func reject(_ message: GossipMessage, from peer: PeerID, _ reason: String) {
-        logger.debug(
-            "gossip message rejected",
-            metadata: [
-                "topic": "\(message.topic)", "author": "\(message.author)", "from": "\(peer)",
-                "reason": "\(reason)",
+        log.debug(
+            "message rejected",
+            [
+                "topic": .text(message.topic), "author": .of(message.author), "from": .of(peer),
+                "reason": .text(reason),
             ])
     }
 }

@@ -1,5 +1,5 @@
+import Collections
 import Multiformats
-import OrderedCollections
 
 /// Gossip: telling peers outside the mesh what there is, and asking for what is missing.
 extension GossipsubRouter {
@@ -17,13 +17,13 @@ extension GossipsubRouter {
         else { return }
         state.offers += 1
         let room = max(0, GossipsubLimits.idsPerHeartbeat - state.asked)
-        let missing = OrderedSet(offer.ids.filter { !seen.contains($0) && unverified[$0] == nil })
-            .prefix(room)
+        let unknown = OrderedSet(offer.ids.filter { !seen.contains($0) && unverified[$0] == nil })
+        let missing = Array(unknown.prefix(room))
         state.asked += missing.count
         peers[peer] = state
         guard !missing.isEmpty else { return }
         output[peer].iWant += missing
-        if let promise = random.choose(1, of: Array(missing)).first {
+        if let promise = random.choose(1, of: missing).first {
             promises.add(promise, by: peer, until: now + configuration.promiseLifetime)
         }
     }
@@ -74,8 +74,9 @@ extension GossipsubRouter {
                 state.meshes && state.topics.contains(topic) && !fanout.peers.contains(peer)
                     && mayPublish(to: peer)
             }.map(\.key)
-            fanout.peers.formUnion(
-                random.choose(configuration.degree - fanout.peers.count, of: others))
+            fanout.peers.append(
+                contentsOf:
+                    random.choose(configuration.degree - fanout.peers.count, of: others))
             fanouts[topic] = fanout
             offer(topic, besides: fanout.peers, &output)
         }

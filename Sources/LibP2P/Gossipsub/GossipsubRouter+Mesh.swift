@@ -1,5 +1,5 @@
+import Collections
 import Multiformats
-import OrderedCollections
 
 /// Meshes: who is asked in, let in and sent out.
 extension GossipsubRouter {
@@ -121,8 +121,8 @@ extension GossipsubRouter {
         var kept = OrderedSet(order.prefix(configuration.degree))
         for peer in outbound where !kept.contains(peer) {
             // The last that is not itself needed makes room.
-            guard let index = kept.lastIndex(where: { !outbound.contains($0) }) else { break }
-            kept.remove(at: index)
+            guard let last = kept.last(where: { !outbound.contains($0) }) else { break }
+            kept.remove(last)
             kept.append(peer)
         }
         for peer in order where !kept.contains(peer) {

@@ -1,5 +1,5 @@
+import Collections
 import Multiformats
-import OrderedCollections
 
 /// A message whose signature is being checked.
 struct PendingMessage {
@@ -22,7 +22,7 @@ extension GossipsubRouter {
         if meshes[topic] == nil {
             var chosen = (fanouts[topic]?.peers ?? []).filter { willing.contains($0) }
             let others = willing.filter { !chosen.contains($0) && peers[$0]?.meshes == true }
-            chosen.formUnion(random.choose(configuration.degree - chosen.count, of: others))
+            chosen.append(contentsOf: random.choose(configuration.degree - chosen.count, of: others))
             fanouts[topic] = Fanout(peers: chosen, lastPublished: now)
         }
         var receivers = willing
@@ -140,7 +140,7 @@ extension GossipsubRouter {
         for other in served where peers[other]?.topics.contains(message.topic) == true {
             receivers.append(other)
         }
-        receivers.subtract(bringers)
+        for bringer in bringers { receivers.remove(bringer) }
         receivers.remove(message.author)
         var output = Output()
         output.first.append(.deliver(message, from: peer))

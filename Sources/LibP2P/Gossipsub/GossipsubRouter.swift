@@ -1,5 +1,5 @@
+import Collections
 import Multiformats
-import OrderedCollections
 
 /// Decides which peer is told what: the meshes, what is passed on, offered and asked for.
 ///
@@ -49,6 +49,15 @@ public struct GossipsubRouter: Sendable {
         var pending = 0
         var pendingBytes = 0
         var isGraylisted = false
+
+        /// A heartbeat: what is counted between two of them is forgotten.
+        mutating func beat(isGraylisted: Bool) {
+            self.isGraylisted = isGraylisted
+            offers = 0
+            asked = 0
+            unwantedBefore = unwanted
+            unwanted = []
+        }
     }
 
     struct Fanout {
@@ -218,7 +227,7 @@ public struct GossipsubRouter: Sendable {
             scores.misbehaved(peer)
         }
         scores.refresh(now: now)
-        for index in peers.elements.indices { beat(index, &output) }
+        for peer in peers.keys { beat(peer, &output) }
         let over = now - backoffSlack
         for topic in backoffs.keys { backoffs[topic]?.removeAll { $0.value <= over } }
         backoffs.removeAll { $0.value.isEmpty }
@@ -235,18 +244,13 @@ public struct GossipsubRouter: Sendable {
         return output.actions
     }
 
-    private mutating func beat(_ index: Int, _ output: inout Output) {
-        let peer = peers.keys[index]
+    private mutating func beat(_ peer: PeerID, _ output: inout Output) {
         let isGraylisted = isGraylisted(peer)
-        if isGraylisted, !peers.values[index].isGraylisted {
+        if isGraylisted, peers[peer]?.isGraylisted == false {
             counters.graylisted &+= 1
             output.first.append(.graylisted(peer, score: score(peer)))
         }
-        peers.values[index].isGraylisted = isGraylisted
-        peers.values[index].offers = 0
-        peers.values[index].asked = 0
-        peers.values[index].unwantedBefore = peers.values[index].unwanted
-        peers.values[index].unwanted = []
+        peers[peer]?.beat(isGraylisted: isGraylisted)
     }
 
     // MARK: Actions

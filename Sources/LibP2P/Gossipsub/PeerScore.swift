@@ -1,6 +1,5 @@
-import DequeModule
+import Collections
 import Multiformats
-import OrderedCollections
 
 /// What this host thinks of its peers' conduct: a number for each, from what it saw itself.
 ///
@@ -44,21 +43,27 @@ public struct PeerScore: Sendable {
         /// When to forget a peer that has left; nil while it is connected.
         var forgetAt: Duration?
 
+        /// Changes the counters of a topic; returns the peer as it is then.
+        mutating func change(_ topic: String, _ body: (inout Counters) -> Void) -> Peer {
+            body(&topics[topic, default: Counters()])
+            return self
+        }
+
         mutating func decay(_ parameters: PeerScoreParameters, now: Duration) {
             guard forgetAt == nil else { return }
             func decayed(_ value: Double, _ factor: Double) -> Double {
                 let value = value * factor
                 return value < parameters.decayToZero ? 0 : value
             }
-            for index in topics.elements.indices {
-                guard let topic = parameters.topic(topics.keys[index]) else { continue }
-                var counters = topics.values[index]
+            for (name, known) in topics {
+                guard let topic = parameters.topic(name) else { continue }
+                var counters = known
                 counters.first = decayed(counters.first, topic.firstDeliveriesDecay)
                 counters.mesh = decayed(counters.mesh, topic.meshDeliveriesDecay)
                 counters.failure = decayed(counters.failure, topic.meshFailureDecay)
                 counters.invalid = decayed(counters.invalid, topic.invalidDecay)
                 if let grafted = counters.graftedAt { counters.timeInMesh = now - grafted }
-                topics.values[index] = counters
+                topics[name] = counters
             }
             behaviour = decayed(behaviour, parameters.behaviourDecay)
         }
@@ -152,7 +157,7 @@ public struct PeerScore: Sendable {
         }
         update(id)
         guard retained > Self.maximumRetained else { return }
-        if let oldest = peers.elements.first(where: { $0.value.forgetAt != nil })?.key { forget(oldest) }
+        if let oldest = peers.first(where: { $0.value.forgetAt != nil })?.key { forget(oldest) }
     }
 
     /// Forgets a peer that has left.
@@ -255,9 +260,8 @@ public struct PeerScore: Sendable {
     }
 
     private mutating func change(_ peer: PeerID, _ topic: String, _ body: (inout Counters) -> Void) {
-        guard let index = peers.index(forKey: peer), self.topic(topic) != nil else { return }
-        body(&peers.values[index].topics[topic, default: Counters()])
-        scores[peer] = score(peers.values[index])
+        guard self.topic(topic) != nil, let changed = peers[peer]?.change(topic, body) else { return }
+        scores[peer] = score(changed)
     }
 
     private mutating func remember(_ message: GossipMessage.ID, _ delivery: Delivery, _ now: Duration) {
@@ -280,9 +284,9 @@ public struct PeerScore: Sendable {
         while let oldest = deliveryOrder.first, now - oldest.at >= SeenMessages.lifetime { forgetDelivery() }
         guard now - lastDecay >= parameters.decayInterval else { return }
         lastDecay = now
-        for index in peers.elements.indices {
-            peers.values[index].decay(parameters, now: now)
-            scores[peers.keys[index]] = score(peers.values[index])
+        for id in peers.keys {
+            peers[id]?.decay(parameters, now: now)
+            scores[id] = peers[id].map(score)
         }
     }
 }

@@ -1,5 +1,5 @@
 import Crypto
-import Logging
+import Log
 import Multiformats
 import Reactor
 
@@ -29,7 +29,7 @@ public final class Host {
     /// Judges connections about to be made; the configuration's unless it has been set since.
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
 
-    let logger: Logger
+    let log: Log
     let chunks = ChunkPool()
     let frames = FrameBufferPool()
     var limits: ResourceLimits { configuration.limits }
@@ -71,7 +71,7 @@ public final class Host {
             !CheapCrypto.isActive || VirtualNetwork.current != nil, "a real host without cryptography")
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
-        logger = configuration.logger
+        log = configuration.log
         connectionGater = configuration.connectionGater
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,

@@ -1,5 +1,5 @@
 import Crypto
-import Logging
+import Log
 import Multiformats
 import Reactor
 
@@ -29,8 +29,8 @@ public enum HostEvent: Sendable {
     case connected(PeerID, Direction)
     /// The peer has told about itself, for the first time on this connection or anew.
     case identified(PeerID, IdentifyInfo)
-    /// The last connection with the peer has ended.
-    case disconnected(PeerID)
+    /// The last connection with the peer has ended, and why.
+    case disconnected(PeerID, LibP2PError)
     /// The peer broke a rule, on a connection that may have ended since.
     case misbehaved(PeerID, Misbehaviour)
 }
@@ -64,7 +64,7 @@ public struct HostConfiguration: Sendable {
     /// Addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()
     /// Where the host logs.
-    public var logger = Logger(label: "libp2p")
+    public var log = Log.silent
 
     /// A configuration with the usual limits that listens on these addresses.
     public init(identity: PrivateKey, listenAddresses: [Multiaddr] = []) {

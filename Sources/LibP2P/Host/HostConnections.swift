@@ -1,4 +1,4 @@
-import Logging
+import Log
 import Multiformats
 import Reactor
 
@@ -43,7 +43,9 @@ extension Host {
                 do throws(LibP2PError) {
                     try self.established(tcp, isInbound: true, try result.get())
                 } catch {
-                    self.logger.debug("inbound connection refused", metadata: self.metadata(tcp, error))
+                    self.log.debug(
+                        "inbound connection refused",
+                        ["address": .of(tcp.remoteAddress), "reason": .error(error)])
                     self.countInboundEnd(tcp)
                     tcp.close()
                 }
@@ -111,9 +113,9 @@ extension Host {
         }
         connection.start(leftover: outcome.leftover)
         if let former { (state.primary === connection ? former : connection).drain() }
-        logger.debug(
+        log.debug(
             "connected",
-            metadata: ["peer": "\(peer)", "address": "\(tcp.remoteAddress)", "inbound": "\(isInbound)"])
+            ["peer": .of(peer), "address": .of(tcp.remoteAddress), "inbound": .flag(isInbound)])
         if isFirst { emit(.connected(peer, isInbound ? .inbound : .outbound)) }
         if state.primary === connection { identify(connection) }
     }
@@ -155,7 +157,7 @@ extension Host {
     /// A connection's streams have failed and it is being closed.
     func connectionEnded(_ connection: Connection, _ reason: LibP2PError) {
         let peer = connection.remotePeer
-        logger.debug("connection ended", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
+        log.debug("connection ended", ["peer": .of(peer), "reason": .of(reason)])
         if connection.isInbound { countInboundEnd(connection.tcp) } else { connectionCount -= 1 }
         guard let state = peers[peer] else { return }
         state.connections.removeAll { $0 === connection }
@@ -164,7 +166,7 @@ extension Host {
             peers[peer] = nil
             state.identifying.wakeAll()
             configuration.peerStore.noteSeen(peer)
-            emit(.disconnected(peer))
+            emit(.disconnected(peer, reason))
         }
     }
 
@@ -178,7 +180,9 @@ extension Host {
         while unread > limits.bytes {
             let most = peers.max { ($0.value.unread, $1.key) < ($1.value.unread, $0.key) }
             guard let (peer, state) = most, state.unread > 0 else { return }
-            logger.info("too many unread bytes", metadata: ["peer": "\(peer)", "bytes": "\(state.unread)"])
+            log.info(
+                "disconnecting the peer with the most unread bytes",
+                ["peer": .of(peer), "bytes": .number(state.unread)])
             report(peer, .flooding)
             for connection in state.connections {
                 connection.fail(.limitReached("unread bytes of all peers"))
@@ -197,9 +201,5 @@ extension Host {
         inboundCount -= 1
         let ip = tcp.remoteAddress.with(port: 0)
         inboundByIP[ip] = inboundByIP[ip].flatMap { $0 > 1 ? $0 - 1 : nil }
-    }
-
-    private func metadata(_ tcp: TCPConnection, _ error: LibP2PError) -> Logger.Metadata {
-        ["address": "\(tcp.remoteAddress)", "reason": "\(error)"]
     }
 }

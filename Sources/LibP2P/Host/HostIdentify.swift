@@ -1,4 +1,4 @@
-import Logging
+import Log
 import Multiformats
 import Reactor
 
@@ -34,8 +34,8 @@ extension Host {
                 let stream = try await self.negotiatedStream(connection, [.identify])
                 self.learned(try await Identify.receive(on: stream), from: connection)
             } catch {
-                self.logger.debug(
-                    "identify failed", metadata: ["peer": "\(connection.remotePeer)", "reason": "\(error)"])
+                self.log.debug(
+                    "identify failed", ["peer": .of(connection.remotePeer), "reason": .error(error)])
             }
         }
     }

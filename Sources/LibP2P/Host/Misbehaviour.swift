@@ -10,12 +10,22 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case wrongContent
     /// Something that is proven false: a forged signature, a block against the chain's rules.
     case lie
+
+    /// What the peer did, for a log.
+    public var explanation: String {
+        switch self {
+        case .malformed: "it sent what is no message of the protocol"
+        case .flooding: "it sent more than a limit allows"
+        case .wrongContent: "it sent something else than it was asked for or had announced"
+        case .lie: "it sent what is proven false"
+        }
+    }
 }
 
 extension Host {
     /// Tells the observers that a peer broke the rules. What comes of it is theirs to decide.
     public func report(_ peer: PeerID, _ what: Misbehaviour) {
-        logger.debug("peer misbehaved", metadata: ["peer": "\(peer)", "how": "\(what.rawValue)"])
+        log.debug("peer misbehaved", ["peer": .of(peer), "reason": .text(what.explanation)])
         emit(.misbehaved(peer, what))
     }
 

@@ -1,6 +1,6 @@
-import Logging
+import Collections
+import Log
 import Multiformats
-import OrderedCollections
 import Reactor
 
 /// What a host remembers about its peers, over restarts if it has a file: addresses, protocols, when they were last
@@ -30,14 +30,14 @@ public final class PeerStore {
     private let file: AddressBookFile?
     private let worker: Worker?
     private let clock: @Sendable () -> Int64
-    private let logger: Logger
+    private let log: Log
     private var saveTimer: Timer?
 
     /// A store that forgets everything at its end. `clock` gives Unix time in seconds.
     public nonisolated init(clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime) {
         file = nil
         worker = nil
-        logger = Logger(label: "peerstore")
+        log = .silent
         self.clock = clock
     }
 
@@ -46,13 +46,13 @@ public final class PeerStore {
     /// Throws `corruptFile` if the file is not what this program writes, and `file` if it cannot be read. `worker` is
     /// where the file is written. `clock` gives Unix time in seconds.
     public nonisolated init(
-        path: String, worker: Worker, logger: Logger = Logger(label: "peerstore"),
+        path: String, worker: Worker, log: Log = .silent,
         clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
     ) throws(LibP2PError) {
         let file = AddressBookFile(path: path)
         self.file = file
         self.worker = worker
-        self.logger = logger
+        self.log = log
         self.clock = clock
         records = OrderedDictionary(
             try file.read().map { ($0.peer, $0) }, uniquingKeysWith: { first, _ in first })
@@ -61,15 +61,17 @@ public final class PeerStore {
     /// A store kept in a file like the other one's, except that a file which this program did not write is put aside,
     /// as `<path>.damaged`, and the store begins empty.
     public nonisolated static func recovering(
-        path: String, worker: Worker, logger: Logger = Logger(label: "peerstore"),
+        path: String, worker: Worker, log: Log = .silent,
         clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
     ) throws(LibP2PError) -> PeerStore {
         do {
-            return try PeerStore(path: path, worker: worker, logger: logger, clock: clock)
+            return try PeerStore(path: path, worker: worker, log: log, clock: clock)
         } catch .corruptFile(let path, let reason) {
             let aside = try AddressBookFile(path: path).putAside()
-            logger.warning("address book is damaged", metadata: ["kept": "\(aside)", "reason": "\(reason)"])
-            return try PeerStore(path: path, worker: worker, logger: logger, clock: clock)
+            log.warning(
+                "address book is damaged: beginning with an empty one",
+                ["kept": .text(aside), "reason": .text(reason)])
+            return try PeerStore(path: path, worker: worker, log: log, clock: clock)
         }
     }
 
@@ -227,7 +229,7 @@ public final class PeerStore {
                 do {
                     try await self.save()
                 } catch {
-                    self.logger.error("peers are not saved", metadata: ["error": "\(error)"])
+                    self.log.error("address book not saved", ["reason": .error(error)])
                 }
             }
         }

@@ -1,1 +1,0 @@
-// Deque, OrderedDictionary, OrderedSet.

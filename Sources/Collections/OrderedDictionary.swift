@@ -1,0 +1,220 @@
+/// A dictionary whose keys keep the order in which they came. A new value for a key that is there leaves it in its place.
+///
+/// Finding, adding and removing a key take constant time, wherever it stands. A value like an array: copies are
+/// independent, and share memory until one of them changes. A value is changed in place, without a copy.
+public struct OrderedDictionary<Key: Hashable, Value> {
+    @usableFromInline var table = KeyTable<Key>()
+    /// The values at their keys' positions; nil for holes.
+    @usableFromInline var slots: [Value?] = []
+
+    /// A dictionary without keys.
+    @inlinable
+    public init() {}
+
+    /// The values by their keys. Where a key comes again, `combine` makes one value of the two; the key stays in the
+    /// place where it came first.
+    @inlinable
+    public init(
+        _ elements: some Sequence<(Key, Value)>, uniquingKeysWith combine: (Value, Value) throws -> Value
+    ) rethrows {
+        for (key, value) in elements {
+            let spot = table.find(key)
+            if spot.isThere, let old = slots[spot.position] {
+                slots[spot.position] = try combine(old, value)
+            } else {
+                add(key, value, spot)
+            }
+        }
+    }
+
+    /// Number of keys.
+    @inlinable public var count: Int { table.count }
+    /// Whether there are no keys.
+    @inlinable public var isEmpty: Bool { table.keys.isEmpty }
+
+    /// The value of a key; nil if the key is not there. Setting nil removes the key.
+    @inlinable
+    public subscript(key: Key) -> Value? {
+        get {
+            let spot = table.find(key)
+            return spot.isThere ? slots[spot.position] : nil
+        }
+        set {
+            let spot = table.find(key)
+            if let newValue {
+                if spot.isThere { slots[spot.position] = newValue } else { add(key, newValue, spot) }
+            } else if spot.isThere {
+                remove(spot)
+            }
+        }
+        _modify {
+            let spot = table.find(key)
+            if spot.isThere {
+                defer { if case .none = slots[spot.position] { remove(spot) } }
+                yield &slots[spot.position]
+            } else {
+                var value: Value?
+                defer { if let value { add(key, value, spot) } }
+                yield &value
+            }
+        }
+    }
+
+    /// The value of a key, or the default if the key is not there; changing it adds the key.
+    @inlinable
+    public subscript(key: Key, default makeDefault: @autoclosure () -> Value) -> Value {
+        get { self[key] ?? makeDefault() }
+        _modify {
+            let spot = table.find(key)
+            let position = spot.isThere ? spot.position : add(key, nil, spot)
+            // Taken out while it changes, so that nothing else refers to its memory.
+            var value = slots[position].take() ?? makeDefault()
+            defer { slots[position] = value }
+            yield &value
+        }
+    }
+
+    /// Removes a key and returns its value; nil if the key is not there.
+    @inlinable @discardableResult
+    public mutating func removeValue(forKey key: Key) -> Value? {
+        let spot = table.find(key)
+        return spot.isThere ? remove(spot) : nil
+    }
+
+    /// Removes the key that came first. There must be one.
+    @inlinable
+    public mutating func removeFirst() { removeFirst(1) }
+
+    /// Removes the `count` keys that came first. There must be as many.
+    @inlinable
+    public mutating func removeFirst(_ count: Int) {
+        precondition(count >= 0 && count <= self.count, "A dictionary has fewer keys than are to be removed")
+        for _ in 0..<count {
+            let position = table.first
+            take(position, slot: table.slot(of: position))
+        }
+        settle()
+    }
+
+    /// Removes the keys that meet a condition, with their values.
+    @inlinable
+    public mutating func removeAll(where isRemoved: (Element) throws -> Bool) rethrows {
+        var someWent = false
+        defer { if someWent { closeRanks() } }
+        for position in slots.indices {
+            guard let value = slots[position], try isRemoved((table.keys[position], value)) else { continue }
+            slots[position] = nil
+            someWent = true
+        }
+    }
+
+    /// The keys and values that meet a condition.
+    @inlinable
+    public func filter(_ isIncluded: (Element) throws -> Bool) rethrows -> OrderedDictionary {
+        var kept = OrderedDictionary()
+        for element in self where try isIncluded(element) { kept[element.key] = element.value }
+        return kept
+    }
+
+    // MARK: Positions
+
+    /// Adds a key that is not there. Returns its position.
+    @inlinable @discardableResult
+    mutating func add(_ key: Key, _ value: Value?, _ spot: KeyTable<Key>.Spot) -> Int {
+        var tag = spot.tag
+        if table.isFull {
+            closeRanks()
+            tag = table.find(key).tag
+        }
+        table.append(key, tag)
+        slots.append(value)
+        return slots.count &- 1
+    }
+
+    @inlinable @discardableResult
+    mutating func remove(_ spot: KeyTable<Key>.Spot) -> Value? {
+        let value = take(spot.position, slot: spot.slot)
+        settle()
+        return value
+    }
+
+    /// Removes the key at a position; `settle` is to follow before the next is added.
+    @inlinable @discardableResult
+    mutating func take(_ position: Int, slot: Int) -> Value? {
+        if table.index.isEmpty {
+            table.keys.remove(at: position)
+            return slots.remove(at: position)
+        }
+        let value = slots[position].take()
+        table.remove(position, slot: slot)
+        while slots.count > table.keys.count { slots.removeLast() }
+        return value
+    }
+
+    @inlinable
+    mutating func settle() {
+        if table.isSparse { closeRanks() }
+    }
+
+    /// Closes ranks over the positions without a value.
+    @inlinable @inline(never)
+    mutating func closeRanks() {
+        table.closeRanks { if case .none = slots[$0] { true } else { false } }
+        slots.removeAll { if case .none = $0 { true } else { false } }
+        if slots.capacity / 8 > slots.count { slots = slots.map { $0 } }
+    }
+}
+
+extension OrderedDictionary: Sequence {
+    /// A key and its value.
+    public typealias Element = (key: Key, value: Value)
+
+    /// Goes through the keys and values of a dictionary in their order.
+    public struct Iterator: IteratorProtocol {
+        @usableFromInline let keys: [Key]
+        @usableFromInline let slots: [Value?]
+        @usableFromInline var position: Int
+
+        @inlinable
+        init(_ dictionary: OrderedDictionary) {
+            keys = dictionary.table.keys
+            slots = dictionary.slots
+            position = dictionary.table.first
+        }
+
+        /// The next key and value; nil after the last.
+        @inlinable
+        public mutating func next() -> Element? {
+            while position < slots.count {
+                defer { position &+= 1 }
+                if let value = slots[position] { return (keys[position], value) }
+            }
+            return nil
+        }
+    }
+
+    /// Goes through the keys and values as they are now.
+    @inlinable
+    public func makeIterator() -> Iterator { Iterator(self) }
+
+    /// Number of keys.
+    @inlinable public var underestimatedCount: Int { count }
+}
+
+extension OrderedDictionary: ExpressibleByDictionaryLiteral {
+    /// The values by their keys. A key that comes again gives the first one its value.
+    @inlinable
+    public init(dictionaryLiteral elements: (Key, Value)...) {
+        for (key, value) in elements { self[key] = value }
+    }
+}
+
+extension OrderedDictionary: Equatable where Value: Equatable {
+    /// Whether both hold the same keys with the same values in the same order.
+    @inlinable
+    public static func == (left: OrderedDictionary, right: OrderedDictionary) -> Bool {
+        left.count == right.count && left.elementsEqual(right) { $0.key == $1.key && $0.value == $1.value }
+    }
+}
+
+extension OrderedDictionary: Sendable where Key: Sendable, Value: Sendable {}

@@ -1,0 +1,158 @@
+/// A set whose elements keep the order in which they came.
+///
+/// Finding, adding and removing an element take constant time, wherever it stands. A value like an array: copies are
+/// independent, and share memory until one of them changes. Two sets are equal if they hold the same elements in the
+/// same order.
+public struct OrderedSet<Element: Hashable> {
+    @usableFromInline var table = KeyTable<Element>()
+
+    /// A set without elements.
+    @inlinable
+    public init() {}
+
+    /// The elements, each where it first comes.
+    @inlinable
+    public init(_ elements: some Sequence<Element>) {
+        table.reserve(elements.underestimatedCount)
+        append(contentsOf: elements)
+    }
+
+    /// Number of elements.
+    @inlinable public var count: Int { table.count }
+    /// Whether there are no elements.
+    @inlinable public var isEmpty: Bool { table.keys.isEmpty }
+    /// The element that came first; nil if there is none.
+    @inlinable public var first: Element? { isEmpty ? nil : table.keys[table.first] }
+    /// The element that came last; nil if there is none.
+    @inlinable public var last: Element? { table.keys.last }
+
+    /// Whether an element is there.
+    @inlinable
+    public func contains(_ element: Element) -> Bool { table.find(element).isThere }
+
+    /// Adds an element at the end, unless it is there; returns whether it was not.
+    @inlinable @discardableResult
+    public mutating func append(_ element: Element) -> Bool {
+        var spot = table.find(element)
+        guard !spot.isThere else { return false }
+        if table.isFull {
+            table.closeRanks()
+            spot = table.find(element)
+        }
+        table.append(element, spot.tag)
+        return true
+    }
+
+    /// Adds elements at the end, in their order, except those that are there.
+    @inlinable
+    public mutating func append(contentsOf elements: some Sequence<Element>) {
+        for element in elements { append(element) }
+    }
+
+    /// Removes an element and returns it; nil if it is not there.
+    @inlinable @discardableResult
+    public mutating func remove(_ element: Element) -> Element? {
+        let spot = table.find(element)
+        guard spot.isThere else { return nil }
+        let removed = table.remove(spot.position, slot: spot.slot)
+        if table.isSparse { table.closeRanks() }
+        return removed
+    }
+
+    /// Removes the `count` elements that came first. There must be as many.
+    @inlinable
+    public mutating func removeFirst(_ count: Int) {
+        precondition(count >= 0 && count <= self.count, "A set has fewer elements than are to be removed")
+        for _ in 0..<count {
+            let position = table.first
+            table.remove(position, slot: table.slot(of: position))
+        }
+        if table.isSparse { table.closeRanks() }
+    }
+
+    /// The elements that meet a condition.
+    @inlinable
+    public func filter(_ isIncluded: (Element) throws -> Bool) rethrows -> OrderedSet {
+        var kept = OrderedSet()
+        for element in self where try isIncluded(element) { kept.append(element) }
+        return kept
+    }
+
+    /// The last element that meets a condition; nil if none does.
+    @inlinable
+    public func last(where isSought: (Element) throws -> Bool) rethrows -> Element? {
+        for position in table.keys.indices.reversed() {
+            guard !table.hasHoles || !table.index.isHole(position) else { continue }
+            if try isSought(table.keys[position]) { return table.keys[position] }
+        }
+        return nil
+    }
+}
+
+extension OrderedSet: Sequence {
+    /// Goes through the elements of a set in their order.
+    public struct Iterator: IteratorProtocol {
+        @usableFromInline let keys: [Element]
+        /// Only if there are holes.
+        @usableFromInline let index: PositionIndex
+        @usableFromInline var position: Int
+        /// The first position from `position` on that is a hole or the end.
+        @usableFromInline var end: Int
+
+        @inlinable
+        init(_ table: KeyTable<Element>) {
+            keys = table.keys
+            index = table.hasHoles ? table.index : PositionIndex()
+            position = table.first
+            end = table.hasHoles ? position : keys.count
+        }
+
+        /// The next element; nil after the last.
+        @inlinable
+        public mutating func next() -> Element? {
+            if position == end, !findRun() { return nil }
+            defer { position &+= 1 }
+            return keys[position]
+        }
+
+        /// Goes on beyond holes; false if there is nothing.
+        @inlinable
+        mutating func findRun() -> Bool {
+            guard !index.isEmpty else { return false }
+            while position < keys.count, index.isHole(position) { position &+= 1 }
+            end = position
+            while end < keys.count, !index.isHole(end) { end &+= 1 }
+            return position < end
+        }
+    }
+
+    /// Goes through the elements as they are now.
+    @inlinable
+    public func makeIterator() -> Iterator { Iterator(table) }
+
+    /// Number of elements.
+    @inlinable public var underestimatedCount: Int { count }
+}
+
+extension OrderedSet: Hashable {
+    /// Whether both hold the same elements in the same order.
+    @inlinable
+    public static func == (left: OrderedSet, right: OrderedSet) -> Bool {
+        left.count == right.count && left.elementsEqual(right)
+    }
+
+    /// Feeds the elements into a hash, in their order.
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(count)
+        for element in self { hasher.combine(element) }
+    }
+}
+
+extension OrderedSet: ExpressibleByArrayLiteral {
+    /// The elements, each where it first comes.
+    @inlinable
+    public init(arrayLiteral elements: Element...) { self.init(elements) }
+}
+
+extension OrderedSet: Sendable where Element: Sendable {}

@@ -1,0 +1,233 @@
+import Glibc
+import Reactor
+
+/// An HTTP/1.1 server (RFC 9110 and 9112) on the loop that starts it: each connection is one task, a straight-line
+/// function that reads a request, asks its route's handler and sends the answer. See docs/architecture.md.
+@ReactorActor
+public final class HTTPServer {
+    /// How long `stop` waits for requests that are being answered, and then for what is cancelled.
+    private static let stopTime = Duration.seconds(1)
+
+    /// How long a client that is refused may take to read that and to close.
+    private static let refusalTime = Duration.seconds(1)
+
+    /// The address listened on; with the port that the kernel chose where 0 was asked for.
+    public nonisolated let localAddress: SocketAddress
+    /// Connections refused because there were too many.
+    public private(set) var refusals: UInt64 = 0
+
+    let limits: Limits
+    /// Fields of every answer, each with its line end.
+    let commonFields: StaticString
+    /// Bytes of requests that connections hold beyond their own share.
+    var heldBytes = 0
+    /// Bytes of replies queued: never less than there are, and counted anew when that seems too much.
+    var queuedBytes = 0
+    private(set) var isStopping = false
+
+    private let routes: [HTTPRoute]
+    private let allow: [UInt8]
+    private let wallClock: @Sendable () -> Int64
+    private var date = HTTPDate()
+    private var listener: TCPListener?
+    private var lastCount = Duration.zero
+    private var stopWaiter: UnsafeContinuation<Void, Never>?
+
+    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and at the refusal's end.
+    private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+    private var connectionsOfAddress: [SocketAddress: Int] = [:]
+    private var refusing = 0
+
+    private init(
+        _ listener:
+            @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
+            TCPListener,
+        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
+        _ wallClock: @escaping @Sendable () -> Int64
+    ) throws(ReactorError) {
+        self.limits = limits
+        self.routes = routes
+        self.commonFields = commonFields
+        self.wallClock = wallClock
+        var methods = routes.flatMap(\.methods) + [.options]
+        methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
+        allow = HTTPField.allow(methods)
+        let accept = Acceptor()
+        let listening = try listener { accept.accepted($0) }
+        self.listener = listening
+        localAddress = listening.localAddress
+        accept.server = self
+    }
+
+    /// Lets the listener know the server, which does not exist yet when listening begins.
+    @ReactorActor
+    private final class Acceptor {
+        weak var server: HTTPServer?
+
+        func accepted(_ tcp: TCPConnection) {
+            if let server { server.accepted(tcp) } else { tcp.abort() }
+        }
+    }
+
+    /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end.
+    /// `wallClock` tells seconds since 1970, for the Date field. Throws what the kernel says against the address.
+    public static func start(
+        on address: SocketAddress, limits: Limits = Limits(), routes: [HTTPRoute],
+        commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
+    ) throws(ReactorError) -> HTTPServer {
+        try HTTPServer(
+            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits,
+            routes,
+            commonFields, wallClock)
+    }
+
+    /// As the other `start`, on a socket that somebody else has bound; the server closes it.
+    public static func start(
+        descriptor: Int32, limits: Limits = Limits(), routes: [HTTPRoute],
+        commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
+    ) throws(ReactorError) -> HTTPServer {
+        try HTTPServer(
+            { accept throws(ReactorError) in try TCPListener.listen(descriptor: descriptor, accept: accept) },
+            limits, routes, commonFields, wallClock)
+    }
+
+    /// The machine's clock, in seconds since 1970.
+    public nonisolated static let systemClock: @Sendable () -> Int64 = {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME_COARSE, &time)
+        return Int64(time.tv_sec)
+    }
+
+    /// Connections open now.
+    public var connectionCount: Int { connections.count }
+
+    /// Stops listening, lets requests that are being answered end, for a second at most, and closes every connection.
+    public func stop() async {
+        guard !isStopping else { return }
+        isStopping = true
+        listener?.close()
+        listener = nil
+        for connection in connections.values { connection.stop() }
+        await untilEmpty()
+        for connection in connections.values { connection.abandon() }
+        await untilEmpty()
+    }
+
+    private func untilEmpty() async {
+        guard !connections.isEmpty else { return }
+        let limit = Reactor.schedule(after: Self.stopTime) { [weak self] in self?.wakeStop() }
+        await withUnsafeContinuation { stopWaiter = $0 }
+        limit.cancel()
+    }
+
+    private func wakeStop() {
+        stopWaiter?.resume()
+        stopWaiter = nil
+    }
+
+    // MARK: Connections
+
+    private func accepted(_ tcp: TCPConnection) {
+        let network = tcp.remoteAddress.network
+        let isCrowded =
+            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress
+            && !network.isLoopback
+        guard !isStopping, !isCrowded, connections.count < limits.maximumConnections,
+            let parser = try? HTTPParser(
+                .requests, headerLimit: limits.maximumHeaderSize, bodyLimit: limits.maximumBodySize)
+        else { return refuse(tcp) }
+        let connection = HTTPServerConnection(tcp, parser, self)
+        connections[ObjectIdentifier(connection)] = connection
+        connectionsOfAddress[network, default: 0] += 1
+        connection.task = Reactor.spawn { [self] in
+            await connection.serve()
+            left(connection, network)
+        }
+    }
+
+    private func left(_ connection: HTTPServerConnection, _ network: SocketAddress) {
+        connections[ObjectIdentifier(connection)] = nil
+        let rest = connectionsOfAddress[network, default: 1] - 1
+        connectionsOfAddress[network] = rest > 0 ? rest : nil
+        if connections.isEmpty { wakeStop() }
+    }
+
+    /// Tells the client to come again later, unless that too is asked of too many.
+    private func refuse(_ tcp: TCPConnection) {
+        refusals &+= 1
+        guard refusing < limits.maximumRefusals else { return tcp.abort() }
+        refusing += 1
+        let limit = Reactor.schedule(after: Self.refusalTime) { tcp.abort() }
+        tcp.delegate = Refusal { [weak self] in
+            limit.cancel()
+            self?.refusing -= 1
+        }
+        send(HTTPResponse(503, "too many connections", fields: HTTPField.retryAfter), on: tcp, .close)
+        tcp.closeWrite()
+    }
+
+    private final class Refusal: TCPConnectionDelegate {
+        private let ended: @ReactorActor () -> Void
+
+        nonisolated init(_ ended: @escaping @ReactorActor () -> Void) { self.ended = ended }
+
+        override func closed(_ error: ReactorError?) { ended() }
+    }
+
+    // MARK: Requests
+
+    /// The route for a request, or the answer that it gets in the place of one.
+    func route(_ request: HTTPRequest) -> (route: HTTPRoute?, refusal: HTTPResponse?) {
+        switch request.method {
+        case .connect, .trace, .other: return (nil, HTTPResponse(501, "the method is not implemented"))
+        case .options where request.isForServer: return (nil, HTTPResponse(204, fields: allow))
+        default: break
+        }
+        guard let route = routes.first(where: { request.isPath($0.path) }) else {
+            return (
+                nil,
+                request.method == .options ? HTTPResponse(204, fields: allow) : HTTPResponse(404, "not found")
+            )
+        }
+        if request.method == .options { return (nil, HTTPResponse(204, fields: route.allow)) }
+        guard route.methods.contains(request.method) else {
+            return (nil, HTTPResponse(405, "the method is not allowed", fields: route.allow))
+        }
+        return (route, nil)
+    }
+
+    /// Bytes of replies that may still be queued; none while slow clients hold too many.
+    var replyRoom: Int {
+        if queuedBytes > limits.maximumQueuedBytes, Reactor.now - lastCount >= .milliseconds(10) {
+            lastCount = Reactor.now
+            queuedBytes = connections.values.reduce(0) { $0 + $1.tcp.queuedBytes }
+        }
+        return max(0, limits.maximumQueuedBytes - queuedBytes)
+    }
+
+    // MARK: Sending
+
+    /// Queues an answer; returns its bytes.
+    @discardableResult
+    func send(
+        _ response: HTTPResponse, on tcp: TCPConnection, withBody: Bool = true, _ persistence: HTTPPersistence
+    ) -> Int {
+        date.update(wallClock())
+        let headRoom = HTTPResponse.headRoom + commonFields.utf8CodeUnitCount + response.fields.count
+        let body = withBody && response.hasContent ? response.body : []
+        let isShort = headRoom + body.count <= TCPConnection.largestReservation
+        let room = tcp.reserve(isShort ? headRoom + body.count : headRoom)
+        var count = response.writeHead(into: room, date: date.line, common: commonFields, persistence)
+        if isShort {
+            body.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: $0)
+            }
+            count += body.count
+            tcp.commit(count)
+            return count
+        }
+        tcp.commit(count)
+        body.withUnsafeBytes { tcp.send($0) }
+        return count + body.count
+    }
+}

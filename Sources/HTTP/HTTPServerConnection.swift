@@ -1,0 +1,294 @@
+import CShims
+import Reactor
+
+/// One client: its requests, one after another.
+final class HTTPServerConnection: HTTPConnection {
+    /// What the client is waited for, or waits for; each has its time.
+    private enum Phase {
+        /// The next request's first byte.
+        case idle
+        case header
+        case body
+        /// The handler's answer.
+        case handling
+        /// The client, who must take replies before it gets more.
+        case draining
+        /// The client's end, the answers being sent.
+        case ending
+    }
+
+    /// How often a client that has ended its side is asked whether it is still there, while its answer is made: one that
+    /// is gone answers with a reset.
+    private static let probeInterval = Duration.seconds(1)
+    private static let continueLine: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
+
+    /// Runs `serve`.
+    var task: Task<Void, Never>?
+
+    private let server: HTTPServer
+    private let request: HTTPRequest
+    private var route: HTTPRoute?
+    private var isHTTP10 = false
+    private var keepsAlive = true
+    /// Whether the time for the answer is over, and the client has been told.
+    private var isLate = false
+    private var phase = Phase.idle
+    private var phaseStart = Duration.zero
+    private var timer: Timer?
+    /// Bytes of requests counted at the server.
+    private var charged = 0
+    /// Bytes of replies so far, how many of them the client had taken when last looked at, and when that last changed.
+    private var replied = 0
+    private var taken = 0
+    private var lastTaken = Duration.zero
+
+    init(_ tcp: TCPConnection, _ parser: HTTPParser, _ server: HTTPServer) {
+        self.server = server
+        request = HTTPRequest(parser)
+        super.init(tcp, parser)
+    }
+
+    // MARK: The dialogue
+
+    /// Answers requests until either side ends the connection; returns when it is over.
+    func serve() async {
+        tcp.delegate = self
+        enter(.idle)
+        arm()
+        do throws(HTTPError) {
+            while keepsAlive, try await receiveHeader() {
+                try await answer()
+                enter(.idle)
+            }
+        } catch {
+            refuse(error)
+        }
+        await end()
+        timer?.cancel()
+        charge(0)
+    }
+
+    private func answer() async throws(HTTPError) {
+        let head = parser.head
+        isHTTP10 = head.version == 10
+        keepsAlive = head.keeps_alive && !server.isStopping
+        let refusal = decide(head)
+        if parser.state != .complete {
+            if refusal != nil { parser.dropBody() }
+            if head.expect.count > 0, !isHTTP10 {
+                // Without the body the next request cannot be told from it.
+                if let refusal {
+                    keepsAlive = false
+                    return send(refusal)
+                }
+                sendContinue()
+            }
+            enter(.body)
+            try await receiveBody()
+        }
+        if let refusal {
+            send(refusal)
+        } else if let route {
+            await answer(route)
+        }
+        guard !isLate else { return }
+        parser.reset()
+        request.body = []
+        if charged > 0 { charge(heldBytes) }
+        if tcp.isAboveHighWater {
+            enter(.draining)
+            await drain()
+        }
+    }
+
+    /// Finds the request's route; or returns the answer that it gets in the place of one.
+    private func decide(_ head: apus_http_head) -> HTTPResponse? {
+        guard request.begin() else {
+            keepsAlive = false
+            return HTTPResponse(400, "the target is malformed")
+        }
+        let (route, refusal) = server.route(request)
+        self.route = route
+        if let refusal { return refusal }
+        if head.expect.count > 0, !isHTTP10, !head.expect.buffer.equalsIgnoringCase("100-continue") {
+            return HTTPResponse(417, "the expectation is unknown")
+        }
+        if head.content_encoding.count > 0, !head.content_encoding.buffer.equalsIgnoringCase("identity") {
+            return HTTPResponse(415, "the content coding is not supported", fields: HTTPField.acceptEncoding)
+        }
+        guard server.replyRoom > 0 else {
+            return HTTPResponse(503, "too many replies wait for slow clients", fields: HTTPField.retryAfter)
+        }
+        return nil
+    }
+
+    private func answer(_ route: HTTPRoute) async {
+        enter(.handling)
+        if hasPeerEnded { probe() }
+        request.body = parser.takeBody()
+        request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom)
+        let response = await route.handler(request)
+        if !isLate { send(response) }
+    }
+
+    /// Answers what is no request, or did not come in time.
+    private func refuse(_ error: HTTPError) {
+        keepsAlive = false
+        switch error {
+        case .malformed, .truncated: send(HTTPResponse(400, error.description))
+        case .requestLineTooLong: send(HTTPResponse(414, error.description))
+        case .headerTooLarge: send(HTTPResponse(431, error.description))
+        case .bodyTooLarge: send(HTTPResponse(413, error.description))
+        case .unsupportedVersion: send(HTTPResponse(505, error.description))
+        case .unsupportedTransferCoding: send(HTTPResponse(501, error.description))
+        case .timedOut: send(HTTPResponse(408, "the request did not come in time"))
+        case .overloaded, .outOfMemory:
+            send(HTTPResponse(503, error.description, fields: HTTPField.retryAfter))
+        case .closed, .cancelled, .connection: break
+        }
+    }
+
+    /// Ends this side after what is queued, and drops what still comes until the client ends its own.
+    private func end() async {
+        beginEnd()
+        await untilClosed()
+    }
+
+    private func beginEnd() {
+        guard !isClosed, phase != .ending else { return }
+        enter(.ending)
+        dropRest()
+        charge(0)
+        if server.isStopping { tcp.close() } else { tcp.closeWrite() }
+    }
+
+    // MARK: Sending
+
+    private func send(_ response: HTTPResponse) {
+        let persistence: HTTPPersistence = keepsAlive ? (isHTTP10 ? .keepAlive : .implied) : .close
+        note(server.send(response, on: tcp, withBody: request.method != .head, persistence))
+    }
+
+    private func sendContinue() {
+        let line = Self.continueLine
+        tcp.send(UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount))
+        note(line.utf8CodeUnitCount)
+    }
+
+    private func note(_ bytes: Int) {
+        replied += bytes
+        server.queuedBytes += bytes
+    }
+
+    // MARK: The connection's side
+
+    override func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        super.received(bytes)
+        if phase == .idle, parser.hasBegun { enter(.header) }
+        let held = heldBytes
+        guard held > HTTPServer.Limits.heldBytesOfOne, held > charged else { return }
+        charge(held)
+        if server.heldBytes > server.limits.maximumHeldBytes { fail(.overloaded) }
+    }
+
+    override func peerClosedWrite() {
+        super.peerClosedWrite()
+        if phase == .handling { probe() }
+    }
+
+    override func closed(_ error: ReactorError?) {
+        super.closed(error)
+        task?.cancel()
+    }
+
+    private func charge(_ bytes: Int) {
+        server.heldBytes += bytes - charged
+        charged = bytes
+    }
+
+    /// A client that has ended its side may wait for the answer, or be gone. An interim response, which every client of
+    /// HTTP/1.1 must take (RFC 9110, section 15.2), makes the kernel of one that is gone say so.
+    private func probe() {
+        guard !isHTTP10 else { return }
+        Reactor.schedule(after: Self.probeInterval) { [weak self] in
+            guard let self, self.phase == .handling, !self.isClosed else { return }
+            self.sendContinue()
+            self.probe()
+        }
+    }
+
+    /// From the server that stops: no further request, and no waiting for the client's end.
+    func stop() {
+        keepsAlive = false
+        switch phase {
+        case .idle, .header, .body: fail(.closed)
+        case .handling, .draining: break
+        case .ending: tcp.close()
+        }
+    }
+
+    /// From the server that has stopped: nothing more at all.
+    func abandon() {
+        task?.cancel()
+        tcp.abort()
+    }
+
+    // MARK: Time
+
+    private func enter(_ phase: Phase) {
+        self.phase = phase
+        phaseStart = Reactor.now
+    }
+
+    private var limit: Duration {
+        let limits = server.limits
+        return switch phase {
+        case .idle: parser.hasBegun ? limits.headerTime : limits.idleTime
+        case .header: limits.headerTime
+        case .body: limits.bodyTime
+        case .handling: limits.requestTime
+        case .draining: limits.stallTime
+        case .ending: limits.lingerTime
+        }
+    }
+
+    /// Looks again when the phase's time is up, and at least so often that no later phase's time can pass unseen: the
+    /// timer stays as it is from request to request.
+    private func arm() {
+        let left = max(.zero, phaseStart + limit - Reactor.now)
+        timer = Reactor.schedule(after: min(left, server.limits.shortestTime)) { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.look()
+            self.arm()
+        }
+    }
+
+    private func look() {
+        let now = Reactor.now
+        let waiting = tcp.unacknowledgedBytes
+        if waiting == 0 || replied - waiting > taken {
+            taken = replied - waiting
+            lastTaken = now
+        } else if now - lastTaken >= server.limits.stallTime {
+            return tcp.abort()
+        }
+        // The time of these begins when the client has taken everything.
+        if waiting > 0, phase == .ending || phase == .draining || phase == .idle { phaseStart = now }
+        guard now - phaseStart >= limit else { return }
+        switch phase {
+        case .idle where !parser.hasBegun: fail(.closed)
+        case .idle, .header, .body: fail(.timedOut)
+        case .handling: answerLate()
+        case .draining: break
+        case .ending: tcp.abort()
+        }
+    }
+
+    private func answerLate() {
+        isLate = true
+        keepsAlive = false
+        if let route { send(route.late) }
+        beginEnd()
+        task?.cancel()
+    }
+}

@@ -1,0 +1,141 @@
+"""The log that cannot be written, and the log that nobody reads: neither stops a node, nor its end."""
+
+import fcntl
+import os
+import pty
+import resource
+import subprocess
+
+from bad_input import alone
+from network import change, expect, wait
+
+# How long a node may take to end, with a log that nobody reads.
+END = 5
+
+
+class LoggingTo:
+    """A node that makes a block every half second and logs to `error`, a descriptor."""
+
+    def __init__(self, apus, directory, error, before=None):
+        self.node = alone(apus, directory)
+        change(f"{self.node.root}/config.toml", 'empty_block_timeout = "1m"', 'empty_block_timeout = "500ms"')
+        self.error, self.before = error, before
+
+    def __enter__(self):
+        self.node.process = subprocess.Popen(
+            [self.node.apus, "run", "--root", self.node.root], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=self.error, preexec_fn=self.before)
+        return self
+
+    def __exit__(self, *_):
+        self.node.kill()
+
+    def height(self):
+        expect(self.node.process.poll() is None, f"the node ended: {self.node.process.poll()}")
+        status = self.node.status()
+        return int(status["height"]) if status else 0
+
+    def goes_on(self, blocks=3):
+        wait(lambda: None if self.height() else "no block")
+        aim = self.height() + blocks
+        wait(lambda: None if self.height() >= aim else f"stuck at height {self.height()}")
+
+    def ends(self):
+        self.node.process.terminate()
+        code = self.node.process.wait(END)
+        self.node.process = None
+        expect(code == 0, f"exit code {code}")
+
+
+def log_reader_goes_away(apus, directory):
+    reader, writer = os.pipe()
+    with LoggingTo(apus, directory, writer) as log:
+        os.close(writer)
+        os.read(reader, 1)
+        os.close(reader)
+        log.goes_on()
+        log.ends()
+
+
+def log_on_a_full_device(apus, directory):
+    with open("/dev/full", "wb") as full, LoggingTo(apus, directory, full) as log:
+        log.goes_on()
+        log.ends()
+
+
+def no_standard_error(apus, directory):
+    with LoggingTo(apus, directory, None, lambda: os.close(2)) as log:
+        log.goes_on()
+        # No file of the node has taken its place.
+        error = os.readlink(f"/proc/{log.node.process.pid}/fd/2")
+        expect(error == "/dev/null", error)
+        log.ends()
+
+
+def log_nobody_reads(apus, directory):
+    reader, writer = os.pipe()
+    size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * (size - 1) + b"\n")
+    with LoggingTo(apus, directory, writer) as log:
+        log.goes_on()
+        log.ends()
+        # Another that finds the same, and then somebody reads.
+    os.mkdir(f"{directory}/again")
+    with LoggingTo(apus, f"{directory}/again", writer) as log:
+        log.goes_on()
+        read = os.read(reader, size)
+        with os.fdopen(reader, "rb") as lines:
+            os.close(writer)
+            wait(lambda: None if b"node started" in lines.readline() else "no log")
+            log.goes_on(1)
+            log.ends()
+            rest = lines.read()
+    expect(b"block committed" in rest and b"are lost" not in read + rest, rest)
+
+
+def log_at_its_size_limit(apus, directory):
+    limit = 1 << 20
+    file = f"{directory}/full.log"
+    with open(file, "wb") as log:
+        log.write(b"x" * (limit - 1) + b"\n")
+    limits = (limit, limit)
+    with open(file, "ab") as full:
+        with LoggingTo(apus, directory, full, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)) as log:
+            log.goes_on()
+            log.ends()
+    expect(os.path.getsize(file) == limit, os.path.getsize(file))
+
+
+def log_file_makes_room(apus, directory):
+    """What was lost is told as soon as there is room, once."""
+    limit = 1 << 20
+    file = f"{directory}/full.log"
+    with open(file, "wb") as log:
+        log.write(b"x" * (limit - 1) + b"\n")
+    limits = (limit, limit)
+    with open(file, "ab") as full:
+        with LoggingTo(apus, directory, full, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)) as log:
+            log.goes_on()
+            os.truncate(file, 0)
+            log.goes_on()
+            log.ends()
+    with open(file) as text:
+        lines = text.read().splitlines()
+    expect('events of the log are lost events=' in lines[0] and 'reason="File too large"' in lines[0], lines[0])
+    expect(sum("are lost" in line for line in lines) == 1 and "block committed" in lines[1], lines)
+
+
+def terminal_goes_away(apus, directory):
+    terminal, end = pty.openpty()
+    with LoggingTo(apus, directory, end) as log:
+        os.close(end)
+        os.read(terminal, 1)
+        os.close(terminal)
+        log.goes_on()
+        log.ends()
+
+
+TESTS = [
+    log_reader_goes_away, log_on_a_full_device, no_standard_error, log_nobody_reads, log_at_its_size_limit,
+    log_file_makes_room, terminal_goes_away,
+]

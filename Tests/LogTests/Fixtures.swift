@@ -1,0 +1,84 @@
+import Glibc
+import Synchronization
+
+@testable import Log
+
+/// Keeps what is logged.
+final class Events: LogSink {
+    private let events = Mutex<[LogEvent]>([])
+    var all: [LogEvent] { events.withLock { $0 } }
+    func write(_ event: LogEvent) { events.withLock { $0.append(event) } }
+}
+
+/// A pipe; either end may be closed early.
+final class Pipe {
+    let reader: Int32
+    let writer: Int32
+    private var open: Set<Int32>
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        precondition(pipe(&ends) == 0)
+        (reader, writer) = (ends[0], ends[1])
+        open = [reader, writer]
+    }
+
+    deinit { for end in open { Glibc.close(end) } }
+
+    func close(_ end: Int32) { if open.remove(end) != nil { Glibc.close(end) } }
+
+    /// Reads, on another thread, all lines until the last writer is gone.
+    func lines() throws -> OnThread<[String]> {
+        try OnThread { [reader] in
+            var all: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 4_096)
+            while case let count = read(reader, &buffer, buffer.count), count > 0 { all += buffer[..<count] }
+            return all.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+}
+
+/// Something that blocks, and so has a thread of its own: tasks share too few.
+final class OnThread<Value: Sendable>: Sendable {
+    private let result = Monitor<Value?>(nil)
+
+    init(_ body: @escaping @Sendable () -> Value) throws {
+        try LogThread.start { [result] in
+            let value = body()
+            result.withLock { $0 = value }
+            result.signal()
+        }
+    }
+
+    /// What it came to; waits for it.
+    var value: Value? { result.wait { $0 } }
+}
+
+/// A descriptor that first leads to one thing and then to another. Its number is high, so that nothing else that is
+/// opened meanwhile gets it.
+final class Descriptor {
+    let number: Int32
+
+    /// Leads where `other` does.
+    init(_ other: Int32) { number = fcntl(other, F_DUPFD, 700) }
+
+    deinit { close(number) }
+
+    func lead(to other: Int32) { dup2(other, number) }
+}
+
+extension LogFormat {
+    /// The bytes of one event of 2026-11-27T20:00:00.000001Z.
+    func bytes(
+        _ fields: LogFields, _ message: StaticString = "peer connected", level: Log.Level = .info
+    ) -> [UInt8] {
+        var out: [UInt8] = []
+        append(
+            LogEvent(
+                time: LogTime(seconds: 1_795_809_600, microseconds: 1), level: level, source: "node",
+                message: message, fields: fields), to: &out)
+        return out
+    }
+
+    func line(_ fields: LogFields) -> String { String(decoding: bytes(fields), as: UTF8.self) }
+}

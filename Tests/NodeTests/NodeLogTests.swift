@@ -1,0 +1,62 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+import Synchronization
+import Testing
+
+@testable import Log
+@testable import Node
+
+/// What a node says about its peers.
+@Suite(.timeLimit(.minutes(5))) struct NodeLogTests {
+    /// The lines that the log has written.
+    private final class Lines: LogSink {
+        private let bytes = Mutex<[UInt8]>([])
+
+        func write(_ event: LogEvent) { bytes.withLock { LogFormat.text.append(event, to: &$0) } }
+
+        var all: [[UInt8]] { bytes.withLock { $0.split(separator: 10).map { Array($0) } } }
+
+        func having(_ text: String) -> String? {
+            all.map { String(decoding: $0, as: UTF8.self) }.first { $0.contains(text) }
+        }
+    }
+
+    /// An agent version that looks like a line of the log and commands a terminal remains a value on one line; and the
+    /// end of the connection says why.
+    @Test func textOfAPeerStaysAValue() async throws {
+        let lines = Lines()
+        let agent = "x \u{1b}[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m"
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            let node = try await network.start("leader", log: Log(source: "node", level: .trace, sink: lines))
+            let peer = try network.key("leader").publicKey.peerID
+            let address = try Multiaddr(try #require(await node.status().listenAddresses.first))
+            try await Reactor.run {
+                var configuration = HostConfiguration(identity: try PrivateKey.generate(.ed25519))
+                configuration.agentVersion = agent
+                let host = Host(configuration)
+                host.advertise(KwilProtocol.chain(LocalNetwork.chainID))
+                try host.start()
+                _ = try await host.connect(peer, [address.withoutPeerID])
+                try await LocalNetwork.wait { lines.having("peer connected") == nil ? "not connected" : nil }
+                await host.stop()
+            }
+            try await LocalNetwork.wait {
+                lines.having("peer disconnected") == nil ? "not disconnected" : nil
+            }
+        }
+        #expect(
+            lines.having("peer connected")?.hasSuffix(
+                #" agent="x \x1b[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m""#)
+                == true)
+        #expect(
+            lines.having("peer disconnected")?.contains(" reason=\"the peer closed the connection\"") == true)
+        for line in lines.all {
+            #expect(line.allSatisfy { $0 >= 0x20 && $0 < 0x7F })
+            #expect(line.starts(with: "20".utf8) && line.firstIndex(of: UInt8(ascii: "Z")) == 26)
+        }
+    }
+}
