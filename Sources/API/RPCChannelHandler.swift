@@ -8,13 +8,11 @@ final class RPCChannelHandler: ChannelInboundHandler {
 
     private let limits: RPCServer.Limits
     private let dispatcher: RPCDispatcher
-    private let budget: ReplyBudget.Connection
     private var work: Task<Void, Never>?
 
     init(limits: RPCServer.Limits, dispatcher: RPCDispatcher) {
         self.limits = limits
         self.dispatcher = dispatcher
-        budget = dispatcher.budget.connection()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -24,8 +22,8 @@ final class RPCChannelHandler: ChannelInboundHandler {
         switch (request.head.method, path) {
         case (.POST, "/rpc/v1"):
             let body = request.body.map { Array($0.readableBytesView) } ?? []
-            answer(context: context, keepAlive: keepAlive) { [dispatcher, budget] in
-                await dispatcher.respond(to: body, budget: budget)
+            answer(context: context, keepAlive: keepAlive) { [dispatcher] in
+                await dispatcher.respond(to: body)
             }
         case (.GET, "/api/v1/health"):
             answer(context: context, keepAlive: keepAlive) { [dispatcher] in await dispatcher.health() }
