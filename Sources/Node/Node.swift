@@ -286,14 +286,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func tip() async -> NodeTip {
-        await reactor {
-            let machine = self.consensus.machine
-            return NodeTip(
-                height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-                blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
-                peerCount: self.peers.peerCount, mempoolCount: self.mempool.count,
-                hasGasCosts: !machine.state.parameters.disabledGasCosts)
-        }
+        await snapshots.current(on: home) { self.snapshot() }.tip
     }
 
     /// See `NodeInterface`.
