@@ -286,13 +286,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func tip() async -> NodeTip {
-        let snapshot = await snapshots.current(on: home) { self.snapshot() }
-        let status = snapshot.status
-        return NodeTip(
-            height: status.height, blockHash: status.blockHash, appHash: status.appHash,
-            blockTimestamp: status.blockTimestamp, isSyncing: status.isSyncing, peerCount: status.peerCount,
-            mempoolCount: status.mempoolCount,
-            hasGasCosts: !snapshot.network.parameters.disabledGasCosts)
+        await snapshots.current(on: home) { self.snapshot() }.tip
     }
 
     /// See `NodeInterface`.
