@@ -19,6 +19,8 @@ BATCH = 100
 # A node keeps this many transactions at most (MempoolLimits); a few more have been used by then.
 MEMPOOL = 49_000
 TICKS = os.sysconf("SC_CLK_TCK")
+# Broadcasts a second that any node manages: a run is long enough for an answer on each connection.
+LEAST_RATE = 2_000
 # Ratios to nginx and microseconds of the server's processor time a request, or a transaction of a batch.
 RATIO_TARGETS = {16: 0.85, 256: 0.85, 2000: 1.0}
 PROCESSOR_TARGETS = {"chain_info": 20, "one row": 60, "broadcast, in batches of 100": 150}
@@ -192,10 +194,10 @@ def microseconds(seconds):
     return f"{seconds * 1e6:.0f} us" if seconds < 0.01 else f"{seconds * 1e3:.0f} ms"
 
 
-def measure(row, server, what, connections, options, script, argument, each=1):
+def measure(row, server, what, connections, seconds, script, argument, each=1):
     """A run and its line."""
     try:
-        run = load(server, connections, options.seconds, script, argument)
+        run = load(server, connections, seconds, script, argument)
     except NoAnswer:
         row(f"{what}, {connections} connections: answered", "none", "", False)
         return
@@ -252,7 +254,7 @@ def run(apus, directory, options, row):
     for name in list(QUERIES)[1:]:
         with Node(apus, root, is_quiet=True) as node:
             for connections in CONNECTIONS:
-                measure(row, node, name, connections, options, "post.lua", f"{directory}/{name}")
+                measure(row, node, name, connections, options.seconds, "post.lua", f"{directory}/{name}")
     broadcasts(apus, directory, root, options, row)
 
 
@@ -287,5 +289,6 @@ def broadcasts(apus, directory, root, options, row):
             copy = f"{directory}/copy"
             shutil.copytree(root, copy)
             with Node(apus, copy, is_quiet=True) as node:
-                measure(row, node, what, connections, options, "broadcast.lua", file, each)
+                seconds = max(options.seconds, 2 * connections * each // LEAST_RATE)
+                measure(row, node, what, connections, seconds, "broadcast.lua", file, each)
             shutil.rmtree(copy)
