@@ -80,8 +80,7 @@ public final class RPCServer: Sendable {
     static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
         [
             HTTPRoute("/rpc/v1", [.post], late: RPCReply.timeout.response) { request in
-                // A connection's requests are answered one after another, so each has the connection's whole part.
-                await dispatcher.respond(to: request.body, budget: dispatcher.budget.connection()).response
+                await dispatcher.respond(to: request.body, limit: request.replyLimit).response
             },
             HTTPRoute("/api/v1/health", [.get], late: RPCReply.timeout.response) { _ in
                 await dispatcher.health().response

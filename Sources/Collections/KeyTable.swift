@@ -74,7 +74,9 @@ struct KeyTable<Key: Hashable> {
         let tag = Self.tag(key)
         var slot = index.home(tag)
         while let used = index[slot] {
-            if used.tag == tag, keys[used.position] == key { return Spot(used.position, slot: slot, tag: tag) }
+            if used.tag == tag, keys[used.position] == key {
+                return Spot(used.position, slot: slot, tag: tag)
+            }
             slot = index.next(slot)
         }
         return Spot(-1, slot: slot, tag: tag)

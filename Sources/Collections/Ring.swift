@@ -93,7 +93,8 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
     @inlinable
     func append(_ element: consuming Element) {
         let place = withUnsafeMutablePointers { header, elements in
-            precondition(header.pointee.count < header.pointee.capacity, "A collection has more than its count")
+            precondition(
+                header.pointee.count < header.pointee.capacity, "A collection has more than its count")
             defer { header.pointee.count &+= 1 }
             return elements + header.pointee.place(header.pointee.count)
         }

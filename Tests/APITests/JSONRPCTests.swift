@@ -11,7 +11,7 @@ import Testing
     private func answer(_ body: [UInt8]) async throws -> String {
         let dispatcher = RPCDispatcher(try FixedNode()) { 5_000 }
         let reply = try await Reactor.run {
-            await dispatcher.respond(to: body, budget: dispatcher.budget.connection())
+            await dispatcher.respond(to: body)
         }
         #expect(reply.status == (reply.body.isEmpty ? 204 : 200))
         return String(decoding: reply.body, as: UTF8.self)

@@ -13,7 +13,7 @@ import Testing
     private func reply(_ body: String, _ node: FixedNode? = nil) async throws -> RPCReply {
         let dispatcher = RPCDispatcher(try node ?? FixedNode()) { 5_000 }
         return try await Reactor.run {
-            await dispatcher.respond(to: Array(body.utf8), budget: dispatcher.budget.connection())
+            await dispatcher.respond(to: Array(body.utf8))
         }
     }
 

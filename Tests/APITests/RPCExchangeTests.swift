@@ -68,7 +68,7 @@ import Testing
             let body = Self.batch([
                 Self.version, Self.held, Self.info, #"{"jsonrpc":"2.0","method":"user.version"}"#,
             ])
-            let reply = await dispatcher.respond(to: body, budget: dispatcher.budget.connection())
+            let reply = await dispatcher.respond(to: body)
             #expect(Reactor.now == .seconds(1))
             #expect(reply.status == 200)
             try Self.expect(reply, ["\"v\"": nil, "2": -32001, "7": nil])
@@ -83,7 +83,7 @@ import Testing
         try MemoryNetwork.run {
             let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
             let reply = await dispatcher.respond(
-                to: Array(Self.held.utf8), budget: dispatcher.budget.connection())
+                to: Array(Self.held.utf8))
             #expect(Reactor.now == .seconds(1))
             #expect(reply.status == 503)
             try Self.expect(reply, ["2": -32001])
@@ -98,10 +98,9 @@ import Testing
         node.holdsCommits = true
         try MemoryNetwork.run { [node] in
             let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
-            let connection = dispatcher.budget.connection()
             let body = Self.batch([Self.waiting(1, node), Self.held, Self.version])
             Reactor.schedule(after: .seconds(20)) { node.hold.open() }
-            let reply = await dispatcher.respond(to: body, budget: connection)
+            let reply = await dispatcher.respond(to: body)
             #expect(Reactor.now == .seconds(20))
             try Self.expect(reply, ["1": nil, "2": -32001, "\"v\"": nil])
         }
@@ -110,7 +109,7 @@ import Testing
         try MemoryNetwork.run { [never] in
             let dispatcher = RPCDispatcher(never, limits: Self.limits()) { 0 }
             let body = Array(Self.waiting(1, never).utf8)
-            let reply = await dispatcher.respond(to: body, budget: dispatcher.budget.connection())
+            let reply = await dispatcher.respond(to: body)
             #expect(Reactor.now == .seconds(31))
             try Self.expect(reply, ["1": -32001])
             never.hold.open()
@@ -118,40 +117,32 @@ import Testing
         }
     }
 
-    /// A thousand large blocks: the answers stay within the connection's part, and each call has one.
-    @Test func aBatchStopsAtItsBudget() throws {
+    /// A thousand large blocks: the answers stay within the reply's part, or what the server allows, and each call has
+    /// one.
+    @Test(arguments: [(1_000_000, Int.max), (10_000_000, 1_000_000)])
+    func aBatchStopsAtItsBudget(part: Int, limit: Int) throws {
         let node = try FixedNode(blockSize: 100_000)
         try MemoryNetwork.run {
             var limits = ReplyBudget.Limits()
-            limits.connection = 1_000_000
+            limits.reply = part
             let dispatcher = RPCDispatcher(node, budget: ReplyBudget(limits)) { 0 }
-            let connection = dispatcher.budget.connection()
             let body = Self.batch((0..<1_000).map(Self.raw))
-            var reply: RPCReply? = await dispatcher.respond(to: body, budget: connection)
-            let answered = try #require(reply)
-            #expect(answered.body.count < 1_500_000)
-            let codes = try Self.answers(answered)
+            let reply = await dispatcher.respond(to: body, limit: limit)
+            #expect(reply.body.count < 1_500_000)
+            let codes = try Self.answers(reply)
             #expect(codes.count == 1_000)
             let done = (0..<1_000).filter { codes["\($0)"] == .some(nil) }
             #expect(done == Array(0..<8))
             #expect(codes.values.filter { $0 == -32005 }.count == 992)
             #expect(node.hold.begun == 8)
-            // What has not been written yet counts for the connection's next request, and no longer than that.
+            // Counted until it is gone.
             #expect(dispatcher.budget.replies > 1_000_000)
-            let next = await dispatcher.respond(to: Self.batch([Self.info]), budget: connection)
-            try Self.expect(next, ["7": -32005])
-            #expect(
-                try Self.answers(await dispatcher.respond(to: Array(Self.info.utf8), budget: connection)) == [
-                    "7": nil
-                ])
-            reply = nil
-            _ = consume answered
-            let last = await dispatcher.respond(to: Self.batch([Self.info]), budget: connection)
-            try Self.expect(last, ["7": nil])
+            _ = consume reply
+            #expect(dispatcher.budget.replies == 0)
         }
     }
 
-    @Test func theServersBudgetHoldsForAllConnections() throws {
+    @Test func theServersBudgetHoldsForAllClients() throws {
         let node = try FixedNode(blockSize: 100_000)
         try MemoryNetwork.run {
             var limits = ReplyBudget.Limits()
@@ -161,19 +152,19 @@ import Testing
             // Until the first reply is written there is no room for a second.
             for id in 0..<2 {
                 let call = Array(Self.raw(id).utf8)
-                replies.append(await dispatcher.respond(to: call, budget: dispatcher.budget.connection()))
+                replies.append(await dispatcher.respond(to: call))
                 try Self.expect(replies[id], ["\(id)": id == 1 ? -32001 : nil])
             }
             #expect(replies.map(\.status) == [200, 503])
             // Small calls go on.
             let small = await dispatcher.respond(
-                to: Array(Self.info.utf8), budget: dispatcher.budget.connection())
+                to: Array(Self.info.utf8))
             #expect(small.status == 200)
             // Room while it waits.
             Reactor.schedule(after: .milliseconds(500)) { replies = [] }
             let before = Reactor.now
             let last = await dispatcher.respond(
-                to: Array(Self.raw(3).utf8), budget: dispatcher.budget.connection())
+                to: Array(Self.raw(3).utf8))
             #expect(last.status == 200)
             #expect(Reactor.now == before + .milliseconds(500))
         }
@@ -186,11 +177,11 @@ import Testing
             (limits.server, limits.largeCall) = (100_000, 1_000)
             let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
             let first = await dispatcher.respond(
-                to: Array(Self.info.utf8), budget: dispatcher.budget.connection())
-            let charge = ReplyBudget.Charge(dispatcher.budget.connection())
+                to: Array(Self.info.utf8))
+            let charge = ReplyBudget.Charge(dispatcher.budget)
             charge.add(100_000)
             let second = await dispatcher.respond(
-                to: Array(Self.held.utf8), budget: dispatcher.budget.connection())
+                to: Array(Self.held.utf8))
             #expect(second.status == 503)
             try Self.expect(second, ["2": -32005])
             #expect(Reactor.now == .zero)
@@ -208,7 +199,7 @@ import Testing
             let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
             let call = isRaw ? Self.raw(1) : Self.raw(1).replacing("true", with: "false")
             let reply = await dispatcher.respond(
-                to: Array(call.utf8), budget: dispatcher.budget.connection())
+                to: Array(call.utf8))
             try Self.expect(reply, ["1": isRaw ? -32005 : nil])
         }
     }
@@ -218,11 +209,10 @@ import Testing
         let node = try FixedNode()
         try MemoryNetwork.run {
             let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
-            let connection = dispatcher.budget.connection()
             var hasEnded = false
             let task = Reactor.spawn {
                 let calls = Array(repeating: Self.held, count: 10)
-                _ = await dispatcher.respond(to: Self.batch(calls), budget: connection)
+                _ = await dispatcher.respond(to: Self.batch(calls))
                 hasEnded = true
             }
             try await Reactor.sleep(for: .milliseconds(10))
@@ -248,7 +238,7 @@ import Testing
             let tasks = (0..<4).map { number in
                 Reactor.spawn {
                     _ = await dispatcher.respond(
-                        to: Array(Self.held.utf8), budget: dispatcher.budget.connection())
+                        to: Array(Self.held.utf8))
                     ended.append(number)
                 }
             }

@@ -70,7 +70,8 @@ private struct Twins {
 }
 
 struct DequeTests {
-    @Test("Generated operations do what they do to an array, to copies too", arguments: 0..<40 as Range<UInt64>)
+    @Test(
+        "Generated operations do what they do to an array, to copies too", arguments: 0..<40 as Range<UInt64>)
     func operations(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let census = Token.Census()
