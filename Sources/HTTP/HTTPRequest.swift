@@ -9,6 +9,8 @@ public final class HTTPRequest {
     public internal(set) var method = HTTPMethod.other
     /// The whole body, without its transfer coding.
     public internal(set) var body: [UInt8] = []
+    /// Bytes that the reply may have, as far as the server's budget for replies goes now.
+    public internal(set) var replyLimit = 0
     /// Where the path lies in the target.
     private var pathRange = 0..<0
 

@@ -16,6 +16,8 @@ extension HTTPServer {
         public var maximumHeldBytes = 256 << 20
         /// Bytes of replies that wait for slow clients, on all connections; beyond, requests get 503.
         public var maximumQueuedBytes = 256 << 20
+        /// Bytes of one reply that a handler should not exceed.
+        public var maximumReplySize = 64 << 20
         /// From the first byte of a header to its last: it fits into a few packets.
         public var headerTime = Duration.seconds(10)
         /// From the header to the body's last byte: the largest takes 60 s at 100 kB/s.

@@ -196,13 +196,13 @@ public final class HTTPServer {
         return (route, nil)
     }
 
-    /// Whether there may be further replies: not while slow clients hold too many.
-    var hasReplyRoom: Bool {
+    /// Bytes of replies that may still be queued; none while slow clients hold too many.
+    var replyRoom: Int {
         if queuedBytes > limits.maximumQueuedBytes, Reactor.now - lastCount >= .milliseconds(10) {
             lastCount = Reactor.now
             queuedBytes = connections.values.reduce(0) { $0 + $1.tcp.queuedBytes }
         }
-        return queuedBytes <= limits.maximumQueuedBytes
+        return max(0, limits.maximumQueuedBytes - queuedBytes)
     }
 
     // MARK: Sending

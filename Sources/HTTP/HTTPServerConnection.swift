@@ -116,7 +116,7 @@ final class HTTPServerConnection: HTTPConnection {
         if head.content_encoding.count > 0, !head.content_encoding.buffer.equalsIgnoringCase("identity") {
             return HTTPResponse(415, "the content coding is not supported", fields: HTTPField.acceptEncoding)
         }
-        guard server.hasReplyRoom else {
+        guard server.replyRoom > 0 else {
             return HTTPResponse(503, "too many replies wait for slow clients", fields: HTTPField.retryAfter)
         }
         return nil
@@ -126,6 +126,7 @@ final class HTTPServerConnection: HTTPConnection {
         enter(.handling)
         if hasPeerEnded { probe() }
         request.body = parser.takeBody()
+        request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom)
         let response = await route.handler(request)
         if !isLate { send(response) }
     }

@@ -216,6 +216,17 @@ import Testing
         }
     }
 
+    @Test func handlersKnowWhatTheyMayReply() throws {
+        try withServer(limits: {
+            $0.maximumReplySize = 1000
+            $0.maximumQueuedBytes = 5 << 20
+        }) { server, service in
+            let client = try await RawClient.connect(server.localAddress)
+            _ = try await client.ask(echo("a"))
+            #expect(service.limits == [1000])
+        }
+    }
+
     // MARK: Requests
 
     @Test func heldRequestsHaveABudgetInAll() throws {

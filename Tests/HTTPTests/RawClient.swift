@@ -55,6 +55,7 @@ final class RawClient: TCPConnectionDelegate {
 final class TestService {
     private(set) var cancelled = 0
     private(set) var answered = 0
+    private(set) var limits: [Int] = []
 
     nonisolated static let address = "192.0.2.1"
 
@@ -69,6 +70,7 @@ final class TestService {
     var routes: [HTTPRoute] {
         [
             HTTPRoute("/echo", [.post]) { [self] request in
+                limits.append(request.replyLimit)
                 answered += 1
                 return HTTPResponse(contentType: "text/plain", body: request.body)
             },
