@@ -74,7 +74,9 @@ struct KeyTable<Key: Hashable> {
         let tag = Self.tag(key)
         var slot = index.home(tag)
         while let used = index[slot] {
-            if used.tag == tag, keys[used.position] == key { return Spot(used.position, slot: slot, tag: tag) }
+            if used.tag == tag, keys[used.position] == key {
+                return Spot(used.position, slot: slot, tag: tag)
+            }
             slot = index.next(slot)
         }
         return Spot(-1, slot: slot, tag: tag)
@@ -112,8 +114,8 @@ struct KeyTable<Key: Hashable> {
         return slot
     }
 
-    /// Closes ranks over the positions in `holes`, and makes an index of the right size.
-    @inlinable @inline(never)
+    /// Closes ranks over the holes, which `isHole` knows, and makes an index of the right size.
+    @inlinable
     mutating func closeRanks(over isHole: (Int) -> Bool) {
         var tags = index.isEmpty ? [] : index.tags(keys.count)
         var kept = 0
