@@ -72,7 +72,7 @@ enum RPCCall: Sendable {
         case .userTransactionQuery: return .success(.transactionQuery(try members.value("tx_hash").hash()))
         case .chainTransaction: return .success(.transaction(try members.value("hash").hash()))
         case .userQuery: return try query(&members)
-        case .userAccount: return .success(try account(&members))
+        case .userAccount: return try account(&members)
         case .chainBlock:
             let block = try block(&members)
             return .success(.block(block, raw: try members.optional("raw")?.flag() ?? false))
@@ -80,7 +80,7 @@ enum RPCCall: Sendable {
         case .chainBlockResult: return .success(.blockResult(try block(&members)))
         default:
             let limit = try members.optional("limit")?.integer(Int64.self) ?? 0
-            guard limit >= 0 else { throw members.error("limit", "must be at least 0") }
+            guard limit >= 0 else { return .failure(.init(.invalidParameters, "limit is negative")) }
             return .success(.unconfirmed(limit: limit))
         }
     }
@@ -92,7 +92,7 @@ enum RPCCall: Sendable {
         // 0: return when the transaction is accepted; 1: when it is committed.
         let sync = try members.optional("sync")?.integer(Int.self) ?? 0
         guard sync == 0 || sync == 1 else {
-            throw members.error("sync", "must be 0 (accepted) or 1 (committed)")
+            return .failure(.init(.invalidParameters, "sync is 0 (accepted) or 1 (committed)"))
         }
         return transaction.map { .broadcast($0, waitForCommit: sync == 1) }
     }
@@ -113,15 +113,17 @@ enum RPCCall: Sendable {
         return .success(.query(sql, parameters))
     }
 
-    private static func account(_ members: inout JSONMembers) throws(JSONError) -> RPCCall {
-        let id = try members.value("id")
-        var inner = try id.members()
+    private static func account(
+        _ members: inout JSONMembers
+    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+        var inner = try members.value("id").members()
         let identifier = try inner.value("identifier").text()
         let type = try inner.value("key_type").string()
         guard let bytes = try? Hex.decode(utf8: identifier), let type = try? KeyType(name: type) else {
-            throw id.error("is not a hexadecimal identifier and a key type")
+            return .failure(
+                .init(.invalidParameters, "id is not a hexadecimal identifier and a key type"))
         }
-        return .account(AccountID(identifier: bytes, keyType: type), identifier: identifier)
+        return .success(.account(AccountID(identifier: bytes, keyType: type), identifier: identifier))
     }
 
     private static func block(_ members: inout JSONMembers) throws(JSONError) -> BlockName {

@@ -21,7 +21,7 @@ public final class RPCDispatcher {
     let node: any NodeInterface
     let limits: Limits
     let wallClock: @Sendable () -> Int64
-    /// What all replies together may take; a server asks it for the part of each connection.
+    /// What all replies together may take.
     public nonisolated let budget: ReplyBudget
 
     /// - Parameter wallClock: milliseconds since 1970, for the age of the latest block.
@@ -43,9 +43,12 @@ public final class RPCDispatcher {
         return RPCReply(status: tip.isSyncing ? 503 : 200, body: writer.bytes)
     }
 
-    /// `POST /rpc/v1`: the answer, which is charged to the connection's budget until it is gone. Returns early, with
-    /// nothing of use, when the task is cancelled: the client has gone.
-    public func respond(to body: [UInt8], budget: ReplyBudget.Connection) async -> RPCReply {
+    /// `POST /rpc/v1`: the answer, which is charged to the budget until it is gone. Returns early, with nothing of use,
+    /// when the task is cancelled: the client has gone.
+    ///
+    /// - Parameter limit: bytes of the answer beyond which a batch begins no further call, if that is less than the
+    ///   budget has for one reply.
+    public func respond(to body: [UInt8], limit: Int = .max) async -> RPCReply {
         let root: JSONValue
         do {
             root = try JSONDocument(body, depth: JSONRPC.maximumDepth).root
@@ -53,14 +56,14 @@ public final class RPCDispatcher {
             return failed(.init(.parse, error.description))
         }
         guard case .array = root.kind, let array = try? root.array() else {
-            return await RPCExchange(self, [root], isBatch: false, budget).run()
+            return await RPCExchange(self, [root], isBatch: false, limit).run()
         }
         // One more than there may be is enough to refuse them.
         let requests = Array(array.prefix(JSONRPC.maximumBatch + 1))
         guard !requests.isEmpty, requests.count <= JSONRPC.maximumBatch else {
             return failed(.init(.invalidRequest, "a batch has 1 to \(JSONRPC.maximumBatch) requests"))
         }
-        return await RPCExchange(self, requests, isBatch: true, budget).run()
+        return await RPCExchange(self, requests, isBatch: true, limit).run()
     }
 
     /// The answer to a call.

@@ -21,7 +21,8 @@ final class RPCExchange {
     private let dispatcher: RPCDispatcher
     private let requests: [JSONValue]
     private let isBatch: Bool
-    private let budget: ReplyBudget.Connection
+    /// Bytes of answers with which no further call is begun.
+    private let limit: Int
     private let charge: ReplyBudget.Charge
     private let wake = Wakeup()
 
@@ -38,13 +39,13 @@ final class RPCExchange {
     private var commitTimer: Timer?
 
     init(
-        _ dispatcher: RPCDispatcher, _ requests: [JSONValue], isBatch: Bool, _ budget: ReplyBudget.Connection
+        _ dispatcher: RPCDispatcher, _ requests: [JSONValue], isBatch: Bool, _ limit: Int
     ) {
         self.dispatcher = dispatcher
         self.requests = requests
         self.isBatch = isBatch
-        self.budget = budget
-        charge = ReplyBudget.Charge(budget)
+        self.limit = min(limit, dispatcher.budget.limits.reply)
+        charge = ReplyBudget.Charge(dispatcher.budget)
         members = Array(repeating: .waiting, count: requests.count)
     }
 
@@ -80,7 +81,7 @@ final class RPCExchange {
     private func start() {
         while next < requests.count, running < Self.concurrency, !Task.isCancelled {
             let request = RPCRequest(requests[next])
-            if isBatch, budget.isFull {
+            if isBatch, charge.bytes >= limit || dispatcher.budget.isFull {
                 finish(next, request.refusal(.overBudget))
             } else if request.isLarge, isLargeRunning {
                 return
@@ -101,7 +102,7 @@ final class RPCExchange {
         if let answer = dispatcher.immediateAnswer(request, call) { return finish(index, answer) }
         let isLarge = request.isLarge
         if isLarge {
-            guard !budget.budget.isFull else { return refuse(index, request) }
+            guard !dispatcher.budget.isFull else { return refuse(index, request) }
             isLargeRunning = true
         }
         let waitsForCommit = if case .broadcast(_, waitForCommit: true) = call { true } else { false }

@@ -36,9 +36,11 @@ enum RPCMethod: CaseIterable, Sendable {
         }
     }
 
+    private static let all = Array(allCases)
+
     /// The method of this name.
     init?(_ name: JSONText) {
-        guard let method = Self.allCases.first(where: { name == $0.name }) else { return nil }
+        guard let method = Self.all.first(where: { name == $0.name }) else { return nil }
         self = method
     }
 

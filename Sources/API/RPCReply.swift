@@ -5,7 +5,7 @@ public struct RPCReply: Sendable {
     /// JSON; empty with status 204.
     public var body: [UInt8]
     /// What the body takes of the server's budget, given back when the last copy of this is gone: keep it until the
-    /// body has been written.
+    /// body has been written, or is counted elsewhere.
     public var charge: ReplyBudget.Charge?
 
     /// Nothing answered within `rpc.timeout`, and what it was that was asked is not known.

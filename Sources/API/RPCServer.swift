@@ -1,7 +1,7 @@
 import HTTP
 import Reactor
 
-/// The server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 9).
+/// The server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
 ///
 /// It runs on a loop of its own, so that no load on it delays a peer, and reaches the node only through `RPCDispatcher`.
 public final class RPCServer: Sendable {
@@ -21,6 +21,9 @@ public final class RPCServer: Sendable {
         access-control-allow-headers: content-type\r\n
         """
 
+    /// Descriptors that are for peers and files, unless that would be more than half of what there is.
+    private static let otherDescriptors = 1_024
+
     private let loop: EventLoop
     private let http: HTTPServer
 
@@ -33,22 +36,27 @@ public final class RPCServer: Sendable {
         port = Int(http.localAddress.port)
     }
 
-    /// Listens on `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind.
+    /// Listens on `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind, or of the
+    /// environment's. Raises the process's limit of descriptors, and stays below it with its connections.
     public static func start(
-        listen: String, limits: Limits, driver: Reactor.DriverKind = .auto, dispatcher: RPCDispatcher
+        listen: String, limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
     ) async throws(StartError) -> RPCServer {
         guard let colon = listen.lastIndex(of: ":"),
             let port = UInt16(listen[listen.index(after: colon)...])
         else { throw StartError(description: "rpc.listen: \"\(listen)\" is not host:port") }
         var host = listen[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        var limits = limits
+        let descriptors = DescriptorLimit.raise()
+        limits.maximumConnections = min(
+            limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
         do {
             guard let address = try await Resolver.resolve(host: String(host), port: port).first else {
                 throw ReactorError.nameNotResolved(String(host))
             }
             let loop = try EventLoop.start(driver, name: "apus-http")
             do {
-                let http = try await loop.run {
+                let http = try await loop.run { [limits] in
                     try HTTPServer.start(
                         on: address, limits: limits, routes: routes(dispatcher), commonFields: commonFields)
                 }
@@ -72,8 +80,7 @@ public final class RPCServer: Sendable {
     static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
         [
             HTTPRoute("/rpc/v1", [.post], late: RPCReply.timeout.response) { request in
-                // A connection's requests are answered one after another, so each has the connection's whole part.
-                await dispatcher.respond(to: request.body, budget: dispatcher.budget.connection()).response
+                await dispatcher.respond(to: request.body, limit: request.replyLimit).response
             },
             HTTPRoute("/api/v1/health", [.get], late: RPCReply.timeout.response) { _ in
                 await dispatcher.health().response

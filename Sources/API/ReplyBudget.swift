@@ -7,10 +7,10 @@ import Synchronization
 public final class ReplyBudget: Sendable {
     /// How much of it there is, in bytes.
     public struct Limits: Sendable {
-        /// For all connections. A call whose answer may be large waits until there is room for it.
+        /// For all clients. A call whose answer may be large waits until there is room for it.
         public var server = 256 << 20
-        /// For one connection: a batch whose answers take more begins no further call. One answer may be larger.
-        public var connection = 32 << 20
+        /// For one reply: a batch whose answers take more begins no further call. One answer may be larger.
+        public var reply = 32 << 20
         /// What a call whose answer may be large is taken to need before it begins: a query's rows have up to 32 MiB,
         /// a block 6 MiB, three times as much as JSON.
         public var largeCall = 32 << 20
@@ -44,9 +44,6 @@ public final class ReplyBudget: Sendable {
 
     /// Bytes of replies that wait to be written.
     public var replies: Int { state.withLock { $0.replies } }
-
-    /// The budget of a new connection.
-    public func connection() -> Connection { Connection(self) }
 
     /// Room for one large call, as soon as there is some. Nil when the task is, or becomes, cancelled.
     func reserve() async -> Reservation? {
@@ -111,34 +108,21 @@ public final class ReplyBudget: Sendable {
         deinit { budget.change(reserved: -budget.limits.largeCall) }
     }
 
-    /// What one connection has of the budget.
-    public final class Connection: Sendable {
-        let budget: ReplyBudget
-        fileprivate let used = Atomic(0)
-
-        fileprivate init(_ budget: ReplyBudget) { self.budget = budget }
-
-        /// Whether its replies take all of its own part, or all replies all of the server's.
-        var isFull: Bool { used.load(ordering: .relaxed) >= budget.limits.connection || budget.isFull }
-    }
-
     /// The bytes of one reply, until it is gone.
     public final class Charge: Sendable {
-        private let connection: Connection
-        private let bytes = Atomic(0)
+        private let budget: ReplyBudget
+        private let count = Atomic(0)
 
-        init(_ connection: Connection) { self.connection = connection }
+        init(_ budget: ReplyBudget) { self.budget = budget }
 
-        func add(_ count: Int) {
-            bytes.add(count, ordering: .relaxed)
-            connection.used.add(count, ordering: .relaxed)
-            connection.budget.change(replies: count)
+        /// Bytes of the reply so far.
+        var bytes: Int { count.load(ordering: .relaxed) }
+
+        func add(_ bytes: Int) {
+            count.add(bytes, ordering: .relaxed)
+            budget.change(replies: bytes)
         }
 
-        deinit {
-            let count = bytes.load(ordering: .relaxed)
-            connection.used.subtract(count, ordering: .relaxed)
-            connection.budget.change(replies: -count)
-        }
+        deinit { budget.change(replies: -bytes) }
     }
 }

@@ -24,6 +24,8 @@ constexpr size_t empty_line_limit = 4;
 // Bytes taken at a time behind those that are kept, and memory kept between messages.
 constexpr size_t step_size = 16 * 1024;
 constexpr size_t kept_capacity = 4 * 1024;
+// The end of a chunked body has at least so many: "0", CR LF, CR LF. With fewer Beast 1.81 would fail an assertion.
+constexpr size_t shortest_chunked_end = 5;
 
 struct range {
     uint32_t start = 0;
@@ -185,14 +187,38 @@ struct verdict {
     const char *reason;
 };
 
+constexpr verdict bad_line_end{apus_http_malformed, "a line does not end with CR LF"};
+
+// Whether a line of a header that has begun ends with LF alone, which Beast sees only when the header is whole.
+bool has_bare_line_feed(string_view bytes) {
+    for (size_t at = bytes.find('\n'); at != string_view::npos; at = bytes.find('\n', at + 1)) {
+        if (at == 0 || bytes[at - 1] != '\r') return true;
+    }
+    return false;
+}
+
+bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+
+// A request line that does not end as those of HTTP/1.0 and 1.1 do.
+verdict judge_version(string_view bytes) {
+    size_t length = bytes.find('\n');
+    auto line = bytes.substr(0, length);
+    if (length != string_view::npos && (line.empty() || line.back() != '\r')) return bad_line_end;
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    auto end = line.size() < 9 ? string_view() : line.substr(line.size() - 9);
+    if (end.substr(0, 6) == " HTTP/" && is_digit(end[6]) && end[7] == '.' && is_digit(end[8])
+        && end.substr(6) != "1.0" && end.substr(6) != "1.1")
+        return {apus_http_bad_version, "the HTTP version is unknown"};
+    return {apus_http_malformed, "the HTTP version is malformed"};
+}
+
 verdict judge(const error_code &ec) {
     switch (static_cast<http::error>(ec.value())) {
     case http::error::header_limit: return {apus_http_header_too_large, "the header is too large"};
     case http::error::body_limit: return {apus_http_body_too_large, "the body is too large"};
     case http::error::bad_alloc: return {apus_http_out_of_memory, "out of memory"};
     case http::error::partial_message: return {apus_http_truncated, "the message is cut off"};
-    case http::error::bad_version: return {apus_http_bad_version, "the HTTP version is malformed or unknown"};
-    case http::error::bad_line_ending: return {apus_http_malformed, "a line does not end with CR LF"};
+    case http::error::bad_line_ending: return bad_line_end;
     case http::error::bad_method: return {apus_http_malformed, "the method is malformed"};
     case http::error::bad_target: return {apus_http_malformed, "the target is malformed"};
     case http::error::bad_status: return {apus_http_malformed, "the status code is malformed"};
@@ -271,6 +297,13 @@ struct apus_http_parser {
         return verdict.outcome;
     }
 
+    // Whether the start line alone is too long, or the whole header.
+    verdict too_large(string_view bytes) const {
+        if (is_request && current.head.version == 0 && bytes.substr(0, header_limit).find('\n') == string_view::npos)
+            return {apus_http_line_too_long, "the request line is too long"};
+        return {apus_http_header_too_large, "the header is too large"};
+    }
+
     // The next element of `bytes`; `consumed` says how far it goes.
     int32_t parse(string_view bytes, size_t &consumed) {
         consumed = 0;
@@ -284,6 +317,8 @@ struct apus_http_parser {
         }
         auto rest = bytes.substr(consumed);
         if (rest.empty()) return apus_http_need_more;
+        if (current.has_header && current.head.is_chunked && rest.size() < shortest_chunked_end)
+            return apus_http_need_more;
         bool had_header = current.has_header;
         current.input = rest;
         current.body = {};
@@ -294,11 +329,14 @@ struct apus_http_parser {
         size_t left = bytes.size() - consumed;
         if (ec == http::error::need_more) {
             if (left > header_limit || (!had_header && header_bytes + left > header_limit))
-                return fail({apus_http_header_too_large, "the header is too large"});
+                return fail(too_large(bytes));
+            if (!had_header && has_bare_line_feed(bytes.substr(consumed))) return fail(bad_line_end);
             return apus_http_need_more;
         }
+        if (ec == http::error::header_limit) return fail(too_large(bytes));
+        if (ec == http::error::bad_version) return fail(judge_version(rest));
         if (ec) return fail(judge(ec));
-        if (header_bytes > header_limit) return fail({apus_http_header_too_large, "the header is too large"});
+        if (header_bytes > header_limit) return fail(too_large(bytes));
         if (is_done()) return apus_http_complete;
         return had_header ? apus_http_body : apus_http_header;
     }
@@ -324,16 +362,15 @@ struct apus_http_parser {
             size_t more = count < step_size ? count : step_size;
             kept.insert(kept.end(), bytes, bytes + more);
             step.outcome = parse({kept.data(), kept.size()}, consumed);
-            // Either more was taken than there was before, or the new bytes did not suffice and are kept.
-            if (step.outcome == apus_http_need_more || consumed <= before) {
+            taken = consumed;
+            if (step.outcome == apus_http_need_more) {
                 step.consumed = more;
-                taken = consumed;
+                if (more < count) step.outcome = apus_http_body;
             } else {
-                step.consumed = consumed - before;
-                taken = kept.size() < consumed ? kept.size() : consumed;
-                kept.resize(consumed);
+                // What lies behind the element is given again.
+                step.consumed = consumed > before ? consumed - before : 0;
+                kept.resize(before + step.consumed);
             }
-            if (step.outcome == apus_http_need_more && more < count) step.outcome = apus_http_body;
         }
         step.body = {reinterpret_cast<const uint8_t *>(current.body.data()), current.body.size()};
         current.body = {};

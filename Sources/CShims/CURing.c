@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 // Requests of one ring share one group of buffers.
@@ -172,3 +174,8 @@ bool apus_uring_cancel(struct apus_uring *ring, uint64_t target, uint64_t user_d
 }
 
 int apus_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int apus_unacknowledged_bytes(int descriptor) {
+    int count = 0;
+    return ioctl(descriptor, SIOCOUTQ, &count) == 0 ? count : -1;
+}

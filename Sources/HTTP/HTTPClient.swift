@@ -107,7 +107,8 @@ final class HTTPSession {
     }
 
     private func exchange(
-        _ request: [UInt8], _ method: HTTPMethod, on connection: HTTPClientConnection, until deadline: Duration
+        _ request: [UInt8], _ method: HTTPMethod, on connection: HTTPClientConnection,
+        until deadline: Duration
     ) async throws(HTTPError) -> HTTPClient.Reply {
         let loop = Reactor.loop
         let timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { connection.fail(.timedOut) }
@@ -193,7 +194,7 @@ final class HTTPClientConnection: HTTPConnection {
                 continue
             }
             try await receiveBody()
-            keepsAlive = head.keeps_alive
+            keepsAlive = keepsAlive && head.keeps_alive
             return HTTPClient.Reply(status: Int(head.status), body: parser.takeBody())
         }
         throw .malformed("only interim responses")

@@ -22,6 +22,8 @@ class HTTPConnection: TCPConnectionDelegate {
     private var isDropping = false
 
     private var backlog: [UInt8] = []
+    /// Bytes of it that have been parsed.
+    private var backlogStart = 0
     private var isPaused = false
     /// How far the message is to come before the task that waits goes on; nil while none waits for one.
     private var goal: HTTPParser.State?
@@ -85,7 +87,8 @@ class HTTPConnection: TCPConnectionDelegate {
     /// Drops what still comes.
     func dropRest() {
         isDropping = true
-        backlog = []
+        clearBacklog()
+        parser.dropBody()
         if isPaused { tcp.resumeReceiving() }
     }
 
@@ -114,7 +117,7 @@ class HTTPConnection: TCPConnectionDelegate {
     override func closed(_ error: ReactorError?) {
         isClosed = true
         if let error, failure == nil { failure = .connection(error) }
-        backlog = []
+        clearBacklog()
         resume()
     }
 
@@ -130,7 +133,16 @@ class HTTPConnection: TCPConnectionDelegate {
         }
     }
 
+    private func clearBacklog() {
+        backlog.removeAll(keepingCapacity: backlog.count <= Self.backlogLimit)
+        backlogStart = 0
+    }
+
     private func keep(_ bytes: UnsafeRawBufferPointer) {
+        if backlogStart > Self.backlogLimit {
+            backlog.removeFirst(backlogStart)
+            backlogStart = 0
+        }
         backlog.append(contentsOf: bytes)
         guard backlog.count > Self.backlogLimit, !isPaused else { return }
         isPaused = true
@@ -139,13 +151,11 @@ class HTTPConnection: TCPConnectionDelegate {
 
     private func takeBacklog() {
         guard !backlog.isEmpty, failure == nil, parser.state != .complete else { return }
-        let kept = backlog
-        backlog = []
-        kept.withUnsafeBytes { bytes in
-            let rest = parse(bytes)
-            if !rest.isEmpty { backlog.append(contentsOf: rest) }
+        backlogStart = backlog.withUnsafeBytes { bytes in
+            bytes.count - parse(bytes.part(backlogStart..<bytes.count)).count
         }
-        guard isPaused, backlog.count <= Self.backlogLimit else { return }
+        if backlogStart == backlog.count { clearBacklog() }
+        guard isPaused, backlog.count - backlogStart <= Self.backlogLimit else { return }
         isPaused = false
         tcp.resumeReceiving()
     }

@@ -36,7 +36,7 @@ public enum HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
         case .requestLineTooLong: "the request line is too long"
         case .headerTooLarge: "the HTTP header is too large"
         case .bodyTooLarge: "the HTTP body is too large"
-        case .unsupportedVersion: "the HTTP version is malformed or unknown"
+        case .unsupportedVersion: "the HTTP version is unknown"
         case .unsupportedTransferCoding: "the transfer coding is not chunked"
         case .truncated: "the HTTP message is cut off"
         case .timedOut: "timed out"

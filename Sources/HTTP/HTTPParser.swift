@@ -30,7 +30,7 @@ final class HTTPParser {
     /// What has come of the body, without its transfer coding.
     private(set) var body: [UInt8] = []
     /// Whether the body is kept; one that nobody wants is only counted.
-    var keepsBody = true
+    private var keepsBody = true
 
     init(_ kind: Kind, headerLimit: Int, bodyLimit: Int) throws(HTTPError) {
         guard
@@ -85,6 +85,12 @@ final class HTTPParser {
         keepsBody = true
     }
 
+    /// Lets go of what has come of the body, and keeps nothing that still comes.
+    func dropBody() {
+        body = []
+        keepsBody = false
+    }
+
     /// Hands the body over.
     func takeBody() -> [UInt8] {
         let taken = body
@@ -108,15 +114,16 @@ final class HTTPParser {
         let bytes = piece.buffer
         let head = head
         if body.isEmpty, !head.has_length || head.length > UInt64(bytes.count) {
-            body.reserveCapacity(max(bytes.count, Int(clamping: min(head.length, UInt64(Self.firstReservation)))))
+            body.reserveCapacity(
+                max(bytes.count, Int(clamping: min(head.length, UInt64(Self.firstReservation)))))
         }
         body.append(contentsOf: bytes)
     }
 
     private func error(_ outcome: Int32) -> HTTPError {
         switch outcome {
-        case apus_http_header_too_large:
-            state == .header && kind == .requests && head.version == 0 ? .requestLineTooLong : .headerTooLarge
+        case apus_http_header_too_large: .headerTooLarge
+        case apus_http_line_too_long: .requestLineTooLong
         case apus_http_body_too_large: .bodyTooLarge
         case apus_http_bad_version: .unsupportedVersion
         case apus_http_truncated: .truncated

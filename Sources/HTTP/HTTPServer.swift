@@ -8,6 +8,9 @@ public final class HTTPServer {
     /// How long `stop` waits for requests that are being answered, and then for what is cancelled.
     private static let stopTime = Duration.seconds(1)
 
+    /// How long a client that is refused may take to read that and to close.
+    private static let refusalTime = Duration.seconds(1)
+
     /// The address listened on; with the port that the kernel chose where 0 was asked for.
     public nonisolated let localAddress: SocketAddress
     /// Connections refused because there were too many.
@@ -30,13 +33,14 @@ public final class HTTPServer {
     private var lastCount = Duration.zero
     private var stopWaiter: UnsafeContinuation<Void, Never>?
 
-    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and `toldRefusal`.
+    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and at the refusal's end.
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
     private var connectionsOfAddress: [SocketAddress: Int] = [:]
     private var refusing = 0
 
     private init(
-        _ listener: @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
+        _ listener:
+            @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
             TCPListener,
         _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
         _ wallClock: @escaping @Sendable () -> Int64
@@ -49,7 +53,7 @@ public final class HTTPServer {
         methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
-        let listening = try listener { accept.server?.accepted($0) }
+        let listening = try listener { accept.accepted($0) }
         self.listener = listening
         localAddress = listening.localAddress
         accept.server = self
@@ -59,6 +63,10 @@ public final class HTTPServer {
     @ReactorActor
     private final class Acceptor {
         weak var server: HTTPServer?
+
+        func accepted(_ tcp: TCPConnection) {
+            if let server { server.accepted(tcp) } else { tcp.abort() }
+        }
     }
 
     /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end.
@@ -68,7 +76,8 @@ public final class HTTPServer {
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
-            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits, routes,
+            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits,
+            routes,
             commonFields, wallClock)
     }
 
@@ -121,7 +130,8 @@ public final class HTTPServer {
     private func accepted(_ tcp: TCPConnection) {
         let network = tcp.remoteAddress.network
         let isCrowded =
-            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress && !network.isLoopback
+            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress
+            && !network.isLoopback
         guard !isStopping, !isCrowded, connections.count < limits.maximumConnections,
             let parser = try? HTTPParser(
                 .requests, headerLimit: limits.maximumHeaderSize, bodyLimit: limits.maximumBodySize)
@@ -147,9 +157,13 @@ public final class HTTPServer {
         refusals &+= 1
         guard refusing < limits.maximumRefusals else { return tcp.abort() }
         refusing += 1
-        tcp.delegate = Refusal { [weak self] in self?.refusing -= 1 }
+        let limit = Reactor.schedule(after: Self.refusalTime) { tcp.abort() }
+        tcp.delegate = Refusal { [weak self] in
+            limit.cancel()
+            self?.refusing -= 1
+        }
         send(HTTPResponse(503, "too many connections", fields: HTTPField.retryAfter), on: tcp, .close)
-        tcp.close()
+        tcp.closeWrite()
     }
 
     private final class Refusal: TCPConnectionDelegate {
@@ -170,7 +184,10 @@ public final class HTTPServer {
         default: break
         }
         guard let route = routes.first(where: { request.isPath($0.path) }) else {
-            return (nil, request.method == .options ? HTTPResponse(204, fields: allow) : HTTPResponse(404, "not found"))
+            return (
+                nil,
+                request.method == .options ? HTTPResponse(204, fields: allow) : HTTPResponse(404, "not found")
+            )
         }
         if request.method == .options { return (nil, HTTPResponse(204, fields: route.allow)) }
         guard route.methods.contains(request.method) else {
@@ -202,7 +219,9 @@ public final class HTTPServer {
         let room = tcp.reserve(isShort ? headRoom + body.count : headRoom)
         var count = response.writeHead(into: room, date: date.line, common: commonFields, persistence)
         if isShort {
-            body.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: $0) }
+            body.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: $0)
+            }
             count += body.count
             tcp.commit(count)
             return count

@@ -37,7 +37,7 @@ final class HTTPServerConnection: HTTPConnection {
     private var timer: Timer?
     /// Bytes of requests counted at the server.
     private var charged = 0
-    /// Bytes of replies so far, how many of them the client's kernel had when last looked at, and when that last changed.
+    /// Bytes of replies so far, how many of them the client had taken when last looked at, and when that last changed.
     private var replied = 0
     private var taken = 0
     private var lastTaken = Duration.zero
@@ -74,7 +74,7 @@ final class HTTPServerConnection: HTTPConnection {
         keepsAlive = head.keeps_alive && !server.isStopping
         let refusal = decide(head)
         if parser.state != .complete {
-            parser.keepsBody = refusal == nil
+            if refusal != nil { parser.dropBody() }
             if head.expect.count > 0, !isHTTP10 {
                 // Without the body the next request cannot be told from it.
                 if let refusal {
@@ -158,7 +158,8 @@ final class HTTPServerConnection: HTTPConnection {
         guard !isClosed, phase != .ending else { return }
         enter(.ending)
         dropRest()
-        tcp.closeWrite()
+        charge(0)
+        if server.isStopping { tcp.close() } else { tcp.closeWrite() }
     }
 
     // MARK: Sending
@@ -185,7 +186,7 @@ final class HTTPServerConnection: HTTPConnection {
         super.received(bytes)
         if phase == .idle, parser.hasBegun { enter(.header) }
         let held = heldBytes
-        guard held > HTTPServer.Limits.heldBytesOfOne else { return }
+        guard held > HTTPServer.Limits.heldBytesOfOne, held > charged else { return }
         charge(held)
         if server.heldBytes > server.limits.maximumHeldBytes { fail(.overloaded) }
     }
@@ -216,10 +217,14 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// From the server that stops: no further request.
+    /// From the server that stops: no further request, and no waiting for the client's end.
     func stop() {
         keepsAlive = false
-        if phase == .idle { fail(.closed) }
+        switch phase {
+        case .idle, .header, .body: fail(.closed)
+        case .handling, .draining: break
+        case .ending: tcp.close()
+        }
     }
 
     /// From the server that has stopped: nothing more at all.
@@ -260,16 +265,15 @@ final class HTTPServerConnection: HTTPConnection {
 
     private func look() {
         let now = Reactor.now
-        if replied - tcp.queuedBytes > taken || tcp.queuedBytes == 0 {
-            taken = replied - tcp.queuedBytes
+        let waiting = tcp.unacknowledgedBytes
+        if waiting == 0 || replied - waiting > taken {
+            taken = replied - waiting
             lastTaken = now
         } else if now - lastTaken >= server.limits.stallTime {
             return tcp.abort()
         }
         // The time of these begins when the client has taken everything.
-        if phase == .ending || phase == .draining || phase == .idle, tcp.queuedBytes > 0 {
-            phaseStart = now
-        }
+        if waiting > 0, phase == .ending || phase == .draining || phase == .idle { phaseStart = now }
         guard now - phaseStart >= limit else { return }
         switch phase {
         case .idle where !parser.hasBegun: fail(.closed)

@@ -126,7 +126,7 @@ struct JSONSyntax {
     // MARK: Tokens
 
     private mutating func skipBlanks() {
-        while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position &+= 1 }
+        while let byte = peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position &+= 1 }
     }
 
     private mutating func token() throws(Wrong) -> Token {

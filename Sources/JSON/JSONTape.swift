@@ -22,7 +22,7 @@ enum JSONTape {
         static let null = UInt8(ascii: "n")
     }
 
-    /// Objects of up to so many members have each name compared with each; larger ones are sorted.
+    /// Objects of up to so many members have each name compared with each.
     private static let compared = 12
 
     @inline(__always)
@@ -91,7 +91,7 @@ enum JSONTape {
         var names = 0
         var name = object &+ 1
         while name < end {
-            if names >= compared { return duplicateBySorting(from: object, to: end, tape, texts) }
+            if names >= compared { return duplicateByHashing(from: object, to: end, tape, texts) }
             let bytes = text(tape[name], texts)
             var earlier = object &+ 1
             while earlier < name {
@@ -104,37 +104,41 @@ enum JSONTape {
         return nil
     }
 
-    /// The same for objects with many members, which somebody may have chosen to be costly: at most n·log n comparisons.
-    private static func duplicateBySorting(
+    /// The same for objects with many members, which somebody may have chosen to be costly: a table of names, whose hash
+    /// is another one in each process.
+    private static func duplicateByHashing(
         from object: Int, to end: Int, _ tape: Tape, _ texts: Texts
     ) -> Int? {
-        var names: [Int] = []
+        var count = 0
         var name = object &+ 1
         while name < end {
-            names.append(name)
+            count &+= 1
             name = next(tape, name &+ 1)
         }
-        names.sort { left, right in
-            let order = compare(text(tape[left], texts), text(tape[right], texts))
-            return order == 0 ? left < right : order < 0
+        // At least half of the table stays empty.
+        var size = 64
+        while size < 2 &* count { size &*= 2 }
+        var table = [UInt32](repeating: 0, count: size)
+        name = object &+ 1
+        while name < end {
+            let bytes = text(tape[name], texts)
+            var hasher = Hasher()
+            hasher.combine(bytes: bytes)
+            var slot = hasher.finalize() & (size &- 1)
+            while table[slot] != 0 {
+                if isEqual(bytes, text(tape[Int(table[slot])], texts)) { return name }
+                slot = (slot &+ 1) & (size &- 1)
+            }
+            table[slot] = UInt32(truncatingIfNeeded: name)
+            name = next(tape, name &+ 1)
         }
-        var first: Int?
-        for (left, right) in zip(names, names.dropFirst())
-        where isEqual(text(tape[left], texts), text(tape[right], texts)) {
-            first = min(first ?? right, right)
-        }
-        return first
+        return nil
     }
 
     static func isEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-        left.count == right.count && compare(left, right) == 0
-    }
-
-    /// Orders by length, then by bytes.
-    private static func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int32 {
-        guard left.count == right.count else { return left.count < right.count ? -1 : 1 }
-        guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return 0 }
-        return memcmp(leftBase, rightBase, left.count)
+        guard left.count == right.count else { return false }
+        guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return true }
+        return memcmp(leftBase, rightBase, left.count) == 0
     }
 
     static func error(

@@ -23,14 +23,21 @@ final class CommitWaiters {
     /// Whether no more may wait.
     var isFull: Bool { transactions >= Self.limit }
 
-    /// The transaction's result once it is committed; nil after `timeout`, or when the node stops.
+    /// The transaction's result once it is committed; nil after `timeout`, when the node stops, or when the client that
+    /// waits is gone.
     func wait(for id: Hash, timeout: Duration) async -> TransactionResult? {
         count &+= 1
         let number = count
         let timer = Reactor.schedule(after: timeout) { [weak self] in self?.giveUp(id, number) }
         defer { timer.cancel() }
-        return await withCheckedContinuation {
-            waiters[id, default: []].append(Waiter(number: number, done: $0))
+        let loop = Reactor.loop
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation {
+                guard !Task.isCancelled else { return $0.resume(returning: nil) }
+                waiters[id, default: []].append(Waiter(number: number, done: $0))
+            }
+        } onCancel: {
+            loop.call { self.giveUp(id, number) }
         }
     }
 

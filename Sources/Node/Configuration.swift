@@ -93,6 +93,10 @@ public struct Configuration: Sendable, Equatable {
         public var timeout = Duration.seconds(20)
         /// `rpc.max_req_size`
         public var maxRequestSize = 6_000_000
+        /// `rpc.max_connections`
+        public var maxConnections = 8_192
+        /// `rpc.max_connections_per_address`
+        public var maxConnectionsPerAddress = 1_024
     }
 
     /// `[execution]`

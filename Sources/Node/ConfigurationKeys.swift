@@ -233,11 +233,19 @@ extension Configuration {
             "Longest wait for a transaction to be committed when the client asks to wait.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
-            ("rpc", "timeout"), \.rpc.timeout, "Longest time a request may take.",
+            ("rpc", "timeout"), \.rpc.timeout,
+            "Longest time a request may take; waiting for a commit comes on top.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
             ("rpc", "max_req_size"), \.rpc.maxRequestSize, "Largest request body in bytes.",
             in: 1_000...1_000_000_000),
+        .init(
+            ("rpc", "max_connections"), \.rpc.maxConnections,
+            "Clients connected at most, as far as there are file descriptors.", in: 1...1_000_000),
+        .init(
+            ("rpc", "max_connections_per_address"), \.rpc.maxConnectionsPerAddress,
+            "Clients connected at most from one IP address (IPv6: one /64 network), this machine's own aside.",
+            in: 1...1_000_000),
         .init(
             ("execution", "application"), \.execution.application,
             "What executes transactions: SQL on SQLite, or nothing (benchmarks).", oneOf: ["sql", "noop"]),

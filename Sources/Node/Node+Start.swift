@@ -1,9 +1,10 @@
 import Chain
 import Crypto
 import Execution
-import Foundation
+import Glibc
 import LibP2P
 import Log
+import Multiformats
 import Reactor
 import Storage
 
@@ -18,7 +19,7 @@ extension Node {
         let key = try KeyFile.load(root.keyFile)
         try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
         for directory in [root.blocksDirectory, root.applicationDirectory] {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            try DirectoryTree.create(directory)
         }
         var environment = NodeEnvironment(
             openStores: {
@@ -35,7 +36,11 @@ extension Node {
                 path: root.addressBookFile,
                 worker: Worker(name: "peers", capacity: NodeContext.workerCapacity),
                 log: log.of("peerstore")),
-            wallClock: { UInt64(max(0, Date().timeIntervalSince1970 * 1000)) })
+            wallClock: {
+                var time = timespec()
+                clock_gettime(CLOCK_REALTIME, &time)
+                return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
+            })
         environment.log = log
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)

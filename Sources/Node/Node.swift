@@ -2,7 +2,6 @@ import Chain
 import Consensus
 import Crypto
 import Execution
-import Foundation
 import LibP2P
 import Log
 import Mempool
@@ -10,6 +9,7 @@ import Multiformats
 import Protocols
 import Reactor
 import Storage
+import Synchronization
 
 /// A whole node, put together from a root directory: stores, application, libp2p host and the services that join
 /// them (docs/architecture.md).
@@ -24,6 +24,7 @@ public final class Node {
     private nonisolated let queries: Worker
     /// The loop that the services live on, and that whoever asks from another one crosses to.
     private nonisolated let home: EventLoop
+    private nonisolated let snapshots = NodeSnapshots()
 
     let context: NodeContext
     let consensus: ConsensusService
@@ -72,7 +73,10 @@ public final class Node {
         mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
         let parameters = genesis.parameters
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
-        consensus.onSyncing = { [weak mempool] in mempool?.syncing($0) }
+        consensus.onSyncing = { [weak mempool, snapshots] in
+            mempool?.syncing($0)
+            snapshots.invalidate()
+        }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
         blocks.isMember = { [weak consensus] peer in
@@ -131,6 +135,7 @@ public final class Node {
                 "transactions": .number(block.transactions.count),
             ])
         warnOfRole()
+        snapshots.invalidate()
         commitWaiters.committed(block.transactions, result.results)
     }
 
@@ -222,7 +227,15 @@ public final class Node {
     /// The newest vote on disk.
     package var lastVote: Vote? { context.votes.last }
 
-    private func snapshot() -> NodeStatus {
+    private func snapshot() -> NodeSnapshots.Snapshot {
+        let state = consensus.machine.state
+        return NodeSnapshots.Snapshot(
+            status: currentStatus(),
+            network: NetworkState(
+                height: state.height, parameters: state.parameters, validators: state.validators))
+    }
+
+    private func currentStatus() -> NodeStatus {
         let machine = consensus.machine
         let role: NodeStatus.Role =
             switch machine.role {
@@ -250,6 +263,7 @@ public final class Node {
         case .success(let accepted): transaction = accepted
         case .failure(let error): throw .rejected(error.code, error.description)
         }
+        snapshots.invalidate()
         guard wait else { return BroadcastOutcome(id: transaction.id, result: nil) }
         guard let result = await commit(of: transaction.id) else { throw .commitTimeout(transaction.id) }
         return BroadcastOutcome(id: transaction.id, result: result)
@@ -267,28 +281,23 @@ public final class Node {
 extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func status() async -> NodeStatus {
-        await reactor { self.snapshot() }
+        await snapshots.current(on: home) { self.snapshot() }.status
     }
 
     /// See `NodeInterface`.
     public nonisolated func tip() async -> NodeTip {
-        await reactor {
-            let machine = self.consensus.machine
-            return NodeTip(
-                height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-                blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
-                peerCount: self.peers.peerCount, mempoolCount: self.mempool.count,
-                hasGasCosts: !machine.state.parameters.disabledGasCosts)
-        }
+        let snapshot = await snapshots.current(on: home) { self.snapshot() }
+        let status = snapshot.status
+        return NodeTip(
+            height: status.height, blockHash: status.blockHash, appHash: status.appHash,
+            blockTimestamp: status.blockTimestamp, isSyncing: status.isSyncing, peerCount: status.peerCount,
+            mempoolCount: status.mempoolCount,
+            hasGasCosts: !snapshot.network.parameters.disabledGasCosts)
     }
 
     /// See `NodeInterface`.
     public nonisolated func network() async -> NetworkState {
-        await reactor {
-            let state = self.consensus.machine.state
-            return NetworkState(
-                height: state.height, parameters: state.parameters, validators: state.validators)
-        }
+        await snapshots.current(on: home) { self.snapshot() }.network
     }
 
     /// See `NodeInterface`.
@@ -344,7 +353,7 @@ extension Node: NodeInterface {
     public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
         let application = application
         do {
-            return try await queries.run { try application.account(id) }
+            return try await ask { try application.account(id) }
         } catch {
             throw .failed("\(error)")
         }
@@ -356,7 +365,7 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> QueryResult {
         let application = application
         do {
-            return try await queries.run { try application.query(sql, parameters, limits: QueryLimits()) }
+            return try await ask { try application.query(sql, parameters, limits: QueryLimits()) }
         } catch {
             throw .query("\(error)")
         }
@@ -367,9 +376,22 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> T {
         let store = store
         do {
-            return try await queries.run { try body(store) }
+            return try await ask { try body(store) }
         } catch {
             throw .failed("\(error)")
+        }
+    }
+
+    /// Runs `job` on the thread for queries, unless the client that asks is gone by the time that it is its turn.
+    private nonisolated func ask<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
+        let isGone = Mutex(false)
+        return try await withTaskCancellationHandler {
+            try await queries.run {
+                if isGone.withLock({ $0 }) { throw ReactorError.cancelled }
+                return try job()
+            }
+        } onCancel: {
+            isGone.withLock { $0 = true }
         }
     }
 

@@ -20,8 +20,7 @@ enum DefaultLoop {
         let result: Result<EventLoop, ReactorError> = state.withLock { loop in
             if let loop { return .success(loop) }
             do throws(ReactorError) {
-                let chosen = if let kind { kind } else { try fromEnvironment() }
-                let made = try EventLoop.start(chosen, name: "apus-reactor")
+                let made = try EventLoop.start(kind, name: "apus-reactor")
                 loop = made
                 return .success(made)
             } catch {
@@ -30,8 +29,11 @@ enum DefaultLoop {
         }
         return try result.get()
     }
+}
 
-    private static func fromEnvironment() throws(ReactorError) -> Reactor.DriverKind {
+extension Reactor.DriverKind {
+    /// What `APUS_REACTOR` names; `auto` where it names nothing.
+    static func ofEnvironment() throws(ReactorError) -> Reactor.DriverKind {
         guard let value = getenv("APUS_REACTOR") else { return .auto }
         let name = String(cString: value)
         guard let kind = Reactor.DriverKind(rawValue: name) else {

@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 
 /// What a loop waits in and moves bytes through: the kernel by io_uring or epoll, or nothing but memory and a virtual
@@ -52,6 +53,10 @@ package class Driver {
     func updateReceiving(_ connection: TCPConnection) {}
     /// Sends what is queued, as far as it goes now; the rest without being asked again.
     func flush(_ connection: TCPConnection) {}
+    /// Bytes that have left the queue and not been acknowledged by the peer's kernel.
+    func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
+        max(0, Int(apus_unacknowledged_bytes(connection.socket.descriptor)))
+    }
     /// Sends FIN; the queue is empty.
     func shutdownWrite(_ connection: TCPConnection) {}
     /// Closes the socket, with RST if `reset`, and lets go of the connection.

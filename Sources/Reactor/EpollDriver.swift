@@ -66,7 +66,7 @@ final class EpollDriver: Driver {
                 cancel(attempt)
                 attempt.finish(.failure(.closed))
             case .connection(let connection):
-                detach(connection, reset: true)
+                detach(connection, reset: !connection.hasSentAll)
                 connection.abandon()
             }
         }

@@ -61,8 +61,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
 extension EventLoop {
     /// Starts a loop on a thread of its own, and waits until its driver runs or has refused. Such a loop is never
-    /// freed: another thread may hold the right to resume a task on it for as long as the process lives.
-    package static func start(_ kind: Reactor.DriverKind, name: String) throws(ReactorError) -> EventLoop {
+    /// freed: another thread may hold the right to resume a task on it for as long as the process lives. Without a kind
+    /// it has that of the environment's `APUS_REACTOR`, or `auto`.
+    package static func start(_ kind: Reactor.DriverKind?, name: String) throws(ReactorError) -> EventLoop {
+        let kind = if let kind { kind } else { try Reactor.DriverKind.ofEnvironment() }
         let start = ThreadStart<EventLoop>()
         try LoopThread.start(name) {
             let loop: EventLoop

@@ -133,7 +133,7 @@ final class IOUringDriver: Driver {
                 Glibc.close(attempt.socket.descriptor)
                 attempt.finish(.failure(.closed))
             case .connection(let connection):
-                Socket.setResetOnClose(connection.socket.descriptor)
+                if !connection.hasSentAll { Socket.setResetOnClose(connection.socket.descriptor) }
                 Glibc.close(connection.socket.descriptor)
                 connection.abandon()
             }

@@ -83,6 +83,11 @@ public final class TCPConnection {
     /// Bytes queued and not yet in the kernel's hands.
     public var queuedBytes: Int { queue.count }
 
+    /// Bytes that the peer's kernel has not acknowledged: those queued here, and those in the kernel's hands.
+    public var unacknowledgedBytes: Int {
+        queue.count + (phase == .closed ? 0 : driver.unacknowledgedBytes(self))
+    }
+
     /// Whether the queue is long enough that producers should wait for `drained`.
     public var isAboveHighWater: Bool { queue.count > Self.highWater }
 
@@ -317,6 +322,9 @@ public final class TCPConnection {
         self.delegate = nil
         delegate.closed(error)
     }
+
+    /// Whether all bytes and the FIN are the kernel's, so that it brings them to the peer even when the socket is closed.
+    var hasSentAll: Bool { hasSentFIN && queue.isEmpty }
 
     /// From the loop's end: the socket is gone.
     func abandon() {

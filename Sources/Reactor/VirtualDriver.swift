@@ -151,6 +151,11 @@ final class VirtualDriver: Driver {
         }
     }
 
+    /// What the peer has not taken: as if its kernel acknowledged nothing else.
+    override func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
+        connection.memory?.peer.memory?.load ?? 0
+    }
+
     override func shutdownWrite(_ connection: TCPConnection) {
         guard let peer = connection.memory?.peer else { return }
         transmit(.end, to: peer)

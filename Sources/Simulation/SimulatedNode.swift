@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Execution
-import Foundation
 import LibP2P
 import Multiformats
 import Node
@@ -122,8 +121,7 @@ final class SimulatedNode {
             },
             openApplication: {
                 guard let directory else { return NoopApplication() }
-                try FileManager.default.createDirectory(
-                    atPath: directory, withIntermediateDirectories: true)
+                try DirectoryTree.create(directory)
                 return try SQLApplication(directory: directory)
             },
             peerStore: book, wallClock: clock)
@@ -167,7 +165,7 @@ final class SimulatedNode {
         committed = 0
         isDamaged = false
         if let directory = setup.applicationDirectory {
-            try? FileManager.default.removeItem(atPath: directory)
+            try? DirectoryTree.remove(directory)
         }
     }
 

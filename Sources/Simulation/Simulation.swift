@@ -1,6 +1,6 @@
 import Chain
 import Crypto
-import Foundation
+import Multiformats
 import Node
 import Reactor
 
@@ -10,13 +10,14 @@ public enum Simulation {
     ///
     /// - Parameters:
     ///   - directory: where the files of SQLite go; it is made and removed.
-    ///   - traceFile: takes a readable line for every event.
+    ///   - traceFile: descriptor of a file that takes a readable line for every event; stays open. That it cannot be
+    ///     written is a failure of the run.
     public static func run(
         _ options: SimulationOptions, scenario: Scenario? = nil, directory: String,
-        traceFile: FileHandle? = nil
+        traceFile: Int32? = nil
     ) -> SimulationReport {
         let start = ContinuousClock.now
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        defer { try? DirectoryTree.remove(directory) }
         var report: SimulationReport
         do {
             // What is under way when a failure ends the run still refers to the world until the loop ends.
@@ -28,6 +29,9 @@ public enum Simulation {
                 var report = SimulationReport(world)
                 if report.failure == nil { report.failure = await RemainsChecker(world).run() }
                 trace.flush()
+                if report.failure == nil, let failure = trace.failure {
+                    report.failure = CheckerFailure("trace", "cannot be written: \(failure)")
+                }
                 return (report, world)
             }
             withExtendedLifetime(world) {}

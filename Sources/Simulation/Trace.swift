@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Reactor
 
 /// What happened in a simulation, in order: a hash of all of it, and on request readable lines.
@@ -7,11 +7,14 @@ final class Trace {
     /// FNV-1a over every event's time and words.
     private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     private(set) var events = 0
-    private let file: FileHandle?
+    /// Why lines are missing from the file.
+    private(set) var failure: String?
+    private let file: Int32?
     private var lines = ""
     private static let linesInMemory = 1 << 20
 
-    init(file: FileHandle?) { self.file = file }
+    /// - Parameter file: a descriptor, which the caller closes.
+    init(file: Int32?) { self.file = file }
 
     var isReadable: Bool { file != nil }
 
@@ -32,8 +35,18 @@ final class Trace {
     }
 
     func flush() {
-        try? file?.write(contentsOf: Data(lines.utf8))
+        var rest = Array(lines.utf8)[...]
         lines = ""
+        guard let file, failure == nil else { return }
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                failure = String(cString: strerror(errno))
+                return
+            }
+            rest = rest.dropFirst(count)
+        }
     }
 
     private func mix(_ word: UInt64) {

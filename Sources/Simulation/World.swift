@@ -2,7 +2,6 @@ import Chain
 import Consensus
 import Crypto
 import Execution
-import Foundation
 import Multiformats
 import Node
 import Reactor

@@ -18,7 +18,6 @@ enum Apus {
     }
 
     static func main() async {
-        StandardStreams.reserve()
         // A reader that has gone is an error of the write, not of the process.
         signal(SIGPIPE, SIG_IGN)
         exit(await status())

@@ -3,6 +3,7 @@ import Arguments
 import Glibc
 import Log
 import Node
+import Reactor
 
 /// `apus run`: a node until SIGINT or SIGTERM.
 struct RunCommand: Action {
@@ -32,6 +33,8 @@ struct RunCommand: Action {
         do {
             var limits = RPCServer.Limits()
             limits.maximumBodySize = configuration.rpc.maxRequestSize
+            limits.maximumConnections = configuration.rpc.maxConnections
+            limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
             var times = RPCDispatcher.Limits()
             times.timeout = configuration.rpc.timeout
             times.commitTimeout = configuration.rpc.broadcastTxTimeout
@@ -39,6 +42,7 @@ struct RunCommand: Action {
             limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
             server = try await RPCServer.start(
                 listen: configuration.rpc.listen, limits: limits,
+                driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
                 dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
         } catch {
             await node.stop()

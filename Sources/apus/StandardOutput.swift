@@ -87,14 +87,3 @@ enum StandardError {
         try? StandardOutput.writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
     }
 }
-
-/// The descriptors 0, 1 and 2 of a process that was started without some of them.
-enum StandardStreams {
-    /// Puts the root directory, which can neither be read from nor written to, where one is closed: else the next
-    /// socket or database would get its number, and what is printed. To be called before anything is opened.
-    static func reserve() {
-        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-            _ = open("/", O_RDONLY | O_DIRECTORY)
-        }
-    }
-}

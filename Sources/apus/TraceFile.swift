@@ -1,14 +1,14 @@
-import Foundation
+import Glibc
 
 /// The file that `--trace` names, made or emptied.
 struct TraceFile: Sendable {
-    let file: FileHandle
+    let file: Int32
 
     init(_ path: String) throws(CommandFailure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw CommandFailure("\(path): cannot be written: \(String(cString: strerror(errno)))")
         }
-        file = FileHandle(fileDescriptor: descriptor)
+        file = descriptor
     }
 }

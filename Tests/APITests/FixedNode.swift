@@ -3,15 +3,22 @@ import Crypto
 import Execution
 import Multiformats
 import Node
-import Storage
+import Synchronization
 
-/// A node of one known transaction, to hold the dispatcher's shapes against.
+@testable import Storage
+
+/// A node of one known transaction and one block, to hold the dispatcher's shapes against.
 struct FixedNode: NodeInterface {
     let genesis: Genesis
     let known: Transaction
+    let block: StoredBlock
+    let hold = Hold()
     var refusal: NodeError?
+    /// Whether transactions that are waited for are committed only when let go.
+    var holdsCommits = false
 
-    init(refusal: NodeError? = nil) throws {
+    /// The block has one transaction, whose payload has `blockSize` bytes.
+    init(refusal: NodeError? = nil, blockSize: Int = 0) throws {
         let key = try PrivateKey.generate(.ed25519)
         genesis = Genesis(
             chainID: "fixed", initialHeight: 0, databaseOwner: key.publicKey.nodeID,
@@ -19,7 +26,56 @@ struct FixedNode: NodeInterface {
             parameters: NetworkParameters(leader: key.publicKey))
         known = try Transaction.signed(
             TransactionBody(.rawStatement(RawStatement("SELECT 1")), nonce: 1, chainID: "fixed"), by: key)
+        let large = try Transaction.signed(
+            TransactionBody(
+                payload: SharedBytes([UInt8](repeating: 7, count: blockSize)), payloadType: "raw_statement",
+                nonce: 1, chainID: "fixed"), by: key)
+        let header = BlockHeader(
+            height: 7, transactionCount: 1, previousHash: .zero, previousAppHash: .zero,
+            validatorSetHash: .zero, networkParametersHash: .zero, timestamp: 1_000, merkleRoot: .zero)
+        let block = Block(header: header, signature: [1, 2], transactions: [large.bytes])
+        self.block = StoredBlock(
+            height: 7, hash: block.hash, block: block.bytes,
+            commitInfo: SharedBytes(CommitInfo(appHash: .zero, votes: []).bytes), resultBytes: SharedBytes(),
+            path: "", offset: 0)
         self.refusal = refusal
+    }
+
+    /// Holds callers until they are let go, whether or not they are cancelled, as work on a thread of its own does.
+    final class Hold: Sendable {
+        private struct State {
+            var waiting: [CheckedContinuation<Void, Never>] = []
+            var isOpen = false
+            var begun = 0
+        }
+
+        private let state = Mutex(State())
+
+        /// Calls that have come so far.
+        var begun: Int { state.withLock { $0.begun } }
+
+        func wait() async {
+            await withCheckedContinuation { caller in
+                let isOpen = state.withLock { state in
+                    state.begun += 1
+                    if !state.isOpen { state.waiting.append(caller) }
+                    return state.isOpen
+                }
+                if isOpen { caller.resume() }
+            }
+        }
+
+        func count() { state.withLock { $0.begun += 1 } }
+
+        /// Lets all go, and whoever comes later.
+        func open() {
+            let waiting = state.withLock { state in
+                state.isOpen = true
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+            for caller in waiting { caller.resume() }
+        }
     }
 
     func status() async -> NodeStatus {
@@ -27,6 +83,12 @@ struct FixedNode: NodeInterface {
             nodeID: "", peerID: "", role: .leader, height: 7, blockHash: .sha256(of: [1]), appHash: .zero,
             blockTimestamp: 1_000, isSyncing: false, peerCount: 3, mempoolCount: 1, mempoolSize: 100,
             transactionCount: 5, reactor: "epoll", listenAddresses: [])
+    }
+
+    func tip() async -> NodeTip {
+        NodeTip(
+            height: 7, blockHash: .sha256(of: [1]), appHash: .zero, blockTimestamp: 1_000, isSyncing: false,
+            peerCount: 3, mempoolCount: 1, hasGasCosts: false)
     }
 
     func network() async -> NetworkState {
@@ -41,11 +103,17 @@ struct FixedNode: NodeInterface {
         -> BroadcastOutcome
     {
         if let refusal { throw refusal }
+        if waitForCommit, holdsCommits { await hold.wait() }
         return BroadcastOutcome(
             id: Hash.sha256(of: transaction), result: waitForCommit ? TransactionResult(.ok, gas: 2) : nil)
     }
 
-    func block(at height: Int64) async throws(NodeError) -> StoredBlock? { nil }
+    func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
+        guard height == 7 else { return nil }
+        hold.count()
+        return block
+    }
+
     func block(hash: Hash) async throws(NodeError) -> StoredBlock? { nil }
 
     func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
@@ -55,10 +123,24 @@ struct FixedNode: NodeInterface {
 
     func account(_ id: AccountID) async throws(NodeError) -> Account? { Account(balance: 12, nonce: 3) }
 
-    func query(_ sql: String, _ parameters: [String: Value]) async throws(NodeError) -> QueryResult {
-        guard sql == "SELECT $a" else { throw .query("only one statement is known") }
-        return QueryResult(
-            columnNames: ["a", "b"], columnTypes: [DataType(.text), DataType(.int8)],
-            rows: [[parameters["$a"] ?? .null, .int8(5)], [.null, .bool(true)]])
+    /// `SELECT $a` is known, `hold` waits, `names` answers each parameter's name and value.
+    func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter]
+    ) async throws(NodeError) -> QueryResult {
+        switch sql {
+        case "hold":
+            await hold.wait()
+            return QueryResult(columnNames: ["a"], columnTypes: [DataType(.text)], rows: [[.text("late")]])
+        case "names":
+            return QueryResult(
+                columnNames: ["name", "value"], columnTypes: [DataType(.bytea), DataType(.text)],
+                rows: parameters.map { [.bytea(Array($0.name.utf8)), $0.value] })
+        case "SELECT $a":
+            let value = parameters.first { $0.name == "$a" }?.value
+            return QueryResult(
+                columnNames: ["a", "b"], columnTypes: [DataType(.text), DataType(.int8)],
+                rows: [[value ?? .null, .int8(5)], [.null, .bool(true)]])
+        default: throw .query("only one statement is known")
+        }
     }
 }

@@ -1,16 +1,25 @@
 import Chain
 import Crypto
 import Foundation
+import JSON
 import Multiformats
 import Node
+import Reactor
 import Testing
 
 @testable import API
 
 @Suite struct RPCDispatcherTests {
-    private func answer(_ body: String, _ node: FixedNode? = nil) async throws -> Any {
+    private func reply(_ body: String, _ node: FixedNode? = nil) async throws -> RPCReply {
         let dispatcher = RPCDispatcher(try node ?? FixedNode()) { 5_000 }
-        let reply = await dispatcher.respond(to: Array(body.utf8))
+        return try await Reactor.run {
+            await dispatcher.respond(to: Array(body.utf8))
+        }
+    }
+
+    /// Read by another parser than ours.
+    private func answer(_ body: String, _ node: FixedNode? = nil) async throws -> Any {
+        let reply = try await reply(body, node)
         if reply.body.isEmpty { return "" }
         return try JSONSerialization.jsonObject(with: Data(reply.body), options: .fragmentsAllowed)
     }
@@ -86,8 +95,7 @@ import Testing
 
     @Test func transactionsGoThroughJSONUnchanged() async throws {
         let node = try FixedNode()
-        let tx = try #require(
-            String(data: Self.encoder.encode(TransactionJSON(node.known)), encoding: .utf8))
+        let tx = Self.json(node.known)
         let sent = try await object(
             #"{"jsonrpc":"2.0","id":1,"method":"user.broadcast","params":{"tx":\#(tx),"sync":1}}"#, node)
         let result = try #require(sent["result"] as? [String: Any])
@@ -100,7 +108,7 @@ import Testing
         #expect(lookup["height"] as? Int == 4)
         #expect(lookup["index"] as? Int == 2)
         let json = try JSONSerialization.data(withJSONObject: try #require(lookup["tx"]))
-        let back = try Self.decoder.decode(TransactionJSON.self, from: json).transaction()
+        let back = try TransactionJSON.read(try JSONDocument(Array(json)).root).get()
         #expect(back.bytes == node.known.bytes)
     }
 
@@ -127,8 +135,7 @@ import Testing
 
     @Test func refusedTransactionsCarryTheirCode() async throws {
         let node = try FixedNode(refusal: .rejected(.invalidNonce, "nonce 1, expected 2"))
-        let tx = try #require(
-            String(data: Self.encoder.encode(TransactionJSON(node.known)), encoding: .utf8))
+        let tx = Self.json(node.known)
         let answer = try await object(
             #"{"jsonrpc":"2.0","id":1,"method":"user.broadcast","params":{"tx":\#(tx)}}"#, node)
         let error = try #require(answer["error"] as? [String: Any])
@@ -188,15 +195,9 @@ import Testing
         #expect((reply["error"] as? [String: Any])?["code"] as? Int == -32600)
     }
 
-    private static var encoder: JSONEncoder {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        return encoder
-    }
-
-    private static var decoder: JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return decoder
+    private static func json(_ transaction: Transaction) -> String {
+        var writer = JSONWriter()
+        writer.transaction(transaction)
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 }

@@ -59,6 +59,19 @@ import Testing
             ])
     }
 
+    /// Two names that Swift takes for equal are two parameters.
+    @Test func namesOfParametersAreBytes() throws {
+        let values: KeyValuePairs<String, Value> = ["$\u{E9}": .text("A"), "$e\u{301}": .text("B")]
+        #expect(try chain.rows("SELECT $\u{E9}, $e\u{301}", values) == [[.text("A"), .text("B")]])
+        #expect(
+            try chain.rows("SELECT $e\u{301}, :\u{E9}", ["\u{E9}": .int8(1), "e\u{301}": .int8(2)]) == [
+                [.int8(2), .int8(1)]
+            ])
+        #expect(throws: ExecutionError.self) {
+            try chain.rows("SELECT $\u{E9}", ["$e\u{301}": .text("B")])
+        }
+    }
+
     @Test func arraysAreJSON() throws {
         let members: [Value.Element] = [.text("a\"b\\\n"), .null, .text("日")]
         let texts = try #require(Value.array(of: .text, members))

@@ -18,7 +18,9 @@ import Testing
                     \r
                     hello
                     """)
-            #expect(try await client.ask(echo("abc")).hasSuffix("content-length: 3\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-common: 1\r\n\r\nabc"))
+            #expect(
+                try await client.ask(echo("abc")).hasSuffix(
+                    "content-length: 3\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-common: 1\r\n\r\nabc"))
             #expect(server.connectionCount == 1)
             client.tcp.close()
             try await client.wait()
@@ -59,7 +61,9 @@ import Testing
 
     @Test func aHalfClosedRequestIsAnswered() throws {
         try withServer { server, _ in
-            for request in [get("/hello"), echo("hello"), "GET /hello HTTP/1.0\r\n\r\n", echo("x") + get("/hello")] {
+            for request in [
+                get("/hello"), echo("hello"), "GET /hello HTTP/1.0\r\n\r\n", echo("x") + get("/hello"),
+            ] {
                 let client = try await RawClient.connect(server.localAddress)
                 client.send(request)
                 client.tcp.closeWrite()
@@ -80,7 +84,8 @@ import Testing
 
     @Test func halfARequestIsNoRequest() throws {
         try withServer { server, service in
-            for request in ["GET", get("/hello").dropLast(2), echo("abc").dropLast()] as [any StringProtocol] {
+            for request in ["GET", get("/hello").dropLast(2), echo("abc").dropLast()] as [any StringProtocol]
+            {
                 let client = try await RawClient.connect(server.localAddress)
                 client.send(String(request))
                 client.tcp.closeWrite()
@@ -100,14 +105,16 @@ import Testing
         try withServer(limits: { $0.maximumBodySize = 100 }) { server, service in
             let client = try await RawClient.connect(server.localAddress)
             let head = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n"
-            #expect(try await client.ask(head + "Content-Length: 3\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+            #expect(
+                try await client.ask(head + "Content-Length: 3\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
             #expect(try await client.ask("abc").hasSuffix("\r\n\r\nabc"))
             // With the body there is nothing to wait for.
             #expect(try await client.ask(head + "Content-Length: 3\r\n\r\nabc").hasPrefix("HTTP/1.1 200 "))
             #expect(try await client.ask(head + "Content-Length: 0\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
             // Chunked bodies too.
             #expect(
-                try await client.ask(head + "Transfer-Encoding: chunked\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+                try await client.ask(head + "Transfer-Encoding: chunked\r\n\r\n")
+                    == "HTTP/1.1 100 Continue\r\n\r\n")
             #expect(try await client.ask("1\r\nx\r\n0\r\n\r\n").hasSuffix("\r\n\r\nx"))
             // HTTP/1.0 has no interim responses.
             #expect(
@@ -119,7 +126,10 @@ import Testing
                 (head + "Content-Length: 101\r\n\r\n", "413"),
                 (head + "Content-Length: 1\r\nContent-Encoding: gzip\r\n\r\n", "415"),
                 ("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: more\r\nContent-Length: 1\r\n\r\n", "417"),
-                ("POST /hello HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "405"),
+                (
+                    "POST /hello HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+                    "405"
+                ),
                 ("POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "404"),
             ]
             for (request, status) in refused {
@@ -152,18 +162,24 @@ import Testing
             let all = try await answer("OPTIONS * HTTP/1.1")
             #expect(all.hasPrefix("HTTP/1.1 204 ") && all.contains("allow: POST, GET, HEAD, OPTIONS\r\n"))
             for target in [
-                "/hello?x=/y", "http://node.example/hello", "HTTP://node.example:80/hello?x", "https://a/hello",
+                "/hello?x=/y", "http://node.example/hello", "HTTP://node.example:80/hello?x",
+                "https://a/hello",
             ] {
                 #expect(try await answer("GET \(target) HTTP/1.1").hasPrefix("HTTP/1.1 200 "), "\(target)")
             }
-            for target in ["/", "/hell", "/hello/", "//hello", "/HELLO", "http://a", "http://a?/hello", "/echo%2F"] {
+            for target in [
+                "/", "/hell", "/hello/", "//hello", "/HELLO", "http://a", "http://a?/hello", "/echo%2F",
+            ] {
                 #expect(try await answer("GET \(target) HTTP/1.1").hasPrefix("HTTP/1.1 404 "), "\(target)")
             }
             for line in ["FOO /hello HTTP/1.1", "TRACE /hello HTTP/1.1", "CONNECT a:1 HTTP/1.1"] {
                 #expect(try await answer(line).hasPrefix("HTTP/1.1 501 "), "\(line)")
             }
             #expect(server.connectionCount == 1)
-            for line in ["GET hello HTTP/1.1", "GET * HTTP/1.1", "GET http:///hello HTTP/1.1", "GET ftp://a/hello HTTP/1.1"] {
+            for line in [
+                "GET hello HTTP/1.1", "GET * HTTP/1.1", "GET http:///hello HTTP/1.1",
+                "GET ftp://a/hello HTTP/1.1",
+            ] {
                 let client = try await RawClient.connect(server.localAddress)
                 let text = try await client.ask("\(line)\r\nHost: a\r\n\r\n")
                 #expect(text.hasPrefix("HTTP/1.1 400 ") && client.hasServerEnded, "\(line)")
@@ -178,7 +194,8 @@ import Testing
             #expect(gzip.hasPrefix("HTTP/1.1 415 ") && gzip.contains("accept-encoding: identity\r\n"))
             #expect(service.answered == 0)
             // The body was read and dropped: the connection goes on.
-            #expect(try await client.ask(echo("abc", "Content-Encoding: Identity\r\n")).hasSuffix("\r\n\r\nabc"))
+            #expect(
+                try await client.ask(echo("abc", "Content-Encoding: Identity\r\n")).hasSuffix("\r\n\r\nabc"))
         }
     }
 
@@ -211,7 +228,8 @@ import Testing
             let long = String(repeating: "y", count: 1000)
             let chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
             let cases = [
-                ("garbage\r\n\r\n", "400"), ("GET /hello HTTP/1.1\r\n\r\n", "400"), ("GET /hello HTTP/3.0\r\n\r\n", "505"),
+                ("garbage\r\n\r\n", "400"), ("GET /hello HTTP/1.1\r\n\r\n", "400"),
+                ("GET /hello HTTP/3.0\r\n\r\n", "505"),
                 ("GET /\(long) HTTP/1.1\r\n", "414"), (get("/hello", "x: \(long)\r\n"), "431"),
                 (echo(long + "y"), "413"), (chunked + "3E9\r\n", "413"), (chunked + "x\r\n", "400"),
                 ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501"),
@@ -252,7 +270,8 @@ import Testing
     func answersSurviveABadNetwork(_ seed: UInt64) throws {
         try withServer(seed: seed) { server, service in
             VirtualNetwork.current?.defaultLink = .init(
-                latency: .milliseconds(20), jitter: .milliseconds(80), bytesPerSecond: 200_000, lossPerMille: 50)
+                latency: .milliseconds(20), jitter: .milliseconds(80), bytesPerSecond: 200_000,
+                lossPerMille: 50)
             let client = try await RawClient.connect(server.localAddress)
             var expected = 0
             for round in 0..<20 {
@@ -271,7 +290,9 @@ import Testing
 
     @Test func brokenConnectionsLeaveNothing() throws {
         try withServer { server, service in
-            for request in ["", "GET", get("/slow"), get("/big"), echo("abc").dropLast()] as [any StringProtocol] {
+            for request in ["", "GET", get("/slow"), get("/big"), echo("abc").dropLast()]
+                as [any StringProtocol]
+            {
                 let client = try await RawClient.connect(server.localAddress)
                 client.send(String(request))
                 try await client.wait(.milliseconds(5))

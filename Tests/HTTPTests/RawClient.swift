@@ -119,7 +119,9 @@ func withServer(
 }
 
 /// `GET path` of HTTP/1.1.
-func get(_ path: String, _ fields: String = "") -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }
+func get(_ path: String, _ fields: String = "") -> String {
+    "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n"
+}
 
 /// `POST /echo` with that body.
 func echo(_ body: String, _ fields: String = "") -> String {

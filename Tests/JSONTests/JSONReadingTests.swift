@@ -1,3 +1,4 @@
+import CShims
 import JSON
 import Multiformats
 import TestSupport
@@ -54,7 +55,8 @@ import Testing
         (#""\x""#, "an escape that JSON does not know", 1), (#""\u12g4""#, "four hexadecimal digits", 1),
         (#""\u-123""#, "four hexadecimal digits", 1), (#""\u12"#, "four hexadecimal digits", 1),
         ("\"a", "without its closing quote", 0), ("\"a\nb\"", "a control character", 2),
-        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0), ("/**/1", "expected a value", 0),
+        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0),
+        ("/**/1", "expected a value", 0),
         ("\u{FEFF}{}", "byte order mark", 0), ("[1\u{A0}]", "a number that", 1),
         ("\u{B}1", "expected a value", 0),
     ])
@@ -207,6 +209,21 @@ import Testing
             }
         }
         #expect(refused > 10_000)
+    }
+
+    /// The parser that a thread keeps for the next text forgets a secret one.
+    @Test func secretsAreWiped() throws {
+        let text = Array(#"{"key":"0123456789abcdef0123456789abcdef"}"#.utf8)
+        var parsed = apus_json()
+        #expect(apus_json_parse(text, text.count, 8, &parsed) == apus_json_ok)
+        let texts = UnsafeBufferPointer(start: parsed.texts, count: text.count)
+        let tape = UnsafeBufferPointer(start: parsed.tape, count: parsed.words)
+        #expect(texts.contains(UInt8(ascii: "9")))
+        #expect(tape.contains { $0 != 0 })
+        apus_json_done(true)
+        // The memory is still the parser's.
+        #expect(texts.allSatisfy { $0 == 0 })
+        #expect(tape.allSatisfy { $0 == 0 })
     }
 
     @Test func manyThreadsRead() async throws {

@@ -13,12 +13,13 @@ import Testing
         try body(directory)
     }
 
-    private func failure(_ body: () throws -> Void) -> String? {
+    /// Why a file cannot be read.
+    private func refusal(of path: String, limit: Int = 10) -> String? {
         do {
-            try body()
+            _ = try FileContent.read(path, limit: limit)
             return nil
         } catch {
-            return "\(error)"
+            return error.description
         }
     }
 
@@ -30,10 +31,12 @@ import Testing
                 try FileContent.create(file, content, mode: 0o600)
                 #expect(try FileContent.read(file, limit: count) == content)
                 if count > 0 {
-                    let reason = failure { _ = try FileContent.read(file, limit: count - 1) }
-                    #expect(reason == "more than \(count - 1) bytes")
+                    #expect(refusal(of: file, limit: count - 1) == "more than \(count - 1) bytes")
                 }
-                #expect(failure { try FileContent.create(file, content) } == "File exists")
+                let error = #expect(throws: FileContent.Failure.self) {
+                    try FileContent.create(file, content)
+                }
+                #expect(error?.description == "File exists")
             }
         }
     }
@@ -41,18 +44,15 @@ import Testing
     /// A file of procfs says that it has no bytes.
     @Test func filesThatDoNotKnowTheirSizeAreReadAndBounded() throws {
         #expect(try FileContent.read("/proc/self/status", limit: 1 << 20).count > 100)
-        #expect(
-            failure { _ = try FileContent.read("/proc/self/status", limit: 100) } == "more than 100 bytes")
+        #expect(refusal(of: "/proc/self/status", limit: 100) == "more than 100 bytes")
     }
 
     @Test func whatIsNoFileIsRefused() throws {
         try inDirectory { directory in
-            #expect(failure { _ = try FileContent.read(directory, limit: 10) } == "not a regular file")
-            let reason = failure { _ = try FileContent.read("\(directory)/none", limit: 10) }
-            #expect(reason == "No such file or directory")
+            #expect(refusal(of: directory) == "not a regular file")
+            #expect(refusal(of: "\(directory)/none") == "No such file or directory")
             #expect(mkfifo("\(directory)/pipe", 0o600) == 0)
-            #expect(
-                failure { _ = try FileContent.read("\(directory)/pipe", limit: 10) } == "not a regular file")
+            #expect(refusal(of: "\(directory)/pipe") == "not a regular file")
         }
     }
 
@@ -83,8 +83,10 @@ import Testing
             #expect(try DirectoryTree.names(in: "\(directory)/a") == nil)
             // What a link led to is still there.
             #expect(try DirectoryTree.names(in: directory) == [Array("kept".utf8)])
-            let reason = failure { try DirectoryTree.create("\(directory)/kept/below") }
-            #expect(reason == "\(directory)/kept: Not a directory")
+            let error = #expect(throws: DirectoryTree.Failure.self) {
+                try DirectoryTree.create("\(directory)/kept/below")
+            }
+            #expect(error?.description == "\(directory)/kept: Not a directory")
         }
     }
 }

@@ -31,4 +31,25 @@ import Testing
             #expect(ended == ["short none 5.0 seconds", "long 4 10.0 seconds", "other none 20.0 seconds"])
         }
     }
+
+    @Test func whoIsCancelledWaitsNoLonger() throws {
+        try MemoryNetwork.run {
+            let waiters = CommitWaiters()
+            var ended: [Duration] = []
+            let tasks = (1...3).map { _ in
+                Reactor.spawn {
+                    let result = await waiters.wait(for: .sha256(of: [1]), timeout: .seconds(50))
+                    #expect(result == nil)
+                    ended.append(Reactor.now)
+                }
+            }
+            tasks[0].cancel()
+            try await Reactor.sleep(for: .seconds(10))
+            tasks[1].cancel()
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(ended == [.zero, .seconds(10)])
+            #expect(waiters.transactions == 1)
+            waiters.stop()
+        }
+    }
 }

@@ -211,3 +211,58 @@ private final class Busy {
         Reactor.enqueue { self.go() }
     }
 }
+
+/// From one loop to another and back.
+@Suite(.timeLimit(.minutes(2))) struct CrossingTests {
+    @Test func workIsDoneOnTheOtherLoopAndTheCallerGoesOnOnItsOwn() async throws {
+        let home = try EventLoop.start(.auto, name: "test-home")
+        let other = try EventLoop.start(.epoll, name: "test-other")
+        defer {
+            home.stop()
+            other.stop()
+        }
+        try await other.run {
+            for _ in 0..<100 {
+                let isThere = await home.perform { EventLoop.current === home }
+                #expect(isThere && EventLoop.current === other)
+                // Also when the work there has waited, on itself or for a third.
+                let isStillThere = await home.perform {
+                    try? await Reactor.sleep(for: .microseconds(100))
+                    let isBack = await other.perform { EventLoop.current === other }
+                    return isBack && EventLoop.current === home
+                }
+                #expect(isStillThere && EventLoop.current === other)
+                // In place, when the caller is there already.
+                #expect(await other.perform { EventLoop.current === other })
+            }
+        }
+        #expect(await home.perform { EventLoop.current === home })
+    }
+
+    @Test func cancellationCrosses() async throws {
+        let home = try EventLoop.start(.auto, name: "test-home")
+        let other = try EventLoop.start(.auto, name: "test-other")
+        defer {
+            home.stop()
+            other.stop()
+        }
+        try await other.run {
+            for wait in [Duration.zero, .milliseconds(20)] {
+                let done = Mailbox<Bool>()
+                let task = Reactor.spawn {
+                    done.put(
+                        await home.perform {
+                            do {
+                                try await Reactor.sleep(for: .seconds(3600))
+                                return false
+                            } catch { return true }
+                        })
+                }
+                if wait > .zero { try await Reactor.sleep(for: wait) }
+                task.cancel()
+                #expect(await done.take())
+                #expect(EventLoop.current === other)
+            }
+        }
+    }
+}

@@ -73,6 +73,8 @@ static const int32_t apus_http_bad_version = -4;
 static const int32_t apus_http_out_of_memory = -5;
 /// The stream ended within a message.
 static const int32_t apus_http_truncated = -6;
+/// A request line longer than a header may be.
+static const int32_t apus_http_line_too_long = -7;
 
 struct apus_http_step {
     /// Bytes taken of those given.

@@ -49,6 +49,8 @@ bool apus_uring_cancel(struct apus_uring *ring, uint64_t target, uint64_t user_d
 
 /// accept4 with SOCK_CLOEXEC and SOCK_NONBLOCK.
 int apus_accept(int descriptor);
+/// SIOCOUTQ: bytes sent on a TCP socket, its FIN among them, that the peer has not acknowledged; or -1.
+int apus_unacknowledged_bytes(int descriptor);
 
 static inline void apus_epoll_event_set(struct epoll_event *event, uint32_t events, uint64_t data) {
     event->events = events;

@@ -43,6 +43,8 @@ final class Connection: TCPConnectionDelegate {
     private var direct: Stream?
     private var tickTimer: Timer?
     private var drainTimer: Timer?
+    /// Why the connection ends when it is closed with a farewell.
+    private var farewell = LibP2PError.connectionClosed
     /// Tasks that wait to open a stream.
     private let openers = WaitingList()
     /// Inbound streams by protocol, for the limit on them.
@@ -273,6 +275,7 @@ final class Connection: TCPConnectionDelegate {
         case .pong:
             break
         case .goAway:
+            if phase == .open { farewell = .peerClosed }
             beginDraining()
         }
     }
@@ -350,7 +353,7 @@ final class Connection: TCPConnectionDelegate {
         mux.goAway()
         flushControl(evenIfFull: true)
         tcp.close()
-        end(.connectionClosed)
+        end(farewell)
     }
 
     /// Gives up a connection on which nothing makes sense any more.

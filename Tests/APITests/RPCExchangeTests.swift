@@ -1,0 +1,257 @@
+import Chain
+import JSON
+import Multiformats
+import Node
+import Reactor
+import Testing
+
+@testable import API
+
+/// Deadlines, budget and cancellation of a request, in virtual time.
+@Suite struct RPCExchangeTests {
+    private static let version = #"{"jsonrpc":"2.0","id":"v","method":"user.version"}"#
+    private static let info = #"{"jsonrpc":"2.0","id":7,"method":"user.chain_info"}"#
+    private static let held = #"{"jsonrpc":"2.0","id":2,"method":"user.query","params":{"query":"hold"}}"#
+
+    private static func limits() -> RPCDispatcher.Limits {
+        var limits = RPCDispatcher.Limits()
+        limits.timeout = .seconds(1)
+        limits.commitTimeout = .seconds(30)
+        return limits
+    }
+
+    private static func waiting(_ id: Int, _ node: FixedNode) -> String {
+        var writer = JSONWriter()
+        writer.broadcast(node.known, waitForCommit: true)
+        let parameters = String(decoding: writer.bytes, as: UTF8.self)
+        return #"{"jsonrpc":"2.0","id":\#(id),"method":"user.broadcast","params":\#(parameters)}"#
+    }
+
+    private static func raw(_ id: Int) -> String {
+        #"{"jsonrpc":"2.0","id":\#(id),"method":"chain.block","params":{"raw":true}}"#
+            .replacing("{\"raw", with: "{\"height\":7,\"raw")
+    }
+
+    private static func batch(_ requests: [String]) -> [UInt8] {
+        Array("[\(requests.joined(separator: ","))]".utf8)
+    }
+
+    /// ID, as it was written, and error code of each answer.
+    private static func answers(_ reply: RPCReply) throws -> [String: Int?] {
+        let root = try JSONDocument(reply.body).root
+        let answers = try root.kind == .array ? Array(root.array()) : [root]
+        var codes: [String: Int?] = [:]
+        for answer in answers {
+            var members = try answer.members()
+            var id = JSONWriter()
+            let value = members.present("id")
+            id.value(try #require(value))
+            let error = try members.optional("error").map { try JSONRPC.Failure($0) }
+            let hasResult = members.present("result") != nil
+            #expect((error == nil) == hasResult)
+            codes[String(decoding: id.bytes, as: UTF8.self)] = .some(error?.code)
+        }
+        return codes
+    }
+
+    private static func expect(
+        _ reply: RPCReply, _ codes: [String: Int?], sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let answers = try answers(reply)
+        #expect(answers == codes, sourceLocation: sourceLocation)
+    }
+
+    @Test func whatIsDoneIsAnsweredAtTheDeadline() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let body = Self.batch([
+                Self.version, Self.held, Self.info, #"{"jsonrpc":"2.0","method":"user.version"}"#,
+            ])
+            let reply = await dispatcher.respond(to: body)
+            #expect(Reactor.now == .seconds(1))
+            #expect(reply.status == 200)
+            try Self.expect(reply, ["\"v\"": nil, "2": -32001, "7": nil])
+            // What comes after the deadline is nobody's.
+            node.hold.open()
+            try await Reactor.sleep(for: .seconds(1))
+        }
+    }
+
+    @Test func aSingleCallKeepsItsID() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let reply = await dispatcher.respond(
+                to: Array(Self.held.utf8))
+            #expect(Reactor.now == .seconds(1))
+            #expect(reply.status == 503)
+            try Self.expect(reply, ["2": -32001])
+            node.hold.open()
+            try await Reactor.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Only calls that asked to wait may take longer, and those not for ever.
+    @Test func whoAskedToWaitWaitsLonger() throws {
+        var node = try FixedNode()
+        node.holdsCommits = true
+        try MemoryNetwork.run { [node] in
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let body = Self.batch([Self.waiting(1, node), Self.held, Self.version])
+            Reactor.schedule(after: .seconds(20)) { node.hold.open() }
+            let reply = await dispatcher.respond(to: body)
+            #expect(Reactor.now == .seconds(20))
+            try Self.expect(reply, ["1": nil, "2": -32001, "\"v\"": nil])
+        }
+        var never = try FixedNode()
+        never.holdsCommits = true
+        try MemoryNetwork.run { [never] in
+            let dispatcher = RPCDispatcher(never, limits: Self.limits()) { 0 }
+            let body = Array(Self.waiting(1, never).utf8)
+            let reply = await dispatcher.respond(to: body)
+            #expect(Reactor.now == .seconds(31))
+            try Self.expect(reply, ["1": -32001])
+            never.hold.open()
+            try await Reactor.sleep(for: .seconds(1))
+        }
+    }
+
+    /// A thousand large blocks: the answers stay within the reply's part, or what the server allows, and each call has
+    /// one.
+    @Test(arguments: [(1_000_000, Int.max), (10_000_000, 1_000_000)])
+    func aBatchStopsAtItsBudget(part: Int, limit: Int) throws {
+        let node = try FixedNode(blockSize: 100_000)
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            limits.reply = part
+            let dispatcher = RPCDispatcher(node, budget: ReplyBudget(limits)) { 0 }
+            let body = Self.batch((0..<1_000).map(Self.raw))
+            let reply = await dispatcher.respond(to: body, limit: limit)
+            #expect(reply.body.count < 1_500_000)
+            let codes = try Self.answers(reply)
+            #expect(codes.count == 1_000)
+            let done = (0..<1_000).filter { codes["\($0)"] == .some(nil) }
+            #expect(done == Array(0..<8))
+            #expect(codes.values.filter { $0 == -32005 }.count == 992)
+            #expect(node.hold.begun == 8)
+            // Counted until it is gone.
+            #expect(dispatcher.budget.replies > 1_000_000)
+            _ = consume reply
+            #expect(dispatcher.budget.replies == 0)
+        }
+    }
+
+    @Test func theServersBudgetHoldsForAllClients() throws {
+        let node = try FixedNode(blockSize: 100_000)
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            (limits.server, limits.largeCall) = (300_000, 200_000)
+            let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
+            var replies: [RPCReply] = []
+            // Until the first reply is written there is no room for a second.
+            for id in 0..<2 {
+                let call = Array(Self.raw(id).utf8)
+                replies.append(await dispatcher.respond(to: call))
+                try Self.expect(replies[id], ["\(id)": id == 1 ? -32001 : nil])
+            }
+            #expect(replies.map(\.status) == [200, 503])
+            // Small calls go on.
+            let small = await dispatcher.respond(
+                to: Array(Self.info.utf8))
+            #expect(small.status == 200)
+            // Room while it waits.
+            Reactor.schedule(after: .milliseconds(500)) { replies = [] }
+            let before = Reactor.now
+            let last = await dispatcher.respond(
+                to: Array(Self.raw(3).utf8))
+            #expect(last.status == 200)
+            #expect(Reactor.now == before + .milliseconds(500))
+        }
+    }
+
+    @Test func aFullServerRefusesAtOnce() throws {
+        let node = try FixedNode(blockSize: 100_000)
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            (limits.server, limits.largeCall) = (100_000, 1_000)
+            let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
+            let first = await dispatcher.respond(
+                to: Array(Self.info.utf8))
+            let charge = ReplyBudget.Charge(dispatcher.budget)
+            charge.add(100_000)
+            let second = await dispatcher.respond(
+                to: Array(Self.held.utf8))
+            #expect(second.status == 503)
+            try Self.expect(second, ["2": -32005])
+            #expect(Reactor.now == .zero)
+            #expect(node.hold.begun == 0)
+            withExtendedLifetime((first, charge)) {}
+        }
+    }
+
+    /// A block that cannot be answered within the server's budget is refused, not answered in part.
+    @Test(arguments: [true, false]) func oneAnswerIsBounded(isRaw: Bool) throws {
+        let node = try FixedNode(blockSize: 100_000)
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            limits.server = isRaw ? 150_000 : 250_000
+            let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
+            let call = isRaw ? Self.raw(1) : Self.raw(1).replacing("true", with: "false")
+            let reply = await dispatcher.respond(
+                to: Array(call.utf8))
+            try Self.expect(reply, ["1": isRaw ? -32005 : nil])
+        }
+    }
+
+    /// The client has gone: nothing more is begun for it, and nobody waits for what was.
+    @Test func whoHasGoneCostsNothingMore() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            var hasEnded = false
+            let task = Reactor.spawn {
+                let calls = Array(repeating: Self.held, count: 10)
+                _ = await dispatcher.respond(to: Self.batch(calls))
+                hasEnded = true
+            }
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(node.hold.begun == 1)
+            task.cancel()
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(hasEnded)
+            node.hold.open()
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(node.hold.begun == 1)
+            #expect(dispatcher.budget.replies == 0)
+        }
+    }
+
+    /// Who waits for room and goes gives way to the next.
+    @Test func roomIsNotLostWithWhoWaitsForIt() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            (limits.server, limits.largeCall) = (100, 100)
+            let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
+            var ended: [Int] = []
+            let tasks = (0..<4).map { number in
+                Reactor.spawn {
+                    _ = await dispatcher.respond(
+                        to: Array(Self.held.utf8))
+                    ended.append(number)
+                }
+            }
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(node.hold.begun == 1)
+            tasks[1].cancel()
+            tasks[2].cancel()
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(ended.sorted() == [1, 2])
+            node.hold.open()
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(ended.sorted() == [0, 1, 2, 3])
+            #expect(node.hold.begun == 2)
+        }
+    }
+}
