@@ -93,11 +93,6 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
     @inlinable
     func append(_ element: consuming Element) {
         let place = withUnsafeMutablePointers { header, elements in
-<<<<<<< HEAD
-=======
-            precondition(
-                header.pointee.count < header.pointee.capacity, "A collection has more than its count")
->>>>>>> main
             defer { header.pointee.count &+= 1 }
             return elements + header.pointee.place(header.pointee.count)
         }

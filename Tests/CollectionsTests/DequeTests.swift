@@ -71,11 +71,7 @@ private struct Twins {
 
 struct DequeTests {
     @Test(
-<<<<<<< HEAD
         "Generated operations agree with an array's, on copies too", arguments: 0..<40 as Range<UInt64>)
-=======
-        "Generated operations do what they do to an array, to copies too", arguments: 0..<40 as Range<UInt64>)
->>>>>>> main
     func operations(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let census = Token.Census()

@@ -71,11 +71,7 @@ private struct Twins {
 struct OrderedDictionaryTests {
     /// Seeds, each with keys of another kind, and dictionaries of another size.
     @Test(
-<<<<<<< HEAD
         "Generated operations agree with an array's, on copies too", arguments: 0..<60 as Range<UInt64>)
-=======
-        "Generated operations do what they do to an array, to copies too", arguments: 0..<60 as Range<UInt64>)
->>>>>>> main
     func operations(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let size = [4, 16, 40, 150, 600][Int(seed % 5)]
