@@ -36,7 +36,9 @@ let package = Package(
                 .linkedLibrary("sqlite3"), .linkedLibrary("lz4"), .linkedLibrary("simdjson"),
                 .linkedLibrary("csv"),
             ]),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["Multiformats"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         .executableTarget(
             name: "apus",
             dependencies: [

@@ -56,6 +56,7 @@ public final class RPCDispatcher {
             return failed(.init(.parse, error.description))
         }
         guard case .array = root.kind, let array = try? root.array() else {
+            if let reply = immediateReply(root) { return reply }
             return await RPCExchange(self, [root], isBatch: false, limit).run()
         }
         // One more than there may be is enough to refuse them.
@@ -90,6 +91,25 @@ public final class RPCDispatcher {
         }
         request.end(&writer)
         return request.isNotification ? [] : writer.bytes
+    }
+
+    /// The reply to a single request for which nobody has to be asked, without the cost of an exchange.
+    private func immediateReply(_ root: JSONValue) -> RPCReply? {
+        let request = RPCRequest(root)
+        let body: [UInt8]
+        do throws(JSONRPC.Failure) {
+            // Only these are read here: the others' parameters would be read twice.
+            guard request.isImmediate, let answer = immediateAnswer(request, try request.call()) else {
+                return nil
+            }
+            body = answer
+        } catch {
+            body = request.refusal(error)
+        }
+        if body.isEmpty { return RPCReply(status: 204, body: []) }
+        let charge = ReplyBudget.Charge(budget)
+        charge.add(body.count)
+        return RPCReply(body: body, charge: charge)
     }
 
     private func failed(_ failure: JSONRPC.Failure) -> RPCReply {

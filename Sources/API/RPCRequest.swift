@@ -45,6 +45,14 @@ struct RPCRequest: Sendable {
     /// Whether the answer may be large; see `RPCMethod`.
     var isLarge: Bool { (try? method.get().isLarge) ?? false }
 
+    /// Whether the answer is known without asking the node.
+    var isImmediate: Bool {
+        switch method {
+        case .success(.userPing), .success(.userVersion), .success(.chainVersion), .failure: true
+        default: false
+        }
+    }
+
     /// The call with its parameters.
     func call() throws(JSONRPC.Failure) -> RPCCall {
         try RPCCall(try method.get(), parameters)

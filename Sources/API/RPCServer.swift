@@ -92,6 +92,8 @@ public final class RPCServer: Sendable {
 extension RPCReply {
     /// As HTTP has it.
     var response: HTTPResponse {
-        HTTPResponse(status: status, contentType: status == 204 ? nil : "application/json", body: body)
+        HTTPResponse(
+            status: status, contentType: status == 204 ? nil : "application/json", body: body,
+            fields: status == 503 ? Array("retry-after: 1\r\n".utf8) : [])
     }
 }

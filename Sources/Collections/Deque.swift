@@ -23,7 +23,7 @@ public struct Deque<Element> {
         guard !elements.isEmpty else { return }
         makeRoom(elements.count)
         let isDone: Void? = elements.withContiguousStorageIfAvailable { ring?.append($0) }
-        if isDone == nil { for element in elements { ring?.append(element) } }
+        if isDone == nil { for element in elements { append(element) } }
     }
 
     /// Adds elements at the back, in their order.
@@ -114,6 +114,27 @@ extension Deque: RandomAccessCollection, MutableCollection {
             yield &place.pointee
         }
     }
+
+    /// Goes through the elements of a deque in their order.
+    public struct Iterator: IteratorProtocol {
+        @usableFromInline let ring: Ring<Element>?
+        @usableFromInline var index = 0
+
+        @inlinable
+        init(_ ring: Ring<Element>?) { self.ring = ring }
+
+        /// The next element; nil after the last.
+        @inlinable
+        public mutating func next() -> Element? {
+            guard let ring, index < ring.count else { return nil }
+            defer { index &+= 1 }
+            return ring.place(index).pointee
+        }
+    }
+
+    /// Goes through the elements as they are now.
+    @inlinable
+    public func makeIterator() -> Iterator { Iterator(ring) }
 
     @usableFromInline
     static func hasNone() -> Never { preconditionFailure("A deque has no element with this index") }

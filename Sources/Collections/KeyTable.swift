@@ -114,8 +114,8 @@ struct KeyTable<Key: Hashable> {
         return slot
     }
 
-    /// Closes ranks over the positions in `holes`, and makes an index of the right size.
-    @inlinable @inline(never)
+    /// Closes ranks over the holes, which `isHole` knows, and makes an index of the right size.
+    @inlinable
     mutating func closeRanks(over isHole: (Int) -> Bool) {
         var tags = index.isEmpty ? [] : index.tags(keys.count)
         var kept = 0

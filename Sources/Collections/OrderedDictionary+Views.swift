@@ -33,11 +33,12 @@ extension OrderedDictionary {
             init(_ slots: [Value?]) { self.slots = slots }
 
             /// The next value; nil after the last.
-            @inlinable
+            @inlinable @inline(__always)
             public mutating func next() -> Value? {
                 while position < slots.count {
-                    defer { position &+= 1 }
-                    if let value = slots[position] { return value }
+                    let value = slots[position]
+                    position &+= 1
+                    if let value { return value }
                 }
                 return nil
             }

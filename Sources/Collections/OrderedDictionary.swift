@@ -160,8 +160,14 @@ public struct OrderedDictionary<Key: Hashable, Value> {
     @inlinable @inline(never)
     mutating func closeRanks() {
         table.closeRanks { if case .none = slots[$0] { true } else { false } }
-        slots.removeAll { if case .none = $0 { true } else { false } }
-        if slots.capacity / 8 > slots.count { slots = slots.map { $0 } }
+        var kept = 0
+        for position in slots.indices {
+            guard case .some = slots[position] else { continue }
+            if kept < position { slots[kept] = slots[position].take() }
+            kept &+= 1
+        }
+        slots.removeLast(slots.count - kept)
+        if slots.capacity / 8 > kept { slots = slots.map { $0 } }
     }
 }
 
@@ -173,21 +179,21 @@ extension OrderedDictionary: Sequence {
     public struct Iterator: IteratorProtocol {
         @usableFromInline let keys: [Key]
         @usableFromInline let slots: [Value?]
-        @usableFromInline var position: Int
+        @usableFromInline var position = 0
 
         @inlinable
         init(_ dictionary: OrderedDictionary) {
             keys = dictionary.table.keys
             slots = dictionary.slots
-            position = dictionary.table.first
         }
 
         /// The next key and value; nil after the last.
-        @inlinable
+        @inlinable @inline(__always)
         public mutating func next() -> Element? {
             while position < slots.count {
-                defer { position &+= 1 }
-                if let value = slots[position] { return (keys[position], value) }
+                let at = position
+                position &+= 1
+                if let value = slots[at] { return (keys[at], value) }
             }
             return nil
         }

@@ -33,6 +33,18 @@ public struct OrderedSet<Element: Hashable> {
     /// Adds an element at the end, unless it is there; returns whether it was not.
     @inlinable @discardableResult
     public mutating func append(_ element: Element) -> Bool {
+        if table.index.isEmpty {
+            if table.scan(element) >= 0 { return false }
+            if table.keys.count < KeyTable<Element>.unhashed {
+                table.keys.append(element)
+                return true
+            }
+        }
+        return appendHashed(element)
+    }
+
+    @inlinable
+    mutating func appendHashed(_ element: Element) -> Bool {
         var spot = table.find(element)
         guard !spot.isThere else { return false }
         if table.isFull {
@@ -52,7 +64,11 @@ public struct OrderedSet<Element: Hashable> {
     /// Removes an element and returns it; nil if it is not there.
     @inlinable @discardableResult
     public mutating func remove(_ element: Element) -> Element? {
-        let spot = table.find(element)
+        if table.index.isEmpty {
+            let position = table.scan(element)
+            return position < 0 ? nil : table.keys.remove(at: position)
+        }
+        let spot = table.probe(element)
         guard spot.isThere else { return nil }
         let removed = table.remove(spot.position, slot: spot.slot)
         if table.isSparse { table.closeRanks() }
@@ -92,37 +108,28 @@ public struct OrderedSet<Element: Hashable> {
 extension OrderedSet: Sequence {
     /// Goes through the elements of a set in their order.
     public struct Iterator: IteratorProtocol {
-        @usableFromInline let keys: [Element]
+        @usableFromInline var keys: IndexingIterator<[Element]>
         /// Only if there are holes.
         @usableFromInline let index: PositionIndex
-        @usableFromInline var position: Int
-        /// The first position from `position` on that is a hole or the end.
-        @usableFromInline var end: Int
+        @usableFromInline let hasHoles: Bool
+        @usableFromInline var position = -1
 
         @inlinable
         init(_ table: KeyTable<Element>) {
-            keys = table.keys
-            index = table.hasHoles ? table.index : PositionIndex()
-            position = table.first
-            end = table.hasHoles ? position : keys.count
+            keys = table.keys.makeIterator()
+            hasHoles = table.hasHoles
+            index = hasHoles ? table.index : PositionIndex()
         }
 
         /// The next element; nil after the last.
-        @inlinable
+        @inlinable @inline(__always)
         public mutating func next() -> Element? {
-            if position == end, !findRun() { return nil }
-            defer { position &+= 1 }
-            return keys[position]
-        }
-
-        /// Goes on beyond holes; false if there is nothing.
-        @inlinable
-        mutating func findRun() -> Bool {
-            guard !index.isEmpty else { return false }
-            while position < keys.count, index.isHole(position) { position &+= 1 }
-            end = position
-            while end < keys.count, !index.isHole(end) { end &+= 1 }
-            return position < end
+            guard hasHoles else { return keys.next() }
+            while let key = keys.next() {
+                position &+= 1
+                if !index.isHole(position) { return key }
+            }
+            return nil
         }
     }
 

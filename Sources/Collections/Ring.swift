@@ -89,12 +89,10 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// Adds an element at the back. There must be room; whoever made it may have believed a collection's false count.
+    /// Adds an element at the back. There must be room.
     @inlinable
     func append(_ element: consuming Element) {
         let place = withUnsafeMutablePointers { header, elements in
-            precondition(
-                header.pointee.count < header.pointee.capacity, "A collection has more than its count")
             defer { header.pointee.count &+= 1 }
             return elements + header.pointee.place(header.pointee.count)
         }
@@ -107,7 +105,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         withUnsafeMutablePointers { header, elements in
             guard let first = source.baseAddress else { return }
             var free = header.pointee
-            precondition(source.count <= free.capacity &- free.count, "A collection has more than its count")
+            precondition(source.count <= free.capacity &- free.count, "A ring has no room for so many")
             free.head = free.place(free.count)
             free.count = source.count
             let (before, after) = Self.halves(free)

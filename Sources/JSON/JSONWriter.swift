@@ -279,11 +279,11 @@ public struct JSONWriter: Sendable {
         for position in 0..<text.count {
             let byte = text[position]
             guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
-            bytes.append(contentsOf: text[plain..<position])
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[plain..<position]))
             escape(byte)
             plain = position &+ 1
         }
-        bytes.append(contentsOf: text[plain...])
+        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[plain...]))
         bytes.append(UInt8(ascii: "\""))
     }
 

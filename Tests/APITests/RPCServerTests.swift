@@ -1,5 +1,7 @@
 import Chain
+import HTTP
 import Node
+import Reactor
 import TestSupport
 import Testing
 
@@ -34,6 +36,24 @@ import Testing
         #expect(try await client.status().peers == 3)
         await client.close()
         await server.stop()
+    }
+
+    /// As the simulator would run them: on one virtual loop, over a network that delays and loses.
+    @Test(arguments: 0..<3)
+    func clientAndServerSpeakOnAVirtualNetwork(_ seed: UInt64) throws {
+        try MemoryNetwork.run(seed: seed) {
+            VirtualNetwork.current?.defaultLink = .init(
+                latency: .milliseconds(20), jitter: .milliseconds(50), lossPerMille: 50)
+            let dispatcher = RPCDispatcher(try FixedNode()) { 5_000 }
+            let http = try HTTPServer.start(
+                on: SocketAddress(ip: "192.0.2.1", port: 8484), routes: RPCServer.routes(dispatcher))
+            let client = try RPCClient("192.0.2.1:8484")
+            for _ in 0..<10 { #expect(try await client.chainID() == "fixed") }
+            #expect(http.connectionCount == 1)
+            #expect(Reactor.now > .milliseconds(400))
+            await client.close()
+            await http.stop()
+        }
     }
 
     @Test(arguments: [

@@ -34,14 +34,15 @@ private struct Twins {
         #expect(set.first == model.first && set.last == model.last)
         #expect(Array(set) == model)
         #expect(set.last { $0.number % 3 == 0 } == model.last { $0.number % 3 == 0 })
-        for key in keys { #expect(set.contains(key) == model.contains(key)) }
+        let known = Set(model)
+        #expect(keys.allSatisfy { set.contains($0) == known.contains($0) })
     }
 }
 
 struct OrderedSetTests {
     /// Seeds, each with keys of another kind, and sets of another size.
     @Test(
-        "Generated operations do what they do to an array, to copies too", arguments: 0..<60 as Range<UInt64>)
+        "Generated operations agree with an array's, on copies too", arguments: 0..<60 as Range<UInt64>)
     func operations(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let size = [4, 16, 40, 150, 600][Int(seed % 5)]
@@ -65,7 +66,7 @@ struct OrderedSetTests {
             case 192..<196 where copies.count < 4: copies.append(twins)
             default: if !copies.isEmpty { swap(&twins, &copies[number % copies.count]) }
             }
-            if number % 16 == 0 { twins.check(keys) }
+            if number % max(16, size) == 0 { twins.check(keys) }
         }
         twins.check(keys)
         for copy in copies { copy.check(keys) }
@@ -73,15 +74,18 @@ struct OrderedSetTests {
 
     @Test("A window over new keys, as of things seen lately, stays right however far it moves")
     func window() {
-        for width in [1, 15, 16, 17, 100, 1_000] {
+        for width in [1, 15, 16, 17, 100, 500] {
             var set: OrderedSet<Int> = []
             for number in 0..<width * 20 {
                 set.append(number)
                 if set.count > width { set.removeFirst(1) }
-                #expect(set.first == max(0, number - width + 1) && set.last == number)
+                guard set.first == max(0, number - width + 1), set.last == number else {
+                    Issue.record("width \(width): \(set.first ?? -1) to \(set.last ?? -1) at \(number)")
+                    return
+                }
             }
             #expect(Array(set) == Array(width * 19..<width * 20))
-            for number in 0..<width * 20 { #expect(set.contains(number) == (number >= width * 19)) }
+            #expect((0..<width * 20).allSatisfy { set.contains($0) == ($0 >= width * 19) })
         }
     }
 

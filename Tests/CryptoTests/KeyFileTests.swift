@@ -1,20 +1,19 @@
 import Crypto
-import Foundation
+import Glibc
 import Multiformats
+import TestSupport
 import Testing
 
 @Suite struct KeyFileTests {
     /// Runs `body` with the path of a file in a folder of its own.
     private func withPath(_ body: (String) throws -> Void) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        try body(folder.appending(path: "nodekey.json").path())
+        let directory = try TemporaryDirectory()
+        try body("\(directory.path)/nodekey.json")
     }
 
-    private func write(_ text: String, _ path: String, mode: Int = 0o600) throws {
-        try Data(text.utf8).write(to: URL(filePath: path))
-        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    private func write(_ text: String, _ path: String, mode: mode_t = 0o600) throws {
+        try TestFile.write(text, to: path)
+        #expect(chmod(path, mode) == 0)
     }
 
     /// The one line that loading `path` is refused with.
@@ -29,8 +28,8 @@ import Testing
         try withPath { path in
             let key = try PrivateKey.generate(type)
             try KeyFile.save(key, to: path)
-            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
-            #expect(mode == 0o600)
+            var status = stat()
+            #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
             #expect(try KeyFile.load(path).bytes == key.bytes)
             #expect(throws: CryptoError.self) { try KeyFile.save(key, to: path) }
             #expect(try KeyFile.load(path).publicKey == key.publicKey)
@@ -45,7 +44,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [0o640, 0o604, 0o644, 0o660, 0o666, 0o601]) func othersMustNotUseIt(_ mode: Int) throws {
+    @Test(arguments: [0o640, 0o604, 0o644, 0o660, 0o666, 0o601] as [mode_t]) func othersMustNotUseIt(
+        _ mode: mode_t
+    ) throws {
         try withPath { path in
             let key = try PrivateKey.generate(.ed25519)
             try write("{\"key\":\"\(Hex.encode(key.bytes))\",\"type\":\"ed25519\"}", path, mode: mode)
@@ -56,7 +57,7 @@ import Testing
     @Test func missingAndSpecialFilesAreRefused() throws {
         try withPath { path in
             #expect(refusal(path).contains("No such file"))
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            try DirectoryTree.create(path)
             #expect(refusal(path).contains("not a regular file"))
             #expect(throws: CryptoError.self) {
                 try KeyFile.save(PrivateKey.generate(.ed25519), to: path + "/no/such/folder")

@@ -1,16 +1,17 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// Nonces, fees, transfers and who may write.
 @Suite struct AccountTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
     }
 
     private func balance(_ chain: TestChain, _ key: PrivateKey) throws -> Amount? {

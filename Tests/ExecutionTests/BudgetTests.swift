@@ -1,15 +1,16 @@
 import Chain
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// Statements that would never end, or fill the memory.
 @Suite struct BudgetTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let chain: TestChain
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
         chain = try TestChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
     }

@@ -1,16 +1,17 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// Same blocks, same application hashes: between databases, between runs, after a restart.
 @Suite struct DeterminismTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
     }
 
     /// Blocks that touch all that goes into the hash: rows added, changed and removed in several tables, failures,

@@ -7,11 +7,11 @@ import Testing
 
 /// Values in and out, and what queries may do.
 @Suite struct QueryTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let chain: TestChain
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
         chain = try TestChain(try directory.open())
     }
 

@@ -1,20 +1,20 @@
 import Chain
-import Foundation
+import Multiformats
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// Crashes, broken files, full disks.
 @Suite struct RecoveryTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
     }
 
     private func copy(_ name: String, to other: String) throws {
-        try FileManager.default.copyItem(
-            atPath: "\(directory.path)/\(name)", toPath: "\(directory.path)/\(other)")
+        try TestFile.copy("\(directory.path)/\(name)", to: "\(directory.path)/\(other)")
     }
 
     @Test func reopensAtTip() throws {
@@ -34,10 +34,10 @@ import Testing
         let tip = chain.application.tip
         _ = try chain.execute([try chain.statement("INSERT INTO t VALUES (1)")])
         let log = "\(directory.path)/a/application.sqlite-wal"
-        #expect(FileManager.default.fileExists(atPath: log))
+        #expect(TestFile.exists(log))
         chain.application.close()
         // SQLite removes it with the last connection.
-        #expect(!FileManager.default.fileExists(atPath: log))
+        #expect(!TestFile.exists(log))
         #expect(throws: ExecutionError.closed) { try chain.application.commit() }
         #expect(throws: ExecutionError.closed) { try chain.number("SELECT count(*) FROM t") }
         chain.application.close()
@@ -84,16 +84,16 @@ import Testing
 
     @Test func garbageFileIsRefused() throws {
         let folder = "\(directory.path)/a"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try DirectoryTree.create(folder)
         let file = "\(folder)/application.sqlite"
-        try Data(repeating: 0x41, count: 9_000).write(to: URL(filePath: file))
+        try TestFile.write([UInt8](repeating: 0x41, count: 9_000), to: file)
         let error = #expect(throws: ExecutionError.self) { try directory.open() }
         #expect(error == .corrupt(file: file, reason: "file is not a database"))
     }
 
     @Test func otherProgramsDatabaseIsRefused() throws {
         let folder = "\(directory.path)/a"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try DirectoryTree.create(folder)
         let file = "\(folder)/application.sqlite"
         do {
             let connection = try SQLiteConnection(path: file, access: .readWrite)
@@ -110,16 +110,15 @@ import Testing
             try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
             for index in 0..<20 { try chain.run("INSERT INTO t VALUES (\(index), 'text \(index)')") }
         }
-        let original = try Data(contentsOf: URL(filePath: "\(directory.path)/a/application.sqlite"))
+        let original = try TestFile.bytes("\(directory.path)/a/application.sqlite")
         let file = "\(directory.path)/b/application.sqlite"
-        try FileManager.default.createDirectory(
-            atPath: "\(directory.path)/b", withIntermediateDirectories: false)
+        try DirectoryTree.create("\(directory.path)/b")
         var errors = 0
         for offset in stride(from: 0, to: original.count, by: 397) {
             var flipped = original
             flipped[offset] ^= 0xFF
-            for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: file + suffix) }
-            try flipped.write(to: URL(filePath: file))
+            for suffix in ["-wal", "-shm"] { try? TestFile.remove(file + suffix) }
+            try TestFile.write(flipped, to: file)
             do {
                 let chain = try TestChain(try directory.open("b"))
                 _ = try chain.rows("SELECT * FROM t")
@@ -138,8 +137,8 @@ import Testing
             try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
         }
         let file = "\(directory.path)/a/application.sqlite"
-        let data = try Data(contentsOf: URL(filePath: file))
-        try data.prefix(max(0, data.count - 5_000)).write(to: URL(filePath: file))
+        let data = try TestFile.bytes(file)
+        try TestFile.write(Array(data.prefix(max(0, data.count - 5_000))), to: file)
         let error = #expect(throws: ExecutionError.self) {
             let chain = try TestChain(try directory.open())
             _ = try chain.run("INSERT INTO t VALUES (1, 'x')")

@@ -1,16 +1,17 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Execution
 
 @Suite struct SQLApplicationTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let chain: TestChain
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
         chain = try TestChain(try directory.open())
     }
 

@@ -1,15 +1,16 @@
 import Chain
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// What statements from outside may not do, one row a way of trying.
 @Suite struct StatementPolicyTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let chain: TestChain
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
         chain = try TestChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
         try chain.run("INSERT INTO t VALUES (1, 'one')")

@@ -1,15 +1,16 @@
 import Chain
+import TestSupport
 import Testing
 
 @testable import Execution
 
 /// No row escapes the application hash.
 @Suite struct TableRulesTests {
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
     let chain: TestChain
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
         chain = try TestChain(try directory.open())
     }
 

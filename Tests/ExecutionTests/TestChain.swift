@@ -1,7 +1,7 @@
 import Chain
 import Crypto
-import Foundation
 import Multiformats
+import TestSupport
 
 @testable import Execution
 
@@ -129,19 +129,7 @@ final class TestChain {
     }
 }
 
-/// A directory of a test's own, removed with its last reference.
-final class ScratchDirectory {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
+extension TemporaryDirectory {
     /// A new application on the directory's database.
     func open(_ name: String = "a") throws -> SQLApplication {
         try SQLApplication(directory: "\(path)/\(name)")

@@ -12,10 +12,10 @@ import Testing
         case sql, noop
     }
 
-    let directory: ScratchDirectory
+    let directory: TemporaryDirectory
 
     init() throws {
-        directory = try ScratchDirectory()
+        directory = try TemporaryDirectory()
     }
 
     private func chain(

@@ -1,8 +1,8 @@
 import Crypto
-import Foundation
 import Multiformats
 import Reactor
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import LibP2P
@@ -16,9 +16,8 @@ import Testing
         try Multiaddr("/ip4/10.0.0.1/tcp/\(port)")
     }
 
-    private static func temporaryPath() -> String {
-        FileManager.default.temporaryDirectory.appending(path: "addrbook-\(UUID().uuidString).json").path
-    }
+    /// Where a store's file would be in a directory.
+    private static func path(_ directory: TemporaryDirectory) -> String { "\(directory.path)/addrbook.json" }
 
     /// A clock that stands where it is put.
     private final class Clock: Sendable {
@@ -82,8 +81,8 @@ import Testing
     }
 
     @Test func theFileBringsEverythingBack() throws {
-        let path = Self.temporaryPath()
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let directory = try TemporaryDirectory()
+        let path = Self.path(directory)
         let clock = Clock()
         let before = try MemoryNetwork.run {
             let worker = Worker(name: "test", capacity: 4)
@@ -107,23 +106,24 @@ import Testing
             return store.peers.map { store.record(of: $0) }
         }
         #expect(after == before)
-        #expect(!FileManager.default.fileExists(atPath: path + ".new"))
+        #expect(!TestFile.exists(path + ".new"))
     }
 
     @Test func changesAreWrittenAfterAWhile() throws {
-        let path = Self.temporaryPath()
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let directory = try TemporaryDirectory()
+        let path = Self.path(directory)
         try MemoryNetwork.run {
             let store = try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
             store.noteSeen(try Self.peer(1))
-            #expect(!FileManager.default.fileExists(atPath: path))
+            #expect(!TestFile.exists(path))
             try await Reactor.sleep(for: PeerStore.saveDelay + .seconds(1))
-            #expect(FileManager.default.fileExists(atPath: path))
+            #expect(TestFile.exists(path))
         }
     }
 
     @Test func aFailedWriteSaysWhereAndLeavesTheOldFile() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
+        let directory = try TemporaryDirectory()
+        let folder = "\(directory.path)/absent"
         try MemoryNetwork.run {
             let store = try PeerStore(
                 path: folder + "/addrbook.json", worker: Worker(name: "test", capacity: 4))
@@ -149,17 +149,17 @@ import Testing
         ("{\"version\":1,\"version\":1,\"peers\":[]}", "duplicate key \"version\" (line 1, column 14)"),
         ("{\"version\":1,\"peers\":[{\"id\":\"x\"}]}", "peers[0].addresses: is missing"),
     ]) func aCorruptFileIsNamed(_ content: String, _ reason: String) throws {
-        let path = Self.temporaryPath()
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try Data(content.utf8).write(to: URL(filePath: path))
+        let directory = try TemporaryDirectory()
+        let path = Self.path(directory)
+        try TestFile.write(content, to: path)
         #expect(throws: LibP2PError.corruptFile(path: path, reason: reason)) {
             try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
         }
     }
 
     @Test func entriesThatMakeNoSenseAreLeftOut() throws {
-        let path = Self.temporaryPath()
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let directory = try TemporaryDirectory()
+        let path = Self.path(directory)
         let peer = try Self.peer(7)
         let content = """
             {"version":1,"peers":[
@@ -168,7 +168,7 @@ import Testing
             {"address":"/ip4/10.0.0.1/tcp/1","failures":-9223372036854775808,"last_connected":-1},
             {"address":"/ip4/10.0.0.1/tcp/1","failures":3,"last_connected":0}],"protocols":[],"last_seen":-5}]}
             """
-        try Data(content.utf8).write(to: URL(filePath: path))
+        try TestFile.write(content, to: path)
         try MemoryNetwork.run {
             let store = try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
             #expect(store.peers == [peer])
@@ -178,12 +178,9 @@ import Testing
     }
 
     @Test func aDamagedFileIsPutAside() throws {
-        let path = Self.temporaryPath()
-        defer {
-            try? FileManager.default.removeItem(atPath: path)
-            try? FileManager.default.removeItem(atPath: path + ".damaged")
-        }
-        try Data("garbage".utf8).write(to: URL(filePath: path))
+        let directory = try TemporaryDirectory()
+        let path = Self.path(directory)
+        try TestFile.write("garbage", to: path)
         try MemoryNetwork.run {
             let store = try PeerStore.recovering(path: path, worker: Worker(name: "test", capacity: 4))
             #expect(store.peers.isEmpty)
@@ -194,7 +191,7 @@ import Testing
             let again = try PeerStore.recovering(path: path, worker: Worker(name: "test", capacity: 4))
             #expect(again.peers == [try Self.peer(1)], "what came after the end is not kept")
         }
-        #expect(try String(contentsOfFile: path + ".damaged", encoding: .utf8) == "garbage")
+        #expect(try TestFile.text(path + ".damaged") == "garbage")
     }
 
     @Test func hearsayGivesWayToWhatIsKnown() throws {
@@ -234,7 +231,8 @@ import Testing
     }
 
     @Test func aFolderIsNotAnAddressBook() throws {
-        let path = FileManager.default.temporaryDirectory.path
+        let directory = try TemporaryDirectory()
+        let path = directory.path
         #expect(throws: LibP2PError.file(path: path, reason: "not a regular file")) {
             try PeerStore(path: path, worker: Worker(name: "test", capacity: 4))
         }

@@ -1,8 +1,8 @@
 import Chain
 import Crypto
 import Execution
-import Foundation
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Node
@@ -36,7 +36,7 @@ import Testing
 
     @Test func anEmptyApplicationExecutesTheWholeLog() async throws {
         try await withChain { network, before in
-            try FileManager.default.removeItem(atPath: network.root("leader").applicationDirectory)
+            try TestFile.remove(network.root("leader").applicationDirectory)
             let node = try await network.start("leader")
             let after = await node.status()
             #expect(after.height == before.height)
@@ -51,17 +51,16 @@ import Testing
 
     @Test func anApplicationSomeBlocksBehindExecutesThem() async throws {
         try await withChain { network, _ in
-            let files = FileManager.default
             let application = network.root("leader").applicationDirectory
             let kept = application + ".kept"
-            try files.copyItem(atPath: application, toPath: kept)
+            try TestFile.copy(application, to: kept)
             try await network.start("leader")
             for row in 6..<10 {
                 try await network.commit("INSERT INTO t VALUES (\(row), 'row \(row)')", at: "leader")
             }
             await network.stop("leader")
-            try files.removeItem(atPath: application)
-            try files.moveItem(atPath: kept, toPath: application)
+            try TestFile.remove(application)
+            try TestFile.rename(kept, to: application)
             try await network.start("leader")
             try await network.agree(rows: 10)
             try await network.insert(10..<12, at: "leader")
@@ -71,7 +70,7 @@ import Testing
 
     @Test func anApplicationAheadOfTheLogIsRefused() async throws {
         try await withChain { network, before in
-            try FileManager.default.removeItem(atPath: network.root("leader").blocksDirectory)
+            try TestFile.remove(network.root("leader").blocksDirectory)
             await startFails(network, naming: "height \(before.height)", "block log is empty")
         }
     }
@@ -85,10 +84,9 @@ import Testing
                     try await other.commit("SELECT 1", at: "leader")
                 }
                 await other.stop("leader")
-                let files = FileManager.default
                 let application = network.root("leader").applicationDirectory
-                try files.removeItem(atPath: application)
-                try files.copyItem(atPath: other.root("leader").applicationDirectory, toPath: application)
+                try TestFile.remove(application)
+                try TestFile.copy(other.root("leader").applicationDirectory, to: application)
             }
             await startFails(network, naming: "appl")
         }
@@ -97,10 +95,10 @@ import Testing
     @Test func anotherGenesisIsRefused() async throws {
         try await withChain { network, _ in
             let file = network.root("leader").genesisFile
-            let text = try String(contentsOfFile: file, encoding: .utf8)
-            let changed = text.replacingOccurrences(of: LocalNetwork.chainID, with: "another-chain")
+            let text = try TestFile.text(file)
+            let changed = text.replacing(LocalNetwork.chainID, with: "another-chain")
             #expect(changed != text)
-            try changed.write(toFile: file, atomically: true, encoding: .utf8)
+            try TestFile.write(changed, to: file)
             await startFails(network, naming: "genesis")
         }
     }

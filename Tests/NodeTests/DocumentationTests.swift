@@ -1,13 +1,11 @@
-import Foundation
+import TestSupport
 import Testing
 
 @testable import Node
 
 @Suite struct DocumentationTests {
     @Test func configurationPageIsCurrent() throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let page = try String(contentsOf: root.appending(path: "docs/configuration.md"), encoding: .utf8)
+        let page = try ProjectFile.text("docs/configuration.md")
         #expect(
             page == Configuration.documentation,
             "make it again: apus config --markdown > docs/configuration.md")

@@ -1,9 +1,9 @@
 import Chain
 import Crypto
 import Execution
-import Foundation
 import Log
 import Multiformats
+import TestSupport
 
 @testable import Node
 
@@ -24,7 +24,7 @@ final class LocalNetwork {
     let genesis: Genesis
     /// The leader first, then validators, then sentries.
     let names: [String]
-    private let directory: String
+    private let directory: TemporaryDirectory
     private let keys: [PrivateKey]
     private let validatorCount: Int
     private var addresses: [String: String] = [:]
@@ -39,7 +39,7 @@ final class LocalNetwork {
             + (0..<sentries).map { "sentry-\($0 + 1)" }
         keys = try names.indices.map { try PrivateKey.generate($0 % 2 == 0 ? .secp256k1 : .ed25519) }
         owner = try PrivateKey.generate(.ed25519)
-        directory = "\(FileManager.default.temporaryDirectory.path)/apus-\(UUID().uuidString)"
+        directory = try TemporaryDirectory()
         genesis = Genesis(
             chainID: Self.chainID, initialHeight: 0, databaseOwner: owner.publicKey.nodeID,
             validators: ValidatorSet(keys[...validators].map { Validator(key: $0.publicKey, power: 1) }),
@@ -58,11 +58,10 @@ final class LocalNetwork {
             outcome = .failure(error)
         }
         for name in network.names { await network.stop(name) }
-        try? FileManager.default.removeItem(atPath: network.directory)
         try outcome.get()
     }
 
-    func root(_ name: String) -> RootDirectory { RootDirectory("\(directory)/\(name)") }
+    func root(_ name: String) -> RootDirectory { RootDirectory("\(directory.path)/\(name)") }
 
     // MARK: Nodes
 
@@ -83,7 +82,7 @@ final class LocalNetwork {
         }
         configure(&configuration)
         let root = root(name)
-        if !FileManager.default.fileExists(atPath: root.keyFile) {
+        if !TestFile.exists(root.keyFile) {
             try root.create(key: keys[index], genesis: genesis, configuration: configuration)
         }
         let node = try await Node.start(root: root, configuration: configuration, log: log)
@@ -116,7 +115,7 @@ final class LocalNetwork {
     func wipe(_ name: String) throws {
         let root = root(name)
         for directory in [root.blocksDirectory, root.applicationDirectory] {
-            try FileManager.default.removeItem(atPath: directory)
+            try TestFile.remove(directory)
         }
     }
 

@@ -1,8 +1,6 @@
 import Chain
 import Crypto
 import Execution
-import class Foundation.FileManager
-import struct Foundation.UUID
 import LibP2P
 import Log
 import Mempool
@@ -10,6 +8,7 @@ import Multiformats
 import Protocols
 import Reactor
 import Storage
+import TestSupport
 import Testing
 
 @testable import Node
@@ -23,11 +22,10 @@ import Testing
         let host: Host
         var isLeader = false
         let exchange: TransactionExchange
-        private let directory: String
+        private let directory: TemporaryDirectory
 
         init(_ seed: UInt8, _ genesis: Genesis, parameters: NetworkParameters? = nil) throws {
-            directory = "\(FileManager.default.temporaryDirectory.path)/apus-\(UUID().uuidString)"
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            directory = try TemporaryDirectory()
             let key = try MempoolServiceTests.key(seed)
             host = Host(
                 HostConfiguration(identity: key, listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
@@ -35,7 +33,8 @@ import Testing
             try application.initialize(genesis)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
-                store: try BlockStore(directory: directory), votes: try VoteLog(directory: directory),
+                store: try BlockStore(directory: directory.path),
+                votes: try VoteLog(directory: directory.path),
                 application: application, log: .silent,
                 execution: Worker(name: "execution", capacity: 8),
                 storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
@@ -76,7 +75,6 @@ import Testing
         func stop() async {
             service.stop()
             await host.stop()
-            try? FileManager.default.removeItem(atPath: directory)
         }
     }
 

@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Execution
-import Foundation
 import Multiformats
 import Testing
 

@@ -1,7 +1,7 @@
 import Chain
 import Crypto
-import Foundation
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Node
@@ -54,7 +54,7 @@ import Testing
                 let node = try network.node(name)
                 await network.stop(name)
                 let log = "\(network.root(name).applicationDirectory)/application.sqlite-wal"
-                #expect(!FileManager.default.fileExists(atPath: log), "\(name)")
+                #expect(!TestFile.exists(log), "\(name)")
                 await #expect(throws: NodeError.self) { try await node.query("SELECT 1", []) }
             }
         }

@@ -1,4 +1,3 @@
-import Foundation
 import Node
 import Reactor
 import Testing

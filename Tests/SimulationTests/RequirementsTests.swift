@@ -1,4 +1,4 @@
-import Foundation
+import TestSupport
 import Testing
 
 @testable import Simulation
@@ -18,18 +18,7 @@ import Testing
         }
     }
 
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
-    static func text(_ path: String) -> String? {
-        try? String(contentsOf: root.appending(path: path), encoding: .utf8)
-    }
-
-    static func files(below directory: String, ending: String) -> [String] {
-        let names = FileManager.default.enumerator(atPath: root.appending(path: directory).path)
-        return (names?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(ending) }.sorted()
-            .map { "\(directory)/\($0)" }
-    }
+    static func text(_ path: String) -> String? { try? ProjectFile.text(path) }
 
     static func rows() throws -> [Row] {
         let page = try #require(text("docs/requirements.md"))
@@ -37,8 +26,14 @@ import Testing
         return lines.filter { !$0.hasPrefix("| requirement |") }.map { line in
             Row(
                 cells: line.dropFirst().dropLast().split(separator: "|", omittingEmptySubsequences: false)
-                    .map { $0.trimmingCharacters(in: .whitespaces) })
+                    .map { trimmed($0) })
         }
+    }
+
+    /// Without the blanks around it.
+    private static func trimmed(_ cell: Substring) -> String {
+        let start = cell.drop { $0 == " " }
+        return String(start.prefix(start.count - start.reversed().prefix { $0 == " " }.count))
     }
 
     @Test func everyRowIsFull() throws {
@@ -80,8 +75,8 @@ import Testing
 
     /// `Suite/test`, or a function of a Python file.
     @Test func testsAreThere() throws {
-        let texts = Self.files(below: "Tests", ending: "Tests.swift").compactMap(Self.text)
-        let scripts = Self.files(below: "Tests", ending: ".py")
+        let texts = try ProjectFile.paths(in: "Tests", ending: "Tests.swift").compactMap(Self.text)
+        let scripts = try ProjectFile.paths(in: "Tests", ending: ".py")
         for row in try Self.rows() {
             let names = row.names(3)
             #expect(!names.isEmpty, "nothing tests: \(row.requirement)")
@@ -106,7 +101,7 @@ import Testing
     }
 
     /// The protocols know nothing of RPC and the node around them, and libp2p nothing of the protocols.
-    @Test func layersKnowOnlyWhatIsBelow() {
+    @Test func layersKnowOnlyWhatIsBelow() throws {
         let strangers = [
             "LibP2P": ["Protocols", "Chain", "Consensus", "Node", "API"],
             "Protocols": ["Consensus", "Execution", "Mempool", "Node", "Storage", "API", "Log"],
@@ -114,12 +109,20 @@ import Testing
             "Node": ["API", "Simulation"],
         ]
         for (module, others) in strangers.sorted(by: { $0.key < $1.key }) {
-            let files = Self.files(below: "Sources/\(module)", ending: ".swift")
+            let files = try ProjectFile.paths(in: "Sources/\(module)", ending: ".swift")
             #expect(!files.isEmpty)
             for file in files {
                 let lines = (Self.text(file) ?? "").split(separator: "\n")
                 for other in others { #expect(!lines.contains("import \(other)"), "\(file)") }
             }
+        }
+    }
+
+    /// The program is linked without Foundation, which brings its own copy of ICU.
+    @Test func noSourceImportsFoundation() throws {
+        for file in try ProjectFile.paths(in: "Sources", ending: ".swift") {
+            let text = try ProjectFile.text(file)
+            #expect(!text.contains("import Foundation"), "\(file)")
         }
     }
 }

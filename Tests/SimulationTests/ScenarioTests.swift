@@ -1,4 +1,4 @@
-import Foundation
+import TestSupport
 import Testing
 
 @testable import Simulation
@@ -6,8 +6,9 @@ import Testing
 @Suite struct ScenarioTests {
     @Test(arguments: Scenario.all.map(\.name)) func holds(_ name: String) throws {
         let scenario = try #require(Scenario.all.first { $0.name == name })
-        let directory = "\(FileManager.default.temporaryDirectory.path)/apus-scenario-\(name)"
-        let report = Simulation.run(scenario.options(seed: 1), scenario: scenario, directory: directory)
+        let directory = try TemporaryDirectory()
+        let report = Simulation.run(
+            scenario.options(seed: 1), scenario: scenario, directory: "\(directory.path)/\(name)")
         #expect(report.failure == nil, "\(report.failure.map { "\($0)" } ?? "")")
     }
 }

@@ -1,8 +1,10 @@
 import Chain
 import Crypto
-import Foundation
+import Dispatch
+import Glibc
 import Multiformats
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -149,7 +151,7 @@ import Testing
         try chain.append(0..<3, to: store)
         let held = try #require(try store.block(at: 3))
         try store.close()
-        try FileManager.default.removeItem(atPath: directory.path)
+        try TestFile.remove(directory.path)
         #expect(held.block == chain.links[2].block.bytes)
         #expect(try held.results() == chain.links[2].results)
         #expect(throws: StorageError.closed) { try store.block(at: 3) }
@@ -184,7 +186,7 @@ import Testing
         let isDone = Atomic(false)
         let group = DispatchGroup()
         for reader in 0..<4 {
-            let thread = Thread {
+            DispatchQueue.global().async(group: group) {
                 var step = reader
                 while !isDone.load(ordering: .acquiring) {
                     guard let tip = store.tip else { continue }
@@ -205,10 +207,7 @@ import Testing
                         }
                     } catch { failures.withLock { $0.append("\(error)") } }
                 }
-                group.leave()
             }
-            group.enter()
-            thread.start()
         }
         try chain.append(0..<300, to: store)
         isDone.store(true, ordering: .releasing)

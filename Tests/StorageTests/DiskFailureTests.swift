@@ -1,6 +1,7 @@
 import Chain
-import Foundation
+import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Storage

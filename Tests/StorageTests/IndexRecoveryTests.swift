@@ -1,6 +1,7 @@
 import Chain
-import Foundation
+import Glibc
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -21,13 +22,13 @@ import Testing
 
     @Test func aDirectoryWithoutIndexGetsOne() throws {
         let report = try IndexRecoveryTests.reopen {
-            try FileManager.default.removeItem(atPath: $0.path + "/index")
+            try TestFile.remove($0.path + "/index")
         }
         #expect(report.indexRebuilt == "it is missing")
         #expect(report.bytesDropped == 0)
         for file in ["SEAL", "data.mdb"] {
             let report = try IndexRecoveryTests.reopen {
-                try FileManager.default.removeItem(atPath: $0.path + "/index/" + file)
+                try TestFile.remove($0.path + "/index/" + file)
             }
             #expect(report.indexRebuilt == (file == "SEAL" ? "it was not closed" : "its file is missing"))
         }
@@ -94,8 +95,8 @@ import Testing
             let store = try BlockStore(directory: directory.path)
             try chain.append(5..<8, to: store)
         }
-        try FileManager.default.removeItem(atPath: directory.path + "/index")
-        try FileManager.default.copyItem(atPath: old.path + "/index", toPath: directory.path + "/index")
+        try TestFile.remove(directory.path + "/index")
+        try TestFile.copy(old.path + "/index", to: directory.path + "/index")
         let report = try RecoveryTests.finish(directory, chain, from: 8)
         #expect(report.indexRebuilt == "it does not end where the log ends")
     }
@@ -124,9 +125,8 @@ import Testing
         let chain = try IndexRecoveryTests.chain.get()
         let directory = try RecoveryTests.make(chain, 8, closed: true)
         let old = try RecoveryTests.make(chain, 7, closed: true)
-        try FileManager.default.removeItem(atPath: CommitMark.path(old.path))
-        try FileManager.default.copyItem(
-            atPath: CommitMark.path(directory.path), toPath: CommitMark.path(old.path))
+        try TestFile.remove(CommitMark.path(old.path))
+        try TestFile.copy(CommitMark.path(directory.path), to: CommitMark.path(old.path))
         let segment = try old.segments[0]
         let error = #expect(throws: StorageError.self) { try BlockStore(directory: old.path) }
         #expect(

@@ -1,6 +1,8 @@
 import Chain
 import Crypto
-import Foundation
+import Dispatch
+import Glibc
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -59,12 +61,11 @@ import Testing
         for round in 1...6 as ClosedRange<UInt32> {
             await #expect(processExitsWith: .signal(SIGKILL)) {
                 [path = path as String, round = round as UInt32] in
-                let killer = Thread {
+                DispatchQueue.global().async {
                     while (try? KillTests.progress(path).block) ?? 0 < Int64(round) * 50 { usleep(100) }
                     usleep(round * 137)
                     kill(getpid(), SIGKILL)
                 }
-                killer.start()
                 try KillTests.run(path, disk: SystemDisk.shared)
                 sleep(60)
             }

@@ -1,7 +1,7 @@
 import Chain
 import Crypto
-import Foundation
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -190,7 +190,7 @@ import Testing
     /// What opening throws once the index is gone.
     static func rebuildError(_ directory: String) throws -> StorageError? {
         let copy = try TemporaryDirectory(copying: directory)
-        try FileManager.default.removeItem(atPath: copy.path + "/index")
+        try TestFile.remove(copy.path + "/index")
         do throws(StorageError) {
             _ = try BlockStore(directory: copy.path)
             return nil
@@ -203,7 +203,7 @@ import Testing
     @Test func damageBeforeALaterRecordIsNeverTakenForATornTail() throws {
         let chain = try TestChain(4, payload: 10)
         let whole = try RecoveryTests.make(chain, 4, closed: false)
-        try FileManager.default.removeItem(atPath: CommitMark.path(whole.path))
+        try TestFile.remove(CommitMark.path(whole.path))
         let segment = try whole.segments[0]
         let lastStart = try Tamper.length(segment) - chain.links[3].size
         for offset in stride(from: SegmentHeader.size, to: lastStart, by: 3) {
@@ -223,7 +223,7 @@ import Testing
         let chain = try TestChain(5)
         for position in 0..<5 {
             let directory = try RecoveryTests.make(chain, 5, closed: closed, segmentSize: 1)
-            try FileManager.default.removeItem(atPath: directory.segments[position])
+            try TestFile.remove(directory.segments[position])
             let error = #expect(throws: StorageError.self) { try BlockStore(directory: directory.path) }
             guard case .corrupted = error else {
                 Issue.record("\(position): \(String(describing: error))")
@@ -231,7 +231,7 @@ import Testing
             }
         }
         let directory = try RecoveryTests.make(chain, 5, closed: closed)
-        try FileManager.default.removeItem(atPath: directory.segments[0])
+        try TestFile.remove(directory.segments[0])
         #expect(throws: StorageError.self) { try BlockStore(directory: directory.path) }
     }
 

@@ -1,7 +1,7 @@
 import Chain
 import Crypto
-import Foundation
 import Multiformats
+import TestSupport
 
 @testable import Storage
 
@@ -66,33 +66,11 @@ struct TestChain {
     }
 }
 
-/// A directory that is removed when released.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() throws {
-        // In memory where there is such a place: the tests synchronize some ten thousand times.
-        let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NSTemporaryDirectory()
-        var template = Array((parent + "/apus-storage-XXXXXX").utf8CString)
-        guard let made = mkdtemp(&template) else { throw CocoaError(.fileWriteUnknown) }
-        path = String(cString: made)
-    }
-
-    /// A copy of another directory's files as they are now: what a killed process would leave.
-    convenience init(copying directory: String) throws {
-        try self.init()
-        try FileManager.default.removeItem(atPath: path)
-        try FileManager.default.copyItem(atPath: directory, toPath: path)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryDirectory {
     /// Segment files, in order.
     var segments: [String] {
         get throws {
-            try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".blocks") }
-                .sorted()
-                .map { path + "/" + $0 }
+            try TestFile.names(in: path).filter { $0.hasSuffix(".blocks") }.map { path + "/" + $0 }
         }
     }
 }

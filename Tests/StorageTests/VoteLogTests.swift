@@ -1,6 +1,7 @@
 import Crypto
-import Foundation
+import Glibc
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Storage

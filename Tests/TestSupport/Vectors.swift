@@ -1,11 +1,10 @@
-import Foundation
+import FoundationEssentials
 
 /// The test vectors under `Tests/Vectors`.
 public enum Vectors {
     /// A vector file's bytes.
-    public static func data(_ name: String) throws -> Data {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        return try Data(contentsOf: folder.appending(path: "Vectors/\(name)"))
+    private static func data(_ name: String) throws -> Data {
+        Data(try TestFile.bytes("\(ProjectFile.root)/Tests/Vectors/\(name)"))
     }
 
     /// A vector file, decoded.
