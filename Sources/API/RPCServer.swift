@@ -92,8 +92,6 @@ public final class RPCServer: Sendable {
 extension RPCReply {
     /// As HTTP has it.
     var response: HTTPResponse {
-        HTTPResponse(
-            status: status, contentType: status == 204 ? nil : "application/json", body: body,
-            fields: status == 503 ? Array("retry-after: 1\r\n".utf8) : [])
+        HTTPResponse(status: status, contentType: status == 204 ? nil : "application/json", body: body)
     }
 }

@@ -70,6 +70,9 @@ enum HTTPPersistence {
 extension HTTPResponse {
     /// Room for any header that `write` makes, beside the fields that it is given.
     static let headRoom = 512
+    /// Every 503 says when to ask again (RFC 9110, section 10.2.3): most overloads pass within a second, and a client
+    /// that asks too early costs little.
+    private static let retryAfter: StaticString = "retry-after: 1\r\n"
 
     /// Writes the header into `target`, which has room for it; returns its length.
     func writeHead(
@@ -90,6 +93,7 @@ extension HTTPResponse {
         }
         writer.add(date)
         writer.add(common)
+        if status == 503 { writer.add(Self.retryAfter) }
         writer.add(fields)
         writer.add(persistence.line)
         writer.add("\r\n")

@@ -19,7 +19,7 @@ public struct HTTPRoute: Sendable {
     ) {
         self.path = path
         self.methods = methods.contains(.get) ? methods + [.head] : methods
-        self.late = late ?? HTTPResponse(503, "the request took too long", fields: HTTPField.retryAfter)
+        self.late = late ?? HTTPResponse(503, "the request took too long")
         self.handler = handler
         allow = HTTPField.allow(self.methods + [.options])
     }
@@ -27,8 +27,6 @@ public struct HTTPRoute: Sendable {
 
 /// Fields that responses share, each with its line end.
 enum HTTPField {
-    /// Overload passes within a second or not at all soon; a client that asks again after one costs little.
-    static let retryAfter = Array("retry-after: 1\r\n".utf8)
     /// RFC 9110, section 15.5.16: what may be sent in place of the coding that is refused.
     static let acceptEncoding = Array("accept-encoding: identity\r\n".utf8)
 

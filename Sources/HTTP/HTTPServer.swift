@@ -162,7 +162,7 @@ public final class HTTPServer {
             limit.cancel()
             self?.refusing -= 1
         }
-        send(HTTPResponse(503, "too many connections", fields: HTTPField.retryAfter), on: tcp, .close)
+        send(HTTPResponse(503, "too many connections"), on: tcp, .close)
         tcp.closeWrite()
     }
 

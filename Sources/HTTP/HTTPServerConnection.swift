@@ -117,7 +117,7 @@ final class HTTPServerConnection: HTTPConnection {
             return HTTPResponse(415, "the content coding is not supported", fields: HTTPField.acceptEncoding)
         }
         guard server.replyRoom > 0 else {
-            return HTTPResponse(503, "too many replies wait for slow clients", fields: HTTPField.retryAfter)
+            return HTTPResponse(503, "too many replies wait for slow clients")
         }
         return nil
     }
@@ -143,7 +143,7 @@ final class HTTPServerConnection: HTTPConnection {
         case .unsupportedTransferCoding: send(HTTPResponse(501, error.description))
         case .timedOut: send(HTTPResponse(408, "the request did not come in time"))
         case .overloaded, .outOfMemory:
-            send(HTTPResponse(503, error.description, fields: HTTPField.retryAfter))
+            send(HTTPResponse(503, error.description))
         case .closed, .cancelled, .connection: break
         }
     }
