@@ -3,7 +3,8 @@
 .PHONY: setup build release run test interop e2e simulate mutations soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
-	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data python3 python3-venv python3-dev libgmp-dev build-essential iproute2
+	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
+	python3 python3-venv python3-dev libgmp-dev build-essential iproute2
 # What only measuring needs. Debian's nginx package starts a web server of its own; the benchmark does not need that.
 BENCH_PACKAGES := nginx-light wrk python3-cryptography
 APUS := .build/release/apus

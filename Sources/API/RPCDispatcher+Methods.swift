@@ -15,11 +15,11 @@ extension RPCDispatcher {
         case .version(let service):
             writer.version(service)
         case .chainInfo:
-            writer.chainInfo(await node.tip(), chainID: node.genesis.chainID)
+            writer.chainInfo(await node.status(), chainID: node.genesis.chainID)
         case .userHealth:
-            writeHealth(await node.tip(), to: &writer)
+            writeHealth(await node.status(), to: &writer)
         case .chainHealth:
-            writer.chainHealth(await node.tip(), chainID: node.genesis.chainID)
+            writer.chainHealth(await node.status(), chainID: node.genesis.chainID)
         case .broadcast(let transaction, let waitForCommit):
             try await broadcast(transaction, waitForCommit, &writer)
         case .transactionQuery(let id):
@@ -48,7 +48,7 @@ extension RPCDispatcher {
         case .unconfirmed(let limit):
             // Limits as kwil-db's: 10 where none is given, 50 at most.
             let transactions = await node.unconfirmed(limit: limit == 0 ? 10 : Int(min(limit, 50)))
-            writer.unconfirmed(total: await node.tip().mempoolCount, transactions)
+            writer.unconfirmed(total: await node.status().mempoolCount, transactions)
         case .validatorRequests:
             do {
                 ValidatorRequestsResult(try await node.validatorRequests(), await node.network())
@@ -62,19 +62,19 @@ extension RPCDispatcher {
     }
 
     /// `user.health`, also at `GET /api/v1/health`.
-    func writeHealth(_ tip: NodeTip, to writer: inout JSONWriter) {
-        let (age, _) = wallClock().subtractingReportingOverflow(Int64(clamping: tip.blockTimestamp))
+    func writeHealth(_ status: NodeStatus, to writer: inout JSONWriter) {
+        let (age, _) = wallClock().subtractingReportingOverflow(Int64(clamping: status.blockTimestamp))
         writer.object {
-            $0.tip(tip, chainID: node.genesis.chainID)
-            $0.member("healthy", flag: !tip.isSyncing)
+            $0.tip(status, chainID: node.genesis.chainID)
+            $0.member("healthy", flag: !status.isSyncing)
             $0.member("version", text: NodeVersion.text)
             // Milliseconds, since 1970 and since then.
-            $0.member("block_time", integer: tip.blockTimestamp)
+            $0.member("block_time", integer: status.blockTimestamp)
             $0.member("block_age", integer: max(0, age))
-            $0.member("syncing", flag: tip.isSyncing)
-            $0.member("height", integer: tip.height)
-            $0.member("app_hash", hex: tip.appHash)
-            $0.member("peer_count", integer: tip.peerCount)
+            $0.member("syncing", flag: status.isSyncing)
+            $0.member("height", integer: status.height)
+            $0.member("app_hash", hex: status.appHash)
+            $0.member("peer_count", integer: status.peerCount)
             $0.member("mode", text: "open" as StaticString)
         }
     }
@@ -258,24 +258,24 @@ extension JSONWriter {
     }
 
     /// `user.chain_info`.
-    fileprivate mutating func chainInfo(_ tip: NodeTip, chainID: String) {
-        object { $0.tip(tip, chainID: chainID) }
+    fileprivate mutating func chainInfo(_ status: NodeStatus, chainID: String) {
+        object { $0.tip(status, chainID: chainID) }
     }
 
-    fileprivate mutating func tip(_ tip: NodeTip, chainID: String) {
+    fileprivate mutating func tip(_ status: NodeStatus, chainID: String) {
         member("chain_id", text: chainID)
-        member("block_height", integer: tip.height)
-        member("block_hash", hex: tip.blockHash)
+        member("block_height", integer: status.height)
+        member("block_hash", hex: status.blockHash)
         // Whether transactions cost gas.
-        member("gas", flag: tip.hasGasCosts)
+        member("gas", flag: status.hasGasCosts)
     }
 
     /// `chain.health`.
-    fileprivate mutating func chainHealth(_ tip: NodeTip, chainID: String) {
+    fileprivate mutating func chainHealth(_ status: NodeStatus, chainID: String) {
         object {
             $0.member("chain_id", text: chainID)
-            $0.member("height", integer: tip.height)
-            $0.member("healthy", flag: !tip.isSyncing)
+            $0.member("height", integer: status.height)
+            $0.member("healthy", flag: !status.isSyncing)
         }
     }
 

@@ -37,10 +37,10 @@ public final class RPCDispatcher {
 
     /// `GET /api/v1/health`.
     public func health() async -> RPCReply {
-        let tip = await node.tip()
+        let status = await node.status()
         var writer = JSONWriter(capacity: 512)
-        writeHealth(tip, to: &writer)
-        return RPCReply(status: tip.isSyncing ? 503 : 200, body: writer.bytes)
+        writeHealth(status, to: &writer)
+        return RPCReply(status: status.isSyncing ? 503 : 200, body: writer.bytes)
     }
 
     /// `POST /rpc/v1`: the answer, which is charged to the budget until it is gone. Returns early, with nothing of use,

@@ -249,7 +249,8 @@ public final class Node {
             blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing, peerCount: peers.peerCount,
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
-            isBlocksOnly: !context.configuration.mempool.isEnabled)
+            isBlocksOnly: !context.configuration.mempool.isEnabled,
+            hasGasCosts: !machine.state.parameters.disabledGasCosts)
     }
 
     private func accept(_ bytes: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
@@ -282,11 +283,6 @@ extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func status() async -> NodeStatus {
         await snapshots.current(on: home) { self.snapshot() }.status
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func tip() async -> NodeTip {
-        await snapshots.current(on: home) { self.snapshot() }.tip
     }
 
     /// See `NodeInterface`.

@@ -13,9 +13,6 @@ public protocol NodeInterface: Sendable {
     /// A snapshot of where the node stands.
     func status() async -> NodeStatus
 
-    /// The part of `status` that clients ask for all the time, without its texts.
-    func tip() async -> NodeTip
-
     /// Who makes and who votes on the next block, by committed state.
     func network() async -> NetworkState
 
@@ -114,12 +111,15 @@ public struct NodeStatus: Sendable {
     public var listenAddresses: [String]
     /// Whether the node keeps no mempool.
     public var isBlocksOnly: Bool
+    /// Whether transactions of the next block cost gas.
+    public var hasGasCosts: Bool
 
     /// All members.
     public init(
         nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
         blockTimestamp: UInt64, isSyncing: Bool, peerCount: Int, mempoolCount: Int, mempoolSize: Int,
-        transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false
+        transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false,
+        hasGasCosts: Bool = false
     ) {
         self.nodeID = nodeID
         self.peerID = peerID
@@ -136,40 +136,6 @@ public struct NodeStatus: Sendable {
         self.reactor = reactor
         self.listenAddresses = listenAddresses
         self.isBlocksOnly = isBlocksOnly
-    }
-}
-
-/// Where a node stands, in short.
-public struct NodeTip: Sendable {
-    /// Latest committed block; 0 and zero hashes before the first.
-    public var height: Int64
-    /// Of the latest committed block.
-    public var blockHash: Hash
-    /// After the latest committed block.
-    public var appHash: Hash
-    /// Milliseconds since 1970 of the latest block's header, 0 before the first.
-    public var blockTimestamp: UInt64
-    /// Whether the node is behind the best height that it has heard of.
-    public var isSyncing: Bool
-    /// Connected peers.
-    public var peerCount: Int
-    /// Unconfirmed transactions.
-    public var mempoolCount: Int
-    /// Whether transactions of the next block cost gas.
-    public var hasGasCosts: Bool
-
-    /// All members.
-    public init(
-        height: Int64, blockHash: Hash, appHash: Hash, blockTimestamp: UInt64, isSyncing: Bool,
-        peerCount: Int, mempoolCount: Int, hasGasCosts: Bool
-    ) {
-        self.height = height
-        self.blockHash = blockHash
-        self.appHash = appHash
-        self.blockTimestamp = blockTimestamp
-        self.isSyncing = isSyncing
-        self.peerCount = peerCount
-        self.mempoolCount = mempoolCount
         self.hasGasCosts = hasGasCosts
     }
 }

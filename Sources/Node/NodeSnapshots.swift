@@ -8,14 +8,6 @@ final class NodeSnapshots: Sendable {
     struct Snapshot: Sendable {
         var status: NodeStatus
         var network: NetworkState
-
-        var tip: NodeTip {
-            NodeTip(
-                height: status.height, blockHash: status.blockHash, appHash: status.appHash,
-                blockTimestamp: status.blockTimestamp, isSyncing: status.isSyncing,
-                peerCount: status.peerCount, mempoolCount: status.mempoolCount,
-                hasGasCosts: !network.parameters.disabledGasCosts)
-        }
     }
 
     /// How old the numbers may be that change without end: peers, and what the mempool holds.

@@ -81,9 +81,20 @@ enum StandardOutput {
 
 /// Lines for people and scripts on standard error. Nobody can be told if that fails.
 enum StandardError {
-    /// Writes one line, whatever `text` holds.
+    /// Milliseconds to wait for a reader: a process that ends with an error must end, or nobody restarts it.
+    private static let patience: Int32 = 1_000
+
+    /// Writes one line, whatever `text` holds. What is not read in time is lost.
     static func print(_ text: String) {
         let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
-        try? StandardOutput.writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
+        var rest = Array("\(line)\n".utf8)[...]
+        while !rest.isEmpty {
+            var ready = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+            guard poll(&ready, 1, patience) > 0 else { return }
+            // A pipe that is ready takes this much without waiting.
+            let piece = rest.prefix(Int(PIPE_BUF))
+            guard (try? StandardOutput.writeAll(Array(piece), to: STDERR_FILENO)) != nil else { return }
+            rest = rest.dropFirst(piece.count)
+        }
     }
 }

@@ -85,12 +85,6 @@ struct FixedNode: NodeInterface {
             transactionCount: 5, reactor: "epoll", listenAddresses: [])
     }
 
-    func tip() async -> NodeTip {
-        NodeTip(
-            height: 7, blockHash: .sha256(of: [1]), appHash: .zero, blockTimestamp: 1_000, isSyncing: false,
-            peerCount: 3, mempoolCount: 1, hasGasCosts: false)
-    }
-
     func network() async -> NetworkState {
         NetworkState(height: 7, parameters: genesis.parameters, validators: genesis.validators)
     }

@@ -1,5 +1,6 @@
 """Everything that an operator can get wrong: each gives one line that names what and where, and an exit code."""
 
+import fcntl
 import glob
 import json
 import os
@@ -100,6 +101,16 @@ def errors_that_cannot_be_written(apus, directory):
     expect(out.returncode == 1, f"exit code {out.returncode}")
     out = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", apus, "frobnicate"], timeout=PATIENCE)
     expect(out.returncode == 64, f"exit code {out.returncode}")
+    # A full pipe whose reader has stopped reading must not keep the process from ending.
+    reader, writer = os.pipe()
+    try:
+        size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(writer, b"x" * size)
+        out = subprocess.run([apus, "run", "--root", f"{directory}/absent"], stderr=writer, timeout=PATIENCE)
+        expect(out.returncode == 1, f"exit code {out.returncode}")
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def without_proc(apus, directory):

