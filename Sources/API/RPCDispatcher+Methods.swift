@@ -82,9 +82,23 @@ extension RPCDispatcher {
     private func broadcast(
         _ transaction: Transaction, _ waitForCommit: Bool, _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
-        let outcome: BroadcastOutcome
+        let outcome: Result<BroadcastOutcome, NodeError>
         do {
-            outcome = try await node.broadcast(transaction.bytes, waitForCommit: waitForCommit)
+            outcome = .success(try await node.broadcast(transaction.bytes, waitForCommit: waitForCommit))
+        } catch {
+            outcome = .failure(error)
+        }
+        try write(outcome, of: transaction, to: &writer)
+    }
+
+    /// What became of a broadcast transaction.
+    func write(
+        _ outcome: Result<BroadcastOutcome, NodeError>, of transaction: Transaction,
+        to writer: inout JSONWriter
+    ) throws(JSONRPC.Failure) {
+        let done: BroadcastOutcome
+        do {
+            done = try outcome.get()
         } catch .rejected(let code, let reason) {
             throw .refused(transaction.id, code, reason)
         } catch .blocksOnly {
@@ -98,8 +112,8 @@ extension RPCDispatcher {
             throw .init(.transactionInternal, error.description)
         }
         writer.object {
-            $0.member("tx_hash", hex: outcome.id)
-            guard let result = outcome.result else { return }
+            $0.member("tx_hash", hex: done.id)
+            guard let result = done.result else { return }
             $0.name("result")
             $0.result(result)
         }

@@ -1,3 +1,4 @@
+import Chain
 import JSON
 import Node
 import Reactor
@@ -78,6 +79,22 @@ public final class RPCDispatcher {
         }
         request.end(&writer)
         return request.isNotification ? [] : writer.bytes
+    }
+
+    /// The answers to broadcasts that need not wait for a commit, in order.
+    func answer(_ broadcasts: [(request: RPCRequest, transaction: Transaction)]) async -> [[UInt8]] {
+        let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes })
+        return zip(broadcasts, outcomes).map { broadcast, outcome in
+            var writer = JSONWriter()
+            broadcast.request.begin(&writer)
+            do throws(JSONRPC.Failure) {
+                try write(outcome, of: broadcast.transaction, to: &writer)
+            } catch {
+                return broadcast.request.refusal(error)
+            }
+            broadcast.request.end(&writer)
+            return broadcast.request.isNotification ? [] : writer.bytes
+        }
     }
 
     /// The answer to a call for which nobody has to be asked; nil for any other.

@@ -1,3 +1,4 @@
+import Chain
 import JSON
 import Reactor
 import Synchronization
@@ -11,6 +12,9 @@ final class RPCExchange {
     /// Calls of one batch that run at the same time: enough to fill the node's signature checks. Of calls whose answers
     /// may be large, one at a time.
     private static let concurrency = 64
+
+    /// Broadcasts of one batch that go to the node together: as many as it checks at once.
+    private static let groupSize = 128
 
     private enum Member {
         case waiting
@@ -33,6 +37,8 @@ final class RPCExchange {
     private var unwritten = 0
     private var reply: [UInt8] = []
     private var running = 0
+    /// Broadcasts that have not been handed to the node yet, and their places.
+    private var gathered: [(place: Int, request: RPCRequest, transaction: Transaction)] = []
     private var isLargeRunning = false
     /// Whether something was left undone that may be done a little later.
     private var isUnavailable = false
@@ -79,6 +85,7 @@ final class RPCExchange {
 
     /// Begins the calls that there is room for.
     private func start() {
+        defer { broadcastGathered() }
         while next < requests.count, running < Self.concurrency, !Task.isCancelled {
             let request = RPCRequest(requests[next])
             if isBatch, charge.bytes >= limit || dispatcher.budget.isFull {
@@ -100,6 +107,11 @@ final class RPCExchange {
             return finish(index, request.refusal(error))
         }
         if let answer = dispatcher.immediateAnswer(request, call) { return finish(index, answer) }
+        if isBatch, case .broadcast(let transaction, waitForCommit: false) = call {
+            gathered.append((index, request, transaction))
+            if gathered.count == Self.groupSize { broadcastGathered() }
+            return
+        }
         let isLarge = request.isLarge
         if isLarge {
             guard !dispatcher.budget.isFull else { return refuse(index, request) }
@@ -126,6 +138,21 @@ final class RPCExchange {
         running -= 1
         if isLarge { isLargeRunning = false }
         wake.signal()
+    }
+
+    /// Hands the broadcasts gathered so far to the node.
+    private func broadcastGathered() {
+        if gathered.isEmpty { return }
+        let group = gathered
+        gathered = []
+        running += 1
+        let task = Reactor.spawn {
+            let answers = await self.dispatcher.answer(group.map { ($0.request, $0.transaction) })
+            for (member, answer) in zip(group, answers) { self.finish(member.place, answer) }
+            self.running -= 1
+            self.wake.signal()
+        }
+        for member in group { members[member.place] = .running(task, waitsForCommit: false) }
     }
 
     /// No room for the answer to a single call.
@@ -183,13 +210,13 @@ extension JSONRPC.Failure {
 private final class Wakeup: Sendable {
     private struct State {
         var isSignalled = false
-        var waiting: CheckedContinuation<Void, Never>?
+        var waiting: UnsafeContinuation<Void, Never>?
     }
 
     private let state = Mutex(State())
 
     func wait() async {
-        await withCheckedContinuation { waiting in
+        await withUnsafeContinuation { waiting in
             let isSignalled = state.withLock { state in
                 if !state.isSignalled { state.waiting = waiting }
                 defer { state.isSignalled = false }

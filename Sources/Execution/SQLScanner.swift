@@ -1,3 +1,5 @@
+import Multiformats
+
 /// Splits SQL text into tokens as SQLite does (https://sqlite.org/lang.html), as far as the checks before preparing
 /// need: what the first word is, whether a word occurs outside of strings, where a table's column list ends.
 struct SQLScanner {
@@ -48,10 +50,13 @@ struct SQLScanner {
         }
     }
 
-    /// A token's text in upper case.
-    func upper(_ token: Token) -> String {
-        String(decoding: bytes[token.range], as: UTF8.self).uppercased()
+    /// Whether a token is `word`, which is in lower case, in any case of its ASCII letters.
+    func isWord(_ token: Token, _ word: StaticString) -> Bool {
+        bytes.withUnsafeBytes { UnsafeRawBufferPointer(rebasing: $0[token.range]).equalsIgnoringCase(word) }
     }
+
+    /// A token as it is written.
+    func text(_ token: Token) -> String { String(decoding: bytes[token.range], as: UTF8.self) }
 
     private mutating func skipQuoted(_ quote: UInt8) {
         position += 1

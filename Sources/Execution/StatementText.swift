@@ -11,17 +11,16 @@ struct StatementText: Hashable {
         /// A query.
         case query
 
-        var keywords: Set<String> {
+        fileprivate var keywords: [StaticString] {
             switch self {
-            case .statement:
-                [
-                    "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "SELECT", "VALUES", "CREATE", "ALTER",
-                    "DROP",
-                ]
-            case .query:
-                ["SELECT", "WITH", "VALUES"]
+            case .statement: Self.statements
+            case .query: Self.queries
             }
         }
+
+        private static let queries: [StaticString] = ["select", "with", "values"]
+        private static let statements =
+            queries + ["insert", "replace", "update", "delete", "create", "alter", "drop"]
     }
 
     init(_ text: String, for purpose: Purpose) throws(StatementFault) {
@@ -32,15 +31,14 @@ struct StatementText: Hashable {
         var scanner = SQLScanner(statement)
         guard !scanner.bytes.contains(0) else { throw .refused("the statement contains a NUL character") }
         guard let first = scanner.next() else { throw .refused("the statement is empty") }
-        let keyword = scanner.upper(first)
-        guard purpose.keywords.contains(keyword) else {
-            throw .refused("statements may not begin with \(keyword.prefix(20))")
+        guard purpose.keywords.contains(where: { scanner.isWord(first, $0) }) else {
+            throw .refused("statements may not begin with \(scanner.text(first).prefix(20))")
         }
         var end: Int?
         while let token = scanner.next() {
             guard end == nil else { throw .refused("only one statement is allowed") }
             switch token.kind {
-            case .word where token.range.count == 8 && scanner.upper(token) == "ROLLBACK":
+            case .word where scanner.isWord(token, "rollback"):
                 // INSERT OR ROLLBACK would undo the whole block. A column of the name can be quoted.
                 throw .refused("ROLLBACK is not allowed")
             case .punctuation(UInt8(ascii: ";")):

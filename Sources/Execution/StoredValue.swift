@@ -58,19 +58,24 @@ enum StoredValue {
         }
     }
 
-    /// The type that a column's declaration stands for; nil for one that says nothing.
+    /// The type that a column's declaration stands for, whatever the case of its ASCII letters; nil for one that says
+    /// nothing. SQLite's own affinities compare the same way.
     static func type(declared: String?) -> DataType.Name? {
-        guard let declared = declared?.uppercased(), !declared.isEmpty else { return nil }
-        if declared.hasPrefix("BOOL") { return .bool }
-        if declared.hasPrefix("UUID") { return .uuid }
-        if declared.contains("INT") { return .int8 }
-        if ["CHAR", "CLOB", "TEXT"].contains(where: declared.contains) { return .text }
-        if ["BLOB", "BYTEA"].contains(where: declared.contains) { return .bytea }
-        if ["NUMERIC", "DECIMAL", "REAL", "FLOA", "DOUB"].contains(where: declared.contains) {
-            return .numeric
+        guard var declared, !declared.isEmpty else { return nil }
+        return declared.withUTF8 { bytes in
+            let bytes = UnsafeRawBufferPointer(bytes)
+            if bytes.hasPrefixIgnoringCase("bool") { return .bool }
+            if bytes.hasPrefixIgnoringCase("uuid") { return .uuid }
+            return typeNames.first { bytes.containsIgnoringCase($0.part) }?.type
         }
-        return nil
     }
+
+    /// What a declaration contains, and the type that it therefore stands for; the first that fits counts.
+    private static let typeNames: [(part: StaticString, type: DataType.Name)] = [
+        ("int", .int8), ("char", .text), ("clob", .text), ("text", .text), ("blob", .bytea),
+        ("bytea", .bytea), ("numeric", .numeric), ("decimal", .numeric), ("real", .numeric),
+        ("floa", .numeric), ("doub", .numeric),
+    ]
 
     /// A number's text as a value; texts that are no number, such as infinity's, stay texts.
     private static func decimal(_ text: String) -> Value {

@@ -1,4 +1,5 @@
 import CShims
+import Multiformats
 import Reactor
 
 /// One request, as its handler sees it. It is the connection's own object, good until the handler returns.

@@ -1,4 +1,5 @@
 import CShims
+import Multiformats
 import Reactor
 
 /// One client: its requests, one after another.

@@ -140,14 +140,22 @@ final class MempoolService: TransactionSource {
 
     // MARK: Admission
 
-    /// Takes a transaction from a client: it is announced by every node, the leader included.
-    func submit(_ bytes: SharedBytes) async -> Result<Transaction, MempoolError> {
-        let id = Hash.sha256(of: bytes)
-        if isKnown(id) { return .failure(.duplicate) }
-        local.insert(id)
-        let result = await admit([(id, bytes)])[0]
-        if case .failure = result { local.remove(id) }
-        return result
+    /// Takes transactions from a client: they are announced by every node, the leader included. One outcome each, in
+    /// order.
+    func submit(_ transactions: [SharedBytes]) async -> [Result<Transaction, MempoolError>] {
+        var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
+        var fresh: OrderedDictionary<Hash, Int> = [:]
+        for (place, bytes) in transactions.enumerated() {
+            let id = Hash.sha256(of: bytes)
+            if fresh[id] == nil, !isKnown(id) { fresh[id] = place }
+        }
+        for id in fresh.keys { local.insert(id) }
+        let admitted = await admit(fresh.map { (id: $0.key, bytes: transactions[$0.value]) })
+        for ((id, place), outcome) in zip(fresh, admitted) {
+            if case .failure = outcome { local.remove(id) }
+            outcomes[place] = outcome
+        }
+        return outcomes
     }
 
     /// One outcome a transaction, in order.
@@ -180,9 +188,12 @@ final class MempoolService: TransactionSource {
                 check.check(bytes).map { result in result.map { ($0, Self.account(of: $0, application)) } }
             }
             var announced: [Hash] = []
+            let (isLeader, isFree) = (isLeader(), parameters().disabledGasCosts)
             for (index, item) in batch.enumerated() {
                 inCheck.remove(item.id)
-                item.answer.set(item.index, keep(checked?[index], item.id, &announced))
+                let outcome = keep(checked?[index], item.id, isFree: isFree)
+                if case .success = outcome, !isLeader || local.contains(item.id) { announced.append(item.id) }
+                item.answer.set(item.index, outcome)
             }
             if !announced.isEmpty { exchange?.announce(announced) }
             onChange?(mempool.readyCount)
@@ -199,7 +210,7 @@ final class MempoolService: TransactionSource {
     }
 
     private func keep(
-        _ checked: Result<(Transaction, Account), MempoolError>?, _ id: Hash, _ announced: inout [Hash]
+        _ checked: Result<(Transaction, Account), MempoolError>?, _ id: Hash, isFree: Bool
     ) -> Outcome {
         guard let checked else { return .failure(.full) }
         do throws(MempoolError) {
@@ -207,9 +218,8 @@ final class MempoolService: TransactionSource {
             let newest = transaction.account.flatMap { nonces[$0] } ?? 0
             let admission = try mempool.admit(
                 transaction, accountNonce: max(account.nonce, newest),
-                balance: parameters().disabledGasCosts ? nil : account.balance, now: Reactor.now)
+                balance: isFree ? nil : account.balance, now: Reactor.now)
             for id in admission.evicted { local.remove(id) }
-            if !isLeader() || local.contains(id) { announced.append(id) }
             return .success(transaction)
         } catch {
             if error.isPermanent { remember(refusal: id) }

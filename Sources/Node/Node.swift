@@ -253,21 +253,31 @@ public final class Node {
             hasGasCosts: !machine.state.parameters.disabledGasCosts)
     }
 
-    private func accept(_ bytes: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
-        guard !isStopped, ending == nil else { throw .failed("the node is stopping") }
-        guard context.configuration.mempool.isEnabled else { throw .blocksOnly }
+    private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
+        let refusal: NodeError? =
+            if isStopped || ending != nil {
+                .failed("the node is stopping")
+            } else {
+                context.configuration.mempool.isEnabled ? nil : .blocksOnly
+            }
+        if let refusal { return transactions.map { _ in .failure(refusal) } }
+        let outcomes = await mempool.submit(transactions)
+        snapshots.invalidate()
+        return outcomes.map { outcome in
+            outcome.map { BroadcastOutcome(id: $0.id, result: nil) }
+                .mapError { .rejected($0.code, $0.description) }
+        }
+    }
+
+    private func accept(_ transaction: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
         if wait, commitWaiters.isFull {
             throw .rejected(.mempoolFull, "too many clients wait for a commit")
         }
-        let transaction: Transaction
-        switch await mempool.submit(bytes) {
-        case .success(let accepted): transaction = accepted
-        case .failure(let error): throw .rejected(error.code, error.description)
-        }
-        snapshots.invalidate()
-        guard wait else { return BroadcastOutcome(id: transaction.id, result: nil) }
-        guard let result = await commit(of: transaction.id) else { throw .commitTimeout(transaction.id) }
-        return BroadcastOutcome(id: transaction.id, result: result)
+        var outcome = try await accept([transaction])[0].get()
+        guard wait else { return outcome }
+        outcome.result = await commit(of: outcome.id)
+        if outcome.result == nil { throw .commitTimeout(outcome.id) }
+        return outcome
     }
 
     /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
@@ -298,6 +308,13 @@ extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
         await reactor { self.mempool.propose(maxBytes: .max, maxCount: limit) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func broadcast(
+        _ transactions: [SharedBytes]
+    ) async -> [Result<BroadcastOutcome, NodeError>] {
+        await reactor { await self.accept(transactions) }
     }
 
     /// See `NodeInterface`.

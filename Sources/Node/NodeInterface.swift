@@ -32,6 +32,10 @@ public protocol NodeInterface: Sendable {
         _ transaction: SharedBytes, waitForCommit: Bool
     ) async throws(NodeError) -> BroadcastOutcome
 
+    /// Checks transactions, keeps them in the mempool and announces them: what `broadcast` does for one, with the way to
+    /// the node and back paid once. One outcome each, in order; none waits for a commit.
+    func broadcast(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>]
+
     /// The committed block of a height, nil if there is none. `height` 0 or less means the latest.
     func block(at height: Int64) async throws(NodeError) -> StoredBlock?
 

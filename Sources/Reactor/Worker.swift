@@ -13,7 +13,7 @@ public final class Worker: Sendable {
         /// The most jobs that have been queued at once.
         var peak = 0
         /// Callers that wait for room, in order.
-        var waiting = Deque<CheckedContinuation<Void, Never>>()
+        var waiting = Deque<UnsafeContinuation<Void, Never>>()
         /// Room promised to callers that have been woken and are on their way.
         var promised = 0
         var isStopped = false
@@ -26,7 +26,7 @@ public final class Worker: Sendable {
         var depth: Int { jobs.count &+ virtualJobs }
 
         /// The caller that may hand in a job now that another has begun.
-        mutating func wakeNext() -> CheckedContinuation<Void, Never>? {
+        mutating func wakeNext() -> UnsafeContinuation<Void, Never>? {
             guard let next = waiting.popFirst() else { return nil }
             promised &+= 1
             return next
@@ -78,7 +78,7 @@ public final class Worker: Sendable {
             return try await run(job, isLast: isLast, on: loop)
         }
         await takeRoom()
-        return try await withCheckedThrowingContinuation { continuation in
+        return try await withUnsafeThrowingContinuation { continuation in
             let error = add(isLast: isLast) { continuation.resume(with: Result(catching: job)) }
             if let error { continuation.resume(throwing: error) }
             if isLast { stop() }
@@ -149,7 +149,7 @@ public final class Worker: Sendable {
 
     private func takeRoom() async {
         if shared.state.withLock({ takeRoom(&$0) }) { return }
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             let hasRoom = shared.state.withLock { state in
                 if takeRoom(&state) { return true }
                 state.waiting.append(continuation)
@@ -189,7 +189,7 @@ public final class Worker: Sendable {
         while true {
             shared.available.wait()
             let (job, next, isDone) = shared.state.withLock {
-                state -> (Job?, CheckedContinuation<Void, Never>?, Bool) in
+                state -> (Job?, UnsafeContinuation<Void, Never>?, Bool) in
                 guard let job = state.jobs.popFirst() else { return (nil, nil, state.isStopped) }
                 return (job, state.wakeNext(), false)
             }

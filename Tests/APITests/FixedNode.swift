@@ -16,6 +16,8 @@ struct FixedNode: NodeInterface {
     var refusal: NodeError?
     /// Whether transactions that are waited for are committed only when let go.
     var holdsCommits = false
+    /// Whether the broadcasts of a batch are answered only when let go.
+    var holdsBroadcasts = false
 
     /// The block has one transaction, whose payload has `blockSize` bytes.
     init(refusal: NodeError? = nil, blockSize: Int = 0) throws {
@@ -47,6 +49,7 @@ struct FixedNode: NodeInterface {
             var waiting: [CheckedContinuation<Void, Never>] = []
             var isOpen = false
             var begun = 0
+            var groups: [Int] = []
         }
 
         private let state = Mutex(State())
@@ -64,6 +67,11 @@ struct FixedNode: NodeInterface {
                 if isOpen { caller.resume() }
             }
         }
+
+        /// How many broadcasts came together, each time that some came.
+        var groups: [Int] { state.withLock { $0.groups } }
+
+        func count(group: Int) { state.withLock { $0.groups.append(group) } }
 
         func count() { state.withLock { $0.begun += 1 } }
 
@@ -100,6 +108,15 @@ struct FixedNode: NodeInterface {
         if waitForCommit, holdsCommits { await hold.wait() }
         return BroadcastOutcome(
             id: Hash.sha256(of: transaction), result: waitForCommit ? TransactionResult(.ok, gas: 2) : nil)
+    }
+
+    func broadcast(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
+        hold.count(group: transactions.count)
+        if holdsBroadcasts { await hold.wait() }
+        return transactions.map { bytes in
+            if let refusal { return .failure(refusal) }
+            return .success(BroadcastOutcome(id: Hash.sha256(of: bytes), result: nil))
+        }
     }
 
     func block(at height: Int64) async throws(NodeError) -> StoredBlock? {

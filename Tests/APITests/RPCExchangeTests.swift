@@ -21,8 +21,12 @@ import Testing
     }
 
     private static func waiting(_ id: Int, _ node: FixedNode) -> String {
+        broadcast(id, node, waitForCommit: true)
+    }
+
+    private static func broadcast(_ id: Int, _ node: FixedNode, waitForCommit: Bool = false) -> String {
         var writer = JSONWriter()
-        writer.broadcast(node.known, waitForCommit: true)
+        writer.broadcast(node.known, waitForCommit: waitForCommit)
         let parameters = String(decoding: writer.bytes, as: UTF8.self)
         return #"{"jsonrpc":"2.0","id":\#(id),"method":"user.broadcast","params":\#(parameters)}"#
     }
@@ -73,6 +77,37 @@ import Testing
             #expect(reply.status == 200)
             try Self.expect(reply, ["\"v\"": nil, "2": -32001, "7": nil])
             // What comes after the deadline is nobody's.
+            node.hold.open()
+            try await Reactor.sleep(for: .seconds(1))
+        }
+    }
+
+    @Test func broadcastsOfABatchGoToTheNodeTogether() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let calls = (0..<300).map { $0 % 100 == 50 ? Self.info : Self.broadcast(1_000 + $0, node) }
+            let body = Self.batch([Self.version] + calls + [Self.waiting(3, node)])
+            let reply = await dispatcher.respond(to: body)
+            var expected: [String: Int?] = ["\"v\"": nil, "7": nil, "3": nil]
+            for number in 0..<300 where number % 100 != 50 {
+                expected.updateValue(nil, forKey: "\(1_000 + number)")
+            }
+            try Self.expect(reply, expected)
+            // 297 in groups of 128.
+            #expect(node.hold.groups == [128, 128, 41])
+        }
+    }
+
+    @Test func broadcastsThatTakeTooLongAreAnsweredAtTheDeadline() throws {
+        var node = try FixedNode()
+        node.holdsBroadcasts = true
+        try MemoryNetwork.run { [node] in
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let body = Self.batch([Self.broadcast(1, node), Self.info, Self.broadcast(2, node)])
+            let reply = await dispatcher.respond(to: body)
+            #expect(Reactor.now == .seconds(1))
+            try Self.expect(reply, ["1": -32001, "7": nil, "2": -32001])
             node.hold.open()
             try await Reactor.sleep(for: .seconds(1))
         }

@@ -67,7 +67,7 @@ import Testing
         }
 
         func submit(_ transaction: Transaction) async throws {
-            _ = try await service.submit(transaction.bytes).get()
+            _ = try await service.submit([transaction.bytes])[0].get()
         }
 
         func has(_ transaction: Transaction) -> Bool { service.transaction(transaction.id) != nil }
@@ -233,6 +233,25 @@ import Testing
             await #expect(throws: MempoolError.nonceTooLow(expected: 3)) {
                 try await stations[0].submit(transactions[1])
             }
+        }
+    }
+
+    @Test func eachOfManyHasItsOwnOutcome() throws {
+        try withStations(1) { stations in
+            let known = try Self.transaction(50, 1)
+            try await stations[0].submit(known)
+            let (first, second) = (try Self.transaction(51, 1), try Self.transaction(52, 1))
+            var forged = Array(first.bytes.array)
+            forged[10] ^= 1
+            let outcomes = await stations[0].service.submit(
+                [known, first, first, second].map(\.bytes) + [SharedBytes(forged)])
+            #expect(outcomes.count == 5)
+            #expect(outcomes.map { (try? $0.get())?.id } == [nil, first.id, nil, second.id, nil])
+            for place in [0, 2] {
+                #expect(throws: MempoolError.duplicate) { try outcomes[place].get() }
+            }
+            #expect(stations[0].service.count == 3)
+            #expect(await stations[0].service.submit([]).isEmpty)
         }
     }
 
