@@ -7,9 +7,8 @@ import Multiformats
 enum RPCCall: Sendable {
     case ping(message: JSONText)
     case version(service: StaticString)
-    case chainInfo
-    case userHealth
-    case chainHealth
+    /// Where the node stands.
+    case status(StatusQuestion)
     case broadcast(Transaction, waitForCommit: Bool)
     case transactionQuery(Hash)
     case transaction(Hash)
@@ -23,8 +22,16 @@ enum RPCCall: Sendable {
     case validators
     /// Transactions at most; 0 for the default.
     case unconfirmed(limit: Int64)
-    case status
     case validatorRequests
+
+    /// What about where the node stands; each has a method.
+    enum StatusQuestion: Sendable {
+        case chainInfo
+        case userHealth
+        case chainHealth
+        /// Everything.
+        case all
+    }
 
     /// Which block: by a hash, or by a height where the hash is left out or zero; height 0 or none at all means the
     /// latest.
@@ -54,13 +61,13 @@ enum RPCCall: Sendable {
         switch method {
         case .userVersion: return .success(.version(service: "user"))
         case .chainVersion: return .success(.version(service: "chain"))
-        case .userChainInfo: return .success(.chainInfo)
-        case .userHealth: return .success(.userHealth)
-        case .chainHealth: return .success(.chainHealth)
+        case .userChainInfo: return .success(.status(.chainInfo))
+        case .userHealth: return .success(.status(.userHealth))
+        case .chainHealth: return .success(.status(.chainHealth))
         case .chainGenesis: return .success(.genesis)
         case .chainParameters: return .success(.networkParameters)
         case .chainValidators: return .success(.validators)
-        case .apusStatus: return .success(.status)
+        case .apusStatus: return .success(.status(.all))
         case .apusValidatorRequests: return .success(.validatorRequests)
         case .chainUnconfirmed where parameters == nil: return .success(.unconfirmed(limit: 0))
         default: break

@@ -14,12 +14,8 @@ extension RPCDispatcher {
             writer.object { $0.member("message", text: message) }
         case .version(let service):
             writer.version(service)
-        case .chainInfo:
-            writer.chainInfo(await node.status(), chainID: node.genesis.chainID)
-        case .userHealth:
-            writeHealth(await node.status(), to: &writer)
-        case .chainHealth:
-            writer.chainHealth(await node.status(), chainID: node.genesis.chainID)
+        case .status(let question):
+            write(await node.status(), for: question, to: &writer)
         case .broadcast(let transaction, let waitForCommit):
             try await broadcast(transaction, waitForCommit, &writer)
         case .transactionQuery(let id):
@@ -56,8 +52,17 @@ extension RPCDispatcher {
             } catch {
                 throw .init(.internal, error.description)
             }
-        case .status:
-            StatusResult(await node.status(), chainID: node.genesis.chainID).write(to: &writer)
+        }
+    }
+
+    /// What a question about where the node stands is answered with.
+    func write(_ status: NodeStatus, for question: RPCCall.StatusQuestion, to writer: inout JSONWriter) {
+        let chainID = node.genesis.chainID
+        switch question {
+        case .chainInfo: writer.chainInfo(status, chainID: chainID)
+        case .userHealth: writeHealth(status, to: &writer)
+        case .chainHealth: writer.chainHealth(status, chainID: chainID)
+        case .all: StatusResult(status, chainID: chainID).write(to: &writer)
         }
     }
 

@@ -85,32 +85,41 @@ public final class RPCDispatcher {
     func answer(_ broadcasts: [(request: RPCRequest, transaction: Transaction)]) async -> [[UInt8]] {
         let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes })
         return zip(broadcasts, outcomes).map { broadcast, outcome in
-            var writer = JSONWriter()
-            broadcast.request.begin(&writer)
             do throws(JSONRPC.Failure) {
-                try write(outcome, of: broadcast.transaction, to: &writer)
+                return try answer(broadcast.request) { writer throws(JSONRPC.Failure) in
+                    try write(outcome, of: broadcast.transaction, to: &writer)
+                }
             } catch {
                 return broadcast.request.refusal(error)
             }
-            broadcast.request.end(&writer)
-            return broadcast.request.isNotification ? [] : writer.bytes
         }
     }
 
-    /// The answer to a call for which nobody has to be asked; nil for any other.
+    /// The answer to a call for which nobody has to be waited for; nil for any other.
     func immediateAnswer(_ request: RPCRequest, _ call: RPCCall) -> [UInt8]? {
+        switch call {
+        case .ping(let message):
+            answer(request) { writer in writer.object { $0.member("message", text: message) } }
+        case .version(let service):
+            answer(request) { $0.version(service) }
+        case .status(let question):
+            node.knownStatus.map { status in answer(request) { write(status, for: question, to: &$0) } }
+        default: nil
+        }
+    }
+
+    /// The answer whose result `write` writes.
+    private func answer<E>(
+        _ request: RPCRequest, _ write: (inout JSONWriter) throws(E) -> Void
+    ) throws(E) -> [UInt8] {
         var writer = JSONWriter()
         request.begin(&writer)
-        switch call {
-        case .ping(let message): writer.object { $0.member("message", text: message) }
-        case .version(let service): writer.version(service)
-        default: return nil
-        }
+        try write(&writer)
         request.end(&writer)
         return request.isNotification ? [] : writer.bytes
     }
 
-    /// The reply to a single request for which nobody has to be asked, without the cost of an exchange.
+    /// The reply to a single request for which nobody has to be waited for, without the cost of an exchange.
     private func immediateReply(_ root: JSONValue) -> RPCReply? {
         let request = RPCRequest(root)
         let body: [UInt8]

@@ -45,10 +45,12 @@ struct RPCRequest: Sendable {
     /// Whether the answer may be large; see `RPCMethod`.
     var isLarge: Bool { (try? method.get().isLarge) ?? false }
 
-    /// Whether the answer is known without asking the node.
+    /// Whether the answer may be known without waiting for the node.
     var isImmediate: Bool {
         switch method {
-        case .success(.userPing), .success(.userVersion), .success(.chainVersion), .failure: true
+        case .success(.userPing), .success(.userVersion), .success(.chainVersion), .success(.userChainInfo),
+            .success(.userHealth), .success(.chainHealth), .success(.apusStatus), .failure:
+            true
         default: false
         }
     }

@@ -296,6 +296,9 @@ extension Node: NodeInterface {
     }
 
     /// See `NodeInterface`.
+    public nonisolated var knownStatus: NodeStatus? { snapshots.known(on: home)?.status }
+
+    /// See `NodeInterface`.
     public nonisolated func network() async -> NetworkState {
         await snapshots.current(on: home) { self.snapshot() }.network
     }

@@ -13,6 +13,9 @@ public protocol NodeInterface: Sendable {
     /// A snapshot of where the node stands.
     func status() async -> NodeStatus
 
+    /// What `status` would say, if that is known without waiting for the node's loop.
+    var knownStatus: NodeStatus? { get }
+
     /// Who makes and who votes on the next block, by committed state.
     func network() async -> NetworkState
 

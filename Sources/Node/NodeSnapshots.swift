@@ -23,7 +23,7 @@ final class NodeSnapshots: Sendable {
     /// What was kept, or what `take` says on the node's loop `home`. There it is always asked.
     func current(on home: EventLoop, take: @escaping @ReactorActor @Sendable () -> Snapshot) async -> Snapshot
     {
-        if EventLoop.current !== home, let snapshot = fresh() { return snapshot }
+        if let snapshot = known(on: home) { return snapshot }
         return await home.perform {
             let snapshot = take()
             self.kept.withLock { $0 = Kept(snapshot: snapshot, time: .now) }
@@ -34,8 +34,10 @@ final class NodeSnapshots: Sendable {
     /// From the node's loop: something has changed that those who ask must see.
     func invalidate() { kept.withLock { $0 = nil } }
 
-    private func fresh() -> Snapshot? {
-        kept.withLock { kept in
+    /// What was kept. On the node's loop `home`, where what holds now can be told at once, nothing is.
+    func known(on home: EventLoop) -> Snapshot? {
+        guard EventLoop.current !== home else { return nil }
+        return kept.withLock { kept in
             guard let kept, ContinuousClock.now - kept.time < Self.largestAge else { return nil }
             return kept.snapshot
         }

@@ -14,6 +14,8 @@ struct FixedNode: NodeInterface {
     let block: StoredBlock
     let hold = Hold()
     var refusal: NodeError?
+    /// Whether it can tell where it stands without being waited for.
+    var isStatusKnown = false
     /// Whether transactions that are waited for are committed only when let go.
     var holdsCommits = false
     /// Whether the broadcasts of a batch are answered only when let go.
@@ -86,7 +88,11 @@ struct FixedNode: NodeInterface {
         }
     }
 
-    func status() async -> NodeStatus {
+    var knownStatus: NodeStatus? { isStatusKnown ? currentStatus : nil }
+
+    func status() async -> NodeStatus { currentStatus }
+
+    private var currentStatus: NodeStatus {
         NodeStatus(
             nodeID: "", peerID: "", role: .leader, height: 7, blockHash: .sha256(of: [1]), appHash: .zero,
             blockTimestamp: 1_000, isSyncing: false, peerCount: 3, mempoolCount: 1, mempoolSize: 100,

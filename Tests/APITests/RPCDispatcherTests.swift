@@ -45,6 +45,23 @@ import Testing
         #expect(result["gas"] as? Bool == false)
     }
 
+    @Test(arguments: ["user.chain_info", "user.health", "chain.health", "apus.status"])
+    func whatIsKnownAndWhatIsWaitedForIsToldAlike(_ method: String) async throws {
+        var node = try FixedNode()
+        for body in [
+            #"{"jsonrpc":"2.0","id":1,"method":"\#(method)"}"#,
+            #"[{"jsonrpc":"2.0","id":1,"method":"\#(method)"},{"jsonrpc":"2.0","method":"\#(method)"}]"#,
+        ] {
+            node.isStatusKnown = false
+            let waited = try await reply(body, node)
+            node.isStatusKnown = true
+            let known = try await reply(body, node)
+            #expect(known.body == waited.body)
+            #expect(known.status == 200 && waited.status == 200)
+            #expect(String(decoding: known.body, as: UTF8.self).contains(#""result":{"#))
+        }
+    }
+
     @Test func networkIsShown() async throws {
         let node = try FixedNode()
         let leader = try #require(node.genesis.leader)
