@@ -78,11 +78,14 @@ extension RPCClient {
                 var members = try value.members()
                 var columns: [String] = []
                 for name in try members.value("column_names").array() { columns.append(try name.string()) }
+                var types = try CellTypes(&members)
                 var rows: [[Value]] = []
                 for row in try members.value("values").array() {
                     var cells: [Value] = []
                     cells.reserveCapacity(columns.count)
-                    for cell in try row.array() { cells.append(try ValueJSON.cell(cell)) }
+                    for cell in try row.array() {
+                        cells.append(try ValueJSON.cell(cell, types.type(rows.count, cells.count)))
+                    }
                     rows.append(cells)
                 }
                 return Rows(columns: columns, rows: rows)
@@ -180,5 +183,42 @@ extension JSONWriter {
             $0.transaction(transaction)
             $0.member("sync", integer: waitForCommit ? 1 : 0)
         }
+    }
+}
+
+/// Which type each cell of a query's result has: its column's, if it has no entry in `cell_types`. Asked row by row.
+private struct CellTypes {
+    private var columns: [DataType.Name] = []
+    private var others: [(row: Int, column: Int, type: DataType.Name)] = []
+    private var next = 0
+
+    init(_ members: inout JSONMembers) throws(JSONError) {
+        for type in try members.value("column_types").array() {
+            var type = try type.members()
+            columns.append(try Self.name(&type, "name"))
+        }
+        guard let list = members.optional("cell_types") else { return }
+        for entry in try list.array() {
+            var entry = try entry.members()
+            others.append(
+                (
+                    try entry.value("row").integer(), try entry.value("column").integer(),
+                    try Self.name(&entry, "type")
+                ))
+        }
+    }
+
+    private static func name(
+        _ members: inout JSONMembers, _ key: StaticString
+    ) throws(JSONError) -> DataType.Name {
+        DataType.Name(rawValue: try members.value(key).string()) ?? .text
+    }
+
+    mutating func type(_ row: Int, _ column: Int) -> DataType.Name {
+        if next < others.count, others[next].row == row, others[next].column == column {
+            defer { next += 1 }
+            return others[next].type
+        }
+        return column < columns.count ? columns[column] : .text
     }
 }

@@ -124,6 +124,8 @@ extension RPCDispatcher {
         }
     }
 
+    /// `user.query`. SQLite's columns hold values of any type, Kwil's of one: where a cell's type is not its column's and
+    /// its JSON does not show that, `cell_types` names it, which Kwil's clients pass over.
     private func query(
         _ sql: String, _ parameters: [RawStatement.Parameter], _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
@@ -143,13 +145,24 @@ extension RPCDispatcher {
         }
         writer.name("values")
         writer.beginArray()
-        for row in result.rows {
+        var others: [(row: Int, column: Int, type: DataType.Name)] = []
+        for (index, row) in result.rows.enumerated() {
             writer.array { list in
                 for cell in row { list.cell(cell) }
+            }
+            for (column, cell) in row.enumerated()
+            where cell.isTextInJSON && cell.type.name != result.columnTypes[column].name {
+                others.append((index, column, cell.type.name))
             }
             guard writer.bytes.count <= limit else { throw .tooLarge(limit) }
         }
         writer.endArray()
+        if !others.isEmpty {
+            writer.array("cell_types") { list in
+                for cell in others { list.cellType(cell) }
+            }
+        }
+        guard writer.bytes.count <= limit else { throw .tooLarge(limit) }
         writer.endObject()
     }
 

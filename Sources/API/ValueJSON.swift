@@ -33,15 +33,19 @@ enum ValueJSON {
         }
     }
 
-    /// A cell as `JSONWriter.cell` writes it, as far as JSON keeps it: text, whole numbers, truth values, null. What
-    /// else there is, arrays, is its JSON as text.
-    static func cell(_ value: JSONValue) throws(JSONError) -> Value {
-        switch value.kind {
-        case .null: return .null
-        case .flag: return .bool(try value.flag())
-        case .integer: return .int8(try value.integer())
-        case .text: return .text(try value.string())
-        case .decimal, .array, .object:
+    /// A cell as `JSONWriter.cell` writes it, with the type that its column or `cell_types` names, which tells what kind
+    /// of value a text stands for. What else there is, arrays, is its JSON as text.
+    static func cell(_ value: JSONValue, _ type: DataType.Name) throws(JSONError) -> Value {
+        switch (value.kind, type) {
+        case (.null, _): return .null
+        case (.flag, _): return .bool(try value.flag())
+        case (.integer, _): return .int8(try value.integer())
+        case (.text, .bytea): return .bytea(try value.base64())
+        case (.text, .numeric):
+            let digits = try value.string()
+            return Value.numeric(digits, precision: 0, scale: 0) ?? .text(digits)
+        case (.text, _): return .text(try value.string())
+        case (.decimal, _), (.array, _), (.object, _):
             var writer = JSONWriter()
             writer.value(value)
             return .text(String(decoding: writer.bytes, as: UTF8.self))
@@ -73,6 +77,15 @@ extension JSONWriter {
         }
     }
 
+    /// Which type a cell has that is not its column's: an entry of `cell_types`.
+    mutating func cellType(_ cell: (row: Int, column: Int, type: DataType.Name)) {
+        object {
+            $0.member("row", integer: cell.row)
+            $0.member("column", integer: cell.column)
+            $0.member("type", text: cell.type.rawValue)
+        }
+    }
+
     /// A cell of a query's result: JSON's own types where they fit, byte strings in base64, numerics as text.
     mutating func cell(_ value: Value) {
         guard value.scalar == nil else { return cell(value.elements.first ?? .null) }
@@ -98,5 +111,15 @@ extension JSONWriter {
             digits.insert(UInt8(ascii: "-"), at: position)
         }
         text(utf8: digits)
+    }
+}
+
+extension Value {
+    /// Whether a cell with this value is a text in JSON, so that only its type tells what it stands for.
+    var isTextInJSON: Bool {
+        switch scalar {
+        case .text, .numeric, .bytea, .uuid: true
+        case .null, .int8, .bool, nil: false
+        }
     }
 }

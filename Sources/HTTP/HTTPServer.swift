@@ -76,9 +76,10 @@ public final class HTTPServer {
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
-            { accept throws(ReactorError) in try TCPListener.listen(on: address, accept: accept) }, limits,
-            routes,
-            commonFields, wallClock)
+            { accept throws(ReactorError) in
+                try TCPListener.listen(on: address, takesIPv4: true, accept: accept)
+            },
+            limits, routes, commonFields, wallClock)
     }
 
     /// As the other `start`, on a socket that somebody else has bound; the server closes it.

@@ -13,9 +13,19 @@ public struct ProtocolID: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The identifier's text.
     public var description: String { rawValue }
 
-    /// Orders identifiers by their text.
+    /// Whether both have the same bytes. Texts compare by canonical equivalence, which libp2p does not know.
+    public static func == (left: ProtocolID, right: ProtocolID) -> Bool {
+        left.rawValue.utf8.elementsEqual(right.rawValue.utf8)
+    }
+
+    /// Hashes the bytes.
+    public func hash(into hasher: inout Hasher) {
+        for byte in rawValue.utf8 { hasher.combine(byte) }
+    }
+
+    /// Orders identifiers by their bytes.
     public static func < (left: ProtocolID, right: ProtocolID) -> Bool {
-        left.rawValue < right.rawValue
+        left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8)
     }
 }
 

@@ -150,7 +150,8 @@ final class EpollDriver: Driver {
     override func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError)
         -> SocketAddress
     {
-        let (descriptor, local) = try Socket.listening(on: address, nonBlocking: true)
+        let (descriptor, local) = try Socket.listening(
+            on: address, takesIPv4: listener.takesIPv4, nonBlocking: true)
         try add(listener, descriptor)
         return local
     }

@@ -208,7 +208,8 @@ final class IOUringDriver: Driver {
     override func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError)
         -> SocketAddress
     {
-        let (descriptor, local) = try Socket.listening(on: address, nonBlocking: false)
+        let (descriptor, local) = try Socket.listening(
+            on: address, takesIPv4: listener.takesIPv4, nonBlocking: false)
         add(listener, descriptor)
         return local
     }

@@ -18,12 +18,12 @@ enum Socket {
 
     /// A bound, listening socket and the address that it got.
     static func listening(
-        on address: SocketAddress, nonBlocking: Bool
+        on address: SocketAddress, takesIPv4: Bool, nonBlocking: Bool
     ) throws(ReactorError) -> (descriptor: Int32, address: SocketAddress) {
         let descriptor = try make(for: address, nonBlocking: nonBlocking)
         do throws(ReactorError) {
             try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-            if address.isIPv6 { try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+            if address.isIPv6 { try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, takesIPv4 ? 0 : 1) }
             guard address.withAddress({ bind(descriptor, $0, $1) }) == 0 else {
                 throw ReactorError("bind", errno)
             }

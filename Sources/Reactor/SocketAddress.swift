@@ -44,7 +44,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         isIPv6 = true
     }
 
-    /// Reads what the kernel or `getaddrinfo` wrote; nil for another family.
+    /// Reads what the kernel or `getaddrinfo` wrote; nil for another family. The IPv4 address of a peer at a socket for
+    /// both families, which the kernel writes as `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2), is read as such.
     init?(_ storage: UnsafePointer<sockaddr>, length: socklen_t) {
         switch Int32(storage.pointee.sa_family) {
         case AF_INET where Int(length) >= MemoryLayout<sockaddr_in>.size:
@@ -52,9 +53,15 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
             self.init(address.sin_addr, UInt16(bigEndian: address.sin_port))
         case AF_INET6 where Int(length) >= MemoryLayout<sockaddr_in6>.size:
             let address = UnsafeRawPointer(storage).loadUnaligned(as: sockaddr_in6.self)
-            self.init(address.sin6_addr, UInt16(bigEndian: address.sin6_port))
+            let read = SocketAddress(address.sin6_addr, UInt16(bigEndian: address.sin6_port))
+            self = read.mappedIPv4 ?? read
         default: return nil
         }
+    }
+
+    private var mappedIPv4: SocketAddress? {
+        guard isIPv6, high == 0, low >> 32 == 0xFFFF else { return nil }
+        return SocketAddress(in_addr(s_addr: UInt32(truncatingIfNeeded: low).bigEndian), port)
     }
 
     /// The same address with another port.

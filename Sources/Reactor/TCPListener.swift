@@ -8,6 +8,8 @@ public final class TCPListener {
 
     /// The address listened on; with the port that the kernel chose when 0 was asked for.
     public private(set) var localAddress: SocketAddress
+    /// Whether a listener on `::` takes IPv4 connections, too.
+    let takesIPv4: Bool
     let loop: EventLoop
     let driver: Driver
     var socket = SocketState()
@@ -16,8 +18,10 @@ public final class TCPListener {
     private let accept: @ReactorActor (TCPConnection) -> Void
 
     private init(
-        _ loop: EventLoop, _ address: SocketAddress, _ accept: @escaping @ReactorActor (TCPConnection) -> Void
+        _ loop: EventLoop, _ address: SocketAddress, takesIPv4: Bool = false,
+        _ accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) {
+        self.takesIPv4 = takesIPv4
         self.loop = loop
         driver = loop.driver
         localAddress = address
@@ -26,11 +30,15 @@ public final class TCPListener {
 
     /// Listens on `address` (port 0 takes any free one) and hands every connection to `accept`, which sets its delegate.
     /// Throws `.addressInUse`, `.addressNotAvailable`, or what else the kernel says. Goes on until `close`.
+    ///
+    /// - Parameter takesIPv4: whether `::` stands for all addresses of both families, as most servers have it. In libp2p
+    ///   it stands for those of IPv6: each family has an address of its own.
     public static func listen(
-        on address: SocketAddress, accept: @escaping @ReactorActor (TCPConnection) -> Void
+        on address: SocketAddress, takesIPv4: Bool = false,
+        accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> TCPListener {
         guard let loop = EventLoop.current else { throw .closed }
-        let listener = TCPListener(loop, address, accept)
+        let listener = TCPListener(loop, address, takesIPv4: takesIPv4, accept)
         listener.localAddress = try loop.driver.listen(listener, on: address)
         return listener
     }

@@ -141,6 +141,14 @@ struct FixedNode: NodeInterface {
     func account(_ id: AccountID) async throws(NodeError) -> Account? { Account(balance: 12, nonce: 3) }
 
     /// `SELECT $a` is known, `hold` waits, `names` answers each parameter's name and value.
+    /// Values of several types in one column.
+    static let mixed = QueryResult(
+        columnNames: ["v", "n"], columnTypes: [DataType(.text), DataType(.numeric)],
+        rows: [
+            [.text("AP8="), .null], [.bytea([0, 0xFF]), .text("x")], [.null, .int8(7)],
+            [.bool(true), Value.numeric("1.5", precision: 2, scale: 1) ?? .null], [.text(""), .bytea([])],
+        ])
+
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {
@@ -157,6 +165,7 @@ struct FixedNode: NodeInterface {
             return QueryResult(
                 columnNames: ["a", "b"], columnTypes: [DataType(.text), DataType(.int8)],
                 rows: [[value ?? .null, .int8(5)], [.null, .bool(true)]])
+        case "mixed": return Self.mixed
         default: throw .query("only one statement is known")
         }
     }

@@ -233,5 +233,10 @@ import Testing
                 #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT $a"}}"#)
                 == #"{"jsonrpc":"2.0","result":{"column_names":["a","b"],"column_types":[{"name":"text","is_array":false,"metadata":[0,0]},{"name":"int8","is_array":false,"metadata":[0,0]}],"values":[[null,5],[null,true]]},"id":1}"#
         )
+        #expect(
+            try await answer(
+                #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"mixed"}}"#)
+                == #"{"jsonrpc":"2.0","result":{"column_names":["v","n"],"column_types":[{"name":"text","is_array":false,"metadata":[0,0]},{"name":"numeric","is_array":false,"metadata":[0,0]}],"values":[["AP8=",null],["AP8=","x"],[null,7],[true,"1.5"],["",""]],"cell_types":[{"row":1,"column":0,"type":"bytea"},{"row":1,"column":1,"type":"text"},{"row":4,"column":1,"type":"bytea"}]},"id":1}"#
+        )
     }
 }

@@ -28,6 +28,10 @@ import Testing
         let rows = try await client.query("SELECT $a", [RawStatement.Parameter("$a", .text("x"))])
         #expect(rows.rows[0][0] == .text("x"))
         let transaction = try FixedNode().known
+        let mixed = try await client.query("mixed")
+        #expect(mixed.columns == ["v", "n"])
+        // Precision and scale, which the column has, are not a cell's.
+        #expect(mixed.rows.map { $0.map(\.elements) } == FixedNode.mixed.rows.map { $0.map(\.elements) })
         let outcome = try await client.broadcast(transaction, waitForCommit: true)
         #expect(outcome.id == transaction.id)
         #expect(try await client.broadcast([transaction, transaction]).isEmpty)

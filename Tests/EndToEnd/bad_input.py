@@ -337,7 +337,8 @@ def hostile_texts_stay_in_their_cells(apus, directory):
     cells = {
         "char(27) || '[31m' || char(7)": r"\x1b[31m\x07", "'a' || char(10) || '3' || char(9) || 'b'": r"a\n3\tb",
         "NULL": "NULL", "''": "", "'NULL'": '"NULL"', "'7'": '"7"', "7": "7", "'x''00ff'''": "\"x'00ff'\"",
-        r"'a\tb'": r"a\\tb", "char(8238)": r"\u{202e}",
+        r"'a\tb'": r"a\\tb", "char(8238)": r"\u{202e}", "'AP8='": "AP8=", "x'00ff'": "x'00ff'", "1.5": "1.5",
+        "'1.5'": '"1.5"',
     }
     with Running(node):
         for sql in ("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, v)",

@@ -188,4 +188,13 @@ import Testing
         #expect(chosen.0 == offers.last && chosen.1 == offers.last)
         #expect(toListener.isEmpty && toDialer.isEmpty)
     }
+
+    /// Canonical equivalence is none between identifiers: the Kelvin sign is no K.
+    @Test func identifiersAreBytes() {
+        for (one, other) in [("/\u{212A}wil/1", "/Kwil/1"), ("/\u{E9}", "/e\u{301}")] {
+            let ids = [ProtocolID(one), ProtocolID(other)]
+            #expect(ids[0] != ids[1] && Set(ids).count == 2 && (ids[0] < ids[1]) != (ids[1] < ids[0]))
+            #expect(ids[0] == ProtocolID(one))
+        }
+    }
 }

@@ -91,6 +91,30 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
     }
 
     @Test(arguments: TestDriver.real)
+    func allAddressesAreThoseOfBothFamiliesIfAskedFor(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let both = try Server("::", takesIPv4: true)
+            for ip in ["127.0.0.1", "::1"] {
+                let address = try SocketAddress(ip: ip, port: both.address.port)
+                let near = try await TCPConnection.connect(to: address, timeout: .seconds(10))
+                let far = await both.accepted.take()
+                // An IPv4 address, not one that stands for it in IPv6.
+                #expect(far.remoteAddress == near.localAddress && far.remoteAddress.ip == ip)
+                #expect(far.remoteAddress.isLoopback && far.localAddress == near.remoteAddress)
+                near.abort()
+                far.abort()
+            }
+            both.close()
+            let one = try Server("::")
+            let address = try SocketAddress(ip: "127.0.0.1", port: one.address.port)
+            await #expect(throws: ReactorError.connectionRefused) {
+                _ = try await TCPConnection.connect(to: address, timeout: .seconds(10))
+            }
+            one.close()
+        }
+    }
+
+    @Test(arguments: TestDriver.real)
     func connectionsSurviveTheirListener(_ driver: TestDriver) async throws {
         try await driver.run {
             let server = try Server()

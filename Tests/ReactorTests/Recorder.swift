@@ -91,8 +91,9 @@ final class Server {
     let accepted = Mailbox<TCPConnection>()
     private(set) var listener: TCPListener?
 
-    init(_ ip: String = "127.0.0.1") throws {
-        listener = try TCPListener.listen(on: try SocketAddress(ip: ip, port: 0)) { [accepted] in
+    init(_ ip: String = "127.0.0.1", takesIPv4: Bool = false) throws {
+        let address = try SocketAddress(ip: ip, port: 0)
+        listener = try TCPListener.listen(on: address, takesIPv4: takesIPv4) { [accepted] in
             accepted.put($0)
         }
     }
