@@ -99,15 +99,12 @@ import Testing
 
     /// As deep as this ended the process.
     @Test(arguments: [
-        String(repeating: "a.", count: 500_000) + "a = 1",
-        "[" + String(repeating: "a . ", count: 250_000) + "a]",
-        "a = { " + String(repeating: "b.", count: 500_000) + "b = 1 }",
-        String(repeating: "\"=\".", count: 200_000) + "a = 1",
-        "x = \"\"\"\n\\\"\"\"\"\"\n" + String(repeating: "a.", count: 500_000) + "a = 1",
-        "a = " + String(repeating: "[", count: 500_000),
-        "a = " + String(repeating: "{ a = ", count: 150_000),
+        ("", "a.", 500_000, "a = 1"), ("[", "a . ", 250_000, "a]"), ("a = { ", "b.", 500_000, "b = 1 }"),
+        ("", "\"=\".", 200_000, "a = 1"), ("x = \"\"\"\n\\\"\"\"\"\"\n", "a.", 500_000, "a = 1"),
+        ("a = ", "[", 500_000, ""), ("a = ", "{ a = ", 150_000, ""),
     ])
-    func depthIsBounded(_ text: String) {
+    func depthIsBounded(_ start: String, _ level: String, _ depth: Int, _ end: String) {
+        let text = start + String(repeating: level, count: depth) + end
         let line = refusal(of: text.utf8)
         #expect(line.contains("32"), "\(line.prefix(300))")
     }
