@@ -28,8 +28,9 @@ release: setup
 run: release
 	@$(APUS) testnet $(ARGS)
 
-# Runs unit tests; of those that fail, and only of them, shows what they said. The rest is in .build/test.log.
-unit = swift test --skip-build $(1) >.build/test.log 2>&1 || { \
+# Runs unit tests; of those that fail, and only of them, shows what they said. The rest is in .build/test.log. A run that
+# hangs is ended.
+unit = timeout -k 10 1500 swift test --skip-build $(1) >.build/test.log 2>&1 || { \
 	grep -A 8 '^✘' .build/test.log; tail -n 20 .build/test.log; exit 1; }; tail -n 1 .build/test.log
 
 test: setup lint

@@ -291,6 +291,9 @@ final class EpollDriver: Driver {
                 }
             }
         }
+        // What is left makes no event any more: the socket must be looked at when bytes are wanted again, also if that
+        // is before the connection's attention.
+        connection.socket.isReceiving = false
     }
 
     override func flush(_ connection: TCPConnection) {

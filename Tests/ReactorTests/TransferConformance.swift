@@ -107,6 +107,25 @@ import Testing
         }
     }
 
+    /// The pause ends before the loop has looked at the connection again.
+    @Test(arguments: TestDriver.allCases)
+    func aPauseWithinATurnLosesNothing(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let (near, far) = try await Server().connect()
+            let bytes = pattern(1_000_000)
+            far.onReceived = { [unowned far] _ in
+                far.connection.pauseReceiving()
+                Reactor.enqueue { far.connection.resumeReceiving() }
+            }
+            near.send(bytes)
+            near.connection.closeWrite()
+            await far.until { far.peerHasClosedWrite }
+            #expect(far.bytes == bytes)
+            far.connection.close()
+            await far.untilClosed()
+        }
+    }
+
     @Test(arguments: TestDriver.allCases)
     func aPeerThatStopsReadingHoldsUpNobodyElse(_ driver: TestDriver) async throws {
         try await driver.run {
