@@ -68,7 +68,7 @@ extension RPCClient {
                     $0.member("query", text: sql)
                     $0.object("params") {
                         for parameter in parameters {
-                            $0.name(parameter.name)
+                            $0.name(parameter.name.string)
                             $0.value(parameter.value)
                         }
                     }

@@ -29,8 +29,8 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
         case .malformed(let kind, let error): "malformed \(kind): \(error)"
         case .invalidSignature: "invalid signature"
         case .unsigned: "no signature"
-        case .unknownSignatureType(let type): "unknown signature type \(type.debugDescription)"
-        case .wrongChain(let chain): "wrong chain \(chain.debugDescription)"
+        case .unknownSignatureType(let type): "unknown signature type \(RawText(type).quoted())"
+        case .wrongChain(let chain): "wrong chain \(RawText(chain).quoted())"
         case .tooLarge(let kind, let count, let limit): "\(kind) of \(count) bytes exceeds \(limit)"
         case .genesis(let reason): reason
         case .insufficientAmount: "insufficient amount"

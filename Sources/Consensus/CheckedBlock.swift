@@ -58,7 +58,9 @@ public final class CheckedBlock: Sendable {
             }
             do throws(ChainError) {
                 let transaction = try Transaction(decoding: bytes)
-                guard transaction.body.chainID == chainID else { throw .wrongChain(transaction.body.chainID) }
+                guard RawText(transaction.body.chainID) == RawText(chainID) else {
+                    throw .wrongChain(transaction.body.chainID)
+                }
                 try transaction.verify()
                 transactions.append(transaction)
             } catch {

@@ -194,7 +194,7 @@ final class SQLEngine {
         case .validatorJoin, .validatorLeave, .validatorApprove, .validatorRemove:
             return rules.perform(payload, by: sender).map(Outcome.failed) ?? .done
         case .other(let type, _):
-            return .refused(.invalidTransactionType, "unknown payload type \(type.debugDescription)")
+            return .refused(.invalidTransactionType, "unknown payload type \(RawText(type).quoted())")
         }
     }
 
@@ -284,12 +284,12 @@ final class SQLEngine {
         }
         cache.removeAll()
         guard outcome != .overrun || !connection.isAutocommit else { return outcome }
-        try recorder.resume(after: outcome == .done ? compiled.text.sql : nil)
+        try recorder.resume(after: outcome == .done ? compiled.text.sql.string : nil)
         return outcome
     }
 
     private func create(
-        _ table: String, _ compiled: CompiledStatement, _ control: ControlStatements
+        _ table: RawText, _ compiled: CompiledStatement, _ control: ControlStatements
     ) throws(SQLiteFailure) -> StatementFault? {
         if try rules.exists(table) {
             try run(compiled)
@@ -310,7 +310,7 @@ final class SQLEngine {
     }
 
     /// The statement from the cache, or newly compiled. What fails is the statement's fault.
-    private func compile(_ text: String) throws(SQLiteFailure) -> Result<CompiledStatement, StatementFault> {
+    private func compile(_ text: RawText) throws(SQLiteFailure) -> Result<CompiledStatement, StatementFault> {
         if let known = cache.find(text) { return .success(known) }
         let policy = connection.policy
         let checked: StatementText
@@ -318,7 +318,7 @@ final class SQLEngine {
         let statement: SQLiteStatement
         do throws(SQLiteFailure) {
             statement = try policy.with(.statement) { () throws(SQLiteFailure) in
-                try connection.prepare(checked.sql, isPersistent: true)
+                try connection.prepare(checked.sql.string, isPersistent: true)
             }
         } catch {
             guard error.isStatementFault else { throw error }

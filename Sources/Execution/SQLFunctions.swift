@@ -1,3 +1,5 @@
+import Multiformats
+
 /// SQL functions that statements may call, by lower-case name. All that is not listed is refused, so that a
 /// newer SQLite brings nothing in unseen.
 enum SQLFunctions {
@@ -5,7 +7,7 @@ enum SQLFunctions {
     /// `randomblob`; dates and times, which know "now" and time zones; `changes`, `total_changes` and
     /// `last_insert_rowid`, which depend on what the connection did before; `sqlite_version` and its kin; and what
     /// the C library's mathematics computes (`sin`, `exp`, `pow`, …), whose last bit differs between libraries.
-    static let deterministic: Set<String> = [
+    static let deterministic: Set<RawText> = [
         // Scalar.
         "abs", "char", "coalesce", "format", "glob", "hex", "ifnull", "iif", "instr", "length", "like",
         "likelihood",
@@ -25,7 +27,7 @@ enum SQLFunctions {
     ]
 
     /// What queries may call besides: their results are no part of the state.
-    static let queries: Set<String> = [
+    static let queries: Set<RawText> = [
         "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "exp", "ln", "log",
         "log10", "log2",
         "pow", "power", "sin", "sinh", "tan", "tanh", "current_date", "current_time", "current_timestamp",
@@ -34,7 +36,7 @@ enum SQLFunctions {
     ]
 
     /// What SQLite's ALTER TABLE calls within; no statement can name them.
-    static let alterTable: Set<String> = [
+    static let alterTable: Set<RawText> = [
         "sqlite_rename_column", "sqlite_rename_table", "sqlite_rename_test", "sqlite_rename_quotefix",
         "sqlite_drop_column", "sqlite_fail",
     ]

@@ -1,5 +1,6 @@
 import CShims
 import Chain
+import Multiformats
 
 /// The reading side of `SQLApplication`: accounts and queries, on committed state.
 ///
@@ -33,13 +34,13 @@ final class SQLReader {
         -> QueryResult
     {
         let text: StatementText
-        do { text = try StatementText(sql, for: .query) } catch { throw .invalidQuery(error.text) }
+        do { text = try StatementText(RawText(sql), for: .query) } catch { throw .invalidQuery(error.text) }
         budget.start(until: .now + limits.time)
         defer { budget.stop() }
         // The policy's mode lasts as long as the statement runs: table-valued functions prepare while they run.
         let outcome: Result<QueryResult, ExecutionError> = connection.policy.with(.query) {
             do throws(SQLiteFailure) {
-                return try run(text.sql, parameters, limits)
+                return try run(text.sql.string, parameters, limits)
             } catch {
                 return .failure(queryError(error, limits))
             }
@@ -91,13 +92,12 @@ final class SQLReader {
     private func bind(
         _ parameters: [RawStatement.Parameter], to statement: SQLiteStatement
     ) throws(SQLiteFailure) -> ExecutionError? {
-        let values = Dictionary(parameters.map { (Array($0.name.utf8), $0.value) }) { first, _ in first }
+        let values = Dictionary(parameters.map { ($0.name, $0.value) }) { first, _ in first }
         for index in 0..<statement.parameterCount {
             guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,
                 "$@:".utf8.contains(sign)
             else { return .invalidQuery("parameters need names such as $id") }
-            let bytes = Array(name.utf8)
-            guard let value = values[bytes] ?? values[Array(bytes.dropFirst())] else {
+            guard let value = values[name] ?? values[RawText(decoding: name.utf8.dropFirst())] else {
                 return .invalidQuery("parameter \(name) has no value")
             }
             try StoredValue.bind(value, to: statement, at: index + 1)

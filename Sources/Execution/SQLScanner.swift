@@ -23,7 +23,7 @@ struct SQLScanner {
     let bytes: [UInt8]
     private var position = 0
 
-    init(_ text: String) {
+    init(_ text: RawText) {
         bytes = Array(text.utf8)
     }
 
@@ -56,7 +56,7 @@ struct SQLScanner {
     }
 
     /// A token as it is written.
-    func text(_ token: Token) -> String { String(decoding: bytes[token.range], as: UTF8.self) }
+    func text(_ token: Token) -> RawText { RawText(decoding: bytes[token.range]) }
 
     private mutating func skipQuoted(_ quote: UInt8) {
         position += 1
@@ -106,7 +106,7 @@ struct SQLScanner {
     }
 
     /// The offset of the parenthesis that ends the text's first parenthesized list.
-    static func endOfFirstList(in text: String) -> Int? {
+    static func endOfFirstList(in text: RawText) -> Int? {
         var scanner = SQLScanner(text)
         var depth = 0
         while let token = scanner.next() {

@@ -11,7 +11,8 @@ struct SQLiteFailure: Error, CustomStringConvertible {
 
     init(code: Int32, message: String, file: String) {
         self.code = code
-        self.message = String(message.map { $0.isNewline ? " " : $0 })
+        self.message = String(
+            decoding: message.utf8.map { (0x0A...0x0D).contains($0) ? 0x20 : $0 }, as: UTF8.self)
         self.file = file
     }
 

@@ -51,8 +51,8 @@ final class SQLiteStatement {
     var parameterCount: Int { Int(sqlite3_bind_parameter_count(handle)) }
 
     /// The name of parameter `index`, from 1, with its sign; nil for `?`.
-    func parameterName(_ index: Int) -> String? {
-        sqlite3_bind_parameter_name(handle, Int32(clamping: index)).map { String(cString: $0) }
+    func parameterName(_ index: Int) -> RawText? {
+        sqlite3_bind_parameter_name(handle, Int32(clamping: index)).map { RawText(String(cString: $0)) }
     }
 
     /// Binds an integer to parameter `index`, from 1.
@@ -118,6 +118,9 @@ final class SQLiteStatement {
             decoding: UnsafeBufferPointer(start: text, count: Int(sqlite3_column_bytes(handle, index))),
             as: UTF8.self)
     }
+
+    /// Column `index` as a text from outside.
+    func rawText(_ index: Int) -> RawText { RawText(text(index)) }
 
     /// Column `index` as bytes.
     func bytes(_ index: Int) -> [UInt8] {

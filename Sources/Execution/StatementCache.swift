@@ -1,12 +1,13 @@
 import Chain
+import Multiformats
 
 /// A transaction's statement as SQLite compiled it, with what its preparation found out.
 final class CompiledStatement {
     let statement: SQLiteStatement
     let text: StatementText
     let findings: StatementPolicy.Findings
-    /// The parameters' names in SQLite's order.
-    let parameterNames: [String]
+    /// The parameters in SQLite's order: each name with its sign and without.
+    private let parameters: [(name: RawText, bare: RawText)]
     fileprivate var lastUse: UInt64 = 0
 
     init(_ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings)
@@ -15,30 +16,33 @@ final class CompiledStatement {
         self.statement = statement
         self.text = text
         self.findings = findings
-        var names: [String] = []
+        var parameters: [(name: RawText, bare: RawText)] = []
         for index in 0..<statement.parameterCount {
-            guard let name = statement.parameterName(index + 1), let sign = name.first, "$@:".contains(sign)
+            guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,
+                "$@:".utf8.contains(sign)
             else {
                 throw .refused("parameters need names such as $id")
             }
-            names.append(name)
+            parameters.append((name, RawText(decoding: name.utf8.dropFirst())))
         }
-        parameterNames = names
+        self.parameters = parameters
     }
 
-    /// Binds each parameter by its name. Values that the statement does not name are not looked at.
-    func bind(_ parameters: [RawStatement.Parameter]) throws(SQLiteFailure) -> StatementFault? {
-        for (index, name) in parameterNames.enumerated() {
-            let parameter: RawStatement.Parameter
-            if index < parameters.count, parameters[index].name == name {
-                parameter = parameters[index]
-            } else if let found = parameters.first(where: { $0.name == name || $0.name == name.dropFirst() })
-            {
-                parameter = found
+    /// Binds each parameter by its name, with its sign or without. Values that the statement does not name are not
+    /// looked at.
+    func bind(_ values: [RawStatement.Parameter]) throws(SQLiteFailure) -> StatementFault? {
+        for (index, parameter) in parameters.enumerated() {
+            let value: Value
+            if index < values.count, values[index].name == parameter.name {
+                value = values[index].value
+            } else if let found = values.first(where: {
+                $0.name == parameter.name || $0.name == parameter.bare
+            }) {
+                value = found.value
             } else {
-                return .refused("parameter \(name) has no value")
+                return .refused("parameter \(parameter.name) has no value")
             }
-            try StoredValue.bind(parameter.value, to: statement, at: index + 1)
+            try StoredValue.bind(value, to: statement, at: index + 1)
         }
         return nil
     }
@@ -46,11 +50,11 @@ final class CompiledStatement {
 
 /// The transactions' statements that were used last, ready to run again.
 struct StatementCache {
-    private var entries: [String: CompiledStatement] = [:]
+    private var entries: [RawText: CompiledStatement] = [:]
     private var clock: UInt64 = 0
 
     /// The statement of this text, as it came.
-    mutating func find(_ text: String) -> CompiledStatement? {
+    mutating func find(_ text: RawText) -> CompiledStatement? {
         guard let entry = entries[text] else { return nil }
         clock &+= 1
         entry.lastUse = clock
@@ -58,7 +62,7 @@ struct StatementCache {
     }
 
     /// Keeps a statement; the one that was not used for the longest time makes room.
-    mutating func insert(_ statement: CompiledStatement, for text: String) {
+    mutating func insert(_ statement: CompiledStatement, for text: RawText) {
         if entries.count >= ExecutionLimits.cachedStatements {
             // `lastUse` differs between any two, so that the order of iteration makes no difference.
             if let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse }) {

@@ -1,4 +1,6 @@
 import CShims
+import Glibc
+import Multiformats
 
 /// Decides what a statement may do while SQLite prepares it (https://sqlite.org/c3ref/set_authorizer.html), and
 /// notes what the statement is.
@@ -25,7 +27,7 @@ final class StatementPolicy {
         /// It writes to the table of grants.
         var writesGrants = false
         /// The table that it makes.
-        var createdTable: String?
+        var createdTable: RawText?
         /// It reads the schema table itself.
         var readsSchema = false
         /// It contains a SELECT.
@@ -38,13 +40,13 @@ final class StatementPolicy {
     private(set) var mode = Mode.trusted
     /// About the statement being prepared.
     private(set) var findings = Findings()
-    /// Virtual tables that need no CREATE TABLE and show the node's insides; lower case.
-    var reservedModules: Set<String> = []
+    /// Virtual tables that need no CREATE TABLE and show the node's insides; folded.
+    var reservedModules: Set<RawText> = []
 
     /// The tables that may be written are all but those with this prefix.
-    static let internalPrefix = "apus_"
+    static let internalPrefix: StaticString = "apus_"
     /// Identifiers, besides the database's owner, that may write.
-    static let grantsTable = "grants"
+    static let grantsTable: RawText = "grants"
 
     /// Runs `body` with `mode` in force and with fresh findings.
     func with<R, E: Error>(_ mode: Mode, _ body: () throws(E) -> R) throws(E) -> R {
@@ -61,8 +63,10 @@ final class StatementPolicy {
         _ database: UnsafePointer<CChar>?
     ) -> Int32 {
         if mode == .trusted { return SQLITE_OK }
-        let first = first.map { String(cString: $0).lowercased() } ?? ""
-        let second = second.map { String(cString: $0) } ?? ""
+        // SQLite folds ASCII letters only, so that no other name than a table's own stands for it.
+        let given = first.map { RawText(String(cString: $0)) } ?? ""
+        let first = given.foldedASCII
+        let second = second.map { RawText(String(cString: $0)).foldedASCII } ?? ""
         switch action {
         case SQLITE_SELECT:
             findings.selects = true
@@ -72,15 +76,15 @@ final class StatementPolicy {
         case SQLITE_READ:
             return read(first)
         case SQLITE_FUNCTION:
-            return call(second.lowercased())
+            return call(second)
         case SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE:
             return write(first)
         case SQLITE_CREATE_TABLE:
-            return change(first, database, creates: true)
+            return change(first, database, creating: given)
         case SQLITE_CREATE_VIEW:
             return change(first, database)
         case SQLITE_CREATE_INDEX, SQLITE_DROP_INDEX:
-            return change(second.lowercased(), database, also: first)
+            return change(second, database, also: first)
         case SQLITE_DROP_TABLE, SQLITE_DROP_VIEW:
             return change(first, database)
         case SQLITE_ALTER_TABLE:
@@ -89,7 +93,7 @@ final class StatementPolicy {
                 return refuse("temporary objects and other databases are not allowed")
             }
             findings.altersTable = true
-            return change(second.lowercased(), nil)
+            return change(second, nil)
         case SQLITE_REINDEX:
             // ALTER TABLE and CREATE INDEX ask for it; a REINDEX statement does not get here.
             return findings.changesSchema ? SQLITE_OK : refuse("REINDEX is not allowed")
@@ -115,20 +119,19 @@ final class StatementPolicy {
         return SQLITE_DENY
     }
 
-    private func isSchemaTable(_ name: String) -> Bool {
-        switch name {
-        case "sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema": true
-        default: false
-        }
-    }
+    private static let schemaTables: Set<RawText> = [
+        "sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema",
+    ]
 
-    /// Whether a table of this lower-case name is not for statements.
-    func isReserved(_ name: String) -> Bool {
+    private func isSchemaTable(_ name: RawText) -> Bool { Self.schemaTables.contains(name) }
+
+    /// Whether a table of this folded name is not for statements.
+    func isReserved(_ name: RawText) -> Bool {
         name.hasPrefix(Self.internalPrefix) || name.hasPrefix("sqlite_") || name.hasPrefix("pragma_")
             || reservedModules.contains(name)
     }
 
-    private func read(_ table: String) -> Int32 {
+    private func read(_ table: RawText) -> Int32 {
         if isSchemaTable(table) {
             findings.readsSchema = true
             return SQLITE_OK
@@ -137,7 +140,7 @@ final class StatementPolicy {
         return refuse("table \(table) may not be read")
     }
 
-    private func call(_ function: String) -> Int32 {
+    private func call(_ function: RawText) -> Int32 {
         if SQLFunctions.deterministic.contains(function) { return SQLITE_OK }
         switch mode {
         case .query where SQLFunctions.queries.contains(function):
@@ -151,7 +154,7 @@ final class StatementPolicy {
         }
     }
 
-    private func write(_ table: String) -> Int32 {
+    private func write(_ table: RawText) -> Int32 {
         guard mode == .statement else { return refuse("queries may only read") }
         // SQLite reports its own writes to the schema table, and lets no statement name it.
         if isSchemaTable(table) { return SQLITE_OK }
@@ -162,20 +165,19 @@ final class StatementPolicy {
     }
 
     private func change(
-        _ table: String, _ database: UnsafePointer<CChar>?, also other: String = "", creates: Bool = false
+        _ table: RawText, _ database: UnsafePointer<CChar>?, also other: RawText = "",
+        creating given: RawText? = nil
     ) -> Int32 {
         guard mode == .statement else { return refuse("queries may only read") }
-        if let database, String(cString: database) != "main" {
+        if let database, strcmp(database, "main") != 0 {
             return refuse("temporary objects and other databases are not allowed")
         }
-        // AUTOINCREMENT makes SQLite create this table by itself.
-        if creates, findings.changesSchema, table == "sqlite_sequence" { return SQLITE_OK }
         guard !isReserved(table), !isReserved(other) || other.hasPrefix("sqlite_autoindex_") else {
             return refuse("the name \(isReserved(table) ? table : other) is reserved")
         }
         guard table != Self.grantsTable else { return refuse("the table \(table) may not be altered") }
         findings.changesSchema = true
-        if creates { findings.createdTable = table }
+        if let given { findings.createdTable = given }
         return SQLITE_OK
     }
 }

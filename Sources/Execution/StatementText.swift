@@ -1,8 +1,10 @@
+import Multiformats
+
 /// A statement from outside after the checks that need no database: one namespace, one statement, one of the
 /// allowed kinds.
 struct StatementText: Hashable {
     /// The statement without Kwil's namespace prefix and without what follows its semicolon.
-    let sql: String
+    let sql: RawText
 
     /// What a statement may begin with.
     enum Purpose {
@@ -23,7 +25,7 @@ struct StatementText: Hashable {
             queries + ["insert", "replace", "update", "delete", "create", "alter", "drop"]
     }
 
-    init(_ text: String, for purpose: Purpose) throws(StatementFault) {
+    init(_ text: RawText, for purpose: Purpose) throws(StatementFault) {
         guard text.utf8.count <= ExecutionLimits.statementBytes else {
             throw .refused("the statement is longer than \(ExecutionLimits.statementBytes) bytes")
         }
@@ -41,26 +43,31 @@ struct StatementText: Hashable {
             case .word where scanner.isWord(token, "rollback"):
                 // INSERT OR ROLLBACK would undo the whole block. A column of the name can be quoted.
                 throw .refused("ROLLBACK is not allowed")
+            case .word where scanner.isWord(token, "autoincrement"):
+                // Its table of greatest row IDs is no part of the changesets, and what INSERT OR IGNORE leaves in it
+                // makes SQLite report a full disk.
+                throw .refused("AUTOINCREMENT is not allowed: INTEGER PRIMARY KEY numbers rows as well")
             case .punctuation(UInt8(ascii: ";")):
                 end = token.range.lowerBound
             default:
                 break
             }
         }
-        sql = end.map { String(decoding: scanner.bytes[..<$0], as: UTF8.self) } ?? statement
+        sql = end.map { RawText(decoding: scanner.bytes[..<$0]) } ?? statement
     }
 
     /// Takes off `{main}`, which Kwil's clients put before statements.
-    private static func withoutNamespace(_ text: String) throws(StatementFault) -> String {
-        let trimmed = text.drop(while: \.isWhitespace)
-        guard trimmed.first == "{" else { return text }
-        guard let end = trimmed.firstIndex(of: "}") else { throw .refused("the namespace has no end") }
-        let name = trimmed[trimmed.index(after: trimmed.startIndex)..<end]
-        guard name.lowercased() == "main" else {
-            throw .refused(
-                "unknown namespace \(String(name.prefix(64)).debugDescription): there is only main")
+    private static func withoutNamespace(_ text: RawText) throws(StatementFault) -> RawText {
+        let bytes = text.utf8.drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        guard bytes.first == UInt8(ascii: "{") else { return text }
+        guard let end = bytes.firstIndex(of: UInt8(ascii: "}")) else {
+            throw .refused("the namespace has no end")
         }
-        return String(trimmed[trimmed.index(after: end)...])
+        let name = RawText(decoding: bytes[..<end].dropFirst())
+        guard name.foldedASCII == "main" else {
+            throw .refused("unknown namespace \(name.quoted()): there is only main")
+        }
+        return RawText(decoding: bytes[bytes.index(after: end)...])
     }
 }
 

@@ -43,8 +43,8 @@ struct StoredState {
     /// Tells the connection's policy which virtual tables this SQLite brings along.
     static func reserveModules(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         let modules = try connection.prepare("SELECT name FROM pragma_module_list")
-        var names: Set<String> = []
-        while try modules.step() { names.insert(modules.text(0).lowercased()) }
+        var names: Set<RawText> = []
+        while try modules.step() { names.insert(modules.rawText(0).foldedASCII) }
         // These two read nothing but their argument. Their first use in a connection looks to the policy as if the
         // schema changed, so it is made here.
         _ = try connection.prepare("SELECT 1 FROM json_each('[]'), json_tree('[]')")

@@ -107,7 +107,7 @@ enum StoredValue {
 
     private static func uuid(_ text: String) -> Value? {
         guard text.utf8.count == 36, let bytes = try? Hex.decode(text.filter { $0 != "-" }),
-            uuidText(bytes) == text.lowercased()
+            RawText(uuidText(bytes)) == RawText(text).foldedASCII
         else { return nil }
         return .uuid(bytes)
     }

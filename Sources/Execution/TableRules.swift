@@ -1,4 +1,5 @@
 import CShims
+import Multiformats
 
 /// What every table must be so that all its rows are in the changesets and hold the same on every node
 /// (docs/execution.md, "Tables").
@@ -7,7 +8,7 @@ struct TableRules {
 
     /// A column as SQLite describes it.
     private struct Column {
-        let name: String
+        let name: RawText
         let isNotNull: Bool
         let defaultValue: String?
         let isInPrimaryKey: Bool
@@ -15,10 +16,10 @@ struct TableRules {
     }
 
     /// Whether a table or view of this name exists.
-    func exists(_ table: String) throws(SQLiteFailure) -> Bool {
+    func exists(_ table: RawText) throws(SQLiteFailure) -> Bool {
         let statement = try connection.prepare(
             "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE")
-        try statement.bind(1, table)
+        try statement.bind(1, table.string)
         return try statement.step()
     }
 
@@ -27,9 +28,15 @@ struct TableRules {
     ///
     /// Sessions pass over rows with NULL in the primary key, which SQLite allows. And once a table's greatest row
     /// ID is 2^63 - 1, SQLite picks further ones at random.
-    func completed(_ sql: String, creating table: String) throws(SQLiteFailure) -> String? {
+    func completed(_ sql: RawText, creating table: RawText) throws(SQLiteFailure) -> RawText? {
         var constraints: [String] = []
-        let nullable = try columns(of: table).filter { $0.isInPrimaryKey && !$0.isNotNull }
+        let columns = try columns(of: table)
+        guard !columns.isEmpty else {
+            throw SQLiteFailure(
+                code: SQLITE_ERROR, message: "table \(table) is not found after it was made",
+                file: connection.path)
+        }
+        let nullable = columns.filter { $0.isInPrimaryKey && !$0.isNotNull }
         if !nullable.isEmpty {
             let terms = nullable.map { "\(Self.quoted($0.name)) IS NOT NULL" }
             constraints.append(
@@ -41,23 +48,22 @@ struct TableRules {
         guard !constraints.isEmpty, let end = SQLScanner.endOfFirstList(in: sql) else { return nil }
         let bytes = Array(sql.utf8)
         let added = constraints.map { ", \($0)" }.joined()
-        return String(decoding: bytes[..<end], as: UTF8.self) + "\n" + added
-            + String(decoding: bytes[end...], as: UTF8.self)
+        return RawText(decoding: bytes[..<end] + Array("\n\(added)".utf8) + bytes[end...])
     }
 
     /// The first rule that the schema breaks; nil when it breaks none.
     func violation() throws(SQLiteFailure) -> StatementFault? {
-        var tables: [String] = []
+        var tables: [RawText] = []
         var count: Int64 = 0
         let objects = try connection.prepare("SELECT type, name FROM sqlite_master ORDER BY rowid")
         while try objects.step() {
-            let name = objects.text(1)
+            let name = objects.rawText(1)
             count += 1
-            if name.lowercased().hasPrefix("sqlite_") || Self.internalTables.contains(name) { continue }
-            guard !connection.policy.isReserved(name.lowercased()) else {
+            if name.foldedASCII.hasPrefix("sqlite_") || Self.internalTables.contains(name) { continue }
+            guard !connection.policy.isReserved(name.foldedASCII) else {
                 return .refused("the name \(name) is reserved")
             }
-            if objects.text(0) == "table" { tables.append(name) }
+            if objects.rawText(0) == "table" { tables.append(name) }
         }
         guard count <= ExecutionLimits.schemaObjects else {
             return .refused("a database may hold \(ExecutionLimits.schemaObjects) tables, indexes and views")
@@ -68,20 +74,20 @@ struct TableRules {
         return nil
     }
 
-    private func violation(in table: String) throws(SQLiteFailure) -> StatementFault? {
+    private func violation(in table: RawText) throws(SQLiteFailure) -> StatementFault? {
         let columns = try columns(of: table)
         guard columns.contains(where: \.isInPrimaryKey) else {
             return .refused("table \(table) needs a PRIMARY KEY")
         }
         // A key that does not fit the table it points at makes writes to that table fail: the node's own must not.
-        for parent in try parents(of: table) where connection.policy.isReserved(parent.lowercased()) {
+        for parent in try parents(of: table) where connection.policy.isReserved(parent.foldedASCII) {
             return .refused("foreign keys may not point at \(parent)")
         }
         for column in columns {
             guard column.isOrdinary else {
                 return .refused("generated columns are not allowed: \(table).\(column.name)")
             }
-            guard column.name.lowercased() != "_rowid_" else {
+            guard column.name.foldedASCII != "_rowid_" else {
                 return .refused("the column name _rowid_ is reserved")
             }
             // SQLite asks nobody about the functions in a default while it compiles an INSERT.
@@ -101,41 +107,43 @@ struct TableRules {
         return nil
     }
 
-    private func columns(of table: String) throws(SQLiteFailure) -> [Column] {
+    private func columns(of table: RawText) throws(SQLiteFailure) -> [Column] {
         let statement = try connection.prepare(
             "SELECT name, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid"
         )
-        try statement.bind(1, table)
+        try statement.bind(1, table.string)
         var columns: [Column] = []
         while try statement.step() {
             columns.append(
                 Column(
-                    name: statement.text(0), isNotNull: statement.int(1) != 0,
+                    name: statement.rawText(0), isNotNull: statement.int(1) != 0,
                     defaultValue: statement.columnClass(2) == SQLITE_NULL ? nil : statement.text(2),
                     isInPrimaryKey: statement.int(3) > 0, isOrdinary: statement.int(4) == 0))
         }
         return columns
     }
 
-    private func parents(of table: String) throws(SQLiteFailure) -> [String] {
+    private func parents(of table: RawText) throws(SQLiteFailure) -> [RawText] {
         let statement = try connection.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?, 'main')")
-        try statement.bind(1, table)
-        var parents: [String] = []
-        while try statement.step() { parents.append(statement.text(0)) }
+        try statement.bind(1, table.string)
+        var parents: [RawText] = []
+        while try statement.step() { parents.append(statement.rawText(0)) }
         return parents
     }
 
-    private func hasRowID(_ table: String) throws(SQLiteFailure) -> Bool {
+    private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {
         let statement = try connection.prepare(
             "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE")
-        try statement.bind(1, table)
+        try statement.bind(1, table.string)
         return try statement.step() && statement.int(0) == 0
     }
 
-    private static func quoted(_ name: String) -> String {
-        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    private static func quoted(_ name: RawText) -> RawText {
+        var bytes = [UInt8(ascii: "\"")]
+        for byte in name.utf8 { bytes += byte == bytes[0] ? [byte, byte] : [byte] }
+        return RawText(decoding: bytes + bytes.prefix(1))
     }
 
     /// The node's own tables.
-    static let internalTables: Set<String> = ["apus_state", "apus_accounts", "apus_validator_requests"]
+    static let internalTables: Set<RawText> = ["apus_state", "apus_accounts", "apus_validator_requests"]
 }

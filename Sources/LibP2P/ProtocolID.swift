@@ -1,3 +1,5 @@
+import Multiformats
+
 /// The name of a protocol that is spoken on a stream or negotiated for a connection, such as `/ipfs/ping/1.0.0`.
 ///
 /// libp2p connections specification, "Protocol IDs": an identifier is any UTF-8 text, compared byte for byte.
@@ -13,19 +15,17 @@ public struct ProtocolID: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The identifier's text.
     public var description: String { rawValue }
 
-    /// Whether both have the same bytes. Texts compare by canonical equivalence, which libp2p does not know.
+    /// Whether both have the same bytes.
     public static func == (left: ProtocolID, right: ProtocolID) -> Bool {
-        left.rawValue.utf8.elementsEqual(right.rawValue.utf8)
+        RawText(left.rawValue) == RawText(right.rawValue)
     }
 
     /// Hashes the bytes.
-    public func hash(into hasher: inout Hasher) {
-        for byte in rawValue.utf8 { hasher.combine(byte) }
-    }
+    public func hash(into hasher: inout Hasher) { RawText(rawValue).hash(into: &hasher) }
 
     /// Orders identifiers by their bytes.
     public static func < (left: ProtocolID, right: ProtocolID) -> Bool {
-        left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8)
+        RawText(left.rawValue) < RawText(right.rawValue)
     }
 }
 

@@ -27,7 +27,7 @@ public struct TransactionCheck: Sendable {
     /// Checks a decoded transaction; what is cheap first.
     public func check(_ transaction: Transaction) throws(MempoolError) {
         let body = transaction.body
-        guard body.chainID == chainID else { throw .refused(.wrongChain(body.chainID)) }
+        guard RawText(body.chainID) == RawText(chainID) else { throw .refused(.wrongChain(body.chainID)) }
         guard body.fee?.isNegative != true else { throw .negativeFee }
         do { try transaction.verify() } catch { throw .refused(error) }
     }

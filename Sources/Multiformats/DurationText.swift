@@ -19,7 +19,7 @@ public enum DurationText {
         while !rest.isEmpty {
             let digits = rest.prefix { ("0"..."9").contains($0) }
             rest = rest.dropFirst(digits.count)
-            let suffix = rest.prefix { $0.isLetter }
+            let suffix = rest.prefix { !("0"..."9").contains($0) }
             rest = rest.dropFirst(suffix.count)
             guard let value = Int64(digits), let unit = units.first(where: { $0.suffix == suffix })
             else { return nil }

@@ -14,9 +14,9 @@ public enum Multibase {
         switch text.first {
         case "f", "F": return try Hex.decode(digits)
         case "b": return try decodeBase32(digits)
-        case "B": return try decodeBase32(digits.lowercased())
+        case "B": return try decodeBase32(RawText(String(digits)).foldedASCII.string)
         case "k": return try decodeBase36(digits)
-        case "K": return try decodeBase36(digits.lowercased())
+        case "K": return try decodeBase36(RawText(String(digits)).foldedASCII.string)
         case "z": return try Base58.decode(digits)
         default: throw .invalid("multibase text")
         }

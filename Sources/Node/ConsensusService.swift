@@ -48,7 +48,7 @@ final class ConsensusService {
     /// The node cannot go on.
     var onHalt: ((ConsensusError) -> Void)?
     /// Publishes on a gossip topic; does nothing while there is no gossip.
-    var publish: ((String, [UInt8]) -> Void)?
+    var publish: ((RawText, [UInt8]) -> Void)?
 
     init(_ context: NodeContext, _ mempool: MempoolService, state: ChainState, tipCommit: VerifiedCommit?)
         throws

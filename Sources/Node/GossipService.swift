@@ -9,13 +9,13 @@ import Reactor
 /// Gossip topics (docs/wire.md, section 7).
 enum GossipTopic {
     /// Validators' answers to proposals.
-    static let acknowledgements = "acks"
+    static let acknowledgements: RawText = "acks"
     /// The leader's withdrawals.
-    static let reset = "reset"
+    static let reset: RawText = "reset"
     /// Who is how high? Empty.
-    static let heightRequest = "discovery_request"
+    static let heightRequest: RawText = "discovery_request"
     /// The author's best height.
-    static let heightAnswer = "discovery_response"
+    static let heightAnswer: RawText = "discovery_response"
 }
 
 /// What a node says and hears by gossip: answers to proposals and withdrawals, which travel on streams too and are
@@ -81,11 +81,11 @@ final class GossipService {
         schedule()
     }
 
-    private func publish(_ topic: String, _ data: [UInt8]) {
+    private func publish(_ topic: RawText, _ data: [UInt8]) {
         do throws(LibP2PError) {
             try gossip.publish(topic, data)
         } catch {
-            context.log.debug("not published", ["topic": .text(topic), "reason": .error(error)])
+            context.log.debug("not published", ["topic": .text(topic.string), "reason": .error(error)])
         }
     }
 

@@ -31,7 +31,7 @@ public enum PeerAddress {
         let name: String
         if host.hasPrefix("["), host.hasSuffix("]") {
             name = "/ip6/\(host.dropFirst().dropLast())"
-        } else if !host.isEmpty, host.allSatisfy({ $0.isNumber || $0 == "." }) {
+        } else if !host.isEmpty, host.utf8.allSatisfy("0123456789.".utf8.contains) {
             name = "/ip4/\(host)"
         } else {
             name = "/dns/\(host)"

@@ -68,7 +68,9 @@ struct GossipCommand: Action {
             }
             write(.start(host))
             for topic in topics {
-                gossip.subscribe(topic) { message, peer in write(.message(message, topic, from: peer)) }
+                gossip.subscribe(RawText(topic)) { message, peer in
+                    write(.message(message, topic, from: peer))
+                }
             }
             for address in connect { _ = try await host.connect(address) }
             try LoopThread.start("input") {
@@ -90,7 +92,7 @@ struct GossipCommand: Action {
         let parts = line.split(separator: " ", maxSplits: 1)
         guard parts.count == 2 else { return StandardError.print("not TOPIC TEXT: \(line)") }
         do {
-            try gossip.publish(String(parts[0]), Array(parts[1].utf8))
+            try gossip.publish(RawText(String(parts[0])), Array(parts[1].utf8))
         } catch {
             StandardError.print("not published: \(error)")
         }
@@ -118,8 +120,8 @@ private struct JSONLine: Sendable {
 
     @ReactorActor
     static func status(_ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) -> JSONLine {
-        func peers(_ list: (String) -> [PeerID]) -> String {
-            object(topics.map { topic in (topic, array(list(topic).map { "\($0)" })) })
+        func peers(_ list: (RawText) -> [PeerID]) -> String {
+            object(topics.map { topic in (topic, array(list(RawText(topic)).map { "\($0)" })) })
         }
         let counters = gossip.counters
         let numbers: [(String, UInt64)] = [

@@ -65,9 +65,9 @@ enum TransactionCommand {
             try StandardOutput.print(
                 "payload  \(EscapedText("\(body.payloadType)")), \(body.payload.count) bytes")
             if case .rawStatement(let statement)? = try? Payload(of: body) {
-                try StandardOutput.print("sql      \(EscapedText(statement.sql))")
+                try StandardOutput.print("sql      \(EscapedText(statement.sql.string))")
                 for parameter in statement.parameters {
-                    let name = EscapedText(parameter.name).description
+                    let name = EscapedText(parameter.name.string).description
                     try StandardOutput.print("         \(name) = \(CellText.text(parameter.value))")
                 }
             }

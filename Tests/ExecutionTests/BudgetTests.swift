@@ -1,4 +1,5 @@
 import Chain
+import Multiformats
 import TestSupport
 import Testing
 
@@ -67,13 +68,14 @@ import Testing
     @Test func cacheStaysBounded() throws {
         var cache = StatementCache()
         let connection = try SQLiteConnection(path: ":memory:", access: .readWrite)
-        func compiled(_ text: String) throws -> CompiledStatement {
+        func compiled(_ text: RawText) throws -> CompiledStatement {
             try CompiledStatement(
-                try connection.prepare(text), try StatementText(text, for: .query), StatementPolicy.Findings()
-            )
+                try connection.prepare(text.string), try StatementText(text, for: .query),
+                StatementPolicy.Findings())
         }
         for index in 0..<ExecutionLimits.cachedStatements {
-            cache.insert(try compiled("SELECT \(index)"), for: "SELECT \(index)")
+            let text = RawText("SELECT \(index)")
+            cache.insert(try compiled(text), for: text)
         }
         #expect(cache.find("SELECT 0") != nil)
         cache.insert(try compiled("SELECT -1"), for: "SELECT -1")

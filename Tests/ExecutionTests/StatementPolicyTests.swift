@@ -136,7 +136,7 @@ import Testing
         "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 5) INSERT INTO t SELECT n + 10, n FROM c",
         "REPLACE INTO t VALUES (1, 'x') -- comment ; here", "DELETE FROM t WHERE a LIKE 'o%' ; /* ; */ ",
         "INSERT INTO main.t VALUES (9, json_object('a', 1) ->> 'a')", "{MAIN}SELECT * FROM t",
-        "CREATE TABLE u (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT DEFAULT 'x', b DEFAULT (1 + 2), c DEFAULT NULL)",
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, a TEXT DEFAULT 'x', b DEFAULT (1 + 2), c DEFAULT NULL)",
         "CREATE TABLE \"we\"\"ird\" (\"a b\" TEXT, [c)d] INT, `e` BLOB, PRIMARY KEY (\"a b\", [c)d]))",
         "CREATE TABLE u (a TEXT /* ) */ PRIMARY KEY -- )\n)", "CREATE TABLE u (id UUID PRIMARY KEY) STRICT",
         "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)",

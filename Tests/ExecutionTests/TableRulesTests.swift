@@ -67,11 +67,33 @@ import Testing
         #expect(try chain.run("INSERT INTO u (k) VALUES (1)").isOK)
     }
 
-    @Test func autoincrementAtItsEndIsTheStatementsFault() throws {
-        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT)").isOK)
-        #expect(try chain.run("INSERT INTO t VALUES (9223372036854775806, 'x')").isOK)
-        #expect(try chain.run("INSERT INTO t (a) VALUES ('y')").isOK == false)
-        #expect(try chain.run("UPDATE sqlite_sequence SET seq = 9223372036854775807").isOK == false)
+    @Test func autoincrementIsRefused() throws {
+        for sql in [
+            "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT)",
+            "CREATE TABLE t (id INTEGER PRIMARY KEY ON CONFLICT REPLACE /**/ autoIncrement NOT NULL)",
+        ] {
+            #expect(try chain.run(sql).log.hasPrefix("AUTOINCREMENT is not allowed"))
+        }
+        #expect(try chain.run("CREATE TABLE \"AUTOINCREMENT\" (\"autoincrement\" INTEGER PRIMARY KEY)").isOK)
+        #expect(try chain.number("SELECT count(*) FROM \"autoincrement\"") == 0)
+        // What left the greatest row ID behind.
+        #expect(try chain.run("CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)").isOK)
+        #expect(try chain.run("INSERT OR IGNORE INTO u VALUES (9223372036854775807, 'x')").isOK)
+        #expect(try chain.run("INSERT INTO u (v) VALUES ('y')").isOK)
+        #expect(try chain.rows("SELECT id, v FROM u") == [[.int8(1), .text("y")]])
+    }
+
+    /// SQLite folds the case of ASCII letters, and only theirs.
+    @Test(arguments: ["Ämter", "Ключи", "Σίσυφος", "İstanbul", "ﬀ", "ǅ", "ẞ", "Tabelle", "e\u{301}"])
+    func tablesOfEveryScriptGetTheirConstraints(_ name: String) throws {
+        #expect(try chain.run("CREATE TABLE \"\(name)\" (k TEXT PRIMARY KEY, v TEXT)").isOK)
+        #expect(try chain.run("INSERT INTO \"\(name)\" VALUES (NULL, 'z')").isOK == false)
+        #expect(
+            try chain.run("INSERT INTO \"\(name)\" (rowid, k) VALUES (9223372036854775807, 'x')").isOK
+                == false)
+        #expect(try chain.run("INSERT INTO \"\(name)\" VALUES ('k', 'z')").isOK)
+        #expect(try chain.run("ALTER TABLE \"\(name)\" ADD COLUMN \"\(name)2\" TEXT").isOK)
+        #expect(try chain.run("DROP TABLE \"\(name)\"").isOK)
     }
 
     @Test func foreignKeysHold() throws {

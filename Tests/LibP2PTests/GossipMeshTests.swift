@@ -73,7 +73,7 @@ import Testing
     @Test func oneRPCCountsAsOneGraft() {
         var router = Fixture.meshed(5) { $0.degreeHigh = 5 }
         Fixture.join(6, &router)
-        let flood = Fixture.rpc { $0.graft = [String](repeating: "t", count: 5_000) }
+        let flood = Fixture.rpc { $0.graft = [RawText](repeating: "t", count: 5_000) }
         #expect(router.received(flood, from: Fixture.peer(6), now: .zero) == [Fixture.refusal(6)])
         #expect(router.score(Fixture.peer(6)) == 0)
     }

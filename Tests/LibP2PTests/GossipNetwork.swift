@@ -21,7 +21,7 @@ final class GossipNetwork {
         case blackHole
     }
 
-    static let topic = "t"
+    static let topic: RawText = "t"
 
     @ReactorActor
     final class Member {

@@ -25,14 +25,14 @@ import Testing
             gossip = Gossipsub(host, firstSequence: 1)
         }
 
-        func subscribe(_ topic: String = "t", validator: Gossipsub.Validator? = nil) {
+        func subscribe(_ topic: RawText = "t", validator: Gossipsub.Validator? = nil) {
             gossip.subscribe(topic, validator: validator) { [weak self] message, _ in
                 self?.received.append(String(decoding: message.data.array, as: UTF8.self))
                 self?.authors.append(message.author)
             }
         }
 
-        func publish(_ text: String, _ topic: String = "t") throws {
+        func publish(_ text: String, _ topic: RawText = "t") throws {
             try gossip.publish(topic, Array(text.utf8))
         }
 
@@ -211,7 +211,7 @@ import Testing
             #expect(throws: LibP2PError.self) { try nodes[0].gossip.publish("t", long) }
             #expect(throws: LibP2PError.self) { try nodes[0].gossip.publish("", [1]) }
             #expect(throws: LibP2PError.self) {
-                try nodes[0].gossip.publish(String(repeating: "t", count: 257), [1])
+                try nodes[0].gossip.publish(RawText(String(repeating: "t", count: 257)), [1])
             }
             nodes[0].gossip.stop()
             #expect(throws: LibP2PError.notRunning) { try nodes[0].gossip.publish("t", [1]) }

@@ -31,7 +31,7 @@ enum RouterFixture {
         return rpc
     }
 
-    static func joins(_ topics: String...) -> GossipRPC {
+    static func joins(_ topics: RawText...) -> GossipRPC {
         rpc { $0.subscriptions = topics.map { .init(subscribe: true, topic: $0) } }
     }
 
@@ -42,7 +42,7 @@ enum RouterFixture {
         .send(peer(number), rpc { $0.prune = [.init(topic: "t", backoff: backoff)] })
     }
 
-    static func message(_ sequence: UInt64 = 1, data: [UInt8] = [1], topic: String = "t") throws
+    static func message(_ sequence: UInt64 = 1, data: [UInt8] = [1], topic: RawText = "t") throws
         -> GossipMessage
     {
         GossipMessage(topic: topic, data: data, sequence: sequence, author: try .generate(.ed25519))

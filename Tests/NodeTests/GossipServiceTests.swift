@@ -97,7 +97,7 @@ import Testing
     private final class Spy {
         let host: Host
         let gossip: Gossipsub
-        private(set) var heard: [String: [GossipMessage]] = [:]
+        private(set) var heard: [RawText: [GossipMessage]] = [:]
 
         init(_ number: Int, chainID: String) throws {
             let key = try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8(number + 1), count: 32))
@@ -109,7 +109,7 @@ import Testing
             try host.start()
         }
 
-        func listen(_ topic: String) {
+        func listen(_ topic: RawText) {
             gossip.subscribe(topic) { [weak self] message, _ in
                 self?.heard[topic, default: []].append(message)
             }

@@ -118,6 +118,28 @@ import Testing
         }
     }
 
+    /// Text from outside is `RawText`: what these do depends on the version of Unicode, and no other implementation does
+    /// the same.
+    @Test func textFromOutsideIsNoStringThatIsCompared() throws {
+        let words = [
+            "[String: ", "<String, ", "Set<String>", ".lowercased()", ".uppercased()", "isWhitespace",
+            "isNewline",
+            "isLetter", "isNumber", "debugDescription", "caseInsensitive",
+        ]
+        let modules = [
+            "API", "Chain", "Consensus", "Crypto", "Execution", "HTTP", "JSON", "LibP2P", "Mempool",
+            "Multiformats", "Node", "Protocols",
+        ]
+        for module in modules {
+            let paths = try ProjectFile.paths(in: "Sources/\(module)", ending: ".swift")
+            #expect(!paths.isEmpty)
+            for path in paths {
+                let text = try #require(Self.text(path))
+                for word in words { #expect(!text.contains(word), "\(path) has \(word): use RawText") }
+            }
+        }
+    }
+
     /// The program is linked without Foundation, which brings its own copy of ICU.
     @Test func noSourceImportsFoundation() throws {
         for file in try ProjectFile.paths(in: "Sources", ending: ".swift") {

@@ -68,7 +68,7 @@ struct RecentMessages {
     }
 
     /// The IDs to offer for a topic, at most `limit`, the newest first.
-    func offers(topic: String, limit: Int) -> [GossipMessage.ID] {
+    func offers(topic: RawText, limit: Int) -> [GossipMessage.ID] {
         var ids: [GossipMessage.ID] = []
         for window in windows.prefix(Self.gossip) {
             for id in window.reversed() where entries[id]?.message.topic == topic {

@@ -18,7 +18,7 @@ public struct GossipMessage: Sendable, Equatable {
     /// The author's number of the message.
     public let sequence: UInt64
     /// Where it was published.
-    public let topic: String
+    public let topic: RawText
     /// What it says.
     public let data: SharedBytes
     /// The message's ID.
@@ -36,7 +36,7 @@ public struct GossipMessage: Sendable, Equatable {
     }
 
     /// A new message, signed with its author's key.
-    public init(topic: String, data: [UInt8], sequence: UInt64, author: PrivateKey) {
+    public init(topic: RawText, data: [UInt8], sequence: UInt64, author: PrivateKey) {
         let peer = author.publicKey.peerID
         var writer = Self.unsigned(author: peer, data: SharedBytes(data), sequence: sequence, topic: topic)
         let signature = author.signHandshake(Self.signedBytes(writer))
@@ -61,7 +61,7 @@ public struct GossipMessage: Sendable, Equatable {
     init(decoding encoded: SharedBytes) throws(LibP2PError) {
         var author: PeerID?
         var sequence: UInt64?
-        var topic: String?
+        var topic: RawText?
         var data: SharedBytes?
         var signature: SharedBytes?
         var key: SharedBytes?
@@ -79,7 +79,7 @@ public struct GossipMessage: Sendable, Equatable {
                     var number = ByteReader(try field.bytes)
                     sequence = try number.u64BE()
                     try number.finish()
-                case 4: topic = try field.text
+                case 4: topic = RawText(try field.text)
                 case 5: signature = try field.bytes
                 case 6: key = try field.bytes
                 default: throw LibP2PError.malformed("gossip message")
@@ -126,13 +126,13 @@ public struct GossipMessage: Sendable, Equatable {
     }
 
     private static func unsigned(
-        author: PeerID, data: SharedBytes?, sequence: UInt64, topic: String
+        author: PeerID, data: SharedBytes?, sequence: UInt64, topic: RawText
     ) -> ProtobufWriter {
         var writer = ProtobufWriter(capacity: (data?.count ?? 0) + topic.utf8.count + 256)
         writer.put(1, bytes: author.bytes)
         if let data { writer.put(2, bytes: data) }
         writer.put(3, bytes: withUnsafeBytes(of: sequence.bigEndian) { Array($0) })
-        writer.put(4, text: topic)
+        writer.put(4, text: topic.string)
         return writer
     }
 

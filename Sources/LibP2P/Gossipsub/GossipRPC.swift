@@ -23,13 +23,13 @@ public struct GossipRPC: Sendable, Equatable {
         /// Joined or left.
         public var subscribe: Bool
         /// Which topic.
-        public var topic: String
+        public var topic: RawText
     }
 
     /// Messages that the sender has.
     public struct IHave: Sendable, Equatable {
         /// Where they were published.
-        public var topic: String
+        public var topic: RawText
         /// Which they are.
         public var ids: [GossipMessage.ID]
     }
@@ -37,7 +37,7 @@ public struct GossipRPC: Sendable, Equatable {
     /// The sender leaves the receiver's mesh, or does not let it into its own.
     public struct Prune: Sendable, Equatable {
         /// Of which topic's mesh.
-        public var topic: String
+        public var topic: RawText
         /// Peers to ask instead. Signed records of their addresses are neither sent nor looked at.
         public var peers: [PeerID] = []
         /// How long not to ask again, in seconds; nil if not said.
@@ -53,7 +53,7 @@ public struct GossipRPC: Sendable, Equatable {
     /// Messages asked for.
     public var iWant: [GossipMessage.ID] = []
     /// Topics whose mesh the sender wants the receiver in.
-    public var graft: [String] = []
+    public var graft: [RawText] = []
     /// Topics whose mesh the sender leaves.
     public var prune: [Prune] = []
     /// Messages not to be sent.
@@ -80,7 +80,7 @@ public struct GossipRPC: Sendable, Equatable {
         for subscription in subscriptions {
             var entry = ProtobufWriter()
             entry.put(1, bool: subscription.subscribe)
-            entry.put(2, text: subscription.topic)
+            entry.put(2, text: subscription.topic.string)
             message.put(1, bytes: entry.bytes)
         }
         for published in messages {
@@ -99,19 +99,19 @@ public struct GossipRPC: Sendable, Equatable {
         var control = ProtobufWriter()
         for offer in iHave {
             var entry = ProtobufWriter()
-            entry.put(1, text: offer.topic)
+            entry.put(1, text: offer.topic.string)
             for id in offer.ids { entry.put(2, bytes: id) }
             control.put(1, bytes: entry.bytes)
         }
         if !iWant.isEmpty { control.put(2, bytes: Self.encoded(iWant)) }
         for topic in graft {
             var entry = ProtobufWriter()
-            entry.put(1, text: topic)
+            entry.put(1, text: topic.string)
             control.put(3, bytes: entry.bytes)
         }
         for item in prune {
             var entry = ProtobufWriter()
-            entry.put(1, text: item.topic)
+            entry.put(1, text: item.topic.string)
             for peer in item.peers {
                 var info = ProtobufWriter()
                 info.put(1, bytes: peer.bytes)
@@ -173,7 +173,7 @@ public struct GossipRPC: Sendable, Equatable {
     private mutating func decodeSubscription(_ bytes: SharedBytes) throws {
         var reader = ProtobufReader(bytes)
         var subscribe = false
-        var topic: String?
+        var topic: RawText?
         while let field = try reader.next() {
             switch field.number {
             case 1: subscribe = try field.integer != 0
@@ -189,7 +189,7 @@ public struct GossipRPC: Sendable, Equatable {
         while let field = try reader.next() {
             guard (1...5).contains(field.number) else { continue }
             var entry = ProtobufReader(try field.bytes)
-            var topic: String?
+            var topic: RawText?
             var ids: [GossipMessage.ID] = []
             var peers: [PeerID] = []
             var backoff: UInt64?
@@ -217,8 +217,8 @@ public struct GossipRPC: Sendable, Equatable {
         }
     }
 
-    private static func topic(_ field: ProtobufReader.Field) throws -> String {
-        let topic = try field.text
+    private static func topic(_ field: ProtobufReader.Field) throws -> RawText {
+        let topic = RawText(try field.text)
         guard topic.utf8.count <= maximumTopic else { throw LibP2PError.tooLarge("gossip topic") }
         return topic
     }

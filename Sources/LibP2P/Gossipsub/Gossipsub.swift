@@ -35,7 +35,7 @@ public final class Gossipsub {
     private let verifier = Worker(name: "gossip", capacity: Gossipsub.verifierCapacity)
     private var router: GossipsubRouter
     private var links: [PeerID: GossipLink] = [:]
-    private var topics: [String: Topic] = [:]
+    private var topics: [RawText: Topic] = [:]
     private var sequence: UInt64
     private var timer: Timer?
     private var isStopped = false
@@ -90,14 +90,14 @@ public final class Gossipsub {
 
     /// Joins a topic. Messages that `validator` accepts (all that are signed, without one) go to `handler` and on to
     /// other peers. Subscribing again replaces both.
-    public func subscribe(_ topic: String, validator: Validator? = nil, handler: @escaping Handler) {
+    public func subscribe(_ topic: RawText, validator: Validator? = nil, handler: @escaping Handler) {
         guard !isStopped else { return }
         topics[topic] = Topic(validator: validator, handler: handler)
         perform(router.subscribe(topic, now: Reactor.now))
     }
 
     /// Leaves a topic.
-    public func unsubscribe(_ topic: String) {
+    public func unsubscribe(_ topic: RawText) {
         topics[topic] = nil
         perform(router.unsubscribe(topic, now: Reactor.now))
     }
@@ -105,9 +105,9 @@ public final class Gossipsub {
     /// Signs a message and sends it to the topic's subscribers. This host's own handler is not called.
     ///
     /// Throws `invalidMessage` if topic or data are too long, `notRunning` after `stop`.
-    public func publish(_ topic: String, _ data: [UInt8]) throws(LibP2PError) {
+    public func publish(_ topic: RawText, _ data: [UInt8]) throws(LibP2PError) {
         guard !isStopped else { throw .notRunning }
-        guard !topic.isEmpty, topic.utf8.count <= GossipRPC.maximumTopic else {
+        guard !topic.utf8.isEmpty, topic.utf8.count <= GossipRPC.maximumTopic else {
             throw .invalidMessage("a topic has 1 to \(GossipRPC.maximumTopic) bytes")
         }
         guard data.count <= configuration.maximumData else {
@@ -120,10 +120,10 @@ public final class Gossipsub {
     }
 
     /// The connected peers that have joined a topic.
-    public func subscribers(_ topic: String) -> [PeerID] { router.subscribers(topic) }
+    public func subscribers(_ topic: RawText) -> [PeerID] { router.subscribers(topic) }
 
     /// The peers that messages of a topic are exchanged with directly.
-    public func mesh(_ topic: String) -> [PeerID] { router.mesh(topic) }
+    public func mesh(_ topic: RawText) -> [PeerID] { router.mesh(topic) }
 
     // MARK: Peers
 
@@ -303,7 +303,7 @@ public final class Gossipsub {
         log.debug(
             "message rejected",
             [
-                "topic": .text(message.topic), "author": .of(message.author), "from": .of(peer),
+                "topic": .text(message.topic.string), "author": .of(message.author), "from": .of(peer),
                 "reason": .text(reason),
             ])
     }

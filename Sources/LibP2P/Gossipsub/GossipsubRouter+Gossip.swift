@@ -40,7 +40,7 @@ extension GossipsubRouter {
 
     /// Offers recent messages to some peers that are not sent them anyway (gossipsub 1.1, "Adaptive Gossip
     /// Dissemination").
-    mutating func offer(_ topic: String, besides others: OrderedSet<PeerID>, _ output: inout Output) {
+    mutating func offer(_ topic: RawText, besides others: OrderedSet<PeerID>, _ output: inout Output) {
         // One peer may be offered messages of all topics in one RPC.
         let limit = GossipsubLimits.idsPerHeartbeat / max(1, meshes.count + fanouts.count)
         let ids = recent.offers(topic: topic, limit: limit)
@@ -53,7 +53,7 @@ extension GossipsubRouter {
     }
 
     /// Subscribers that may be offered messages of a topic.
-    private func readers(of topic: String, besides others: OrderedSet<PeerID>) -> [PeerID] {
+    private func readers(of topic: RawText, besides others: OrderedSet<PeerID>) -> [PeerID] {
         var readers: [PeerID] = []
         for (peer, state) in peers
         where state.meshes && !state.isDirect && state.topics.contains(topic) && !others.contains(peer)

@@ -9,7 +9,7 @@ extension GossipsubRouter {
     // MARK: What peers want
 
     /// A peer wants to be in the mesh.
-    mutating func grafted(_ peer: PeerID, _ topic: String, now: Duration, _ output: inout Output) {
+    mutating func grafted(_ peer: PeerID, _ topic: RawText, now: Duration, _ output: inout Output) {
         // A topic that is not known here is not answered (gossipsub 1.1): the answer would be work for nothing.
         guard let mesh = meshes[topic], let state = peers[peer], !mesh.contains(peer) else { return }
         if let end = backoffs[topic]?[peer], end > now, !state.isDirect {
@@ -53,7 +53,7 @@ extension GossipsubRouter {
     // MARK: Maintenance
 
     /// gossipsub 1.1, "Heartbeat Maintenance", "Outbound Mesh Quotas" and "Opportunistic Grafting".
-    mutating func maintain(_ topic: String, now: Duration, _ output: inout Output) {
+    mutating func maintain(_ topic: RawText, now: Duration, _ output: inout Output) {
         for peer in mesh(topic) where score(peer) < 0 {
             prune(peer, topic, backoff: configuration.pruneBackoff, now: now, &output)
         }
@@ -79,39 +79,39 @@ extension GossipsubRouter {
         }
     }
 
-    func canMesh(_ peer: PeerID, _ topic: String, now: Duration) -> Bool {
+    func canMesh(_ peer: PeerID, _ topic: RawText, now: Duration) -> Bool {
         guard let state = peers[peer], let mesh = meshes[topic], state.meshes, !state.isDirect,
             state.topics.contains(topic), !mesh.contains(peer)
         else { return false }
         return (backoffs[topic]?[peer].map { $0 + backoffSlack <= now } ?? true) && score(peer) >= 0
     }
 
-    mutating func graft(_ peer: PeerID, _ topic: String, now: Duration, _ output: inout Output) {
+    mutating func graft(_ peer: PeerID, _ topic: RawText, now: Duration, _ output: inout Output) {
         meshes[topic]?.append(peer)
         scores.grafted(peer, topic, now: now)
         output[peer].graft.append(topic)
     }
 
     /// Asks peers into a topic's mesh until it has `count`.
-    mutating func fill(_ topic: String, to count: Int, now: Duration, _ output: inout Output) {
+    mutating func fill(_ topic: RawText, to count: Int, now: Duration, _ output: inout Output) {
         let missing = count - (meshes[topic]?.count ?? count)
         guard missing > 0 else { return }
         invite(missing, of: candidates(topic, now: now), topic, now: now, &output)
     }
 
-    private func candidates(_ topic: String, now: Duration) -> [PeerID] {
+    private func candidates(_ topic: RawText, now: Duration) -> [PeerID] {
         peers.keys.filter { canMesh($0, topic, now: now) }
     }
 
     private mutating func invite(
-        _ count: Int, of candidates: [PeerID], _ topic: String, now: Duration, _ output: inout Output
+        _ count: Int, of candidates: [PeerID], _ topic: RawText, now: Duration, _ output: inout Output
     ) {
         for peer in random.choose(count, of: candidates) { graft(peer, topic, now: now, &output) }
     }
 
     /// Sends peers out of a topic's mesh until it has D: the best stay, of the others some at random, and enough of those
     /// that this host has dialled.
-    private mutating func cut(_ topic: String, now: Duration, _ output: inout Output) {
+    private mutating func cut(_ topic: RawText, now: Duration, _ output: inout Output) {
         let scored = random.choose(.max, of: mesh(topic)).map { (peer: $0, score: score($0)) }
         let ranked = scored.sorted { $0.score > $1.score }.map(\.peer)
         let best = ranked.prefix(configuration.degreeScore)
@@ -135,7 +135,7 @@ extension GossipsubRouter {
     /// Sends a peer out of the mesh, or tells it that it cannot come in. `exchange`: for want of room, so that others may
     /// be named.
     mutating func prune(
-        _ peer: PeerID, _ topic: String, backoff: Duration, exchange: Bool = false, now: Duration,
+        _ peer: PeerID, _ topic: RawText, backoff: Duration, exchange: Bool = false, now: Duration,
         _ output: inout Output
     ) {
         if meshes[topic]?.remove(peer) != nil { scores.pruned(peer, topic) }
@@ -148,7 +148,7 @@ extension GossipsubRouter {
         output[peer].prune.append(item)
     }
 
-    private mutating func backOff(_ peer: PeerID, _ topic: String, until end: Duration) {
+    private mutating func backOff(_ peer: PeerID, _ topic: RawText, until end: Duration) {
         let known = backoffs[topic]?[peer] ?? .zero
         backoffs[topic, default: [:]][peer] = max(end, known)
         if backoffs[topic, default: [:]].count > GossipsubLimits.backoffs {

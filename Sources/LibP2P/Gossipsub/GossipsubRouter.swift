@@ -41,7 +41,7 @@ public struct GossipsubRouter: Sendable {
         let understandsIDontWant: Bool
         let isOutbound: Bool
         let isDirect: Bool
-        var topics: OrderedSet<String> = []
+        var topics: OrderedSet<RawText> = []
         var offers = 0
         var asked = 0
         var unwanted: Set<GossipMessage.ID> = []
@@ -72,10 +72,10 @@ public struct GossipsubRouter: Sendable {
     /// Connected peers that are sent every message of their topics: floodsub peers and direct ones.
     var served: OrderedSet<PeerID> = []
     /// The meshes of the topics subscribed to.
-    var meshes: OrderedDictionary<String, OrderedSet<PeerID>> = [:]
+    var meshes: OrderedDictionary<RawText, OrderedSet<PeerID>> = [:]
     /// When a peer may be asked into a mesh again. Outlives subscriptions and connections.
-    var backoffs: OrderedDictionary<String, OrderedDictionary<PeerID, Duration>> = [:]
-    var fanouts: OrderedDictionary<String, Fanout> = [:]
+    var backoffs: OrderedDictionary<RawText, OrderedDictionary<PeerID, Duration>> = [:]
+    var fanouts: OrderedDictionary<RawText, Fanout> = [:]
     var seen = SeenMessages()
     var recent = RecentMessages()
     var promises = GossipPromises()
@@ -103,13 +103,13 @@ public struct GossipsubRouter: Sendable {
     // MARK: What the host asks
 
     /// The topics subscribed to, in the order joined.
-    public var subscriptions: [String] { Array(meshes.keys) }
+    public var subscriptions: [RawText] { Array(meshes.keys) }
 
     /// The peers in a topic's mesh.
-    public func mesh(_ topic: String) -> [PeerID] { meshes[topic].map { Array($0) } ?? [] }
+    public func mesh(_ topic: RawText) -> [PeerID] { meshes[topic].map { Array($0) } ?? [] }
 
     /// The peers that have subscribed to a topic, as far as they are connected.
-    public func subscribers(_ topic: String) -> [PeerID] {
+    public func subscribers(_ topic: RawText) -> [PeerID] {
         peers.lazy.filter { $0.value.topics.contains(topic) }.map(\.key)
     }
 
@@ -127,7 +127,7 @@ public struct GossipsubRouter: Sendable {
     }
 
     /// Joins a topic.
-    public mutating func subscribe(_ topic: String, now: Duration) -> [Action] {
+    public mutating func subscribe(_ topic: RawText, now: Duration) -> [Action] {
         guard meshes[topic] == nil else { return [] }
         meshes[topic] = []
         var output = Output()
@@ -141,7 +141,7 @@ public struct GossipsubRouter: Sendable {
     }
 
     /// Leaves a topic. Joining it again soon finds peers unwilling for `unsubscribeBackoff`.
-    public mutating func unsubscribe(_ topic: String, now: Duration) -> [Action] {
+    public mutating func unsubscribe(_ topic: RawText, now: Duration) -> [Action] {
         guard let mesh = meshes[topic] else { return [] }
         var output = Output()
         for peer in peers.keys {

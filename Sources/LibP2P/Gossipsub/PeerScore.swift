@@ -36,15 +36,15 @@ public struct PeerScore: Sendable {
     }
 
     private struct Peer {
-        var topics: OrderedDictionary<String, Counters> = [:]
-        var address: String?
+        var topics: OrderedDictionary<RawText, Counters> = [:]
+        var address: RawText?
         var application = 0.0
         var behaviour = 0.0
         /// When to forget a peer that has left; nil while it is connected.
         var forgetAt: Duration?
 
         /// Changes the counters of a topic; returns the peer as it is then.
-        mutating func change(_ topic: String, _ body: (inout Counters) -> Void) -> Peer {
+        mutating func change(_ topic: RawText, _ body: (inout Counters) -> Void) -> Peer {
             body(&topics[topic, default: Counters()])
             return self
         }
@@ -81,7 +81,7 @@ public struct PeerScore: Sendable {
     /// What comes of it for each, up to date: scores are asked for far more often than they change.
     private var scores: [PeerID: Double] = [:]
     private var retained = 0
-    private var atAddress: [String: Int] = [:]
+    private var atAddress: [RawText: Int] = [:]
     private var deliveries: [GossipMessage.ID: Delivery] = [:]
     private var deliveryOrder = Deque<(id: GossipMessage.ID, at: Duration)>()
     private var lastDecay = Duration.zero
@@ -102,7 +102,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Does the same for all peers at an address.
-    private mutating func update(at address: String) {
+    private mutating func update(at address: RawText) {
         for (id, peer) in peers where peer.address == address { scores[id] = score(peer) }
     }
 
@@ -121,7 +121,7 @@ public struct PeerScore: Sendable {
             + parameters.behaviourWeight * behaviour * behaviour
     }
 
-    private func topic(_ name: String) -> PeerScoreParameters.Topic? { parameters.topic(name) }
+    private func topic(_ name: RawText) -> PeerScoreParameters.Topic? { parameters.topic(name) }
 
     // MARK: What happens to peers
 
@@ -131,6 +131,7 @@ public struct PeerScore: Sendable {
         var peer = peers[id] ?? Peer()
         if peer.forgetAt != nil { retained -= 1 }
         peer.forgetAt = nil
+        let address = address.map { RawText($0) }
         peer.address = address
         peers[id] = peer
         update(id)
@@ -168,7 +169,7 @@ public struct PeerScore: Sendable {
     }
 
     /// A peer is in a topic's mesh now.
-    public mutating func grafted(_ id: PeerID, _ topic: String, now: Duration) {
+    public mutating func grafted(_ id: PeerID, _ topic: RawText, now: Duration) {
         change(id, topic) {
             guard $0.graftedAt == nil else { return }
             $0.graftedAt = now
@@ -177,14 +178,14 @@ public struct PeerScore: Sendable {
     }
 
     /// A peer is in a topic's mesh no longer.
-    public mutating func pruned(_ id: PeerID, _ topic: String) {
+    public mutating func pruned(_ id: PeerID, _ topic: RawText) {
         guard var peer = peers[id] else { return }
         leave(topic, &peer)
         peers[id] = peer
         update(id)
     }
 
-    private func leave(_ name: String, _ peer: inout Peer) {
+    private func leave(_ name: RawText, _ peer: inout Peer) {
         guard let topic = topic(name), let counters = peer.topics[name], counters.graftedAt != nil else {
             return
         }
@@ -211,7 +212,8 @@ public struct PeerScore: Sendable {
 
     /// A message was accepted. `others` brought it too, before that was known.
     public mutating func accepted(
-        _ message: GossipMessage.ID, _ topic: String, first: PeerID, others: OrderedSet<PeerID>, now: Duration
+        _ message: GossipMessage.ID, _ topic: RawText, first: PeerID, others: OrderedSet<PeerID>,
+        now: Duration
     ) {
         guard let parameters = self.topic(topic) else { return }
         change(first, topic) { $0.first = min($0.first + 1, parameters.firstDeliveriesCap) }
@@ -224,7 +226,7 @@ public struct PeerScore: Sendable {
 
     /// A message was rejected, having been brought by these peers.
     public mutating func rejected(
-        _ message: GossipMessage.ID, _ topic: String, _ bringers: OrderedSet<PeerID>, now: Duration
+        _ message: GossipMessage.ID, _ topic: RawText, _ bringers: OrderedSet<PeerID>, now: Duration
     ) {
         for peer in bringers { invalid(peer, topic) }
         remember(message, Delivery(acceptedAt: nil, bringers: bringers), now)
@@ -232,7 +234,7 @@ public struct PeerScore: Sendable {
 
     /// A peer has brought a message that was accepted or rejected before.
     public mutating func duplicate(
-        _ message: GossipMessage.ID, _ topic: String, from peer: PeerID, now: Duration
+        _ message: GossipMessage.ID, _ topic: RawText, from peer: PeerID, now: Duration
     ) {
         guard let parameters = self.topic(topic), let delivery = deliveries[message],
             !delivery.bringers.contains(peer)
@@ -247,19 +249,19 @@ public struct PeerScore: Sendable {
     }
 
     /// A peer has brought what its author did not sign.
-    public mutating func invalid(_ peer: PeerID, _ topic: String) {
+    public mutating func invalid(_ peer: PeerID, _ topic: RawText) {
         change(peer, topic) { $0.invalid += 1 }
     }
 
     private mutating func deliveredInMesh(
-        _ peer: PeerID, _ topic: String, _ parameters: PeerScoreParameters.Topic
+        _ peer: PeerID, _ topic: RawText, _ parameters: PeerScoreParameters.Topic
     ) {
         change(peer, topic) {
             if $0.graftedAt != nil { $0.mesh = min($0.mesh + 1, parameters.meshDeliveriesCap) }
         }
     }
 
-    private mutating func change(_ peer: PeerID, _ topic: String, _ body: (inout Counters) -> Void) {
+    private mutating func change(_ peer: PeerID, _ topic: RawText, _ body: (inout Counters) -> Void) {
         guard self.topic(topic) != nil, let changed = peers[peer]?.change(topic, body) else { return }
         scores[peer] = score(changed)
     }

@@ -1,3 +1,5 @@
+import Multiformats
+
 /// The numbers of peer scoring; the specification's names stand behind them.
 ///
 /// gossipsub 1.1 specification, "Peer Scoring". Weights and thresholds have one scale: -200 is a peer that is not
@@ -59,12 +61,12 @@ public struct PeerScoreParameters: Sendable {
     }
 
     /// Topics with numbers of their own.
-    public var topics: [String: Topic] = [:]
+    public var topics: [RawText: Topic] = [:]
     /// For all other topics that are subscribed to; nil: they do not count.
     public var otherTopics: Topic? = Topic()
 
     /// The numbers of a topic; nil if it does not count.
-    func topic(_ name: String) -> Topic? { topics[name] ?? otherTopics }
+    func topic(_ name: RawText) -> Topic? { topics[name] ?? otherTopics }
 
     /// The most that all topics together can bring (TopicCap). What they cost has no bound.
     public var topicCap = 100.0

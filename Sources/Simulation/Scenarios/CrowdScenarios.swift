@@ -103,7 +103,7 @@ extension Scenario {
 /// second dials nobody.
 @ReactorActor
 private final class Crowd {
-    static let topic = "crowd"
+    static let topic: RawText = "crowd"
 
     /// Publishers rely on their meshes, so that these must work.
     static var usual: GossipsubConfiguration {

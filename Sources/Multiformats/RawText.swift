@@ -1,0 +1,84 @@
+/// Text from outside: SQL, names, identifiers. It is its UTF-8 bytes, by which it is equal to another, hashed and sorted.
+///
+/// Swift's `String` compares by canonical equivalence instead (é as one scalar equals e and an accent), which no other
+/// implementation shares and which depends on the version of Unicode. So a `String` is no key of anything that a peer, a
+/// client or a file can influence.
+public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The same text, to be shown or handed on.
+    public let string: String
+
+    /// The text of these scalars, whatever they are equivalent to.
+    public init(_ string: String) { self.string = string }
+
+    /// The text of these bytes; those that are not UTF-8 are replaced.
+    public init(decoding bytes: some Collection<UInt8>) { string = String(decoding: bytes, as: UTF8.self) }
+
+    /// The text as it is.
+    public var description: String { string }
+
+    /// The bytes.
+    public var utf8: String.UTF8View { string.utf8 }
+
+    /// Hands out the bytes, which are valid until `body` returns.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        string.utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
+            ?? Array(string.utf8).withUnsafeBytes(body)
+    }
+
+    /// Whether both have the same bytes.
+    public static func == (left: RawText, right: RawText) -> Bool {
+        left.withBytes { left in right.withBytes { left.elementsEqual($0) } }
+    }
+
+    /// Sorts by bytes.
+    public static func < (left: RawText, right: RawText) -> Bool {
+        left.withBytes { left in right.withBytes { left.lexicographicallyPrecedes($0) } }
+    }
+
+    /// Hashes the bytes.
+    public func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
+
+    /// With `A` to `Z` as `a` to `z` and all else as it is, which is how SQLite and HTTP fold case.
+    public var foldedASCII: RawText {
+        let isFolded = withBytes { bytes in !bytes.contains { $0.isUpperASCII } }
+        if isFolded { return self }
+        return RawText(decoding: utf8.map { $0.isUpperASCII ? $0 | 0x20 : $0 })
+    }
+
+    /// At most the first `count` bytes in quotation marks: printable ASCII as it is, all else as `\xNN`. The same in every
+    /// program, so that results may contain it.
+    public func quoted(_ count: Int = 64) -> String {
+        let shown = utf8.prefix(count).map { byte in
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), ..<0x20, 0x7F...: "\\x" + Hex.encode([byte])
+            default: String(UnicodeScalar(byte))
+            }
+        }
+        return "\"\(shown.joined())\"" + (utf8.count > count ? "…" : "")
+    }
+
+    /// Whether the first bytes are those of `prefix`.
+    public func hasPrefix(_ prefix: StaticString) -> Bool {
+        withBytes { bytes in
+            let count = prefix.utf8CodeUnitCount
+            return bytes.count >= count && (0..<count).allSatisfy { bytes[$0] == prefix.utf8Start[$0] }
+        }
+    }
+
+    /// At most the first `count` bytes, without the rest of a scalar that is cut: for messages.
+    public func prefix(_ count: Int) -> RawText {
+        guard utf8.count > count else { return self }
+        var end = utf8.index(utf8.startIndex, offsetBy: count)
+        while end > utf8.startIndex, utf8[end] & 0xC0 == 0x80 { end = utf8.index(before: end) }
+        return RawText(String(string[..<end]))
+    }
+}
+
+extension RawText: ExpressibleByStringInterpolation {
+    /// The literal's text.
+    public init(stringLiteral value: String) { self.init(value) }
+}
+
+extension UInt8 {
+    fileprivate var isUpperASCII: Bool { self >= UInt8(ascii: "A") && self <= UInt8(ascii: "Z") }
+}
