@@ -13,6 +13,15 @@ enum ExecutionLimits {
     static let valueBytes: Int32 = 8 * 1024 * 1024
     /// Bytes of a statement's text.
     static let statementBytes = 1_000_000
+    /// Tokens of a statement with all views and common table expressions in their places; see `ExpandedSize`. SQLite
+    /// takes some hundred bytes for each and about a microsecond.
+    static let expandedTokens = 100_000
+    /// Tokens of one view or table in that way: several uses fit into a statement.
+    static let objectTokens = 20_000
+    /// Tokens of all tables, indexes and views in that way: SQLite reads them all when one of them is altered.
+    static let schemaTokens = 200_000
+    /// Columns of a table, a view or a result.
+    static let columns = 500
     /// Pending requests about validators: anybody may ask to join, so they must end somewhere.
     static let validatorRequests = 1_000
     /// Tables, indexes and views that a database may hold: all are checked after each schema change.
@@ -29,8 +38,11 @@ enum ExecutionLimits {
     /// `sqlite3_limit` of every connection. They bound the memory and the stack that preparing may take.
     static let sqlite: [(Int32, Int32)] = [
         (SQLITE_LIMIT_LENGTH, valueBytes), (SQLITE_LIMIT_SQL_LENGTH, Int32(statementBytes)),
-        (SQLITE_LIMIT_COLUMN, 500), (SQLITE_LIMIT_EXPR_DEPTH, 200), (SQLITE_LIMIT_COMPOUND_SELECT, 50),
-        (SQLITE_LIMIT_VDBE_OP, 250_000), (SQLITE_LIMIT_FUNCTION_ARG, 100), (SQLITE_LIMIT_ATTACHED, 0),
+        (SQLITE_LIMIT_COLUMN, Int32(columns)), (SQLITE_LIMIT_EXPR_DEPTH, 200),
+        (SQLITE_LIMIT_COMPOUND_SELECT, 50),
+        // No limit of instructions: whether SQLite meets one depends on where its memory came from, and it answers "out
+        // of memory". `expandedTokens` bounds them.
+        (SQLITE_LIMIT_VDBE_OP, .max), (SQLITE_LIMIT_FUNCTION_ARG, 100), (SQLITE_LIMIT_ATTACHED, 0),
         (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000), (SQLITE_LIMIT_VARIABLE_NUMBER, 1_000),
         (SQLITE_LIMIT_TRIGGER_DEPTH, 100), (SQLITE_LIMIT_WORKER_THREADS, 0),
     ]

@@ -11,6 +11,8 @@ final class SQLEngine {
     private let budget = InstructionBudget()
     private let rules: TableRules
     private var cache = StatementCache()
+    /// Of the schema as it is now; nil when it has to be read.
+    private var sizes: SchemaSizes?
     private var control: ControlStatements?
     private var writers: [AccountID: Bool] = [:]
     private var state: StoredState?
@@ -110,6 +112,7 @@ final class SQLEngine {
         prepared = nil
         // What was compiled or learned within the block may not hold without it.
         cache.removeAll()
+        sizes = nil
         writers = [:]
         // Fails only where SQLite has rolled back by itself.
         if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
@@ -283,6 +286,7 @@ final class SQLEngine {
             return try rules.violation()
         }
         cache.removeAll()
+        sizes = nil
         guard outcome != .overrun || !connection.isAutocommit else { return outcome }
         try recorder.resume(after: outcome == .done ? compiled.text.sql.string : nil)
         return outcome
@@ -309,12 +313,25 @@ final class SQLEngine {
         return nil
     }
 
+    private func schemaSizes() throws(SQLiteFailure) -> SchemaSizes {
+        if let sizes { return sizes }
+        let read = try SchemaSizes(connection)
+        sizes = read
+        return read
+    }
+
     /// The statement from the cache, or newly compiled. What fails is the statement's fault.
     private func compile(_ text: RawText) throws(SQLiteFailure) -> Result<CompiledStatement, StatementFault> {
         if let known = cache.find(text) { return .success(known) }
         let policy = connection.policy
         let checked: StatementText
-        do { checked = try StatementText(text, for: .statement) } catch { return .failure(error) }
+        let sizes = try schemaSizes()
+        do throws(StatementFault) {
+            checked = try StatementText(text, for: .statement)
+            try checked.check(sizes)
+        } catch {
+            return .failure(error)
+        }
         let statement: SQLiteStatement
         do throws(SQLiteFailure) {
             statement = try policy.with(.statement) { () throws(SQLiteFailure) in

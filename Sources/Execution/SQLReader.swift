@@ -8,11 +8,14 @@ import Multiformats
 final class SQLReader {
     private let connection: SQLiteConnection
     private let budget = InstructionBudget()
+    private let schemaVersion: SQLiteStatement
+    private var sizes: (version: Int64, sizes: SchemaSizes)?
     private var accounts: AccountReader?
 
     init(path: String) throws(SQLiteFailure) {
         connection = try SQLiteConnection(path: path, access: .readOnly)
         try StoredState.reserveModules(connection)
+        schemaVersion = try connection.prepare("PRAGMA schema_version", isPersistent: true)
         budget.attach(to: connection, every: ExecutionLimits.queryStride)
     }
 
@@ -34,7 +37,14 @@ final class SQLReader {
         -> QueryResult
     {
         let text: StatementText
-        do { text = try StatementText(RawText(sql), for: .query) } catch { throw .invalidQuery(error.text) }
+        let sizes: SchemaSizes
+        do throws(SQLiteFailure) { sizes = try schemaSizes() } catch { throw error.nodeError }
+        do {
+            text = try StatementText(RawText(sql), for: .query)
+            try text.check(sizes)
+        } catch {
+            throw .invalidQuery(error.text)
+        }
         budget.start(until: .now + limits.time)
         defer { budget.stop() }
         // The policy's mode lasts as long as the statement runs: table-valued functions prepare while they run.
@@ -46,6 +56,16 @@ final class SQLReader {
             }
         }
         return try outcome.get()
+    }
+
+    /// Of the schema that a query sees which begins now, or of one that a commit has just replaced.
+    private func schemaSizes() throws(SQLiteFailure) -> SchemaSizes {
+        defer { schemaVersion.reset() }
+        let version = try schemaVersion.step() ? schemaVersion.int(0) : 0
+        if let sizes, sizes.version == version { return sizes.sizes }
+        let read = try SchemaSizes(connection)
+        sizes = (version, read)
+        return read
     }
 
     private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {

@@ -55,6 +55,26 @@ struct SQLScanner {
         bytes.withUnsafeBytes { UnsafeRawBufferPointer(rebasing: $0[token.range]).equalsIgnoringCase(word) }
     }
 
+    /// The name that a token stands for, without its quotation marks; nil for punctuation. SQLite takes a string for a
+    /// name where only a name can stand.
+    func name(_ token: Token) -> RawText? {
+        switch token.kind {
+        case .punctuation: return nil
+        case .word: return text(token)
+        case .quoted:
+            let quote = bytes[token.range.lowerBound]
+            let inside = bytes[token.range].dropFirst().dropLast()
+            if quote == UInt8(ascii: "[") { return RawText(decoding: inside) }
+            var name: [UInt8] = []
+            var isSecond = false
+            for byte in inside {
+                isSecond = byte == quote && !isSecond
+                if !isSecond { name.append(byte) }
+            }
+            return RawText(decoding: name)
+        }
+    }
+
     /// A token as it is written.
     func text(_ token: Token) -> RawText { RawText(decoding: bytes[token.range]) }
 
@@ -103,6 +123,14 @@ struct SQLScanner {
         default:
             false
         }
+    }
+
+    /// How many tokens a text has.
+    static func count(_ text: RawText) -> Int {
+        var scanner = SQLScanner(text)
+        var count = 0
+        while scanner.next() != nil { count += 1 }
+        return count
     }
 
     /// The offset of the parenthesis that ends the text's first parenthesized list.

@@ -1,4 +1,5 @@
 import CShims
+import Multiformats
 
 /// A connection to one SQLite database file (https://sqlite.org/c3ref/intro.html).
 ///
@@ -99,6 +100,16 @@ final class SQLiteConnection {
             throw SQLiteFailure(code: SQLITE_ERROR, message: "only one statement is allowed", file: path)
         }
         return statement
+    }
+
+    /// Whether a table of the database has a column; of a row ID's names, whether it has row IDs.
+    func hasColumn(_ column: StaticString, in table: RawText) -> Bool {
+        column.withUTF8Buffer { column in
+            column.withMemoryRebound(to: CChar.self) { column in
+                sqlite3_table_column_metadata(
+                    handle, "main", table.string, column.baseAddress, nil, nil, nil, nil, nil) == SQLITE_OK
+            }
+        }
     }
 
     /// Whether no transaction is open.

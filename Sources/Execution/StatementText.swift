@@ -56,6 +56,14 @@ struct StatementText: Hashable {
         sql = end.map { RawText(decoding: scanner.bytes[..<$0]) } ?? statement
     }
 
+    /// Throws if the statement is too large with what it uses of a schema in its place.
+    func check(_ sizes: SchemaSizes) throws(StatementFault) {
+        guard ExpandedSize.of(sql, object: { sizes.size($0) }) > ExpandedSize.limit else { return }
+        throw .refused(
+            "the statement has more than \(ExpandedSize.limit) tokens with all views and common table expressions in their places"
+        )
+    }
+
     /// Takes off `{main}`, which Kwil's clients put before statements.
     private static func withoutNamespace(_ text: RawText) throws(StatementFault) -> RawText {
         let bytes = text.utf8.drop { $0 == 0x20 || (0x09...0x0D).contains($0) }

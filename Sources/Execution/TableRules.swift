@@ -42,7 +42,7 @@ struct TableRules {
             constraints.append(
                 "CONSTRAINT \"primary key must not be NULL\" CHECK (\(terms.joined(separator: " AND ")))")
         }
-        if try hasRowID(table) {
+        if hasRowID(table) {
             constraints.append("CONSTRAINT \"row ID is too large\" CHECK (_rowid_ < \(Int64.max))")
         }
         guard !constraints.isEmpty, let end = SQLScanner.endOfFirstList(in: sql) else { return nil }
@@ -71,7 +71,7 @@ struct TableRules {
         for table in tables {
             if let fault = try violation(in: table) { return fault }
         }
-        return nil
+        return try SchemaSizes(connection).violation
     }
 
     private func violation(in table: RawText) throws(SQLiteFailure) -> StatementFault? {
@@ -131,12 +131,8 @@ struct TableRules {
         return parents
     }
 
-    private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {
-        let statement = try connection.prepare(
-            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE")
-        try statement.bind(1, table.string)
-        return try statement.step() && statement.int(0) == 0
-    }
+    /// Asks for this table alone: `pragma_table_list` compiles the views that the connection has not met yet.
+    private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }
 
     private static func quoted(_ name: RawText) -> RawText {
         var bytes = [UInt8(ascii: "\"")]

@@ -1,0 +1,161 @@
+import Multiformats
+import TestSupport
+import Testing
+
+@testable import Execution
+
+/// What SQLite copies before it asks anybody is counted before it is asked.
+@Suite struct ExpandedSizeTests {
+    /// A view `v` of 100 tokens, and a table `t` of 10.
+    private func size(_ text: RawText) -> Int {
+        ExpandedSize.of(text) { $0 == "v" ? 100 : $0 == "t" ? 10 : nil }
+    }
+
+    @Test(arguments: [
+        ("", 0), ("SELECT 1", 2), ("SELECT a FROM t", 14), ("SELECT a FROM v, v", 206),
+        ("SELECT a FROM main.v", 106),
+        ("SELECT a FROM \"v\"", 104), ("SELECT a FROM [V]", 104), ("SELECT a FROM 'v'", 104),
+        ("SELECT x.v FROM t AS x", 18), ("SELECT v.a FROM t", 16), ("SELECT a IN v FROM t", 116),
+        ("SELECT (SELECT (SELECT a FROM v)) -- v", 110), ("SELECT v, v AS v FROM t WHERE v = 1", 22),
+        ("SELECT 1 FROM (v, (t JOIN v))", 222), ("SELECT 1 FROM t JOIN v ON x, v", 220),
+        ("UPDATE OR IGNORE t SET v = 1", 18),
+        ("DELETE FROM t", 13), ("INSERT INTO t SELECT a FROM t x, v WHERE y", 132),
+        ("SELECT 1 FROM t AS \"where\", v", 118),
+        ("SELECT * FROM t", 514), ("SELECT t.*, count(*), 2 * 3 FROM t", 525),
+        ("SELECT DISTINCT * FROM t", 515),
+    ])
+    func namesCountWithWhatTheyStandFor(_ text: String, _ expected: Int) {
+        #expect(size(RawText(text)) == expected)
+    }
+
+    @Test(arguments: [
+        // Each text counts once, and each use again.
+        ("WITH c AS (SELECT 1) SELECT 2", 9), ("WITH c AS (SELECT 1) SELECT a FROM c", 13),
+        ("WITH c AS (SELECT 1) SELECT a FROM c, c", 17),
+        ("WITH c(x) AS (SELECT a FROM v) SELECT x FROM c", 120),
+        // Later ones are seen by earlier ones, and columns of another table's are none of them.
+        ("WITH a AS (SELECT x FROM b), b AS (SELECT 1) SELECT y FROM a", 26),
+        ("WITH c AS (SELECT 1) SELECT t.c FROM t", 23),
+        // The inner one hides the outer one, and a view's name.
+        ("WITH v AS (SELECT 1) SELECT a FROM v", 13),
+        ("WITH c AS (SELECT a FROM v) SELECT a FROM (WITH c AS (SELECT 1) SELECT a FROM c)", 27),
+        ("SELECT a FROM (WITH v AS (SELECT 1) SELECT a FROM v), v", 120),
+        // Recursion is no use.
+        ("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n FROM c) SELECT n FROM c", 29),
+        ("WITH c AS NOT MATERIALIZED (SELECT 1), d AS MATERIALIZED (SELECT a FROM c) SELECT 1 FROM d, d", 37),
+        // No clause.
+        ("SELECT with FROM t", 14), ("WITH c AS SELECT 1", 5), ("WITH c AS (SELECT 1", 7), ("WITH", 1),
+    ])
+    func expressionsCountWhereTheyAreUsed(_ text: String, _ expected: Int) {
+        #expect(size(RawText(text)) == expected)
+    }
+
+    /// Each as large as that ended a process or took minutes.
+    @Test(arguments: [
+        ("doubling", 30), ("doubling", 20_000), ("nested", 100_000), ("nestedUses", 10_000), ("wide", 60_000),
+    ])
+    func whatGrowsIsTooLarge(_ kind: String, _ count: Int) {
+        let text =
+            switch kind {
+            case "doubling":
+                "WITH c0(x) AS (SELECT 1)"
+                    + (1...count).map { ", c\($0)(x) AS (SELECT 1 FROM c\($0 - 1), c\($0 - 1))" }.joined()
+                    + " SELECT 1 FROM c\(count)"
+            case "nested":
+                String(repeating: "(", count: count) + "SELECT 1" + String(repeating: ")", count: count)
+            case "nestedUses":
+                (1...count).map { "WITH c\($0) AS (SELECT 1 FROM c\($0 - 1)) SELECT 1 FROM (" }.joined()
+                    + "c\(count)"
+            default: "SELECT 1 FROM v" + String(repeating: ", v", count: count)
+            }
+        #expect(size(RawText(text)) > ExpandedSize.limit)
+    }
+
+    @Test func bulkInsertsFit() {
+        let rows = (0..<5_000).map { "(\($0), 'row \($0)', 1.5, NULL)" }.joined(separator: ", ")
+        #expect(size(RawText("INSERT INTO t VALUES \(rows)")) < ExpandedSize.limit)
+    }
+}
+
+/// The same in a database.
+@Suite struct SchemaSizesTests {
+    let directory: TemporaryDirectory
+    let chain: TestChain
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        chain = try TestChain(try directory.open())
+    }
+
+    /// So many times the one before.
+    private func view(_ name: String, of other: String, times: Int = 50) -> String {
+        "CREATE VIEW \(name) AS "
+            + Array(repeating: "SELECT x FROM \(other)", count: times).joined(separator: " UNION ALL ")
+    }
+
+    @Test func viewsOnViewsAreBounded() throws {
+        #expect(try chain.run("CREATE VIEW a AS SELECT 1 AS x").isOK)
+        #expect(try chain.run(view("b", of: "a")).isOK)
+        let refused = try chain.run(view("c", of: "b"))
+        #expect(refused.isOK == false && refused.log.contains("tokens"), "\(refused.log)")
+        // Built from above, so that the last one makes the others too large.
+        #expect(try chain.run(view("e", of: "f", times: 20)).isOK)
+        #expect(try chain.run(view("f", of: "g")).isOK)
+        #expect(try chain.run(view("g", of: "h")).isOK == false)
+        #expect(try chain.run("CREATE VIEW g AS SELECT 1 AS x").isOK)
+        #expect(try chain.number("SELECT count(*) FROM e") == 1_000)
+    }
+
+    @Test func circlesAreRefused() throws {
+        #expect(try chain.run("CREATE VIEW a AS SELECT x FROM b").isOK)
+        for sql in ["CREATE VIEW b AS SELECT x FROM a", "CREATE VIEW c AS SELECT x FROM c"] {
+            let log = try chain.run(sql).log
+            #expect(log.contains("uses itself"), "\(log)")
+        }
+        // Columns of the views' names are no circles.
+        #expect(try chain.run("CREATE VIEW b AS SELECT 1 AS a, 2 AS b, 3 AS x").isOK)
+        #expect(try chain.number("SELECT x FROM a") == 3)
+    }
+
+    @Test func aDeepChainOfViewsIsRefused() throws {
+        #expect(try chain.run("CREATE VIEW v0 AS SELECT 1 AS x").isOK)
+        var depth = 0
+        while depth < 100, try chain.run("CREATE VIEW v\(depth + 1) AS SELECT x FROM v\(depth)").isOK {
+            depth += 1
+        }
+        #expect(depth == 49)
+        #expect(try chain.number("SELECT x FROM v49") == 1)
+    }
+
+    @Test func statementsAndQueriesAreBounded() throws {
+        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY)").isOK)
+        #expect(try chain.run("CREATE VIEW a AS SELECT 1 AS x").isOK)
+        #expect(try chain.run(view("b", of: "a")).isOK)
+        let uses = Array(repeating: "SELECT x FROM b", count: 50).joined(separator: " UNION ALL ")
+        let query = "SELECT count(*) FROM (\(uses)) AS p, (\(uses)) AS q, (\(uses)) AS r, (\(uses)) AS s"
+        #expect(try chain.run("INSERT INTO t \(query)").log.contains("tokens"))
+        #expect(throws: ExecutionError.self) { try chain.rows(query) }
+        let chained = (1...25).map { ", c\($0)(x) AS (SELECT p.x + q.x FROM c\($0 - 1) p, c\($0 - 1) q)" }
+            .joined()
+        #expect(
+            try chain.run("WITH c0(x) AS (SELECT 1)\(chained) INSERT INTO t SELECT x FROM c25").log.contains(
+                "tokens"))
+        #expect(throws: ExecutionError.self) {
+            try chain.rows("WITH c0(x) AS (SELECT 1)\(chained) SELECT x FROM c25")
+        }
+        // A view that a commit has just made is known to queries.
+        #expect(try chain.run("DROP VIEW b").isOK)
+        #expect(throws: ExecutionError.self) { try chain.rows("SELECT x FROM b") }
+        #expect(try chain.run("CREATE VIEW b AS SELECT 7 AS x").isOK)
+        #expect(try chain.number("SELECT x FROM b") == 7)
+    }
+
+    @Test func tablesOfManyIndexesAreBounded() throws {
+        let columns = (0..<200).map { "c\($0)" }.joined(separator: ", ")
+        #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, \(columns))").isOK)
+        var count = 0
+        while count < 100, try chain.run("CREATE INDEX i\(count) ON t (\(columns))").isOK { count += 1 }
+        #expect(count == 48)
+        #expect(try chain.run("INSERT INTO t (id) VALUES (1)").isOK)
+    }
+}
