@@ -10,6 +10,7 @@ import bad_input
 import log_output
 import namespaces
 import restarts
+import statements
 import testnet
 import validators
 
@@ -18,7 +19,8 @@ def main():
     apus = os.path.abspath(sys.argv[1])
     words = sys.argv[2:]
     passed = failed = 0
-    for test in bad_input.TESTS + log_output.TESTS + restarts.TESTS + testnet.TESTS + validators.TESTS + namespaces.TESTS:
+    suites = (bad_input, log_output, restarts, statements, testnet, validators, namespaces)
+    for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue
         start = time.monotonic()
