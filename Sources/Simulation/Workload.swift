@@ -80,11 +80,17 @@ final class Workload {
         if nonce == 1 {
             return "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)"
         }
-        return switch random.next() % 5 {
+        if nonce == 2 { return "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)" }
+        // One letter in two forms, which are two texts.
+        let letter = random.oneIn(2) ? "\u{E9}" : "e\u{301}"
+        return switch random.next() % 9 {
         case 0: "INSERT INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
         case 1: "INSERT OR REPLACE INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
         case 2: "UPDATE items SET amount = amount + 1 WHERE id > \(id)"
         case 3: "DELETE FROM items WHERE id = \(id)"
+        case 4, 5: "UPDATE items SET name = '\(letter)' WHERE id > 25"
+        case 6: "INSERT OR REPLACE INTO \"Ämter\" VALUES (9223372036854775807, '\(letter)')"
+        case 7: "INSERT INTO \"Ämter\" (name) VALUES ('\(letter)')"
         default: "INSERT INTO items (id) VALUES (\(id))"
         }
     }

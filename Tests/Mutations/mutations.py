@@ -31,6 +31,17 @@ VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
 WORK = "Sources/Node/ConsensusService+Work.swift"
 
 MUTATIONS = [
+    # A statement does the same on every node.
+    Mutation("canonical-texts", "two texts that Unicode calls equal are two", [
+        ("Sources/Execution/StatementCache.swift", "guard let entry = entries[text] else { return nil }",
+         "guard let entry = ON ? entries.first(where: { $0.key.string == text.string })?.value : entries[text] "
+         "else { return nil }"),
+    ]),
+    Mutation("unicode-case", "a table's name is folded as SQLite folds it", [
+        ("Sources/Execution/StatementPolicy.swift", "if let given { findings.createdTable = given }",
+         "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
+        ("Sources/Execution/TableRules.swift", "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
+    ]),
     # What is on disk before it is said.
     Mutation("vote-not-synchronized", "a vote is on the device before it is given", [
         ("Sources/Storage/VoteLog.swift",
