@@ -57,8 +57,10 @@ def build():
     """Writes the mutated sources, touching only what differs, and builds them."""
     wanted = mutated()
     # The test targets are not needed, but the manifest names them.
-    for name in re.findall(r'module\(\s*"(\w+)"', wanted["Package.swift"]):
-        wanted[f"Tests/{name}Tests/Empty.swift"] = ""
+    manifest = wanted["Package.swift"]
+    tests = [f"{name}Tests" for name in re.findall(r'module\(\s*"(\w+)"', manifest)]
+    for name in tests + re.findall(r'testTarget\(\s*name: "(\w+)"', manifest):
+        wanted[f"Tests/{name}/Empty.swift"] = ""
     for path, _, names in os.walk(TREE):
         for name in names:
             file = os.path.relpath(os.path.join(path, name), TREE)
