@@ -8,13 +8,15 @@ import Multiformats
 final class SQLReader {
     private let connection: SQLiteConnection
     private let budget = InstructionBudget()
-    private let schemaVersion: SQLiteStatement
+    private let begin, end, schemaVersion: SQLiteStatement
     private var sizes: (version: Int64, sizes: SchemaSizes)?
     private var accounts: AccountReader?
 
     init(path: String) throws(SQLiteFailure) {
         connection = try SQLiteConnection(path: path, access: .readOnly)
         try StoredState.reserveModules(connection)
+        begin = try connection.prepare("BEGIN", isPersistent: true)
+        end = try connection.prepare("COMMIT", isPersistent: true)
         schemaVersion = try connection.prepare("PRAGMA schema_version", isPersistent: true)
         budget.attach(to: connection, every: ExecutionLimits.queryStride)
     }
@@ -36,9 +38,12 @@ final class SQLReader {
         throws(ExecutionError)
         -> QueryResult
     {
-        let text: StatementText
+        // One transaction, so that the schema that is looked at is the query's.
+        do throws(SQLiteFailure) { try begin.run() } catch { throw error.nodeError }
+        defer { try? end.run() }
         let sizes: SchemaSizes
         do throws(SQLiteFailure) { sizes = try schemaSizes() } catch { throw error.nodeError }
+        let text: StatementText
         do {
             text = try StatementText(RawText(sql), for: .query)
             try text.check(sizes)
@@ -58,7 +63,7 @@ final class SQLReader {
         return try outcome.get()
     }
 
-    /// Of the schema that a query sees which begins now, or of one that a commit has just replaced.
+    /// Of the schema that the present transaction sees.
     private func schemaSizes() throws(SQLiteFailure) -> SchemaSizes {
         defer { schemaVersion.reset() }
         let version = try schemaVersion.step() ? schemaVersion.int(0) : 0
