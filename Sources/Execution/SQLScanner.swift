@@ -9,6 +9,8 @@ struct SQLScanner {
         case word
         /// A string, a quoted identifier.
         case quoted
+        /// A parameter with its sign.
+        case variable
         /// One byte of punctuation.
         case punctuation(UInt8)
     }
@@ -41,6 +43,9 @@ struct SQLScanner {
             while position < bytes.count, bytes[position] != UInt8(ascii: "]") { position += 1 }
             position = min(position + 1, bytes.count)
             return Token(kind: .quoted, range: start..<position)
+        case UInt8(ascii: "$"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "#"):
+            skipVariable()
+            return Token(kind: .variable, range: start..<position)
         case _ where Self.isWord(byte):
             while position < bytes.count, Self.isWord(bytes[position]) { position += 1 }
             return Token(kind: .word, range: start..<position)
@@ -59,7 +64,7 @@ struct SQLScanner {
     /// name where only a name can stand.
     func name(_ token: Token) -> RawText? {
         switch token.kind {
-        case .punctuation: return nil
+        case .punctuation, .variable: return nil
         case .word: return text(token)
         case .quoted:
             let quote = bytes[token.range.lowerBound]
@@ -78,6 +83,28 @@ struct SQLScanner {
     /// A token as it is written.
     func text(_ token: Token) -> RawText { RawText(decoding: bytes[token.range]) }
 
+    /// A sign and a name, which may hold `::` and end with a suffix in parentheses, whatever quotation marks that holds.
+    private mutating func skipVariable() {
+        position += 1
+        let start = position
+        while position < bytes.count {
+            if Self.isWord(bytes[position]) {
+                position += 1
+            } else if bytes[position...].starts(with: "::".utf8) {
+                position += 2
+            } else {
+                break
+            }
+        }
+        guard position > start, position < bytes.count, bytes[position] == UInt8(ascii: "(") else { return }
+        while position < bytes.count, bytes[position] != UInt8(ascii: ")"), !Self.isBlank(bytes[position]) {
+            position += 1
+        }
+        if position < bytes.count, bytes[position] == UInt8(ascii: ")") { position += 1 }
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
     private mutating func skipQuoted(_ quote: UInt8) {
         position += 1
         while position < bytes.count {
@@ -94,8 +121,11 @@ struct SQLScanner {
             let byte = bytes[position]
             let following = position + 1 < bytes.count ? bytes[position + 1] : 0
             switch (byte, following) {
-            case (0x20, _), (0x09...0x0D, _):
+            case (_, _) where Self.isBlank(byte):
                 position += 1
+            case (0xEF, 0xBB) where position + 2 < bytes.count && bytes[position + 2] == 0xBF:
+                // SQLite passes over a byte order mark before any token.
+                position += 3
             case (UInt8(ascii: "-"), UInt8(ascii: "-")):
                 while position < bytes.count, bytes[position] != 0x0A { position += 1 }
             case (UInt8(ascii: "/"), UInt8(ascii: "*")):

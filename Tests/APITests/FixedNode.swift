@@ -140,7 +140,6 @@ struct FixedNode: NodeInterface {
 
     func account(_ id: AccountID) async throws(NodeError) -> Account? { Account(balance: 12, nonce: 3) }
 
-    /// `SELECT $a` is known, `hold` waits, `names` answers each parameter's name and value.
     /// Values of several types in one column.
     static let mixed = QueryResult(
         columnNames: ["v", "n"], columnTypes: [DataType(.text), DataType(.numeric)],
@@ -149,6 +148,7 @@ struct FixedNode: NodeInterface {
             [.bool(true), Value.numeric("1.5", precision: 2, scale: 1) ?? .null], [.text(""), .bytea([])],
         ])
 
+    /// `SELECT $a` is known, `hold` waits, `names` answers each parameter's name and value, `mixed` that.
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {

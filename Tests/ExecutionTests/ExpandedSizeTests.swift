@@ -71,6 +71,26 @@ import Testing
         #expect(size(RawText(text)) > ExpandedSize.limit)
     }
 
+    /// What SQLite reads otherwise than one might think hides no use of a view.
+    @Test(arguments: [
+        ("SELECT 1 FROM \u{FEFF}v, \u{FEFF}\u{FEFF}v", 206), ("SELECT 1 FROM t JOIN t ON :where, v", 130),
+        ("SELECT 1 FROM t JOIN t ON @a::limit(set), v", 130),
+        ("SELECT $a('), 1 FROM v, v, v WHERE $b(')", 312),
+        ("SELECT $a(x) FROM v", 104),
+    ])
+    func nothingHidesAUse(_ text: String, _ expected: Int) {
+        #expect(size(RawText(text)) == expected)
+    }
+
+    @Test(arguments: ["\u{FEFF}ROLLBACK INTO t VALUES (1)", "ROLLBACK INTO t VALUES ($a(')), ($b('))"])
+    func nothingHidesARollback(_ rest: String) {
+        for start in ["", "WITH c AS (SELECT $c(')) "] {
+            #expect(throws: StatementFault.self) {
+                try StatementText(RawText("\(start)INSERT OR \(rest)"), for: .statement)
+            }
+        }
+    }
+
     @Test func bulkInsertsFit() {
         let rows = (0..<5_000).map { "(\($0), 'row \($0)', 1.5, NULL)" }.joined(separator: ", ")
         #expect(size(RawText("INSERT INTO t VALUES \(rows)")) < ExpandedSize.limit)
