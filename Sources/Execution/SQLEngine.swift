@@ -8,7 +8,7 @@ import Multiformats
 /// One thread at a time.
 final class SQLEngine {
     let connection: SQLiteConnection
-    private let budget = InstructionBudget()
+    private let meter = CostMeter()
     private let rules: TableRules
     private var cache = StatementCache()
     /// Of the schema as it is now; nil when it has to be read.
@@ -38,7 +38,7 @@ final class SQLEngine {
         connection = try SQLiteConnection(path: path, access: .readWrite)
         rules = TableRules(connection: connection)
         try StoredState.prepareFile(connection)
-        budget.attach(to: connection, every: ExecutionLimits.statementStride)
+        meter.attach(to: connection, every: ExecutionLimits.statementStride)
         state = try StoredState.load(connection)
         if state != nil {
             control = try ControlStatements(connection)
@@ -237,12 +237,12 @@ final class SQLEngine {
         }
     }
 
-    /// Runs a compiled statement to its end, within the budget. The policy has judged it; what SQLite prepares while
+    /// Runs a compiled statement to its end, within the meter. The policy has judged it; what SQLite prepares while
     /// it runs is its own, the session's look at the table for instance.
     private func run(_ compiled: CompiledStatement) throws(SQLiteFailure) {
         compiled.statement.resetInstructionCount()
-        budget.start(ExecutionLimits.statementInstructions)
-        defer { budget.stop() }
+        meter.start(ExecutionLimits.statementInstructions)
+        defer { meter.stop() }
         while try compiled.statement.step() {}
     }
 

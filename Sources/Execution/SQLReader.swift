@@ -7,7 +7,7 @@ import Multiformats
 /// One thread at a time.
 final class SQLReader {
     private let connection: SQLiteConnection
-    private let budget = InstructionBudget()
+    private let meter = CostMeter()
     private let begin, end, schemaVersion: SQLiteStatement
     private var sizes: (version: Int64, sizes: SchemaSizes)?
     private var accounts: AccountReader?
@@ -18,7 +18,7 @@ final class SQLReader {
         begin = try connection.prepare("BEGIN", isPersistent: true)
         end = try connection.prepare("COMMIT", isPersistent: true)
         schemaVersion = try connection.prepare("PRAGMA schema_version", isPersistent: true)
-        budget.attach(to: connection, every: ExecutionLimits.queryStride)
+        meter.attach(to: connection, every: ExecutionLimits.queryStride)
     }
 
     /// See `Application.account`.
@@ -50,8 +50,8 @@ final class SQLReader {
         } catch {
             throw .invalidQuery(error.text)
         }
-        budget.start(until: .now + limits.time)
-        defer { budget.stop() }
+        meter.start(until: .now + limits.time)
+        defer { meter.stop() }
         // The policy's mode lasts as long as the statement runs: table-valued functions prepare while they run.
         let outcome: Result<QueryResult, ExecutionError> = connection.policy.with(.query) {
             do throws(SQLiteFailure) {
