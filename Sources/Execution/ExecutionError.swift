@@ -11,6 +11,9 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     case diskFull(file: String)
     /// The database was made for another genesis.
     case otherGenesis(file: String)
+    /// The block's statements cost more than a block may (`CostModel`): its first `transactions`, at least one, fit. Every
+    /// node finds the same.
+    case overBudget(transactions: Int)
     /// A genesis that this application cannot start from: field and reason.
     case invalidGenesis(String)
     /// `initialize` has not been called.
@@ -36,6 +39,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .diskFull(let file): "no space left for database \(file)"
         case .otherGenesis(let file): "database \(file) belongs to another genesis"
         case .invalidGenesis(let reason): "genesis: \(reason)"
+        case .overBudget(let count):
+            "the block's statements cost more than a block may: its first \(count) transactions fit"
         case .notInitialized: "the application has not been initialized"
         case .outOfOrder(let reason): reason
         case .invalidQuery(let reason): reason

@@ -1,31 +1,9 @@
 import CShims
 
-/// What bounds a transaction's statement. All nodes of a network must share these figures: a statement that
-/// stops on one and runs on another parts them.
+/// What bounds this node's use of SQLite beside the protocol's figures (`CostModel`); each node may have its own.
 enum ExecutionLimits {
-    /// Instructions of SQLite's virtual machine that a transaction's statement may run; about a second.
-    static let statementInstructions = 10_000_000
-    /// Instructions between two looks at the budget.
-    static let statementStride: Int32 = 1_000
-    /// Instructions between two looks at a query's deadline; few, as one instruction may handle `valueBytes`.
-    static let queryStride: Int32 = 100
-    /// Bytes of a text, a blob or a row: somewhat more than what a block of the default size can carry.
-    static let valueBytes: Int32 = 8 * 1024 * 1024
-    /// Bytes of a statement's text.
-    static let statementBytes = 1_000_000
-    /// Tokens of a statement with all views and common table expressions in their places; see `ExpandedSize`. SQLite
-    /// takes some hundred bytes for each and about a microsecond.
-    static let expandedTokens = 100_000
-    /// Tokens of one view or table in that way: several uses fit into a statement.
-    static let objectTokens = 20_000
-    /// Tokens of all tables, indexes and views in that way: SQLite reads them all when one of them is altered.
-    static let schemaTokens = 200_000
-    /// Columns of a table, a view or a result.
-    static let columns = 500
-    /// Pending requests about validators: anybody may ask to join, so they must end somewhere.
-    static let validatorRequests = 1_000
-    /// Tables, indexes and views that a database may hold: all are checked after each schema change.
-    static let schemaObjects: Int64 = 2_000
+    /// Instructions between two looks at a query's deadline; few, as one instruction may handle large values.
+    static let queryStride = 100
     /// Prepared statements that are kept.
     static let cachedStatements = 256
     /// Accounts whose committed state is kept in memory.
@@ -36,14 +14,17 @@ enum ExecutionLimits {
     static let walPages = 4_096
 
     /// `sqlite3_limit` of every connection. They bound the memory and the stack that preparing may take.
-    static let sqlite: [(Int32, Int32)] = [
-        (SQLITE_LIMIT_LENGTH, valueBytes), (SQLITE_LIMIT_SQL_LENGTH, Int32(statementBytes)),
-        (SQLITE_LIMIT_COLUMN, Int32(columns)), (SQLITE_LIMIT_EXPR_DEPTH, 200),
-        (SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    static let sqlite: [(Int32, Int)] = [
+        (SQLITE_LIMIT_LENGTH, CostModel.value.value),
+        (SQLITE_LIMIT_SQL_LENGTH, CostModel.statementBytes.value),
+        (SQLITE_LIMIT_COLUMN, CostModel.columns.value),
+        (SQLITE_LIMIT_EXPR_DEPTH, CostModel.expressionDepth.value),
+        (SQLITE_LIMIT_COMPOUND_SELECT, CostModel.compoundTerms.value),
         // No limit of instructions: whether SQLite meets one depends on where its memory came from, and it answers "out
-        // of memory". `expandedTokens` bounds them.
-        (SQLITE_LIMIT_VDBE_OP, .max), (SQLITE_LIMIT_FUNCTION_ARG, 100), (SQLITE_LIMIT_ATTACHED, 0),
-        (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000), (SQLITE_LIMIT_VARIABLE_NUMBER, 1_000),
-        (SQLITE_LIMIT_TRIGGER_DEPTH, 100), (SQLITE_LIMIT_WORKER_THREADS, 0),
+        // of memory". `CostModel.expandedTokens` bounds them.
+        (SQLITE_LIMIT_VDBE_OP, Int(Int32.max)), (SQLITE_LIMIT_FUNCTION_ARG, CostModel.arguments.value),
+        (SQLITE_LIMIT_ATTACHED, 0), (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, CostModel.pattern.value),
+        (SQLITE_LIMIT_VARIABLE_NUMBER, CostModel.parameters.value),
+        (SQLITE_LIMIT_TRIGGER_DEPTH, CostModel.triggerDepth.value), (SQLITE_LIMIT_WORKER_THREADS, 0),
     ]
 }

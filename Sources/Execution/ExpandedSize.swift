@@ -8,11 +8,11 @@ import Multiformats
 /// The size errs upwards. A name counts as a table's wherever SQLite's grammar may have a table, and an asterisk like
 /// the most columns that a result may have.
 struct ExpandedSize {
-    /// What a table or view of this folded name adds where it is used; nil for another name.
-    typealias Object = (RawText) -> Int?
+    /// What a table or view of this folded name adds where it is used, or written; nil for another name.
+    typealias Object = (_ name: RawText, _ isWritten: Bool) -> Int?
 
     /// Sizes beyond are not told apart.
-    static let limit = ExecutionLimits.expandedTokens
+    static let limit = CostModel.expandedTokens.value
     /// Parentheses and uses within uses: SQLite's own parser goes less deep.
     private static let depthLimit = 400
 
@@ -119,9 +119,9 @@ struct ExpandedSize {
 
     /// What SQLite puts in the place of a table's name or an asterisk.
     private mutating func used(at index: Int, _ scope: Scope, _ inFrom: Bool) -> Int {
-        if isMark("*", index) { return isList(index) ? ExecutionLimits.columns : 0 }
+        if isMark("*", index) { return isList(index) ? CostModel.columns.value : 0 }
         guard isTable(index, inFrom), let name = name(index) else { return 0 }
-        guard let definition = scope.find(name) else { return object(name) ?? 0 }
+        guard let definition = scope.find(name) else { return object(name, isWritten(index)) ?? 0 }
         if let size = definition.size { return size }
         if definition.isOpen { return 0 }
         definition.isOpen = true
@@ -144,6 +144,14 @@ struct ExpandedSize {
         // UPDATE OR IGNORE t.
         if isWord("or", index - 2), isWord("update", index - 3) { return true }
         return ["from", "join", "in", "into", "update"].contains { isWord($0, index - 1) }
+    }
+
+    /// Whether the table at a place is what an INSERT, UPDATE or DELETE writes to.
+    private func isWritten(_ index: Int) -> Bool {
+        let before = isMark(".", index - 1) ? index - 3 : index - 1
+        if isWord("into", before) || isWord("update", before) { return true }
+        return isWord("from", before) && isWord("delete", before - 1)
+            || isWord("or", before - 1) && isWord("update", before - 2)
     }
 
     /// The WITH clause that begins at a token: the scope that it makes, and where it ends.

@@ -18,7 +18,7 @@ final class SQLReader {
         begin = try connection.prepare("BEGIN", isPersistent: true)
         end = try connection.prepare("COMMIT", isPersistent: true)
         schemaVersion = try connection.prepare("PRAGMA schema_version", isPersistent: true)
-        meter.attach(to: connection, every: ExecutionLimits.queryStride)
+        meter.attach(to: connection)
     }
 
     /// See `Application.account`.
@@ -46,7 +46,7 @@ final class SQLReader {
         let text: StatementText
         do {
             text = try StatementText(RawText(sql), for: .query)
-            try text.check(sizes)
+            _ = try text.expandedTokens(sizes)
         } catch {
             throw .invalidQuery(error.text)
         }

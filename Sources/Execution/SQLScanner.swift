@@ -155,12 +155,15 @@ struct SQLScanner {
         }
     }
 
-    /// How many tokens a text has.
-    static func count(_ text: RawText) -> Int {
+    /// How many tokens a text has, and how many bytes the longest of them.
+    static func measure(_ text: RawText) -> (tokens: Int, widest: Int) {
         var scanner = SQLScanner(text)
-        var count = 0
-        while scanner.next() != nil { count += 1 }
-        return count
+        var (tokens, widest) = (0, 0)
+        while let token = scanner.next() {
+            tokens += 1
+            widest = max(widest, token.range.count)
+        }
+        return (tokens, widest)
     }
 
     /// The offset of the parenthesis that ends the text's first parenthesized list.

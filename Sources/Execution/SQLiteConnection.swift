@@ -59,7 +59,7 @@ final class SQLiteConnection {
         for (option, value) in switches {
             try check(apus_sqlite_db_config(handle, Int32(option), value))
         }
-        for (limit, value) in ExecutionLimits.sqlite { sqlite3_limit(handle, limit, value) }
+        for (limit, value) in ExecutionLimits.sqlite { sqlite3_limit(handle, limit, Int32(clamping: value)) }
         let context = Unmanaged.passUnretained(policy).toOpaque()
         let code = sqlite3_set_authorizer(
             handle,

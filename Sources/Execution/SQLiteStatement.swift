@@ -38,11 +38,13 @@ final class SQLiteStatement {
         while try step() {}
     }
 
-    /// Lets the next run's instructions count from zero, so that a statement kept since many blocks stops
-    /// where a fresh one does.
-    func resetInstructionCount() {
-        sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_VM_STEP, 1)
-    }
+    /// Makes the statement ready to run again with the same values.
+    func rewind() { sqlite3_reset(handle) }
+
+    /// The instructions that were run since the last call. To be called before a run too, so that a statement kept since
+    /// many blocks stops where a fresh one does.
+    @discardableResult
+    func takeInstructionCount() -> Int { Int(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_VM_STEP, 1)) }
 
     /// Whether running it writes nothing.
     var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }

@@ -6,16 +6,19 @@ final class CompiledStatement {
     let statement: SQLiteStatement
     let text: StatementText
     let findings: StatementPolicy.Findings
+    /// With all views and expressions in their places.
+    let tokens: Int
     /// The parameters in SQLite's order: each name with its sign and without.
     private let parameters: [(name: RawText, bare: RawText)]
     fileprivate var lastUse: UInt64 = 0
 
-    init(_ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings)
-        throws(StatementFault)
-    {
+    init(
+        _ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings, tokens: Int
+    ) throws(StatementFault) {
         self.statement = statement
         self.text = text
         self.findings = findings
+        self.tokens = tokens
         var parameters: [(name: RawText, bare: RawText)] = []
         for index in 0..<statement.parameterCount {
             guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,
@@ -28,23 +31,29 @@ final class CompiledStatement {
         self.parameters = parameters
     }
 
-    /// Binds each parameter by its name, with its sign or without. Values that the statement does not name are not
-    /// looked at.
-    func bind(_ values: [RawStatement.Parameter]) throws(SQLiteFailure) -> StatementFault? {
+    /// Binds each parameter by its name, with its sign before one without. Values that the statement does not name are
+    /// not looked at. Returns the bytes of all that is bound.
+    func bind(_ values: [RawStatement.Parameter]) throws(SQLiteFailure) -> Result<Int, StatementFault> {
+        var byName: [RawText: Value]?
+        var bytes = 0
         for (index, parameter) in parameters.enumerated() {
             let value: Value
             if index < values.count, values[index].name == parameter.name {
                 value = values[index].value
-            } else if let found = values.first(where: {
-                $0.name == parameter.name || $0.name == parameter.bare
-            }) {
-                value = found.value
             } else {
-                return .refused("parameter \(parameter.name) has no value")
+                let named =
+                    byName
+                    ?? Dictionary(values.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+                byName = named
+                guard let found = named[parameter.name] ?? named[parameter.bare] else {
+                    return .failure(.refused("parameter \(parameter.name) has no value"))
+                }
+                value = found
             }
+            bytes += StoredValue.size(of: value)
             try StoredValue.bind(value, to: statement, at: index + 1)
         }
-        return nil
+        return .success(bytes)
     }
 }
 

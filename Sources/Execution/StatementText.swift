@@ -5,6 +5,8 @@ import Multiformats
 struct StatementText: Hashable {
     /// The statement without Kwil's namespace prefix and without what follows its semicolon.
     let sql: RawText
+    /// Bytes of its longest token: no constant is larger.
+    let widestToken: Int
 
     /// What a statement may begin with.
     enum Purpose {
@@ -26,8 +28,8 @@ struct StatementText: Hashable {
     }
 
     init(_ text: RawText, for purpose: Purpose) throws(StatementFault) {
-        guard text.utf8.count <= ExecutionLimits.statementBytes else {
-            throw .refused("the statement is longer than \(ExecutionLimits.statementBytes) bytes")
+        guard text.utf8.count <= CostModel.statementBytes.value else {
+            throw .refused("the statement is longer than \(CostModel.statementBytes.value) bytes")
         }
         let statement = try Self.withoutNamespace(text)
         var scanner = SQLScanner(statement)
@@ -37,7 +39,9 @@ struct StatementText: Hashable {
             throw .refused("statements may not begin with \(scanner.text(first).prefix(20))")
         }
         var end: Int?
+        var widest = first.range.count
         while let token = scanner.next() {
+            widest = max(widest, token.range.count)
             guard end == nil else { throw .refused("only one statement is allowed") }
             switch token.kind {
             case .word where scanner.isWord(token, "rollback"):
@@ -53,12 +57,14 @@ struct StatementText: Hashable {
                 break
             }
         }
+        widestToken = widest
         sql = end.map { RawText(decoding: scanner.bytes[..<$0]) } ?? statement
     }
 
-    /// Throws if the statement is too large with what it uses of a schema in its place.
-    func check(_ sizes: SchemaSizes) throws(StatementFault) {
-        guard ExpandedSize.of(sql, object: { sizes.size($0) }) > ExpandedSize.limit else { return }
+    /// How many tokens the statement has with what it uses of a schema in its place. Throws if they are too many.
+    func expandedTokens(_ sizes: SchemaSizes) throws(StatementFault) -> Int {
+        let size = ExpandedSize.of(sql, object: { $1 ? sizes.writtenSize($0) : sizes.size($0) })
+        guard size > ExpandedSize.limit else { return size }
         throw .refused(
             "the statement has more than \(ExpandedSize.limit) tokens with all views and common table expressions in their places"
         )

@@ -14,8 +14,8 @@ struct StoredState {
 
     /// "Apus" in SQLite's field for whose file it is.
     private static let applicationID = 0x4170_7573
-    /// Of the tables' layout.
-    private static let layoutVersion = 2
+    /// Of the tables' layout and the application hash.
+    private static let layoutVersion = 3
 
     /// Makes a new file ready, refuses another program's, and sets what does not last.
     static func prepareFile(_ connection: SQLiteConnection) throws(SQLiteFailure) {

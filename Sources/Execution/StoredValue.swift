@@ -31,6 +31,17 @@ enum StoredValue {
         }
     }
 
+    /// Bytes of a value's texts and blobs, and 8 for each other element.
+    static func size(of value: Value) -> Int {
+        value.elements.reduce(0) { sum, element in
+            switch element {
+            case .text(let text), .numeric(let text): sum + text.utf8.count
+            case .bytea(let bytes): sum + bytes.count
+            case .null, .int8, .bool, .uuid: sum + 8
+            }
+        }
+    }
+
     /// The value in column `index`, from 0, of a statement's row, by its storage class and by what its table
     /// declares.
     static func read(_ statement: SQLiteStatement, _ index: Int, declared: DataType.Name?) -> Value {

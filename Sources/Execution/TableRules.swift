@@ -1,7 +1,7 @@
 import CShims
 import Multiformats
 
-/// What every table must be so that all its rows are in the changesets and hold the same on every node
+/// What every table must be so that its rows have keys and hold the same on every node
 /// (docs/execution.md, "Tables").
 struct TableRules {
     let connection: SQLiteConnection
@@ -26,7 +26,7 @@ struct TableRules {
     /// The text of a CREATE TABLE statement, which has just run, with the constraints that its table still needs;
     /// nil when it needs none.
     ///
-    /// Sessions pass over rows with NULL in the primary key, which SQLite allows. And once a table's greatest row
+    /// SQLite allows NULL in a primary key, also more than once. And once a table's greatest row
     /// ID is 2^63 - 1, SQLite picks further ones at random.
     func completed(_ sql: RawText, creating table: RawText) throws(SQLiteFailure) -> RawText? {
         var constraints: [String] = []
@@ -51,8 +51,8 @@ struct TableRules {
         return RawText(decoding: bytes[..<end] + Array("\n\(added)".utf8) + bytes[end...])
     }
 
-    /// The first rule that the schema breaks; nil when it breaks none.
-    func violation() throws(SQLiteFailure) -> StatementFault? {
+    /// The first rule that the schema, whose sizes are given, breaks; nil when it breaks none.
+    func violation(_ sizes: SchemaSizes) throws(SQLiteFailure) -> StatementFault? {
         var tables: [RawText] = []
         var count: Int64 = 0
         let objects = try connection.prepare("SELECT type, name FROM sqlite_master ORDER BY rowid")
@@ -65,13 +65,13 @@ struct TableRules {
             }
             if objects.rawText(0) == "table" { tables.append(name) }
         }
-        guard count <= ExecutionLimits.schemaObjects else {
-            return .refused("a database may hold \(ExecutionLimits.schemaObjects) tables, indexes and views")
+        guard count <= Int64(CostModel.schemaObjects.value) else {
+            return .refused("a database may hold \(CostModel.schemaObjects.value) tables, indexes and views")
         }
         for table in tables {
             if let fault = try violation(in: table) { return fault }
         }
-        return try SchemaSizes(connection).violation
+        return sizes.violation
     }
 
     private func violation(in table: RawText) throws(SQLiteFailure) -> StatementFault? {

@@ -144,7 +144,7 @@ struct ValidatorRules {
 
     /// Whether another request fits; the oldest that no validator approves gives way to it.
     private mutating func makeRoom() -> Bool {
-        guard requests.count >= ExecutionLimits.validatorRequests else { return true }
+        guard requests.count >= CostModel.validatorRequests.value else { return true }
         guard let oldest = requests.values.first(where: \.approvals.isEmpty) else { return false }
         requests[oldest.id] = nil
         return true
@@ -153,5 +153,5 @@ struct ValidatorRules {
     private func refused(_ log: String) -> TransactionResult { TransactionResult(.invalidSender, log: log) }
 
     private static let full = TransactionResult(
-        .unknownError, log: "\(ExecutionLimits.validatorRequests) approved requests are pending already")
+        .unknownError, log: "\(CostModel.validatorRequests.value) approved requests are pending already")
 }

@@ -1,4 +1,5 @@
 import Arguments
+import Execution
 import Glibc
 import Node
 
@@ -6,6 +7,7 @@ import Node
 struct ConfigCommand: Action {
     let root: String?
     let isMarkdown: Bool
+    let showsLimits: Bool
 
     static var command: Command {
         Command(
@@ -14,15 +16,23 @@ struct ConfigCommand: Action {
                 "root", .path("DIRECTORY"),
                 "Root directory whose configuration to print, in place of the defaults."),
             .flag("markdown", "Print the reference in Markdown instead."),
+            .flag(
+                "limits",
+                "Print what SQL statements cost and may cost instead: the same on all nodes of a network."),
             action: ConfigCommand.init)
     }
 
     func validate() throws(UsageError) {
         if isMarkdown, root != nil { throw .inconsistent("--markdown is of the defaults: no --root") }
+        if showsLimits, root != nil || isMarkdown {
+            throw .inconsistent("--limits is of no configuration: neither --root nor --markdown")
+        }
     }
 
     func run() async throws {
-        if isMarkdown {
+        if showsLimits {
+            try StandardOutput.write(CostModel.documentation)
+        } else if isMarkdown {
             try StandardOutput.write(Configuration.documentation)
         } else {
             try StandardOutput.write(try configuration.fileText)

@@ -27,19 +27,79 @@ import Testing
         let result = try chain.commit([
             chain.statement("INSERT INTO t VALUES (1, 'kept')"),
             chain.statement(bomb, by: other),
-            chain.statement("INSERT INTO t VALUES (2, 'kept')"),
-            // A sender has one such statement a block.
-            chain.statement("INSERT INTO t VALUES (3, 'lost')", by: other),
+            chain.statement("INSERT INTO t VALUES (2, 'kept')", by: other),
             chain.statement(bomb),
-            chain.statement("INSERT INTO t VALUES (4, 'lost')"),
+            chain.statement("INSERT INTO t VALUES (3, 'kept')"),
         ])
-        #expect(result.results.map(\.isOK) == [true, false, true, false, false, false])
-        #expect(result.results[1].log == "the statement exceeded its budget of 10000000 instructions")
-        #expect(result.results[3].log == "the sender's statement exceeded its budget")
-        #expect(try chain.rows("SELECT id FROM t ORDER BY id") == [[.int8(1)], [.int8(2)]])
-        #expect(result.accounts.map(\.nonce).sorted() == [2, 6])
-        // The next block is a new start.
-        #expect(try chain.run("INSERT INTO t VALUES (5, 'kept')", by: other).isOK)
+        #expect(result.results.map(\.isOK) == [true, false, true, false, true])
+        #expect(result.results[1].log == "the statement costs more than its budget of 10000000 units")
+        #expect(try chain.rows("SELECT id FROM t ORDER BY id") == [[.int8(1)], [.int8(2)], [.int8(3)]])
+        #expect(result.accounts.map(\.nonce).sorted() == [2, 5])
+    }
+
+    /// Makes neither values nor rows, so that only an interruption stops it, which undoes the whole block.
+    static let silent = """
+        DELETE FROM t WHERE id < 0 OR (SELECT count(*) FROM t a, t b, t c, t d WHERE a.id + b.id + c.id + d.id < 0) > 9
+        """
+
+    @Test func interruptedStatementIsTakenOutOnce() throws {
+        try chain.run(
+            "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 100) INSERT INTO t SELECT n, '' FROM c"
+        )
+        let first = [
+            try chain.statement("INSERT INTO t VALUES (1000, 'kept')"), try chain.statement(Self.silent),
+            try chain.statement("INSERT INTO t VALUES (1001, 'kept')"),
+        ]
+        let second = try chain.statement(Self.silent)
+        // A second one would cost the block once more.
+        #expect(throws: ExecutionError.overBudget(transactions: 3)) { try chain.execute(first + [second]) }
+        let result = try chain.commit(first)
+        #expect(result.results.map(\.isOK) == [true, false, true])
+        #expect(try chain.number("SELECT count(*) FROM t WHERE id > 999") == 2)
+    }
+
+    @Test func blockHasABudget() throws {
+        let bombs = try (0..<8).map { _ in try chain.statement("\(Self.endless) SELECT max(n) FROM c") }
+        // The sixth begins when five have used up the block's budget.
+        #expect(throws: ExecutionError.overBudget(transactions: 5)) { try chain.execute(bombs) }
+        // What fits is executed as if there had been nothing else.
+        #expect(try chain.commit(Array(bombs.prefix(5))).results.allSatisfy { !$0.isOK })
+    }
+
+    /// Bytes are paid for: few instructions on large values, many rows' bytes.
+    @Test(arguments: [
+        "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 1000) INSERT INTO t SELECT n, zeroblob(4000000) FROM c",
+        "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 10000) SELECT count(*) FROM c WHERE $a || n > $a",
+        "UPDATE t SET a = a || 'x' WHERE id IN (SELECT value FROM json_each('[1,1,1]')) OR (SELECT count(*) FROM t, t u, t v, t w, t x WHERE w.a || x.a <> $a) > 3",
+    ]) func bytesCount(_ sql: String) throws {
+        let text = Value.text(String(repeating: "x", count: 1_000_000))
+        #expect(
+            try chain.run("INSERT INTO t VALUES (-1, $a), (-2, $a), (-3, $a), (-4, $a)", [("$a", text)]).isOK)
+        let result = try chain.run(sql, [("$a", text)])
+        #expect(result.log == "the statement costs more than its budget of 10000000 units")
+        #expect(try chain.number("SELECT count(*) FROM t") == 4)
+    }
+
+    /// What a statement costs does not depend on what ran before it.
+    @Test func widthsHaveNoHistory() throws {
+        let wide = Value.text(String(repeating: "x", count: 3_000))
+        let insert = "INSERT INTO t VALUES ($i, $a || $a)"
+        let chains = try ["b", "c"].map { try TestChain(try directory.open($0)) }
+        for chain in chains { try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)") }
+        for index in 0..<4 {
+            let values = [("$i", Value.int8(Int64(index))), ("$a", index % 2 == 0 ? wide : .text("y"))]
+            #expect(try chains[0].run(insert, values).isOK)
+            let again = try TestChain(try directory.open("c"))
+            #expect(try again.run(insert, values).isOK)
+            #expect(again.application.tip == chains[0].application.tip)
+        }
+    }
+
+    @Test func schemaHoldsNoLargeLiterals() throws {
+        let literal = String(repeating: "x", count: 1_100)
+        #expect(try chain.run("CREATE VIEW v AS SELECT 'x'").isOK)
+        let result = try chain.run("CREATE VIEW w AS SELECT '\(literal)'")
+        #expect(result.log == "w has a literal or name of more than 1024 bytes: store it in a row")
     }
 
     @Test(arguments: [
@@ -59,6 +119,12 @@ import Testing
         #expect(result.results.map(\.isOK) == [false, true], "\(result.results[0].log)")
     }
 
+    @Test func costsAreDocumented() throws {
+        #expect(
+            try ProjectFile.text("docs/execution.md").contains(CostModel.documentation),
+            "put the output of apus config --limits there")
+    }
+
     @Test func fewSchemaObjects() throws {
         var statements: [Transaction] = []
         for index in 0..<50 { statements.append(try chain.statement("CREATE INDEX i\(index) ON t (a)")) }
@@ -71,7 +137,7 @@ import Testing
         func compiled(_ text: RawText) throws -> CompiledStatement {
             try CompiledStatement(
                 try connection.prepare(text.string), try StatementText(text, for: .query),
-                StatementPolicy.Findings())
+                StatementPolicy.Findings(), tokens: 1)
         }
         for index in 0..<ExecutionLimits.cachedStatements {
             let text = RawText("SELECT \(index)")

@@ -6,9 +6,9 @@ import Testing
 
 /// What SQLite copies before it asks anybody is counted before it is asked.
 @Suite struct ExpandedSizeTests {
-    /// A view `v` of 100 tokens, and a table `t` of 10.
+    /// A view `v` of 100 tokens, and a table `t` of 10, and 1,000 more where it is written.
     private func size(_ text: RawText) -> Int {
-        ExpandedSize.of(text) { $0 == "v" ? 100 : $0 == "t" ? 10 : nil }
+        ExpandedSize.of(text) { $0 == "v" ? 100 : $0 == "t" ? ($1 ? 1_010 : 10) : nil }
     }
 
     @Test(arguments: [
@@ -18,8 +18,8 @@ import Testing
         ("SELECT x.v FROM t AS x", 18), ("SELECT v.a FROM t", 16), ("SELECT a IN v FROM t", 116),
         ("SELECT (SELECT (SELECT a FROM v)) -- v", 110), ("SELECT v, v AS v FROM t WHERE v = 1", 22),
         ("SELECT 1 FROM (v, (t JOIN v))", 222), ("SELECT 1 FROM t JOIN v ON x, v", 220),
-        ("UPDATE OR IGNORE t SET v = 1", 18),
-        ("DELETE FROM t", 13), ("INSERT INTO t SELECT a FROM t x, v WHERE y", 132),
+        ("UPDATE OR IGNORE t SET v = 1", 1_018), ("UPDATE main.t SET v = 1", 1_018), ("DELETE FROM t", 1_013),
+        ("DELETE FROM main.t", 1_015), ("INSERT INTO t SELECT a FROM t x, v WHERE y", 1_132),
         ("SELECT 1 FROM t AS \"where\", v", 118),
         ("SELECT * FROM t", 514), ("SELECT t.*, count(*), 2 * 3 FROM t", 525),
         ("SELECT DISTINCT * FROM t", 515),
@@ -177,5 +177,23 @@ import Testing
         while count < 100, try chain.run("CREATE INDEX i\(count) ON t (\(columns))").isOK { count += 1 }
         #expect(count == 48)
         #expect(try chain.run("INSERT INTO t (id) VALUES (1)").isOK)
+    }
+
+    /// A write compiles the actions of all tables whose foreign keys lead to the one that is written, in circles too.
+    @Test func foreignKeysCountWhereTheyAct() throws {
+        let connection = try SQLiteConnection(path: ":memory:", access: .readWrite)
+        try connection.execute(
+            """
+            CREATE TABLE a (id INTEGER PRIMARY KEY);
+            CREATE TABLE b (id INTEGER PRIMARY KEY, a INT REFERENCES "A" ON DELETE CASCADE);
+            CREATE TABLE c (id INTEGER PRIMARY KEY, b INT, c INT REFERENCES c, FOREIGN KEY (b) REFERENCES b);
+            CREATE INDEX i ON c (b);
+            """)
+        let sizes = try SchemaSizes(connection)
+        let (a, b, c) = (sizes.size("a") ?? 0, sizes.size("b") ?? 0, sizes.size("c") ?? 0)
+        #expect([a, b, c] == [9, 17, 33])
+        #expect(sizes.writtenSize("a") == a + b + c && sizes.writtenSize("b") == b + c)
+        #expect(sizes.writtenSize("c") == c && sizes.writtenSize("d") == nil)
+        #expect(sizes.indexes(of: "c") == 1 && sizes.indexes(of: "a") == 0)
     }
 }

@@ -233,7 +233,7 @@ import Testing
     @Test(arguments: Kind.allCases) func pendingRequestsAreBounded(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 1)])
         var joins: [Transaction] = []
-        for index in 0...ExecutionLimits.validatorRequests {
+        for index in 0...CostModel.validatorRequests.value {
             let seed = [UInt8(index & 0xFF), UInt8(index >> 8)] + [UInt8](repeating: 0xEE, count: 30)
             joins.append(
                 try chain.transaction(.validatorJoin(power: 1), by: PrivateKey(ed25519Seed: seed)))
@@ -242,7 +242,7 @@ import Testing
         let second = try key(of: joins[1])
         try chain.commit([joins[0], chain.transaction(.validatorApprove(first))] + joins[1...])
         let pending = try chain.application.validatorRequests()
-        #expect(pending.count == ExecutionLimits.validatorRequests)
+        #expect(pending.count == CostModel.validatorRequests.value)
         #expect(pending[0].key == first)
         // The oldest without approval gave way.
         #expect(try pending[1].key == key(of: joins[2]))

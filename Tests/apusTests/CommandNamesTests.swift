@@ -17,7 +17,7 @@ import Testing
                 "--rpc-listen", "--bootnode",
             ]
         ),
-        "apus config": (0, ["--root", "--markdown"]),
+        "apus config": (0, ["--root", "--markdown", "--limits"]),
         "apus key new": (1, ["--type"]),
         "apus key show": (1, []),
         "apus testnet": (

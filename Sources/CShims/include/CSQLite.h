@@ -1,8 +1,7 @@
-// SQLite with its session extension, and the parts of its interface that are variadic or macros.
+// SQLite with its preupdate hook, and the parts of its interface that are variadic or macros.
 #ifndef APUS_CSQLITE_H
 #define APUS_CSQLITE_H
 
-#define SQLITE_ENABLE_SESSION 1
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1
 #include <sqlite3.h>
 

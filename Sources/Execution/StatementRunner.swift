@@ -1,0 +1,293 @@
+import CShims
+import Chain
+import Multiformats
+
+/// Runs the statements of a block's transactions: checks, compiles, counts what they cost, and undoes those that fail
+/// (docs/execution.md, "Statements").
+///
+/// One thread at a time.
+final class StatementRunner {
+    /// Gathers what the block changes.
+    let recorder: ChangeRecorder
+    private let connection: SQLiteConnection
+    private let meter = CostMeter()
+    private let rules: TableRules
+    private var cache = StatementCache()
+    /// Of the schema as it is now; nil when it has to be read.
+    private var sizes: SchemaSizes?
+    /// Units that the block has cost so far.
+    private(set) var used = 0
+
+    init(_ connection: SQLiteConnection) {
+        self.connection = connection
+        rules = TableRules(connection: connection)
+        meter.attach(to: connection)
+        recorder = ChangeRecorder(connection, meter)
+    }
+
+    /// Begins with a block.
+    func begin() {
+        used = 0
+        recorder.begin()
+    }
+
+    /// Charges the block.
+    func charge(_ units: Int) { used += units }
+
+    /// Forgets what was compiled or learned within a block that is undone: it may not hold without it.
+    func forget() {
+        cache.removeAll()
+        sizes = nil
+    }
+
+    /// Runs a transaction's statement; the owner's may change the schema and the grants. `writesGrants`: it may have
+    /// changed who may write. After an overrun the connection may be without a transaction: the block is undone.
+    func run(
+        _ raw: RawStatement, isOwner: Bool, _ control: ControlStatements
+    ) throws(SQLiteFailure) -> (outcome: Outcome, writesGrants: Bool) {
+        let compiled: CompiledStatement
+        switch try compile(raw.sql) {
+        case .success(let statement): compiled = statement
+        case .failure(let fault): return (.refused(.unknownError, fault.text), false)
+        }
+        let findings = compiled.findings
+        if !isOwner, findings.changesSchema || findings.writesGrants {
+            let what = findings.writesGrants ? "write to \(StatementPolicy.grantsTable)" : "change the schema"
+            return (.refused(.invalidSender, "only the database's owner may \(what)"), false)
+        }
+        defer { compiled.statement.reset() }
+        let bytes: Int
+        do throws(SQLiteFailure) {
+            switch try compiled.bind(raw.parameters) {
+            case .success(let bound): bytes = bound
+            case .failure(let fault): return (.refused(.unknownError, fault.text), false)
+            }
+        } catch {
+            guard error.isStatementFault else { throw error }
+            return (.refused(.unknownError, error.message), false)
+        }
+        // What compiling and binding cost is the statement's too.
+        let prepared = compiled.tokens * CostModel.token.value + bytes / CostModel.parameterBytes.value
+        meter.start(max(CostModel.statement.value - prepared, 0))
+        charge(bytes / CostModel.parameterBytes.value)
+        defer { charge(meter.used) }
+        let outcome =
+            findings.changesSchema
+            ? try changeSchema(compiled, bytes, control) : try changeRows(compiled, bytes, control)
+        return (outcome, findings.writesGrants)
+    }
+
+    // MARK: Running
+
+    private func changeRows(
+        _ compiled: CompiledStatement, _ bytes: Int, _ control: ControlStatements
+    ) throws(SQLiteFailure) -> Outcome {
+        recorder.beginStatement(try schemaSizes())
+        let outcome = try atomically(control) { () throws(SQLiteFailure) in
+            try run(compiled, widths(compiled, atLeast: bytes), control)
+            return nil
+        }
+        if outcome == .done { try recorder.endStatement() } else { try recorder.abandonStatement() }
+        return outcome
+    }
+
+    private func widths(_ compiled: CompiledStatement, atLeast bytes: Int) -> ArraySlice<CostModel.Width> {
+        CostModel.widths(from: max(compiled.text.widestToken, bytes), tokens: compiled.tokens)
+    }
+
+    /// Runs a compiled statement to its end, within the budget, at the first of the widths that suffices. The policy has
+    /// judged it; what SQLite prepares while it runs is its own.
+    private func run(
+        _ compiled: CompiledStatement, _ widths: ArraySlice<CostModel.Width>, _ control: ControlStatements
+    ) throws(SQLiteFailure) {
+        for width in widths.dropLast() {
+            do throws(SQLiteFailure) {
+                return try run(compiled, at: width)
+            } catch {
+                guard error.primaryCode == SQLITE_TOOBIG, !meter.isSpent else { throw error }
+            }
+            compiled.statement.rewind()
+            try control.rollbackToSavepoint.run()
+            recorder.restartStatement()
+        }
+        if let width = widths.last { try run(compiled, at: width) }
+    }
+
+    private func run(_ compiled: CompiledStatement, at width: CostModel.Width) throws(SQLiteFailure) {
+        compiled.statement.takeInstructionCount()
+        meter.run(at: width)
+        defer { meter.stop(steps: compiled.statement.takeInstructionCount()) }
+        while try compiled.statement.step() {}
+    }
+
+    /// Runs `body` in a savepoint, which is undone when `body` fails by its own fault or answers one.
+    private func atomically(
+        _ control: ControlStatements, _ body: () throws(SQLiteFailure) -> StatementFault?
+    ) throws(SQLiteFailure) -> Outcome {
+        try control.savepoint.run()
+        var outcome = Outcome.done
+        do throws(SQLiteFailure) {
+            if let fault = try body() {
+                outcome = .refused(.unknownError, fault.text)
+            } else if meter.isSpent {
+                outcome = .overrun
+            } else if connection.hasDeferredViolations {
+                outcome = .refused(.unknownError, "FOREIGN KEY constraint failed")
+            }
+        } catch {
+            // A budget that is used up fails a statement in many ways.
+            if meter.isSpent, error.isInterrupt || error.isStatementFault {
+                outcome = .overrun
+                // SQLite rolls the transaction back with an interrupted statement that writes.
+                if connection.isAutocommit { return outcome }
+            } else {
+                guard error.isStatementFault, !connection.isAutocommit else { throw error }
+                outcome = .refused(.unknownError, error.message)
+            }
+        }
+        if outcome != .done { try control.rollbackToSavepoint.run() }
+        try control.release.run()
+        return outcome
+    }
+
+    // MARK: The schema
+
+    private func changeSchema(
+        _ compiled: CompiledStatement, _ bytes: Int, _ control: ControlStatements
+    ) throws(SQLiteFailure) -> Outcome {
+        // SQLite reads the texts of tables and views while it runs such a statement.
+        let sizes = try schemaSizes()
+        let texts = sizes.longestText + compiled.text.sql.utf8.count
+        let widths = widths(compiled, atLeast: max(bytes, texts))
+        var changed: SchemaSizes?
+        recorder.beginStatement(sizes)
+        let outcome = try atomically(control) { () throws(SQLiteFailure) in
+            if let table = compiled.findings.createdTable {
+                if let fault = try create(table, compiled, widths, control) { return fault }
+            } else {
+                try run(compiled, widths, control)
+            }
+            let sizes = try SchemaSizes(connection)
+            changed = sizes
+            return try rules.violation(sizes)
+        }
+        forget()
+        if outcome == .done {
+            self.sizes = changed
+            try recorder.endStatement(schemaChange: compiled.text.sql)
+        } else {
+            try recorder.abandonStatement()
+        }
+        return outcome
+    }
+
+    private func create(
+        _ table: RawText, _ compiled: CompiledStatement, _ widths: ArraySlice<CostModel.Width>,
+        _ control: ControlStatements
+    ) throws(SQLiteFailure) -> StatementFault? {
+        if try rules.exists(table) {
+            try run(compiled, widths, control)
+            return nil
+        }
+        try run(compiled, widths, control)
+        compiled.statement.reset()
+        guard let completed = try rules.completed(compiled.text.sql, creating: table) else { return nil }
+        try control.rollbackToSavepoint.run()
+        switch try compile(completed) {
+        case .success(let statement): try run(statement, widths, control)
+        case .failure(let fault): return fault
+        }
+        return nil
+    }
+
+    // MARK: Compiling
+
+    private func schemaSizes() throws(SQLiteFailure) -> SchemaSizes {
+        if let sizes { return sizes }
+        let read = try SchemaSizes(connection)
+        sizes = read
+        return read
+    }
+
+    /// The statement from the cache, or newly compiled. What fails is the statement's fault. The block is charged alike
+    /// for both.
+    private func compile(_ text: RawText) throws(SQLiteFailure) -> Result<CompiledStatement, StatementFault> {
+        if let known = cache.find(text) {
+            charge(known.tokens * CostModel.token.value)
+            return .success(known)
+        }
+        let checked: StatementText
+        let tokens: Int
+        do throws(StatementFault) {
+            checked = try StatementText(text, for: .statement)
+        } catch {
+            return .failure(error)
+        }
+        let sizes = try schemaSizes()
+        do throws(StatementFault) {
+            tokens = try checked.expandedTokens(sizes)
+        } catch {
+            charge(CostModel.expandedTokens.value * CostModel.token.value)
+            return .failure(error)
+        }
+        charge(tokens * CostModel.token.value)
+        let policy = connection.policy
+        let statement: SQLiteStatement
+        do throws(SQLiteFailure) {
+            statement = try policy.with(.statement) { () throws(SQLiteFailure) in
+                try connection.prepare(checked.sql.string, isPersistent: true)
+            }
+        } catch {
+            guard error.isStatementFault else { throw error }
+            return .failure(.refused(policy.findings.refusal ?? error.message))
+        }
+        let adopted = adopt(statement, checked, policy.findings, tokens)
+        if case .success(let compiled) = adopted, !compiled.findings.changesSchema {
+            cache.insert(compiled, for: text)
+        }
+        return adopted
+    }
+
+    /// A statement that SQLite has compiled, unless what was found out forbids it.
+    private func adopt(
+        _ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings,
+        _ tokens: Int
+    ) -> Result<CompiledStatement, StatementFault> {
+        if findings.readsSchema, !findings.changesSchema {
+            return .failure(.refused("the schema's tables may not be read"))
+        }
+        if findings.createdTable != nil, findings.selects {
+            return .failure(.refused("CREATE TABLE AS is not allowed: its table has no primary key"))
+        }
+        do {
+            return .success(try CompiledStatement(statement, text, findings, tokens: tokens))
+        } catch {
+            return .failure(error)
+        }
+    }
+}
+
+/// What became of a transaction that was admitted.
+enum Outcome: Hashable {
+    case done
+    case failed(TransactionResult)
+    /// Its statement used up `CostModel.statement`.
+    case overrun
+
+    static func refused(_ code: TransactionCode, _ log: String) -> Outcome {
+        .failed(TransactionResult(code, log: log))
+    }
+
+    func result(gas: Int64) -> TransactionResult {
+        switch self {
+        case .done:
+            TransactionResult(.ok, gas: gas)
+        case .failed(let result):
+            TransactionResult(code: result.code, gas: gas, log: result.log)
+        case .overrun:
+            TransactionResult(
+                .unknownError, gas: gas,
+                log: "the statement costs more than its budget of \(CostModel.statement.value) units")
+        }
+    }
+}
