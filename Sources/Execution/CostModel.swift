@@ -50,6 +50,10 @@ public enum CostModel {
         "token", 10, "units",
         "compiling a token of the statement with all views and expressions in their places; charged at each run, compiled or not"
     )
+    static let planning = Figure(
+        "planning", 10, "units",
+        "each comparison of the expanded statement with each table and index that it uses: SQLite's planner tries them all"
+    )
     static let parameterBytes = Figure(
         "parameter bytes", 8, "bytes a unit", "bytes of parameters, as they are bound")
     static let row = Figure(
@@ -110,7 +114,8 @@ public enum CostModel {
 
     /// All figures, in the order of this file.
     public static let figures = [
-        statement, block, transaction, token, parameterBytes, row, rowBytes, value, values, statementBytes,
+        statement, block, transaction, token, planning, parameterBytes, row, rowBytes, value, values,
+        statementBytes,
         expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
         expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,
     ]

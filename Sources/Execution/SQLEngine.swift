@@ -44,7 +44,7 @@ final class SQLEngine {
 
     init(path: String) throws(SQLiteFailure) {
         connection = try SQLiteConnection(path: path, access: .readWrite)
-        runner = StatementRunner(connection)
+        runner = try StatementRunner(connection)
         try StoredState.prepareFile(connection)
         state = try StoredState.load(connection)
         if state != nil {

@@ -46,7 +46,7 @@ final class SQLReader {
         let text: StatementText
         do {
             text = try StatementText(RawText(sql), for: .query)
-            _ = try text.expandedTokens(sizes)
+            _ = try text.expandedSize(sizes)
         } catch {
             throw .invalidQuery(error.text)
         }

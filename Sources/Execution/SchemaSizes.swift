@@ -9,7 +9,7 @@ final class SchemaSizes {
         /// How many indexes a table has, and their tokens.
         var indexes = 0
         var indexTokens = 0
-        var size: Int?
+        var size: ExpandedSize?
         /// Views on the longest way down from this one, itself included.
         var depth = 0
         /// Whether its size is being computed.
@@ -19,12 +19,11 @@ final class SchemaSizes {
     }
 
     private static let depthLimit = CostModel.viewDepth.value
-    private static let tooLarge = CostModel.expandedTokens.value + 1
 
     private var objects: [RawText: Object] = [:]
     /// The tables whose foreign keys point at one.
     private var children: [RawText: [RawText]] = [:]
-    private var writtenSizes: [RawText: Int] = [:]
+    private var writtenSizes: [RawText: ExpandedSize] = [:]
     /// Bytes of the longest text of a table, view or index, which SQLite handles when the schema changes.
     private(set) var longestText = 0
     /// The first object that holds a token longer than `CostModel.schemaLiteral`.
@@ -58,16 +57,17 @@ final class SchemaSizes {
 
     /// What a table or view of this folded name adds to a statement; nil if there is none. Too much for views that use
     /// each other in a circle, and for those that are too deep.
-    func size(_ name: RawText) -> Int? {
+    func size(_ name: RawText) -> ExpandedSize? {
         guard let object = objects[name] else { return nil }
         if let size = object.size { return size }
         if object.isOpen {
             objects[name]?.isCircular = true
-            return Self.tooLarge
+            return .tooLarge
         }
         objects[name]?.isOpen = true
         var depth = 0
-        var size = SQLScanner.measure(object.text).tokens + object.indexTokens
+        var size = ExpandedSize(
+            tokens: SQLScanner.measure(object.text).tokens + object.indexTokens, tables: 1 + object.indexes)
         if object.isView {
             size = ExpandedSize.of(object.text) { used, _ in
                 let size = self.size(used)
@@ -75,7 +75,7 @@ final class SchemaSizes {
                 return size
             }
             depth += 1
-            if depth > Self.depthLimit { size = Self.tooLarge }
+            if depth > Self.depthLimit { size = .tooLarge }
         }
         objects[name]?.isOpen = false
         objects[name]?.depth = depth
@@ -85,16 +85,16 @@ final class SchemaSizes {
 
     /// What a table of this folded name adds to a statement that writes to it: SQLite compiles the actions and checks of
     /// the tables whose foreign keys point at it, and of those that point at them.
-    func writtenSize(_ name: RawText) -> Int? {
+    func writtenSize(_ name: RawText) -> ExpandedSize? {
         guard let size = size(name) else { return nil }
         guard children[name] != nil else { return size }
         if let known = writtenSizes[name] { return known }
         var reached: Set<RawText> = [name]
         var open = [name]
         var total = size
-        while let table = open.popLast(), total < Self.tooLarge {
+        while let table = open.popLast(), total.tokens <= ExpandedSize.limit {
             for child in children[table] ?? [] where reached.insert(child).inserted {
-                total += self.size(child) ?? 0
+                if let size = self.size(child) { total += size }
                 open.append(child)
             }
         }
@@ -128,13 +128,13 @@ final class SchemaSizes {
                 return .refused(
                     "view \(name) is the top of more than \(Self.depthLimit) views, each on the next")
             }
-            guard size <= CostModel.objectTokens.value else {
+            guard size.tokens <= CostModel.objectTokens.value else {
                 let limit = CostModel.objectTokens.value
                 return .refused(
                     "\(object.isView ? "view" : "table") \(name) has more than \(limit) tokens with all that it uses"
                 )
             }
-            total += size
+            total += size.tokens
         }
         if total <= CostModel.schemaTokens.value { return nil }
         return .refused("tables, indexes and views have more than \(CostModel.schemaTokens.value) tokens")

@@ -7,18 +7,19 @@ final class CompiledStatement {
     let text: StatementText
     let findings: StatementPolicy.Findings
     /// With all views and expressions in their places.
-    let tokens: Int
+    let size: ExpandedSize
     /// The parameters in SQLite's order: each name with its sign and without.
     private let parameters: [(name: RawText, bare: RawText)]
     fileprivate var lastUse: UInt64 = 0
 
     init(
-        _ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings, tokens: Int
+        _ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings,
+        _ size: ExpandedSize
     ) throws(StatementFault) {
         self.statement = statement
         self.text = text
         self.findings = findings
-        self.tokens = tokens
+        self.size = size
         var parameters: [(name: RawText, bare: RawText)] = []
         for index in 0..<statement.parameterCount {
             guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,

@@ -28,6 +28,8 @@ final class StatementPolicy {
         var writesGrants = false
         /// The table that it makes.
         var createdTable: RawText?
+        /// The table that it drops.
+        var droppedTable: RawText?
         /// It reads the schema table itself.
         var readsSchema = false
         /// It contains a SELECT.
@@ -85,7 +87,10 @@ final class StatementPolicy {
             return change(first, database)
         case SQLITE_CREATE_INDEX, SQLITE_DROP_INDEX:
             return change(second, database, also: first)
-        case SQLITE_DROP_TABLE, SQLITE_DROP_VIEW:
+        case SQLITE_DROP_TABLE:
+            findings.droppedTable = given
+            return change(first, database)
+        case SQLITE_DROP_VIEW:
             return change(first, database)
         case SQLITE_ALTER_TABLE:
             // The first name is the database's here, the second the table's.

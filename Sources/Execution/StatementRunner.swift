@@ -18,11 +18,12 @@ final class StatementRunner {
     /// Units that the block has cost so far.
     private(set) var used = 0
 
-    init(_ connection: SQLiteConnection) {
+    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.connection = connection
         rules = TableRules(connection: connection)
         meter.attach(to: connection)
         recorder = ChangeRecorder(connection, meter)
+        try CountFunction.register(connection)
     }
 
     /// Begins with a block.
@@ -67,7 +68,7 @@ final class StatementRunner {
             return (.refused(.unknownError, error.message), false)
         }
         // What compiling and binding cost is the statement's too.
-        let prepared = compiled.tokens * CostModel.token.value + bytes / CostModel.parameterBytes.value
+        let prepared = compiled.size.cost + bytes / CostModel.parameterBytes.value
         meter.start(max(CostModel.statement.value - prepared, 0))
         charge(bytes / CostModel.parameterBytes.value)
         defer { charge(meter.used) }
@@ -92,7 +93,7 @@ final class StatementRunner {
     }
 
     private func widths(_ compiled: CompiledStatement, atLeast bytes: Int) -> ArraySlice<CostModel.Width> {
-        CostModel.widths(from: max(compiled.text.widestToken, bytes), tokens: compiled.tokens)
+        CostModel.widths(from: max(compiled.text.widestToken, bytes), tokens: compiled.size.tokens)
     }
 
     /// Runs a compiled statement to its end, within the budget, at the first of the widths that suffices. The policy has
@@ -164,6 +165,9 @@ final class StatementRunner {
         let outcome = try atomically(control) { () throws(SQLiteFailure) in
             if let table = compiled.findings.createdTable {
                 if let fault = try create(table, compiled, widths, control) { return fault }
+            } else if let table = compiled.findings.droppedTable {
+                try empty(table, widths, control)
+                try run(compiled, widths, control)
             } else {
                 try run(compiled, widths, control)
             }
@@ -200,6 +204,17 @@ final class StatementRunner {
         return nil
     }
 
+    /// Deletes the rows of a table that is dropped, which SQLite does in one instruction, however many there are.
+    private func empty(
+        _ table: RawText, _ widths: ArraySlice<CostModel.Width>, _ control: ControlStatements
+    ) throws(SQLiteFailure) {
+        guard case .success(let delete) = try compile("DELETE FROM \(TableRules.quoted(table))") else {
+            return
+        }
+        defer { delete.statement.reset() }
+        try run(delete, widths, control)
+    }
+
     // MARK: Compiling
 
     private func schemaSizes() throws(SQLiteFailure) -> SchemaSizes {
@@ -213,11 +228,11 @@ final class StatementRunner {
     /// for both.
     private func compile(_ text: RawText) throws(SQLiteFailure) -> Result<CompiledStatement, StatementFault> {
         if let known = cache.find(text) {
-            charge(known.tokens * CostModel.token.value)
+            charge(known.size.cost)
             return .success(known)
         }
         let checked: StatementText
-        let tokens: Int
+        let size: ExpandedSize
         do throws(StatementFault) {
             checked = try StatementText(text, for: .statement)
         } catch {
@@ -225,12 +240,12 @@ final class StatementRunner {
         }
         let sizes = try schemaSizes()
         do throws(StatementFault) {
-            tokens = try checked.expandedTokens(sizes)
+            size = try checked.expandedSize(sizes)
         } catch {
-            charge(CostModel.expandedTokens.value * CostModel.token.value)
+            charge(ExpandedSize.tooLarge.cost)
             return .failure(error)
         }
-        charge(tokens * CostModel.token.value)
+        charge(size.cost)
         let policy = connection.policy
         let statement: SQLiteStatement
         do throws(SQLiteFailure) {
@@ -241,7 +256,7 @@ final class StatementRunner {
             guard error.isStatementFault else { throw error }
             return .failure(.refused(policy.findings.refusal ?? error.message))
         }
-        let adopted = adopt(statement, checked, policy.findings, tokens)
+        let adopted = adopt(statement, checked, policy.findings, size)
         if case .success(let compiled) = adopted, !compiled.findings.changesSchema {
             cache.insert(compiled, for: text)
         }
@@ -251,7 +266,7 @@ final class StatementRunner {
     /// A statement that SQLite has compiled, unless what was found out forbids it.
     private func adopt(
         _ statement: SQLiteStatement, _ text: StatementText, _ findings: StatementPolicy.Findings,
-        _ tokens: Int
+        _ size: ExpandedSize
     ) -> Result<CompiledStatement, StatementFault> {
         if findings.readsSchema, !findings.changesSchema {
             return .failure(.refused("the schema's tables may not be read"))
@@ -260,7 +275,7 @@ final class StatementRunner {
             return .failure(.refused("CREATE TABLE AS is not allowed: its table has no primary key"))
         }
         do {
-            return .success(try CompiledStatement(statement, text, findings, tokens: tokens))
+            return .success(try CompiledStatement(statement, text, findings, size))
         } catch {
             return .failure(error)
         }

@@ -61,10 +61,10 @@ struct StatementText: Hashable {
         sql = end.map { RawText(decoding: scanner.bytes[..<$0]) } ?? statement
     }
 
-    /// How many tokens the statement has with what it uses of a schema in its place. Throws if they are too many.
-    func expandedTokens(_ sizes: SchemaSizes) throws(StatementFault) -> Int {
+    /// The statement's size with what it uses of a schema in its place. Throws if it is too large.
+    func expandedSize(_ sizes: SchemaSizes) throws(StatementFault) -> ExpandedSize {
         let size = ExpandedSize.of(sql, object: { $1 ? sizes.writtenSize($0) : sizes.size($0) })
-        guard size > ExpandedSize.limit else { return size }
+        guard size.tokens > ExpandedSize.limit else { return size }
         throw .refused(
             "the statement has more than \(ExpandedSize.limit) tokens with all views and common table expressions in their places"
         )

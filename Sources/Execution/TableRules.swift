@@ -134,7 +134,8 @@ struct TableRules {
     /// Asks for this table alone: `pragma_table_list` compiles the views that the connection has not met yet.
     private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }
 
-    private static func quoted(_ name: RawText) -> RawText {
+    /// A name as an SQL statement names it.
+    static func quoted(_ name: RawText) -> RawText {
         var bytes = [UInt8(ascii: "\"")]
         for byte in name.utf8 { bytes += byte == bytes[0] ? [byte, byte] : [byte] }
         return RawText(decoding: bytes + bytes.prefix(1))

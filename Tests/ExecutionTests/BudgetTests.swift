@@ -80,6 +80,49 @@ import Testing
         #expect(try chain.number("SELECT count(*) FROM t") == 4)
     }
 
+    /// What SQLite does for a whole table in one instruction is paid for row by row.
+    @Test(arguments: [
+        "INSERT INTO t SELECT -1, count(*) FROM big", "DROP TABLE big",
+        "SELECT count(*) FROM (SELECT 1 FROM big a, big b, big c)",
+    ]) func wholeTablesCount(_ sql: String) throws {
+        try chain.run("CREATE TABLE big (id INTEGER PRIMARY KEY, a BLOB)")
+        let fill = """
+            WITH RECURSIVE c(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM c LIMIT 4000)
+            INSERT INTO big SELECT n + $base, zeroblob(800) FROM c
+            """
+        for base in 0..<18 {
+            #expect(try chain.run(fill, [("$base", .int8(Int64(base * 4_000)))]).isOK)
+        }
+        // A table of this size may still be counted, and no longer be dropped in one go.
+        let result = try chain.run(sql)
+        #expect(result.isOK == sql.hasPrefix("INSERT"))
+        #expect(try chain.number("SELECT count(*) FROM big") == 72_000)
+        guard sql.hasPrefix("DROP") else { return }
+        #expect(result.log == "the statement costs more than its budget of 10000000 units")
+        #expect(try chain.run("DELETE FROM big WHERE id < 30000").isOK)
+        #expect(try chain.run("DROP TABLE big").isOK)
+    }
+
+    @Test func countIsSQLitesOwn() throws {
+        try chain.run("INSERT INTO t VALUES (1, 'x'), (2, NULL), (3, 'y'), (4, NULL)")
+        try chain.run("CREATE TABLE r (id INTEGER PRIMARY KEY, v TEXT)")
+        let sql = """
+            SELECT group_concat(n || '/' || m, ' ') FROM (
+                SELECT count(*) OVER w AS n, count(a) OVER w AS m FROM t
+                WINDOW w AS (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING))
+            """
+        for (id, sql) in [
+            (1, sql), (2, "SELECT count(*) || ',' || count(a) || ',' || count(DISTINCT a) FROM t"),
+            (3, "SELECT count(*) || ',' || count(a) FROM t WHERE id > 9"),
+            (4, "SELECT count(*) FILTER (WHERE id > 1) FROM t"),
+        ] {
+            #expect(try chain.run("INSERT INTO r VALUES (\(id), (\(sql)))").isOK)
+            #expect(
+                try chain.rows("SELECT v FROM r WHERE id = \(id)")
+                    == chain.rows("SELECT CAST((\(sql)) AS TEXT)"))
+        }
+    }
+
     /// What a statement costs does not depend on what ran before it.
     @Test func widthsHaveNoHistory() throws {
         let wide = Value.text(String(repeating: "x", count: 3_000))
@@ -137,7 +180,7 @@ import Testing
         func compiled(_ text: RawText) throws -> CompiledStatement {
             try CompiledStatement(
                 try connection.prepare(text.string), try StatementText(text, for: .query),
-                StatementPolicy.Findings(), tokens: 1)
+                StatementPolicy.Findings(), ExpandedSize())
         }
         for index in 0..<ExecutionLimits.cachedStatements {
             let text = RawText("SELECT \(index)")

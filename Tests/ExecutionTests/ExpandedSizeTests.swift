@@ -7,8 +7,14 @@ import Testing
 /// What SQLite copies before it asks anybody is counted before it is asked.
 @Suite struct ExpandedSizeTests {
     /// A view `v` of 100 tokens, and a table `t` of 10, and 1,000 more where it is written.
-    private func size(_ text: RawText) -> Int {
-        ExpandedSize.of(text) { $0 == "v" ? 100 : $0 == "t" ? ($1 ? 1_010 : 10) : nil }
+    private func size(_ text: RawText) -> Int { expanded(text).tokens }
+
+    private func expanded(_ text: RawText) -> ExpandedSize {
+        ExpandedSize.of(text) {
+            $0 == "v"
+                ? ExpandedSize(tokens: 100, operators: 7, tables: 5)
+                : $0 == "t" ? ExpandedSize(tokens: $1 ? 1_010 : 10, tables: 3) : nil
+        }
     }
 
     @Test(arguments: [
@@ -26,6 +32,20 @@ import Testing
     ])
     func namesCountWithWhatTheyStandFor(_ text: String, _ expected: Int) {
         #expect(size(RawText(text)) == expected)
+    }
+
+    /// What the planner tries: comparisons, and tables with their indexes.
+    @Test(arguments: [
+        ("SELECT 1", 0, 0), ("SELECT 1 FROM t WHERE a = 1 AND b <> 2", 4, 3), ("SELECT 1 FROM t, t", 1, 6),
+        ("SELECT 1 FROM t JOIN v USING (a, b)", 9, 10), ("SELECT 1 FROM t NATURAL JOIN t", 500, 6),
+        ("SELECT 1 FROM t WHERE (a, b, c) = (1, 2, 3)", 4, 3), ("INSERT INTO t VALUES (1, 2), (3, 4)", 0, 3),
+        ("SELECT 1 FROM t WHERE a IN (1, 2, 3) OR b BETWEEN 1 AND 2", 4, 3),
+        ("WITH c AS (SELECT 1 FROM t WHERE x > 1) SELECT 1 FROM c, c WHERE y LIKE z", 4, 8),
+        ("SELECT 1 FROM json_each('[]')", 0, 2),
+    ])
+    func comparisonsCountWithTables(_ text: String, _ operators: Int, _ tables: Int) {
+        let size = expanded(RawText(text))
+        #expect([size.operators, size.tables] == [operators, tables])
     }
 
     @Test(arguments: [
@@ -190,10 +210,12 @@ import Testing
             CREATE INDEX i ON c (b);
             """)
         let sizes = try SchemaSizes(connection)
-        let (a, b, c) = (sizes.size("a") ?? 0, sizes.size("b") ?? 0, sizes.size("c") ?? 0)
-        #expect([a, b, c] == [9, 17, 33])
-        #expect(sizes.writtenSize("a") == a + b + c && sizes.writtenSize("b") == b + c)
-        #expect(sizes.writtenSize("c") == c && sizes.writtenSize("d") == nil)
+        func sum(_ names: RawText...) -> ExpandedSize {
+            names.compactMap(sizes.size).reduce(into: ExpandedSize()) { $0 += $1 }
+        }
+        #expect(["a", "b", "c"].map { sum($0).tokens } == [9, 17, 33] && sum("a", "c").tables == 3)
+        #expect(sizes.writtenSize("a") == sum("a", "b", "c") && sizes.writtenSize("b") == sum("b", "c"))
+        #expect(sizes.writtenSize("c") == sum("c") && sizes.writtenSize("d") == nil)
         #expect(sizes.indexes(of: "c") == 1 && sizes.indexes(of: "a") == 0)
     }
 }
