@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e simulate mutations soak interop-venv lint format bench
+.PHONY: setup build release run test interop e2e simulate fuzz-sql mutations soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -37,7 +37,7 @@ test: setup lint
 	swift build --build-tests
 	@$(call unit)
 	@export APUS_REACTOR=epoll; $(call unit,--filter 'LibP2PTests|ProtocolsTests|NodeTests')
-	$(MAKE) interop e2e simulate mutations
+	$(MAKE) interop e2e simulate fuzz-sql mutations
 
 # py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
 interop: setup interop-venv
@@ -58,6 +58,10 @@ simulate: release
 	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }
+
+# SQL from seeds on two engines of different history (docs/simulation.md). ARGS="--seconds 3600" runs new seeds for an hour.
+fuzz-sql: release
+	$(APUS) fuzz-sql $(or $(ARGS),--seeds 1-80)
 
 # Breaks the code in named ways; the simulator must notice each (Tests/Mutations). ARGS: words of the mutations' names.
 mutations: setup

@@ -97,6 +97,20 @@ public final class SQLApplication: Application {
         try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
+    /// What SQLite's check of the whole database finds; nothing when it is whole. No block may be prepared.
+    package func integrityFaults() throws(ExecutionError) -> [String] {
+        try engine.run { (engine) throws(ExecutionError) in
+            do throws(SQLiteFailure) {
+                let check = try engine.connection.prepare("PRAGMA integrity_check")
+                var lines: [String] = []
+                while try check.step() { lines.append(check.text(0)) }
+                return lines == ["ok"] ? [] : lines
+            } catch {
+                throw error.nodeError
+            }
+        }
+    }
+
     /// See `Application.account`.
     public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
         let (isInitialized, known, commits) = committed.withLock {

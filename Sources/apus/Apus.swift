@@ -10,7 +10,7 @@ enum Apus {
             "apus", "A Kwil-style network node.",
             subcommands: [
                 RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
-                TestnetCommand.command, SimulateCommand.command,
+                TestnetCommand.command, SimulateCommand.command, FuzzCommand.command,
                 StatusCommand.command, ValidatorsCommand.command, QueryCommand.command,
                 TransactionCommand.command,
                 PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,

@@ -1,0 +1,116 @@
+import Chain
+import Crypto
+import Execution
+
+extension SQLFuzz {
+    /// A block that both engines have committed.
+    struct CommittedBlock {
+        let block: Block
+        let transactions: [Transaction]
+        let result: ExecutionResult
+    }
+
+    /// The engine that runs on and its twin, at one height.
+    final class Pair {
+        private let steady: SQLTwin
+        private let troubled: SQLTwin
+        private var chain: [CommittedBlock] = []
+
+        init(_ directory: String) throws {
+            guard let owner = keys.first else { throw FuzzFailure("no key") }
+            var parameters = NetworkParameters(leader: owner.publicKey)
+            parameters.disabledGasCosts = true
+            let genesis = Genesis(
+                chainID: chainID, databaseOwner: owner.publicKey.nodeID,
+                validators: ValidatorSet([Validator(key: owner.publicKey, power: 1)]), parameters: parameters)
+            steady = try SQLTwin("\(directory)-a", genesis)
+            troubled = try SQLTwin("\(directory)-b", genesis)
+        }
+
+        /// The most CPU time that a block took on either.
+        var slowestBlock: Duration { max(steady.slowestBlock, troubled.slowestBlock) }
+
+        /// The quicker engine's slowest block.
+        var fastestBlock: Duration { min(steady.slowestBlock, troubled.slowestBlock) }
+
+        /// Commits a block on both, without the transactions that its budget leaves out.
+        func step(_ statements: [SQLFuzzCase.Statement], seed: UInt64, height: Int) throws
+            -> [TransactionResult]
+        {
+            var random = SimulationRandom(seed: seed, stream: "history \(height)")
+            let history = random.pick(SQLTwin.History.allCases) ?? .none
+            try troubled.experience(history, chain)
+            var statements = statements
+            while true {
+                let transactions = try sign(statements)
+                let block = block(transactions)
+                if history == .executedTwice {
+                    _ = try troubled.execute(block, transactions)
+                    try troubled.application.rollback()
+                }
+                let outcome = try steady.execute(block, transactions)
+                let other = try troubled.execute(block, transactions)
+                switch (outcome, other) {
+                case (.executed(let result), .executed(let twin)):
+                    guard result == twin else {
+                        throw FuzzFailure("\(history): \(FuzzFailure.difference(result, twin))")
+                    }
+                    try steady.application.commit()
+                    try troubled.application.commit()
+                    chain.append(CommittedBlock(block: block, transactions: transactions, result: result))
+                    return result.results
+                case (.cut(let count), .cut(let twin))
+                where count == twin && count > 0 && count < statements.count:
+                    statements.removeLast(statements.count - count)
+                default: throw FuzzFailure("\(history): \(outcome) and \(other)")
+                }
+            }
+        }
+
+        private func sign(_ statements: [SQLFuzzCase.Statement]) throws -> [Transaction] {
+            var nonces: [Int: UInt64] = [:]
+            return try statements.map { statement in
+                let sender = statement.sender % keys.count
+                let key = keys[sender]
+                let known =
+                    try nonces[sender] ?? steady.application.account(AccountID(key.publicKey))?.nonce ?? 0
+                if statement.nonceSkew == 0 { nonces[sender] = known + 1 }
+                let payload = Payload.rawStatement(RawStatement(statement.sql, statement.parameters))
+                return try Transaction.signed(
+                    TransactionBody(payload, nonce: known + 1 + statement.nonceSkew, chainID: chainID),
+                    by: key)
+            }
+        }
+
+        private func block(_ transactions: [Transaction]) -> Block {
+            let tip = steady.application.tip
+            return Block(
+                header: BlockHeader(
+                    height: tip.height + 1, transactionCount: UInt32(transactions.count), previousHash: .zero,
+                    previousAppHash: tip.appHash, validatorSetHash: .zero, networkParametersHash: .zero,
+                    timestamp: UInt64(tip.height), merkleRoot: .zero, newLeader: nil),
+                signature: [], transactions: transactions.map(\.bytes))
+        }
+
+        /// Both databases must be whole, and hold the same rows of tables and views.
+        func compareDatabases(_ fuzzCase: SQLFuzzCase) throws {
+            for twin in [steady, troubled] {
+                let faults = try twin.application.integrityFaults()
+                guard faults.isEmpty else {
+                    throw FuzzFailure("integrity check: \(faults.joined(separator: "; "))")
+                }
+            }
+            for name in SQLGenerator.tableNames(seed: fuzzCase.seed) {
+                let sql = "SELECT * FROM \(SQLGenerator.quoted(name))"
+                let rows = try? steady.application.query(sql, [], limits: QueryLimits()).rows
+                let others = try? troubled.application.query(sql, [], limits: QueryLimits()).rows
+                guard rows == others else { throw FuzzFailure("rows of table \(name) differ") }
+            }
+        }
+
+        func close() {
+            steady.application.close()
+            troubled.application.close()
+        }
+    }
+}

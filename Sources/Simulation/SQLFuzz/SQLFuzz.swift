@@ -1,0 +1,82 @@
+import Chain
+import Crypto
+import Execution
+import Glibc
+
+/// Runs the blocks of a seed on two engines, one that runs on and one whose history is another: reopened, rebuilt from
+/// genesis, made to execute a block twice. They must agree on every result, hash and row.
+public struct SQLFuzz {
+    /// What a seed came to.
+    public struct Report: Sendable {
+        /// Transactions that were committed by both.
+        public var transactions = 0
+        /// Those with code 0.
+        public var successes = 0
+        /// The most CPU time that a block took on one engine.
+        public var slowestBlock = Duration.zero
+        /// What went wrong, with the statements that remain of it; nil when nothing did.
+        public var failure: String?
+
+        /// A report of nothing.
+        public init() {}
+    }
+
+    /// Who may be given the right to write: the second sender's node ID.
+    static let granted = keys[1].publicKey.nodeID
+    /// The senders'.
+    static let keys: [PrivateKey] = (1...3).compactMap {
+        try? PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32))
+    }
+    static let chainID = "sql-fuzz"
+    /// A case is run at most so often to make it smaller: each run takes a fraction of a second.
+    private static let shrinkAttempts = 120
+
+    /// The most CPU time that a block may take on one engine.
+    private let blockLimit: Duration
+
+    /// A fuzzer that lets no block take longer than this.
+    public init(blockLimit: Duration) { self.blockLimit = blockLimit }
+
+    /// Runs a seed with its databases below a directory, which is made and removed.
+    public func run(seed: UInt64, directory: String) -> Report {
+        let whole = SQLFuzzCase(seed: seed)
+        var report = run(whole, directory)
+        guard let failure = report.failure else { return report }
+        // What is slow once may not be twice, and each attempt takes as long: it is told as it is.
+        let smallest =
+            failure.hasPrefix(FuzzFailure.slow)
+            ? whole
+            : whole.shrunk(attempts: Self.shrinkAttempts) { run($0, directory).failure != nil }
+        let remaining = run(smallest, directory).failure ?? failure
+        report.failure = "\(remaining)\n\(smallest.text)\nreplay: apus fuzz-sql --seeds \(seed)-\(seed)"
+        return report
+    }
+
+    /// Runs a case once.
+    func run(_ fuzzCase: SQLFuzzCase, _ directory: String) -> Report {
+        var report = Report()
+        defer { SQLTwin.removeFiles(directory) }
+        do {
+            let pair = try Pair(directory)
+            defer { pair.close() }
+            for (index, block) in fuzzCase.blocks.enumerated() {
+                do {
+                    let results = try pair.step(block, seed: fuzzCase.seed, height: index + 1)
+                    report.transactions += results.count
+                    report.successes += results.count { $0.code == TransactionCode.ok.rawValue }
+                } catch {
+                    throw FuzzFailure("height \(index + 1): \(error)")
+                }
+            }
+            report.slowestBlock = pair.slowestBlock
+            if pair.slowestBlock > blockLimit {
+                throw FuzzFailure(
+                    "\(FuzzFailure.slow) \(pair.slowestBlock) of CPU, the limit is \(blockLimit)")
+            }
+            try pair.compareDatabases(fuzzCase)
+        } catch {
+            report.failure = "\(error)"
+        }
+        return report
+    }
+}

@@ -1,0 +1,90 @@
+import Chain
+
+/// Blocks of statements that two engines of different history must agree on.
+struct SQLFuzzCase: Equatable, Sendable {
+    /// One transaction before it has a nonce and a signature.
+    struct Statement: Equatable, Sendable {
+        /// The SQL text.
+        var sql: String
+        /// Values by name.
+        var parameters: [RawStatement.Parameter] = []
+        /// Who sends it: 0 is the database's owner, 1 may write once it has a grant, 2 may never.
+        var sender = 0
+        /// What is added to the nonce that is due.
+        var nonceSkew: UInt64 = 0
+
+        static func == (one: Self, other: Self) -> Bool {
+            one.line.utf8.elementsEqual(other.line.utf8)
+        }
+
+        /// The statement with its sender and values, on one line.
+        var line: String {
+            var text = "sender \(sender)"
+            if nonceSkew > 0 { text += ", nonce + \(nonceSkew)" }
+            text += ": \(sql)"
+            for parameter in parameters { text += "  \(parameter.name) = \(parameter.value.elements)" }
+            return text
+        }
+    }
+
+    /// A seed's blocks have this many heights: enough for tables to be altered, few enough to be executed anew often.
+    static let heights = 12
+    private static let mostStatements: UInt64 = 7
+
+    let seed: UInt64
+    /// An index is a height less one. Histories follow from seed and height, so a block that shrinks away stays, empty.
+    var blocks: [[Statement]]
+
+    init(seed: UInt64) { self.init(seed: seed, blocks: Self.generate(seed: seed).blocks) }
+
+    /// A seed's blocks, and the generator as they have left it.
+    static func generate(seed: UInt64) -> (blocks: [[Statement]], generator: SQLGenerator) {
+        var generator = SQLGenerator(seed: seed)
+        var random = SimulationRandom(seed: seed, stream: "blocks")
+        var blocks: [[Statement]] = []
+        for height in 0..<heights {
+            let count = height == 0 ? 4 : 1 + random.next() % mostStatements
+            blocks.append((0..<count).map { _ in generator.next(isFirstBlock: height == 0) })
+        }
+        return (blocks, generator)
+    }
+
+    init(seed: UInt64, blocks: [[Statement]]) {
+        self.seed = seed
+        self.blocks = blocks
+    }
+
+    /// The smallest case found for which `fails` still holds: without blocks, then without single statements. Asks at most
+    /// `attempts` times.
+    func shrunk(attempts: Int, while fails: (SQLFuzzCase) -> Bool) -> SQLFuzzCase {
+        var smallest = self
+        var left = attempts
+        func isStillFailing(_ candidate: SQLFuzzCase) -> Bool {
+            guard left > 0 else { return false }
+            left -= 1
+            return fails(candidate)
+        }
+        for height in blocks.indices.reversed() where !smallest.blocks[height].isEmpty {
+            var candidate = smallest
+            candidate.blocks[height] = []
+            if isStillFailing(candidate) { smallest = candidate }
+        }
+        for height in blocks.indices.reversed() {
+            for index in smallest.blocks[height].indices.reversed() {
+                var candidate = smallest
+                candidate.blocks[height].remove(at: index)
+                if isStillFailing(candidate) { smallest = candidate }
+            }
+        }
+        return smallest
+    }
+
+    /// Each statement on a line, with its height.
+    var text: String {
+        var lines: [String] = []
+        for (index, block) in blocks.enumerated() {
+            for statement in block { lines.append("height \(index + 1), \(statement.line)") }
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,55 @@
+import Arguments
+import Glibc
+import Simulation
+
+/// `apus fuzz-sql`: SQL from seeds on two engines of different history, which must agree.
+struct FuzzCommand: Action {
+    let seeds: SeedRange?
+    let seconds: Int?
+
+    /// A day.
+    private static let mostSeconds = 86_400
+
+    static var command: Command {
+        Command(
+            "fuzz-sql", "Run SQL from seeds on two engines of different history, which must agree.",
+            Parameter<SeedRange?>.option(
+                "seeds", .seedRange, "Run these seeds: FIRST-LAST, in place of 1-20."),
+            Parameter<Int?>.option(
+                "seconds", .integer(1...mostSeconds), "Run new seeds until so many seconds are over."),
+            action: FuzzCommand.init)
+    }
+
+    func validate() throws(UsageError) {
+        if seeds != nil, seconds != nil { throw .inconsistent("give --seeds or --seconds, not both") }
+    }
+
+    func run() async throws {
+        let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        let directory = "\(memory)/apus-fuzz-\(getpid())"
+        let fuzz = SQLFuzz(blockLimit: try SQLFuzz.measuredBlockLimit(directory: directory))
+        let start = ContinuousClock.now
+        let first = seeds?.first ?? (seconds == nil ? 1 : UInt64(UInt32(truncatingIfNeeded: time(nil))))
+        let last = seeds?.last ?? (seconds == nil ? 20 : UInt64.max)
+        var totals = SQLFuzz.Report()
+        var count = 0
+        for seed in first...last {
+            if let seconds, ContinuousClock.now - start >= .seconds(seconds) { break }
+            // Told before, so that a crash has a seed.
+            try StandardOutput.printAtOnce("seed \(seed)")
+            let report = fuzz.run(seed: seed, directory: directory)
+            count += 1
+            totals.transactions += report.transactions
+            totals.successes += report.successes
+            totals.slowestBlock = max(totals.slowestBlock, report.slowestBlock)
+            if let failure = report.failure {
+                try StandardOutput.print("seed \(seed) FAILED  \(failure)")
+                try StandardOutput.flush()
+                throw ExitStatus(1)
+            }
+        }
+        try StandardOutput.print(
+            "\(count) seeds agree: \(totals.transactions) transactions, \(totals.successes) of them successful, "
+                + "slowest block \(totals.slowestBlock)")
+    }
+}
