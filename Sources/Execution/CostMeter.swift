@@ -11,6 +11,10 @@ final class CostMeter {
     private var left = Int.max
     private var stride = 0
     private var deadline: ContinuousClock.Instant?
+    private let stopFlag: StopFlag
+
+    /// Stops what it watches when `stopFlag` is raised, too.
+    init(_ stopFlag: StopFlag = StopFlag()) { self.stopFlag = stopFlag }
 
     /// Watches a connection, for as long as both live; looks once every `stride` instructions.
     func attach(to connection: SQLiteConnection, every stride: Int32) {
@@ -38,7 +42,7 @@ final class CostMeter {
     /// Whether the budget or the time is used up: whoever works for a statement that has no more of either gives up.
     var isSpent: Bool {
         if let deadline { return ContinuousClock.now >= deadline }
-        return left == 0
+        return left == 0 || isStopped
     }
 
     /// Takes `units`, at least 0, from the budget; false when it does not have them, and is used up.
@@ -48,5 +52,8 @@ final class CostMeter {
         return left > 0
     }
 
-    private func isDue() -> Bool { !charge(stride) }
+    private func isDue() -> Bool { !charge(stride) || isStopped }
+
+    /// Whether what is bounded by units is to give up. The node's own statements, a COMMIT above all, run to their end.
+    private var isStopped: Bool { left != .max && stopFlag.isRaised }
 }

@@ -8,7 +8,8 @@ import Multiformats
 /// One thread at a time.
 final class SQLEngine {
     let connection: SQLiteConnection
-    private let meter = CostMeter()
+    private let meter: CostMeter
+    private let stopFlag: StopFlag
     private let rules: TableRules
     private var cache = StatementCache()
     /// Of the schema as it is now; nil when it has to be read.
@@ -34,7 +35,9 @@ final class SQLEngine {
         case undone
     }
 
-    init(path: String) throws(SQLiteFailure) {
+    init(path: String, stopFlag: StopFlag) throws(SQLiteFailure) {
+        self.stopFlag = stopFlag
+        meter = CostMeter(stopFlag)
         connection = try SQLiteConnection(path: path, access: .readWrite)
         rules = TableRules(connection: connection)
         try StoredState.prepareFile(connection)
@@ -73,6 +76,7 @@ final class SQLEngine {
         guard block.height == state.tip.height &+ 1 else {
             throw .outOfOrder("block \(block.height) does not follow height \(state.tip.height)")
         }
+        defer { stopFlag.lower() }
         // Senders whose statement used up its budget, and where in the block.
         var overruns: [AccountID: Int] = [:]
         do throws(SQLiteFailure) {
@@ -130,6 +134,7 @@ final class SQLEngine {
         var results: [TransactionResult] = []
         results.reserveCapacity(transactions.count)
         for (index, transaction) in transactions.enumerated() {
+            if stopFlag.isRaised { throw stopped }
             guard let sender = transaction.account else {
                 results.append(TransactionResult(.invalidSignature, log: "unknown signature type"))
                 continue
@@ -169,6 +174,10 @@ final class SQLEngine {
             ExecutionResult(
                 appHash: hash, results: results, parameterUpdates: ParameterUpdates(),
                 validatorUpdates: updates, accounts: ledger.changedAccounts))
+    }
+
+    private var stopped: SQLiteFailure {
+        SQLiteFailure(code: SQLITE_INTERRUPT, message: "stopped", file: connection.path)
     }
 
     private func perform(
@@ -260,6 +269,7 @@ final class SQLEngine {
             }
         } catch {
             if error.isInterrupt {
+                if stopFlag.isRaised { throw error }
                 outcome = .overrun
                 // SQLite rolls the transaction back with a statement that writes.
                 if connection.isAutocommit { return outcome }
