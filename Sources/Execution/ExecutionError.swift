@@ -7,6 +7,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     case unusable(file: String, reason: String)
     /// The file is no SQLite database, or its pages contradict each other.
     case corrupt(file: String, reason: String)
+    /// The database is older than the write-ahead log beside it: a backup was put back without its own.
+    case olderThanLog(file: String, height: Int64, logHeight: Int64)
     /// The disk or its quota is full.
     case diskFull(file: String)
     /// The database was made for another genesis.
@@ -37,7 +39,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     public var isLasting: Bool {
         switch self {
         case .unusable, .diskFull, .failed, .stopped: false
-        case .corrupt, .otherGenesis, .invalidGenesis, .notInitialized, .outOfOrder, .invalidQuery,
+        case .corrupt, .olderThanLog, .otherGenesis, .invalidGenesis, .notInitialized, .outOfOrder,
+            .invalidQuery,
             .queryLimit,
             .closed, .noDatabase, .overBudget:
             true
@@ -56,6 +59,9 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .corrupt(let file, let reason):
             "database \(file) is corrupt: \(reason); move it away with its -wal and -shm, and the node executes its "
                 + "block log again"
+        case .olderThanLog(let file, let height, let logHeight):
+            "database \(file) is at height \(height), but \(file)-wal beside it began at \(logHeight): it belongs to "
+                + "another state; remove \(file)-wal and \(file)-shm, and the node executes the blocks since again"
         case .diskFull(let file): "no space left for database \(file)"
         case .otherGenesis(let file): "database \(file) belongs to another genesis"
         case .invalidGenesis(let reason): "genesis: \(reason)"

@@ -39,6 +39,7 @@ public final class SQLApplication: Application {
             throw .unusable(file: directory, reason: String(cString: strerror(errno)))
         }
         path = "\(directory)/application.sqlite"
+        try WriteAheadLog.check(path)
         do throws(SQLiteFailure) {
             let engine = try SQLEngine(path: path, stopFlag: stopFlag)
             let (tip, requests) = (engine.tip, engine.requests)

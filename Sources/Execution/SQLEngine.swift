@@ -11,6 +11,7 @@ final class SQLEngine {
     private let meter: CostMeter
     private let stopFlag: StopFlag
     private let rules: TableRules
+    private let log: WriteAheadLog
     private var cache = StatementCache()
     /// Of the schema as it is now; nil when it has to be read.
     private var sizes: SchemaSizes?
@@ -41,12 +42,18 @@ final class SQLEngine {
         connection = try SQLiteConnection(path: path, access: .readWrite)
         rules = TableRules(connection: connection)
         try StoredState.prepareFile(connection)
+        log = WriteAheadLog(of: connection, stopFlag: stopFlag)
         meter.attach(to: connection, every: ExecutionLimits.statementStride)
         state = try StoredState.load(connection)
         if state != nil {
             control = try ControlStatements(connection)
             requests = try ValidatorTable.load(connection)
         }
+    }
+
+    deinit {
+        rollback()
+        log.finish()
     }
 
     /// Height and hash of what is committed; nil before `initialize`.
@@ -102,6 +109,7 @@ final class SQLEngine {
             throw error.nodeError
         }
         self.prepared = nil
+        log.committed(on: prepared.tip.height &- 1)
         state?.tip = prepared.tip
         requests = prepared.requests
         return prepared
