@@ -72,17 +72,19 @@ class Lone:
 
 
 def a_node_ends_while_a_block_executes(apus, directory):
-    with Lone(apus, directory, "1s") as lone:
-        for row in range(60):
+    # All transactions come within the interval, and make one block.
+    with Lone(apus, directory, "6s") as lone:
+        start = time.monotonic()
+        for row in range(150):
             lone.send("INSERT INTO t " + WORK.format(row))
-        time.sleep(1.5)
+        time.sleep(max(0, start + 7.5 - time.monotonic()))
         lone.ends_soon()
         lone.start()
         found = lone.rows()
-        expect(found < 60, "all was done before the end")
+        expect(found < 150, "all was done before the end")
         # What the end threw away was in no block.
         lone.nonce = found + 1
-        lone.send("INSERT INTO t VALUES (100, 0)", "--wait")
+        lone.send("INSERT INTO t VALUES (1000, 0)", "--wait")
 
 
 def a_node_ends_while_its_log_executes_again(apus, directory):
