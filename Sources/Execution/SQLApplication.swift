@@ -15,6 +15,7 @@ public final class SQLApplication: Application {
     private let queries: QueryConnections
     private let engine: Guarded<SQLEngine>
     private let committed = Mutex(Committed())
+    private let stopFlag = StopFlag()
 
     /// What is known of committed state without asking SQLite.
     private struct Committed {
@@ -38,8 +39,9 @@ public final class SQLApplication: Application {
             throw .unusable(file: directory, reason: String(cString: strerror(errno)))
         }
         path = "\(directory)/application.sqlite"
+        try WriteAheadLog.check(path)
         do throws(SQLiteFailure) {
-            let engine = try SQLEngine(path: path)
+            let engine = try SQLEngine(path: path, stopFlag: stopFlag)
             let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Guarded(engine)
             accounts = Guarded(try SQLReader(path: path))
@@ -75,6 +77,9 @@ public final class SQLApplication: Application {
             try engine.execute(block, transactions, parameters, validators)
         }
     }
+
+    /// See `Application.stop`.
+    public func stop() { stopFlag.raise() }
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {

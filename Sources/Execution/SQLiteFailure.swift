@@ -40,6 +40,7 @@ struct SQLiteFailure: Error, CustomStringConvertible {
         case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt(file: file, reason: message)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_BUSY, SQLITE_LOCKED:
             .unusable(file: file, reason: message)
+        case SQLITE_INTERRUPT: .stopped
         default: .failed(file: file, reason: "\(message) (code \(code))")
         }
     }

@@ -49,7 +49,8 @@ extension Node {
     /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
     /// else on the default one.
     ///
-    /// - Throws: an error whose description is one line naming what is wrong and where.
+    /// - Throws: an error whose description is one line naming what is wrong and where; `NodeError.stopped` when the
+    ///   task is cancelled while the block log is executed.
     public nonisolated static func start(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
     ) async throws -> Node {
@@ -59,7 +60,15 @@ extension Node {
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
+        let outcome: ChainRecovery.Outcome
+        do {
+            outcome = try await ChainRecovery.run(
+                genesis: genesis, store: store, application: application, log: log)
+        } catch {
+            application.close()
+            try? store.close()
+            throw error
+        }
         if outcome.replayed > 0 {
             log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
         }

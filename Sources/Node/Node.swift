@@ -152,6 +152,8 @@ public final class Node {
 
     /// Stops the services, then the host, then the workers; returns when the stores are closed.
     public nonisolated func stop() async {
+        // What executes is not waited for: the next start executes it again.
+        application.stop()
         await home.perform { await self.shutDown() }
         queries.stop()
         do {
@@ -376,6 +378,10 @@ extension Node: NodeInterface {
         let application = application
         do {
             return try await ask { try application.query(sql, parameters, limits: QueryLimits()) }
+        } catch let error as ExecutionError where error.isCorruption {
+            // Nobody should vote on what such a database says.
+            await reactor { self.consensus.feed(.failed("\(error)")) }
+            throw .query("\(error)")
         } catch {
             throw .query("\(error)")
         }

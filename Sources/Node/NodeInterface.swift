@@ -69,6 +69,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case query(String)
     /// A fault of the node's own: storage, execution, shutting down.
     case failed(String)
+    /// Asked to stop before it was ready, at this height of its application.
+    case stopped(height: Int64)
 
     /// One line.
     public var description: String {
@@ -77,6 +79,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
         case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
         case .query(let reason), .failed(let reason): reason
+        case .stopped(let height):
+            "stopped while the block log was executed; the next start goes on after height \(height)"
         }
     }
 }

@@ -79,6 +79,23 @@ final class StopSignal: Sendable {
         }
     }
 
+    /// Runs `body`, whose task is cancelled when a signal comes.
+    func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
+        try await withThrowingTaskGroup(of: T?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                await self.wait()
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+                group.cancelAll()
+            }
+            throw CancellationError()
+        }
+    }
+
     /// Runs the node until a signal comes or it cannot go on by itself; then it is stopped. Returns why it ended by
     /// itself.
     func run(_ node: Node) async -> NodeError? {
