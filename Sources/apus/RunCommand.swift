@@ -28,7 +28,8 @@ struct RunCommand: Action {
         let configuration = try directory.configuration()
         let (log, writer) = try LogOutput.start(configuration.log)
         defer { writer.finish(within: LogOutput.patience) }
-        let node = try await Node.start(root: directory, configuration: configuration, log: log)
+        let node = try await Node.start(
+            root: directory, configuration: configuration, log: log, hasQueryProcesses: true)
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
