@@ -24,8 +24,12 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     case outOfOrder(String)
     /// The query was refused or failed: its author's mistake.
     case invalidQuery(String)
-    /// The query would exceed a limit of rows, bytes or time.
+    /// The query would exceed a limit of rows, bytes, time or memory.
     case queryLimit(String)
+    /// So many queries wait already that this one is not taken.
+    case tooManyQueries
+    /// The process that was to answer the query cannot be had, or ended before it did.
+    case queryProcess(String)
     /// `close` has been called.
     case closed
     /// The application has no database to query.
@@ -38,7 +42,7 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether no later try can end otherwise. The rest depends on the machine, and may pass.
     public var isLasting: Bool {
         switch self {
-        case .unusable, .diskFull, .failed, .stopped: false
+        case .unusable, .diskFull, .failed, .stopped, .tooManyQueries, .queryProcess: false
         case .corrupt, .olderThanLog, .otherGenesis, .invalidGenesis, .notInitialized, .outOfOrder,
             .invalidQuery,
             .queryLimit,
@@ -71,10 +75,21 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .outOfOrder(let reason): reason
         case .invalidQuery(let reason): reason
         case .queryLimit(let reason): reason
+        case .tooManyQueries: "too many queries wait: ask again a little later"
+        case .queryProcess(let reason): reason
         case .closed: "the application is closed"
         case .noDatabase: "this node's application keeps no database"
         case .failed(let file, let reason): "database \(file) failed: \(reason)"
         case .stopped: "execution was stopped"
+        }
+    }
+
+    /// One line for somebody who is not to know where this node's files are.
+    public var publicDescription: String {
+        switch self {
+        case .corrupt: "the node's database is corrupt"
+        case .unusable, .diskFull, .otherGenesis, .failed: "the node's database cannot be read now"
+        default: description
         }
     }
 }

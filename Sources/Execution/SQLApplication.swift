@@ -32,13 +32,16 @@ public final class SQLApplication: Application {
         }
     }
 
+    /// The path of the database in a directory.
+    public static func path(in directory: String) -> String { "\(directory)/application.sqlite" }
+
     /// Opens the database in a directory, which is made when its parent exists. What a crash left half done is
     /// undone by SQLite; the tip tells how far the database came.
     public init(directory: String) throws(ExecutionError) {
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw .unusable(file: directory, reason: String(cString: strerror(errno)))
         }
-        path = "\(directory)/application.sqlite"
+        path = Self.path(in: directory)
         try WriteAheadLog.check(path)
         do throws(SQLiteFailure) {
             let engine = try SQLEngine(path: path, stopFlag: stopFlag)

@@ -31,6 +31,9 @@ struct SQLiteFailure: Error, CustomStringConvertible {
     /// Whether the progress handler stopped the statement.
     var isInterrupt: Bool { primaryCode == SQLITE_INTERRUPT }
 
+    /// Whether SQLite had no memory left, or none under the limit of its process.
+    var isOutOfMemory: Bool { primaryCode == SQLITE_NOMEM || code == SQLITE_IOERR | 12 << 8 }
+
     var description: String { message }
 
     /// What the node is told when the failure is its own.

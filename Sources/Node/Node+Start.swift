@@ -11,9 +11,11 @@ import Storage
 extension Node {
     /// Opens everything in a root directory, brings the application to the end of the block log, listens and dials.
     ///
+    /// - Parameter hasQueryProcesses: queries run in processes of the program that runs, which must know
+    ///   `QueryWorker.command`.
     /// - Throws: an error whose description is one line naming what is wrong and where.
     public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration, log: Log = .silent
+        root: RootDirectory, configuration: Configuration, log: Log = .silent, hasQueryProcesses: Bool = false
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
         let key = try KeyFile.load(root.keyFile)
@@ -42,6 +44,10 @@ extension Node {
                 return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
             })
         environment.log = log
+        if hasQueryProcesses, configuration.execution.application == "sql" {
+            let database = SQLApplication.path(in: root.applicationDirectory)
+            environment.queries = .processes(try QueryProgram(database: database))
+        }
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)
     }
@@ -96,12 +102,14 @@ extension Node {
             let worker = { (name: String) in
                 Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
             }
+            let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, log: log,
                 execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
-                serving: worker("serving"), queries: worker("queries"), wallClock: environment.wallClock,
+                serving: worker("serving"), lookups: worker("lookups"), queries: queries,
+                wallClock: environment.wallClock,
                 observer: environment.observer)
             let node = try Node(context, outcome)
             do {
@@ -111,6 +119,21 @@ extension Node {
                 throw error
             }
             return node
+        }
+    }
+
+    @ReactorActor
+    private static func queryService(
+        _ environment: NodeEnvironment, _ application: any Application, _ worker: (String) -> Worker
+    ) -> any QueryService {
+        switch environment.queries {
+        case .inProcess: return InProcessQueries(application, worker("queries"))
+        case .processes(let program):
+            let log = environment.log.of("queries")
+            let pool = QueryPool(
+                (0..<QueryPool.size).map { QueryProcess(program, worker("queries-\($0)"), log) })
+            pool.start()
+            return pool
         }
     }
 }

@@ -31,7 +31,8 @@ struct RunCommand: Action {
         let node: Node
         do {
             node = try await stop.run {
-                try await Node.start(root: directory, configuration: configuration, log: log)
+                try await Node.start(
+                    root: directory, configuration: configuration, log: log, hasQueryProcesses: true)
             }
         } catch NodeError.stopped(let height) {
             return log.info(

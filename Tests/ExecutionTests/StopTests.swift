@@ -37,11 +37,12 @@ import Testing
         let connection = try SQLiteConnection(path: "\(directory.path)/a.sqlite", access: .readWrite)
         let flag = StopFlag()
         let meter = CostMeter(flag)
-        meter.attach(to: connection, every: ExecutionLimits.statementStride)
+        meter.attach(to: connection)
         let count = try connection.prepare(
             "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100000) SELECT count(*) FROM c"
         )
         meter.start(.max - 1)
+        meter.run(at: CostModel.widths[0])
         #expect(try count.step())
         count.reset()
         flag.raise()

@@ -1,0 +1,34 @@
+import CShims
+import Execution
+import Glibc
+
+/// The program whose processes answer queries: the one that runs, whatever has become of its file, and the database that
+/// they read.
+public final class QueryProgram: Sendable {
+    private let executable: Int32
+    /// The database's path.
+    let database: String
+
+    /// The program that runs. Throws what the kernel says when it cannot be opened.
+    public init(database: String) throws(NodeError) {
+        executable = apus_open_program()
+        self.database = database
+        guard executable >= 0 else {
+            throw .failed(
+                "/proc/self/exe: cannot be opened, and without it no query can be answered: "
+                    + String(cString: strerror(errno)))
+        }
+    }
+
+    deinit { close(executable) }
+
+    /// Starts a process; its ID and the socket to it, or an errno.
+    func start() -> Result<(pid: pid_t, socket: Int32), QueryProcess.Refusal> {
+        let words = ["apus", QueryWorker.command, database].map { (word: String) in strdup(word) }
+        defer { for word in words { free(word) } }
+        var pid: pid_t = 0
+        var socket: Int32 = -1
+        let error = apus_spawn_worker(executable, words + [nil], &socket, &pid)
+        return error == 0 ? .success((pid, socket)) : .failure(QueryProcess.Refusal(code: error))
+    }
+}
