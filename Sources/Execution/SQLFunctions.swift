@@ -7,12 +7,13 @@ enum SQLFunctions {
     /// `randomblob`; dates and times, which know "now" and time zones; `changes`, `total_changes` and
     /// `last_insert_rowid`, which depend on what the connection did before; `sqlite_version` and its kin; and what
     /// the C library's mathematics computes (`sin`, `exp`, `pow`, …), whose last bit differs between libraries; and
-    /// `json_patch`, which compares each member of one object with each of the other.
+    /// `json_patch`, which compares each member of one object with each of the other; and `printf`, which yields NULL
+    /// beyond the limit of values in place of an error.
     static let deterministic: Set<RawText> = [
         // Scalar.
-        "abs", "char", "coalesce", "format", "glob", "hex", "ifnull", "iif", "instr", "length", "like",
+        "abs", "char", "coalesce", "glob", "hex", "ifnull", "iif", "instr", "length", "like",
         "likelihood",
-        "likely", "lower", "ltrim", "max", "min", "nullif", "printf", "quote", "replace", "round", "rtrim",
+        "likely", "lower", "ltrim", "max", "min", "nullif", "quote", "replace", "round", "rtrim",
         "sign",
         "soundex", "substr", "substring", "trim", "typeof", "unicode", "unlikely", "upper", "zeroblob",
         // Exact in IEEE 754 arithmetic.
@@ -34,7 +35,7 @@ enum SQLFunctions {
         "pow", "power", "sin", "sinh", "tan", "tanh", "current_date", "current_time", "current_timestamp",
         "date",
         "datetime", "julianday", "strftime", "time", "unixepoch", "random", "randomblob", "sqlite_version",
-        "json_patch",
+        "json_patch", "printf", "format",
     ]
 
     /// What SQLite's ALTER TABLE calls within; no statement can name them.
