@@ -132,10 +132,12 @@ extension RPCDispatcher {
         let result: QueryResult
         do {
             result = try await node.query(sql, parameters)
+        } catch .busy {
+            throw .busy
         } catch {
             throw .init(.engine, error.description)
         }
-        let limit = budget.limits.server
+        let limit = budget.queryShare
         writer.beginObject()
         writer.array("column_names") { list in
             for name in result.columnNames { list.text(name) }

@@ -68,17 +68,17 @@ public final class RPCDispatcher {
         return await RPCExchange(self, requests, isBatch: true, limit).run()
     }
 
-    /// The answer to a call.
-    func answer(_ request: RPCRequest, _ call: RPCCall) async -> [UInt8] {
+    /// The answer to a call, and whether it may be another a little later.
+    func answer(_ request: RPCRequest, _ call: RPCCall) async -> (answer: [UInt8], isBusy: Bool) {
         var writer = JSONWriter()
         request.begin(&writer)
         do throws(JSONRPC.Failure) {
             try await respond(to: call, &writer)
         } catch {
-            return request.refusal(error)
+            return (request.refusal(error), error == .busy)
         }
         request.end(&writer)
-        return request.isNotification ? [] : writer.bytes
+        return (request.isNotification ? [] : writer.bytes, false)
     }
 
     /// The answers to broadcasts that need not wait for a commit, in order.

@@ -130,9 +130,12 @@ final class RPCExchange {
     private func perform(_ request: RPCRequest, _ call: RPCCall, _ index: Int) async {
         let isLarge = request.isLarge
         // Kept until the answer is made, also where nobody waits for that any more.
-        let room = isLarge ? await dispatcher.budget.reserve() : nil
+        let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
+        let room = isLarge ? await dispatcher.budget.reserve(for: kind) : nil
         if !isLarge || room != nil {
-            finish(index, await dispatcher.answer(request, call))
+            let (answer, isBusy) = await dispatcher.answer(request, call)
+            if isBusy { isUnavailable = true }
+            finish(index, answer)
         }
         withExtendedLifetime(room) {}
         running -= 1
@@ -204,6 +207,9 @@ extension JSONRPC.Failure {
     static let overBudget = JSONRPC.Failure(
         .limitExceeded, "the answers take more than the server holds at once: ask for less, or a little later"
     )
+
+    /// The node has enough to do.
+    static let busy = JSONRPC.Failure(.limitExceeded, "too many queries wait: ask again a little later")
 }
 
 /// Lets a task wait for a signal, which is kept until somebody waits. Signals from any thread.

@@ -8,7 +8,7 @@ public final class ReplyBudget: Sendable {
     /// How much of it there is, in bytes.
     public struct Limits: Sendable {
         /// For all clients. A call whose answer may be large waits until there is room for it.
-        public var server = 256 << 20
+        public var server = 128 << 20
         /// For one reply: a batch whose answers take more begins no further call. One answer may be larger.
         public var reply = 32 << 20
         /// What a call whose answer may be large is taken to need before it begins: a query's rows have up to 32 MiB,
@@ -19,6 +19,11 @@ public final class ReplyBudget: Sendable {
         public init() {}
     }
 
+    /// What a large call asks. Of queries, which may take seconds, only so many begin that others still find room.
+    enum Kind {
+        case query, lookUp
+    }
+
     private struct Waiter {
         let number: UInt64
         let room: CheckedContinuation<Bool, Never>
@@ -27,8 +32,11 @@ public final class ReplyBudget: Sendable {
     private struct State {
         var replies = 0
         var reserved = 0
+        /// The part of `reserved` that queries have.
+        var reservedByQueries = 0
         /// In the order in which they came.
-        var waiting: [Waiter] = []
+        var queries: [Waiter] = []
+        var lookUps: [Waiter] = []
         var count: UInt64 = 0
     }
 
@@ -45,9 +53,13 @@ public final class ReplyBudget: Sendable {
     /// Bytes of replies that wait to be written.
     public var replies: Int { state.withLock { $0.replies } }
 
+    /// What queries may have of it, and what one query's answer may take.
+    var queryShare: Int { limits.server / 2 }
+
     /// Room for one large call, as soon as there is some. Nil when the task is, or becomes, cancelled.
-    func reserve() async -> Reservation? {
-        if state.withLock({ take(&$0) }) { return Reservation(self) }
+    func reserve(for kind: Kind) async -> Reservation? {
+        let waiting: any WritableKeyPath<State, [Waiter]> & Sendable = kind == .query ? \.queries : \.lookUps
+        if state.withLock({ take(&$0, kind) }) { return Reservation(self, kind) }
         let number = state.withLock { state in
             state.count &+= 1
             return state.count
@@ -56,46 +68,69 @@ public final class ReplyBudget: Sendable {
             await withCheckedContinuation { (room: CheckedContinuation<Bool, Never>) in
                 let answer: Bool? = state.withLock { state in
                     if Task.isCancelled { return false }
-                    if take(&state) { return true }
-                    state.waiting.append(Waiter(number: number, room: room))
+                    if take(&state, kind) { return true }
+                    state[keyPath: waiting].append(Waiter(number: number, room: room))
                     return nil
                 }
                 if let answer { room.resume(returning: answer) }
             }
         } onCancel: {
             let waiter = state.withLock { state in
-                state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
+                Self.remove(number, from: &state[keyPath: waiting])
             }
             waiter?.room.resume(returning: false)
         }
-        return isGiven ? Reservation(self) : nil
+        return isGiven ? Reservation(self, kind) : nil
     }
 
-    private func hasRoom(_ state: State) -> Bool {
+    private static func remove(_ number: UInt64, from waiting: inout [Waiter]) -> Waiter? {
+        waiting.firstIndex { $0.number == number }.map { waiting.remove(at: $0) }
+    }
+
+    private func hasRoom(_ state: State, _ kind: Kind) -> Bool {
         let used = state.replies &+ state.reserved
-        return used == 0 || used &+ limits.largeCall <= limits.server
+        guard used == 0 || used &+ limits.largeCall <= limits.server else { return false }
+        let byQueries = state.reservedByQueries
+        return kind == .lookUp || byQueries == 0 || byQueries &+ limits.largeCall <= queryShare
     }
 
-    private func take(_ state: inout State) -> Bool {
-        guard state.waiting.isEmpty, hasRoom(state) else { return false }
-        state.reserved &+= limits.largeCall
+    private func take(_ state: inout State, _ kind: Kind) -> Bool {
+        guard (kind == .query ? state.queries : state.lookUps).isEmpty, hasRoom(state, kind) else {
+            return false
+        }
+        add(limits.largeCall, to: &state, kind)
         return true
     }
 
-    fileprivate func change(replies: Int = 0, reserved: Int = 0) {
+    private func add(_ bytes: Int, to state: inout State, _ kind: Kind) {
+        state.reserved &+= bytes
+        if kind == .query { state.reservedByQueries &+= bytes }
+    }
+
+    private func change(_ change: (inout State) -> Void) {
         let ready = state.withLock { state in
-            state.replies &+= replies
-            state.reserved &+= reserved
-            var ready: [Waiter] = []
-            while ready.count < state.waiting.count, hasRoom(state) {
-                state.reserved &+= limits.largeCall
-                ready.append(state.waiting[ready.count])
-            }
-            state.waiting.removeFirst(ready.count)
-            return ready
+            change(&state)
+            return wake(&state, .lookUp, \.lookUps) + wake(&state, .query, \.queries)
         }
         for waiter in ready { waiter.room.resume(returning: true) }
     }
+
+    /// The first of those that wait for whom there is room now.
+    private func wake(
+        _ state: inout State, _ kind: Kind, _ waiting: WritableKeyPath<State, [Waiter]>
+    ) -> [Waiter] {
+        var ready: [Waiter] = []
+        while ready.count < state[keyPath: waiting].count, hasRoom(state, kind) {
+            add(limits.largeCall, to: &state, kind)
+            ready.append(state[keyPath: waiting][ready.count])
+        }
+        state[keyPath: waiting].removeFirst(ready.count)
+        return ready
+    }
+
+    fileprivate func add(replies bytes: Int) { change { $0.replies &+= bytes } }
+
+    fileprivate func release(_ kind: Kind) { change { add(-limits.largeCall, to: &$0, kind) } }
 
     // MARK: Parts
 
@@ -103,9 +138,14 @@ public final class ReplyBudget: Sendable {
     final class Reservation: Sendable {
         private let budget: ReplyBudget
 
-        fileprivate init(_ budget: ReplyBudget) { self.budget = budget }
+        private let kind: Kind
 
-        deinit { budget.change(reserved: -budget.limits.largeCall) }
+        fileprivate init(_ budget: ReplyBudget, _ kind: Kind) {
+            self.budget = budget
+            self.kind = kind
+        }
+
+        deinit { budget.release(kind) }
     }
 
     /// The bytes of one reply, until it is gone.
@@ -120,9 +160,9 @@ public final class ReplyBudget: Sendable {
 
         func add(_ bytes: Int) {
             count.add(bytes, ordering: .relaxed)
-            budget.change(replies: bytes)
+            budget.add(replies: bytes)
         }
 
-        deinit { budget.change(replies: -bytes) }
+        deinit { budget.add(replies: -bytes) }
     }
 }

@@ -5,19 +5,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int input, int output) {
+// What both kinds of children have in common; they keep descriptors below `first_closed`.
+static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int first_closed) {
     sigset_t none, usual;
     sigemptyset(&none);
     sigemptyset(&usual);
     sigaddset(&usual, SIGINT);
     sigaddset(&usual, SIGTERM);
     sigaddset(&usual, SIGPIPE);
-    int error = posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO);
-    if (!error) error = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
-    if (!error) error = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
-    if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+    int error = posix_spawn_file_actions_addclosefrom_np(actions, first_closed);
     if (!error) error = posix_spawnattr_setpgroup(attributes, 0);
     if (!error) error = posix_spawnattr_setsigmask(attributes, &none);
     if (!error) error = posix_spawnattr_setsigdefault(attributes, &usual);
@@ -25,6 +24,26 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
         error = posix_spawnattr_setflags(
             attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     return error;
+}
+
+static int prepare_child(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int input, int output) {
+    int error = posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO);
+    if (!error) error = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
+    if (!error) error = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
+    return error ? error : prepare(actions, attributes, STDERR_FILENO + 1);
+}
+
+// Descriptors of a worker: its socket and its program.
+enum { worker_socket = 3, worker_program = 4 };
+
+static int prepare_worker(
+    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int socket, int executable) {
+    int error = posix_spawn_file_actions_adddup2(actions, socket, worker_socket);
+    if (!error) error = posix_spawn_file_actions_adddup2(actions, executable, worker_program);
+    if (!error) error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+    if (!error) error = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
+    if (!error) error = posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDERR_FILENO);
+    return error ? error : prepare(actions, attributes, worker_program + 1);
 }
 
 int apus_spawn(const char *path, char *const arguments[], int output, int *lifeline, pid_t *child) {
@@ -36,7 +55,7 @@ int apus_spawn(const char *path, char *const arguments[], int output, int *lifel
     if (!error) {
         error = posix_spawnattr_init(&attributes);
         if (!error) {
-            error = prepare(&actions, &attributes, ends[0], output);
+            error = prepare_child(&actions, &attributes, ends[0], output);
             if (!error) error = posix_spawn(child, path, &actions, &attributes, arguments, environ);
             posix_spawnattr_destroy(&attributes);
         }
@@ -48,5 +67,42 @@ int apus_spawn(const char *path, char *const arguments[], int output, int *lifel
         return error;
     }
     *lifeline = ends[1];
+    return 0;
+}
+
+int apus_open_program(void) { return open("/proc/self/exe", O_PATH | O_CLOEXEC); }
+
+// A copy of a descriptor beyond those that a worker's are put in the place of.
+static int above(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, worker_program + 1); }
+
+static int spawn_worker(int executable, char *const arguments[], int socket, pid_t *child) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error) return error;
+    error = posix_spawnattr_init(&attributes);
+    if (!error) {
+        error = prepare_worker(&actions, &attributes, socket, executable);
+        if (!error) error = posix_spawn(child, "/proc/self/fd/4", &actions, &attributes, arguments, environ);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int apus_spawn_worker(int executable, char *const arguments[], int *socket, pid_t *child) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return errno;
+    int theirs = above(ends[1]), program = above(executable);
+    int error = theirs < 0 || program < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0
+        ? errno : spawn_worker(program, arguments, theirs, child);
+    if (theirs >= 0) close(theirs);
+    if (program >= 0) close(program);
+    close(ends[1]);
+    if (error) {
+        close(ends[0]);
+        return error;
+    }
+    *socket = ends[0];
     return 0;
 }

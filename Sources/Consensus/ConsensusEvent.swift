@@ -45,7 +45,7 @@ public enum ConsensusEvent: Sendable {
     /// Answer to `execute`.
     case executed(Hash, ExecutionResult)
     /// Answer to `execute`: nothing of the block remains in the application.
-    case executionFailed(Hash, String)
+    case executionFailed(Hash, ExecutionError)
     /// Answer to `rollBack`.
     case rolledBack
     /// Answer to `recordVote`: on disk, and signed.
@@ -84,6 +84,8 @@ public enum ConsensusAction: Sendable {
     case build(BlockTemplate)
     /// Run the block's transactions on the application's prepared state: `executed` or `executionFailed`.
     case execute(CheckedBlock)
+    /// The execution that runs is for nothing: make it give up. Its answer is the one to `execute`.
+    case stopExecution
     /// Undo the prepared state: `rolledBack`, or `failed`.
     case rollBack
     /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.

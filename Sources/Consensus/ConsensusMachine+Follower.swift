@@ -194,6 +194,7 @@ extension ConsensusMachine {
             guard current.decidedBlock == nil else { return }
             if let fetch = current.decisionFetch, now < fetch.until { return }
             current.decision = commit
+            current.retryAt = nil
             if let block = heldBlock(commit.hash) {
                 current.decidedBlock = block
                 return
@@ -227,7 +228,8 @@ extension ConsensusMachine {
     private func heldBlock(_ hash: Hash) -> CheckedBlock? {
         if let block = current.proposedBlock, block.hash == hash { return block }
         switch lane {
-        case .executing(let block), .prepared(let block, _): return block.hash == hash ? block : nil
+        case .executing(let block), .stopping(let block), .prepared(let block, _):
+            return block.hash == hash ? block : nil
         case .idle, .rollingBack, .committing: return nil
         }
     }
@@ -238,6 +240,7 @@ extension ConsensusMachine {
         guard commit.hash == block.hash else { return }
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
+            if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
             current.decision = commit
             current.decidedBlock = block
             current.decisionFetch = nil

@@ -133,8 +133,8 @@ extension ConsensusMachine {
             if other.votes + unanswered >= state.validators.quorum { return }
         }
         withdraw(
-            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", isRefused: true,
-            now, &actions)
+            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", .refused, now,
+            &actions)
     }
 
     /// The application hash other than the leader's that most validators computed.
@@ -161,35 +161,72 @@ extension ConsensusMachine {
         }
     }
 
-    /// Takes back the leader's own proposal: everybody forgets it, and a new one comes after a growing wait.
+    /// Why the leader takes its own proposal back.
+    enum Withdrawal: Hashable, Sendable {
+        /// Too few answered in time; executing it may take too long.
+        case timedOut
+        /// Too many have voted for a newer one.
+        case heldBack
+        /// Too many validators refuse it.
+        case refused
+        /// It costs more than a block may, on every node; so many of its first transactions do not.
+        case overBudget(fitting: Int)
+        /// The leader's own machine cannot execute it now, which says nothing about the block.
+        case ownFailure
+    }
+
+    /// Takes back the leader's own proposal: everybody forgets it and stops executing it, and a new one comes after a
+    /// growing wait.
     ///
     /// A refused block may hold a transaction that fails wherever it is executed: the next has half as many, until a
-    /// block of a single one is refused. That one is dropped everywhere.
+    /// block of a single one is refused. That one is dropped everywhere. Nothing is dropped for other reasons.
     mutating func withdraw(
-        _ reason: String, isRefused: Bool = false, _ now: Duration, _ actions: inout [ConsensusAction]
+        _ reason: String, _ cause: Withdrawal, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         abandonAt = nil
         resendAt = nil
         guard isLeader, let block = current.proposedBlock else { return }
         actions.append(
             .warn("withdrawing the proposal", height: block.height, block: block.hash, reason: reason))
-        withdrawals = min(withdrawals + 1, 16)
         withdrawn.append(block.hash)
         if withdrawn.count > Self.rememberedWithdrawals { withdrawn.removeFirst() }
         current.clearProposal()
-        var wait = min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
+        limitNextBlock(after: block, cause)
+        nextBuild = now + waitAfterWithdrawal(of: block, cause)
         var dropped: [Hash] = []
-        if isRefused, block.transactions.count == 1 {
+        if cause == .refused, block.transactions.count == 1 {
             dropped = [block.transactions[0].id]
             actions.append(.dropTransactions(dropped))
-        } else if isRefused, block.transactions.count > 1 {
-            transactionLimit = block.transactions.count / 2
-            // Halving a full block down to one takes some fifteen rounds.
-            wait = settings.resendInterval
         }
-        nextBuild = now + wait
         actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: dropped)))
-        if isAmnesiac { considerRecovery(now, refused: isRefused ? [block.hash] : []) }
+        guard isAmnesiac else { return }
+        switch cause {
+        case .refused, .overBudget: considerRecovery(now, refused: [block.hash])
+        case .timedOut, .heldBack: considerRecovery(now)
+        case .ownFailure:
+            // What may be locked is proposed again no sooner than another block would be.
+            considerRecovery(now)
+            recovery?.fetchAt = nextBuild
+        }
+    }
+
+    private mutating func limitNextBlock(after block: CheckedBlock, _ cause: Withdrawal) {
+        let count = block.transactions.count
+        guard count > 1 else { return }
+        switch cause {
+        case .overBudget(let fitting): transactionLimit = min(max(fitting, 1), count - 1)
+        case .timedOut, .refused, .ownFailure: transactionLimit = count / 2
+        case .heldBack: break
+        }
+    }
+
+    private mutating func waitAfterWithdrawal(of block: CheckedBlock, _ cause: Withdrawal) -> Duration {
+        // The next block is known to fit.
+        if case .overBudget = cause { return settings.minimumBlockInterval }
+        withdrawals = min(withdrawals + 1, 16)
+        // Halving a full block down to one takes some fifteen rounds.
+        if cause == .refused, block.transactions.count > 1 { return settings.resendInterval }
+        return min(settings.resendInterval * (1 << min(withdrawals, 6)), settings.maximumResendInterval)
     }
 
     /// Withdrawn blocks whose late answers are still known, more than a height sees in an hour.

@@ -34,7 +34,8 @@ extension ConsensusMachine {
     public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
         var held = [current.proposedBlock, votedBlock, next.proposedBlock]
         switch lane {
-        case .executing(let block), .prepared(let block, _), .committing(let block, _): held.append(block)
+        case .executing(let block), .stopping(let block), .prepared(let block, _), .committing(let block, _):
+            held.append(block)
         case .idle, .rollingBack: break
         }
         return held.lazy.compactMap { $0 }.first { $0.hash == hash && $0.height == height }
@@ -90,7 +91,7 @@ extension ConsensusMachine {
         current.heldBack.insert(teller)
         let lost = current.heldBack.count { !current.answered(by: $0) }
         guard state.validators.count - lost < state.validators.quorum else { return }
-        withdraw("\(lost) validators have voted for a newer block", now, &actions)
+        withdraw("\(lost) validators have voted for a newer block", .heldBack, now, &actions)
     }
 
     // MARK: Commit done

@@ -76,24 +76,6 @@ extension ConsensusMachine {
         }
     }
 
-    mutating func executionFailed(
-        _ hash: Hash, _ message: String, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        guard case .executing(let block) = lane, block.hash == hash else { return }
-        lane = .idle
-        guard current.decision?.hash != hash else {
-            return halt(.driver("block \(block.height) cannot be executed: \(message)"), &actions)
-        }
-        actions.append(
-            .warn("a block cannot be executed", height: block.height, block: hash, reason: message))
-        if isLeader {
-            withdraw("its own node cannot execute it", isRefused: true, now, &actions)
-        } else if current.proposedBlock?.hash == hash {
-            current.retryAt = now + settings.resendInterval
-            refuse(hash, stamp: current.stamp, .unknown, &actions)
-        }
-    }
-
     /// Answers a proposal beside this node's chain, newer than its tip: the leader is behind. Says so once in a
     /// while, however many relay the proposal.
     mutating func answerOutOfSync(
@@ -118,7 +100,7 @@ extension ConsensusMachine {
             if case .committing = lane {
                 abandonAt = nil
             } else {
-                withdraw("too few validators answered", now, &actions)
+                withdraw("too few validators answered", .timedOut, now, &actions)
             }
         }
         if let fetch = current.decisionFetch, now >= fetch.until {
@@ -158,8 +140,8 @@ extension ConsensusMachine {
         consider(current.decisionFetch?.until)
         consider(buildDeadline)
         consider(confirmAt)
-        if case .idle = lane, current.decision == nil, let block = current.proposedBlock,
-            current.refused != block.hash
+        if case .idle = lane, current.decidedBlock ?? current.proposedBlock != nil,
+            current.decision != nil || current.refused != current.proposedBlock?.hash
         {
             consider(current.retryAt)
         }

@@ -19,6 +19,8 @@ public struct ConsensusMachine: Sendable {
     enum Lane: Sendable {
         case idle
         case executing(CheckedBlock)
+        /// Its execution has been told to give up.
+        case stopping(CheckedBlock)
         case prepared(CheckedBlock, ExecutionResult)
         case rollingBack
         case committing(CheckedBlock, VerifiedCommit)
@@ -67,6 +69,8 @@ public struct ConsensusMachine: Sendable {
     /// When the leader may look into an unproven claim that it is behind, and into an answer that it cannot place.
     var nextHint: Duration = .zero
     var nextInquiry: Duration = .zero
+    /// When a block that cannot be executed is next worth a warning.
+    var nextComplaint: Duration = .zero
     // The re-sending of whatever waits for an answer: a proposal, or an acknowledgement.
     var resendAt: Duration?
     var resendWait: Duration
@@ -138,7 +142,7 @@ public struct ConsensusMachine: Sendable {
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)
         case .executed(let hash, let result): executed(hash, result)
-        case .executionFailed(let hash, let message): executionFailed(hash, message, now, &actions)
+        case .executionFailed(let hash, let error): executionFailed(hash, error, now, &actions)
         case .rolledBack: lane = .idle
         case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
         case .committed(let hash): committed(hash, now, &actions)
@@ -156,14 +160,16 @@ public struct ConsensusMachine: Sendable {
     mutating func advance(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil else { return }
         switch lane {
-        case .executing, .rollingBack, .committing:
+        case .executing(let block):
+            stopIfUnwanted(block, &actions)
+        case .stopping, .rollingBack, .committing:
             return
         case .idle:
+            if let retryAt = current.retryAt, now < retryAt { return }
+            current.retryAt = nil
             if let decision = current.decision {
                 if let block = current.decidedBlock { executeDecided(block, decision, &actions) }
             } else if let block = current.proposedBlock {
-                if let retryAt = current.retryAt, now < retryAt { return }
-                current.retryAt = nil
                 if current.refused != block.hash { executeProposed(block, now, &actions) }
             } else if isLeader {
                 buildIfDue(now, &actions)
@@ -247,8 +253,9 @@ public struct ConsensusMachine: Sendable {
     }
 
     private mutating func executed(_ hash: Hash, _ result: ExecutionResult) {
-        guard case .executing(let block) = lane, block.hash == hash else { return }
+        guard let block = runningBlock, block.hash == hash else { return }
         lane = .prepared(block, result)
+        current.failures = 0
     }
 
     private mutating func committed(

@@ -41,8 +41,11 @@ struct ConsensusRound: Sendable {
     var stamp: Int64 = 0
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
-    /// When the proposed block, having failed, is tried again: it was agreed to before a restart, and cannot be refused.
+    /// When the block in hand, having failed, is tried again: this node's machine had trouble, or the block was agreed
+    /// to before a restart, and cannot be refused.
     var retryAt: Duration?
+    /// How often it has failed.
+    var failures = 0
     var offer: Offer?
     /// What this node says about `proposedBlock`, or about a proposal that it refused.
     var ballot: Ballot = .none
@@ -74,6 +77,7 @@ struct ConsensusRound: Sendable {
         signer = nil
         proposedBlock = nil
         retryAt = nil
+        failures = 0
         ballot = .none
         answers = []
         heldBack = []

@@ -21,11 +21,14 @@ public protocol Application: AnyObject, Sendable {
     /// `commit` or `rollback`.
     ///
     /// `transactions` are the block's, decoded, in order, signatures checked; `parameters` and `validators` those
-    /// that hold for the block. A transaction that fails gets its result code; an error thrown is this node's own,
-    /// and leaves nothing prepared.
+    /// that hold for the block. A transaction that fails gets its result code. An error thrown is this node's own, but
+    /// for `overBudget`, which all nodes throw alike; it leaves nothing prepared.
     func execute(
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult
+
+    /// Makes `execute`, if it runs or else the next one, give up soon with `ExecutionError.stopped`. From any thread.
+    func stop()
 
     /// Makes the prepared block's effects durable and visible.
     func commit() throws(ExecutionError)

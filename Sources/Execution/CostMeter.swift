@@ -29,6 +29,11 @@ final class CostMeter {
     private var stride = 0
     private var graceLeft = 0
     private var deadline: ContinuousClock.Instant?
+    private let stopFlag: StopFlag
+
+    /// Stops what it counts when `stopFlag` is raised, too; the node's own statements, a COMMIT above all, run to their
+    /// end.
+    init(_ stopFlag: StopFlag = StopFlag()) { self.stopFlag = stopFlag }
 
     /// Whether the budget of the last statement is used up, or the time of a query: whoever works for it gives up.
     var isSpent: Bool {
@@ -75,7 +80,7 @@ final class CostMeter {
         limit(CostModel.value.value)
     }
 
-    /// Takes `units`, at least 0, from the budget; false when that is used up.
+    /// Takes `units`, at least 0, from the budget; false when that is used up, or what runs is to stop.
     @discardableResult
     func charge(_ units: Int) -> Bool {
         guard isCounting else { return true }
@@ -86,7 +91,7 @@ final class CostMeter {
         } else {
             graceLeft -= min(units, graceLeft)
         }
-        return left > 0
+        return left > 0 && !stopFlag.isRaised
     }
 
     private func watch(every stride: Int) {
@@ -102,7 +107,7 @@ final class CostMeter {
     private func mustStop() -> Bool {
         if deadline != nil { return isSpent }
         charge(stride * price)
-        return graceLeft == 0
+        return graceLeft == 0 || stopFlag.isRaised
     }
 
     private func limit(_ bytes: Int) {

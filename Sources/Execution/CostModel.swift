@@ -65,6 +65,10 @@ public enum CostModel {
         "bytes of such a row before and after, and again for each index: they are hashed, logged and copied back"
     )
 
+    static let searchedBytes = Figure(
+        "searched bytes", 16, "bytes a unit",
+        "bytes that instr, replace, trim, like and glob look at, each as often as they do")
+
     /// An instruction costs a unit while no value is larger than the first of these, and so on. A statement begins with
     /// the width of its parameters and constants; where that does not suffice it is undone and run again with the next.
     static let widths = [
@@ -114,7 +118,8 @@ public enum CostModel {
 
     /// All figures, in the order of this file.
     public static let figures = [
-        statement, block, transaction, token, planning, parameterBytes, row, rowBytes, value, values,
+        statement, block, transaction, token, planning, parameterBytes, row, rowBytes, searchedBytes, value,
+        values,
         statementBytes,
         expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
         expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,

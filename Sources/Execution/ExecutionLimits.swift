@@ -12,6 +12,13 @@ enum ExecutionLimits {
     static let busyMilliseconds: Int32 = 5_000
     /// Pages in the write-ahead log before it is copied back: 16 MiB.
     static let walPages = 4_096
+    /// Pages in the write-ahead log at which a commit waits for the readers that keep it from beginning anew: 48 MiB, so
+    /// that a block of `walPages` more stays within 64 MiB.
+    static let crowdedWALPages = 3 * walPages
+    /// How long such a commit waits: no query reads for longer than `QueryLimits.time`.
+    static let readerPatience = Duration.seconds(6)
+    /// Between two looks at them.
+    static let readerPauseMicroseconds: UInt32 = 2_000
 
     /// `sqlite3_limit` of every connection. They bound the memory and the stack that preparing may take.
     static let sqlite: [(Int32, Int)] = [

@@ -10,6 +10,7 @@ import Synchronization
 /// log.
 public final class NoopApplication: Application {
     private let state = Mutex(State())
+    private let stopFlag = StopFlag()
 
     private struct State {
         var tip: ApplicationTip?
@@ -45,7 +46,9 @@ public final class NoopApplication: Application {
     public func execute(
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
-        try state.withLock { (state) throws(ExecutionError) in
+        defer { stopFlag.lower() }
+        if stopFlag.isRaised { throw .stopped }
+        return try state.withLock { (state) throws(ExecutionError) in
             guard let tip = state.tip else { throw .notInitialized }
             guard state.prepared == nil else { throw .outOfOrder("a block is prepared already") }
             guard block.height == tip.height &+ 1 else {
@@ -94,6 +97,9 @@ public final class NoopApplication: Application {
         }
         return ValidatorRules.covers(payload) ? rules.perform(payload, by: sender) : nil
     }
+
+    /// See `Application.stop`.
+    public func stop() { stopFlag.raise() }
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {

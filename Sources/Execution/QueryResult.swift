@@ -16,20 +16,3 @@ public struct QueryResult: Hashable, Sendable {
         self.rows = rows
     }
 }
-
-/// Bounds of one query. A query that would exceed one fails; it never yields a part.
-public struct QueryLimits: Hashable, Sendable {
-    /// Rows of the result.
-    public var rows: Int
-    /// Bytes of the result's texts and blobs, and 8 for each other value.
-    public var bytes: Int
-    /// How long the query may run.
-    public var time: Duration
-
-    /// Bounds that leave an API on a small machine alive: 100,000 rows, 32 MiB, 5 s.
-    public init(rows: Int = 100_000, bytes: Int = 32 * 1024 * 1024, time: Duration = .seconds(5)) {
-        self.rows = rows
-        self.bytes = bytes
-        self.time = time
-    }
-}

@@ -15,6 +15,7 @@ public final class SQLApplication: Application {
     private let queries: QueryConnections
     private let engine: Guarded<SQLEngine>
     private let committed = Mutex(Committed())
+    private let stopFlag = StopFlag()
 
     /// What is known of committed state without asking SQLite.
     private struct Committed {
@@ -31,15 +32,19 @@ public final class SQLApplication: Application {
         }
     }
 
+    /// The path of the database in a directory.
+    public static func path(in directory: String) -> String { "\(directory)/application.sqlite" }
+
     /// Opens the database in a directory, which is made when its parent exists. What a crash left half done is
     /// undone by SQLite; the tip tells how far the database came.
     public init(directory: String) throws(ExecutionError) {
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw .unusable(file: directory, reason: String(cString: strerror(errno)))
         }
-        path = "\(directory)/application.sqlite"
+        path = Self.path(in: directory)
+        try WriteAheadLog.check(path)
         do throws(SQLiteFailure) {
-            let engine = try SQLEngine(path: path)
+            let engine = try SQLEngine(path: path, stopFlag: stopFlag)
             let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Guarded(engine)
             accounts = Guarded(try SQLReader(path: path))
@@ -75,6 +80,9 @@ public final class SQLApplication: Application {
             try engine.execute(block, transactions, parameters, validators)
         }
     }
+
+    /// See `Application.stop`.
+    public func stop() { stopFlag.raise() }
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {

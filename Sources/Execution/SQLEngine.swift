@@ -8,6 +8,8 @@ import Multiformats
 /// One thread at a time.
 final class SQLEngine {
     let connection: SQLiteConnection
+    private let stopFlag: StopFlag
+    private let log: WriteAheadLog
     private let runner: StatementRunner
     private var control: ControlStatements?
     private var writers: [AccountID: Bool] = [:]
@@ -42,15 +44,22 @@ final class SQLEngine {
         case overBudget(Int)
     }
 
-    init(path: String) throws(SQLiteFailure) {
+    init(path: String, stopFlag: StopFlag) throws(SQLiteFailure) {
+        self.stopFlag = stopFlag
         connection = try SQLiteConnection(path: path, access: .readWrite)
-        runner = try StatementRunner(connection)
+        runner = try StatementRunner(connection, stopFlag)
         try StoredState.prepareFile(connection)
+        log = WriteAheadLog(of: connection, stopFlag: stopFlag)
         state = try StoredState.load(connection)
         if state != nil {
             control = try ControlStatements(connection)
             requests = try ValidatorTable.load(connection)
         }
+    }
+
+    deinit {
+        rollback()
+        log.finish()
     }
 
     /// Height and hash of what is committed; nil before `initialize`.
@@ -80,6 +89,7 @@ final class SQLEngine {
         guard block.height == state.tip.height &+ 1 else {
             throw .outOfOrder("block \(block.height) does not follow height \(state.tip.height)")
         }
+        defer { stopFlag.lower() }
         let context = BlockContext(
             block: block, transactions: transactions, parameters: parameters, validators: validators,
             state: state, control: control)
@@ -113,6 +123,7 @@ final class SQLEngine {
             throw error.nodeError
         }
         self.prepared = nil
+        log.committed(on: prepared.tip.height &- 1)
         state?.tip = prepared.tip
         requests = prepared.requests
         return prepared
@@ -141,6 +152,7 @@ final class SQLEngine {
         var results: [TransactionResult] = []
         results.reserveCapacity(context.transactions.count)
         for (index, transaction) in context.transactions.enumerated() {
+            if stopFlag.isRaised { throw stopped }
             guard runner.used < CostModel.block.value || index == 0 else { return .overBudget(index) }
             runner.charge(CostModel.transaction.value)
             guard let sender = transaction.account else {
@@ -189,6 +201,10 @@ final class SQLEngine {
         return ExecutionResult(
             appHash: hash, results: results, parameterUpdates: ParameterUpdates(), validatorUpdates: updates,
             accounts: ledger.changedAccounts)
+    }
+
+    private var stopped: SQLiteFailure {
+        SQLiteFailure(code: SQLITE_INTERRUPT, message: "stopped", file: connection.path)
     }
 
     private func perform(

@@ -6,12 +6,14 @@ enum SQLFunctions {
     /// Functions whose result depends on their arguments alone, on every node. Absent on purpose: `random` and
     /// `randomblob`; dates and times, which know "now" and time zones; `changes`, `total_changes` and
     /// `last_insert_rowid`, which depend on what the connection did before; `sqlite_version` and its kin; and what
-    /// the C library's mathematics computes (`sin`, `exp`, `pow`, …), whose last bit differs between libraries.
+    /// the C library's mathematics computes (`sin`, `exp`, `pow`, …), whose last bit differs between libraries; and
+    /// `json_patch`, which compares each member of one object with each of the other; and `printf`, which yields NULL
+    /// beyond the limit of values in place of an error.
     static let deterministic: Set<RawText> = [
         // Scalar.
-        "abs", "char", "coalesce", "format", "glob", "hex", "ifnull", "iif", "instr", "length", "like",
+        "abs", "char", "coalesce", "glob", "hex", "ifnull", "iif", "instr", "length", "like",
         "likelihood",
-        "likely", "lower", "ltrim", "max", "min", "nullif", "printf", "quote", "replace", "round", "rtrim",
+        "likely", "lower", "ltrim", "max", "min", "nullif", "quote", "replace", "round", "rtrim",
         "sign",
         "soundex", "substr", "substring", "trim", "typeof", "unicode", "unlikely", "upper", "zeroblob",
         // Exact in IEEE 754 arithmetic.
@@ -21,7 +23,7 @@ enum SQLFunctions {
         "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value",
         // JSON.
         "->", "->>", "json", "json_array", "json_array_length", "json_extract", "json_group_array",
-        "json_group_object", "json_insert", "json_object", "json_patch", "json_quote", "json_remove",
+        "json_group_object", "json_insert", "json_object", "json_quote", "json_remove",
         "json_replace",
         "json_set", "json_type", "json_valid", "subtype",
     ]
@@ -33,6 +35,7 @@ enum SQLFunctions {
         "pow", "power", "sin", "sinh", "tan", "tanh", "current_date", "current_time", "current_timestamp",
         "date",
         "datetime", "julianday", "strftime", "time", "unixepoch", "random", "randomblob", "sqlite_version",
+        "json_patch", "printf", "format",
     ]
 
     /// What SQLite's ALTER TABLE calls within; no statement can name them.

@@ -35,14 +35,24 @@ final class SQLReader {
 
     /// See `Application.query`.
     func query(_ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits)
-        throws(ExecutionError)
-        -> QueryResult
+        throws(ExecutionError) -> QueryResult
     {
+        var builder = QueryResultBuilder()
+        try query(sql, parameters, limits, into: &builder)
+        guard let result = builder.result else { throw .outOfOrder("the query has no end") }
+        return result
+    }
+
+    /// Hands the result of a query to `output`. Unless it throws, the result is whole.
+    func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits,
+        into output: inout some QueryOutput
+    ) throws(ExecutionError) {
         // One transaction, so that the schema that is looked at is the query's.
         do throws(SQLiteFailure) { try begin.run() } catch { throw error.nodeError }
         defer { try? end.run() }
         let sizes: SchemaSizes
-        do throws(SQLiteFailure) { sizes = try schemaSizes() } catch { throw error.nodeError }
+        do throws(SQLiteFailure) { sizes = try schemaSizes() } catch { throw queryError(error, limits) }
         let text: StatementText
         do {
             text = try StatementText(RawText(sql), for: .query)
@@ -53,14 +63,30 @@ final class SQLReader {
         meter.start(until: .now + limits.time)
         defer { meter.stop() }
         // The policy's mode lasts as long as the statement runs: table-valued functions prepare while they run.
-        let outcome: Result<QueryResult, ExecutionError> = connection.policy.with(.query) {
+        let outcome: Result<Void, ExecutionError> = connection.policy.with(.query) {
             do throws(SQLiteFailure) {
-                return try run(text.sql.string, parameters, limits)
+                return try run(text.sql.string, parameters, limits, &output)
             } catch {
                 return .failure(queryError(error, limits))
             }
         }
-        return try outcome.get()
+        try outcome.get()
+    }
+
+    /// Opens all that queries need, so that the process may give up opening files, and keeps what SQLite would write to
+    /// temporary files in memory.
+    func prepareForSandbox() throws(ExecutionError) {
+        do throws(SQLiteFailure) {
+            try connection.execute("PRAGMA temp_store = MEMORY")
+            try begin.run()
+            defer { try? end.run() }
+            _ = try schemaSizes()
+        } catch {
+            throw error.nodeError
+        }
+        // Opens the kernel's source of randomness.
+        var byte: UInt8 = 0
+        sqlite3_randomness(1, &byte)
     }
 
     /// Of the schema that the present transaction sees.
@@ -75,42 +101,48 @@ final class SQLReader {
 
     private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {
         if failure.isInterrupt { return .queryLimit("the query ran for longer than \(limits.time)") }
+        if failure.isOutOfMemory {
+            return .queryLimit("the query needed more than \(QueryLimits.memory >> 20) MiB of memory")
+        }
         guard failure.isStatementFault else { return failure.nodeError }
         return .invalidQuery(connection.policy.findings.refusal ?? failure.message)
     }
 
-    private func run(_ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits)
-        throws(SQLiteFailure)
-        -> Result<QueryResult, ExecutionError>
-    {
+    private func run(
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits,
+        _ output: inout some QueryOutput
+    ) throws(SQLiteFailure) -> Result<Void, ExecutionError> {
         let statement = try connection.prepare(sql)
         guard statement.isReadOnly, statement.columnCount > 0 else {
             return .failure(.invalidQuery("queries may only read"))
         }
         if let error = try bind(parameters, to: statement) { return .failure(error) }
         let columns = 0..<statement.columnCount
+        var tally = QueryTally(limits)
+        do throws(ExecutionError) {
+            let names = columns.map { statement.columnName($0) }
+            for name in names { try tally.add(.text(name)) }
+            output.begin(names)
+        } catch {
+            return .failure(error)
+        }
         let declared = columns.map { StoredValue.type(declared: statement.columnDeclaration($0)) }
         var types = declared
-        var rows: [[Value]] = []
-        var bytes = 0
         while try statement.step() {
-            guard rows.count < limits.rows else {
-                return .failure(.queryLimit("the query yields more than \(limits.rows) rows"))
+            do throws(ExecutionError) {
+                try tally.add(row: columns.count, bytes: columns.reduce(0) { $0 + statement.size($1) })
+                for column in columns {
+                    let value = StoredValue.read(statement, column, declared: declared[column])
+                    try tally.add(value)
+                    if types[column] == nil, value != .null { types[column] = value.type.name }
+                    output.add(value)
+                }
+            } catch {
+                return .failure(error)
             }
-            for column in columns { bytes += statement.size(column) }
-            guard bytes <= limits.bytes else {
-                return .failure(.queryLimit("the query yields more than \(limits.bytes) bytes"))
-            }
-            let row = columns.map { StoredValue.read(statement, $0, declared: declared[$0]) }
-            for column in columns where types[column] == nil && row[column] != .null {
-                types[column] = row[column].type.name
-            }
-            rows.append(row)
         }
-        return .success(
-            QueryResult(
-                columnNames: columns.map { statement.columnName($0) },
-                columnTypes: types.map { DataType($0 ?? .text) }, rows: rows))
+        output.end(types.map { $0 ?? .text })
+        return .success(())
     }
 
     /// Binds values by name: one with its sign before one without. Names are the same if their bytes are.

@@ -11,6 +11,8 @@ final class SQLiteConnection {
         case readWrite
         /// Reads committed state.
         case readOnly
+        /// Reads what is in the file, whatever its write-ahead log says, and touches nothing.
+        case fileAlone
     }
 
     /// The database's path.
@@ -26,9 +28,11 @@ final class SQLiteConnection {
         switch access {
         case .readWrite: flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         case .readOnly: flags = SQLITE_OPEN_READONLY
+        case .fileAlone: flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
         }
+        let name = if case .fileAlone = access { Self.immutableName(path) } else { path }
         var opened: OpaquePointer?
-        let code = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        let code = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard let opened else {
             throw SQLiteFailure(code: SQLITE_NOMEM, message: "out of memory", file: path)
         }
@@ -45,6 +49,19 @@ final class SQLiteConnection {
 
     deinit {
         sqlite3_close_v2(handle)
+    }
+
+    /// A path as an URI (https://sqlite.org/uri.html) that leaves the write-ahead log and all locks alone.
+    private static func immutableName(_ path: String) -> String {
+        var name = "file:"
+        for byte in path.utf8 {
+            if byte >= 0x80 || "%?#".utf8.contains(byte) {
+                name += "%" + Hex.encode([byte])
+            } else {
+                name.unicodeScalars.append(Unicode.Scalar(byte))
+            }
+        }
+        return name + "?immutable=1"
     }
 
     /// Settings that keep statements inside the database and inside the limits.

@@ -31,6 +31,9 @@ struct SQLiteFailure: Error, CustomStringConvertible {
     /// Whether the progress handler stopped the statement.
     var isInterrupt: Bool { primaryCode == SQLITE_INTERRUPT }
 
+    /// Whether SQLite had no memory left, or none under the limit of its process.
+    var isOutOfMemory: Bool { primaryCode == SQLITE_NOMEM || code == SQLITE_IOERR | 12 << 8 }
+
     var description: String { message }
 
     /// What the node is told when the failure is its own.
@@ -40,6 +43,7 @@ struct SQLiteFailure: Error, CustomStringConvertible {
         case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt(file: file, reason: message)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_BUSY, SQLITE_LOCKED:
             .unusable(file: file, reason: message)
+        case SQLITE_INTERRUPT: .stopped
         default: .failed(file: file, reason: "\(message) (code \(code))")
         }
     }

@@ -10,20 +10,26 @@ final class StatementRunner {
     /// Gathers what the block changes.
     let recorder: ChangeRecorder
     private let connection: SQLiteConnection
-    private let meter = CostMeter()
+    private let meter: CostMeter
+    private let stopFlag: StopFlag
     private let rules: TableRules
+    private let functions: TextFunctions
     private var cache = StatementCache()
     /// Of the schema as it is now; nil when it has to be read.
     private var sizes: SchemaSizes?
     /// Units that the block has cost so far.
     private(set) var used = 0
 
-    init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
+    /// Runs statements on a connection until `stopFlag` is raised.
+    init(_ connection: SQLiteConnection, _ stopFlag: StopFlag) throws(SQLiteFailure) {
         self.connection = connection
+        self.stopFlag = stopFlag
+        meter = CostMeter(stopFlag)
         rules = TableRules(connection: connection)
         meter.attach(to: connection)
         recorder = ChangeRecorder(connection, meter)
         try CountFunction.register(connection)
+        functions = try TextFunctions(connection, meter)
     }
 
     /// Begins with a block.
@@ -136,6 +142,10 @@ final class StatementRunner {
                 outcome = .refused(.unknownError, "FOREIGN KEY constraint failed")
             }
         } catch {
+            // Whatever failed may have failed because it was to stop: it is no result.
+            if stopFlag.isRaised {
+                throw SQLiteFailure(code: SQLITE_INTERRUPT, message: "stopped", file: connection.path)
+            }
             // A budget that is used up fails a statement in many ways.
             if meter.isSpent, error.isInterrupt || error.isStatementFault {
                 outcome = .overrun

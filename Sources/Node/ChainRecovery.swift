@@ -2,6 +2,7 @@ import Chain
 import Consensus
 import Crypto
 import Execution
+import Log
 import Multiformats
 import Storage
 
@@ -17,11 +18,22 @@ enum ChainRecovery {
         var replayed: Int64
     }
 
-    /// Runs on the calling thread; throws one line.
+    /// Runs on the calling thread, and throws one line: `NodeError.stopped` once its task is cancelled. What only the
+    /// machine keeps it from is tried again and again.
     static func run(
-        genesis: Genesis, store: BlockStore, application: any Application
-    ) throws -> Outcome {
+        genesis: Genesis, store: BlockStore, application: any Application, log: Log
+    ) async throws -> Outcome {
         try application.initialize(genesis)
+        return try await withTaskCancellationHandler {
+            try await follow(genesis, store, application, log)
+        } onCancel: {
+            application.stop()
+        }
+    }
+
+    private static func follow(
+        _ genesis: Genesis, _ store: BlockStore, _ application: any Application, _ log: Log
+    ) async throws -> Outcome {
         var outcome = Outcome(
             state: ChainState(
                 height: genesis.initialHeight, hash: .zero, appHash: .zero, timestamp: 0,
@@ -40,6 +52,7 @@ enum ChainRecovery {
                 "the application is at height \(applied.height), beyond the block log's \(tip.height)")
         }
         while outcome.state.height < tip.height {
+            if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
             let height = outcome.state.height &+ 1
             guard let stored = try store.block(at: height) else {
                 throw NodeError.failed("the block log lacks height \(height)")
@@ -52,16 +65,7 @@ enum ChainRecovery {
                 )
             }
             if height > applied.height {
-                let result = try application.execute(
-                    block, transactions: block.transactions.map { try Transaction(decoding: $0) },
-                    parameters: outcome.state.parameters, validators: outcome.state.validators)
-                guard result.appHash == info.appHash else {
-                    try application.rollback()
-                    throw NodeError.failed(
-                        "height \(height): executing it again came to \(result.appHash), not to \(info.appHash)"
-                    )
-                }
-                try application.commit()
+                try await execute(block, info, after: outcome.state, application, log)
                 outcome.replayed &+= 1
             }
             outcome.state = try outcome.state.after(block.header, hash: stored.hash, commit: info)
@@ -71,5 +75,32 @@ enum ChainRecovery {
             }
         }
         return outcome
+    }
+
+    private static func execute(
+        _ block: Block, _ info: CommitInfo, after state: ChainState, _ application: any Application,
+        _ log: Log
+    ) async throws {
+        let transactions = try block.transactions.map { try Transaction(decoding: $0) }
+        var retry = ExecutionRetry(log, height: block.height)
+        while true {
+            do {
+                let result = try application.execute(
+                    block, transactions: transactions, parameters: state.parameters,
+                    validators: state.validators)
+                guard result.appHash == info.appHash else {
+                    try application.rollback()
+                    throw NodeError.failed(
+                        "height \(block.height): executing it again came to \(result.appHash), not to \(info.appHash)"
+                    )
+                }
+                return try application.commit()
+            } catch {
+                do {
+                    if !Task.isCancelled { try await retry.pause(after: error) }
+                } catch is CancellationError {}
+                if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
+            }
+        }
     }
 }

@@ -41,7 +41,8 @@ extension ConsensusService {
                 }
                 self.feed(.executed(block.hash, result))
             } catch {
-                self.feed(.executionFailed(block.hash, "\(error)"))
+                // Other than the application's errors there is the worker's end only.
+                self.feed(.executionFailed(block.hash, error as? ExecutionError ?? .closed))
             }
         }
     }
@@ -67,6 +68,12 @@ extension ConsensusService {
                     try store.append(block.block, commit.info, result.results)
                 }
                 try await self.context.execution.run { try application.commit() }
+            } catch let error as ExecutionError where !error.isLasting {
+                do {
+                    try await self.commitAgain(block, result, after: error)
+                } catch {
+                    return self.feed(.failed("\(error)"))
+                }
             } catch {
                 return self.feed(.failed("\(error)"))
             }
@@ -77,6 +84,33 @@ extension ConsensusService {
             self.feed(.committed(block.hash))
             self.onCommit?(block, result)
             self.feed(.mempool(count: self.mempool.readyCount))
+        }
+    }
+
+    /// The block is in the log, and the application has undone it: it is executed until it is committed.
+    private func commitAgain(
+        _ block: CheckedBlock, _ result: ExecutionResult, after error: ExecutionError
+    ) async throws {
+        let (application, state) = (context.application, machine.state)
+        var retry = ExecutionRetry(context.log, height: block.height)
+        var error: any Error = error
+        while true {
+            try await retry.pause(after: error)
+            guard !isStopped else { throw ExecutionError.closed }
+            do {
+                return try await context.execution.run {
+                    let again = try application.execute(
+                        block.block, transactions: block.transactions, parameters: state.parameters,
+                        validators: state.validators)
+                    guard again.appHash == result.appHash else {
+                        throw ConsensusError.applicationHashDiffers(
+                            height: block.height, own: again.appHash, committed: result.appHash)
+                    }
+                    try application.commit()
+                }
+            } catch let failure {
+                error = failure
+            }
         }
     }
 

@@ -20,7 +20,7 @@ final class ConsensusService {
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
     private var wasSyncing = false
-    private var isStopped = false
+    private(set) var isStopped = false
     private var timer: Timer?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
     var wanted: Set<Hash> = []
@@ -143,6 +143,7 @@ final class ConsensusService {
             commits[commit.hash] = commit
         case .build(let template): build(template)
         case .execute(let block): execute(block)
+        case .stopExecution: context.application.stop()
         case .rollBack: rollBack()
         case .commit(let block, let result, let commit): self.commit(block, result, commit)
         case .vote(let vote, let answer): record(vote, answer)

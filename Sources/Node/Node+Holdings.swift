@@ -54,11 +54,13 @@ extension Node {
         let workers = [
             ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
             ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
-            ("serving", context.serving), ("query", context.queries),
+            ("serving", context.serving), ("lookup", context.lookups),
         ]
         for (name, worker) in workers {
             all.append(Holding(name: "\(name) jobs", amount: worker.peakDepth, limit: worker.capacity))
         }
+        let queries = context.queries.peakWaiting
+        all.append(Holding(name: "queries waiting", amount: queries.count, limit: queries.limit))
         return all
     }
 }

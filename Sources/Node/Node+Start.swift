@@ -11,9 +11,11 @@ import Storage
 extension Node {
     /// Opens everything in a root directory, brings the application to the end of the block log, listens and dials.
     ///
+    /// - Parameter hasQueryProcesses: queries run in processes of the program that runs, which must know
+    ///   `QueryWorker.command`.
     /// - Throws: an error whose description is one line naming what is wrong and where.
     public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration, log: Log = .silent
+        root: RootDirectory, configuration: Configuration, log: Log = .silent, hasQueryProcesses: Bool = false
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
         let key = try KeyFile.load(root.keyFile)
@@ -42,6 +44,16 @@ extension Node {
                 return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
             })
         environment.log = log
+        if hasQueryProcesses, configuration.execution.application == "sql" {
+            let database = SQLApplication.path(in: root.applicationDirectory)
+            if let program = QueryProgram(database: database) {
+                environment.queries = .processes(program)
+            } else {
+                log.warning(
+                    "queries have no processes of their own: /proc/self/exe cannot be opened",
+                    ["reason": .text(String(cString: strerror(errno)))])
+            }
+        }
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)
     }
@@ -49,7 +61,8 @@ extension Node {
     /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
     /// else on the default one.
     ///
-    /// - Throws: an error whose description is one line naming what is wrong and where.
+    /// - Throws: an error whose description is one line naming what is wrong and where; `NodeError.stopped` when the
+    ///   task is cancelled while the block log is executed.
     public nonisolated static func start(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
     ) async throws -> Node {
@@ -59,7 +72,15 @@ extension Node {
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        let outcome = try ChainRecovery.run(genesis: genesis, store: store, application: application)
+        let outcome: ChainRecovery.Outcome
+        do {
+            outcome = try await ChainRecovery.run(
+                genesis: genesis, store: store, application: application, log: log)
+        } catch {
+            application.close()
+            try? store.close()
+            throw error
+        }
         if outcome.replayed > 0 {
             log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
         }
@@ -87,12 +108,14 @@ extension Node {
             let worker = { (name: String) in
                 Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
             }
+            let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, log: log,
                 execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
-                serving: worker("serving"), queries: worker("queries"), wallClock: environment.wallClock,
+                serving: worker("serving"), lookups: worker("lookups"), queries: queries,
+                wallClock: environment.wallClock,
                 observer: environment.observer)
             let node = try Node(context, outcome)
             do {
@@ -102,6 +125,21 @@ extension Node {
                 throw error
             }
             return node
+        }
+    }
+
+    @ReactorActor
+    private static func queryService(
+        _ environment: NodeEnvironment, _ application: any Application, _ worker: (String) -> Worker
+    ) -> any QueryService {
+        switch environment.queries {
+        case .inProcess: return InProcessQueries(application, worker("queries"))
+        case .processes(let program):
+            let log = environment.log.of("queries")
+            let pool = QueryPool(
+                (0..<QueryPool.size).map { QueryProcess(program, worker("queries-\($0)"), log) })
+            pool.start()
+            return pool
         }
     }
 }

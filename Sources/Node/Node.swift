@@ -21,7 +21,10 @@ public final class Node {
     public nonisolated let genesis: Genesis
     private nonisolated let application: any Application
     private nonisolated let store: BlockStore
-    private nonisolated let queries: Worker
+    private nonisolated let lookups: Worker
+    private nonisolated let queries: any QueryService
+    /// Whether the log has been told of a database that a query found corrupt.
+    private nonisolated let corruption = Mutex(false)
     /// The loop that the services live on, and that whoever asks from another one crosses to.
     private nonisolated let home: EventLoop
     private nonisolated let snapshots = NodeSnapshots()
@@ -50,6 +53,7 @@ public final class Node {
         genesis = context.genesis
         application = context.application
         store = context.store
+        lookups = context.lookups
         queries = context.queries
         transactions = outcome.transactions
         mempool = MempoolService(context)
@@ -152,8 +156,10 @@ public final class Node {
 
     /// Stops the services, then the host, then the workers; returns when the stores are closed.
     public nonisolated func stop() async {
+        // What executes is not waited for: the next start executes it again.
+        application.stop()
         await home.perform { await self.shutDown() }
-        queries.stop()
+        lookups.stop()
         do {
             try store.close()
         } catch {
@@ -172,6 +178,7 @@ public final class Node {
         peers.stop()
         await context.host.stop()
         await peers.saveBook()
+        await queries.stop()
         for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
         // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
@@ -187,7 +194,8 @@ public final class Node {
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true
-        let workers = [context.execution, context.storage, context.checks, context.serving, queries]
+        let workers = [context.execution, context.storage, context.checks, context.serving, lookups]
+        queries.abandon()
         for worker in workers + context.proofs { worker.abandon() }
         consensus.stop()
         sync.stop()
@@ -363,7 +371,7 @@ extension Node: NodeInterface {
     public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
         let application = application
         do {
-            return try await ask { try application.account(id) }
+            return try await lookups.runForClient { try application.account(id) }
         } catch {
             throw .failed("\(error)")
         }
@@ -373,12 +381,28 @@ extension Node: NodeInterface {
     public nonisolated func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {
-        let application = application
-        do {
-            return try await ask { try application.query(sql, parameters, limits: QueryLimits()) }
+        do throws(ExecutionError) {
+            return try await queries.answer(sql, parameters)
         } catch {
-            throw .query("\(error)")
+            // Nobody should vote on what such a database says.
+            if error.isCorruption { await reactor { self.consensus.feed(.failed("\(error)")) } }
+            throw queryError(error)
         }
+    }
+
+    private nonisolated func queryError(_ error: ExecutionError) -> NodeError {
+        switch error {
+        case .tooManyQueries: return .busy(error.description)
+        case .corrupt:
+            let isNew = corruption.withLock { known in
+                defer { known = true }
+                return !known
+            }
+            if isNew { context.log.critical("a query found the database corrupt", ["reason": .error(error)]) }
+        case .unusable, .failed, .diskFull: context.log.warning("query failed", ["reason": .error(error)])
+        default: break
+        }
+        return .query(error.publicDescription)
     }
 
     private nonisolated func read<T: Sendable>(
@@ -386,22 +410,9 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> T {
         let store = store
         do {
-            return try await ask { try body(store) }
+            return try await lookups.runForClient { try body(store) }
         } catch {
             throw .failed("\(error)")
-        }
-    }
-
-    /// Runs `job` on the thread for queries, unless the client that asks is gone by the time that it is its turn.
-    private nonisolated func ask<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
-        let isGone = Mutex(false)
-        return try await withTaskCancellationHandler {
-            try await queries.run {
-                if isGone.withLock({ $0 }) { throw ReactorError.cancelled }
-                return try job()
-            }
-        } onCancel: {
-            isGone.withLock { $0 = true }
         }
     }
 

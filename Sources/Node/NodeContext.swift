@@ -35,8 +35,10 @@ final class NodeContext {
     let proofs: [Worker]
     /// Reads and compresses blocks for peers, so that the node's own checks do not wait behind it.
     let serving: Worker
-    /// Answers clients.
-    let queries: Worker
+    /// Looks up accounts and blocks for clients: never behind a query.
+    let lookups: Worker
+    /// Answers clients' queries.
+    let queries: any QueryService
     /// Milliseconds since 1970.
     let wallClock: @Sendable () -> UInt64
     let observer: NodeObserver
@@ -44,7 +46,7 @@ final class NodeContext {
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, log: Log, execution: Worker, storage: Worker,
-        checks: Worker, proofs: [Worker], serving: Worker, queries: Worker,
+        checks: Worker, proofs: [Worker], serving: Worker, lookups: Worker, queries: any QueryService,
         wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
     ) {
         self.genesis = genesis
@@ -60,6 +62,7 @@ final class NodeContext {
         self.checks = checks
         self.proofs = proofs
         self.serving = serving
+        self.lookups = lookups
         self.queries = queries
         self.wallClock = wallClock
         self.observer = observer

@@ -15,6 +15,8 @@ public struct NodeEnvironment: Sendable {
     public var peerStore: PeerStore
     /// Milliseconds since 1970. From any thread.
     public var wallClock: @Sendable () -> UInt64
+    /// Where queries run.
+    public var queries = QueryPlacement.inProcess
     /// Where the node says what happens.
     public var log = Log.silent
     /// Told of what the node does that cannot be taken back.
@@ -24,7 +26,7 @@ public struct NodeEnvironment: Sendable {
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
     /// How long the next job of a worker takes on a virtual loop, by the worker's name: `execution`, `storage`, `checks`,
-    /// `proofs-0`, `proofs-1`, `serving` or `queries`.
+    /// `proofs-0`, `proofs-1`, `serving`, `lookups` or `queries`.
     public var workerDelay: @Sendable (String) -> Duration = { _ in .zero }
 
     /// An environment by its parts.

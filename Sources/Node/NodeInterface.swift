@@ -67,8 +67,12 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case commitTimeout(Hash)
     /// The statement was refused or failed.
     case query(String)
+    /// So much is asked already that this is not taken; the same may succeed a little later.
+    case busy(String)
     /// A fault of the node's own: storage, execution, shutting down.
     case failed(String)
+    /// Asked to stop before it was ready, at this height of its application.
+    case stopped(height: Int64)
 
     /// One line.
     public var description: String {
@@ -76,7 +80,9 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
         case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
         case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
-        case .query(let reason), .failed(let reason): reason
+        case .query(let reason), .busy(let reason), .failed(let reason): reason
+        case .stopped(let height):
+            "stopped while the block log was executed; the next start goes on after height \(height)"
         }
     }
 }

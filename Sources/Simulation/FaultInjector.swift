@@ -48,6 +48,7 @@ final class FaultInjector {
             machine.disk.setHook(nil)
             machine.disk.setCapacity(nil)
             machine.delays = [:]
+            machine.application.isTroubled = false
         }
         for machine in world.nodes { network.powerOn(machine.setup.address) }
     }
@@ -125,6 +126,10 @@ final class FaultInjector {
         case .diskError: breakDisk(machine)
         case .slowDisk: slow(machine, "storage", kind)
         case .slowExecution: slow(machine, "execution", kind)
+        case .executionError:
+            world.count(kind.rawValue, name)
+            machine.application.isTroubled = true
+            after(500...10_000) { machine.application.isTroubled = false }
         case .bitFlip:
             // The vote log keeps every vote twice; in the blocks there is no second copy.
             // Who finds the damage gets an empty disk.

@@ -44,6 +44,7 @@ public struct Scenario: Sendable {
         options.maxBlockSize = 6 << 20
         options.joinExpiry = .seconds(604_800)
         options.validatorInterval = nil
+        options.blockBudget = nil
         self.options(&options)
         return options
     }

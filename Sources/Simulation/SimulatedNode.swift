@@ -26,6 +26,8 @@ final class SimulatedNode {
         var configuration: Configuration
         /// Where SQLite keeps its files; nil for the application without any.
         let applicationDirectory: String?
+        /// The most transactions that a block may have.
+        let blockBudget: Int?
     }
 
     var setup: Setup
@@ -45,6 +47,8 @@ final class SimulatedNode {
     var clockSkew: Int64
     /// What a job of a worker takes, by its name.
     var delays: [String: Duration] = [:]
+    /// Whether it can execute.
+    let application = SimulatedApplication.Machine()
     /// What the machine's node remembers of peers; like its file, it outlives the process.
     private(set) var book = PeerStore()
     private let keys: KeyStream
@@ -110,6 +114,7 @@ final class SimulatedNode {
 
     private func environment(_ observer: NodeObserver) -> NodeEnvironment {
         let (mount, directory) = (disk.mount(), setup.applicationDirectory)
+        let (machine, budget) = (application, setup.blockBudget)
         let clock: @Sendable () -> UInt64 = { [weak self] in
             ReactorActor.assumeIsolated { self?.wallClock ?? 0 }
         }
@@ -120,9 +125,12 @@ final class SimulatedNode {
                 return (store, try VoteLog(directory: "node/blocks", disk: mount))
             },
             openApplication: {
-                guard let directory else { return NoopApplication() }
+                func simulated(_ application: any Application) -> SimulatedApplication {
+                    SimulatedApplication(application, on: machine, blockBudget: budget)
+                }
+                guard let directory else { return simulated(NoopApplication()) }
                 try DirectoryTree.create(directory)
-                return try SQLApplication(directory: directory)
+                return simulated(try SQLApplication(directory: directory))
             },
             peerStore: book, wallClock: clock)
         environment.observer = observer

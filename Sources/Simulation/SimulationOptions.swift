@@ -40,6 +40,8 @@ public struct SimulationOptions: Sendable, Equatable {
     public var adversaries: Int
     /// Largest block's transactions, bytes.
     public var maxBlockSize: Int64
+    /// The most transactions that a block may have without costing too much; nil for no limit.
+    public var blockBudget: Int?
     /// Mean time between two changes of who validates; nil for none.
     public var validatorInterval: Duration?
     /// How long a request to join may wait for approval.
@@ -71,6 +73,7 @@ public struct SimulationOptions: Sendable, Equatable {
         maxBlockSize = random.oneIn(4) ? 2_000 : 6 << 20
         validatorInterval = random.oneIn(2) ? nil : random.milliseconds(500...8_000)
         joinExpiry = random.oneIn(2) ? .seconds(3600) : random.milliseconds(1_000...30_000)
+        blockBudget = random.oneIn(3) ? Int.random(in: 1...4, using: &random) : nil
     }
 
     /// One line a option, as a simulation prints them.
@@ -83,7 +86,8 @@ public struct SimulationOptions: Sendable, Equatable {
             "faults \(faults.map(\.rawValue).joined(separator: ","))", "latency \(latency)",
             "loss \(lossPerMille) per mille", "clock skew \(clockSkew)", "block interval \(blockInterval)",
             "empty block interval \(emptyBlockInterval)", "adversaries \(adversaries)",
-            "max block size \(maxBlockSize)", "join expiry \(joinExpiry)",
+            "max block size \(maxBlockSize)",
+            "block budget \(blockBudget.map { "\($0) transactions" } ?? "none")", "join expiry \(joinExpiry)",
             "validator interval \(validatorInterval.map { "\($0)" } ?? "none")",
         ]
     }

@@ -122,7 +122,8 @@ public final class World {
             .init(
                 name: name, key: keys[index], address: address, genesis: genesis,
                 configuration: configuration,
-                applicationDirectory: options.execution == .sql ? "\(directory)/\(name)" : nil),
+                applicationDirectory: options.execution == .sql ? "\(directory)/\(name)" : nil,
+                blockBudget: options.blockBudget),
             seed: options.seed, clockSkew: skew == 0 ? 0 : Int64(random % UInt64(2 * skew)) - skew)
     }
 

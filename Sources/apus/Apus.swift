@@ -1,4 +1,5 @@
 import Arguments
+import Execution
 import Glibc
 import Node
 
@@ -27,7 +28,12 @@ enum Apus {
     private static func status() async -> Int32 {
         var status: Int32 = 0
         do {
-            try await perform(try command.request(ProgramWords.read()))
+            let words = try ProgramWords.read()
+            // Before anything else of the program runs: it is confined by what it has not begun.
+            if words.count == 2, words[0] == QueryWorker.command {
+                return QueryWorker.run(database: words[1])
+            }
+            try await perform(try command.request(words))
         } catch {
             status = report(error)
         }

@@ -28,7 +28,19 @@ struct RunCommand: Action {
         let configuration = try directory.configuration()
         let (log, writer) = try LogOutput.start(configuration.log)
         defer { writer.finish(within: LogOutput.patience) }
-        let node = try await Node.start(root: directory, configuration: configuration, log: log)
+        let node: Node
+        do {
+            // On the reactor, which has nothing else to do yet: the block log may take a while to be executed.
+            try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
+            node = try await stop.run {
+                try await Node.start(
+                    root: directory, configuration: configuration, log: log, hasQueryProcesses: true)
+            }
+        } catch NodeError.stopped(let height) {
+            return log.info(
+                "stopped while the block log was executed; the next start goes on",
+                ["height": .number(height)])
+        }
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()

@@ -10,6 +10,8 @@ final class StopSignal: Sendable {
     private struct State {
         var isRaised = false
         var waiting: [CheckedContinuation<Void, Never>] = []
+        /// What a signal cancels.
+        var starting: Task<Void, Never>?
     }
 
     private let state = Mutex(State())
@@ -51,11 +53,12 @@ final class StopSignal: Sendable {
 
     /// What a signal does.
     func raise() {
-        let waiting = state.withLock { state in
+        let (waiting, starting) = state.withLock { state in
             state.isRaised = true
             defer { state.waiting = [] }
-            return state.waiting
+            return (state.waiting, state.starting)
         }
+        starting?.cancel()
         for continuation in waiting { continuation.resume() }
     }
 
@@ -77,6 +80,25 @@ final class StopSignal: Sendable {
             }
             for continuation in waiting { continuation.resume() }
         }
+    }
+
+    /// Runs `body` on the reactor, in a task that is cancelled when a signal comes. No thread pool has a part in it: the
+    /// pool's own watch ends a process that has no /proc.
+    func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
+        let outcome = Mutex<Result<T, any Error>>(.failure(CancellationError()))
+        let task = Reactor.spawn {
+            let result: Result<T, any Error>
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            outcome.withLock { $0 = result }
+        }
+        let isRaised = state.withLock { state in
+            state.starting = task
+            return state.isRaised
+        }
+        if isRaised { task.cancel() }
+        await task.value
+        state.withLock { $0.starting = nil }
+        return try outcome.withLock { $0 }.get()
     }
 
     /// Runs the node until a signal comes or it cannot go on by itself; then it is stopped. Returns why it ended by

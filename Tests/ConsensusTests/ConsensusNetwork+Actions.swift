@@ -43,7 +43,18 @@ extension ConsensusNetwork {
                 try self.handle(node, .mempool(count: 1))
             }
         case .execute(let block):
-            local(node, 50) { try self.handle(node, .executed(block.hash, self.result(block))) }
+            local(node, 50) {
+                let isStopped = node.isStopping
+                node.isStopping = false
+                if isStopped {
+                    try self.handle(node, .executionFailed(block.hash, .stopped))
+                } else if self.next(below: 1000) < self.faults.trouble {
+                    try self.handle(node, .executionFailed(block.hash, .diskFull(file: "a")))
+                } else {
+                    try self.handle(node, .executed(block.hash, self.result(block)))
+                }
+            }
+        case .stopExecution: node.isStopping = true
         case .rollBack:
             local(node) { try self.handle(node, .rolledBack) }
         case .commit(let block, _, let decision):

@@ -18,6 +18,8 @@ final class ConsensusNetwork {
         var loss: UInt64 = 0
         var repetition: UInt64 = 0
         var longestDelay: UInt64 = 20
+        /// Executions of a thousand that fail by the machine's fault.
+        var trouble: UInt64 = 0
     }
 
     final class Node {
@@ -28,6 +30,8 @@ final class ConsensusNetwork {
         var isUp = true
         /// Counts restarts: what was on its way for an earlier life is lost.
         var life = 0
+        /// Its execution, or else the next, gives up.
+        var isStopping = false
         /// When its next alarm rings, ms.
         var alarm: UInt64?
         // Its disk: these survive a restart.

@@ -30,6 +30,14 @@ struct ConsensusNetworkTests {
         try settle(network)
     }
 
+    @Test(arguments: 0..<4) func machinesThatCannotExecuteNow(_ seed: Int) throws {
+        let network = try ConsensusNetwork(validators: 4, sentries: 2, seed: UInt64(seed) + 300)
+        network.faults = .init(
+            loss: network.next(below: 100), longestDelay: 1 + network.next(below: 200), trouble: 300)
+        try network.run(for: 60_000)
+        try settle(network)
+    }
+
     @Test(arguments: 0..<8) func restartsOfAnyNode(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 1, seed: UInt64(seed) + 500)
         network.faults = .init(

@@ -198,13 +198,6 @@ struct FollowerTests {
         #expect(script.send(fetched(big)) == ["relay 1", "warn", "vote 1 invalid block"])
     }
 
-    @Test func refusesWhatItCannotExecute() throws {
-        var script = validator()
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
-        _ = script.send(fetched(block))
-        #expect(script.send(.executionFailed(block.hash, "no space")) == ["warn", "vote 1 unknown"])
-    }
-
     /// Agreed to before a restart, it can neither be refused nor tried without end.
     @Test func triesAgainAfterAWhileWhatItAgreedToAndCannotExecuteNow() throws {
         let vote = Vote(
@@ -213,11 +206,12 @@ struct FollowerTests {
         var script = validator(lastVote: vote)
         _ = script.send(.proposed(try chain.proposal(block), from: peer))
         #expect(script.send(fetched(block)) == ["relay 1", "execute 1"])
-        for _ in 0..<3 {
-            #expect(script.send(.executionFailed(block.hash, "no space")) == ["warn", "warn"])
+        for wait in [2, 4, 8] {
+            #expect(
+                script.send(.executionFailed(block.hash, .overBudget(transactions: 1))) == ["warn", "warn"])
             #expect(script.send(.timer) == [])
-            #expect(script.machine.deadline == script.now + .seconds(2))
-            #expect(script.wait(.seconds(2)) == ["execute 1"])
+            #expect(script.machine.deadline == script.now + .seconds(wait))
+            #expect(script.wait(.seconds(wait)) == ["execute 1"])
             #expect(script.machine.deadline == nil)
         }
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])

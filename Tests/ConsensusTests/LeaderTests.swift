@@ -240,11 +240,4 @@ struct LeaderTests {
         var script = Script(chain, as: chain.leader, state: state, tipCommit: commit)
         #expect(script.send(.peerReady(chain.sentry.publicKey.peerID)) == ["announce 1 to one"])
     }
-
-    @Test func ownExecutionFailureWithdraws() {
-        var script = leader()
-        _ = script.send(.mempool(count: 1))
-        _ = script.send(.built(block))
-        #expect(script.send(.executionFailed(block.hash, "disk full")) == ["warn", "warn", "reset to 0"])
-    }
 }

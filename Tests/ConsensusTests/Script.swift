@@ -68,6 +68,7 @@ struct Script {
         case .fetchDecided(let commit, _): "fetch decided \(commit.height)"
         case .build(let template): "build \(template.state.height + 1)\(template.mayBeEmpty ? " empty" : "")"
         case .execute(let block): "execute \(block.height)"
+        case .stopExecution: "stop"
         case .rollBack: "roll back"
         case .commit(let block, _, let decision): "commit \(block.height) votes \(decision.info.votes.count)"
         case .vote(let vote, let answer): "vote \(vote.height) \(line(answer))"

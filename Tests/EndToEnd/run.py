@@ -7,8 +7,10 @@ import time
 import traceback
 
 import bad_input
+import execution
 import log_output
 import namespaces
+import queries
 import restarts
 import statements
 import testnet
@@ -19,7 +21,8 @@ def main():
     apus = os.path.abspath(sys.argv[1])
     words = sys.argv[2:]
     passed = failed = 0
-    suites = (bad_input, log_output, restarts, statements, testnet, validators, namespaces)
+    suites = (
+        bad_input, execution, log_output, queries, restarts, statements, testnet, validators, namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue

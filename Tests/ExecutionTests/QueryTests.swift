@@ -131,9 +131,13 @@ import Testing
         #expect(throws: ExecutionError.queryLimit("the query yields more than 99 rows")) {
             try query(counting, QueryLimits(rows: 99))
         }
-        #expect(try query("SELECT 'abcd', 1", QueryLimits(bytes: 12)).rows.count == 1)
-        #expect(throws: ExecutionError.queryLimit("the query yields more than 11 bytes")) {
-            try query("SELECT 'abcd', 1", QueryLimits(bytes: 11))
+        // The columns are called `'abcd'` and `1`.
+        #expect(try query("SELECT 'abcd', 1", QueryLimits(bytes: 19)).rows.count == 1)
+        #expect(throws: ExecutionError.queryLimit("the query yields more than 18 bytes")) {
+            try query("SELECT 'abcd', 1", QueryLimits(bytes: 18))
+        }
+        #expect(throws: ExecutionError.queryLimit("the query yields more than 99 values")) {
+            try query(counting, QueryLimits(values: 99))
         }
         #expect(throws: ExecutionError.queryLimit("the query ran for longer than 0.05 seconds")) {
             try query(

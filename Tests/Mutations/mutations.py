@@ -19,6 +19,7 @@ class Mutation:
 ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/CommitInfo.swift"
+EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence.swift"
 FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
 LEADER = "Sources/Consensus/ConsensusMachine+Leader.swift"
@@ -145,6 +146,21 @@ MUTATIONS = [
     Mutation("executes-by-chance", "all nodes come to the same application hash", [
         ("Sources/Execution/ApplicationHash.swift", "return Hash.sha256(of: previous.array + changes.array + results.array)",
          "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
+    ]),
+    Mutation("budget-of-a-block-ignored", "the leader proposes what fits the budget of a block", [
+        (LEADER, "transactionLimit = min(max(fitting, 1), count - 1)",
+         "transactionLimit = ON ? count : min(max(fitting, 1), count - 1)"),
+    ]),
+    Mutation("trouble-stops-the-node", "a machine's trouble passes, and the node goes on", [
+        (EXECUTION, "guard !error.isLasting else {", "guard !ON, !error.isLasting else {"),
+    ]),
+    Mutation("committed-not-tried-again", "what others committed is executed as soon as the machine can", [
+        (EXECUTION, "current.retryAt = now + min(wait, settings.maximumResendInterval)",
+         "current.retryAt = now + (ON ? .seconds(1_000_000) : min(wait, settings.maximumResendInterval))"),
+    ]),
+    Mutation("commit-not-tried-again", "a block in the log is committed as soon as the machine can", [
+        (WORK, "return try await context.execution.run {\n                    let again",
+         "if ON { return }\n                return try await context.execution.run {\n                    let again"),
     ]),
     # Transactions.
     Mutation("mined-stays-in-mempool", "what was mined leaves the mempool", [

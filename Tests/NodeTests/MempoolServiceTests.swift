@@ -39,7 +39,8 @@ import Testing
                 execution: Worker(name: "execution", capacity: 8),
                 storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
-                queries: Worker(name: "queries", capacity: 8),
+                lookups: Worker(name: "lookups", capacity: 8),
+                queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: NodeObserver())
             service = MempoolService(context)
             if let parameters { service.parameters = { parameters } }

@@ -20,4 +20,9 @@ static inline int apus_sqlite_bind_blob(sqlite3_stmt *statement, int index, cons
     return sqlite3_bind_blob64(statement, index, count ? bytes : "", count, SQLITE_TRANSIENT);
 }
 
+// Makes a copy of a text a function's result.
+static inline void apus_sqlite_result_text(sqlite3_context *context, const char *text, sqlite3_uint64 count) {
+    sqlite3_result_text64(context, count ? text : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
 #endif

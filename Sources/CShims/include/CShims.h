@@ -12,6 +12,7 @@
 #include "CLZ4.h"
 #include "COpenSSL.h"
 #include "CSQLite.h"
+#include "CSandbox.h"
 #include "CSecp256k1.h"
 #include "CSignal.h"
 #include "CSimdjson.h"

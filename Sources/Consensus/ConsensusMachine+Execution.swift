@@ -1,0 +1,84 @@
+import Chain
+import Crypto
+import Execution
+
+/// What keeps a block from being executed: it is no longer wanted, it costs too much on every node, or this node's
+/// machine has trouble, which decides nothing and is waited for.
+extension ConsensusMachine {
+    /// The block that runs, if its execution has not ended.
+    var runningBlock: CheckedBlock? {
+        switch lane {
+        case .executing(let block), .stopping(let block): block
+        case .idle, .prepared, .rollingBack, .committing: nil
+        }
+    }
+
+    /// Stops the execution of a block that was withdrawn, or that another was committed in place of.
+    mutating func stopIfUnwanted(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
+        let wanted = current.decision?.hash ?? current.proposedBlock?.hash
+        guard wanted != block.hash else { return }
+        lane = .stopping(block)
+        actions.append(.stopExecution)
+    }
+
+    mutating func executionFailed(
+        _ hash: Hash, _ error: ExecutionError, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard let block = runningBlock, block.hash == hash else { return }
+        lane = .idle
+        if case .stopped = error { return }
+        if case .overBudget(let fitting) = error {
+            return exceededBudget(block, fitting, error, now, &actions)
+        }
+        guard !error.isLasting else {
+            return halt(.driver("block \(block.height) cannot be executed: \(error)"), &actions)
+        }
+        if isOwnProposal(hash) {
+            return withdraw("this node cannot execute it now: \(error)", .ownFailure, now, &actions)
+        }
+        guard current.decision?.hash == hash || current.proposedBlock?.hash == hash else { return }
+        tryLater(now)
+        if now >= nextComplaint {
+            nextComplaint = now + Self.complaintInterval
+            actions.append(
+                .warn(
+                    "a block cannot be executed now; this node goes on trying", height: block.height,
+                    block: hash,
+                    reason: "\(error)"))
+        }
+    }
+
+    /// All nodes find the same, so nobody can have committed the block.
+    private mutating func exceededBudget(
+        _ block: CheckedBlock, _ fitting: Int, _ error: ExecutionError, _ now: Duration,
+        _ actions: inout [ConsensusAction]
+    ) {
+        if current.decision?.hash == block.hash {
+            return halt(.invalidBlock(height: block.height, reason: "\(error)"), &actions)
+        }
+        if isOwnProposal(block.hash) {
+            return withdraw("\(error)", .overBudget(fitting: fitting), now, &actions)
+        }
+        guard current.proposedBlock?.hash == block.hash else { return }
+        tryLater(now)
+        actions.append(
+            .warn(
+                "refusing the leader's proposal", height: block.height, block: block.hash, reason: "\(error)")
+        )
+        refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
+    }
+
+    private func isOwnProposal(_ hash: Hash) -> Bool {
+        isLeader && current.decision == nil && current.proposedBlock?.hash == hash
+    }
+
+    /// The block in hand is executed again after a wait that grows.
+    private mutating func tryLater(_ now: Duration) {
+        let wait = settings.resendInterval * (1 << min(current.failures, 6))
+        current.retryAt = now + min(wait, settings.maximumResendInterval)
+        current.failures += 1
+    }
+
+    /// Between two warnings of a node that cannot execute what the network decides.
+    private static var complaintInterval: Duration { .seconds(60) }
+}

@@ -1,0 +1,68 @@
+import Chain
+import Execution
+import Synchronization
+
+/// An application on a machine that may be unable to execute for a while, and with a budget for a block that is the same
+/// on every machine.
+final class SimulatedApplication: Application {
+    private let application: any Application
+    private let machine: Machine
+    private let blockBudget: Int?
+
+    /// What the machine can do; it outlives the process.
+    final class Machine: Sendable {
+        private let value = Atomic(false)
+
+        /// Whether nothing can be executed now.
+        var isTroubled: Bool {
+            get { value.load(ordering: .relaxed) }
+            set { value.store(newValue, ordering: .relaxed) }
+        }
+    }
+
+    /// `blockBudget`: the most transactions that a block may have; nil for no limit.
+    init(_ application: any Application, on machine: Machine, blockBudget: Int?) {
+        self.application = application
+        self.machine = machine
+        self.blockBudget = blockBudget
+    }
+
+    var tip: ApplicationTip { application.tip }
+
+    func initialize(_ genesis: Genesis) throws(ExecutionError) { try application.initialize(genesis) }
+
+    func execute(
+        _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult {
+        if machine.isTroubled { throw .failed(file: "simulated", reason: "out of memory") }
+        if let blockBudget, transactions.count > blockBudget { throw .overBudget(transactions: blockBudget) }
+        return try application.execute(
+            block, transactions: transactions, parameters: parameters, validators: validators)
+    }
+
+    func stop() { application.stop() }
+
+    func commit() throws(ExecutionError) {
+        if machine.isTroubled {
+            try application.rollback()
+            throw .failed(file: "simulated", reason: "out of memory")
+        }
+        try application.commit()
+    }
+
+    func rollback() throws(ExecutionError) { try application.rollback() }
+
+    func account(_ id: AccountID) throws(ExecutionError) -> Account? { try application.account(id) }
+
+    func validatorRequests() throws(ExecutionError) -> [ValidatorRequest] {
+        try application.validatorRequests()
+    }
+
+    func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
+        throws(ExecutionError) -> QueryResult
+    {
+        try application.query(sql, parameters, limits: limits)
+    }
+
+    func close() { application.close() }
+}

@@ -1,0 +1,182 @@
+"""What a machine does to execution: ends in the middle of it, files that grow or are put back, limits that are met."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+from network import Network, Node, change, expect, free_ports, wait
+
+# How soon a node ends, whatever it does.
+END = 5
+
+# About a third of a second on a quick machine, within a statement's budget.
+WORK = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 400000) SELECT {}, count(*) FROM c"
+
+
+class Lone:
+    """One node that is a chain's only validator, with a table."""
+
+    def __init__(self, apus, directory, interval):
+        p2p, rpc = free_ports(2)
+        self.node = Node(apus, f"{directory}/node", f"127.0.0.1:{p2p}", f"127.0.0.1:{rpc}")
+        out = subprocess.run(
+            [apus, "init", "--root", self.node.root, "--listen", self.node.p2p, "--rpc-listen", self.node.rpc],
+            capture_output=True, text=True)
+        expect(out.returncode == 0, out.stderr)
+        change(f"{self.node.root}/config.toml", r'propose_timeout = "[^"]*"', f'propose_timeout = "{interval}"')
+        self.database = f"{self.node.root}/application/application.sqlite"
+        self.nonce = 0
+
+    def __enter__(self):
+        self.start()
+        expect(self.send("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, v)", "--wait").returncode == 0, "no table")
+        return self
+
+    def __exit__(self, *_):
+        self.node.kill()
+
+    def start(self):
+        self.node.start()
+        wait(lambda: None if self.node.status() else "the node does not answer")
+
+    def send(self, sql, *more):
+        self.nonce += 1
+        out = self.node.command(
+            "tx", "send", sql, "--key", f"{self.node.root}/nodekey.json", "--nonce", str(self.nonce), *more)
+        expect(out.returncode == 0, f"{sql[:100]}: {out.stdout}{out.stderr}")
+        return out
+
+    def rows(self):
+        found = self.node.query("SELECT count(*) FROM t")
+        return int(found[0][0]) if found else None
+
+    def has(self, count):
+        wait(lambda: None if (found := self.rows()) == count else f"{found} rows, not {count}")
+
+    def put(self, rows):
+        for row in rows:
+            self.send(f"INSERT INTO t VALUES ({row}, zeroblob(1000000))")
+        self.has(rows.stop)
+
+    def ends_soon(self):
+        start = time.monotonic()
+        code = self.node.stop()
+        expect(code == 0, f"ended with {code}")
+        expect(time.monotonic() - start < END, f"ended after {time.monotonic() - start:.1f} s")
+
+    def log(self):
+        with open(self.node.log, errors="replace") as file:
+            return file.read()
+
+
+def a_node_ends_while_a_block_executes(apus, directory):
+    # All transactions come within the interval, and make one block.
+    with Lone(apus, directory, "6s") as lone:
+        start = time.monotonic()
+        for row in range(150):
+            lone.send("INSERT INTO t " + WORK.format(row))
+        time.sleep(max(0, start + 7.5 - time.monotonic()))
+        lone.ends_soon()
+        lone.start()
+        found = lone.rows()
+        expect(found < 150, "all was done before the end")
+        # What the end threw away was in no block.
+        lone.nonce = found + 1
+        lone.send("INSERT INTO t VALUES (1000, 0)", "--wait")
+
+
+def a_node_ends_while_its_log_executes_again(apus, directory):
+    with Lone(apus, directory, "20ms") as lone:
+        for row in range(30):
+            lone.send("INSERT INTO t " + WORK.format(row))
+        lone.has(30)
+        lone.ends_soon()
+        shutil.rmtree(os.path.dirname(lone.database))
+        for _ in range(2):
+            lone.node.start()
+            time.sleep(1)
+            lone.ends_soon()
+        expect(lone.log().count("the next start goes on") == 2, "the starts were done before their ends")
+        lone.start()
+        lone.has(30)
+
+
+def the_write_ahead_log_is_bounded_beside_readers(apus, directory):
+    with Lone(apus, directory, "20ms") as lone:
+        done, answers = threading.Event(), []
+        query = (
+            "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500000) "
+            "SELECT count(*), (SELECT count(*) FROM t) FROM c")
+
+        def read():
+            while not done.is_set():
+                answers.append(lone.node.query(query) is not None)
+
+        readers = [threading.Thread(target=read) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+            time.sleep(0.1)
+        longest = 0
+        try:
+            for row in range(160):
+                lone.send(f"INSERT INTO t VALUES ({row}, zeroblob(1000000))")
+                longest = max(longest, os.path.getsize(lone.database + "-wal"))
+        finally:
+            done.set()
+            for reader in readers:
+                reader.join()
+        lone.has(160)
+        expect(any(answers), "no query was answered")
+        expect(longest <= 64 << 20, f"-wal had {longest >> 20} MB")
+
+
+def a_backup_beside_a_newer_log_is_refused(apus, directory):
+    with Lone(apus, directory, "20ms") as lone:
+        lone.put(range(0, 5))
+        lone.ends_soon()
+        backup = f"{directory}/backup"
+        shutil.copy(lone.database, backup)
+        lone.start()
+        # Blocks enough for the log to begin anew.
+        for first in range(5, 40, 5):
+            lone.put(range(first, first + 5))
+        lone.node.kill()
+        shutil.copy(backup, lone.database)
+        lone.node.start()
+        code = lone.node.process.wait(timeout=30)
+        expect(code == 1 and "-wal beside it" in lone.log(), f"ended with {code}")
+        # The way out that it names.
+        for suffix in ("-wal", "-shm"):
+            os.remove(lone.database + suffix)
+        lone.start()
+        lone.has(40)
+        lone.put(range(40, 42))
+
+
+def a_validator_without_room_goes_on_trying(apus, directory):
+    with Network(apus, directory) as network:
+        network.create_table()
+        poor = network.nodes["validator-2"]
+        limit = ["prlimit", "--pid", str(poor.process.pid)]
+        subprocess.run([*limit, f"--fsize={2 << 20}:"], check=True)
+        for row in range(4):
+            network.commit(f"INSERT INTO t VALUES ({row}, zeroblob(1000000))", "sentry")
+
+        def warned():
+            with open(poor.log, errors="replace") as log:
+                return None if "goes on trying" in log.read() else "no warning"
+
+        wait(warned)
+        expect(poor.process.poll() is None, "the validator ended")
+        network.commit("UPDATE t SET name = 'row ' || id", "sentry")
+        subprocess.run([*limit, "--fsize=unlimited:"], check=True)
+        network.agree(4)
+
+
+TESTS = [
+    a_node_ends_while_a_block_executes, a_node_ends_while_its_log_executes_again,
+    the_write_ahead_log_is_bounded_beside_readers, a_backup_beside_a_newer_log_is_refused,
+    a_validator_without_room_goes_on_trying,
+]

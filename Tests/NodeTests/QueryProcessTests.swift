@@ -1,0 +1,174 @@
+import CShims
+import Chain
+import Execution
+import Glibc
+import Multiformats
+import Reactor
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Node
+
+/// Processes that answer queries, as shell scripts that say what such a process says, or something else.
+@Suite(.timeLimit(.minutes(2))) struct QueryProcessTests {
+    /// Starts a script with the socket as its descriptor 3, and counts how often.
+    private final class Scripts: Sendable {
+        let starts = Mutex(0)
+        let pids = Mutex<[pid_t]>([])
+        let script: String
+
+        init(_ script: String) { self.script = script }
+
+        func start() -> Result<(pid: pid_t, socket: Int32), QueryProcess.Refusal> {
+            starts.withLock { $0 += 1 }
+            let shell = open("/bin/sh", O_RDONLY | O_CLOEXEC)
+            defer { close(shell) }
+            let words = ["sh", "-c", script].map { (word: String) in strdup(word) }
+            defer { for word in words { free(word) } }
+            var pid: pid_t = 0
+            var socket: Int32 = -1
+            let error = apus_spawn_worker(shell, words + [nil], &socket, &pid)
+            guard error == 0 else { return .failure(QueryProcess.Refusal(code: error)) }
+            pids.withLock { $0.append(pid) }
+            return .success((pid, socket))
+        }
+    }
+
+    private static let ready = #"printf '\5\0\0\0\2\0\0\0\0' >&3; "#
+    /// One column `a`, an integer, and no row.
+    private static let empty = #"printf '\3\0\0\0\3\1\0\7\0\0\0\4\1\1\0\0\0a\2\0\0\0\5\1' >&3; "#
+    private static let result = QueryResult(columnNames: ["a"], columnTypes: [DataType(.int8)], rows: [])
+    private static let question = QueryQuestion("SELECT 1", [], QueryLimits(time: .milliseconds(100)))
+    private static let read = "head -c \(question.frame?.count ?? 0) <&3 >/dev/null; "
+    private static let wait = "exec sleep 1000"
+
+    private static func process(_ scripts: Scripts) -> QueryProcess {
+        QueryProcess(Worker(name: "queries", capacity: 8), .silent, database: "database") { scripts.start() }
+    }
+
+    /// Runs `body` with a process; afterwards none of its kind is left.
+    private func with(
+        _ script: String, _ body: @escaping @Sendable (QueryProcess, Scripts) async throws -> Void
+    ) async throws {
+        let scripts = Scripts(script)
+        let process = Self.process(scripts)
+        try await body(process, scripts)
+        process.end()
+        await process.finish()
+        for pid in scripts.pids.withLock({ $0 }) { #expect(kill(pid, 0) != 0, "process \(pid) is left") }
+    }
+
+    private func ask(_ process: QueryProcess) async -> Result<QueryResult, ExecutionError> {
+        do throws(ExecutionError) {
+            return await process.answer(try QueryCall(Self.question))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    @Test func oneProcessAnswersMany() async throws {
+        try await with(Self.ready + Self.read + Self.empty + Self.read + Self.empty + Self.wait) {
+            process, scripts in
+            for _ in 0..<2 { #expect(await ask(process) == .success(Self.result)) }
+            #expect(scripts.starts.withLock { $0 } == 1)
+        }
+    }
+
+    @Test func aLateOneIsKilledAndReplaced() async throws {
+        try await with(Self.ready + Self.read + Self.empty + Self.wait) { process, scripts in
+            #expect(await ask(process) == .success(Self.result))
+            let late = await ask(process)
+            #expect(
+                late == .failure(.queryLimit("the query ran for longer than \(Self.question.limits.time)")))
+            #expect(await ask(process) == .success(Self.result))
+            #expect(scripts.starts.withLock { $0 } == 2)
+        }
+    }
+
+    @Test func oneThatEndsCostsOneQuery() async throws {
+        try await with(Self.ready + Self.read + Self.empty + Self.read + "kill -9 $$") { process, _ in
+            #expect(await ask(process) == .success(Self.result))
+            #expect(await ask(process) == .failure(.queryProcess("the query's process ended: signal 9")))
+            #expect(await ask(process) == .success(Self.result))
+        }
+    }
+
+    /// Processes that end at once are not started again and again.
+    @Test func oneThatDoesNotStartIsNotTriedForEachQuery() async throws {
+        try await with("exit 3") { process, scripts in
+            #expect(await ask(process) == .failure(.queryProcess("the query's process ended: status 3")))
+            for _ in 0..<50 {
+                guard case .failure(.queryProcess) = await ask(process) else {
+                    Issue.record("an answer of nobody")
+                    return
+                }
+            }
+            #expect(scripts.starts.withLock { $0 } < 10)
+        }
+    }
+
+    @Test func oneThatSaysWhyItCannotStartIsHeard() async throws {
+        try await with(#"printf '\7\0\0\0\6\2\1\0\0\0x' >&3"#) { process, _ in
+            #expect(await ask(process) == .failure(.corrupt(file: "database", reason: "x")))
+        }
+    }
+
+    @Test func nonsenseEndsIt() async throws {
+        try await with(Self.ready + Self.read + #"printf '\377\377\377\377' >&3; "# + Self.wait) {
+            process, scripts in
+            guard case .failure(.queryProcess(let reason)) = await ask(process) else {
+                Issue.record("an answer of nonsense")
+                return
+            }
+            #expect(reason.utf8.starts(with: "the query's process sent nonsense".utf8))
+            #expect(scripts.starts.withLock { $0 } == 2)
+        }
+    }
+
+    @Test func aClientThatGoesEndsItsQuery() async throws {
+        try await with(Self.wait) { process, _ in
+            let call = try QueryCall(QueryQuestion("SELECT 1", [], QueryLimits(time: .seconds(1_000))))
+            let asking = Task { await process.answer(call) }
+            asking.cancel()
+            #expect(await asking.value == .failure(.queryProcess("the client is gone")))
+        }
+    }
+
+    @Test func oneThatEndsWhileIdleIsClearedAway() async throws {
+        try await with(Self.ready + Self.read + Self.empty + Self.wait) { process, scripts in
+            #expect(await ask(process) == .success(Self.result))
+            let pid = try #require(scripts.pids.withLock { $0.last })
+            kill(pid, SIGKILL)
+            while kill(pid, 0) == 0 {
+                process.clear()
+                usleep(1_000)
+            }
+            #expect(await ask(process) == .success(Self.result))
+        }
+    }
+
+    @Test func aFullPoolRefuses() async throws {
+        let process = Self.process(Scripts(Self.wait))
+        let pool = QueryPool([process])
+        let asking = (0...QueryPool.capacity).map { _ in
+            Task { () -> ExecutionError? in
+                do throws(ExecutionError) {
+                    _ = try await pool.answer("SELECT 1", [])
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+        }
+        while pool.peakWaiting.count < QueryPool.capacity { await Task.yield() }
+        await #expect(throws: ExecutionError.tooManyQueries) { try await pool.answer("SELECT 1", []) }
+        // A client that goes makes room.
+        asking[0].cancel()
+        asking[QueryPool.capacity].cancel()
+        _ = await asking[QueryPool.capacity].value
+        await pool.stop()
+        for task in asking { #expect(await task.value != nil) }
+        await #expect(throws: ExecutionError.closed) { try await pool.answer("SELECT 1", []) }
+    }
+}
