@@ -1,4 +1,5 @@
 import Chain
+import Multiformats
 
 /// Blocks of statements that two engines of different history must agree on.
 struct SQLFuzzCase: Equatable, Sendable {
@@ -22,7 +23,11 @@ struct SQLFuzzCase: Equatable, Sendable {
             var text = "sender \(sender)"
             if nonceSkew > 0 { text += ", nonce + \(nonceSkew)" }
             text += ": \(sql)"
-            for parameter in parameters { text += "  \(parameter.name) = \(parameter.value.elements)" }
+            // The bytes of the wire, as texts in two normal forms look alike.
+            for parameter in parameters {
+                text +=
+                    "  \(parameter.name) = \(parameter.value.type.name) 0x\(Hex.encode(parameter.value.bytes))"
+            }
             return text
         }
     }
