@@ -105,6 +105,9 @@ public final class SQLApplication: Application {
         try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
+    /// What the last block that was executed has cost in units.
+    package func blockCost() throws(ExecutionError) -> Int { try engine.run { $0.blockCost } }
+
     /// What SQLite's check of the whole database finds; nothing when it is whole. No block may be prepared.
     package func integrityFaults() throws(ExecutionError) -> [String] {
         try engine.run { (engine) throws(ExecutionError) in

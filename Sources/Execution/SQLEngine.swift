@@ -65,6 +65,9 @@ final class SQLEngine {
     /// Height and hash of what is committed; nil before `initialize`.
     var tip: ApplicationTip? { state?.tip }
 
+    /// What the last block that was executed has cost in units.
+    var blockCost: Int { runner.used }
+
     /// Makes the genesis state, or checks that the one that is there is this genesis's.
     func initialize(_ genesis: Genesis) throws(ExecutionError) {
         if let state {

@@ -30,6 +30,8 @@ struct SQLGenerator {
     private var views: [String] = []
     private var indexes: [String] = []
     private var serial = 0
+    /// Texts of before, of which some come again: an engine that runs on has them compiled, another has not.
+    private var earlier: [String] = []
 
     init(seed: UInt64) { random = SimulationRandom(seed: seed, stream: "sql") }
 
@@ -60,7 +62,8 @@ struct SQLGenerator {
     /// The next transaction.
     mutating func next(isFirstBlock: Bool = false) -> SQLFuzzCase.Statement {
         if isFirstBlock, tables.isEmpty { return SQLFuzzCase.Statement(sql: createTable()) }
-        let sql = isFirstBlock ? createTable() : statement()
+        let sql = isFirstBlock ? createTable() : repeated() ?? statement()
+        earlier.append(sql)
         var result = SQLFuzzCase.Statement(sql: sql)
         if random.oneIn(4) { result.sender = number(3) }
         if random.oneIn(30) { result.nonceSkew = 1 + random.next() % 3 }
@@ -69,6 +72,8 @@ struct SQLGenerator {
         }
         return result
     }
+
+    private mutating func repeated() -> String? { random.oneIn(5) ? random.pick(earlier) : nil }
 
     private mutating func statement() -> String {
         switch number(40) {

@@ -7,7 +7,7 @@ import Glibc
 final class SQLTwin {
     /// What a block came to.
     enum Outcome: Equatable {
-        case executed(ExecutionResult)
+        case executed(ExecutionResult, cost: Int)
         /// So many transactions fit into the block's budget.
         case cut(Int)
     }
@@ -45,13 +45,18 @@ final class SQLTwin {
             application = try SQLApplication(directory: "\(directory)-\(rebuilds)")
             try application.initialize(genesis)
             for block in chain {
-                guard case .executed(let result) = try execute(block.block, block.transactions) else {
+                guard case .executed(let result, let cost) = try execute(block.block, block.transactions)
+                else {
                     throw FuzzFailure("rebuilt: committed block \(block.block.header.height) is over budget")
                 }
                 guard result == block.result else {
                     throw FuzzFailure(
                         "rebuilt: block \(block.block.header.height): \(FuzzFailure.difference(block.result, result))"
                     )
+                }
+                guard cost == block.cost else {
+                    throw FuzzFailure(
+                        "rebuilt: block \(block.block.header.height) costs \(block.cost) and \(cost) units")
                 }
                 try application.commit()
             }
@@ -65,10 +70,10 @@ final class SQLTwin {
         let start = Self.threadTime
         defer { slowestBlock = max(slowestBlock, Self.threadTime - start) }
         do {
-            return .executed(
-                try application.execute(
-                    block, transactions: transactions, parameters: genesis.parameters,
-                    validators: genesis.validators))
+            let result = try application.execute(
+                block, transactions: transactions, parameters: genesis.parameters,
+                validators: genesis.validators)
+            return .executed(result, cost: try application.blockCost())
         } catch ExecutionError.overBudget(let count) {
             return .cut(count)
         }
