@@ -113,12 +113,13 @@ public enum CostModel {
         "pending: anybody may ask to join, so they must end somewhere")
 
     /// All figures, in the order of this file.
-    public static let figures = [
-        statement, block, transaction, token, planning, parameterBytes, row, rowBytes, value, values,
-        statementBytes,
-        expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
-        expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,
-    ]
+    public static let figures =
+        [
+            statement, block, transaction, token, planning, parameterBytes, row, rowBytes, value, values,
+            statementBytes,
+            expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
+            expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,
+        ] + FunctionPrices.figures
 
     /// The figures and widths as a table in Markdown, which docs/execution.md holds.
     public static var documentation: String {

@@ -28,6 +28,7 @@ final class StatementRunner {
         meter.attach(to: connection)
         recorder = ChangeRecorder(connection, meter)
         try CountFunction.register(connection)
+        try BoundedFunctions.register(on: connection, meter)
     }
 
     /// Begins with a block.
