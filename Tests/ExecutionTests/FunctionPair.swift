@@ -41,13 +41,15 @@ struct FunctionPair {
         return .value(kind: statement.columnClass(0), statement.bytes(0))
     }
 
-    /// The units that a statement charges beside its instructions, and its failure.
-    func cost(of sql: String, _ values: [Sample] = []) throws -> (units: Int, failure: String?) {
+    /// The units that a statement costs where instructions are priced for small values, and its failure.
+    func cost(
+        of sql: String, _ values: [Sample] = [], budget: Int = CostModel.statement.value
+    ) throws -> (units: Int, failure: String?) {
         let statement = try ours.prepare(sql)
         for (index, value) in values.enumerated() { try value.bind(to: statement, at: index + 1) }
         statement.takeInstructionCount()
-        meter.start(CostModel.statement.value)
-        meter.run(at: CostModel.Width(bytes: CostModel.value.value, price: 0))
+        meter.start(budget)
+        meter.run(at: CostModel.Width(bytes: CostModel.value.value, price: 1))
         defer { meter.stop() }
         do throws(SQLiteFailure) {
             while try statement.step() {}

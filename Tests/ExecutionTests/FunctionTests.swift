@@ -65,8 +65,8 @@ import Testing
 
     /// Where a result would be longer than a value may be, too.
     @Test(arguments: [
-        "upper(?1)", "hex(?1)", "replace(?1, 'a', 'bcd')", "quote(?1)", "trim(?1, 'a')", "json_array(?1)",
-        "json_object(?1, 1)", "json_quote(?1)", "json(?1)", "printf('%s', ?1)", "substr(?1, 1, 30)",
+        "upper(?1)", "hex(?1)", "replace(?1, 'a', 'bcd')", "trim(?1, 'a')", "json_array(?1)",
+        "json_object(?1, 1)", "json_quote(?1)", "json(?1)", "substr(?1, 1, 30)",
         "(SELECT json_group_array(?1) FROM (SELECT 1 UNION ALL SELECT 2))", "(?1) LIKE '%a'",
         "(SELECT json_group_object(?1, 2) FROM (SELECT 1 UNION ALL SELECT 2))",
     ]) func sizesAreSQLitesOwn(_ sql: String) throws {
@@ -77,6 +77,18 @@ import Testing
                 #expect(ours == theirs, "\(sql) of \(count) \(value)")
             }
         }
+    }
+
+    /// SQLite's answers NULL, which is no error that a larger width could mend.
+    @Test func largeFormatsAreErrors() throws {
+        #expect(try pair.cost(of: "SELECT printf('%9000000d', 1)").failure == "string or blob too big")
+        for (count, isTooLarge) in [(60, false), (65, true)] {
+            let (ours, theirs) = try pair.results(
+                of: "SELECT printf('%.*c', ?1, 'x')", [.integer(Int64(count))], limit: 64)
+            #expect(ours == (isTooLarge ? .failure("string or blob too big") : theirs))
+        }
+        let (ours, theirs) = try pair.results(of: "SELECT printf('%s', '') IS NULL", [])
+        #expect(ours == theirs)
     }
 
     @Test(arguments: [
@@ -108,6 +120,33 @@ import Testing
                 let (ours, theirs) = try pair.results(of: query, values)
                 #expect(ours == theirs, "\(query) of \(values)")
             }
+        }
+    }
+
+    /// Table-valued functions, with each of their columns.
+    @Test(arguments: [
+        "SELECT group_concat(quote(key) || quote(value) || type || quote(atom) || id || quote(parent) || fullkey || path, ' ') FROM json_each(?1)",
+        "SELECT group_concat(quote(key) || quote(value) || type || quote(atom) || id || quote(parent) || fullkey || path, ' ') FROM json_tree(?1)",
+        "SELECT group_concat(quote(fullkey) || quote(value) || json || root || rowid, ' ') FROM json_tree(?1, ?2)",
+        "SELECT group_concat(quote(fullkey) || quote(value), ' ') FROM json_each(?1, ?2)",
+        "SELECT count(*) FROM json_each(?1, ?2)", "SELECT count(*) FROM json_each",
+        "SELECT count(*) FROM json_each(NULL)",
+        "SELECT count(*) FROM json_each(?1) WHERE root = ?2",
+        "SELECT key FROM json_tree WHERE json = ?1 AND root = ?2",
+        "SELECT json_group_array(value) FROM json_each(?1)",
+        "SELECT json_group_array(e.value || t.fullkey) FROM json_each(?1) e, json_tree(e.value) t WHERE e.type = 'array'",
+        "SELECT a.key, group_concat(b.key) FROM json_each(?1) a, json_each(?1) b",
+        "SELECT atom FROM json_tree(?1) ORDER BY rowid DESC LIMIT 1",
+        "SELECT quote(value) FROM json_each(?1) ORDER BY 1 LIMIT 1 OFFSET 1",
+        "SELECT max(fullkey) FROM json_tree(?1) WHERE type = 'integer'",
+        "SELECT subtype(value) FROM json_each(?1)",
+    ]) func tablesAreSQLitesOwn(_ sql: String) throws {
+        var samples = Samples(seed: 3)
+        for _ in 0..<(sql.contains("?") ? 500 : 1) {
+            let values = [samples.value(.json), samples.value(.path)].prefix(
+                sql.contains("?2") ? 2 : sql.contains("?1") ? 1 : 0)
+            let (ours, theirs) = try pair.results(of: sql, Array(values))
+            #expect(ours == theirs, "\(sql) of \(values)")
         }
     }
 }

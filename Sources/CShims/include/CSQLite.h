@@ -29,4 +29,21 @@ static inline void apus_sqlite_result_blob(sqlite3_context *context, const void 
     sqlite3_result_blob64(context, count ? bytes : "", count, SQLITE_TRANSIENT);
 }
 
+// A copy that sqlite3_free frees.
+static inline char *apus_sqlite_copy(const char *text) { return sqlite3_mprintf("%s", text); }
+
+// Lets views and the like use the virtual table that is being connected.
+static inline int apus_sqlite_vtab_innocuous(sqlite3 *db) { return sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS); }
+
+// A virtual table and a cursor of one, each with what Swift keeps for it.
+struct apus_sqlite_table {
+    sqlite3_vtab base;
+    void *object;
+};
+
+struct apus_sqlite_cursor {
+    sqlite3_vtab_cursor base;
+    void *object;
+};
+
 #endif

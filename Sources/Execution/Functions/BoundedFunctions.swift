@@ -13,6 +13,7 @@ enum BoundedFunctions {
         try FormatFunctions.register(on: connection, meter, builtins)
         try JSONFunctions.register(on: connection, meter, builtins)
         try JSONGroup.register(on: connection, meter)
+        try JSONTable.register(on: connection, meter, builtins)
         try Collation.register(on: connection, meter)
         // Those with fewer arguments are SQLite's, which know the collation.
         let few = FunctionPrices.scalarExtremes.value

@@ -3,32 +3,62 @@ import CShims
 /// SQLite's own functions, for those of ours that only charge and then let SQLite's work: it runs them on a database in
 /// memory of its own, where nothing stands in their place.
 final class BuiltinFunctions {
-    /// A function with so many arguments.
-    private struct Call: Hashable {
+    /// A call of a function.
+    private struct Expression: Hashable {
         let name: String
+        /// How many arguments there are.
         let count: Int
+        /// Whether a letter stands before the first.
+        var isMarked = false
     }
 
     /// Prepared statements that are kept: more than there are functions.
     private static let statementCount = 64
 
     private var connection: SQLiteConnection?
-    private var statements: [Call: SQLiteStatement] = [:]
+    private var statements: [Expression: SQLiteStatement] = [:]
     /// The arguments of the call that runs.
     private var arguments = UnsafeMutableBufferPointer<OpaquePointer?>(start: nil, count: 0)
 
-    /// Answers a call with the result of SQLite's function of that name.
-    func answer(_ call: FunctionCall, _ name: String) throws(FunctionFailure) {
-        try call.charge(FunctionPrices.call.value)
-        do throws(SQLiteFailure) {
-            let statement = try statement(Call(name: name, count: call.arguments.count))
-            defer { statement.rewind() }
-            guard try step(statement, with: call.arguments, limit: call.limit) else { return }
+    /// Answers a call with the result of SQLite's function of that name, whose bytes are charged at a price, if there is one.
+    /// Its storage class is returned.
+    @discardableResult
+    func answer(
+        _ call: FunctionCall, _ name: String, charging price: CostModel.Figure? = nil
+    ) throws(FunctionFailure) -> Int32 {
+        var kind = SQLITE_NULL
+        try evaluate(Expression(name: name, count: call.arguments.count), call) {
+            value throws(FunctionFailure) in
+            kind = sqlite3_value_type(value)
+            if let price { try call.charge(Int(sqlite3_value_bytes(value)), at: price) }
             // Its subtype comes along.
-            sqlite3_result_value(call.context, sqlite3_column_value(statement.handle, 0))
+            sqlite3_result_value(call.context, value)
+        }
+        return kind
+    }
+
+    /// Whether SQLite's function yields NULL also if a letter stands before the first argument.
+    func isNull(_ call: FunctionCall, _ name: String) throws(FunctionFailure) -> Bool {
+        var isNull = false
+        let expression = Expression(name: name, count: call.arguments.count, isMarked: true)
+        try evaluate(expression, call) { isNull = sqlite3_value_type($0) == SQLITE_NULL }
+        return isNull
+    }
+
+    private func evaluate(
+        _ expression: Expression, _ call: FunctionCall,
+        _ body: (OpaquePointer?) throws(FunctionFailure) -> Void
+    ) throws(FunctionFailure) {
+        try call.charge(FunctionPrices.call.value)
+        let statement: SQLiteStatement
+        do throws(SQLiteFailure) {
+            statement = try self.statement(expression)
+            guard try step(statement, with: call.arguments) else { return }
         } catch {
             throw Self.functionFailure(error)
         }
+        defer { statement.rewind() }
+        try body(sqlite3_column_value(statement.handle, 0))
     }
 
     /// Prepares a statement in which `apus_argument(i)` stands for argument i of `step`.
@@ -40,18 +70,23 @@ final class BuiltinFunctions {
             connection = try connect()
             self.connection = connection
         }
-        limit(CostModel.value.value)
         return try connection.prepare(sql, isPersistent: true)
     }
 
-    /// Goes on to a statement's next row, whose values may have `limit` bytes; false at the end.
+    /// Goes on to a statement's next row; false at the end, where it is ready to run again, as after a failure.
     func step(
-        _ statement: SQLiteStatement, with arguments: UnsafeMutableBufferPointer<OpaquePointer?>, limit: Int
+        _ statement: SQLiteStatement, with arguments: UnsafeMutableBufferPointer<OpaquePointer?>
     ) throws(SQLiteFailure) -> Bool {
         self.arguments = arguments
         defer { self.arguments = UnsafeMutableBufferPointer(start: nil, count: 0) }
-        self.limit(limit)
-        return try statement.step()
+        do throws(SQLiteFailure) {
+            if try statement.step() { return true }
+        } catch {
+            statement.rewind()
+            throw error
+        }
+        statement.rewind()
+        return false
     }
 
     /// What a failure there is here.
@@ -63,16 +98,13 @@ final class BuiltinFunctions {
         }
     }
 
-    private func limit(_ bytes: Int) {
-        sqlite3_limit(connection?.handle, SQLITE_LIMIT_LENGTH, Int32(clamping: bytes))
-    }
-
-    private func statement(_ call: Call) throws(SQLiteFailure) -> SQLiteStatement {
-        if let known = statements[call] { return known }
+    private func statement(_ expression: Expression) throws(SQLiteFailure) -> SQLiteStatement {
+        if let known = statements[expression] { return known }
         if statements.count >= Self.statementCount { statements = [:] }
-        let arguments = (0..<call.count).map { "apus_argument(\($0))" }.joined(separator: ", ")
-        let statement = try prepare("SELECT \"\(call.name)\"(\(arguments))")
-        statements[call] = statement
+        let arguments = (0..<expression.count).map { "apus_argument(\($0))" }.joined(separator: ", ")
+        let mark = expression.isMarked ? "'x' || " : ""
+        let statement = try prepare("SELECT \"\(expression.name)\"(\(mark)\(arguments))")
+        statements[expression] = statement
         return statement
     }
 

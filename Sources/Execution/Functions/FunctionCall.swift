@@ -18,6 +18,13 @@ struct FunctionCall {
         self.meter = meter
     }
 
+    /// A call that answers by other means.
+    init(_ arguments: UnsafeMutableBufferPointer<OpaquePointer?>, _ meter: CostMeter) {
+        context = nil
+        self.arguments = arguments
+        self.meter = meter
+    }
+
     // MARK: Arguments
 
     /// The storage class of an argument: `SQLITE_TEXT` and so on.

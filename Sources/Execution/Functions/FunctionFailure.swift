@@ -11,17 +11,30 @@ enum FunctionFailure: Error {
     /// The arguments are at fault: SQLite's words, where it has them.
     case refused(String)
 
-    /// Fails the statement that calls.
-    func report(to context: OpaquePointer?) {
+    /// SQLite's result code.
+    var code: Int32 {
         switch self {
-        case .spent: Self.report("the budget is used up", to: context)
-        case .tooBig: sqlite3_result_error_toobig(context)
-        case .outOfMemory: sqlite3_result_error_nomem(context)
-        case .refused(let reason): Self.report(reason, to: context)
+        case .spent, .refused: SQLITE_ERROR
+        case .tooBig: SQLITE_TOOBIG
+        case .outOfMemory: SQLITE_NOMEM
         }
     }
 
-    private static func report(_ reason: String, to context: OpaquePointer?) {
-        reason.withCString { sqlite3_result_error(context, $0, -1) }
+    /// The reason, where the code does not say it.
+    var message: String? {
+        switch self {
+        case .spent: "the budget is used up"
+        case .refused(let reason): reason
+        case .tooBig, .outOfMemory: nil
+        }
+    }
+
+    /// Fails the statement that calls.
+    func report(to context: OpaquePointer?) {
+        switch self {
+        case .spent, .refused: (message ?? "").withCString { sqlite3_result_error(context, $0, -1) }
+        case .tooBig: sqlite3_result_error_toobig(context)
+        case .outOfMemory: sqlite3_result_error_nomem(context)
+        }
     }
 }

@@ -87,7 +87,10 @@ enum JSONFunctions {
     private static func array(_ call: FunctionCall) throws(FunctionFailure) {
         let indices = call.arguments.indices
         var size = max(indices.count + 1, 2)
-        for index in indices { size += try JSONText.size(index, of: call) }
+        for index in indices {
+            size += try JSONText.size(index, of: call)
+            guard size <= call.limit else { throw .tooBig }
+        }
         try make(call, size: size) { text throws(FunctionFailure) in
             text.append(0x5B)
             for index in indices {
@@ -111,6 +114,7 @@ enum JSONFunctions {
             // A name is quoted even if it is JSON.
             size += try JSONText.size(quoted: name, call)
             size += try JSONText.size(index + 1, of: call)
+            guard size <= call.limit else { throw .tooBig }
         }
         try make(call, size: size) { text throws(FunctionFailure) in
             text.append(0x7B)

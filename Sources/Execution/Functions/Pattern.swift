@@ -163,7 +163,7 @@ struct Pattern {
                 let isFound = text.skip(
                     to: lower, or: isLetter ? lower & 0xDF : lower, atMost: Self.searchStride)
                 // A byte of a search takes less than a comparison.
-                try count((text.offset - start) / 2)
+                try count(1 + (text.offset - start) / 2)
                 if isFound { return text.skip() }
             }
             return false

@@ -42,8 +42,8 @@ enum TrimFunctions {
         private var listed: [(place: Int, bytes: UnsafeBufferPointer<UInt8>)] = []
         /// The places of those of at most four bytes, if there are many.
         private var places: [UInt64: Int] = [:]
-        /// Bytes that a match compares at most, or what stands for them.
-        private var cost = 1
+        /// Bytes that a match compares at most, and what stands for the look-up.
+        private var cost = 16
         /// Bytes compared and not yet charged.
         private var due = 0
 
@@ -54,7 +54,7 @@ enum TrimFunctions {
             // SQLite makes a list of 12 bytes for each.
             guard count * 12 <= call.limit else { throw .tooBig }
             let isTable = count > fewCharacters
-            if isTable { cost = FunctionPrices.read.value / FunctionPrices.trimmed.value }
+            if isTable { cost += FunctionPrices.read.value / FunctionPrices.trimmed.value }
             cursor = UTF8Cursor(characters)
             for place in 0..<count {
                 let start = cursor.offset
