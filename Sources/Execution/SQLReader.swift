@@ -14,12 +14,11 @@ final class SQLReader {
 
     init(path: String) throws(SQLiteFailure) {
         connection = try SQLiteConnection(path: path, access: .readOnly)
-        meter.attach(to: connection)
-        try BoundedFunctions.register(on: connection, meter)
         try StoredState.reserveModules(connection)
         begin = try connection.prepare("BEGIN", isPersistent: true)
         end = try connection.prepare("COMMIT", isPersistent: true)
         schemaVersion = try connection.prepare("PRAGMA schema_version", isPersistent: true)
+        meter.attach(to: connection)
     }
 
     /// See `Application.account`.
@@ -101,9 +100,7 @@ final class SQLReader {
     }
 
     private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {
-        if failure.isInterrupt || meter.isSpent {
-            return .queryLimit("the query ran for longer than \(limits.time)")
-        }
+        if failure.isInterrupt { return .queryLimit("the query ran for longer than \(limits.time)") }
         if failure.isOutOfMemory {
             return .queryLimit("the query needed more than \(QueryLimits.memory >> 20) MiB of memory")
         }

@@ -46,7 +46,13 @@ extension Node {
         environment.log = log
         if hasQueryProcesses, configuration.execution.application == "sql" {
             let database = SQLApplication.path(in: root.applicationDirectory)
-            environment.queries = .processes(try QueryProgram(database: database))
+            if let program = QueryProgram(database: database) {
+                environment.queries = .processes(program)
+            } else {
+                log.warning(
+                    "queries have no processes of their own: /proc/self/exe cannot be opened",
+                    ["reason": .text(String(cString: strerror(errno)))])
+            }
         }
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)

@@ -9,15 +9,12 @@ public final class QueryProgram: Sendable {
     /// The database's path.
     let database: String
 
-    /// The program that runs. Throws what the kernel says when it cannot be opened.
-    public init(database: String) throws(NodeError) {
-        executable = apus_open_program()
+    /// The program that runs; nil where the kernel does not show it, as without /proc.
+    public init?(database: String) {
+        let executable = apus_open_program()
+        guard executable >= 0 else { return nil }
+        self.executable = executable
         self.database = database
-        guard executable >= 0 else {
-            throw .failed(
-                "/proc/self/exe: cannot be opened, and without it no query can be answered: "
-                    + String(cString: strerror(errno)))
-        }
     }
 
     deinit { close(executable) }

@@ -10,6 +10,8 @@ final class StopSignal: Sendable {
     private struct State {
         var isRaised = false
         var waiting: [CheckedContinuation<Void, Never>] = []
+        /// What a signal cancels.
+        var starting: Task<Void, Never>?
     }
 
     private let state = Mutex(State())
@@ -51,11 +53,12 @@ final class StopSignal: Sendable {
 
     /// What a signal does.
     func raise() {
-        let waiting = state.withLock { state in
+        let (waiting, starting) = state.withLock { state in
             state.isRaised = true
             defer { state.waiting = [] }
-            return state.waiting
+            return (state.waiting, state.starting)
         }
+        starting?.cancel()
         for continuation in waiting { continuation.resume() }
     }
 
@@ -79,21 +82,23 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// Runs `body`, whose task is cancelled when a signal comes.
+    /// Runs `body` on the reactor, in a task that is cancelled when a signal comes. No thread pool has a part in it: the
+    /// pool's own watch ends a process that has no /proc.
     func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
-        try await withThrowingTaskGroup(of: T?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                await self.wait()
-                return nil
-            }
-            defer { group.cancelAll() }
-            while let result = try await group.next() {
-                if let result { return result }
-                group.cancelAll()
-            }
-            throw CancellationError()
+        let outcome = Mutex<Result<T, any Error>>(.failure(CancellationError()))
+        let task = Reactor.spawn {
+            let result: Result<T, any Error>
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            outcome.withLock { $0 = result }
         }
+        let isRaised = state.withLock { state in
+            state.starting = task
+            return state.isRaised
+        }
+        if isRaised { task.cancel() }
+        await task.value
+        state.withLock { $0.starting = nil }
+        return try outcome.withLock { $0 }.get()
     }
 
     /// Runs the node until a signal comes or it cannot go on by itself; then it is stopped. Returns why it ended by

@@ -107,7 +107,7 @@ def the_write_ahead_log_is_bounded_beside_readers(apus, directory):
     with Lone(apus, directory, "20ms") as lone:
         done, answers = threading.Event(), []
         query = (
-            "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2000000) "
+            "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500000) "
             "SELECT count(*), (SELECT count(*) FROM t) FROM c")
 
         def read():

@@ -63,6 +63,18 @@ import Testing
         }
     }
 
+    /// A schema that one of both accepts would otherwise be a broken one to the other.
+    @Test func flagsAreSQLitesOwn() throws {
+        let sql = "SELECT DISTINCT name, flags FROM pragma_function_list ORDER BY name, flags"
+        let flags = try [pair.ours, pair.theirs].map { connection in
+            let statement = try connection.prepare(sql)
+            var flags: [String] = []
+            while try statement.step() { flags.append("\(statement.text(0)) \(statement.int(1))") }
+            return flags
+        }
+        #expect(flags[0] == flags[1])
+    }
+
     /// Where a result would be longer than a value may be, too.
     @Test(arguments: [
         "upper(?1)", "hex(?1)", "replace(?1, 'a', 'bcd')", "trim(?1, 'a')", "json_array(?1)",

@@ -2,7 +2,7 @@ import CShims
 
 /// Why a function of ours has no result.
 enum FunctionFailure: Error {
-    /// The statement's budget, or the query's time, is used up.
+    /// The statement's budget is used up.
     case spent
     /// A value would be longer than values may be.
     case tooBig

@@ -18,9 +18,10 @@ enum JSONFunctions {
     static func register(
         on connection: SQLiteConnection, _ meter: CostMeter, _ builtins: BuiltinFunctions
     ) throws(SQLiteFailure) {
-        try ScalarFunction.register("json_quote", 1...1, on: connection, meter, quote)
-        try ScalarFunction.register("json_array", [-1], on: connection, meter, array)
-        try ScalarFunction.register("json_object", [-1], on: connection, meter, object)
+        let flags = ScalarFunction.jsonFlags
+        try ScalarFunction.register("json_quote", 1...1, on: connection, meter, flags: flags, quote)
+        try ScalarFunction.register("json_array", [-1], on: connection, meter, flags: flags, array)
+        try ScalarFunction.register("json_object", [-1], on: connection, meter, flags: flags, object)
         let reading: [(String, [Int32], Shape)] = [
             ("json", [1], .paths), ("json_valid", [1], .paths), ("json_type", [1, 2], .paths),
             ("json_array_length", [1, 2], .paths), ("json_extract", [-1], .paths), ("->", [2], .paths),
@@ -28,7 +29,8 @@ enum JSONFunctions {
             ("json_insert", [-1], .values), ("json_replace", [-1], .values), ("json_patch", [2], .patch),
         ]
         for (name, counts, shape) in reading {
-            try ScalarFunction.register(name, counts, on: connection, meter) { call throws(FunctionFailure) in
+            try ScalarFunction.register(name, counts, on: connection, meter, flags: flags) {
+                call throws(FunctionFailure) in
                 try bound(call, shape)
                 try builtins.answer(call, name)
             }

@@ -37,7 +37,7 @@ final class JSONGroup {
             let function = Unmanaged.passRetained(Function(kind, meter)).toOpaque()
             try connection.check(
                 sqlite3_create_window_function(
-                    connection.handle, name, count, ScalarFunction.flags | SQLITE_SUBTYPE, function,
+                    connection.handle, name, count, ScalarFunction.jsonFlags | SQLITE_SUBTYPE, function,
                     { JSONGroup.step($0, $1, $2) }, { JSONGroup.finish($0) }, { JSONGroup.answer($0) },
                     { context, _, _ in JSONGroup.group(context)?.takeUnretainedValue().removeFirst() },
                     { if let function = $0 { Unmanaged<Function>.fromOpaque(function).release() } }))

@@ -6,8 +6,10 @@ final class ScalarFunction {
     /// What a function does with a call.
     typealias Body = (FunctionCall) throws(FunctionFailure) -> Void
 
-    /// As SQLite's own have them, so that views, checks, defaults and indexes may call ours.
+    /// As SQLite's own have them, so that what the schema calls is the same for whoever reads it with SQLite's.
     static let flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS
+    /// As SQLite's JSON functions have them: views, checks, defaults and indexes may not call these.
+    static let jsonFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC
 
     private let meter: CostMeter
     private let body: Body
@@ -20,7 +22,7 @@ final class ScalarFunction {
     /// Registers a function for these numbers of arguments; -1 is for any.
     static func register(
         _ name: String, _ counts: some Sequence<Int32>, on connection: SQLiteConnection, _ meter: CostMeter,
-        _ body: @escaping Body
+        flags: Int32 = flags, _ body: @escaping Body
     ) throws(SQLiteFailure) {
         for count in counts {
             let function = Unmanaged.passRetained(ScalarFunction(meter, body)).toOpaque()
