@@ -65,10 +65,6 @@ public enum CostModel {
         "bytes of such a row before and after, and again for each index: they are hashed, logged and copied back"
     )
 
-    static let searchedBytes = Figure(
-        "searched bytes", 16, "bytes a unit",
-        "bytes that instr, replace, trim, like and glob look at, each as often as they do")
-
     /// An instruction costs a unit while no value is larger than the first of these, and so on. A statement begins with
     /// the width of its parameters and constants; where that does not suffice it is undone and run again with the next.
     static let widths = [
@@ -117,13 +113,13 @@ public enum CostModel {
         "pending: anybody may ask to join, so they must end somewhere")
 
     /// All figures, in the order of this file.
-    public static let figures = [
-        statement, block, transaction, token, planning, parameterBytes, row, rowBytes, searchedBytes, value,
-        values,
-        statementBytes,
-        expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
-        expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,
-    ]
+    public static let figures =
+        [
+            statement, block, transaction, token, planning, parameterBytes, row, rowBytes, value, values,
+            statementBytes,
+            expandedTokens, objectTokens, schemaTokens, schemaObjects, schemaLiteral, viewDepth, columns,
+            expressionDepth, compoundTerms, arguments, pattern, parameters, triggerDepth, validatorRequests,
+        ] + FunctionPrices.figures
 
     /// The figures and widths as a table in Markdown, which docs/execution.md holds.
     public static var documentation: String {

@@ -13,7 +13,6 @@ final class StatementRunner {
     private let meter: CostMeter
     private let stopFlag: StopFlag
     private let rules: TableRules
-    private let functions: TextFunctions
     private var cache = StatementCache()
     /// Of the schema as it is now; nil when it has to be read.
     private var sizes: SchemaSizes?
@@ -29,7 +28,7 @@ final class StatementRunner {
         meter.attach(to: connection)
         recorder = ChangeRecorder(connection, meter)
         try CountFunction.register(connection)
-        functions = try TextFunctions(connection, meter)
+        try BoundedFunctions.register(on: connection, meter)
     }
 
     /// Begins with a block.

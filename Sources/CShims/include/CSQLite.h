@@ -20,9 +20,30 @@ static inline int apus_sqlite_bind_blob(sqlite3_stmt *statement, int index, cons
     return sqlite3_bind_blob64(statement, index, count ? bytes : "", count, SQLITE_TRANSIENT);
 }
 
-// Makes a copy of a text a function's result.
-static inline void apus_sqlite_result_text(sqlite3_context *context, const char *text, sqlite3_uint64 count) {
-    sqlite3_result_text64(context, count ? text : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
+// Answers a copy.
+static inline void apus_sqlite_result_text(sqlite3_context *context, const void *bytes, sqlite3_uint64 count) {
+    sqlite3_result_text64(context, count ? (const char *)bytes : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
+
+static inline void apus_sqlite_result_blob(sqlite3_context *context, const void *bytes, sqlite3_uint64 count) {
+    sqlite3_result_blob64(context, count ? bytes : "", count, SQLITE_TRANSIENT);
+}
+
+// A copy that sqlite3_free frees.
+static inline char *apus_sqlite_copy(const char *text) { return sqlite3_mprintf("%s", text); }
+
+// Lets views and the like use the virtual table that is being connected.
+static inline int apus_sqlite_vtab_innocuous(sqlite3 *db) { return sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS); }
+
+// A virtual table and a cursor of one, each with what Swift keeps for it.
+struct apus_sqlite_table {
+    sqlite3_vtab base;
+    void *object;
+};
+
+struct apus_sqlite_cursor {
+    sqlite3_vtab_cursor base;
+    void *object;
+};
 
 #endif

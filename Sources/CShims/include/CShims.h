@@ -10,6 +10,7 @@
 #include "CJournal.h"
 #include "CLMDB.h"
 #include "CLZ4.h"
+#include "CMemory.h"
 #include "COpenSSL.h"
 #include "CSQLite.h"
 #include "CSandbox.h"

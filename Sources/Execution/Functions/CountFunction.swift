@@ -5,11 +5,10 @@ import CShims
 enum CountFunction {
     /// Registers `count(*)` and `count(x)`.
     static func register(_ connection: SQLiteConnection) throws(SQLiteFailure) {
-        let flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS
         for arguments: Int32 in 0...1 {
             try connection.check(
                 sqlite3_create_window_function(
-                    connection.handle, "count", arguments, flags, nil,
+                    connection.handle, "count", arguments, ScalarFunction.flags, nil,
                     { CountFunction.add(1, $0, $1, $2) }, { CountFunction.result($0) },
                     { CountFunction.result($0) }, { CountFunction.add(-1, $0, $1, $2) }, nil))
         }
