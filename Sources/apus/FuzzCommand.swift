@@ -27,7 +27,7 @@ struct FuzzCommand: Action {
     func run() async throws {
         let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         let directory = "\(memory)/apus-fuzz-\(getpid())"
-        let fuzz = SQLFuzz(blockLimit: try SQLFuzz.measuredBlockLimit(directory: directory))
+        let fuzz = SQLFuzz(prices: try SQLFuzz.measuredPrice(directory: directory))
         let start = ContinuousClock.now
         let first = seeds?.first ?? (seconds == nil ? 1 : UInt64(UInt32(truncatingIfNeeded: time(nil))))
         let last = seeds?.last ?? (seconds == nil ? 20 : UInt64.max)
@@ -42,6 +42,7 @@ struct FuzzCommand: Action {
             totals.transactions += report.transactions
             totals.successes += report.successes
             totals.slowestBlock = max(totals.slowestBlock, report.slowestBlock)
+            totals.dearestBlock = max(totals.dearestBlock, report.dearestBlock)
             if let failure = report.failure {
                 try StandardOutput.print("seed \(seed) FAILED  \(failure)")
                 try StandardOutput.flush()
@@ -50,6 +51,7 @@ struct FuzzCommand: Action {
         }
         try StandardOutput.print(
             "\(count) seeds agree: \(totals.transactions) transactions, \(totals.successes) of them successful, "
-                + "slowest block \(totals.slowestBlock)")
+                + "slowest block \(totals.slowestBlock), dearest \(Int(totals.dearestBlock * 100)) % of what it may take"
+        )
     }
 }

@@ -2,7 +2,7 @@ import Execution
 
 /// What two engines do not agree on.
 struct FuzzFailure: Error, CustomStringConvertible {
-    /// How the text of a block that took too long begins.
+    /// What the text of a block that took too long says.
     static let slow = "a block took"
 
     let description: String

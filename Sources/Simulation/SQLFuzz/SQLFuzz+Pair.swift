@@ -17,19 +17,25 @@ extension SQLFuzz {
         private let troubled: SQLTwin
         private var chain: [CommittedBlock] = []
 
-        init(_ directory: String) throws {
+        init(_ directory: String, prices: UnitPrice?) throws {
             guard let owner = keys.first else { throw FuzzFailure("no key") }
             var parameters = NetworkParameters(leader: owner.publicKey)
             parameters.disabledGasCosts = true
             let genesis = Genesis(
                 chainID: chainID, databaseOwner: owner.publicKey.nodeID,
                 validators: ValidatorSet([Validator(key: owner.publicKey, power: 1)]), parameters: parameters)
-            steady = try SQLTwin("\(directory)-a", genesis)
-            troubled = try SQLTwin("\(directory)-b", genesis)
+            steady = try SQLTwin("\(directory)-a", genesis, prices: prices)
+            troubled = try SQLTwin("\(directory)-b", genesis, prices: prices)
         }
 
         /// The most CPU time that a block took on either.
         var slowestBlock: Duration { max(steady.slowestBlock, troubled.slowestBlock) }
+
+        /// The most CPU time in terms of what a block might take.
+        var dearestBlock: Double { max(steady.dearestBlock, troubled.dearestBlock) }
+
+        /// What the last block has cost in units.
+        func lastCost() throws -> Int { try steady.application.blockCost() }
 
         /// The quicker engine's slowest block.
         var fastestBlock: Duration { min(steady.slowestBlock, troubled.slowestBlock) }
@@ -111,10 +117,10 @@ extension SQLFuzz {
             guard damage.isEmpty else {
                 throw FuzzFailure("integrity check: \(damage.joined(separator: "; "))")
             }
-            for name in SQLGenerator.tableNames(seed: fuzzCase.seed) {
+            for name in SQLFuzzCase.generate(seed: fuzzCase.seed).generator.tableNames.sorted() {
                 // A query that time ended would differ for no reason.
                 let limits = QueryLimits(time: .seconds(600))
-                let sql = "SELECT * FROM \(SQLGenerator.quoted(name))"
+                let sql = "SELECT * FROM \(SQLGenerator.quoted(name.string))"
                 let rows = try? steady.application.query(sql, [], limits: limits).rows
                 let others = try? troubled.application.query(sql, [], limits: limits).rows
                 guard rows == others else { throw FuzzFailure("rows of table \(name) differ") }

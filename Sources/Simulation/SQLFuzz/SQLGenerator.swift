@@ -1,4 +1,5 @@
 import Chain
+import Multiformats
 
 /// Statements from a seed: by a grammar of what SQLite knows, with the values at which it does something special.
 /// Many fail, which engines must agree on as well.
@@ -27,6 +28,10 @@ struct SQLGenerator {
 
     var random: SimulationRandom
     private(set) var tables: [Table] = []
+    /// Every name that a table has had.
+    private(set) var tableNames: Set<RawText> = []
+    /// Whether expressions become part of the schema: subqueries and parameters are not allowed there.
+    private(set) var isConstraint = false
     private var views: [String] = []
     private var indexes: [String] = []
     private var serial = 0
@@ -34,11 +39,6 @@ struct SQLGenerator {
     private var earlier: [String] = []
 
     init(seed: UInt64) { random = SimulationRandom(seed: seed, stream: "sql") }
-
-    /// The names of all tables that a seed's statements may have made.
-    static func tableNames(seed: UInt64) -> [String] {
-        SQLFuzzCase.generate(seed: seed).generator.tables.map(\.name)
-    }
 
     // MARK: Choices
 
@@ -65,7 +65,7 @@ struct SQLGenerator {
         let sql = isFirstBlock ? createTable() : repeated() ?? statement()
         earlier.append(sql)
         var result = SQLFuzzCase.Statement(sql: sql)
-        if random.oneIn(4) { result.sender = number(3) }
+        if random.oneIn(6) { result.sender = number(3) }
         if random.oneIn(30) { result.nonceSkew = 1 + random.next() % 3 }
         for index in 0..<Self.parameterCount where sql.utf8.contains(UInt8(ascii: "$")) {
             result.parameters.append(RawStatement.Parameter("$p\(index)", value()))
@@ -120,22 +120,33 @@ struct SQLGenerator {
                     + " ON DELETE \(one(of: Self.actions)) ON UPDATE \(one(of: Self.actions))"
                     + one(of: ["", " DEFERRABLE INITIALLY DEFERRED"]))
         }
-        if random.oneIn(4) { parts.append("CHECK (\(expression(names, 2)))") }
+        if random.oneIn(4) { parts.append("CHECK (\(constraint(names, 2)))") }
         var options: [String] = []
         if random.oneIn(5) { options.append("WITHOUT ROWID") }
         if isStrict { options.append("STRICT") }
-        tables.append(Table(name: name, columns: names))
+        add(Table(name: name, columns: names))
         return "CREATE TABLE \(one(of: ["", "", "IF NOT EXISTS "]))\(Self.quoted(name)) "
             + "(\(parts.joined(separator: ", "))) \(options.joined(separator: ", "))"
+    }
+
+    private mutating func add(_ table: Table) {
+        tables.append(table)
+        tableNames.insert(RawText(table.name))
+    }
+
+    private mutating func constraint(_ columns: [String], _ depth: Int) -> String {
+        isConstraint = true
+        defer { isConstraint = false }
+        return expression(columns, depth)
     }
 
     private mutating func columnDefinition(_ name: String, _ isStrict: Bool) -> String {
         var text = "\(Self.quoted(name)) \(one(of: isStrict ? Self.strictTypes : Self.types))"
         if random.oneIn(6) { text += " NOT NULL\(one(of: Self.conflicts))" }
-        if random.oneIn(5) { text += " DEFAULT (\(expression([], 1)))" }
+        if random.oneIn(5) { text += " DEFAULT (\(constraint([], 1)))" }
         if random.oneIn(8) { text += " UNIQUE\(one(of: Self.conflicts))" }
         if random.oneIn(5) { text += " COLLATE \(one(of: ["NOCASE", "RTRIM", "BINARY"]))" }
-        if random.oneIn(10) { text += " CHECK (\(expression([name], 1)))" }
+        if random.oneIn(10) { text += " CHECK (\(constraint([name], 1)))" }
         if random.oneIn(40) { text += " GENERATED ALWAYS AS (1)" }
         return text
     }
@@ -152,8 +163,8 @@ struct SQLGenerator {
         serial += 1
         let name = "i\(serial)"
         indexes.append(name)
-        let term = random.oneIn(2) ? Self.quoted(one(of: table.columns)) : "(\(expression(table.columns, 1)))"
-        let part = random.oneIn(3) ? " WHERE \(expression(table.columns, 1))" : ""
+        let term = random.oneIn(2) ? Self.quoted(one(of: table.columns)) : "(\(constraint(table.columns, 1)))"
+        let part = random.oneIn(3) ? " WHERE \(constraint(table.columns, 1))" : ""
         return "CREATE \(one(of: ["", "UNIQUE "]))INDEX \(name) ON \(Self.quoted(table.name)) "
             + "(\(term)\(one(of: ["", " DESC", " COLLATE NOCASE"])))\(part)"
     }
@@ -172,7 +183,8 @@ struct SQLGenerator {
             return "\(head) DROP COLUMN \(Self.quoted(column))"
         case 2:
             let name = newName()
-            tables.append(Table(name: name, columns: tables[index].columns))
+            add(Table(name: name, columns: tables[index].columns))
+            tables.remove(at: index)
             return "\(head) RENAME TO \(Self.quoted(name))"
         default:
             let name = one(of: Self.columnNames) + "r"
@@ -244,14 +256,36 @@ struct SQLGenerator {
     mutating func select(depth: Int) -> String {
         let table = table()
         let source = random.oneIn(5) ? Self.quoted(random.pick(views) ?? table.name) : Self.quoted(table.name)
-        var text = "SELECT \(expression(table.columns, depth)) AS x FROM \(source)"
-        if random.oneIn(4) { text += " CROSS JOIN \(Self.quoted(self.table().name)) AS o" }
+        var text =
+            "SELECT \(one(of: ["", "", "DISTINCT "]))\(expression(table.columns, depth)) AS x FROM \(source)"
+        if random.oneIn(4) { text += join(table) }
         if random.oneIn(2) { text += " WHERE \(expression(table.columns, depth))" }
-        if random.oneIn(4) { text += " GROUP BY \(expression(table.columns, 1))" }
-        if random.oneIn(6) { text += " UNION\(one(of: ["", " ALL"])) SELECT \(expression([], 1))" }
+        if random.oneIn(4) {
+            text += " GROUP BY \(expression(table.columns, 1))"
+            if random.oneIn(3) { text += " HAVING \(expression(table.columns, 1))" }
+        }
+        if random.oneIn(6) {
+            text += " \(one(of: ["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])) SELECT \(expression([], 1))"
+        }
         if random.oneIn(4) { text += " ORDER BY 1\(one(of: ["", " DESC", " NULLS LAST"]))" }
         if random.oneIn(3) { text += " LIMIT \(number(5))" }
-        if random.oneIn(5) { text = "WITH c(x) AS (\(text)) SELECT x FROM c UNION ALL SELECT x FROM c" }
+        if random.oneIn(5) {
+            text =
+                "WITH c(x) AS \(one(of: ["", "MATERIALIZED ", "NOT MATERIALIZED "]))(\(text)) SELECT x FROM c UNION ALL SELECT x FROM c"
+        }
         return text
+    }
+
+    private mutating func join(_ table: Table) -> String {
+        let other = self.table()
+        let name = Self.quoted(other.name)
+        switch number(5) {
+        case 0: return " CROSS JOIN \(name) AS o"
+        case 1:
+            let on = "o.\(Self.quoted(one(of: other.columns))) = \(expression(table.columns, 1))"
+            return " \(one(of: ["", "LEFT ", "RIGHT ", "FULL "]))JOIN \(name) AS o ON \(on)"
+        case 2: return " NATURAL JOIN \(name)"
+        default: return ", \(one(of: ["json_each", "json_tree"]))(\(expression(table.columns, 1))) AS j"
+        }
     }
 }

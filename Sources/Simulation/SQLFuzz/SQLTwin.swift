@@ -21,12 +21,17 @@ final class SQLTwin {
     private let genesis: Genesis
     private var rebuilds = 0
     private(set) var application: SQLApplication
+    private let prices: UnitPrice?
     /// The most CPU time that a block took.
     private(set) var slowestBlock = Duration.zero
+    /// The most that it took in terms of its price.
+    private(set) var dearestBlock = 0.0
 
-    init(_ directory: String, _ genesis: Genesis) throws {
+    /// Has its databases in directories that begin with this path. Blocks that take longer than `prices` allows are failures.
+    init(_ directory: String, _ genesis: Genesis, prices: UnitPrice?) throws {
         self.directory = directory
         self.genesis = genesis
+        self.prices = prices
         application = try SQLApplication(directory: "\(directory)-0")
         try application.initialize(genesis)
     }
@@ -68,14 +73,27 @@ final class SQLTwin {
     /// Executes a block and leaves it prepared.
     func execute(_ block: Block, _ transactions: [Transaction]) throws -> Outcome {
         let start = Self.threadTime
-        defer { slowestBlock = max(slowestBlock, Self.threadTime - start) }
+        let outcome: Outcome
         do {
             let result = try application.execute(
                 block, transactions: transactions, parameters: genesis.parameters,
                 validators: genesis.validators)
-            return .executed(result, cost: try application.blockCost())
+            outcome = .executed(result, cost: try application.blockCost())
         } catch ExecutionError.overBudget(let count) {
-            return .cut(count)
+            outcome = .cut(count)
+        }
+        try judge(Self.threadTime - start)
+        return outcome
+    }
+
+    private func judge(_ time: Duration) throws {
+        slowestBlock = max(slowestBlock, time)
+        guard let prices else { return }
+        let cost = try application.blockCost()
+        let share = prices.share(of: time, at: cost)
+        dearestBlock = max(dearestBlock, share)
+        guard share <= 1 else {
+            throw FuzzFailure("\(FuzzFailure.slow) \(time) of CPU and costs \(cost) units")
         }
     }
 
