@@ -29,6 +29,9 @@ final class StatementRunner {
         recorder = ChangeRecorder(connection, meter)
         try CountFunction.register(connection)
         try BoundedFunctions.register(on: connection, meter)
+        // The first ALTER TABLE of a connection opens its database of temporary tables, and each later IF EXISTS that finds
+        // nothing looks there too, in an instruction more. It is opened here.
+        _ = try connection.prepare("SELECT 1 FROM sqlite_temp_schema")
     }
 
     /// Begins with a block.

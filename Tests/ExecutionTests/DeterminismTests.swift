@@ -108,6 +108,23 @@ import Testing
         #expect(second.application.tip == first.application.tip)
     }
 
+    /// What a connection has done before adds no instruction: SQLite looks into more databases once an ALTER TABLE has
+    /// opened that of temporary tables.
+    @Test func costDoesNotDependOnTheConnection() throws {
+        let chain = try TestChain(try directory.open())
+        try chain.commit([chain.statement("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")])
+        let block = try [
+            chain.statement("DROP INDEX IF EXISTS missing"), chain.statement("DROP TABLE IF EXISTS missing"),
+            chain.statement("DROP VIEW IF EXISTS missing"),
+            chain.statement("ALTER TABLE t RENAME COLUMN a TO b"),
+        ]
+        _ = try chain.execute(block)
+        let first = try chain.application.blockCost()
+        try chain.application.rollback()
+        _ = try chain.execute(block)
+        #expect(try chain.application.blockCost() == first)
+    }
+
     /// The same hash in every process that ever ran this test.
     @Test func hashIsThatOfOtherProcesses() throws {
         let chain = try TestChain(try directory.open(), balances: [(1, 100)])
