@@ -1,3 +1,5 @@
+import Multiformats
+
 extension SQLFuzz {
     /// A block may cost as much as so many statements at their budget: its own, and the last one's beyond it
     /// (docs/execution.md, "Costs").
@@ -8,7 +10,7 @@ extension SQLFuzz {
     /// The CPU time that a block may take on this machine: measured on a statement that uses up its budget of
     /// instructions.
     public static func measuredBlockLimit(directory: String) throws -> Duration {
-        defer { SQLTwin.removeFiles(directory) }
+        defer { try? DirectoryTree.remove(directory) }
         let pair = try Pair(directory)
         defer { pair.close() }
         let endless = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT count(*) FROM c"

@@ -33,7 +33,13 @@ struct SQLGenerator {
     /// Texts of before, of which some come again: an engine that runs on has them compiled, another has not.
     private var earlier: [String] = []
 
-    init(seed: UInt64) { random = SimulationRandom(seed: seed, stream: "sql") }
+    /// Whether to leave out statements that take as much time as one may.
+    let isThrifty: Bool
+
+    init(seed: UInt64, isThrifty: Bool = false) {
+        random = SimulationRandom(seed: seed, stream: "sql")
+        self.isThrifty = isThrifty
+    }
 
     /// The names of all tables that a seed's statements may have made.
     static func tableNames(seed: UInt64) -> [String] {
