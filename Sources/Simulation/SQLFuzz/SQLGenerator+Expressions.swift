@@ -109,34 +109,22 @@ extension SQLGenerator {
     /// Statements that split, stopped or stalled chains.
     mutating func hostile() -> String {
         let table = Self.quoted(random.pick(tables)?.name ?? "none")
-        return one(of: Self.refused + Self.extreme(table) + (isThrifty ? [] : Self.expensive(table)))
-    }
-
-    private static let refused = [
-        "SELECT random(), changes()", "SELECT printf('%2000d', 7)", "SELECT json_patch('{}', '{}')",
-        "PRAGMA user_version = 1", "CREATE TABLE q AS SELECT 1",
-        "CREATE TABLE q (k INTEGER PRIMARY KEY AUTOINCREMENT)", "CREATE TEMP TABLE q (k PRIMARY KEY)",
-        "SELECT sql FROM sqlite_master", "UPDATE apus_state SET height = 0", "ROLLBACK", "",
-        "\u{FEFF}SELECT 1", "SELECT 1; SELECT 2",
-    ]
-
-    private static func extreme(_ table: String) -> [String] {
-        [
+        return one(of: [
             "INSERT INTO \(table) VALUES (3, instr(hex(zeroblob(30000)), hex(zeroblob(7000)) || '1'))",
             "INSERT OR IGNORE INTO \(table) VALUES (9223372036854775807, 'x')",
             "INSERT INTO \(table) VALUES (NULL, 'z')",
-            "WITH a(x) AS (SELECT 1), b(x) AS (SELECT (SELECT x FROM a)+(SELECT x FROM a)), "
-                + "c(x) AS (SELECT (SELECT x FROM b)+(SELECT x FROM b)) SELECT (SELECT x FROM c)+(SELECT x FROM c)",
-        ]
-    }
-
-    private static func expensive(_ table: String) -> [String] {
-        [
             "SELECT count(*) FROM \(table) a, \(table) b, \(table) c, \(table) d",
             "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT count(*) FROM c",
             "INSERT INTO \(table) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) "
                 + "SELECT i, zeroblob(800000) FROM c",
             "UPDATE \(table) SET v = json_array(\(Array(repeating: "hex(zeroblob(400000))", count: 50).joined(separator: ",")))",
-        ]
+            "WITH a(x) AS (SELECT 1), b(x) AS (SELECT (SELECT x FROM a)+(SELECT x FROM a)), "
+                + "c(x) AS (SELECT (SELECT x FROM b)+(SELECT x FROM b)) SELECT (SELECT x FROM c)+(SELECT x FROM c)",
+            "SELECT random(), changes()", "SELECT printf('%2000d', 7)", "SELECT json_patch('{}', '{}')",
+            "PRAGMA user_version = 1", "CREATE TABLE q AS SELECT 1",
+            "CREATE TABLE q (k INTEGER PRIMARY KEY AUTOINCREMENT)", "CREATE TEMP TABLE q (k PRIMARY KEY)",
+            "SELECT sql FROM sqlite_master", "UPDATE apus_state SET height = 0", "ROLLBACK", "",
+            "\u{FEFF}SELECT 1", "SELECT 1; SELECT 2",
+        ])
     }
 }

@@ -91,7 +91,7 @@ struct SQLGenerator {
         case 8, 9, 10: delete()
         case 11...16: update()
         case 17, 18: select(depth: 2)
-        case 19: hostile()
+        case 19 where !isThrifty: hostile()
         case 20: "INSERT INTO grants (identifier) VALUES ('\(SQLFuzz.granted)')"
         default: insert()
         }
