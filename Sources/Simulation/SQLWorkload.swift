@@ -27,9 +27,9 @@ struct SQLWorkload {
         self.clients = clients
     }
 
-    /// The owner's next statement.
-    mutating func next(_ nonce: UInt64, _ random: inout SimulationRandom) -> RawStatement {
-        if nonce <= Self.schema.count { return RawStatement(Self.schema[Int(nonce) - 1]) }
+    /// The owner's next statement, to come after so many others; the first ones make the tables.
+    mutating func next(after count: UInt64, _ random: inout SimulationRandom) -> RawStatement {
+        if count < Self.schema.count { return RawStatement(Self.schema[Int(count)]) }
         return switch random.next() % 8 {
         case 0, 1, 2: generated()
         case 3: hostile(&random)

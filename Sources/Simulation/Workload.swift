@@ -68,7 +68,7 @@ final class Workload {
     ) throws -> Transaction {
         let payload: Payload
         if key.publicKey == owner?.publicKey {
-            payload = .rawStatement(statements.next(nonce, &random))
+            payload = .rawStatement(statements.next(after: max(nonce, 1) - 1, &random))
         } else if owner != nil, random.oneIn(3) {
             payload = .rawStatement(SQLWorkload.ordinary(&random))
         } else {
