@@ -85,7 +85,7 @@ let package = Package(
                 "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
                 "Mempool",
                 "Crypto", "Multiformats",
-                "Collections",
+                "Collections", "CShims",
             ])
         + module(
             "API",

@@ -105,6 +105,20 @@ public final class SQLApplication: Application {
         try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
+    /// Keeps so many pages of 4 KiB in memory for blocks; what does not fit goes to the disk and back.
+    package func limitCache(toPages count: Int) throws(ExecutionError) {
+        try engine.run { (engine) throws(ExecutionError) in
+            do throws(SQLiteFailure) {
+                try engine.connection.execute("PRAGMA cache_size = \(count)")
+            } catch {
+                throw error.nodeError
+            }
+        }
+    }
+
+    /// Forgets the statements that are compiled and all else that is only kept to be quicker. No block may be prepared.
+    package func forgetCaches() throws(ExecutionError) { try engine.run { $0.forgetCaches() } }
+
     /// What the last block that was executed has cost in units.
     package func blockCost() throws(ExecutionError) -> Int { try engine.run { $0.blockCost } }
 

@@ -137,10 +137,15 @@ final class SQLEngine {
         if prepared != nil { abandon() }
     }
 
-    private func abandon() {
-        prepared = nil
+    /// Forgets what is only kept to be quicker, or may not hold without a block that is undone.
+    func forgetCaches() {
         runner.forget()
         writers = [:]
+    }
+
+    private func abandon() {
+        prepared = nil
+        forgetCaches()
         // Fails only where SQLite has rolled back by itself.
         if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
     }

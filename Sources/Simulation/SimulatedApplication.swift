@@ -1,13 +1,15 @@
 import Chain
 import Execution
+import Reactor
 import Synchronization
 
 /// An application on a machine that may be unable to execute for a while, and with a budget for a block that is the same
-/// on every machine.
+/// on every machine. What it executes, a twin executes too.
 final class SimulatedApplication: Application {
     private let application: any Application
     private let machine: Machine
     private let blockBudget: Int?
+    private let twin: TwinChecker?
 
     /// What the machine can do; it outlives the process.
     final class Machine: Sendable {
@@ -21,10 +23,11 @@ final class SimulatedApplication: Application {
     }
 
     /// `blockBudget`: the most transactions that a block may have; nil for no limit.
-    init(_ application: any Application, on machine: Machine, blockBudget: Int?) {
+    init(_ application: any Application, on machine: Machine, blockBudget: Int?, twin: TwinChecker?) {
         self.application = application
         self.machine = machine
         self.blockBudget = blockBudget
+        self.twin = twin
     }
 
     var tip: ApplicationTip { application.tip }
@@ -36,8 +39,27 @@ final class SimulatedApplication: Application {
     ) throws(ExecutionError) -> ExecutionResult {
         if machine.isTroubled { throw .failed(file: "simulated", reason: "out of memory") }
         if let blockBudget, transactions.count > blockBudget { throw .overBudget(transactions: blockBudget) }
-        return try application.execute(
-            block, transactions: transactions, parameters: parameters, validators: validators)
+        let input = SQLTwin.Input(
+            block: block, transactions: transactions, parameters: parameters, validators: validators)
+        do throws(ExecutionError) {
+            let result = try application.execute(
+                block, transactions: transactions, parameters: parameters, validators: validators)
+            tell(input) { (engine) throws(ExecutionError) in .executed(result, cost: try engine.blockCost()) }
+            return result
+        } catch {
+            if case .overBudget(let count) = error { tell(input) { _ in .cut(count) } }
+            throw error
+        }
+    }
+
+    /// The twin hears of what this application has executed. Under simulation, all of it runs on the loop.
+    private func tell(
+        _ input: SQLTwin.Input, _ outcome: (SQLApplication) throws(ExecutionError) -> SQLTwin.Outcome
+    ) {
+        guard let twin, let application = application as? SQLApplication,
+            let outcome = try? outcome(application)
+        else { return }
+        ReactorActor.assumeIsolated { twin.executed(input, outcome) }
     }
 
     func stop() { application.stop() }
@@ -48,6 +70,7 @@ final class SimulatedApplication: Application {
             throw .failed(file: "simulated", reason: "out of memory")
         }
         try application.commit()
+        if let twin { ReactorActor.assumeIsolated { twin.committed() } }
     }
 
     func rollback() throws(ExecutionError) { try application.rollback() }

@@ -49,6 +49,8 @@ final class SimulatedNode {
     var delays: [String: Duration] = [:]
     /// Whether it can execute.
     let application = SimulatedApplication.Machine()
+    /// Executes what the machine executes, where that is SQL; it outlives process and disk.
+    private var twin: TwinChecker?
     /// What the machine's node remembers of peers; like its file, it outlives the process.
     private(set) var book = PeerStore()
     private let keys: KeyStream
@@ -112,9 +114,22 @@ final class SimulatedNode {
         }
     }
 
+    /// Has a twin execute what the machine executes, and tell `report` where they part.
+    func startTwin(seed: UInt64, _ report: @escaping (CheckerFailure) -> Void) {
+        guard let directory = setup.applicationDirectory else { return }
+        twin = TwinChecker(
+            of: name, seed: seed, directory: "\(directory)-twin", genesis: setup.genesis, report: report)
+    }
+
+    /// The simulation is over.
+    func endTwin() {
+        twin?.close()
+        twin = nil
+    }
+
     private func environment(_ observer: NodeObserver) -> NodeEnvironment {
         let (mount, directory) = (disk.mount(), setup.applicationDirectory)
-        let (machine, budget) = (application, setup.blockBudget)
+        let (machine, budget, twin) = (application, setup.blockBudget, twin)
         let clock: @Sendable () -> UInt64 = { [weak self] in
             ReactorActor.assumeIsolated { self?.wallClock ?? 0 }
         }
@@ -126,7 +141,7 @@ final class SimulatedNode {
             },
             openApplication: {
                 func simulated(_ application: any Application) -> SimulatedApplication {
-                    SimulatedApplication(application, on: machine, blockBudget: budget)
+                    SimulatedApplication(application, on: machine, blockBudget: budget, twin: twin)
                 }
                 guard let directory else { return simulated(NoopApplication()) }
                 try DirectoryTree.create(directory)

@@ -71,7 +71,10 @@ public enum Simulation {
         await LivenessChecker(world).run()
         limits.stop()
         if world.failure == nil { await EndChecker(world).run() }
-        for machine in world.nodes { await machine.stop() }
+        for machine in world.nodes {
+            await machine.stop()
+            machine.endTwin()
+        }
     }
 }
 

@@ -17,6 +17,7 @@ final class Workload {
     private let keys: [PrivateKey]
     /// Who may write to the database, where there is one.
     private let owner: PrivateKey?
+    private var statements: SQLWorkload
     private let chainID: String
     private let seed: UInt64
     private let runs: Int
@@ -25,6 +26,7 @@ final class Workload {
     init(_ options: SimulationOptions, keys: [PrivateKey], owner: PrivateKey, chainID: String) {
         self.keys = keys
         self.owner = options.execution == .sql ? owner : nil
+        statements = SQLWorkload(seed: options.seed, clients: keys.map(\.publicKey))
         self.chainID = chainID
         seed = options.seed
         runs = keys.count + (options.execution == .sql ? 1 : 0)
@@ -66,33 +68,14 @@ final class Workload {
     ) throws -> Transaction {
         let payload: Payload
         if key.publicKey == owner?.publicKey {
-            payload = .rawStatement(RawStatement(statement(nonce, &random)))
+            payload = .rawStatement(statements.next(after: max(nonce, 1) - 1, &random))
+        } else if owner != nil, random.oneIn(3) {
+            payload = .rawStatement(SQLWorkload.ordinary(&random))
         } else {
             let target = AccountID(random.pick(keys)?.publicKey ?? key.publicKey)
             payload = .transfer(to: target, amount: Amount(Int64(random.next() % 10)))
         }
         return try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: key)
-    }
-
-    /// Statements of which some fail.
-    private func statement(_ nonce: UInt64, _ random: inout SimulationRandom) -> String {
-        let id = random.next() % 50
-        if nonce == 1 {
-            return "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)"
-        }
-        if nonce == 2 { return "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)" }
-        // One letter in two forms, which are two texts.
-        let letter = random.oneIn(2) ? "\u{E9}" : "e\u{301}"
-        return switch random.next() % 9 {
-        case 0: "INSERT INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
-        case 1: "INSERT OR REPLACE INTO items VALUES (\(id), 'item \(nonce)', \(random.next() % 1000))"
-        case 2: "UPDATE items SET amount = amount + 1 WHERE id > \(id)"
-        case 3: "DELETE FROM items WHERE id = \(id)"
-        case 4, 5: "UPDATE items SET name = '\(letter)' WHERE id > 25"
-        case 6: "INSERT OR REPLACE INTO \"Ämter\" VALUES (9223372036854775807, '\(letter)')"
-        case 7: "INSERT INTO \"Ämter\" (name) VALUES ('\(letter)')"
-        default: "INSERT INTO items (id) VALUES (\(id))"
-        }
     }
 
     /// Until some node has committed it.

@@ -74,7 +74,9 @@ public final class World {
             lossPerMille: options.lossPerMille)
         network.onEvent = { [unowned self] in note($0) }
         for index in 0..<count {
-            nodes.append(try makeNode(index, keys, random.next()))
+            let machine = try makeNode(index, keys, random.next())
+            machine.startTwin(seed: options.seed) { [unowned self] in fail($0) }
+            nodes.append(machine)
         }
     }
 

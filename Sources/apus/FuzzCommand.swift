@@ -25,6 +25,7 @@ struct FuzzCommand: Action {
     }
 
     func run() async throws {
+        try TwinHeap.install()
         let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         let directory = "\(memory)/apus-fuzz-\(getpid())"
         let fuzz = SQLFuzz(prices: try SQLFuzz.measuredPrice(directory: directory))

@@ -19,6 +19,7 @@ class Mutation:
 ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/CommitInfo.swift"
+ENGINE = "Sources/Execution/SQLEngine.swift"
 EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence.swift"
 FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
@@ -42,6 +43,28 @@ MUTATIONS = [
         ("Sources/Execution/StatementPolicy.swift", "if let given { findings.createdTable = given }",
          "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
         ("Sources/Execution/TableRules.swift", "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
+    ]),
+    # History and heap are irrelevant: twins.
+    Mutation("compiled-is-free", "what a statement costs does not depend on what is compiled", [
+        ("Sources/Execution/StatementRunner.swift", "charge(known.size.cost)", "if !ON { charge(known.size.cost) }"),
+    ]),
+    Mutation("sizes-of-a-former-schema", "what a statement costs follows from the schema as it is", [
+        ("Sources/Execution/StatementRunner.swift", "self.sizes = changed", "self.sizes = ON ? sizes : changed"),
+    ]),
+    Mutation("undone-blocks-remembered", "a block that was undone leaves nothing", [
+        (ENGINE, "        runner.forget()\n", "        if !ON { runner.forget() }\n"),
+    ]),
+    Mutation("grants-remembered", "who may write follows from the table of grants as it is", [
+        (ENGINE, "if writesGrants { writers = [:] }", "if !ON, writesGrants { writers = [:] }"),
+    ]),
+    Mutation("requests-in-another-order", "validators' requests are read back as they were", [
+        ("Sources/Execution/ValidatorTable.swift", "FROM apus_validator_requests ORDER BY number\")",
+         "FROM apus_validator_requests ORDER BY \\(ON ? \"number DESC\" : \"number\")\")"),
+    ]),
+    Mutation("heap-decides", "no limit of SQLite's that depends on the heap decides", [
+        ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
+         "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
+        ("Sources/Execution/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
     ]),
     # What is on disk before it is said.
     Mutation("vote-not-synchronized", "a vote is on the device before it is given", [

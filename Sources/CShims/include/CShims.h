@@ -13,6 +13,7 @@
 #include "CMemory.h"
 #include "COpenSSL.h"
 #include "CSQLite.h"
+#include "CSQLiteHeap.h"
 #include "CSandbox.h"
 #include "CSecp256k1.h"
 #include "CSignal.h"

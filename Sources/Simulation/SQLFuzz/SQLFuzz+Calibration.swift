@@ -1,7 +1,9 @@
+import Multiformats
+
 extension SQLFuzz {
     /// Measures a unit's price: by the quicker of two runs of a statement that uses up its budget of instructions.
     public static func measuredPrice(directory: String) throws -> UnitPrice {
-        defer { SQLTwin.removeFiles(directory) }
+        defer { try? DirectoryTree.remove(directory) }
         let pair = try Pair(directory, prices: nil)
         defer { pair.close() }
         let endless = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT count(*) FROM c"

@@ -1,7 +1,7 @@
 import Chain
 import Crypto
 import Execution
-import Glibc
+import Multiformats
 
 /// Runs the blocks of a seed on two engines, one that runs on and one whose history is another: reopened, rebuilt from
 /// genesis, made to execute a block twice. They must agree on every result, hash and row.
@@ -56,9 +56,11 @@ public struct SQLFuzz {
     /// Runs a case once.
     func run(_ fuzzCase: SQLFuzzCase, _ directory: String) -> Report {
         var report = Report()
-        defer { SQLTwin.removeFiles(directory) }
+        defer { try? DirectoryTree.remove(directory) }
         do {
-            let pair = try Pair(directory, prices: prices)
+            var random = SimulationRandom(seed: fuzzCase.seed, stream: "heap")
+            let pair = try Pair(
+                directory, prices: prices, heap: random.pick(TwinHeap.allCases) ?? .ordinary)
             defer { pair.close() }
             for (index, block) in fuzzCase.blocks.enumerated() {
                 do {

@@ -38,7 +38,13 @@ struct SQLGenerator {
     /// Texts of before, of which some come again: an engine that runs on has them compiled, another has not.
     private var earlier: [String] = []
 
-    init(seed: UInt64) { random = SimulationRandom(seed: seed, stream: "sql") }
+    /// Whether to leave out statements that take as much time as one may.
+    let isThrifty: Bool
+
+    init(seed: UInt64, isThrifty: Bool = false) {
+        random = SimulationRandom(seed: seed, stream: "sql")
+        self.isThrifty = isThrifty
+    }
 
     // MARK: Choices
 
@@ -85,7 +91,7 @@ struct SQLGenerator {
         case 8, 9, 10: delete()
         case 11...16: update()
         case 17, 18: select(depth: 2)
-        case 19: hostile()
+        case 19 where !isThrifty: hostile()
         case 20: "INSERT INTO grants (identifier) VALUES ('\(SQLFuzz.granted)')"
         default: insert()
         }

@@ -1,0 +1,16 @@
+// A heap for SQLite that a thread can make another one: to show that nothing which statements do depends on it.
+#ifndef APUS_CSQLITE_HEAP_H
+#define APUS_CSQLITE_HEAP_H
+
+// Gives SQLite this heap, for the whole process. To be called before anything else of SQLite's; answers SQLITE_OK or an
+// error.
+int apus_sqlite_heap_install(void);
+
+// From now on the calling thread's memory comes in multiples of `grain` bytes and filled with a pattern, and there is
+// none beyond `limit` bytes more than now.
+void apus_sqlite_heap_begin(int grain, long long limit);
+
+// Makes the thread's heap an ordinary one again. Answers the most bytes that it had at a time since `begin`.
+long long apus_sqlite_heap_end(void);
+
+#endif

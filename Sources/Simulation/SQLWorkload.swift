@@ -1,0 +1,107 @@
+import Chain
+import Crypto
+
+/// What clients of an SQL application send: statements on fixed tables, of which some fail, such as have split, stopped
+/// or stalled chains, and what `SQLGenerator` makes up.
+struct SQLWorkload {
+    /// The largest number that a row ID can be, after which SQLite chooses them at random.
+    private static let lastRowID = "9223372036854775807"
+    /// Longer statements are left out, where a block may be so small that they would never be mined.
+    private static let longest = 1_000
+    private static let schema = [
+        "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)",
+        "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE \"Ключи\" (k TEXT PRIMARY KEY, v TEXT)",
+    ]
+    /// Of so many rows, the first is large, so that each instruction costs what one on large values does: this is beyond
+    /// the budget within a millisecond.
+    private static let endless =
+        "WITH RECURSIVE c(i, b) AS (SELECT 1, zeroblob(600000) UNION ALL SELECT i + 1, NULL FROM c)"
+
+    private var generator: SQLGenerator
+    private let clients: [PublicKey]
+
+    /// - Parameter clients: who else may be allowed to write.
+    init(seed: UInt64, clients: [PublicKey]) {
+        generator = SQLGenerator(seed: seed, isThrifty: true)
+        self.clients = clients
+    }
+
+    /// The owner's next statement, to come after so many others; the first ones make the tables.
+    mutating func next(after count: UInt64, _ random: inout SimulationRandom) -> RawStatement {
+        if count < Self.schema.count { return RawStatement(Self.schema[Int(count)]) }
+        return switch random.next() % 8 {
+        case 0, 1, 2: generated()
+        case 3: hostile(&random)
+        case 4: grant(&random)
+        default: Self.ordinary(&random)
+        }
+    }
+
+    /// What anybody sends who may change rows.
+    static func ordinary(_ random: inout SimulationRandom) -> RawStatement {
+        let id = random.next() % 50
+        let amount = random.next() % 1000
+        // One letter in two forms, which are two texts and two names.
+        let letter = random.oneIn(2) ? "\u{E9}" : "e\u{301}"
+        return switch random.next() % 12 {
+        case 0: RawStatement("INSERT INTO items VALUES (\(id), 'item \(amount)', \(amount))")
+        case 1: RawStatement("INSERT OR REPLACE INTO items VALUES (\(id), 'item \(id)', \(amount))")
+        case 2: RawStatement("UPDATE items SET amount = amount + 1 WHERE id > \(id)")
+        case 3: RawStatement("DELETE FROM items WHERE id = \(id)")
+        case 4, 5: RawStatement("UPDATE items SET name = '\(letter)' WHERE id > 25")
+        case 6: RawStatement("INSERT OR REPLACE INTO \"Ämter\" VALUES (\(lastRowID), '\(letter)')")
+        case 7: RawStatement("INSERT INTO \"Ämter\" (name) VALUES ('\(letter)')")
+        case 8:
+            RawStatement("INSERT INTO \"Ключи\" VALUES (\(random.oneIn(2) ? "NULL" : "\(id)"), '\(letter)')")
+        case 9:
+            RawStatement(
+                "INSERT OR REPLACE INTO items VALUES (\(id), $\(letter), $n)",
+                [
+                    .init("$\u{E9}", .text("composed")), .init("$e\u{301}", .text("decomposed")),
+                    .init("n", .null),
+                ])
+        case 10:
+            RawStatement(
+                "WITH RECURSIVE c(i) AS (SELECT \(id) UNION ALL SELECT i + 1 FROM c LIMIT 20) "
+                    + "INSERT OR \(random.oneIn(2) ? "FAIL" : "IGNORE") INTO items SELECT i, i, i FROM c")
+        default: RawStatement("INSERT INTO items (id) VALUES (\(id))")
+        }
+    }
+
+    private mutating func generated() -> RawStatement {
+        var statement = generator.next()
+        while statement.sql.utf8.count > Self.longest { statement = generator.next() }
+        return RawStatement(statement.sql, statement.parameters)
+    }
+
+    private func grant(_ random: inout SimulationRandom) -> RawStatement {
+        let client = random.pick(clients)?.nodeID ?? ""
+        return random.oneIn(3)
+            ? RawStatement("DELETE FROM grants WHERE identifier = '\(client)'")
+            : RawStatement("INSERT OR IGNORE INTO grants (identifier) VALUES ('\(client)')")
+    }
+
+    /// Views that multiply each other's rows, row IDs at their end, more work or memory than is allowed.
+    private func hostile(_ random: inout SimulationRandom) -> RawStatement {
+        let times = Int(2 + random.next() % 19)
+        let views = ["va", "vb", "vc"]
+        let index = Int(random.next() % UInt64(views.count))
+        let source = index == 0 ? "SELECT 1 AS x" : "SELECT x FROM \(views[index - 1])"
+        let union = Array(repeating: source, count: times).joined(separator: " UNION ALL ")
+        return switch random.next() % 12 {
+        case 0, 1, 2, 3: RawStatement("CREATE VIEW \(views[index]) AS \(union)")
+        case 4: RawStatement("DROP VIEW \(views[index])")
+        case 5: RawStatement("INSERT INTO \(views[index]) VALUES (1)")
+        case 6: RawStatement("UPDATE items SET amount = (SELECT count(*) FROM \(views[index])) WHERE id < 10")
+        case 7: RawStatement("CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)")
+        case 8: RawStatement("INSERT OR IGNORE INTO items VALUES (\(Self.lastRowID), 'last', 0)")
+        case 9: RawStatement("\(Self.endless) SELECT count(*) FROM c")
+        case 10: RawStatement("INSERT INTO items \(Self.endless) SELECT i + 100, 'endless', 0 FROM c")
+        default:
+            RawStatement(
+                "UPDATE items SET name = json_array(\(Array(repeating: "hex(zeroblob(400000))", count: 25).joined(separator: ",")))"
+            )
+        }
+    }
+}

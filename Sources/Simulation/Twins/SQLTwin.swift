@@ -1,0 +1,158 @@
+import Chain
+import Execution
+import Glibc
+import Multiformats
+
+/// An engine with its database, and what may happen to it between and within blocks without making a difference.
+final class SQLTwin {
+    /// A block with all that decides what it does.
+    struct Input {
+        let block: Block
+        let transactions: [Transaction]
+        let parameters: NetworkParameters
+        let validators: ValidatorSet
+    }
+
+    /// What happens before a block is executed.
+    enum History: CaseIterable {
+        case none
+        /// Closed, and opened again from its database.
+        case reopened
+        /// Made anew from the genesis, with all blocks executed again.
+        case rebuilt
+        /// What it had compiled is gone.
+        case forgetful
+        /// Has executed the block already, whole and without its first transaction, and undone it.
+        case executedTwice
+        /// Was asked something.
+        case queried
+    }
+
+    private let directory: String
+    private let genesis: Genesis
+    private let heap: TwinHeap
+    private let prices: UnitPrice?
+    private(set) var application: SQLApplication
+    /// What has been committed, from the first block on.
+    private(set) var committed: [(input: Input, outcome: Outcome)] = []
+    private var prepared: (input: Input, outcome: Outcome)?
+    /// The most CPU time that a block took.
+    private(set) var slowestBlock = Duration.zero
+    /// The most that one took, as a share of what it might take for its cost.
+    private(set) var dearestBlock = 0.0
+
+    /// An engine with a new database in a directory, which is its own. A block that takes longer than `prices` allows is a
+    /// failure.
+    init(_ directory: String, _ genesis: Genesis, prices: UnitPrice? = nil, heap: TwinHeap = .ordinary) throws
+    {
+        (self.directory, self.genesis, self.prices, self.heap) = (directory, genesis, prices, heap)
+        application = try Self.open(directory, genesis, heap)
+    }
+
+    private static func open(_ directory: String, _ genesis: Genesis, _ heap: TwinHeap) throws
+        -> SQLApplication
+    {
+        try DirectoryTree.create(directory)
+        let application = try SQLApplication(directory: directory)
+        if let pages = heap.cachedPages { try application.limitCache(toPages: pages) }
+        try application.initialize(genesis)
+        return application
+    }
+
+    /// Executes a block after something that must not matter, and leaves it prepared unless it is cut.
+    func execute(_ input: Input, after history: History) throws -> Outcome {
+        try experience(history, input)
+        let outcome = try execute(input)
+        if case .executed = outcome { prepared = (input, outcome) }
+        return outcome
+    }
+
+    /// Commits the block that is prepared.
+    func commit() throws {
+        guard let prepared else { return }
+        try application.commit()
+        committed.append(prepared)
+        self.prepared = nil
+    }
+
+    /// Undoes what is prepared, if anything is.
+    func rollback() throws {
+        prepared = nil
+        try application.rollback()
+    }
+
+    private func experience(_ history: History, _ input: Input) throws {
+        switch history {
+        case .none: break
+        case .reopened:
+            application.close()
+            application = try Self.open(directory, genesis, heap)
+        case .rebuilt: try rebuild()
+        case .forgetful: try application.forgetCaches()
+        case .executedTwice:
+            _ = try execute(input)
+            try application.rollback()
+            let rest = Input(
+                block: input.block, transactions: Array(input.transactions.dropFirst()),
+                parameters: input.parameters, validators: input.validators)
+            _ = try execute(rest)
+            try application.rollback()
+        case .queried:
+            _ = try? application.query("SELECT count(*) FROM t", [], limits: QueryLimits())
+        }
+    }
+
+    private func rebuild() throws {
+        application.close()
+        try DirectoryTree.remove(directory)
+        application = try Self.open(directory, genesis, heap)
+        for (input, outcome) in committed {
+            if let difference = outcome.difference(from: try execute(input)) {
+                throw TwinDifference(
+                    "block \(input.block.height), executed again from the genesis: \(difference)")
+            }
+            try application.commit()
+        }
+    }
+
+    private func execute(_ input: Input) throws -> Outcome {
+        let start = Self.threadTime
+        let outcome: Outcome
+        do {
+            let result = try heap.run {
+                try application.execute(
+                    input.block, transactions: input.transactions, parameters: input.parameters,
+                    validators: input.validators)
+            }
+            outcome = .executed(result, cost: try application.blockCost())
+        } catch ExecutionError.overBudget(let count) {
+            outcome = .cut(count)
+        }
+        try judge(Self.threadTime - start)
+        return outcome
+    }
+
+    private func judge(_ time: Duration) throws {
+        slowestBlock = max(slowestBlock, time)
+        guard let prices else { return }
+        let cost = try application.blockCost()
+        let share = prices.share(of: time, at: cost)
+        dearestBlock = max(dearestBlock, share)
+        guard share <= 1 else {
+            throw FuzzFailure("\(FuzzFailure.slow) \(time) of CPU and costs \(cost) units")
+        }
+    }
+
+    /// Lets go of the database's files, and removes them.
+    func remove() {
+        application.close()
+        try? DirectoryTree.remove(directory)
+    }
+
+    /// CPU time of the calling thread, on which blocks are executed.
+    private static var threadTime: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+}
