@@ -24,13 +24,14 @@ public struct TransactionResult: Hashable, Sendable {
     /// Whether the transaction had its effect.
     public var isOK: Bool { code == TransactionCode.ok.rawValue }
 
+    /// The whole characters of the bytes that may stay, in the time that these take.
     private static func cut(_ log: String) -> String {
-        var text = log.unicodeScalars
-        var count = log.utf8.count
-        while count > ChainLimits.resultLogBytes, let last = text.popLast() {
-            count -= UTF8.width(last)
+        var bytes = log.utf8.prefix(ChainLimits.resultLogBytes)
+        while !bytes.isEmpty {
+            if let text = String(bytes) { return text }
+            bytes.removeLast()
         }
-        return String(text)
+        return ""
     }
 
     /// Decodes a result; refuses trailing bytes.

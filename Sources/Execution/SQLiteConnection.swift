@@ -37,8 +37,7 @@ final class SQLiteConnection {
             throw SQLiteFailure(code: SQLITE_NOMEM, message: "out of memory", file: path)
         }
         guard code == SQLITE_OK else {
-            let failure = SQLiteFailure(
-                code: code, message: String(cString: sqlite3_errmsg(opened)), file: path)
+            let failure = SQLiteFailure(code: code, of: opened, file: path)
             sqlite3_close_v2(opened)
             throw failure
         }
@@ -150,6 +149,6 @@ final class SQLiteConnection {
 
     /// The failure behind a result code.
     func failure(_ code: Int32) -> SQLiteFailure {
-        SQLiteFailure(code: code, message: String(cString: sqlite3_errmsg(handle)), file: path)
+        SQLiteFailure(code: code, of: handle, file: path)
     }
 }

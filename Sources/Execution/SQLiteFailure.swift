@@ -1,19 +1,34 @@
 import CShims
+import Chain
+import Glibc
 
 /// A result code other than success of SQLite's C interface, with the connection's message.
 struct SQLiteFailure: Error, CustomStringConvertible {
     /// The extended result code.
     let code: Int32
-    /// SQLite's text, one line.
+    /// SQLite's text, one line of at most `longestMessage` bytes.
     let message: String
     /// The database's path.
     let file: String
 
+    /// Messages quote values, which may have megabytes. A result keeps less, so that a character cut here is in none.
+    private static let longestMessage = ChainLimits.resultLogBytes + 4
+
     init(code: Int32, message: String, file: String) {
         self.code = code
-        self.message = String(
-            decoding: message.utf8.map { (0x0A...0x0D).contains($0) ? 0x20 : $0 }, as: UTF8.self)
+        let line = message.utf8.prefix(Self.longestMessage).map { (0x0A...0x0D).contains($0) ? 0x20 : $0 }
+        self.message = String(decoding: line, as: UTF8.self)
         self.file = file
+    }
+
+    /// What a connection, `sqlite3 *`, has to say of the call that failed last.
+    init(code: Int32, of connection: OpaquePointer, file: String) {
+        guard let text = sqlite3_errmsg(connection) else {
+            self.init(code: code, message: "", file: file)
+            return
+        }
+        let bytes = UnsafeRawBufferPointer(start: text, count: strnlen(text, Self.longestMessage))
+        self.init(code: code, message: String(decoding: bytes, as: UTF8.self), file: file)
     }
 
     /// The code without its extension.

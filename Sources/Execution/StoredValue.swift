@@ -143,16 +143,20 @@ enum StoredValue {
     }
 
     private static func quoted(_ value: String) -> String {
-        var text = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case _ where scalar.value < 0x20:
-                text += "\\u00" + Hex.encode([UInt8(truncatingIfNeeded: scalar.value)])
-            default: text.unicodeScalars.append(scalar)
+        var text: [UInt8] = [UInt8(ascii: "\"")]
+        text.reserveCapacity(value.utf8.count + 2)
+        for byte in value.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                text.append(UInt8(ascii: "\\"))
+                text.append(byte)
+            case ..<0x20:
+                text += "\\u00".utf8
+                withUnsafeBytes(of: byte) { Hex.append($0, to: &text) }
+            default: text.append(byte)
             }
         }
-        return text + "\""
+        text.append(UInt8(ascii: "\""))
+        return String(decoding: text, as: UTF8.self)
     }
 }

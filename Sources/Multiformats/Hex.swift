@@ -20,7 +20,6 @@ public enum Hex {
     /// Appends two digits a byte, lower case.
     public static func append(_ source: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         let digits = digits
-        text.reserveCapacity(text.count + source.count * 2)
         for byte in source {
             text.append(digits[Int(byte &>> 4)])
             text.append(digits[Int(byte & 15)])

@@ -157,11 +157,11 @@ struct Pattern {
     ) throws(FunctionFailure) -> Bool {
         if let folded = Self.folded(character) {
             let lower = UInt8(truncatingIfNeeded: wildcards.ignoresCase ? folded : character)
-            let isLetter = wildcards.ignoresCase && (0x61...0x7A).contains(folded)
+            let hasCase = wildcards.ignoresCase && (0x61...0x7A).contains(folded)
             while !text.isAtEnd {
                 let start = text.offset
                 let isFound = text.skip(
-                    to: lower, or: isLetter ? lower & 0xDF : lower, atMost: Self.searchStride)
+                    to: lower, or: hasCase ? lower & 0xDF : lower, atMost: Self.searchStride)
                 // A byte of a search takes less than a comparison.
                 try count(1 + (text.offset - start) / 2)
                 if isFound { return text.skip() }
