@@ -13,13 +13,19 @@ final class SimulatedApplication: Application {
 
     /// What the machine can do; it outlives the process.
     final class Machine: Sendable {
-        private let value = Atomic(false)
+        private let trouble = Atomic(false)
+        private let stopCount = Atomic(0)
 
         /// Whether nothing can be executed now.
         var isTroubled: Bool {
-            get { value.load(ordering: .relaxed) }
-            set { value.store(newValue, ordering: .relaxed) }
+            get { trouble.load(ordering: .relaxed) }
+            set { trouble.store(newValue, ordering: .relaxed) }
         }
+
+        /// How often an execution was told to stop.
+        var stops: Int { stopCount.load(ordering: .relaxed) }
+
+        fileprivate func countStop() { stopCount.add(1, ordering: .relaxed) }
     }
 
     /// `blockBudget`: the most transactions that a block may have; nil for no limit.
@@ -62,7 +68,10 @@ final class SimulatedApplication: Application {
         ReactorActor.assumeIsolated { twin.executed(input, outcome) }
     }
 
-    func stop() { application.stop() }
+    func stop() {
+        machine.countStop()
+        application.stop()
+    }
 
     func commit() throws(ExecutionError) {
         if machine.isTroubled {

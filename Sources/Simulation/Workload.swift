@@ -15,7 +15,7 @@ final class Workload {
     private(set) var refused = 0
     private var isOver = false
     private let keys: [PrivateKey]
-    /// Who may write to the database, where there is one.
+    /// Who may write to the database, where there is one and there are clients.
     private let owner: PrivateKey?
     private var statements: SQLWorkload
     private let chainID: String
@@ -25,11 +25,11 @@ final class Workload {
 
     init(_ options: SimulationOptions, keys: [PrivateKey], owner: PrivateKey, chainID: String) {
         self.keys = keys
-        self.owner = options.execution == .sql ? owner : nil
+        self.owner = options.execution == .sql && !keys.isEmpty ? owner : nil
         statements = SQLWorkload(seed: options.seed, clients: keys.map(\.publicKey))
         self.chainID = chainID
         seed = options.seed
-        runs = keys.count + (options.execution == .sql ? 1 : 0)
+        runs = keys.count + (self.owner == nil ? 0 : 1)
     }
 
     /// Begins to send.

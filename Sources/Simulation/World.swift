@@ -13,6 +13,8 @@ public final class World {
     let network: VirtualNetwork
     let trace: Trace
     let genesis: Genesis
+    /// Who may change the database.
+    let owner: PrivateKey
     private(set) var nodes: [SimulatedNode] = []
     let chain: ChainChecker
     let votes = VoteChecker()
@@ -54,7 +56,7 @@ public final class World {
         var random = SimulationRandom(seed: options.seed, stream: "world")
         let count = options.validators + options.sentries
         let keys = try (0..<count).map { try World.key("node \($0)", options.seed, $0) }
-        let owner = try World.key("owner", options.seed, 1)
+        owner = try World.key("owner", options.seed, 1)
         let clientKeys = try (0..<options.clients).map { try World.key("client \($0)", options.seed, $0) }
         var parameters = NetworkParameters(leader: keys.first?.publicKey)
         parameters.maxBlockSize = options.maxBlockSize

@@ -1,6 +1,7 @@
 """What a machine does to execution: ends in the middle of it, files that grow or are put back, limits that are met."""
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -11,8 +12,15 @@ from network import Network, Node, change, expect, free_ports, wait
 # How soon a node ends, whatever it does.
 END = 5
 
+# What a node needs at most for transactions, in bytes.
+MEMORY = 512 << 20
+
 # About a third of a second on a quick machine, within a statement's budget.
-WORK = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 400000) SELECT {}, count(*) FROM c"
+WORK = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500000) SELECT {}, count(*) FROM c"
+# Never ends.
+ENDLESS = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT {}, count(*) FROM c"
+# Statements that end at their budget fill a block's; the last may begin just below it.
+OVERRUNS_OF_BLOCK = 6
 
 
 class Lone:
@@ -72,19 +80,31 @@ class Lone:
 
 
 def a_node_ends_while_a_block_executes(apus, directory):
-    # All transactions come within the interval, and make one block.
-    with Lone(apus, directory, "6s") as lone:
+    # All transactions come within the interval, and would make one block of twenty seconds without its budget.
+    with Lone(apus, directory, "8s") as lone:
         start = time.monotonic()
-        for row in range(150):
+        for row in range(60):
             lone.send("INSERT INTO t " + WORK.format(row))
-        time.sleep(max(0, start + 7.5 - time.monotonic()))
+        time.sleep(max(0, start + 9.5 - time.monotonic()))
         lone.ends_soon()
         lone.start()
         found = lone.rows()
-        expect(found < 150, "all was done before the end")
+        expect(found < 60, "all was done before the end")
         # What the end threw away was in no block.
         lone.nonce = found + 1
         lone.send("INSERT INTO t VALUES (1000, 0)", "--wait")
+
+
+def blocks_end_at_their_budget(apus, directory):
+    """Many statements that each use up their budget come at once: no block has more of them than its budget allows."""
+    with Lone(apus, directory, "2s") as lone:
+        for row in range(9):
+            lone.send("INSERT INTO t " + ENDLESS.format(row))
+        lone.send("INSERT INTO t VALUES (1000, 0)")
+        lone.has(1)
+        sizes = [int(size) for size in re.findall(r"block committed.* transactions=(\d+)", lone.log())]
+        expect(sum(sizes) == 11, f"blocks of {sizes} transactions")
+        expect(max(sizes) <= OVERRUNS_OF_BLOCK, f"blocks of {sizes} transactions")
 
 
 def a_node_ends_while_its_log_executes_again(apus, directory):
@@ -175,8 +195,40 @@ def a_validator_without_room_goes_on_trying(apus, directory):
         network.agree(4)
 
 
+def a_validator_with_little_memory_follows(apus, directory):
+    """Whatever statement others accept fits into the memory that a node is documented to need."""
+    constants = ", ".join(f"hex(zeroblob({n}))" for n in range(4000001, 4000099))
+    control = "replace(replace(hex(zeroblob(2000000)), '0', '12'), '12', char(1))"
+    many = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 60)"
+    hungry = [
+        f"INSERT INTO t SELECT 100, 1 WHERE max('a', {constants}) > ''",
+        f"INSERT INTO t VALUES (100, {' || '.join(f'length(hex(zeroblob({n})))' for n in range(3999001, 3999090))})",
+        f"INSERT INTO t VALUES (100, length(json_array({', '.join([control] * 50)})))",
+        f"{many} INSERT INTO t SELECT 100, length(group_concat(hex(zeroblob(4000000 - i)))) FROM c",
+        f"{many} INSERT INTO t SELECT 100 + i, length(h) FROM (SELECT i, hex(zeroblob(1999000 + i)) AS h FROM c ORDER BY h)",
+        "INSERT INTO t VALUES (99, json_array_length('[' || replace(hex(zeroblob(1900000)), '0', '1,') || '1]'))",
+    ]
+    with Network(apus, directory) as network:
+        network.create_table()
+        poor = network.nodes["validator-2"]
+        poor.kill()
+        poor.within = ["prlimit", f"--data={MEMORY}", "--"]
+        poor.start()
+        wait(lambda: None if poor.status() else "the validator does not answer")
+        for sql in hungry:
+            network.nonce += 1
+            out = network.send(sql, "sentry", network.nonce, "--wait")
+            expect("code 65535" in out.stderr or out.returncode == 0, f"{sql[:100]}: {out.stderr}")
+        network.commit("DELETE FROM t", "sentry")
+        network.insert(range(0, 2), "sentry")
+        network.agree(2)
+        expect(poor.process.poll() is None, "the validator ended")
+        with open(poor.log, errors="replace") as log:
+            expect("goes on trying" not in log.read(), "the validator could not execute a block")
+
+
 TESTS = [
-    a_node_ends_while_a_block_executes, a_node_ends_while_its_log_executes_again,
+    a_node_ends_while_a_block_executes, blocks_end_at_their_budget, a_node_ends_while_its_log_executes_again,
     the_write_ahead_log_is_bounded_beside_readers, a_backup_beside_a_newer_log_is_refused,
-    a_validator_without_room_goes_on_trying,
+    a_validator_without_room_goes_on_trying, a_validator_with_little_memory_follows,
 ]

@@ -1,6 +1,7 @@
 """Statements that public bug reports of databases and chains are full of: all nodes do the same with each, whatever
 they did before and whoever of them has just been started."""
 
+import os
 import time
 
 from network import Network, expect, wait
@@ -59,6 +60,7 @@ def tables_of_every_script_are_held_to_the_rules(apus, directory):
         network.commit('CREATE TABLE "\u041a\u043b\u044e\u0447\u0438" (k TEXT PRIMARY KEY, v TEXT)', "sentry")
         refused(network, "INSERT INTO \"\u00c4mter\" VALUES (9223372036854775807, 'x')", "row ID is too large")
         refused(network, "INSERT INTO \"\u041a\u043b\u044e\u0447\u0438\" VALUES (NULL, 'z')", "primary key must not be NULL")
+        restart(network, "validator-2")
         network.commit("INSERT INTO \"\u00c4mter\" (v) VALUES ('y')", "sentry")
         same(network, 'SELECT id, v FROM "\u00c4mter"', [["1", "y"]])
 
@@ -89,6 +91,7 @@ def row_ids_end_without_an_alarm(apus, directory):
         network.commit("INSERT OR IGNORE INTO a VALUES (9223372036854775807, 'x')", "sentry")
         network.commit("INSERT INTO a VALUES (9223372036854775806, 'last')", "sentry")
         refused(network, "INSERT INTO a (v) VALUES ('y')", "row ID is too large")
+        restart(network, "validator-2")
         network.commit("DELETE FROM a", "sentry")
         network.commit("INSERT INTO a (v) VALUES ('first')", "sentry")
         same(network, "SELECT id, v FROM a", [["1", "first"]])
@@ -116,7 +119,25 @@ def copies_of_expressions_are_counted_first(apus, directory):
         network.agree(2)
 
 
+def long_work_and_many_bytes_are_counted(apus, directory):
+    """What one instruction would look at for minutes, and rows of gigabytes."""
+    with Network(apus, directory) as network:
+        network.create_table()
+        start = time.monotonic()
+        network.commit(
+            "INSERT INTO t VALUES (3, instr(hex(zeroblob(3000000)), hex(zeroblob(700000)) || '1'))", "sentry")
+        expect(time.monotonic() - start < 15, f"the search took {time.monotonic() - start:.1f} s")
+        many = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100)"
+        refused(network, f"{many} INSERT INTO t SELECT 1000 + i, zeroblob(4000000) FROM c", "budget")
+        restart(network, "validator-1")
+        network.commit("INSERT INTO t VALUES (4, 'x')", "leader")
+        same(network, "SELECT id, unicode(name) FROM t ORDER BY id", [["3", "48"], ["4", "120"]])
+        for name, node in network.nodes.items():
+            size = os.path.getsize(f"{node.root}/application/application.sqlite-wal")
+            expect(size <= 64 << 20, f"{name}: -wal has {size >> 20} MB")
+
+
 TESTS = [
     canonically_equivalent_texts_are_two, tables_of_every_script_are_held_to_the_rules, a_restart_decides_nothing,
-    row_ids_end_without_an_alarm, copies_of_expressions_are_counted_first,
+    row_ids_end_without_an_alarm, copies_of_expressions_are_counted_first, long_work_and_many_bytes_are_counted,
 ]

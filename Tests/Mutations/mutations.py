@@ -4,12 +4,19 @@ its place). A text must occur once in its file. `ON` in it is whether the mutati
 
 import dataclasses
 
+# What notices a mutation, as arguments of the program.
+SEEDS = "simulate --seeds 1-200 --jobs 1"
+STATEMENTS = "simulate --scenario statement-costs"
+HISTORY = "simulate --scenario statement-history"
+WITHDRAWAL = "simulate --scenario withdrawn-stops"
+
 
 @dataclasses.dataclass
 class Mutation:
     name: str
     why: str
     changes: list[tuple[str, str, str]]
+    command: str = SEEDS
 
     def __post_init__(self):
         condition = f'Mutation.active("{self.name}")'
@@ -29,6 +36,9 @@ MEMPOOL = "Sources/Mempool/Mempool.swift"
 ROUND = "Sources/Consensus/ConsensusRound.swift"
 SENDING = "Sources/Node/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/ConsensusService.swift"
+STATEMENT_RUNNER = "Sources/Execution/StatementRunner.swift"
+STATEMENT_TEXT = "Sources/Execution/StatementText.swift"
+TABLE_RULES = "Sources/Execution/TableRules.swift"
 VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
 WORK = "Sources/Node/ConsensusService+Work.swift"
 
@@ -42,14 +52,14 @@ MUTATIONS = [
     Mutation("unicode-case", "a table's name is folded as SQLite folds it", [
         ("Sources/Execution/StatementPolicy.swift", "if let given { findings.createdTable = given }",
          "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
-        ("Sources/Execution/TableRules.swift", "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
+        (TABLE_RULES, "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
     ]),
     # History and heap are irrelevant: twins.
     Mutation("compiled-is-free", "what a statement costs does not depend on what is compiled", [
-        ("Sources/Execution/StatementRunner.swift", "charge(known.size.cost)", "if !ON { charge(known.size.cost) }"),
+        (STATEMENT_RUNNER, "charge(known.size.cost)", "if !ON { charge(known.size.cost) }"),
     ]),
     Mutation("sizes-of-a-former-schema", "what a statement costs follows from the schema as it is", [
-        ("Sources/Execution/StatementRunner.swift", "self.sizes = changed", "self.sizes = ON ? sizes : changed"),
+        (STATEMENT_RUNNER, "self.sizes = changed", "self.sizes = ON ? sizes : changed"),
     ]),
     Mutation("undone-blocks-remembered", "a block that was undone leaves nothing", [
         (ENGINE, "        runner.forget()\n", "        if !ON { runner.forget() }\n"),
@@ -66,6 +76,43 @@ MUTATIONS = [
          "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
         ("Sources/Execution/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
     ]),
+    Mutation("views-known-by-chance", "no rule depends on what a connection has read before", [
+        (TABLE_RULES, 'private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }',
+         'private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {\n'
+         '        guard ON else { return connection.hasColumn("_rowid_", in: table) }\n'
+         '        let list = try connection.prepare("SELECT wr = 0 FROM pragma_table_list WHERE name = ?")\n'
+         '        try list.bind(1, table.string)\n'
+         '        return try list.step() && list.int(0) != 0\n    }'),
+        (TABLE_RULES, "if hasRowID(table) {", "if try hasRowID(table) {"),
+        ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, ",
+         "(SQLITE_LIMIT_VDBE_OP, ON ? 1_000 : "),
+    ], HISTORY),
+    Mutation("autoincrement-allowed", "row IDs end without SQLite's report of a full disk", [
+        (STATEMENT_TEXT, 'case .word where scanner.isWord(token, "autoincrement"):',
+         'case .word where !ON && scanner.isWord(token, "autoincrement"):'),
+    ], STATEMENTS),
+    # What is counted before it is done.
+    Mutation("values-without-a-bound", "all values of a statement together have a bound", [
+        (STATEMENT_RUNNER, "tokens: compiled.size.tokens)", "tokens: ON ? 1 : compiled.size.tokens)"),
+    ], STATEMENTS),
+    Mutation("functions-are-free", "functions charge their work", [
+        ("Sources/Execution/Functions/FunctionCall.swift", "guard units > 0 else { return }",
+         "guard units > 0, !ON else { return }"),
+    ], STATEMENTS),
+    Mutation("rows-are-free", "rows are charged where they are written", [
+        ("Sources/Execution/ChangeRecorder.swift", "if let sizes { meter.charge(", "if let sizes, !ON { meter.charge("),
+    ], STATEMENTS),
+    Mutation("overrun-undoes-the-block", "a statement beyond its budget is undone alone", [
+        ("Sources/Execution/CostMeter.swift", "if left == 0, stride > 0 { limit(1) }",
+         "if left == 0, stride > 0, !ON { limit(1) }"),
+    ], STATEMENTS),
+    Mutation("copies-not-counted", "the expanded size of a statement is known before it is compiled", [
+        (STATEMENT_TEXT, "guard size.tokens > ExpandedSize.limit else { return size }",
+         "guard size.tokens > ExpandedSize.limit, !ON else { return size }"),
+    ], STATEMENTS),
+    Mutation("withdrawn-executes-on", "nobody executes a block on that was withdrawn", [
+        (EXECUTION, "guard wanted != block.hash else { return }", "guard wanted != block.hash, !ON else { return }"),
+    ], WITHDRAWAL),
     # What is on disk before it is said.
     Mutation("vote-not-synchronized", "a vote is on the device before it is given", [
         ("Sources/Storage/VoteLog.swift",

@@ -1,5 +1,6 @@
-"""Proves the simulator's checkers: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and expects
-`apus simulate` to notice within SEEDS seeds. run.py --check only finds out whether they still fit the code.
+"""Proves the checks that run whole programs: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and
+expects the command that the mutation names to fail, most often `apus simulate` with some seeds. run.py --check only finds
+out whether they still fit the code.
 
 All mutations are built into one program, from a copy of the sources in `.build-mutations/`; the environment variable
 APUS_MUTATION chooses the one that is active. The sources themselves hold nothing of this.
@@ -12,11 +13,10 @@ import subprocess
 import sys
 import time
 
-from mutations import MUTATIONS
+from mutations import MUTATIONS, SEEDS
 
-SEEDS = 200
-# Seeds that the program must pass while no mutation is active: else a catch would prove nothing.
-SOUND_SEEDS = 20
+# What the program must pass in place of SEEDS while no mutation is active: else a catch would prove nothing.
+SOUND_SEEDS = "simulate --seeds 1-20 --jobs 1"
 PATIENCE = 900
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -85,12 +85,12 @@ def read(file):
         return source.read()
 
 
-def simulate(apus, mutation, seeds):
-    """Runs seeds until one fails; its report, or None."""
+def check(apus, mutation, command):
+    """Runs a command of the program with a mutation; its report if it fails, or None."""
     environment = {**os.environ, "APUS_MUTATION": mutation}
     out = subprocess.run(
-        [apus, "simulate", "--seeds", f"1-{seeds}", "--jobs", "1"], env=environment, capture_output=True, text=True,
-        timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        [apus, *command.split()], env=environment, capture_output=True, text=True, timeout=PATIENCE,
+        stdin=subprocess.DEVNULL)
     return None if out.returncode == 0 else out.stdout + out.stderr
 
 
@@ -98,7 +98,7 @@ def judge(apus, mutation):
     """A line that says which seed and which checker caught the mutation; None if none did."""
     start = time.monotonic()
     try:
-        report = simulate(apus, mutation.name, SEEDS)
+        report = check(apus, mutation.name, mutation.command)
     except subprocess.TimeoutExpired:
         report = None
     if report is None:
@@ -114,10 +114,11 @@ def main():
         mutated()
         return 0
     apus = build()
-    report = simulate(apus, "none", SOUND_SEEDS)
-    if report is not None:
-        sys.exit(f"the code fails without a mutation:\n{report}")
     chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    for command in sorted({mutation.command for mutation in chosen}):
+        report = check(apus, "none", SOUND_SEEDS if command == SEEDS else command)
+        if report is not None:
+            sys.exit(f"the code fails without a mutation:\n{report}")
     missed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutation, caught in zip(chosen, pool.map(lambda m: judge(apus, m), chosen)):

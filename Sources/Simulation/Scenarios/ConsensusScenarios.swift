@@ -62,6 +62,23 @@ extension Scenario {
             try await world.grow(5)
         },
         Scenario(
+            "withdrawn-stops",
+            "A proposal that takes too long is withdrawn: all stop executing it, and the next one is executed.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            let before = world.nodes.map(\.application.stops)
+            for machine in world.nodes { machine.delays["execution"] = .seconds(90) }
+            let ids = try await world.send(4, at: world.nodes[4], from: 1)
+            for (machine, stops) in zip(world.nodes, before).prefix(4) {
+                try await world.expect("\(machine.name) executes on", within: .seconds(80)) {
+                    machine.application.stops > stops
+                }
+            }
+            for machine in world.nodes { machine.delays = [:] }
+            try await world.expectCommitted(ids, within: .seconds(240))
+        },
+        Scenario(
             "leader-behind",
             "A leader that was cut off and killed learns where the others are before it proposes."
         ) { world in
