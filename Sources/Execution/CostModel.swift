@@ -34,7 +34,7 @@ public enum CostModel {
 
     // MARK: Budgets
 
-    static let statement = Figure(
+    package static let statement = Figure(
         "statement budget", 10_000_000, "units",
         "about a second; a statement that costs more fails and leaves nothing behind")
     static let block = Figure(

@@ -6,6 +6,7 @@ import Simulation
 struct FuzzCommand: Action {
     let seeds: SeedRange?
     let seconds: Int?
+    let prices: Bool
 
     /// A day.
     private static let mostSeconds = 86_400
@@ -17,17 +18,26 @@ struct FuzzCommand: Action {
                 "seeds", .seedRange, "Run these seeds: FIRST-LAST, in place of 1-20."),
             Parameter<Int?>.option(
                 "seconds", .integer(1...mostSeconds), "Run new seeds until so many seconds are over."),
+            .flag(
+                "prices",
+                "Measure the dearest known statement of each kind of cost instead, as a table in Markdown."),
             action: FuzzCommand.init)
     }
 
     func validate() throws(UsageError) {
-        if seeds != nil, seconds != nil { throw .inconsistent("give --seeds or --seconds, not both") }
+        if [seeds != nil, seconds != nil, prices].count(where: { $0 }) > 1 {
+            throw .inconsistent("give one of --seeds, --seconds and --prices")
+        }
     }
 
     func run() async throws {
         try TwinHeap.install()
         let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         let directory = "\(memory)/apus-fuzz-\(getpid())"
+        if prices {
+            try StandardOutput.print(PriceList.head)
+            return try PriceList.measure(directory: directory) { try StandardOutput.printAtOnce($0.text) }
+        }
         let fuzz = SQLFuzz(prices: try SQLFuzz.measuredPrice(directory: directory))
         let start = ContinuousClock.now
         let first = seeds?.first ?? (seconds == nil ? 1 : UInt64(UInt32(truncatingIfNeeded: time(nil))))

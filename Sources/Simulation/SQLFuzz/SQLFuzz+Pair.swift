@@ -33,15 +33,14 @@ extension SQLFuzz {
         /// What the last block has cost in units.
         func lastCost() throws -> Int { try steady.application.blockCost() }
 
-        /// The quicker engine's slowest block.
-        var fastestBlock: Duration { min(steady.slowestBlock, troubled.slowestBlock) }
+        /// The CPU time of the last block on the quicker engine.
+        var lastBlock: Duration { min(steady.lastBlock, troubled.lastBlock) }
 
-        /// Commits a block on both, without the transactions that its budget leaves out.
-        func step(_ statements: [SQLFuzzCase.Statement], seed: UInt64, height: Int) throws
+        /// Commits a block on both, without the transactions that its budget leaves out, after something has happened to the
+        /// twin.
+        func step(_ statements: [SQLFuzzCase.Statement], after history: SQLTwin.History = .none) throws
             -> [TransactionResult]
         {
-            var random = SimulationRandom(seed: seed, stream: "history \(height)")
-            let history = random.pick(SQLTwin.History.allCases) ?? .none
             var statements = statements
             while true {
                 let transactions = try sign(statements)

@@ -64,7 +64,9 @@ public struct SQLFuzz {
             defer { pair.close() }
             for (index, block) in fuzzCase.blocks.enumerated() {
                 do {
-                    let results = try pair.step(block, seed: fuzzCase.seed, height: index + 1)
+                    var random = SimulationRandom(seed: fuzzCase.seed, stream: "history \(index + 1)")
+                    let history = random.pick(SQLTwin.History.allCases) ?? .none
+                    let results = try pair.step(block, after: history)
                     report.transactions += results.count
                     report.successes += results.count { $0.code == TransactionCode.ok.rawValue }
                 } catch {

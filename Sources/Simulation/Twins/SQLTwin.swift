@@ -36,6 +36,8 @@ final class SQLTwin {
     /// What has been committed, from the first block on.
     private(set) var committed: [(input: Input, outcome: Outcome)] = []
     private var prepared: (input: Input, outcome: Outcome)?
+    /// The CPU time of the last block.
+    private(set) var lastBlock = Duration.zero
     /// The most CPU time that a block took.
     private(set) var slowestBlock = Duration.zero
     /// The most that one took, as a share of what it might take for its cost.
@@ -133,6 +135,7 @@ final class SQLTwin {
     }
 
     private func judge(_ time: Duration) throws {
+        lastBlock = time
         slowestBlock = max(slowestBlock, time)
         guard let prices else { return }
         let cost = try application.blockCost()

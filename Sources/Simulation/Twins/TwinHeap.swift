@@ -11,6 +11,8 @@ public enum TwinHeap: CaseIterable, Sendable {
     /// next to nothing.
     case odd
 
+    /// As SQLite's own allocator has it.
+    private static let ordinaryGrain: Int32 = 8
     /// No power of two, so that arrays which double end elsewhere.
     private static let grain: Int32 = 208
     /// What a block of the simulator's and the fuzzer's statements has to do with: a part of what docs/execution.md
@@ -23,6 +25,19 @@ public enum TwinHeap: CaseIterable, Sendable {
         guard apus_sqlite_heap_install() == SQLITE_OK else {
             throw CheckerFailure("simulator", "SQLite is in use already and cannot have another heap")
         }
+    }
+
+    /// The most bytes that SQLite has from the calling thread beyond what it has now, while `body` runs. The heap must be
+    /// installed.
+    static func peak(_ body: () throws -> Void) rethrows -> Int64 {
+        apus_sqlite_heap_begin(ordinaryGrain, Int64.max)
+        do {
+            try body()
+        } catch {
+            _ = apus_sqlite_heap_end()
+            throw error
+        }
+        return apus_sqlite_heap_end()
     }
 
     /// Pages in memory; nil for as many as a node keeps.
