@@ -8,6 +8,8 @@ struct SQLWorkload {
     private static let lastRowID = "9223372036854775807"
     /// Longer statements are left out, where a block may be so small that they would never be mined.
     private static let longest = 1_000
+    /// So that a statement stays shorter.
+    private static let mostRows: UInt64 = 56
     private static let schema = [
         "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)",
         "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)",
@@ -27,13 +29,15 @@ struct SQLWorkload {
         self.clients = clients
     }
 
-    /// The owner's next statement, to come after so many others; the first ones make the tables.
+    /// The owner's next statement, to come after so many others; the first ones make the tables and let clients write.
     mutating func next(after count: UInt64, _ random: inout SimulationRandom) -> RawStatement {
         if count < Self.schema.count { return RawStatement(Self.schema[Int(count)]) }
+        let granted = count - UInt64(Self.schema.count)
+        if granted < clients.count { return Self.grant(clients[Int(granted)]) }
         return switch random.next() % 8 {
         case 0, 1, 2: generated()
         case 3: hostile(&random)
-        case 4: grant(&random)
+        case 4: changeOfGrants(&random)
         default: Self.ordinary(&random)
         }
     }
@@ -44,29 +48,37 @@ struct SQLWorkload {
         let amount = random.next() % 1000
         // One letter in two forms, which are two texts and two names.
         let letter = random.oneIn(2) ? "\u{E9}" : "e\u{301}"
-        return switch random.next() % 12 {
+        return switch random.next() % 16 {
         case 0: RawStatement("INSERT INTO items VALUES (\(id), 'item \(amount)', \(amount))")
-        case 1: RawStatement("INSERT OR REPLACE INTO items VALUES (\(id), 'item \(id)', \(amount))")
-        case 2: RawStatement("UPDATE items SET amount = amount + 1 WHERE id > \(id)")
-        case 3: RawStatement("DELETE FROM items WHERE id = \(id)")
-        case 4, 5: RawStatement("UPDATE items SET name = '\(letter)' WHERE id > 25")
-        case 6: RawStatement("INSERT OR REPLACE INTO \"Ämter\" VALUES (\(lastRowID), '\(letter)')")
-        case 7: RawStatement("INSERT INTO \"Ämter\" (name) VALUES ('\(letter)')")
-        case 8:
-            RawStatement("INSERT INTO \"Ключи\" VALUES (\(random.oneIn(2) ? "NULL" : "\(id)"), '\(letter)')")
+        case 1: RawStatement("UPDATE items SET amount = amount + 1 WHERE id > \(id)")
+        case 2: RawStatement("DELETE FROM items WHERE id = \(id)")
+        case 3: RawStatement("UPDATE items SET name = '\(letter)' WHERE id > 25")
+        case 4, 5, 6: RawStatement("INSERT OR REPLACE INTO items VALUES (7, '\(letter)', 0)")
+        case 7: RawStatement("INSERT OR REPLACE INTO \"Ämter\" VALUES (\(lastRowID), '\(letter)')")
+        case 8: RawStatement("INSERT INTO \"Ämter\" (name) VALUES ('\(letter)')")
         case 9:
+            RawStatement(
+                "INSERT INTO \"Ключи\" VALUES (\(random.oneIn(2) ? "NULL" : "\(id)"), '\(letter)')")
+        case 10, 11:
             RawStatement(
                 "INSERT OR REPLACE INTO items VALUES (\(id), $\(letter), $n)",
                 [
                     .init("$\u{E9}", .text("composed")), .init("$e\u{301}", .text("decomposed")),
                     .init("n", .null),
                 ])
-        case 10:
+        case 12:
             RawStatement(
                 "WITH RECURSIVE c(i) AS (SELECT \(id) UNION ALL SELECT i + 1 FROM c LIMIT 20) "
                     + "INSERT OR \(random.oneIn(2) ? "FAIL" : "IGNORE") INTO items SELECT i, i, i FROM c")
+        case 13, 14: manyRows(from: id, count: amount % mostRows)
         default: RawStatement("INSERT INTO items (id) VALUES (\(id))")
         }
+    }
+
+    /// A text that compiles to some hundred instructions.
+    private static func manyRows(from id: UInt64, count: UInt64) -> RawStatement {
+        let rows = (0...count).map { "(\(id + $0), 'r', \($0))" }
+        return RawStatement("INSERT OR REPLACE INTO items VALUES \(rows.joined(separator: ", "))")
     }
 
     private mutating func generated() -> RawStatement {
@@ -75,11 +87,14 @@ struct SQLWorkload {
         return RawStatement(statement.sql, statement.parameters)
     }
 
-    private func grant(_ random: inout SimulationRandom) -> RawStatement {
-        let client = random.pick(clients)?.nodeID ?? ""
+    private static func grant(_ client: PublicKey) -> RawStatement {
+        RawStatement("INSERT OR IGNORE INTO grants (identifier) VALUES ('\(client.nodeID)')")
+    }
+
+    private func changeOfGrants(_ random: inout SimulationRandom) -> RawStatement {
+        guard let client = random.pick(clients) else { return RawStatement("DELETE FROM grants") }
         return random.oneIn(3)
-            ? RawStatement("DELETE FROM grants WHERE identifier = '\(client)'")
-            : RawStatement("INSERT OR IGNORE INTO grants (identifier) VALUES ('\(client)')")
+            ? RawStatement("DELETE FROM grants WHERE identifier = '\(client.nodeID)'") : Self.grant(client)
     }
 
     /// Views that multiply each other's rows, row IDs at their end, more work or memory than is allowed.

@@ -69,7 +69,7 @@ final class Workload {
         let payload: Payload
         if key.publicKey == owner?.publicKey {
             payload = .rawStatement(statements.next(after: max(nonce, 1) - 1, &random))
-        } else if owner != nil, random.oneIn(3) {
+        } else if owner != nil, random.oneIn(2) {
             payload = .rawStatement(SQLWorkload.ordinary(&random))
         } else {
             let target = AccountID(random.pick(keys)?.publicKey ?? key.publicKey)
