@@ -12,7 +12,7 @@ import Reactor
 final class TwinChecker {
     /// Of so many blocks, how many are executed after something of the kind.
     private static let chances: [(history: SQLTwin.History, weight: UInt64)] = [
-        (.reopened, 3), (.forgetful, 3), (.executedTwice, 2), (.queried, 1), (.none, 9),
+        (.reopened, 3), (.forgetful, 3), (.executedTwice, 5), (.queried, 1), (.none, 9),
     ]
     /// Rebuilding executes all blocks again: it comes the more seldom the more there are, so that it takes no more than
     /// as much time again.
