@@ -32,9 +32,11 @@ struct DearStatement {
             kind: "instructions of a join", setUp: filled(3_000, "n"),
             sql: "SELECT count(*) FROM t a, t b, t c WHERE a.v + b.v + c.v < 0"),
         DearStatement(
-            kind: "rows far apart", setUp: filled(30_000, "zeroblob(900)"),
-            sql: "SELECT count(*) FROM t a, t b WHERE b.id = (a.id * 7919 + b.w * 104729) % 30000 AND b.w < 0"
-        ),
+            kind: "rows far apart", setUp: filled(40_000, "zeroblob(900)"),
+            sql: "\(rows)) SELECT count(*) FROM c JOIN t ON t.id = n * 7919 % 40000 WHERE t.w < 0"),
+        DearStatement(
+            kind: "columns behind large ones", setUp: filled(9, "zeroblob(900000)"),
+            sql: "\(rows)) SELECT count(*) FROM c JOIN t ON t.id = n % 9 + 1 WHERE t.w < 0"),
         DearStatement(
             kind: "sorted values of 1 KB",
             sql: "\(rows) LIMIT 700000) SELECT max(x) FROM (SELECT zeroblob(980) || n AS x FROM c ORDER BY x)"
