@@ -37,7 +37,7 @@ test: setup lint
 	swift build --build-tests
 	@$(call unit)
 	@export APUS_REACTOR=epoll; $(call unit,--filter 'LibP2PTests|ProtocolsTests|NodeTests')
-	$(MAKE) interop e2e simulate fuzz-sql mutations
+	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
 
 # py-libp2p speaks with real processes of this build, both ways (Tests/Interop).
 interop: setup interop-venv
@@ -49,11 +49,12 @@ interop: setup interop-venv
 e2e: release
 	python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 
-# Whole networks in one process with faults from 300 seeds, and the named scenarios (docs/simulation.md). Two processes
-# that run one seed must come to one trace.
+# Whole networks in one process with faults from SEEDS, and the named scenarios (docs/simulation.md). Two processes that run
+# one seed must come to one trace.
+SEEDS ?= 1-300
 simulate: release
-	$(APUS) simulate --scenario all --seed 1
-	$(APUS) simulate --seeds 1-300
+	$(APUS) simulate --scenario all --seeds 1-2
+	$(APUS) simulate --seeds $(SEEDS)
 	$(APUS) simulate --seeds 1-5 --cheap-crypto
 	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \

@@ -6,6 +6,8 @@ import dataclasses
 
 # What notices a mutation, as arguments of the program.
 SEEDS = "simulate --seeds 1-200 --jobs 1"
+SQL_SEEDS = "simulate --execution sql --seeds 1-60 --jobs 1"
+FUZZ = "fuzz-sql --seeds 1-80"
 STATEMENTS = "simulate --scenario statement-costs"
 HISTORY = "simulate --scenario statement-history"
 WITHDRAWAL = "simulate --scenario withdrawn-stops"
@@ -48,34 +50,30 @@ MUTATIONS = [
         ("Sources/Execution/StatementCache.swift", "guard let entry = entries[text] else { return nil }",
          "guard let entry = ON ? entries.first(where: { $0.key.string == text.string })?.value : entries[text] "
          "else { return nil }"),
-    ]),
+    ], SQL_SEEDS),
     Mutation("unicode-case", "a table's name is folded as SQLite folds it", [
         ("Sources/Execution/StatementPolicy.swift", "if let given { findings.createdTable = given }",
          "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
         (TABLE_RULES, "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
-    ]),
+    ], SQL_SEEDS),
     # History and heap are irrelevant: twins.
     Mutation("compiled-is-free", "what a statement costs does not depend on what is compiled", [
         (STATEMENT_RUNNER, "charge(known.size.cost)", "if !ON { charge(known.size.cost) }"),
-    ]),
+    ], SQL_SEEDS),
     Mutation("sizes-of-a-former-schema", "what a statement costs follows from the schema as it is", [
         (STATEMENT_RUNNER, "self.sizes = changed", "self.sizes = ON ? sizes : changed"),
-    ]),
+    ], SQL_SEEDS),
     Mutation("undone-blocks-remembered", "a block that was undone leaves nothing", [
         (ENGINE, "        runner.forget()\n", "        if !ON { runner.forget() }\n"),
-    ]),
+    ], FUZZ),
     Mutation("grants-remembered", "who may write follows from the table of grants as it is", [
         (ENGINE, "if writesGrants { writers = [:] }", "if !ON, writesGrants { writers = [:] }"),
-    ]),
-    Mutation("requests-in-another-order", "validators' requests are read back as they were", [
-        ("Sources/Execution/ValidatorTable.swift", "FROM apus_validator_requests ORDER BY number\")",
-         "FROM apus_validator_requests ORDER BY \\(ON ? \"number DESC\" : \"number\")\")"),
-    ]),
+    ], SQL_SEEDS),
     Mutation("heap-decides", "no limit of SQLite's that depends on the heap decides", [
         ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
         ("Sources/Execution/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
-    ]),
+    ], SQL_SEEDS),
     Mutation("views-known-by-chance", "no rule depends on what a connection has read before", [
         (TABLE_RULES, 'private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }',
          'private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {\n'
