@@ -30,7 +30,7 @@ import Testing
                 "--blocks", "--execution", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
             ]
         ),
-        "apus fuzz-sql": (0, ["--seeds", "--seconds"]),
+        "apus fuzz-sql": (0, ["--seeds", "--seconds", "--prices"]),
         "apus status": (0, ["--rpc"]),
         "apus validators": (0, ["--rpc"]),
         "apus query": (1, ["-p", "--parameter", "--rpc"]),

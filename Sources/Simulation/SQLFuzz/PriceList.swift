@@ -8,13 +8,11 @@ public struct PriceList {
     public struct Row: Sendable {
         /// Of what kind its costs are.
         let kind: String
-        /// How it ended.
-        let code: UInt32
         let units: Int
         let time: Duration
         /// The most that SQLite had in memory beyond what it had before.
         let memory: Int64
-        /// By how much the database and its write-ahead log have grown.
+        /// By how much the database and its write-ahead log have grown, which may begin again.
         let disk: Int64
 
         /// The row in Markdown.
@@ -54,14 +52,11 @@ public struct PriceList {
             }
         }
         let before = size(of: "\(directory)/a")
-        var code: UInt32 = 0
-        let memory = try TwinHeap.peak {
-            code = try pair.step([SQLFuzzCase.Statement(sql: statement.sql)]).first?.code ?? 0
-        }
+        let memory = try TwinHeap.peak { _ = try pair.step([SQLFuzzCase.Statement(sql: statement.sql)]) }
         return Row(
-            kind: statement.kind, code: code, units: try pair.lastCost(), time: pair.lastBlock,
+            kind: statement.kind, units: try pair.lastCost(), time: pair.lastBlock,
             memory: memory,
-            disk: size(of: "\(directory)/a") - before)
+            disk: max(0, size(of: "\(directory)/a") - before))
     }
 
     private static func size(of directory: String) -> Int64 {
