@@ -4,7 +4,7 @@ import Collections
 import Crypto
 import Multiformats
 
-/// The pending requests of validators in the application's database, where the session sees them change.
+/// The pending requests of validators in the application's database, where the change recorder sees them.
 struct ValidatorTable {
     private let write, delete: SQLiteStatement
 
