@@ -64,7 +64,7 @@ simulate: release
 fuzz-sql: release
 	$(APUS) fuzz-sql $(or $(ARGS),--seeds 1-80)
 
-# Breaks the code in named ways; the simulator must notice each (Tests/Mutations). ARGS: words of the mutations' names.
+# Breaks the code in named ways; the simulator or fuzz-sql must notice each (Tests/Mutations). ARGS: words of the mutations' names.
 mutations: setup
 	python3 Tests/Mutations/run.py $(ARGS)
 
