@@ -24,7 +24,7 @@ public struct TransactionResult: Hashable, Sendable {
     /// Whether the transaction had its effect.
     public var isOK: Bool { code == TransactionCode.ok.rawValue }
 
-    /// The whole characters of the bytes that may stay, in the time that these take.
+    /// Cuts at a character. A log may have megabytes, of which only the bytes that stay are looked at.
     private static func cut(_ log: String) -> String {
         var bytes = log.utf8.prefix(ChainLimits.resultLogBytes)
         while !bytes.isEmpty {

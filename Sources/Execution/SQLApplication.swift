@@ -107,12 +107,8 @@ public final class SQLApplication: Application {
 
     /// Keeps so many pages of 4 KiB in memory for blocks; what does not fit goes to the disk and back.
     package func limitCache(toPages count: Int) throws(ExecutionError) {
-        try engine.run { (engine) throws(ExecutionError) in
-            do throws(SQLiteFailure) {
-                try engine.connection.execute("PRAGMA cache_size = \(count)")
-            } catch {
-                throw error.nodeError
-            }
+        try onConnection { (connection) throws(SQLiteFailure) in
+            try connection.execute("PRAGMA cache_size = \(count)")
         }
     }
 
@@ -124,12 +120,20 @@ public final class SQLApplication: Application {
 
     /// What SQLite's check of the whole database finds; nothing when it is whole. No block may be prepared.
     package func integrityFaults() throws(ExecutionError) -> [String] {
+        try onConnection { (connection) throws(SQLiteFailure) in
+            let check = try connection.prepare("PRAGMA integrity_check")
+            var lines: [String] = []
+            while try check.step() { lines.append(check.text(0)) }
+            return lines == ["ok"] ? [] : lines
+        }
+    }
+
+    private func onConnection<Value: Sendable>(
+        _ body: (SQLiteConnection) throws(SQLiteFailure) -> Value
+    ) throws(ExecutionError) -> Value {
         try engine.run { (engine) throws(ExecutionError) in
             do throws(SQLiteFailure) {
-                let check = try engine.connection.prepare("PRAGMA integrity_check")
-                var lines: [String] = []
-                while try check.step() { lines.append(check.text(0)) }
-                return lines == ["ok"] ? [] : lines
+                return try body(engine.connection)
             } catch {
                 throw error.nodeError
             }

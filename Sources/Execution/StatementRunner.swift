@@ -29,8 +29,8 @@ final class StatementRunner {
         recorder = ChangeRecorder(connection, meter)
         try CountFunction.register(connection)
         try BoundedFunctions.register(on: connection, meter)
-        // The first ALTER TABLE of a connection opens its database of temporary tables, and each later IF EXISTS that finds
-        // nothing looks there too, in an instruction more. It is opened here.
+        // A connection's first ALTER TABLE opens its database of temporary tables. From then on each IF EXISTS that finds
+        // nothing takes one instruction more, to look there too. Opening it here makes all connections alike.
         _ = try connection.prepare("SELECT 1 FROM sqlite_temp_schema")
     }
 

@@ -15,8 +15,7 @@ struct SQLWorkload {
         "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)",
         "CREATE TABLE \"Ключи\" (k TEXT PRIMARY KEY, v TEXT)",
     ]
-    /// Of so many rows, the first is large, so that each instruction costs what one on large values does: this is beyond
-    /// the budget within a millisecond.
+    /// Endless rows. The first is large, which raises the price of every instruction: the budget ends within a millisecond.
     private static let endless =
         "WITH RECURSIVE c(i, b) AS (SELECT 1, zeroblob(600000) UNION ALL SELECT i + 1, NULL FROM c)"
 

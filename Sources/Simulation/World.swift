@@ -246,7 +246,7 @@ public final class World {
         guard let node = machine.node else { return }
         remains.append((machine.name, node.remains))
         let height = await node.status().height
-        if height < machine.committed, machine.isDamaged {
+        if height == machine.committed - 1, machine.isDamaged {
             // A flipped bit in the last record looks like a write that a power failure has torn. Peers have the block.
             faults["tail lost at start", default: 0] += 1
             machine.committed = height

@@ -32,12 +32,24 @@ struct FuzzCommand: Action {
 
     func run() async throws {
         try TwinHeap.install()
-        let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        let directory = "\(memory)/apus-fuzz-\(getpid())"
-        if prices {
-            try StandardOutput.print(PriceList.head)
-            return try PriceList.measure(directory: directory) { try StandardOutput.printAtOnce($0.text) }
+        let directory = "\(MemoryDirectory.path)/apus-fuzz-\(getpid())"
+        if prices { try measure(directory) } else { try fuzz(directory) }
+    }
+
+    private func measure(_ directory: String) throws {
+        try StandardOutput.print(
+            """
+            | kind of cost | units | seconds | seconds for a statement's budget | MiB of memory | MiB of disk |
+            | --- | --- | --- | --- | --- | --- |
+            """)
+        try PriceList.measure(directory: directory) { row in
+            try StandardOutput.printAtOnce(
+                "| \(row.kind) | \(row.units) | \(row.time.seconds) | \(row.timeOfBudget.seconds) | "
+                    + "\(row.memory >> 20) | \(row.disk >> 20) |")
         }
+    }
+
+    private func fuzz(_ directory: String) throws {
         let fuzz = SQLFuzz(prices: try SQLFuzz.measuredPrice(directory: directory))
         let start = ContinuousClock.now
         let first = seeds?.first ?? (seconds == nil ? 1 : UInt64(UInt32(truncatingIfNeeded: time(nil))))

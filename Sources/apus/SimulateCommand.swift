@@ -166,10 +166,10 @@ struct SimulateCommand: Action {
     }
 
     private func perform(_ run: SimulationPlan.Run, _ trace: TraceFile?) -> SimulationReport {
-        let memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        return Simulation.run(
+        Simulation.run(
             options(run), scenario: run.scenario,
-            directory: "\(memory)/apus-simulate-\(getpid())-\(UInt64.random(in: 0...UInt64.max))",
+            directory:
+                "\(MemoryDirectory.path)/apus-simulate-\(getpid())-\(UInt64.random(in: 0...UInt64.max))",
             traceFile: trace?.file)
     }
 

@@ -1,4 +1,4 @@
-// A heap for SQLite that a thread can make another one: to show that nothing which statements do depends on it.
+// A heap for SQLite that behaves differently on request, for each thread: to show that no statement depends on the heap.
 #ifndef APUS_CSQLITE_HEAP_H
 #define APUS_CSQLITE_HEAP_H
 

@@ -54,7 +54,7 @@ final class TwinChecker {
             let history = draw()
             if history != .none { past.append("\(history) before \(input.block.height)") }
             let other = try twin.execute(input, after: history)
-            if let difference = outcome.difference(from: other) { throw TwinDifference(difference) }
+            if let difference = outcome.difference(from: other) { throw TwinFailure(difference) }
         }
     }
 
@@ -78,7 +78,7 @@ final class TwinChecker {
         let before = twin.committed[index]
         guard before.input.block.hash == input.block.hash else { return }
         if let difference = outcome.difference(from: before.outcome) {
-            throw TwinDifference("executed again: \(difference)")
+            throw TwinFailure("executed again: \(difference)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Chain
 import Execution
 import Glibc
 import Multiformats
@@ -6,34 +7,20 @@ import Multiformats
 public struct PriceList {
     /// What a statement took.
     public struct Row: Sendable {
-        /// Of what kind its costs are.
-        let kind: String
-        let units: Int
-        let time: Duration
-        /// The most that SQLite had in memory beyond what it had before.
-        let memory: Int64
-        /// By how much the database and its write-ahead log have grown, which may begin again.
-        let disk: Int64
+        /// What its costs are mainly of.
+        public let kind: String
+        /// What it cost.
+        public let units: Int
+        /// CPU time.
+        public let time: Duration
+        /// Bytes that SQLite had in memory at most, beyond those that it had before.
+        public let memory: Int64
+        /// Bytes by which the database and its write-ahead log grew; 0 where the log was restarted.
+        public let disk: Int64
 
-        /// The row in Markdown.
-        public var text: String {
-            let seconds = time / .seconds(1)
-            let perBudget = seconds * Double(CostModel.statement.value) / Double(max(units, 1))
-            return "| \(kind) | \(units) | \(Self.hundredths(seconds)) | \(Self.hundredths(perBudget)) | "
-                + "\(memory >> 20) | \(disk >> 20) |"
-        }
-
-        private static func hundredths(_ value: Double) -> String {
-            let count = Int((value * 100).rounded())
-            return "\(count / 100).\(count % 100 < 10 ? "0" : "")\(count % 100)"
-        }
+        /// CPU time in which a statement of this kind spends its whole budget.
+        public var timeOfBudget: Duration { time * CostModel.statement.value / max(units, 1) }
     }
-
-    /// The table's head in Markdown.
-    public static let head = """
-        | kind of cost | units | seconds | seconds for a statement's budget | MiB of memory | MiB of disk |
-        | --- | --- | --- | --- | --- | --- |
-        """
 
     /// Measures all statements, each on databases of its own below a directory that is made and removed.
     public static func measure(directory: String, _ each: (Row) throws -> Void) throws {
@@ -48,14 +35,20 @@ public struct PriceList {
         defer { pair.close() }
         for sql in statement.setUp {
             for result in try pair.step([SQLFuzzCase.Statement(sql: sql)]) where !result.isOK {
-                throw FuzzFailure("\(sql): \(result.log)")
+                throw TwinFailure("\(sql): \(result.log)")
             }
         }
         let before = size(of: "\(directory)/a")
-        let memory = try TwinHeap.peak { _ = try pair.step([SQLFuzzCase.Statement(sql: statement.sql)]) }
+        var results: [TransactionResult] = []
+        let memory = try TwinHeap.peak {
+            results = try pair.step([SQLFuzzCase.Statement(sql: statement.sql)])
+        }
+        let units = try pair.lastCost()
+        for result in results where !result.isOK && units < CostModel.statement.value {
+            throw TwinFailure("\(statement.sql): \(result.log)")
+        }
         return Row(
-            kind: statement.kind, units: try pair.lastCost(), time: pair.lastBlock,
-            memory: memory,
+            kind: statement.kind, units: units, time: pair.lastBlock, memory: memory,
             disk: max(0, size(of: "\(directory)/a") - before))
     }
 

@@ -12,7 +12,7 @@ extension SQLFuzz {
 
         /// `prices`: what a block may take; `heap`: what the twin has.
         init(_ directory: String, prices: UnitPrice?, heap: TwinHeap = .ordinary) throws {
-            guard let owner = keys.first else { throw FuzzFailure("no key") }
+            guard let owner = keys.first else { throw TwinFailure("no key") }
             var parameters = NetworkParameters(leader: owner.publicKey)
             parameters.disabledGasCosts = true
             validators = ValidatorSet([Validator(key: owner.publicKey, power: 1)])
@@ -49,7 +49,7 @@ extension SQLFuzz {
                     validators: validators)
                 let outcome = try steady.execute(input, after: .none)
                 if let difference = outcome.difference(from: try troubled.execute(input, after: history)) {
-                    throw FuzzFailure("\(history): \(difference)")
+                    throw TwinFailure("\(history): \(difference)")
                 }
                 switch outcome {
                 case .executed(let result, _):
@@ -59,7 +59,7 @@ extension SQLFuzz {
                 case .cut(let count) where count > 0 && count < statements.count:
                     statements.removeLast(statements.count - count)
                 case .cut(let count):
-                    throw FuzzFailure("\(count) of \(statements.count) transactions fit into the budget")
+                    throw TwinFailure("\(count) of \(statements.count) transactions fit into the budget")
                 }
             }
         }
@@ -94,13 +94,13 @@ extension SQLFuzz {
             let faults = try steady.application.integrityFaults()
             let twinFaults = try troubled.application.integrityFaults()
             guard faults == twinFaults else {
-                throw FuzzFailure("integrity checks differ: \(faults) and \(twinFaults)")
+                throw TwinFailure("integrity checks differ: \(faults) and \(twinFaults)")
             }
             // Rows may break a CHECK in a sound database: without its column "rowid" a table's CHECK means the row ID,
             // and SQLite does not ask it again about the rows that are there.
             let damage = faults.filter { !$0.hasPrefix("CHECK constraint failed in ") }
             guard damage.isEmpty else {
-                throw FuzzFailure("integrity check: \(damage.joined(separator: "; "))")
+                throw TwinFailure("integrity check: \(damage.joined(separator: "; "))")
             }
             for name in SQLFuzzCase.generate(seed: fuzzCase.seed).generator.tableNames.sorted() {
                 // A query that time ended would differ for no reason.
@@ -108,7 +108,7 @@ extension SQLFuzz {
                 let sql = "SELECT * FROM \(SQLGenerator.quoted(name.string))"
                 let rows = try? steady.application.query(sql, [], limits: limits).rows
                 let others = try? troubled.application.query(sql, [], limits: limits).rows
-                guard rows == others else { throw FuzzFailure("rows of table \(name) differ") }
+                guard rows == others else { throw TwinFailure("rows of table \(name) differ") }
             }
         }
 

@@ -18,6 +18,8 @@ public struct SQLFuzz {
         public var dearestBlock = 0.0
         /// What went wrong, with the statements that remain of it; nil when nothing did.
         public var failure: String?
+        /// Whether that is a block that took longer than it pays for.
+        var isSlow = false
 
         /// A report of nothing.
         public init() {}
@@ -45,7 +47,7 @@ public struct SQLFuzz {
         guard let failure = report.failure else { return report }
         // What is slow once may not be twice, and each attempt takes as long: it is told as it is.
         let smallest =
-            failure.contains(FuzzFailure.slow)
+            report.isSlow
             ? whole
             : whole.shrunk(attempts: Self.shrinkAttempts) { run($0, directory).failure != nil }
         let remaining = run(smallest, directory).failure ?? failure
@@ -70,7 +72,8 @@ public struct SQLFuzz {
                     report.transactions += results.count
                     report.successes += results.count { $0.code == TransactionCode.ok.rawValue }
                 } catch {
-                    throw FuzzFailure("height \(index + 1): \(error)")
+                    report.isSlow = (error as? TwinFailure)?.isSlow ?? false
+                    throw TwinFailure("height \(index + 1): \(error)")
                 }
             }
             report.slowestBlock = pair.slowestBlock

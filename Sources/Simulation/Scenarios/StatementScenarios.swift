@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import Node
 import Reactor
 
 extension Scenario {
@@ -17,9 +18,7 @@ extension Scenario {
             }
         ) { world in
             try await world.grow(1)
-            for (index, statement) in StatementCase.all.enumerated() {
-                try await world.run(statement, nonce: UInt64(index + 1))
-            }
+            try await world.run(StatementCase.all, from: 1)
             let ids = try await world.submit(
                 StatementCase.overruns, from: UInt64(StatementCase.all.count + 1))
             try await world.expectCommitted(ids, within: .seconds(30))
@@ -44,9 +43,7 @@ extension Scenario {
                 // All machines look at the view's columns.
                 StatementCase("INSERT INTO vc VALUES (1)", fails: "cannot modify vc"),
             ]
-            for (index, statement) in before.enumerated() {
-                try await world.run(statement, nonce: UInt64(index + 1))
-            }
+            try await world.run(before, from: 1)
             for machine in [world.nodes[2], world.nodes[4]] {
                 try await world.expect("\(machine.name) is behind") { machine.committed == world.chain.tip }
                 machine.kill()
@@ -56,9 +53,7 @@ extension Scenario {
                 StatementCase("CREATE TABLE u (id INTEGER PRIMARY KEY)"),
                 StatementCase("INSERT INTO u VALUES (1)"),
             ]
-            for (index, statement) in after.enumerated() {
-                try await world.run(statement, nonce: UInt64(before.count + index + 1))
-            }
+            try await world.run(after, from: UInt64(before.count + 1))
         },
     ]
 }
@@ -125,21 +120,23 @@ extension World {
         var ids: [Hash] = []
         for (offset, sql) in statements.enumerated() {
             let transaction = try self.statement(sql, nonce: nonce + UInt64(offset))
-            guard let node = nodes[1].node else {
-                throw CheckerFailure("scenario", "\(nodes[1].name) is off")
-            }
-            ids.append(try await node.broadcast(transaction.bytes, waitForCommit: false).id)
+            ids.append(try await validator().broadcast(transaction.bytes, waitForCommit: false).id)
         }
         return ids
     }
 
-    /// Commits a statement, and compares its result with what must become of it.
-    fileprivate func run(_ statement: StatementCase, nonce: UInt64) async throws {
+    /// Commits statements, one after the other, and compares the result of each with what must become of it.
+    fileprivate func run(_ statements: [StatementCase], from nonce: UInt64) async throws {
+        for (offset, statement) in statements.enumerated() {
+            try await run(statement, nonce: nonce + UInt64(offset))
+        }
+    }
+
+    private func run(_ statement: StatementCase, nonce: UInt64) async throws {
         let transaction = try self.statement(statement.sql, nonce: nonce)
-        guard let node = nodes[1].node else { throw CheckerFailure("scenario", "\(nodes[1].name) is off") }
         let result: TransactionResult?
         do {
-            result = try await node.broadcast(transaction.bytes, waitForCommit: true).result
+            result = try await validator().broadcast(transaction.bytes, waitForCommit: true).result
         } catch {
             throw CheckerFailure("scenario", "\(statement.sql.prefix(100)): \(error)")
         }
@@ -147,6 +144,11 @@ extension World {
         let isExpected =
             if let failure = statement.failure { log.contains(failure) } else { result?.isOK == true }
         try check(isExpected, "\(statement.sql.prefix(100)): \(log.isEmpty ? "succeeds" : log)")
+    }
+
+    private func validator() throws -> Node {
+        guard let node = nodes[1].node else { throw CheckerFailure("scenario", "\(nodes[1].name) is off") }
+        return node
     }
 
     private func statement(_ sql: String, nonce: UInt64) throws -> Transaction {

@@ -60,10 +60,3 @@ extension SQLTwin {
         }
     }
 }
-
-/// Two engines that executed the same blocks do not agree.
-struct TwinDifference: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}

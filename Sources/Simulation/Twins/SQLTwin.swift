@@ -110,7 +110,7 @@ final class SQLTwin {
         application = try Self.open(directory, genesis, heap)
         for (input, outcome) in committed {
             if let difference = outcome.difference(from: try execute(input)) {
-                throw TwinDifference(
+                throw TwinFailure(
                     "block \(input.block.height), executed again from the genesis: \(difference)")
             }
             try application.commit()
@@ -142,7 +142,7 @@ final class SQLTwin {
         let share = prices.share(of: time, at: cost)
         dearestBlock = max(dearestBlock, share)
         guard share <= 1 else {
-            throw FuzzFailure("\(FuzzFailure.slow) \(time) of CPU and costs \(cost) units")
+            throw TwinFailure("a block took \(time) of CPU and costs \(cost) units", isSlow: true)
         }
     }
 

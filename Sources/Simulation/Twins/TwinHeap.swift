@@ -2,8 +2,8 @@ import CShims
 
 /// What SQLite's memory is like for a twin's blocks.
 ///
-/// SQLite tells its own memory's size from what the allocator made of a request, and decides by it how far it comes
-/// with arrays that grow. (Debian's SQLite has no lookaside that could be switched off.)
+/// SQLite asks the allocator how large a piece of memory really is, and uses all of it for arrays that grow: so the
+/// allocator decides where such an array meets a limit. (Debian's SQLite has no lookaside that could be switched off.)
 public enum TwinHeap: CaseIterable, Sendable {
     /// As a node's.
     case ordinary
