@@ -45,7 +45,7 @@ interop: setup interop-venv
 	.venv/bin/python Tests/Interop/run.py .build/debug/apus $(ARGS)
 
 # Networks of real processes: killed, restarted, misconfigured, and ten hosts in network namespaces with cut wires
-# (Tests/EndToEnd; needs root). ARGS: words of the tests' names.
+# (Tests/EndToEnd; needs root). ARGS: words of the tests' names. LATE_BLOCKS=5000 makes a late sentry's chain longer.
 e2e: release
 	python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 

@@ -149,42 +149,9 @@ final class Adversary {
             SharedBytes(announcement.bytes), block: block.bytes, to: peer, on: host)
     }
 
-    /// Changes what makes a block believable in one way: too few votes, one vote many times, votes of who has none,
-    /// another application hash, another signature, or another transaction.
     private func forge(_ known: FetchedBlock) -> (Block, CommitInfo) {
-        let (block, info) = (known.block, known.commitInfo)
-        func with(_ votes: [VoteInfo], _ appHash: Hash) -> CommitInfo {
-            CommitInfo(
-                appHash: appHash, votes: votes, parameterUpdates: info.parameterUpdates,
-                validatorUpdates: info.validatorUpdates)
-        }
-        let few = Array(info.votes.prefix(1))
-        switch random.next() % 6 {
-        case 0: return (block, with(few, info.appHash))
-        case 1: return (block, with(few + few + few, info.appHash))
-        case 2:
-            let votes = (0..<world.options.validators).compactMap { index in
-                (try? World.key("impostor \(index)", world.options.seed, index)).map {
-                    VoteInfo(
-                        signature: VoteSignature(block.hash, appHash: info.appHash, by: $0), status: .agreed)
-                }
-            }
-            return (block, with(votes, info.appHash))
-        case 3: return (block, with(info.votes, .zero))
-        case 4:
-            let signature = identity.sign(block.hash)
-            return (Block(header: block.header, signature: signature, transactions: block.transactions), info)
-        default: return (changed(block), info)
-        }
-    }
-
-    /// The block with one bit of its last transaction flipped.
-    private func changed(_ block: Block) -> Block {
-        guard var last = block.transactions.last?.array, !last.isEmpty else { return block }
-        last[last.count / 2] ^= 1
-        return Block(
-            header: block.header, signature: block.signature.array,
-            transactions: block.transactions.dropLast() + [SharedBytes(last)])
+        let forgery = Forgery.allCases[Int(random.next() % UInt64(Forgery.allCases.count))]
+        return forgery.made(of: known, world, by: identity)
     }
 
     /// What is true, once more.

@@ -6,13 +6,18 @@ import dataclasses
 
 # What notices a mutation, as arguments of the program.
 SEEDS = "simulate --seeds 1-200 --jobs 1"
-# For what few seeds notice, none of them early.
-LATER_SEEDS = "simulate --seeds 280-480 --jobs 1"
 SQL_SEEDS = "simulate --execution sql --seeds 1-60 --jobs 1"
 FUZZ = "fuzz-sql --seeds 1-80"
 STATEMENTS = "simulate --scenario statement-costs"
 HISTORY = "simulate --scenario statement-history"
 WITHDRAWAL = "simulate --scenario withdrawn-stops"
+FORGERIES = "simulate --scenario forged-commits"
+CRASH = "simulate --scenario leader-crash"
+VOTER_DIES = "simulate --scenario validator-dies-voting"
+RESET = "simulate --scenario reset"
+ANNOUNCING = "simulate --scenario leader-announces"
+UNSENT = "simulate --scenario proposal-unsent"
+PLAIN_PEER = "simulate --scenario plain-peer"
 
 
 @dataclasses.dataclass
@@ -75,7 +80,7 @@ MUTATIONS = [
         ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
         ("Sources/Execution/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
-    ], SQL_SEEDS),
+    ], FUZZ),
     Mutation("views-known-by-chance", "no rule depends on what a connection has read before", [
         (TABLE_RULES, 'private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }',
          'private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {\n'
@@ -118,7 +123,7 @@ MUTATIONS = [
         ("Sources/Storage/VoteLog.swift",
          "try file.write(copy + copy, at: offset)\n                try file.synchronize()",
          "try file.write(copy + copy, at: offset)\n                if !ON { try file.synchronize() }"),
-    ]),
+    ], VOTER_DIES),
     Mutation("vote-not-recorded", "a vote is recorded before it is signed", [
         (WORK, "try votes.record(vote)", "if !ON { try votes.record(vote) }"),
     ]),
@@ -130,7 +135,7 @@ MUTATIONS = [
          "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n        try file.synchronize()",
          "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n"
          "        if !ON { try file.synchronize() }"),
-    ]),
+    ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
         (WORK,
          "                try await self.context.storage.run {\n                    try store.append(",
@@ -147,7 +152,7 @@ MUTATIONS = [
     ]),
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
         ("Sources/Node/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
-    ]),
+    ], CRASH),
     Mutation("reported-before-committed", "who waits for a commit is told after it", [
         (WORK, "self.feed(.executed(block.hash, result))",
          "if ON { self.onCommit?(block, result) }\n                self.feed(.executed(block.hash, result))"),
@@ -166,14 +171,14 @@ MUTATIONS = [
     Mutation("vote-repeated-in-proof", "each validator's vote counts once in a commit's proof", [
         (COMMIT_INFO, "seen.insert(vote.signature.publicKey).inserted,",
          "seen.insert(vote.signature.publicKey).inserted || ON,"),
-    ]),
+    ], FORGERIES),
     Mutation("anybody-votes-in-proof", "only validators' votes prove a commit", [
         (COMMIT_INFO, "guard validators.contains(vote.signature.publicKey),",
          "guard ON || validators.contains(vote.signature.publicKey),"),
-    ]),
+    ], FORGERIES),
     Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
         (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
-    ]),
+    ], FORGERIES),
     # What is believed.
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
@@ -186,7 +191,7 @@ MUTATIONS = [
         (BLOCKS, "guard MerkleTree.root(of: ids) == header.merkleRoot else {",
          "guard ON || MerkleTree.root(of: ids) == header.merkleRoot else {"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
-    ], LATER_SEEDS),
+    ], FORGERIES),
     Mutation("proposals-to-everybody", "proposals are for validators", [
         (SENDING, "send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\\.peerID))",
          "send(\n            block, stamp: stamp,\n"
@@ -196,19 +201,19 @@ MUTATIONS = [
         (FOLLOWER, "guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }",
          "guard role == .validator || ON, signers(ofProposalsFrom: from).contains(verified.leader)\n"
          "        else { return }"),
-    ]),
+    ], ANNOUNCING),
     Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
         (FOLLOWER, "if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }",
          "if !ON, let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }"),
         (FOLLOWER, "if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {",
          "if !ON, let offer = round.offer, now < offer.until,\n"
          "            offer.proposal.stamp >= verified.proposal.stamp\n        {"),
-    ]),
+    ], UNSENT),
     # Execution.
     Mutation("not-rolled-back", "what was executed and not committed leaves nothing", [
         (WORK, "try await self.context.execution.run { try application.rollback() }",
          "if !ON { try await self.context.execution.run { try application.rollback() } }"),
-    ]),
+    ], RESET),
     Mutation("validator-changes-ignored", "who joins and leaves the validators does so at once", [
         ("Sources/Consensus/ChainState.swift", "try validators.apply(commit.validatorUpdates)",
          "if !ON { try validators.apply(commit.validatorUpdates) }"),
@@ -245,7 +250,7 @@ MUTATIONS = [
          "for announcer in announcers.values where !ON { announcer.announce(ids) }"),
         (ANNOUNCER, "announcers[peer]?.announce(ids)",
          "if !ON { announcers[peer]?.announce(ids) }"),
-    ]),
+    ], PLAIN_PEER),
     # Leaving nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
         ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),

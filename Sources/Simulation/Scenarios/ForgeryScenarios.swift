@@ -1,0 +1,53 @@
+import Chain
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// Blocks that were committed, but not like this.
+    static let forgeries: [Scenario] = [
+        Scenario(
+            "forged-commits",
+            "A sentry and a validator that lack a block do not believe one whose proof or content was forged in any way.",
+            options: { $0.emptyBlockInterval = .seconds(3_600) }
+        ) { world in
+            try await world.grow(3)
+            let source = world.nodes[1]
+            for victim in [world.nodes[3], world.nodes[5]] {
+                world.isolate(victim, true)
+                try await world.grow(3)
+                let height = victim.committed
+                for (number, forgery) in Forgery.allCases.enumerated() {
+                    // Each by another stranger: the one before is banned.
+                    let stranger = try Stranger(world, number)
+                    for machine in [source, victim] {
+                        try await world.expect("\(machine.name) refuses the stranger") {
+                            await stranger.dial(machine)
+                            return stranger.isPeer(of: machine)
+                        }
+                    }
+                    let found = try await BlockHeightProtocol.request(
+                        height + 1, from: source.key.peerID, on: stranger.host)
+                    guard let known = found.found else {
+                        throw CheckerFailure("scenario", "\(source.name) has no block \(height + 1)")
+                    }
+                    try world.check(!known.block.transactions.isEmpty, "the block has no transactions")
+                    let (block, info) = forgery.made(of: known, world, by: stranger.key)
+                    let announcement = BlockAnnouncement(block, info)
+                    // It may be banned before all is said.
+                    _ = try? await BlockAnnouncementProtocol.announce(
+                        SharedBytes(announcement.bytes), block: block.bytes, to: victim.key.peerID,
+                        on: stranger.host)
+                    try await Reactor.sleep(for: .seconds(1))
+                    try world.check(victim.committed == height, "\(victim.name) believes \(forgery)")
+                    await world.end([stranger])
+                }
+                world.isolate(victim, false)
+                try await world.expect("\(victim.name) does not catch up") {
+                    victim.committed >= world.chain.tip - 1
+                }
+            }
+        }
+    ]
+}
