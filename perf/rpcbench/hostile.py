@@ -1,0 +1,100 @@
+"""The part `hostile` of perf/bench: commits and look-ups while eight clients send queries that take all they can get."""
+
+import http.client
+import json
+import re
+import statistics
+import subprocess
+import threading
+import time
+
+from . import part
+
+# One instruction that takes minutes, rows without end, and more memory than a query may have.
+QUERIES = {
+    "one long instruction": "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')",
+    "endless recursion": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+    "sorting large rows": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100) "
+                          "SELECT hex(zeroblob(2000000 + x)) AS h FROM c ORDER BY h",
+    "large arrays": f"SELECT length(json_array({', '.join(['hex(zeroblob(4000000))'] * 50)}))",
+}
+CLIENTS = 8
+COMMITS = 31
+LOOKUPS = 301
+# How many times as long as alone either may take.
+TARGET = 1.5
+
+
+def ask(port, method, parameters):
+    """One request on a connection of its own; its answer, whatever it is."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
+    try:
+        connection.request("POST", "/rpc/v1", body, {"Content-Type": "application/json"})
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def median(count, once):
+    """Seconds that it takes."""
+    taken = []
+    for number in range(count):
+        start = time.monotonic()
+        once(number)
+        taken.append(time.monotonic() - start)
+    return statistics.median(taken)
+
+
+def figures(apus, root, port):
+    """Seconds of a commit, by a client process of its own, and of looking up an account or the health."""
+
+    def commit(number):
+        subprocess.run(
+            [apus, "tx", "send", f"INSERT INTO bench (v) VALUES ('row {number}')", "--key", f"{root}/nodekey.json",
+             "--rpc", f"127.0.0.1:{port}", "--wait"], check=True, stdout=subprocess.DEVNULL)
+
+    def look(number):
+        if number % 2:
+            ask(port, "user.health", {})
+        else:
+            ask(port, "user.account", {"id": {"identifier": f"{number:066x}", "key_type": "secp256k1"}})
+
+    return median(COMMITS, commit), median(LOOKUPS, look)
+
+
+def run(apus, directory, row):
+    root = f"{directory}/node"
+    part.prepare(apus, root)
+    with part.Node(apus, root, is_quiet=False):
+        pass
+    path = f"{root}/config.toml"
+    with open(path) as file:
+        text = re.sub(r"(?m)^propose_timeout = .*", 'propose_timeout = "20ms"', file.read())
+    with open(path, "w") as file:
+        file.write(text)
+    with part.Server() as node:
+        port = int(re.findall(r'(?m)^listen = "127.0.0.1:(\d+)"', text)[1])
+        with open(f"{root}/log", "a") as log:
+            node.start([apus, "run", "--root", root], port, stderr=log)
+        quiet = figures(apus, root, port)
+        row("a commit, alone", f"{quiet[0] * 1000:.1f} ms")
+        row("a look-up, alone", f"{quiet[1] * 1000:.2f} ms")
+        for name, sql in QUERIES.items():
+            over = threading.Event()
+
+            def client():
+                while not over.is_set():
+                    ask(port, "user.query", {"query": sql})
+
+            clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
+            for thread in clients:
+                thread.start()
+            time.sleep(0.5)
+            beside = figures(apus, root, port)
+            over.set()
+            for thread in clients:
+                thread.join()
+            for what, before, after in zip(("commit", "look-up"), quiet, beside):
+                row(f"a {what} beside {name} / alone", f"{after / before:.2f}", f"<= {TARGET}",
+                    after <= TARGET * before)
