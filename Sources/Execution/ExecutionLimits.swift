@@ -10,6 +10,11 @@ enum ExecutionLimits {
     static let cachedAccounts = 65_536
     /// How long a connection waits for a lock that another process holds, in milliseconds.
     static let busyMilliseconds: Int32 = 5_000
+    /// Pages of 4 KiB that a connection for blocks keeps in memory: 8 MiB.
+    static let cachePages: UInt32 = 2_048
+    /// Pages of rows that are sorted in memory at once; more are merged, and comparisons are charged. SQLite makes it as
+    /// many as the cache holds, unless told of more: then a cost would depend on the cache.
+    static let sortPages = cachePages
     /// Pages in the write-ahead log before it is copied back: 16 MiB.
     static let walPages = 4_096
     /// Pages in the write-ahead log at which a commit waits for the readers that keep it from beginning anew: 48 MiB, so

@@ -24,6 +24,10 @@ final class SQLiteConnection {
 
     init(path: String, access: Access) throws(SQLiteFailure) {
         self.path = path
+        guard Self.sortSetting == SQLITE_OK else {
+            throw SQLiteFailure(
+                code: Self.sortSetting, message: "SQLite does not take the length of sorted runs", file: path)
+        }
         let flags: Int32
         switch access {
         case .readWrite: flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
@@ -45,6 +49,9 @@ final class SQLiteConnection {
         policy = StatementPolicy()
         try configure()
     }
+
+    /// What SQLite says to the setting that belongs to the whole process; made once, before the first connection.
+    private static let sortSetting = apus_sqlite_sort_in_runs(ExecutionLimits.sortPages)
 
     deinit {
         sqlite3_close_v2(handle)

@@ -126,6 +126,25 @@ import Testing
         #expect(try application.blockCost() == first)
     }
 
+    /// What is sorted by a collation of ours is compared, and charged, as often with a small page cache.
+    @Test func costDoesNotDependOnThePageCache() throws {
+        let application = try directory.open()
+        let chain = try TestChain(application)
+        try chain.commit([
+            chain.statement("CREATE TABLE t (id INTEGER PRIMARY KEY)"),
+            chain.statement(
+                "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 177) INSERT INTO t SELECT i FROM c"
+            ),
+        ])
+        let block = try [chain.statement("CREATE INDEX i ON t (hex(zeroblob(100000)) COLLATE NOCASE)")]
+        _ = try chain.execute(block)
+        let first = try application.blockCost()
+        try chain.application.rollback()
+        try application.limitCache(toPages: 1)
+        _ = try chain.execute(block)
+        #expect(try application.blockCost() == first)
+    }
+
     /// The same hash in every process that ever ran this test.
     @Test func hashIsThatOfOtherProcesses() throws {
         let chain = try TestChain(try directory.open(), balances: [(1, 100)])

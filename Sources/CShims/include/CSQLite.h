@@ -10,6 +10,9 @@ static inline int apus_sqlite_db_config(sqlite3 *db, int option, int value) {
     return sqlite3_db_config(db, option, value, (int *)0);
 }
 
+// Sorts in runs of so many pages, for the whole process. To be called before SQLite is used; answers SQLITE_OK or an error.
+static inline int apus_sqlite_sort_in_runs(unsigned pages) { return sqlite3_config(SQLITE_CONFIG_PMASZ, pages); }
+
 // Binds copies: the macro SQLITE_TRANSIENT is a cast that Swift does not import.
 static inline int apus_sqlite_bind_text(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
     return sqlite3_bind_text64(
