@@ -12,8 +12,8 @@ enum ExecutionLimits {
     static let busyMilliseconds: Int32 = 5_000
     /// Pages of 4 KiB that a connection for blocks keeps in memory: 8 MiB.
     static let cachePages: UInt32 = 2_048
-    /// Pages of rows that are sorted in memory at once; more are merged, and comparisons are charged. SQLite makes it as
-    /// many as the cache holds, unless told of more: then a cost would depend on the cache.
+    /// Pages of rows that are sorted in memory at once; what is more is merged. Every comparison is charged, so that this
+    /// length decides a cost. SQLite would take the page cache's size, on which no cost may depend.
     static let sortPages = cachePages
     /// Pages in the write-ahead log before it is copied back: 16 MiB.
     static let walPages = 4_096

@@ -26,7 +26,8 @@ final class SQLiteConnection {
         self.path = path
         guard Self.sortSetting == SQLITE_OK else {
             throw SQLiteFailure(
-                code: Self.sortSetting, message: "SQLite does not take the length of sorted runs", file: path)
+                code: Self.sortSetting, message: "SQLite was in use before it was told how to sort",
+                file: path)
         }
         let flags: Int32
         switch access {
@@ -50,7 +51,7 @@ final class SQLiteConnection {
         try configure()
     }
 
-    /// What SQLite says to the setting that belongs to the whole process; made once, before the first connection.
+    /// SQLite's answer to the setting for the whole process, which is made once, before the first connection.
     private static let sortSetting = apus_sqlite_sort_in_runs(ExecutionLimits.sortPages)
 
     deinit {

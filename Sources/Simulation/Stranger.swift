@@ -64,3 +64,13 @@ final class Stranger {
         stream.reset()
     }
 }
+
+extension World {
+    /// Lets a stranger dial a machine until it is a peer.
+    func admit(_ stranger: Stranger, at machine: SimulatedNode) async throws {
+        try await expect("\(machine.name) refuses the stranger") {
+            await stranger.dial(machine)
+            return stranger.isPeer(of: machine)
+        }
+    }
+}

@@ -96,10 +96,7 @@ final class Witness: TransactionSource {
     /// Dials machines and waits until they count it among their peers.
     func join(_ world: World, _ machines: [SimulatedNode]) async throws {
         for machine in machines {
-            try await world.expect("\(machine.name) refuses the witness") {
-                await stranger.dial(machine)
-                return stranger.isPeer(of: machine)
-            }
+            try await world.admit(stranger, at: machine)
         }
         // For identify, without which nobody tells it anything.
         try await Reactor.sleep(for: .seconds(1))

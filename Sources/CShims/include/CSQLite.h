@@ -10,7 +10,8 @@ static inline int apus_sqlite_db_config(sqlite3 *db, int option, int value) {
     return sqlite3_db_config(db, option, value, (int *)0);
 }
 
-// Sorts in runs of so many pages, for the whole process. To be called before SQLite is used; answers SQLITE_OK or an error.
+// Sets how many pages are sorted in memory at once, for the whole process. To be called before anything else of SQLite's;
+// answers SQLITE_OK or an error.
 static inline int apus_sqlite_sort_in_runs(unsigned pages) { return sqlite3_config(SQLITE_CONFIG_PMASZ, pages); }
 
 // Binds copies: the macro SQLITE_TRANSIENT is a cast that Swift does not import.

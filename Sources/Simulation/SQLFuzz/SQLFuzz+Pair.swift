@@ -97,8 +97,8 @@ extension SQLFuzz {
                 throw TwinFailure("integrity checks differ: \(faults) and \(twinFaults)")
             }
             // Rows may break a CHECK in a sound database: without its column "rowid" a table's CHECK means the row ID,
-            // and SQLite does not ask it again about the rows that are there. ALTER TABLE gives the rows of a STRICT table
-            // a default that is not of the new column's type (SQLite before 3.41).
+            // and SQLite does not ask it again about the rows that are there. ALTER TABLE of
+            // SQLite 3.40 gives the rows of a STRICT table a default that is not of the new column's type.
             let damage = faults.filter {
                 !$0.hasPrefix("CHECK constraint failed in ")
                     && !($0.hasPrefix("non-") && $0.contains(" value in "))

@@ -65,10 +65,7 @@ extension Scenario {
             var heard: [PeerID] = []
             gossip.subscribe("discovery_response") { message, _ in heard.append(message.author) }
             for stranger in [forger, listener] {
-                try await world.expect("a stranger is refused") {
-                    await stranger.dial(machine)
-                    return stranger.isPeer(of: machine)
-                }
+                try await world.admit(stranger, at: machine)
             }
             try await Reactor.sleep(for: .seconds(5))
             let height: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0]

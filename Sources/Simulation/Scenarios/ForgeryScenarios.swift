@@ -21,24 +21,9 @@ extension Scenario {
                 for (number, forgery) in Forgery.allCases.enumerated() {
                     // Each by another stranger: the one before is banned.
                     let stranger = try Stranger(world, number)
-                    for machine in [source, victim] {
-                        try await world.expect("\(machine.name) refuses the stranger") {
-                            await stranger.dial(machine)
-                            return stranger.isPeer(of: machine)
-                        }
-                    }
-                    let found = try await BlockHeightProtocol.request(
-                        height + 1, from: source.key.peerID, on: stranger.host)
-                    guard let known = found.found else {
-                        throw CheckerFailure("scenario", "\(source.name) has no block \(height + 1)")
-                    }
-                    try world.check(!known.block.transactions.isEmpty, "the block has no transactions")
-                    let (block, info) = forgery.made(of: known, world, by: stranger.key)
-                    let announcement = BlockAnnouncement(block, info)
-                    // It may be banned before all is said.
-                    _ = try? await BlockAnnouncementProtocol.announce(
-                        SharedBytes(announcement.bytes), block: block.bytes, to: victim.key.peerID,
-                        on: stranger.host)
+                    for machine in [source, victim] { try await world.admit(stranger, at: machine) }
+                    try await stranger.announce(
+                        forgery, of: height + 1, from: source, to: victim, in: world)
                     try await Reactor.sleep(for: .seconds(1))
                     try world.check(victim.committed == height, "\(victim.name) believes \(forgery)")
                     await world.end([stranger])
@@ -50,4 +35,22 @@ extension Scenario {
             }
         }
     ]
+}
+
+extension Stranger {
+    /// Fetches a block from one machine and announces a forgery of it to another one.
+    fileprivate func announce(
+        _ forgery: Forgery, of height: Int64, from source: SimulatedNode, to victim: SimulatedNode,
+        in world: World
+    ) async throws {
+        let found = try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host).found
+        guard let found, !found.block.transactions.isEmpty else {
+            throw CheckerFailure("scenario", "\(source.name) has no block \(height) with transactions")
+        }
+        let (block, info) = forgery.made(of: found, world, by: key)
+        let announcement = BlockAnnouncement(block, info)
+        // It may be banned before all is said.
+        _ = try? await BlockAnnouncementProtocol.announce(
+            SharedBytes(announcement.bytes), block: block.bytes, to: victim.key.peerID, on: host)
+    }
 }

@@ -21,10 +21,7 @@ extension Scenario {
             var others: [BadServer] = []
             for number in 0..<9 {
                 let server = try BadServer(world, number, kinds[number % 3], like: honest)
-                try await world.expect("a peer is refused") {
-                    await server.stranger.dial(sentry)
-                    return server.stranger.isPeer(of: sentry)
-                }
+                try await world.admit(server.stranger, at: sentry)
                 others.append(server)
             }
             world.cut(honest, sentry, false)
@@ -52,10 +49,7 @@ extension Scenario {
             source.delays["serving"] = .milliseconds(200)
             let crowd = try (0..<30).map { try Stranger(world, $0) }
             for stranger in crowd {
-                try await world.expect("a stranger is refused") {
-                    await stranger.dial(source)
-                    return stranger.isPeer(of: source)
-                }
+                try await world.admit(stranger, at: source)
                 Reactor.spawn {
                     while stranger.isPeer(of: source) {
                         _ = try? await BlockHeightProtocol.request(
