@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDINARY_GRAIN = 8, PATTERN = 0xA5 };
+enum { GRAIN = 8, PATTERN = 0xA5 };
 
 // What stands before each piece; as long as malloc aligns.
 struct head {
@@ -15,23 +15,20 @@ struct head {
 };
 
 static _Thread_local struct {
-    int grain;
+    int is_odd;
     long long limit, used, most;
-} heap = {ORDINARY_GRAIN, 0, 0, 0};
-
-static int is_odd(void) { return heap.grain != ORDINARY_GRAIN; }
+} heap;
 
 // Whether the thread may have so many bytes more, which it then has.
 static int take(long long size) {
-    if (is_odd() && size > 0 && heap.used + size > heap.limit) return 0;
+    if (heap.is_odd && size > 0 && heap.used + size > heap.limit) return 0;
     heap.used += size;
     if (heap.used > heap.most) heap.most = heap.used;
     return 1;
 }
 
 static int heap_round(int size) {
-    if (size > INT_MAX - heap.grain) return size;
-    return (size + heap.grain - 1) / heap.grain * heap.grain;
+    return size > INT_MAX - GRAIN ? size : (size + GRAIN - 1) / GRAIN * GRAIN;
 }
 
 static void *heap_malloc(int size) {
@@ -42,7 +39,7 @@ static void *heap_malloc(int size) {
         return NULL;
     }
     head->size = (size_t)size;
-    if (is_odd()) memset(head + 1, PATTERN, (size_t)size);
+    if (heap.is_odd) memset(head + 1, PATTERN, (size_t)size);
     return head + 1;
 }
 
@@ -65,7 +62,7 @@ static void *heap_realloc(void *piece, int size) {
         return NULL;
     }
     head->size = (size_t)size;
-    if (is_odd() && (size_t)size > before) memset((char *)(head + 1) + before, PATTERN, (size_t)size - before);
+    if (heap.is_odd && (size_t)size > before) memset((char *)(head + 1) + before, PATTERN, (size_t)size - before);
     return head + 1;
 }
 
@@ -82,14 +79,14 @@ int apus_sqlite_heap_install(void) {
     return sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
 }
 
-void apus_sqlite_heap_begin(int grain, long long limit) {
-    heap.grain = grain;
+void apus_sqlite_heap_begin(int is_odd, long long limit) {
+    heap.is_odd = is_odd;
     heap.limit = limit;
     heap.used = 0;
     heap.most = 0;
 }
 
 long long apus_sqlite_heap_end(void) {
-    heap.grain = ORDINARY_GRAIN;
+    heap.is_odd = 0;
     return heap.most;
 }

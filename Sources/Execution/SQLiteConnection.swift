@@ -24,10 +24,10 @@ final class SQLiteConnection {
 
     init(path: String, access: Access) throws(SQLiteFailure) {
         self.path = path
-        guard Self.sortSetting == SQLITE_OK else {
+        guard Self.processSettings == SQLITE_OK else {
             throw SQLiteFailure(
-                code: Self.sortSetting, message: "SQLite was in use before it was told how to sort",
-                file: path)
+                code: Self.processSettings,
+                message: "SQLite was in use before it was given its heap and told how to sort", file: path)
         }
         let flags: Int32
         switch access {
@@ -51,8 +51,12 @@ final class SQLiteConnection {
         try configure()
     }
 
-    /// SQLite's answer to the setting for the whole process, which is made once, before the first connection.
-    private static let sortSetting = apus_sqlite_sort_in_runs(ExecutionLimits.sortPages)
+    /// SQLite's answer to the settings for the whole process, which are made once, before the first connection. What a
+    /// statement costs must depend neither on the library's allocator nor on the page cache.
+    private static let processSettings: Int32 = {
+        let code = apus_sqlite_heap_install()
+        return code == SQLITE_OK ? apus_sqlite_sort_in_runs(ExecutionLimits.sortPages) : code
+    }()
 
     deinit {
         sqlite3_close_v2(handle)

@@ -87,8 +87,8 @@ struct TableRules {
             guard column.isOrdinary else {
                 return .refused("generated columns are not allowed: \(table).\(column.name)")
             }
-            guard column.name.foldedASCII != "_rowid_" else {
-                return .refused("the column name _rowid_ is reserved")
+            guard !Self.reservedColumns.contains(column.name.foldedASCII) else {
+                return .refused("the column name \(column.name) is reserved")
             }
             // SQLite asks nobody about the functions in a default while it compiles an INSERT.
             guard let value = column.defaultValue else { continue }
@@ -140,6 +140,10 @@ struct TableRules {
         for byte in name.utf8 { bytes += byte == bytes[0] ? [byte, byte] : [byte] }
         return RawText(decoding: bytes + bytes.prefix(1))
     }
+
+    /// What means something else where no column has the name: an index that names it would change its meaning with the
+    /// table's columns, and no longer fit the rows.
+    private static let reservedColumns: Set<RawText> = ["_rowid_", "rowid", "oid", "true", "false"]
 
     /// The node's own tables.
     static let internalTables: Set<RawText> = ["apus_state", "apus_accounts", "apus_validator_requests"]

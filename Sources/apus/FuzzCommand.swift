@@ -31,7 +31,6 @@ struct FuzzCommand: Action {
     }
 
     func run() async throws {
-        try TwinHeap.install()
         let directory = "\(MemoryDirectory.path)/apus-fuzz-\(getpid())"
         if prices { try measure(directory) } else { try fuzz(directory) }
     }

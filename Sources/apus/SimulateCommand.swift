@@ -86,7 +86,6 @@ struct SimulateCommand: Action {
             for scenario in Scenario.all { try StandardOutput.print("\(scenario.name)  \(scenario.summary)") }
             return
         }
-        try TwinHeap.install()
         if hasCheapCrypto { CheapCrypto.activate() }
         let trace = try trace.map { try TraceFile($0) }
         let plan = plan

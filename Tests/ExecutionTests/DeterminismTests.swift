@@ -1,3 +1,4 @@
+import CShims
 import Chain
 import Crypto
 import Multiformats
@@ -143,6 +144,19 @@ import Testing
         try application.limitCache(toPages: 1)
         _ = try chain.execute(block)
         #expect(try application.blockCost() == first)
+    }
+
+    /// SQLite's memory is ours: its pieces are as large on every node, however SQLite was built.
+    @Test func memoryIsOfTheNodesOwnHeap() throws {
+        let connection = try SQLiteConnection(path: ":memory:", access: .readWrite)
+        for size in 1...64 as ClosedRange<Int32> {
+            let piece = sqlite3_malloc(size)
+            defer { sqlite3_free(piece) }
+            #expect(sqlite3_msize(piece) == UInt64((size + 7) / 8 * 8))
+        }
+        apus_sqlite_heap_begin(1, 100)
+        defer { _ = apus_sqlite_heap_end() }
+        #expect(throws: SQLiteFailure.self) { try connection.execute("SELECT zeroblob(1000) || ''") }
     }
 
     /// The same hash in every process that ever ran this test.

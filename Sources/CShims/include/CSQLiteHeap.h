@@ -1,4 +1,6 @@
-// A heap for SQLite that behaves differently on request, for each thread: to show that no statement depends on the heap.
+// The heap that SQLite works with. Whether a value just beyond a limit passes can depend on how much larger than asked for
+// a piece of memory is, which SQLite uses whole. Here pieces are multiples of 8 bytes and no larger than that makes them,
+// however the library was built. On request a thread's heap is odd, to show that no statement depends on it.
 #ifndef APUS_CSQLITE_HEAP_H
 #define APUS_CSQLITE_HEAP_H
 
@@ -6,9 +8,9 @@
 // error.
 int apus_sqlite_heap_install(void);
 
-// From now on the calling thread's memory comes in multiples of `grain` bytes and filled with a pattern, and there is
-// none beyond `limit` bytes more than now.
-void apus_sqlite_heap_begin(int grain, long long limit);
+// From now on the calling thread's memory is counted. An odd heap fills it with a pattern, and has none beyond `limit`
+// bytes more than now.
+void apus_sqlite_heap_begin(int is_odd, long long limit);
 
 // Makes the thread's heap an ordinary one again. Answers the most bytes that it had at a time since `begin`.
 long long apus_sqlite_heap_end(void);

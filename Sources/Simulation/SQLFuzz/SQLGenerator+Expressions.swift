@@ -19,7 +19,7 @@ extension SQLGenerator {
         ("json", 1...1), ("json_array", 0...3), ("json_array_length", 1...2), ("json_extract", 2...3),
         ("json_insert", 3...3), ("json_object", 2...2), ("json_patch", 2...2), ("json_quote", 1...1),
         ("json_remove", 1...2), ("json_replace", 3...3), ("json_set", 3...3), ("json_type", 1...2),
-        ("json_valid", 1...1), ("subtype", 1...1),
+        ("json_valid", 1...1),
     ]
 
     /// Aggregates, also called as windows, then those that are windows only.
