@@ -194,6 +194,35 @@ import Testing
         }
     }
 
+    /// The body of a frame comes in two messages at once; the connection ends with the first.
+    @Test func aConnectionThatEndsWithinAFrameTakesNoMoreOfIt() throws {
+        var limits = ResourceLimits()
+        limits.bytes = 20_000
+        try run(limits) { pair, _ in
+            let hold = WaitingList()
+            pair.listener.setStreamHandler(Self.test) { stream in
+                try? await stream.write([1])
+                _ = await hold.wait()
+            }
+            try await pair.connect()
+            let stream = try await pair.dialer.newStream(pair.listener.peerID, [Self.test])
+            _ = try await stream.readExactly(1)
+            try await Reactor.sleep(for: .seconds(1))
+            let connection = stream.connection
+            let noise = try #require(connection.noise)
+            var first = [UInt8](repeating: 1, count: YamuxHeader.size + 30_000)
+            let header = connection.mux.dataHeader(stream.slot, count: 60_000)
+            first.withUnsafeMutableBytes { header.write(to: $0) }
+            for message in [first, [UInt8](repeating: 1, count: 30_000)] {
+                let room = connection.tcp.reserve(message.count + NoiseTransport.overhead)
+                connection.tcp.commit(try message.withUnsafeBytes { try noise.seal($0, into: room) })
+            }
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(pair.listener.connectedPeers == [])
+            hold.wakeAll()
+        }
+    }
+
     @Test func brokenFramesAreReported() throws {
         try run(ResourceLimits()) { pair, _ in
             var reports: [Misbehaviour] = []

@@ -199,8 +199,9 @@ final class Connection: TCPConnectionDelegate {
 
     /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
     private func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
-        guard count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
-            let stream = streams[slot]
+        // What a read still holds may come when what it began with has ended the connection, and all streams with it.
+        guard phase != .closed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
+            slot < streams.count, let stream = streams[slot]
         else { return nil }
         let target = stream.directTarget
         guard target.count >= count else { return nil }
