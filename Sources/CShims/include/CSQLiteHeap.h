@@ -1,6 +1,6 @@
-// The heap that SQLite works with. Whether a value just beyond a limit passes can depend on how much larger than asked for
-// a piece of memory is, which SQLite uses whole. Here pieces are multiples of 8 bytes and no larger than that makes them,
-// however the library was built. On request a thread's heap is odd, to show that no statement depends on it.
+// The heap that SQLite works with. SQLite uses all of an allocation, so an allocator that rounds sizes up further lets a
+// value just beyond a limit pass. This one rounds up to 8 bytes, however the library was built. On request it behaves
+// oddly for a thread, to show that no statement depends on that.
 #ifndef APUS_CSQLITE_HEAP_H
 #define APUS_CSQLITE_HEAP_H
 
