@@ -39,8 +39,7 @@ struct PeerConduct {
         var count: Int
     }
 
-    /// When all of a peer's points will be forgiven.
-    private var debts: OrderedDictionary<PeerID, Duration> = [:]
+    private var debts = FadingCounts<PeerID>(forgiven: pointForgiven, capacity: capacity)
     private var bans: OrderedDictionary<PeerID, Ban> = [:]
     private var addresses: OrderedDictionary<IP, Duration> = [:]
 
@@ -57,15 +56,12 @@ struct PeerConduct {
     mutating func report(
         _ peer: PeerID, _ what: Misbehaviour, isTrusted: Bool, ip: IP?, now: Duration
     ) -> Verdict {
-        let debt = max(debts[peer] ?? now, now) + Self.pointForgiven * Self.weight(what)
-        if debts[peer] == nil { Self.makeRoom(&debts, now) { $0 } }
-        debts[peer] = debt
-        let points = debt - now
-        if points >= Self.pointForgiven * Self.banning {
-            debts[peer] = nil
+        let points = debts.add(Self.weight(what), to: peer, now: now)
+        if points >= Self.banning {
+            debts.forget(peer)
             return .banned(ban(peer, isTrusted: isTrusted, ip: ip, now: now))
         }
-        return points >= Self.pointForgiven * Self.disconnecting ? .disconnected : .tolerated
+        return points >= Self.disconnecting ? .disconnected : .tolerated
     }
 
     private mutating func ban(_ peer: PeerID, isTrusted: Bool, ip: IP?, now: Duration) -> Duration {
@@ -100,8 +96,5 @@ struct PeerConduct {
     func isBanned(_ ip: IP, now: Duration) -> Bool { addresses[ip].map { $0 > now } ?? false }
 
     /// How bad a peer has been lately, in points.
-    func points(of peer: PeerID, now: Duration) -> Int {
-        guard let debt = debts[peer], debt > now else { return 0 }
-        return Int(((debt - now) / Self.pointForgiven).rounded(.up))
-    }
+    func points(of peer: PeerID, now: Duration) -> Int { debts.count(of: peer, now: now) }
 }
