@@ -9,6 +9,7 @@ struct TableRules {
     /// A column as SQLite describes it.
     private struct Column {
         let name: RawText
+        let type: RawText
         let isNotNull: Bool
         let defaultValue: String?
         let isInPrimaryKey: Bool
@@ -92,6 +93,9 @@ struct TableRules {
             }
             // SQLite asks nobody about the functions in a default while it compiles an INSERT.
             guard let value = column.defaultValue else { continue }
+            if let fault = ColumnDefault(type: column.type, text: value).fault {
+                return .refused("the default of \(table).\(column.name) is not allowed: \(fault)")
+            }
             let policy = connection.policy
             do {
                 _ = try policy.with(.statement) { () throws(SQLiteFailure) in
@@ -109,14 +113,14 @@ struct TableRules {
 
     private func columns(of table: RawText) throws(SQLiteFailure) -> [Column] {
         let statement = try connection.prepare(
-            "SELECT name, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid"
+            "SELECT name, \"notnull\", dflt_value, pk, hidden, type FROM pragma_table_xinfo(?, 'main') ORDER BY cid"
         )
         try statement.bind(1, table.string)
         var columns: [Column] = []
         while try statement.step() {
             columns.append(
                 Column(
-                    name: statement.rawText(0), isNotNull: statement.int(1) != 0,
+                    name: statement.rawText(0), type: statement.rawText(5), isNotNull: statement.int(1) != 0,
                     defaultValue: statement.columnClass(2) == SQLITE_NULL ? nil : statement.text(2),
                     isInPrimaryKey: statement.int(3) > 0, isOrdinary: statement.int(4) == 0))
         }

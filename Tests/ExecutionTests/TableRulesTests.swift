@@ -78,6 +78,33 @@ import Testing
         #expect(try chain.run("DELETE FROM t").isOK)
     }
 
+    /// Rows that are older than a column read its default from the schema, and an index made then keeps it as its key.
+    @Test(arguments: [
+        ("TEXT", "true"), ("VARCHAR(3)", "(FALSE)"), ("text", "(+ /**/True)"), ("REAL", "9007199254740993"),
+        ("DOUBLE", "(-'9223372036854775807')"), ("FLOAT", "(CAST(1e300 AS INTEGER))"),
+    ]) func defaultsReadAsTheyAreStored(_ type: String, _ value: String) throws {
+        #expect(try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)").isOK)
+        #expect(try chain.run("INSERT INTO t VALUES (1, 'x')").isOK)
+        let log = try chain.run("ALTER TABLE t ADD COLUMN b \(type) DEFAULT \(value)").log
+        #expect(log.hasPrefix("the default of t.b is not allowed"), "\(log)")
+    }
+
+    @Test(arguments: [
+        ("TEXT", "'true'"), ("TEXT", "1"), ("BOOL", "true"), ("INT", "9223372036854775807"), ("REAL", "1.5"),
+        ("REAL", "999999999999999"), ("REAL", "0.12345678901234567"), ("\"CHARINT\"", "true"), ("", "true"),
+        ("NUMERIC", "9223372036854775808"), ("BLOB", "true"),
+    ]) func otherDefaultsOutliveAnIndex(_ type: String, _ value: String) throws {
+        #expect(try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)").isOK)
+        #expect(try chain.run("INSERT INTO t VALUES (1, 'x')").isOK)
+        for sql in [
+            "ALTER TABLE t ADD COLUMN b \(type) DEFAULT \(value)", "CREATE INDEX i ON t (b)",
+            "UPDATE t SET a = 'y'", "DELETE FROM t WHERE id = 1",
+        ] {
+            let result = try chain.run(sql)
+            #expect(result.isOK, "\(sql): \(result.log)")
+        }
+    }
+
     @Test func rowIDLimitSurvivesAlterations() throws {
         #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT)").isOK)
         for sql in [
