@@ -1,12 +1,12 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e simulate fuzz-sql mutations soak interop-venv lint format bench
+.PHONY: setup build release run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
-	python3 python3-venv python3-dev libgmp-dev build-essential iproute2
+	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2
 # What only measuring needs. Debian's nginx package starts a web server of its own; the benchmark does not need that.
-BENCH_PACKAGES := nginx-light wrk python3-cryptography
+BENCH_PACKAGES := nginx-light wrk
 APUS := .build/release/apus
 
 # Installs the Debian packages of a list that are missing.
@@ -47,7 +47,11 @@ interop: setup interop-venv
 # Networks of real processes: killed, restarted, misconfigured, and ten hosts in network namespaces with cut wires
 # (Tests/EndToEnd; needs root). ARGS: words of the tests' names. LATE_BLOCKS=5000 makes a late sentry's chain longer.
 e2e: release
-	python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
+	/usr/bin/python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
+
+# A network under load, with strangers of every kind at every node, for MINUTES (Tests/EndToEnd/besieged.py).
+besieged: release
+	/usr/bin/python3 Tests/EndToEnd/besieged.py $(APUS) $(MINUTES)
 
 # Whole networks in one process with faults from SEEDS, and the named scenarios (docs/simulation.md). Two processes that run
 # one seed must come to one trace.

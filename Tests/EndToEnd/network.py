@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+CHAIN = "end-to-end"
 # Only bounds how long a broken network can hold up the tests.
 PATIENCE = 90
 
@@ -121,11 +122,11 @@ class Network:
         self.nodes = self.make_nodes(directory)
         self.nonce = 0
         owner = self.node_id(self.run("key", "new", self.owner))
-        ids = {}
+        ids = self.ids = {}
         for i, name in enumerate(self.names):
             kind = ["secp256k1", "ed25519"][i % 2]
             ids[name] = self.node_id(self.run("key", "new", f"{directory}/{name}.key", "--type", kind))
-        self.init("leader", directory, "--chain-id", "end-to-end", "--owner", owner)
+        self.init("leader", directory, "--chain-id", CHAIN, "--owner", owner)
         genesis_file = f"{directory}/leader/genesis.json"
         with open(genesis_file) as file:
             genesis = json.load(file)
@@ -136,7 +137,7 @@ class Network:
         with open(genesis_file, "w") as file:
             json.dump(genesis, file)
         for name in self.names[1:]:
-            boot = "validator-1" if "sentry" in name else "leader"
+            boot = self.bootnode(name)
             address = f"{ids[boot]}@{self.route(name, self.nodes[boot])}"
             self.init(name, directory, "--genesis", genesis_file, "--bootnode", address)
 
@@ -147,6 +148,11 @@ class Network:
                 self.apus, f"{directory}/{name}", f"127.0.0.1:{ports[2 * i]}", f"127.0.0.1:{ports[2 * i + 1]}")
             for i, name in enumerate(self.names)
         }
+
+    @staticmethod
+    def bootnode(name):
+        """The name of the node that the node called `name` dials first."""
+        return "validator-1" if "sentry" in name else "leader"
 
     def route(self, name, target):
         """The address at which the node called `name` reaches `target`."""

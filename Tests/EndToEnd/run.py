@@ -7,12 +7,14 @@ import time
 import traceback
 
 import bad_input
+import besieged
 import execution
 import log_output
 import namespaces
 import queries
 import restarts
 import statements
+import strangers
 import testnet
 import validators
 
@@ -22,7 +24,8 @@ def main():
     words = sys.argv[2:]
     passed = failed = 0
     suites = (
-        bad_input, execution, log_output, queries, restarts, statements, testnet, validators, namespaces)
+        bad_input, execution, log_output, queries, restarts, statements, strangers, besieged, testnet, validators,
+        namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue

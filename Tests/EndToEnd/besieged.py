@@ -1,0 +1,178 @@
+"""A soak: a network under load, and at every node strangers of every kind; besieged.py APUS [MINUTES].
+
+Memory, descriptors and threads must not grow, no transaction may be lost, and every stranger must be sent away. How long
+commits take, quiet and beside the strangers, is printed for a reader to judge.
+"""
+
+import collections
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "perf"))
+
+from rpcbench import signing
+
+import stranger
+from network import CHAIN, Network, expect, wait
+from strangers import memory, port
+
+# Transactions a second, and how many of them a request has.
+RATE, BATCH = 200, 20
+# Seconds after which another stranger comes for one that was sent away.
+AGAIN = 10
+# What may differ between the middle and the end of the siege, at each node: MiB, descriptors, threads.
+GROWTH = (48, 40, 4)
+
+
+def call(node, calls):
+    body = json.dumps(calls).encode()
+    request = urllib.request.Request(f"http://{node.rpc}/rpc/v1", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def broadcast(number, waits):
+    parameters = signing.broadcast(number, CHAIN)
+    parameters["sync"] = 1 if waits else 0
+    return {"jsonrpc": "2.0", "id": number, "method": "user.broadcast", "params": parameters}
+
+
+class Load:
+    """Clients that send transactions, to one node after the other, and measure how long every hundredth takes."""
+
+    def __init__(self, nodes):
+        self.nodes, self.sent, self.failures = nodes, 0, []
+        self.commits = []
+        self.running = True
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=work) for work in (self.send, self.measure)]
+        for thread in self.threads:
+            thread.start()
+
+    def take(self, count):
+        with self.lock:
+            self.sent += count
+            return range(self.sent - count, self.sent)
+
+    def send(self):
+        due = time.monotonic()
+        turn = 0
+        while self.running:
+            turn += 1
+            self.answered(call(self.nodes[turn % len(self.nodes)], [broadcast(n, False) for n in self.take(BATCH)]))
+            due = max(due + BATCH / RATE, time.monotonic() - 1)
+            time.sleep(max(0, due - time.monotonic()))
+
+    def measure(self):
+        turn = 0
+        while self.running:
+            turn += 1
+            number = self.take(1)[0]
+            start = time.monotonic()
+            self.answered([call(self.nodes[turn % len(self.nodes)], broadcast(number, True))])
+            self.commits.append(time.monotonic() - start)
+            time.sleep(0.25)
+
+    def answered(self, answers):
+        self.failures += [answer["error"] for answer in answers if "error" in answer]
+
+    def figures(self):
+        """Number, median and longest of the commits since the last call."""
+        commits, self.commits = self.commits, []
+        return len(commits), statistics.median(commits), max(commits)
+
+    def stop(self):
+        self.running = False
+        for thread in self.threads:
+            thread.join()
+
+
+class Siege:
+    """Strangers of every kind at a node; counts those that were sent away."""
+
+    def __init__(self, node, source):
+        self.node, self.gone, self.lasted = node, collections.Counter(), 0
+        self.process = subprocess.Popen(
+            [sys.executable, stranger.__file__, ",".join(stranger.KINDS), CHAIN, str(port(node)), str(port(source)),
+             str(AGAIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            _, kind, seconds, _ = line.split(" ", 3)
+            self.gone[kind] += 1
+            self.lasted = max(self.lasted, float(seconds))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def resources(node):
+    """MiB, descriptors and threads of a node."""
+    with open(f"/proc/{node.process.pid}/status") as status:
+        threads = int(re.search(r"Threads:\s+(\d+)", status.read()).group(1))
+    return memory(node), len(os.listdir(f"/proc/{node.process.pid}/fd")), threads
+
+
+def besiege(apus, directory, seconds):
+    with Network(apus, directory) as network:
+        nodes = list(network.nodes.values())
+        network.commit("CREATE TABLE bench (id INTEGER PRIMARY KEY NOT NULL, v TEXT)", "sentry")
+        load = Load(nodes)
+        sieges = []
+        try:
+            time.sleep(min(20, seconds / 3))
+            quiet = load.figures()
+            sieges = [Siege(node, nodes[at - 1]) for at, node in enumerate(nodes)]
+            time.sleep(seconds / 2)
+            middle = [resources(node) for node in nodes]
+            time.sleep(seconds / 2)
+            end = [resources(node) for node in nodes]
+            beside = load.figures()
+        finally:
+            for siege in sieges:
+                siege.stop()
+            load.stop()
+        print(f"a commit: median {quiet[1]:.3f} s, longest {quiet[2]:.3f} s of {quiet[0]}; beside strangers "
+              f"{beside[1]:.3f} s, {beside[2]:.3f} s of {beside[0]}: {beside[1] / quiet[1]:.2f} times", flush=True)
+        for node, siege, was, now in zip(nodes, sieges, middle, end):
+            print(f"{node.name}: {was} then {now} MiB, descriptors, threads; sent away {sum(siege.gone.values())}, "
+                  f"the last after {siege.lasted:.0f} s", flush=True)
+            stayed = [kind for kind in stranger.KINDS if not siege.gone[kind]]
+            if stayed:
+                print(f"{node.name}: not sent away: {', '.join(stayed)}", flush=True)
+            grown = [after - before for before, after in zip(was, now)]
+            expect(all(g <= most for g, most in zip(grown, GROWTH)), f"{node.name} grew by {grown}")
+        expect(not load.failures, f"{len(load.failures)} transactions failed, the first: {load.failures[:1]}")
+
+        def missing():
+            counts = {node.name: node.query("SELECT count(*) FROM bench") for node in nodes}
+            return any(c != [[str(load.sent)]] for c in counts.values()) and f"{load.sent} rows sent, found {counts}"
+
+        wait(missing)
+
+
+def a_network_besieged(apus, directory):
+    besiege(apus, directory, 60)
+
+
+TESTS = [a_network_besieged]
+
+
+def main():
+    minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 20
+    with tempfile.TemporaryDirectory(prefix="apus-besieged-") as directory:
+        besiege(os.path.abspath(sys.argv[1]), directory, 60 * minutes)
+
+
+if __name__ == "__main__":
+    main()
