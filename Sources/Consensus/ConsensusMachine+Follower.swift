@@ -75,7 +75,24 @@ extension ConsensusMachine {
             guard proposal.stamp > known.stamp else { return }
         }
         guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
+        if hasRefused(proposal.hash, stamp: proposal.stamp) {
+            return proposedDespiteRefusal(verified, from, &actions)
+        }
+        // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
+        if withdrawn.contains(proposal.hash), from != proposer?.peerID { return }
         offer(verified, from, now, to: &current, &actions)
+    }
+
+    /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
+    private mutating func proposedDespiteRefusal(
+        _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        guard from == proposer?.peerID else { return }
+        current.clearProposal()
+        current.offer = nil
+        current.proposal = verified.proposal
+        current.signer = verified.leader
+        refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
     }
 
     /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
@@ -113,17 +130,17 @@ extension ConsensusMachine {
     }
 
     mutating func proposalFetched(
-        _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, _ actions: inout [ConsensusAction]
+        _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
         if current.offer?.proposal.hash == block.hash {
-            accept(block, from, wallClock, in: &current, &actions)
+            accept(block, from, in: &current, &actions)
         } else if next.offer?.proposal.hash == block.hash {
-            accept(block, from, wallClock, in: &next, &actions)
+            accept(block, from, in: &next, &actions)
         }
     }
 
     private func accept(
-        _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, in round: inout ConsensusRound,
+        _ block: CheckedBlock, _ from: PeerID, in round: inout ConsensusRound,
         _ actions: inout [ConsensusAction]
     ) {
         guard let offer = round.offer else { return }
@@ -289,6 +306,7 @@ extension ConsensusMachine {
 
     /// What is proposed is void: a new proposal comes. The vote that was given stays on disk.
     mutating func forgetProposal() {
+        if let proposal = current.proposal { noteWithdrawn(proposal.hash) }
         current.clearProposal()
         current.offer = nil
         resendAt = nil

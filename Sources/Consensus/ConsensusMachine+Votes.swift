@@ -12,6 +12,18 @@ extension ConsensusMachine {
         return last.blockHash == hash || stamp > last.stamp
     }
 
+    /// Whether this node has refused a block under this stamp or a newer one, also before a restart: it stays so.
+    func hasRefused(_ hash: Hash, stamp: Int64) -> Bool {
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        return last.decision == .nack && stamp <= last.stamp
+    }
+
+    /// Whether this node has agreed to a block, also before a restart.
+    func hasAgreed(to hash: Hash) -> Bool {
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        return last.decision != .nack
+    }
+
     mutating func agree(
         _ block: CheckedBlock, _ result: ExecutionResult, _ actions: inout [ConsensusAction]
     ) {
@@ -96,6 +108,7 @@ extension ConsensusMachine {
     /// Sends again what waits for an answer, and withdraws what waited too long.
     mutating func runTimers(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil else { return }
+        withdrawIfTooEarly(now, &actions)
         if let at = abandonAt, now >= at {
             if case .committing = lane {
                 abandonAt = nil

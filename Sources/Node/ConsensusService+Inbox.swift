@@ -50,7 +50,7 @@ extension ConsensusService: ConsensusInbox {
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
-            feed(.proposalFetched(checked, from: peer, wallClock: context.wallClock()))
+            feed(.proposalFetched(checked, from: peer))
         } catch ConsensusError.invalidBlock(_, let reason) {
             feed(.proposalInvalid(proposal.hash, reason: reason))
         } catch {

@@ -232,6 +232,7 @@ struct LeaderTests {
             return
         }
         #expect(template.after == 5_000)
+        #expect(template.timestamp(at: 1_000) == 5_001)
     }
 
     @Test func announcesItsTipToANewPeer() throws {
