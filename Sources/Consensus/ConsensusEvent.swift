@@ -32,7 +32,7 @@ public enum ConsensusEvent: Sendable {
     case lockedFetched(CheckedBlock)
     /// Answer to `fetchLocked`: nobody asked has the block.
     case lockedFetchFailed(Hash)
-    /// Somebody is at `height`. `proven`: a header of that height signed by the leader was seen.
+    /// Somebody says that it is at `height`. `proven`: a header of that height signed by the leader was seen.
     case ahead(height: Int64, proven: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)

@@ -57,7 +57,8 @@ extension ConsensusMachine {
             if let known = next.proposal, known.stamp >= proposal.stamp { return }
             offer(verified, from, now, to: &next, &actions)
         } else {
-            ahead(proposal.height &- 1, true, from, now, &actions)
+            // Its height and the block before are no part of what the leader signed.
+            ahead(proposal.height &- 1, false, from, now, &actions)
         }
     }
 
@@ -206,6 +207,7 @@ extension ConsensusMachine {
             return halt(.forked(height: commit.height, own: state.hash, committed: commit.hash), &actions)
         }
         guard commit.height > state.height else { return }
+        prove(commit.height)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             guard current.decidedBlock == nil else { return }
@@ -219,7 +221,7 @@ extension ConsensusMachine {
             current.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
             actions.append(.fetchDecided(commit, from: from))
         } else if commit.height == state.height &+ 2, commit.header.previousHash == current.likelyHash,
-            syncTarget == nil
+            !isSyncing
         {
             guard next.decidedBlock == nil else { return }
             if let fetch = next.decisionFetch, now < fetch.until { return }
@@ -255,6 +257,7 @@ extension ConsensusMachine {
         _ commit: VerifiedCommit, _ block: CheckedBlock, _ actions: inout [ConsensusAction]
     ) {
         guard commit.hash == block.hash else { return }
+        prove(commit.height)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
@@ -278,22 +281,6 @@ extension ConsensusMachine {
         if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from, next.decidedBlock == nil {
             next = ConsensusRound()
         }
-    }
-
-    /// Starts catching up, or raises its target. A leader does not propose meanwhile, so it looks into a height that
-    /// it did not sign itself only when a validator claims it, and once in a while: another may lead by now.
-    mutating func ahead(
-        _ height: Int64, _ proven: Bool, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        guard height > state.height else { return }
-        if isLeader, !proven {
-            guard now >= nextHint, state.validators.contains(where: { $0.key.peerID == from }) else { return }
-            nextHint = now + settings.maximumResendInterval
-        }
-        if let target = syncTarget, target >= height { return }
-        if height == state.height &+ 1, current.decidedBlock != nil || isCommitting { return }
-        syncTarget = height
-        actions.append(.catchUp(to: height, from: from))
     }
 
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {

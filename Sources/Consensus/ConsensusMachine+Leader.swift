@@ -7,7 +7,7 @@ import Multiformats
 extension ConsensusMachine {
     /// Whether nothing but the clock keeps the leader from building.
     private var isReadyToBuild: Bool {
-        guard isLeader, case .nothing = building, recovery == nil, syncTarget == nil, current.decision == nil,
+        guard isLeader, case .nothing = building, recovery == nil, !isBehind, current.decision == nil,
             current.proposedBlock == nil,
             case .idle = lane
         else { return false }

@@ -130,7 +130,7 @@ extension ConsensusMachine {
     mutating func runConfirmation(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let at = confirmAt, now >= at else { return }
         confirmAt = nil
-        guard isLeader, let tipCommit, syncTarget == nil else { return }
+        guard isLeader, let tipCommit, !isBehind else { return }
         actions.append(.announceAgain(tipCommit, except: state.validators.keys.filter(confirmed.contains)))
         confirmWait = min(confirmWait * 2, settings.maximumResendInterval)
         confirmAt = now + confirmWait

@@ -120,7 +120,7 @@ extension ConsensusMachine {
             decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
         }
         runConfirmation(now, &actions)
-        if syncTarget == nil { runRecovery(now, &actions) }
+        if !isBehind { runRecovery(now, &actions) }
         guard let at = resendAt, now >= at else { return }
         resendAt = nil
         if case .committing = lane { return }
@@ -158,7 +158,8 @@ extension ConsensusMachine {
         {
             consider(current.retryAt)
         }
-        if let recovery, syncTarget == nil {
+        if isSyncing { consider(levelAt) }
+        if let recovery, !isBehind {
             consider(recovery.askAt)
             if recovery.fetching == nil { consider(recovery.until) }
         }

@@ -34,8 +34,17 @@ public struct ConsensusMachine: Sendable {
     public internal(set) var lastVote: Vote?
     /// Why the machine stopped; it ignores every event after that.
     public internal(set) var halted: ConsensusError?
-    /// The height that catching up runs towards; nil when it does not.
+    /// The height that catching up runs towards, which may be a mere claim; nil when it does not.
     public internal(set) var syncTarget: Int64?
+    /// The highest height of which it is proven that a block is committed; at least this node's own.
+    public internal(set) var provenHeight: Int64
+    /// Whether this node is behind, by what is proven, and catches up.
+    public internal(set) var isSyncing = false
+    /// Until when it counts as that if nothing more is proven.
+    var levelAt: Duration = .zero
+    /// The newest height that was announced to all, and when.
+    var announcedHeight: Int64
+    var announcedAt: Duration
 
     let key: PublicKey
     let settings: ConsensusSettings
@@ -114,6 +123,9 @@ public struct ConsensusMachine: Sendable {
             self.votedBlock = votedBlock
         }
         self.settings = settings
+        provenHeight = state.height
+        announcedHeight = state.height
+        announcedAt = now
         nextBuild = now + settings.startDelay
         lastBlock = now
         // Stamps are a height's own: what was voted on at another says nothing.
@@ -128,9 +140,6 @@ public struct ConsensusMachine: Sendable {
     public var role: Role {
         if isLeader { .leader } else if state.validators.contains(key) { .validator } else { .sentry }
     }
-
-    /// Whether a block is being executed, held prepared, or committed, or catching up runs.
-    public var isSyncing: Bool { syncTarget != nil }
 
     /// Takes one event and appends what is to be done about it.
     /// - Parameters:
@@ -167,11 +176,12 @@ public struct ConsensusMachine: Sendable {
         case .committed(let hash): committed(hash, now, &actions)
         case .failed(let message): halt(.driver(message), &actions)
         case .mempool(let count): mempoolCount = count
-        case .syncFinished: syncTarget = nil
+        case .syncFinished: syncFinished(now, &actions)
         case .timer: break
         }
         runTimers(now, &actions)
         advance(now, &actions)
+        judgeSyncing(now)
     }
 
     /// Takes the next step that the state allows: the one place where blocks are executed, rolled back and
@@ -289,7 +299,7 @@ public struct ConsensusMachine: Sendable {
         _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
-        let before = role
+        let (before, rules) = (role, [state.validatorSetHash, state.parametersHash])
         let isOwn = isLeader && current.proposedBlock?.hash == hash
         do throws(ConsensusError) {
             state = try state.after(block.header, hash: hash, commit: decision.info)
@@ -308,11 +318,8 @@ public struct ConsensusMachine: Sendable {
         }
         lastBlock = now
         forgetHeight()
-        if let target = syncTarget, state.height >= target { syncTarget = nil }
-        if syncTarget == nil {
-            actions.append(.announce(decision, to: nil))
-            if role == .validator { actions.append(.confirmCommit(decision)) }
-        }
+        announceCommitted(
+            decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
         takeRole(after: before, ofOwn: isOwn, now, &actions)
     }
 

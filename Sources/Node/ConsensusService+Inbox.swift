@@ -78,7 +78,7 @@ extension ConsensusService: ConsensusInbox {
         guard announcement.header.height == announcement.height else {
             return forged(.mismatch("an announcement of another height than its block's"), by: peer)
         }
-        guard machine.canProve(announcement.header) else {
+        guard machine.canProve(announcement.header) || machine.wouldProve(announcement.header) else {
             let isOwn = machine.role == .leader && announcement.verify(context.key.publicKey)
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
