@@ -21,6 +21,8 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
     case applicationHashDiffers(height: Int64, own: Hash, committed: Hash)
     /// The network committed a block that does not extend this node's chain.
     case forked(height: Int64, own: Hash, committed: Hash)
+    /// Another host has voted with this node's key.
+    case keyUsedElsewhere(height: Int64, block: Hash)
     /// Executing, storing or recording failed.
     case driver(String)
 
@@ -40,6 +42,8 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
             "block \(height): own application hash \(own) differs from the committed \(committed)"
         case .forked(let height, let own, let committed):
             "block \(height): the network's previous block is \(committed), this node's is \(own)"
+        case .keyUsedElsewhere(let height, let block):
+            "another host votes with this node's key: a vote on block \(block) at height \(height) was not given here; run one host for each key"
         case .driver(let what): what
         }
     }

@@ -36,6 +36,8 @@ public enum ConsensusEvent: Sendable {
     case ahead(height: Int64, proven: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
+    /// An answer in this node's own name came from elsewhere; its signature holds.
+    case ownVoteHeard(VerifiedAcknowledgement)
     /// The leader withdraws what it proposed after a height.
     case reset(VerifiedReset)
     /// A peer's connection and protocols are there.

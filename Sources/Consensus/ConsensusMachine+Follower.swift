@@ -24,11 +24,15 @@ extension ConsensusMachine {
         guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else {
             return false
         }
+        if answer.signature.publicKey == key { return mayBeForeign(answer) }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
         guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
         guard answer.height == state.height &+ 1 else { return false }
         guard answer.block == current.proposedBlock?.hash else { return now >= nextInquiry }
-        return !current.answered(by: answer.signature.publicKey)
+        // An answer that contradicts one before is worth a warning, once.
+        let voter = answer.signature.publicKey
+        return !current.answered(by: voter)
+            || (!doubted.contains(voter) && !current.answers.contains { $0.says(the: answer) })
     }
 
     /// Whether checking an announcement of this height and hash pays.

@@ -115,6 +115,7 @@ extension ConsensusMachine {
     ) {
         guard isLeader, state.validators.contains(answer.voter) else { return }
         let message = answer.message
+        if answer.voter == key { return ownVoteHeard(message, &actions) }
         if case .outOfSync(let best, _) = message.answer {
             if best.height > state.height {
                 ahead(best.height, answer.proof != nil, answer.voter.peerID, now, &actions)
@@ -134,7 +135,8 @@ extension ConsensusMachine {
         guard message.block == current.proposedBlock?.hash else {
             return answerStray(message.block, answer.voter, now, &actions)
         }
-        if !current.answered(by: answer.voter) { current.answers.append(answer) }
+        if !current.answered(by: answer.voter) { return current.answers.append(answer) }
+        if !current.answers.contains(where: { $0.says(the: message) }) { answeredTwice(answer, &actions) }
     }
 
     /// A validator answers for another block than the one proposed now: it missed the withdrawal, or knows of a

@@ -67,6 +67,7 @@ extension ConsensusMachine {
         }
         current.ballot = .recording(vote)
         lastVote = vote
+        if !ownVotes.contains(vote) { ownVotes.append(vote) }
         oldestVote = min(oldestVote ?? vote.height, vote.height)
         actions.append(.vote(vote, answer))
     }

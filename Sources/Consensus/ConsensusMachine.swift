@@ -99,6 +99,14 @@ public struct ConsensusMachine: Sendable {
     var outOfSyncAt: Duration?
     /// The block that this node voted for, as long as nobody decided: it may be the only one to have it.
     var votedBlock: CheckedBlock?
+    /// The votes of this process on blocks of the next height, and whether it has voted at a height that is committed.
+    var ownVotes: [Vote] = []
+    var hasVotedBelow = false
+    /// When this process started: by the clock of waits, and in ms since 1970.
+    var began: Duration?
+    var startedAt: UInt64 = 0
+    /// Validators that were seen to answer in two ways.
+    var doubted: Set<PublicKey> = []
     /// What was proposed when the leader was last asked.
     var askedAbout: Hash?
 
@@ -150,6 +158,7 @@ public struct ConsensusMachine: Sendable {
     ) {
         guard halted == nil else { return }
         self.wallClock = wallClock
+        noteStart(now, wallClock)
         switch event {
         case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
         case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
@@ -165,6 +174,7 @@ public struct ConsensusMachine: Sendable {
         case .lockedFetched(let block): lockedFetched(block, now, &actions)
         case .lockedFetchFailed(let hash): lockedFetchFailed(hash, &actions)
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
+        case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
         case .reset(let reset): resetReceived(reset.reset, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)
@@ -300,6 +310,7 @@ public struct ConsensusMachine: Sendable {
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
         let (before, rules) = (role, [state.validatorSetHash, state.parametersHash])
+        let isForeign = isForeignVote(in: decision)
         let isOwn = isLeader && current.proposedBlock?.hash == hash
         do throws(ConsensusError) {
             state = try state.after(block.header, hash: hash, commit: decision.info)
@@ -321,6 +332,7 @@ public struct ConsensusMachine: Sendable {
         announceCommitted(
             decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
         takeRole(after: before, ofOwn: isOwn, now, &actions)
+        if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
     }
 
     /// Forgets what was noted about the height that is decided now.
@@ -329,6 +341,8 @@ public struct ConsensusMachine: Sendable {
         withdrawals = 0
         withdrawn = []
         stamps.beginHeight()
+        if !ownVotes.isEmpty { hasVotedBelow = true }
+        ownVotes = []
         resendAt = nil
         resends = 0
         resendWait = settings.resendInterval

@@ -41,6 +41,11 @@ public struct VerifiedAcknowledgement: Sendable {
         self.message = message
     }
 
+    /// Whether this is what another answer of the same voter says.
+    func says(the other: AckRes) -> Bool {
+        voter == other.signature.publicKey && message.block == other.block && message.appHash == other.appHash
+    }
+
     /// For an answer that this node has signed itself.
     init(own message: AckRes) {
         self.message = message

@@ -149,6 +149,28 @@ extension ConsensusService: ConsensusInbox {
     }
 }
 
+extension ConsensusService {
+    /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
+    /// brings one whose vote is forged has forged it.
+    func heardOwn(_ answer: AckRes, from peer: PeerID) async {
+        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else { return }
+        let mark = AnswerInCheck(
+            voter: answer.signature.publicKey, block: answer.block, appHash: answer.appHash, source: peer)
+        guard answersInCheck.insert(mark).inserted else { return }
+        defer { answersInCheck.remove(mark) }
+        do {
+            let verified = try await context.checks.run {
+                try VerifiedAcknowledgement(verifying: answer, leader: leader)
+            }
+            feed(.ownVoteHeard(verified))
+        } catch is ConsensusError {
+            context.host.report(peer, .wrongContent)
+        } catch {
+            // The node is stopping.
+        }
+    }
+}
+
 /// An answer to a proposal whose signature is being checked.
 struct AnswerInCheck: Hashable {
     let voter: PublicKey
