@@ -7,6 +7,24 @@ public enum BlockValidation {
     /// clocks, narrow enough that a wrong leader's clock cannot push the chain's time out of reach.
     public static let allowedClockSkew: UInt64 = 60_000
 
+    /// How far a block's timestamp may run ahead of the one before it however far ahead that is, ms: what a wrong clock
+    /// has committed does not stop the chain, which waits for the time to come in steps of a millisecond.
+    public static let allowedStep: UInt64 = 1_000
+
+    /// The greatest timestamp that a proposal after `state` may have at a node whose clock shows `wallClock`, both ms
+    /// since 1970. The leader itself keeps half of the skew for the clocks of others.
+    static func latestTimestamp(
+        after state: ChainState, wallClock: UInt64, skew: UInt64 = allowedClockSkew
+    ) -> UInt64 {
+        max(adding(wallClock, skew), adding(state.timestamp, allowedStep))
+    }
+
+    /// The sum, or the greatest number.
+    static func adding(_ time: UInt64, _ more: UInt64) -> UInt64 {
+        let (sum, isTooLarge) = time.addingReportingOverflow(more)
+        return isTooLarge ? .max : sum
+    }
+
     /// Checks every field of the header that depends on the chain before it.
     /// - Parameter wallClock: ms since 1970 of the checking node, for a proposal; nil for a block that the network
     ///   has already committed.
@@ -40,14 +58,14 @@ public enum BlockValidation {
         guard header.timestamp >= state.timestamp else {
             throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
         }
-        if let wallClock, header.timestamp > wallClock.addingReportingOverflow(allowedClockSkew).partialValue
-        {
-            throw refuse("timestamp \(header.timestamp) is ahead of the clock \(wallClock)")
-        }
         guard Int64(block.transactionBytes) <= state.parameters.maxBlockSize else {
             throw refuse(
                 "transactions of \(block.transactionBytes) bytes, at most \(state.parameters.maxBlockSize) allowed"
             )
+        }
+        // Last, so that it is said of a block that nothing else is wrong with.
+        if let wallClock, header.timestamp > latestTimestamp(after: state, wallClock: wallClock) {
+            throw .tooEarly(height: header.height, by: header.timestamp - min(wallClock, header.timestamp))
         }
     }
 }

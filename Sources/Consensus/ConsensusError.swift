@@ -13,12 +13,16 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
     case unproven(height: Int64)
     /// A block does not fit the chain that it should extend.
     case invalidBlock(height: Int64, reason: String)
+    /// A block's time is so many milliseconds ahead of this node's clock.
+    case tooEarly(height: Int64, by: UInt64)
     /// A message contradicts the block that it is about.
     case mismatch(String)
     /// This node computed another application hash than the network committed.
     case applicationHashDiffers(height: Int64, own: Hash, committed: Hash)
     /// The network committed a block that does not extend this node's chain.
     case forked(height: Int64, own: Hash, committed: Hash)
+    /// Another host has voted with this node's key.
+    case keyUsedElsewhere(height: Int64, block: Hash)
     /// Executing, storing or recording failed.
     case driver(String)
 
@@ -31,11 +35,15 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
             "block \(hash) comes without valid votes of more than half of the validators"
         case .unproven(let height): "block \(height) was made under other validators, parameters or leader"
         case .invalidBlock(let height, let reason): "block \(height): \(reason)"
+        case .tooEarly(let height, let milliseconds):
+            "block \(height): its time is \(milliseconds / 1000) s ahead of this node's clock: either this clock is behind or the leader's is ahead"
         case .mismatch(let what): what
         case .applicationHashDiffers(let height, let own, let committed):
             "block \(height): own application hash \(own) differs from the committed \(committed)"
         case .forked(let height, let own, let committed):
             "block \(height): the network's previous block is \(committed), this node's is \(own)"
+        case .keyUsedElsewhere(let height, let block):
+            "another host votes with this node's key: a vote on block \(block) at height \(height) was not given here; run one host for each key"
         case .driver(let what): what
         }
     }

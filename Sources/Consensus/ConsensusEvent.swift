@@ -9,8 +9,8 @@ import Storage
 public enum ConsensusEvent: Sendable {
     /// `peer` announced a proposal. Answered by `fetchProposal` when its block is wanted.
     case proposed(VerifiedProposal, from: PeerID)
-    /// The proposal's block arrived and agrees with its header. `wallClock`: ms since 1970 at its arrival.
-    case proposalFetched(CheckedBlock, from: PeerID, wallClock: UInt64)
+    /// The proposal's block arrived and agrees with its header.
+    case proposalFetched(CheckedBlock, from: PeerID)
     /// The proposal's block did not come, or was not the one that was proposed.
     case proposalFetchFailed(Hash, from: PeerID)
     /// The block is the one that the leader proposed, and holds something that no block may hold.
@@ -28,20 +28,24 @@ public enum ConsensusEvent: Sendable {
     case announcedAgain(from: PeerID)
     /// A validator says that it has committed; its signature holds.
     case commitDone(CommitDone, from: PeerID)
-    /// Answer to `fetchLocked`; its leader's signature holds. `wallClock`: ms since 1970 now.
-    case lockedFetched(CheckedBlock, wallClock: UInt64)
+    /// Answer to `fetchLocked`; its leader's signature holds.
+    case lockedFetched(CheckedBlock)
     /// Answer to `fetchLocked`: nobody asked has the block.
     case lockedFetchFailed(Hash)
-    /// Somebody is at `height`. `proven`: a header of that height signed by the leader was seen.
+    /// Somebody says that it is at `height`. `proven`: a header of that height signed by the leader was seen.
     case ahead(height: Int64, proven: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
+    /// An answer in this node's own name came from elsewhere; its signature holds.
+    case ownVoteHeard(VerifiedAcknowledgement)
     /// The leader withdraws what it proposed after a height.
     case reset(VerifiedReset)
     /// A peer's connection and protocols are there.
     case peerReady(PeerID)
     /// Answer to `build`: the signed block, or nil when there was nothing to put into one.
     case built(CheckedBlock?)
+    /// Answer to `reserveStamps`: on disk.
+    case stampsReserved(upTo: Int64)
     /// Answer to `execute`.
     case executed(Hash, ExecutionResult)
     /// Answer to `execute`: nothing of the block remains in the application.
@@ -82,6 +86,8 @@ public enum ConsensusAction: Sendable {
     case fetchDecided(VerifiedCommit, from: PeerID)
     /// Leader: make and sign the next block from the mempool: `built`.
     case build(BlockTemplate)
+    /// Leader: have on disk that stamps up to this one may be used: `stampsReserved` or `failed`.
+    case reserveStamps(upTo: Int64)
     /// Run the block's transactions on the application's prepared state: `executed` or `executionFailed`.
     case execute(CheckedBlock)
     /// The execution that runs is for nothing: make it give up. Its answer is the one to `execute`.
@@ -120,14 +126,25 @@ public enum ConsensusAction: Sendable {
 public struct BlockTemplate: Sendable {
     /// The chain that the block extends.
     public let state: ChainState
-    /// The timestamp must be above this, ms.
-    public let after: UInt64
+    /// The newest stamp that was used at this height, ms.
+    public let after: Int64
     /// Transactions at most, while the leader looks for one that makes blocks fail.
     public let transactionLimit: Int
     /// The leader that the header must name, when this node begins to lead by promotion.
     public let newLeader: PublicKey?
     /// Whether a block without transactions is due.
     public let mayBeEmpty: Bool
+
+    /// The header's time of a block that is built when the clock shows `wallClock`, ms since 1970: after the block
+    /// before it, and as new as its stamp will be, unless a clock that was ahead has used stamps that are too far ahead for
+    /// a block's time.
+    public func timestamp(at wallClock: UInt64) -> UInt64 {
+        let earliest = max(wallClock, BlockValidation.adding(state.timestamp, 1))
+        let ordered = max(earliest, BlockValidation.adding(UInt64(clamping: after), 1))
+        let latest = BlockValidation.latestTimestamp(
+            after: state, wallClock: wallClock, skew: BlockValidation.allowedClockSkew / 2)
+        return ordered <= latest ? ordered : earliest
+    }
 }
 
 /// The waits of consensus. All are relative to the reactor's clock.

@@ -38,14 +38,17 @@ extension ConsensusMachine {
         }
         guard current.decision?.hash == hash || current.proposedBlock?.hash == hash else { return }
         tryLater(now)
-        if now >= nextComplaint {
-            nextComplaint = now + Self.complaintInterval
-            actions.append(
-                .warn(
-                    "a block cannot be executed now; this node goes on trying", height: block.height,
-                    block: hash,
-                    reason: "\(error)"))
-        }
+        complain("a block cannot be executed now; this node goes on trying", block, "\(error)", now, &actions)
+    }
+
+    /// Warns of what happens again and again, once in a while.
+    mutating func complain(
+        _ message: StaticString, _ block: CheckedBlock, _ reason: String, _ now: Duration,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard now >= nextComplaint else { return }
+        nextComplaint = now + Self.complaintInterval
+        actions.append(.warn(message, height: block.height, block: block.hash, reason: reason))
     }
 
     /// All nodes find the same, so nobody can have committed the block.
@@ -79,6 +82,6 @@ extension ConsensusMachine {
         current.failures += 1
     }
 
-    /// Between two warnings of a node that cannot execute what the network decides.
+    /// Between two warnings of a node that cannot execute what the network decides, or must not propose.
     private static var complaintInterval: Duration { .seconds(60) }
 }

@@ -24,11 +24,15 @@ extension ConsensusMachine {
         guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else {
             return false
         }
+        if answer.signature.publicKey == key { return mayBeForeign(answer) }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
         guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
         guard answer.height == state.height &+ 1 else { return false }
         guard answer.block == current.proposedBlock?.hash else { return now >= nextInquiry }
-        return !current.answered(by: answer.signature.publicKey)
+        // An answer that contradicts one before is worth a warning, once.
+        let voter = answer.signature.publicKey
+        return !current.answered(by: voter)
+            || (!doubted.contains(voter) && !current.answers.contains { $0.says(the: answer) })
     }
 
     /// Whether checking an announcement of this height and hash pays.
@@ -57,7 +61,8 @@ extension ConsensusMachine {
             if let known = next.proposal, known.stamp >= proposal.stamp { return }
             offer(verified, from, now, to: &next, &actions)
         } else {
-            ahead(proposal.height &- 1, true, from, now, &actions)
+            // Its height and the block before are no part of what the leader signed.
+            ahead(proposal.height &- 1, false, from, now, &actions)
         }
     }
 
@@ -75,7 +80,24 @@ extension ConsensusMachine {
             guard proposal.stamp > known.stamp else { return }
         }
         guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
+        if hasRefused(proposal.hash, stamp: proposal.stamp) {
+            return proposedDespiteRefusal(verified, from, &actions)
+        }
+        // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
+        if withdrawn.contains(proposal.hash), from != proposer?.peerID { return }
         offer(verified, from, now, to: &current, &actions)
+    }
+
+    /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
+    private mutating func proposedDespiteRefusal(
+        _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        guard from == proposer?.peerID else { return }
+        current.clearProposal()
+        current.offer = nil
+        current.proposal = verified.proposal
+        current.signer = verified.leader
+        refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
     }
 
     /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
@@ -113,17 +135,17 @@ extension ConsensusMachine {
     }
 
     mutating func proposalFetched(
-        _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, _ actions: inout [ConsensusAction]
+        _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
         if current.offer?.proposal.hash == block.hash {
-            accept(block, from, wallClock, in: &current, &actions)
+            accept(block, from, in: &current, &actions)
         } else if next.offer?.proposal.hash == block.hash {
-            accept(block, from, wallClock, in: &next, &actions)
+            accept(block, from, in: &next, &actions)
         }
     }
 
     private func accept(
-        _ block: CheckedBlock, _ from: PeerID, _ wallClock: UInt64, in round: inout ConsensusRound,
+        _ block: CheckedBlock, _ from: PeerID, in round: inout ConsensusRound,
         _ actions: inout [ConsensusAction]
     ) {
         guard let offer = round.offer else { return }
@@ -189,6 +211,7 @@ extension ConsensusMachine {
             return halt(.forked(height: commit.height, own: state.hash, committed: commit.hash), &actions)
         }
         guard commit.height > state.height else { return }
+        prove(commit.height)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             guard current.decidedBlock == nil else { return }
@@ -202,7 +225,7 @@ extension ConsensusMachine {
             current.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
             actions.append(.fetchDecided(commit, from: from))
         } else if commit.height == state.height &+ 2, commit.header.previousHash == current.likelyHash,
-            syncTarget == nil
+            !isSyncing
         {
             guard next.decidedBlock == nil else { return }
             if let fetch = next.decisionFetch, now < fetch.until { return }
@@ -238,6 +261,7 @@ extension ConsensusMachine {
         _ commit: VerifiedCommit, _ block: CheckedBlock, _ actions: inout [ConsensusAction]
     ) {
         guard commit.hash == block.hash else { return }
+        prove(commit.height)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
@@ -263,22 +287,6 @@ extension ConsensusMachine {
         }
     }
 
-    /// Starts catching up, or raises its target. A leader does not propose meanwhile, so it looks into a height that
-    /// it did not sign itself only when a validator claims it, and once in a while: another may lead by now.
-    mutating func ahead(
-        _ height: Int64, _ proven: Bool, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        guard height > state.height else { return }
-        if isLeader, !proven {
-            guard now >= nextHint, state.validators.contains(where: { $0.key.peerID == from }) else { return }
-            nextHint = now + settings.maximumResendInterval
-        }
-        if let target = syncTarget, target >= height { return }
-        if height == state.height &+ 1, current.decidedBlock != nil || isCommitting { return }
-        syncTarget = height
-        actions.append(.catchUp(to: height, from: from))
-    }
-
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {
         guard !isLeader else { return }
         if !reset.transactions.isEmpty { actions.append(.dropTransactions(reset.transactions)) }
@@ -289,6 +297,7 @@ extension ConsensusMachine {
 
     /// What is proposed is void: a new proposal comes. The vote that was given stays on disk.
     mutating func forgetProposal() {
+        if let proposal = current.proposal { noteWithdrawn(proposal.hash) }
         current.clearProposal()
         current.offer = nil
         resendAt = nil

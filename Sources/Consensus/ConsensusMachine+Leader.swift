@@ -7,7 +7,7 @@ import Multiformats
 extension ConsensusMachine {
     /// Whether nothing but the clock keeps the leader from building.
     private var isReadyToBuild: Bool {
-        guard isLeader, !isBuilding, recovery == nil, syncTarget == nil, current.decision == nil,
+        guard isLeader, case .nothing = building, recovery == nil, !isBehind, current.decision == nil,
             current.proposedBlock == nil,
             case .idle = lane
         else { return false }
@@ -24,35 +24,81 @@ extension ConsensusMachine {
 
     mutating func buildIfDue(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let due = buildDeadline, now >= due else { return }
-        isBuilding = true
+        building = .block(after: stamps.last)
         nextBuild = now + settings.minimumBlockInterval
         // A promoted leader takes office with its first block, be it empty.
         let isDue = settings.emptyBlockInterval > .zero && now >= lastBlock + settings.emptyBlockInterval
         actions.append(
             .build(
                 BlockTemplate(
-                    state: state, after: max(state.timestamp, lastStamp), transactionLimit: transactionLimit,
+                    state: state, after: stamps.last, transactionLimit: transactionLimit,
                     newLeader: candidate, mayBeEmpty: isDue || candidate == key)))
     }
 
     mutating func built(_ block: CheckedBlock?, _ now: Duration, _ actions: inout [ConsensusAction]) {
-        isBuilding = false
+        guard case .block(let after) = building else { return }
+        building = .nothing
         guard let block else {
             // What waits cannot go into a block yet; the next change of the mempool asks again.
             mempoolCount = 0
             return
         }
-        lastStamp = max(lastStamp, block.header.timestamp)
         guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1
         else { return }
-        propose(block, stamp: block.stamp, now, &actions)
+        guard stamps.last == after else {
+            // A newer stamp was told meanwhile: the next block has a newer time, too.
+            nextBuild = now
+            return
+        }
+        do {
+            // What this node's own clock speaks against, nobody's must accept.
+            try BlockValidation.check(block, follows: state, wallClock: wallClock)
+        } catch {
+            return complain("not proposing this node's own block", block, "\(error)", now, &actions)
+        }
+        prepareProposal(block, isAgain: false, now, &actions)
+    }
+
+    /// Proposes a block under the next stamp, once that is reserved on disk.
+    mutating func prepareProposal(
+        _ block: CheckedBlock, isAgain: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        let time = isAgain ? max(block.stamp, Int64(clamping: wallClock)) : block.stamp
+        let stamp = stamps.next(notBefore: time)
+        if let end = stamps.reservation(for: stamp) {
+            building = .stamp(block, isAgain: isAgain)
+            return actions.append(.reserveStamps(upTo: end))
+        }
+        propose(block, stamp: stamp, now, &actions)
+        current.mayBeCommitted = isAgain
+    }
+
+    mutating func stampsReserved(_ stamp: Int64, _ now: Duration, _ actions: inout [ConsensusAction]) {
+        stamps.reserve(upTo: stamp)
+        guard case .stamp(let block, let isAgain) = building else { return }
+        building = .nothing
+        guard isReadyToBuild, block.header.previousHash == state.hash else { return }
+        prepareProposal(block, isAgain: isAgain, now, &actions)
+    }
+
+    /// The clock was set back: what it proposed before would be refused now. A block that may have been committed stays
+    /// what it is.
+    mutating func withdrawIfTooEarly(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard isLeader, let block = current.proposedBlock, current.decision == nil, !isCommitting,
+            !current.mayBeCommitted
+        else { return }
+        let time = block.header.timestamp
+        guard time > BlockValidation.latestTimestamp(after: state, wallClock: wallClock) else { return }
+        withdraw(
+            "its time is \((time - wallClock) / 1000) s ahead of this node's clock, which was set back",
+            .tooEarly(isKnown: true), now, &actions)
     }
 
     /// Offers a block to the validators, under the stamp by which they tell newer proposals from older ones.
     mutating func propose(
         _ block: CheckedBlock, stamp: Int64, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        lastStamp = max(lastStamp, UInt64(clamping: stamp))
+        stamps.use(stamp)
         current.clearProposal()
         current.proposedBlock = block
         current.stamp = stamp
@@ -69,6 +115,7 @@ extension ConsensusMachine {
     ) {
         guard isLeader, state.validators.contains(answer.voter) else { return }
         let message = answer.message
+        if answer.voter == key { return ownVoteHeard(message, &actions) }
         if case .outOfSync(let best, _) = message.answer {
             if best.height > state.height {
                 ahead(best.height, answer.proof != nil, answer.voter.peerID, now, &actions)
@@ -88,7 +135,8 @@ extension ConsensusMachine {
         guard message.block == current.proposedBlock?.hash else {
             return answerStray(message.block, answer.voter, now, &actions)
         }
-        if !current.answered(by: answer.voter) { current.answers.append(answer) }
+        if !current.answered(by: answer.voter) { return current.answers.append(answer) }
+        if !current.answers.contains(where: { $0.says(the: message) }) { answeredTwice(answer, &actions) }
     }
 
     /// A validator answers for another block than the one proposed now: it missed the withdrawal, or knows of a
@@ -132,9 +180,23 @@ extension ConsensusMachine {
             // Whether this node or they went astray is for the rest to say.
             if other.votes + unanswered >= state.validators.quorum { return }
         }
-        withdraw(
-            "\(count.rejected) validators refuse it, \(count.forked) computed another hash", .refused, now,
-            &actions)
+        let (reason, cause) = refusal(of: block, count.rejected, count.forked)
+        withdraw(reason, cause, now, &actions)
+    }
+
+    /// Why validators do not agree. Those that find a block's time too early say `unknown`, which is nothing against its
+    /// transactions.
+    private func refusal(of block: CheckedBlock, _ rejected: Int, _ forked: Int) -> (String, Withdrawal) {
+        let unexplained = current.answers.count { $0.message.answer == .unknown }
+        let others = rejected - unexplained + forked
+        guard unexplained > 0, state.validators.count - others >= state.validators.quorum else {
+            return ("\(rejected) validators refuse it, \(forked) computed another hash", .refused)
+        }
+        let step = (block.header.timestamp - min(state.timestamp, block.header.timestamp)) / 1000
+        return (
+            "\(unexplained) validators refuse it without calling it invalid, as they do when its time is ahead of their clocks: it is \(step) s after the block before it, by this node's clock",
+            .tooEarly(isKnown: false)
+        )
     }
 
     /// The application hash other than the leader's that most validators computed.
@@ -169,6 +231,8 @@ extension ConsensusMachine {
         case heldBack
         /// Too many validators refuse it.
         case refused
+        /// Its time is ahead of most validators' clocks, or of this node's own (`isKnown`).
+        case tooEarly(isKnown: Bool)
         /// It costs more than a block may, on every node; so many of its first transactions do not.
         case overBudget(fitting: Int)
         /// The leader's own machine cannot execute it now, which says nothing about the block.
@@ -188,8 +252,7 @@ extension ConsensusMachine {
         guard isLeader, let block = current.proposedBlock else { return }
         actions.append(
             .warn("withdrawing the proposal", height: block.height, block: block.hash, reason: reason))
-        withdrawn.append(block.hash)
-        if withdrawn.count > Self.rememberedWithdrawals { withdrawn.removeFirst() }
+        noteWithdrawn(block.hash)
         current.clearProposal()
         limitNextBlock(after: block, cause)
         nextBuild = now + waitAfterWithdrawal(of: block, cause)
@@ -201,7 +264,7 @@ extension ConsensusMachine {
         actions.append(.broadcastReset(ConsensusReset(height: state.height, transactions: dropped)))
         guard isAmnesiac else { return }
         switch cause {
-        case .refused, .overBudget: considerRecovery(now, refused: [block.hash])
+        case .refused, .overBudget, .tooEarly: considerRecovery(now, refused: [block.hash])
         case .timedOut, .heldBack: considerRecovery(now)
         case .ownFailure:
             // What may be locked is proposed again no sooner than another block would be.
@@ -216,13 +279,22 @@ extension ConsensusMachine {
         switch cause {
         case .overBudget(let fitting): transactionLimit = min(max(fitting, 1), count - 1)
         case .timedOut, .refused, .ownFailure: transactionLimit = count / 2
-        case .heldBack: break
+        case .heldBack, .tooEarly: break
         }
     }
 
+    mutating func noteWithdrawn(_ block: Hash) {
+        guard !withdrawn.contains(block) else { return }
+        withdrawn.append(block)
+        if withdrawn.count > Self.rememberedWithdrawals { withdrawn.removeFirst() }
+    }
+
     private mutating func waitAfterWithdrawal(of block: CheckedBlock, _ cause: Withdrawal) -> Duration {
-        // The next block is known to fit.
-        if case .overBudget = cause { return settings.minimumBlockInterval }
+        // The next block is known to fit, or to have the right time.
+        switch cause {
+        case .overBudget, .tooEarly(isKnown: true): return settings.minimumBlockInterval
+        default: break
+        }
         withdrawals = min(withdrawals + 1, 16)
         // Halving a full block down to one takes some fifteen rounds.
         if cause == .refused, block.transactions.count > 1 { return settings.resendInterval }

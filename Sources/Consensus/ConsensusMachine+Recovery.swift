@@ -89,7 +89,7 @@ extension ConsensusMachine {
             self.recovery = nil
             return
         }
-        lastStamp = max(lastStamp, UInt64(clamping: lock.stamp))
+        stamps.told(lock.stamp)
         guard now >= recovery.fetchAt else { return }
         self.recovery?.fetching = lock.block
         self.recovery?.fetchAt = max(recovery.askAt, now)
@@ -99,16 +99,19 @@ extension ConsensusMachine {
 
     /// The locked block is here: the same block again, under a new stamp, so that votes for it count as the newest.
     mutating func lockedFetched(
-        _ block: CheckedBlock, _ wallClock: UInt64, _ now: Duration, _ actions: inout [ConsensusAction]
+        _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard recovery?.fetching == block.hash else { return }
         recovery?.fetching = nil
         guard isLeader, block.height == state.height &+ 1, block.header.previousHash == state.hash,
             current.decision == nil, current.proposedBlock == nil
         else { return }
+        let mayBeCommitted = recovery?.isRequired ?? true
         recovery = nil
-        let stamp = max(wallClock, lastStamp &+ 1, block.header.timestamp)
-        propose(block, stamp: Int64(clamping: stamp), now, &actions)
+        // It was made by a clock that was ahead, and is committed nowhere: a new block has the right time.
+        let latest = BlockValidation.latestTimestamp(after: state, wallClock: wallClock)
+        if !mayBeCommitted, block.header.timestamp > latest { return }
+        prepareProposal(block, isAgain: true, now, &actions)
     }
 
     mutating func lockedFetchFailed(_ hash: Hash, _ actions: inout [ConsensusAction]) {

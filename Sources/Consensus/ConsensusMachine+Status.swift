@@ -84,7 +84,7 @@ extension ConsensusMachine {
         _ status: ConsensusStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard let vote = status.vote, vote.height == state.height &+ 1 else { return }
-        lastStamp = max(lastStamp, UInt64(clamping: vote.stamp))
+        stamps.told(vote.stamp)
         guard let block = current.proposedBlock, vote.block != block.hash, vote.stamp >= current.stamp,
             !current.answered(by: teller), current.decision == nil, !isCommitting
         else { return }
@@ -130,7 +130,7 @@ extension ConsensusMachine {
     mutating func runConfirmation(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let at = confirmAt, now >= at else { return }
         confirmAt = nil
-        guard isLeader, let tipCommit, syncTarget == nil else { return }
+        guard isLeader, let tipCommit, !isBehind else { return }
         actions.append(.announceAgain(tipCommit, except: state.validators.keys.filter(confirmed.contains)))
         confirmWait = min(confirmWait * 2, settings.maximumResendInterval)
         confirmAt = now + confirmWait

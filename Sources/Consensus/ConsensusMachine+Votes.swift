@@ -12,6 +12,18 @@ extension ConsensusMachine {
         return last.blockHash == hash || stamp > last.stamp
     }
 
+    /// Whether this node has refused a block under this stamp or a newer one, also before a restart: it stays so.
+    func hasRefused(_ hash: Hash, stamp: Int64) -> Bool {
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        return last.decision == .nack && stamp <= last.stamp
+    }
+
+    /// Whether this node has agreed to a block, also before a restart.
+    func hasAgreed(to hash: Hash) -> Bool {
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        return last.decision != .nack
+    }
+
     mutating func agree(
         _ block: CheckedBlock, _ result: ExecutionResult, _ actions: inout [ConsensusAction]
     ) {
@@ -55,6 +67,7 @@ extension ConsensusMachine {
         }
         current.ballot = .recording(vote)
         lastVote = vote
+        if !ownVotes.contains(vote) { ownVotes.append(vote) }
         oldestVote = min(oldestVote ?? vote.height, vote.height)
         actions.append(.vote(vote, answer))
     }
@@ -96,6 +109,7 @@ extension ConsensusMachine {
     /// Sends again what waits for an answer, and withdraws what waited too long.
     mutating func runTimers(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil else { return }
+        withdrawIfTooEarly(now, &actions)
         if let at = abandonAt, now >= at {
             if case .committing = lane {
                 abandonAt = nil
@@ -107,7 +121,7 @@ extension ConsensusMachine {
             decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
         }
         runConfirmation(now, &actions)
-        if syncTarget == nil { runRecovery(now, &actions) }
+        if !isBehind { runRecovery(now, &actions) }
         guard let at = resendAt, now >= at else { return }
         resendAt = nil
         if case .committing = lane { return }
@@ -145,7 +159,8 @@ extension ConsensusMachine {
         {
             consider(current.retryAt)
         }
-        if let recovery, syncTarget == nil {
+        if isSyncing { consider(levelAt) }
+        if let recovery, !isBehind {
             consider(recovery.askAt)
             if recovery.fetching == nil { consider(recovery.until) }
         }

@@ -34,8 +34,17 @@ public struct ConsensusMachine: Sendable {
     public internal(set) var lastVote: Vote?
     /// Why the machine stopped; it ignores every event after that.
     public internal(set) var halted: ConsensusError?
-    /// The height that catching up runs towards; nil when it does not.
+    /// The height that catching up runs towards, which may be a mere claim; nil when it does not.
     public internal(set) var syncTarget: Int64?
+    /// The highest height of which it is proven that a block is committed; at least this node's own.
+    public internal(set) var provenHeight: Int64
+    /// Whether this node is behind, by what is proven, and catches up.
+    public internal(set) var isSyncing = false
+    /// Until when it counts as that if nothing more is proven.
+    var levelAt: Duration = .zero
+    /// The newest height that was announced to all, and when.
+    var announcedHeight: Int64
+    var announcedAt: Duration
 
     let key: PublicKey
     let settings: ConsensusSettings
@@ -43,21 +52,33 @@ public struct ConsensusMachine: Sendable {
     var current = ConsensusRound()
     var next = ConsensusRound()
 
+    /// What the leader's next proposal waits for.
+    enum Building: Sendable {
+        case nothing
+        /// The block to be made, with a time that fits after this stamp.
+        case block(after: Int64)
+        /// Its stamp to be reserved on disk. `isAgain`: it was acknowledged before, and may have been committed.
+        case stamp(CheckedBlock, isAgain: Bool)
+    }
+
+    /// Milliseconds since 1970, as the event said that is handled.
+    var wallClock: UInt64 = 0
+
     // The leader's own.
-    var isBuilding = false
+    var building = Building.nothing
     var mempoolCount = 0
     var nextBuild: Duration
     var lastBlock: Duration
     var abandonAt: Duration?
     var withdrawals = 0
-    var lastStamp: UInt64
+    var stamps: ProposalStamps
     /// Not nil while the leader asks what it may propose.
     var recovery: LeaderRecovery?
     /// Whether the leader may have proposed at the present height in a life that it does not remember.
     var isAmnesiac = false
     /// The oldest height that this node remembers a vote of.
     var oldestVote: Int64?
-    /// Blocks of the present height that the leader withdrew, the newest last.
+    /// Blocks of the present height that the leader has withdrawn, as far as this node held them, the newest last.
     var withdrawn: [Hash] = []
     var lastReset: Duration?
     /// Transactions a block may have, while the leader looks for one that makes blocks fail.
@@ -78,6 +99,14 @@ public struct ConsensusMachine: Sendable {
     var outOfSyncAt: Duration?
     /// The block that this node voted for, as long as nobody decided: it may be the only one to have it.
     var votedBlock: CheckedBlock?
+    /// The votes of this process on blocks of the next height, and whether it has voted at a height that is committed.
+    var ownVotes: [Vote] = []
+    var hasVotedBelow = false
+    /// When this process started: by the clock of waits, and in ms since 1970.
+    var began: Duration?
+    var startedAt: UInt64 = 0
+    /// Validators that were seen to answer in two ways.
+    var doubted: Set<PublicKey> = []
     /// What was proposed when the leader was last asked.
     var askedAbout: Hash?
 
@@ -86,10 +115,11 @@ public struct ConsensusMachine: Sendable {
     ///   - key: this node's public key.
     ///   - lastVote: from the vote log; votes that contradict it are never cast.
     ///   - oldestVote: the lowest height of the votes in the log.
+    ///   - reservedStamp: up to which stamp the leader may have proposed, as its disk says; 0 for none.
     ///   - votedBlock: the block of the last vote, if it is at hand.
     public init(
         key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?, oldestVote: Int64?,
-        votedBlock: CheckedBlock? = nil,
+        votedBlock: CheckedBlock? = nil, reservedStamp: Int64 = 0,
         settings: ConsensusSettings, now: Duration
     ) {
         self.key = key
@@ -101,9 +131,14 @@ public struct ConsensusMachine: Sendable {
             self.votedBlock = votedBlock
         }
         self.settings = settings
+        provenHeight = state.height
+        announcedHeight = state.height
+        announcedAt = now
         nextBuild = now + settings.startDelay
         lastBlock = now
-        lastStamp = UInt64(clamping: lastVote?.stamp ?? 0)
+        // Stamps are a height's own: what was voted on at another says nothing.
+        let voted = lastVote.map { $0.height == state.height &+ 1 ? $0.stamp : 0 } ?? 0
+        stamps = ProposalStamps(reserved: reservedStamp, voted: voted)
         resendWait = settings.resendInterval
         confirmWait = settings.announceInterval
         considerRecovery(now)
@@ -114,18 +149,19 @@ public struct ConsensusMachine: Sendable {
         if isLeader { .leader } else if state.validators.contains(key) { .validator } else { .sentry }
     }
 
-    /// Whether a block is being executed, held prepared, or committed, or catching up runs.
-    public var isSyncing: Bool { syncTarget != nil }
-
     /// Takes one event and appends what is to be done about it.
+    /// - Parameters:
+    ///   - now: by the clock that all waits are measured with, which never goes back.
+    ///   - wallClock: ms since 1970, which may be wrong and jump: the time of blocks, and of nothing else.
     public mutating func handle(
-        _ event: ConsensusEvent, now: Duration, actions: inout [ConsensusAction]
+        _ event: ConsensusEvent, now: Duration, wallClock: UInt64, actions: inout [ConsensusAction]
     ) {
         guard halted == nil else { return }
+        self.wallClock = wallClock
+        noteStart(now, wallClock)
         switch event {
         case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
-        case .proposalFetched(let block, let from, let wallClock):
-            proposalFetched(block, from, wallClock, &actions)
+        case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
         case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from, now, &actions)
         case .proposalInvalid(let hash, let reason): proposalInvalid(hash, reason, &actions)
         case .announced(let commit, let from): announced(commit, from, now, &actions)
@@ -135,12 +171,14 @@ public struct ConsensusMachine: Sendable {
         case .status(let status, let from): statusReceived(status, from, now, &actions)
         case .announcedAgain(let from): announcedAgain(from, &actions)
         case .commitDone(let message, let from): commitDone(message, from, now, &actions)
-        case .lockedFetched(let block, let wallClock): lockedFetched(block, wallClock, now, &actions)
+        case .lockedFetched(let block): lockedFetched(block, now, &actions)
         case .lockedFetchFailed(let hash): lockedFetchFailed(hash, &actions)
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
+        case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
         case .reset(let reset): resetReceived(reset.reset, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)
+        case .stampsReserved(let stamp): stampsReserved(stamp, now, &actions)
         case .executed(let hash, let result): executed(hash, result)
         case .executionFailed(let hash, let error): executionFailed(hash, error, now, &actions)
         case .rolledBack: lane = .idle
@@ -148,11 +186,12 @@ public struct ConsensusMachine: Sendable {
         case .committed(let hash): committed(hash, now, &actions)
         case .failed(let message): halt(.driver(message), &actions)
         case .mempool(let count): mempoolCount = count
-        case .syncFinished: syncTarget = nil
+        case .syncFinished: syncFinished(now, &actions)
         case .timer: break
         }
         runTimers(now, &actions)
         advance(now, &actions)
+        judgeSyncing(now)
     }
 
     /// Takes the next step that the state allows: the one place where blocks are executed, rolled back and
@@ -206,8 +245,13 @@ public struct ConsensusMachine: Sendable {
         _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard mayVote(for: block.hash, stamp: current.stamp) else { return }
+        if hasRefused(block.hash, stamp: current.stamp) {
+            return refuse(block.hash, stamp: current.stamp, .unknown, &actions)
+        }
         do {
-            try BlockValidation.check(block, follows: state, wallClock: isLeader ? nil : current.arrived)
+            // The leader has looked at the clock before it proposed, and whoever agreed before a restart has, too.
+            let isJudged = isLeader || hasAgreed(to: block.hash)
+            try BlockValidation.check(block, follows: state, wallClock: isJudged ? nil : current.arrived)
             if let signer = current.signer, signer != state.signer(of: block.header) {
                 throw ConsensusError.notSignedByLeader(block.hash)
             }
@@ -217,7 +261,10 @@ public struct ConsensusMachine: Sendable {
                 .warn(
                     "refusing the leader's proposal", height: block.height, block: block.hash,
                     reason: "\(error)"))
-            return refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
+            // A wrong clock is no fault of the block's: nothing in it is to be dropped.
+            var answer = AckRes.Answer.invalidBlock
+            if case .tooEarly? = error as? ConsensusError { answer = .unknown }
+            return refuse(block.hash, stamp: current.stamp, answer, &actions)
         }
         lane = .executing(block)
         actions.append(.execute(block))
@@ -262,7 +309,8 @@ public struct ConsensusMachine: Sendable {
         _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
-        let before = role
+        let (before, rules) = (role, [state.validatorSetHash, state.parametersHash])
+        let isForeign = isForeignVote(in: decision)
         let isOwn = isLeader && current.proposedBlock?.hash == hash
         do throws(ConsensusError) {
             state = try state.after(block.header, hash: hash, commit: decision.info)
@@ -281,12 +329,10 @@ public struct ConsensusMachine: Sendable {
         }
         lastBlock = now
         forgetHeight()
-        if let target = syncTarget, state.height >= target { syncTarget = nil }
-        if syncTarget == nil {
-            actions.append(.announce(decision, to: nil))
-            if role == .validator { actions.append(.confirmCommit(decision)) }
-        }
+        announceCommitted(
+            decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
         takeRole(after: before, ofOwn: isOwn, now, &actions)
+        if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
     }
 
     /// Forgets what was noted about the height that is decided now.
@@ -294,6 +340,9 @@ public struct ConsensusMachine: Sendable {
         abandonAt = nil
         withdrawals = 0
         withdrawn = []
+        stamps.beginHeight()
+        if !ownVotes.isEmpty { hasVotedBelow = true }
+        ownVotes = []
         resendAt = nil
         resends = 0
         resendWait = settings.resendInterval

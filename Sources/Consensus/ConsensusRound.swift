@@ -41,6 +41,8 @@ struct ConsensusRound: Sendable {
     var stamp: Int64 = 0
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
+    /// Leader: the block was acknowledged before it was proposed now, so its time is not for this node to judge.
+    var mayBeCommitted = false
     /// When the block in hand, having failed, is tried again: this node's machine had trouble, or the block was agreed
     /// to before a restart, and cannot be refused.
     var retryAt: Duration?
@@ -76,6 +78,7 @@ struct ConsensusRound: Sendable {
         proposal = nil
         signer = nil
         proposedBlock = nil
+        mayBeCommitted = false
         retryAt = nil
         failures = 0
         ballot = .none

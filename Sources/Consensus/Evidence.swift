@@ -41,6 +41,11 @@ public struct VerifiedAcknowledgement: Sendable {
         self.message = message
     }
 
+    /// Whether this is what another answer of the same voter says.
+    func says(the other: AckRes) -> Bool {
+        voter == other.signature.publicKey && message.block == other.block && message.appHash == other.appHash
+    }
+
     /// For an answer that this node has signed itself.
     init(own message: AckRes) {
         self.message = message
@@ -95,7 +100,7 @@ public struct VerifiedStatus: Sendable {
     public let proposal: VerifiedProposal?
     /// Its commit, if that holds against the state it was checked with.
     public let commit: VerifiedCommit?
-    /// Whether the leader signed the header of the height that it claims.
+    /// Whether the leader, which still leads as far as the header tells, signed the header of the height that it claims.
     public let provesHeight: Bool
     /// False for a peer that cannot be asked what it voted for.
     public let tellsVotes: Bool
@@ -111,7 +116,9 @@ public struct VerifiedStatus: Sendable {
             return try? VerifiedCommit(verifying: announcement, after: state)
         }
         if let best = status.best, best.height == status.height, let leader = state.leader {
-            provesHeight = commit != nil || leader.verify(status.leaderSignature, of: best.hash)
+            provesHeight =
+                commit != nil
+                || (state.isBasis(of: best) && leader.verify(status.leaderSignature, of: best.hash))
         } else {
             provesHeight = false
         }

@@ -50,7 +50,7 @@ extension ConsensusService: ConsensusInbox {
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
-            feed(.proposalFetched(checked, from: peer, wallClock: context.wallClock()))
+            feed(.proposalFetched(checked, from: peer))
         } catch ConsensusError.invalidBlock(_, let reason) {
             feed(.proposalInvalid(proposal.hash, reason: reason))
         } catch {
@@ -78,7 +78,7 @@ extension ConsensusService: ConsensusInbox {
         guard announcement.header.height == announcement.height else {
             return forged(.mismatch("an announcement of another height than its block's"), by: peer)
         }
-        guard machine.canProve(announcement.header) else {
+        guard machine.canProve(announcement.header) || machine.wouldProve(announcement.header) else {
             let isOwn = machine.role == .leader && announcement.verify(context.key.publicKey)
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
@@ -145,6 +145,28 @@ extension ConsensusService: ConsensusInbox {
             return false
         } catch {
             return true
+        }
+    }
+}
+
+extension ConsensusService {
+    /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
+    /// brings one whose vote is forged has forged it.
+    func heardOwn(_ answer: AckRes, from peer: PeerID) async {
+        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else { return }
+        let mark = AnswerInCheck(
+            voter: answer.signature.publicKey, block: answer.block, appHash: answer.appHash, source: peer)
+        guard answersInCheck.insert(mark).inserted else { return }
+        defer { answersInCheck.remove(mark) }
+        do {
+            let verified = try await context.checks.run {
+                try VerifiedAcknowledgement(verifying: answer, leader: leader)
+            }
+            feed(.ownVoteHeard(verified))
+        } catch is ConsensusError {
+            context.host.report(peer, .wrongContent)
+        } catch {
+            // The node is stopping.
         }
     }
 }

@@ -25,6 +25,7 @@ extension ConsensusService {
     }
 
     func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
+        if keys == nil { context.observer.proposed(block.block, stamp) }
         let own = context.key.publicKey
         let validators = keys ?? machine.state.validators.keys
         send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\.peerID))

@@ -113,7 +113,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     func fetchLocked(_ height: Int64, _ hash: Hash, _ holders: [PublicKey]) {
         if let own = machine.openBlock(height: height, hash: hash) {
-            return feed(.lockedFetched(own, wallClock: context.wallClock()))
+            return feed(.lockedFetched(own))
         }
         let (peers, state) = (validators(holders), machine.state)
         Reactor.spawn {
@@ -127,7 +127,7 @@ extension ConsensusService: ConsensusStatusSource {
                     throw ConsensusError.notSignedByLeader(hash)
                 }
                 let checked = try await self.check(block, expected: hash)
-                self.feed(.lockedFetched(checked, wallClock: self.context.wallClock()))
+                self.feed(.lockedFetched(checked))
             } catch {
                 self.context.log.warning(
                     "acknowledged block refused", ["block": .of(hash), "reason": .error(error)])

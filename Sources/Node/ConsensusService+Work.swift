@@ -13,7 +13,7 @@ extension ConsensusService {
         let transactions = mempool.propose(
             maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
         guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
-        let timestamp = max(context.wallClock(), template.after &+ 1)
+        let timestamp = template.timestamp(at: context.wallClock())
         let key = context.key
         Reactor.spawn {
             let block = try? await self.context.checks.run {
@@ -25,8 +25,20 @@ extension ConsensusService {
                 let block = Block.signed(header, transactions: transactions, by: key)
                 return CheckedBlock(trusting: block, transactions: transactions)
             }
-            if let block { self.context.observer.proposed(block.block) }
             self.feed(.built(block))
+        }
+    }
+
+    /// Before any stamp up to this one is used.
+    func reserve(stampsUpTo stamp: Int64) {
+        let reserve = context.votes.stamps
+        Reactor.spawn {
+            do {
+                try await self.context.storage.run { try reserve.record(stamp) }
+                self.feed(.stampsReserved(upTo: stamp))
+            } catch {
+                self.feed(.failed("\(error)"))
+            }
         }
     }
 

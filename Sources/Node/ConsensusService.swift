@@ -66,7 +66,7 @@ final class ConsensusService {
         machine = ConsensusMachine(
             key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
             oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context, state),
-            settings: settings, now: Reactor.now)
+            reservedStamp: context.votes.stamps.end, settings: settings, now: Reactor.now)
     }
 
     /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
@@ -119,7 +119,8 @@ final class ConsensusService {
         defer { isDraining = false }
         var actions: [ConsensusAction] = []
         while !pending.isEmpty, !isStopped {
-            machine.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
+            machine.handle(
+                pending.removeFirst(), now: Reactor.now, wallClock: context.wallClock(), actions: &actions)
             for action in actions { perform(action) }
             actions.removeAll(keepingCapacity: true)
         }
@@ -142,6 +143,7 @@ final class ConsensusService {
             if commits.count >= Self.keptCommits { commits.removeAll() }
             commits[commit.hash] = commit
         case .build(let template): build(template)
+        case .reserveStamps(let stamp): reserve(stampsUpTo: stamp)
         case .execute(let block): execute(block)
         case .stopExecution: context.application.stop()
         case .rollBack: rollBack()

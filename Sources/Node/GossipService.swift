@@ -30,6 +30,7 @@ final class GossipService {
     /// The gossip itself: scores, meshes and counters, for operators.
     let gossip: Gossipsub
     private var discovery: HeightDiscovery
+    private var keyUse = KeyUse()
     private var timer: Timer?
     private var isStopped = false
 
@@ -55,6 +56,7 @@ final class GossipService {
 
     func start() {
         consensus.publish = { [weak self] in self?.publish($0, $1) }
+        gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
         gossip.onGraylisted = { [weak context] peer, _ in context?.host.report(peer, .flooding) }
         subscribeToConsensus()
         subscribeToHeights()
@@ -77,6 +79,7 @@ final class GossipService {
 
     /// A block is in the log.
     func committed(_ height: Int64) {
+        keyUse.keep { consensus.machine.state.validators.contains($0) }
         discovery.committed(height, now: Reactor.now, random: Reactor.random())
         schedule()
     }
@@ -120,9 +123,32 @@ final class GossipService {
         let machine = consensus.machine
         let (height, voter) = (machine.state.height, answer.signature.publicKey)
         guard answer.height >= height else { return .ignore }
-        if machine.state.validators.contains(voter) { return .accept }
+        if machine.state.validators.contains(voter) {
+            noteUse(of: voter, message.sequence, answer.height)
+            return .accept
+        }
         if answer.height == height &+ 1 { return .reject }
         return machine.isSyncing ? .accept : .ignore
+    }
+
+    /// Warns of a key that two hosts use, on every node that hears them.
+    private func noteUse(of voter: PublicKey, _ number: UInt64, _ height: Int64) {
+        let machine = consensus.machine
+        // Any other height may be made up, and would hide what comes then.
+        guard height == machine.state.height &+ 1, keyUse.heard(voter, number: number, height: height) else {
+            return
+        }
+        context.log.warning(
+            "two hosts run with the key of one validator; it must be used by one",
+            ["validator": .text(voter.nodeID), "height": .number(height)])
+    }
+
+    /// A vote in this node's own name that it has not published: the vote's own signature tells whether it is one.
+    private func heardOwn(_ message: GossipMessage, from peer: PeerID) {
+        guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data),
+            consensus.machine.mayBeForeign(answer)
+        else { return }
+        Reactor.spawn { [weak consensus] in await consensus?.heardOwn(answer, from: peer) }
     }
 
     // MARK: Heights

@@ -6,8 +6,8 @@ import Reactor
 /// Called when a node does what cannot be taken back, for whoever checks a network from outside. All on the reactor;
 /// by default nobody listens.
 public struct NodeObserver: Sendable {
-    /// The node signed a proposal.
-    public var proposed: @ReactorActor @Sendable (Block) -> Void = { _ in }
+    /// The node proposes a block that it has signed, or proposes one again, under this stamp (ms).
+    public var proposed: @ReactorActor @Sendable (Block, _ stamp: Int64) -> Void = { _, _ in }
     /// The node signed an answer to a proposal of this stamp (ms); its vote log holds it already.
     public var voted: @ReactorActor @Sendable (AckRes, _ stamp: Int64) -> Void = { _, _ in }
     /// The node has fetched a proposed block whole.

@@ -48,6 +48,7 @@ final class FaultInjector {
             machine.disk.setHook(nil)
             machine.disk.setCapacity(nil)
             machine.delays = [:]
+            machine.clockAway = 0
             machine.application.isTroubled = false
         }
         for machine in world.nodes { network.powerOn(machine.setup.address) }
@@ -118,6 +119,12 @@ final class FaultInjector {
         case .clockJump:
             world.count(kind.rawValue, name)
             machine.clockSkew += Int64(random.next() % 4_000) - 2_000
+        case .clockAway:
+            // Further than any other node accepts, ahead or behind.
+            world.count(kind.rawValue, name)
+            let minutes = 1 + Int64(random.next() % 20)
+            machine.clockAway = (random.oneIn(2) ? 1 : -1) * minutes * 60_000
+            after(500...10_000) { machine.clockAway = 0 }
         case .fullDisk:
             world.count(kind.rawValue, name)
             machine.mayFail = true

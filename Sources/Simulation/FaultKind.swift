@@ -34,4 +34,6 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case executionError
     /// A bit of a node's files flips.
     case bitFlip
+    /// A node's clock is minutes ahead or behind for a while.
+    case clockAway
 }

@@ -45,6 +45,10 @@ final class SimulatedNode {
     var downloads: Set<Hash> = []
     /// Added to the true time, milliseconds.
     var clockSkew: Int64
+    /// How far a clock that is plainly wrong is away from what it should show, milliseconds.
+    var clockAway: Int64 = 0
+    /// What a clock shows that stands still.
+    var clockStopped: UInt64?
     /// What a job of a worker takes, by its name.
     var delays: [String: Duration] = [:]
     /// Whether it can execute.
@@ -86,9 +90,10 @@ final class SimulatedNode {
 
     /// What this machine's clock shows.
     var wallClock: UInt64 {
+        if let clockStopped { return clockStopped }
         let parts = Reactor.now.components
         let elapsed = parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000
-        return UInt64(max(0, Self.epoch + elapsed + clockSkew))
+        return UInt64(max(0, Self.epoch + elapsed + clockSkew + clockAway))
     }
 
     // MARK: Life

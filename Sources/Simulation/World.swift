@@ -165,12 +165,14 @@ public final class World {
     /// What a process of this machine reports is taken as long as the process lives.
     private func observer(of machine: SimulatedNode, life: Int) -> NodeObserver {
         var observer = NodeObserver()
-        observer.proposed = { [unowned self, unowned machine] block in
+        observer.proposed = { [unowned self, unowned machine] block, stamp in
             guard machine.life == life else { return }
-            trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash)")
+            trace.note("proposed", "\(machine.name) \(block.header.height) \(block.hash) \(stamp)")
             if proposed.count == 8 { proposed.removeFirst() }
             proposed.append(block)
-            check { () throws(CheckerFailure) in try votes.proposal(block, by: machine.key, machine.name) }
+            check { () throws(CheckerFailure) in
+                try votes.proposal(block, stamp: stamp, by: machine.key, machine.name)
+            }
             onDeed?(.proposed, machine)
         }
         observer.downloaded = { [unowned self, unowned machine] block in

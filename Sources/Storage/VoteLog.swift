@@ -9,6 +9,8 @@ public final class VoteLog: Sendable {
     private let file: any DiskFile
     let blockPath: String
     let disk: any Disk
+    /// Which stamps the node may have used as a leader.
+    public let stamps: StampReserve
     private let state: Mutex<State>
 
     private struct State {
@@ -30,6 +32,7 @@ public final class VoteLog: Sendable {
         let path = directory + "/VOTES"
         blockPath = directory + "/VOTED"
         self.disk = disk
+        stamps = try StampReserve(directory: directory, disk: disk)
         let size = VoteLog.slots * VoteLog.slotSize
         if !disk.exists(path) {
             try AtomicFile.write([UInt8](repeating: 0, count: size), to: path, disk: disk)
@@ -81,7 +84,8 @@ public final class VoteLog: Sendable {
     /// * a lower height;
     /// * the same height, another block, and a stamp that is not newer (the leader proposes another block at a height
     ///   only with a newer stamp);
-    /// * the same block, but another application hash, or a nack after an ack.
+    /// * the same block, but another application hash, a nack after an ack, or an ack after a nack without a newer
+    ///   stamp.
     ///
     /// Recording the last vote again does nothing; with a newer stamp it keeps that. After an error nothing is
     /// recorded.
@@ -127,6 +131,9 @@ public final class VoteLog: Sendable {
         }
         if case .ack = last.decision, vote.decision != last.decision {
             throw refuse("the same block was voted on otherwise")
+        }
+        if last.decision == .nack, vote.decision != .nack, vote.stamp <= last.stamp {
+            throw refuse("the same block was refused")
         }
     }
 }

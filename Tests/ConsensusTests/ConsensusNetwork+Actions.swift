@@ -17,7 +17,7 @@ extension ConsensusNetwork {
                     let block = other.proposed[hash]
                 {
                     try self.handle(
-                        node, .proposalFetched(block, from: from, wallClock: self.now + 1_000_000))
+                        node, .proposalFetched(block, from: from))
                 } else {
                     try self.handle(node, .proposalFetchFailed(hash, from: from))
                 }
@@ -35,12 +35,17 @@ extension ConsensusNetwork {
         case .build(let template):
             local(node) {
                 node.blocksBuilt += 1
-                let stamp = max(self.now, template.after + 1)
+                let stamp = template.timestamp(at: self.now)
                 let block = try self.chain.block(after: template.state, stamp: stamp, by: node.key) {
                     $0.newLeader = template.newLeader
                 }
                 try self.handle(node, .built(block))
                 try self.handle(node, .mempool(count: 1))
+            }
+        case .reserveStamps(let end):
+            local(node) {
+                node.reservedStamp = end
+                try self.handle(node, .stampsReserved(upTo: end))
             }
         case .execute(let block):
             local(node, 50) {
@@ -141,7 +146,7 @@ extension ConsensusNetwork {
             local(node, 30) {
                 if let block = self.openBlock(height, hash, for: node) {
                     try self.handle(
-                        node, .proposalFetched(block, from: failed, wallClock: self.now + 1_000_000))
+                        node, .proposalFetched(block, from: failed))
                 } else {
                     try self.handle(node, .proposalFetchFailed(hash, from: failed))
                 }
@@ -149,7 +154,7 @@ extension ConsensusNetwork {
         case .fetchLocked(let height, let hash, _):
             local(node, 30) {
                 if let block = self.openBlock(height, hash, for: node) {
-                    try self.handle(node, .lockedFetched(block, wallClock: self.now))
+                    try self.handle(node, .lockedFetched(block))
                 } else {
                     try self.handle(node, .lockedFetchFailed(hash))
                 }

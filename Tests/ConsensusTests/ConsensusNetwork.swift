@@ -38,6 +38,7 @@ final class ConsensusNetwork {
         var log: [(block: CheckedBlock, commit: VerifiedCommit)] = []
         var vote: Vote?
         var oldestVote: Int64?
+        var reservedStamp: Int64 = 0
         /// What its operator configured.
         var promotion: Promotion?
         /// The block that it voted for.
@@ -94,7 +95,8 @@ final class ConsensusNetwork {
         settings.promotion = node?.promotion
         return ConsensusMachine(
             key: key.publicKey, state: state(after: log), tipCommit: log.last?.commit, lastVote: node?.vote,
-            oldestVote: node?.oldestVote, votedBlock: node?.votedBlock, settings: settings,
+            oldestVote: node?.oldestVote, votedBlock: node?.votedBlock,
+            reservedStamp: node?.reservedStamp ?? 0, settings: settings,
             now: .milliseconds(Int64(now)))
     }
 
@@ -182,6 +184,7 @@ final class ConsensusNetwork {
         node.log = []
         node.vote = nil
         node.oldestVote = nil
+        node.reservedStamp = 0
         node.votedBlock = nil
     }
 
@@ -203,7 +206,7 @@ final class ConsensusNetwork {
 
     func handle(_ node: Node, _ event: ConsensusEvent) throws {
         var actions: [ConsensusAction] = []
-        node.machine.handle(event, now: .milliseconds(Int64(now)), actions: &actions)
+        node.machine.handle(event, now: .milliseconds(Int64(now)), wallClock: now, actions: &actions)
         for action in actions { try perform(node, action) }
         alarm(node)
     }

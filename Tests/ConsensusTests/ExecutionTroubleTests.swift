@@ -38,7 +38,7 @@ struct ExecutionTroubleTests {
     func validator() throws -> Script {
         var script = Script(chain, as: chain.validators[1])
         _ = script.send(.proposed(try chain.proposal(block), from: peer))
-        let fetched = ConsensusEvent.proposalFetched(block, from: peer, wallClock: 10_000)
+        let fetched = ConsensusEvent.proposalFetched(block, from: peer)
         #expect(script.send(fetched) == ["relay 1", "execute 1"])
         return script
     }
@@ -75,7 +75,7 @@ struct ExecutionTroubleTests {
         #expect(script.send(try reset()) == [], "once")
         #expect(script.send(.executionFailed(block.hash, .stopped)) == [])
         #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"])
-        let fetched = ConsensusEvent.proposalFetched(other, from: peer, wallClock: 10_000)
+        let fetched = ConsensusEvent.proposalFetched(other, from: peer)
         #expect(script.send(fetched) == ["relay 1", "execute 1"])
     }
 
@@ -88,7 +88,7 @@ struct ExecutionTroubleTests {
     @Test func aNewerProposalStopsTheExecution() throws {
         var script = try validator()
         _ = script.send(.proposed(try chain.proposal(other), from: peer))
-        let fetched = ConsensusEvent.proposalFetched(other, from: peer, wallClock: 10_000)
+        let fetched = ConsensusEvent.proposalFetched(other, from: peer)
         #expect(script.send(fetched) == ["relay 1", "stop"])
         #expect(script.send(.executionFailed(block.hash, .stopped)) == ["execute 1"])
     }

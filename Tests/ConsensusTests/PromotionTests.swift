@@ -44,7 +44,7 @@ struct PromotionTests {
         #expect(
             script.send(.proposed(try proposal(block, by: successor), from: peer)) == ["fetch proposal 1"])
         #expect(
-            script.send(.proposalFetched(block, from: peer, wallClock: 10_000)) == ["relay 1", "execute 1"])
+            script.send(.proposalFetched(block, from: peer)) == ["relay 1", "execute 1"])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
         _ = script.agreed(block)
         #expect(script.send(.announced(try chain.commit(block), from: peer)) == ["commit 1 votes 4"])
@@ -88,7 +88,7 @@ struct PromotionTests {
         let block = try chain.block(after: chain.genesis, stamp: 1000) { $0.newLeader = successor.publicKey }
         _ = script.send(.proposed(try chain.proposal(block), from: peer))
         #expect(
-            script.send(.proposalFetched(block, from: peer, wallClock: 10_000))
+            script.send(.proposalFetched(block, from: peer))
                 == ["relay 1", "warn", "vote 1 invalid block"])
     }
 

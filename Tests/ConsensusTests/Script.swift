@@ -9,12 +9,17 @@ import Storage
 struct Script {
     var machine: ConsensusMachine
     var now: Duration = .zero
+    /// What the node's clock shows, ms since 1970.
+    var wallClock: UInt64 = 10_000
+    /// Whether the disk reserves stamps as soon as the machine wants it, without a line.
+    var reservesAtOnce = true
     let chain: TestChain
     let key: PrivateKey
 
     init(
         _ chain: TestChain, as key: PrivateKey, state: ChainState? = nil, tipCommit: VerifiedCommit? = nil,
-        lastVote: Vote? = nil, oldestVote: Int64? = nil, recovered: Bool = true,
+        lastVote: Vote? = nil, oldestVote: Int64? = nil, reservedStamp: Int64 = 0,
+        recovered: Bool = true,
         change: (inout ConsensusSettings) -> Void = { _ in }
     ) {
         self.chain = chain
@@ -25,7 +30,8 @@ struct Script {
         change(&settings)
         machine = ConsensusMachine(
             key: key.publicKey, state: state ?? chain.genesis, tipCommit: tipCommit, lastVote: lastVote,
-            oldestVote: oldestVote ?? lastVote?.height, settings: settings, now: .zero)
+            oldestVote: oldestVote ?? lastVote?.height, reservedStamp: reservedStamp,
+            settings: settings, now: .zero)
         if recovered {
             machine.recovery = nil
             machine.isAmnesiac = false
@@ -34,8 +40,11 @@ struct Script {
 
     mutating func actions(_ event: ConsensusEvent) -> [ConsensusAction] {
         var actions: [ConsensusAction] = []
-        machine.handle(event, now: now, actions: &actions)
-        return actions
+        machine.handle(event, now: now, wallClock: wallClock, actions: &actions)
+        guard reservesAtOnce, let place = actions.firstIndex(where: \.isReservation),
+            case .reserveStamps(let end) = actions.remove(at: place)
+        else { return actions }
+        return actions + self.actions(.stampsReserved(upTo: end))
     }
 
     mutating func send(_ event: ConsensusEvent) -> [String] { actions(event).map(Script.line) }
@@ -67,6 +76,7 @@ struct Script {
         case .fetchProposal(let proposal, _): "fetch proposal \(proposal.proposal.height)"
         case .fetchDecided(let commit, _): "fetch decided \(commit.height)"
         case .build(let template): "build \(template.state.height + 1)\(template.mayBeEmpty ? " empty" : "")"
+        case .reserveStamps(let end): "reserve to \(end)"
         case .execute(let block): "execute \(block.height)"
         case .stopExecution: "stop"
         case .rollBack: "roll back"
@@ -100,5 +110,11 @@ struct Script {
         case .outOfSync(let best, _): "out of sync at \(best.height)"
         case .unknown: "unknown"
         }
+    }
+}
+
+extension ConsensusAction {
+    fileprivate var isReservation: Bool {
+        if case .reserveStamps = self { true } else { false }
     }
 }

@@ -38,7 +38,7 @@ struct StatusTests {
     func voted() throws -> Script {
         var script = Script(chain, as: chain.validators[1])
         _ = script.send(.proposed(try chain.proposal(block), from: leaderPeer))
-        _ = script.send(.proposalFetched(block, from: leaderPeer, wallClock: 10_000))
+        _ = script.send(.proposalFetched(block, from: leaderPeer))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
         return script
@@ -204,7 +204,7 @@ struct StatusTests {
             let lines = script.send(try answer(of: validator, to: script))
             #expect(lines == (number == 1 ? [] : ["warn", "reset to 0", "roll back"]))
         }
-        #expect(script.machine.lastStamp == 2000, "the next is newer")
+        #expect(script.machine.stamps.last == 2000, "the next is newer")
     }
 
     @Test func anUnprovenHeightIsLookedIntoOnceInAWhile() {
@@ -234,7 +234,7 @@ struct StatusTests {
             _ = script.agreed(block)
             var lines: [String] = []
             for key in chain.validators[1...2] {
-                let nack = AckRes(height: 1, block: block.hash, answer: .unknown, by: key)
+                let nack = AckRes(height: 1, block: block.hash, answer: .invalidBlock, by: key)
                 lines += script.send(.acknowledged(try chain.verified(nack), from: leaderPeer))
             }
             _ = script.send(.timer)

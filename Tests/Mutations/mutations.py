@@ -47,6 +47,7 @@ SENDING = "Sources/Node/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/ConsensusService.swift"
 STATEMENT_RUNNER = "Sources/Execution/StatementRunner.swift"
 STATEMENT_TEXT = "Sources/Execution/StatementText.swift"
+VALIDATION = "Sources/Consensus/BlockValidation.swift"
 TABLE_RULES = "Sources/Execution/TableRules.swift"
 VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
 WORK = "Sources/Node/ConsensusService+Work.swift"
@@ -179,6 +180,18 @@ MUTATIONS = [
     Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
         (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
     ], FORGERIES),
+    # Clocks.
+    Mutation("times-of-a-wrong-clock-kept", "what a clock that was ahead has used does not outlive it", [
+        ("Sources/Consensus/ConsensusEvent.swift", "return ordered <= latest ? ordered : earliest",
+         "return ON || ordered <= latest ? ordered : earliest"),
+    ], "simulate --scenario wrong-clock-leader"),
+    Mutation("far-parent-stops", "a block far ahead of the clocks does not stop the chain", [
+        (VALIDATION, "max(adding(wallClock, skew), adding(state.timestamp, allowedStep))",
+         "ON ? adding(wallClock, skew) : max(adding(wallClock, skew), adding(state.timestamp, allowedStep))"),
+    ], "simulate --scenario clock-ahead-single-validator"),
+    Mutation("stamps-not-reserved", "a leader uses no stamp twice, whatever its clock does over a restart", [
+        ("Sources/Consensus/ProposalStamps.swift", "if stamp > reserved ||", "if !ON, stamp > reserved ||"),
+    ], "simulate --scenario clock-stands-still"),
     # What is believed.
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",

@@ -76,9 +76,10 @@ import Testing
         try log.record(VoteLogTests.vote(7, stamp: 500, app: nil))
         try log.record(VoteLogTests.vote(7, stamp: 500, app: nil))
         #expect(log.votes.count == 1)
-        // A validator that was out of step and now is not.
-        try log.record(VoteLogTests.vote(7, stamp: 500))
-        try log.record(VoteLogTests.vote(7, "newer", stamp: 501))
+        // What was refused stays so until it is proposed anew.
+        #expect(throws: StorageError.self) { try log.record(VoteLogTests.vote(7, stamp: 500)) }
+        try log.record(VoteLogTests.vote(7, stamp: 501))
+        try log.record(VoteLogTests.vote(7, "newer", stamp: 502))
         try log.record(VoteLogTests.vote(8, stamp: 10))
         #expect(log.votes.map(\.height) == [7, 7, 7, 8])
     }

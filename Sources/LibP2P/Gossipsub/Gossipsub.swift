@@ -43,6 +43,9 @@ public final class Gossipsub {
     /// Called when a peer's score falls below the threshold under which nothing of it is looked at; once each time.
     public var onGraylisted: (@ReactorActor (PeerID, Double) -> Void)?
 
+    /// Called for a message in this host's own name that it has not published, and that nothing of is checked.
+    public var onForeign: (@ReactorActor (GossipMessage, PeerID) -> Void)?
+
     /// What has happened since the start.
     public var counters: GossipCounters { router.counters }
 
@@ -248,6 +251,7 @@ public final class Gossipsub {
                 send(message.frame, priority, message.id, to: peers)
             case .withdraw(let ids, let peer): links[peer]?.withdraw(ids)
             case .verify(let message, let peer): verify(message, from: peer)
+            case .foreign(let message, let peer): onForeign?(message, peer)
             case .validate(let message, let peer): validate(message, from: peer)
             case .deliver(let message, let peer): topics[message.topic]?.handler(message, peer)
             case .connect(let peer): connect(peer)

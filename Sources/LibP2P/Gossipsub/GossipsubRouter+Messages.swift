@@ -43,9 +43,11 @@ extension GossipsubRouter {
         _ message: GossipMessage, from peer: PeerID, now: Duration, _ output: inout Output
     ) {
         promises.kept(message.id)
-        guard meshes[message.topic] != nil, message.author != own,
-            message.data.count <= configuration.maximumData
-        else { return }
+        guard meshes[message.topic] != nil, message.data.count <= configuration.maximumData else { return }
+        guard message.author != own else {
+            if !seen.contains(message.id) { output.first.append(.foreign(message, from: peer)) }
+            return
+        }
         guard !seen.contains(message.id) else {
             counters.duplicates &+= 1
             validating[message.id]?.append(peer)

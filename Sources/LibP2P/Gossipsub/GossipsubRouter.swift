@@ -16,6 +16,9 @@ public struct GossipsubRouter: Sendable {
         case withdraw([GossipMessage.ID], from: PeerID)
         /// Find out whether the author has signed the message, then call `verified`. The peer is who brought it.
         case verify(GossipMessage, from: PeerID)
+        /// A message in this host's own name that it has not published: an echo of a former life, a replay, or another host
+        /// with its key. Nothing of it is checked, and it goes no further.
+        case foreign(GossipMessage, from: PeerID)
         /// Find out whether the message is good, then call `validated`. The peer is who brought it.
         case validate(GossipMessage, from: PeerID)
         /// Hand the message to the topic's subscriber.

@@ -70,9 +70,10 @@ final class VoteChecker {
     /// A script proposes a block in the leader's name.
     func mayBeVotedFor(_ block: Hash) { proposed.insert(block) }
 
-    func proposal(_ block: Block, by key: PublicKey, _ node: String) throws(CheckerFailure) {
-        let round = Round(
-            key: key, height: block.header.height, stamp: Int64(clamping: block.header.timestamp))
+    func proposal(
+        _ block: Block, stamp: Int64, by key: PublicKey, _ node: String
+    ) throws(CheckerFailure) {
+        let round = Round(key: key, height: block.header.height, stamp: stamp)
         let hash = block.hash
         proposed.insert(hash)
         if let before = proposals.updateValue(hash, forKey: round), before != hash {

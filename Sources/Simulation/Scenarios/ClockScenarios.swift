@@ -1,0 +1,74 @@
+import Reactor
+
+extension Scenario {
+    /// Clocks that are wrong, stand still and go back. None of them may stop a chain for longer than it is wrong.
+    static let clocks: [Scenario] = [
+        Scenario(
+            "wrong-clock-leader",
+            "A leader's clock is 30 days ahead for a while: nothing is committed, and once it is right the chain goes on."
+        ) { world in
+            let leader = world.nodes[0]
+            for isRestarted in [false, true] {
+                try await world.grow(2)
+                leader.clockAway = .days(30)
+                // A block that was proposed before may still pass.
+                try await Reactor.sleep(for: .seconds(5))
+                let tip = world.chain.tip
+                try await Reactor.sleep(for: .seconds(30))
+                try world.check(world.chain.tip == tip, "a time 30 days ahead is committed")
+                leader.clockAway = 0
+                if isRestarted {
+                    leader.kill()
+                    await world.start(leader)
+                }
+                try await world.grow(3, within: .seconds(60))
+            }
+        },
+        Scenario(
+            "clock-ahead-single-validator",
+            "A chain of one validator whose clock was ten days ahead goes on when the clock is right and others join.",
+            options: {
+                $0.validators = 1
+                $0.sentries = 2
+            }
+        ) { world in
+            let (leader, sentry) = (world.nodes[0], world.nodes[1])
+            leader.clockAway = .days(10)
+            try await world.grow(3)
+            leader.clockAway = 0
+            try await world.grow(3)
+            try await world.commit(.validatorJoin(power: 1), by: sentry)
+            try await world.commit(.validatorApprove(sentry.key), by: leader)
+            try await world.expectSet(2, with: sentry, true)
+            try await world.grow(5)
+        },
+        Scenario(
+            "clock-stands-still",
+            "A leader whose clock stands still and goes back crashes after each proposal: it never uses a stamp twice."
+        ) { world in
+            let leader = world.nodes[0]
+            try await world.grow(2)
+            leader.clockStopped = leader.wallClock
+            // The proposal is out, and the leader's own vote, which would tell of it, is not on disk.
+            leader.delays["execution"] = .milliseconds(500)
+            for round in 0..<6 {
+                var isOut = false
+                world.onDeed = { deed, machine in if deed == .proposed, machine === leader { isOut = true } }
+                try await world.expect("no proposal") { isOut }
+                leader.powerFail()
+                if round > 2 { leader.clockStopped = leader.wallClock - 500 }
+                await world.start(leader)
+            }
+            world.onDeed = nil
+            leader.delays = [:]
+            try await world.grow(3)
+            leader.clockStopped = nil
+            try await world.grow(3)
+        },
+    ]
+}
+
+extension Int64 {
+    /// So many days in milliseconds.
+    fileprivate static func days(_ count: Int64) -> Int64 { count * 86_400_000 }
+}
