@@ -78,6 +78,8 @@ final class MempoolService: TransactionSource {
     var isLeader: () -> Bool = { false }
     /// The limits of the next block.
     var parameters: () -> NetworkParameters
+    /// Whether a peer is a validator, named by the operator, or dialled by this node.
+    var isTrusted: (PeerID) -> Bool = { _ in false }
 
     init(_ context: NodeContext) {
         self.context = context
@@ -138,6 +140,13 @@ final class MempoolService: TransactionSource {
         }
     }
 
+    func trusts(_ peer: PeerID) -> Bool { isTrusted(peer) }
+
+    /// What no block could hold is not worth keeping.
+    var transactionLimit: Int {
+        min(mempool.limits.transactionBytes, Int(clamping: parameters().maxBlockSize))
+    }
+
     // MARK: Admission
 
     /// Takes transactions from a client: they are announced by every node, the leader included. One outcome each, in
@@ -179,9 +188,7 @@ final class MempoolService: TransactionSource {
         while !waiting.isEmpty {
             let batch = Array(waiting.prefix(Self.batch))
             waiting.removeFirst(batch.count)
-            // What no block could hold is not worth keeping.
-            let largest = min(mempool.limits.transactionBytes, Int(clamping: parameters().maxBlockSize))
-            let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: largest)
+            let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
             let application = context.application
             let bytes = batch.map(\.bytes)
             let checked = try? await context.checks.run {

@@ -89,6 +89,7 @@ public final class Node {
             }
             return state.validators.contains(key) || state.leader == key
         }
+        mempool.isTrusted = { [weak peers] in peers?.trusts($0) ?? false }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
