@@ -76,6 +76,36 @@ public enum FileContent {
         }
     }
 
+    /// Replaces the file at `path`, or makes it: written beside as `path.new`, synced and renamed, so that there is the old
+    /// content or the new one at any time.
+    public static func replace(
+        _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
+    ) throws(Failure) {
+        let temporary = path + ".new"
+        try remove(temporary)
+        try create(temporary, content, mode: mode)
+        guard rename(temporary, path) == 0 else {
+            let code = errno
+            unlink(temporary)
+            throw .system(code)
+        }
+        syncFolder(of: path)
+    }
+
+    /// Removes the file at `path`, if there is one.
+    public static func remove(_ path: String) throws(Failure) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw .system(errno) }
+    }
+
+    /// Makes a change of a file's name last. Where a file system cannot sync folders the file is whole all the same.
+    private static func syncFolder(of path: String) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
     /// Nil, or the `errno` of what failed.
     private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32? {
         var rest = bytes[...]

@@ -44,6 +44,7 @@ extension Node {
                 return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
             })
         environment.log = log
+        environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
             let database = SQLApplication.path(in: root.applicationDirectory)
             if let program = QueryProgram(database: database) {
@@ -116,7 +117,12 @@ extension Node {
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
-                observer: environment.observer)
+                observer: environment.observer,
+                mempoolFile: environment.mempoolFile.map {
+                    MempoolFile(
+                        path: $0, genesis: genesis.hash,
+                        limit: configuration.mempool.maxSize + MempoolFile.frameBytes)
+                })
             let node = try Node(context, outcome)
             do {
                 try node.run()

@@ -178,6 +178,7 @@ public final class Node {
         gossip.stop()
         peers.stop()
         await context.host.stop()
+        await mempool.save()
         await peers.saveBook()
         await queries.stop()
         for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
@@ -376,6 +377,11 @@ extension Node: NodeInterface {
         } catch {
             throw .failed("\(error)")
         }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
+        await reactor { self.mempool.pendingNonce(id) }
     }
 
     /// See `NodeInterface`.

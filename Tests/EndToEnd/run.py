@@ -10,6 +10,7 @@ import bad_input
 import execution
 import log_output
 import namespaces
+import operation
 import queries
 import restarts
 import statements
@@ -22,7 +23,7 @@ def main():
     words = sys.argv[2:]
     passed = failed = 0
     suites = (
-        bad_input, execution, log_output, queries, restarts, statements, testnet, validators, namespaces)
+        bad_input, execution, log_output, operation, queries, restarts, statements, testnet, validators, namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue
