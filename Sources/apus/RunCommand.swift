@@ -5,14 +5,14 @@ import Log
 import Node
 import Reactor
 
-/// `apus run`: a node until SIGINT or SIGTERM.
+/// `apus run`: a node until SIGINT, SIGTERM or SIGHUP.
 struct RunCommand: Action {
     let root: String
     let exitsWithParent: Bool
 
     static var command: Command {
         Command(
-            "run", "Run a node until SIGINT or SIGTERM.",
+            "run", "Run a node until SIGINT, SIGTERM or SIGHUP.",
             .required(
                 "root", .path("DIRECTORY"), "Root directory with config.toml, genesis.json and nodekey.json."),
             .flag(
@@ -60,7 +60,7 @@ struct RunCommand: Action {
             await node.stop()
             throw error
         }
-        let failure = await stop.run(node)
+        let failure = await stop.run(node, log)
         await server.stop()
         if let failure { throw failure }
     }
