@@ -148,7 +148,18 @@ public actor RPCClient {
         } catch {
             throw .transport("\(address): \(error)")
         }
-        guard reply.status == 200 else { throw .transport("the server answered HTTP \(reply.status)") }
+        guard reply.status == 200 else {
+            if reply.status == 413, let failure = Self.failure(in: reply.body) { throw .server(failure) }
+            throw .transport("the server answered HTTP \(reply.status)")
+        }
         return reply.body
+    }
+
+    /// The error that a body is; nil for anything else.
+    private static func failure(in body: [UInt8]) -> JSONRPC.Failure? {
+        guard let root = try? JSONDocument(body).root, var members = try? root.members(),
+            let error = members.optional("error")
+        else { return nil }
+        return try? JSONRPC.Failure(error)
     }
 }

@@ -58,7 +58,8 @@ public final class RPCServer: Sendable {
             do {
                 let http = try await loop.run { [limits] in
                     try HTTPServer.start(
-                        on: address, limits: limits, routes: routes(dispatcher), commonFields: commonFields)
+                        on: address, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
+                        tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response)
                 }
                 return RPCServer(loop, http)
             } catch {

@@ -25,6 +25,8 @@ public final class HTTPServer {
     var queuedBytes = 0
     private(set) var isStopping = false
 
+    /// What a client gets whose request's body is larger than the limit.
+    let tooLarge: HTTPResponse
     private let routes: [HTTPRoute]
     private let allow: [UInt8]
     private let wallClock: @Sendable () -> Int64
@@ -42,9 +44,10 @@ public final class HTTPServer {
         _ listener:
             @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
             TCPListener,
-        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
+        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString, _ tooLarge: HTTPResponse?,
         _ wallClock: @escaping @Sendable () -> Int64
     ) throws(ReactorError) {
+        self.tooLarge = tooLarge ?? HTTPResponse(413, HTTPError.bodyTooLarge.description)
         self.limits = limits
         self.routes = routes
         self.commonFields = commonFields
@@ -69,17 +72,19 @@ public final class HTTPServer {
         }
     }
 
-    /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end.
+    /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end. A
+    /// request whose body is larger than the limit is answered by `tooLarge` before it is read.
     /// `wallClock` tells seconds since 1970, for the Date field. Throws what the kernel says against the address.
     public static func start(
         on address: SocketAddress, limits: Limits = Limits(), routes: [HTTPRoute],
-        commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
+        commonFields: StaticString = "", tooLarge: HTTPResponse? = nil,
+        wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
             { accept throws(ReactorError) in
                 try TCPListener.listen(on: address, takesIPv4: true, accept: accept)
             },
-            limits, routes, commonFields, wallClock)
+            limits, routes, commonFields, tooLarge, wallClock)
     }
 
     /// As the other `start`, on a socket that somebody else has bound; the server closes it.
@@ -89,7 +94,7 @@ public final class HTTPServer {
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
             { accept throws(ReactorError) in try TCPListener.listen(descriptor: descriptor, accept: accept) },
-            limits, routes, commonFields, wallClock)
+            limits, routes, commonFields, nil, wallClock)
     }
 
     /// The machine's clock, in seconds since 1970.

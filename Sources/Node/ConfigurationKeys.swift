@@ -237,8 +237,9 @@ extension Configuration {
             "Longest time a request may take; waiting for a commit comes on top.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
-            ("rpc", "max_req_size"), \.rpc.maxRequestSize, "Largest request body in bytes.",
-            in: 1_000...1_000_000_000),
+            ("rpc", "max_req_size"), \.rpc.maxRequestSize,
+            "Largest request body in bytes; 0 for what the chain's longest transaction takes, at least 6000000.",
+            in: 0...1_000_000_000),
         .init(
             ("rpc", "max_connections"), \.rpc.maxConnections,
             "Clients connected at most, as far as there are file descriptors.", in: 1...1_000_000),

@@ -148,9 +148,7 @@ final class MempoolService: TransactionSource {
     func trusts(_ peer: PeerID) -> Bool { isTrusted(peer) }
 
     /// What no block could hold is not worth keeping.
-    var transactionLimit: Int {
-        min(mempool.limits.transactionBytes, Int(clamping: parameters().maxBlockSize))
-    }
+    var transactionLimit: Int { parameters().transactionLimit }
 
     // MARK: Admission
 

@@ -44,7 +44,16 @@ struct RunCommand: Action {
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
-            limits.maximumBodySize = configuration.rpc.maxRequestSize
+            let parameters = await node.network().parameters
+            limits.maximumBodySize = configuration.rpc.requestLimit(parameters)
+            if configuration.rpc.cutsTransactions(parameters) {
+                log.warning(
+                    "rpc.max_req_size is too small for the longest transactions of this chain",
+                    [
+                        "rpc.max_req_size": .number(configuration.rpc.maxRequestSize),
+                        "transaction": .number(parameters.transactionLimit),
+                    ])
+            }
             limits.maximumConnections = configuration.rpc.maxConnections
             limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
             var times = RPCDispatcher.Limits()

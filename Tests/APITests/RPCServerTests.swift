@@ -42,6 +42,26 @@ import Testing
         await server.stop()
     }
 
+    /// The answer to a request that is too large is JSON-RPC's, and the client says what it says.
+    @Test func aRequestThatIsTooLargeIsAnswered() async throws {
+        var limits = RPCServer.Limits()
+        limits.maximumBodySize = 2_000
+        let server = try await start(limits)
+        let client = try RPCClient("127.0.0.1:\(server.port)")
+        let long = String(repeating: "x", count: 3_000_000)
+        do {
+            _ = try await client.query(long)
+            Issue.record("it was taken")
+        } catch {
+            #expect("\(error)".contains("larger than the 2000 bytes"), "\(error)")
+        }
+        await client.close()
+        let text = try exchange(server, "POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\n")
+        #expect(text.hasPrefix("HTTP/1.1 413 "))
+        #expect(text.hasSuffix(#""id":null}"#) && text.contains(#""code":-32005"#), "\(text)")
+        await server.stop()
+    }
+
     /// As the simulator would run them: on one virtual loop, over a network that delays and loses.
     @Test(arguments: 0..<3)
     func clientAndServerSpeakOnAVirtualNetwork(_ seed: UInt64) throws {
