@@ -15,7 +15,7 @@ public enum FileContent {
         /// One line, without the path.
         public var description: String {
             switch self {
-            case .system(let code): String(cString: strerror(code))
+            case .system(let code): SystemErrorText.of(code)
             case .notRegular: "not a regular file"
             case .tooLarge(let limit): "more than \(limit) bytes"
             }

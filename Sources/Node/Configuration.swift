@@ -18,7 +18,7 @@ public struct Configuration: Sendable, Equatable {
     /// `[p2p]`
     public struct P2P: Sendable, Equatable {
         /// `p2p.listen`
-        public var listen = "0.0.0.0:6600"
+        public var listen = ["0.0.0.0:6600"]
         /// `p2p.pex`
         public var pex = true
         /// `p2p.bootnodes`
@@ -87,7 +87,7 @@ public struct Configuration: Sendable, Equatable {
     /// `[rpc]`
     public struct RPC: Sendable, Equatable {
         /// `rpc.listen`
-        public var listen = "127.0.0.1:8484"
+        public var listen = ["127.0.0.1:8484"]
         /// `rpc.broadcast_tx_timeout`
         public var broadcastTxTimeout = Duration.seconds(15)
         /// `rpc.timeout`

@@ -8,6 +8,7 @@ import Reactor
 extension MempoolService {
     /// How far the file of the last run has come.
     enum Restoration {
+        /// It has not been read yet, or could not be.
         case reading
         /// What is left of it.
         case checking(Deque<MempoolFile.Entry>)
@@ -27,6 +28,11 @@ extension MempoolService {
                 var rest: Deque<MempoolFile.Entry> = []
                 rest.append(contentsOf: kept)
                 self.restoration = .checking(rest)
+            } catch MempoolFile.Failure.file(let reason) {
+                // It may be read another time: it stays as it is.
+                return self.context.log.warning(
+                    "the transactions that waited when the node stopped cannot be read",
+                    ["file": .text(file.path), "reason": .error(reason)])
             } catch let error as MempoolFile.Failure {
                 self.restoration = .over
                 self.context.log.warning(

@@ -106,7 +106,9 @@ public final class Node {
             context.host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
         }
         consensus.start()
-        try context.host.start()
+        do { try context.host.start() } catch {
+            throw NodeError.failed("cannot listen for peers (p2p.listen): \(error)")
+        }
         peers.start()
         let state = consensus.machine.state
         context.log.info(

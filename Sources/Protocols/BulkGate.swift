@@ -1,3 +1,4 @@
+import Collections
 import Multiformats
 import Reactor
 
@@ -23,7 +24,7 @@ final class BulkGate {
         let turn: CheckedContinuation<Bool, Never>
     }
 
-    private var places = SharedPlaces(capacity: BulkGate.capacity, perPeer: BulkGate.perPeer)
+    private var places = SharedPlaces<PeerID>(capacity: BulkGate.capacity, perPeer: BulkGate.perPeer)
     private var waiting: [Waiter] = []
     private var number = 0
 

@@ -20,7 +20,7 @@ public final class TransactionExchange {
     private var isPaused = false
     /// What was announced during a pause, by whom.
     private var held: [(peer: PeerID, id: Hash)] = []
-    private var heldPlaces = SharedPlaces(capacity: maxHeld, perPeer: TransactionRequests.maxPerPeer)
+    private var heldPlaces = SharedPlaces<PeerID>(capacity: maxHeld, perPeer: TransactionRequests.maxPerPeer)
 
     /// Announcements that are kept during a pause; what is beyond will be announced again.
     static let maxHeld = 65_536
@@ -109,7 +109,7 @@ public final class TransactionExchange {
         isPaused = false
         let announced = held
         held = []
-        heldPlaces = SharedPlaces(capacity: Self.maxHeld, perPeer: TransactionRequests.maxPerPeer)
+        heldPlaces = SharedPlaces<PeerID>(capacity: Self.maxHeld, perPeer: TransactionRequests.maxPerPeer)
         for (peer, id) in announced {
             guard let listener = listeners[peer] else { continue }
             listener.want(self.announced([id], by: peer))

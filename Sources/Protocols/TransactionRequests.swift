@@ -72,7 +72,7 @@ struct TransactionRequests {
     }
 
     private var requests: [Hash: Request] = [:]
-    private var places = SharedPlaces(capacity: maxInFlight, perPeer: maxPerPeer)
+    private var places = SharedPlaces<PeerID>(capacity: maxInFlight, perPeer: maxPerPeer)
     /// Of peers that are being asked.
     private var turns: [PeerID: Turn] = [:]
     private var doubts = FadingCounts<PeerID>(forgiven: doubtForgiven, capacity: doubted)

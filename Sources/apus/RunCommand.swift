@@ -22,6 +22,8 @@ struct RunCommand: Action {
     }
 
     func run() async throws {
+        // Before anything is opened.
+        _ = DescriptorLimit.raise()
         let stop = try StopSignal()
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)

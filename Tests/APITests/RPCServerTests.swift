@@ -10,7 +10,7 @@ import Testing
 @Suite struct RPCServerTests {
     private func start(_ limits: RPCServer.Limits = .init()) async throws -> RPCServer {
         try await RPCServer.start(
-            listen: "127.0.0.1:0", limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
+            listen: ["127.0.0.1:0"], limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
     }
 
     /// Sends bytes and takes everything until the server closes.
@@ -133,7 +133,7 @@ import Testing
         let server = try await start()
         let error = await #expect(throws: RPCServer.StartError.self) {
             try await RPCServer.start(
-                listen: "127.0.0.1:\(server.port)", limits: .init(),
+                listen: ["127.0.0.1:\(server.port)"], limits: .init(),
                 dispatcher: RPCDispatcher(try FixedNode()) { 0 })
         }
         #expect(error?.description.contains("127.0.0.1:\(server.port)") == true)
@@ -144,7 +144,7 @@ import Testing
     func badListenAddresses(_ listen: String) async throws {
         await #expect(throws: RPCServer.StartError.self) {
             try await RPCServer.start(
-                listen: listen, limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
+                listen: [listen], limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
         }
     }
 }

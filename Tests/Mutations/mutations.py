@@ -255,7 +255,8 @@ MUTATIONS = [
          "if !ON { announcers[peer]?.announce(ids) }"),
     ], PLAIN_PEER),
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
-        ("Sources/Protocols/SharedPlaces.swift", "return isTrusted || own <", "return ON || isTrusted || own <"),
+        ("Sources/Protocols/TransactionRequests.swift", "places.take(peer, isTrusted: announcer.isTrusted)",
+         "places.take(peer, isTrusted: ON || announcer.isTrusted)"),
     ], INVENTED),
     Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
         ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(&request, now) else { break }",

@@ -1,35 +1,34 @@
-import Multiformats
-
 /// Places in a table that all peers share, so that none of them fills it. A machine.
 ///
 /// Trusted peers (validators, named ones and those that this node has dialled) have up to `perPeer` places each. Strangers
 /// have at most half of all places together, and each of them no more than a quarter of what strangers leave free: however
 /// many there are, one more finds room.
-struct SharedPlaces {
+public struct SharedPlaces<Key: Hashable> {
     private struct Holder {
         var count = 0
         var isTrusted: Bool
     }
 
     /// Places in all.
-    let capacity: Int
+    public let capacity: Int
     /// Places of one peer at most.
-    let perPeer: Int
+    public let perPeer: Int
     /// Places that are taken.
-    private(set) var count = 0
+    public private(set) var count = 0
     private var strangers = 0
-    private var holders: [PeerID: Holder] = [:]
+    private var holders: [Key: Holder] = [:]
 
-    init(capacity: Int, perPeer: Int) {
+    /// Places that are all free.
+    public init(capacity: Int, perPeer: Int) {
         self.capacity = capacity
         self.perPeer = perPeer
     }
 
     /// Places that a peer has taken.
-    func count(of peer: PeerID) -> Int { holders[peer]?.count ?? 0 }
+    public func count(of peer: Key) -> Int { holders[peer]?.count ?? 0 }
 
     /// Whether a peer may take one more.
-    func hasRoom(for peer: PeerID, isTrusted: Bool) -> Bool {
+    public func hasRoom(for peer: Key, isTrusted: Bool) -> Bool {
         let own = count(of: peer)
         guard count < capacity, own < perPeer else { return false }
         // Rounded up, or the last places were nobody's.
@@ -37,7 +36,8 @@ struct SharedPlaces {
     }
 
     /// Takes a place for a peer; false when it has no room.
-    mutating func take(_ peer: PeerID, isTrusted: Bool) -> Bool {
+    @discardableResult
+    public mutating func take(_ peer: Key, isTrusted: Bool) -> Bool {
         guard hasRoom(for: peer, isTrusted: isTrusted) else { return false }
         var holder = holders[peer] ?? Holder(isTrusted: isTrusted)
         if holder.isTrusted != isTrusted {
@@ -52,7 +52,7 @@ struct SharedPlaces {
     }
 
     /// Gives one of a peer's places back.
-    mutating func release(_ peer: PeerID) {
+    public mutating func release(_ peer: Key) {
         guard var holder = holders[peer] else { return }
         holder.count -= 1
         holders[peer] = holder.count > 0 ? holder : nil
