@@ -11,6 +11,19 @@ public enum JSONRPC {
     /// Arrays and objects around one value of a request at most; a batch with a query's typed parameters has 7.
     static let maximumDepth = 32
 
+    /// The answer to what cannot be told to be a request.
+    static func response(_ failure: Failure) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object {
+            $0.member("jsonrpc", text: version)
+            $0.name("error")
+            failure.write(to: &$0)
+            $0.name("id")
+            $0.null()
+        }
+        return writer.bytes
+    }
+
     /// Codes of the specification and of Kwil's services; `limitExceeded` is Ethereum's (EIP-1474).
     public enum Code: Int, Sendable {
         case parse = -32700

@@ -13,7 +13,8 @@ enum RPCCall: Sendable {
     case transactionQuery(Hash)
     case transaction(Hash)
     case query(String, [RawStatement.Parameter])
-    case account(AccountID, identifier: JSONText)
+    /// With what waits in the mempool, where `isPending`.
+    case account(AccountID, identifier: JSONText, isPending: Bool)
     case block(BlockName, raw: Bool)
     case blockHeader(BlockName)
     case blockResult(BlockName)
@@ -130,7 +131,14 @@ enum RPCCall: Sendable {
             return .failure(
                 .init(.invalidParameters, "id is not a hexadecimal identifier and a key type"))
         }
-        return .success(.account(AccountID(identifier: bytes, keyType: type), identifier: identifier))
+        // 0: committed; 1: with what waits.
+        let status = try members.optional("status")?.integer(Int.self) ?? 0
+        guard status == 0 || status == 1 else {
+            return .failure(.init(.invalidParameters, "status is 0 (latest) or 1 (pending)"))
+        }
+        return .success(
+            .account(
+                AccountID(identifier: bytes, keyType: type), identifier: identifier, isPending: status == 1))
     }
 
     private static func block(_ members: inout JSONMembers) throws(JSONError) -> BlockName {

@@ -111,8 +111,10 @@ extension RPCClient {
         }
     }
 
-    /// `user.account`: the nonce of the account's last transaction, and its balance.
-    public func account(_ id: AccountID) async throws(Failure) -> (nonce: UInt64, balance: String) {
+    /// `user.account`: the nonce of the account's last transaction, with those that wait where `isPending`, and its balance.
+    public func account(_ id: AccountID, isPending: Bool = false) async throws(Failure) -> (
+        nonce: UInt64, balance: String
+    ) {
         try await call(
             .userAccount,
             {
@@ -121,6 +123,7 @@ extension RPCClient {
                         $0.member("identifier", hex: id.identifier)
                         $0.member("key_type", text: id.keyType.name)
                     }
+                    if isPending { $0.member("status", integer: 1) }
                 }
             },
             read: { value throws(JSONError) in

@@ -1,5 +1,6 @@
 import HTTP
 import JSON
+import Multiformats
 
 /// A JSON-RPC client over one kept HTTP connection, which is opened again when the server has closed it. Requests of
 /// one client run one after another.
@@ -35,16 +36,14 @@ public actor RPCClient {
         var rest = Substring(address)
         if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
         rest = rest.prefix { $0 != "/" }
-        guard let colon = rest.lastIndex(of: ":"), let port = UInt16(rest[rest.index(after: colon)...])
-        else { throw .transport("\"\(address)\" is not host:port") }
-        var host = rest[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        let place: HostPort
+        do { place = try HostPort(rest) } catch { throw .transport("\"\(address)\" \(error)") }
         var limits = HTTPClient.Limits()
         limits.exchangeTime = timeout
         limits.maximumBodySize = Self.maximumResponseSize
         self.address = String(rest)
         self.timeout = timeout
-        http = HTTPClient(host: String(host), port: port, limits: limits)
+        http = HTTPClient(host: place.host, port: place.port, limits: limits)
     }
 
     /// Closes the connection.
@@ -148,7 +147,18 @@ public actor RPCClient {
         } catch {
             throw .transport("\(address): \(error)")
         }
-        guard reply.status == 200 else { throw .transport("the server answered HTTP \(reply.status)") }
+        guard reply.status == 200 else {
+            if reply.status == 413, let failure = Self.failure(in: reply.body) { throw .server(failure) }
+            throw .transport("the server answered HTTP \(reply.status)")
+        }
         return reply.body
+    }
+
+    /// The error that a body is; nil for anything else.
+    private static func failure(in body: [UInt8]) -> JSONRPC.Failure? {
+        guard let root = try? JSONDocument(body).root, var members = try? root.members(),
+            let error = members.optional("error")
+        else { return nil }
+        return try? JSONRPC.Failure(error)
     }
 }

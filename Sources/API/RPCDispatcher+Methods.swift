@@ -26,8 +26,8 @@ extension RPCDispatcher {
             writer.transaction(transaction, "hash", known, index: known.index)
         case .query(let sql, let parameters):
             try await query(sql, parameters, &writer)
-        case .account(let id, let identifier):
-            try await account(id, identifier, &writer)
+        case .account(let id, let identifier, let isPending):
+            try await account(id, identifier, isPending, &writer)
         case .block(let name, let isRaw):
             try await block(name, isRaw, &writer)
         case .blockHeader(let name):
@@ -169,9 +169,11 @@ extension RPCDispatcher {
     }
 
     private func account(
-        _ id: AccountID, _ identifier: JSONText, _ writer: inout JSONWriter
+        _ id: AccountID, _ identifier: JSONText, _ isPending: Bool, _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
         let account: Account?
+        // First what waits: what is mined meanwhile is then in the account.
+        let pending = isPending ? await node.pendingNonce(id) : nil
         do {
             account = try await node.account(id)
         } catch {
@@ -186,7 +188,7 @@ extension RPCDispatcher {
                 }
             }
             $0.member("balance", text: (account?.balance ?? .zero).description)
-            $0.member("nonce", integer: account?.nonce ?? 0)
+            $0.member("nonce", integer: max(account?.nonce ?? 0, pending ?? 0))
         }
     }
 

@@ -139,14 +139,6 @@ public final class RPCDispatcher {
     }
 
     private func failed(_ failure: JSONRPC.Failure) -> RPCReply {
-        var writer = JSONWriter()
-        writer.object {
-            $0.member("jsonrpc", text: JSONRPC.version)
-            $0.name("error")
-            failure.write(to: &$0)
-            $0.name("id")
-            $0.null()
-        }
-        return RPCReply(body: writer.bytes)
+        RPCReply(body: JSONRPC.response(failure))
     }
 }

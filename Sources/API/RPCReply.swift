@@ -8,6 +8,14 @@ public struct RPCReply: Sendable {
     /// body has been written, or is counted elsewhere.
     public var charge: ReplyBudget.Charge?
 
+    /// The request's body is larger than the server reads, so that it is not known what was asked.
+    static func tooLarge(limit: Int) -> RPCReply {
+        let failure = JSONRPC.Failure(
+            .limitExceeded,
+            "the request is larger than the \(limit) bytes that this node reads (rpc.max_req_size)")
+        return RPCReply(status: 413, body: JSONRPC.response(failure))
+    }
+
     /// Nothing answered within `rpc.timeout`, and what it was that was asked is not known.
     static let timeout = RPCReply(
         status: 503,

@@ -1,4 +1,5 @@
 import HTTP
+import Multiformats
 import Reactor
 
 /// The server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
@@ -36,29 +37,24 @@ public final class RPCServer: Sendable {
         port = Int(http.localAddress.port)
     }
 
-    /// Listens on `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind, or of the
+    /// Listens on each `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind, or of the
     /// environment's. Raises the process's limit of descriptors, and stays below it with its connections.
     public static func start(
-        listen: String, limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
+        listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
     ) async throws(StartError) -> RPCServer {
-        guard let colon = listen.lastIndex(of: ":"),
-            let port = UInt16(listen[listen.index(after: colon)...])
-        else { throw StartError(description: "rpc.listen: \"\(listen)\" is not host:port") }
-        var host = listen[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         var limits = limits
         let descriptors = DescriptorLimit.raise()
         limits.maximumConnections = min(
             limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
+        var addresses: [SocketAddress] = []
+        for text in listen { addresses.append(try await address(text)) }
         do {
-            guard let address = try await Resolver.resolve(host: String(host), port: port).first else {
-                throw ReactorError.nameNotResolved(String(host))
-            }
             let loop = try EventLoop.start(driver, name: "apus-http")
             do {
-                let http = try await loop.run { [limits] in
+                let http = try await loop.run { [limits, addresses] in
                     try HTTPServer.start(
-                        on: address, limits: limits, routes: routes(dispatcher), commonFields: commonFields)
+                        on: addresses, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
+                        tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response)
                 }
                 return RPCServer(loop, http)
             } catch {
@@ -66,7 +62,22 @@ public final class RPCServer: Sendable {
                 throw error
             }
         } catch {
-            throw StartError(description: "cannot listen on \(listen) for JSON-RPC: \(error)")
+            let all = listen.joined(separator: ", ")
+            throw StartError(description: "cannot listen on \(all) for JSON-RPC (rpc.listen): \(error)")
+        }
+    }
+
+    private static func address(_ text: String) async throws(StartError) -> SocketAddress {
+        do {
+            let place = try HostPort(text)
+            if let address = try await Resolver.resolve(host: place.host, port: place.port).first {
+                return address
+            }
+            throw ReactorError.nameNotResolved(place.host)
+        } catch let error as HostPort.Failure {
+            throw StartError(description: "rpc.listen: \"\(text)\" \(error)")
+        } catch {
+            throw StartError(description: "rpc.listen: \"\(text)\": \(error)")
         }
     }
 

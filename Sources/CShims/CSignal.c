@@ -11,8 +11,11 @@
 
 static int raised = -1;
 static atomic_llong first_at;
+static atomic_int first_number;
 
 static const long long same_request = 500000000;
+
+static const int unmeant[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGPIPE};
 
 static long long nanoseconds(void) {
     struct timespec now = {0, 0};
@@ -24,10 +27,11 @@ static void take(int number) {
     int error = errno;
     long long now = nanoseconds(), first = 0;
     if (atomic_compare_exchange_strong(&first_at, &first, now)) {
+        atomic_store(&first_number, number);
         uint64_t one = 1;
         ssize_t written = write(raised, &one, sizeof one);
         (void)written;
-    } else if (now - first > same_request) {
+    } else if (now - first > same_request && number != SIGHUP) {
         _exit(128 + number);
     }
     errno = error;
@@ -39,6 +43,13 @@ int apus_catch_stop_signals(void) {
     struct sigaction action = {.sa_handler = take, .sa_flags = SA_RESTART};
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGHUP);
     if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) return -1;
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) != 0) return -1;
+    if (hangup.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, NULL) != 0) return -1;
+    for (size_t index = 0; index < sizeof unmeant / sizeof *unmeant; index++) signal(unmeant[index], SIG_IGN);
     return raised;
 }
+
+int apus_stop_signal(void) { return atomic_load(&first_number); }

@@ -5,11 +5,16 @@ public enum ChainLimits {
     public static let transactionBytes = 30_000_000
     /// Bytes of a block that a reader accepts.
     public static let blockBytes = 300_000_000
+    /// The largest `max_block_size`: such a block with its header and lengths is still one that readers accept.
+    public static let largestMaxBlockSize = Int64(blockBytes - transactionBytes)
     /// `max_block_size` where the genesis file names none: bytes of a block's transactions together.
     public static let defaultMaxBlockSize: Int64 = 6 * 1024 * 1024
     /// Bytes of a transaction's description.
     public static let descriptionBytes = 200
-    /// Bytes of a chain ID: what the exchange of `/noise-chainID` carries.
+    /// Bytes of the chain ID of a genesis: `/kwil/chain/1.0.0/` and the ID are a protocol ID of an identify message, where
+    /// 512 bytes are read. With a longer one no node would find another.
+    public static let genesisChainIDBytes = 494
+    /// Bytes of any chain ID that is read: what the exchange of `/noise-chainID` carries.
     public static let chainIDBytes = 4096
     /// Bytes of names on the wire: payload, signature and data types, serializations, parameters.
     public static let nameBytes = 256

@@ -78,8 +78,9 @@ public struct Genesis: Hashable, Sendable {
         }
         try require(!chainID.isEmpty, "chain_id", "must not be empty")
         try require(
-            chainID.utf8.count <= ChainLimits.chainIDBytes, "chain_id",
-            "exceeds \(ChainLimits.chainIDBytes) bytes")
+            chainID.utf8.count <= ChainLimits.genesisChainIDBytes, "chain_id",
+            "has \(chainID.utf8.count) bytes, more than the \(ChainLimits.genesisChainIDBytes) that fit into a protocol ID"
+        )
         try require(
             chainID.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "/" }, "chain_id",
             "must be printable ASCII without spaces and slashes: it is part of a protocol ID")
@@ -93,8 +94,8 @@ public struct Genesis: Hashable, Sendable {
         try require(validators.contains(leader), "leader", "is not one of the validators")
         try require(parameters.maxBlockSize > 0, "max_block_size", "must be at least 1")
         try require(
-            parameters.maxBlockSize <= Int64(ChainLimits.blockBytes - ChainLimits.transactionBytes),
-            "max_block_size", "exceeds \(ChainLimits.blockBytes - ChainLimits.transactionBytes)")
+            parameters.maxBlockSize <= ChainLimits.largestMaxBlockSize, "max_block_size",
+            "exceeds \(ChainLimits.largestMaxBlockSize), beyond which nodes refuse to read a block")
         try require(parameters.joinExpiry > 0, "join_expiry", "must be longer than 0")
         try require(parameters.maxVotesPerTransaction >= 0, "max_votes_per_tx", "must be at least 0")
         try require(parameters.maaActivationHeight >= 0, "maa_activation_height", "must be at least 0")

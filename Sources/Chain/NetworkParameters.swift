@@ -26,6 +26,11 @@ public struct NetworkParameters: Hashable, Sendable {
     /// The defaults, with this leader.
     public init(leader: PublicKey?) { self.leader = leader }
 
+    /// Bytes that a transaction may have: the one rule for the mempool, JSON-RPC, stream protocols and commands. A block
+    /// holds `maxBlockSize` bytes of transactions, its header and their lengths not counted; no reader takes more than
+    /// `ChainLimits.transactionBytes`.
+    public var transactionLimit: Int { min(Int(clamping: maxBlockSize), ChainLimits.transactionBytes) }
+
     /// SHA-256 over the parameters as docs/wire.md, section 4, orders them.
     public var hash: Hash {
         var writer = ByteWriter()
@@ -58,6 +63,9 @@ public struct NetworkParameters: Hashable, Sendable {
         result.migrationStatus = updates.migrationStatus ?? migrationStatus
         result.maaActivationHeight = updates.maaActivationHeight ?? maaActivationHeight
         guard result.maxBlockSize > 0 else { throw .invalidUpdate("max_block_size must be at least 1") }
+        guard result.maxBlockSize <= ChainLimits.largestMaxBlockSize else {
+            throw .invalidUpdate("max_block_size exceeds \(ChainLimits.largestMaxBlockSize)")
+        }
         self = result
     }
 }

@@ -1,6 +1,7 @@
 import CShims
 import Chain
 import Glibc
+import Multiformats
 
 /// A result code other than success of SQLite's C interface, with the connection's message.
 struct SQLiteFailure: Error, CustomStringConvertible {
@@ -28,7 +29,11 @@ struct SQLiteFailure: Error, CustomStringConvertible {
             return
         }
         let bytes = UnsafeRawBufferPointer(start: text, count: strnlen(text, Self.longestMessage))
-        self.init(code: code, message: String(decoding: bytes, as: UTF8.self), file: file)
+        var message = String(decoding: bytes, as: UTF8.self)
+        if code & 0xFF == SQLITE_CANTOPEN, case let number = sqlite3_system_errno(connection), number != 0 {
+            message += ": \(SystemErrorText.of(number))"
+        }
+        self.init(code: code, message: message, file: file)
     }
 
     /// The code without its extension.

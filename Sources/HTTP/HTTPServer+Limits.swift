@@ -28,8 +28,8 @@ extension HTTPServer {
         public var requestTime = Duration.seconds(20)
         /// Without a byte of a reply taken by the client.
         public var stallTime = Duration.seconds(10)
-        /// From the last answer to the client's end, while what it still sends is dropped; closing at once would let
-        /// the kernel reset the connection and destroy the answer.
+        /// From the last answer, or the last byte that the client still sends, to the client's end: what comes is dropped,
+        /// for as long as a body may take. Closing at once would let the kernel reset the connection and destroy the answer.
         public var lingerTime = Duration.seconds(5)
 
         /// The defaults.

@@ -11,7 +11,7 @@ public final class HTTPServer {
     /// How long a client that is refused may take to read that and to close.
     private static let refusalTime = Duration.seconds(1)
 
-    /// The address listened on; with the port that the kernel chose where 0 was asked for.
+    /// The first address listened on; with the port that the kernel chose where 0 was asked for.
     public nonisolated let localAddress: SocketAddress
     /// Connections refused because there were too many.
     public private(set) var refusals: UInt64 = 0
@@ -25,11 +25,13 @@ public final class HTTPServer {
     var queuedBytes = 0
     private(set) var isStopping = false
 
+    /// What a client gets whose request's body is larger than the limit.
+    let tooLarge: HTTPResponse
     private let routes: [HTTPRoute]
     private let allow: [UInt8]
     private let wallClock: @Sendable () -> Int64
     private var date = HTTPDate()
-    private var listener: TCPListener?
+    private var listeners: [TCPListener] = []
     private var lastCount = Duration.zero
     private var stopWaiter: UnsafeContinuation<Void, Never>?
 
@@ -39,12 +41,13 @@ public final class HTTPServer {
     private var refusing = 0
 
     private init(
-        _ listener:
+        _ listen:
             @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
-            TCPListener,
-        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
+            [TCPListener],
+        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString, _ tooLarge: HTTPResponse?,
         _ wallClock: @escaping @Sendable () -> Int64
     ) throws(ReactorError) {
+        self.tooLarge = tooLarge ?? HTTPResponse(413, HTTPError.bodyTooLarge.description)
         self.limits = limits
         self.routes = routes
         self.commonFields = commonFields
@@ -53,9 +56,10 @@ public final class HTTPServer {
         methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
-        let listening = try listener { accept.accepted($0) }
-        self.listener = listening
-        localAddress = listening.localAddress
+        let listening = try listen { accept.accepted($0) }
+        guard let first = listening.first else { throw .invalidAddress("none to listen on") }
+        listeners = listening
+        localAddress = first.localAddress
         accept.server = self
     }
 
@@ -69,17 +73,45 @@ public final class HTTPServer {
         }
     }
 
-    /// Listens on `address` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end.
+    /// Listens on every one of `addresses` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end. A
+    /// request whose body is larger than the limit is answered by `tooLarge` before it is read.
     /// `wallClock` tells seconds since 1970, for the Date field. Throws what the kernel says against the address.
+    public static func start(
+        on addresses: [SocketAddress], limits: Limits = Limits(), routes: [HTTPRoute],
+        commonFields: StaticString = "", tooLarge: HTTPResponse? = nil,
+        wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
+    ) throws(ReactorError) -> HTTPServer {
+        try HTTPServer(
+            { accept throws(ReactorError) in try listen(on: addresses, accept) },
+            limits, routes, commonFields, tooLarge, wallClock)
+    }
+
+    /// All or none.
+    private static func listen(
+        on addresses: [SocketAddress], _ accept: @escaping @ReactorActor (TCPConnection) -> Void
+    ) throws(ReactorError) -> [TCPListener] {
+        var listeners: [TCPListener] = []
+        for address in addresses {
+            // An address of its own for IPv4 on the port is not taken away by one for both families.
+            let takesIPv4 = !addresses.contains { !$0.isIPv6 && $0.port == address.port }
+            do throws(ReactorError) {
+                listeners.append(
+                    try TCPListener.listen(on: address, takesIPv4: takesIPv4, accept: accept))
+            } catch {
+                for listener in listeners { listener.close() }
+                throw error
+            }
+        }
+        return listeners
+    }
+
+    /// As the other `start`, on one address.
     public static func start(
         on address: SocketAddress, limits: Limits = Limits(), routes: [HTTPRoute],
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
-        try HTTPServer(
-            { accept throws(ReactorError) in
-                try TCPListener.listen(on: address, takesIPv4: true, accept: accept)
-            },
-            limits, routes, commonFields, wallClock)
+        try start(
+            on: [address], limits: limits, routes: routes, commonFields: commonFields, wallClock: wallClock)
     }
 
     /// As the other `start`, on a socket that somebody else has bound; the server closes it.
@@ -88,8 +120,9 @@ public final class HTTPServer {
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
         try HTTPServer(
-            { accept throws(ReactorError) in try TCPListener.listen(descriptor: descriptor, accept: accept) },
-            limits, routes, commonFields, wallClock)
+            { accept throws(ReactorError) in [try TCPListener.listen(descriptor: descriptor, accept: accept)]
+            },
+            limits, routes, commonFields, nil, wallClock)
     }
 
     /// The machine's clock, in seconds since 1970.
@@ -106,8 +139,8 @@ public final class HTTPServer {
     public func stop() async {
         guard !isStopping else { return }
         isStopping = true
-        listener?.close()
-        listener = nil
+        for listener in listeners { listener.close() }
+        listeners = []
         for connection in connections.values { connection.stop() }
         await untilEmpty()
         for connection in connections.values { connection.abandon() }

@@ -42,6 +42,8 @@ final class HTTPServerConnection: HTTPConnection {
     private var replied = 0
     private var taken = 0
     private var lastTaken = Duration.zero
+    /// When the client last sent anything.
+    private var lastReceived = Duration.zero
 
     init(_ tcp: TCPConnection, _ parser: HTTPParser, _ server: HTTPServer) {
         self.server = server
@@ -139,7 +141,7 @@ final class HTTPServerConnection: HTTPConnection {
         case .malformed, .truncated: send(HTTPResponse(400, error.description))
         case .requestLineTooLong: send(HTTPResponse(414, error.description))
         case .headerTooLarge: send(HTTPResponse(431, error.description))
-        case .bodyTooLarge: send(HTTPResponse(413, error.description))
+        case .bodyTooLarge: send(server.tooLarge)
         case .unsupportedVersion: send(HTTPResponse(505, error.description))
         case .unsupportedTransferCoding: send(HTTPResponse(501, error.description))
         case .timedOut: send(HTTPResponse(408, "the request did not come in time"))
@@ -185,6 +187,7 @@ final class HTTPServerConnection: HTTPConnection {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
         super.received(bytes)
+        lastReceived = Reactor.now
         if phase == .idle, parser.hasBegun { enter(.header) }
         let held = heldBytes
         guard held > HTTPServer.Limits.heldBytesOfOne, held > charged else { return }
@@ -253,10 +256,17 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
+    /// When the phase's time is up. A client that reads no answer before it has sent all of its request still sends while its
+    /// end is waited for: it may go on for as long as a body may take.
+    private var phaseEnd: Duration {
+        guard phase == .ending, lastReceived > phaseStart else { return phaseStart + limit }
+        return min(lastReceived + limit, phaseStart + max(limit, server.limits.bodyTime))
+    }
+
     /// Looks again when the phase's time is up, and at least so often that no later phase's time can pass unseen: the
     /// timer stays as it is from request to request.
     private func arm() {
-        let left = max(.zero, phaseStart + limit - Reactor.now)
+        let left = max(.zero, phaseEnd - Reactor.now)
         timer = Reactor.schedule(after: min(left, server.limits.shortestTime)) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.look()
@@ -275,7 +285,7 @@ final class HTTPServerConnection: HTTPConnection {
         }
         // The time of these begins when the client has taken everything.
         if waiting > 0, phase == .ending || phase == .draining || phase == .idle { phaseStart = now }
-        guard now - phaseStart >= limit else { return }
+        guard now >= phaseEnd else { return }
         switch phase {
         case .idle where !parser.hasBegun: fail(.closed)
         case .idle, .header, .body: fail(.timedOut)

@@ -98,6 +98,20 @@ public struct Mempool {
         slots[id].flatMap { entries[Int($0)]?.transaction }
     }
 
+    /// All transactions: the ready ones in an order in which blocks can hold them, then the gapped ones.
+    public var transactions: [Transaction] {
+        var all: [Transaction] = []
+        all.reserveCapacity(count)
+        for list in [Self.readyList, Self.gappedList] {
+            var slot = order.first(in: list)
+            while slot != SlotLists.none {
+                if let entry = entries[Int(slot)] { all.append(entry.transaction) }
+                slot = order.next(after: slot)
+            }
+        }
+        return all
+    }
+
     /// The nonce that the sender's next transaction should have; nil when nothing of the sender waits.
     public func nextNonce(_ account: AccountID) -> UInt64? { senders[account]?.next }
 

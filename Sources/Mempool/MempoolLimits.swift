@@ -1,11 +1,13 @@
+import Chain
+
 /// Bounds of the mempool and the times of its schedule.
 public struct MempoolLimits: Sendable {
     /// Bytes of all transactions together.
     public var bytes = 200_000_000
     /// Transactions.
     public var count = 50_000
-    /// Bytes of one transaction. Not above the network's `max_block_size`, else it could never be mined.
-    public var transactionBytes = 4 * 1024 * 1024
+    /// Bytes of one transaction; what the chain allows (`NetworkParameters.transactionLimit`) is checked besides.
+    public var transactionBytes = ChainLimits.transactionBytes
     /// Transactions of one sender, and how far a nonce may lie ahead of the account's.
     public var perSender = 20_000
     /// How long a transaction may wait to be mined. Other nodes' clocks play no part: each counts from arrival.

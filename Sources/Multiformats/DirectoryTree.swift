@@ -10,7 +10,7 @@ public enum DirectoryTree {
         public let code: Int32
 
         /// One line, such as `/srv/node: Permission denied`.
-        public var description: String { "\(path): \(String(cString: strerror(code)))" }
+        public var description: String { "\(path): \(SystemErrorText.of(code))" }
     }
 
     /// Makes a directory with the permissions `mode`, less the process's mask, and those above it that are missing.

@@ -15,7 +15,7 @@ public enum FileContent {
         /// One line, without the path.
         public var description: String {
             switch self {
-            case .system(let code): String(cString: strerror(code))
+            case .system(let code): SystemErrorText.of(code)
             case .notRegular: "not a regular file"
             case .tooLarge(let limit): "more than \(limit) bytes"
             }
@@ -74,6 +74,36 @@ public enum FileContent {
             unlink(path)
             throw .system(code)
         }
+    }
+
+    /// Replaces the file at `path`, or makes it: written beside as `path.new`, synced and renamed, so that there is the old
+    /// content or the new one at any time.
+    public static func replace(
+        _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
+    ) throws(Failure) {
+        let temporary = path + ".new"
+        try remove(temporary)
+        try create(temporary, content, mode: mode)
+        guard rename(temporary, path) == 0 else {
+            let code = errno
+            unlink(temporary)
+            throw .system(code)
+        }
+        syncFolder(of: path)
+    }
+
+    /// Removes the file at `path`, if there is one.
+    public static func remove(_ path: String) throws(Failure) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw .system(errno) }
+    }
+
+    /// Makes a change of a file's name last. Where a file system cannot sync folders the file is whole all the same.
+    private static func syncFolder(of path: String) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
     }
 
     /// Nil, or the `errno` of what failed.

@@ -1,31 +1,38 @@
+import Collections
 import Crypto
+import Multiformats
 import Reactor
 
 /// Lets in one task at a time for each hash: what several peers bring about one thing is checked one after the other,
 /// and the later find it done.
 @ReactorActor
 final class CheckGate {
-    /// Tasks that wait for one hash at most, and hashes at once: beyond, a peer's message is let go. Honest ones come
-    /// again.
+    /// Tasks that wait for one hash at most, tasks in all, and of one peer: beyond, a peer's message is let go. Honest ones
+    /// come again.
     nonisolated static let waitingLimit = 8
-    nonisolated static let hashLimit = 64
+    nonisolated static let taskLimit = 128
+    nonisolated static let peerLimit = 16
 
     private var waiting: [Hash: [CheckedContinuation<Void, Never>]] = [:]
+    private var places = SharedPlaces<PeerID>(capacity: taskLimit, perPeer: peerLimit)
 
     /// Returns once the caller is the only one inside, or at once with false when too many wait.
-    func enter(_ hash: Hash) async -> Bool {
-        guard let before = waiting[hash] else {
-            guard waiting.count < Self.hashLimit else { return false }
-            waiting[hash] = []
-            return true
+    func enter(_ hash: Hash, by peer: PeerID, isTrusted: Bool) async -> Bool {
+        let before = waiting[hash]
+        guard before?.count ?? 0 < Self.waitingLimit, places.take(peer, isTrusted: isTrusted) else {
+            return false
         }
-        guard before.count < Self.waitingLimit else { return false }
-        await withCheckedContinuation { waiting[hash, default: []].append($0) }
+        if before == nil {
+            waiting[hash] = []
+        } else {
+            await withCheckedContinuation { waiting[hash, default: []].append($0) }
+        }
         return true
     }
 
     /// Lets the next one in.
-    func leave(_ hash: Hash) {
+    func leave(_ hash: Hash, by peer: PeerID) {
+        places.release(peer)
         guard var others = waiting[hash], !others.isEmpty else {
             waiting[hash] = nil
             return

@@ -1,3 +1,4 @@
+import Chain
 import Consensus
 import Crypto
 
@@ -17,7 +18,7 @@ public struct Configuration: Sendable, Equatable {
     /// `[p2p]`
     public struct P2P: Sendable, Equatable {
         /// `p2p.listen`
-        public var listen = "0.0.0.0:6600"
+        public var listen = ["0.0.0.0:6600"]
         /// `p2p.pex`
         public var pex = true
         /// `p2p.bootnodes`
@@ -86,13 +87,13 @@ public struct Configuration: Sendable, Equatable {
     /// `[rpc]`
     public struct RPC: Sendable, Equatable {
         /// `rpc.listen`
-        public var listen = "127.0.0.1:8484"
+        public var listen = ["127.0.0.1:8484"]
         /// `rpc.broadcast_tx_timeout`
         public var broadcastTxTimeout = Duration.seconds(15)
         /// `rpc.timeout`
         public var timeout = Duration.seconds(20)
-        /// `rpc.max_req_size`
-        public var maxRequestSize = 6_000_000
+        /// `rpc.max_req_size`; 0 for what the chain's longest transaction takes.
+        public var maxRequestSize = 0
         /// `rpc.max_connections`
         public var maxConnections = 8_192
         /// `rpc.max_connections_per_address`
@@ -128,4 +129,25 @@ public struct Configuration: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
+}
+
+extension Configuration.RPC {
+    /// The least that `max_req_size` 0 means: kwil-db's default.
+    static let leastRequestSize = 6_000_000
+    /// Bytes of a broadcast request around its payload: signature, sender, description, chain ID and JSON.
+    static let requestFrame = 8_192
+
+    /// Bytes of a request's body that are read: `max_req_size`, or what the longest transaction takes in base64.
+    public func requestLimit(_ parameters: NetworkParameters) -> Int {
+        maxRequestSize > 0 ? maxRequestSize : max(Self.leastRequestSize, Self.request(with: parameters))
+    }
+
+    /// Whether a transaction that the chain allows may be too long for a request.
+    public func cutsTransactions(_ parameters: NetworkParameters) -> Bool {
+        requestLimit(parameters) < Self.request(with: parameters)
+    }
+
+    private static func request(with parameters: NetworkParameters) -> Int {
+        (parameters.transactionLimit + 2) / 3 * 4 + requestFrame
+    }
 }

@@ -93,7 +93,7 @@ extension Configuration {
             }
             out += "| `\(key.name)` | `\(key.read(defaults).literal)` | \(key.summary) |\n"
         }
-        return out
+        return out + limits
     }
 }
 

@@ -62,12 +62,15 @@ public enum ConfigurationValue: Sendable, Equatable {
     }
 }
 
+/// What is wrong with a text, to be read on after "which"; nil for nothing.
+private typealias Check = @Sendable (String) -> String?
+
 private typealias Property<Value> = any WritableKeyPath<Configuration, Value> & Sendable
 
 extension ConfigurationKey {
     fileprivate init(
         _ path: (String, String), _ property: Property<String>, _ summary: String,
-        oneOf choices: [String] = []
+        oneOf choices: [String] = [], check: @escaping Check = { _ in nil }
     ) {
         (section, name) = path
         self.summary = summary
@@ -77,6 +80,7 @@ extension ConfigurationKey {
             guard choices.isEmpty || choices.contains(text) else {
                 return "is \"\(text)\", not one of \(choices.joined(separator: ", "))"
             }
+            if let reason = check(text) { return "is \"\(text)\", which \(reason)" }
             configuration[keyPath: property] = text
             return nil
         }
@@ -84,15 +88,46 @@ extension ConfigurationKey {
 
     fileprivate init(
         _ path: (String, String), _ property: Property<[String]>, _ summary: String,
-        oneOf choices: [String] = []
+        oneOf choices: [String] = [], mayBeEmpty: Bool = true, check: @escaping Check = { _ in nil }
     ) {
         (section, name) = path
         self.summary = summary
         read = { .list($0[keyPath: property]) }
         write = { configuration, value in
             guard case .list(let list) = value else { return "is not an array of strings" }
+            guard mayBeEmpty || !list.isEmpty else { return "is empty" }
+            for text in list {
+                if let reason = check(text) { return "has \"\(text)\", which \(reason)" }
+            }
             if !choices.isEmpty, let wrong = list.first(where: { !choices.contains($0) }) {
                 return "has \"\(wrong)\", not one of \(choices.joined(separator: ", "))"
+            }
+            configuration[keyPath: property] = list
+            return nil
+        }
+    }
+
+    /// Addresses to listen on: one as a string, or several as an array.
+    fileprivate init(listen path: (String, String), _ property: Property<[String]>, _ summary: String) {
+        (section, name) = path
+        self.summary = summary
+        read = { configuration in
+            let list = configuration[keyPath: property]
+            return list.count == 1 ? .text(list[0]) : .list(list)
+        }
+        write = { configuration, value in
+            let list: [String]
+            switch value {
+            case .text(let text): list = [text]
+            case .list(let several): list = several
+            default: return "is neither a string nor an array of strings"
+            }
+            guard !list.isEmpty else { return "is empty" }
+            for (index, text) in list.enumerated() {
+                if let reason = AddressCheck.listened(text) { return "has \"\(text)\", which \(reason)" }
+                if list[..<index].contains(where: { $0.utf8.elementsEqual(text.utf8) }) {
+                    return "has \"\(text)\" twice"
+                }
             }
             configuration[keyPath: property] = list
             return nil
@@ -160,28 +195,32 @@ extension Configuration {
             "What the log consists of: plain lines, json lines, or entries of systemd's journal. "
                 + "auto: journal where standard error leads there, else plain.",
             oneOf: ["auto", "plain", "json", "journal"]),
-        .init(("p2p", "listen"), \.p2p.listen, "Address host:port on which peers are accepted."),
+        .init(
+            listen: ("p2p", "listen"), \.p2p.listen,
+            "Address host:port on which peers are accepted, or an array of several; IPv6 addresses in brackets."
+        ),
         .init(("p2p", "pex"), \.p2p.pex, "Exchange peer addresses with peers; off closes discovery streams."),
         .init(
             ("p2p", "bootnodes"), \.p2p.bootnodes,
-            "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/."),
+            "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/.",
+            check: AddressCheck.peerWithAddress),
         .init(
             ("p2p", "private"), \.p2p.isPrivate,
             "Connect only with validators and with the peers of whitelist, sentries and bootnodes."),
         .init(
             ("p2p", "whitelist"), \.p2p.whitelist,
-            "Node IDs or peer IDs accepted in private mode, and by a leader."),
+            "Node IDs or peer IDs accepted in private mode, and by a leader.", check: AddressCheck.peer),
         .init(
             ("p2p", "sentries"), \.p2p.sentries,
-            "This node's sentries, accepted also while it leads: node IDs, or written like bootnodes and kept connected."
-        ),
+            "This node's sentries, accepted also while it leads: node IDs, or written like bootnodes and kept connected.",
+            check: AddressCheck.peer),
         .init(
             ("p2p", "private_peers"), \.p2p.privatePeers,
-            "Node IDs or peer IDs of which peer exchange tells nobody."),
+            "Node IDs or peer IDs of which peer exchange tells nobody.", check: AddressCheck.peer),
         .init(
             ("p2p", "blocklist"), \.p2p.blocklist,
-            "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 with which there is no connection."
-        ),
+            "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 with which there is no connection.",
+            check: AddressCheck.blocked),
         .init(
             ("p2p", "target_connections"), \.p2p.targetConnections,
             "Connections that the node tries to hold; validators hold all other validators besides.",
@@ -191,11 +230,12 @@ extension Configuration {
             "Peers connected at most; validators and named peers take the place of others.", in: 1...100_000),
         .init(
             ("p2p", "external_address"), \.p2p.externalAddress,
-            "Address host:port to announce, if it is not the one listened on."),
+            "Address host:port to announce, if it is not the one listened on.",
+            check: { $0.isEmpty ? nil : AddressCheck.announced($0) }),
         .init(
             ("p2p", "security"), \.p2p.security,
             "Security protocols in order of preference; plaintext is for trusted links only.",
-            oneOf: ["noise", "noise-chainID", "plaintext"]),
+            oneOf: ["noise", "noise-chainID", "plaintext"], mayBeEmpty: false),
         .init(("p2p", "perf"), \.p2p.perf, "Serve the benchmark protocol /perf/1.0.0 to peers."),
         .init(
             ("consensus", "propose_timeout"), \.consensus.proposeTimeout,
@@ -227,7 +267,9 @@ extension Configuration {
         .init(
             ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
             "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
-        .init(("rpc", "listen"), \.rpc.listen, "Address host:port of the JSON-RPC server."),
+        .init(
+            listen: ("rpc", "listen"), \.rpc.listen,
+            "Address host:port of the JSON-RPC server, or an array of several; IPv6 addresses in brackets."),
         .init(
             ("rpc", "broadcast_tx_timeout"), \.rpc.broadcastTxTimeout,
             "Longest wait for a transaction to be committed when the client asks to wait.",
@@ -237,8 +279,9 @@ extension Configuration {
             "Longest time a request may take; waiting for a commit comes on top.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
-            ("rpc", "max_req_size"), \.rpc.maxRequestSize, "Largest request body in bytes.",
-            in: 1_000...1_000_000_000),
+            ("rpc", "max_req_size"), \.rpc.maxRequestSize,
+            "Largest request body in bytes; 0 for what the chain's longest transaction takes, at least 6000000.",
+            in: 0...1_000_000_000),
         .init(
             ("rpc", "max_connections"), \.rpc.maxConnections,
             "Clients connected at most, as far as there are file descriptors.", in: 1...1_000_000),

@@ -83,8 +83,11 @@ extension ConsensusService: ConsensusInbox {
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
         }
-        guard await announcementChecks.enter(announcement.hash) else { return .ignore }
-        defer { announcementChecks.leave(announcement.hash) }
+        let isTrusted = (try? PublicKey(peerID: peer)).map { machine.state.validators.contains($0) } ?? false
+        guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
+            return .ignore
+        }
+        defer { announcementChecks.leave(announcement.hash, by: peer) }
         let state = machine.state
         guard isWanted(announcement), state.isBasis(of: announcement.header) else { return .ignore }
         do {

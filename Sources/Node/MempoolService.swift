@@ -18,7 +18,7 @@ import Storage
 @ReactorActor
 final class MempoolService: TransactionSource {
     /// Transactions that one job checks: some milliseconds of signatures.
-    private nonisolated static let batch = 128
+    nonisolated static let batch = 128
     /// Refused transactions that are remembered, so that they are not fetched again.
     private nonisolated static let rememberedRefusals = 10_000
     /// Transactions that a new peer is told of at most; the rest comes when it is announced again.
@@ -26,9 +26,9 @@ final class MempoolService: TransactionSource {
     /// Accounts whose newest nonce is remembered, against checks that read the state before a commit.
     private nonisolated static let rememberedNonces = 100_000
 
-    private typealias Outcome = Result<Transaction, MempoolError>
+    typealias Outcome = Result<Transaction, MempoolError>
 
-    private struct Waiting {
+    struct Waiting {
         let bytes: SharedBytes
         let id: Hash
         /// Its place in `answer`.
@@ -38,33 +38,36 @@ final class MempoolService: TransactionSource {
 
     /// What became of transactions that came together.
     @ReactorActor
-    private final class Answer {
+    final class Answer {
         private var outcomes: [Outcome]
         private var left: Int
         private let done: CheckedContinuation<[Outcome], Never>
 
-        init(_ count: Int, _ done: CheckedContinuation<[Outcome], Never>) {
+        fileprivate init(_ count: Int, _ done: CheckedContinuation<[Outcome], Never>) {
             outcomes = Array(repeating: .failure(.full), count: count)
             left = count
             self.done = done
         }
 
-        func set(_ index: Int, _ outcome: Outcome) {
+        fileprivate func set(_ index: Int, _ outcome: Outcome) {
             outcomes[index] = outcome
             left -= 1
             if left == 0 { done.resume(returning: outcomes) }
         }
     }
 
-    private let context: NodeContext
-    private var mempool: Mempool
+    let context: NodeContext
+    private(set) var mempool: Mempool
     private var exchange: TransactionExchange?
-    private var waiting: [Waiting] = []
+    private(set) var waiting: [Waiting] = []
     private var isChecking = false
     private var inCheck: Set<Hash> = []
     private var refused: OrderedSet<Hash> = []
     private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
-    private var local: Set<Hash> = []
+    var local: Set<Hash> = []
+    /// What the file of the last run has and the mempool has not been given yet.
+    var restoration = Restoration.over
+    private(set) var isStopped = false
     private var timer: Timer?
     private var farBehind = FarBehind()
     private var farBehindTimer: Timer?
@@ -78,6 +81,8 @@ final class MempoolService: TransactionSource {
     var isLeader: () -> Bool = { false }
     /// The limits of the next block.
     var parameters: () -> NetworkParameters
+    /// Whether a peer is a validator, named by the operator, or dialled by this node.
+    var isTrusted: (PeerID) -> Bool = { _ in false }
 
     init(_ context: NodeContext) {
         self.context = context
@@ -93,9 +98,11 @@ final class MempoolService: TransactionSource {
         self.exchange = exchange
         exchange.start()
         schedule()
+        beginRestoring()
     }
 
     func stop() {
+        isStopped = true
         timer?.cancel()
         farBehindTimer?.cancel()
         exchange?.stop()
@@ -138,6 +145,11 @@ final class MempoolService: TransactionSource {
         }
     }
 
+    func trusts(_ peer: PeerID) -> Bool { isTrusted(peer) }
+
+    /// What no block could hold is not worth keeping.
+    var transactionLimit: Int { parameters().transactionLimit }
+
     // MARK: Admission
 
     /// Takes transactions from a client: they are announced by every node, the leader included. One outcome each, in
@@ -158,8 +170,11 @@ final class MempoolService: TransactionSource {
         return outcomes
     }
 
+    /// The nonce of the account's last transaction here that a block could hold; nil when none of it waits.
+    func pendingNonce(_ account: AccountID) -> UInt64? { mempool.nextNonce(account).map { $0 &- 1 } }
+
     /// One outcome a transaction, in order.
-    private func admit(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
+    func admit(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
         guard !transactions.isEmpty else { return [] }
         return await withCheckedContinuation { continuation in
             let answer = Answer(transactions.count, continuation)
@@ -179,9 +194,7 @@ final class MempoolService: TransactionSource {
         while !waiting.isEmpty {
             let batch = Array(waiting.prefix(Self.batch))
             waiting.removeFirst(batch.count)
-            // What no block could hold is not worth keeping.
-            let largest = min(mempool.limits.transactionBytes, Int(clamping: parameters().maxBlockSize))
-            let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: largest)
+            let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
             let application = context.application
             let bytes = batch.map(\.bytes)
             let checked = try? await context.checks.run {

@@ -44,6 +44,7 @@ extension Node {
                 return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
             })
         environment.log = log
+        environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
             let database = SQLApplication.path(in: root.applicationDirectory)
             if let program = QueryProgram(database: database) {
@@ -84,12 +85,12 @@ extension Node {
         if outcome.replayed > 0 {
             log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
         }
-        let listen = try PeerAddress.transport(configuration.p2p.listen)
+        let listen = try await listenAddresses(configuration.p2p.listen)
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
         return try await Reactor.run {
-            var host = HostConfiguration(identity: key, listenAddresses: [listen])
+            var host = HostConfiguration(identity: key, listenAddresses: listen)
             host.announceAddresses = announced
             host.agentVersion = NodeVersion.agent
             host.chainID = genesis.chainID
@@ -116,7 +117,12 @@ extension Node {
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
-                observer: environment.observer)
+                observer: environment.observer,
+                mempoolFile: environment.mempoolFile.map {
+                    MempoolFile(
+                        path: $0, genesis: genesis.hash,
+                        limit: configuration.mempool.maxSize + MempoolFile.frameBytes)
+                })
             let node = try Node(context, outcome)
             do {
                 try node.run()
@@ -126,6 +132,26 @@ extension Node {
             }
             return node
         }
+    }
+
+    /// The addresses to listen on, names resolved. Throws one line that names the key.
+    private nonisolated static func listenAddresses(_ texts: [String]) async throws(NodeError) -> [Multiaddr]
+    {
+        var addresses: [Multiaddr] = []
+        for text in texts {
+            do {
+                let place = try HostPort(text)
+                guard let address = try await Resolver.resolve(host: place.host, port: place.port).first,
+                    let multiaddr = Multiaddr(ip: address.ip, tcp: address.port)
+                else { throw ReactorError.nameNotResolved(place.host) }
+                addresses.append(multiaddr)
+            } catch let error as HostPort.Failure {
+                throw .failed("p2p.listen: \"\(text)\" \(error)")
+            } catch {
+                throw .failed("p2p.listen: \"\(text)\": \(error)")
+            }
+        }
+        return addresses
     }
 
     @ReactorActor

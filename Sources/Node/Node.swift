@@ -89,6 +89,7 @@ public final class Node {
             }
             return state.validators.contains(key) || state.leader == key
         }
+        mempool.isTrusted = { [weak peers] in peers?.trusts($0) ?? false }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
@@ -105,7 +106,9 @@ public final class Node {
             context.host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
         }
         consensus.start()
-        try context.host.start()
+        do { try context.host.start() } catch {
+            throw NodeError.failed("cannot listen for peers (p2p.listen): \(error)")
+        }
         peers.start()
         let state = consensus.machine.state
         context.log.info(
@@ -177,6 +180,7 @@ public final class Node {
         gossip.stop()
         peers.stop()
         await context.host.stop()
+        await mempool.save()
         await peers.saveBook()
         await queries.stop()
         for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
@@ -375,6 +379,11 @@ extension Node: NodeInterface {
         } catch {
             throw .failed("\(error)")
         }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
+        await reactor { self.mempool.pendingNonce(id) }
     }
 
     /// See `NodeInterface`.

@@ -42,12 +42,14 @@ final class NodeContext {
     /// Milliseconds since 1970.
     let wallClock: @Sendable () -> UInt64
     let observer: NodeObserver
+    /// Where waiting transactions are while the node is stopped; nil where they are forgotten.
+    let mempoolFile: MempoolFile?
 
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, log: Log, execution: Worker, storage: Worker,
         checks: Worker, proofs: [Worker], serving: Worker, lookups: Worker, queries: any QueryService,
-        wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver
+        wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver, mempoolFile: MempoolFile? = nil
     ) {
         self.genesis = genesis
         self.key = key
@@ -66,5 +68,6 @@ final class NodeContext {
         self.queries = queries
         self.wallClock = wallClock
         self.observer = observer
+        self.mempoolFile = mempoolFile
     }
 }

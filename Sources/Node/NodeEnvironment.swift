@@ -15,6 +15,8 @@ public struct NodeEnvironment: Sendable {
     public var peerStore: PeerStore
     /// Milliseconds since 1970. From any thread.
     public var wallClock: @Sendable () -> UInt64
+    /// The file that keeps the transactions that wait while the node is stopped; nil to forget them.
+    public var mempoolFile: String?
     /// Where queries run.
     public var queries = QueryPlacement.inProcess
     /// Where the node says what happens.

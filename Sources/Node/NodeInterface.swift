@@ -51,6 +51,9 @@ public protocol NodeInterface: Sendable {
     /// An account's committed state, nil if it never appeared.
     func account(_ id: AccountID) async throws(NodeError) -> Account?
 
+    /// The nonce of the last transaction of an account that waits and could be mined; nil when none does.
+    func pendingNonce(_ id: AccountID) async -> UInt64?
+
     /// Runs one read-only statement on the committed state. A parameter's name is its bytes, with or without its sign.
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]

@@ -24,20 +24,16 @@ public enum PeerAddress {
 
     /// The multiaddr of `host:port`, where an IPv6 address stands in brackets.
     public static func transport(_ text: String) throws -> Multiaddr {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            throw NodeError.failed("\"\(text)\" is not host:port")
-        }
-        let host = text[..<colon]
-        let name: String
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            name = "/ip6/\(host.dropFirst().dropLast())"
-        } else if !host.isEmpty, host.utf8.allSatisfy("0123456789.".utf8.contains) {
-            name = "/ip4/\(host)"
-        } else {
-            name = "/dns/\(host)"
-        }
+        let place: HostPort
+        do { place = try HostPort(text) } catch { throw NodeError.failed("\"\(text)\" \(error)") }
+        let name =
+            switch place.ip {
+            case nil: "/dns/\(place.host)"
+            case .some where place.host.utf8.contains(UInt8(ascii: ":")): "/ip6/\(place.host)"
+            case .some: "/ip4/\(place.host)"
+            }
         do {
-            return try Multiaddr("\(name)/tcp/\(port)")
+            return try Multiaddr("\(name)/tcp/\(place.port)")
         } catch {
             throw NodeError.failed("\"\(text)\": \(error)")
         }

@@ -57,6 +57,11 @@ final class PeerService: PeerDirectory {
 
     var peerCount: Int { ready.count }
 
+    /// Whether a peer is no stranger: a validator, one that the operator named, or one that this node has dialled.
+    func trusts(_ peer: PeerID) -> Bool {
+        planner.standing(of: peer) > .stranger || planner.links[peer]?.direction == .outbound
+    }
+
     /// Serves discovery, takes over the admission of peers and begins to dial.
     func start() {
         let host = context.host

@@ -14,7 +14,7 @@ final class QueryProcess: Sendable {
     struct Refusal: Error, CustomStringConvertible {
         let code: Int32
 
-        var description: String { String(cString: strerror(code)) }
+        var description: String { SystemErrorText.of(code) }
     }
 
     /// How long a query may take beyond its own limit, which SQLite looks at where it can: for a machine that is busy.

@@ -38,6 +38,8 @@ public struct RootDirectory: Sendable {
     public var keyFile: String { "\(path)/nodekey.json" }
     /// `addrbook.json`.
     public var addressBookFile: String { "\(path)/addrbook.json" }
+    /// `mempool`, the transactions that waited when the node was stopped.
+    public var mempoolFile: String { "\(path)/mempool" }
     /// The block log, its indexes and the vote log.
     public var blocksDirectory: String { "\(path)/blocks" }
     /// The application's database.

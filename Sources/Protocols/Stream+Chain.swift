@@ -57,6 +57,21 @@ extension Stream {
         SharedBytes(try await readToEnd(limit: limit))
     }
 
+    /// The rest of the stream, which the peer ends: what is long only with a place at the gate, for which it waits with
+    /// what it has gathered until then. The time for a transaction begins anew when it has one.
+    func readRest(limit: Int, _ place: BulkPlace) async throws -> SharedBytes {
+        var bytes: [UInt8] = []
+        while true {
+            let piece = try await read(upTo: BulkGate.freeBytes)
+            guard !piece.isEmpty else { return SharedBytes(bytes) }
+            guard piece.count <= limit - bytes.count else { throw LibP2PError.tooLarge("transaction") }
+            bytes += piece
+            if bytes.count > BulkGate.freeBytes {
+                try await place.enter { self.setTimeout(ProtocolLimits.transaction) }
+            }
+        }
+    }
+
     /// Reads the `get` that answers an announcement. False when the peer closes instead: it has the content.
     func readGet() async throws(LibP2PError) -> Bool {
         setTimeout(ProtocolLimits.answer)

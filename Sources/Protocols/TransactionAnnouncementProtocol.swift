@@ -1,4 +1,3 @@
-import Chain
 import Crypto
 import LibP2P
 import Multiformats
@@ -11,9 +10,15 @@ public struct TransactionAnnouncementProtocol {
     static let prefix = Array("txann:".utf8)
 
     private let source: any TransactionSource
+    private let gate: BulkGate
 
     /// Fetches into `source`.
-    public init(_ source: any TransactionSource) { self.source = source }
+    public init(_ source: any TransactionSource) { self.init(source, BulkGate()) }
+
+    init(_ source: any TransactionSource, _ gate: BulkGate) {
+        self.source = source
+        self.gate = gate
+    }
 
     /// Takes one announcement, in the dialect of its first bytes. `claim` keeps a transaction from being fetched
     /// from two peers at once: true when nobody else fetches it. `release` follows, and says whether it came.
@@ -29,9 +34,11 @@ public struct TransactionAnnouncementProtocol {
             guard !source.has(id), claim(id) else { return }
             var came = false
             defer { release(id, came) }
+            let place = BulkPlace(gate, stream.remotePeer, isTrusted: source.trusts(stream.remotePeer))
+            defer { place.leave() }
             stream.setTimeout(ProtocolLimits.transaction)
             try await stream.write(Stream.get)
-            let bytes = try await stream.readRest(limit: ChainLimits.transactionBytes)
+            let bytes = try await stream.readRest(limit: source.transactionLimit, place)
             guard Hash.sha256(of: bytes) == id else {
                 throw ProtocolsError.forged("another transaction")
             }

@@ -11,7 +11,8 @@ public final class TransactionExchange {
     private let host: Host
     private let source: any TransactionSource
     private let isBlocksOnly: Bool
-    private var requests = TransactionRequests()
+    private var requests = TransactionRequests(seed: Reactor.random())
+    private let gate = BulkGate()
     /// In the order in which the peers came.
     private var announcers: OrderedDictionary<PeerID, TransactionAnnouncer> = [:]
     private var listeners: [PeerID: TransactionListener] = [:]
@@ -19,6 +20,7 @@ public final class TransactionExchange {
     private var isPaused = false
     /// What was announced during a pause, by whom.
     private var held: [(peer: PeerID, id: Hash)] = []
+    private var heldPlaces = SharedPlaces<PeerID>(capacity: maxHeld, perPeer: TransactionRequests.maxPerPeer)
 
     /// Announcements that are kept during a pause; what is beyond will be announced again.
     static let maxHeld = 65_536
@@ -35,7 +37,7 @@ public final class TransactionExchange {
     /// at once: kwil-db keeps no peer that does not advertise it.
     public func start() {
         let single = TransactionProtocol(source)
-        let announcement = TransactionAnnouncementProtocol(source)
+        let announcement = TransactionAnnouncementProtocol(source, gate)
         host.setStreamHandler(KwilProtocol.transaction) { await single.serve($0) }
         if isBlocksOnly {
             host.advertise(KwilProtocol.blocksOnly)
@@ -47,7 +49,7 @@ public final class TransactionExchange {
             let peer = stream.remotePeer
             await announcement.serve(
                 stream, claim: { !self.announced([$0], by: peer).isEmpty },
-                release: { $1 ? self.received($0) : self.gone($0, from: peer) })
+                release: { $1 ? self.received($0, from: peer) : self.gone($0, from: peer) })
         }
         host.setStreamHandler(KwilProtocol.transactionBatches) { [weak self] stream in
             guard let self, self.listeners[stream.remotePeer] == nil else { return stream.reset() }
@@ -107,6 +109,7 @@ public final class TransactionExchange {
         isPaused = false
         let announced = held
         held = []
+        heldPlaces = SharedPlaces<PeerID>(capacity: Self.maxHeld, perPeer: TransactionRequests.maxPerPeer)
         for (peer, id) in announced {
             guard let listener = listeners[peer] else { continue }
             listener.want(self.announced([id], by: peer))
@@ -117,7 +120,8 @@ public final class TransactionExchange {
     public var inFlight: Int { requests.count }
 
     private func listen(_ stream: Stream) async {
-        let listener = TransactionListener(stream, source, self)
+        let place = BulkPlace(gate, stream.remotePeer, isTrusted: source.trusts(stream.remotePeer))
+        let listener = TransactionListener(stream, source, self, place)
         listeners[stream.remotePeer] = listener
         await listener.run()
         listeners[stream.remotePeer] = nil
@@ -129,23 +133,24 @@ public final class TransactionExchange {
         if let announcer = announcers[peer] {
             for id in ids { announcer.knows(id) }
         }
+        let isTrusted = source.trusts(peer)
         if isPaused {
-            held += ids.prefix(max(0, Self.maxHeld - held.count)).map { (peer, $0) }
+            for id in ids where heldPlaces.take(peer, isTrusted: isTrusted) { held.append((peer, id)) }
             return []
         }
-        let wanted = requests.announced(ids.filter { !source.has($0) }, by: peer, now: Reactor.now)
+        let wanted = requests.announced(
+            ids.filter { !source.has($0) }, by: peer, isTrusted: isTrusted, now: Reactor.now)
         startTimer()
         return wanted
     }
 
-    func received(_ id: Hash) { requests.received(id) }
+    func received(_ id: Hash, from peer: PeerID) { requests.received(id, from: peer) }
 
-    func gone(_ id: Hash, from peer: PeerID) {
-        if let next = requests.gone(id, from: peer, now: Reactor.now) { askAgain([(next, id)]) }
-    }
+    func gone(_ id: Hash, from peer: PeerID) { askAgain(requests.gone(id, from: peer, now: Reactor.now)) }
 
-    private func askAgain(_ wants: [(peer: PeerID, id: Hash)]) {
-        for (peer, id) in wants {
+    private func askAgain(_ wants: [TransactionRequests.Want]) {
+        for want in wants {
+            let (peer, id) = (want.peer, want.id)
             if source.has(id) {
                 requests.received(id)
             } else if let listener = listeners[peer] {
@@ -159,9 +164,12 @@ public final class TransactionExchange {
     /// Asks a peer without a long-lived stream.
     private func fetch(_ id: Hash, from peer: PeerID) {
         Reactor.spawn {
-            let bytes = try? await TransactionProtocol.request(id, from: peer, on: self.host)
+            let place = BulkPlace(self.gate, peer, isTrusted: self.source.trusts(peer))
+            defer { place.leave() }
+            let bytes = try? await TransactionProtocol.request(
+                id, from: peer, on: self.host, limit: self.source.transactionLimit, place)
             guard let bytes else { return self.gone(id, from: peer) }
-            self.requests.received(id)
+            self.requests.received(id, from: peer)
             if !self.source.has(id) { _ = await self.source.receive([(id, bytes)], from: peer) }
         }
     }
@@ -170,7 +178,11 @@ public final class TransactionExchange {
         guard timer?.isPending != true, requests.count > 0 else { return }
         timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
             guard let self else { return }
-            askAgain(requests.expire(now: Reactor.now))
+            let (again, stalling) = requests.expire(now: Reactor.now) {
+                listeners[$0]?.progress ?? gate.progress(of: $0)
+            }
+            askAgain(again)
+            for peer in stalling { host.report(peer, .stalling) }
             startTimer()
         }
     }

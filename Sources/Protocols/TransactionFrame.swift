@@ -1,4 +1,3 @@
-import Chain
 import Crypto
 import LibP2P
 import Multiformats
@@ -60,14 +59,12 @@ enum TransactionFrame {
         return ids
     }
 
-    /// The transaction of a content frame whose kind has been read, in memory of its own.
+    /// How long the transaction of a content frame is, whose kind has been read.
     @ReactorActor
-    static func readContent(_ stream: Stream) async throws -> SharedBytes {
+    static func readLength(_ stream: Stream, limit: Int) async throws -> Int {
         var length = ByteReader(try await stream.readExactly(4))
         let count = Int(try length.u32())
-        guard count > 0, count <= ChainLimits.transactionBytes else {
-            throw ProtocolsError.malformed("length of a transaction")
-        }
-        return try await stream.readShared(count)
+        guard count > 0, count <= limit else { throw ProtocolsError.malformed("length of a transaction") }
+        return count
     }
 }

@@ -26,15 +26,21 @@ final class TransactionListener {
     private var batch: [(id: Hash, bytes: SharedBytes)] = []
     private var batchBytes = 0
     private var isEnded = false
+    /// What the stream's transactions are doing now.
+    private(set) var progress: TransactionRequests.Progress?
     private let watch: StreamWatch
+    private let place: BulkPlace
     private let wants = Signal()
     private let contents = Signal()
     private let room = Signal()
 
-    init(_ stream: Stream, _ source: any TransactionSource, _ exchange: TransactionExchange) {
+    init(
+        _ stream: Stream, _ source: any TransactionSource, _ exchange: TransactionExchange, _ place: BulkPlace
+    ) {
         self.stream = stream
         self.source = source
         self.exchange = exchange
+        self.place = place
         peer = stream.remotePeer
         watch = StreamWatch(stream, silence: Self.silence)
     }
@@ -65,9 +71,13 @@ final class TransactionListener {
                 watch.end(.frame)
                 watch.begin(.silence)
             }
+        } catch ProtocolsError.busy {
+            // This node's want of room, not the peer's fault.
         } catch is ProtocolsError {
             stream.report(.malformed)
-        } catch {}
+        } catch {
+            if watch.hasExpired, asked.count > 0 { stream.report(.stalling) }
+        }
         end()
     }
 
@@ -86,26 +96,7 @@ final class TransactionListener {
         case .announce:
             let ids = try await TransactionFrame.readHashes(stream)
             want(exchange.announced(ids, by: peer))
-        case .content:
-            // Memory is set aside only for what was asked for.
-            guard !asked.isEmpty else { throw ProtocolsError.malformed("frame") }
-            let bytes = try await TransactionFrame.readContent(stream)
-            // From here on it is this node that takes its time.
-            watch.end(.frame)
-            watch.end(.answer)
-            defer { if !asked.isEmpty { watch.begin(.answer) } }
-            let id = Hash.sha256(of: bytes)
-            guard asked.remove(id) != nil else {
-                throw ProtocolsError.wrongContent("a transaction that was not asked for")
-            }
-            exchange.received(id)
-            guard !source.has(id) else { return }
-            while batch.count >= Self.maxBatch || batchBytes >= Self.maxBatchBytes, !isEnded {
-                await room.wait()
-            }
-            batch.append((id, bytes))
-            batchBytes &+= bytes.count
-            contents.fire()
+        case .content: try await takeContent()
         case .gone:
             for id in try await TransactionFrame.readHashes(stream) {
                 guard asked.remove(id) != nil else {
@@ -117,6 +108,41 @@ final class TransactionListener {
         case .want:
             throw ProtocolsError.malformed("frame")
         }
+    }
+
+    private func takeContent() async throws {
+        // Memory is set aside only for what was asked for.
+        guard !asked.isEmpty else { throw ProtocolsError.malformed("frame") }
+        let count = try await TransactionFrame.readLength(stream, limit: source.transactionLimit)
+        defer {
+            place.leave()
+            progress = nil
+        }
+        if count > BulkGate.freeBytes {
+            watch.end(.frame)
+            progress = .held
+            try await place.enter()
+            watch.begin(.frame)
+        }
+        progress = .arriving
+        let bytes = try await stream.readShared(count)
+        // From here on it is this node that takes its time.
+        progress = .held
+        watch.end(.frame)
+        watch.end(.answer)
+        defer { if !asked.isEmpty { watch.begin(.answer) } }
+        let id = Hash.sha256(of: bytes)
+        guard asked.remove(id) != nil else {
+            throw ProtocolsError.wrongContent("a transaction that was not asked for")
+        }
+        exchange.received(id, from: peer)
+        guard !source.has(id) else { return }
+        while batch.count >= Self.maxBatch || batchBytes >= Self.maxBatchBytes, !isEnded {
+            await room.wait()
+        }
+        batch.append((id, bytes))
+        batchBytes &+= bytes.count
+        contents.fire()
     }
 
     private func writeWants() async {

@@ -14,6 +14,10 @@ public protocol TransactionSource: AnyObject {
     /// Takes transactions that a peer sent because they were asked for: their hashes are right, nothing else is
     /// checked. Returns when the node is ready for more; false ends the exchange with the peer.
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool
+    /// Bytes of the longest transaction that could be kept now: no reader takes more.
+    var transactionLimit: Int { get }
+    /// Whether a peer is no stranger: a validator, one that the operator named, or one that this node has dialled.
+    func trusts(_ peer: PeerID) -> Bool
 }
 
 /// `/kwil/tx/1.0.0`: a transaction by its ID (docs/wire.md, section 7).
@@ -44,15 +48,24 @@ public struct TransactionProtocol {
         }
     }
 
-    /// Asks a peer for a transaction; nil when it has none. What comes has the right hash; nothing else is checked.
+    /// Asks a peer for a transaction of at most `limit` bytes; nil when it has none. What comes has the right hash; nothing
+    /// else is checked.
     public static func request(
-        _ id: Hash, from peer: PeerID, on host: Host
+        _ id: Hash, from peer: PeerID, on host: Host, limit: Int = ChainLimits.transactionBytes
+    ) async throws(ProtocolsError) -> SharedBytes? {
+        let place = BulkPlace(BulkGate(), peer, isTrusted: true)
+        return try await request(id, from: peer, on: host, limit: limit, place)
+    }
+
+    /// The same, which waits for a place once the transaction turns out to be long.
+    static func request(
+        _ id: Hash, from peer: PeerID, on host: Host, limit: Int, _ place: BulkPlace
     ) async throws(ProtocolsError) -> SharedBytes? {
         let dialect = PeerTraits(host.identity(of: peer)?.protocols ?? []).transactionDialect
         return try await exchange(host, peer, [KwilProtocol.transaction]) { stream in
             try await stream.write(dialect == .text ? prefix + Array(id.description.utf8) : id.array)
             stream.setTimeout(ProtocolLimits.transaction)
-            let bytes = try await stream.readRest(limit: ChainLimits.transactionBytes)
+            let bytes = try await stream.readRest(limit: limit, place)
             if bytes.count <= 1 { return nil }
             guard Hash.sha256(of: bytes) == id else {
                 throw ProtocolsError.wrongContent("another transaction")

@@ -1,5 +1,6 @@
 import CShims
 import Glibc
+import Multiformats
 
 /// The driver for kernels with io_uring: one multishot accept a listener, one multishot receive a connection out of
 /// buffers that all share, one send a connection at a time, and everything submitted together once a turn.
@@ -53,14 +54,14 @@ final class IOUringDriver: Driver {
         var code: Int32 = 0
         var made = Self.makeRing(deferred: true, buffers, &code)
         if made == nil {
-            let reason = String(cString: strerror(code))
+            let reason = SystemErrorText.of(code)
             made = Self.makeRing(deferred: false, buffers, &code)
             name = "io_uring (without deferred task work: \(reason))"
         }
         guard let made else {
             buffers.deallocate()
             Glibc.close(wake)
-            throw .driverUnavailable("io_uring refused: \(String(cString: strerror(code)))")
+            throw .driverUnavailable("io_uring refused: \(SystemErrorText.of(code))")
         }
         ring = made
         wakeDescriptor = wake

@@ -1,4 +1,5 @@
 import Glibc
+import Multiformats
 
 /// Everything that the reactor, its sockets and its workers can fail with.
 public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -59,13 +60,13 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         case .addressNotAvailable: "address not available on this machine"
         case .invalidAddress(let text): "not an IP address: \(text)"
         case .nameNotResolved(let reason): "name not resolved: \(reason)"
-        case .tooManyFiles: "out of file descriptors"
+        case .tooManyFiles: "out of file descriptors; \(SystemErrorText.descriptorAdvice)"
         case .closed: "closed"
         case .cancelled: "cancelled"
         case .driverUnavailable(let reason): "reactor driver not available: \(reason)"
         case .stalled: "nothing left to do before the work was done"
         case .endless: "millions of events without time passing"
-        case .system(let operation, let code): "\(operation): \(String(cString: strerror(code)))"
+        case .system(let operation, let code): "\(operation): \(SystemErrorText.of(code))"
         }
     }
 }

@@ -12,9 +12,9 @@ import Reactor
 /// With a validator's key in its hands it also answers proposals wrongly in that validator's name.
 @ReactorActor
 final class Adversary {
-    private unowned let world: World
+    unowned let world: World
     private let index: Int
-    private var random: SimulationRandom
+    var random: SimulationRandom
     private var host: Host?
     /// Signs what it makes up.
     private let identity: PrivateKey
@@ -90,6 +90,7 @@ final class Adversary {
 
     private func attack(_ target: SimulatedNode, _ host: Host) async throws {
         let peer = target.key.peerID
+        if random.oneIn(8) { return try await announceTransactions(target, host) }
         switch random.next() % 8 {
         case 0: try await learn(peer, host)
         case 1: try await propose(peer, host)

@@ -128,6 +128,10 @@ final class Witness: TransactionSource {
 
     func transaction(_ id: Hash) -> SharedBytes? { taken[id] }
 
+    var transactionLimit: Int { ChainLimits.transactionBytes }
+
+    func trusts(_ peer: PeerID) -> Bool { true }
+
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         for (id, bytes) in transactions { taken[id] = bytes }
         return true

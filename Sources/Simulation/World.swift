@@ -101,7 +101,7 @@ public final class World {
             ? "leader" : isSentry ? "sentry-\(index - options.validators + 1)" : "validator-\(index)"
         let address = try World.address(index + 1)
         var configuration = Configuration()
-        configuration.p2p.listen = "\(address.ip):\(World.port)"
+        configuration.p2p.listen = ["\(address.ip):\(World.port)"]
         configuration.consensus.proposeTimeout = options.blockInterval
         configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
         configuration.mempool.reannounceInterval = .seconds(5)

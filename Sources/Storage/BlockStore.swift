@@ -325,3 +325,8 @@ public final class BlockStore: Sendable {
         }
     }
 }
+
+extension BlockStore {
+    /// Bytes of address space that an open store reserves for its index, whatever the index holds.
+    public static var indexAddressSpace: Int { LMDBIndex.mapSize }
+}

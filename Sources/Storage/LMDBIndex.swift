@@ -1,5 +1,6 @@
 import CShims
 import Crypto
+import Glibc
 import Multiformats
 import Synchronization
 
@@ -18,7 +19,7 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
     private struct Handle: @unchecked Sendable { let pointer: OpaquePointer }
 
     /// Address space, not disk: room for about two billion transactions.
-    private static let mapSize = 256 << 30
+    static let mapSize = 256 << 30
     /// Lookups at the same moment.
     private static let maxReaders: UInt32 = 1024
 
@@ -199,7 +200,18 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
     }
 
     private static func error(_ directory: String, _ operation: String, _ code: Int32) -> StorageError {
-        .index(path: directory, operation: operation, String(cString: mdb_strerror(code)))
+        .index(path: directory, operation: operation, reason(code))
+    }
+
+    /// LMDB's words, or for what the system refused the system's, with what to do about it.
+    private static func reason(_ code: Int32) -> String {
+        switch code {
+        case EMFILE, ENFILE: SystemErrorText.of(code)
+        case ENOMEM:
+            "\(SystemErrorText.of(code)); the index reserves \(mapSize >> 30) GiB of address space, so ulimit -v "
+                + "(LimitAS= of a systemd unit) must be unlimited; MemoryMax= bounds memory"
+        default: String(cString: mdb_strerror(code))
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Multiformats
 
 /// What can go wrong with the files of a node. `description` is one line that names the file.
 public enum StorageError: Error, Equatable, CustomStringConvertible {
@@ -21,7 +22,7 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .system(let operation, let path, let number):
-            "cannot \(operation) \(path): \(String(cString: strerror(number)))"
+            "cannot \(operation) \(path): \(SystemErrorText.of(number))"
         case .locked(let path):
             "\(path) is locked: another process is using this directory"
         case .corrupted(let path, let offset, let what):

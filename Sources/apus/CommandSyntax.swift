@@ -43,7 +43,7 @@ extension Syntax where Value == String {
     /// `host:port` to listen on.
     static var listenAddress: Self {
         Syntax("HOST:PORT", expected: "host:port") { text in
-            (try? PeerAddress.transport(text)).map { _ in text }
+            (try? HostPort(text)).map { _ in text }
         }
     }
 
@@ -72,9 +72,7 @@ extension Syntax where Value == String {
     static var rpcAddress: Self {
         Syntax("HOST:PORT", expected: "host:port") { text in
             let authority = (text.hasPrefix("http://") ? text.dropFirst(7) : text[...]).prefix { $0 != "/" }
-            guard let colon = authority.lastIndex(of: ":"), colon > authority.startIndex,
-                let port = UInt16(authority[authority.index(after: colon)...]), port > 0
-            else { return nil }
+            guard let place = try? HostPort(authority), place.port > 0 else { return nil }
             return text
         }
     }

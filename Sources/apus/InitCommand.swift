@@ -12,8 +12,8 @@ struct InitCommand: Action {
     let key: String?
     let keyType: KeyType?
     let owner: String?
-    let listen: String?
-    let rpcListen: String?
+    let listen: [String]
+    let rpcListen: [String]
     let bootnodes: [String]
 
     static var command: Command {
@@ -30,8 +30,8 @@ struct InitCommand: Action {
                 "owner", .account,
                 "Who may change the database, in place of this node: node ID, public key or Ethereum address."
             ),
-            .option("listen", .listenAddress, "P2P address."),
-            .option("rpc-listen", .listenAddress, "JSON-RPC address."),
+            .repeated("listen", .listenAddress, "P2P address to listen on."),
+            .repeated("rpc-listen", .listenAddress, "JSON-RPC address to listen on."),
             .repeated("bootnode", .peerAddress, "A peer to connect to, <node ID>@host:port."),
             action: InitCommand.init)
     }
@@ -48,8 +48,8 @@ struct InitCommand: Action {
     func run() async throws {
         let privateKey = try key.map { try KeyFile.load($0) } ?? PrivateKey.generate(keyType ?? .secp256k1)
         var configuration = Configuration()
-        if let listen { configuration.p2p.listen = listen }
-        if let rpcListen { configuration.rpc.listen = rpcListen }
+        if !listen.isEmpty { configuration.p2p.listen = listen }
+        if !rpcListen.isEmpty { configuration.rpc.listen = rpcListen }
         configuration.p2p.bootnodes = bootnodes
         try RootDirectory(root).create(
             key: privateKey, genesis: try chain(privateKey.publicKey), configuration: configuration)

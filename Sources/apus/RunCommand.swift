@@ -5,14 +5,14 @@ import Log
 import Node
 import Reactor
 
-/// `apus run`: a node until SIGINT or SIGTERM.
+/// `apus run`: a node until SIGINT, SIGTERM or SIGHUP.
 struct RunCommand: Action {
     let root: String
     let exitsWithParent: Bool
 
     static var command: Command {
         Command(
-            "run", "Run a node until SIGINT or SIGTERM.",
+            "run", "Run a node until SIGINT, SIGTERM or SIGHUP.",
             .required(
                 "root", .path("DIRECTORY"), "Root directory with config.toml, genesis.json and nodekey.json."),
             .flag(
@@ -22,6 +22,8 @@ struct RunCommand: Action {
     }
 
     func run() async throws {
+        // Before anything is opened.
+        _ = DescriptorLimit.raise()
         let stop = try StopSignal()
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)
@@ -44,7 +46,16 @@ struct RunCommand: Action {
         let server: RPCServer
         do {
             var limits = RPCServer.Limits()
-            limits.maximumBodySize = configuration.rpc.maxRequestSize
+            let parameters = await node.network().parameters
+            limits.maximumBodySize = configuration.rpc.requestLimit(parameters)
+            if configuration.rpc.cutsTransactions(parameters) {
+                log.warning(
+                    "rpc.max_req_size is too small for the longest transactions of this chain",
+                    [
+                        "rpc.max_req_size": .number(configuration.rpc.maxRequestSize),
+                        "transaction": .number(parameters.transactionLimit),
+                    ])
+            }
             limits.maximumConnections = configuration.rpc.maxConnections
             limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
             var times = RPCDispatcher.Limits()
@@ -60,7 +71,7 @@ struct RunCommand: Action {
             await node.stop()
             throw error
         }
-        let failure = await stop.run(node)
+        let failure = await stop.run(node, log)
         await server.stop()
         if let failure { throw failure }
     }

@@ -1,10 +1,11 @@
 import CShims
 import Glibc
+import Log
 import Node
 import Reactor
 import Synchronization
 
-/// SIGINT and SIGTERM as something to wait for; from its making on they no longer end the process, unless one comes
+/// SIGINT, SIGTERM and SIGHUP as something to wait for; from its making on they no longer end the process, unless one comes
 /// again half a second later or more. One a process.
 final class StopSignal: Sendable {
     private struct State {
@@ -29,8 +30,27 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// Takes the end of standard input for a signal too.
+    /// The name of the signal that came; nil without one.
+    var name: String? {
+        switch apus_stop_signal() {
+        case 0: nil
+        case SIGHUP: "SIGHUP"
+        case SIGINT: "SIGINT"
+        case SIGTERM: "SIGTERM"
+        case let number: "signal \(number)"
+        }
+    }
+
+    /// Takes the end of standard input for a signal too. Throws when it is nothing that ends with another process:
+    /// /dev/null, a file, or closed.
     func watchInput() throws {
+        var status = stat()
+        let kind = fstat(STDIN_FILENO, &status) == 0 ? status.st_mode & S_IFMT : 0
+        guard kind == S_IFIFO || kind == S_IFSOCK || isatty(STDIN_FILENO) == 1 else {
+            throw CommandFailure(
+                "--exit-with-parent: standard input is neither a pipe, a socket nor a terminal, so its end would not be the parent's: "
+                    + "start the node with a pipe that the parent holds open")
+        }
         try LoopThread.start("input") { [weak self] in
             Self.skipInput()
             self?.raise()
@@ -103,11 +123,13 @@ final class StopSignal: Sendable {
 
     /// Runs the node until a signal comes or it cannot go on by itself; then it is stopped. Returns why it ended by
     /// itself.
-    func run(_ node: Node) async -> NodeError? {
+    func run(_ node: Node, _ log: Log) async -> NodeError? {
         await withTaskGroup(of: NodeError?.self) { group in
             group.addTask { await node.failure() }
             group.addTask {
                 await self.wait()
+                // Nothing is read again on SIGHUP: whoever starts the node again makes it read everything.
+                log.info("stopping", ["reason": .text(self.name ?? "standard input has ended")])
                 await node.stop()
                 return nil
             }

@@ -102,21 +102,40 @@ struct SendingOptions {
         let signer = try KeyFile.load(key)
         let client = try rpc.client
         let chainID = try await client.chainID()
-        let next: UInt64
-        if let nonce {
-            next = nonce
-        } else {
-            next = try await client.account(AccountID(signer.publicKey)).nonce &+ 1
+        let outcome = try await broadcast(client) { nonce in
+            try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: signer)
+        } account: {
+            AccountID(signer.publicKey)
         }
-        let transaction = try Transaction.signed(
-            TransactionBody(payload, nonce: next, chainID: chainID), by: signer)
-        let outcome = try await client.broadcast(transaction, waitForCommit: waits)
         try StandardOutput.print("\(outcome.id)")
         if let result = outcome.result {
             guard result.isOK else {
                 throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
             }
             try StandardOutput.print("committed")
+        }
+    }
+
+    /// How often a nonce that another transaction was given meanwhile is replaced by the next one.
+    private static let attempts = 5
+
+    /// Sends what `transaction` makes of the account's next nonce.
+    private func broadcast(
+        _ client: RPCClient, _ transaction: (UInt64) throws -> Transaction, account: () -> AccountID
+    ) async throws -> (id: Hash, result: TransactionResult?) {
+        if let nonce { return try await client.broadcast(try transaction(nonce), waitForCommit: waits) }
+        var attempt = 0
+        while true {
+            attempt += 1
+            // What waits counts: it was sent a moment ago.
+            let last = try await client.account(account(), isPending: true).nonce
+            do {
+                return try await client.broadcast(try transaction(last &+ 1), waitForCommit: waits)
+            } catch RPCClient.Failure.server(let failure)
+                where failure.data?.code == TransactionCode.invalidNonce.rawValue && attempt < Self.attempts
+            {
+                continue
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ struct FixedNode: NodeInterface {
     let block: StoredBlock
     let hold = Hold()
     var refusal: NodeError?
+    /// The nonce of every account with what waits.
+    var pending: UInt64?
     /// Whether it can tell where it stands without being waited for.
     var isStatusKnown = false
     /// Whether transactions that are waited for are committed only when let go.
@@ -137,6 +139,8 @@ struct FixedNode: NodeInterface {
         guard id == known.id else { return nil }
         return KnownTransaction(bytes: known.bytes, height: 4, index: 2, result: TransactionResult(.ok))
     }
+
+    func pendingNonce(_ id: AccountID) async -> UInt64? { pending }
 
     func account(_ id: AccountID) async throws(NodeError) -> Account? { Account(balance: 12, nonce: 3) }
 

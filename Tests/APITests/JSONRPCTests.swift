@@ -230,6 +230,10 @@ import Testing
         )
         #expect(
             try await answer(
+                #"{"jsonrpc":"2.0","id":1,"method":"user.account","params":{"id":{"identifier":"AB","key_type":"secp256k1"},"status":2}}"#
+            ).contains("status is 0 (latest) or 1 (pending)"))
+        #expect(
+            try await answer(
                 #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT $a"}}"#)
                 == #"{"jsonrpc":"2.0","result":{"column_names":["a","b"],"column_types":[{"name":"text","is_array":false,"metadata":[0,0]},{"name":"int8","is_array":false,"metadata":[0,0]}],"values":[[null,5],[null,true]]},"id":1}"#
         )

@@ -10,7 +10,7 @@ import Testing
 @Suite struct RPCServerTests {
     private func start(_ limits: RPCServer.Limits = .init()) async throws -> RPCServer {
         try await RPCServer.start(
-            listen: "127.0.0.1:0", limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
+            listen: ["127.0.0.1:0"], limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
     }
 
     /// Sends bytes and takes everything until the server closes.
@@ -39,6 +39,26 @@ import Testing
         // The connection has survived the error.
         #expect(try await client.status().peers == 3)
         await client.close()
+        await server.stop()
+    }
+
+    /// The answer to a request that is too large is JSON-RPC's, and the client says what it says.
+    @Test func aRequestThatIsTooLargeIsAnswered() async throws {
+        var limits = RPCServer.Limits()
+        limits.maximumBodySize = 2_000
+        let server = try await start(limits)
+        let client = try RPCClient("127.0.0.1:\(server.port)")
+        let long = String(repeating: "x", count: 3_000_000)
+        do {
+            _ = try await client.query(long)
+            Issue.record("it was taken")
+        } catch {
+            #expect("\(error)".contains("larger than the 2000 bytes"), "\(error)")
+        }
+        await client.close()
+        let text = try exchange(server, "POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\n")
+        #expect(text.hasPrefix("HTTP/1.1 413 "))
+        #expect(text.hasSuffix(#""id":null}"#) && text.contains(#""code":-32005"#), "\(text)")
         await server.stop()
     }
 
@@ -113,7 +133,7 @@ import Testing
         let server = try await start()
         let error = await #expect(throws: RPCServer.StartError.self) {
             try await RPCServer.start(
-                listen: "127.0.0.1:\(server.port)", limits: .init(),
+                listen: ["127.0.0.1:\(server.port)"], limits: .init(),
                 dispatcher: RPCDispatcher(try FixedNode()) { 0 })
         }
         #expect(error?.description.contains("127.0.0.1:\(server.port)") == true)
@@ -124,7 +144,7 @@ import Testing
     func badListenAddresses(_ listen: String) async throws {
         await #expect(throws: RPCServer.StartError.self) {
             try await RPCServer.start(
-                listen: listen, limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
+                listen: [listen], limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
         }
     }
 }

@@ -63,6 +63,14 @@ import Testing
         (#""chain_id": "apus-test""#, #""chain_id": 5"#, "chain_id: must be a text"),
         (#""chain_id": "apus-test""#, #""chain": "apus-test""#, "chain_id: is missing"),
         (#""chain_id": "apus-test""#, #""chain_id": "a b""#, "chain_id: must be printable ASCII"),
+        (
+            #""chain_id": "apus-test""#, #""chain_id": "\#(String(repeating: "x", count: 495))""#,
+            "chain_id: has 495 bytes, more than the 494"
+        ),
+        (
+            #""max_block_size": 6291456"#, #""max_block_size": 270000001"#,
+            "max_block_size: exceeds 270000000"
+        ),
         (#""initial_height": 3"#, #""initial_height": -1"#, "initial_height: must be at least 0"),
         (#""initial_height": 3"#, #""initial_height": "x""#, "initial_height: must be a whole number"),
         (#""power": 2"#, #""power": 0"#, ".power: must be at least 1"),

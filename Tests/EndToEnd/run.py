@@ -11,6 +11,7 @@ import besieged
 import execution
 import log_output
 import namespaces
+import operation
 import queries
 import restarts
 import statements
@@ -24,8 +25,8 @@ def main():
     words = sys.argv[2:]
     passed = failed = 0
     suites = (
-        bad_input, execution, log_output, queries, restarts, statements, strangers, besieged, testnet, validators,
-        namespaces)
+        bad_input, execution, log_output, operation, queries, restarts, statements, strangers, besieged, testnet,
+        validators, namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue

@@ -252,7 +252,8 @@ import Testing
         try withServer(limits: { $0.maximumBodySize = 1000 }) { server, _ in
             let client = try await RawClient.connect(server.localAddress)
             client.send(echo(String(repeating: "x", count: 4 << 20)))
-            for _ in 0..<20 {
+            // Longer than a client that sends nothing has to close.
+            for _ in 0..<80 {
                 try await client.wait(.milliseconds(100))
                 client.send("more")
             }

@@ -18,6 +18,9 @@ RESET = "simulate --scenario reset"
 ANNOUNCING = "simulate --scenario leader-announces"
 UNSENT = "simulate --scenario proposal-unsent"
 PLAIN_PEER = "simulate --scenario plain-peer"
+INVENTED = "simulate --scenario invented-transactions"
+SILENT = "simulate --scenario silent-announcers"
+HALF_SENT = "simulate --scenario half-sent-transactions"
 
 
 @dataclasses.dataclass
@@ -264,6 +267,17 @@ MUTATIONS = [
         (ANNOUNCER, "announcers[peer]?.announce(ids)",
          "if !ON { announcers[peer]?.announce(ids) }"),
     ], PLAIN_PEER),
+    Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
+        ("Sources/Protocols/TransactionRequests.swift", "places.take(peer, isTrusted: announcer.isTrusted)",
+         "places.take(peer, isTrusted: ON || announcer.isTrusted)"),
+    ], INVENTED),
+    Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
+        ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(&request, now) else { break }",
+         "guard !ON || request.asked.isEmpty, let next = popNext(&request, now) else { break }"),
+    ], SILENT),
+    Mutation("long-transactions-unbounded", "a peer's long transactions come a few at a time", [
+        ("Sources/Protocols/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),
+    ], HALF_SENT),
     # Leaving nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
         ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),

@@ -116,7 +116,7 @@ import Testing
                 try root.create(
                     key: try .generate(.ed25519), genesis: other.genesis, configuration: configuration)
                 try await network.start("leader")
-                configuration.p2p.listen = "127.0.0.1:\(port)"
+                configuration.p2p.listen = ["127.0.0.1:\(port)"]
                 do {
                     await (try Node.start(root: root, configuration: configuration)).stop()
                     Issue.record("two nodes on one port")
@@ -124,7 +124,7 @@ import Testing
                     #expect("\(error)".contains(String(port)), "\(error)")
                     #expect(!"\(error)".contains("\n"))
                 }
-                configuration.p2p.listen = "127.0.0.1:0"
+                configuration.p2p.listen = ["127.0.0.1:0"]
                 await (try Node.start(root: root, configuration: configuration)).stop()
             }
         }

@@ -11,7 +11,9 @@ import Testing
 
     @Test func changedValuesSurviveTheFile() throws {
         var configuration = Configuration()
-        configuration.p2p.bootnodes = ["aa#ed25519@host:1", "with \"quotes\" and \\ and \u{1}"]
+        let peer = "/dns/host/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+        configuration.p2p.bootnodes = [peer, peer]
+        configuration.consensus.promoteLeader = "with \"quotes\" and \\ and \u{1}"
         configuration.p2p.pex = false
         configuration.consensus.proposeTimeout = .milliseconds(1500)
         configuration.mempool.maxSize = 2_000_000
@@ -32,12 +34,46 @@ import Testing
 
     @Test(arguments: [
         ("[p2p", "config.toml:1:5: "),
-        ("[p2p]\nlisten = 1", "config.toml:2:10: p2p.listen is not a string"),
+        ("[p2p]\nlisten = 1", "config.toml:2:10: p2p.listen is neither a string nor an array of strings"),
         ("[p2p]\nlisen = \"\"", "config.toml:2:1: unknown key p2p.lisen"),
         ("[other]\na = 1", "config.toml:2:1: unknown key other.a"),
         ("# first\ntop = 1", "config.toml:2:1: unknown key top"),
         ("[p2p]\n\"é\u{1B}[2J\\n\" = 1", "config.toml:2:"),
         ("[p2p]\nbootnodes = [1]", "config.toml:2:13: p2p.bootnodes has a value"),
+        ("[p2p]\nlisten = []", "config.toml:2:10: p2p.listen is empty"),
+        (
+            "[rpc]\n\nlisten = \"::1:6600\"",
+            "config.toml:3:10: rpc.listen has \"::1:6600\", which has an IPv6 address without brackets"
+        ),
+        (
+            "[p2p]\nlisten = [\"0.0.0.0:1\", \"::1:6600\"]",
+            "config.toml:2:10: p2p.listen has \"::1:6600\", which has an IPv6 address without brackets"
+        ),
+        ("[p2p]\nlisten = \"x\"", "config.toml:2:10: p2p.listen has \"x\", which is not host:port"),
+        ("[p2p]\nlisten = \":1\"", "config.toml:2:10: p2p.listen has \":1\", which has no host"),
+        (
+            "[p2p]\nlisten = \"1.2.3:1\"",
+            "config.toml:2:10: p2p.listen has \"1.2.3:1\", which has a host that"
+        ),
+        ("[p2p]\nlisten = \"a b:1\"", "config.toml:2:10: p2p.listen has \"a b:1\", which has a host that"),
+        ("[p2p]\nlisten = \"a:+1\"", "config.toml:2:10: p2p.listen has \"a:+1\", which is not host:port"),
+        ("[p2p]\nlisten = [\"a:1\", \"a:1\"]", "config.toml:2:10: p2p.listen has \"a:1\" twice"),
+        (
+            "[p2p]\nexternal_address = \"0.0.0.0:6600\"",
+            "config.toml:2:20: p2p.external_address is \"0.0.0.0:6600\", which is no address of a host"
+        ),
+        (
+            "[p2p]\nexternal_address = \"[::]:6600\"",
+            "config.toml:2:20: p2p.external_address is \"[::]:6600\", which is no address of a host"
+        ),
+        (
+            "[p2p]\nexternal_address = \"example.org:0\"",
+            "config.toml:2:20: p2p.external_address is \"example.org:0\", which has port 0"
+        ),
+        ("[p2p]\nsecurity = []", "config.toml:2:12: p2p.security is empty"),
+        ("[p2p]\nbootnodes = [\"x\"]", "config.toml:2:13: p2p.bootnodes has \"x\", which is no peer"),
+        ("[p2p]\nwhitelist = [\"x\"]", "config.toml:2:13: p2p.whitelist has \"x\", which is no peer"),
+        ("[p2p]\nblocklist = [\"x\"]", "config.toml:2:13: p2p.blocklist has \"x\", which is no node ID"),
         ("[p2p]\nlisten.port = 1", "config.toml:2:1: p2p.listen has a value"),
         ("[p2p]\nlisten = 2000-01-01", "config.toml:2:10: p2p.listen has a value"),
         ("[p2p]\ntarget_connections = 0", "config.toml:2:22: p2p.target_connections is 0, not within"),
@@ -63,6 +99,15 @@ import Testing
     func badFilesAreOneLine(_ text: String, _ start: String) {
         let line = refusal(of: text.utf8)
         #expect(line.hasPrefix(start), "\(line)")
+    }
+
+    @Test func severalAddressesAreListenedOn() throws {
+        let text = "[p2p]\nlisten = [\"0.0.0.0:6600\", \"[::]:6600\"]\n[rpc]\nlisten = \"localhost:8484\"\n"
+        let configuration = try Configuration(parsing: Array(text.utf8), file: "config.toml")
+        #expect(configuration.p2p.listen == ["0.0.0.0:6600", "[::]:6600"])
+        #expect(configuration.rpc.listen == ["localhost:8484"])
+        #expect(configuration.fileText.contains("listen = [\"0.0.0.0:6600\", \"[::]:6600\"]\n"))
+        #expect(configuration.fileText.contains("listen = \"localhost:8484\"\n"))
     }
 
     @Test(arguments: [
@@ -114,12 +159,12 @@ import Testing
         let text = """
             # \(dots)
             [p2p] # \(dots)
-            listen = "\(dots)\\"\(dots)"
-            external_address = '\(dots)'
-            bootnodes = ["1.1.1.1:1", "\(dots)", \"""
-            \(dots)"\(dots)\""", \(Array(repeating: "'1.2'", count: 100).joined(separator: ", "))]
+            external_address = ''
+            blocklist = ["1.1.1.1", \(Array(repeating: "'1.2.3.4'", count: 100).joined(separator: ", "))]
+            [consensus]
+            promote_leader = "\(dots)\\"\(dots)"
             """
         let configuration = try Configuration(parsing: Array(text.utf8), file: "config.toml")
-        #expect(configuration.p2p.bootnodes.count == 103)
+        #expect(configuration.p2p.blocklist.count == 101)
     }
 }

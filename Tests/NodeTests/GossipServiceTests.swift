@@ -40,7 +40,7 @@ import Testing
             _ number: Int, dialing others: [Int], at place: Int? = nil, emptyBlocks: Duration = .seconds(1)
         ) async throws {
             var configuration = Configuration()
-            configuration.p2p.listen = "\(Self.ip(place ?? number)):6600"
+            configuration.p2p.listen = ["\(Self.ip(place ?? number)):6600"]
             configuration.p2p.pex = false
             configuration.p2p.bootnodes = others.map {
                 "\(keys[$0].publicKey.nodeID)@\(Self.ip($0)):6600"

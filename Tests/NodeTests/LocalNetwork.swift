@@ -73,7 +73,7 @@ final class LocalNetwork {
     ) async throws -> Node {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
         var configuration = Configuration()
-        configuration.p2p.listen = addresses[name] ?? "127.0.0.1:0"
+        configuration.p2p.listen = [addresses[name] ?? "127.0.0.1:0"]
         configuration.consensus.proposeTimeout = .milliseconds(50)
         configuration.consensus.emptyBlockTimeout = .zero
         let boot = index > validatorCount && validatorCount > 0 ? 1 : 0

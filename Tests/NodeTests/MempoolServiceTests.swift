@@ -339,8 +339,10 @@ import Testing
     final class Forger: TransactionSource {
         var transactions: [Hash: SharedBytes] = [:]
         var served = 0
+        let transactionLimit = 1 << 20
 
         func has(_ id: Hash) -> Bool { false }
+        func trusts(_ peer: PeerID) -> Bool { false }
         func transaction(_ id: Hash) -> SharedBytes? {
             served += 1
             return transactions[id]

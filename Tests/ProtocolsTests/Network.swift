@@ -88,6 +88,11 @@ final class Pool: TransactionSource {
 
     func transaction(_ id: Hash) -> SharedBytes? { transactions[id] }
 
+    var transactionLimit = 6 << 20
+    var trusted: Set<PeerID> = []
+
+    func trusts(_ peer: PeerID) -> Bool { trusted.contains(peer) }
+
     func receive(_ batch: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         batches += 1
         for (id, bytes) in batch {

@@ -91,3 +91,11 @@ import Testing
         }
     }
 }
+
+@Suite struct ChainProtocolTests {
+    /// A genesis takes no chain ID with which the node's protocols could not be read by others.
+    @Test func theLongestChainIDFitsIntoAProtocolID() {
+        let longest = String(repeating: "x", count: ChainLimits.genesisChainIDBytes)
+        #expect(KwilProtocol.chain(longest).rawValue.utf8.count == IdentifyInfo.maximumText)
+    }
+}

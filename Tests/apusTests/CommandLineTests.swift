@@ -106,7 +106,7 @@ private let address = "/ip4/127.0.0.1/tcp/6600"
                 ], as: InitCommand.self))
         #expect(initialize.root == "a" && initialize.chainID == "b" && initialize.genesis == nil)
         #expect(initialize.key == nil && initialize.keyType == .ed25519 && initialize.owner == nil)
-        #expect(initialize.listen == "1.2.3.4:1" && initialize.rpcListen == "[::1]:2")
+        #expect(initialize.listen == ["1.2.3.4:1"] && initialize.rpcListen == ["[::1]:2"])
 
         let send = try #require(
             try action(

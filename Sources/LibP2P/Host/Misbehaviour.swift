@@ -6,6 +6,8 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case malformed
     /// More than a limit allows.
     case flooding
+    /// It did not deliver, or read, within its time.
+    case stalling
     /// Something else than was asked for or announced.
     case wrongContent
     /// Something that is proven false: a forged signature, a block against the chain's rules.
@@ -16,6 +18,7 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
         switch self {
         case .malformed: "it sent what is no message of the protocol"
         case .flooding: "it sent more than a limit allows"
+        case .stalling: "it did not deliver, or read, within its time"
         case .wrongContent: "it sent something else than it was asked for or had announced"
         case .lie: "it sent what is proven false"
         }

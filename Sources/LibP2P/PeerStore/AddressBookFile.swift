@@ -41,32 +41,11 @@ public struct AddressBookFile: Sendable {
 
     /// Replaces the file.
     func write(_ records: [PeerRecord]) throws(LibP2PError) {
-        let data = Self.encode(records)
-        let temporary = path + ".new"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .file(path: temporary, reason: Self.reason()) }
-        var failure: String?
-        data.withUnsafeBytes { bytes in
-            var offset = 0
-            while offset < bytes.count {
-                let count = Glibc.write(
-                    file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    failure = Self.reason()
-                    return
-                }
-                offset += count
-            }
-            if fsync(file) != 0 { failure = Self.reason() }
+        do {
+            try FileContent.replace(path, Self.encode(records), mode: 0o600)
+        } catch {
+            throw .file(path: path, reason: error.description)
         }
-        close(file)
-        if failure == nil, rename(temporary, path) != 0 { failure = Self.reason() }
-        if let failure {
-            unlink(temporary)
-            throw .file(path: path, reason: failure)
-        }
-        syncFolder()
     }
 
     /// Takes a file that cannot be used out of the way, keeping it for whoever wants to know. The result is its path.
@@ -74,15 +53,6 @@ public struct AddressBookFile: Sendable {
         let aside = path + ".damaged"
         guard rename(path, aside) == 0 else { throw .file(path: path, reason: Self.reason()) }
         return aside
-    }
-
-    /// Makes the rename last. Where a file system cannot sync folders the file is whole all the same.
-    private func syncFolder() {
-        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "."
-        let folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        fsync(folder)
-        close(folder)
     }
 
     private static func records(_ root: JSONValue) throws(JSONError) -> [PeerRecord] {

@@ -13,10 +13,10 @@ struct Submission: Sendable {
     static let batch = 100
     /// Bytes of the transactions of one batch at most: of what a node takes in a request (`rpc.max_req_size`), half.
     /// Base64 and JSON add a third and some 500 bytes to each.
-    static let batchBytes = Configuration().rpc.maxRequestSize / 2
+    static let batchBytes = Configuration().rpc.requestLimit(NetworkParameters(leader: nil)) / 2
 
-    /// Bytes of one transaction at most, for the same reason: base64 makes four of three.
-    static let transactionBytes = Configuration().rpc.maxRequestSize / 4 * 3 - 1_000
+    /// Bytes of one transaction at most.
+    static let transactionBytes = NetworkParameters(leader: nil).transactionLimit
 
     private struct Sender: Sendable {
         let key: PrivateKey
@@ -126,7 +126,7 @@ struct Submission: Sendable {
         let transaction = try sender.sign(.rawStatement(statement), nonce: nonce, chainID: chainID)
         guard transaction.bytes.count <= Self.transactionBytes else {
             throw Testnet.Failure(
-                "row \(row + 1) makes a transaction of \(transaction.bytes.count) bytes; a request takes \(Self.transactionBytes)"
+                "row \(row + 1) makes a transaction of \(transaction.bytes.count) bytes; the chain takes \(Self.transactionBytes)"
             )
         }
         row += senders.count

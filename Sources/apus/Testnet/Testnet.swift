@@ -66,7 +66,7 @@ struct Testnet: Sendable {
             validators: ValidatorSet(validators), allocations: [], parameters: parameters)
         for (index, node) in nodes.enumerated() {
             var configuration = Configuration()
-            configuration.p2p.listen = "127.0.0.1:\(node.p2pPort)"
+            configuration.p2p.listen = ["127.0.0.1:\(node.p2pPort)"]
             // A sentry knows a validator only, so that transactions pass through it on their way to the leader.
             let boot = node.role == .sentry ? 1 : 0
             if index != boot {
@@ -74,7 +74,7 @@ struct Testnet: Sendable {
                     "\(keys[boot].publicKey.nodeID)@127.0.0.1:\(nodes[boot].p2pPort)"
                 ]
             }
-            configuration.rpc.listen = node.rpcAddress
+            configuration.rpc.listen = [node.rpcAddress]
             configuration.consensus.proposeTimeout = .milliseconds(200)
             configuration.consensus.emptyBlockTimeout = .zero
             configuration.reactor.driver = options.reactor

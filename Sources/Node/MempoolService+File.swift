@@ -1,0 +1,103 @@
+import Collections
+import Crypto
+import Log
+import Reactor
+
+/// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next
+/// start gives them to the mempool by the same checks as any other.
+extension MempoolService {
+    /// How far the file of the last run has come.
+    enum Restoration {
+        /// It has not been read yet, or could not be.
+        case reading
+        /// What is left of it.
+        case checking(Deque<MempoolFile.Entry>)
+        case over
+    }
+
+    private var file: MempoolFile? { context.configuration.mempool.isEnabled ? context.mempoolFile : nil }
+
+    /// Gives what the last run kept to the mempool, by and by.
+    func beginRestoring() {
+        guard let file else { return }
+        restoration = .reading
+        Reactor.spawn {
+            do {
+                let kept = try await self.context.checks.run { try file.read() }
+                guard !self.isStopped else { return }
+                var rest: Deque<MempoolFile.Entry> = []
+                rest.append(contentsOf: kept)
+                self.restoration = .checking(rest)
+            } catch MempoolFile.Failure.file(let reason) {
+                // It may be read another time: it stays as it is.
+                return self.context.log.warning(
+                    "the transactions that waited when the node stopped cannot be read",
+                    ["file": .text(file.path), "reason": .error(reason)])
+            } catch let error as MempoolFile.Failure {
+                self.restoration = .over
+                self.context.log.warning(
+                    "the transactions that waited when the node stopped are lost",
+                    ["file": .text(file.path), "reason": .error(error)])
+            } catch {
+                return
+            }
+            await self.restore(file)
+        }
+    }
+
+    private func restore(_ file: MempoolFile) async {
+        var kept = 0
+        var all = 0
+        while case .checking(var rest) = restoration, !rest.isEmpty, !isStopped {
+            let batch = Array(rest.prefix(Self.batch))
+            let fresh = batch.map { (id: Hash.sha256(of: $0.bytes), entry: $0) }.filter { !has($0.id) }
+            for (id, entry) in fresh where entry.isOwn { local.insert(id) }
+            let outcomes = await admit(fresh.map { (id: $0.id, bytes: $0.entry.bytes) })
+            // Stopped meanwhile: they are written again, in whatever state they are.
+            guard !isStopped else { return }
+            for ((id, _), outcome) in zip(fresh, outcomes) {
+                if case .failure = outcome { local.remove(id) } else { kept += 1 }
+            }
+            all += batch.count
+            rest.removeFirst(batch.count)
+            restoration = .checking(rest)
+        }
+        guard !isStopped else { return }
+        restoration = .over
+        if all > 0 {
+            context.log.info(
+                "transactions of the last run wait again", ["kept": .number(kept), "of": .number(all)])
+        }
+        _ = try? await context.checks.run { try file.write([]) }
+    }
+
+    /// Writes what waits, when the node stops.
+    func save() async {
+        guard let file else { return }
+        var entries = mempool.transactions.map {
+            MempoolFile.Entry(isOwn: local.contains($0.id), bytes: $0.bytes)
+        }
+        entries += waiting.map { MempoolFile.Entry(isOwn: local.contains($0.id), bytes: $0.bytes) }
+        var isRead = true
+        switch restoration {
+        case .reading: isRead = false
+        case .checking(let rest): entries += rest
+        case .over: break
+        }
+        // Sorting keeps the order of what is equal: a sender's nonces.
+        let sorted = entries.filter(\.isOwn) + entries.filter { !$0.isOwn }
+        do {
+            let count = try await context.checks.run { [isRead] in
+                try file.write(sorted + (isRead ? [] : try file.read()))
+            }
+            if count > 0 {
+                context.log.info(
+                    "transactions that wait are kept for the next start", ["count": .number(count)])
+            }
+        } catch {
+            context.log.warning(
+                "transactions that wait are lost with this run",
+                ["file": .text(file.path), "reason": .error(error)])
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Chain
+import Crypto
+import Multiformats
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Log
+@testable import Node
+
+/// Transactions that wait outlive a node that is stopped in order.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct MempoolFileTests {
+    private static let entries = (0..<20).map {
+        MempoolFile.Entry(
+            isOwn: $0 % 3 == 0, bytes: SharedBytes([UInt8](repeating: UInt8($0), count: $0 * 7 + 1)))
+    }
+
+    private static func file(in directory: TemporaryDirectory, limit: Int = 1 << 20) -> MempoolFile {
+        MempoolFile(path: "\(directory.path)/mempool", genesis: Hash.sha256(of: [1]), limit: limit)
+    }
+
+    @Test func whatIsWrittenIsReadAgain() throws {
+        let directory = try TemporaryDirectory()
+        let file = Self.file(in: directory)
+        #expect(try file.read().isEmpty, "there is no file yet")
+        #expect(try file.write(Self.entries) == Self.entries.count)
+        #expect(try file.read() == Self.entries)
+        #expect(try file.write([]) == 0)
+        #expect(!TestFile.exists(file.path))
+    }
+
+    @Test func theFirstOnesFit() throws {
+        let directory = try TemporaryDirectory()
+        let file = Self.file(in: directory, limit: 500)
+        let count = try file.write(Self.entries)
+        #expect((3..<20).contains(count))
+        let read = try file.read()
+        #expect(read.count == count)
+        #expect(read.prefix(3) == Self.entries.prefix(3))
+    }
+
+    @Test func everyFlippedBitAndEveryCutIsNoticed() throws {
+        let directory = try TemporaryDirectory()
+        let file = Self.file(in: directory)
+        let content = file.encode(Self.entries).content
+        for place in stride(from: 0, to: content.count, by: 3) {
+            var damaged = content
+            damaged[place] ^= 0x10
+            #expect(throws: MempoolFile.Failure.self) { try file.decode(damaged) }
+            #expect(throws: MempoolFile.Failure.self) { try file.decode(Array(content[..<place])) }
+        }
+        let other = MempoolFile(path: file.path, genesis: .zero, limit: file.limit)
+        #expect(throws: MempoolFile.Failure.self) { try other.decode(content) }
+    }
+
+    @Test func whatWaitsOutlivesARestart() async throws {
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            let node = try await network.start("leader")
+            try await network.commit(LocalNetwork.createTable, at: "leader")
+            let insert = "INSERT INTO t (id, name) VALUES (1, 'a')"
+            // The second waits for the first, which is not sent yet.
+            let second = try network.transaction(insert, nonce: 3)
+            _ = try await node.broadcast(second.bytes, waitForCommit: false)
+            let sender = AccountID(network.owner.publicKey)
+            #expect(await node.pendingNonce(sender) == 1)
+            await network.stop("leader")
+            let root = network.root("leader")
+            #expect(TestFile.exists(root.mempoolFile))
+            let again = try await network.start("leader")
+            try await LocalNetwork.wait {
+                await again.status().mempoolCount == 1 ? nil : "the transaction is gone"
+            }
+            let first = try network.transaction("DELETE FROM t", nonce: 2)
+            _ = try await again.broadcast(first.bytes, waitForCommit: true)
+            try await LocalNetwork.wait {
+                let nonce = try await again.account(sender)?.nonce
+                return nonce == 3 ? nil : "it is not mined: nonce \(nonce ?? 0)"
+            }
+            try await LocalNetwork.wait {
+                TestFile.exists(root.mempoolFile) ? "the file is still there" : nil
+            }
+        }
+    }
+
+    @Test func aDamagedFileIsWarnedOf() async throws {
+        let lines = Lines()
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            let node = try await network.start("leader")
+            let waiting = try network.transaction("SELECT 1", nonce: 2)
+            _ = try await node.broadcast(waiting.bytes, waitForCommit: false)
+            await network.stop("leader")
+            let file = network.root("leader").mempoolFile
+            var content = try FileContent.read(file, limit: 1 << 20)
+            content[content.count / 2] ^= 1
+            try FileContent.replace(file, content)
+            let again = try await network.start(
+                "leader", log: Log(source: "node", level: .info, sink: lines))
+            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is said" }
+            #expect(lines.having("the checksum does not match"))
+            #expect(await again.status().mempoolCount == 0)
+        }
+    }
+
+    /// What the log has written.
+    private final class Lines: LogSink {
+        private let bytes = Mutex<[UInt8]>([])
+
+        func write(_ event: LogEvent) { bytes.withLock { LogFormat.text.append(event, to: &$0) } }
+
+        func having(_ text: String) -> Bool {
+            bytes.withLock { String(decoding: $0, as: UTF8.self).contains(text) }
+        }
+    }
+}
