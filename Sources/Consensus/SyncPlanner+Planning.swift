@@ -9,15 +9,16 @@ extension SyncPlanner {
     static var worthAsking: Int { 64 }
     /// Most bytes of blocks held for delivery or asked for, besides the next one.
     public static var heldBytes: Int { 64 << 20 }
-    /// Most requests for single blocks to one peer at once.
+    /// Most requests for single blocks to one peer at once, once a block of its was proven.
     public static var requestsPerPeer: Int { 16 }
     /// Most ranges of one peer at once: the next is on its way when one ends.
     public static var rangesPerPeer: Int { 2 }
     /// Blocks and bytes of one range at most. What a peer sends in a second is asked for at once, between these.
     static var rangeCount: Int { 512 }
     static var rangeBytes: ClosedRange<Int> { 256 << 10...8 << 20 }
-    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; doubles with the peer's
-    /// failures up to the longest, which is what docs/wire.md, section 7, gives a block to arrive.
+    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; after twice as long the
+    /// request is given up. Doubles with the peer's failures up to the longest, which is what docs/wire.md, section 7,
+    /// gives a block to arrive.
     public static var patience: Duration { .seconds(4) }
     static var longestPatience: Duration { .seconds(90) }
     /// Wait between two pieces of an answer, as docs/wire.md, section 7, has it; doubles in the same way.
@@ -45,15 +46,16 @@ extension SyncPlanner {
         guard target != nil else { return retry?.at }
         var due = peers.values.lazy.compactMap(\.asideUntil).min()
         for request in running.values where !request.isCancelled {
-            due = min(
-                due ?? .seconds(1 << 40),
-                request.isOverdue ? request.moved + Self.longestPatience : request.due)
+            due = min(due ?? .seconds(1 << 40), request.giveUp ?? request.due)
         }
         if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
             due = min(due ?? .seconds(1 << 40), request.moved + Self.hedge)
         }
         return due
     }
+
+    /// The height of the block that a request brings next; nil when it has ended.
+    public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
 
     /// Whether the height is asked for or held at present.
     public func isRequested(_ height: Int64) -> Bool {
@@ -121,11 +123,11 @@ extension SyncPlanner {
 
     private mutating func giveUpStalled(_ now: Duration, _ actions: inout [Action]) {
         for (id, request) in running where !request.isCancelled {
-            if request.isOverdue {
-                if request.moved + Self.longestPatience <= now { cancel(id, &actions) }
+            if let giveUp = request.giveUp {
+                if giveUp <= now { cancel(id, &actions) }
             } else if request.due <= now {
                 release(id)
-                running[id]?.isOverdue = true
+                running[id]?.giveUp = now + (request.due - request.moved)
                 peers[request.from]?.fail(1, now)
             }
         }
@@ -137,11 +139,16 @@ extension SyncPlanner {
         }
     }
 
+    /// Bytes that a request's blocks will take: by the average, or by the largest possible if their sender has proven
+    /// nothing, and at least what is here.
+    private func expected(_ request: Running) -> Int {
+        if request.isLate { return request.arriving }
+        return max(request.arriving, request.expected - request.bytes, 0)
+    }
+
     /// Asks for what is missing, the lowest heights first, as long as there are room and peers.
     private mutating func ask(_ target: Int64, _ now: Duration, _ actions: inout [Action]) {
-        var promised = running.values.reduce(0) {
-            $1.isLate ? $0 : $0 + Int($1.last &- $1.next &+ 1) * averageSize
-        }
+        var promised = running.values.reduce(0) { $0 + expected($1) }
         var index = 0
         while index < slots.count {
             guard case .empty = slots[index] else {
@@ -166,11 +173,13 @@ extension SyncPlanner {
             let most = way == .range ? min(run, max(1, room / averageSize)) : 1
             let request = makeRequest(height, most, id, way, way == .hash ? hash : nil)
             for taken in index..<index + request.count { slots[taken] = .asked(request: request.id) }
+            let average = request.count * averageSize
+            let expected = peers[id]?.hasProven == true ? average : max(average, largestBlock)
             running[request.id] = Running(
                 from: id, next: height, last: height &+ Int64(request.count) &- 1, began: now, moved: now,
-                due: now + request.patience)
+                due: now + request.patience, expected: expected)
             peers[id]?.requests += 1
-            promised += request.count * averageSize
+            promised += expected
             actions.append(.request(request))
             index += request.count
         }
@@ -216,8 +225,7 @@ extension SyncPlanner {
             } else {
                 continue
             }
-            guard peer.requests < (peer.ways.contains(.range) ? Self.rangesPerPeer : Self.requestsPerPeer)
-            else { continue }
+            guard peer.requests < peer.mostRequests else { continue }
             if let other = best,
                 (peer.requests, peer.failures, -peer.speed)
                     >= (other.peer.requests, other.peer.failures, -other.peer.speed)
@@ -244,6 +252,13 @@ extension SyncPlanner {
 }
 
 extension SyncPlanner.Peer {
+    /// Requests that it may have at once: one until a block of its was proven, and after a failure.
+    var mostRequests: Int {
+        typealias Planner = SyncPlanner<Fetched, Proven>
+        guard hasProven, failures == 0 else { return 1 }
+        return ways.contains(.range) ? Planner.rangesPerPeer : Planner.requestsPerPeer
+    }
+
     /// Whether it failed so often in a row that its word is no reason to go on.
     var isDoubtful: Bool { failures >= SyncPlanner<Fetched, Proven>.doubtful }
 

@@ -50,8 +50,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case peerGone(PeerID)
         /// The next block of a request came. `size` in bytes.
         case block(request: Int, height: Int64, Fetched, size: Int)
-        /// Some 64 KiB more of a block that is still coming are here.
-        case progress(request: Int)
+        /// So many bytes of a request's next block, which is still coming, are here.
+        case progress(request: Int, bytes: Int)
         /// The request is over.
         case ended(request: Int, Outcome)
         /// Answers to `check`: the block is what the network committed after a block of hash `previous`.
@@ -62,6 +62,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case wrong(check: Int)
         /// The node's tip moved, by whatever means. `newRules`: with it the validators, the leader or another parameter.
         case committed(height: Int64, newRules: Bool)
+        /// By the rules at the tip, a block with its proof has so many bytes at most.
+        case largestBlock(Int)
         /// `deadline` has passed.
         case timer
     }
@@ -114,6 +116,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var requests = 0
         /// Requests that others have been asked to do; nothing more is asked until they have ended.
         var late = 0
+        /// Whether one of its blocks was proven: until then it is asked for one thing at a time.
+        var hasProven = false
         /// Failures in a row; a proven block clears them.
         var failures = 0
         var asideUntil: Duration?
@@ -134,10 +138,16 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var due: Duration
         var bytes = 0
         var blocks = 0
+        /// Bytes of the next block that are here.
+        var arriving = 0
+        /// What its blocks are expected to take, when it was made.
+        let expected: Int
         /// Its blocks may be asked of others.
         var isLate = false
-        /// Its peer has kept it waiting for longer than it may, which counts once.
-        var isOverdue = false
+        /// Its peer has kept it waiting for longer than it may, which counts once; when it is given up, having waited for
+        /// twice as long.
+        var giveUp: Duration?
+        var isOverdue: Bool { giveUp != nil }
         var isCancelled = false
     }
 
@@ -172,6 +182,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     var lastID = 0
     /// Of the blocks that came, for guessing what those asked for will take.
     var averageSize = 16 << 10
+    /// What a block whose sender has proven nothing may take.
+    var largestBlock = 8 << 20
     /// What could not be reached, and when to try again.
     var retry: (target: Int64, at: Duration)?
     var retryWait = Self.retryWait
@@ -195,12 +207,13 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             for (request, its) in running where its.from == id { release(request) }
         case .block(let request, let height, let block, let size):
             received(request, height, block, size, now, &actions)
-        case .progress(let request): moved(request, now)
+        case .progress(let request, let bytes): arriving(request, bytes, now, &actions)
         case .ended(let request, let outcome): ended(request, outcome, now, &actions)
         case .proven(let check, let block, let previous):
             guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
             else { break }
             slots[index] = .proven(block, previous: previous, size: size)
+            peers[from]?.hasProven = true
             peers[from]?.failures = 0
             peers[from]?.asideUntil = nil
         case .unproven(let check):
@@ -211,6 +224,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             if at < tip { self.check(index, &actions) }
         case .wrong(let check): wrong(check, now, &actions)
         case .committed(let height, let newRules): committed(height, newRules, &actions)
+        case .largestBlock(let bytes): largestBlock = max(bytes, 1)
         case .timer: break
         }
         plan(now, &actions)
@@ -236,6 +250,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     ) {
         guard let request = running[id], height == request.next else { return }
         running[id]?.next = height &+ 1
+        running[id]?.arriving = 0
         running[id]?.blocks += 1
         running[id]?.bytes += size
         moved(id, now)
@@ -253,8 +268,21 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     private mutating func moved(_ id: Int, _ now: Duration) {
         guard let request = running[id] else { return }
+        let patience = peers[request.from]?.patience ?? Self.patience
         running[id]?.moved = now
-        running[id]?.due = now + (peers[request.from]?.patience ?? Self.patience)
+        running[id]?.due = now + patience
+        if request.isOverdue { running[id]?.giveUp = now + 2 * patience }
+    }
+
+    /// What comes is held as it comes: beyond the bound, all but the next block are given up, and asked for again when
+    /// there is room.
+    private mutating func arriving(_ id: Int, _ bytes: Int, _ now: Duration, _ actions: inout [Action]) {
+        guard let request = running[id], !request.isCancelled else { return }
+        running[id]?.arriving = bytes
+        moved(id, now)
+        guard request.next > delivered &+ 1 else { return }
+        let all = running.values.reduce(heldSize) { $0 + $1.arriving }
+        if all > Self.heldBytes { cancel(id, &actions) }
     }
 
     private mutating func ended(

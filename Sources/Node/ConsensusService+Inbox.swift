@@ -9,6 +9,11 @@ import Storage
 
 /// What peers bring: whose signatures count is decided here, and they are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
+    /// By the rules at the tip: those of the next block, and most often of the ones after it.
+    var blockSizes: BlockSizes {
+        BlockSizes(machine.state.parameters, validators: machine.state.validators.count)
+    }
+
     func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
         machine.wantsToCheck(proposal, from: peer, now: Reactor.now)
     }

@@ -85,9 +85,11 @@ public struct BlockProtocol {
     }
 
     /// Asks a peer for a block with its commit info; nil when it has none. The hash is right, the block is decoded;
-    /// signatures and votes are not checked.
+    /// signatures and votes are not checked. Throws `tooLarge` before it reads a block beyond `sizes`; `progress` is told
+    /// now and then how many bytes are here while more are coming.
     public static func request(
-        _ hash: Hash, from peer: PeerID, on host: Host
+        _ hash: Hash, from peer: PeerID, on host: Host, sizes: BlockSizes,
+        progress: @ReactorActor (Int) async -> Void = { _ in }
     ) async throws(ProtocolsError) -> FetchedBlock? {
         try await exchange(host, peer, [KwilProtocol.block]) { stream in
             try await stream.write(hash.array)
@@ -97,8 +99,10 @@ public struct BlockProtocol {
             if first == [0], try await stream.read(upTo: 1).isEmpty { return nil }
             var reader = ByteReader(first + (try await stream.readExactly(8 - first.count)))
             let height = try reader.i64()
-            let commitInfo = try await stream.readCBytes(limit: ChainLimits.commitInfoBytes)
-            let block = try await stream.readCBytes(limit: ChainLimits.blockBytes)
+            let commitInfo = try await stream.readCBytes(limit: sizes.commitInfo, progress: progress)
+            let block = try await stream.readCBytes(limit: sizes.block) { filled in
+                await progress(commitInfo.count + filled)
+            }
             guard try await stream.read(upTo: 1).isEmpty else {
                 throw ProtocolsError.malformed("block answer")
             }

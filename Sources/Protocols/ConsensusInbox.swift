@@ -17,6 +17,9 @@ public enum ConsensusVerdict: Sendable, Equatable {
 /// them before anything else is done about a message.
 @ReactorActor
 public protocol ConsensusInbox: AnyObject {
+    /// How large the next block may be.
+    var blockSizes: BlockSizes { get }
+
     /// Whether a proposal is worth checking its signature: this node is a validator that awaits this height.
     func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool
     /// A proposal, nothing of it checked.

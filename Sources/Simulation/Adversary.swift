@@ -105,7 +105,7 @@ final class Adversary {
     /// Fetches a block as anybody may.
     private func learn(_ peer: PeerID, _ host: Host) async throws {
         let height = max(1, world.chain.tip - Int64(random.next() % 3))
-        known = try await BlockHeightProtocol.request(height, from: peer, on: host).found ?? known
+        known = try await BlockHeightProtocol.request(height, from: peer, on: host, sizes: .largest).found ?? known
     }
 
     /// A block after the tip that the leader has not signed, or with the leader's signature of another one, or one that
@@ -136,7 +136,7 @@ final class Adversary {
             if let source = random.pick(world.nodes.filter { $0.node != nil && $0.committed >= height }) {
                 try await reach(source, host)
                 known =
-                    try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host).found
+                    try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host, sizes: .largest).found
                     ?? known
             }
             try await reach(victim, host)

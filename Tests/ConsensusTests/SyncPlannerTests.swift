@@ -46,11 +46,48 @@ struct SyncPlannerTests {
     @Test func windowsAndQueuesAreBounded() throws {
         var single = try world([.stalls], ways: .height)
         single.send(.start(target: 10_000, from: try peer(0)))
-        #expect(single.requests.count == Planner.requestsPerPeer)
+        #expect(single.requests.count == 1, "it has proven nothing")
         var ranges = try world([.stalls])
         ranges.send(.start(target: 10_000, from: try peer(0)))
-        #expect(ranges.requests.count == Planner.rangesPerPeer)
+        #expect(ranges.requests.count == 1)
         #expect(ranges.requests.allSatisfy { $0.count <= Planner.rangeCount })
+    }
+
+    @Test(arguments: [Planner.Ways.range, .height])
+    func whoHasProvenABlockIsAskedForMoreAtOnce(_ ways: Planner.Ways) throws {
+        var world = try world([.full(10_000)], ways: ways)
+        world.send(.start(target: 10_000, from: try peer(0)))
+        var most = 0
+        for time in 10...100 {
+            world.run(.milliseconds(time))
+            most = max(most, world.planner.peers[try peer(0)]?.requests ?? 0)
+        }
+        #expect(most == (ways == .range ? Planner.rangesPerPeer : Planner.requestsPerPeer))
+        world.peers[try peer(0)] = .stalls
+        world.run(.seconds(30))
+        world.peers[try peer(0)] = .full(10_000)
+        #expect(world.planner.running.values.count { !$0.isLate } <= 1, "nor after it has failed")
+    }
+
+    @Test func bytesOfBlocksThatAreStillComingAreBounded() throws {
+        // Twenty peers begin blocks that are as large as any may be, and end none.
+        var world = try world([SyncWorld.Behaviour](repeating: .stalls, count: 20), ways: .height)
+        let (largest, limit) = (8 << 20, Planner.heldBytes)
+        world.send(.largestBlock(largest))
+        world.send(.start(target: 10_000, from: try peer(0)))
+        #expect(world.requests.count <= limit / largest + 1)
+        // Those who have proven small ones are believed to send small ones, until they do not.
+        var trusted = try self.world([SyncWorld.Behaviour](repeating: .full(100), count: 20), ways: .height)
+        trusted.send(.start(target: 10_000, from: try peer(0)))
+        trusted.run(.milliseconds(30))
+        #expect(trusted.planner.running.count > limit / largest)
+        for (id, request) in trusted.planner.running where request.next > trusted.planner.delivered + 1 {
+            for bytes in stride(from: 64 << 10, to: largest, by: 64 << 10) {
+                trusted.send(.progress(request: id, bytes: bytes))
+            }
+        }
+        let arriving = trusted.planner.running.values.reduce(0) { $0 + ($1.isCancelled ? 0 : $1.arriving) }
+        #expect(arriving <= limit)
     }
 
     @Test(arguments: [Planner.Ways.range, .height])

@@ -86,7 +86,7 @@ struct SyncWorld {
 
     private static func request(_ event: Planner.Event) -> Int? {
         switch event {
-        case .block(let id, _, _, _), .progress(let id), .ended(let id, _): id
+        case .block(let id, _, _, _), .progress(let id, _), .ended(let id, _): id
         default: nil
         }
     }

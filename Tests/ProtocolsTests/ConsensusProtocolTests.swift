@@ -10,6 +10,7 @@ import Testing
 @ReactorActor
 final class Inbox: ConsensusInbox {
     var leader: PublicKey?
+    var blockSizes = BlockSizes.largest
     var wants = true
     var proposals: [BlockProposal] = []
     var announcements: [BlockAnnouncement] = []

@@ -53,7 +53,7 @@ extension Scenario {
                 Reactor.spawn {
                     while stranger.isPeer(of: source) {
                         _ = try? await BlockHeightProtocol.request(
-                            1, from: source.key.peerID, on: stranger.host)
+                            1, from: source.key.peerID, on: stranger.host, sizes: .largest)
                         try? await Reactor.sleep(for: .milliseconds(50))
                     }
                 }
