@@ -8,8 +8,9 @@ import Multiformats
 /// A pure state machine, generic over what a block is before and after its proof. A window of heights above the tip
 /// is asked for at once, in batches spread over the peers; blocks that were proved are delivered in order, at most two
 /// above the tip. A block made under validators or a leader that are not known yet is kept until they are. A peer
-/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that lacks a height is not
-/// asked for it again. As long as one peer has the next block and sends it, however slowly, the tip moves.
+/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that did so again and again lately
+/// is asked last; one that lacks a height is not asked for it again. As long as one peer has the next block and sends it,
+/// however slowly, the tip moves. What a peer claims and does not prove is forgotten.
 public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     /// In which ways a peer can be asked for blocks.
     public struct Ways: OptionSet, Sendable {
@@ -43,10 +44,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     public enum Event: Sendable {
         /// Run up to `target`, or raise the target; `from` has told of it.
         case start(target: Int64, from: PeerID)
-        /// The peer can be asked.
-        case peer(PeerID, Ways)
-        /// The peer said, which proves nothing, how high it is.
-        case hint(PeerID, best: Int64)
+        /// The peer can be asked. Of equals who is trusted more is asked first.
+        case peer(PeerID, Ways, trust: Int)
         case peerGone(PeerID)
         /// The next block of a request came. `size` in bytes.
         case block(request: Int, height: Int64, Fetched, size: Int)
@@ -78,6 +77,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case check(Int, height: Int64, Fetched)
         /// The next block in order.
         case deliver(height: Int64, Proven)
+        /// The peer claimed heights and sends nothing, again and again.
+        case stalled(PeerID)
         /// Nothing more to do for now: the target is reached, or nobody who can be relied on has more.
         case finished(reached: Bool)
     }
@@ -106,8 +107,17 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         public let idle: Duration
     }
 
+    /// A height that a peer told of and has not begun to prove.
+    struct Claim: Sendable {
+        let since: Duration
+        /// Requests that came to nothing since then.
+        var tries = 0
+    }
+
     struct Peer: Sendable {
         var ways: Ways
+        var trust = 0
+        var claim: Claim?
         /// The peer's best height as far as it is known.
         var best: Int64?
         /// Heights below are not there, although higher ones are: the peer keeps no older blocks.
@@ -120,6 +130,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var hasProven = false
         /// Failures in a row; a proven block clears them.
         var failures = 0
+        /// Answers "busy" in a row.
+        var refusals = 0
         var asideUntil: Duration?
         /// Bytes a second, of what it sent lately; 0 when it has sent nothing.
         var speed = 0
@@ -179,6 +191,10 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     var heldSize = 0
     var peers: OrderedDictionary<PeerID, Peer> = [:]
     var running: OrderedDictionary<Int, Running> = [:]
+    /// How often peers did not deliver lately, also those that have left since.
+    var letDowns = FadingCounts<PeerID>(forgiven: Self.forgiven, capacity: Self.remembered)
+    /// The greatest height of which a proven block was seen.
+    public private(set) var provenHeight: Int64
     var lastID = 0
     /// Of the blocks that came, for guessing what those asked for will take.
     var averageSize = 16 << 10
@@ -192,16 +208,16 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     public init(tip: Int64) {
         self.tip = tip
         delivered = tip
+        provenHeight = tip
     }
 
     /// Takes one event and appends what is to be done about it.
     public mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
         switch event {
-        case .start(let height, let from): start(height, from, &actions)
-        case .peer(let id, let ways):
+        case .start(let height, let from): start(height, from, now, &actions)
+        case .peer(let id, let ways, let trust):
             if peers[id] == nil { peers[id] = Peer(ways: ways) } else { peers[id]?.ways = ways }
-        case .hint(let id, let best):
-            if let known = peers[id]?.best, best > known { peers[id]?.best = best }
+            peers[id]?.trust = trust
         case .peerGone(let id):
             peers.removeValue(forKey: id)
             for (request, its) in running where its.from == id { release(request) }
@@ -213,9 +229,12 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
             else { break }
             slots[index] = .proven(block, previous: previous, size: size)
+            provenHeight = max(provenHeight, delivered &+ 1 &+ Int64(index))
             peers[from]?.hasProven = true
             peers[from]?.failures = 0
+            peers[from]?.refusals = 0
             peers[from]?.asideUntil = nil
+            if peers[from]?.claim != nil { peers[from]?.claim = Claim(since: now) }
         case .unproven(let check):
             guard let index = checking(check),
                 case .checking(_, let block, let size, let from, let at) = slots[index]
@@ -232,10 +251,15 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     // MARK: Events
 
-    private mutating func start(_ height: Int64, _ from: PeerID, _ actions: inout [Action]) {
+    private mutating func start(
+        _ height: Int64, _ from: PeerID, _ now: Duration, _ actions: inout [Action]
+    ) {
         var peer = peers[from] ?? Peer(ways: .height)
         let isDoubtful = peer.isDoubtful
-        if !isDoubtful { peer.best = max(peer.best ?? height, height) }
+        if !isDoubtful {
+            peer.best = max(peer.best ?? height, height)
+            if height > tip, peer.claim == nil { peer.claim = Claim(since: now) }
+        }
         peers[from] = peer
         guard height > tip else { return }
         if target == nil, isDoubtful, !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) }) {
@@ -271,7 +295,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         let patience = peers[request.from]?.patience ?? Self.patience
         running[id]?.moved = now
         running[id]?.due = now + patience
-        if request.isOverdue { running[id]?.giveUp = now + 2 * patience }
+        if request.isOverdue { running[id]?.giveUp = now + patience * 2 }
     }
 
     /// What comes is held as it comes: beyond the bound, all but the next block are given up, and asked for again when
@@ -302,14 +326,16 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         }
         switch outcome {
         case _ where request.isCancelled: break
-        case .done: if request.blocks == 0 { peer.fail(1, now) }
+        case .done: if request.blocks == 0 { fail(&peer, request.from, now, &actions) }
         case .lacks(let best?) where best > request.next:
             peer.floor = max(peer.floor, request.next &+ peer.floorStep)
             peer.floorStep = min(peer.floorStep * 2, 1024)
             peer.best = best
         case .lacks(let best): peer.best = min(best ?? .max, request.next &- 1)
-        case .busy: peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
-        case .failed: if !request.isOverdue { peer.fail(1, now) }
+        case .busy where request.blocks > 0:
+            peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
+        case .busy: refused(&peer, request.from, now, &actions)
+        case .failed: if !request.isOverdue { fail(&peer, request.from, now, &actions) }
         case .lied: peer.fail(Self.liesWeigh, now)
         }
         peers[request.from] = peer

@@ -95,6 +95,9 @@ final class PeerService: PeerDirectory {
         feed(.membership(now.role, leader: now.leader, validators: now.validators))
     }
 
+    /// Who a peer is to this node.
+    func rank(of peer: PeerID) -> PeerRank { planner.rank(of: peer) }
+
     /// Keeps a peer or a network out from now on.
     func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
 

@@ -22,6 +22,11 @@ final class SyncService {
     private var rules: [Hash]
     private var isStopped = false
 
+    /// Who a peer is to this node.
+    var rank: (PeerID) -> PeerRank = { _ in .stranger }
+    /// The greatest height of which a proven block was seen: what peers merely claim is not in it.
+    var provenHeight: Int64 { planner.provenHeight }
+
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
@@ -49,13 +54,10 @@ final class SyncService {
             ways.insert(.height)
         }
         if spoken.contains(KwilProtocol.block) { ways.insert(.hash) }
-        feed(.peer(peer, ways))
+        feed(.peer(peer, ways, trust: rank(peer).trust))
     }
 
     func peerLeft(_ peer: PeerID) { feed(.peerGone(peer)) }
-
-    /// A peer said how high it is: a reason to ask it, never to believe it.
-    func hinted(_ height: Int64, by peer: PeerID) { feed(.hint(peer, best: height)) }
 
     func committed(_ height: Int64) {
         let state = consensus.machine.state
@@ -86,6 +88,10 @@ final class SyncService {
             case .cancel(let id): requests[id]?.cancel()
             case .check(let id, let height, let candidate): check(id, height, candidate)
             case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
+            case .stalled(let peer):
+                context.log.info(
+                    "a peer does not send the blocks that it says it has", ["peer": .of(peer)])
+                context.host.report(peer, .stalling)
             case .finished: consensus.feed(.syncFinished)
             }
         }
@@ -162,8 +168,9 @@ final class SyncService {
             case .busy: .busy
             }
         } else if let hash = request.hash {
-            guard let found = try await BlockProtocol.request(
-                hash, from: peer, on: host, sizes: sizes, progress: progress)
+            guard
+                let found = try await BlockProtocol.request(
+                    hash, from: peer, on: host, sizes: sizes, progress: progress)
             else {
                 return .lacks(best: nil)
             }

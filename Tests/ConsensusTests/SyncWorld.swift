@@ -54,6 +54,7 @@ struct SyncWorld {
     var changes: Set<Int64> = []
     var delivered: [Int64] = []
     var finished: Bool?
+    var stalled: [PeerID] = []
     var requests: [Planner.Request] = []
     var sent: [PeerID: Int] = [:]
     private var cancelled: Set<Int> = []
@@ -79,6 +80,7 @@ struct SyncWorld {
                 delivered.append(height)
                 let changed = changes.contains(height)
                 pending.append((now + .milliseconds(2), .committed(height: height, newRules: changed)))
+            case .stalled(let peer): stalled.append(peer)
             case .finished(let reached): finished = reached
             }
         }

@@ -8,6 +8,8 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case flooding
     /// Something else than was asked for or announced.
     case wrongContent
+    /// Too little, or too slowly, of what it was asked for, or too slow a reader of what it asked for.
+    case stalling
     /// Something that is proven false: a forged signature, a block against the chain's rules.
     case lie
 
@@ -17,6 +19,7 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
         case .malformed: "it sent what is no message of the protocol"
         case .flooding: "it sent more than a limit allows"
         case .wrongContent: "it sent something else than it was asked for or had announced"
+        case .stalling: "it did not deliver, or read, within its time"
         case .lie: "it sent what is proven false"
         }
     }
