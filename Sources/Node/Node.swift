@@ -84,12 +84,7 @@ public final class Node {
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
-        blocks.isMember = { [weak consensus] peer in
-            guard let state = consensus?.machine.state, let key = try? PublicKey(peerID: peer) else {
-                return false
-            }
-            return state.validators.contains(key) || state.leader == key
-        }
+        blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)

@@ -41,8 +41,8 @@ public struct BlockHeightProtocol {
             }
             let tellsBest = dialect == .text || stream.protocolID == KwilProtocol.blockHeightBest
             // Closing without an answer tells the peer to come back later.
-            guard await source.beginServing(stream.remotePeer) else { return }
-            defer { source.endServing(stream.remotePeer) }
+            guard let turn = await source.beginServing(stream, .single) else { return }
+            defer { source.endServing(turn) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(height: height) else {
                 var none = ByteWriter()

@@ -24,6 +24,14 @@ public struct ServedBlock: Sendable {
     }
 }
 
+/// How blocks are asked for. Those of one kind take turns.
+public enum ServedBlocks: Int, CaseIterable, Sendable {
+    /// One on a stream.
+    case single
+    /// Many on a stream.
+    case range
+}
+
 /// What the block protocols need from the node.
 @ReactorActor
 public protocol BlockSource: AnyObject {
@@ -37,13 +45,13 @@ public protocol BlockSource: AnyObject {
     /// first is not there.
     func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock]
 
-    /// Waits for the peer's turn. False when there are too many before it: it is to come back later. After true comes
-    /// one `endServing`.
-    func beginServing(_ peer: PeerID) async -> Bool
-    /// The peer was served.
-    func endServing(_ peer: PeerID)
-    /// Whether others have waited long enough for the peer's turn to end.
-    func shouldYield(_ peer: PeerID) -> Bool
+    /// Waits for a turn of the stream's peer, and returns its number. Nil when there are too many before it: the peer is
+    /// to come back later. Every turn is ended by `endServing`; the stream is reset when the peer loses it before.
+    func beginServing(_ stream: Stream, _ kind: ServedBlocks) async -> Int?
+    /// The turn is over.
+    func endServing(_ turn: Int)
+    /// Whether others have waited long enough for the turn to end.
+    func shouldYield(_ turn: Int) -> Bool
 }
 
 /// `/kwil/blk/1.0.0`: a committed block by its hash (docs/wire.md, section 7).
@@ -66,8 +74,8 @@ public struct BlockProtocol {
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
             // Closing without an answer tells the peer to come back later.
-            guard await source.beginServing(stream.remotePeer) else { return }
-            defer { source.endServing(stream.remotePeer) }
+            guard let turn = await source.beginServing(stream, .single) else { return }
+            defer { source.endServing(turn) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(hash: hash) else {
                 return try await stream.write(dialect.noData)

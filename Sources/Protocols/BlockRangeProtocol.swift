@@ -29,10 +29,10 @@ public struct BlockRangeProtocol {
         await Protocols.serve(stream) {
             let request = try BlockRangeRequest(
                 decoding: try await stream.readExactly(BlockRangeRequest.size))
-            guard await source.beginServing(stream.remotePeer) else {
+            guard let turn = await source.beginServing(stream, .range) else {
                 return try await end(.busy, [], stream)
             }
-            defer { source.endServing(stream.remotePeer) }
+            defer { source.endServing(turn) }
             var next = request.first
             var left = Int(request.count)
             var budget = Int(request.bytes)
@@ -49,7 +49,7 @@ public struct BlockRangeProtocol {
                     left -= 1
                     next &+= 1
                 }
-                if left > 0, budget > 0, source.shouldYield(stream.remotePeer) {
+                if left > 0, budget > 0, source.shouldYield(turn) {
                     return try await end(.busy, writer.bytes, stream)
                 }
             }

@@ -56,15 +56,15 @@ final class Blocks: BlockSource {
         return blocks
     }
 
-    func beginServing(_ peer: PeerID) async -> Bool {
-        guard !isBusy else { return false }
+    func beginServing(_ stream: LibP2P.Stream, _ kind: ServedBlocks) async -> Int? {
+        guard !isBusy else { return nil }
         servings += 1
         mostServings = max(mostServings, servings)
-        return true
+        return servings
     }
 
-    func endServing(_ peer: PeerID) { servings -= 1 }
-    func shouldYield(_ peer: PeerID) -> Bool { yields }
+    func endServing(_ turn: Int) { servings -= 1 }
+    func shouldYield(_ turn: Int) -> Bool { yields }
 
     var bestHeight: Int64 { Int64(chain.blocks.count) }
 

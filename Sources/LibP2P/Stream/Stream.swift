@@ -41,6 +41,8 @@ public final class Stream {
     var pending = PendingWrite.none
     var pendingOffset = 0
     var isWriting = false
+    /// Bytes of the writes that are done.
+    var bytesSent = 0
     let writer = StreamWait()
     var writeClosed = false
     /// Whether the stream stands in its connection's line of streams with something to send.
