@@ -73,7 +73,7 @@ extension ConsensusService: ConsensusInbox {
         return isWanted(announcement)
     }
 
-    private func isWanted(_ announcement: BlockAnnouncement) -> Bool {
+    func isWanted(_ announcement: BlockAnnouncement) -> Bool {
         machine.wantsToCheck(announcementOf: announcement.hash, height: announcement.height)
     }
 
@@ -88,6 +88,7 @@ extension ConsensusService: ConsensusInbox {
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
         }
+        guard await hesitate(announcement, from: peer) else { return .ignore }
         guard await announcementChecks.enter(announcement.hash) else { return .ignore }
         defer { announcementChecks.leave(announcement.hash) }
         let state = machine.state
@@ -107,8 +108,10 @@ extension ConsensusService: ConsensusInbox {
 
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
         guard let commit = commits.removeValue(forKey: announcement.hash) else { return }
+        sources.ended(announcement.hash)
         do {
             feed(.decided(commit, try await check(block, expected: announcement.hash)))
+            endFetch(announcement.hash)
         } catch {
             context.log.warning(
                 "announced block refused",
@@ -119,6 +122,7 @@ extension ConsensusService: ConsensusInbox {
 
     func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
         commits[announcement.hash] = nil
+        brokeOff(announcement.hash, error, from: peer)
         feed(.decidedFetchFailed(announcement.hash, from: peer))
     }
 

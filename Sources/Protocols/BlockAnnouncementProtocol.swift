@@ -38,6 +38,7 @@ public struct BlockAnnouncementProtocol {
                 throw ProtocolsError.wrongContent(
                     "an announcement without the leader's signature or the votes")
             }
+            inbox.fetching(announcement, on: stream)
             do throws(ProtocolsError) {
                 let block = try await receiveBlock(
                     on: stream, hash: announcement.hash, height: announcement.height,

@@ -43,6 +43,7 @@ final class Inbox: ConsensusInbox {
         announcements.append(announcement)
         return .fetch
     }
+    func fetching(_ announcement: BlockAnnouncement, on stream: LibP2P.Stream) {}
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
         blocks.append(block)
     }

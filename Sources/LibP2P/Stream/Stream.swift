@@ -30,6 +30,8 @@ public final class Stream {
     /// The waiting reader's own memory, how much of it is filled, and how much the reader waits for.
     var readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     var readFilled = 0
+    /// Bytes that the peer has sent on the stream, those of the negotiation included.
+    public internal(set) var bytesReceived = 0
     var readMinimum = 0
     var isReading = false
     let reader = StreamWait()
