@@ -241,6 +241,7 @@ public final class Node {
 
     private func currentStatus() -> NodeStatus {
         let machine = consensus.machine
+        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
         let role: NodeStatus.Role =
             switch machine.role {
             case .leader: .leader
@@ -254,7 +255,8 @@ public final class Node {
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
             isBlocksOnly: !context.configuration.mempool.isEnabled,
-            hasGasCosts: !machine.state.parameters.disabledGasCosts)
+            hasGasCosts: !machine.state.parameters.disabledGasCosts,
+            trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
     }
 
     private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {

@@ -37,6 +37,7 @@ final class PeerService: PeerDirectory {
     private var timer: Timer?
     private var exchangeTimer: Timer?
     private var isStopped = false
+    private var isolation = Isolation()
     /// When being without peers is worth a warning, and why the last dial failed.
     private var warnAt = Duration.zero
     private var lastFailure: String?
@@ -56,6 +57,11 @@ final class PeerService: PeerDirectory {
     }
 
     var peerCount: Int { ready.count }
+
+    /// Why this node cannot tell whether it is behind; nil while it can.
+    func isolation(makesBlocksAlone: Bool) -> String? {
+        isolation.reason(makesBlocksAlone: makesBlocksAlone, now: Reactor.now)
+    }
 
     /// Serves discovery, takes over the admission of peers and begins to dial.
     func start() {
@@ -213,6 +219,7 @@ final class PeerService: PeerDirectory {
         case .disconnected(let peer, let reason):
             feed(.disconnected(peer))
             guard ready.remove(peer) != nil else { return }
+            isolation.members(ready.count, now: Reactor.now)
             context.log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
             onLeft?(peer)
         case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
@@ -228,9 +235,11 @@ final class PeerService: PeerDirectory {
             default: traits.isCrawler ? .guest : .foreign
             }
         feed(.identified(peer, kind))
+        if kind == .foreign { isolation.met(foreign: "of the chain \(traits.chainID ?? "")") }
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
             ready.append(peer)
         else { return }
+        isolation.members(ready.count, now: Reactor.now)
         context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)
         // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
