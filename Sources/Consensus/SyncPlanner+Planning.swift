@@ -69,6 +69,12 @@ extension SyncPlanner {
         return due
     }
 
+    /// Bytes of blocks that are held or are coming.
+    public var bytesUnderWay: Int { running.values.reduce(heldSize) { $0 + $1.arriving } }
+    /// The most that these can be: beyond the bound only what comes after the last look at each request, and the next
+    /// block.
+    public var mostBytesUnderWay: Int { Self.heldBytes + 2 * largestBlock + running.count * (64 << 10) }
+
     /// The height of the block that a request brings next; nil when it has ended.
     public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
 

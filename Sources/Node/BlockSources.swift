@@ -47,7 +47,9 @@ struct BlockSources {
 
     /// A block is asked of its first source.
     mutating func began(_ block: Hash, from peer: PeerID, now: Duration) {
-        if fetching.count >= Self.fetches, let oldest = fetching.keys.first(where: { _ in true }) { fetching[oldest] = nil }
+        if fetching.count >= Self.fetches, let oldest = fetching.keys.first(where: { _ in true }) {
+            fetching[oldest] = nil
+        }
         fetching[block] = Fetch(asked: [peer], current: peer, began: now, mark: (0, now))
     }
 

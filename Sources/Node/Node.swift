@@ -33,7 +33,7 @@ public final class Node {
     let consensus: ConsensusService
     let mempool: MempoolService
     private let peers: PeerService
-    private let sync: SyncService
+    let sync: SyncService
     private let blocks: BlockService
     private let exchange: TransactionExchange
     private let gossip: GossipService

@@ -27,6 +27,9 @@ final class SyncService {
     /// The greatest height of which a proven block was seen: what peers merely claim is not in it.
     var provenHeight: Int64 { planner.provenHeight }
 
+    /// Bytes of blocks that are held or are coming, and the most that they can be.
+    var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
+
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus

@@ -137,11 +137,13 @@ import Testing
             }
             #expect(
                 await isBusy {
-                    _ = try await BlockHeightProtocol.request(1, from: network.b.peerID, on: network.a, sizes: .largest)
+                    _ = try await BlockHeightProtocol.request(
+                        1, from: network.b.peerID, on: network.a, sizes: .largest)
                 })
             #expect(
                 await isBusy {
-                    _ = try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a, sizes: .largest)
+                    _ = try await BlockProtocol.request(
+                        .zero, from: network.b.peerID, on: network.a, sizes: .largest)
                 })
             await network.stop()
         }

@@ -39,11 +39,13 @@ extension Scenario {
             guard let height = world.chain.heights[own.id],
                 let hash = world.chain.committed(at: height)?.hash
             else { throw CheckerFailure("scenario", "no block") }
-            let byHeight = try await BlockHeightProtocol.request(height, from: voter, on: host, sizes: .largest)
+            let byHeight = try await BlockHeightProtocol.request(
+                height, from: voter, on: host, sizes: .largest)
             let byHash = try await BlockProtocol.request(hash, from: voter, on: host, sizes: .largest)
             try world.check(byHash?.block.transactions.contains(own.bytes) == true, "no such block")
             try world.check(byHeight.found?.block == byHash?.block, "another block at its height")
-            let beyond = try await BlockHeightProtocol.request(height + 1_000, from: voter, on: host, sizes: .largest)
+            let beyond = try await BlockHeightProtocol.request(
+                height + 1_000, from: voter, on: host, sizes: .largest)
             try world.check(
                 beyond.found == nil && beyond.bestHeight ?? 0 >= height, "a block beyond the tip")
             try world.check(
