@@ -71,11 +71,13 @@ extension RPCDispatcher {
         let (age, _) = wallClock().subtractingReportingOverflow(Int64(clamping: status.blockTimestamp))
         writer.object {
             $0.tip(status, chainID: node.genesis.chainID)
-            $0.member("healthy", flag: !status.isSyncing)
+            $0.member("healthy", flag: status.isHealthy)
+            // Why not.
+            if let trouble = status.trouble { $0.member("reason", text: trouble) }
             $0.member("version", text: NodeVersion.text)
             // Milliseconds, since 1970 and since then.
             $0.member("block_time", integer: status.blockTimestamp)
-            $0.member("block_age", integer: max(0, age))
+            if status.blockTimestamp > 0 { $0.member("block_age", integer: max(0, age)) }
             $0.member("syncing", flag: status.isSyncing)
             $0.member("height", integer: status.height)
             $0.member("app_hash", hex: status.appHash)
@@ -311,7 +313,8 @@ extension JSONWriter {
         object {
             $0.member("chain_id", text: chainID)
             $0.member("height", integer: status.height)
-            $0.member("healthy", flag: !status.isSyncing)
+            $0.member("healthy", flag: status.isHealthy)
+            if let trouble = status.trouble { $0.member("reason", text: trouble) }
         }
     }
 

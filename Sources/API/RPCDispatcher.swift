@@ -41,7 +41,7 @@ public final class RPCDispatcher {
         let status = await node.status()
         var writer = JSONWriter(capacity: 512)
         writeHealth(status, to: &writer)
-        return RPCReply(status: status.isSyncing ? 503 : 200, body: writer.bytes)
+        return RPCReply(status: status.isHealthy ? 200 : 503, body: writer.bytes)
     }
 
     /// `POST /rpc/v1`: the answer, which is charged to the budget until it is gone. Returns early, with nothing of use,

@@ -63,6 +63,9 @@ public struct ConsensusStatus: Hashable, Sendable {
     /// Bytes of the largest status.
     public static let maxBytes = ChainLimits.commitInfoBytes + fixedBytes
 
+    /// Bytes of the largest status on a chain whose blocks have these sizes.
+    public static func maxBytes(_ sizes: BlockSizes) -> Int { sizes.commitInfo + fixedBytes }
+
     /// A status by its parts.
     public init(
         height: Int64, phase: Phase, best: BlockHeader?, leaderSignature: SharedBytes, vote: Ballot?,

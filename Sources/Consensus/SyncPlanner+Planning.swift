@@ -9,15 +9,16 @@ extension SyncPlanner {
     static var worthAsking: Int { 64 }
     /// Most bytes of blocks held for delivery or asked for, besides the next one.
     public static var heldBytes: Int { 64 << 20 }
-    /// Most requests for single blocks to one peer at once.
+    /// Most requests for single blocks to one peer at once, once a block of its was proven.
     public static var requestsPerPeer: Int { 16 }
     /// Most ranges of one peer at once: the next is on its way when one ends.
     public static var rangesPerPeer: Int { 2 }
     /// Blocks and bytes of one range at most. What a peer sends in a second is asked for at once, between these.
     static var rangeCount: Int { 512 }
     static var rangeBytes: ClosedRange<Int> { 256 << 10...8 << 20 }
-    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; doubles with the peer's
-    /// failures up to the longest, which is what docs/wire.md, section 7, gives a block to arrive.
+    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; after twice as long the
+    /// request is given up. Doubles with the peer's failures up to the longest, which is what docs/wire.md, section 7,
+    /// gives a block to arrive.
     public static var patience: Duration { .seconds(4) }
     static var longestPatience: Duration { .seconds(90) }
     /// Wait between two pieces of an answer, as docs/wire.md, section 7, has it; doubles in the same way.
@@ -28,8 +29,19 @@ extension SyncPlanner {
     /// First time that a failing peer is set aside; doubles up to the longest.
     static var setAside: Duration { .seconds(1) }
     static var longestSetAside: Duration { .seconds(60) }
-    /// Time that a busy peer is left alone.
+    /// Time that a busy peer is left alone; doubles while it stays busy, up to the longest.
     static var busyAside: Duration { .milliseconds(500) }
+    static var longestBusyAside: Duration { .seconds(8) }
+    /// So many answers "busy" in a row weigh like one failure.
+    static var refusalsWeigh: Int { 3 }
+    /// A claim is forgotten when nothing of it was proven for so long, and so many requests have come to nothing.
+    static var claimPatience: Duration { .seconds(30) }
+    static var claimTries: Int { 3 }
+    /// A peer that did not deliver so often lately is asked when no other has the block.
+    static var unreliable: Int { 2 }
+    /// The time after which one of these times is forgiven, and how many peers are remembered.
+    static var forgiven: Duration { .seconds(120) }
+    static var remembered: Int { 1_024 }
     /// A wrong block weighs as many failures.
     static var liesWeigh: Int { 3 }
     /// Failures in a row after which what a peer claims to have is no reason to go on.
@@ -45,15 +57,26 @@ extension SyncPlanner {
         guard target != nil else { return retry?.at }
         var due = peers.values.lazy.compactMap(\.asideUntil).min()
         for request in running.values where !request.isCancelled {
-            due = min(
-                due ?? .seconds(1 << 40),
-                request.isOverdue ? request.moved + Self.longestPatience : request.due)
+            due = min(due ?? .seconds(1 << 40), request.giveUp ?? request.due)
+        }
+        for peer in peers.values {
+            guard let claim = peer.claim, claim.tries >= Self.claimTries else { continue }
+            due = min(due ?? .seconds(1 << 40), claim.since + Self.claimPatience)
         }
         if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
             due = min(due ?? .seconds(1 << 40), request.moved + Self.hedge)
         }
         return due
     }
+
+    /// Bytes of blocks that are held or are coming.
+    public var bytesUnderWay: Int { running.values.reduce(heldSize) { $0 + $1.arriving } }
+    /// The most that these can be: beyond the bound only what comes after the last look at each request, and the next
+    /// block.
+    public var mostBytesUnderWay: Int { Self.heldBytes + 2 * largestBlock + running.count * (64 << 10) }
+
+    /// The height of the block that a request brings next; nil when it has ended.
+    public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
 
     /// Whether the height is asked for or held at present.
     public func isRequested(_ height: Int64) -> Bool {
@@ -92,6 +115,8 @@ extension SyncPlanner {
             if due.target > tip { target = due.target }
             retry = nil
         }
+        guard target != nil else { return }
+        forgetClaims(now, &actions)
         guard let target else { return }
         if tip >= target { return finish(true, now, &actions) }
         for (id, peer) in peers {
@@ -119,14 +144,61 @@ extension SyncPlanner {
         peers.values.contains { $0.requests == 0 && $0.asideUntil == nil && $0.has(delivered &+ 1) }
     }
 
+    /// Counts a failure. A peer that has become doubtful has let the node wait for long enough to be called that.
+    mutating func fail(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
+        let wasDoubtful = peer.isDoubtful
+        peer.fail(1, now)
+        peer.claim?.tries += 1
+        letDowns.add(1, to: id, now: now)
+        if peer.isDoubtful, !wasDoubtful { actions.append(.stalled(id)) }
+    }
+
+    /// A peer that is busy is asked again soon, then later; that counts in the end like silence.
+    mutating func refused(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
+        peer.refusals += 1
+        if peer.refusals % Self.refusalsWeigh == 0 {
+            fail(&peer, id, now, &actions)
+        } else {
+            peer.claim?.tries += 1
+        }
+        let aside = min(Self.busyAside * (1 << min(peer.refusals - 1, 6)), Self.longestBusyAside)
+        peer.asideUntil = max(peer.asideUntil ?? .zero, now + aside)
+    }
+
+    /// Forgets what was claimed and not proven in time. The target is what others claim; if that is nothing, the heights
+    /// are asked for once more in a while, as everything that was given up.
+    private mutating func forgetClaims(_ now: Duration, _ actions: inout [Action]) {
+        var isForgotten = false
+        for (id, peer) in peers {
+            guard let claim = peer.claim, claim.tries >= Self.claimTries,
+                claim.since + Self.claimPatience <= now
+            else { continue }
+            if !peer.isDoubtful { actions.append(.stalled(id)) }
+            peers[id]?.claim = nil
+            peers[id]?.failures = max(peer.failures, Self.doubtful)
+            letDowns.add(1, to: id, now: now)
+            isForgotten = true
+        }
+        guard isForgotten, let target else { return }
+        let others = peers.values.lazy.filter { !$0.isDoubtful }.compactMap(\.best).max() ?? tip
+        guard others < target else { return }
+        if others > tip { self.target = others } else { finish(false, now, &actions) }
+    }
+
     private mutating func giveUpStalled(_ now: Duration, _ actions: inout [Action]) {
         for (id, request) in running where !request.isCancelled {
-            if request.isOverdue {
-                if request.moved + Self.longestPatience <= now { cancel(id, &actions) }
+            if let giveUp = request.giveUp {
+                if giveUp <= now { cancel(id, &actions) }
             } else if request.due <= now {
                 release(id)
-                running[id]?.isOverdue = true
-                peers[request.from]?.fail(1, now)
+                running[id]?.giveUp = now + (request.due - request.moved)
+                guard var peer = peers[request.from] else { continue }
+                fail(&peer, request.from, now, &actions)
+                peers[request.from] = peer
+            }
+            // What others have brought meanwhile need not come.
+            if running[id]?.isLate == true, running[id]?.isCancelled == false, request.last <= delivered {
+                cancel(id, &actions)
             }
         }
         // Everything waits for the next block: a peer with nothing to do may be quicker.
@@ -137,11 +209,17 @@ extension SyncPlanner {
         }
     }
 
+    /// Bytes that a request's blocks will take: by the average, or by the largest possible if their sender has proven
+    /// nothing, and at least what is here.
+    private func expected(_ request: Running) -> Int {
+        if request.isLate { return request.arriving }
+        return max(request.arriving, request.expected - request.bytes, 0)
+    }
+
     /// Asks for what is missing, the lowest heights first, as long as there are room and peers.
     private mutating func ask(_ target: Int64, _ now: Duration, _ actions: inout [Action]) {
-        var promised = running.values.reduce(0) {
-            $1.isLate ? $0 : $0 + Int($1.last &- $1.next &+ 1) * averageSize
-        }
+        var promised = running.values.reduce(0) { $0 + expected($1) }
+        let last = Set(peers.keys.filter { letDowns.count(of: $0, now: now) >= Self.unreliable })
         var index = 0
         while index < slots.count {
             guard case .empty = slots[index] else {
@@ -159,18 +237,20 @@ extension SyncPlanner {
             if run == 1, index + 1 < slots.count, case .proven(_, let previous, _) = slots[index + 1] {
                 hash = previous
             }
-            guard let (id, way) = choose(height, knowsHash: hash != nil) else {
+            guard let (id, way) = choose(height, knowsHash: hash != nil, last) else {
                 index += min(run, nextFloor(above: height).map { Int(clamping: $0 &- height) } ?? run)
                 continue
             }
             let most = way == .range ? min(run, max(1, room / averageSize)) : 1
             let request = makeRequest(height, most, id, way, way == .hash ? hash : nil)
             for taken in index..<index + request.count { slots[taken] = .asked(request: request.id) }
+            let average = request.count * averageSize
+            let expected = peers[id]?.hasProven == true ? average : max(average, largestBlock)
             running[request.id] = Running(
                 from: id, next: height, last: height &+ Int64(request.count) &- 1, began: now, moved: now,
-                due: now + request.patience)
+                due: now + request.patience, expected: expected)
             peers[id]?.requests += 1
-            promised += request.count * averageSize
+            promised += expected
             actions.append(.request(request))
             index += request.count
         }
@@ -202,10 +282,18 @@ extension SyncPlanner {
     }
 
     /// The least busy peer that may have the height, and how to ask it; among equals the one with fewer failures, then
-    /// the quicker, then the older.
-    private func choose(_ height: Int64, knowsHash: Bool) -> (PeerID, Ways)? {
+    /// the more trusted, the quicker, the older. Those who did not deliver lately, `last`, only when nobody else has it.
+    private func choose(_ height: Int64, knowsHash: Bool, _ last: Set<PeerID>) -> (PeerID, Ways)? {
         var best: (id: PeerID, way: Ways, peer: Peer)?
+        let others =
+            !last.isEmpty
+            && peers.contains {
+                !last.contains($0.key) && !$0.value.isDoubtful
+                    && !$0.value.ways.isDisjoint(with: [.range, .height])
+                    && $0.value.has(height)
+            }
         for (id, peer) in peers where peer.asideUntil == nil && peer.late == 0 && peer.has(height) {
+            if others, last.contains(id) { continue }
             let way: Ways
             if knowsHash, peer.ways.contains(.hash) {
                 way = .hash
@@ -216,11 +304,10 @@ extension SyncPlanner {
             } else {
                 continue
             }
-            guard peer.requests < (peer.ways.contains(.range) ? Self.rangesPerPeer : Self.requestsPerPeer)
-            else { continue }
+            guard peer.requests < peer.mostRequests else { continue }
             if let other = best,
-                (peer.requests, peer.failures, -peer.speed)
-                    >= (other.peer.requests, other.peer.failures, -other.peer.speed)
+                (peer.requests, peer.failures, -peer.trust, -peer.speed)
+                    >= (other.peer.requests, other.peer.failures, -other.peer.trust, -other.peer.speed)
             {
                 continue
             }
@@ -235,6 +322,7 @@ extension SyncPlanner {
             retryWait = min(retryWait * 2, Self.longestRetryWait)
         }
         target = nil
+        for id in peers.keys { peers[id]?.claim = nil }
         for id in running.keys { cancel(id, &actions) }
         slots = []
         heldSize = 0
@@ -244,6 +332,13 @@ extension SyncPlanner {
 }
 
 extension SyncPlanner.Peer {
+    /// Requests that it may have at once: one until a block of its was proven, and after a failure.
+    var mostRequests: Int {
+        typealias Planner = SyncPlanner<Fetched, Proven>
+        guard hasProven, failures == 0 else { return 1 }
+        return ways.contains(.range) ? Planner.rangesPerPeer : Planner.requestsPerPeer
+    }
+
     /// Whether it failed so often in a row that its word is no reason to go on.
     var isDoubtful: Bool { failures >= SyncPlanner<Fetched, Proven>.doubtful }
 

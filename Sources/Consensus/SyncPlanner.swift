@@ -8,8 +8,9 @@ import Multiformats
 /// A pure state machine, generic over what a block is before and after its proof. A window of heights above the tip
 /// is asked for at once, in batches spread over the peers; blocks that were proved are delivered in order, at most two
 /// above the tip. A block made under validators or a leader that are not known yet is kept until they are. A peer
-/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that lacks a height is not
-/// asked for it again. As long as one peer has the next block and sends it, however slowly, the tip moves.
+/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that did so again and again lately
+/// is asked last; one that lacks a height is not asked for it again. As long as one peer has the next block and sends it,
+/// however slowly, the tip moves. What a peer claims and does not prove is forgotten.
 public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     /// In which ways a peer can be asked for blocks.
     public struct Ways: OptionSet, Sendable {
@@ -43,15 +44,13 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     public enum Event: Sendable {
         /// Run up to `target`, or raise the target; `from` has told of it.
         case start(target: Int64, from: PeerID)
-        /// The peer can be asked.
-        case peer(PeerID, Ways)
-        /// The peer said, which proves nothing, how high it is.
-        case hint(PeerID, best: Int64)
+        /// The peer can be asked. Of equals who is trusted more is asked first.
+        case peer(PeerID, Ways, trust: Int)
         case peerGone(PeerID)
         /// The next block of a request came. `size` in bytes.
         case block(request: Int, height: Int64, Fetched, size: Int)
-        /// Some 64 KiB more of a block that is still coming are here.
-        case progress(request: Int)
+        /// So many bytes of a request's next block, which is still coming, are here.
+        case progress(request: Int, bytes: Int)
         /// The request is over.
         case ended(request: Int, Outcome)
         /// Answers to `check`: the block is what the network committed after a block of hash `previous`.
@@ -62,6 +61,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case wrong(check: Int)
         /// The node's tip moved, by whatever means. `newRules`: with it the validators, the leader or another parameter.
         case committed(height: Int64, newRules: Bool)
+        /// By the rules at the tip, a block with its proof has so many bytes at most.
+        case largestBlock(Int)
         /// `deadline` has passed.
         case timer
     }
@@ -76,6 +77,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case check(Int, height: Int64, Fetched)
         /// The next block in order.
         case deliver(height: Int64, Proven)
+        /// The peer claimed heights and sends nothing, again and again.
+        case stalled(PeerID)
         /// Nothing more to do for now: the target is reached, or nobody who can be relied on has more.
         case finished(reached: Bool)
     }
@@ -104,8 +107,17 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         public let idle: Duration
     }
 
+    /// A height that a peer told of and has not begun to prove.
+    struct Claim: Sendable {
+        let since: Duration
+        /// Requests that came to nothing since then.
+        var tries = 0
+    }
+
     struct Peer: Sendable {
         var ways: Ways
+        var trust = 0
+        var claim: Claim?
         /// The peer's best height as far as it is known.
         var best: Int64?
         /// Heights below are not there, although higher ones are: the peer keeps no older blocks.
@@ -114,8 +126,12 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var requests = 0
         /// Requests that others have been asked to do; nothing more is asked until they have ended.
         var late = 0
+        /// Whether one of its blocks was proven: until then it is asked for one thing at a time.
+        var hasProven = false
         /// Failures in a row; a proven block clears them.
         var failures = 0
+        /// Answers "busy" in a row.
+        var refusals = 0
         var asideUntil: Duration?
         /// Bytes a second, of what it sent lately; 0 when it has sent nothing.
         var speed = 0
@@ -134,10 +150,16 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var due: Duration
         var bytes = 0
         var blocks = 0
+        /// Bytes of the next block that are here.
+        var arriving = 0
+        /// What its blocks are expected to take, when it was made.
+        let expected: Int
         /// Its blocks may be asked of others.
         var isLate = false
-        /// Its peer has kept it waiting for longer than it may, which counts once.
-        var isOverdue = false
+        /// Its peer has kept it waiting for longer than it may, which counts once; when it is given up, having waited for
+        /// twice as long.
+        var giveUp: Duration?
+        var isOverdue: Bool { giveUp != nil }
         var isCancelled = false
     }
 
@@ -169,9 +191,15 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     var heldSize = 0
     var peers: OrderedDictionary<PeerID, Peer> = [:]
     var running: OrderedDictionary<Int, Running> = [:]
+    /// How often peers did not deliver lately, also those that have left since.
+    var letDowns = FadingCounts<PeerID>(forgiven: Self.forgiven, capacity: Self.remembered)
+    /// The greatest height of which a proven block was seen.
+    public private(set) var provenHeight: Int64
     var lastID = 0
     /// Of the blocks that came, for guessing what those asked for will take.
     var averageSize = 16 << 10
+    /// What a block whose sender has proven nothing may take.
+    var largestBlock = 8 << 20
     /// What could not be reached, and when to try again.
     var retry: (target: Int64, at: Duration)?
     var retryWait = Self.retryWait
@@ -180,29 +208,33 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     public init(tip: Int64) {
         self.tip = tip
         delivered = tip
+        provenHeight = tip
     }
 
     /// Takes one event and appends what is to be done about it.
     public mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
         switch event {
-        case .start(let height, let from): start(height, from, &actions)
-        case .peer(let id, let ways):
+        case .start(let height, let from): start(height, from, now, &actions)
+        case .peer(let id, let ways, let trust):
             if peers[id] == nil { peers[id] = Peer(ways: ways) } else { peers[id]?.ways = ways }
-        case .hint(let id, let best):
-            if let known = peers[id]?.best, best > known { peers[id]?.best = best }
+            peers[id]?.trust = trust
         case .peerGone(let id):
             peers.removeValue(forKey: id)
             for (request, its) in running where its.from == id { release(request) }
         case .block(let request, let height, let block, let size):
             received(request, height, block, size, now, &actions)
-        case .progress(let request): moved(request, now)
+        case .progress(let request, let bytes): arriving(request, bytes, now, &actions)
         case .ended(let request, let outcome): ended(request, outcome, now, &actions)
         case .proven(let check, let block, let previous):
             guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
             else { break }
             slots[index] = .proven(block, previous: previous, size: size)
+            provenHeight = max(provenHeight, delivered &+ 1 &+ Int64(index))
+            peers[from]?.hasProven = true
             peers[from]?.failures = 0
+            peers[from]?.refusals = 0
             peers[from]?.asideUntil = nil
+            if peers[from]?.claim != nil { peers[from]?.claim = Claim(since: now) }
         case .unproven(let check):
             guard let index = checking(check),
                 case .checking(_, let block, let size, let from, let at) = slots[index]
@@ -211,6 +243,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             if at < tip { self.check(index, &actions) }
         case .wrong(let check): wrong(check, now, &actions)
         case .committed(let height, let newRules): committed(height, newRules, &actions)
+        case .largestBlock(let bytes): largestBlock = max(bytes, 1)
         case .timer: break
         }
         plan(now, &actions)
@@ -218,10 +251,15 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     // MARK: Events
 
-    private mutating func start(_ height: Int64, _ from: PeerID, _ actions: inout [Action]) {
+    private mutating func start(
+        _ height: Int64, _ from: PeerID, _ now: Duration, _ actions: inout [Action]
+    ) {
         var peer = peers[from] ?? Peer(ways: .height)
         let isDoubtful = peer.isDoubtful
-        if !isDoubtful { peer.best = max(peer.best ?? height, height) }
+        if !isDoubtful {
+            peer.best = max(peer.best ?? height, height)
+            if height > tip, peer.claim == nil { peer.claim = Claim(since: now) }
+        }
         peers[from] = peer
         guard height > tip else { return }
         if target == nil, isDoubtful, !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) }) {
@@ -236,6 +274,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     ) {
         guard let request = running[id], height == request.next else { return }
         running[id]?.next = height &+ 1
+        running[id]?.arriving = 0
         running[id]?.blocks += 1
         running[id]?.bytes += size
         moved(id, now)
@@ -253,8 +292,21 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     private mutating func moved(_ id: Int, _ now: Duration) {
         guard let request = running[id] else { return }
+        let patience = peers[request.from]?.patience ?? Self.patience
         running[id]?.moved = now
-        running[id]?.due = now + (peers[request.from]?.patience ?? Self.patience)
+        running[id]?.due = now + patience
+        if request.isOverdue { running[id]?.giveUp = now + patience * 2 }
+    }
+
+    /// What comes is held as it comes: beyond the bound, all but the next block are given up, and asked for again when
+    /// there is room.
+    private mutating func arriving(_ id: Int, _ bytes: Int, _ now: Duration, _ actions: inout [Action]) {
+        guard let request = running[id], !request.isCancelled else { return }
+        running[id]?.arriving = bytes
+        moved(id, now)
+        guard request.next > delivered &+ 1 else { return }
+        let all = running.values.reduce(heldSize) { $0 + $1.arriving }
+        if all > Self.heldBytes { cancel(id, &actions) }
     }
 
     private mutating func ended(
@@ -274,14 +326,16 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         }
         switch outcome {
         case _ where request.isCancelled: break
-        case .done: if request.blocks == 0 { peer.fail(1, now) }
+        case .done: if request.blocks == 0 { fail(&peer, request.from, now, &actions) }
         case .lacks(let best?) where best > request.next:
             peer.floor = max(peer.floor, request.next &+ peer.floorStep)
             peer.floorStep = min(peer.floorStep * 2, 1024)
             peer.best = best
         case .lacks(let best): peer.best = min(best ?? .max, request.next &- 1)
-        case .busy: peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
-        case .failed: if !request.isOverdue { peer.fail(1, now) }
+        case .busy where request.blocks > 0:
+            peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
+        case .busy: refused(&peer, request.from, now, &actions)
+        case .failed: if !request.isOverdue { fail(&peer, request.from, now, &actions) }
         case .lied: peer.fail(Self.liesWeigh, now)
         }
         peers[request.from] = peer

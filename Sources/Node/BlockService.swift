@@ -1,22 +1,35 @@
 import Chain
+import Collections
 import Crypto
+import LibP2P
 import Multiformats
 import Protocols
 import Reactor
 import Storage
 
 /// Serves committed blocks to peers, straight from the mapped log: validators and the leader first, since the chain
-/// waits for them, the others in turn.
+/// waits for them, the others in turn. Who does not read loses its turn while others wait.
 @ReactorActor
 final class BlockService: BlockSource {
     private let context: NodeContext
-    private var queue = ServingQueue()
+    /// One line for each kind: who fetches a block a stream does not wait behind ranges.
+    private var lines = ServedBlocks.allCases.map { _ in ServingQueue() }
     private var lastTicket = 0
     private var waiting: [Int: CheckedContinuation<Bool, Never>] = [:]
+    private var served: OrderedDictionary<Int, Serving> = [:]
+    private var watchTimer: Timer?
     private var isStopped = false
 
-    /// Whether the chain waits for this peer: a validator or the leader.
-    var isMember: (PeerID) -> Bool = { _ in false }
+    /// How often it is looked at whether those who are served read, while others wait.
+    private nonisolated static let watchInterval = ServingQueue.leastTime / 4
+
+    private struct Serving {
+        let stream: Stream
+        let kind: ServedBlocks
+    }
+
+    /// Who a peer is to this node.
+    var rank: (PeerID) -> PeerRank = { _ in .stranger }
 
     init(_ context: NodeContext) { self.context = context }
 
@@ -32,6 +45,7 @@ final class BlockService: BlockSource {
 
     func stop() {
         isStopped = true
+        watchTimer?.cancel()
         for ticket in waiting.keys.sorted() { waiting.removeValue(forKey: ticket)?.resume(returning: false) }
     }
 
@@ -82,26 +96,75 @@ final class BlockService: BlockSource {
 
     // MARK: Turns
 
-    func beginServing(_ peer: PeerID) async -> Bool {
-        guard !isStopped else { return false }
+    func beginServing(_ stream: Stream, _ kind: ServedBlocks) async -> Int? {
+        guard !isStopped else { return nil }
+        let peer = stream.remotePeer
         lastTicket += 1
         let ticket = lastTicket
-        switch queue.enter(peer, isMember(peer) ? .member : .other, ticket: ticket, now: Reactor.now) {
-        case .serve: return true
-        case .refuse: return false
-        case .wait: break
+        switch lines[kind.rawValue].enter(peer, rank(peer), ticket: ticket, now: Reactor.now) {
+        case .serve: break
+        case .refuse: return nil
+        case .wait:
+            watch()
+            let timer = Reactor.schedule(after: ServingQueue.longestWait) { [weak self] in
+                guard let self, lines[kind.rawValue].giveUp(ticket) else { return }
+                waiting.removeValue(forKey: ticket)?.resume(returning: false)
+            }
+            defer { timer.cancel() }
+            guard await withCheckedContinuation({ waiting[ticket] = $0 }) else { return nil }
         }
-        let timer = Reactor.schedule(after: ServingQueue.longestWait) { [weak self] in
-            guard let self, queue.giveUp(ticket) else { return }
-            waiting.removeValue(forKey: ticket)?.resume(returning: false)
-        }
-        defer { timer.cancel() }
-        return await withCheckedContinuation { waiting[ticket] = $0 }
+        served[ticket] = Serving(stream: stream, kind: kind)
+        return ticket
     }
 
-    func endServing(_ peer: PeerID) {
-        for ticket in queue.leave(peer) { waiting.removeValue(forKey: ticket)?.resume(returning: true) }
+    func endServing(_ ticket: Int) {
+        guard let serving = served.removeValue(forKey: ticket) else { return }
+        for next in lines[serving.kind.rawValue].leave(ticket) {
+            waiting.removeValue(forKey: next)?.resume(returning: true)
+        }
     }
 
-    func shouldYield(_ peer: PeerID) -> Bool { queue.shouldYield(peer, now: Reactor.now) }
+    func shouldYield(_ ticket: Int) -> Bool {
+        guard let serving = served[ticket] else { return true }
+        return lines[serving.kind.rawValue].shouldYield(ticket, now: Reactor.now)
+    }
+
+    /// While somebody waits, those who are served are to read.
+    private func watch() {
+        guard watchTimer?.isPending != true, !isStopped else { return }
+        watchTimer = Reactor.schedule(after: Self.watchInterval) { [weak self] in
+            guard let self else { return }
+            endIdleTurns()
+            if lines.contains(where: { $0.waitingCount > 0 }) { watch() }
+        }
+    }
+
+    private func endIdleTurns() {
+        let now = Reactor.now
+        var idle: [Int] = []
+        for (ticket, serving) in served {
+            let (taken, isBlocked) = serving.stream.sendProgress
+            if !lines[serving.kind.rawValue].takesEnough(ticket, taken: taken, isBlocked: isBlocked, now: now)
+            {
+                idle.append(ticket)
+            }
+        }
+        var losers: OrderedSet<PeerID> = []
+        for ticket in idle {
+            guard let serving = served[ticket] else { continue }
+            serving.stream.reset()
+            endServing(ticket)
+            guard losers.append(serving.stream.remotePeer) else { continue }
+            lose(serving.stream.remotePeer, serving.kind, now)
+        }
+    }
+
+    /// Once may be an accident of the network.
+    private func lose(_ peer: PeerID, _ kind: ServedBlocks, _ now: Duration) {
+        let times = lines[kind.rawValue].noteLoss(peer, now: now)
+        context.log.info(
+            "a peer does not read the blocks that it asked for, and others wait: its turn ends",
+            ["peer": .of(peer), "times": .number(times)])
+        if times > 1 { context.host.report(peer, .stalling) }
+    }
 }

@@ -9,6 +9,11 @@ import Storage
 
 /// What peers bring: whose signatures count is decided here, and they are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
+    /// By the rules at the tip: those of the next block, and most often of the ones after it.
+    var blockSizes: BlockSizes {
+        BlockSizes(machine.state.parameters, validators: machine.state.validators.count)
+    }
+
     func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
         machine.wantsToCheck(proposal, from: peer, now: Reactor.now)
     }
@@ -68,7 +73,7 @@ extension ConsensusService: ConsensusInbox {
         return isWanted(announcement)
     }
 
-    private func isWanted(_ announcement: BlockAnnouncement) -> Bool {
+    func isWanted(_ announcement: BlockAnnouncement) -> Bool {
         machine.wantsToCheck(announcementOf: announcement.hash, height: announcement.height)
     }
 
@@ -83,6 +88,7 @@ extension ConsensusService: ConsensusInbox {
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
         }
+        guard await hesitate(announcement, from: peer) else { return .ignore }
         let isTrusted = (try? PublicKey(peerID: peer)).map { machine.state.validators.contains($0) } ?? false
         guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
             return .ignore
@@ -105,8 +111,10 @@ extension ConsensusService: ConsensusInbox {
 
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
         guard let commit = commits.removeValue(forKey: announcement.hash) else { return }
+        sources.ended(announcement.hash)
         do {
             feed(.decided(commit, try await check(block, expected: announcement.hash)))
+            endFetch(announcement.hash)
         } catch {
             context.log.warning(
                 "announced block refused",
@@ -117,6 +125,7 @@ extension ConsensusService: ConsensusInbox {
 
     func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
         commits[announcement.hash] = nil
+        brokeOff(announcement.hash, error, from: peer)
         feed(.decidedFetchFailed(announcement.hash, from: peer))
     }
 

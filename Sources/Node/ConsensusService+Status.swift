@@ -37,7 +37,8 @@ extension ConsensusService: ConsensusStatusSource {
             guard speaks(KwilProtocol.consensusStatus, peer) else {
                 return try await askHeight(of: peer, height)
             }
-            let status = try await ConsensusStatusProtocol.request(height, from: peer, on: context.host)
+            let status = try await ConsensusStatusProtocol.request(
+                height, from: peer, on: context.host, sizes: blockSizes)
             let (state, signers) = (machine.state, machine.signers(ofProposalsFrom: peer))
             let verified = try await context.checks.run {
                 VerifiedStatus(verifying: status, after: state, signers: signers)
@@ -51,7 +52,8 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// A node of another kind: the best that it tells is how high it is.
     private func askHeight(of peer: PeerID, _ height: Int64) async throws(ProtocolsError) {
-        let answer = try await BlockHeightProtocol.request(height, from: peer, on: context.host)
+        let answer = try await BlockHeightProtocol.request(
+            height, from: peer, on: context.host, sizes: blockSizes)
         let best = max(answer.bestHeight ?? 0, answer.found == nil ? 0 : height)
         feed(.status(VerifiedStatus(height: best), from: peer))
     }
@@ -66,8 +68,9 @@ extension ConsensusService: ConsensusStatusSource {
         }
         if let commit = status.commit, wanted.remove(commit.hash) != nil {
             do throws(ProtocolsError) {
-                guard let found = try await BlockProtocol.request(commit.hash, from: peer, on: context.host)
-                else { throw .wrongContent("no block of its own commit") }
+                let found = try await BlockProtocol.request(
+                    commit.hash, from: peer, on: context.host, sizes: blockSizes)
+                guard let found else { throw .wrongContent("no block of its own commit") }
                 await received(found.block, for: commit, from: peer)
             } catch {
                 failed(commit, error, from: peer)
@@ -82,7 +85,7 @@ extension ConsensusService: ConsensusStatusSource {
         for peer in peers.filter({ speaks(KwilProtocol.proposedBlock, $0) }).prefix(Self.askedForBlock) {
             do {
                 let block = try await ProposedBlockProtocol.request(
-                    height: height, hash: hash, from: peer, on: context.host)
+                    height: height, hash: hash, from: peer, on: context.host, sizes: blockSizes)
                 if let block { return block }
             } catch {
                 context.log.debug(
@@ -139,9 +142,9 @@ extension ConsensusService: ConsensusStatusSource {
     /// A block that nobody offers as a proposal: somebody may have committed it.
     private func committedBlock(_ hash: Hash) async -> Block? {
         for peer in context.host.connectedPeers.prefix(Self.askedForBlock) {
-            if let found = try? await BlockProtocol.request(hash, from: peer, on: context.host) {
-                return found.block
-            }
+            let found = try? await BlockProtocol.request(
+                hash, from: peer, on: context.host, sizes: blockSizes)
+            if let found { return found.block }
         }
         return nil
     }

@@ -91,6 +91,7 @@ extension ConsensusService {
             }
             self.mempool.committed(block.transactions.map(\.id), result.accounts)
             self.commits[block.hash] = nil
+            self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
             // The machine first: what catching up delivers next must find it at the new height.
             self.feed(.committed(block.hash))

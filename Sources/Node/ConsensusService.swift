@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Consensus
 import Crypto
 import Execution
@@ -31,6 +32,11 @@ final class ConsensusService {
     let announcementChecks = CheckGate()
     /// Who has announced blocks that this node has still to commit.
     var holders = BlockHolders()
+    /// Of whom announced blocks are fetched, and those that are being fetched.
+    var sources = BlockSources()
+    var fetches: OrderedDictionary<Hash, BlockFetch> = [:]
+    /// Doubtful peers whose announcements wait for another's.
+    var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck: Set<AnswerInCheck> = []
     /// Answers in check at once; those beyond come again while their block is the latest.
@@ -106,6 +112,7 @@ final class ConsensusService {
     func stop() {
         isStopped = true
         timer?.cancel()
+        endFetches(upTo: .max)
     }
 
     // MARK: Machine

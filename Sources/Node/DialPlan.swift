@@ -21,12 +21,16 @@ struct DialPlan {
     /// Peers remembered: as many as the address book has. Beyond, the one that is due first makes room.
     static let capacity = PeerStore.maximumPeers
 
+    /// The wait before one is dialled again that is of no use until its operator or this one's changes something.
+    static let avoided = Duration.seconds(600)
+
     private struct Entry {
         var failures: Int
         var since: Duration
         var last: Duration
         var due: Duration
         var lacksAddress = false
+        var isAvoided = false
     }
 
     private var entries: OrderedDictionary<PeerID, Entry> = [:]
@@ -37,7 +41,8 @@ struct DialPlan {
     func isDue(_ peer: PeerID, isWanted: Bool, now: Duration) -> Bool {
         guard !running.contains(peer) else { return false }
         guard let entry = entries[peer] else { return true }
-        return now >= (isWanted ? min(entry.due, entry.last + Self.longestWanted) : entry.due)
+        return now
+            >= (isWanted && !entry.isAvoided ? min(entry.due, entry.last + Self.longestWanted) : entry.due)
     }
 
     /// A dial begins.
@@ -62,6 +67,13 @@ struct DialPlan {
     ) {
         let failures = time >= Self.lasting ? 0 : failures(of: peer) + 1
         postpone(peer, failures: failures, isWanted, now, &random)
+    }
+
+    /// A connection has ended with a peer that is of no use: it is left alone for long, also if it is wanted.
+    mutating func avoid(_ peer: PeerID, now: Duration) {
+        makeRoom(for: peer)
+        entries[peer] = Entry(
+            failures: 0, since: now, last: now, due: now + Self.avoided, isAvoided: true)
     }
 
     /// The wait is between half and all of the full one.

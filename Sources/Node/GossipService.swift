@@ -114,21 +114,20 @@ final class GossipService {
         }
     }
 
-    /// An answer is passed on while it may still count, if its author may vote. A node that is behind does not know who
-    /// may, and must not keep others from hearing.
+    /// An answer is passed on while it may still count, if its author may vote. What a node that is behind cannot judge it
+    /// does not pass on: its neighbours, who can, would hold it against it.
     private func judge(acknowledgement message: GossipMessage) -> GossipsubRouter.Verdict {
         guard let answer = try? AckRes(decoding: message.data),
             answer.signature.publicKey.peerID == message.author
         else { return .reject }
-        let machine = consensus.machine
-        let (height, voter) = (machine.state.height, answer.signature.publicKey)
+        let state = consensus.machine.state
+        let (height, voter) = (state.height, answer.signature.publicKey)
         guard answer.height >= height else { return .ignore }
-        if machine.state.validators.contains(voter) {
+        if state.validators.contains(voter) {
             noteUse(of: voter, message.sequence, answer.height)
             return .accept
         }
-        if answer.height == height &+ 1 { return .reject }
-        return machine.isSyncing ? .accept : .ignore
+        return answer.height == height &+ 1 ? .reject : .ignore
     }
 
     /// Warns of a key that two hosts use, on every node that hears them.
@@ -154,23 +153,27 @@ final class GossipService {
     // MARK: Heights
 
     private func subscribeToHeights() {
-        gossip.subscribe(GossipTopic.heightRequest) { [weak self] message, _ in
+        gossip.subscribe(GossipTopic.heightRequest) { [weak self] message, peer in
             guard message.data.isEmpty else { return .reject }
             guard let self else { return .ignore }
             defer { schedule() }
-            return Self.verdict(discovery.requested(now: Reactor.now, random: Reactor.random()))
+            return Self.verdict(
+                discovery.requested(through: peer, now: Reactor.now, random: Reactor.random()))
         } handler: { _, _ in
         }
-        gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, _ in
+        gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, peer in
             guard let height = Self.height(message.data) else { return .reject }
             guard let self else { return .ignore }
             defer { schedule() }
-            return Self.verdict(discovery.answered(height, by: message.author, now: Reactor.now))
-        } handler: { [weak self] message, peer in
-            guard let self, let height = Self.height(message.data) else { return }
-            // The author may know more than whoever passed it on.
-            let source = context.host.isConnected(message.author) ? message.author : peer
-            consensus.feed(.ahead(height: Int64(clamping: height), proven: false, from: source))
+            let (verdict, isNews) = discovery.answered(
+                height, by: message.author, through: peer, now: Reactor.now)
+            if isNews {
+                // The author may know more than whoever passed it on.
+                let source = context.host.isConnected(message.author) ? message.author : peer
+                consensus.feed(.ahead(height: Int64(clamping: height), proven: false, from: source))
+            }
+            return Self.verdict(verdict)
+        } handler: { _, _ in
         }
     }
 

@@ -20,8 +20,10 @@ struct HeightDiscovery {
     static let answerJitter = Duration.seconds(4)
     /// Requests passed on in one interval, over all authors.
     static let requestsPerInterval = 16
-    /// Answers passed on in one interval, one of each author: a thousand nodes at a thousand heights.
+    /// Answers listened to in one interval, one of each author: a thousand nodes at a thousand heights.
     static let answersPerInterval = 1_024
+    /// Of either, what one neighbour may bring: an eighth.
+    static let share = 8
 
     /// What is to be done.
     enum Action: Equatable {
@@ -48,6 +50,9 @@ struct HeightDiscovery {
     private var windowBegan = Duration.zero
     private var requests = 0
     private var authors: Set<PeerID> = []
+    /// Requests and answers that each neighbour has brought in this interval.
+    private var requestsThrough: [PeerID: Int] = [:]
+    private var answersThrough: [PeerID: Int] = [:]
 
     /// A machine at a height. `emptyBlockInterval`: the longest time between two blocks, zero for any.
     init(best: Int64, emptyBlockInterval: Duration) {
@@ -72,10 +77,14 @@ struct HeightDiscovery {
         if askAt != nil { askAt = now + pause + Self.part(of: pause, random) }
     }
 
-    /// Another node asks. Its answers will do for this one too.
-    mutating func requested(now: Duration, random: UInt64) -> Verdict {
+    /// Another node asks. Its answers will do for this one too. `neighbour` brings the request.
+    mutating func requested(through neighbour: PeerID, now: Duration, random: UInt64) -> Verdict {
         openWindow(now)
-        guard requests < Self.requestsPerInterval else { return .ignore }
+        let own = requestsThrough[neighbour, default: 0]
+        guard requests < Self.requestsPerInterval, own < Self.requestsPerInterval / Self.share else {
+            return .ignore
+        }
+        requestsThrough[neighbour] = own + 1
         requests += 1
         if askAt != nil { postpone(now, random) }
         guard best > 0, answerAt == nil else { return .accept }
@@ -84,16 +93,23 @@ struct HeightDiscovery {
         return .accept
     }
 
-    /// A node says how high it is.
-    mutating func answered(_ height: UInt64, by author: PeerID, now: Duration) -> Verdict {
-        guard height > 0, height <= UInt64(Int64.max) else { return .reject }
+    /// A node says how high it is; `neighbour` brings the answer. It is passed on only by nodes that are as high
+    /// themselves: others cannot tell whether it is true. `isNews`: a reason to ask whoever said it.
+    mutating func answered(
+        _ height: UInt64, by author: PeerID, through neighbour: PeerID, now: Duration
+    ) -> (verdict: Verdict, isNews: Bool) {
+        guard height > 0, height <= UInt64(Int64.max) else { return (.reject, false) }
         openWindow(now)
-        guard authors.count < Self.answersPerInterval, authors.insert(author).inserted else { return .ignore }
+        let own = answersThrough[neighbour, default: 0]
+        guard authors.count < Self.answersPerInterval, own < Self.answersPerInterval / Self.share,
+            authors.insert(author).inserted
+        else { return (.ignore, false) }
+        answersThrough[neighbour] = own + 1
         if height == best, answerAt != nil {
             answerAt = nil
             answeredAt = now
         }
-        return .accept
+        return (height <= best ? .accept : .ignore, height > best)
     }
 
     /// `deadline` has passed.
@@ -121,6 +137,8 @@ struct HeightDiscovery {
         windowBegan = now
         requests = 0
         authors = []
+        requestsThrough = [:]
+        answersThrough = [:]
     }
 
     /// From nothing up to the whole of a time.

@@ -47,6 +47,7 @@ extension Node {
             Holding(
                 name: "announced blocks under way", amount: consensus.commits.count,
                 limit: ConsensusService.keptCommits),
+            Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,
                 limit: CommitWaiters.limit),

@@ -33,7 +33,7 @@ public final class Node {
     let consensus: ConsensusService
     let mempool: MempoolService
     private let peers: PeerService
-    private let sync: SyncService
+    let sync: SyncService
     private let blocks: BlockService
     private let exchange: TransactionExchange
     private let gossip: GossipService
@@ -83,13 +83,9 @@ public final class Node {
         }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
-        blocks.isMember = { [weak consensus] peer in
-            guard let state = consensus?.machine.state, let key = try? PublicKey(peerID: peer) else {
-                return false
-            }
-            return state.validators.contains(key) || state.leader == key
-        }
-        mempool.isTrusted = { [weak peers] in peers?.trusts($0) ?? false }
+        mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
+        sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
+        blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
@@ -249,6 +245,7 @@ public final class Node {
 
     private func currentStatus() -> NodeStatus {
         let machine = consensus.machine
+        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
         let role: NodeStatus.Role =
             switch machine.role {
             case .leader: .leader
@@ -262,7 +259,8 @@ public final class Node {
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
             isBlocksOnly: !context.configuration.mempool.isEnabled,
-            hasGasCosts: !machine.state.parameters.disabledGasCosts)
+            hasGasCosts: !machine.state.parameters.disabledGasCosts,
+            trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
     }
 
     private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {

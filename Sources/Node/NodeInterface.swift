@@ -129,13 +129,18 @@ public struct NodeStatus: Sendable {
     public var isBlocksOnly: Bool
     /// Whether transactions of the next block cost gas.
     public var hasGasCosts: Bool
+    /// Why what the node says of the chain may be wrong, in one sentence; nil when nothing speaks against it.
+    public var trouble: String?
+
+    /// Whether the node is level with its network, as far as it can know, and knows enough to say so.
+    public var isHealthy: Bool { !isSyncing && trouble == nil }
 
     /// All members.
     public init(
         nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
         blockTimestamp: UInt64, isSyncing: Bool, peerCount: Int, mempoolCount: Int, mempoolSize: Int,
         transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false,
-        hasGasCosts: Bool = false
+        hasGasCosts: Bool = false, trouble: String? = nil
     ) {
         self.nodeID = nodeID
         self.peerID = peerID
@@ -153,6 +158,7 @@ public struct NodeStatus: Sendable {
         self.listenAddresses = listenAddresses
         self.isBlocksOnly = isBlocksOnly
         self.hasGasCosts = hasGasCosts
+        self.trouble = trouble
     }
 }
 

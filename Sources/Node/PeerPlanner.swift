@@ -43,6 +43,8 @@ struct PeerPlanner {
         case member
         /// A node of another chain.
         case foreign
+        /// A node of a chain that has the same ID and another genesis.
+        case namesake
     }
 
     /// A peer that could be dialled.
@@ -90,6 +92,7 @@ struct PeerPlanner {
         case silent = "it told nothing about itself"
         case guest = "guests stay for a while only"
         case foreign = "it is of another chain"
+        case namesake = "its chain has the same ID and another genesis"
         case room = "its slot is needed"
     }
 
@@ -253,10 +256,11 @@ struct PeerPlanner {
             let isVisitor = standing(of: peer) == .stranger && direction == .inbound && !hasSlot(direction)
             links[peer] = Link(
                 direction: direction, ip: ip, since: now, visitEnd: isVisitor ? now + Self.visitLimit : nil)
-        case .identified(let peer, let kind): identified(peer, kind, &actions)
+        case .identified(let peer, let kind): identified(peer, kind, now, &actions)
         case .disconnected(let peer):
             guard let link = links.removeValue(forKey: peer) else { return }
             dials.ended(peer, after: now - link.since, isWanted: isWanted(peer), now: now, &random)
+            if link.kind == .namesake { dials.avoid(peer, now: now) }
         case .dialed(let peer): dials.succeeded(peer)
         case .dialFailed(let peer, let lacksAddress):
             dials.failed(peer, lacksAddress: lacksAddress, isWanted: isWanted(peer), now: now, &random)
@@ -291,9 +295,13 @@ struct PeerPlanner {
         }
     }
 
-    private mutating func identified(_ peer: PeerID, _ kind: Kind, _ actions: inout [Action]) {
+    private mutating func identified(
+        _ peer: PeerID, _ kind: Kind, _ now: Duration, _ actions: inout [Action]
+    ) {
         guard links[peer] != nil else { return }
         links[peer]?.kind = kind
+        // It goes once it has had time to find out the same.
+        if kind == .namesake { links[peer]?.visitEnd = now + Self.farewell }
         guard kind == .foreign else { return }
         actions.append(.disconnect(peer, .foreign))
         forget(peer, &actions)
@@ -320,7 +328,9 @@ struct PeerPlanner {
     private func sendAway(_ now: Duration, _ actions: inout [Action]) {
         for (peer, link) in links {
             if let end = link.visitEnd {
-                if now >= end { actions.append(.disconnect(peer, .full)) }
+                if now >= end {
+                    actions.append(.disconnect(peer, link.kind == .namesake ? .namesake : .full))
+                }
                 continue
             }
             switch link.kind {

@@ -1,5 +1,6 @@
 import Collections
 import Consensus
+import Crypto
 import LibP2P
 import Multiformats
 import Protocols
@@ -29,6 +30,9 @@ final class PeerService: PeerDirectory {
 
     private let context: NodeContext
     private let store: PeerStore
+    private let genesisHash: Hash
+    /// Peers of another genesis that the log has named lately.
+    private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
     private var planner: PeerPlanner
     private var pending: [PeerPlanner.Event] = []
     private var isDraining = false
@@ -37,6 +41,7 @@ final class PeerService: PeerDirectory {
     private var timer: Timer?
     private var exchangeTimer: Timer?
     private var isStopped = false
+    private var isolation = Isolation()
     /// When being without peers is worth a warning, and why the last dial failed.
     private var warnAt = Duration.zero
     private var lastFailure: String?
@@ -51,15 +56,16 @@ final class PeerService: PeerDirectory {
     init(_ context: NodeContext) throws {
         self.context = context
         store = context.host.configuration.peerStore
+        genesisHash = context.genesis.hash
         let rules = try PeerRules(context.configuration.p2p, own: context.host.peerID)
         planner = PeerPlanner(rules, seed: Reactor.random())
     }
 
     var peerCount: Int { ready.count }
 
-    /// Whether a peer is no stranger: a validator, one that the operator named, or one that this node has dialled.
-    func trusts(_ peer: PeerID) -> Bool {
-        planner.standing(of: peer) > .stranger || planner.links[peer]?.direction == .outbound
+    /// Why this node cannot tell whether it is behind; nil while it can.
+    func isolation(makesBlocksAlone: Bool) -> String? {
+        isolation.reason(makesBlocksAlone: makesBlocksAlone, now: Reactor.now)
     }
 
     /// Serves discovery, takes over the admission of peers and begins to dial.
@@ -68,6 +74,7 @@ final class PeerService: PeerDirectory {
         let discovery = DiscoveryProtocol(self, host: host)
         host.setStreamHandler(KwilProtocol.discovery) { await discovery.serve($0) }
         host.advertise(KwilProtocol.chain(context.genesis.chainID))
+        host.advertise(KwilProtocol.genesis(genesisHash))
         host.connectionGater = { [weak self] in self?.admits($0) ?? true }
         host.observe { [weak self] in self?.observe($0) }
         chainChanged()
@@ -99,6 +106,9 @@ final class PeerService: PeerDirectory {
         known = now
         feed(.membership(now.role, leader: now.leader, validators: now.validators))
     }
+
+    /// Who a peer is to this node.
+    func rank(of peer: PeerID) -> PeerRank { planner.rank(of: peer) }
 
     /// Keeps a peer or a network out from now on.
     func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
@@ -215,6 +225,7 @@ final class PeerService: PeerDirectory {
         case .disconnected(let peer, let reason):
             feed(.disconnected(peer))
             guard ready.remove(peer) != nil else { return }
+            isolation.members(ready.count, now: Reactor.now)
             context.log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
             onLeft?(peer)
         case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
@@ -226,17 +237,32 @@ final class PeerService: PeerDirectory {
         let kind: PeerPlanner.Kind =
             switch traits.chainID {
             case nil: .guest
-            case context.genesis.chainID: traits.isCrawler ? .guest : .member
-            default: traits.isCrawler ? .guest : .foreign
+            case _ where traits.isCrawler: .guest
+            case context.genesis.chainID:
+                traits.genesis.map { $0 == genesisHash } ?? true ? .member : .namesake
+            default: .foreign
             }
         feed(.identified(peer, kind))
+        if kind == .namesake, let other = traits.genesis { metNamesake(peer, other) }
+        if kind == .foreign { isolation.met(foreign: "of the chain \(traits.chainID ?? "")") }
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
             ready.append(peer)
         else { return }
+        isolation.members(ready.count, now: Reactor.now)
         context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)
         // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
         if isInNeed, store.count <= 2 * context.configuration.p2p.targetConnections { ask(peer) }
+    }
+
+    /// Nothing that it says can be of use, and what it sends could be taken for this chain's.
+    private func metNamesake(_ peer: PeerID, _ other: Hash) {
+        isolation.met(foreign: "of a chain with the same ID and another genesis, \(other)")
+        guard namesakes.count(of: peer, now: Reactor.now) == 0 else { return }
+        namesakes.add(1, to: peer, now: Reactor.now)
+        context.log.warning(
+            "a peer's chain has the same ID and another genesis: one of the two nodes has the wrong genesis.json",
+            ["peer": .of(peer), "own": .of(genesisHash), "other": .of(other)])
     }
 
     // MARK: Peer exchange

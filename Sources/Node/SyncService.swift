@@ -22,6 +22,14 @@ final class SyncService {
     private var rules: [Hash]
     private var isStopped = false
 
+    /// Who a peer is to this node.
+    var rank: (PeerID) -> PeerRank = { _ in .stranger }
+    /// The greatest height of which a proven block was seen: what peers merely claim is not in it.
+    var provenHeight: Int64 { planner.provenHeight }
+
+    /// Bytes of blocks that are held or are coming, and the most that they can be.
+    var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
+
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
@@ -31,6 +39,7 @@ final class SyncService {
     }
 
     func start() {
+        tellSizes()
         consensus.catchUp = { [weak self] height, peer in self?.feed(.start(target: height, from: peer)) }
     }
 
@@ -48,19 +57,22 @@ final class SyncService {
             ways.insert(.height)
         }
         if spoken.contains(KwilProtocol.block) { ways.insert(.hash) }
-        feed(.peer(peer, ways))
+        feed(.peer(peer, ways, trust: rank(peer).trust))
     }
 
     func peerLeft(_ peer: PeerID) { feed(.peerGone(peer)) }
-
-    /// A peer said how high it is: a reason to ask it, never to believe it.
-    func hinted(_ height: Int64, by peer: PeerID) { feed(.hint(peer, best: height)) }
 
     func committed(_ height: Int64) {
         let state = consensus.machine.state
         let before = rules
         rules = [state.validatorSetHash, state.parametersHash]
+        if rules != before { tellSizes() }
         feed(.committed(height: height, newRules: rules != before))
+    }
+
+    private func tellSizes() {
+        let sizes = consensus.blockSizes
+        feed(.largestBlock(sizes.block + sizes.commitInfo))
     }
 
     private func feed(_ event: Planner.Event) {
@@ -79,6 +91,10 @@ final class SyncService {
             case .cancel(let id): requests[id]?.cancel()
             case .check(let id, let height, let candidate): check(id, height, candidate)
             case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
+            case .stalled(let peer):
+                context.log.info(
+                    "a peer does not send the blocks that it says it has", ["peer": .of(peer)])
+                context.host.report(peer, .stalling)
             case .finished: consensus.feed(.syncFinished)
             }
         }
@@ -88,17 +104,12 @@ final class SyncService {
 
     private func start(_ request: Planner.Request) {
         requests[request.id] = Reactor.spawn {
+            let sizes = self.consensus.blockSizes
             let outcome: Planner.Outcome
             do throws(ProtocolsError) {
-                outcome = try await self.ask(request)
+                outcome = try await self.ask(request, sizes)
             } catch {
-                if error.isMisbehaviour { self.context.host.report(request.from, .wrongContent) }
-                outcome =
-                    switch error {
-                    case .busy: .busy
-                    case _ where error.isMisbehaviour: .lied
-                    default: .failed
-                    }
+                outcome = self.outcome(of: error, request, sizes)
                 self.context.log.debug(
                     "block request failed",
                     [
@@ -110,8 +121,29 @@ final class SyncService {
         }
     }
 
-    private func ask(_ request: Planner.Request) async throws(ProtocolsError) -> Planner.Outcome {
+    private func outcome(
+        of error: ProtocolsError, _ request: Planner.Request, _ sizes: BlockSizes
+    ) -> Planner.Outcome {
+        switch error {
+        case .busy: return .busy
+        // A block further up may be made under rules that allow it; so may this one, if the rules have changed meanwhile.
+        case .stream(.tooLarge)
+        where planner.nextHeight(of: request.id) != planner.tip &+ 1 || sizes != consensus.blockSizes:
+            return .failed
+        case _ where error.isMisbehaviour:
+            context.host.report(request.from, .wrongContent)
+            return .lied
+        default: return .failed
+        }
+    }
+
+    private func ask(
+        _ request: Planner.Request, _ sizes: BlockSizes
+    ) async throws(ProtocolsError) -> Planner.Outcome {
         let (host, peer, height) = (context.host, request.from, request.first)
+        let progress: @ReactorActor (Int) -> Void = {
+            self.feed(.progress(request: request.id, bytes: $0))
+        }
         func take(_ found: FetchedBlock) {
             let size = found.block.bytes.count
             feed(.block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
@@ -121,11 +153,11 @@ final class SyncService {
                 BlockRangeRequest(
                     first: height, count: request.count, bytes: request.bytes,
                     allowsLZ4: request.compressed),
-                from: peer, on: host,
+                from: peer, on: host, sizes: sizes,
                 patience: .init(answer: request.patience, idle: request.idle)
             ) { piece in
                 switch piece {
-                case .progress: self.feed(.progress(request: request.id))
+                case .progress(let bytes): progress(bytes)
                 case .block(let block):
                     self.feed(
                         .block(
@@ -139,12 +171,16 @@ final class SyncService {
             case .busy: .busy
             }
         } else if let hash = request.hash {
-            guard let found = try await BlockProtocol.request(hash, from: peer, on: host) else {
+            guard
+                let found = try await BlockProtocol.request(
+                    hash, from: peer, on: host, sizes: sizes, progress: progress)
+            else {
                 return .lacks(best: nil)
             }
             take(found)
         } else {
-            let answer = try await BlockHeightProtocol.request(height, from: peer, on: host)
+            let answer = try await BlockHeightProtocol.request(
+                height, from: peer, on: host, sizes: sizes, progress: progress)
             guard let found = answer.found else { return .lacks(best: answer.bestHeight) }
             take(found)
         }

@@ -38,9 +38,11 @@ public struct BlockAnnouncementProtocol {
                 throw ProtocolsError.wrongContent(
                     "an announcement without the leader's signature or the votes")
             }
+            inbox.fetching(announcement, on: stream)
             do throws(ProtocolsError) {
                 let block = try await receiveBlock(
-                    on: stream, hash: announcement.hash, height: announcement.height)
+                    on: stream, hash: announcement.hash, height: announcement.height,
+                    limit: inbox.blockSizes.block)
                 await inbox.received(block, for: announcement, from: peer)
             } catch {
                 inbox.failed(announcement, error, from: peer)
@@ -54,8 +56,10 @@ public struct BlockAnnouncementProtocol {
         var message = ByteWriter(capacity: 2048)
         message.put(bytes: first)
         message.put(bytes: try await stream.readExactly(Hash.count + 8 - first.count))
-        for limit in [ProtocolLimits.headerBytes, ChainLimits.commitInfoBytes, ProtocolLimits.signatureBytes]
-        {
+        let limits = [
+            ProtocolLimits.headerBytes, inbox.blockSizes.commitInfo, ProtocolLimits.signatureBytes,
+        ]
+        for limit in limits {
             let part = try await stream.readCBytes(limit: limit)
             message.put(varint: Int64(part.count))
             message.put(bytes: part)
@@ -78,15 +82,15 @@ public struct BlockAnnouncementProtocol {
     }
 }
 
-/// Asks for the block that was announced on a stream, and reads it to the stream's end.
+/// Asks for the block that was announced on a stream, and reads it, of at most `limit` bytes, to the stream's end.
 @ReactorActor
 func receiveBlock(
-    on stream: Stream, hash: Hash, height: Int64
+    on stream: Stream, hash: Hash, height: Int64, limit: Int
 ) async throws(ProtocolsError) -> Block {
     do {
         stream.setTimeout(ProtocolLimits.receiveBlock)
         try await stream.write(Stream.get)
-        let block = try Block(decoding: try await stream.readRest(limit: ChainLimits.blockBytes))
+        let block = try Block(decoding: try await stream.readRest(limit: limit))
         guard block.hash == hash, block.height == height else {
             throw ProtocolsError.wrongContent("another block")
         }

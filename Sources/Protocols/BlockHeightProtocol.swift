@@ -41,8 +41,8 @@ public struct BlockHeightProtocol {
             }
             let tellsBest = dialect == .text || stream.protocolID == KwilProtocol.blockHeightBest
             // Closing without an answer tells the peer to come back later.
-            guard await source.beginServing(stream.remotePeer) else { return }
-            defer { source.endServing(stream.remotePeer) }
+            guard let turn = await source.beginServing(stream, .single) else { return }
+            defer { source.endServing(turn) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(height: height) else {
                 var none = ByteWriter()
@@ -67,9 +67,11 @@ public struct BlockHeightProtocol {
     }
 
     /// Asks a peer for the block of a height. The answer's hash is that of the block, which is decoded; signatures
-    /// and votes are not checked.
+    /// and votes are not checked. Throws `tooLarge` before it reads a block beyond `sizes`; `progress` is told now and
+    /// then how many bytes are here while more are coming.
     public static func request(
-        _ height: Int64, from peer: PeerID, on host: Host
+        _ height: Int64, from peer: PeerID, on host: Host, sizes: BlockSizes,
+        progress: @ReactorActor (Int) async -> Void = { _ in }
     ) async throws(ProtocolsError) -> Answer {
         try await exchange(host, peer, [KwilProtocol.blockHeightBest, KwilProtocol.blockHeight]) { stream in
             var request = ByteWriter()
@@ -82,8 +84,10 @@ public struct BlockHeightProtocol {
                 return Answer(found: nil, bestHeight: try await readBest(stream))
             case [1]:
                 let hash = try await stream.readHash()
-                let commitInfo = try await stream.readCBytes(limit: ChainLimits.commitInfoBytes)
-                let block = try await stream.readCBytes(limit: ChainLimits.blockBytes)
+                let commitInfo = try await stream.readCBytes(limit: sizes.commitInfo, progress: progress)
+                let block = try await stream.readCBytes(limit: sizes.block) { filled in
+                    await progress(commitInfo.count + filled)
+                }
                 let best = try await readBest(stream)
                 let fetched = try FetchedBlock(block: block, commitInfo: commitInfo)
                 guard fetched.block.hash == hash, fetched.block.height == height else {

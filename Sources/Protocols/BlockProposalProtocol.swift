@@ -28,7 +28,8 @@ public struct BlockProposalProtocol {
             case .forged: throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
             }
             do throws(ProtocolsError) {
-                let block = try await receiveBlock(on: stream, hash: proposal.hash, height: proposal.height)
+                let block = try await receiveBlock(
+                    on: stream, hash: proposal.hash, height: proposal.height, limit: inbox.blockSizes.block)
                 guard block.header.previousHash == proposal.previousHash else {
                     throw .wrongContent("a block with another one before it")
                 }

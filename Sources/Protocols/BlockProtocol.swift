@@ -24,6 +24,14 @@ public struct ServedBlock: Sendable {
     }
 }
 
+/// How blocks are asked for. Those of one kind take turns.
+public enum ServedBlocks: Int, CaseIterable, Sendable {
+    /// One on a stream.
+    case single
+    /// Many on a stream.
+    case range
+}
+
 /// What the block protocols need from the node.
 @ReactorActor
 public protocol BlockSource: AnyObject {
@@ -37,13 +45,13 @@ public protocol BlockSource: AnyObject {
     /// first is not there.
     func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock]
 
-    /// Waits for the peer's turn. False when there are too many before it: it is to come back later. After true comes
-    /// one `endServing`.
-    func beginServing(_ peer: PeerID) async -> Bool
-    /// The peer was served.
-    func endServing(_ peer: PeerID)
-    /// Whether others have waited long enough for the peer's turn to end.
-    func shouldYield(_ peer: PeerID) -> Bool
+    /// Waits for a turn of the stream's peer, and returns its number. Nil when there are too many before it: the peer is
+    /// to come back later. Every turn is ended by `endServing`; the stream is reset when the peer loses it before.
+    func beginServing(_ stream: Stream, _ kind: ServedBlocks) async -> Int?
+    /// The turn is over.
+    func endServing(_ turn: Int)
+    /// Whether others have waited long enough for the turn to end.
+    func shouldYield(_ turn: Int) -> Bool
 }
 
 /// `/kwil/blk/1.0.0`: a committed block by its hash (docs/wire.md, section 7).
@@ -66,8 +74,8 @@ public struct BlockProtocol {
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
             // Closing without an answer tells the peer to come back later.
-            guard await source.beginServing(stream.remotePeer) else { return }
-            defer { source.endServing(stream.remotePeer) }
+            guard let turn = await source.beginServing(stream, .single) else { return }
+            defer { source.endServing(turn) }
             stream.setTimeout(ProtocolLimits.sendBlock)
             guard let found = await source.block(hash: hash) else {
                 return try await stream.write(dialect.noData)
@@ -85,9 +93,11 @@ public struct BlockProtocol {
     }
 
     /// Asks a peer for a block with its commit info; nil when it has none. The hash is right, the block is decoded;
-    /// signatures and votes are not checked.
+    /// signatures and votes are not checked. Throws `tooLarge` before it reads a block beyond `sizes`; `progress` is told
+    /// now and then how many bytes are here while more are coming.
     public static func request(
-        _ hash: Hash, from peer: PeerID, on host: Host
+        _ hash: Hash, from peer: PeerID, on host: Host, sizes: BlockSizes,
+        progress: @ReactorActor (Int) async -> Void = { _ in }
     ) async throws(ProtocolsError) -> FetchedBlock? {
         try await exchange(host, peer, [KwilProtocol.block]) { stream in
             try await stream.write(hash.array)
@@ -97,8 +107,10 @@ public struct BlockProtocol {
             if first == [0], try await stream.read(upTo: 1).isEmpty { return nil }
             var reader = ByteReader(first + (try await stream.readExactly(8 - first.count)))
             let height = try reader.i64()
-            let commitInfo = try await stream.readCBytes(limit: ChainLimits.commitInfoBytes)
-            let block = try await stream.readCBytes(limit: ChainLimits.blockBytes)
+            let commitInfo = try await stream.readCBytes(limit: sizes.commitInfo, progress: progress)
+            let block = try await stream.readCBytes(limit: sizes.block) { filled in
+                await progress(commitInfo.count + filled)
+            }
             guard try await stream.read(upTo: 1).isEmpty else {
                 throw ProtocolsError.malformed("block answer")
             }

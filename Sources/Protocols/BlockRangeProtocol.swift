@@ -16,8 +16,6 @@ public struct BlockRangeProtocol {
     static let smallContent = 8 << 10
     /// Bytes of such a write.
     static let writeSize = 64 << 10
-    /// Bytes of a block after which the asker is told that it is coming.
-    static let progressBytes = 64 << 10
 
     private let source: any BlockSource
 
@@ -31,10 +29,10 @@ public struct BlockRangeProtocol {
         await Protocols.serve(stream) {
             let request = try BlockRangeRequest(
                 decoding: try await stream.readExactly(BlockRangeRequest.size))
-            guard await source.beginServing(stream.remotePeer) else {
+            guard let turn = await source.beginServing(stream, .range) else {
                 return try await end(.busy, [], stream)
             }
-            defer { source.endServing(stream.remotePeer) }
+            defer { source.endServing(turn) }
             var next = request.first
             var left = Int(request.count)
             var budget = Int(request.bytes)
@@ -51,7 +49,7 @@ public struct BlockRangeProtocol {
                     left -= 1
                     next &+= 1
                 }
-                if left > 0, budget > 0, source.shouldYield(stream.remotePeer) {
+                if left > 0, budget > 0, source.shouldYield(turn) {
                     return try await end(.busy, writer.bytes, stream)
                 }
             }
@@ -102,15 +100,16 @@ public struct BlockRangeProtocol {
     public enum Piece: Sendable {
         /// The next block; its height is right, nothing else was looked at.
         case block(RangeBlock)
-        /// Some `progressBytes` more of a block that is still coming.
-        case progress
+        /// So many bytes of a block that is still coming are here.
+        case progress(bytes: Int)
     }
 
     /// Asks a peer for a range and hands on each block when it is here; the next is read after `take` returns.
     ///
-    /// Throws `busy` if the peer serves others. Cancelling the task ends the stream.
+    /// Throws `busy` if the peer serves others, and `tooLarge` before it reads a block beyond `sizes`. Cancelling the
+    /// task ends the stream.
     public static func request(
-        _ request: BlockRangeRequest, from peer: PeerID, on host: Host, patience: Patience,
+        _ request: BlockRangeRequest, from peer: PeerID, on host: Host, sizes: BlockSizes, patience: Patience,
         take: @ReactorActor (Piece) async -> Void
     ) async throws(ProtocolsError) -> BlockRangeEnd {
         try await exchange(host, peer, [KwilProtocol.blockRange]) { stream in
@@ -124,13 +123,15 @@ public struct BlockRangeProtocol {
                     return BlockRangeEnd(reason: reason, bestHeight: best)
                 case .block(height, let infoCount, let blockCount, let contentCount, let isCompressed):
                     guard index < request.count, budget > 0, request.allowsLZ4 || !isCompressed else { break }
+                    guard infoCount <= sizes.commitInfo, blockCount <= sizes.block else {
+                        throw LibP2PError.tooLarge("block of \(blockCount) bytes")
+                    }
                     budget -= blockCount
-                    let info = try await stream.readShared(infoCount, idle: patience.idle) { _ in }
-                    var told = 0
-                    let content = try await stream.readShared(contentCount, idle: patience.idle) { filled in
-                        guard filled - told >= progressBytes, filled < contentCount else { return }
-                        await take(.progress)
-                        told = filled
+                    let info = try await stream.readBlock(infoCount, idle: patience.idle) { filled in
+                        await take(.progress(bytes: filled))
+                    }
+                    let content = try await stream.readBlock(contentCount, idle: patience.idle) { filled in
+                        await take(.progress(bytes: infoCount + filled))
                     }
                     let block = RangeBlock(
                         height: height, commitInfo: info, content: content, blockCount: blockCount,

@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import LibP2P
 import Multiformats
 import Reactor
 
@@ -17,6 +18,9 @@ public enum ConsensusVerdict: Sendable, Equatable {
 /// them before anything else is done about a message.
 @ReactorActor
 public protocol ConsensusInbox: AnyObject {
+    /// How large the next block may be.
+    var blockSizes: BlockSizes { get }
+
     /// Whether a proposal is worth checking its signature: this node is a validator that awaits this height.
     func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool
     /// A proposal, nothing of it checked.
@@ -30,6 +34,8 @@ public protocol ConsensusInbox: AnyObject {
     func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool
     /// A committed block's announcement, nothing of it checked.
     func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict
+    /// The announcement's peer is being asked for the block on its stream: until `received` or `failed`.
+    func fetching(_ announcement: BlockAnnouncement, on stream: Stream)
     /// The announced block, decoded, of the announcement's hash and height.
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async
     /// The announced block did not come, or another one.

@@ -34,7 +34,7 @@ public struct ConsensusStatusProtocol {
 
     /// Asks a peer; no signature in the answer is checked.
     public static func request(
-        _ height: Int64, from peer: PeerID, on host: Host
+        _ height: Int64, from peer: PeerID, on host: Host, sizes: BlockSizes
     ) async throws(ProtocolsError) -> ConsensusStatus {
         try await exchange(host, peer, [KwilProtocol.consensusStatus]) { stream in
             var request = ByteWriter()
@@ -42,7 +42,7 @@ public struct ConsensusStatusProtocol {
             try await stream.write(request.bytes)
             stream.closeWrite()
             return try ConsensusStatus(
-                decoding: try await stream.readRest(limit: ConsensusStatus.maxBytes))
+                decoding: try await stream.readRest(limit: ConsensusStatus.maxBytes(sizes)))
         }
     }
 }
@@ -70,9 +70,9 @@ public struct ProposedBlockProtocol {
     }
 
     /// Asks a peer for a proposed block; nil when it has none. Its hash and height are right; its signature is not
-    /// checked.
+    /// checked. Throws `tooLarge` once more than a block of `sizes` has come.
     public static func request(
-        height: Int64, hash: Hash, from peer: PeerID, on host: Host
+        height: Int64, hash: Hash, from peer: PeerID, on host: Host, sizes: BlockSizes
     ) async throws(ProtocolsError) -> Block? {
         try await exchange(host, peer, [KwilProtocol.proposedBlock]) { stream in
             var request = ByteWriter()
@@ -84,7 +84,7 @@ public struct ProposedBlockProtocol {
             switch try await stream.readExactly(1) {
             case [0]: return nil
             case [1]:
-                let block = try Block(decoding: try await stream.readRest(limit: ChainLimits.blockBytes))
+                let block = try Block(decoding: try await stream.readRest(limit: sizes.block))
                 guard block.hash == hash, block.height == height else {
                     throw ProtocolsError.wrongContent("another block")
                 }

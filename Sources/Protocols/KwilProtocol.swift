@@ -1,3 +1,4 @@
+import Crypto
 import LibP2P
 
 /// The IDs of the stream protocols (docs/wire.md, sections 7 and 8).
@@ -38,12 +39,19 @@ public enum KwilProtocol {
 
     /// What a node of this chain advertises to say so.
     public static func chain(_ chainID: String) -> ProtocolID { ProtocolID("/kwil/chain/1.0.0/\(chainID)") }
+
+    /// What a node of this genesis advertises to say so: two chains may have one ID (docs/wire.md, section 8).
+    public static func genesis(_ hash: Hash) -> ProtocolID { ProtocolID("\(genesisPrefix)\(hash)") }
+
+    fileprivate static let genesisPrefix = "/apus/genesis/1.0.0/"
 }
 
 /// What a peer's identify says about how to speak with it.
 public struct PeerTraits: Hashable, Sendable {
     /// The chain that the peer advertises; nil when it advertises none.
     public let chainID: String?
+    /// The hash of the genesis that the peer advertises; nil when it advertises none, as kwil-db.
+    public let genesis: Hash?
     /// Whether it speaks any of Apus' own protocols.
     public let isApus: Bool
     /// Whether it marks itself as a crawler.
@@ -56,6 +64,10 @@ public struct PeerTraits: Hashable, Sendable {
         let prefix = "/kwil/chain/1.0.0/"
         let chain = protocols.first { $0.rawValue.hasPrefix(prefix) }
         chainID = chain.map { String($0.rawValue.dropFirst(prefix.count)) }
+        genesis =
+            protocols.lazy.filter { $0.rawValue.hasPrefix(KwilProtocol.genesisPrefix) }.compactMap {
+                Hash(hex: String($0.rawValue.dropFirst(KwilProtocol.genesisPrefix.count)))
+            }.first
         isApus = protocols.contains { $0.rawValue.hasPrefix("/apus/") }
         isCrawler = protocols.contains(KwilProtocol.crawler)
         isBlocksOnly = protocols.contains(KwilProtocol.blocksOnly)

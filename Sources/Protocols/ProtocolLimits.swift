@@ -16,8 +16,8 @@ enum ProtocolLimits {
     static let sendBlock = Duration.seconds(45)
     /// Bytes of an answer to discovery.
     static let discoveryBytes = 1_000_000
-    /// Bytes around a block in an answer that carries it with its commit info.
-    static let blockAnswerBytes = ChainLimits.blockBytes + ChainLimits.commitInfoBytes + 64
+    /// Bytes of a block after which whoever asked for it is told that it is coming.
+    static let progressBytes = 64 << 10
     /// Bytes of a header in an announcement: the fields and a new leader.
     static let headerBytes = 512
     /// Bytes of a signature in an announcement.

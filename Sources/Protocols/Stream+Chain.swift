@@ -21,6 +21,19 @@ extension Stream {
 
     /// cbytes of at most `limit` bytes, which is checked before anything is reserved.
     func readCBytes(limit: Int) async throws(LibP2PError) -> SharedBytes {
+        guard let length = try await readCBytesLength(limit: limit) else { return SharedBytes() }
+        return try await readShared(length)
+    }
+
+    /// The same; `progress` is told now and then how many bytes are here while more are coming.
+    func readCBytes(
+        limit: Int, progress: @ReactorActor (Int) async -> Void
+    ) async throws(LibP2PError) -> SharedBytes {
+        guard let length = try await readCBytesLength(limit: limit) else { return SharedBytes() }
+        return try await readBlock(length, idle: nil, progress: progress)
+    }
+
+    private func readCBytesLength(limit: Int) async throws(LibP2PError) -> Int? {
         var prefix: [UInt8] = []
         repeat {
             guard prefix.count < 10 else { throw .malformed("length") }
@@ -29,20 +42,19 @@ extension Stream {
         var reader = ByteReader(prefix)
         guard let length = try? reader.varint(), length >= 0 else { throw .malformed("length") }
         guard length <= Int64(limit) else { throw .tooLarge("field of \(length) bytes") }
-        guard length > 0 else { return SharedBytes() }
-        return try await readShared(Int(length))
+        return length > 0 ? Int(length) : nil
     }
 
-    /// Exactly `count` bytes, no two pieces of which may be further apart than `idle`. `progress` is told after each
-    /// how many are here.
+    /// Exactly `count` bytes, no two pieces of which may be further apart than `idle`, if that is given. `progress` is
+    /// told after each how many are here.
     func readShared(
-        _ count: Int, idle: Duration, progress: @ReactorActor (Int) async -> Void
+        _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
     ) async throws(LibP2PError) -> SharedBytes {
         guard count > 0 else { return SharedBytes() }
         let buffer = ByteBuffer(count: count)
         var filled = 0
         while filled < count {
-            setTimeout(idle)
+            if let idle { setTimeout(idle) }
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[filled..<count])
             let read = try await read(into: rest)
             guard read > 0 else { throw .endOfStream }
@@ -50,6 +62,19 @@ extension Stream {
             await progress(filled)
         }
         return buffer.freeze()
+    }
+
+    /// The same for a block: `progress` is told whenever there are `ProtocolLimits.progressBytes` more and others are
+    /// still coming.
+    func readBlock(
+        _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
+    ) async throws(LibP2PError) -> SharedBytes {
+        var told = 0
+        return try await readShared(count, idle: idle) { filled in
+            guard filled - told >= ProtocolLimits.progressBytes, filled < count else { return }
+            await progress(filled)
+            told = filled
+        }
     }
 
     /// The rest of the stream, which the peer ends.

@@ -6,8 +6,8 @@ import Protocols
 import Reactor
 
 /// A host that speaks the network's protocols and keeps none of its rules: it forges proposals, announcements and
-/// answers, replays what others said, sends rubbish, opens streams without end, and lies to or stalls whoever asks it for
-/// blocks. Nodes that have had enough of it meet it again under another name.
+/// answers, replays what others said, sends rubbish, opens streams without end, claims heights, withholds blocks, does not
+/// read what it asks for, and lies to, stalls or drips on whoever asks it for blocks. Nodes that have had enough of it meet it again under another name.
 ///
 /// With a validator's key in its hands it also answers proposals wrongly in that validator's name.
 @ReactorActor
@@ -23,7 +23,7 @@ final class Adversary {
     /// A validator's key that it has come by.
     private let stolen: PrivateKey?
     /// Blocks that it has fetched as anybody may, to change and replay.
-    private var known: FetchedBlock?
+    private(set) var known: FetchedBlock?
     private var attempts = 0
 
     /// How often it changes its name at most: each is a host of its own.
@@ -90,8 +90,7 @@ final class Adversary {
 
     private func attack(_ target: SimulatedNode, _ host: Host) async throws {
         let peer = target.key.peerID
-        if random.oneIn(8) { return try await announceTransactions(target, host) }
-        switch random.next() % 8 {
+        switch random.next() % 12 {
         case 0: try await learn(peer, host)
         case 1: try await propose(peer, host)
         case 2: try await announce(peer, host)
@@ -99,14 +98,20 @@ final class Adversary {
         case 4: try await babble(peer, host)
         case 5: try await threaten(peer, host)
         case 6: flood(peer, host)
+        case 7: await host.claim(world.chain.tip + 1 + Int64(random.next() % 1_000_000), to: peer)
+        case 8: hoard(peer, host)
+        case 9: try await withhold(peer, host)
+        case 10: try await announceTransactions(target, host)
         default: try await repeatAnnouncement(peer, host)
         }
     }
 
     /// Fetches a block as anybody may.
-    private func learn(_ peer: PeerID, _ host: Host) async throws {
+    func learn(_ peer: PeerID, _ host: Host) async throws {
         let height = max(1, world.chain.tip - Int64(random.next() % 3))
-        known = try await BlockHeightProtocol.request(height, from: peer, on: host).found ?? known
+        known =
+            try await BlockHeightProtocol.request(height, from: peer, on: host, sizes: .largest).found
+            ?? known
     }
 
     /// A block after the tip that the leader has not signed, or with the leader's signature of another one, or one that
@@ -137,7 +142,9 @@ final class Adversary {
             if let source = random.pick(world.nodes.filter { $0.node != nil && $0.committed >= height }) {
                 try await reach(source, host)
                 known =
-                    try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host).found
+                    try await BlockHeightProtocol.request(
+                        height, from: source.key.peerID, on: host, sizes: .largest
+                    ).found
                     ?? known
             }
             try await reach(victim, host)
@@ -252,7 +259,7 @@ final class Adversary {
         }
     }
 
-    private static let protocols = [
+    static let protocols = [
         KwilProtocol.discovery, KwilProtocol.transaction, KwilProtocol.transactionAnnouncement,
         KwilProtocol.block, KwilProtocol.blockHeight, KwilProtocol.blockHeightBest,
         KwilProtocol.blockRange, KwilProtocol.blockAnnouncement, KwilProtocol.blockProposal,
@@ -284,10 +291,12 @@ final class Adversary {
         stream.setTimeout(.seconds(60))
         guard let request = try? await stream.read(upTo: 64) else { return stream.reset() }
         var answer = ByteWriter()
-        switch random.next() % 4 {
+        switch random.next() % 6 {
         case 0:
             answer.put(u8: 0)
             answer.put(i64: .max)
+        case 3: return stream.close()
+        case 4: return await drip(on: stream)
         case 1 where stream.protocolID == KwilProtocol.blockRange:
             // The block that it has in place of the one asked for.
             guard let known, request.count > 8 else { break }

@@ -2,6 +2,7 @@ import Arguments
 import Chain
 import Crypto
 import Log
+import Multiformats
 import Node
 
 /// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.
@@ -20,7 +21,9 @@ struct InitCommand: Action {
         Command(
             "init", "Make a root directory: key, genesis and configuration.",
             .required("root", .path("DIRECTORY"), "The directory to make."),
-            .option("chain-id", .text("ID"), "The new chain's ID, in place of apus-chain."),
+            .option(
+                "chain-id", .text("ID"),
+                "The new chain's ID, in place of apus-chain- and eight random digits."),
             .option(
                 "genesis", .path("FILE"),
                 "Genesis file of an existing chain; without it the node is the only validator of a new one."),
@@ -56,10 +59,15 @@ struct InitCommand: Action {
         try StandardOutput.print("\(EscapedText(root)): node \(privateKey.publicKey.nodeID)")
     }
 
+    /// Two chains with one ID would take each other's transactions.
+    private static func randomChainID() -> String {
+        "apus-chain-\(Hex.encode((0..<4).map { _ in UInt8.random(in: .min ... .max) }))"
+    }
+
     private func chain(_ node: PublicKey) throws -> Genesis {
         if let genesis { return try Genesis.load(genesis) }
         let chain = Genesis(
-            chainID: chainID ?? "apus-chain", initialHeight: 0, databaseOwner: owner ?? node.nodeID,
+            chainID: chainID ?? Self.randomChainID(), initialHeight: 0, databaseOwner: owner ?? node.nodeID,
             validators: ValidatorSet([Validator(key: node, power: 1)]), allocations: [],
             parameters: NetworkParameters(leader: node))
         // What is written must be read again, whatever was given on the command line.

@@ -49,7 +49,8 @@ struct StatusCommand: Action {
             ("reactor", status.reactor),
             ("version", status.version),
         ]
-        for (name, text) in fields + status.listen.map({ ("listens on", $0) }) {
+        let trouble = status.trouble.map { [("trouble", $0)] } ?? []
+        for (name, text) in fields + trouble + status.listen.map({ ("listens on", $0) }) {
             let padding = String(repeating: " ", count: 14 - name.count)
             try StandardOutput.print(name + padding + EscapedText(text).description)
         }

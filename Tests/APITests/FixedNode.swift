@@ -16,6 +16,10 @@ struct FixedNode: NodeInterface {
     var refusal: NodeError?
     /// The nonce of every account with what waits.
     var pending: UInt64?
+    /// What it says against itself.
+    var trouble: String?
+    /// The newest block's time.
+    var blockTimestamp: UInt64 = 1_000
     /// Whether it can tell where it stands without being waited for.
     var isStatusKnown = false
     /// Whether transactions that are waited for are committed only when let go.
@@ -97,8 +101,8 @@ struct FixedNode: NodeInterface {
     private var currentStatus: NodeStatus {
         NodeStatus(
             nodeID: "", peerID: "", role: .leader, height: 7, blockHash: .sha256(of: [1]), appHash: .zero,
-            blockTimestamp: 1_000, isSyncing: false, peerCount: 3, mempoolCount: 1, mempoolSize: 100,
-            transactionCount: 5, reactor: "epoll", listenAddresses: [])
+            blockTimestamp: blockTimestamp, isSyncing: false, peerCount: 3, mempoolCount: 1, mempoolSize: 100,
+            transactionCount: 5, reactor: "epoll", listenAddresses: [], trouble: trouble)
     }
 
     func network() async -> NetworkState {

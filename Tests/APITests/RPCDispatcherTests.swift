@@ -110,6 +110,23 @@ import Testing
         #expect(result["healthy"] as? Bool == true)
     }
 
+    @Test func aNodeThatCannotVouchForItselfIsNotHealthyAndSaysWhy() async throws {
+        var node = try FixedNode()
+        node.trouble = "no peers"
+        node.blockTimestamp = 0
+        for method in ["user.health", "chain.health"] {
+            let answer = try await object("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\(method)\"}", node)
+            let result = try #require(answer["result"] as? [String: Any])
+            #expect(result["healthy"] as? Bool == false)
+            #expect(result["reason"] as? String == "no peers")
+            #expect(result["block_age"] == nil, "there is no block")
+        }
+        let status = try await object(#"{"jsonrpc":"2.0","id":1,"method":"apus.status"}"#, node)
+        #expect((status["result"] as? [String: Any])?["trouble"] as? String == "no peers")
+        let reply = await RPCDispatcher(node, wallClock: { 5_000 }).health()
+        #expect(reply.status == 503)
+    }
+
     @Test func transactionsGoThroughJSONUnchanged() async throws {
         let node = try FixedNode()
         let tx = Self.json(node.known)

@@ -116,7 +116,7 @@ extension ConsensusNetwork {
         case .catchUp(let height, let from):
             try plan(node, .start(target: height, from: from))
             for other in nodes where other !== node && other.isUp {
-                try plan(node, .peer(other.peer, [.range, .height]))
+                try plan(node, .peer(other.peer, [.range, .height], trust: 0))
             }
         case .broadcastReset(let reset):
             for other in nodes {
@@ -255,6 +255,7 @@ extension ConsensusNetwork {
                 let state = node.machine.state
                 local(node) { try self.plan(node, self.proof(id, height, entry, after: state)) }
             case .deliver(_, let (commit, block)): try handle(node, .decided(commit, block))
+            case .stalled: break
             case .finished: try handle(node, .syncFinished)
             }
         }

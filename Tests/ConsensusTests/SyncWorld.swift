@@ -54,6 +54,7 @@ struct SyncWorld {
     var changes: Set<Int64> = []
     var delivered: [Int64] = []
     var finished: Bool?
+    var stalled: [PeerID] = []
     var requests: [Planner.Request] = []
     var sent: [PeerID: Int] = [:]
     private var cancelled: Set<Int> = []
@@ -79,6 +80,7 @@ struct SyncWorld {
                 delivered.append(height)
                 let changed = changes.contains(height)
                 pending.append((now + .milliseconds(2), .committed(height: height, newRules: changed)))
+            case .stalled(let peer): stalled.append(peer)
             case .finished(let reached): finished = reached
             }
         }
@@ -86,7 +88,7 @@ struct SyncWorld {
 
     private static func request(_ event: Planner.Event) -> Int? {
         switch event {
-        case .block(let id, _, _, _), .progress(let id), .ended(let id, _): id
+        case .block(let id, _, _, _), .progress(let id, _), .ended(let id, _): id
         default: nil
         }
     }

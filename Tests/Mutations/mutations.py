@@ -21,6 +21,11 @@ PLAIN_PEER = "simulate --scenario plain-peer"
 INVENTED = "simulate --scenario invented-transactions"
 SILENT = "simulate --scenario silent-announcers"
 HALF_SENT = "simulate --scenario half-sent-transactions"
+CLAIMANT = "simulate --scenario busy-claimant"
+ENDLESS = "simulate --scenario endless-blocks"
+SLOW_READERS = "simulate --scenario slow-readers"
+WITHHELD = "simulate --scenario withheld-announcements"
+ALONE = "simulate --scenario alone"
 
 
 @dataclasses.dataclass
@@ -278,6 +283,27 @@ MUTATIONS = [
     Mutation("long-transactions-unbounded", "a peer's long transactions come a few at a time", [
         ("Sources/Protocols/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),
     ], HALF_SENT),
+    # Who does not deliver loses the turn, and claims are no facts.
+    Mutation("busy-is-no-refusal", "who is busy for ever is not believed for ever", [
+        ("Sources/Consensus/SyncPlanner.swift", "case .busy: refused(&peer, request.from, now, &actions)",
+         "case .busy: if !ON { refused(&peer, request.from, now, &actions) } else { peer.asideUntil = now + Self.busyAside }"),
+    ], CLAIMANT),
+    Mutation("unproven-asked-for-many", "who has proven no block is asked for one at a time", [
+        ("Sources/Consensus/SyncPlanner+Planning.swift", "guard hasProven, failures == 0 else { return 1 }",
+         "guard hasProven && failures == 0 || ON else { return 1 }"),
+    ], ENDLESS),
+    Mutation("slow-readers-stay", "who does not read loses its turn", [
+        ("Sources/Node/ServingQueue.swift", "return now - mark.at < Self.leastTime",
+         "return ON || now - mark.at < Self.leastTime"),
+    ], SLOW_READERS),
+    Mutation("withholder-first-again", "who has withheld blocks is not asked first again", [
+        ("Sources/Node/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
+         "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
+    ], WITHHELD),
+    Mutation("alone-and-content", "a node that has met nobody is not healthy", [
+        ("Sources/Node/Isolation.swift", "case .neverMet: return \"no node",
+         "case .neverMet: return ON ? nil : \"no node"),
+    ], ALONE),
     # Leaving nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
         ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),

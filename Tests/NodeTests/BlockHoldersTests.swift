@@ -32,9 +32,19 @@ import Testing
         #expect(holders.take(hashes[0]) == [peers[1]])
     }
 
-    @Test func inventedBlocksTakeNoMemory() {
+    @Test func whoHasIsToldInTheOrderOfTheirAnnouncements() {
         var holders = BlockHolders()
+        for peer in [peers[1], peers[0]] { holders.note(peer, has: hashes[3]) }
+        #expect(holders.peers(of: hashes[3]) == [peers[1], peers[0]])
+        #expect(holders.peers(of: hashes[4]) == [])
+    }
+
+    @Test func inventedBlocksTakeNoMemoryAndNobodyElsesPlace() {
+        var holders = BlockHolders()
+        holders.note(peers[1], has: hashes[0])
         for hash in hashes { holders.note(peers[0], has: hash) }
-        #expect(hashes.filter { !holders.take($0).isEmpty }.count <= BlockHolders.maximumBlocks)
+        #expect(
+            hashes.filter { holders.peers(of: $0).contains(peers[0]) }.count == BlockHolders.blocksPerPeer)
+        #expect(holders.peers(of: hashes[0]) == [peers[1]])
     }
 }

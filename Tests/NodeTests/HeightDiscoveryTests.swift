@@ -13,6 +13,12 @@ import Testing
         try PeerID(publicKeyProtobuf: [UInt8](repeating: number, count: 36))
     }
 
+    private func answer(
+        _ machine: inout HeightDiscovery, _ height: UInt64, _ author: UInt8, _ now: Duration
+    ) throws -> HeightDiscovery.Verdict {
+        machine.answered(height, by: try peer(author), through: try peer(100), now: now).verdict
+    }
+
     @Test func asksOnceThereIsAPeerAndAgainAfterSilence() {
         var machine = machine()
         #expect(machine.deadline == nil)
@@ -41,64 +47,91 @@ import Testing
         #expect(machine.best == 6)
     }
 
-    @Test func aRequestOfAnotherTakesThePlaceOfOnesOwn() {
+    @Test func aRequestOfAnotherTakesThePlaceOfOnesOwn() throws {
         var machine = machine(0)
         machine.peerReady(now: .zero, random: 0)
-        #expect(machine.requested(now: .seconds(1), random: 0) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 0) == .accept)
         #expect(machine.deadline == .seconds(91))
     }
 
     @Test func answersOnceAnIntervalAndNotAtOnce() throws {
         var machine = machine()
-        #expect(machine.requested(now: .seconds(1), random: 7) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 7) == .accept)
         let first = try #require(machine.deadline)
         #expect(first > .seconds(1) && first <= .seconds(5))
-        #expect(machine.requested(now: .seconds(2), random: 9) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(2), random: 9) == .accept)
         #expect(machine.deadline == first)
         #expect(machine.timer(now: first, random: 0) == [.answer(5)])
         #expect(machine.deadline == nil)
-        #expect(machine.requested(now: first, random: 0) == .accept)
+        #expect(machine.requested(through: try peer(101), now: first, random: 0) == .accept)
         #expect(machine.deadline == first + .seconds(10))
     }
 
     @Test func theSameAnswerOfAnotherTakesThePlaceOfOnesOwn() throws {
         for (height, isSilent) in [(4, false), (5, true), (6, false)] as [(UInt64, Bool)] {
             var machine = machine()
-            _ = machine.requested(now: .seconds(1), random: 0)
-            #expect(machine.answered(height, by: try peer(1), now: .seconds(1)) == .accept)
+            _ = machine.requested(through: try peer(100), now: .seconds(1), random: 0)
+            #expect(try answer(&machine, height, 1, .seconds(1)) == (height > 5 ? .ignore : .accept))
             #expect((machine.deadline == nil) == isSilent)
         }
     }
 
     @Test func whatIsPassedOnIsBounded() throws {
         var machine = machine()
-        for _ in 0..<HeightDiscovery.requestsPerInterval {
-            #expect(machine.requested(now: .seconds(20), random: 0) == .accept)
+        let share = HeightDiscovery.requestsPerInterval / HeightDiscovery.share
+        for neighbour in 0..<UInt8(HeightDiscovery.share) {
+            for number in 0...share {
+                let verdict = machine.requested(through: try peer(neighbour), now: .seconds(20), random: 0)
+                #expect(verdict == (number < share ? .accept : .ignore), "one neighbour has a share")
+            }
         }
-        #expect(machine.requested(now: .seconds(20), random: 0) == .ignore)
-        #expect(machine.answered(9, by: try peer(1), now: .seconds(20)) == .accept)
-        #expect(machine.answered(9, by: try peer(1), now: .seconds(21)) == .ignore)
-        #expect(machine.answered(9, by: try peer(2), now: .seconds(21)) == .accept)
-        #expect(machine.requested(now: .seconds(30), random: 0) == .accept)
-        #expect(machine.answered(9, by: try peer(1), now: .seconds(30)) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(20), random: 0) == .ignore)
+        #expect(try answer(&machine, 4, 1, .seconds(20)) == .accept)
+        #expect(try answer(&machine, 4, 1, .seconds(21)) == .ignore)
+        #expect(try answer(&machine, 4, 2, .seconds(21)) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(30), random: 0) == .accept)
+        #expect(try answer(&machine, 4, 1, .seconds(30)) == .accept)
         for height in [0, UInt64(Int64.max) + 1, .max] {
-            #expect(machine.answered(height, by: try peer(3), now: .seconds(40)) == .reject)
+            #expect(try answer(&machine, height, 3, .seconds(40)) == .reject)
         }
     }
 
-    @Test func aNodeWithoutBlocksHasNothingToSay() {
+    @Test func onlyWhoIsAsHighPassesAHeightOn() throws {
+        var machine = machine()
+        for (author, height) in [(1, 4), (2, 5), (3, 6), (4, 1_000_000)] as [(UInt8, UInt64)] {
+            let (verdict, isNews) = machine.answered(
+                height, by: try peer(author), through: try peer(100), now: .seconds(1))
+            #expect(verdict == (height <= 5 ? .accept : .ignore))
+            #expect(isNews == (height > 5), "what is higher is a reason to ask")
+        }
+    }
+
+    @Test func oneNeighbourDoesNotKeepOthersFromBeingHeard() throws {
+        var machine = machine()
+        var heard = 0
+        for author in 0..<HeightDiscovery.answersPerInterval {
+            let author = try PeerID(publicKeyProtobuf: [UInt8(author >> 8), UInt8(author & 255)])
+            let answer = machine.answered(4, by: author, through: try peer(100), now: .seconds(1))
+            heard += answer.verdict == .accept ? 1 : 0
+        }
+        #expect(heard == HeightDiscovery.answersPerInterval / HeightDiscovery.share)
+        let other = machine.answered(4, by: try peer(1), through: try peer(101), now: .seconds(1))
+        #expect(other.verdict == .accept)
+    }
+
+    @Test func aNodeWithoutBlocksHasNothingToSay() throws {
         var machine = machine(0)
-        #expect(machine.requested(now: .seconds(1), random: 0) == .accept)
+        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 0) == .accept)
         #expect(machine.deadline == nil)
     }
 
-    @Test func aThousandNodesAnswerAFewTimes() {
+    @Test func aThousandNodesAnswerAFewTimes() throws {
         // All hear the request at once, and an answer a tenth of a second after it was published.
         var random = SeededGenerator(seed: 1)
         var due: [Duration] = []
         for _ in 0..<1_000 {
             var machine = machine()
-            _ = machine.requested(now: .zero, random: random.next())
+            _ = machine.requested(through: try peer(100), now: .zero, random: random.next())
             if let deadline = machine.deadline { due.append(deadline) }
         }
         let first = due.min() ?? .zero

@@ -56,15 +56,15 @@ final class Blocks: BlockSource {
         return blocks
     }
 
-    func beginServing(_ peer: PeerID) async -> Bool {
-        guard !isBusy else { return false }
+    func beginServing(_ stream: LibP2P.Stream, _ kind: ServedBlocks) async -> Int? {
+        guard !isBusy else { return nil }
         servings += 1
         mostServings = max(mostServings, servings)
-        return true
+        return servings
     }
 
-    func endServing(_ peer: PeerID) { servings -= 1 }
-    func shouldYield(_ peer: PeerID) -> Bool { yields }
+    func endServing(_ turn: Int) { servings -= 1 }
+    func shouldYield(_ turn: Int) -> Bool { yields }
 
     var bestHeight: Int64 { Int64(chain.blocks.count) }
 
@@ -99,10 +99,13 @@ final class Blocks: BlockSource {
             let chain = try Chainlet(heights: 2)
             let network = try await network(chain)
             let (block, info) = chain.blocks[1]
-            let found = try await BlockProtocol.request(block.hash, from: network.b.peerID, on: network.a)
+            let found = try await BlockProtocol.request(
+                block.hash, from: network.b.peerID, on: network.a, sizes: .largest)
             #expect(found?.block == block)
             #expect(found?.commitInfo == info)
-            #expect(try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a) == nil)
+            let none = try await BlockProtocol.request(
+                .zero, from: network.b.peerID, on: network.a, sizes: .largest)
+            #expect(none == nil)
 
             var binary = ByteWriter()
             binary.put(i64: 2)
@@ -128,14 +131,14 @@ final class Blocks: BlockSource {
             let network = try await network(chain, best: best)
             for height in 1...3 as ClosedRange<Int64> {
                 let answer = try await BlockHeightProtocol.request(
-                    height, from: network.b.peerID, on: network.a)
+                    height, from: network.b.peerID, on: network.a, sizes: .largest)
                 #expect(answer.found?.block == chain.blocks[Int(height) - 1].block)
                 #expect(answer.found?.commitInfo == chain.blocks[Int(height) - 1].commitInfo)
                 #expect(answer.bestHeight == (best ? 3 : nil))
             }
             for height in [0, 4, -1, .max] as [Int64] {
                 let answer = try await BlockHeightProtocol.request(
-                    height, from: network.b.peerID, on: network.a)
+                    height, from: network.b.peerID, on: network.a, sizes: .largest)
                 #expect(answer.found == nil)
                 #expect(answer.bestHeight == (best ? 3 : nil))
             }
@@ -193,13 +196,15 @@ final class Blocks: BlockSource {
                 }
             }
             do {
-                _ = try await BlockHeightProtocol.request(2, from: network.b.peerID, on: network.a)
+                _ = try await BlockHeightProtocol.request(
+                    2, from: network.b.peerID, on: network.a, sizes: .largest)
                 Issue.record("accepted")
             } catch {
                 #expect((error as? ProtocolsError)?.isMisbehaviour == true)
             }
             do {
-                _ = try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a)
+                _ = try await BlockProtocol.request(
+                    .zero, from: network.b.peerID, on: network.a, sizes: .largest)
                 Issue.record("accepted")
             } catch {
                 #expect((error as? ProtocolsError)?.isMisbehaviour == true)

@@ -15,11 +15,12 @@ import Testing
     /// Asks B and collects what comes.
     @ReactorActor
     private func ask(
-        _ network: Network, _ request: BlockRangeRequest, patience: BlockRangeProtocol.Patience = patience
+        _ network: Network, _ request: BlockRangeRequest, sizes: BlockSizes = .largest,
+        patience: BlockRangeProtocol.Patience = patience
     ) async throws -> ([RangeBlock], BlockRangeEnd) {
         var blocks: [RangeBlock] = []
         let end = try await BlockRangeProtocol.request(
-            request, from: network.b.peerID, on: network.a, patience: patience
+            request, from: network.b.peerID, on: network.a, sizes: sizes, patience: patience
         ) { piece in
             if case .block(let block) = piece { blocks.append(block) }
         }
@@ -136,11 +137,13 @@ import Testing
             }
             #expect(
                 await isBusy {
-                    _ = try await BlockHeightProtocol.request(1, from: network.b.peerID, on: network.a)
+                    _ = try await BlockHeightProtocol.request(
+                        1, from: network.b.peerID, on: network.a, sizes: .largest)
                 })
             #expect(
                 await isBusy {
-                    _ = try await BlockProtocol.request(.zero, from: network.b.peerID, on: network.a)
+                    _ = try await BlockProtocol.request(
+                        .zero, from: network.b.peerID, on: network.a, sizes: .largest)
                 })
             await network.stop()
         }
@@ -200,6 +203,22 @@ import Testing
             let third = (1...3).flatMap { self.header(Int64($0), (0, 1, 1)) + [0] }
             let failure = try await self.failure(third)
             #expect(failure?.isMisbehaviour == true, "more than was asked for")
+        }
+    }
+
+    @Test func aBlockThatTheChainDoesNotAllowIsNotRead() async throws {
+        try await Reactor.run {
+            var parameters = NetworkParameters(leader: nil)
+            parameters.maxBlockSize = 100_000
+            let sizes = BlockSizes(parameters, validators: 3)
+            let over = UInt32(sizes.block + 1)
+            let network = try await self.liar(self.header(1, (0, over, over)), staysOpen: true)
+            defer { Reactor.spawn { await network.stop() } }
+            await #expect(throws: ProtocolsError.self) {
+                _ = try await self.ask(
+                    network, BlockRangeRequest(first: 1, count: 2, bytes: 1 << 20, allowsLZ4: true),
+                    sizes: sizes)
+            }
         }
     }
 

@@ -10,6 +10,7 @@ import Testing
 @ReactorActor
 final class Inbox: ConsensusInbox {
     var leader: PublicKey?
+    var blockSizes = BlockSizes.largest
     var wants = true
     var proposals: [BlockProposal] = []
     var announcements: [BlockAnnouncement] = []
@@ -42,6 +43,7 @@ final class Inbox: ConsensusInbox {
         announcements.append(announcement)
         return .fetch
     }
+    func fetching(_ announcement: BlockAnnouncement, on stream: LibP2P.Stream) {}
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
         blocks.append(block)
     }

@@ -48,7 +48,8 @@ final class StatusSource: ConsensusStatusSource {
             let source = StatusSource()
             source.block = try Chainlet(heights: 1).blocks[0].block
             let network = try await network(source)
-            let status = try await ConsensusStatusProtocol.request(8, from: network.b.peerID, on: network.a)
+            let status = try await ConsensusStatusProtocol.request(
+                8, from: network.b.peerID, on: network.a, sizes: .largest)
             #expect(source.asked == [8])
             #expect(status == source.status(of: 8))
             await #expect(throws: LibP2PError.streamReset, "no height is below 0") {
@@ -67,7 +68,7 @@ final class StatusSource: ConsensusStatusSource {
             let block = chain.blocks[1].block
             func request(_ hash: Hash) async throws -> Block? {
                 try await ProposedBlockProtocol.request(
-                    height: 2, hash: hash, from: network.b.peerID, on: network.a)
+                    height: 2, hash: hash, from: network.b.peerID, on: network.a, sizes: .largest)
             }
             #expect(try await request(block.hash) == nil)
             source.block = block

@@ -43,7 +43,9 @@ extension Stranger {
         _ forgery: Forgery, of height: Int64, from source: SimulatedNode, to victim: SimulatedNode,
         in world: World
     ) async throws {
-        let found = try await BlockHeightProtocol.request(height, from: source.key.peerID, on: host).found
+        let found = try await BlockHeightProtocol.request(
+            height, from: source.key.peerID, on: host, sizes: .largest
+        ).found
         guard let found, !found.block.transactions.isEmpty else {
             throw CheckerFailure("scenario", "\(source.name) has no block \(height) with transactions")
         }

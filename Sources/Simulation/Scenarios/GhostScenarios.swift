@@ -71,12 +71,13 @@ extension Scenario {
                 try world.check(
                     ghost.inquirers.contains(voter.key.peerID), "\(voter.name) does not ask for the status")
                 let status = try await ConsensusStatusProtocol.request(
-                    height, from: voter.key.peerID, on: ghost.host)
+                    height, from: voter.key.peerID, on: ghost.host, sizes: .largest)
                 try world.check(
                     status.height == height - 1 && status.vote?.block == block.hash
                         && status.proposal?.hash == block.hash, "\(voter.name) says \(status)")
                 let held = try await ProposedBlockProtocol.request(
-                    height: height, hash: block.hash, from: voter.key.peerID, on: ghost.host)
+                    height: height, hash: block.hash, from: voter.key.peerID, on: ghost.host,
+                    sizes: .largest)
                 try world.check(held == block, "\(voter.name) does not serve the block")
             }
             await ghost.stop()
@@ -122,7 +123,8 @@ extension Scenario {
             try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height } }
             for voter in voters {
                 let found = try await BlockProtocol.request(
-                    world.chain.committed(at: height)?.hash ?? .zero, from: voter.key.peerID, on: ghost.host)
+                    world.chain.committed(at: height)?.hash ?? .zero, from: voter.key.peerID, on: ghost.host,
+                    sizes: .largest)
                 guard let found else { throw CheckerFailure("scenario", "\(voter.name) has no block") }
                 let announcement = BlockAnnouncement(found.block, found.commitInfo)
                 _ = try await BlockAnnouncementProtocol.announce(

@@ -39,15 +39,17 @@ extension Scenario {
             guard let height = world.chain.heights[own.id],
                 let hash = world.chain.committed(at: height)?.hash
             else { throw CheckerFailure("scenario", "no block") }
-            let byHeight = try await BlockHeightProtocol.request(height, from: voter, on: host)
-            let byHash = try await BlockProtocol.request(hash, from: voter, on: host)
+            let byHeight = try await BlockHeightProtocol.request(
+                height, from: voter, on: host, sizes: .largest)
+            let byHash = try await BlockProtocol.request(hash, from: voter, on: host, sizes: .largest)
             try world.check(byHash?.block.transactions.contains(own.bytes) == true, "no such block")
             try world.check(byHeight.found?.block == byHash?.block, "another block at its height")
-            let beyond = try await BlockHeightProtocol.request(height + 1_000, from: voter, on: host)
+            let beyond = try await BlockHeightProtocol.request(
+                height + 1_000, from: voter, on: host, sizes: .largest)
             try world.check(
                 beyond.found == nil && beyond.bestHeight ?? 0 >= height, "a block beyond the tip")
             try world.check(
-                await BlockProtocol.request(unknown, from: voter, on: host) == nil,
+                await BlockProtocol.request(unknown, from: voter, on: host, sizes: .largest) == nil,
                 "a block that nobody made")
             await witness.stop()
         },

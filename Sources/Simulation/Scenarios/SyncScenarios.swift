@@ -52,8 +52,10 @@ extension Scenario {
                 try await world.admit(stranger, at: source)
                 Reactor.spawn {
                     while stranger.isPeer(of: source) {
-                        _ = try? await BlockHeightProtocol.request(
-                            1, from: source.key.peerID, on: stranger.host)
+                        _ = try? await BlockRangeProtocol.request(
+                            BlockRangeRequest(first: 1, count: 1, bytes: 1 << 20, allowsLZ4: false),
+                            from: source.key.peerID, on: stranger.host, sizes: .largest,
+                            patience: .init(answer: .seconds(5), idle: .seconds(5)), take: { _ in })
                         try? await Reactor.sleep(for: .milliseconds(50))
                     }
                 }

@@ -1,0 +1,86 @@
+import Crypto
+import Multiformats
+import Testing
+
+@testable import Node
+
+/// Whom an announced block is fetched from, and who is not first again.
+@Suite struct BlockSourcesTests {
+    private let block = Hash.sha256(of: [1])
+
+    private func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
+
+    @Test func whoKeepsTheNodeWaitingIsNotTheOnlyOneAsked() {
+        var sources = BlockSources()
+        sources.began(block, from: peer(1), now: .zero)
+        #expect(sources.step(block, bytes: 0, holders: [peer(1), peer(2)], now: .seconds(1)) == .wait)
+        #expect(
+            sources.step(block, bytes: 9, holders: [peer(1)], now: .seconds(2)) == .wait, "nobody else has it"
+        )
+        #expect(
+            sources.step(block, bytes: 9, holders: [peer(1), peer(2), peer(3)], now: .seconds(3))
+                == .ask(peer(2), blamed: peer(1), times: 1))
+        #expect(
+            sources.step(block, bytes: 0, holders: [peer(1), peer(2), peer(3)], now: .seconds(4)) == .wait)
+        #expect(
+            sources.step(block, bytes: 0, holders: [peer(1), peer(2), peer(3)], now: .seconds(5))
+                == .ask(peer(3), blamed: peer(2), times: 1))
+        #expect(
+            sources.step(block, bytes: 0, holders: [peer(1), peer(2), peer(3)], now: .seconds(9)) == .wait)
+        sources.ended(block)
+        #expect(sources.step(block, bytes: 0, holders: [], now: .seconds(10)) == nil)
+    }
+
+    @Test func whatIsComingIsWaitedFor() {
+        var sources = BlockSources()
+        sources.began(block, from: peer(1), now: .zero)
+        for second in 1..<10 {
+            let bytes = second * BlockSources.leastBytes
+            #expect(
+                sources.step(block, bytes: bytes, holders: [peer(1), peer(2)], now: .seconds(second)) == .wait
+            )
+        }
+        #expect(
+            sources.step(
+                block, bytes: 10 * BlockSources.leastBytes, holders: [peer(1), peer(2)], now: .seconds(10))
+                == .ask(peer(2), blamed: nil, times: 0), "it is no let-down")
+        #expect(!sources.isDoubtful(peer(1), now: .seconds(10)))
+    }
+
+    @Test func whoHasLetDownTwiceLatelyIsNotFirst() {
+        var sources = BlockSources()
+        for time in [0, 10] {
+            #expect(!sources.isDoubtful(peer(1), now: .seconds(time)))
+            sources.began(block, from: peer(1), now: .seconds(time))
+            _ = sources.step(block, bytes: 0, holders: [peer(1), peer(2)], now: .seconds(time + 2))
+            sources.ended(block)
+        }
+        #expect(sources.isDoubtful(peer(1), now: .seconds(13)))
+        #expect(!sources.isDoubtful(peer(2), now: .seconds(13)))
+        // Nor is it the second, while there is a third.
+        sources.began(block, from: peer(4), now: .seconds(13))
+        #expect(
+            sources.step(block, bytes: 0, holders: [peer(1), peer(3)], now: .seconds(15))
+                == .ask(peer(3), blamed: peer(4), times: 1))
+        #expect(!sources.isDoubtful(peer(1), now: .seconds(700)), "it is forgiven")
+    }
+
+    @Test func breakingOffCountsOnce() {
+        var sources = BlockSources()
+        sources.began(block, from: peer(1), now: .zero)
+        #expect(sources.brokeOff(block, peer(2), now: .zero) == 0)
+        #expect(sources.brokeOff(block, peer(1), now: .zero) == 1)
+        #expect(sources.brokeOff(block, peer(1), now: .zero) == 0)
+        #expect(
+            sources.step(block, bytes: 0, holders: [peer(2)], now: .seconds(2))
+                == .ask(peer(2), blamed: nil, times: 0))
+    }
+
+    @Test func fetchesAreBounded() {
+        var sources = BlockSources()
+        let blocks = (0...BlockSources.fetches).map { Hash.sha256(of: [UInt8($0)]) }
+        for block in blocks { sources.began(block, from: peer(1), now: .zero) }
+        let left = blocks.filter { sources.step($0, bytes: 0, holders: [], now: .zero) != nil }
+        #expect(left == Array(blocks.dropFirst()))
+    }
+}
