@@ -64,6 +64,10 @@ import Testing
         (#""chain_id": "apus-test""#, #""chain": "apus-test""#, "chain_id: is missing"),
         (#""chain_id": "apus-test""#, #""chain_id": "a b""#, "chain_id: must be printable ASCII"),
         (#""initial_height": 3"#, #""initial_height": -1"#, "initial_height: must be at least 0"),
+        (
+            #""initial_height": 3"#, #""initial_height": 9223372036854775806"#,
+            "initial_height: exceeds 4611686018427387904"
+        ),
         (#""initial_height": 3"#, #""initial_height": "x""#, "initial_height: must be a whole number"),
         (#""power": 2"#, #""power": 0"#, ".power: must be at least 1"),
         (#""power": 2"#, #""power": 2, "colour": "red""#, ".colour: is unknown"),
