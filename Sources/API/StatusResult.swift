@@ -21,6 +21,8 @@ public struct StatusResult: Sendable {
     public var appHash: String
     /// Whether the node is behind.
     public var syncing: Bool
+    /// What is said against the node's clock or the leader's; nil for nothing.
+    public var clock: String?
     /// Connected peers.
     public var peers: Int
     /// Unconfirmed transactions.
@@ -46,6 +48,7 @@ public struct StatusResult: Sendable {
         blockHash = status.blockHash.description
         appHash = status.appHash.description
         syncing = status.isSyncing
+        clock = status.clockDoubt
         peers = status.peerCount
         mempoolTransactions = status.mempoolCount
         mempoolBytes = status.mempoolSize
@@ -66,6 +69,7 @@ public struct StatusResult: Sendable {
         blockHash = try members.value("block_hash").string()
         appHash = try members.value("app_hash").string()
         syncing = try members.value("syncing").flag()
+        clock = try members.optional("clock")?.string()
         peers = try members.value("peers").integer()
         mempoolTransactions = try members.value("mempool_transactions").integer()
         mempoolBytes = try members.value("mempool_bytes").integer()
@@ -87,6 +91,7 @@ public struct StatusResult: Sendable {
             $0.member("block_hash", text: blockHash)
             $0.member("app_hash", text: appHash)
             $0.member("syncing", flag: syncing)
+            if let clock { $0.member("clock", text: clock) }
             $0.member("peers", integer: peers)
             $0.member("mempool_transactions", integer: mempoolTransactions)
             $0.member("mempool_bytes", integer: mempoolBytes)

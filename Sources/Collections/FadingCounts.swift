@@ -41,3 +41,5 @@ public struct FadingCounts<Key: Hashable> {
         ends[lowest.key] = nil
     }
 }
+
+extension FadingCounts: Sendable where Key: Sendable {}

@@ -23,7 +23,8 @@ public struct Scenario: Sendable {
 
     /// All of them.
     public static let all: [Scenario] =
-        networks + consensus + clocks + peers + validators + roles + transactions + statements + protocols + ghosts
+        networks + consensus + clocks + trust + peers + validators + roles + transactions + statements
+        + protocols + ghosts
         + crowds + syncing + forgeries + faults
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.

@@ -7,6 +7,7 @@ import time
 import traceback
 
 import bad_input
+import clocks
 import execution
 import log_output
 import namespaces
@@ -22,7 +23,7 @@ def main():
     words = sys.argv[2:]
     passed = failed = 0
     suites = (
-        bad_input, execution, log_output, queries, restarts, statements, testnet, validators, namespaces)
+        bad_input, clocks, execution, log_output, queries, restarts, statements, testnet, validators, namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue

@@ -30,6 +30,8 @@ public final class Stream {
     /// The waiting reader's own memory, how much of it is filled, and how much the reader waits for.
     var readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     var readFilled = 0
+    /// Bytes that the peer has sent on the stream, those of the negotiation included.
+    public internal(set) var bytesReceived = 0
     var readMinimum = 0
     var isReading = false
     let reader = StreamWait()
@@ -41,6 +43,8 @@ public final class Stream {
     var pending = PendingWrite.none
     var pendingOffset = 0
     var isWriting = false
+    /// Bytes of the writes that are done.
+    var bytesSent = 0
     let writer = StreamWait()
     var writeClosed = false
     /// Whether the stream stands in its connection's line of streams with something to send.

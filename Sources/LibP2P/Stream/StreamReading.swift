@@ -181,6 +181,7 @@ extension Stream {
     /// Notes that `count` bytes have been put into `directTarget`.
     func filledDirectly(_ count: Int) {
         readFilled &+= count
+        bytesReceived &+= count
         if readFilled >= readMinimum { reader.resume() }
     }
 
@@ -193,6 +194,7 @@ extension Stream {
             filledDirectly(direct)
         }
         if direct < bytes.count {
+            bytesReceived &+= bytes.count &- direct
             queue.append(UnsafeRawBufferPointer(rebasing: bytes[direct...]), pool: connection.chunks)
             if readTarget.count == 0, queue.count >= readMinimum { reader.resume() }
         }

@@ -34,6 +34,7 @@ extension Stream {
         defer { isWriting = false }
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
         if sent < bytes.count { try await finishWrite(.array(bytes), from: sent) }
+        bytesSent &+= bytes.count
     }
 
     /// Sends `bytes`, encrypted straight from where they lie; returns when all of them are on their way, having
@@ -44,6 +45,12 @@ extension Stream {
         defer { isWriting = false }
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
         if sent < bytes.count { try await finishWrite(.shared(bytes), from: sent) }
+        bytesSent &+= bytes.count
+    }
+
+    /// Bytes of the stream's writes that are on their way, and whether more wait for the peer to read.
+    public var sendProgress: (bytes: Int, isBlocked: Bool) {
+        (bytesSent &+ (writer.isWaiting ? pendingOffset : 0), writer.isWaiting)
     }
 
     private func beginWrite() throws(LibP2PError) {
