@@ -79,6 +79,7 @@ extension RPCDispatcher {
             $0.member("block_time", integer: status.blockTimestamp)
             if status.blockTimestamp > 0 { $0.member("block_age", integer: max(0, age)) }
             $0.member("syncing", flag: status.isSyncing)
+            if let doubt = status.clockDoubt { $0.member("clock", text: doubt) }
             $0.member("height", integer: status.height)
             $0.member("app_hash", hex: status.appHash)
             $0.member("peer_count", integer: status.peerCount)

@@ -23,6 +23,8 @@ public struct StatusResult: Sendable {
     public var syncing: Bool
     /// Why what the node says of the chain may be wrong; nil when nothing speaks against it.
     public var trouble: String?
+    /// What is said against the node's clock or the leader's; nil for nothing.
+    public var clock: String?
     /// Connected peers.
     public var peers: Int
     /// Unconfirmed transactions.
@@ -49,6 +51,7 @@ public struct StatusResult: Sendable {
         appHash = status.appHash.description
         syncing = status.isSyncing
         trouble = status.trouble
+        clock = status.clockDoubt
         peers = status.peerCount
         mempoolTransactions = status.mempoolCount
         mempoolBytes = status.mempoolSize
@@ -70,6 +73,7 @@ public struct StatusResult: Sendable {
         appHash = try members.value("app_hash").string()
         syncing = try members.value("syncing").flag()
         trouble = try members.optional("trouble")?.string()
+        clock = try members.optional("clock")?.string()
         peers = try members.value("peers").integer()
         mempoolTransactions = try members.value("mempool_transactions").integer()
         mempoolBytes = try members.value("mempool_bytes").integer()
@@ -92,6 +96,7 @@ public struct StatusResult: Sendable {
             $0.member("app_hash", text: appHash)
             $0.member("syncing", flag: syncing)
             if let trouble { $0.member("trouble", text: trouble) }
+            if let clock { $0.member("clock", text: clock) }
             $0.member("peers", integer: peers)
             $0.member("mempool_transactions", integer: mempoolTransactions)
             $0.member("mempool_bytes", integer: mempoolBytes)

@@ -33,6 +33,9 @@ public enum ChainLimits {
     public static let identifierBytes = 1024
     /// Bytes of a transaction result's log; longer ones are cut at a character.
     public static let resultLogBytes = 4096
+    /// The greatest height that a chain may start from, or that a configuration may name: half of what 64 bits count, so
+    /// that no chain ever comes to the end of them.
+    public static let greatestNamedHeight: Int64 = 1 << 62
     /// Bytes of a genesis file.
     public static let genesisBytes = 64 * 1024 * 1024
     /// `join_expiry` where the genesis file names none, in nanoseconds: one week, as kwil-db.

@@ -84,8 +84,10 @@ public struct Genesis: Hashable, Sendable {
         try require(
             chainID.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "/" }, "chain_id",
             "must be printable ASCII without spaces and slashes: it is part of a protocol ID")
+        try require(initialHeight >= 0, "initial_height", "must be at least 0")
         try require(
-            initialHeight >= 0 && initialHeight < Int64.max, "initial_height", "must be at least 0")
+            initialHeight <= ChainLimits.greatestNamedHeight, "initial_height",
+            "exceeds \(ChainLimits.greatestNamedHeight)")
         try require(
             databaseOwner.isEmpty || databaseOwnerAccount != nil, "db_owner",
             "is neither a public key, a node ID nor an Ethereum address")

@@ -13,6 +13,8 @@ public enum ConsensusEvent: Sendable {
     case proposalFetched(CheckedBlock, from: PeerID)
     /// The proposal's block did not come, or was not the one that was proposed.
     case proposalFetchFailed(Hash, from: PeerID)
+    /// At least 64 KiB more of the proposal's block came from the peer that announced it.
+    case proposalArriving(Hash, from: PeerID)
     /// The block is the one that the leader proposed, and holds something that no block may hold.
     case proposalInvalid(Hash, reason: String)
     /// `peer` announced a committed block of a height that the machine's state can prove. Answered by
@@ -165,7 +167,9 @@ public struct ConsensusSettings: Sendable {
     public var recoveryPatience: Duration = .seconds(5)
     /// Wait for enough votes before the leader withdraws its proposal; doubles with each withdrawal at a height.
     public var proposalTimeout: Duration = .seconds(60)
-    /// Wait after which another announcer is asked for a block that one peer is sending.
+    /// Wait for the first and each further part of a proposal's block before others than its announcer are asked, too.
+    public var secondSourceWait: Duration = .seconds(2)
+    /// Longest wait before another announcer is asked for a block that one peer is sending.
     public var fetchPatience: Duration = .seconds(10)
 
     /// A leader that this node's operator promotes.

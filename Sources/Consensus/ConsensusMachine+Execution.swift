@@ -85,3 +85,12 @@ extension ConsensusMachine {
     /// Between two warnings of a node that cannot execute what the network decides, or must not propose.
     private static var complaintInterval: Duration { .seconds(60) }
 }
+
+extension ExecutionResult {
+    /// What the block changes for the next one: what its transactions change, and the leader that its header names.
+    func parameterUpdates(of block: CheckedBlock) -> ParameterUpdates {
+        var updates = parameterUpdates
+        if let leader = block.header.newLeader { updates.leader = leader }
+        return updates
+    }
+}

@@ -122,18 +122,6 @@ extension ConsensusMachine {
         peer == proposer?.peerID || peer == round.signer?.peerID
     }
 
-    /// Fetches a proposal's block, unless that or a newer one is being fetched.
-    private func offer(
-        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, to round: inout ConsensusRound,
-        _ actions: inout [ConsensusAction]
-    ) {
-        if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {
-            return
-        }
-        round.offer = .init(verified: verified, from: from, until: now + settings.fetchPatience)
-        actions.append(.fetchProposal(verified, from: from))
-    }
-
     mutating func proposalFetched(
         _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -170,27 +158,6 @@ extension ConsensusMachine {
         round.arrived = wallClock
         // Others take a newer stamp from the leader only.
         if proposal.stamp == block.stamp { actions.append(.relayProposal(block, except: from)) }
-    }
-
-    /// The first failure turns to others than the announcer; after that it is up to the next announcement.
-    mutating func proposalFetchFailed(
-        _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        fetchElsewhere(hash, from, now, in: &current, &actions)
-        fetchElsewhere(hash, from, now, in: &next, &actions)
-    }
-
-    private func fetchElsewhere(
-        _ hash: Hash, _ from: PeerID, _ now: Duration, in round: inout ConsensusRound,
-        _ actions: inout [ConsensusAction]
-    ) {
-        guard var offer = round.offer, offer.proposal.hash == hash, offer.from == from else { return }
-        round.offer = nil
-        guard !offer.isElsewhere else { return }
-        offer.isElsewhere = true
-        offer.until = now + settings.fetchPatience
-        round.offer = offer
-        actions.append(.fetchProposalElsewhere(offer.verified, except: from))
     }
 
     mutating func proposalInvalid(_ hash: Hash, _ reason: String, _ actions: inout [ConsensusAction]) {

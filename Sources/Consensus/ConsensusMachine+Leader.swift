@@ -81,19 +81,6 @@ extension ConsensusMachine {
         prepareProposal(block, isAgain: isAgain, now, &actions)
     }
 
-    /// The clock was set back: what it proposed before would be refused now. A block that may have been committed stays
-    /// what it is.
-    mutating func withdrawIfTooEarly(_ now: Duration, _ actions: inout [ConsensusAction]) {
-        guard isLeader, let block = current.proposedBlock, current.decision == nil, !isCommitting,
-            !current.mayBeCommitted
-        else { return }
-        let time = block.header.timestamp
-        guard time > BlockValidation.latestTimestamp(after: state, wallClock: wallClock) else { return }
-        withdraw(
-            "its time is \((time - wallClock) / 1000) s ahead of this node's clock, which was set back",
-            .tooEarly(isKnown: true), now, &actions)
-    }
-
     /// Offers a block to the validators, under the stamp by which they tell newer proposals from older ones.
     mutating func propose(
         _ block: CheckedBlock, stamp: Int64, _ now: Duration, _ actions: inout [ConsensusAction]
@@ -253,6 +240,7 @@ extension ConsensusMachine {
         actions.append(
             .warn("withdrawing the proposal", height: block.height, block: block.hash, reason: reason))
         noteWithdrawn(block.hash)
+        if case .tooEarly = cause { clockDoubt = reason }
         current.clearProposal()
         limitNextBlock(after: block, cause)
         nextBuild = now + waitAfterWithdrawal(of: block, cause)

@@ -17,8 +17,11 @@ extension ConsensusMachine {
 
     /// Notes when this process started, by the wall clock. A clock that was set forward meanwhile, as at many machines'
     /// boot, tells of a later start.
-    mutating func noteStart(_ now: Duration, _ wallClock: UInt64) {
-        if began == nil { began = now }
+    mutating func noteStart(_ now: Duration, _ wallClock: UInt64, _ actions: inout [ConsensusAction]) {
+        if began == nil {
+            began = now
+            judgeTip(&actions)
+        }
         let elapsed = UInt64(clamping: max(.zero, now - (began ?? now)).components.seconds) &* 1000
         startedAt = max(startedAt, wallClock - min(wallClock, elapsed))
     }
@@ -28,12 +31,14 @@ extension ConsensusMachine {
     public func mayBeForeign(_ answer: AckRes) -> Bool {
         guard halted == nil, answer.signature.publicKey == key, knowsItsVotes else { return false }
         if case .outOfSync = answer.answer { return false }
-        return isKnownNext(answer.block) && !hasCast(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
+        return isKnownNext(answer.block)
+            && !hasCast(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
     }
 
     /// Whether a block is one of the next height, by the leader's signature.
     private func isKnownNext(_ block: Hash) -> Bool {
-        current.proposedBlock?.hash == block || current.proposal?.hash == block || current.decision?.hash == block
+        current.proposedBlock?.hash == block || current.proposal?.hash == block
+            || current.decision?.hash == block
     }
 
     private func hasCast(_ decision: Vote.Decision, on block: Hash) -> Bool {
@@ -48,7 +53,8 @@ extension ConsensusMachine {
 
     /// Whether a commit of the next height holds a vote of this node's key that this host did not give.
     func isForeignVote(in decision: VerifiedCommit) -> Bool {
-        guard knowsItsVotes, let vote = decision.info.votes.first(where: { $0.signature.publicKey == key }) else {
+        guard knowsItsVotes, let vote = decision.info.votes.first(where: { $0.signature.publicKey == key })
+        else {
             return false
         }
         let said: Vote.Decision =

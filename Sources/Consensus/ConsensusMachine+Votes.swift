@@ -14,13 +14,17 @@ extension ConsensusMachine {
 
     /// Whether this node has refused a block under this stamp or a newer one, also before a restart: it stays so.
     func hasRefused(_ hash: Hash, stamp: Int64) -> Bool {
-        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else {
+            return false
+        }
         return last.decision == .nack && stamp <= last.stamp
     }
 
     /// Whether this node has agreed to a block, also before a restart.
     func hasAgreed(to hash: Hash) -> Bool {
-        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else { return false }
+        guard let last = lastVote, last.height == state.height &+ 1, last.blockHash == hash else {
+            return false
+        }
         return last.decision != .nack
     }
 
@@ -110,6 +114,7 @@ extension ConsensusMachine {
     mutating func runTimers(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil else { return }
         withdrawIfTooEarly(now, &actions)
+        runFetches(now, &actions)
         if let at = abandonAt, now >= at {
             if case .committing = lane {
                 abandonAt = nil
@@ -151,6 +156,9 @@ extension ConsensusMachine {
         }
         consider(resendAt)
         consider(abandonAt)
+        for case .some(let offer) in [current.offer, next.offer] where !offer.isElsewhere {
+            consider(offer.until)
+        }
         consider(current.decisionFetch?.until)
         consider(buildDeadline)
         consider(confirmAt)

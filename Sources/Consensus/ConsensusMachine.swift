@@ -61,8 +61,12 @@ public struct ConsensusMachine: Sendable {
         case stamp(CheckedBlock, isAgain: Bool)
     }
 
+    /// What is said against the wall clock of this node, or of the leader, at present; one line.
+    public internal(set) var clockDoubt: String?
     /// Milliseconds since 1970, as the event said that is handled.
     var wallClock: UInt64 = 0
+
+    var sources = ProposalSources()
 
     // The leader's own.
     var building = Building.nothing
@@ -158,11 +162,12 @@ public struct ConsensusMachine: Sendable {
     ) {
         guard halted == nil else { return }
         self.wallClock = wallClock
-        noteStart(now, wallClock)
+        noteStart(now, wallClock, &actions)
         switch event {
         case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
         case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
         case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from, now, &actions)
+        case .proposalArriving(let hash, let from): proposalArriving(hash, from, now)
         case .proposalInvalid(let hash, let reason): proposalInvalid(hash, reason, &actions)
         case .announced(let commit, let from): announced(commit, from, now, &actions)
         case .decided(let commit, let block): decided(commit, block, &actions)
@@ -263,7 +268,10 @@ public struct ConsensusMachine: Sendable {
                     reason: "\(error)"))
             // A wrong clock is no fault of the block's: nothing in it is to be dropped.
             var answer = AckRes.Answer.invalidBlock
-            if case .tooEarly? = error as? ConsensusError { answer = .unknown }
+            if case .tooEarly? = error as? ConsensusError {
+                answer = .unknown
+                clockDoubt = "\(error)"
+            }
             return refuse(block.hash, stamp: current.stamp, answer, &actions)
         }
         lane = .executing(block)
@@ -328,6 +336,7 @@ public struct ConsensusMachine: Sendable {
             current.offer = nil
         }
         lastBlock = now
+        judgeTip(&actions)
         forgetHeight()
         announceCommitted(
             decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
@@ -387,14 +396,5 @@ public struct ConsensusMachine: Sendable {
 
     mutating func misbehaved(_ peer: PeerID, _ what: String, _ actions: inout [ConsensusAction]) {
         actions.append(.misbehaved(peer, .mismatch(what)))
-    }
-}
-
-extension ExecutionResult {
-    /// What the block changes for the next one: what its transactions change, and the leader that its header names.
-    func parameterUpdates(of block: CheckedBlock) -> ParameterUpdates {
-        var updates = parameterUpdates
-        if let leader = block.header.newLeader { updates.leader = leader }
-        return updates
     }
 }

@@ -23,9 +23,15 @@ struct ConsensusRound: Sendable {
     struct Offer: Sendable {
         var verified: VerifiedProposal
         var from: PeerID
+        var began: Duration
+        /// Until when others are not asked, nor another announcement taken.
         var until: Duration
-        /// Whether the announcer failed and others are asked.
-        var isElsewhere = false
+        /// Whether others than the announcer are asked: it failed, is slow, or is known for it.
+        var isElsewhere: Bool
+        /// When a good part of the block came last.
+        var movedAt: Duration?
+        /// Attempts under way.
+        var fetches = 1
 
         var proposal: BlockProposal { verified.proposal }
         var leader: PublicKey { verified.leader }

@@ -1,3 +1,4 @@
+import Chain
 import Multiformats
 
 /// One key of `config.toml`: where it stands, what it means and the property that it sets.
@@ -257,7 +258,8 @@ extension Configuration {
         ),
         .init(
             ("consensus", "promote_height"), \.consensus.promoteHeight,
-            "First height at which the promoted leader may propose.", in: 0...Int.max),
+            "First height at which the promoted leader may propose.",
+            in: 0...Int(ChainLimits.greatestNamedHeight)),
         .init(
             ("mempool", "enabled"), \.mempool.isEnabled,
             "Keep and pass on unconfirmed transactions; off makes a blocks-only node, for an archive."),

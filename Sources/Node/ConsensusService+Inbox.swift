@@ -51,7 +51,27 @@ extension ConsensusService: ConsensusInbox {
         return .forged
     }
 
+    /// Tells the machine while the block comes: one that is large is not one that is withheld.
+    func fetching(_ proposal: BlockProposal, on stream: Stream) {
+        let peer = stream.remotePeer
+        Reactor.spawn { [weak self, weak stream] in
+            var told = 0
+            while self?.isFetching(proposal, from: peer) ?? false {
+                try? await Reactor.sleep(for: .milliseconds(500))
+                guard let bytes = stream?.bytesReceived, bytes - told >= Self.progressBytes else { continue }
+                told = bytes
+                self?.feed(.proposalArriving(proposal.hash, from: peer))
+            }
+        }
+    }
+
+    private func isFetching(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
+        !isStopped && machine.awaits(proposal.hash, from: peer)
+    }
+
     func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
+        // What two peers sent counts once.
+        guard machine.awaits(proposal.hash) else { return }
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
@@ -165,7 +185,9 @@ extension ConsensusService {
     /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
     /// brings one whose vote is forged has forged it.
     func heardOwn(_ answer: AckRes, from peer: PeerID) async {
-        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else { return }
+        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else {
+            return
+        }
         let mark = AnswerInCheck(
             voter: answer.signature.publicKey, block: answer.block, appHash: answer.appHash, source: peer)
         guard answersInCheck.insert(mark).inserted else { return }

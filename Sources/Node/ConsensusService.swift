@@ -21,6 +21,7 @@ final class ConsensusService {
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
     private var wasSyncing = false
+    private var clockDoubt: String?
     private(set) var isStopped = false
     private var timer: Timer?
     /// Blocks that the machine wanted from the peer whose announcement is being handled.
@@ -42,6 +43,9 @@ final class ConsensusService {
     /// Answers in check at once; those beyond come again while their block is the latest.
     nonisolated static let answersInCheckLimit = 1_024
 
+    /// So much of a block counts as a part that came.
+    nonisolated static let progressBytes = 64 << 10
+
     /// Blocks whose announcements are kept while they are fetched: the machine asks for two heights at most.
     nonisolated static let keptCommits = 16
 
@@ -51,6 +55,8 @@ final class ConsensusService {
     var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
     /// The node begins to catch up (true), or has done so.
     var onSyncing: ((Bool) -> Void)?
+    /// What is said against the clock has changed.
+    var onClockDoubt: (() -> Void)?
     /// The node cannot go on.
     var onHalt: ((ConsensusError) -> Void)?
     /// Publishes on a gossip topic; does nothing while there is no gossip.
@@ -134,6 +140,10 @@ final class ConsensusService {
         if machine.isSyncing != wasSyncing {
             wasSyncing = machine.isSyncing
             onSyncing?(wasSyncing)
+        }
+        if machine.clockDoubt != clockDoubt {
+            clockDoubt = machine.clockDoubt
+            onClockDoubt?()
         }
         timer?.cancel()
         guard let deadline = machine.deadline else { return }

@@ -81,6 +81,7 @@ public final class Node {
             mempool?.syncing($0)
             snapshots.invalidate()
         }
+        consensus.onClockDoubt = { [snapshots] in snapshots.invalidate() }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
         mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
@@ -255,7 +256,8 @@ public final class Node {
         return NodeStatus(
             nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
             height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing, peerCount: peers.peerCount,
+            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
+            clockDoubt: machine.clockDoubt, peerCount: peers.peerCount,
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
             isBlocksOnly: !context.configuration.mempool.isEnabled,

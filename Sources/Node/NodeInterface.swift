@@ -113,6 +113,8 @@ public struct NodeStatus: Sendable {
     public var blockTimestamp: UInt64
     /// Whether the node is behind the best height that it has heard of.
     public var isSyncing: Bool
+    /// What is said against this node's clock, or the leader's, at present; one line.
+    public var clockDoubt: String?
     /// Connected peers.
     public var peerCount: Int
     /// Unconfirmed transactions.
@@ -138,7 +140,8 @@ public struct NodeStatus: Sendable {
     /// All members.
     public init(
         nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
-        blockTimestamp: UInt64, isSyncing: Bool, peerCount: Int, mempoolCount: Int, mempoolSize: Int,
+        blockTimestamp: UInt64, isSyncing: Bool, clockDoubt: String? = nil, peerCount: Int, mempoolCount: Int,
+        mempoolSize: Int,
         transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false,
         hasGasCosts: Bool = false, trouble: String? = nil
     ) {
@@ -150,6 +153,7 @@ public struct NodeStatus: Sendable {
         self.appHash = appHash
         self.blockTimestamp = blockTimestamp
         self.isSyncing = isSyncing
+        self.clockDoubt = clockDoubt
         self.peerCount = peerCount
         self.mempoolCount = mempoolCount
         self.mempoolSize = mempoolSize

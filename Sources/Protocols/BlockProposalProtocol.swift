@@ -27,6 +27,7 @@ public struct BlockProposalProtocol {
             case .ignore: return
             case .forged: throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
             }
+            inbox.fetching(proposal, on: stream)
             do throws(ProtocolsError) {
                 let block = try await receiveBlock(
                     on: stream, hash: proposal.hash, height: proposal.height, limit: inbox.blockSizes.block)

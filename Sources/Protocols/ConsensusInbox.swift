@@ -25,6 +25,8 @@ public protocol ConsensusInbox: AnyObject {
     func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool
     /// A proposal, nothing of it checked.
     func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict
+    /// The proposal's peer is being asked for the block on its stream: until `received` or `failed`.
+    func fetching(_ proposal: BlockProposal, on stream: Stream)
     /// The proposed block, decoded, of the proposal's hash and height.
     func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async
     /// The proposed block did not come, or another one.

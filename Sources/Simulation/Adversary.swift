@@ -119,6 +119,7 @@ final class Adversary {
     private func propose(_ peer: PeerID, _ host: Host) async throws {
         if random.oneIn(3), let old = random.pick(world.proposed) {
             let proposal = BlockProposal(old, sender: world.nodes[0].key)
+            if random.oneIn(2) { return try await withhold(proposal, peer, host) }
             try await BlockProposalProtocol.announce(proposal, block: old.bytes, to: peer, on: host)
             return
         }
@@ -131,6 +132,13 @@ final class Adversary {
                 senderKey: SharedBytes(world.nodes[0].key.bytes))
         }
         try await BlockProposalProtocol.announce(proposal, block: forged.bytes, to: peer, on: host)
+    }
+
+    /// A proposal of the leader's, whose block does not come.
+    private func withhold(_ proposal: BlockProposal, _ peer: PeerID, _ host: Host) async throws {
+        let stream = try await host.newStream(peer, [KwilProtocol.blockProposal])
+        try await stream.write(proposal.bytes)
+        Reactor.schedule(after: .seconds(30)) { stream.reset() }
     }
 
     /// A block that was committed, but not with these votes, this signature or these transactions: to whoever lacks it,

@@ -23,7 +23,7 @@ public struct Scenario: Sendable {
 
     /// All of them.
     public static let all: [Scenario] =
-        networks + consensus + clocks + peers + validators + roles + transactions + hostileTransactions
+        networks + consensus + clocks + trust + peers + validators + roles + transactions + hostileTransactions
         + statements + protocols + ghosts + crowds + syncing + sources + standing + forgeries + faults
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.

@@ -46,6 +46,7 @@ struct StatusCommand: Action {
             ("peers", "\(status.peers)"),
             ("mempool", mempool),
             ("transactions", "\(status.transactions)"),
+            ("clock", status.clock ?? "agrees with the chain's"),
             ("reactor", status.reactor),
             ("version", status.version),
         ]

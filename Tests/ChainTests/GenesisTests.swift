@@ -72,6 +72,10 @@ import Testing
             "max_block_size: exceeds 270000000"
         ),
         (#""initial_height": 3"#, #""initial_height": -1"#, "initial_height: must be at least 0"),
+        (
+            #""initial_height": 3"#, #""initial_height": 9223372036854775806"#,
+            "initial_height: exceeds 4611686018427387904"
+        ),
         (#""initial_height": 3"#, #""initial_height": "x""#, "initial_height: must be a whole number"),
         (#""power": 2"#, #""power": 0"#, ".power: must be at least 1"),
         (#""power": 2"#, #""power": 2, "colour": "red""#, ".colour: is unknown"),

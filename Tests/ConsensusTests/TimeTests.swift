@@ -49,7 +49,7 @@ struct TimeTests {
         #expect(script.send(.timer) == ["roll back"])
         #expect(script.send(.rolledBack) == [])
         script.wallClock = right
-        script.now += .seconds(2)
+        script.now += .seconds(4)
         let template = try template(script.actions(.timer))
         #expect(template.transactionLimit == .max)
         #expect(template.timestamp(at: right) == right)
@@ -135,7 +135,8 @@ struct TimeTests {
         _ = script.send(.mempool(count: 1))
         #expect(script.send(.built(block)) == ["reserve to \(right + 10_000)"])
         #expect(script.send(.mempool(count: 2)) == [], "one proposal at a time")
-        #expect(script.send(.stampsReserved(upTo: Int64(right) + 10_000)) == ["propose 1 to all", "execute 1"])
+        #expect(
+            script.send(.stampsReserved(upTo: Int64(right) + 10_000)) == ["propose 1 to all", "execute 1"])
     }
 
     @Test func aRestartedLeaderBeginsAboveWhatItMayHaveUsed() throws {

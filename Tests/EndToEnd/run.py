@@ -8,6 +8,7 @@ import traceback
 
 import bad_input
 import besieged
+import clocks
 import execution
 import log_output
 import namespaces
@@ -25,8 +26,8 @@ def main():
     words = sys.argv[2:]
     passed = failed = 0
     suites = (
-        bad_input, execution, log_output, operation, queries, restarts, statements, strangers, besieged, testnet,
-        validators, namespaces)
+        bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, besieged,
+        testnet, validators, namespaces)
     for test in (test for suite in suites for test in suite.TESTS):
         if words and not any(word in test.__name__ for word in words):
             continue

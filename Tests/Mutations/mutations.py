@@ -47,6 +47,8 @@ ENGINE = "Sources/Execution/SQLEngine.swift"
 EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence.swift"
 FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
+FETCHING = "Sources/Consensus/ConsensusMachine+Fetching.swift"
+HEIGHTS = "Sources/Consensus/ConsensusMachine+Heights.swift"
 LEADER = "Sources/Consensus/ConsensusMachine+Leader.swift"
 MACHINE = "Sources/Consensus/ConsensusMachine.swift"
 MEMPOOL = "Sources/Mempool/Mempool.swift"
@@ -200,6 +202,20 @@ MUTATIONS = [
     Mutation("stamps-not-reserved", "a leader uses no stamp twice, whatever its clock does over a restart", [
         ("Sources/Consensus/ProposalStamps.swift", "if stamp > reserved ||", "if !ON, stamp > reserved ||"),
     ], "simulate --scenario clock-stands-still"),
+    # Who is believed, and who is asked first.
+    Mutation("claims-count-as-proofs", "what a peer merely says changes nothing about a node", [
+        (HEIGHTS, "if proven { prove(height &- 1) }", "if ON || proven { prove(height &- 1) }"),
+    ], "simulate --scenario claimed-heights"),
+    Mutation("key-used-elsewhere-unnoticed", "a validator stops when another host votes with its key", [
+        ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
+         "guard !ON, mayBeForeign(message) else { return }"),
+        ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "return !hasCast(said, on: decision.hash)",
+         "return !ON && !hasCast(said, on: decision.hash)"),
+    ], "simulate --scenario two-hosts-one-key"),
+    Mutation("withholding-forgotten", "who let a validator down twice is not asked first", [
+        (FETCHING, "letDowns.count(of: peer, now: now) >= Self.doubtful",
+         "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
+    ], "simulate --scenario slow-proposal-source"),
     # What is believed.
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
@@ -226,7 +242,7 @@ MUTATIONS = [
     Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
         (FOLLOWER, "if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }",
          "if !ON, let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }"),
-        (FOLLOWER, "if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {",
+        (FETCHING, "if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {",
          "if !ON, let offer = round.offer, now < offer.until,\n"
          "            offer.proposal.stamp >= verified.proposal.stamp\n        {"),
     ], UNSENT),
@@ -310,7 +326,7 @@ MUTATIONS = [
     ]),
     # Going on.
     Mutation("never-catches-up", "who is behind fetches what is missing", [
-        (FOLLOWER, "actions.append(.catchUp(to: height, from: from))",
+        (HEIGHTS, "actions.append(.catchUp(to: height, from: from))",
          "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
     ]),
     Mutation("dials-nobody-twice", "a lost connection is made again", [

@@ -9,6 +9,8 @@ import Testing
 /// Notes what it is told.
 @ReactorActor
 final class Inbox: ConsensusInbox {
+    func fetching(_ proposal: BlockProposal, on stream: LibP2P.Stream) {}
+
     var leader: PublicKey?
     var blockSizes = BlockSizes.largest
     var wants = true

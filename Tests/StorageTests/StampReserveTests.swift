@@ -11,7 +11,8 @@ import Testing
             let log = try VoteLog(directory: directory.path)
             try log.stamps.record(end)
             #expect(log.stamps.end == end)
-            #expect(try VoteLog(directory: directory.path).stamps.end == end, "a lower end replaces a higher one")
+            #expect(
+                try VoteLog(directory: directory.path).stamps.end == end, "a lower end replaces a higher one")
         }
         #expect(try Tamper.length(directory.path + "/STAMP") == 32)
     }

@@ -56,10 +56,13 @@ extension Scenario {
                 world.onDeed = { deed, machine in if deed == .proposed, machine === leader { isOut = true } }
                 try await world.expect("no proposal") { isOut }
                 leader.powerFail()
+                // The same block may come again under a newer stamp.
+                for machine in world.nodes { machine.downloads = [] }
                 if round > 2 { leader.clockStopped = leader.wallClock - 500 }
                 await world.start(leader)
             }
             world.onDeed = nil
+            for machine in world.nodes { machine.downloads = [] }
             leader.delays = [:]
             try await world.grow(3)
             leader.clockStopped = nil

@@ -1,0 +1,173 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// What nodes believe of each other, and whom they ask first.
+    static let trust: [Scenario] = [
+        Scenario(
+            "claimed-heights",
+            "Strangers claim a height that nobody has and fall silent: nodes neither count as behind nor stop announcing.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(5)
+            }
+        ) { world in
+            try await world.grow(2)
+            var claimants: [Claimant] = []
+            // The leader lets no strangers in.
+            let targets = Array(world.nodes.dropFirst())
+            for (number, machine) in targets.enumerated() {
+                let claimant = try Claimant(world, number)
+                try await world.admit(claimant.stranger, at: machine)
+                claimants.append(claimant)
+            }
+            for _ in 0..<6 {
+                for (claimant, machine) in zip(claimants, targets) { await claimant.claim(to: machine) }
+                let tip = world.chain.tip + 1
+                try await world.grow(1, within: .seconds(10))
+                try await world.expect("a block does not get around", within: .seconds(2)) {
+                    world.nodes.allSatisfy { $0.committed >= tip }
+                }
+                for machine in world.nodes {
+                    let isSyncing = await machine.node?.status().isSyncing ?? false
+                    try world.check(!isSyncing, "\(machine.name) counts as behind for a mere claim")
+                }
+            }
+            await world.end(claimants.map(\.stranger))
+        },
+        Scenario(
+            "slow-proposal-source",
+            "Whoever announces each proposal first and withholds it delays a validator by two seconds, twice.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(8)
+            }
+        ) { world in
+            let (leader, validator) = (world.nodes[0], world.nodes[3])
+            try await world.grow(2)
+            // Without it no block is committed before this validator has voted.
+            world.nodes[2].powerFail()
+            let stranger = try Stranger(world, 1)
+            try await world.admit(stranger, at: validator)
+            // The stranger is nearer than the leader and than the other validators.
+            for other in world.nodes.prefix(3) {
+                let link = VirtualNetwork.Link(latency: .milliseconds(300), bytesPerSecond: 20_000_000)
+                world.network.setLink(from: other.setup.address, to: validator.setup.address, link)
+            }
+            var delays: [Duration] = []
+            var proposedAt: Duration?
+            world.onDeed = { deed, machine in
+                if deed == .proposed, machine === leader {
+                    proposedAt = Reactor.now
+                    if let block = world.proposed.last { stranger.withhold(block, from: validator) }
+                } else if deed == .voted, machine === validator, let at = proposedAt {
+                    delays.append(Reactor.now - at)
+                    proposedAt = nil
+                }
+            }
+            try await world.grow(6)
+            world.onDeed = nil
+            await world.start(world.nodes[2])
+            try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
+            try world.check(delays.allSatisfy { $0 < .seconds(5) }, "it waits \(delays)")
+            try world.check(delays[2...].allSatisfy { $0 < .seconds(2) }, "it asks the same first: \(delays)")
+            await world.end([stranger])
+        },
+        Scenario(
+            "two-hosts-one-key",
+            "A validator that hears a vote of its key that it did not give stops; its own forgotten votes do not stop it.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(3)
+            }
+        ) { world in
+            let validator = world.nodes[3]
+            try await world.grow(3)
+            validator.powerFail()
+            world.wiped(validator)
+            await world.start(validator)
+            try await world.grow(3)
+            let life = validator.life
+            // Until blocks are surely younger than the process.
+            try await Reactor.sleep(for: .seconds(75))
+            try world.check(validator.life == life, "its own old votes stop it")
+            validator.mayFail = true
+            validator.delays["execution"] = .seconds(1)
+            let carrier = try Stranger(world, 1)
+            try await world.admit(carrier, at: validator)
+            let before = world.proposed.last?.hash
+            try await world.expect("no proposal") { world.proposed.last?.hash != before }
+            guard let block = world.proposed.last else { return }
+            let vote = AckRes(
+                height: block.height, block: block.hash, answer: .invalidBlock, by: validator.setup.key)
+            try await carrier.gossip(vote, by: validator.setup.key, to: validator)
+            try await world.expect("it votes on beside the other host", within: .seconds(10)) {
+                validator.life != life
+            }
+            validator.delays = [:]
+            await world.end([carrier])
+            try await world.grow(3)
+        },
+    ]
+}
+
+/// A host that says it has a block that nobody has, and never answers.
+@ReactorActor
+private final class Claimant {
+    let stranger: Stranger
+    private var height: Int64 = 1_000_000
+
+    init(_ world: World, _ number: Int) throws {
+        stranger = try Stranger(world, number)
+        let names = [
+            KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block,
+            KwilProtocol.blockRange,
+        ]
+        for name in names {
+            stranger.host.setStreamHandler(name) { stream in
+                try? await Reactor.sleep(for: .seconds(120))
+                stream.reset()
+            }
+        }
+    }
+
+    /// Announces a made-up block, unsigned, each time a higher one.
+    func claim(to machine: SimulatedNode) async {
+        height += 1
+        let hash = Hash.sha256(of: Array("\(height)".utf8))
+        guard
+            let stream = try? await stranger.host.newStream(
+                machine.key.peerID, [KwilProtocol.blockAnnouncement])
+        else { return }
+        try? await stream.write(Array("blkann:\(hash):\(height)".utf8))
+        stream.close()
+    }
+}
+
+extension Stranger {
+    /// Announces a proposal that it has heard of, and sends nothing when it is asked for the block.
+    fileprivate func withhold(_ block: Block, from machine: SimulatedNode) {
+        Reactor.spawn { [self] in
+            guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockProposal])
+            else {
+                return
+            }
+            try? await stream.write(BlockProposal(block, sender: key.publicKey).bytes)
+            _ = try? await stream.read(upTo: 3)
+            try? await Reactor.sleep(for: .seconds(60))
+            stream.reset()
+        }
+    }
+
+    /// Brings a machine an answer by gossip in its author's name.
+    fileprivate func gossip(_ answer: AckRes, by author: PrivateKey, to machine: SimulatedNode) async throws {
+        let stream = try await host.newStream(machine.key.peerID, [.meshsub11])
+        let message = GossipMessage(topic: "acks", data: answer.bytes, sequence: 1, author: author)
+        try await stream.write(message.rpc)
+        stream.close()
+    }
+}

@@ -1,0 +1,120 @@
+import Chain
+import Crypto
+import Multiformats
+import Testing
+
+@testable import Consensus
+
+/// What claims and proofs of heights above the tip change.
+struct HeightsTests {
+    let chain: TestChain
+    var blocks: [CheckedBlock] = []
+    var commits: [VerifiedCommit] = []
+    var states: [ChainState]
+
+    init() throws {
+        chain = try TestChain(validators: 4)
+        states = [chain.genesis]
+        for height in 1...5 {
+            let block = try chain.block(after: states[height - 1], stamp: UInt64(height) * 1_000)
+            let commit = try chain.commit(block, after: states[height - 1])
+            blocks.append(block)
+            commits.append(commit)
+            states.append(try states[height - 1].after(block.header, hash: block.hash, commit: commit.info))
+        }
+    }
+
+    var peer: PeerID { chain.validators[2].publicKey.peerID }
+
+    func sentry() -> Script { Script(chain, as: chain.sentry) }
+
+    /// Commits the block of a height that is decided, and returns what is said then.
+    func commit(_ height: Int, _ script: inout Script) -> [String] {
+        let block = blocks[height - 1]
+        _ = script.send(.executed(block.hash, TestChain.result(block)))
+        return script.send(.committed(block.hash))
+    }
+
+    @Test func aClaimChangesNothing() throws {
+        var script = sentry()
+        #expect(
+            script.send(.ahead(height: 1_000_000, proven: false, from: peer)) == ["catch up to 1000000"])
+        #expect(!script.machine.isSyncing && !script.machine.isBehind)
+        #expect(script.send(.announced(commits[0], from: peer)) == ["fetch decided 1"])
+        #expect(script.send(.decided(commits[0], blocks[0])) == ["execute 1"])
+        #expect(commit(1, &script) == ["announce 1 to all"], "while the question runs")
+        #expect(!script.machine.isSyncing)
+        #expect(script.send(.syncFinished) == [])
+    }
+
+    @Test func aClaimDoesNotKeepALeaderFromProposing() throws {
+        var script = Script(chain, as: chain.leader)
+        #expect(script.send(.ahead(height: 9, proven: false, from: peer)) == ["catch up to 9"])
+        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+    }
+
+    @Test func aProposalsHeightProvesNothing() throws {
+        var script = Script(chain, as: chain.validators[1])
+        let real = try chain.proposal(blocks[0]).proposal
+        let lie = BlockProposal(
+            height: 1 << 40, hash: real.hash, previousHash: real.previousHash, stamp: real.stamp,
+            leaderSignature: real.leaderSignature, senderKey: real.senderKey)
+        let verified = try VerifiedProposal(verifying: lie, leader: chain.leader.publicKey)
+        #expect(script.send(.proposed(verified, from: peer)) == ["catch up to \(Int64(1) << 40 - 1)"])
+        #expect(script.machine.provenHeight == 0)
+    }
+
+    @Test func whatIsProvenFarAboveMakesANodeSync() throws {
+        var script = sentry()
+        #expect(script.machine.wouldProve(commits[4].header))
+        #expect(script.send(.announced(commits[4], from: peer)) == ["catch up to 5"])
+        #expect(script.machine.isSyncing && script.machine.isBehind)
+        #expect(!script.machine.wouldProve(commits[3].header), "nothing new")
+        var announced: [Int] = []
+        for height in 1...5 {
+            _ = script.send(.decided(commits[height - 1], blocks[height - 1]))
+            if commit(height, &script).contains("announce \(height) to all") { announced.append(height) }
+        }
+        #expect(announced == [5], "the newest, and not all that were made up for")
+        #expect(!script.machine.isSyncing && !script.machine.isBehind)
+    }
+
+    @Test func aPeerThatWaitsHearsOfALongSync() throws {
+        var script = sentry()
+        _ = script.send(.announced(commits[4], from: peer))
+        _ = script.send(.decided(commits[0], blocks[0]))
+        script.now += .seconds(6)
+        #expect(commit(1, &script).contains("announce 1 to all"))
+    }
+
+    @Test func whatNobodyDeliversIsNotWaitedFor() throws {
+        var script = sentry()
+        _ = script.send(.announced(commits[4], from: peer))
+        _ = script.send(.decided(commits[0], blocks[0]))
+        #expect(commit(1, &script) == [])
+        #expect(script.send(.syncFinished) == ["announce 1 to all"], "the tip, at the end")
+        #expect(!script.machine.isSyncing && !script.machine.isBehind)
+    }
+
+    @Test func theLeadersSignatureProvesTheBlockBefore() throws {
+        var script = Script(chain, as: chain.leader)
+        _ = script.send(.ahead(height: 4, proven: true, from: peer))
+        #expect(script.machine.provenHeight == 3)
+        #expect(script.send(.mempool(count: 1)) == [], "another life of it was further")
+    }
+
+    @Test func catchingUpTwoAtATimeCountsAsBehind() throws {
+        var script = sentry()
+        _ = script.send(.ahead(height: 5, proven: false, from: peer))
+        _ = script.send(.decided(commits[0], blocks[0]))
+        #expect(!script.machine.isSyncing)
+        _ = script.send(.decided(commits[1], blocks[1]))
+        #expect(script.machine.isSyncing)
+        _ = commit(1, &script)
+        #expect(script.machine.isSyncing, "the next are about to come")
+        _ = commit(2, &script)
+        #expect(script.machine.deadline == .seconds(5))
+        _ = script.wait(.seconds(5))
+        #expect(!script.machine.isSyncing, "nothing more came")
+    }
+}
