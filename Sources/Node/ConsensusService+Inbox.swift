@@ -83,8 +83,8 @@ extension ConsensusService: ConsensusInbox {
             feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
             return .ignore
         }
-        guard await announcementChecks.enter(announcement.hash) else { return .ignore }
-        defer { announcementChecks.leave(announcement.hash) }
+        guard await announcementChecks.enter(announcement.hash, from: peer) else { return .ignore }
+        defer { announcementChecks.leave(announcement.hash, from: peer) }
         let state = machine.state
         guard isWanted(announcement), state.isBasis(of: announcement.header) else { return .ignore }
         do {
