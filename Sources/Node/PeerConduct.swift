@@ -46,7 +46,7 @@ struct PeerConduct {
     /// What an offence weighs.
     static func weight(_ what: Misbehaviour) -> Int {
         switch what {
-        case .malformed, .flooding: 20
+        case .malformed, .flooding, .stalling: 20
         case .wrongContent: 40
         case .lie: 100
         }

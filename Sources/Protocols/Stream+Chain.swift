@@ -33,25 +33,6 @@ extension Stream {
         return try await readShared(Int(length))
     }
 
-    /// Exactly `count` bytes, no two pieces of which may be further apart than `idle`. `progress` is told after each
-    /// how many are here.
-    func readShared(
-        _ count: Int, idle: Duration, progress: @ReactorActor (Int) async -> Void
-    ) async throws(LibP2PError) -> SharedBytes {
-        guard count > 0 else { return SharedBytes() }
-        let buffer = ByteBuffer(count: count)
-        var filled = 0
-        while filled < count {
-            setTimeout(idle)
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[filled..<count])
-            let read = try await read(into: rest)
-            guard read > 0 else { throw .endOfStream }
-            filled += read
-            await progress(filled)
-        }
-        return buffer.freeze()
-    }
-
     /// The rest of the stream, which the peer ends.
     func readRest(limit: Int) async throws(LibP2PError) -> SharedBytes {
         SharedBytes(try await readToEnd(limit: limit))

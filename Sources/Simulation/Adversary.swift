@@ -14,7 +14,7 @@ import Reactor
 final class Adversary {
     private unowned let world: World
     private let index: Int
-    private var random: SimulationRandom
+    var random: SimulationRandom
     private var host: Host?
     /// Signs what it makes up.
     private let identity: PrivateKey
@@ -29,7 +29,7 @@ final class Adversary {
     /// How often it changes its name at most: each is a host of its own.
     private static let mostNames = 20
     /// Streams that it opens at once.
-    private static let flood = 200
+    static let flood = 200
 
     init(_ world: World, _ index: Int) throws {
         self.world = world
@@ -90,7 +90,7 @@ final class Adversary {
 
     private func attack(_ target: SimulatedNode, _ host: Host) async throws {
         let peer = target.key.peerID
-        switch random.next() % 8 {
+        switch random.next() % 11 {
         case 0: try await learn(peer, host)
         case 1: try await propose(peer, host)
         case 2: try await announce(peer, host)
@@ -98,6 +98,9 @@ final class Adversary {
         case 4: try await babble(peer, host)
         case 5: try await threaten(peer, host)
         case 6: flood(peer, host)
+        case 7: try await resetStreams(peer, host)
+        case 8: try await pushIdentify(peer, host)
+        case 9: holdBackEnds(peer, host)
         default: try await repeatAnnouncement(peer, host)
         }
     }

@@ -24,7 +24,7 @@ public struct Scenario: Sendable {
     /// All of them.
     public static let all: [Scenario] =
         networks + consensus + peers + validators + roles + transactions + statements + protocols + ghosts
-        + crowds + syncing + forgeries + faults
+        + crowds + syncing + forgeries + faults + cheapMessages
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
     public func options(seed: UInt64) -> SimulationOptions {

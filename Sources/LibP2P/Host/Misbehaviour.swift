@@ -6,6 +6,8 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     case malformed
     /// More than a limit allows.
     case flooding
+    /// It kept this host waiting, with memory or a place taken up meanwhile.
+    case stalling
     /// Something else than was asked for or announced.
     case wrongContent
     /// Something that is proven false: a forged signature, a block against the chain's rules.
@@ -16,6 +18,7 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
         switch self {
         case .malformed: "it sent what is no message of the protocol"
         case .flooding: "it sent more than a limit allows"
+        case .stalling: "it sent or read slower than a limit allows"
         case .wrongContent: "it sent something else than it was asked for or had announced"
         case .lie: "it sent what is proven false"
         }
