@@ -3,7 +3,7 @@ import Multiformats
 /// Everything that can go wrong between two libp2p hosts.
 ///
 /// Whatever a peer sends ends in one of these, never in a trap. Text in a case says what was being read or done
-/// and is written by this module, not taken from the peer.
+/// and is written by this module, not taken from the peer; names that a peer lists are in printable ASCII.
 public enum LibP2PError: Error, Equatable, Sendable {
     // Setting up a connection.
     /// A handshake message, negotiation token or frame breaks its format; the text says which and how.
@@ -22,6 +22,8 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case wrongChain
     /// The two sides have no security protocol, multiplexer or stream protocol in common.
     case protocolNotSupported([ProtocolID])
+    /// The peer's handshake lists its multiplexers, and none is spoken here; what it lists.
+    case noCommonMultiplexer([ProtocolID])
     /// A cipher has been used for as many messages as its nonce can number; the connection has to be replaced.
     case nonceExhausted
     /// The peer closed the connection in the middle of a handshake.
@@ -48,6 +50,8 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case peerClosed
     /// The peer broke the multiplexer's rules; the text says how.
     case multiplexer(String)
+    /// The peer did not take what was sent to it for too long.
+    case stalled
     /// The host has been stopped, or has not been started.
     case notRunning
     /// The kernel refused an operation; the text has its reason.
@@ -89,6 +93,8 @@ extension LibP2PError: CustomStringConvertible {
         case .wrongChain: "the peer is on another chain"
         case .protocolNotSupported(let ids):
             "the peer supports none of \(ids.map(\.rawValue).joined(separator: ", "))"
+        case .noCommonMultiplexer(let ids):
+            "no multiplexer in common: the peer supports \(ids.map(\.rawValue).joined(separator: ", "))"
         case .nonceExhausted: "the connection's cipher is used up"
         case .handshakeInterrupted: "the peer closed the connection during the handshake"
         case .dialFailed(let reasons): "dialling failed: \(reasons)"
@@ -100,6 +106,7 @@ extension LibP2PError: CustomStringConvertible {
         case .refused: "the connection was refused by this host's rules"
         case .connectionClosed: "the connection is closed"
         case .peerClosed: "the peer closed the connection"
+        case .stalled: "the peer did not read what it was sent"
         case .multiplexer(let how): "multiplexer: \(how)"
         case .notRunning: "the host is not running"
         case .network(let reason): reason

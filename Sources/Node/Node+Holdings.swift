@@ -40,7 +40,7 @@ extension Node {
                 name: "peers", amount: host.connectedPeers.count,
                 limit: limits.p2p.maxConnections + PeerPlanner.visitors),
             Holding(name: "connections", amount: host.use.connections, limit: host.use.limits.connections),
-            Holding(name: "unread bytes", amount: host.use.unread, limit: host.use.limits.bytes),
+            Holding(name: "bytes held for peers", amount: host.use.held, limit: host.use.limits.bytes),
             Holding(
                 name: "answers in check", amount: consensus.answersInCheck.count,
                 limit: ConsensusService.answersInCheckLimit),

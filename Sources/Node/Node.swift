@@ -103,6 +103,7 @@ public final class Node {
             context.host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
         }
         consensus.start()
+        limitBytes()
         do { try context.host.start() } catch {
             throw NodeError.failed("cannot listen for peers (p2p.listen): \(error)")
         }
@@ -115,6 +116,13 @@ public final class Node {
                 "height": .number(state.height), "reactor": .text(Reactor.driverDescription),
                 "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
+    }
+
+    /// What is held for peers follows what the chain calls large.
+    private func limitBytes() {
+        let block = Int(clamping: consensus.machine.state.parameters.maxBlockSize)
+        let (perPeer, total) = ResourceLimits.bytes(forBlocksOf: block)
+        context.host.setByteLimits(perPeer: perPeer, total: total)
     }
 
     private func peerReady(_ peer: PeerID) {
@@ -132,6 +140,7 @@ public final class Node {
         mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)
         peers.chainChanged()
+        limitBytes()
         context.log.info(
             "block committed",
             [

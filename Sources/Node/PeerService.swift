@@ -1,3 +1,4 @@
+import Chain
 import Collections
 import Consensus
 import Crypto
@@ -76,6 +77,10 @@ final class PeerService: PeerDirectory {
         host.advertise(KwilProtocol.chain(context.genesis.chainID))
         host.advertise(KwilProtocol.genesis(genesisHash))
         host.connectionGater = { [weak self] in self?.admits($0) ?? true }
+        host.isTrusted = { [weak self] peer in
+            guard let self else { return false }
+            return planner.standing(of: peer) != .stranger
+        }
         host.observe { [weak self] in self?.observe($0) }
         chainChanged()
         warnAt = Reactor.now + Self.loneliness
@@ -328,6 +333,16 @@ extension PeerService.Membership {
 }
 
 extension ResourceLimits {
+    /// How many bytes are held for one peer, and for all, on a chain with blocks of so many bytes at most: eight such
+    /// blocks and what else is under way of one peer, but no more than 64 MiB unless one block takes that much; eight
+    /// such peers, but no more than 512 MiB or two of them.
+    static func bytes(forBlocksOf size: Int) -> (perPeer: Int, total: Int) {
+        let (small, whole) = (16 << 20, 64 << 20)
+        let largest = min(max(size, 0), ChainLimits.blockBytes)
+        let perPeer = min(8 * largest + small, max(whole, largest + small))
+        return (perPeer, min(8 * perPeer, max(8 * whole, 2 * perPeer)))
+    }
+
     /// Leaves the choice of up to `maximum` peers to the planner: the host has room for as many, for those that must be
     /// heard before they are refused, and for second connections that replace first ones.
     mutating func admitPeers(_ maximum: Int) {

@@ -78,6 +78,8 @@ final class BulkPlace {
     private let peer: PeerID
     private let isTrusted: Bool
     private var isInside = false
+    /// Whether no place came in time.
+    private(set) var isRefused = false
 
     init(_ gate: BulkGate, _ peer: PeerID, isTrusted: Bool) {
         self.gate = gate
@@ -89,7 +91,10 @@ final class BulkPlace {
     /// got it.
     func enter(_ entered: () -> Void = {}) async throws(ProtocolsError) {
         guard !isInside else { return }
-        guard await gate.enter(peer, isTrusted: isTrusted) else { throw .busy }
+        guard await gate.enter(peer, isTrusted: isTrusted) else {
+            isRefused = true
+            throw .busy
+        }
         isInside = true
         entered()
     }

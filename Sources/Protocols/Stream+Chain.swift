@@ -45,27 +45,8 @@ extension Stream {
         return length > 0 ? Int(length) : nil
     }
 
-    /// Exactly `count` bytes, no two pieces of which may be further apart than `idle`, if that is given. `progress` is
-    /// told after each how many are here.
-    func readShared(
-        _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
-    ) async throws(LibP2PError) -> SharedBytes {
-        guard count > 0 else { return SharedBytes() }
-        let buffer = ByteBuffer(count: count)
-        var filled = 0
-        while filled < count {
-            if let idle { setTimeout(idle) }
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[filled..<count])
-            let read = try await read(into: rest)
-            guard read > 0 else { throw .endOfStream }
-            filled += read
-            await progress(filled)
-        }
-        return buffer.freeze()
-    }
-
-    /// The same for a block: `progress` is told whenever there are `ProtocolLimits.progressBytes` more and others are
-    /// still coming.
+    /// Exactly `count` bytes of a block (`readShared`): `progress` is told whenever there are
+    /// `ProtocolLimits.progressBytes` more and others are still coming.
     func readBlock(
         _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
     ) async throws(LibP2PError) -> SharedBytes {
@@ -85,16 +66,17 @@ extension Stream {
     /// The rest of the stream, which the peer ends: what is long only with a place at the gate, for which it waits with
     /// what it has gathered until then. The time for a transaction begins anew when it has one.
     func readRest(limit: Int, _ place: BulkPlace) async throws -> SharedBytes {
-        var bytes: [UInt8] = []
-        while true {
-            let piece = try await read(upTo: BulkGate.freeBytes)
-            guard !piece.isEmpty else { return SharedBytes(bytes) }
-            guard piece.count <= limit - bytes.count else { throw LibP2PError.tooLarge("transaction") }
-            bytes += piece
-            if bytes.count > BulkGate.freeBytes {
-                try await place.enter { self.setTimeout(ProtocolLimits.transaction) }
-            }
+        do {
+            return SharedBytes(try await readToEnd(limit: limit) { await self.goesOn(with: $0, place) })
+        } catch {
+            throw place.isRefused ? ProtocolsError.busy : error
         }
+    }
+
+    private func goesOn(with gathered: Int, _ place: BulkPlace) async -> Bool {
+        guard gathered > BulkGate.freeBytes else { return true }
+        try? await place.enter { self.setTimeout(ProtocolLimits.transaction) }
+        return !place.isRefused
     }
 
     /// Reads the `get` that answers an announcement. False when the peer closes instead: it has the content.

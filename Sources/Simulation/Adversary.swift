@@ -29,7 +29,7 @@ final class Adversary {
     /// How often it changes its name at most: each is a host of its own.
     private static let mostNames = 20
     /// Streams that it opens at once.
-    private static let flood = 200
+    static let flood = 200
 
     init(_ world: World, _ index: Int) throws {
         self.world = world
@@ -90,7 +90,7 @@ final class Adversary {
 
     private func attack(_ target: SimulatedNode, _ host: Host) async throws {
         let peer = target.key.peerID
-        switch random.next() % 12 {
+        switch random.next() % 15 {
         case 0: try await learn(peer, host)
         case 1: try await propose(peer, host)
         case 2: try await announce(peer, host)
@@ -102,6 +102,9 @@ final class Adversary {
         case 8: hoard(peer, host)
         case 9: try await withhold(peer, host)
         case 10: try await announceTransactions(target, host)
+        case 11: try await resetStreams(peer, host)
+        case 12: try await pushIdentify(peer, host)
+        case 13: holdBackEnds(peer, host)
         default: try await repeatAnnouncement(peer, host)
         }
     }

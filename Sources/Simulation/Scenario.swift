@@ -25,6 +25,7 @@ public struct Scenario: Sendable {
     public static let all: [Scenario] =
         networks + consensus + clocks + trust + peers + validators + roles + transactions + hostileTransactions
         + statements + protocols + ghosts + crowds + syncing + sources + standing + forgeries + faults
+        + cheapMessages
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
     public func options(seed: UInt64) -> SimulationOptions {

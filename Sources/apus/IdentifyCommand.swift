@@ -22,7 +22,10 @@ struct IdentifyCommand: Action {
     func run() async throws {
         try await options.withHost { [address] host in
             let peer = try await host.connect(address)
-            let info = try await Identify.receive(on: try await host.newStream(peer, [.identify]))
+            // The host asks each new connection's peer by itself, and some hosts answer once only.
+            guard let info = await host.identity(of: peer, within: Identify.timeout) else {
+                throw LibP2PError.timedOut
+            }
             try StandardOutput.print("peer      \(peer)")
             try StandardOutput.print("agent     \(EscapedText(info.agentVersion))")
             try StandardOutput.print("version   \(EscapedText(info.protocolVersion))")

@@ -1,5 +1,5 @@
 import Crypto
-import LibP2P
+@testable import LibP2P
 import Multiformats
 import Reactor
 import Testing
@@ -70,11 +70,16 @@ import Testing
         }
     }
 
+    @ReactorActor @discardableResult
+    private func receiveIdentify(_ stream: LibP2P.Stream) async throws -> IdentifyInfo {
+        try Identify.decode(try await Identify.read(on: stream), of: stream.remotePublicKey)
+    }
+
     @Test func identifyTellsWhoAndWhat() throws {
         try run { dialer, listener in
             listener.advertise("/kwil/chain/1.0.0/test")
             let stream = try await dialer.newStream(listener.peerID, [.identify])
-            let info = try await Identify.receive(on: stream)
+            let info = try await receiveIdentify(stream)
             #expect(info.publicKey == stream.remotePublicKey)
             #expect(info.publicKey?.peerID == listener.peerID)
             #expect(info.agentVersion == "host 6002")
@@ -94,7 +99,7 @@ import Testing
             await #expect(
                 throws: LibP2PError.malformed("identify message: it names another key than the peer's")
             ) {
-                try await Identify.receive(on: stream)
+                try await receiveIdentify(stream)
             }
         }
     }
@@ -105,7 +110,7 @@ import Testing
                 while (try? await stream.write([UInt8](repeating: 0, count: 10_000))) != nil {}
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
-            await #expect(throws: LibP2PError.self) { try await Identify.receive(on: stream) }
+            await #expect(throws: LibP2PError.self) { try await receiveIdentify(stream) }
         }
     }
 
@@ -116,7 +121,7 @@ import Testing
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
             let start = Reactor.now
-            await #expect(throws: LibP2PError.timedOut) { try await Identify.receive(on: stream) }
+            await #expect(throws: LibP2PError.timedOut) { try await receiveIdentify(stream) }
             #expect(Reactor.now - start == Identify.timeout)
         }
     }

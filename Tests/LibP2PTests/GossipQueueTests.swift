@@ -63,12 +63,17 @@ import Testing
     @Test func aPeerThatSendsTooMuchIsNotReadFromForAWhile() {
         var budget = GossipBudget()
         for _ in 1..<GossipBudget.rpcs {
-            #expect(budget.spend(1, now: .milliseconds(1_200), interval: .seconds(1)) == .zero)
+            #expect(budget.spend(1, entries: 1, now: .milliseconds(1_200), interval: .seconds(1)) == .zero)
         }
-        #expect(budget.spend(1, now: .milliseconds(1_700), interval: .seconds(1)) == .milliseconds(500))
-        #expect(budget.spend(1, now: .milliseconds(2_200), interval: .seconds(1)) == .zero)
         #expect(
-            budget.spend(GossipBudget.bytes, now: .milliseconds(2_300), interval: .seconds(1))
+            budget.spend(1, entries: 1, now: .milliseconds(1_700), interval: .seconds(1))
+                == .milliseconds(500))
+        #expect(budget.spend(1, entries: 1, now: .milliseconds(2_200), interval: .seconds(1)) == .zero)
+        #expect(
+            budget.spend(GossipBudget.bytes, entries: 1, now: .milliseconds(2_300), interval: .seconds(1))
                 == .milliseconds(900))
+        #expect(
+            budget.spend(9, entries: GossipBudget.entries, now: .milliseconds(3_300), interval: .seconds(1))
+                == .seconds(1))
     }
 }

@@ -156,6 +156,25 @@ import Testing
         #expect(message.frame.array == rpc.encoded)
     }
 
+    /// A message that is kept must not keep what it came with.
+    @Test(arguments: [0, 100_000]) func aSmallMessageDoesNotHoldItsRPC(padding: Int) throws {
+        let message = GossipMessage(
+            topic: "t", data: [1, 2, 3], sequence: 1, author: try .generate(.ed25519))
+        var rpc = ProtobufWriter()
+        rpc.put(2, bytes: message.encoded)
+        rpc.put(9, bytes: [UInt8](repeating: 0, count: padding))
+        let bytes = SharedBytes(rpc.bytes)
+        let decoded = try #require(try GossipRPC(decoding: bytes).messages.first)
+        #expect(decoded == message)
+        let isWithin = bytes.withUnsafeBytes { all in
+            decoded.encoded.withUnsafeBytes { part in
+                guard let first = part.baseAddress, let start = all.baseAddress else { return false }
+                return first >= start && first < start + all.count
+            }
+        }
+        #expect(isWithin == (padding == 0))
+    }
+
     @Test func tooManyEntriesAreRefused() throws {
         var control = ProtobufWriter()
         for _ in 0...GossipRPC.maximumEntries { control.put(3, bytes: [0x0a, 1, 0x61] as [UInt8]) }

@@ -93,15 +93,21 @@ import Testing
         }
     }
 
+    /// Answers each stream of the test's protocol with a byte, and keeps it open until the list is woken.
+    @ReactorActor private func serveAndHold(on host: Host) -> WaitingList {
+        let hold = WaitingList()
+        host.setStreamHandler(Self.test) { stream in
+            try? await stream.write([1])
+            _ = await hold.wait()
+        }
+        return hold
+    }
+
     @Test func streamsOfOnePeerAreBounded() throws {
         var limits = ResourceLimits()
         limits.streamsPerPeer = 5
         try run(limits) { pair, _ in
-            let hold = WaitingList()
-            pair.listener.setStreamHandler(Self.test) { stream in
-                try? await stream.write([1])
-                _ = await hold.wait()
-            }
+            let hold = serveAndHold(on: pair.listener)
             try await pair.connect()
             try await Reactor.sleep(for: .seconds(1))
             var open: [LibP2P.Stream] = []
@@ -155,12 +161,12 @@ import Testing
             }
             try await Reactor.sleep(for: .seconds(1))
             let state = try #require(pair.listener.peers[pair.dialer.peerID])
-            #expect(state.unread > 0 && state.unread <= fixed.bytesPerPeer)
-            #expect(pair.listener.unread == state.unread)
+            #expect(state.held > 0 && state.held <= fixed.bytesPerPeer)
+            #expect(pair.listener.held == state.held)
             #expect(try await pair.dialer.ping(pair.listener.peerID) > .zero)
             hold.wakeAll()
             try await Reactor.sleep(for: .seconds(1))
-            #expect(pair.listener.unread == 0)
+            #expect(pair.listener.held == 0)
         }
     }
 
@@ -188,7 +194,7 @@ import Testing
             try await Reactor.sleep(for: .seconds(1))
             #expect(pair.listener.connectedPeers == [pair.dialer.peerID])
             #expect(reports == ["\(greedy.peerID) flooding"])
-            #expect(pair.listener.unread == 100 << 10)
+            #expect(pair.listener.held == 100 << 10)
             hold.wakeAll()
             await greedy.stop()
         }
@@ -199,11 +205,7 @@ import Testing
         var limits = ResourceLimits()
         limits.bytes = 20_000
         try run(limits) { pair, _ in
-            let hold = WaitingList()
-            pair.listener.setStreamHandler(Self.test) { stream in
-                try? await stream.write([1])
-                _ = await hold.wait()
-            }
+            let hold = serveAndHold(on: pair.listener)
             try await pair.connect()
             let stream = try await pair.dialer.newStream(pair.listener.peerID, [Self.test])
             _ = try await stream.readExactly(1)

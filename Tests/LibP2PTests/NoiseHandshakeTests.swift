@@ -66,6 +66,18 @@ import Testing
         #expect(listener.outcome != nil && listener.outcome?.muxer == nil)
     }
 
+    /// Lists without a common entry must not be followed by a negotiation; what the peer lists is told, in harmless letters.
+    @Test func listsWithoutACommonMuxerFail() throws {
+        let dialer = try Side(dialing: true, try .generate(.ed25519), muxers: ["/x", "/y"])
+        let listener = try Side(dialing: false, try .generate(.ed25519), muxers: ["/a", "/b\n"])
+        let second = try listener.receive(try dialer.handshake.start())
+        let error = #expect(throws: LibP2PError.noCommonMultiplexer(["/a", "/b?"])) {
+            try dialer.receive(second)
+        }
+        #expect(error.map { "\($0)".hasSuffix("the peer supports /a, /b?") } == true)
+        #expect(dialer.outcome == nil)
+    }
+
     @Test func byteByByte() throws {
         let dialer = try Side(dialing: true, try .generate(.secp256k1))
         let listener = try Side(dialing: false, try .generate(.ed25519))

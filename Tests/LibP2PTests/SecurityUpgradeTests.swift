@@ -138,9 +138,14 @@ import Testing
     }
 
     @Test func noMuxerInCommon() throws {
-        let dialer = try Side(dialing: true, muxers: ["/mplex/6.7.0"])
-        let listener = try Side(dialing: false)
-        #expect(throws: LibP2PError.protocolNotSupported(["/mplex/6.7.0"])) { try run(dialer, listener) }
+        // What the other side supports is only known if it lists it.
+        for early in [true, false] {
+            let dialer = try Side(dialing: true, muxers: ["/mplex/6.7.0"], early: early)
+            let listener = try Side(dialing: false)
+            let expected: LibP2PError =
+                early ? .noCommonMultiplexer([.yamux]) : .protocolNotSupported(["/mplex/6.7.0"])
+            #expect(throws: expected) { try run(dialer, listener) }
+        }
     }
 
     @Test func muxersAreNegotiatedInsideTheCipher() throws {

@@ -146,11 +146,28 @@ import Testing
         #expect(next == .opened(slot: 3))
     }
 
-    @Test func doesNotAnswerAPeerThatDoesNotRead() {
+    /// What is cheap to send and dear to take costs credit; content, and answers to what was sent, cost none.
+    @Test(
+        arguments: [
+            (frame(1, 1, 1, 0) + frame(1, 8, 1, 0), 40), (frame(2, 1, 0, 7), 8), (frame(0, 1, 1, 0), 36),
+            (frame(0, 1, 1, 1, body: 1), 33), (frame(0, 1, 1, 1_024, body: 1_024), 32),
+            (frame(0, 1, 1, 0) + frame(1, 0, 1, 5), 40), (frame(3, 0, 0, 0), 32),
+            // Content that nobody will read.
+            (frame(0, 1, 1, 4_096, body: 4_096) + frame(1, 8, 1, 0), 40),
+        ] as [([UInt8], Int)])
+    func messagesWithoutContentCost(bytes: [UInt8], cost: Int) throws {
         var mux = Yamux(.listener, now: .zero)
-        let pings = (0..<2000).flatMap { Self.frame(2, 1, 0, UInt32($0)) }
-        let found = Self.failure(&mux, pings)
-        #expect(found == .controlFlood)
+        _ = try Self.feed(&mux, bytes)
+        #expect(mux.cost == cost)
+    }
+
+    @Test func whatIsAskedForIsPaidFor() throws {
+        var mux = Yamux(.listener, now: .zero)
+        guard case .opened(let slot) = mux.open(now: .zero) else { return }
+        _ = mux.dataHeader(slot, count: 40)
+        #expect(mux.cost == -36)
+        _ = try Self.feed(&mux, Self.frame(0, 2, 2, 30, body: 30) + Self.frame(1, 0, 2, 9))
+        #expect(mux.cost == -31)
     }
 
     @Test func windowGrowsForAFastReaderWithinItsBounds() throws {

@@ -320,6 +320,19 @@ MUTATIONS = [
         ("Sources/Node/Isolation.swift", "case .neverMet: return \"no node",
          "case .neverMet: return ON ? nil : \"no node"),
     ], ALONE),
+    # No peer takes more than its share.
+    Mutation("resets-without-end", "who opens and resets streams without end is let go of", [
+        ("Sources/LibP2P/Connection/ConnectionLimits.swift", "            host.endFlood(of: remotePeer)\n",
+         "            if ON { return false }\n            host.endFlood(of: remotePeer)\n"),
+    ], "simulate --scenario rapid-reset"),
+    Mutation("gathered-for-free", "what a read gathers counts until it is handed over", [
+        ("Sources/LibP2P/Stream/StreamReading.swift", "        gathered &+= count\n",
+         "        if ON { return }\n        gathered &+= count\n"),
+    ], "simulate --scenario half-sent"),
+    Mutation("pushes-without-end", "of identify pushes a few are looked at", [
+        ("Sources/LibP2P/Host/HostIdentify.swift", "guard pushes.allows(stream.remotePeer, now: Reactor.now) else {",
+         "guard ON || pushes.allows(stream.remotePeer, now: Reactor.now) else {"),
+    ], "simulate --scenario identify-push-flood"),
     # Leaving nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
         ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),

@@ -28,9 +28,15 @@ final class Connection: TCPConnectionDelegate {
     let chunks: ChunkPool
     let noise: NoiseTransport?
     /// The peer's, for what is counted over all its connections.
-    private let peer: PeerState
-    /// How many of the unread bytes the peer and the host have been told of.
-    private var countedUnread = 0
+    let peer: PeerState
+    /// Bytes that reads have gathered and not handed over.
+    var gathered = 0
+    /// How many of the bytes held the peer and the host have been told of.
+    var countedHeld = 0
+    /// Why the socket is not read at the moment.
+    var pauses: Pauses = []
+    /// Inbound streams whose tasks have been started and do not run yet.
+    var startingStreams = 0
     private(set) var phase = Phase.open
     var mux: Yamux
     var streams: [Stream?] = []
@@ -40,13 +46,16 @@ final class Connection: TCPConnectionDelegate {
     var lineTail: Stream?
     var isReceiving = false
     /// The stream into whose reader's memory the message at hand is decrypted.
-    private var direct: Stream?
+    var direct: Stream?
     private var tickTimer: Timer?
     private var drainTimer: Timer?
+    /// Fires when inbound streams that have said nothing may be late.
+    var silenceTimer: Timer?
+    var creditTimer: Timer?
     /// Why the connection ends when it is closed with a farewell.
-    private var farewell = LibP2PError.connectionClosed
+    var farewell = LibP2PError.connectionClosed
     /// Tasks that wait to open a stream.
-    private let openers = WaitingList()
+    let openers = WaitingList()
     /// Inbound streams by protocol, for the limit on them.
     private var inboundByProtocol: [ProtocolID: Int] = [:]
 
@@ -96,14 +105,14 @@ final class Connection: TCPConnectionDelegate {
         throw .connectionClosed
     }
 
-    private func attach(_ stream: Stream) {
+    func attach(_ stream: Stream) {
         while streams.count <= stream.slot { streams.append(nil) }
         streams[stream.slot] = stream
     }
 
     /// Forgets the stream in a slot that the multiplexer has freed.
-    private func detach(_ slot: Int) {
-        countUnread()
+    func detach(_ slot: Int) {
+        countHeld()
         guard slot < streams.count, let stream = streams[slot] else { return }
         streams[slot] = nil
         leaveLine(stream)
@@ -134,7 +143,7 @@ final class Connection: TCPConnectionDelegate {
     func closeRead(_ stream: Stream) {
         guard stream.slot >= 0 else { return }
         if mux.closeRead(stream.slot, now: Reactor.now) { gone(stream) }
-        countUnread()
+        countHeld()
         flushSoon()
     }
 
@@ -151,20 +160,11 @@ final class Connection: TCPConnectionDelegate {
     func consumed(_ stream: Stream, _ count: Int) {
         guard count > 0, stream.slot >= 0 else { return }
         mux.consumed(stream.slot, count, now: Reactor.now)
-        countUnread()
+        countHeld()
         flushSoon()
     }
 
-    /// Brings the counts of unread bytes of the peer and of the host up to date.
-    private func countUnread() {
-        let change = mux.unread &- countedUnread
-        guard change != 0 else { return }
-        countedUnread = mux.unread
-        peer.unread &+= change
-        host.unread &+= change
-    }
-
-    private func gone(_ stream: Stream) {
+    func gone(_ stream: Stream) {
         let slot = stream.slot
         stream.completed()
         detach(slot)
@@ -185,6 +185,7 @@ final class Connection: TCPConnectionDelegate {
                         mux.tookBody(plaintext.count)
                         direct.filledDirectly(plaintext.count)
                         mux.consumed(direct.slot, plaintext.count, now: Reactor.now)
+                        charge(direct)
                         try demultiplex(UnsafeRawBufferPointer(start: nil, count: 0))
                     } else {
                         try demultiplex(UnsafeRawBufferPointer(plaintext))
@@ -197,94 +198,11 @@ final class Connection: TCPConnectionDelegate {
         endReceiving()
     }
 
-    /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
-    private func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
-        // What a read still holds may come when what it began with has ended the connection, and all streams with it.
-        guard phase != .closed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
-            slot < streams.count, let stream = streams[slot]
-        else { return nil }
-        let target = stream.directTarget
-        guard target.count >= count else { return nil }
-        direct = stream
-        return UnsafeMutableRawBufferPointer(rebasing: target[..<count])
-    }
-
-    private func receivedPlaintext(_ bytes: UnsafeRawBufferPointer) {
-        isReceiving = true
-        do throws(LibP2PError) {
-            try demultiplex(bytes)
-        } catch {
-            isReceiving = false
-            return fail(error)
-        }
-        endReceiving()
-    }
-
-    private func endReceiving() {
-        isReceiving = false
-        guard phase != .closed else { return }
-        flushControl()
-        closeIfDrained()
-    }
-
-    private func demultiplex(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) {
-        var input = bytes
-        let now = Reactor.now
-        do throws(YamuxError) {
-            while phase != .closed, let event = try mux.next(&input, now: now) {
-                handle(event, now: now)
-            }
-        } catch {
-            mux.goAway(error.goAwayCode)
-            flushControl()
-            host.report(remotePeer, error == .controlFlood ? .flooding : .malformed)
-            throw .multiplexer(error.description)
-        }
-    }
-
-    private func handle(_ event: Yamux.Event, now: Duration) {
-        switch event {
-        case .data(let slot, let bytes):
-            guard let stream = streams[slot] else { return }
-            mux.consumed(slot, stream.deliver(bytes), now: now)
-            countUnread()
-            if peer.unread > host.limits.bytesPerPeer {
-                stream.abandon(.limitReached("unread bytes of one peer"))
-            }
-            if host.unread > host.limits.bytes { host.shedUnread() }
-        case .opened(let slot):
-            guard peer.connections.reduce(0, { $0 &+ $1.mux.inboundCount }) <= host.limits.streamsPerPeer
-            else {
-                return mux.reset(slot)
-            }
-            let stream = Stream(self, slot: slot, protocolID: "", isInbound: true)
-            attach(stream)
-            host.serve(stream)
-        case .finished(let slot, let isGone):
-            guard let stream = streams[slot] else { return }
-            stream.peerFinished()
-            if isGone { gone(stream) }
-        case .reset(let slot):
-            guard let stream = streams[slot] else { return }
-            stream.fail(.streamReset)
-            detach(slot)
-        case .writable(let slot):
-            guard let stream = streams[slot] else { return }
-            enterLine(stream)
-        case .acknowledged:
-            openers.wakeFirst()
-        case .pong:
-            break
-        case .goAway:
-            if phase == .open { farewell = .peerClosed }
-            beginDraining()
-        }
-    }
-
     override func drained() {
         guard phase != .closed else { return }
         flushControl()
         serveLine()
+        updatePauses()
     }
 
     override func peerClosedWrite() {
@@ -300,9 +218,9 @@ final class Connection: TCPConnectionDelegate {
 
     // MARK: Time
 
-    private func armTick() {
+    func armTick() {
         guard phase != .closed else { return }
-        let due = mux.nextTick
+        let due = min(mux.nextTick, nextSendCheck)
         if let tickTimer, tickTimer.isPending {
             guard tickTimer.deadline > due else { return }
             tickTimer.cancel()
@@ -312,7 +230,7 @@ final class Connection: TCPConnectionDelegate {
 
     private func tick() {
         tickTimer = nil
-        guard phase != .closed else { return }
+        guard phase != .closed, checkSending() else { return }
         var freed: [Int] = []
         do {
             try mux.tick(now: Reactor.now) { freed.append($0) }
@@ -322,6 +240,7 @@ final class Connection: TCPConnectionDelegate {
         for slot in freed where slot < streams.count { streams[slot]?.fail(.streamReset) }
         for slot in freed { detach(slot) }
         flushControl()
+        updatePauses()
         armTick()
     }
 
@@ -333,7 +252,7 @@ final class Connection: TCPConnectionDelegate {
         flushSoon()
     }
 
-    private func beginDraining() {
+    func beginDraining() {
         guard phase == .open else { return }
         phase = .draining
         mux.goAway()
@@ -344,17 +263,17 @@ final class Connection: TCPConnectionDelegate {
 
     /// Closes once neither side can open a stream and none is left. A side that has not said so may have sent the
     /// first bytes of one.
-    private func closeIfDrained() {
+    func closeIfDrained() {
         if phase == .draining, mux.hasReceivedGoAway, mux.streamCount == 0 { close() }
     }
 
     /// Says goodbye and closes; streams that are still open fail.
-    func close() {
+    func close(for reason: LibP2PError? = nil) {
         guard phase != .closed else { return }
         mux.goAway()
         flushControl(evenIfFull: true)
         tcp.close()
-        end(farewell)
+        end(reason ?? farewell)
     }
 
     /// Gives up a connection on which nothing makes sense any more.
@@ -371,9 +290,11 @@ final class Connection: TCPConnectionDelegate {
         tickTimer = nil
         drainTimer?.cancel()
         drainTimer = nil
-        peer.unread &-= countedUnread
-        host.unread &-= countedUnread
-        countedUnread = 0
+        silenceTimer?.cancel()
+        silenceTimer = nil
+        creditTimer?.cancel()
+        creditTimer = nil
+        dropHeld()
         let ended = streams
         streams = []
         lineHead = nil
@@ -387,7 +308,7 @@ final class Connection: TCPConnectionDelegate {
     }
 
     /// Sends the control frames that a call from a stream has made, unless more may come in this turn.
-    private func flushSoon() {
+    func flushSoon() {
         if !isReceiving { flushControl() }
         if mux.lingering > 0 { armTick() }
     }

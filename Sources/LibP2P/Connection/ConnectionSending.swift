@@ -44,6 +44,7 @@ extension Connection {
         } catch {
             fail(error)
         }
+        if tcp.isAboveHighWater { armTick() }
         return count
     }
 

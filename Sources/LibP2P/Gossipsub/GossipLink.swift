@@ -22,6 +22,8 @@ final class GossipLink {
 
     private let host: Host
     private let protocols: [ProtocolID]
+    /// What the peer may still send before the next heartbeat, on whichever stream.
+    var budget = GossipBudget()
     private var queue = GossipQueue()
     private let waiting = WaitingList()
     private var incoming: Stream?

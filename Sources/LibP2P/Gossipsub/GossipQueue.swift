@@ -111,21 +111,26 @@ struct GossipBudget {
     static let rpcs = 2_000
     /// Bytes: 128 Mbit/s.
     static let bytes = 16 << 20
+    /// Entries of RPCs: offers of as many messages as a peer may offer, twice, and as many other things.
+    static let entries = 20_000
 
     private var window = Duration.zero
     private var rpcs = 0
     private var bytes = 0
+    private var entries = 0
 
     /// Counts an RPC; returns how long not to read, zero unless the peer has used up what it may send.
-    mutating func spend(_ size: Int, now: Duration, interval: Duration) -> Duration {
+    mutating func spend(_ size: Int, entries count: Int, now: Duration, interval: Duration) -> Duration {
         if now - window >= interval {
             window = now
             rpcs = 0
             bytes = 0
+            entries = 0
         }
         rpcs += 1
         bytes += size
-        guard rpcs >= Self.rpcs || bytes >= Self.bytes else { return .zero }
+        entries += count
+        guard rpcs >= Self.rpcs || bytes >= Self.bytes || entries >= Self.entries else { return .zero }
         return window + interval - now
     }
 }

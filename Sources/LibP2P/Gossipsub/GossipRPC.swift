@@ -130,7 +130,7 @@ public struct GossipRPC: Sendable, Equatable {
         return entry.bytes
     }
 
-    /// An RPC from the wire, without its length. Messages share memory with `bytes`.
+    /// An RPC from the wire, without its length. A message that is the larger part of it shares memory with `bytes`.
     ///
     /// A message that is not well formed is left out and counted: others in the RPC may be good.
     /// Throws `malformed` for what is not an RPC and `tooLarge` for one with too many entries.
@@ -145,7 +145,7 @@ public struct GossipRPC: Sendable, Equatable {
                 case 2:
                     published += 1
                     guard published <= Self.maximumEntries else { throw LibP2PError.tooLarge("gossip RPC") }
-                    if let message = try? GossipMessage(decoding: try field.bytes),
+                    if let message = try? GossipMessage(decoding: Self.own(try field.bytes, of: bytes.count)),
                         message.topic.utf8.count <= Self.maximumTopic
                     {
                         messages.append(message)
@@ -168,6 +168,18 @@ public struct GossipRPC: Sendable, Equatable {
                 .allSatisfy({ $0 <= Self.maximumEntries }),
             iHave.allSatisfy({ $0.ids.count <= Self.maximumEntries })
         else { throw .tooLarge("gossip RPC") }
+    }
+
+    /// A message's bytes, copied if they are the smaller part of what came with them: a message that waits or is kept
+    /// must not hold an RPC that is much longer.
+    private static func own(_ message: SharedBytes, of rpc: Int) -> SharedBytes {
+        message.count >= rpc / 2 ? message : SharedBytes(message.array)
+    }
+
+    /// How many entries it has, of all kinds: each is work.
+    var entries: Int {
+        subscriptions.count &+ messages.count &+ malformed &+ iWant.count &+ graft.count &+ iDontWant.count
+            &+ iHave.reduce(0) { $0 &+ 1 &+ $1.ids.count } &+ prune.reduce(0) { $0 &+ 1 &+ $1.peers.count }
     }
 
     private mutating func decodeSubscription(_ bytes: SharedBytes) throws {

@@ -195,26 +195,38 @@ public final class Gossipsub {
     private func serve(_ stream: Stream) async {
         let peer = stream.remotePeer
         guard !isStopped, host.isConnected(peer) else { return stream.reset() }
-        link(to: peer, stream.protocolID).take(stream)
-        var budget = GossipBudget()
+        let link = link(to: peer, stream.protocolID)
+        link.take(stream)
         do {
             while true {
                 stream.deadline = nil
                 let length = try await readLength(stream)
                 stream.setTimeout(Self.readTimeout)
                 let bytes = try await stream.readShared(length)
-                guard links[peer] != nil else { return stream.reset() }
-                if !router.isGraylisted(peer) {
-                    perform(router.received(try GossipRPC(decoding: bytes), from: peer, now: Reactor.now))
+                guard links[peer] === link else { return stream.reset() }
+                var entries = 0
+                let isGraylisted = router.isGraylisted(peer)
+                if !isGraylisted {
+                    let rpc = try GossipRPC(decoding: bytes)
+                    entries = rpc.entries
+                    perform(router.received(rpc, from: peer, now: Reactor.now))
                 }
-                let pause = budget.spend(length, now: Reactor.now, interval: configuration.heartbeat)
-                if pause > .zero { try? await Reactor.sleep(for: pause) }
+                let pause = link.budget.spend(
+                    length, entries: entries, now: Reactor.now, interval: configuration.heartbeat)
+                guard pause > .zero else { continue }
+                // Nothing of it is looked at, and it sends as much as it may all the same.
+                if isGraylisted { stream.report(.flooding) }
+                try? await Reactor.sleep(for: pause)
             }
         } catch .endOfStream {
             stream.close()
         } catch {
             log.debug("a peer's stream ended", ["peer": .of(peer), "reason": .error(error)])
             stream.reset()
+            switch error {
+            case .malformed, .tooLarge: stream.report(.malformed)
+            default: break
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import Collections
 import Crypto
 import Log
 import Multiformats
@@ -16,6 +17,11 @@ public final class Host {
     /// How long changes of what the host speaks are collected before peers are told.
     nonisolated static let pushDelay: Duration = .milliseconds(100)
 
+    /// Identify pushes that a peer may send at once, and the time after which it may send one more.
+    nonisolated static let (pushBurst, pushInterval) = (5, Duration.seconds(10))
+    /// What a push beyond that costs in the units of `MessageCredit`: a hundred use up all credit.
+    nonisolated static let excessPushCost = 1_600
+
     /// Called for every inbound stream of a protocol, as a task of its own; the stream is closed when it returns.
     public typealias StreamHandler = @ReactorActor @Sendable (Stream) async -> Void
 
@@ -32,7 +38,7 @@ public final class Host {
     let log: Log
     let chunks = ChunkPool()
     let frames = FrameBufferPool()
-    var limits: ResourceLimits { configuration.limits }
+    var limits: ResourceLimits
 
     enum Phase { case new, running, stopped }
     private(set) var phase = Phase.new
@@ -49,8 +55,15 @@ public final class Host {
     var inboundCount = 0
     var inboundByIP: [SocketAddress: Int] = [:]
     var inboundRate: RateLimiter<IPNetwork>
-    /// Bytes received that nobody has read yet, of all peers.
-    var unread = 0
+    /// Bytes held for all peers: received and unread, or gathered by a read that is not done.
+    var held = 0
+    /// Who is not to be disconnected for the bytes held for it while strangers hold many: validators and peers that the
+    /// operator has named, for instance. Nobody unless set.
+    public var isTrusted: (@ReactorActor @Sendable (PeerID) -> Bool)?
+    /// Identify pushes that are looked at.
+    var pushes = RateLimiter<PeerID>(burst: Host.pushBurst, interval: Host.pushInterval)
+    /// How often peers were too slow in a row.
+    var stalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0
@@ -72,6 +85,7 @@ public final class Host {
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
         log = configuration.log
+        limits = configuration.limits
         connectionGater = configuration.connectionGater
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,
@@ -144,6 +158,7 @@ public final class Host {
         observers = []
         handlers = [:]
         connectionGater = nil
+        isTrusted = nil
     }
 
     // MARK: Protocols
@@ -178,10 +193,11 @@ public final class Host {
         }
     }
 
-    /// Serves a stream that a peer has opened.
+    /// Serves a stream that a peer has opened and whose first bytes have come. Its deadline is that of the choice of a
+    /// protocol.
     func serve(_ stream: Stream) {
         Reactor.spawn {
-            stream.setTimeout(Self.negotiationTimeout)
+            stream.connection.began()
             do throws(LibP2PError) {
                 guard let id = try await stream.negotiateInbound({ self.served }),
                     let handler = self.handlers[id]

@@ -1,3 +1,4 @@
+import Crypto
 import Log
 import Multiformats
 import Reactor
@@ -11,10 +12,16 @@ final class PeerState {
     var connections: [Connection] = []
     /// What the peer has told about itself.
     var info: IdentifyInfo?
-    /// Bytes received from the peer that nobody has read yet.
-    var unread = 0
+    /// The hash of the message that said so.
+    var infoHash: Hash?
+    /// Bytes held for the peer: received and unread, or gathered by a read that is not done.
+    var held = 0
+    /// What the peer's messages may still cost.
+    var credit: MessageCredit
     /// Who waits for `info`, or for the peer's end.
     let identifying = WaitingList()
+
+    init(creditPerSecond: Int) { credit = MessageCredit(perSecond: creditPerSecond, now: Reactor.now) }
 }
 
 /// How connections come, are chosen and go.
@@ -101,7 +108,7 @@ extension Host {
         guard peers[peer]?.connections.count ?? 0 < limits.connectionsPerPeer else {
             throw .limitReached("connections with one peer")
         }
-        let state = peers[peer] ?? PeerState()
+        let state = peers[peer] ?? PeerState(creditPerSecond: limits.messageCredit)
         let connection = Connection(host: self, tcp: tcp, isInbound: isInbound, outcome: outcome, of: state)
         let isFirst = peers[peer] == nil
         peers[peer] = state
@@ -167,26 +174,6 @@ extension Host {
             state.identifying.wakeAll()
             configuration.peerStore.noteSeen(peer)
             emit(.disconnected(peer, reason))
-        }
-    }
-
-    /// What peers make this host spend at the moment, and what it spends at most.
-    package var use: (connections: Int, unread: Int, limits: ResourceLimits) {
-        (connectionCount, unread, limits)
-    }
-
-    /// Ends the connections of the peer with the most unread bytes while all peers together have too many.
-    func shedUnread() {
-        while unread > limits.bytes {
-            let most = peers.max { ($0.value.unread, $1.key) < ($1.value.unread, $0.key) }
-            guard let (peer, state) = most, state.unread > 0 else { return }
-            log.info(
-                "disconnecting the peer with the most unread bytes",
-                ["peer": .of(peer), "bytes": .number(state.unread)])
-            report(peer, .flooding)
-            for connection in state.connections {
-                connection.fail(.limitReached("unread bytes of all peers"))
-            }
         }
     }
 

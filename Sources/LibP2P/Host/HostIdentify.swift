@@ -1,3 +1,4 @@
+import Crypto
 import Log
 import Multiformats
 import Reactor
@@ -32,7 +33,7 @@ extension Host {
         Reactor.spawn {
             do throws(LibP2PError) {
                 let stream = try await self.negotiatedStream(connection, [.identify])
-                self.learned(try await Identify.receive(on: stream), from: connection)
+                try await self.learn(on: stream)
             } catch {
                 self.log.debug(
                     "identify failed", ["peer": .of(connection.remotePeer), "reason": .error(error)])
@@ -56,14 +57,30 @@ extension Host {
         return state.info
     }
 
-    /// Takes what a peer tells unasked.
+    /// Takes what a peer tells unasked, unless it does so too often.
     func takePush(_ stream: Stream) async {
-        guard let info = try? await Identify.receive(on: stream) else { return }
-        learned(info, from: stream.connection)
+        guard pushes.allows(stream.remotePeer, now: Reactor.now) else {
+            stream.connection.mux.cost &+= Self.excessPushCost
+            return stream.reset()
+        }
+        do throws(LibP2PError) {
+            try await learn(on: stream)
+        } catch {
+            if case .malformed = error { stream.report(.malformed) }
+        }
     }
 
-    private func learned(_ info: IdentifyInfo, from connection: Connection) {
-        guard phase == .running, let state = peers[connection.remotePeer] else { return }
+    /// Reads what a peer tells about itself. What it has told before does nothing.
+    private func learn(on stream: Stream) async throws(LibP2PError) {
+        let message = try await Identify.read(on: stream)
+        let hash = Hash.sha256(of: message)
+        guard phase == .running, let state = peers[stream.remotePeer], state.infoHash != hash else { return }
+        let info = try Identify.decode(message, of: stream.remotePublicKey)
+        state.infoHash = hash
+        learned(info, state, from: stream.connection)
+    }
+
+    private func learned(_ info: IdentifyInfo, _ state: PeerState, from connection: Connection) {
         state.info = info
         state.identifying.wakeAll()
         let place = IP(connection.tcp.remoteAddress.ip)

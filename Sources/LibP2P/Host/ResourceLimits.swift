@@ -29,11 +29,15 @@ public struct ResourceLimits: Sendable {
     public var streamsPerPeer = 1280
     /// Streams of one protocol that one connection's peer may have open at once.
     public var streamsPerProtocol = 768
-    /// Bytes received from one peer, on all its connections, that nobody has read yet; the stream that goes beyond is
-    /// reset.
+    /// Bytes held for one peer, on all its connections: those that nobody has read, and those that a read has gathered
+    /// and not handed over. The stream that goes beyond is reset. A node sets it by its chain's largest block.
     public var bytesPerPeer = 64 << 20
     /// Such bytes of all peers together. Beyond, the peer with the most of them is disconnected.
     public var bytes = 512 << 20
+    /// What one peer's messages may cost in a second, in the units of `MessageCredit`, with twice as much at once: 2,200
+    /// streams opened and reset, 20,000 window updates or 80,000 short messages. A peer that opens a stream for each
+    /// of 500 messages a second spends a quarter of it.
+    public var messageCredit = 80_000
 
     /// The usual limits.
     public init() {}

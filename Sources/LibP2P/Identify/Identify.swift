@@ -1,3 +1,4 @@
+import Crypto
 import Reactor
 
 /// The dialogues of `/ipfs/id/1.0.0` and `/ipfs/id/push/1.0.0`.
@@ -15,21 +16,28 @@ public enum Identify {
         stream.close()
     }
 
-    /// Takes what the peer tells; the initiator's side of identify and the responder's of push.
-    ///
-    /// Throws `malformed` if the message is not one, or names another key than the one the peer has proved.
-    public static func receive(on stream: Stream) async throws(LibP2PError) -> IdentifyInfo {
+    /// Takes the bytes of what the peer tells, and closes the stream; the initiator's side of identify and the responder's
+    /// of push. Throws `tooLarge` beyond `IdentifyInfo.maximumSize`.
+    static func read(on stream: Stream) async throws(LibP2PError) -> [UInt8] {
         stream.setTimeout(timeout)
         do throws(LibP2PError) {
-            let info = try IdentifyInfo(decoding: try await stream.readToEnd(limit: IdentifyInfo.maximumSize))
-            if let key = info.publicKey, key != stream.remotePublicKey {
-                throw LibP2PError.malformed("identify message: it names another key than the peer's")
-            }
+            let message = try await stream.readToEnd(limit: IdentifyInfo.maximumSize)
             stream.close()
-            return info
+            return message
         } catch {
             stream.reset()
             throw error
         }
+    }
+
+    /// What a message says of the peer that has proved `key`.
+    ///
+    /// Throws `malformed` if it is no message, or names another key.
+    static func decode(_ message: [UInt8], of key: PublicKey) throws(LibP2PError) -> IdentifyInfo {
+        let info = try IdentifyInfo(decoding: message)
+        if let named = info.publicKey, named != key {
+            throw .malformed("identify message: it names another key than the peer's")
+        }
+        return info
     }
 }

@@ -6,7 +6,12 @@ public struct MultistreamListener: Sendable {
     /// handful; one that goes on is guessing or stalling.
     public static let maximumTokens = 64
 
+    /// What an offer that is declined, and a list of the protocols, cost in the units of `MessageCredit`.
+    static let (declineCost, listCost) = (16, 64)
+
     private var tokens = 0
+    /// What the dialer's offers have cost so far.
+    private(set) var cost = 0
     private var reader = MultistreamTokenReader()
 
     /// A listener that has seen nothing yet.
@@ -37,8 +42,10 @@ public struct MultistreamListener: Sendable {
                     MultistreamToken.append(id.rawValue, to: &list)
                 }
                 MultistreamToken.append(bytes: list, to: &step.output)
+                cost &+= Self.listCost
             } else {
                 MultistreamToken.append(MultistreamToken.notAvailable, to: &step.output)
+                cost &+= Self.declineCost
             }
         }
         return step

@@ -105,15 +105,25 @@ public struct NoiseHandshake {
             transport: NoiseTransport(
                 sending: try NoiseCipherState(key: keys.send),
                 receiving: try NoiseCipherState(key: keys.receive), pool: pool),
-            muxer: agreedMuxer(remote.muxers),
+            muxer: try agreedMuxer(remote.muxers),
             hash: noise.handshakeHash)
     }
 
-    /// The initiator's most wanted multiplexer that the responder has too.
-    private func agreedMuxer(_ remote: [String]) -> ProtocolID? {
+    /// The initiator's most wanted multiplexer that the responder has too; nil when one side lists none, and they are to
+    /// be negotiated. Lists without a common one must fail (inlined muxer negotiation specification).
+    private func agreedMuxer(_ remote: [String]) throws(LibP2PError) -> ProtocolID? {
         let local = identity.payload.muxers
+        guard !local.isEmpty, !remote.isEmpty else { return nil }
         let (wanted, known) = noise.role == .initiator ? (local, remote) : (remote, local)
-        return wanted.first { known.contains($0) }.map { ProtocolID($0) }
+        guard let agreed = wanted.first(where: { known.contains($0) }) else {
+            throw .noCommonMultiplexer(remote.map { ProtocolID(Self.printable($0)) })
+        }
+        return ProtocolID(agreed)
+    }
+
+    /// A peer's name for something as an error may show it.
+    private static func printable(_ name: String) -> String {
+        String(decoding: name.utf8.prefix(64).map { (0x21...0x7e).contains($0) ? $0 : 0x3f }, as: UTF8.self)
     }
 
     private mutating func nextMessage(

@@ -34,6 +34,11 @@ public final class Stream {
     public internal(set) var bytesReceived = 0
     var readMinimum = 0
     var isReading = false
+    /// Bytes that the read under way has taken and not handed over.
+    var gathered = 0
+    var pace = StreamPace()
+    /// Whether an inbound stream has not brought a byte yet.
+    var isSilent = false
     let reader = StreamWait()
     var remoteFinished = false
     var readClosed = false
@@ -84,7 +89,7 @@ public final class Stream {
 
     /// Makes sure that a timer fires at the deadline or before. Kept over many waits: it re-arms itself if early.
     private func armDeadline() {
-        guard let deadline else { return }
+        guard let deadline = nextLook else { return }
         if let timer = deadlineTimer, timer.isPending, timer.deadline <= deadline { return }
         deadlineTimer?.cancel()
         deadlineTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) {
@@ -92,10 +97,28 @@ public final class Stream {
         }
     }
 
+    /// When the deadline passes or the pace of a long read is to be looked at.
+    private var nextLook: Duration? {
+        guard reader.isWaiting || isReading, let pace = pace.deadline else { return deadline }
+        return deadline.map { min($0, pace) } ?? pace
+    }
+
     private func deadlineTimerFired() {
         deadlineTimer = nil
         guard reader.isWaiting || writer.isWaiting else { return }
-        if !failIfLate() { armDeadline() }
+        if !failIfLate(), !failIfSlow() { armDeadline() }
+    }
+
+    /// Resets the stream when its long read is slower than the least rate.
+    private func failIfSlow() -> Bool {
+        let isExcused = !connection.pauses.isEmpty
+        guard pace.isTooSlow(gathered: gathered, isExcused: isExcused, now: Reactor.now) else { return false }
+        connection.host.log.info(
+            "stream reset: its peer sends too slowly",
+            ["peer": .of(remotePeer), "protocol": .of(protocolID), "bytes": .number(gathered)])
+        abandon(.timedOut)
+        connection.host.stalled(remotePeer)
+        return true
     }
 
     /// Resets the stream when its deadline has passed.
@@ -140,6 +163,7 @@ public final class Stream {
     /// Resets the stream towards the peer and fails it here for `reason`.
     func abandon(_ reason: LibP2PError) {
         guard failure == nil else { return }
+        releaseGathered()
         connection.reset(self)
         fail(reason)
     }
@@ -147,8 +171,10 @@ public final class Stream {
     /// Ends the stream here, the multiplexer having forgotten it: wakes both sides.
     func fail(_ reason: LibP2PError) {
         slot = -1
+        isSilent = false
         guard failure == nil else { return }
         failure = reason
+        releaseGathered()
         // What came in order before the peer's end can still be read.
         if !remoteFinished || readClosed { queue.clear(pool: connection.chunks) }
         pending = .none

@@ -5,7 +5,7 @@ extension Stream {
     /// Reads at most `limit` bytes, at least one unless the stream has ended, where the result is empty.
     public func read(upTo limit: Int) async throws(LibP2PError) -> [UInt8] {
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         try await finishNegotiation()
         guard limit > 0, try await waitForBytes(1) > 0 else { return [] }
         return takeArray(min(limit, queue.count))
@@ -16,7 +16,7 @@ extension Stream {
     /// `target` belongs to the stream until the call returns; bytes that arrive meanwhile go straight into it.
     public func read(into target: UnsafeMutableRawBufferPointer) async throws(LibP2PError) -> Int {
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         try await finishNegotiation()
         return try await fill(target, minimum: 1)
     }
@@ -27,7 +27,7 @@ extension Stream {
     public func readExactly(_ count: Int) async throws(LibP2PError) -> [UInt8] {
         guard count <= ChunkPool.sizes.large else { return try await readShared(count).array }
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         try await finishNegotiation()
         guard try await waitForBytes(count) >= count else { throw .endOfStream }
         return takeArray(count)
@@ -39,29 +39,67 @@ extension Stream {
     /// The block is reserved at once; memory is used as bytes come. The caller checks `count` against its limit.
     public func readShared(_ count: Int) async throws(LibP2PError) -> SharedBytes {
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         try await finishNegotiation()
+        pace.begin(now: Reactor.now)
         let buffer = ByteBuffer(count: count)
         let filled = try await fill(
             UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count]), minimum: count)
         guard filled == count else { throw .endOfStream }
+        kept(pace: count)
+        return buffer.freeze()
+    }
+
+    /// The same in pieces, no two of which may be further apart than `idle`. `progress` is told after each how many bytes
+    /// are here.
+    public func readShared(
+        _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
+    ) async throws(LibP2PError) -> SharedBytes {
+        guard count > 0 else { return SharedBytes() }
+        try beginRead()
+        defer { endRead() }
+        try await finishNegotiation()
+        pace.begin(now: Reactor.now)
+        let buffer = ByteBuffer(count: count)
+        var filled = 0
+        while filled < count {
+            if let idle { setTimeout(idle) }
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[filled..<count])
+            let read = try await fill(rest, minimum: 1)
+            guard read > 0 else { throw .endOfStream }
+            filled &+= read
+            await progress(filled)
+        }
+        kept(pace: count)
         return buffer.freeze()
     }
 
     /// Reads until the peer ends its side. Throws `tooLarge` when that is more than `limit` bytes.
-    public func readToEnd(limit: Int) async throws(LibP2PError) -> [UInt8] {
+    ///
+    /// Before it reads on, `goesOn` is asked with the number of bytes that are here, and may keep the peer waiting; the
+    /// read throws `cancelled` when it says no.
+    public func readToEnd(
+        limit: Int, goesOn: @ReactorActor (Int) async -> Bool = { _ in true }
+    ) async throws(LibP2PError) -> [UInt8] {
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         try await finishNegotiation()
+        pace.begin(now: Reactor.now)
         var bytes: [UInt8] = []
         while try await waitForBytes(1) > 0 {
             guard queue.count <= limit &- bytes.count else { throw .tooLarge("stream content") }
+            gather(queue.count)
             if bytes.isEmpty {
                 bytes = takeArray(queue.count)
             } else {
                 bytes.append(contentsOf: takeArray(queue.count))
             }
+            let asked = Reactor.now
+            guard await goesOn(bytes.count) else { throw .cancelled }
+            // The peer is not to blame for what it was kept waiting.
+            if Reactor.now > asked { pace.begin(now: Reactor.now) }
         }
+        kept(pace: bytes.count)
         return bytes
     }
 
@@ -97,8 +135,9 @@ extension Stream {
         _ protocols: @ReactorActor () -> [ProtocolID]
     ) async throws(LibP2PError) -> ProtocolID? {
         try beginRead()
-        defer { isReading = false }
+        defer { endRead() }
         var listener = MultistreamListener()
+        defer { connection.mux.cost &+= listener.cost }
         while true {
             guard try await waitForBytes(1) > 0 else { return nil }
             let step = try consumeFront { bytes throws(LibP2PError) in
@@ -128,6 +167,29 @@ extension Stream {
         isReading = true
     }
 
+    private func endRead() {
+        isReading = false
+        pace.end()
+        releaseGathered()
+    }
+
+    /// Charges bytes that the read under way takes to the peer, until it is done.
+    private func gather(_ count: Int) {
+        gathered &+= count
+        connection.gathered &+= count
+    }
+
+    /// A read of so many bytes is done: a long one shows that the peer is not slow.
+    private func kept(pace count: Int) {
+        if count >= StreamPace.exempt { connection.host.stalls.forget(remotePeer) }
+    }
+
+    /// The read is done, or will fail.
+    func releaseGathered() {
+        connection.release(gathered)
+        gathered = 0
+    }
+
     /// Waits until at least `minimum` bytes are in the queue or the peer has ended; the number in the queue.
     private func waitForBytes(_ minimum: Int) async throws(LibP2PError) -> Int {
         while queue.count < minimum {
@@ -154,6 +216,7 @@ extension Stream {
     {
         guard target.count > 0 else { return 0 }
         readFilled = queue.take(into: target, pool: connection.chunks)
+        gather(readFilled)
         connection.consumed(self, readFilled)
         while readFilled < minimum {
             if remoteFinished { break }
@@ -182,6 +245,7 @@ extension Stream {
     func filledDirectly(_ count: Int) {
         readFilled &+= count
         bytesReceived &+= count
+        gather(count)
         if readFilled >= readMinimum { reader.resume() }
     }
 

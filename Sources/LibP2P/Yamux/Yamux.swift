@@ -66,6 +66,8 @@ struct Yamux {
     var unread = 0
     /// Control frames that wait to be sent, in order and before any data frame made later.
     var control: [UInt8] = []
+    /// What the frames taken cost, less what those sent ask for; the owner sets it back to zero (`MessageCredit`).
+    var cost = 0
 
     /// Smoothed round-trip time; nil until the first ping has come back.
     var roundTrip: Duration?
@@ -172,21 +174,24 @@ struct Yamux {
         }
     }
 
+    /// The flag that a stream's first frame carries; nothing once it has left.
+    mutating func opening(_ slot: Int) -> YamuxHeader.Flags {
+        guard slots[slot].mustSendSYN else { return [] }
+        slots[slot].mustSendSYN = false
+        cost &-= YamuxHeader.openingCost
+        return .syn
+    }
+
     /// Sends a SYN that has not left with a data frame, so that the peer knows of the stream.
     mutating func announce(_ slot: Int) {
-        guard slots[slot].mustSendSYN else { return }
-        slots[slot].mustSendSYN = false
-        put(YamuxHeader(.windowUpdate, flags: .syn, streamID: slots[slot].id))
+        let flags = opening(slot)
+        if !flags.isEmpty { put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id)) }
     }
 
     /// Says that this side sends no more on the stream. True when the slot is free now.
     mutating func closeWrite(_ slot: Int, now: Duration) -> Bool {
         guard !slots[slot].localFinished else { return false }
-        var flags: YamuxHeader.Flags = .fin
-        if slots[slot].mustSendSYN {
-            slots[slot].mustSendSYN = false
-            flags.insert(.syn)
-        }
+        let flags = opening(slot).union(.fin)
         slots[slot].localFinished = true
         put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id))
         return freeOrLinger(slot, now: now)
@@ -245,6 +250,9 @@ struct Yamux {
 
     // MARK: Sending
 
+    /// Bytes of a data frame from which one update of the window may answer it, whoever opened the stream.
+    static let answeredBody = 4_096
+
     /// How many bytes may be sent on the stream now.
     func sendWindow(_ slot: Int) -> Int { slots[slot].localFinished ? 0 : slots[slot].sendWindow }
 
@@ -252,13 +260,10 @@ struct Yamux {
     mutating func dataHeader(_ slot: Int, count: Int) -> YamuxHeader {
         precondition(count <= slots[slot].sendWindow)
         slots[slot].sendWindow &-= count
-        var flags: YamuxHeader.Flags = []
-        if slots[slot].mustSendSYN {
-            slots[slot].mustSendSYN = false
-            flags = .syn
-        }
+        // What is sent is answered: with a window update, and on streams of this side with content.
+        if count >= Self.answeredBody || isOwn(slots[slot].id) { cost &-= YamuxHeader.updateCost }
         return YamuxHeader(
-            .data, flags: flags, streamID: slots[slot].id, length: UInt32(truncatingIfNeeded: count))
+            .data, flags: opening(slot), streamID: slots[slot].id, length: UInt32(truncatingIfNeeded: count))
     }
 
     /// Adds a control frame to those that wait.
@@ -282,6 +287,7 @@ struct Yamux {
         pingValue &+= 1
         pingSent = now
         lastPing = now
+        cost &-= YamuxHeader.updateCost
         put(YamuxHeader(.ping, flags: .syn, length: pingValue))
     }
 

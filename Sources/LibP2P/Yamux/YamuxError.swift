@@ -17,8 +17,6 @@ enum YamuxError: Error, Equatable, Sendable {
     case windowOverflow(UInt32)
     /// Data behind the end of the peer's side of the stream.
     case dataAfterFinish(UInt32)
-    /// The peer asks for answers (pings, refused streams) faster than it takes them.
-    case controlFlood
     /// Nothing came back within the time limit of a ping.
     case keepAliveTimeout
 
@@ -39,7 +37,6 @@ extension YamuxError: CustomStringConvertible {
         case .windowExceeded(let id): "data beyond the window of stream \(id)"
         case .windowOverflow(let id): "window of stream \(id) overflows"
         case .dataAfterFinish(let id): "data behind the end of stream \(id)"
-        case .controlFlood: "too many frames that want an answer"
         case .keepAliveTimeout: "no answer to a ping"
         }
     }

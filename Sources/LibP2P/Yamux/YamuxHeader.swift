@@ -73,6 +73,25 @@ struct YamuxHeader: Equatable, Sendable {
         }
     }
 
+    /// Bytes of content from which a data frame costs nothing: they pay for the work, and windows bound them.
+    static let freeBody = 1_024
+
+    /// What taking the frame costs beyond carrying its bytes, in the units of `MessageCredit`.
+    var cost: Int {
+        let opening = flags.contains(.syn) && streamID != 0 ? Self.openingCost : 0
+        switch kind {
+        case .data: return opening &+ (length >= Self.freeBody ? 0 : length > 0 ? 1 : 4)
+        case .windowUpdate: return opening &+ Self.updateCost
+        case .ping: return flags == .syn ? 8 : 4
+        case .goAway: return 32
+        }
+    }
+
+    /// A new stream: its state, a task, a choice of protocol.
+    static let openingCost = 32
+    /// A window update, or a flag alone.
+    static let updateCost = 4
+
     /// Writes the header to the first `size` bytes of `target`, which must be there.
     func write(to target: UnsafeMutableRawBufferPointer) {
         target[0] = 0

@@ -13,8 +13,9 @@ struct YamuxLimits: Sendable {
     var outboundStreams = 4096
     /// How many streams opened by this side may wait for the peer's ACK; go-yamux resets streams beyond 256.
     var unacknowledgedStreams = 256
-    /// Bytes of answers (pings, resets of refused streams) that may wait while the peer does not read.
-    var pendingControl = 16 << 10
+    /// Bytes of control frames that may wait while the peer does not read. Beyond, it is not read either: a thousand
+    /// streams opened at once are answered with 12 KiB.
+    var pendingControl = 256 << 10
     /// A ping is sent when this time has passed since the last one.
     var keepAliveInterval: Duration = .seconds(30)
     /// The connection is given up when nothing at all has come for this time after a ping.

@@ -10,7 +10,7 @@ extension Yamux {
                 guard try readHeader(&input, now: now) else { return nil }
             case .open:
                 stage = .acknowledge
-                if frame.flags.contains(.syn), let slot = try accept(now: now) {
+                if frame.flags.contains(.syn), let slot = accept(now: now) {
                     return .opened(slot: slot)
                 }
             case .acknowledge:
@@ -74,14 +74,9 @@ extension Yamux {
         slots[slot].epoch = now
         let delta = maximum &- slots[slot].unread &- slots[slot].receiveWindow
         slots[slot].receiveWindow &+= delta
-        var flags: YamuxHeader.Flags = []
-        if slots[slot].mustSendSYN {
-            slots[slot].mustSendSYN = false
-            flags = .syn
-        }
         put(
             YamuxHeader(
-                .windowUpdate, flags: flags, streamID: slots[slot].id,
+                .windowUpdate, flags: opening(slot), streamID: slots[slot].id,
                 length: UInt32(truncatingIfNeeded: delta)))
     }
 
@@ -120,6 +115,7 @@ extension Yamux {
             headerFilled = 0
         }
         frame = header
+        cost &+= header.cost
         frameSlot = -1
         bodyLeft = header.kind == .data ? Int(header.length) : 0
         switch header.kind {
@@ -149,12 +145,12 @@ extension Yamux {
         }
     }
 
-    private mutating func accept(now: Duration) throws(YamuxError) -> Int? {
+    private mutating func accept(now: Duration) -> Int? {
         let id = frame.streamID
         highestPeerID = max(highestPeerID, id)
         guard !frame.flags.contains(.rst) else { return nil }
         guard inboundCount < limits.inboundStreams else {
-            try answer(YamuxHeader(.windowUpdate, flags: .rst, streamID: id))
+            put(YamuxHeader(.windowUpdate, flags: .rst, streamID: id))
             return nil
         }
         let slot = makeSlot(id: id, now: now)
@@ -173,12 +169,21 @@ extension Yamux {
         return window == 0 ? slot : nil
     }
 
+    /// What bytes cost that were carried for nothing.
+    private static func wasted(_ bytes: Int) -> Int { bytes >> 10 }
+
     /// Accounts for body bytes; the slot, when somebody wants them.
     private mutating func took(_ count: Int) -> Int? {
         bodyLeft &-= count
-        guard let slot = currentSlot else { return nil }
+        guard let slot = currentSlot else {
+            cost &+= Self.wasted(count)
+            return nil
+        }
         slots[slot].receiveWindow &-= count
-        guard !slots[slot].readClosed else { return nil }
+        guard !slots[slot].readClosed else {
+            cost &+= Self.wasted(count)
+            return nil
+        }
         slots[slot].unread &+= count
         unread &+= count
         return slot
@@ -189,7 +194,7 @@ extension Yamux {
         switch frame.kind {
         case .ping:
             if frame.flags == .syn {
-                try answer(YamuxHeader(.ping, flags: .ack, length: frame.length))
+                put(YamuxHeader(.ping, flags: .ack, length: frame.length))
                 return nil
             }
             guard let sent = pingSent, frame.length == pingValue else { return nil }
@@ -203,6 +208,7 @@ extension Yamux {
         case .data, .windowUpdate:
             guard let slot = currentSlot else { return nil }
             if frame.flags.contains(.rst) {
+                cost &+= Self.wasted(slots[slot].unread)
                 free(slot)
                 return .reset(slot: slot)
             }
@@ -220,10 +226,5 @@ extension Yamux {
             }
             return nil
         }
-    }
-
-    private mutating func answer(_ header: YamuxHeader) throws(YamuxError) {
-        guard control.count < limits.pendingControl else { throw .controlFlood }
-        put(header)
     }
 }

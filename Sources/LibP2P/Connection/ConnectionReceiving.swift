@@ -1,0 +1,88 @@
+import Multiformats
+import Reactor
+
+/// The way in: decrypted bytes are taken apart and delivered, straight into a waiting reader's memory where that is
+/// possible.
+extension Connection {
+    /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
+    func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+        // What a read still holds may come when what it began with has ended the connection, and all streams with it.
+        guard phase != .closed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
+            slot < streams.count, let stream = streams[slot]
+        else { return nil }
+        let target = stream.directTarget
+        guard target.count >= count else { return nil }
+        direct = stream
+        return UnsafeMutableRawBufferPointer(rebasing: target[..<count])
+    }
+
+    func receivedPlaintext(_ bytes: UnsafeRawBufferPointer) {
+        isReceiving = true
+        do throws(LibP2PError) {
+            try demultiplex(bytes)
+        } catch {
+            isReceiving = false
+            return fail(error)
+        }
+        endReceiving()
+    }
+
+    func endReceiving() {
+        isReceiving = false
+        guard phase != .closed else { return }
+        flushControl()
+        updatePauses()
+        closeIfDrained()
+    }
+
+    func demultiplex(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) {
+        var input = bytes
+        let now = Reactor.now
+        do throws(YamuxError) {
+            while phase != .closed, let event = try mux.next(&input, now: now) {
+                handle(event, now: now)
+            }
+        } catch {
+            mux.goAway(error.goAwayCode)
+            flushControl()
+            host.report(remotePeer, .malformed)
+            throw .multiplexer(error.description)
+        }
+    }
+
+    func handle(_ event: Yamux.Event, now: Duration) {
+        switch event {
+        case .data(let slot, let bytes):
+            guard let stream = streams[slot] else { return }
+            mux.consumed(slot, stream.deliver(bytes), now: now)
+            charge(stream)
+            if stream.isSilent, stream.failure == nil { begin(stream) }
+        case .opened(let slot):
+            guard peer.connections.reduce(0, { $0 &+ $1.mux.inboundCount }) <= host.limits.streamsPerPeer
+            else {
+                return mux.reset(slot)
+            }
+            let stream = Stream(self, slot: slot, protocolID: "", isInbound: true)
+            attach(stream)
+            awaitFirstBytes(stream, now: now)
+        case .finished(let slot, let isGone):
+            guard let stream = streams[slot] else { return }
+            stream.peerFinished()
+            if isGone { gone(stream) } else if stream.isSilent { stream.abandon(.endOfStream) }
+        case .reset(let slot):
+            guard let stream = streams[slot] else { return }
+            stream.fail(.streamReset)
+            detach(slot)
+        case .writable(let slot):
+            guard let stream = streams[slot] else { return }
+            enterLine(stream)
+        case .acknowledged:
+            openers.wakeFirst()
+        case .pong:
+            break
+        case .goAway:
+            if phase == .open { farewell = .peerClosed }
+            beginDraining()
+        }
+    }
+}

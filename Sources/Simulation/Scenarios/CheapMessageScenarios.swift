@@ -1,0 +1,119 @@
+import Crypto
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// Peers that cost more than they send, or leave what they have begun without an end.
+    static let cheapMessages: [Scenario] = [
+        Scenario(
+            "rapid-reset",
+            "A peer that opens and resets streams without end is let go of, and its neighbours notice nothing.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[4]
+            try await world.endures(sentry) { stranger, peer in
+                for _ in 0..<500 where stranger.host.isConnected(peer) {
+                    guard let stream = try? await stranger.host.newStream(peer, [.ping]) else { return }
+                    stream.closeWrite()
+                    stream.reset()
+                }
+            }
+        },
+        Scenario(
+            "refused-protocols", "A peer that goes on asking for protocols that nobody speaks is let go of.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[4]
+            let offers = (0..<60).map { ProtocolID("/nothing/\($0)") }
+            try await world.endures(sentry) { stranger, peer in
+                for _ in 0..<30 where stranger.host.isConnected(peer) {
+                    Reactor.spawn { (try? await stranger.host.newStream(peer, offers))?.reset() }
+                }
+            }
+        },
+        Scenario(
+            "identify-push-flood",
+            "Of a peer that says without end what it speaks a few words are heard; then it is let go of.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[4]
+            var number = 0
+            try await world.endures(sentry) { stranger, peer in
+                for _ in 0..<30 where stranger.host.isConnected(peer) {
+                    number += 1
+                    await stranger.push(number, to: peer)
+                }
+            }
+        },
+        Scenario(
+            "half-sent",
+            "Who sends the beginning of many transactions and holds back the ends is cut, and no room is lost to it.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[4]
+            let stranger = try Stranger(world, 1)
+            try await world.admit(stranger, at: sentry)
+            let peer = sentry.key.peerID
+            for number in 0..<12 {
+                Reactor.spawn { await stranger.sendHalf(number, size: 300_000, to: peer) }
+            }
+            var most = 0
+            try await world.expect("what is held for the stranger stays", within: .seconds(60)) {
+                let held = sentry.node?.holdings.first { $0.name == "bytes held for peers" }?.amount ?? 0
+                most = max(most, held)
+                return most > 500_000 && held == 0
+            }
+            try await world.grow(3)
+            await world.end([stranger])
+        },
+    ]
+}
+
+extension World {
+    /// Has a stranger go on with something against a machine until the machine has had enough, and sees that others are
+    /// served meanwhile and the chain grows.
+    func endures(
+        _ machine: SimulatedNode, _ attack: (Stranger, PeerID) async -> Void
+    ) async throws {
+        let (stranger, neighbour) = (try Stranger(self, 1), try Stranger(self, 2))
+        for one in [stranger, neighbour] { try await admit(one, at: machine) }
+        let peer = machine.key.peerID
+        let quiet = try await neighbour.host.ping(peer)
+        let tip = chain.tip
+        try await expect("the stranger is not let go of", within: .seconds(20)) {
+            await attack(stranger, peer)
+            return !stranger.host.isConnected(peer)
+        }
+        try check(try await neighbour.host.ping(peer) <= quiet * 3, "the neighbour is not served")
+        try check(neighbour.isPeer(of: machine), "the neighbour is disconnected")
+        try await expect("the chain stands") { chain.tip > tip }
+        await end([stranger, neighbour])
+    }
+}
+
+extension Stranger {
+    /// Tells a peer unasked what it speaks, something else with each number.
+    func push(_ number: Int, to peer: PeerID) async {
+        let info = IdentifyInfo(
+            agentVersion: "stranger \(number)", publicKey: key.publicKey,
+            protocols: [.identifyPush, ProtocolID("/number/\(number)")])
+        guard let stream = try? await host.newStream(peer, [.identifyPush]) else { return }
+        try? await Identify.send(info, on: stream)
+    }
+
+    /// Announces a transaction that does not exist, and sends so many bytes of it when it is asked for.
+    func sendHalf(_ number: Int, size: Int, to peer: PeerID) async {
+        let id = Hash.sha256(of: Array("\(host.peerID) \(number)".utf8))
+        guard let stream = try? await host.newStream(peer, [KwilProtocol.transactionAnnouncement]) else {
+            return
+        }
+        stream.setTimeout(.seconds(60))
+        try? await stream.write(Array("txann:\(id)".utf8))
+        guard (try? await stream.readExactly(3)) != nil else { return stream.reset() }
+        try? await stream.write([UInt8](repeating: 1, count: size))
+        _ = try? await stream.read(upTo: 1)
+        stream.reset()
+    }
+}

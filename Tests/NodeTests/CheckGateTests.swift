@@ -1,0 +1,30 @@
+import Crypto
+import Multiformats
+import Reactor
+import Testing
+
+@testable import Node
+
+@Suite struct CheckGateTests {
+    /// A peer that brings many things leaves the places to others, and strangers leave some to those who are trusted.
+    @Test func aPeerHasAFewPlaces() async throws {
+        let peers = try (0..<12).map { _ in try PrivateKey.generate(.ed25519).publicKey.peerID }
+        let hashes = (0..<40).map { Hash.sha256(of: [UInt8($0)]) }
+        try await Reactor.run {
+            let gate = CheckGate()
+            for (number, hash) in hashes.enumerated() {
+                let isIn = await gate.enter(hash, by: peers[0], isTrusted: true)
+                #expect(isIn == (number < CheckGate.peerLimit))
+            }
+            gate.leave(hashes[0], by: peers[0])
+            #expect(await gate.enter(hashes[30], by: peers[0], isTrusted: true))
+            for stranger in peers[2...] {
+                for number in 0..<40 {
+                    let own = Hash.sha256(of: stranger.bytes + [UInt8(number)])
+                    _ = await gate.enter(own, by: stranger, isTrusted: false)
+                }
+            }
+            #expect(await gate.enter(hashes[31], by: peers[1], isTrusted: true))
+        }
+    }
+}
