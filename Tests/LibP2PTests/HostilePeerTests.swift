@@ -200,6 +200,33 @@ import Testing
         }
     }
 
+    /// A stranger that holds more than anybody may unasked goes before a trusted peer that holds more.
+    @Test func strangersGoBeforeTrustedPeers() throws {
+        var limits = ResourceLimits()
+        limits.bytes = 900 << 10
+        let fixed = limits
+        try run(fixed) { pair, _ in
+            let hold = serveAndHold(on: pair.listener)
+            let stranger = try HostPair.host(limits: fixed)
+            try stranger.start()
+            try await stranger.connect(pair.address)
+            try await pair.connect()
+            let trusted = pair.dialer.peerID
+            pair.listener.isTrusted = { $0 == trusted }
+            for (host, count) in [(stranger, 2), (pair.dialer, 3)] {
+                for _ in 0..<count {
+                    let stream = try await host.newStream(pair.listener.peerID, [Self.test])
+                    Reactor.spawn { try? await stream.write([UInt8](repeating: 1, count: 200 << 10)) }
+                }
+                try await Reactor.sleep(for: .seconds(1))
+            }
+            #expect(pair.listener.connectedPeers == [trusted])
+            #expect(pair.listener.held == 600 << 10)
+            hold.wakeAll()
+            await stranger.stop()
+        }
+    }
+
     /// The body of a frame comes in two messages at once; the connection ends with the first.
     @Test func aConnectionThatEndsWithinAFrameTakesNoMoreOfIt() throws {
         var limits = ResourceLimits()
