@@ -44,7 +44,8 @@ extension Scenario {
         },
         Scenario(
             "clock-stands-still",
-            "A leader whose clock stands still and goes back crashes after each proposal: it never uses a stamp twice."
+            "A leader whose clock stands still and goes back crashes after each proposal: it never uses a stamp twice.",
+            options: { $0.clients = 0 }
         ) { world in
             let leader = world.nodes[0]
             try await world.grow(2)
@@ -52,6 +53,8 @@ extension Scenario {
             // The proposal is out, and the leader's own vote, which would tell of it, is not on disk.
             leader.delays["execution"] = .milliseconds(500)
             for round in 0..<6 {
+                // Each block is another one.
+                _ = try await world.send(1, at: world.nodes[4], from: UInt64(round + 1))
                 var isOut = false
                 world.onDeed = { deed, machine in if deed == .proposed, machine === leader { isOut = true } }
                 try await world.expect("no proposal") { isOut }
