@@ -144,6 +144,9 @@ extension ConsensusMachine {
         guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
             proposal.stamp == block.stamp || mayBeNewer, proposal.leaderSignature == block.block.signature
         else {
+            // A validator that proposes anew what the leader proposed leads by a promotion that this node was not told of.
+            let isValidator = state.validators.contains { $0.key.peerID == offer.from }
+            if isValidator, proposal.stamp > block.stamp { return }
             actions.append(
                 .misbehaved(
                     offer.from,

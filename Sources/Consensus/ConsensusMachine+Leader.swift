@@ -179,9 +179,12 @@ extension ConsensusMachine {
         guard unexplained > 0, state.validators.count - others >= state.validators.quorum else {
             return ("\(rejected) validators refuse it, \(forked) computed another hash", .refused)
         }
-        let step = (block.header.timestamp - min(state.timestamp, block.header.timestamp)) / 1000
+        let time = block.header.timestamp
+        let step =
+            state.timestamp == 0
+            ? "" : ", \((time - min(state.timestamp, time)) / 1000) s after the block before it"
         return (
-            "\(unexplained) validators refuse it without calling it invalid, as they do when its time is ahead of their clocks: it is \(step) s after the block before it, by this node's clock",
+            "\(unexplained) validators refuse it without calling it invalid, as they do when its time is ahead of their clocks: by this node's clock it is \(time / 1000) s since 1970\(step)",
             .tooEarly(isKnown: false)
         )
     }

@@ -49,6 +49,7 @@ def leader_with_a_clock_ahead_goes_on(apus, directory):
         network.insert(range(0, 2), "leader")
         leader.kill()
         leader.start()
+        wait(lambda: "the leader does not answer" if network.alone(leader) else None)
         network.insert(range(2, 4), "leader")
         network.agree(4)
 

@@ -133,14 +133,19 @@ import Testing
         #expect(router.received(stranger, from: Fixture.peer(9), now: .zero) == [])
     }
 
-    @Test func ownMessagesComingBackAreDropped() throws {
+    @Test func whatComesInThisHostsNameGoesNoFurther() throws {
         let key = try PrivateKey.generate(.ed25519)
         var router = GossipsubRouter(key.publicKey.peerID, seed: 1)
         _ = router.subscribe("t", now: .zero)
         _ = router.connected(Fixture.peer(1), protocolID: .meshsub11)
         let forged = GossipMessage(topic: "t", data: [], sequence: 1, author: key)
+        let foreign = Fixture.rpc { $0.messages = [forged] }
         #expect(
-            router.received(Fixture.rpc { $0.messages = [forged] }, from: Fixture.peer(1), now: .zero) == [])
+            router.received(foreign, from: Fixture.peer(1), now: .zero) == [
+                .foreign(forged, from: Fixture.peer(1))
+            ], "its host may look who that is")
+        _ = router.publish(forged, now: .zero)
+        #expect(router.received(foreign, from: Fixture.peer(1), now: .zero) == [], "an echo")
     }
 
     @Test func publishingReachesEverySubscriber() throws {

@@ -101,7 +101,7 @@ extension Scenario {
             try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
             // The others have it, and have tried to pass it on.
             _ = try await ghost.propose(block, to: voters[1])
-            try await Reactor.sleep(for: .seconds(2))
+            try await Reactor.sleep(for: .seconds(1))
             try world.check(ghost.answers(of: voters[0]).isEmpty, "it has the block from another already")
             stream.reset()
             try await world.expect("it does not get the block", within: .seconds(3)) {
