@@ -83,8 +83,8 @@ public final class TCPConnection {
     /// Bytes queued and not yet in the kernel's hands.
     public var queuedBytes: Int { queue.count }
 
-    /// When the kernel last took bytes, or when the first of those that wait were queued behind none.
-    public private(set) var sendProgressAt = Duration.zero
+    /// When the kernel last took some of the bytes that wait; nil while it has taken none of them.
+    public private(set) var sendProgressAt: Duration?
 
     /// Bytes that the peer's kernel has not acknowledged: those queued here, and those in the kernel's hands.
     public var unacknowledgedBytes: Int {
@@ -103,7 +103,6 @@ public final class TCPConnection {
 
     /// Queues the first `count` bytes of what the last `reserve` gave. They leave at the end of the loop's turn.
     public func commit(_ count: Int) {
-        noteFirst()
         queue.commit(isWritable ? count : 0)
         noteQueued()
     }
@@ -111,7 +110,6 @@ public final class TCPConnection {
     /// Queues a copy of `bytes`.
     public func send(_ bytes: UnsafeRawBufferPointer) {
         guard isWritable else { return }
-        noteFirst()
         var rest = bytes[...]
         while !rest.isEmpty {
             let room = queue.reserve(min(rest.count, Self.largestReservation), loop.chunks)
@@ -129,14 +127,15 @@ public final class TCPConnection {
         if bytes.count <= Self.copyLimit {
             bytes.withUnsafeBytes { send($0) }
         } else {
-            noteFirst()
             queue.append(bytes, loop.chunks)
             noteQueued()
         }
     }
 
-    private func noteFirst() {
-        if queue.isEmpty { sendProgressAt = driver.now }
+    /// Takes the present for when bytes that the kernel has taken none of began to wait. To be called now and then by who
+    /// watches `sendProgressAt`: the usual send, which leaves at once, is not worth a look at the clock.
+    public func noteWaiting() {
+        if !queue.isEmpty, sendProgressAt == nil { sendProgressAt = driver.now }
     }
 
     private func noteQueued() {
@@ -247,7 +246,7 @@ public final class TCPConnection {
     /// From the driver: `count` bytes of the queue are the kernel's.
     func didSend(_ count: Int) {
         queue.consume(count, loop.chunks)
-        sendProgressAt = driver.now
+        sendProgressAt = queue.isEmpty ? nil : driver.now
         if wasAboveHighWater, queue.count <= Self.lowWater {
             wasAboveHighWater = false
             if phase == .open, !isAborted { delegate?.drained() }

@@ -8,6 +8,9 @@ extension Connection {
     /// Tasks of inbound streams that may wait to run. Beyond, the socket is not read until they have run.
     nonisolated static let startingLimit = 256
 
+    /// Units of credit from which a settlement is worth a look at the clock.
+    private nonisolated static let settledCost = 64
+
     /// Why a socket is not read for a while.
     struct Pauses: OptionSet {
         let rawValue: Int
@@ -110,7 +113,7 @@ extension Connection {
         if mux.control.count >= mux.limits.pendingControl { now.insert(.answers) }
         if pauses.contains(.credit), creditTimer != nil {
             now.insert(.credit)
-        } else if mux.cost != 0 {
+        } else if abs(mux.cost) >= Self.settledCost {
             guard let isPaused = settle() else { return }
             if isPaused { now.insert(.credit) }
         }
@@ -144,14 +147,14 @@ extension Connection {
 
     /// When to look next whether the send queue moves.
     var nextSendCheck: Duration {
-        tcp.queuedBytes > 0 ? tcp.sendProgressAt + Self.sendPatience : .seconds(Int64.max)
+        tcp.noteWaiting()
+        return tcp.sendProgressAt.map { $0 + Self.sendPatience } ?? .seconds(Int64.max)
     }
 
     /// Ends the connection when the peer has taken nothing of what waits for it for too long; false then. One that has
     /// itself sent something meanwhile is alive and does not read.
     func checkSending() -> Bool {
-        let since = tcp.sendProgressAt
-        guard tcp.queuedBytes > 0, Reactor.now - since >= Self.sendPatience else { return true }
+        guard let since = tcp.sendProgressAt, Reactor.now - since >= Self.sendPatience else { return true }
         host.log.info(
             "disconnecting a peer that does not read",
             ["peer": .of(remotePeer), "bytes": .number(tcp.queuedBytes)])
