@@ -23,9 +23,9 @@ public struct Scenario: Sendable {
 
     /// All of them.
     public static let all: [Scenario] =
-        networks + consensus + clocks + trust + peers + validators + roles + transactions + hostileTransactions
-        + statements + protocols + ghosts + crowds + syncing + sources + standing + forgeries + faults
-        + cheapMessages
+        networks + consensus + clocks + trust + peers + validators + roles + transactions
+        + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + standing
+        + forgeries + faults + cheapMessages
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
     public func options(seed: UInt64) -> SimulationOptions {
