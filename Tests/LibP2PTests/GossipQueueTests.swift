@@ -75,5 +75,11 @@ import Testing
         #expect(
             budget.spend(9, entries: GossipBudget.entries, now: .milliseconds(3_300), interval: .seconds(1))
                 == .seconds(1))
+        // What is ignored counts for more.
+        let most = GossipBudget.bytes / GossipBudget.ignoredCost
+        let late = Duration.seconds(10)
+        #expect(
+            budget.spend(most - 1, entries: 0, isIgnored: true, now: late, interval: .seconds(1)) == .zero)
+        #expect(budget.spend(1, entries: 0, isIgnored: true, now: late, interval: .seconds(1)) == .seconds(1))
     }
 }

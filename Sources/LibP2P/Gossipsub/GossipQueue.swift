@@ -114,13 +114,20 @@ struct GossipBudget {
     /// Entries of RPCs: offers of as many messages as a peer may offer, twice, and as many other things.
     static let entries = 20_000
 
+    /// How many times as much a byte counts when the peer's gossip is ignored: it may send 256 KiB, more than an honest
+    /// peer does that does not know.
+    static let ignoredCost = 64
+
     private var window = Duration.zero
     private var rpcs = 0
     private var bytes = 0
     private var entries = 0
 
-    /// Counts an RPC; returns how long not to read, zero unless the peer has used up what it may send.
-    mutating func spend(_ size: Int, entries count: Int, now: Duration, interval: Duration) -> Duration {
+    /// Counts an RPC, whether it is looked at or ignored; returns how long not to read, zero unless the peer has used up
+    /// what it may send.
+    mutating func spend(
+        _ size: Int, entries count: Int, isIgnored: Bool = false, now: Duration, interval: Duration
+    ) -> Duration {
         if now - window >= interval {
             window = now
             rpcs = 0
@@ -128,7 +135,7 @@ struct GossipBudget {
             entries = 0
         }
         rpcs += 1
-        bytes += size
+        bytes += isIgnored ? size * Self.ignoredCost : size
         entries += count
         guard rpcs >= Self.rpcs || bytes >= Self.bytes || entries >= Self.entries else { return .zero }
         return window + interval - now

@@ -212,9 +212,10 @@ public final class Gossipsub {
                     perform(router.received(rpc, from: peer, now: Reactor.now))
                 }
                 let pause = link.budget.spend(
-                    length, entries: entries, now: Reactor.now, interval: configuration.heartbeat)
+                    length, entries: entries, isIgnored: isGraylisted, now: Reactor.now,
+                    interval: configuration.heartbeat)
                 guard pause > .zero else { continue }
-                // Nothing of it is looked at, and it sends as much as it may all the same.
+                // Nothing of it is looked at, and it goes on all the same.
                 if isGraylisted { stream.report(.flooding) }
                 try? await Reactor.sleep(for: pause)
             }
