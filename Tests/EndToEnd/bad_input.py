@@ -131,9 +131,8 @@ def without_proc(apus, directory):
 
 def end_of_input_ends_the_node(apus, directory):
     node = alone(apus, directory)
-    with open(os.devnull) as null:
-        out = subprocess.run(
-            [apus, "run", "--root", node.root, "--exit-with-parent"], stdin=null, capture_output=True, timeout=PATIENCE)
+    out = subprocess.run(
+        [apus, "run", "--root", node.root, "--exit-with-parent"], input=b"", capture_output=True, timeout=PATIENCE)
     expect(out.returncode == 0, f"exit code {out.returncode}: {out.stderr}")
 
 

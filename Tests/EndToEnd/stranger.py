@@ -292,7 +292,9 @@ def visit(kind, chain, port, source, again):
             reason = "the node ended the connection"
         except (Closed, OSError, queue.Empty) as error:
             reason = repr(error)
-        print(f"gone {kind} {time.monotonic() - start:.1f} {reason}", flush=True)
+        # In one piece, as other strangers write too.
+        sys.stdout.write(f"gone {kind} {time.monotonic() - start:.1f} {reason}\n")
+        sys.stdout.flush()
         if not again:
             return
         time.sleep(again)
