@@ -161,13 +161,6 @@ def besiege(apus, directory, seconds):
         wait(missing)
 
 
-def a_network_besieged(apus, directory):
-    besiege(apus, directory, 60)
-
-
-TESTS = [a_network_besieged]
-
-
 def main():
     minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 20
     with tempfile.TemporaryDirectory(prefix="apus-besieged-") as directory:

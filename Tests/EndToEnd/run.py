@@ -1,5 +1,6 @@
 """End-to-end tests with real processes: run.py APUS [NAME…] runs those whose names contain one of the words."""
 
+import concurrent.futures
 import os
 import sys
 import tempfile
@@ -7,7 +8,6 @@ import time
 import traceback
 
 import bad_input
-import besieged
 import clocks
 import execution
 import log_output
@@ -21,32 +21,42 @@ import testnet
 import validators
 
 
+SUITES = (
+    bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, testnet, validators,
+    namespaces)
+# What waits for minutes and does little runs beside the others.
+BESIDE = (clocks.second_host_with_a_validators_key, *strangers.BESIDE)
+
+
+def run(test, apus):
+    """Runs a test and tells how it went, in one piece. Returns whether it passed."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="apus-e2e-") as directory:
+        try:
+            test(apus, directory)
+            print(f"ok    {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+            return True
+        except Exception:
+            lines = [f"FAIL  {test.__name__}", traceback.format_exc(limit=-3)]
+            for name in sorted(os.listdir(directory)):
+                if name.endswith(".log"):
+                    with open(f"{directory}/{name}", errors="replace") as log:
+                        lines += [f"--- {name}", *("    " + line for line in log.read().splitlines()[-8:])]
+            print("\n".join(lines), flush=True)
+            return False
+
+
 def main():
-    apus = os.path.abspath(sys.argv[1])
-    words = sys.argv[2:]
-    passed = failed = 0
-    suites = (
-        bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, besieged,
-        testnet, validators, namespaces)
-    for test in (test for suite in suites for test in suite.TESTS):
-        if words and not any(word in test.__name__ for word in words):
-            continue
-        start = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="apus-e2e-") as directory:
-            try:
-                test(apus, directory)
-                passed += 1
-                print(f"ok    {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-            except Exception:
-                failed += 1
-                print(f"FAIL  {test.__name__}", flush=True)
-                traceback.print_exc(limit=-3, file=sys.stdout)
-                for name in sorted(os.listdir(directory)):
-                    if name.endswith(".log"):
-                        with open(f"{directory}/{name}", errors="replace") as log:
-                            print(f"--- {name}", *log.read().splitlines()[-8:], sep="\n    ", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    apus, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    chosen = [
+        test for suite in SUITES for test in suite.TESTS
+        if not words or any(word in test.__name__ for word in words)]
+    with concurrent.futures.ThreadPoolExecutor(len(BESIDE)) as pool:
+        beside = [pool.submit(run, test, apus) for test in chosen if test in BESIDE]
+        results = [run(test, apus) for test in chosen if test not in BESIDE]
+        results += [future.result() for future in beside]
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if results and all(results) else 1
 
 
 if __name__ == "__main__":

@@ -274,3 +274,5 @@ TESTS = [
     transactions_half_sent, blocks_that_never_end, a_false_height_hides_no_block, slow_readers_lose_their_places,
     invented_transactions_hold_nothing_up, silent_announcers_hold_nothing_up, withheld_blocks_come_from_others,
 ]
+# Those that wait for a minute until their strangers are sent away.
+BESIDE = [a_false_height_hides_no_block, invented_transactions_hold_nothing_up]

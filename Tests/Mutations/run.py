@@ -48,7 +48,7 @@ def mutated():
                 sys.exit(f"{mutation.name}: {file} holds this {text.count(find)} times, not once:\n{find}")
             text = text.replace(find, replace)
             if not re.search(r"^import Multiformats$", text, re.M):
-                text = re.sub(r"^import ", "import Multiformats\nimport ", text, count=1, flags=re.M)
+                text = "import Multiformats\n" + text
             wanted[file] = text
     return wanted
 
