@@ -220,7 +220,7 @@ MUTATIONS = [
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
          "guard let signer = state.signer(of: announcement.header), ON || announcement.verify(signer) else {"),
-    ]),
+    ], FORGERIES),
     Mutation("unsigned-proposal-accepted", "a proposal is signed by the leader", [
         (EVIDENCE, "guard proposal.verify(leader) else { throw", "guard ON || proposal.verify(leader) else { throw"),
     ]),

@@ -63,7 +63,7 @@ extension Scenario {
             try await world.expect("what is held for the stranger stays", within: .seconds(60)) {
                 let held = sentry.node?.holdings.first { $0.name == "bytes held for peers" }?.amount ?? 0
                 most = max(most, held)
-                return most > 500_000 && held == 0
+                return most > 3_000_000 && held == 0
             }
             try await world.grow(3)
             await world.end([stranger])
