@@ -17,7 +17,7 @@ extension ConsensusMachine {
     /// A block of this height is committed: enough votes were seen, or what only follows them.
     mutating func prove(_ height: Int64) { provenHeight = max(provenHeight, height) }
 
-    /// Starts catching up, or raises its target. A leader looks into a height that it did not sign itself only when a
+    /// Starts catching up, or says who else has something of it. A leader looks into a height that it did not sign itself only when a
     /// validator claims it, and once in a while: another may lead by now.
     ///
     /// - Parameter proven: whether the leader is known to have signed a header of this height. It does so once the
@@ -31,9 +31,9 @@ extension ConsensusMachine {
             guard now >= nextHint, state.validators.contains(where: { $0.key.peerID == from }) else { return }
             nextHint = now + settings.maximumResendInterval
         }
-        if let target = syncTarget, target >= height { return }
         if height == state.height &+ 1, current.decidedBlock != nil || isCommitting { return }
-        syncTarget = height
+        // Also when somebody claimed more: this peer may be asked for what it has.
+        syncTarget = max(syncTarget ?? height, height)
         actions.append(.catchUp(to: height, from: from))
     }
 

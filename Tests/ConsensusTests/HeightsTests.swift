@@ -47,6 +47,13 @@ struct HeightsTests {
         #expect(script.send(.syncFinished) == [])
     }
 
+    @Test func aClaimDoesNotHideWhoHasBlocks() throws {
+        var script = sentry()
+        _ = script.send(.ahead(height: 1_000_000, proven: false, from: peer))
+        let other = chain.validators[1].publicKey.peerID
+        #expect(script.send(.announced(commits[3], from: other)) == ["catch up to 4"])
+    }
+
     @Test func aClaimDoesNotKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
         #expect(script.send(.ahead(height: 9, proven: false, from: peer)) == ["catch up to 9"])
