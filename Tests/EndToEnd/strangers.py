@@ -1,5 +1,6 @@
 """Strangers that do harm to a row of three nodes: each is held off, the nodes go on, and it is sent away with a reason."""
 
+import contextlib
 import re
 import select
 import statistics
@@ -69,6 +70,13 @@ class Stranger:
         expect(line.startswith("gone"), f"{self.kind}: {line!r}")
 
 
+@contextlib.contextmanager
+def several(count, *what):
+    """So many strangers of one kind, until the end of the block."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Stranger(*what)) for _ in range(count)]
+
+
 def port(node):
     return int(node.p2p.rsplit(":", 1)[1])
 
@@ -98,18 +106,6 @@ class Neighbour:
             times.append(self.round_trip())
             time.sleep(0.02)
         return statistics.median(times)
-
-
-def told(node, count):
-    """Waits until a node's log says of one more connection that its peer did harm."""
-    pattern = re.compile(r"(ended the connection|banned|sent away|disconnect)", re.IGNORECASE)
-
-    def complaint():
-        with open(node.log, errors="replace") as log:
-            found = sum(1 for line in log if "reason" in line and pattern.search(line))
-        return found <= count and f"{node.name} does not say why it ended the connection"
-
-    wait(complaint, 10)
 
 
 def cheap(apus, directory, *kinds):
@@ -207,14 +203,10 @@ def slow_readers_lose_their_places(apus, directory):
         for row in range(24):
             network.commit(f"INSERT INTO t VALUES ({row}, '{'x' * 100_000}')", "leader")
         network.follow(20, "sentry")
-        strangers = [Stranger("slow_reader", network.nodes["sentry"]) for _ in range(3)]
-        try:
+        with several(3, "slow_reader", network.nodes["sentry"]):
             time.sleep(3)
             late.start()
             network.follow(15)
-        finally:
-            for stranger in strangers:
-                stranger.__exit__()
 
 
 def pass_through(network, rows, patience):
@@ -231,29 +223,20 @@ def invented_transactions_hold_nothing_up(apus, directory):
     with Row(apus, directory) as network:
         node = network.nodes["sentry"]
         network.create_table()
-        strangers = [Stranger("invented_transactions", node) for _ in range(8)]
-        try:
+        with several(8, "invented_transactions", node) as strangers:
             time.sleep(6)
             pass_through(network, range(2), 10)
             for stranger in strangers:
                 stranger.await_end(120)
-        finally:
-            for stranger in strangers:
-                stranger.__exit__()
         network.agree(2)
 
 
 def silent_announcers_hold_nothing_up(apus, directory):
     with Row(apus, directory) as network:
         network.create_table()
-        strangers = [
-            Stranger("silent_announcer", network.nodes["leader"], network.nodes["far-sentry"]) for _ in range(5)]
-        try:
+        with several(5, "silent_announcer", network.nodes["leader"], network.nodes["far-sentry"]):
             time.sleep(3)
             pass_through(network, range(4), 15)
-        finally:
-            for stranger in strangers:
-                stranger.__exit__()
         network.agree(4)
 
 
