@@ -1,12 +1,10 @@
-"""Nodes whose wall clocks are wrong for a while, and two hosts with one key."""
+"""Nodes whose wall clocks are wrong for a while."""
 
 import os
 import re
-import shutil
 import subprocess
-import time
 
-from network import PATIENCE, Network, Node, change, expect, free_ports, wait
+from network import PATIENCE, Network, Node, expect, free_ports, wait
 
 DAY = 86_400
 
@@ -94,39 +92,7 @@ def chain_of_a_clock_that_was_ahead_goes_on(apus, directory):
         second.kill()
 
 
-def second_host_with_a_validators_key(apus, directory):
-    """A copy of a validator's root that runs elsewhere: one of the two stops and says why."""
-    network = Network(apus, directory)
-    ports = free_ports(2)
-    original = network.nodes["validator-2"]
-    copy = Node(apus, f"{directory}/copy", f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")
-    shutil.copytree(original.root, copy.root)
-    change(f"{copy.root}/config.toml", re.escape(original.p2p), copy.p2p)
-    change(f"{copy.root}/config.toml", re.escape(original.rpc), copy.rpc)
-    with network:
-        network.create_table()
-        copy.start()
-        try:
-            # Blocks must be more than a minute younger than the processes, so that no vote is one from before.
-            time.sleep(62)
-            row = 0
-
-            def stopped():
-                nonlocal row
-                network.insert(range(row, row + 1), "sentry")
-                row += 1
-                for node in (original, copy):
-                    if log_has(node, "another host votes with this node's key"):
-                        return None
-                return "both hosts vote on"
-
-            wait(stopped)
-        finally:
-            copy.kill()
-
-
 TESTS = [
     leader_with_a_clock_ahead_goes_on,
     chain_of_a_clock_that_was_ahead_goes_on,
-    second_host_with_a_validators_key,
 ]

@@ -25,7 +25,7 @@ SUITES = (
     bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, testnet, validators,
     namespaces)
 # What waits for minutes and does little runs beside the others.
-BESIDE = (clocks.second_host_with_a_validators_key, *strangers.BESIDE)
+BESIDE = strangers.BESIDE
 
 
 def run(test, apus):
