@@ -17,8 +17,8 @@ extension ConsensusMachine {
     /// A block of this height is committed: enough votes were seen, or what only follows them.
     mutating func prove(_ height: Int64) { provenHeight = max(provenHeight, height) }
 
-    /// Starts catching up, or says who else has something of it. A leader looks into a height that it did not sign itself only when a
-    /// validator claims it, and once in a while: another may lead by now.
+    /// Starts catching up, or tells the sync planner of one more peer that can be asked. A leader looks into a height that
+    /// it did not sign itself only when a validator claims it, and once in a while: another may lead by now.
     ///
     /// - Parameter proven: whether the leader is known to have signed a header of this height. It does so once the
     ///   block before is committed, which is what this proves.
@@ -32,7 +32,7 @@ extension ConsensusMachine {
             nextHint = now + settings.maximumResendInterval
         }
         if height == state.height &+ 1, current.decidedBlock != nil || isCommitting { return }
-        // Also when somebody claimed more: this peer may be asked for what it has.
+        // A greater height that another peer claimed must not hide what this one has.
         syncTarget = max(syncTarget ?? height, height)
         actions.append(.catchUp(to: height, from: from))
     }
