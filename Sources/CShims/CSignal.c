@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 static int raised = -1;
-static atomic_llong first_at;
+// When a stop was first asked for, by whatever signal, and when by one that may be repeated.
+static atomic_llong first_at, urged_at;
 static atomic_int first_number;
 
 static const long long same_request = 500000000;
 
-static const int unmeant[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGPIPE};
+static const int unmeant[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGPIPE, SIGSTKFLT};
 
 static long long nanoseconds(void) {
     struct timespec now = {0, 0};
@@ -25,15 +26,15 @@ static long long nanoseconds(void) {
 
 static void take(int number) {
     int error = errno;
-    long long now = nanoseconds(), first = 0;
+    long long now = nanoseconds(), first = 0, urged = 0;
     if (atomic_compare_exchange_strong(&first_at, &first, now)) {
         atomic_store(&first_number, number);
         uint64_t one = 1;
         ssize_t written = write(raised, &one, sizeof one);
         (void)written;
-    } else if (now - first > same_request && number != SIGHUP) {
-        _exit(128 + number);
     }
+    if (number != SIGHUP && !atomic_compare_exchange_strong(&urged_at, &urged, now) && now - urged > same_request)
+        _exit(128 + number);
     errno = error;
 }
 
@@ -49,6 +50,7 @@ int apus_catch_stop_signals(void) {
     if (sigaction(SIGHUP, NULL, &hangup) != 0) return -1;
     if (hangup.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, NULL) != 0) return -1;
     for (size_t index = 0; index < sizeof unmeant / sizeof *unmeant; index++) signal(unmeant[index], SIG_IGN);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++) signal(number, SIG_IGN);
     return raised;
 }
 

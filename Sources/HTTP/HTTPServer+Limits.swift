@@ -1,7 +1,8 @@
 extension HTTPServer {
     /// What clients may cost, all of them together and each one.
     public struct Limits: Sendable {
-        /// Connections at once: several thousand clients that keep theirs, each with a few KiB.
+        /// Connections at once: several thousand clients that keep theirs, each with a few KiB. When there are as many, the
+        /// address with the most gives up one that rests for each of an address with fewer.
         public var maximumConnections = 8_192
         /// Connections of one address (IPv6: one /64 network) at once, so that one cannot take them all; a proxy in front
         /// needs many. Loopback addresses have no share of their own.

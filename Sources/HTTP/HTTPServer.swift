@@ -166,7 +166,7 @@ public final class HTTPServer {
         let isCrowded =
             connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress
             && !network.isLoopback
-        guard !isStopping, !isCrowded, connections.count < limits.maximumConnections,
+        guard !isStopping, !isCrowded, makeRoom(for: network),
             let parser = try? HTTPParser(
                 .requests, headerLimit: limits.maximumHeaderSize, bodyLimit: limits.maximumBodySize)
         else { return refuse(tcp) }
@@ -177,6 +177,24 @@ public final class HTTPServer {
             await connection.serve()
             left(connection, network)
         }
+    }
+
+    /// Whether there is room for one more connection. When there is none, the address with the most gives one up that
+    /// rests, unless it is the newcomer's: a few addresses cannot keep all others out.
+    private func makeRoom(for network: SocketAddress) -> Bool {
+        guard connections.count >= limits.maximumConnections else { return true }
+        // Those given up are still here until they have ended.
+        guard connections.count < limits.maximumConnections + limits.maximumRefusals,
+            let most = connectionsOfAddress.values.max(),
+            most > connectionsOfAddress[network, default: 0] + 1
+        else { return false }
+        let resting = connections.values.compactMap { connection -> (HTTPServerConnection, Duration)? in
+            guard connectionsOfAddress[connection.tcp.remoteAddress.network] == most else { return nil }
+            return connection.restingSince.map { (connection, $0) }
+        }
+        guard let longest = resting.min(by: { $0.1 < $1.1 }) else { return false }
+        longest.0.abandon()
+        return true
     }
 
     private func left(_ connection: HTTPServerConnection, _ network: SocketAddress) {

@@ -38,8 +38,7 @@ final class HTTPServerConnection: HTTPConnection {
     private var timer: Timer?
     /// Bytes of requests counted at the server.
     private var charged = 0
-    /// Bytes of replies so far, how many of them the client had taken when last looked at, and when that last changed.
-    private var replied = 0
+    /// Bytes that the client had taken when last looked at, and when that last changed.
     private var taken = 0
     private var lastTaken = Duration.zero
     /// When the client last sent anything.
@@ -178,10 +177,7 @@ final class HTTPServerConnection: HTTPConnection {
         note(line.utf8CodeUnitCount)
     }
 
-    private func note(_ bytes: Int) {
-        replied += bytes
-        server.queuedBytes += bytes
-    }
+    private func note(_ bytes: Int) { server.queuedBytes += bytes }
 
     // MARK: The connection's side
 
@@ -231,7 +227,16 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// From the server that has stopped: nothing more at all.
+    /// Since when the client has had nothing under way that it would miss; nil while it has.
+    var restingSince: Duration? {
+        guard !isClosed else { return nil }
+        return switch phase {
+        case .idle, .header, .ending: phaseStart
+        case .body, .handling, .draining: nil
+        }
+    }
+
+    /// From the server, which has stopped or has no room: nothing more at all.
     func abandon() {
         task?.cancel()
         tcp.abort()
@@ -277,8 +282,9 @@ final class HTTPServerConnection: HTTPConnection {
     private func look() {
         let now = Reactor.now
         let waiting = tcp.unacknowledgedBytes
-        if waiting == 0 || replied - waiting > taken {
-            taken = replied - waiting
+        let acknowledged = tcp.acknowledgedBytes
+        if waiting == 0 || acknowledged > taken {
+            taken = acknowledged
             lastTaken = now
         } else if now - lastTaken >= server.limits.stallTime {
             return tcp.abort()

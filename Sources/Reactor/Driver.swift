@@ -57,6 +57,10 @@ package class Driver {
     func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
         max(0, Int(apus_unacknowledged_bytes(connection.socket.descriptor)))
     }
+    /// Bytes that the peer's kernel has acknowledged since the beginning.
+    func acknowledgedBytes(_ connection: TCPConnection) -> Int {
+        max(0, Int(apus_acknowledged_bytes(connection.socket.descriptor)))
+    }
     /// Sends FIN; the queue is empty.
     func shutdownWrite(_ connection: TCPConnection) {}
     /// Closes the socket, with RST if `reset`, and lets go of the connection.

@@ -83,13 +83,18 @@ public final class TCPConnection {
     /// Bytes queued and not yet in the kernel's hands.
     public var queuedBytes: Int { queue.count }
 
-    /// When the kernel last took some of the bytes that wait; nil while it has taken none of them.
+    /// When the peer was last seen to take some of the bytes that wait; nil while none wait, or nobody has looked.
     public private(set) var sendProgressAt: Duration?
+    /// What the peer had acknowledged when that was looked at last.
+    private var acknowledged = 0
 
     /// Bytes that the peer's kernel has not acknowledged: those queued here, and those in the kernel's hands.
     public var unacknowledgedBytes: Int {
         queue.count + (phase == .closed ? 0 : driver.unacknowledgedBytes(self))
     }
+
+    /// Bytes that the peer's kernel has acknowledged since the beginning.
+    public var acknowledgedBytes: Int { phase == .closed ? acknowledged : driver.acknowledgedBytes(self) }
 
     /// Whether the queue is long enough that producers should wait for `drained`.
     public var isAboveHighWater: Bool { queue.count > Self.highWater }
@@ -132,10 +137,14 @@ public final class TCPConnection {
         }
     }
 
-    /// Takes the present for when bytes that the kernel has taken none of began to wait. To be called now and then by who
-    /// watches `sendProgressAt`: the usual send, which leaves at once, is not worth a look at the clock.
-    public func noteWaiting() {
-        if !queue.isEmpty, sendProgressAt == nil { sendProgressAt = driver.now }
+    /// Looks whether the peer takes what waits for it. To be called now and then by whoever watches `sendProgressAt`: the
+    /// usual send, which leaves at once, is not worth a look at the clock, and of a long one the kernel reports only the
+    /// end.
+    public func updateSendProgress() {
+        guard !queue.isEmpty else { return }
+        let count = acknowledgedBytes
+        if sendProgressAt == nil || count > acknowledged { sendProgressAt = driver.now }
+        acknowledged = count
     }
 
     private func noteQueued() {

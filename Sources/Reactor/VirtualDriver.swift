@@ -156,6 +156,10 @@ final class VirtualDriver: Driver {
         connection.memory?.peer.memory?.load ?? 0
     }
 
+    override func acknowledgedBytes(_ connection: TCPConnection) -> Int {
+        connection.memory?.peer.memory?.taken ?? 0
+    }
+
     override func shutdownWrite(_ connection: TCPConnection) {
         guard let peer = connection.memory?.peer else { return }
         transmit(.end, to: peer)
@@ -209,6 +213,7 @@ final class VirtualDriver: Driver {
             switch end.inbox.removeFirst() {
             case .bytes(var bytes):
                 end.load &-= bytes.count
+                end.taken &+= bytes.count
                 network.counters.packets += 1
                 network.counters.bytes &+= bytes.count
                 network.onEvent?(
@@ -308,6 +313,8 @@ final class MemoryEnd {
     var lastArrival: Duration = .zero
     /// Bytes on their way here or in `inbox`.
     var load = 0
+    /// Bytes that have been taken from `inbox`.
+    var taken = 0
     /// When a slow reader looks again by itself.
     var nextRead: Duration?
 

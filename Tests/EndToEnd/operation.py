@@ -23,7 +23,9 @@ def last_lines(node):
 def signals_end_a_node_in_order_or_are_ignored(apus, directory):
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         with Alone(apus, f"{directory}/{number.name}") as node:
-            for ignored in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGPROF):
+            for ignored in (
+                    signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGPROF, signal.SIGSTKFLT,
+                    signal.SIGRTMIN, signal.SIGRTMAX):
                 node.process.send_signal(ignored)
             time.sleep(0.3)
             expect(node.status() is not None, "a signal that nobody means ended the node")

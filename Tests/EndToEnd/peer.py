@@ -4,6 +4,7 @@ It obeys none of the limits that a library would, so that a test can break each 
 Debian's python3-cryptography.
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -395,6 +396,9 @@ class Connection:
             + field(5, b"ipfs/0.1.0") + field(6, b"stranger/1"))
 
     def close(self):
+        # A thread that reads keeps the socket open until then.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 

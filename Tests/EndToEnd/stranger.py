@@ -5,6 +5,7 @@ whose connection the node has ended; after AGAIN seconds, another comes in its p
 with its standard input.
 """
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -35,6 +36,15 @@ class Stranger:
         time.sleep(0.5)
         return connection
 
+    @contextlib.contextmanager
+    def listening(self, handlers):
+        """A connection to the source, at which the stranger hears what is new."""
+        connection = Connection(self.source, member(self.chain), handlers)
+        try:
+            yield
+        finally:
+            connection.close()
+
     def flood(self, connection, make):
         """Sends what `make` returns as fast as the node reads it, until it ends the connection."""
         while not connection.ended:
@@ -64,6 +74,29 @@ class Stranger:
         connection = Connection(self.port, member(self.chain), reads=False)
         while True:
             connection.send(batch)
+
+    def packed_pings(self):
+        """Pings by the thousand in each frame."""
+        connection = self.connect()
+        size = 32 * 1875
+
+        def ping():
+            stream = connection.open(PINGS)
+            while not connection.ended:
+                stream.write(bytes(size))
+                stream.read_exactly(size)
+
+        self.crowd(ping, 8)
+        self.wait(connection)
+
+    def empty_messages(self):
+        """Noise messages with nothing in them."""
+        connection = self.connect()
+        pipe = connection.pipe
+        while not connection.ended:
+            with pipe.lock:
+                empty = [pipe.sending.encrypt(b"") for _ in range(BATCH)]
+                pipe.socket.sendall(b"".join(struct.pack(">H", len(message)) + message for message in empty))
 
     def window_updates(self):
         connection = self.connect()
@@ -151,19 +184,27 @@ class Stranger:
             except (Closed, queue.Empty):
                 time.sleep(0.5)
 
-    def silent_announcer(self):
-        """Announces what it hears of, and never sends it."""
+    def announcements(self):
+        """Invented transactions as fast as the node reads them."""
         connection = self.connect({TRANSACTIONS: lambda stream: stream.read_all()})
         stream = connection.open(TRANSACTIONS, waits=False)
-        stream.write(b"\1\1\0" + os.urandom(32))
+        while not connection.ended:
+            stream.write(b"\1" + struct.pack("<H", 1024) + os.urandom(32 * 1024))
+
+    def silent_announcer(self):
+        """Announces what it hears of, and some that it invents, and never sends them."""
+        connection = self.connect({TRANSACTIONS: lambda stream: stream.read_all()})
+        stream = connection.open(TRANSACTIONS, waits=False)
 
         def heard(ear):
             while ear.read(1):
                 count = ear.read(2)
                 stream.write(b"\1" + count + ear.read(32 * struct.unpack("<H", count)[0]))
 
-        Connection(self.source, member(self.chain), {TRANSACTIONS: heard})
-        self.wait(connection)
+        with self.listening({TRANSACTIONS: heard}):
+            while not connection.ended:
+                stream.write(b"\1\1\0" + os.urandom(32))
+                time.sleep(2)
 
     # Bytes and places
 
@@ -267,12 +308,16 @@ class Stranger:
                     return
                 time.sleep(0.05)
 
-        Connection(self.source, member(self.chain), {ANNOUNCEMENTS: heard})
-        self.wait(connection)
+        with self.listening({ANNOUNCEMENTS: heard}):
+            self.wait(connection)
 
     def crowd(self, work, count):
+        def until_closed():
+            with contextlib.suppress(Closed, queue.Empty):
+                work()
+
         for _ in range(count):
-            threading.Thread(target=work, daemon=True).start()
+            threading.Thread(target=until_closed, daemon=True).start()
 
     def wait(self, connection):
         while not connection.ended:
@@ -280,7 +325,7 @@ class Stranger:
 
 
 KINDS = [name for name in vars(Stranger) if name not in (
-    "connect", "flood", "sample", "crowd", "wait") and not name.startswith("_")]
+    "connect", "listening", "flood", "sample", "crowd", "wait") and not name.startswith("_")]
 
 
 def visit(kind, chain, port, source, again):

@@ -131,7 +131,9 @@ def streams_opened_without_end(apus, directory):
 
 
 def control_frames_without_end(apus, directory):
-    cheap(apus, directory, "pings", "unread_pings", "window_updates", "empty_frames", "single_bytes")
+    cheap(
+        apus, directory, "pings", "unread_pings", "packed_pings", "window_updates", "empty_frames", "empty_messages",
+        "single_bytes", "announcements")
 
 
 def identify_pushes_without_end(apus, directory):

@@ -55,6 +55,29 @@ import Testing
         }
     }
 
+    @Test func aFewAddressesDoNotKeepOthersOut() throws {
+        try withServer(limits: {
+            $0.maximumConnections = 8
+            $0.maximumConnectionsPerAddress = 4
+        }) { server, _ in
+            var greedy: [RawClient] = []
+            for address in 1...2 {
+                for _ in 0..<4 {
+                    greedy.append(
+                        try await RawClient.connect(server.localAddress, from: "198.51.100.\(address)"))
+                }
+            }
+            try await greedy[0].wait()
+            #expect(server.connectionCount == 8)
+            for address in 3...4 {
+                let other = try await RawClient.connect(server.localAddress, from: "198.51.100.\(address)")
+                #expect(try await other.ask(get("/hello")).hasSuffix("hello"))
+            }
+            #expect(server.connectionCount == 8)
+            #expect(greedy.filter { $0.error == .connectionReset }.count == 2)
+        }
+    }
+
     @Test func aNetworkOfIPv6CountsAsOneAddress() throws {
         let one = try SocketAddress(ip: "2001:db8:1:2:3:4:5:6", port: 7).network
         #expect(try one == SocketAddress(ip: "2001:db8:1:2:ffff::1", port: 9).network)

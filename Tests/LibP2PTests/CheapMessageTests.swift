@@ -202,6 +202,52 @@ import Testing
         }
     }
 
+    @Test func pingsInLongFramesHaveARate() throws {
+        try run { meeting in
+            let stream = try await meeting.pair.dialer.newStream(meeting.pair.listener.peerID, [.ping])
+            Reactor.spawn { while (try? await stream.read(upTo: 1 << 20).isEmpty) == false {} }
+            let start = Reactor.now
+            while meeting.reports.isEmpty, Reactor.now - start < .seconds(30) {
+                guard (try? await stream.write([UInt8](repeating: 7, count: 1 << 20))) != nil else { break }
+            }
+            let answered = stream.bytesReceived / Ping.size
+            let seconds = (Reactor.now - start) / .seconds(1)
+            #expect(Double(answered) / seconds <= 100_000)
+            #expect(meeting.reports == [.flooding])
+        }
+    }
+
+    @Test func aPingAfterTheOtherIsFree() throws {
+        try run { meeting in
+            let stream = try await meeting.pair.dialer.newStream(meeting.pair.listener.peerID, [.ping])
+            for _ in 0..<1_000 { _ = try await Ping.measure(on: stream) }
+            #expect(meeting.reports.isEmpty)
+        }
+    }
+
+    @Test(arguments: [0, 1]) func noiseMessagesWithNothingInThemEndTheConnection(_ count: Int) throws {
+        try run { meeting in
+            // A late frame of the stream on which the listener has identified the dialer, or none.
+            var header = [UInt8](repeating: 0, count: YamuxHeader.size)
+            header.withUnsafeMutableBytes {
+                YamuxHeader(.data, streamID: 1, length: 20_000).write(to: $0)
+            }
+            let end = try await flood(meeting) { connection in
+                if count > 0 { Self.seal(header, on: connection) }
+                for _ in 0..<20_000 { Self.seal([UInt8](repeating: 0, count: count), on: connection) }
+            }
+            #expect(end < .seconds(10))
+            #expect(meeting.reports == [.flooding])
+        }
+    }
+
+    @ReactorActor
+    private static func seal(_ plaintext: [UInt8], on connection: Connection) {
+        let room = connection.tcp.reserve(64)
+        let size = plaintext.withUnsafeBytes { try? connection.noise?.seal($0, into: room) }
+        connection.tcp.commit(size ?? 0)
+    }
+
     @Test(arguments: [true, false]) func whatAReadGathersIsCounted(_ isLengthKnown: Bool) throws {
         var limits = ResourceLimits()
         limits.bytesPerPeer = 1 << 20
@@ -315,7 +361,12 @@ import Testing
             #expect(meeting.identified == 4)
             let peer = meeting.pair.dialer.peerID
             #expect(meeting.pair.listener.identity(of: peer)?.agentVersion == "new 1")
-            try await Reactor.sleep(for: .seconds(10))
+            // What was not looked at is asked for.
+            try await Reactor.sleep(for: .seconds(11))
+            #expect(meeting.identified == 5)
+            #expect(
+                meeting.pair.listener.identity(of: peer)?.agentVersion
+                    == meeting.pair.dialer.configuration.agentVersion)
             try await push(meeting, "later")
             #expect(meeting.pair.listener.identity(of: peer)?.agentVersion == "later")
             #expect(meeting.reports == [])
@@ -323,8 +374,21 @@ import Testing
             while meeting.reports.isEmpty, Reactor.now - start < .seconds(30) {
                 try? await push(meeting, "flood")
             }
-            #expect(meeting.reports == [.flooding] && meeting.identified == 5)
+            #expect(meeting.reports == [.flooding] && meeting.identified == 6)
             #expect(meeting.pair.listener.connectedPeers == [])
+        }
+    }
+
+    @Test func messagesInStreamsHaveATenthOfTheTime() {
+        var share = WorkShare()
+        // Millisecond, work, how many milliseconds to wait then.
+        let table: [(Int, Int, Int?)] = [
+            (5, 99, nil), (5, 1, 1), (6, 99, nil), (6, 1_000, 10), (10, 0, 6), (16, 0, nil), (17, 50, nil),
+            (17, 60, 1), (5_000, 0, nil), (5_000, -5, nil), (5_000, Int.max, 10_485), (15_490, 0, nil),
+        ]
+        for (at, work, expected) in table {
+            let wait = share.spend(work, now: .milliseconds(at))
+            #expect(wait == expected.map { .milliseconds($0) }, "\(work) at \(at)")
         }
     }
 

@@ -109,8 +109,14 @@ import Testing
         }
     }
 
-    @Test func whatAValidatorRefusesIsNotPassedOn() throws {
+    @Test func whatAValidatorRefusesIsNotPassedOnAndItsAuthorReported() throws {
         try run(3) { nodes in
+            var reports: [String] = []
+            for node in nodes[1...] {
+                node.host.observe {
+                    if case .misbehaved(let peer, let what) = $0 { reports.append("\(peer) \(what)") }
+                }
+            }
             nodes[0].subscribe()
             nodes[1].subscribe { message, _ in
                 // A validator may take its time.
@@ -126,6 +132,7 @@ import Testing
             try await Reactor.sleep(for: .seconds(5))
             #expect(nodes[1].received == ["good"])
             #expect(nodes[2].received == ["good"])
+            #expect(reports == ["\(nodes[0].host.peerID) malformed"])
         }
     }
 

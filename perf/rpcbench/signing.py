@@ -1,7 +1,4 @@
-"""Signed transactions for the benchmark, made from docs/wire.md, section 3, without Apus.
-
-Each comes from an account of its own and has nonce 1, so that any of them may arrive first.
-"""
+"""Signed transactions for measurements, made from docs/wire.md, section 3, without Apus."""
 
 import base64
 import hashlib
@@ -31,21 +28,33 @@ def raw_statement(sql):
     return b"\0\0" + len(sql).to_bytes(4, "little") + sql + b"\0\0"
 
 
-def broadcast(number, chain_id):
-    """The parameters of `user.broadcast` for a transaction."""
-    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"apus bench %d" % number).digest())
+def signing_key(account):
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"apus bench %d" % account).digest())
+
+
+def public_key(account):
+    return signing_key(account).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def broadcast(number, chain_id, account=None, nonce=1):
+    """The parameters of `user.broadcast` for a transaction.
+
+    Unless an account is named, each has one of its own, so that any of them may arrive first.
+    """
+    account = number if account is None else account
+    key = signing_key(account)
     payload = raw_statement(b"INSERT INTO bench (id, v) VALUES (%d, 'row %d')" % (number, number))
     body = b"".join((
         cstring(b""), cbytes(payload), cstring(b"raw_statement"), b"\1" + cstring(b"0"),
-        (1).to_bytes(8, "little"), cstring(chain_id.encode())))
+        nonce.to_bytes(8, "little"), cstring(chain_id.encode())))
     signature = key.sign(hashlib.sha256(body).digest())
     return {
         "tx": {
             "signature": {"sig": base64.b64encode(signature).decode(), "type": "ed25519"},
             "body": {"desc": "", "payload": base64.b64encode(payload).decode(), "type": "raw_statement", "fee": "0",
-                     "nonce": 1, "chain_id": chain_id},
+                     "nonce": nonce, "chain_id": chain_id},
             "serialization": "direct",
-            "sender": key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex(),
+            "sender": public_key(account).hex(),
         },
         "sync": 0,
     }

@@ -18,6 +18,7 @@
 #include "CSecp256k1.h"
 #include "CSignal.h"
 #include "CSimdjson.h"
+#include "CSocket.h"
 #include "CSodium.h"
 #include "CSpawn.h"
 #include "CTOML.h"

@@ -3,12 +3,12 @@
 #define APUS_CSIGNAL_H
 
 /// From now on SIGINT, SIGTERM and SIGHUP make the returned eventfd readable in place of ending the process; SIGHUP not
-/// where it is ignored already, as nohup(1) sets it. When SIGINT or SIGTERM comes again later than half a second after the
-/// first signal, the process ends at once with exit code 128 + its number. Copies of one
+/// where it is ignored already, as nohup(1) sets it. When SIGINT or SIGTERM comes later than half a second after the first of
+/// them, the process ends at once with exit code 128 + its number. Copies of one
 /// request come closer together: timeout(1) signals a process and then its group, a terminal a parent and its children.
 /// Returns -1 and sets errno if that cannot be had; to be called once.
 ///
-/// Signals that nobody means for this program (SIGUSR1, SIGUSR2, those of timers and the like), whose default is to end
+/// Signals that nobody means for this program (SIGUSR1, SIGUSR2, those of timers, real-time signals), whose default is to end
 /// it without a word, are ignored from then on.
 ///
 /// Not sigwait: libdispatch, below Swift's concurrency, parks the main thread in sigsuspend with no signal blocked, so

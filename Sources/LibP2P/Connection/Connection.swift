@@ -180,6 +180,8 @@ final class Connection: TCPConnectionDelegate {
             try noise.receive(
                 bytes, place: { directTarget($0) },
                 deliver: { (plaintext) throws(LibP2PError) in
+                    let cost = mux.cost
+                    defer { if mux.cost == cost { mux.cost &+= NoiseTransport.cost(of: plaintext.count) } }
                     if let direct {
                         self.direct = nil
                         mux.tookBody(plaintext.count)
@@ -220,7 +222,7 @@ final class Connection: TCPConnectionDelegate {
 
     func armTick() {
         guard phase != .closed else { return }
-        let due = min(mux.nextTick, nextSendCheck)
+        let due = min(mux.nextTick, nextSendCheck())
         if let tickTimer, tickTimer.isPending {
             guard tickTimer.deadline > due else { return }
             tickTimer.cancel()

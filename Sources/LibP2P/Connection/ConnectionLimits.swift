@@ -146,20 +146,26 @@ extension Connection {
     // MARK: Sending
 
     /// When to look next whether the send queue moves.
-    var nextSendCheck: Duration {
-        tcp.noteWaiting()
+    func nextSendCheck() -> Duration {
+        if tcp.sendProgressAt == nil { tcp.updateSendProgress() }
         return tcp.sendProgressAt.map { $0 + Self.sendPatience } ?? .seconds(Int64.max)
     }
 
     /// Ends the connection when the peer has taken nothing of what waits for it for too long; false then. One that has
     /// itself sent something meanwhile is alive and does not read.
     func checkSending() -> Bool {
-        guard let since = tcp.sendProgressAt, Reactor.now - since >= Self.sendPatience else { return true }
+        guard isSendingLate else { return true }
+        tcp.updateSendProgress()
+        guard isSendingLate, let since = tcp.sendProgressAt else { return true }
         host.log.info(
             "disconnecting a peer that does not read",
             ["peer": .of(remotePeer), "bytes": .number(tcp.queuedBytes)])
-        if mux.lastReceived > since + Self.sendPatience / 2 { host.stalled(remotePeer) }
+        if mux.lastReceived > since + Self.sendPatience / 2 { host.stalled(remotePeer, .reading) }
         fail(.stalled)
         return false
+    }
+
+    private var isSendingLate: Bool {
+        tcp.sendProgressAt.map { Reactor.now - $0 >= Self.sendPatience } ?? false
     }
 }

@@ -56,8 +56,9 @@ struct MessageCredit {
         let passed = min(now - updatedAt, .seconds(60))
         let units = Int(passed / .nanoseconds(1)) &* perSecond / 1_000_000_000
         guard units > 0 else { return }
-        // What is left of a unit counts next time.
-        updatedAt = now
         left = min(left &+ units, capacity)
+        // What is left of a unit counts next time.
+        let granted = Duration.nanoseconds(units &* 1_000_000_000 / perSecond)
+        updatedAt = left == capacity ? now : updatedAt + granted
     }
 }

@@ -311,7 +311,11 @@ public final class Gossipsub {
                 verdict = await topic.validator?(message, peer) ?? .accept
             }
             guard !isStopped else { return }
-            if verdict == .reject { reject(message, from: peer, "its validator refuses it") }
+            if verdict == .reject {
+                reject(message, from: peer, "its validator refuses it")
+                // Who passes on another's may know no better.
+                if message.author == peer { host.report(peer, .malformed) }
+            }
             perform(router.validated(message, from: peer, verdict, now: Reactor.now))
         }
     }

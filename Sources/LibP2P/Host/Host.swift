@@ -62,8 +62,10 @@ public final class Host {
     public var isTrusted: (@ReactorActor @Sendable (PeerID) -> Bool)?
     /// Identify pushes that are looked at.
     var pushes = RateLimiter<PeerID>(burst: Host.pushBurst, interval: Host.pushInterval)
-    /// How often peers were too slow in a row.
-    var stalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
+    /// How often peers were too slow lately at sending, not counting what came before a long message that came in time.
+    var sendingStalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
+    /// How often they did not read lately.
+    var readingStalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0

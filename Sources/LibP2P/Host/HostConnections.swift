@@ -18,6 +18,10 @@ final class PeerState {
     var held = 0
     /// What the peer's messages may still cost.
     var credit: MessageCredit
+    /// How much of the reactor's time the messages in its streams have taken.
+    var work = WorkShare()
+    /// Whether it will be asked about itself again, as it has told more often than this host listens.
+    var isToBeAsked = false
     /// Who waits for `info`, or for the peer's end.
     let identifying = WaitingList()
 

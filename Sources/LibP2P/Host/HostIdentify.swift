@@ -61,12 +61,25 @@ extension Host {
     func takePush(_ stream: Stream) async {
         guard pushes.allows(stream.remotePeer, now: Reactor.now) else {
             stream.connection.mux.cost &+= Self.excessPushCost
+            askAgain(stream.connection)
             return stream.reset()
         }
         do throws(LibP2PError) {
             try await learn(on: stream)
         } catch {
             if case .malformed = error { stream.report(.malformed) }
+        }
+    }
+
+    /// Asks a peer about itself a little later, once for all pushes until then that were not looked at.
+    private func askAgain(_ connection: Connection) {
+        let state = connection.peer
+        guard !state.isToBeAsked else { return }
+        state.isToBeAsked = true
+        Reactor.schedule(after: Self.pushInterval) { [weak self] in
+            state.isToBeAsked = false
+            guard let self, phase == .running, let connection = state.primary else { return }
+            identify(connection)
         }
     }
 

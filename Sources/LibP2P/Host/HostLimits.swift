@@ -17,18 +17,19 @@ extension Host {
     }
 
     /// Ends the connections of the peer with the most bytes held while there are too many of all peers together.
-    /// Strangers go before those that are trusted.
+    /// Strangers that have sent much unasked go before others; for what this host has asked for nobody is blamed.
     func shedHeld() {
         while held > limits.bytes {
-            let strangers = peers.filter { $0.value.held > Self.unasked && isTrusted?($0.key) != true }
-            let candidates = strangers.isEmpty ? peers : strangers
-            let most = candidates.max { ($0.value.held, $1.key) < ($1.value.held, $0.key) }
-            guard let (peer, state) = most, state.held > 0 else { return }
+            let unasked = peers.mapValues(\.unaskedBytes)
+            let strangers = unasked.filter { $0.value > Self.unasked && isTrusted?($0.key) != true }
+            let candidates = strangers.isEmpty ? peers.mapValues(\.held) : strangers
+            let most = candidates.max { ($0.value, $1.key) < ($1.value, $0.key) }
+            guard let (peer, bytes) = most, bytes > 0, let state = peers[peer] else { return }
             log.info(
                 "disconnecting the peer for which the most bytes are held",
-                ["peer": .of(peer), "bytes": .number(state.held), "limit": .number(limits.bytes)])
+                ["peer": .of(peer), "bytes": .number(bytes), "limit": .number(limits.bytes)])
             let connections = state.connections
-            report(peer, .flooding)
+            if unasked[peer, default: 0] > Self.unasked { report(peer, .flooding) }
             for connection in connections {
                 connection.fail(.limitReached("bytes held for all peers"))
             }
@@ -46,8 +47,37 @@ extension Host {
         for connection in connections { connection.close(for: .limitReached("messages without content")) }
     }
 
-    /// A peer was slower than a limit allows. Once may be the network's fault; the second time in a row counts.
-    func stalled(_ peer: PeerID) {
-        if stalls.add(1, to: peer, now: Reactor.now) > 1 { report(peer, .stalling) }
+    /// What a peer was too slow at.
+    enum Stall: Hashable {
+        /// Bringing the rest of what it had begun to send.
+        case sending
+        /// Taking what was sent to it.
+        case reading
+    }
+
+    /// A peer was slower than a limit allows. Once may be the network's fault; the second time in ten minutes counts.
+    func stalled(_ peer: PeerID, _ what: Stall) {
+        let now = Reactor.now
+        let times =
+            switch what {
+            case .sending: sendingStalls.add(1, to: peer, now: now)
+            case .reading: readingStalls.add(1, to: peer, now: now)
+            }
+        if times > 1 { report(peer, .stalling) }
+    }
+}
+
+extension PeerState {
+    /// Bytes held that the peer has sent on streams of its own.
+    var unaskedBytes: Int { connections.reduce(0) { $0 &+ $1.unaskedBytes } }
+}
+
+extension Connection {
+    /// Bytes held of streams that the peer has opened.
+    var unaskedBytes: Int {
+        streams.reduce(0) { sum, stream in
+            guard let stream, stream.isInbound else { return sum }
+            return sum &+ stream.queue.count &+ stream.gathered
+        }
     }
 }

@@ -14,6 +14,10 @@ public final class NoiseTransport {
     public static let overhead = lengthBytes + NoiseXX.tagLength
     static let lengthBytes = 2
 
+    /// What a message costs that brings so many bytes and no costly frame, in the units of `MessageCredit`: one that is
+    /// empty, or a piece of a frame that a longer one could have brought.
+    static func cost(of count: Int) -> Int { count >= YamuxHeader.freeBody ? 0 : count > 0 ? 1 : 4 }
+
     private var sending: NoiseCipherState
     private var receiving: NoiseCipherState
     private let pool: FrameBufferPool

@@ -11,12 +11,18 @@ public enum Ping {
     /// How long an answer may take, and how long a responder waits for the next ping.
     public static let timeout = Duration.seconds(60)
 
+    /// What a ping costs in the units of `MessageCredit` that comes before the answer to the one before it.
+    static let earlyCost = 2
+
     /// Answers pings until the peer closes the stream.
     public static func respond(on stream: Stream) async {
         do {
             while true {
                 stream.setTimeout(timeout)
                 try await stream.write(try await stream.readExactly(size))
+                // Whoever measures waits for the answer.
+                if stream.queue.count >= size { stream.connection.mux.cost &+= earlyCost }
+                try await stream.spend(1)
             }
         } catch .endOfStream {
             stream.close()

@@ -117,7 +117,7 @@ public final class Stream {
             "stream reset: its peer sends too slowly",
             ["peer": .of(remotePeer), "protocol": .of(protocolID), "bytes": .number(gathered)])
         abandon(.timedOut)
-        connection.host.stalled(remotePeer)
+        connection.host.stalled(remotePeer, .sending)
         return true
     }
 

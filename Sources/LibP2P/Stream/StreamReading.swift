@@ -179,9 +179,9 @@ extension Stream {
         connection.gathered &+= count
     }
 
-    /// A read of so many bytes is done: a long one shows that the peer is not slow.
+    /// A read of so many bytes is done: a long one that this host has asked for shows that the peer is not slow.
     private func kept(pace count: Int) {
-        if count >= StreamPace.exempt { connection.host.stalls.forget(remotePeer) }
+        if count >= StreamPace.exempt, !isInbound { connection.host.sendingStalls.forget(remotePeer) }
     }
 
     /// The read is done, or will fail.
