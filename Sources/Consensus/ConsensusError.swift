@@ -23,6 +23,8 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
     case forked(height: Int64, own: Hash, committed: Hash)
     /// Another host has voted with this node's key.
     case keyUsedElsewhere(height: Int64, block: Hash)
+    /// Another host runs with this node's key, by which it has answered.
+    case keyHeldElsewhere(PublicKey)
     /// Executing, storing or recording failed.
     case driver(String)
 
@@ -44,6 +46,8 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
             "block \(height): the network's previous block is \(committed), this node's is \(own)"
         case .keyUsedElsewhere(let height, let block):
             "another host votes with this node's key: a vote on block \(block) at height \(height) was not given here; run one host for each key"
+        case .keyHeldElsewhere(let key):
+            "another host votes with this node's key, \(key.nodeID): both run now, and it has answered this one; run one host for each key, and give the other a key of its own"
         case .driver(let what): what
         }
     }

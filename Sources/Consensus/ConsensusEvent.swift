@@ -40,6 +40,8 @@ public enum ConsensusEvent: Sendable {
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
     /// An answer in this node's own name came from elsewhere; its signature holds.
     case ownVoteHeard(VerifiedAcknowledgement)
+    /// Another process has answered this one in this node's own name, so that both run now; its signature holds.
+    case answeredInOwnName
     /// The leader withdraws what it proposed after a height.
     case reset(VerifiedReset)
     /// A peer's connection and protocols are there.

@@ -5,8 +5,8 @@ import Storage
 /// Whether another host votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two of them can sign votes
 /// that contradict each other, so a node that is sure of it stops.
 ///
-/// Sure is what cannot be a vote that this host gave and forgot, or one that somebody replays: a vote about a block whose
-/// parent was made after this process had started.
+/// Sure is an answer to this very process (`KeyWatch` in Node), and a vote that cannot be one that this host gave and forgot,
+/// or one that somebody replays: about a block whose parent was made after this process had started.
 extension ConsensusMachine {
     /// Whether what is voted on at the next height was made in this process' life, as far as clocks tell: its parent is
     /// newer than the start by more than clocks may differ, and this process has voted below it.
@@ -49,6 +49,12 @@ extension ConsensusMachine {
     mutating func ownVoteHeard(_ message: AckRes, _ actions: inout [ConsensusAction]) {
         guard mayBeForeign(message) else { return }
         halt(.keyUsedElsewhere(height: state.height &+ 1, block: message.block), &actions)
+    }
+
+    /// Another process with this node's key runs beside this one. What it signs need not differ yet from what is signed here.
+    mutating func answeredInOwnName(_ actions: inout [ConsensusAction]) {
+        guard halted == nil, role != .sentry else { return }
+        halt(.keyHeldElsewhere(key), &actions)
     }
 
     /// Whether a commit of the next height holds a vote of this node's key that this host did not give.

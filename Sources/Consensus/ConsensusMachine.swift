@@ -180,6 +180,7 @@ public struct ConsensusMachine: Sendable {
         case .lockedFetchFailed(let hash): lockedFetchFailed(hash, &actions)
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
         case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
+        case .answeredInOwnName: answeredInOwnName(&actions)
         case .reset(let reset): resetReceived(reset.reset, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)

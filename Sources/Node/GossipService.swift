@@ -16,6 +16,8 @@ enum GossipTopic {
     static let heightRequest: RawText = "discovery_request"
     /// The author's best height.
     static let heightAnswer: RawText = "discovery_response"
+    /// Which processes run with a validator's key. Apus' own.
+    static let processes: RawText = "/apus/processes/1.0.0"
 }
 
 /// What a node says and hears by gossip: answers to proposals and withdrawals, which travel on streams too and are
@@ -30,7 +32,8 @@ final class GossipService {
     /// The gossip itself: scores, meshes and counters, for operators.
     let gossip: Gossipsub
     private var discovery: HeightDiscovery
-    private var keyUse = KeyUse()
+    /// Watches for two hosts with one key.
+    let keys: KeyWatch
     private var timer: Timer?
     private var isStopped = false
 
@@ -41,6 +44,7 @@ final class GossipService {
             context.host, configuration: Self.configuration,
             // Above every number of this identity: no node publishes a thousand messages a millisecond.
             firstSequence: context.wallClock() &* 1000)
+        keys = KeyWatch(context, consensus, gossip)
         discovery = HeightDiscovery(
             best: consensus.machine.state.height,
             emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
@@ -48,7 +52,10 @@ final class GossipService {
 
     private nonisolated static var configuration: GossipsubConfiguration {
         var configuration = GossipsubConfiguration()
-        for topic in [GossipTopic.reset, GossipTopic.heightRequest, GossipTopic.heightAnswer] {
+        let rare = [
+            GossipTopic.reset, GossipTopic.heightRequest, GossipTopic.heightAnswer, GossipTopic.processes,
+        ]
+        for topic in rare {
             configuration.score.topics[topic] = .rare
         }
         return configuration
@@ -60,11 +67,13 @@ final class GossipService {
         gossip.onGraylisted = { [weak context] peer, _ in context?.host.report(peer, .flooding) }
         subscribeToConsensus()
         subscribeToHeights()
+        keys.start()
     }
 
     func stop() {
         isStopped = true
         timer?.cancel()
+        keys.stop()
         gossip.stop()
     }
 
@@ -73,13 +82,17 @@ final class GossipService {
         if let key = try? PublicKey(peerID: peer), consensus.machine.state.validators.contains(key) {
             gossip.setApplicationScore(peer, Self.validatorScore)
         }
+        keys.peerReady(peer)
         discovery.peerReady(now: Reactor.now, random: Reactor.random())
         schedule()
     }
 
+    /// Such a peer's last connection has ended.
+    func peerLeft(_ peer: PeerID, isTrusted: Bool) { keys.peerLeft(peer, isTrusted: isTrusted) }
+
     /// A block is in the log.
     func committed(_ height: Int64) {
-        keyUse.keep { consensus.machine.state.validators.contains($0) }
+        keys.committed()
         discovery.committed(height, now: Reactor.now, random: Reactor.random())
         schedule()
     }
@@ -124,26 +137,15 @@ final class GossipService {
         let (height, voter) = (state.height, answer.signature.publicKey)
         guard answer.height >= height else { return .ignore }
         if state.validators.contains(voter) {
-            noteUse(of: voter, message.sequence, answer.height)
+            keys.heard(answer, number: message.sequence)
             return .accept
         }
         return answer.height == height &+ 1 ? .reject : .ignore
     }
 
-    /// Warns of a key that two hosts use, on every node that hears them.
-    private func noteUse(of voter: PublicKey, _ number: UInt64, _ height: Int64) {
-        let machine = consensus.machine
-        // Any other height may be made up, and would hide what comes then.
-        guard height == machine.state.height &+ 1, keyUse.heard(voter, number: number, height: height) else {
-            return
-        }
-        context.log.warning(
-            "two hosts run with the key of one validator; it must be used by one",
-            ["validator": .text(voter.nodeID), "height": .number(height)])
-    }
-
-    /// A vote in this node's own name that it has not published: the vote's own signature tells whether it is one.
+    /// A message in this node's own name that it has not published. A vote's own signature tells whether it is one.
     private func heardOwn(_ message: GossipMessage, from peer: PeerID) {
+        if message.topic == GossipTopic.processes { return keys.heardOwn(message, from: peer) }
         guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data),
             consensus.machine.mayBeForeign(answer)
         else { return }

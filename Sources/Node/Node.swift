@@ -88,10 +88,12 @@ public final class Node {
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         peers.onReady = { [weak self] in self?.peerReady($0) }
+        peers.onProcess = { [weak gossip] in gossip?.keys.identified($0, as: $1) }
         peers.onLeft = { [weak self] peer in
             self?.exchange.peerLeft(peer)
             self?.mempool.peerLeft(peer)
             self?.sync.peerLeft(peer)
+            self?.gossip.peerLeft(peer, isTrusted: self?.peers.rank(of: peer) ?? .stranger != .stranger)
         }
         consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
         consensus.onHalt = { [weak self] error in self?.end(.failed("consensus stopped: \(error)")) }

@@ -49,6 +49,8 @@ final class PeerService: PeerDirectory {
 
     /// A peer of this chain has told what it speaks.
     var onReady: ((PeerID) -> Void)?
+    /// Such a peer has told which process it is.
+    var onProcess: ((PeerID, ProcessID) -> Void)?
     /// Such a peer's connection has ended.
     var onLeft: ((PeerID) -> Void)?
     /// Asked for what the chain says now.
@@ -250,9 +252,9 @@ final class PeerService: PeerDirectory {
         feed(.identified(peer, kind))
         if kind == .namesake, let other = traits.genesis { metNamesake(peer, other) }
         if kind == .foreign { isolation.met(foreign: "of the chain \(traits.chainID ?? "")") }
-        guard kind == .member, let link = planner.links[peer], link.visitEnd == nil,
-            ready.append(peer)
-        else { return }
+        guard kind == .member, let link = planner.links[peer], link.visitEnd == nil else { return }
+        if let process = traits.process { onProcess?(peer, process) }
+        guard ready.append(peer) else { return }
         isolation.members(ready.count, now: Reactor.now)
         context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)

@@ -43,7 +43,11 @@ public enum KwilProtocol {
     /// What a node of this genesis advertises to say so: two chains may have one ID (docs/wire.md, section 8).
     public static func genesis(_ hash: Hash) -> ProtocolID { ProtocolID("\(genesisPrefix)\(hash)") }
 
+    /// What a process advertises to say which one it is: a key is for one at a time (docs/consensus.md).
+    public static func process(_ id: ProcessID) -> ProtocolID { ProtocolID("\(processPrefix)\(id)") }
+
     fileprivate static let genesisPrefix = "/apus/genesis/1.0.0/"
+    fileprivate static let processPrefix = "/apus/process/1.0.0/"
 }
 
 /// What a peer's identify says about how to speak with it.
@@ -52,6 +56,8 @@ public struct PeerTraits: Hashable, Sendable {
     public let chainID: String?
     /// The hash of the genesis that the peer advertises; nil when it advertises none, as kwil-db.
     public let genesis: Hash?
+    /// The process that the peer says it is; nil when it says nothing about that, as kwil-db.
+    public let process: ProcessID?
     /// Whether it speaks any of Apus' own protocols.
     public let isApus: Bool
     /// Whether it marks itself as a crawler.
@@ -67,6 +73,10 @@ public struct PeerTraits: Hashable, Sendable {
         genesis =
             protocols.lazy.filter { $0.rawValue.hasPrefix(KwilProtocol.genesisPrefix) }.compactMap {
                 Hash(hex: String($0.rawValue.dropFirst(KwilProtocol.genesisPrefix.count)))
+            }.first
+        process =
+            protocols.lazy.filter { $0.rawValue.hasPrefix(KwilProtocol.processPrefix) }.compactMap {
+                ProcessID(hex: $0.rawValue.dropFirst(KwilProtocol.processPrefix.count))
             }.first
         isApus = protocols.contains { $0.rawValue.hasPrefix("/apus/") }
         isCrawler = protocols.contains(KwilProtocol.crawler)

@@ -78,6 +78,16 @@ struct OwnKeyTests {
         #expect(script.machine.halted == nil)
     }
 
+    @Test func anotherProcessThatAnswersStopsWhoVotes() throws {
+        for (key, isValidator) in [
+            (own, true), (chain.leader, true), (try PrivateKey.generate(.ed25519), false),
+        ] {
+            var script = Script(chain, as: key)
+            _ = script.send(.answeredInOwnName)
+            #expect(script.machine.halted == (isValidator ? .keyHeldElsewhere(key.publicKey) : nil))
+        }
+    }
+
     @Test func oldVotesStopNobody() throws {
         // It has not voted below: its disk may be new, and the vote one that it has forgotten.
         var script = try following(votes: false)

@@ -1,10 +1,11 @@
-"""Nodes whose wall clocks are wrong for a while."""
+"""Nodes whose wall clocks are wrong for a while, and two hosts with one key."""
 
 import os
 import re
+import shutil
 import subprocess
 
-from network import PATIENCE, Network, Node, expect, free_ports, wait
+from network import PATIENCE, Network, Node, change, expect, free_ports, wait
 
 DAY = 86_400
 
@@ -92,7 +93,86 @@ def chain_of_a_clock_that_was_ahead_goes_on(apus, directory):
         second.kill()
 
 
+def copied(node, directory):
+    """A node with a copy of another one's root and addresses of its own. The other one does not run."""
+    ports = free_ports(2)
+    copy = Node(node.apus, f"{directory}/copy", f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")
+    shutil.copytree(node.root, copy.root)
+    change(f"{copy.root}/config.toml", re.escape(node.p2p), copy.p2p)
+    change(f"{copy.root}/config.toml", re.escape(node.rpc), copy.rpc)
+    return copy
+
+
+def share_a_key(apus, directory, name):
+    """A copy of a node's root is started on other addresses: both stop and say why, and all others warn."""
+    network = Network(apus, directory)
+    original = network.nodes[name]
+    others = [node for node in network.nodes.values() if node is not original]
+    shared = "two hosts run with the key of one validator"
+    with network:
+        network.create_table()
+        network.insert(range(0, 2), "sentry")
+        original.stop()
+        copy = copied(original, directory)
+        original.start()
+        wait(lambda: f"{name} does not answer" if network.alone(original) else None)
+        network.insert(range(2, 4), "sentry")
+        for node in [original, *others]:
+            expect(not log_has(node, shared), f"{node.name} takes a restart for another host")
+        copy.start()
+        try:
+            wait(lambda: next(
+                (f"{node.name} runs on" for node in (original, copy) if node.process.poll() is None), None), 30)
+            for node in (original, copy):
+                expect(node.process.returncode != 0, f"{node.name} ends as if nothing had happened")
+                with open(node.log, errors="replace") as log:
+                    reasons = [line for line in log if " critical " in line]
+                reason = f"another host votes with this node's key, {network.ids[name]}"
+                expect(len(reasons) == 1 and reason in reasons[0], f"{node.name} says {reasons}")
+            wait(lambda: next((f"{node.name} does not warn" for node in others if not log_has(node, shared)), None), 10)
+        finally:
+            copy.kill()
+        original.kill()
+        original.start()
+        network.insert(range(4, 6), "sentry")
+        network.agree(6)
+
+
+def second_host_with_a_validators_key(apus, directory):
+    share_a_key(apus, directory, "validator-2")
+
+
+def second_host_with_the_leaders_key(apus, directory):
+    share_a_key(apus, directory, "leader")
+
+
+def second_host_with_a_sentrys_key(apus, directory):
+    """It does no harm: whoever both connect to warns, and the two run on."""
+    network = Network(apus, directory)
+    original, neighbour = network.nodes["sentry"], network.nodes["validator-1"]
+    shared = "two hosts run with the key of one node"
+    with network:
+        network.create_table()
+        original.stop()
+        copy = copied(original, directory)
+        original.start()
+        wait(lambda: "the sentry does not answer" if network.alone(original) else None)
+        expect(not log_has(neighbour, shared), "a restart is taken for another host")
+        copy.start()
+        try:
+            wait(lambda: None if log_has(neighbour, shared) else f"{neighbour.name} does not warn", 30)
+            network.insert(range(0, 2), "leader")
+            for node in (original, copy):
+                expect(node.process.poll() is None, f"{node.name} ends")
+        finally:
+            copy.kill()
+        network.agree(2)
+
+
 TESTS = [
     leader_with_a_clock_ahead_goes_on,
     chain_of_a_clock_that_was_ahead_goes_on,
+    second_host_with_a_validators_key,
+    second_host_with_the_leaders_key,
+    second_host_with_a_sentrys_key,
 ]

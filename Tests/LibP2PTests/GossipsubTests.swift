@@ -152,6 +152,32 @@ import Testing
         }
     }
 
+    /// Another process of one key takes the place of the one before: gossip goes over to it without a pause.
+    @Test func gossipFollowsAPeerToItsNewConnection() throws {
+        try run(1) { nodes in
+            let key = try PrivateKey.generate(.ed25519)
+            let processes = try (0..<2).map { try Node(6_001 + $0, key: key) }
+            for node in nodes + processes { node.subscribe() }
+            try await processes[0].connect(nodes[0])
+            try await Reactor.sleep(for: .seconds(20))
+            try await processes[1].connect(nodes[0])
+            try await Reactor.sleep(for: .milliseconds(200))
+            nodes[0].host.closeFormer(of: key.publicKey.peerID)
+            try nodes[0].publish("to whom it may concern")
+            try await Reactor.sleep(for: .milliseconds(200))
+            #expect(processes.map(\.received) == [[], ["to whom it may concern"]])
+            #expect(processes[0].host.connectedPeers == [])
+            // What was said in a peer's name is brought to it all the same.
+            var foreign: [GossipMessage] = []
+            processes[1].gossip.onForeign = { message, _ in foreign.append(message) }
+            let message = GossipMessage(topic: "t", data: [1], sequence: 77, author: key)
+            nodes[0].gossip.bring(message.copy, to: key.publicKey.peerID)
+            try await Reactor.sleep(for: .milliseconds(200))
+            #expect(foreign == [message])
+            for process in processes { await process.stop() }
+        }
+    }
+
     @Test func aBrokenStreamIsOpenedAgain() throws {
         try run(2) { nodes in
             nodes[1].subscribe()

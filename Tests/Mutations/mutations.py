@@ -212,6 +212,10 @@ MUTATIONS = [
         ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "return !hasCast(said, on: decision.hash)",
          "return !ON && !hasCast(said, on: decision.hash)"),
     ], "simulate --scenario two-hosts-one-key"),
+    Mutation("second-process-unnoticed", "a validator stops when another process answers in its name", [
+        ("Sources/Node/KeyWatch.swift", "if statement.heard.contains(process) { prove() }",
+         "if !ON, statement.heard.contains(process) { prove() }"),
+    ], "simulate --scenario copied-validator"),
     Mutation("withholding-forgotten", "who let a validator down twice is not asked first", [
         (FETCHING, "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),

@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Execution
 import LibP2P
+import Log
 import Multiformats
 import Protocols
 import Reactor
@@ -14,7 +15,7 @@ import Testing
 @Suite struct GossipServiceTests {
     /// A chain's validators, the leader first, and what each has committed.
     @ReactorActor
-    private final class Chain {
+    final class Chain {
         let keys: [PrivateKey]
         let genesis: Genesis
         private(set) var nodes: [Int: Node] = [:]
@@ -35,9 +36,10 @@ import Testing
         static func ip(_ number: Int) -> String { "10.0.0.\(number + 1)" }
 
         /// Starts a validator that dials others and nobody else. It is found at its own address, or at that of another
-        /// number.
+        /// number, and has its own key, or that of another number.
         func start(
-            _ number: Int, dialing others: [Int], at place: Int? = nil, emptyBlocks: Duration = .seconds(1)
+            _ number: Int, dialing others: [Int], at place: Int? = nil, key: Int? = nil,
+            emptyBlocks: Duration = .seconds(1), log: Log = .silent
         ) async throws {
             var configuration = Configuration()
             configuration.p2p.listen = ["\(Self.ip(place ?? number)):6600"]
@@ -64,11 +66,13 @@ import Testing
                     return UInt64(1_800_000_000_000 + parts.seconds * 1_000)
                         + UInt64(parts.attoseconds / 1_000_000_000_000_000)
                 })
+            environment.log = log
             environment.observer.committed = { [weak self] commit, _, _ in
                 self?.heights[number] = commit.height
             }
             nodes[number] = try await Node.start(
-                genesis: genesis, key: keys[number], configuration: configuration, environment: environment)
+                genesis: genesis, key: keys[key ?? number], configuration: configuration,
+                environment: environment)
         }
 
         func stop(_ number: Int) async {
@@ -94,7 +98,7 @@ import Testing
     }
 
     @ReactorActor
-    private final class Spy {
+    final class Spy {
         let host: Host
         let gossip: Gossipsub
         private(set) var heard: [RawText: [GossipMessage]] = [:]
@@ -121,7 +125,7 @@ import Testing
         }
     }
 
-    private func run(
+    func run(
         validators: Int, _ body: @escaping @ReactorActor @Sendable (Chain) async throws -> Void
     ) throws {
         try MemoryNetwork.run(seed: 3, latency: .milliseconds(10)) {

@@ -106,5 +106,11 @@ final class Directory: PeerDirectory {
         )
         #expect(PeerTraits([KwilProtocol.chain("x")]).transactionDialect == .binary)
         #expect(PeerTraits([]).transactionDialect == .text)
+        let process = ProcessID(1, .max)
+        #expect("\(process)" == "0000000000000001ffffffffffffffff")
+        #expect(PeerTraits([KwilProtocol.process(process)]).process == process)
+        for text in ["", "0", "00000000000000010000000000000002aa", "z000000000000001ffffffffffffffff"] {
+            #expect(PeerTraits([ProtocolID("/apus/process/1.0.0/\(text)")]).process == nil)
+        }
     }
 }

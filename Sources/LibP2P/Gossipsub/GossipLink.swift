@@ -26,6 +26,11 @@ final class GossipLink {
     var budget = GossipBudget()
     private var queue = GossipQueue()
     private let waiting = WaitingList()
+    /// Wakes the task from the pause between two outgoing streams.
+    private let resting = WaitingList()
+    private var isResting = false
+    /// Whether the next outgoing stream is opened without a pause.
+    private var isMoving = false
     private var incoming: Stream?
     private var outgoing: Stream?
     private var task: Task<Void, Never>?
@@ -50,6 +55,7 @@ final class GossipLink {
         isStopped = true
         task?.cancel()
         waiting.wakeAll()
+        resting.wakeAll()
         incoming?.reset()
         outgoing?.reset()
         queue.removeAll()
@@ -59,6 +65,16 @@ final class GossipLink {
     func take(_ stream: Stream) {
         incoming?.reset()
         incoming = stream
+    }
+
+    /// The peer is reached by another connection now: the outgoing stream is opened on it at once.
+    func move(to connection: Connection) {
+        if let outgoing, outgoing.connection !== connection {
+            isMoving = true
+            outgoing.reset()
+        } else if isResting {
+            resting.wakeAll()
+        }
     }
 
     /// Puts an encoded RPC behind those of its priority; `message` is the one in it. Returns how many RPCs, this one or
@@ -97,13 +113,23 @@ final class GossipLink {
             }
             outgoing = nil
             guard !isStopped else { return }
-            do {
-                try await Reactor.sleep(for: pause)
-            } catch {
-                return
+            if !isMoving {
+                guard await rest(for: pause) else { return }
+                pause = min(pause * 2, Self.longestPause)
             }
-            pause = min(pause * 2, Self.longestPause)
+            isMoving = false
         }
+    }
+
+    /// Waits, unless the peer moves meanwhile. False when the task is cancelled.
+    private func rest(for pause: Duration) async -> Bool {
+        let timer = Reactor.schedule(after: pause) { self.resting.wakeAll() }
+        isResting = true
+        defer {
+            isResting = false
+            timer.cancel()
+        }
+        return await resting.wait()
     }
 
     /// Writes what is queued until the stream fails. Returns only if the link is stopped.

@@ -102,6 +102,9 @@ public struct GossipMessage: Sendable, Equatable {
         self.key = key
     }
 
+    /// The same message in memory of its own, to be kept: as it came, it keeps all that came with it.
+    public var copy: GossipMessage { (try? GossipMessage(decoding: SharedBytes(encoded.array))) ?? self }
+
     /// An RPC with this message and nothing else, as it goes on a stream: to be made once for all receivers.
     var frame: SharedBytes {
         var field = ByteWriter(capacity: 5)

@@ -122,6 +122,13 @@ public final class Gossipsub {
         perform(router.publish(message, now: Reactor.now))
     }
 
+    /// Sends a peer a message that was signed by its author, whatever it has heard: also one in the peer's own name, which
+    /// meshes never bring back.
+    public func bring(_ message: GossipMessage, to peer: PeerID) {
+        guard !isStopped else { return }
+        send(message.frame, .relayed, message.id, to: [peer])
+    }
+
     /// The connected peers that have joined a topic.
     public func subscribers(_ topic: RawText) -> [PeerID] { router.subscribers(topic) }
 
@@ -149,7 +156,8 @@ public final class Gossipsub {
 
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
         guard let id = Self.protocols.first(where: { info.protocols.contains($0) }) else { return }
-        link(to: peer, id)
+        let link = link(to: peer, id)
+        if let connection = host.peers[peer]?.primary { link.move(to: connection) }
     }
 
     /// The peer's link, made if there is none. Either side's first stream makes it, so that what a peer tells before

@@ -276,6 +276,13 @@ public final class Host {
         for connection in state.connections { connection.close() }
     }
 
+    /// Closes the connections with a peer but the one in use: they lead to a process of its key that has ended, or to
+    /// another host with the same key.
+    public func closeFormer(of peer: PeerID) {
+        guard let state = peers[peer], let primary = state.primary else { return }
+        for connection in state.connections where connection !== primary { connection.close() }
+    }
+
     /// Calls `observer` for every event from now on.
     public func observe(_ observer: @escaping @ReactorActor (HostEvent) -> Void) {
         observers.append(observer)

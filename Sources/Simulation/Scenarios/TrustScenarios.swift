@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import LibP2P
 import Multiformats
+import Node
 import Protocols
 import Reactor
 
@@ -112,7 +113,55 @@ extension Scenario {
             await world.end([carrier])
             try await world.grow(3)
         },
+        Scenario(
+            "copied-validator",
+            "Two hosts that run with one validator's key stop within 20 s, though their votes agree.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(3)
+            }
+        ) { world in
+            let original = world.nodes[3]
+            try await world.grow(2)
+            // Restarts are nobody else.
+            for _ in 0..<2 {
+                original.kill()
+                await world.start(original)
+                try await world.grow(2)
+            }
+            let life = original.life
+            let copy = try world.copy(of: original)
+            original.mayFail = true
+            try await copy.start { _ in NodeObserver() }
+            guard let node = copy.node else { throw CheckerFailure("scenario", "the copy does not start") }
+            var reason: NodeError?
+            Reactor.spawn { reason = await node.failure() }
+            try await world.expect("a host goes on", within: .seconds(20)) {
+                reason != nil && original.life != life
+            }
+            let text = "\(reason, default: "")"
+            try world.check(text.contains("another host votes"), "the copy stops for another reason: \(text)")
+            await copy.stop()
+            original.mayFail = false
+            try await world.grow(3)
+        },
     ]
+}
+
+extension World {
+    /// A machine with another one's key and configuration, an address of its own and an empty disk.
+    fileprivate func copy(of machine: SimulatedNode) throws -> SimulatedNode {
+        let address = try SocketAddress(ip: "10.201.0.1", port: 0)
+        var configuration = machine.setup.configuration
+        configuration.p2p.listen = ["\(address.ip):\(World.port)"]
+        network.powerOn(address)
+        return SimulatedNode(
+            .init(
+                name: "copy of \(machine.name)", key: machine.setup.key, address: address, genesis: genesis,
+                configuration: configuration, applicationDirectory: nil,
+                blockBudget: machine.setup.blockBudget),
+            seed: options.seed &+ 1, clockSkew: 0)
+    }
 }
 
 /// A host that says it has a block that nobody has, and never answers.
