@@ -34,4 +34,45 @@ import Testing
         places.release(peers[1])
         #expect(places.count == 0)
     }
+
+    @Test func thePeerWithMostGivesWay() {
+        var places = SharedPlaces<Int>(capacity: 64, perPeer: 4)
+        for peer in peers[..<13] { while places.take(peer, isTrusted: false) {} }
+        #expect(places.count == 32)
+        let newcomer = peers[20]
+        #expect(!places.hasRoom(for: newcomer, isTrusted: false))
+        #expect(places.giver(for: newcomer, isTrusted: true) == nil, "there is room")
+        guard let giver = places.giver(for: newcomer, isTrusted: false) else {
+            Issue.record("nobody gives way")
+            return
+        }
+        #expect(places.count(of: giver) == 4)
+        places.take(newcomer, isTrusted: false, from: giver)
+        #expect(places.count(of: giver) == 3)
+        #expect(places.count(of: newcomer) == 1)
+        #expect(places.count == 32)
+        // A fair share, and no more.
+        while let giver = places.giver(for: newcomer, isTrusted: false) {
+            places.take(newcomer, isTrusted: false, from: giver)
+        }
+        #expect(places.count(of: newcomer) == 2)
+        places.releaseAll(of: newcomer)
+        #expect(places.count == 30)
+        #expect(places.count(of: newcomer) == 0)
+    }
+
+    @Test func nobodyGivesWayWhileThereIsRoomOrHasOnlyOne() {
+        var places = SharedPlaces<Int>(capacity: 16, perPeer: 8)
+        while places.take(peers[0], isTrusted: false) {}
+        #expect(places.giver(for: peers[1], isTrusted: false) == nil)
+        places = SharedPlaces<Int>(capacity: 16, perPeer: 8)
+        for peer in peers[..<8] { places.take(peer, isTrusted: false) }
+        #expect(places.count == 8)
+        #expect(!places.hasRoom(for: peers[9], isTrusted: false))
+        #expect(places.giver(for: peers[9], isTrusted: false) == nil)
+        for peer in peers[10..<12] { while places.take(peer, isTrusted: true) {} }
+        #expect(places.count == 16)
+        #expect(places.giver(for: peers[9], isTrusted: false) == nil, "strangers take from strangers")
+        #expect(places.giver(for: peers[12], isTrusted: true) == peers[10])
+    }
 }
