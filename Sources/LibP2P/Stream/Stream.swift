@@ -34,6 +34,8 @@ public final class Stream {
     public internal(set) var bytesReceived = 0
     var readMinimum = 0
     var isReading = false
+    /// Whether the read under way waits for something else than the stream's bytes.
+    var isReaderElsewhere = false
     /// Bytes that the read under way has taken and not handed over.
     var gathered = 0
     var pace = StreamPace()
@@ -57,7 +59,9 @@ public final class Stream {
     var nextInLine: Stream?
 
     /// Why the stream can neither be read nor written any more.
-    var failure: LibP2PError?
+    public internal(set) var failure: LibP2PError?
+    /// Called when the stream fails: for a reader that waits for something else, with what it has gathered.
+    public var onFailure: (@ReactorActor () -> Void)?
     /// The negotiation that is still to be sent with the first write.
     var prefix: [UInt8] = []
     /// The negotiation whose answer has not been read.
@@ -163,7 +167,7 @@ public final class Stream {
     /// Resets the stream towards the peer and fails it here for `reason`.
     func abandon(_ reason: LibP2PError) {
         guard failure == nil else { return }
-        releaseGathered()
+        releaseUnheld()
         connection.reset(self)
         fail(reason)
     }
@@ -174,7 +178,7 @@ public final class Stream {
         isSilent = false
         guard failure == nil else { return }
         failure = reason
-        releaseGathered()
+        releaseUnheld()
         // What came in order before the peer's end can still be read.
         if !remoteFinished || readClosed { queue.clear(pool: connection.chunks) }
         pending = .none
@@ -182,6 +186,12 @@ public final class Stream {
         deadlineTimer = nil
         reader.resume()
         writer.resume()
+        onFailure?()
+    }
+
+    /// Gives up the charge of a read that ends with the stream. One that waits for something else still has the bytes.
+    private func releaseUnheld() {
+        if !isReaderElsewhere { releaseGathered() }
     }
 
     /// The stream has ended in order in both directions.

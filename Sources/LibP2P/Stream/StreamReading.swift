@@ -68,7 +68,9 @@ extension Stream {
             let read = try await fill(rest, minimum: 1)
             guard read > 0 else { throw .endOfStream }
             filled &+= read
+            isReaderElsewhere = true
             await progress(filled)
+            isReaderElsewhere = false
         }
         kept(pace: count)
         return buffer.freeze()
@@ -95,7 +97,10 @@ extension Stream {
                 bytes.append(contentsOf: takeArray(queue.count))
             }
             let asked = Reactor.now
-            guard await goesOn(bytes.count) else { throw .cancelled }
+            isReaderElsewhere = true
+            let isToGoOn = await goesOn(bytes.count)
+            isReaderElsewhere = false
+            guard isToGoOn else { throw .cancelled }
             // The peer is not to blame for what it was kept waiting.
             if Reactor.now > asked { pace.begin(now: Reactor.now) }
         }
