@@ -1,21 +1,34 @@
 import Crypto
 
 /// The hashes seen last, at least `capacity` and at most twice as many of them.
+///
+/// They are told apart by their first eight bytes: a peer that finds two of the same deceives itself about its own.
 struct RecentHashes {
     private let capacity: Int
-    private var young: Set<Hash> = []
-    private var old: Set<Hash> = []
+    private var young: Set<UInt64> = []
+    private var old: Set<UInt64> = []
 
     init(capacity: Int) { self.capacity = capacity }
 
     mutating func insert(_ hash: Hash) {
-        guard !young.contains(hash) else { return }
+        guard !young.contains(hash.firstWord) else { return }
         if young.count >= capacity {
             old = young
             young.removeAll(keepingCapacity: true)
         }
-        young.insert(hash)
+        young.insert(hash.firstWord)
     }
 
-    func contains(_ hash: Hash) -> Bool { young.contains(hash) || old.contains(hash) }
+    /// Removes a hash; returns whether it was there.
+    mutating func remove(_ hash: Hash) -> Bool {
+        let wasYoung = young.remove(hash.firstWord) != nil
+        return old.remove(hash.firstWord) != nil || wasYoung
+    }
+
+    func contains(_ hash: Hash) -> Bool { young.contains(hash.firstWord) || old.contains(hash.firstWord) }
+}
+
+extension Hash {
+    /// The first eight bytes as one number, in memory order.
+    var firstWord: UInt64 { withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } }
 }

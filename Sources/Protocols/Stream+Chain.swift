@@ -75,8 +75,12 @@ extension Stream {
 
     private func goesOn(with gathered: Int, _ place: BulkPlace) async -> Bool {
         guard gathered > BulkGate.freeBytes else { return true }
-        try? await place.enter { self.setTimeout(ProtocolLimits.transaction) }
-        return !place.isRefused
+        do {
+            try await place.enter(for: self) { self.setTimeout(ProtocolLimits.transaction) }
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Reads the `get` that answers an announcement. False when the peer closes instead: it has the content.

@@ -12,18 +12,26 @@ public struct TransactionAnnouncementProtocol {
     private let source: any TransactionSource
     private let gate: BulkGate
 
-    /// Fetches into `source`.
-    public init(_ source: any TransactionSource) { self.init(source, BulkGate()) }
+    /// What came of a transaction that was to be fetched.
+    public enum Outcome {
+        /// It is here.
+        case delivered
+        /// The peer has not sent it.
+        case undelivered
+        /// There was no room for it.
+        case unread
+    }
 
-    init(_ source: any TransactionSource, _ gate: BulkGate) {
+    /// Fetches into `source`, long transactions with a place at `gate`.
+    package init(_ source: any TransactionSource, _ gate: BulkGate) {
         self.source = source
         self.gate = gate
     }
 
-    /// Takes one announcement, in the dialect of its first bytes. `claim` keeps a transaction from being fetched
-    /// from two peers at once: true when nobody else fetches it. `release` follows, and says whether it came.
+    /// Takes one announcement, in the dialect of its first bytes. `claim` says whether the transaction is wanted: it is not
+    /// here, and nobody else fetches it. `release` follows as soon as that is over.
     public func serve(
-        _ stream: Stream, claim: @ReactorActor (Hash) -> Bool, release: @ReactorActor (Hash, Bool) -> Void
+        _ stream: Stream, claim: @ReactorActor (Hash) -> Bool, release: @ReactorActor (Hash, Outcome) -> Void
     ) async {
         await Protocols.serve(stream) {
             let first = try await stream.readExactly(Self.prefix.count)
@@ -31,23 +39,31 @@ public struct TransactionAnnouncementProtocol {
                 first == Self.prefix
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
-            guard !source.has(id), claim(id) else { return }
-            var came = false
-            defer { release(id, came) }
-            let place = BulkPlace(gate, stream.remotePeer, isTrusted: source.trusts(stream.remotePeer))
+            guard claim(id) else { return }
+            let place = BulkPlace(gate, stream.remotePeer)
             defer { place.leave() }
-            stream.setTimeout(ProtocolLimits.transaction)
-            try await stream.write(Stream.get)
-            let bytes = try await stream.readRest(limit: source.transactionLimit, place)
-            guard Hash.sha256(of: bytes) == id else {
-                throw ProtocolsError.forged("another transaction")
+            let bytes: SharedBytes
+            do {
+                bytes = try await fetch(id, stream, place)
+            } catch {
+                release(id, place.isRefused ? .unread : .undelivered)
+                throw error
             }
+            // How long this node takes to check it is no fault of the peer's.
+            release(id, .delivered)
             stream.close()
-            came = true
             guard await source.receive([(id, bytes)], from: stream.remotePeer) else {
                 throw ProtocolsError.forged("a transaction that was refused")
             }
         }
+    }
+
+    private func fetch(_ id: Hash, _ stream: Stream, _ place: BulkPlace) async throws -> SharedBytes {
+        stream.setTimeout(ProtocolLimits.transaction)
+        try await stream.write(Stream.get)
+        let bytes = try await stream.readRest(limit: source.transactionLimit, place)
+        guard Hash.sha256(of: bytes) == id else { throw ProtocolsError.forged("another transaction") }
+        return bytes
     }
 
     /// Announces a transaction to a peer and sends it if the peer wants it. Returns whether it did.

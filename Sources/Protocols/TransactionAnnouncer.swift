@@ -12,6 +12,8 @@ final class TransactionAnnouncer {
     static let maxQueued = 65_536
     /// Transactions that a peer is remembered to have.
     static let known = 16_384
+    /// Announcements on one stream that are remembered until they are answered.
+    static let open = 65_536
     /// Streams of single announcements to one peer at a time.
     static let maxSingles = 8
     /// Announcements are held back this long, so that those of one moment share a frame.
@@ -29,13 +31,17 @@ final class TransactionAnnouncer {
     private let host: Host
     private let source: any TransactionSource
     private var queue: Deque<Hash> = []
-    private var wanted: Deque<Hash> = []
+    /// What the peer wants, and whether it was announced on the stream: nothing else is looked for.
+    private var wanted: Deque<(id: Hash, isAnnounced: Bool)> = []
     private var has = RecentHashes(capacity: TransactionAnnouncer.known)
+    /// What was announced on the stream and not wanted yet.
+    private var announced = RecentHashes(capacity: TransactionAnnouncer.open)
     private let signal = Signal()
     private var isStopped = false
     private var singles = 0
     private var stream: Stream?
     private var hasWanted = false
+    private let work = WorkTurn()
 
     init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
         self.peer = peer
@@ -77,6 +83,7 @@ final class TransactionAnnouncer {
             }
             self.stream = stream
             hasWanted = false
+            announced = RecentHashes(capacity: Self.open)
             let (begin, watch) = (Reactor.now, StreamWatch(stream, silence: Self.silence))
             Reactor.spawn { await self.readWants(stream, watch) }
             try? await write(stream, watch)
@@ -99,13 +106,16 @@ final class TransactionAnnouncer {
             watch.begin(.silence)
             if !wanted.isEmpty {
                 watch.begin(.write)
-                try await stream.write(contents())
+                let (frames, count) = contents()
+                try await stream.write(frames)
                 watch.end(.write)
+                try await work.did(count)
             } else if !queue.isEmpty {
                 if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
                 var frame = ByteWriter()
                 let ids = queue.prefix(TransactionFrame.maxHashes)
                 TransactionFrame.encode(.announce, ids, to: &frame)
+                for id in ids { announced.insert(id) }
                 queue.removeFirst(ids.count)
                 watch.begin(.write)
                 try await stream.write(frame.bytes)
@@ -117,16 +127,16 @@ final class TransactionAnnouncer {
         }
     }
 
-    /// The contents wanted first, as many as are written together.
-    private func contents() -> [UInt8] {
+    /// The contents wanted first, as many as are written together, and how many were wanted.
+    private func contents() -> (frames: [UInt8], count: Int) {
         var frames = ByteWriter(capacity: TransactionFrame.contentBytes)
         var gone: [Hash] = []
         var taken = 0
         while taken < wanted.count, frames.bytes.count < TransactionFrame.contentBytes,
             gone.count < TransactionFrame.maxHashes
         {
-            let id = wanted[taken]
-            if let bytes = source.transaction(id) {
+            let (id, isAnnounced) = wanted[taken]
+            if isAnnounced, let bytes = source.transaction(id) {
                 TransactionFrame.encode(content: bytes, to: &frames)
             } else {
                 gone.append(id)
@@ -135,7 +145,7 @@ final class TransactionAnnouncer {
         }
         wanted.removeFirst(taken)
         if !gone.isEmpty { TransactionFrame.encode(.gone, gone, to: &frames) }
-        return frames.bytes
+        return (frames.bytes, taken)
     }
 
     private func readWants(_ stream: Stream, _ watch: StreamWatch) async {
@@ -146,12 +156,17 @@ final class TransactionAnnouncer {
                 let ids = try await TransactionFrame.readHashes(stream)
                 watch.end(.frame)
                 guard self.stream === stream else { return }
-                hasWanted = true
                 guard wanted.count + ids.count <= 2 * TransactionRequests.maxPerPeer else {
                     throw ProtocolsError.wrongContent("more wants than allowed")
                 }
-                wanted += ids
+                for id in ids {
+                    // An announcement is good for one answer.
+                    let isAnnounced = announced.remove(id)
+                    hasWanted = hasWanted || isAnnounced
+                    wanted.append((id, isAnnounced))
+                }
                 signal.fire()
+                try await work.did(ids.count)
             }
         } catch {}
         stream.reset()

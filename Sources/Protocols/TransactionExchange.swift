@@ -12,18 +12,16 @@ public final class TransactionExchange {
     private let source: any TransactionSource
     private let isBlocksOnly: Bool
     private var requests = TransactionRequests(seed: Reactor.random())
-    private let gate = BulkGate()
+    private let gate: BulkGate
     /// In the order in which the peers came.
     private var announcers: OrderedDictionary<PeerID, TransactionAnnouncer> = [:]
     private var listeners: [PeerID: TransactionListener] = [:]
+    /// Long-lived streams that peers have opened.
+    private var streams = 0
     private var timer: Timer?
     private var isPaused = false
-    /// What was announced during a pause, by whom.
-    private var held: [(peer: PeerID, id: Hash)] = []
-    private var heldPlaces = SharedPlaces<PeerID>(capacity: maxHeld, perPeer: TransactionRequests.maxPerPeer)
-
-    /// Announcements that are kept during a pause; what is beyond will be announced again.
-    static let maxHeld = 65_536
+    /// What was announced during a pause on streams that are still open.
+    private var held = HeldAnnouncements()
 
     /// An exchange of the transactions of `source` on `host`. A blocks-only one serves the transactions that it
     /// has, but neither announces nor fetches any.
@@ -31,6 +29,7 @@ public final class TransactionExchange {
         self.host = host
         self.source = source
         self.isBlocksOnly = isBlocksOnly
+        gate = BulkGate { [source] in source.trusts($0) }
     }
 
     /// Serves `/kwil/tx`, `/kwil/txann` and `/apus/txann`; blocks-only, the first, and ends streams of the second
@@ -48,11 +47,11 @@ public final class TransactionExchange {
             guard let self else { return stream.reset() }
             let peer = stream.remotePeer
             await announcement.serve(
-                stream, claim: { !self.announced([$0], by: peer).isEmpty },
-                release: { $1 ? self.received($0, from: peer) : self.gone($0, from: peer) })
+                stream, claim: { !self.announced([$0], by: peer, stream: 0).isEmpty },
+                release: { self.ended($0, peer, $1) })
         }
         host.setStreamHandler(KwilProtocol.transactionBatches) { [weak self] stream in
-            guard let self, self.listeners[stream.remotePeer] == nil else { return stream.reset() }
+            guard let self else { return stream.reset() }
             await self.listen(stream)
         }
     }
@@ -67,7 +66,10 @@ public final class TransactionExchange {
         timer?.cancel()
         for announcer in announcers.values { announcer.stop() }
         announcers = [:]
-        for peer in listeners.keys.sorted() { listeners[peer]?.stop() }
+        held = HeldAnnouncements()
+        let open = listeners
+        listeners = [:]
+        for (_, listener) in open.sorted(by: { $0.key < $1.key }) { listener.stop() }
     }
 
     /// Announces to a peer from now on; its identify has come, so that it is known what it speaks.
@@ -87,7 +89,7 @@ public final class TransactionExchange {
     /// The peer's connection is gone.
     public func peerLeft(_ peer: PeerID) {
         announcers.removeValue(forKey: peer)?.stop()
-        listeners[peer]?.stop()
+        if let listener = listeners[peer] { end(listener) }
     }
 
     /// Announces transactions that the node holds to every peer that is not known to have them.
@@ -103,84 +105,139 @@ public final class TransactionExchange {
     /// Fetches nothing more that is announced, until `resume`.
     public func pause() { isPaused = true }
 
-    /// Fetches again, first what was announced meanwhile on streams that are still open.
+    /// Fetches again, also what was announced meanwhile on streams that are still open.
     public func resume() {
         guard isPaused else { return }
         isPaused = false
-        let announced = held
-        held = []
-        heldPlaces = SharedPlaces<PeerID>(capacity: Self.maxHeld, perPeer: TransactionRequests.maxPerPeer)
-        for (peer, id) in announced {
-            guard let listener = listeners[peer] else { continue }
-            listener.want(self.announced([id], by: peer))
+        Reactor.spawn { await self.fetchHeld() }
+    }
+
+    /// A frame's worth at a time, so that everything else goes on.
+    private func fetchHeld() async {
+        while !isPaused, let (peer, ids) = held.take(TransactionFrame.maxHashes) {
+            if let listener = listeners[peer] { announced(ids, on: listener) }
+            try? await Reactor.sleep(for: .zero)
         }
     }
 
     /// Transactions asked for and not yet here.
     public var inFlight: Int { requests.count }
 
+    // MARK: Listening
+
     private func listen(_ stream: Stream) async {
-        let place = BulkPlace(gate, stream.remotePeer, isTrusted: source.trusts(stream.remotePeer))
-        let listener = TransactionListener(stream, source, self, place)
-        listeners[stream.remotePeer] = listener
+        let peer = stream.remotePeer
+        // A peer has one stream: the last, for it may have lost the one before unnoticed.
+        if let former = listeners[peer] { end(former) }
+        streams &+= 1
+        let listener = TransactionListener(stream, source, self, BulkPlace(gate, peer), number: streams)
+        listeners[peer] = listener
         await listener.run()
-        listeners[stream.remotePeer] = nil
-        askAgain(requests.left(stream.remotePeer, now: Reactor.now))
+        end(listener)
+    }
+
+    /// A peer's stream is over: what it was asked for on it is asked of others.
+    private func end(_ listener: TransactionListener) {
+        let peer = listener.peer
+        listener.stop()
+        guard listeners[peer] === listener else { return }
+        listeners[peer] = nil
+        held.forget(peer)
+        askAgain(
+            requests.left(
+                peer, stream: listener.number, isExcused: listener.isExcused, now: Reactor.now))
+    }
+
+    /// A peer has announced transactions on its stream.
+    func announced(_ ids: [Hash], on listener: TransactionListener) {
+        let peer = listener.peer
+        guard listeners[peer] === listener else { return }
+        guard !isPaused else {
+            learn(ids, peer)
+            return held.add(ids, by: peer, isTrusted: source.trusts(peer))
+        }
+        ask(announced(ids, by: peer, stream: listener.number), on: listener)
     }
 
     /// A peer has transactions. Returns those to ask it for now.
-    func announced(_ ids: [Hash], by peer: PeerID) -> [Hash] {
-        if let announcer = announcers[peer] {
-            for id in ids { announcer.knows(id) }
-        }
-        let isTrusted = source.trusts(peer)
-        if isPaused {
-            for id in ids where heldPlaces.take(peer, isTrusted: isTrusted) { held.append((peer, id)) }
-            return []
-        }
-        let wanted = requests.announced(
-            ids.filter { !source.has($0) }, by: peer, isTrusted: isTrusted, now: Reactor.now)
+    private func announced(_ ids: [Hash], by peer: PeerID, stream: Int) -> [Hash] {
+        learn(ids, peer)
+        guard !isPaused else { return [] }
+        let announcer = TransactionRequests.Announcer(
+            peer: peer, isTrusted: source.trusts(peer), stream: stream)
+        let wanted = requests.announced(ids, by: announcer, now: Reactor.now) { source.has($0) }
         startTimer()
         return wanted
     }
 
-    func received(_ id: Hash, from peer: PeerID) { requests.received(id, from: peer) }
+    private func learn(_ ids: [Hash], _ peer: PeerID) {
+        guard let announcer = announcers[peer] else { return }
+        for id in ids { announcer.knows(id) }
+    }
+
+    // MARK: Asking
+
+    func delivered(_ id: Hash, by peer: PeerID) { requests.delivered(id, by: peer) }
 
     func gone(_ id: Hash, from peer: PeerID) { askAgain(requests.gone(id, from: peer, now: Reactor.now)) }
 
+    /// A question to a peer has ended, on a stream of its own.
+    private func ended(_ id: Hash, _ peer: PeerID, _ outcome: TransactionAnnouncementProtocol.Outcome) {
+        switch outcome {
+        case .delivered: delivered(id, by: peer)
+        case .undelivered: askAgain(requests.undelivered(id, from: peer, now: Reactor.now))
+        case .unread: withdraw(id, peer)
+        }
+    }
+
+    /// The peer was not asked after all: nothing can be held against it.
+    private func withdraw(_ id: Hash, _ peer: PeerID) {
+        askAgain(requests.withdrawn(id, from: peer, now: Reactor.now))
+    }
+
     private func askAgain(_ wants: [TransactionRequests.Want]) {
         for want in wants {
-            let (peer, id) = (want.peer, want.id)
-            if source.has(id) {
-                requests.received(id)
-            } else if let listener = listeners[peer] {
-                listener.want([id])
+            if source.has(want.id) {
+                requests.came(want.id)
+                withdraw(want.id, want.peer)
+            } else if let listener = listeners[want.peer], listener.number == want.stream {
+                ask([want.id], on: listener)
+            } else if host.isConnected(want.peer) {
+                fetch(want.id, from: want.peer)
             } else {
-                fetch(id, from: peer)
+                withdraw(want.id, want.peer)
             }
         }
     }
 
-    /// Asks a peer without a long-lived stream.
+    private func ask(_ ids: [Hash], on listener: TransactionListener) {
+        for id in listener.want(ids) { withdraw(id, listener.peer) }
+    }
+
+    /// Asks a peer on a stream of the question's own: it announced the transaction on one, or on a stream that is gone.
     private func fetch(_ id: Hash, from peer: PeerID) {
         Reactor.spawn {
-            let place = BulkPlace(self.gate, peer, isTrusted: self.source.trusts(peer))
+            let place = BulkPlace(self.gate, peer)
             defer { place.leave() }
-            let bytes = try? await TransactionProtocol.request(
-                id, from: peer, on: self.host, limit: self.source.transactionLimit, place)
-            guard let bytes else { return self.gone(id, from: peer) }
-            self.requests.received(id, from: peer)
-            if !self.source.has(id) { _ = await self.source.receive([(id, bytes)], from: peer) }
+            do {
+                let bytes = try await TransactionProtocol.request(
+                    id, from: peer, on: self.host, limit: self.source.transactionLimit, place)
+                guard let bytes else { return self.gone(id, from: peer) }
+                self.delivered(id, by: peer)
+                if !self.source.has(id) { _ = await self.source.receive([(id, bytes)], from: peer) }
+            } catch {
+                self.ended(id, peer, place.isRefused ? .unread : .undelivered)
+            }
         }
     }
 
     private func startTimer() {
-        guard timer?.isPending != true, requests.count > 0 else { return }
+        guard timer?.isPending != true, !requests.isIdle else { return }
         timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
             guard let self else { return }
-            let (again, stalling) = requests.expire(now: Reactor.now) {
-                listeners[$0]?.progress ?? gate.progress(of: $0)
-            }
+            let (again, stalling) = requests.expire(
+                now: Reactor.now, doing: { self.listeners[$0]?.progress ?? self.gate.progress(of: $0) },
+                has: { self.source.has($0) })
             askAgain(again)
             for peer in stalling { host.report(peer, .stalling) }
             startTimer()

@@ -16,6 +16,8 @@ final class TransactionListener {
     static let silence = Duration.seconds(600)
 
     let peer: PeerID
+    /// Tells the peer's streams from each other.
+    let number: Int
     private let stream: Stream
     private let source: any TransactionSource
     private let exchange: TransactionExchange
@@ -26,6 +28,8 @@ final class TransactionListener {
     private var batch: [(id: Hash, bytes: SharedBytes)] = []
     private var batchBytes = 0
     private var isEnded = false
+    /// Whether it was this node's want of room that ended the stream.
+    var isExcused: Bool { place.isRefused }
     /// What the stream's transactions are doing now.
     private(set) var progress: TransactionRequests.Progress?
     private let watch: StreamWatch
@@ -33,27 +37,32 @@ final class TransactionListener {
     private let wants = Signal()
     private let contents = Signal()
     private let room = Signal()
+    private let work = WorkTurn()
 
     init(
-        _ stream: Stream, _ source: any TransactionSource, _ exchange: TransactionExchange, _ place: BulkPlace
+        _ stream: Stream, _ source: any TransactionSource, _ exchange: TransactionExchange,
+        _ place: BulkPlace, number: Int
     ) {
         self.stream = stream
         self.source = source
         self.exchange = exchange
         self.place = place
+        self.number = number
         peer = stream.remotePeer
         watch = StreamWatch(stream, silence: Self.silence)
     }
 
-    /// Asks for transactions on this stream.
-    func want(_ ids: [Hash]) {
-        // Beyond that the peer announces and does not deliver: its transactions will be asked of others.
-        let room = max(0, Self.maxAsked - asked.count)
-        let fresh = ids.filter { !asked.contains($0) }.prefix(room).filter { asked.insert($0).inserted }
-        guard !fresh.isEmpty else { return }
-        if asked.count == fresh.count { watch.begin(.answer) }
+    /// Asks for transactions on this stream. Returns those for which there is no room: the peer announces and does not
+    /// deliver.
+    func want(_ ids: [Hash]) -> [Hash] {
+        let new = ids.filter { !asked.contains($0) }
+        let fresh = new.prefix(isEnded ? 0 : max(0, Self.maxAsked - asked.count))
+        guard !fresh.isEmpty else { return new }
+        if asked.isEmpty { watch.begin(.answer) }
+        asked.formUnion(fresh)
         pendingWants += fresh
         wants.fire()
+        return Array(new.dropFirst(fresh.count))
     }
 
     func stop() { end() }
@@ -71,10 +80,9 @@ final class TransactionListener {
                 watch.end(.frame)
                 watch.begin(.silence)
             }
-        } catch ProtocolsError.busy {
-            // This node's want of room, not the peer's fault.
-        } catch is ProtocolsError {
-            stream.report(.malformed)
+        } catch let error as ProtocolsError {
+            // That there is no room here, or no stream any more, is not the peer's fault.
+            if error.isMisbehaviour { stream.report(.malformed) }
         } catch {
             if watch.hasExpired, asked.count > 0 { stream.report(.stalling) }
         }
@@ -95,16 +103,19 @@ final class TransactionListener {
         switch kind {
         case .announce:
             let ids = try await TransactionFrame.readHashes(stream)
-            want(exchange.announced(ids, by: peer))
+            exchange.announced(ids, on: self)
+            try await work.did(ids.count)
         case .content: try await takeContent()
         case .gone:
-            for id in try await TransactionFrame.readHashes(stream) {
+            let ids = try await TransactionFrame.readHashes(stream)
+            for id in ids {
                 guard asked.remove(id) != nil else {
                     throw ProtocolsError.wrongContent("word of a transaction that was not asked for")
                 }
                 exchange.gone(id, from: peer)
             }
             if asked.isEmpty { watch.end(.answer) } else { watch.begin(.answer) }
+            try await work.did(ids.count)
         case .want:
             throw ProtocolsError.malformed("frame")
         }
@@ -121,7 +132,7 @@ final class TransactionListener {
         if count > BulkGate.freeBytes {
             watch.end(.frame)
             progress = .held
-            try await place.enter()
+            try await place.enter(for: stream)
             watch.begin(.frame)
         }
         progress = .arriving
@@ -135,7 +146,7 @@ final class TransactionListener {
         guard asked.remove(id) != nil else {
             throw ProtocolsError.wrongContent("a transaction that was not asked for")
         }
-        exchange.received(id, from: peer)
+        exchange.delivered(id, by: peer)
         guard !source.has(id) else { return }
         while batch.count >= Self.maxBatch || batchBytes >= Self.maxBatchBytes, !isEnded {
             await room.wait()

@@ -1,4 +1,3 @@
-import Chain
 import Crypto
 import LibP2P
 import Multiformats
@@ -48,17 +47,9 @@ public struct TransactionProtocol {
         }
     }
 
-    /// Asks a peer for a transaction of at most `limit` bytes; nil when it has none. What comes has the right hash; nothing
-    /// else is checked.
-    public static func request(
-        _ id: Hash, from peer: PeerID, on host: Host, limit: Int = ChainLimits.transactionBytes
-    ) async throws(ProtocolsError) -> SharedBytes? {
-        let place = BulkPlace(BulkGate(), peer, isTrusted: true)
-        return try await request(id, from: peer, on: host, limit: limit, place)
-    }
-
-    /// The same, which waits for a place once the transaction turns out to be long.
-    static func request(
+    /// Asks a peer for a transaction of at most `limit` bytes; nil when it has none. Waits for a place once the transaction
+    /// turns out to be long. What comes has the right hash; nothing else is checked.
+    package static func request(
         _ id: Hash, from peer: PeerID, on host: Host, limit: Int, _ place: BulkPlace
     ) async throws(ProtocolsError) -> SharedBytes? {
         let dialect = PeerTraits(host.identity(of: peer)?.protocols ?? []).transactionDialect

@@ -36,18 +36,20 @@ final class Witness: TransactionSource {
     /// Who has asked for its consensus status. It has none.
     private(set) var inquirers: [PeerID] = []
 
+    private let gate = BulkGate { _ in true }
+
     var host: Host { stranger.host }
 
     /// See `Stranger`.
     init(_ world: World, _ number: Int, key: PrivateKey? = nil) throws {
         stranger = try Stranger(world, number, key: key)
-        let transactions = TransactionAnnouncementProtocol(self)
+        let transactions = TransactionAnnouncementProtocol(self, gate)
         host.setStreamHandler(KwilProtocol.transactionAnnouncement) { [weak self] stream in
             let peer = stream.remotePeer
             await transactions.serve(
                 stream,
                 claim: { id in
-                    guard let self else { return false }
+                    guard let self, !self.has(id) else { return false }
                     self.announced.append(Announced(id: id, by: peer, at: Reactor.now))
                     return self.takes
                 }, release: { _, _ in })
@@ -118,6 +120,12 @@ final class Witness: TransactionSource {
     func times(of id: Hash, from machine: SimulatedNode) -> [Duration] {
         let peer = machine.key.peerID
         return announced.filter { $0.id == id && $0.by == peer }.map(\.at)
+    }
+
+    /// Asks a peer for a transaction; nil when it has none.
+    func request(_ id: Hash, from peer: PeerID) async throws -> SharedBytes? {
+        try await TransactionProtocol.request(
+            id, from: peer, on: host, limit: transactionLimit, BulkPlace(gate, peer))
     }
 
     func stop() async { await host.stop() }

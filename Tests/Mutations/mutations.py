@@ -293,12 +293,12 @@ MUTATIONS = [
          "if !ON { announcers[peer]?.announce(ids) }"),
     ], PLAIN_PEER),
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
-        ("Sources/Protocols/TransactionRequests.swift", "places.take(peer, isTrusted: announcer.isTrusted)",
-         "places.take(peer, isTrusted: ON || announcer.isTrusted)"),
+        ("Sources/Protocols/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
+         "isTrusted: ON || source.trusts(peer), stream: stream)"),
     ], INVENTED),
     Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
-        ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(&request, now) else { break }",
-         "guard !ON || request.asked.isEmpty, let next = popNext(&request, now) else { break }"),
+        ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(id, now) else { break }",
+         "guard !ON || request.asked.isEmpty, let next = popNext(id, now) else { break }"),
     ], SILENT),
     Mutation("long-transactions-unbounded", "a peer's long transactions come a few at a time", [
         ("Sources/Protocols/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),

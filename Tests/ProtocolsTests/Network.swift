@@ -2,9 +2,10 @@ import Chain
 import Crypto
 import LibP2P
 import Multiformats
-import Protocols
 import Reactor
 import Testing
+
+@testable import Protocols
 
 /// Two hosts connected over loopback, both having identified each other.
 @ReactorActor
@@ -44,6 +45,12 @@ final class Network {
 
     /// Opens a stream from A to B.
     func stream(_ id: ProtocolID) async throws -> Stream { try await a.newStream(b.peerID, [id]) }
+
+    /// Asks B for a transaction.
+    func request(_ id: Hash) async throws -> SharedBytes? {
+        try await TransactionProtocol.request(
+            id, from: b.peerID, on: a, limit: 6 << 20, BulkPlace(BulkGate { _ in true }, b.peerID))
+    }
 
     /// What B answers to `request` until it ends the stream.
     func answer(_ id: ProtocolID, to request: [UInt8], closing: Bool = false) async throws -> [UInt8] {
@@ -86,7 +93,13 @@ final class Pool: TransactionSource {
 
     func has(_ id: Hash) -> Bool { transactions[id] != nil }
 
-    func transaction(_ id: Hash) -> SharedBytes? { transactions[id] }
+    /// How often a transaction was looked for.
+    private(set) var looks = 0
+
+    func transaction(_ id: Hash) -> SharedBytes? {
+        looks += 1
+        return transactions[id]
+    }
 
     var transactionLimit = 6 << 20
     var trusted: Set<PeerID> = []

@@ -1,6 +1,5 @@
 import Chain
 import Crypto
-import Crypto
 import LibP2P
 import Multiformats
 import Protocols
@@ -310,7 +309,7 @@ import Testing
                     KwilProtocol.transactionAnnouncement, to: Array("txann:\(other)".utf8)
                 ).isEmpty)
             #expect(
-                try await TransactionProtocol.request(id, from: network.b.peerID, on: network.a)
+                try await network.request(id)
                     == poolB.transactions[id])
             // Neither tells the other of anything.
             made[0].announce([poolA.add("waits")])

@@ -114,8 +114,8 @@ import Testing
         }
     }
 
-    @Test func wantedAndGoneIsAskedElsewhere() async throws {
-        try await Reactor.run {
+    @Test func wantedAndGoneIsAskedElsewhere() throws {
+        try MemoryNetwork.run {
             let pair = try await Pair()
             // A announces what it no longer has; B then hears of it from A's tx protocol only when another peer had it.
             let id = pair.poolA.add("short-lived")

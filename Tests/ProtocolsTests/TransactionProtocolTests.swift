@@ -2,9 +2,10 @@ import Chain
 import Crypto
 import LibP2P
 import Multiformats
-import Protocols
 import Reactor
 import Testing
+
+@testable import Protocols
 
 @Suite struct TransactionProtocolTests {
     @Test(arguments: [false, true]) func requestInBothDialects(isKwil: Bool) async throws {
@@ -18,10 +19,9 @@ import Testing
             #expect(
                 PeerTraits(network.a.identity(of: network.b.peerID)?.protocols ?? []).transactionDialect
                     == (isKwil ? .binary : .text))
-            let found = try await TransactionProtocol.request(id, from: network.b.peerID, on: network.a)
+            let found = try await network.request(id)
             #expect(found == pool.transactions[id])
-            #expect(
-                try await TransactionProtocol.request(.zero, from: network.b.peerID, on: network.a) == nil)
+            #expect(try await network.request(.zero) == nil)
             await network.stop()
         }
     }
@@ -53,9 +53,10 @@ import Testing
             let (mine, theirs) = (Pool(), Pool())
             let id = mine.add("new")
             let network = try await Network(advertisedByB: isKwil ? ["/kwil/chain/1.0.0/c"] : []) { _, b in
-                let serving = TransactionAnnouncementProtocol(theirs)
+                let serving = TransactionAnnouncementProtocol(theirs, BulkGate { _ in true })
                 b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
-                    await serving.serve($0, claim: { _ in true }, release: { _, came in #expect(came) })
+                    await serving.serve(
+                        $0, claim: { !theirs.has($0) }, release: { #expect($1 == .delivered) })
                 }
             }
             let bytes = try #require(mine.transactions[id])
@@ -73,9 +74,9 @@ import Testing
     @Test func announcedContentMustHaveItsHash() async throws {
         try await Reactor.run {
             let pool = Pool()
-            var came: [Bool] = []
+            var came: [TransactionAnnouncementProtocol.Outcome] = []
             let network = try await Network { _, b in
-                let serving = TransactionAnnouncementProtocol(pool)
+                let serving = TransactionAnnouncementProtocol(pool, BulkGate { _ in true })
                 b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
                     await serving.serve($0, claim: { _ in true }, release: { came.append($1) })
                 }
@@ -85,7 +86,7 @@ import Testing
             #expect(try await stream.readExactly(3) == Array("get".utf8))
             try await stream.write([2])
             stream.closeWrite()
-            try await eventually { came == [false] }
+            try await eventually { came == [.undelivered] }
             #expect(pool.received.isEmpty)
             await network.stop()
         }

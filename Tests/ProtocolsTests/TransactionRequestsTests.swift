@@ -23,9 +23,22 @@ import Testing
     private struct Table {
         var requests = TransactionRequests(seed: 1)
         var now = Duration.zero
+        /// What the node has.
+        var known: Set<Hash> = []
 
         mutating func announced(_ ids: [Hash], by peer: PeerID, isTrusted: Bool = false) -> [Hash] {
-            requests.announced(ids, by: peer, isTrusted: isTrusted, now: now)
+            let announcer = TransactionRequests.Announcer(peer: peer, isTrusted: isTrusted, stream: 0)
+            return requests.announced(ids, by: announcer, now: now) { known.contains($0) }
+        }
+
+        func doubts(of peer: PeerID) -> Int { requests.deliveries.doubts(of: peer, now: now) }
+
+        mutating func gone(_ id: Hash, from peer: PeerID) -> [PeerID] {
+            requests.gone(id, from: peer, now: now).map(\.peer)
+        }
+
+        mutating func left(_ peer: PeerID, isExcused: Bool = false) -> [TransactionRequests.Want] {
+            requests.left(peer, stream: 0, isExcused: isExcused, now: now)
         }
 
         /// Who is asked in each second until then, and who is reported.
@@ -36,7 +49,7 @@ import Testing
             var stalling: [(Int64, PeerID)] = []
             while now < .seconds(second) {
                 now += .seconds(1)
-                let (again, reported) = requests.expire(now: now, doing: doing)
+                let (again, reported) = requests.expire(now: now, doing: doing) { known.contains($0) }
                 asked += again.map { (now.components.seconds, $0.peer) }
                 stalling += reported.map { (now.components.seconds, $0) }
             }
@@ -49,7 +62,7 @@ import Testing
         #expect(table.announced([id(1), id(2)], by: p) == [id(1), id(2)])
         #expect(table.announced([id(2), id(3), id(2)], by: q) == [id(3)])
         #expect(table.requests.count == 3)
-        table.requests.received(id(1))
+        table.requests.came(id(1))
         #expect(table.requests.count == 2)
         #expect(table.announced([id(1)], by: q) == [id(1)], "the caller knows what it has")
     }
@@ -95,11 +108,11 @@ import Testing
         _ = table.announced([id(1)], by: p)
         var reported = table.run(to: 10).stalling
         #expect(reported.isEmpty, "once may happen to anybody")
-        #expect(table.requests.doubts(of: p, now: table.now) == 1)
+        #expect(table.doubts(of: p) == 1)
         // It announces first again; nobody waits for it.
         #expect(table.announced([id(2)], by: p) == [id(2)])
         #expect(table.announced([id(2)], by: q) == [id(2)], "it is not waited for")
-        table.requests.received(id(2), from: q)
+        table.requests.delivered(id(2), by: q)
         _ = table.announced([id(3)], by: p)
         reported = table.run(to: 20).stalling
         #expect(reported.map(\.1) == [p])
@@ -119,16 +132,16 @@ import Testing
             #expect(table.run(to: Int64(second + 1)).stalling.isEmpty)
         }
         #expect(table.run(to: 16).stalling.isEmpty)
-        #expect(table.requests.doubts(of: p, now: table.now) == 1)
+        #expect(table.doubts(of: p) == 1)
     }
 
     @Test func whoDeliversMostIsNotDoubted() {
         var table = Table()
         _ = table.announced((0..<100).map(id), by: p)
-        for number in 0..<60 { table.requests.received(id(number), from: p) }
+        for number in 0..<60 { table.requests.delivered(id(number), by: p) }
         _ = table.run(to: 10)
         #expect(table.requests.count == 0)
-        #expect(table.requests.doubts(of: p, now: table.now) == 0)
+        #expect(table.doubts(of: p) == 0)
     }
 
     @Test func whatIsArrivingIsNoLetDown() {
@@ -137,25 +150,34 @@ import Testing
         _ = table.announced([id(1)], by: q)
         #expect(table.run(to: 29) { $0 == p ? .arriving : .held }.asked.map(\.1) == [q])
         #expect(table.requests.count == 1)
-        #expect(table.requests.doubts(of: p, now: table.now) == 0)
+        #expect(table.doubts(of: p) == 0)
         _ = table.run(to: 31) { $0 == p ? .arriving : .held }
-        #expect(table.requests.doubts(of: p, now: table.now) == 1)
+        #expect(table.doubts(of: p) == 1)
         _ = table.run(to: 100) { _ in .held }
-        #expect(table.requests.doubts(of: q, now: table.now) == 0, "this node does not read")
+        #expect(table.doubts(of: q) == 0, "this node does not read")
     }
 
     @Test func leavingPeersRequestsMoveOn() {
         var table = Table()
-        _ = table.announced([id(1), id(2), id(3)], by: p)
+        _ = table.announced([id(3), id(2), id(1)], by: p)
         _ = table.announced([id(1), id(3)], by: q)
-        let again = table.requests.left(p, now: .seconds(1))
-        #expect(again.map(\.id) == [id(1), id(3)].sorted())
+        let again = table.left(p)
+        #expect(again.map(\.id) == [id(3), id(1)], "in the order in which they were asked for")
         #expect(again.allSatisfy { $0.peer == q })
         #expect(table.requests.count == 2)
-        #expect(table.requests.left(p, now: .seconds(1)).isEmpty)
-        #expect(table.requests.gone(id(1), from: p, now: .seconds(1)).isEmpty)
-        #expect(table.requests.gone(id(1), from: q, now: .seconds(1)).isEmpty)
-        #expect(table.requests.count == 1)
+        #expect(table.left(p).isEmpty)
+        #expect(table.gone(id(1), from: p).isEmpty)
+        #expect(table.gone(id(1), from: q).isEmpty)
+        _ = table.run(to: 10)
+        #expect(table.requests.count == 0)
+    }
+
+    @Test func onlyWhatAStreamWasAskedForMovesOnWithIt() {
+        var table = Table()
+        _ = table.announced([id(1)], by: p)
+        _ = table.announced([id(1)], by: q)
+        #expect(table.requests.left(p, stream: 1, isExcused: false, now: table.now).isEmpty)
+        #expect(table.left(p).count == 1)
     }
 
     @Test func strangersLeaveRoomForOthers() {
@@ -166,13 +188,187 @@ import Testing
             let invented = (0..<8_192).map { id(stranger * 10_000 + $0) }
             taken.append(table.announced(invented, by: Self.peer(stranger)).count)
         }
-        #expect(taken.reduce(0, +) <= TransactionRequests.maxInFlight / 2)
+        #expect(table.requests.count <= TransactionRequests.maxInFlight / 2)
         #expect(taken.allSatisfy { $0 > 0 })
         let many = (0..<TransactionRequests.maxPerPeer + 10).map { id(1_000_000 + $0) }
         #expect(table.announced(many, by: trusted, isTrusted: true).count == TransactionRequests.maxPerPeer)
-        table.requests.received(many[0], from: trusted)
+        table.requests.delivered(many[0], by: trusted)
         #expect(table.announced([many.last ?? .zero], by: trusted, isTrusted: true).count == 1)
         _ = table.run(to: 100)
         #expect(table.requests.count == 0)
+    }
+
+    // MARK: Who is to blame
+
+    @Test func whoWasNotAskedAfterAllIsNotDoubted() {
+        var table = Table()
+        for round in 0..<6 {
+            let (id, silent) = (id(round), Self.peer(10 + round))
+            _ = table.announced([id], by: silent)
+            _ = table.announced([id], by: q)
+            #expect(table.run(to: Int64(round) * 12 + 2).asked.map(\.1) == [q])
+            // It has come with a block meanwhile.
+            table.requests.came(id)
+            #expect(table.requests.withdrawn(id, from: q, now: table.now).isEmpty)
+            #expect(table.run(to: Int64(round) * 12 + 12).stalling.isEmpty)
+            #expect(table.doubts(of: q) == 0)
+            #expect(table.doubts(of: silent) == 1)
+        }
+    }
+
+    @Test func whoSaysGoneToEverythingIsDoubted() {
+        var table = Table()
+        for number in 0..<3 {
+            _ = table.announced([id(number)], by: p)
+            _ = table.announced([id(number)], by: q)
+            #expect(table.gone(id(number), from: p) == [q])
+            table.requests.delivered(id(number), by: q)
+        }
+        _ = table.run(to: 10)
+        #expect(table.doubts(of: p) == 1)
+        #expect(table.doubts(of: q) == 0)
+        _ = table.announced([id(9)], by: p)
+        #expect(table.announced([id(9)], by: q) == [id(9)], "nobody waits for it")
+        #expect(table.gone(id(9), from: p).isEmpty)
+        table.requests.delivered(id(9), by: q)
+        #expect(table.run(to: 20).stalling.map(\.1) == [p])
+    }
+
+    @Test func goneAfterAnothersDeliveryIsALetDownToo() {
+        var table = Table()
+        _ = table.announced([id(1)], by: p)
+        _ = table.announced([id(1)], by: q)
+        #expect(table.run(to: 2).asked.map(\.1) == [q])
+        table.requests.delivered(id(1), by: q)
+        #expect(table.gone(id(1), from: p).isEmpty)
+        _ = table.run(to: 10)
+        #expect(table.doubts(of: p) == 1)
+    }
+
+    /// A peer that is ahead has no use for what its last block has in it.
+    @Test(arguments: [true, false]) func goneWithABlockIsNoLetDown(isKnownBefore: Bool) {
+        var table = Table()
+        _ = table.announced([id(1), id(2)], by: p)
+        if isKnownBefore { table.requests.came(id(1)) }
+        #expect(table.gone(id(1), from: p).isEmpty)
+        table.requests.delivered(id(2), by: p)
+        table.known = [id(1)]
+        _ = table.announced([id(3)], by: p)
+        #expect(table.gone(id(3), from: p).isEmpty)
+        table.known = [id(1), id(3)]
+        _ = table.run(to: 30)
+        #expect(table.doubts(of: p) == 0)
+        #expect(table.requests.isIdle)
+    }
+
+    @Test func whatIsGoneEverywhereIsALetDown() {
+        var table = Table()
+        _ = table.announced([id(1)], by: p)
+        #expect(table.gone(id(1), from: p).isEmpty)
+        // Nobody is waited for.
+        #expect(table.announced([id(1)], by: q) == [id(1)])
+        _ = table.run(to: 10)
+        #expect(table.doubts(of: p) == 1)
+    }
+
+    @Test func whoEndsItsStreamsIsDoubtedOnceATurn() {
+        var table = Table()
+        for number in 0..<5 {
+            let ids = (0..<20).map { id(number * 100 + $0) }
+            _ = table.announced(ids, by: p)
+            _ = table.left(p)
+            _ = table.run(to: Int64(number) * 2 + 2)
+        }
+        #expect(table.doubts(of: p) == 1)
+        _ = table.run(to: 30)
+        #expect(table.doubts(of: p) == 1)
+        #expect(table.requests.isIdle)
+        _ = table.announced([id(1_000)], by: q)
+        _ = table.left(q, isExcused: true)
+        _ = table.run(to: 60)
+        #expect(table.doubts(of: q) == 0)
+    }
+
+    /// What was delivered long ago is no credit.
+    @Test func eachTurnIsJudgedByItself() {
+        var table = Table()
+        func batch(_ second: Int) -> [Hash] { (0..<50).map { id(second * 50 + $0) } }
+        for second in 0..<20 {
+            _ = table.announced(batch(second), by: p)
+            if second > 0 { for id in batch(second - 1) { table.requests.delivered(id, by: p) } }
+            _ = table.run(to: Int64(second + 1))
+        }
+        _ = table.announced((0..<100).map { id(5_000 + $0) }, by: p)
+        for id in batch(19) { table.requests.delivered(id, by: p) }
+        _ = table.run(to: 40)
+        #expect(table.doubts(of: p) == 1)
+    }
+
+    // MARK: Many strangers
+
+    @Test func announcingAgainDrawsNoNewLot() {
+        var stays = 0
+        let strangers = (10..<25).map(Self.peer)
+        for seed in 0..<200 {
+            var table = Table(requests: TransactionRequests(seed: UInt64(seed)))
+            _ = table.announced([id(1)], by: p)
+            _ = table.announced([id(1)], by: q)
+            for _ in 0..<20 {
+                for stranger in strangers { _ = table.announced([id(1)], by: stranger) }
+            }
+            if table.run(to: 30).asked.map(\.1).contains(q) { stays += 1 }
+        }
+        // Eight of sixteen stay.
+        #expect((60...140).contains(stays), "\(stays)")
+    }
+
+    @Test func oneMoreStrangerFindsRoom() {
+        var table = Table()
+        for stranger in 0..<60 {
+            _ = table.announced((0..<1_000).map { id(stranger * 10_000 + $0) }, by: Self.peer(stranger))
+        }
+        let wanted = table.announced((0..<1_000).map { id(1_000_000 + $0) }, by: Self.peer(100))
+        #expect(wanted.count > 100, "\(wanted.count)")
+        #expect(table.requests.count <= TransactionRequests.maxInFlight / 2, "others give places up")
+        _ = table.run(to: 100)
+        #expect(table.requests.count == 0)
+        #expect(table.requests.isIdle)
+    }
+
+    /// What a peer has no place for is not looked for.
+    @Test func withoutAPlaceTheIndexIsNotAsked() {
+        var requests = TransactionRequests(seed: 1)
+        var looks = 0
+        func announce(_ ids: [Hash], _ peer: PeerID, _ now: Duration) -> Int {
+            let announcer = TransactionRequests.Announcer(peer: peer, isTrusted: false, stream: 0)
+            return requests.announced(ids, by: announcer, now: now) { _ in
+                looks += 1
+                return false
+            }.count
+        }
+        let ids = (0..<10_000).map { id($0) }
+        let asked = announce(ids, p, .zero)
+        #expect(asked < 10_000)
+        #expect(looks == asked)
+        _ = announce(Array(ids.prefix(asked)), q, .seconds(1))
+        #expect(looks == asked, "what is asked of another is not looked for")
+    }
+
+    @Test func aStreamsEndCostsWhatWasAskedOnIt() {
+        func cycles(_ table: inout Table) -> Duration {
+            ContinuousClock().measure {
+                for number in 0..<500 {
+                    _ = table.announced([id(-number)], by: p)
+                    _ = table.left(p, isExcused: true)
+                }
+            }
+        }
+        var (empty, full) = (Table(), Table())
+        for stranger in 0..<8 {
+            _ = full.announced((0..<8_192).map { id(stranger * 10_000 + $0) }, by: Self.peer(10 + stranger))
+        }
+        _ = cycles(&empty)
+        let (quick, slow) = (cycles(&empty), cycles(&full))
+        #expect(slow < quick * 10 + .milliseconds(100), "\(slow), not \(quick)")
     }
 }

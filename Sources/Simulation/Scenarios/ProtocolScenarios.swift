@@ -28,11 +28,11 @@ extension Scenario {
                 witness.announced.contains { $0.id == own.id && $0.by == voter },
                 "the validator does not pass on what was fetched")
             try world.check(
-                await TransactionProtocol.request(own.id, from: peer, on: host) == own.bytes,
+                await witness.request(own.id, from: peer) == own.bytes,
                 "the transaction is not there")
             let unknown = Hash.sha256(of: [1])
             try world.check(
-                await TransactionProtocol.request(unknown, from: peer, on: host) == nil,
+                await witness.request(unknown, from: peer) == nil,
                 "a transaction that nobody made")
             let next = try await world.send(1, at: sentry, from: 2)
             try await world.expect("a new transaction is not announced") { witness.has(next[0]) }
