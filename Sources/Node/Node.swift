@@ -74,6 +74,7 @@ public final class Node {
             throw NodeError.failed(
                 "mempool.enabled is false, but this node is a \(role), which needs transactions")
         }
+        warnOfSmallMempool()
         join()
         try serve()
     }
@@ -86,6 +87,8 @@ public final class Node {
             mempool?.syncing($0)
             snapshots.invalidate()
         }
+        consensus.onProven = { [weak peers] in peers?.proved($0) }
+        sync.onProven = consensus.onProven
         consensus.onClockDoubt = { [snapshots] in snapshots.invalidate() }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
@@ -126,6 +129,17 @@ public final class Node {
                 "height": .number(state.height), "reactor": .text(Reactor.driverDescription),
                 "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
+    }
+
+    /// What the mempool has no room for is refused for ever, though a block could hold it.
+    private func warnOfSmallMempool() {
+        let (size, limit) = (
+            context.configuration.mempool.maxSize, consensus.machine.state.parameters.transactionLimit
+        )
+        guard context.configuration.mempool.isEnabled, size < limit else { return }
+        context.log.warning(
+            "mempool.max_size is too small for the longest transactions of this chain",
+            ["mempool.max_size": .number(size), "transaction": .number(limit)])
     }
 
     /// What is held for peers follows what the chain calls large.

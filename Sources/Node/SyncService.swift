@@ -22,6 +22,8 @@ final class SyncService {
     private var rules: [Hash]
     private var isStopped = false
 
+    /// A peer has sent a block above the tip, and it is proven.
+    var onProven: ((PeerID) -> Void)?
     /// Who a peer is to this node.
     var rank: (PeerID) -> PeerRank = { _ in .stranger }
 
@@ -221,6 +223,7 @@ final class SyncService {
         Reactor.spawn {
             do {
                 let (commit, block) = try await self.prove(id, candidate, after: state)
+                if block.height > self.consensus.machine.state.height { self.onProven?(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
                 // What the block was made under comes with a block before it, if it is honest.
