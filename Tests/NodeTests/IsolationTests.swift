@@ -95,7 +95,7 @@ import Testing
             #expect(await !behind.status().isHealthy)
             try await network.commit(LocalNetwork.createTable, at: "leader")
             try await LocalNetwork.wait { await behind.status().isHealthy ? nil : "still alone" }
-            #expect(await behind.status().height == 1)
+            try await LocalNetwork.wait { await behind.status().height == 1 ? nil : "no block" }
         }
     }
 }
