@@ -91,6 +91,7 @@ let package = Package(
             "API",
             [
                 "Node", "Reactor", "HTTP", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
+                "Collections",
             ]),
     cxxLanguageStandard: .cxx17
 )

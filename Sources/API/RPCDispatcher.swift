@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import JSON
 import Node
 import Reactor
@@ -14,6 +15,9 @@ public final class RPCDispatcher {
         public var timeout = Duration.seconds(20)
         /// How much longer a call may take that asked to wait for a transaction's commit: as long as the node waits.
         public var commitTimeout = Duration.seconds(15)
+        /// Calls that may wait for a commit at once: as many as the node keeps. A client's share is a tenth; clients on this
+        /// machine may have all.
+        public var commitWaits = 10_000
 
         /// The defaults.
         public init() {}
@@ -24,6 +28,8 @@ public final class RPCDispatcher {
     let wallClock: @Sendable () -> Int64
     /// What all replies together may take.
     public nonisolated let budget: ReplyBudget
+    private lazy var commitWaits = SharedPlaces<SocketAddress?>(
+        capacity: limits.commitWaits, perPeer: limits.commitWaits)
 
     /// - Parameter wallClock: milliseconds since 1970, for the age of the latest block.
     public nonisolated init(
@@ -47,9 +53,13 @@ public final class RPCDispatcher {
     /// `POST /rpc/v1`: the answer, which is charged to the budget until it is gone. Returns early, with nothing of use,
     /// when the task is cancelled: the client has gone.
     ///
-    /// - Parameter limit: bytes of the answer beyond which a batch begins no further call, if that is less than the
-    ///   budget has for one reply.
-    public func respond(to body: [UInt8], limit: Int = .max) async -> RPCReply {
+    /// - Parameters:
+    ///   - client: who asks; nil for the process itself.
+    ///   - limit: bytes of the answer beyond which a batch begins no further call, if that is less than the budget has for
+    ///     one reply.
+    public func respond(
+        to body: [UInt8], from client: SocketAddress? = nil, limit: Int = .max
+    ) async -> RPCReply {
         let root: JSONValue
         do {
             root = try JSONDocument(body, depth: JSONRPC.maximumDepth).root
@@ -58,15 +68,22 @@ public final class RPCDispatcher {
         }
         guard case .array = root.kind, let array = try? root.array() else {
             if let reply = immediateReply(root) { return reply }
-            return await RPCExchange(self, [root], isBatch: false, limit).run()
+            return await RPCExchange(self, [root], isBatch: false, client, limit).run()
         }
         // One more than there may be is enough to refuse them.
         let requests = Array(array.prefix(JSONRPC.maximumBatch + 1))
         guard !requests.isEmpty, requests.count <= JSONRPC.maximumBatch else {
             return failed(.init(.invalidRequest, "a batch has 1 to \(JSONRPC.maximumBatch) requests"))
         }
-        return await RPCExchange(self, requests, isBatch: true, limit).run()
+        return await RPCExchange(self, requests, isBatch: true, client, limit).run()
     }
+
+    /// Lets one more call of a client wait for a commit; false when others need the places.
+    func beginCommitWait(of client: SocketAddress?) -> Bool {
+        commitWaits.take(client, isTrusted: client?.isLoopback ?? true)
+    }
+
+    func endCommitWait(of client: SocketAddress?) { commitWaits.release(client) }
 
     /// The answer to a call, and whether it may be another a little later.
     func answer(_ request: RPCRequest, _ call: RPCCall) async -> (answer: [UInt8], isBusy: Bool) {

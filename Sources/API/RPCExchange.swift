@@ -25,6 +25,7 @@ final class RPCExchange {
     private let dispatcher: RPCDispatcher
     private let requests: [JSONValue]
     private let isBatch: Bool
+    private let client: SocketAddress?
     /// Bytes of answers with which no further call is begun.
     private let limit: Int
     private let charge: ReplyBudget.Charge
@@ -45,11 +46,13 @@ final class RPCExchange {
     private var commitTimer: Timer?
 
     init(
-        _ dispatcher: RPCDispatcher, _ requests: [JSONValue], isBatch: Bool, _ limit: Int
+        _ dispatcher: RPCDispatcher, _ requests: [JSONValue], isBatch: Bool, _ client: SocketAddress?,
+        _ limit: Int
     ) {
         self.dispatcher = dispatcher
         self.requests = requests
         self.isBatch = isBatch
+        self.client = client
         self.limit = min(limit, dispatcher.budget.limits.reply)
         charge = ReplyBudget.Charge(dispatcher.budget)
         members = Array(repeating: .waiting, count: requests.count)
@@ -118,12 +121,19 @@ final class RPCExchange {
             isLargeRunning = true
         }
         let waitsForCommit = if case .broadcast(_, waitForCommit: true) = call { true } else { false }
+        if waitsForCommit, !dispatcher.beginCommitWait(of: client) {
+            isUnavailable = true
+            return finish(index, request.refusal(.tooManyCommitWaits))
+        }
         if waitsForCommit, commitTimer == nil {
             let limit = dispatcher.limits.timeout + dispatcher.limits.commitTimeout
             commitTimer = Reactor.schedule(after: limit) { self.expire(waitingForCommit: true) }
         }
         running += 1
-        let task = Reactor.spawn { await self.perform(request, call, index) }
+        let task = Reactor.spawn {
+            await self.perform(request, call, index)
+            if waitsForCommit { self.dispatcher.endCommitWait(of: self.client) }
+        }
         members[index] = .running(task, waitsForCommit: waitsForCommit)
     }
 
@@ -131,7 +141,7 @@ final class RPCExchange {
         let isLarge = request.isLarge
         // Kept until the answer is made, also where nobody waits for that any more.
         let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
-        let room = isLarge ? await dispatcher.budget.reserve(for: kind) : nil
+        let room = isLarge ? await dispatcher.budget.reserve(for: kind, of: client) : nil
         if !isLarge || room != nil {
             let (answer, isBusy) = await dispatcher.answer(request, call)
             if isBusy { isUnavailable = true }
@@ -207,6 +217,11 @@ extension JSONRPC.Failure {
     static let overBudget = JSONRPC.Failure(
         .limitExceeded, "the answers take more than the server holds at once: ask for less, or a little later"
     )
+
+    /// The client has its share of those that wait, or all places are taken.
+    static let tooManyCommitWaits = JSONRPC.Failure(
+        .limitExceeded,
+        "too many calls wait for a commit: ask without waiting, or a little later; nothing was sent")
 
     /// The node has enough to do.
     static let busy = JSONRPC.Failure(.limitExceeded, "too many queries wait: ask again a little later")

@@ -91,7 +91,8 @@ public final class RPCServer: Sendable {
     static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
         [
             HTTPRoute("/rpc/v1", [.post], late: RPCReply.timeout.response) { request in
-                await dispatcher.respond(to: request.body, limit: request.replyLimit).response
+                await dispatcher.respond(to: request.body, from: request.client, limit: request.replyLimit)
+                    .response
             },
             HTTPRoute("/api/v1/health", [.get], late: RPCReply.timeout.response) { _ in
                 await dispatcher.health().response

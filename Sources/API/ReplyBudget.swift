@@ -1,7 +1,9 @@
+import Reactor
 import Synchronization
 
 /// Bytes of replies that a server holds: encoded and not yet written, or about to be read and encoded. It keeps
-/// clients that ask for much, or that do not read what they asked for, from filling the memory.
+/// clients that ask for much, or that do not read what they asked for, from filling the memory. Clients that wait for
+/// room take turns: one that asks for many waits behind all others.
 ///
 /// Any thread.
 public final class ReplyBudget: Sendable {
@@ -26,6 +28,7 @@ public final class ReplyBudget: Sendable {
 
     private struct Waiter {
         let number: UInt64
+        let client: SocketAddress?
         let room: CheckedContinuation<Bool, Never>
     }
 
@@ -34,11 +37,16 @@ public final class ReplyBudget: Sendable {
         var reserved = 0
         /// The part of `reserved` that queries have.
         var reservedByQueries = 0
+        /// When each client's last large call began, counted in calls; of those since the lines were empty.
+        var turns: [SocketAddress?: UInt64] = [:]
         /// In the order in which they came.
         var queries: [Waiter] = []
         var lookUps: [Waiter] = []
         var count: UInt64 = 0
     }
+
+    /// Clients whose turns are remembered at most.
+    private static let rememberedTurns = 16_384
 
     /// The limits.
     public let limits: Limits
@@ -56,10 +64,10 @@ public final class ReplyBudget: Sendable {
     /// What queries may have of it, and what one query's answer may take.
     var queryShare: Int { limits.server / 2 }
 
-    /// Room for one large call, as soon as there is some. Nil when the task is, or becomes, cancelled.
-    func reserve(for kind: Kind) async -> Reservation? {
+    /// Room for one large call of a client, as soon as there is some. Nil when the task is, or becomes, cancelled.
+    func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
         let waiting: any WritableKeyPath<State, [Waiter]> & Sendable = kind == .query ? \.queries : \.lookUps
-        if state.withLock({ take(&$0, kind) }) { return Reservation(self, kind) }
+        if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
         let number = state.withLock { state in
             state.count &+= 1
             return state.count
@@ -68,8 +76,8 @@ public final class ReplyBudget: Sendable {
             await withCheckedContinuation { (room: CheckedContinuation<Bool, Never>) in
                 let answer: Bool? = state.withLock { state in
                     if Task.isCancelled { return false }
-                    if take(&state, kind) { return true }
-                    state[keyPath: waiting].append(Waiter(number: number, room: room))
+                    if take(&state, kind, client) { return true }
+                    state[keyPath: waiting].append(Waiter(number: number, client: client, room: room))
                     return nil
                 }
                 if let answer { room.resume(returning: answer) }
@@ -94,17 +102,26 @@ public final class ReplyBudget: Sendable {
         return kind == .lookUp || byQueries == 0 || byQueries &+ limits.largeCall <= queryShare
     }
 
-    private func take(_ state: inout State, _ kind: Kind) -> Bool {
+    private func take(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) -> Bool {
         guard (kind == .query ? state.queries : state.lookUps).isEmpty, hasRoom(state, kind) else {
             return false
         }
-        add(limits.largeCall, to: &state, kind)
+        begin(&state, kind, client)
         return true
     }
 
-    private func add(_ bytes: Int, to state: inout State, _ kind: Kind) {
-        state.reserved &+= bytes
-        if kind == .query { state.reservedByQueries &+= bytes }
+    private func begin(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) {
+        state.reserved &+= limits.largeCall
+        if kind == .query { state.reservedByQueries &+= limits.largeCall }
+        let isQuiet = state.queries.isEmpty && state.lookUps.isEmpty
+        if isQuiet || state.turns.count >= Self.rememberedTurns { state.turns = [:] }
+        state.count &+= 1
+        state.turns[client] = state.count
+    }
+
+    private func end(_ state: inout State, _ kind: Kind) {
+        state.reserved &-= limits.largeCall
+        if kind == .query { state.reservedByQueries &-= limits.largeCall }
     }
 
     private func change(_ change: (inout State) -> Void) {
@@ -115,29 +132,38 @@ public final class ReplyBudget: Sendable {
         for waiter in ready { waiter.room.resume(returning: true) }
     }
 
-    /// The first of those that wait for whom there is room now.
+    /// Those that wait for whom there is room now.
     private func wake(
         _ state: inout State, _ kind: Kind, _ waiting: WritableKeyPath<State, [Waiter]>
     ) -> [Waiter] {
         var ready: [Waiter] = []
-        while ready.count < state[keyPath: waiting].count, hasRoom(state, kind) {
-            add(limits.largeCall, to: &state, kind)
-            ready.append(state[keyPath: waiting][ready.count])
+        while hasRoom(state, kind), let index = Self.next(of: state[keyPath: waiting], state.turns) {
+            let waiter = state[keyPath: waiting].remove(at: index)
+            begin(&state, kind, waiter.client)
+            ready.append(waiter)
         }
-        state[keyPath: waiting].removeFirst(ready.count)
         return ready
+    }
+
+    /// The first one of the client whose last turn is the longest ago.
+    private static func next(of line: [Waiter], _ turns: [SocketAddress?: UInt64]) -> Int? {
+        var best: (index: Int, turn: UInt64)?
+        for (index, waiter) in line.enumerated() {
+            guard let turn = turns[waiter.client] else { return index }
+            if best.map({ turn < $0.turn }) ?? true { best = (index, turn) }
+        }
+        return best?.index
     }
 
     fileprivate func add(replies bytes: Int) { change { $0.replies &+= bytes } }
 
-    fileprivate func release(_ kind: Kind) { change { add(-limits.largeCall, to: &$0, kind) } }
+    fileprivate func release(_ kind: Kind) { change { end(&$0, kind) } }
 
     // MARK: Parts
 
     /// Room for one large call, until it is gone.
     final class Reservation: Sendable {
         private let budget: ReplyBudget
-
         private let kind: Kind
 
         fileprivate init(_ budget: ReplyBudget, _ kind: Kind) {

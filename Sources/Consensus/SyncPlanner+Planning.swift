@@ -78,11 +78,6 @@ extension SyncPlanner {
     /// The height of the block that a request brings next; nil when it has ended.
     public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
 
-    /// Whether the height is asked for or held at present.
-    public func isRequested(_ height: Int64) -> Bool {
-        indices(height...height).contains { if case .empty = slots[$0] { false } else { true } }
-    }
-
     /// The places of heights in the window.
     func indices(_ heights: ClosedRange<Int64>) -> Range<Int> {
         let first = max(heights.lowerBound &- delivered &- 1, 0)

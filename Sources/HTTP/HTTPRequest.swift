@@ -12,10 +12,15 @@ public final class HTTPRequest {
     public internal(set) var body: [UInt8] = []
     /// Bytes that the reply may have, as far as the server's budget for replies goes now.
     public internal(set) var replyLimit = 0
+    /// Who asks: its address, or its network (IPv6: one /64).
+    public let client: SocketAddress
     /// Where the path lies in the target.
     private var pathRange = 0..<0
 
-    init(_ parser: HTTPParser) { self.parser = parser }
+    init(_ parser: HTTPParser, from client: SocketAddress) {
+        self.parser = parser
+        self.client = client
+    }
 
     /// Whether the path, without the query, is these bytes.
     public func isPath(_ path: StaticString) -> Bool {

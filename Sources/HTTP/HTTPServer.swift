@@ -37,7 +37,7 @@ public final class HTTPServer {
 
     // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and at the refusal's end.
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
-    private var connectionsOfAddress: [SocketAddress: Int] = [:]
+    private var shares: [SocketAddress: ClientShare] = [:]
     private var refusing = 0
 
     private init(
@@ -163,33 +163,33 @@ public final class HTTPServer {
 
     private func accepted(_ tcp: TCPConnection) {
         let network = tcp.remoteAddress.network
+        let share = shares[network] ?? ClientShare(network)
         let isCrowded =
-            connectionsOfAddress[network, default: 0] >= limits.maximumConnectionsPerAddress
-            && !network.isLoopback
-        guard !isStopping, !isCrowded, makeRoom(for: network),
+            share.connections >= limits.maximumConnectionsPerAddress && !network.isLoopback
+        guard !isStopping, !isCrowded, makeRoom(for: share),
             let parser = try? HTTPParser(
                 .requests, headerLimit: limits.maximumHeaderSize, bodyLimit: limits.maximumBodySize)
         else { return refuse(tcp) }
-        let connection = HTTPServerConnection(tcp, parser, self)
+        let connection = HTTPServerConnection(tcp, parser, self, share)
         connections[ObjectIdentifier(connection)] = connection
-        connectionsOfAddress[network, default: 0] += 1
+        share.connections += 1
+        shares[network] = share
         connection.task = Reactor.spawn { [self] in
             await connection.serve()
-            left(connection, network)
+            left(connection)
         }
     }
 
     /// Whether there is room for one more connection. When there is none, the address with the most gives one up that
     /// rests, unless it is the newcomer's: a few addresses cannot keep all others out.
-    private func makeRoom(for network: SocketAddress) -> Bool {
+    private func makeRoom(for share: ClientShare) -> Bool {
         guard connections.count >= limits.maximumConnections else { return true }
         // Those given up are still here until they have ended.
         guard connections.count < limits.maximumConnections + limits.maximumRefusals,
-            let most = connectionsOfAddress.values.max(),
-            most > connectionsOfAddress[network, default: 0] + 1
+            let most = shares.values.map(\.connections).max(), most > share.connections + 1
         else { return false }
         let resting = connections.values.compactMap { connection -> (HTTPServerConnection, Duration)? in
-            guard connectionsOfAddress[connection.tcp.remoteAddress.network] == most else { return nil }
+            guard connection.share.connections == most else { return nil }
             return connection.restingSince.map { (connection, $0) }
         }
         guard let longest = resting.min(by: { $0.1 < $1.1 }) else { return false }
@@ -197,10 +197,10 @@ public final class HTTPServer {
         return true
     }
 
-    private func left(_ connection: HTTPServerConnection, _ network: SocketAddress) {
+    private func left(_ connection: HTTPServerConnection) {
         connections[ObjectIdentifier(connection)] = nil
-        let rest = connectionsOfAddress[network, default: 1] - 1
-        connectionsOfAddress[network] = rest > 0 ? rest : nil
+        connection.share.connections -= 1
+        if connection.share.connections == 0 { shares[connection.share.address] = nil }
         if connections.isEmpty { wakeStop() }
     }
 
@@ -248,13 +248,26 @@ public final class HTTPServer {
         return (route, nil)
     }
 
-    /// Bytes of replies that may still be queued; none while slow clients hold too many.
-    var replyRoom: Int {
+    /// Bytes of replies that may still be queued for the clients of an address; none while slow clients hold too many.
+    func replyRoom(_ share: ClientShare) -> Int {
         if queuedBytes > limits.maximumQueuedBytes, Reactor.now - lastCount >= .milliseconds(10) {
             lastCount = Reactor.now
             queuedBytes = connections.values.reduce(0) { $0 + $1.tcp.queuedBytes }
         }
-        return max(0, limits.maximumQueuedBytes - queuedBytes)
+        let own = limits.share(of: limits.maximumQueuedBytes, share.address)
+        if share.queuedBytes > own, Reactor.now - share.lastCount >= .milliseconds(10) {
+            share.lastCount = Reactor.now
+            share.queuedBytes = connections.values.reduce(0) {
+                $1.share === share ? $0 + $1.tcp.queuedBytes : $0
+            }
+        }
+        return max(0, min(limits.maximumQueuedBytes - queuedBytes, own - share.queuedBytes))
+    }
+
+    /// Whether clients hold too many bytes of requests, or those of this address do.
+    func isOverloaded(_ share: ClientShare) -> Bool {
+        heldBytes > limits.maximumHeldBytes
+            || share.heldBytes > limits.share(of: limits.maximumHeldBytes, share.address)
     }
 
     // MARK: Sending

@@ -26,6 +26,8 @@ final class HTTPServerConnection: HTTPConnection {
     /// Runs `serve`.
     var task: Task<Void, Never>?
 
+    /// What the clients of its address take.
+    let share: ClientShare
     private let server: HTTPServer
     private let request: HTTPRequest
     private var route: HTTPRoute?
@@ -44,9 +46,10 @@ final class HTTPServerConnection: HTTPConnection {
     /// When the client last sent anything.
     private var lastReceived = Duration.zero
 
-    init(_ tcp: TCPConnection, _ parser: HTTPParser, _ server: HTTPServer) {
+    init(_ tcp: TCPConnection, _ parser: HTTPParser, _ server: HTTPServer, _ share: ClientShare) {
         self.server = server
-        request = HTTPRequest(parser)
+        self.share = share
+        request = HTTPRequest(parser, from: share.address)
         super.init(tcp, parser)
     }
 
@@ -118,7 +121,7 @@ final class HTTPServerConnection: HTTPConnection {
         if head.content_encoding.count > 0, !head.content_encoding.buffer.equalsIgnoringCase("identity") {
             return HTTPResponse(415, "the content coding is not supported", fields: HTTPField.acceptEncoding)
         }
-        guard server.replyRoom > 0 else {
+        guard server.replyRoom(share) > 0 else {
             return HTTPResponse(503, "too many replies wait for slow clients")
         }
         return nil
@@ -128,7 +131,7 @@ final class HTTPServerConnection: HTTPConnection {
         enter(.handling)
         if hasPeerEnded { probe() }
         request.body = parser.takeBody()
-        request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom)
+        request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom(share))
         let response = await route.handler(request)
         if !isLate { send(response) }
     }
@@ -177,7 +180,10 @@ final class HTTPServerConnection: HTTPConnection {
         note(line.utf8CodeUnitCount)
     }
 
-    private func note(_ bytes: Int) { server.queuedBytes += bytes }
+    private func note(_ bytes: Int) {
+        server.queuedBytes += bytes
+        share.queuedBytes += bytes
+    }
 
     // MARK: The connection's side
 
@@ -188,7 +194,7 @@ final class HTTPServerConnection: HTTPConnection {
         let held = heldBytes
         guard held > HTTPServer.Limits.heldBytesOfOne, held > charged else { return }
         charge(held)
-        if server.heldBytes > server.limits.maximumHeldBytes { fail(.overloaded) }
+        if server.isOverloaded(share) { fail(.overloaded) }
     }
 
     override func peerClosedWrite() {
@@ -203,6 +209,7 @@ final class HTTPServerConnection: HTTPConnection {
 
     private func charge(_ bytes: Int) {
         server.heldBytes += bytes - charged
+        share.heldBytes += bytes - charged
         charged = bytes
     }
 

@@ -21,7 +21,7 @@ public struct Mempool {
         public let evicted: [Hash]
     }
 
-    private struct Entry {
+    struct Entry {
         let transaction: Transaction
         let account: AccountID
         var isReady: Bool
@@ -59,7 +59,7 @@ public struct Mempool {
     private var gappedBytes = 0
     private var gappedCount = 0
 
-    private var entries: [Entry?] = []
+    var entries: [Entry?] = []
     private var free: [Int32] = []
     private var slots: [Hash: Int32] = [:]
     private var senders: [AccountID: Sender] = [:]
@@ -68,10 +68,10 @@ public struct Mempool {
     /// Ready and gapped ones, in the order in which they became so.
     private var order = SlotLists(count: 2)
     /// All, in the order of arrival.
-    private var arrivals = SlotLists(count: 1)
+    var arrivals = SlotLists(count: 1)
     /// By number of announcements made. All of a level wait equally long, so each list is ordered by time.
-    private var announcements: SlotLists
-    private let intervals: [Duration]
+    var announcements: SlotLists
+    let intervals: [Duration]
 
     /// An empty mempool.
     public init(_ limits: MempoolLimits = MempoolLimits()) {
@@ -215,59 +215,6 @@ public struct Mempool {
     /// After this many senders whose next transaction does not fit, a proposal is full.
     static let proposalSearch = 16
 
-    /// Drops transactions that have waited too long, the oldest first, at most `limit` of them.
-    public mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
-        var expired: [Hash] = []
-        while expired.count < limit {
-            let slot = arrivals.first(in: 0)
-            guard slot != SlotLists.none, let entry = entries[Int(slot)],
-                entry.arrived + limits.lifetime <= now
-            else { break }
-            expired.append(entry.transaction.id)
-            remove(slot)
-        }
-        return expired
-    }
-
-    /// Transactions that are to be announced again now, the most overdue first, at most `limit` of them; the rest
-    /// stays due. Each of them waits twice as long for its next time.
-    public mutating func due(now: Duration, limit: Int = 1000) -> [Hash] {
-        var due: [Hash] = []
-        while due.count < limit, let (level, slot, time) = nextAnnouncement, time <= now {
-            let next = min(level + 1, intervals.count - 1)
-            announcements.remove(slot, from: level)
-            announcements.append(slot, to: next)
-            entries[Int(slot)]?.announcementLevel = next
-            entries[Int(slot)]?.nextAnnouncement = now + intervals[next]
-            if let entry = entries[Int(slot)] { due.append(entry.transaction.id) }
-        }
-        return due
-    }
-
-    /// When `expire` will next have something to do; nil when nothing waits.
-    public var nextExpiry: Duration? {
-        let oldest = arrivals.first(in: 0)
-        guard oldest != SlotLists.none, let entry = entries[Int(oldest)] else { return nil }
-        return entry.arrived + limits.lifetime
-    }
-
-    /// When `due` or `expire` will next have something to do; nil when nothing waits.
-    public var nextDeadline: Duration? {
-        nextExpiry.map { expiry in nextAnnouncement.map { min($0.time, expiry) } ?? expiry }
-    }
-
-    private var nextAnnouncement: (level: Int, slot: Int32, time: Duration)? {
-        var best: (level: Int, slot: Int32, time: Duration)?
-        for level in intervals.indices {
-            let slot = announcements.first(in: level)
-            guard slot != SlotLists.none, let entry = entries[Int(slot)] else { continue }
-            if best.map({ entry.nextAnnouncement < $0.time }) ?? true {
-                best = (level, slot, entry.nextAnnouncement)
-            }
-        }
-        return best
-    }
-
     /// Evicts the youngest gapped transactions for a ready one, unless that would not be enough.
     private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) -> [Hash] {
         if count < limits.count, bytes &+ size <= limits.bytes { return [] }
@@ -347,7 +294,7 @@ public struct Mempool {
     }
 
     /// Takes one transaction out; its sender's later ones become gapped.
-    private mutating func remove(_ slot: Int32) {
+    mutating func remove(_ slot: Int32) {
         guard let entry = entries[Int(slot)], var sender = senders[entry.account] else { return }
         forget(slot, &sender)
         if entry.isReady { demote(&sender, from: entry.transaction.body.nonce) }

@@ -6,7 +6,7 @@ import Reactor
 /// Clients that wait for their transactions' commit.
 @ReactorActor
 final class CommitWaiters {
-    /// Transactions that may be waited for at once.
+    /// Transactions that may be waited for at once; clients share them by their addresses (`RPCDispatcher`).
     nonisolated static let limit = 10_000
 
     private struct Waiter {

@@ -147,15 +147,17 @@ extension ConfigurationKey {
     }
 
     fileprivate init(
-        _ path: (String, String), _ property: Property<Int>, _ summary: String, in range: ClosedRange<Int>
+        _ path: (String, String), _ property: Property<Int>, _ summary: String, in range: ClosedRange<Int>,
+        orZero: Bool = false
     ) {
         (section, name) = path
         self.summary = summary
         read = { .number($0[keyPath: property]) }
         write = { configuration, value in
             guard case .number(let number) = value else { return "is not an integer" }
-            guard range.contains(number) else {
-                return "is \(number), not within \(range.lowerBound)…\(range.upperBound)"
+            guard range.contains(number) || orZero && number == 0 else {
+                let zero = orZero ? "0 or " : ""
+                return "is \(number), not \(zero)within \(range.lowerBound)…\(range.upperBound)"
             }
             configuration[keyPath: property] = number
             return nil
@@ -283,7 +285,7 @@ extension Configuration {
         .init(
             ("rpc", "max_req_size"), \.rpc.maxRequestSize,
             "Largest request body in bytes; 0 for what the chain's longest transaction takes, at least 6000000.",
-            in: 0...1_000_000_000),
+            in: 1_000...1_000_000_000, orZero: true),
         .init(
             ("rpc", "max_connections"), \.rpc.maxConnections,
             "Clients connected at most, as far as there are file descriptors.", in: 1...1_000_000),

@@ -93,6 +93,7 @@ extension ConsensusService {
             self.commits[block.hash] = nil
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
+            for peer in self.holders.peers(of: block.hash) { self.onProven?(peer) }
             // The machine first: what catching up delivers next must find it at the new height.
             self.feed(.committed(block.hash))
             self.onCommit?(block, result)

@@ -53,6 +53,8 @@ final class ConsensusService {
     var catchUp: ((Int64, PeerID) -> Void)?
     /// A block is in the log and in the application.
     var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
+    /// A peer had announced a block before this node committed it.
+    var onProven: ((PeerID) -> Void)?
     /// The node begins to catch up (true), or has done so.
     var onSyncing: ((Bool) -> Void)?
     /// What is said against the clock has changed.

@@ -1,3 +1,4 @@
+import Chain
 import Crypto
 import Glibc
 import Multiformats
@@ -67,6 +68,26 @@ struct MempoolFile: Sendable {
         return count
     }
 
+    /// Keeps these beside what is in the file, which nobody has read. A file that cannot be read makes room for these,
+    /// unless there are none.
+    func add(_ entries: [Entry]) throws(Failure) -> Int {
+        var all = entries
+        do {
+            all += try read()
+        } catch {
+            guard !entries.isEmpty else { return 0 }
+            setAside()
+        }
+        return try write(all.ownFirst)
+    }
+
+    /// Moves the file out of the way, for the operator to look at. Returns where it is then; nil when it stays.
+    @discardableResult
+    func setAside() -> String? {
+        let other = path + ".old"
+        return rename(path, other) == 0 ? other : nil
+    }
+
     /// Magic, hash of the genesis, for each transaction u8 own or not, u32 length and its bytes; then SHA-256 of all that.
     func encode(_ entries: [Entry]) -> (content: [UInt8], count: Int) {
         let frame = Self.magic.count + 2 * Hash.count
@@ -110,4 +131,16 @@ struct MempoolFile: Sendable {
         }
         return entries
     }
+}
+
+extension MempoolFile {
+    /// The file at `path` of a node with this mempool.
+    init(_ path: String, _ genesis: Genesis, _ mempool: Configuration.Mempool) {
+        self.init(path: path, genesis: genesis.hash, limit: mempool.maxSize + Self.frameBytes)
+    }
+}
+
+extension [MempoolFile.Entry] {
+    /// Those of own clients before the others; each sender's stay in the order of their nonces.
+    var ownFirst: [MempoolFile.Entry] { filter(\.isOwn) + filter { !$0.isOwn } }
 }

@@ -1,6 +1,7 @@
 import Collections
 import Crypto
 import Log
+import Multiformats
 import Reactor
 
 /// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next
@@ -28,16 +29,14 @@ extension MempoolService {
                 var rest: Deque<MempoolFile.Entry> = []
                 rest.append(contentsOf: kept)
                 self.restoration = .checking(rest)
-            } catch MempoolFile.Failure.file(let reason) {
+            } catch MempoolFile.Failure.file(.system(let code)) {
                 // It may be read another time: it stays as it is.
                 return self.context.log.warning(
                     "the transactions that waited when the node stopped cannot be read",
-                    ["file": .text(file.path), "reason": .error(reason)])
+                    ["file": .text(file.path), "reason": .text(SystemErrorText.of(code))])
             } catch let error as MempoolFile.Failure {
                 self.restoration = .over
-                self.context.log.warning(
-                    "the transactions that waited when the node stopped are lost",
-                    ["file": .text(file.path), "reason": .error(error)])
+                return await self.warnOfLoss(file, error)
             } catch {
                 return
             }
@@ -45,12 +44,25 @@ extension MempoolService {
         }
     }
 
+    private func warnOfLoss(_ file: MempoolFile, _ error: MempoolFile.Failure) async {
+        let kept = try? await context.checks.run { file.setAside() }
+        context.log.warning(
+            "the transactions that waited when the node stopped are lost",
+            [
+                "file": .text(file.path), "reason": .error(error),
+                "kept": .text(kept ?? "nowhere"),
+            ])
+    }
+
     private func restore(_ file: MempoolFile) async {
         var kept = 0
-        var all = 0
+        var read = 0
         while case .checking(var rest) = restoration, !rest.isEmpty, !isStopped {
             let batch = Array(rest.prefix(Self.batch))
-            let fresh = batch.map { (id: Hash.sha256(of: $0.bytes), entry: $0) }.filter { !has($0.id) }
+            let all = batch.map { (id: Hash.sha256(of: $0.bytes), entry: $0) }
+            // Some peer may have brought it first: it is the client's all the same.
+            for (id, entry) in all where entry.isOwn && isWaiting(id) { local.insert(id) }
+            let fresh = all.filter { !has($0.id) }
             for (id, entry) in fresh where entry.isOwn { local.insert(id) }
             let outcomes = await admit(fresh.map { (id: $0.id, bytes: $0.entry.bytes) })
             // Stopped meanwhile: they are written again, in whatever state they are.
@@ -58,15 +70,15 @@ extension MempoolService {
             for ((id, _), outcome) in zip(fresh, outcomes) {
                 if case .failure = outcome { local.remove(id) } else { kept += 1 }
             }
-            all += batch.count
+            read += batch.count
             rest.removeFirst(batch.count)
             restoration = .checking(rest)
         }
         guard !isStopped else { return }
         restoration = .over
-        if all > 0 {
+        if read > 0 {
             context.log.info(
-                "transactions of the last run wait again", ["kept": .number(kept), "of": .number(all)])
+                "transactions of the last run wait again", ["kept": .number(kept), "of": .number(read)])
         }
         _ = try? await context.checks.run { try file.write([]) }
     }
@@ -84,11 +96,9 @@ extension MempoolService {
         case .checking(let rest): entries += rest
         case .over: break
         }
-        // Sorting keeps the order of what is equal: a sender's nonces.
-        let sorted = entries.filter(\.isOwn) + entries.filter { !$0.isOwn }
         do {
-            let count = try await context.checks.run { [isRead] in
-                try file.write(sorted + (isRead ? [] : try file.read()))
+            let count = try await context.checks.run { [entries, isRead] in
+                try isRead ? file.write(entries.ownFirst) : file.add(entries)
             }
             if count > 0 {
                 context.log.info(

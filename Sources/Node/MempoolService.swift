@@ -119,8 +119,11 @@ final class MempoolService: TransactionSource {
         refused.contains(id) || isKnown(id)
     }
 
+    /// Whether a transaction is in the mempool or on its way there.
+    func isWaiting(_ id: Hash) -> Bool { mempool.contains(id) || inCheck.contains(id) }
+
     private func isKnown(_ id: Hash) -> Bool {
-        if mempool.contains(id) || inCheck.contains(id) { return true }
+        if isWaiting(id) { return true }
         return (try? context.store.contains(id)) ?? false
     }
 
@@ -205,7 +208,10 @@ final class MempoolService: TransactionSource {
             for (index, item) in batch.enumerated() {
                 inCheck.remove(item.id)
                 let outcome = keep(checked?[index], item.id, isFree: isFree)
-                if case .success = outcome, !isLeader || local.contains(item.id) { announced.append(item.id) }
+                switch outcome {
+                case .success: if !isLeader || local.contains(item.id) { announced.append(item.id) }
+                case .failure: local.remove(item.id)
+                }
                 item.answer.set(item.index, outcome)
             }
             if !announced.isEmpty { exchange?.announce(announced) }

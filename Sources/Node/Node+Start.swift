@@ -46,17 +46,19 @@ extension Node {
         environment.log = log
         environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
-            let database = SQLApplication.path(in: root.applicationDirectory)
-            if let program = QueryProgram(database: database) {
-                environment.queries = .processes(program)
-            } else {
-                log.warning(
-                    "queries have no processes of their own: /proc/self/exe cannot be opened",
-                    ["reason": .text(String(cString: strerror(errno)))])
-            }
+            environment.queries = queryPlacement(root, log)
         }
         return try await start(
             genesis: genesis, key: key, configuration: configuration, environment: environment)
+    }
+
+    private nonisolated static func queryPlacement(_ root: RootDirectory, _ log: Log) -> QueryPlacement {
+        let database = SQLApplication.path(in: root.applicationDirectory)
+        if let program = QueryProgram(database: database) { return .processes(program) }
+        log.warning(
+            "queries have no processes of their own: /proc/self/exe cannot be opened",
+            ["reason": .text(String(cString: strerror(errno)))])
+        return .inProcess
     }
 
     /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
@@ -73,39 +75,13 @@ extension Node {
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        let outcome: ChainRecovery.Outcome
-        do {
-            outcome = try await ChainRecovery.run(
-                genesis: genesis, store: store, application: application, log: log)
-        } catch {
-            application.close()
-            try? store.close()
-            throw error
-        }
-        if outcome.replayed > 0 {
-            log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
-        }
+        let outcome = try await recover(genesis, store, application, log)
         let listen = try await listenAddresses(configuration.p2p.listen)
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
         return try await Reactor.run {
-            var host = HostConfiguration(identity: key, listenAddresses: listen)
-            host.announceAddresses = announced
-            host.agentVersion = NodeVersion.agent
-            host.chainID = genesis.chainID
-            host.securityProtocols = configuration.p2p.security.map {
-                switch $0 {
-                case "noise-chainID": .noiseChainID
-                case "plaintext": .plaintext
-                default: .noise
-                }
-            }
-            host.limits.admitPeers(configuration.p2p.maxConnections)
-            host.peerStore = environment.peerStore
-            host.log = log.of("libp2p")
-            host.dialFrom = environment.dialFrom
-            host.noiseKeys = environment.noiseKeys
+            let host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
             let worker = { (name: String) in
                 Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
             }
@@ -118,11 +94,7 @@ extension Node {
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
                 observer: environment.observer,
-                mempoolFile: environment.mempoolFile.map {
-                    MempoolFile(
-                        path: $0, genesis: genesis.hash,
-                        limit: configuration.mempool.maxSize + MempoolFile.frameBytes)
-                })
+                mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
             let node = try Node(context, outcome)
             do {
                 try node.run()
@@ -132,6 +104,48 @@ extension Node {
             }
             return node
         }
+    }
+
+    /// Brings the application to the end of the block log; closes both if that fails.
+    private nonisolated static func recover(
+        _ genesis: Genesis, _ store: BlockStore, _ application: any Application, _ log: Log
+    ) async throws -> ChainRecovery.Outcome {
+        let outcome: ChainRecovery.Outcome
+        do {
+            outcome = try await ChainRecovery.run(
+                genesis: genesis, store: store, application: application, log: log)
+        } catch {
+            application.close()
+            try? store.close()
+            throw error
+        }
+        if outcome.replayed > 0 {
+            log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
+        }
+        return outcome
+    }
+
+    private nonisolated static func hostConfiguration(
+        _ genesis: Genesis, _ key: PrivateKey, _ configuration: Configuration, _ environment: NodeEnvironment,
+        _ listen: [Multiaddr], _ announced: [Multiaddr]
+    ) -> HostConfiguration {
+        var host = HostConfiguration(identity: key, listenAddresses: listen)
+        host.announceAddresses = announced
+        host.agentVersion = NodeVersion.agent
+        host.chainID = genesis.chainID
+        host.securityProtocols = configuration.p2p.security.map {
+            switch $0 {
+            case "noise-chainID": .noiseChainID
+            case "plaintext": .plaintext
+            default: .noise
+            }
+        }
+        host.limits.admitPeers(configuration.p2p.maxConnections)
+        host.peerStore = environment.peerStore
+        host.log = environment.log.of("libp2p")
+        host.dialFrom = environment.dialFrom
+        host.noiseKeys = environment.noiseKeys
+        return host
     }
 
     /// The addresses to listen on, names resolved. Throws one line that names the key.

@@ -19,29 +19,29 @@ import Synchronization
 public final class Node {
     /// The network that the node belongs to.
     public nonisolated let genesis: Genesis
-    private nonisolated let application: any Application
-    private nonisolated let store: BlockStore
-    private nonisolated let lookups: Worker
-    private nonisolated let queries: any QueryService
+    nonisolated let application: any Application
+    nonisolated let store: BlockStore
+    nonisolated let lookups: Worker
+    nonisolated let queries: any QueryService
     /// Whether the log has been told of a database that a query found corrupt.
-    private nonisolated let corruption = Mutex(false)
+    nonisolated let corruption = Mutex(false)
     /// The loop that the services live on, and that whoever asks from another one crosses to.
-    private nonisolated let home: EventLoop
-    private nonisolated let snapshots = NodeSnapshots()
+    nonisolated let home: EventLoop
+    nonisolated let snapshots = NodeSnapshots()
 
     let context: NodeContext
     let consensus: ConsensusService
     let mempool: MempoolService
-    private let peers: PeerService
+    let peers: PeerService
     let sync: SyncService
     private let blocks: BlockService
     private let exchange: TransactionExchange
     private let gossip: GossipService
-    private var transactions: UInt64
+    private(set) var transactions: UInt64
     /// The role of which a blocks-only node has warned.
     private var role = ConsensusMachine.Role.sentry
-    private var isStopped = false
-    private var ending: NodeError?
+    private(set) var isStopped = false
+    private(set) var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
     let commitWaiters = CommitWaiters()
 
@@ -74,6 +74,12 @@ public final class Node {
             throw NodeError.failed(
                 "mempool.enabled is false, but this node is a \(role), which needs transactions")
         }
+        warnOfSmallMempool()
+        join()
+        try serve()
+    }
+
+    private func join() {
         mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
         let parameters = genesis.parameters
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
@@ -81,6 +87,8 @@ public final class Node {
             mempool?.syncing($0)
             snapshots.invalidate()
         }
+        consensus.onProven = { [weak peers] in peers?.proved($0) }
+        sync.onProven = consensus.onProven
         consensus.onClockDoubt = { [snapshots] in snapshots.invalidate() }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
@@ -97,6 +105,9 @@ public final class Node {
         }
         consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
         consensus.onHalt = { [weak self] error in self?.end(.failed("consensus stopped: \(error)")) }
+    }
+
+    private func serve() throws {
         gossip.start()
         sync.start()
         blocks.start()
@@ -118,6 +129,17 @@ public final class Node {
                 "height": .number(state.height), "reactor": .text(Reactor.driverDescription),
                 "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
+    }
+
+    /// What the mempool has no room for is refused for ever, though a block could hold it.
+    private func warnOfSmallMempool() {
+        let (size, limit) = (
+            context.configuration.mempool.maxSize, consensus.machine.state.parameters.transactionLimit
+        )
+        guard context.configuration.mempool.isEnabled, size < limit else { return }
+        context.log.warning(
+            "mempool.max_size is too small for the longest transactions of this chain",
+            ["mempool.max_size": .number(size), "transaction": .number(limit)])
     }
 
     /// What is held for peers follows what the chain calls large.
@@ -237,209 +259,5 @@ public final class Node {
     private func untilEnd() async -> NodeError? {
         if isStopped || ending != nil { return ending }
         return await withCheckedContinuation { endWaiters.append($0) }
-    }
-
-    // MARK: Requests, on the reactor
-
-    /// The peers with a connection, ordered by their IDs; on the node's reactor.
-    public var connectedPeers: [PeerID] { context.host.connectedPeers }
-
-    /// The newest vote on disk.
-    package var lastVote: Vote? { context.votes.last }
-
-    private func snapshot() -> NodeSnapshots.Snapshot {
-        let state = consensus.machine.state
-        return NodeSnapshots.Snapshot(
-            status: currentStatus(),
-            network: NetworkState(
-                height: state.height, parameters: state.parameters, validators: state.validators))
-    }
-
-    private func currentStatus() -> NodeStatus {
-        let machine = consensus.machine
-        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
-        let role: NodeStatus.Role =
-            switch machine.role {
-            case .leader: .leader
-            case .validator: .validator
-            case .sentry: .sentry
-            }
-        return NodeStatus(
-            nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
-            height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
-            clockDoubt: machine.clockDoubt, peerCount: peers.peerCount,
-            mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
-            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
-            isBlocksOnly: !context.configuration.mempool.isEnabled,
-            hasGasCosts: !machine.state.parameters.disabledGasCosts,
-            trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
-    }
-
-    private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
-        let refusal: NodeError? =
-            if isStopped || ending != nil {
-                .failed("the node is stopping")
-            } else {
-                context.configuration.mempool.isEnabled ? nil : .blocksOnly
-            }
-        if let refusal { return transactions.map { _ in .failure(refusal) } }
-        let outcomes = await mempool.submit(transactions)
-        snapshots.invalidate()
-        return outcomes.map { outcome in
-            outcome.map { BroadcastOutcome(id: $0.id, result: nil) }
-                .mapError { .rejected($0.code, $0.description) }
-        }
-    }
-
-    private func accept(_ transaction: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
-        if wait, commitWaiters.isFull {
-            throw .rejected(.mempoolFull, "too many clients wait for a commit")
-        }
-        var outcome = try await accept([transaction])[0].get()
-        guard wait else { return outcome }
-        outcome.result = await commit(of: outcome.id)
-        if outcome.result == nil { throw .commitTimeout(outcome.id) }
-        return outcome
-    }
-
-    /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
-    private func commit(of id: Hash) async -> TransactionResult? {
-        if let stored = try? store.transaction(id) { return stored.result }
-        return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
-    }
-}
-
-// MARK: - NodeInterface
-
-extension Node: NodeInterface {
-    /// See `NodeInterface`.
-    public nonisolated func status() async -> NodeStatus {
-        await snapshots.current(on: home) { self.snapshot() }.status
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated var knownStatus: NodeStatus? { snapshots.known(on: home)?.status }
-
-    /// See `NodeInterface`.
-    public nonisolated func network() async -> NetworkState {
-        await snapshots.current(on: home) { self.snapshot() }.network
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func validatorRequests() async throws(NodeError) -> [ValidatorRequest] {
-        do { return try application.validatorRequests() } catch { throw .failed("\(error)") }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
-        await reactor { self.mempool.propose(maxBytes: .max, maxCount: limit) }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func broadcast(
-        _ transactions: [SharedBytes]
-    ) async -> [Result<BroadcastOutcome, NodeError>] {
-        await reactor { await self.accept(transactions) }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func broadcast(
-        _ transaction: SharedBytes, waitForCommit: Bool
-    ) async throws(NodeError) -> BroadcastOutcome {
-        let result: Result<BroadcastOutcome, NodeError> = await reactor {
-            do throws(NodeError) {
-                return .success(try await self.accept(transaction, wait: waitForCommit))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try result.get()
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
-        try await read { store in
-            guard let height = height > 0 ? height : store.tip?.height else { return nil }
-            return try store.block(at: height)
-        }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func block(hash: Hash) async throws(NodeError) -> StoredBlock? {
-        try await read { try $0.block(hash: hash) }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
-        let result: Result<KnownTransaction?, StorageError> = await reactor {
-            do throws(StorageError) {
-                return .success(try self.mempool.known(id))
-            } catch {
-                return .failure(error)
-            }
-        }
-        do { return try result.get() } catch { throw .failed("\(error)") }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
-        let application = application
-        do {
-            return try await lookups.runForClient { try application.account(id) }
-        } catch {
-            throw .failed("\(error)")
-        }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
-        await reactor { self.mempool.pendingNonce(id) }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func query(
-        _ sql: String, _ parameters: [RawStatement.Parameter]
-    ) async throws(NodeError) -> QueryResult {
-        do throws(ExecutionError) {
-            return try await queries.answer(sql, parameters)
-        } catch {
-            // Nobody should vote on what such a database says.
-            if error.isCorruption { await reactor { self.consensus.feed(.failed("\(error)")) } }
-            throw queryError(error)
-        }
-    }
-
-    private nonisolated func queryError(_ error: ExecutionError) -> NodeError {
-        switch error {
-        case .tooManyQueries: return .busy(error.description)
-        case .corrupt:
-            let isNew = corruption.withLock { known in
-                defer { known = true }
-                return !known
-            }
-            if isNew { context.log.critical("a query found the database corrupt", ["reason": .error(error)]) }
-        case .unusable, .failed, .diskFull: context.log.warning("query failed", ["reason": .error(error)])
-        default: break
-        }
-        return .query(error.publicDescription)
-    }
-
-    private nonisolated func read<T: Sendable>(
-        _ body: @escaping @Sendable (BlockStore) throws -> T
-    ) async throws(NodeError) -> T {
-        let store = store
-        do {
-            return try await lookups.runForClient { try body(store) }
-        } catch {
-            throw .failed("\(error)")
-        }
-    }
-
-    /// Runs on the node's own loop what cannot throw, from wherever it is asked.
-    private nonisolated func reactor<T: Sendable>(
-        _ body: @escaping @ReactorActor @Sendable () async -> T
-    ) async -> T {
-        await home.perform(body)
     }
 }

@@ -19,6 +19,8 @@ final class PeerService: PeerDirectory {
     )
     /// How long a node may be without peers before it warns, and again each time.
     private nonisolated static let loneliness = Duration.seconds(60)
+    /// Peers of another genesis that the log names at once; after that one a minute.
+    nonisolated static let namedAtOnce = 8
     /// Peers asked in a round: more while peers are missing.
     private nonisolated static let asked = (usually: 1, inNeed: 4)
 
@@ -32,8 +34,9 @@ final class PeerService: PeerDirectory {
     private let context: NodeContext
     private let store: PeerStore
     private let genesisHash: Hash
-    /// Peers of another genesis that the log has named lately.
+    /// Peers of another genesis that the log has named lately, and how many more it names: identities cost nothing.
     private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
+    private var namings = RateLimiter<Hash>(burst: PeerService.namedAtOnce, interval: .seconds(60))
     private var planner: PeerPlanner
     private var pending: [PeerPlanner.Event] = []
     private var isDraining = false
@@ -112,6 +115,18 @@ final class PeerService: PeerDirectory {
         guard now != known else { return }
         known = now
         feed(.membership(now.role, leader: now.leader, validators: now.validators))
+        lookAround()
+    }
+
+    /// A peer has shown a block of this chain that this node did not have.
+    func proved(_ peer: PeerID) {
+        guard planner.links[peer] != nil else { return }
+        isolation.proved(peer)
+        lookAround()
+    }
+
+    private func lookAround() {
+        isolation.members(ready, isKnown: { planner.standing(of: $0) > .stranger }, now: Reactor.now)
     }
 
     /// Who a peer is to this node.
@@ -231,8 +246,9 @@ final class PeerService: PeerDirectory {
         case .identified(let peer, let info): identified(peer, info)
         case .disconnected(let peer, let reason):
             feed(.disconnected(peer))
+            isolation.left(peer)
             guard ready.remove(peer) != nil else { return }
-            isolation.members(ready.count, now: Reactor.now)
+            lookAround()
             context.log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
             onLeft?(peer)
         case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
@@ -255,7 +271,7 @@ final class PeerService: PeerDirectory {
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil else { return }
         if let process = traits.process { onProcess?(peer, process) }
         guard ready.append(peer) else { return }
-        isolation.members(ready.count, now: Reactor.now)
+        lookAround()
         context.log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         onReady?(peer)
         // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
@@ -265,7 +281,9 @@ final class PeerService: PeerDirectory {
     /// Nothing that it says can be of use, and what it sends could be taken for this chain's.
     private func metNamesake(_ peer: PeerID, _ other: Hash) {
         isolation.met(foreign: "of a chain with the same ID and another genesis, \(other)")
-        guard namesakes.count(of: peer, now: Reactor.now) == 0 else { return }
+        guard namesakes.count(of: peer, now: Reactor.now) == 0,
+            namings.allows(genesisHash, now: Reactor.now)
+        else { return }
         namesakes.add(1, to: peer, now: Reactor.now)
         context.log.warning(
             "a peer's chain has the same ID and another genesis: one of the two nodes has the wrong genesis.json",

@@ -10,7 +10,8 @@ final class QueryPool: QueryService {
     /// Processes: one more than one, so that a long query does not keep all others waiting, and few, as each may take what
     /// `QueryLimits` says of memory and a processor.
     static let size = 2
-    /// Queries that wait for a process at most; of the shortest kind they are answered within milliseconds.
+    /// Queries that wait for a process at most; of the shortest kind they are answered within milliseconds. Who among clients
+    /// is next is decided before (`ReplyBudget`), so that no more of theirs come at once than there are processes.
     static let capacity = 64
     /// How often processes that answer nothing are looked after, so that one that was ended from outside is cleared away.
     private static let rounds = Duration.seconds(1)

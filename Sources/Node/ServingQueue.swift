@@ -19,7 +19,8 @@ struct ServingQueue {
     /// neither strangers nor chosen peers can take all that the others have.
     static let openPlaces = 12
     static let placesPerRank = 8
-    /// Places of one peer. A stranger has one while others wait.
+    /// Places of one peer. While others wait a stranger is given no second one, and gives back what it has beyond one after
+    /// the block that each is at.
     static let placesPerPeer = 4
     /// Requests that wait, of all, and of those of each rank and of one peer of it: strangers cannot fill the line.
     static let waiting = 256

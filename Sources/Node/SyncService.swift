@@ -22,10 +22,10 @@ final class SyncService {
     private var rules: [Hash]
     private var isStopped = false
 
+    /// A peer has sent a block above the tip, and it is proven.
+    var onProven: ((PeerID) -> Void)?
     /// Who a peer is to this node.
     var rank: (PeerID) -> PeerRank = { _ in .stranger }
-    /// The greatest height of which a proven block was seen: what peers merely claim is not in it.
-    var provenHeight: Int64 { planner.provenHeight }
 
     /// Bytes of blocks that are held or are coming, and the most that they can be.
     var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
@@ -148,29 +148,8 @@ final class SyncService {
             let size = found.block.bytes.count
             feed(.block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
         }
-        if request.way == .range {
-            let end = try await BlockRangeProtocol.request(
-                BlockRangeRequest(
-                    first: height, count: request.count, bytes: request.bytes,
-                    allowsLZ4: request.compressed),
-                from: peer, on: host, sizes: sizes,
-                patience: .init(answer: request.patience, idle: request.idle)
-            ) { piece in
-                switch piece {
-                case .progress(let bytes): progress(bytes)
-                case .block(let block):
-                    self.feed(
-                        .block(
-                            request: request.id, height: block.height, Candidate(.ranged(block), peer),
-                            size: block.commitInfo.count + block.blockCount))
-                }
-            }
-            return switch end.reason {
-            case .done: .done
-            case .lacks: .lacks(best: end.bestHeight)
-            case .busy: .busy
-            }
-        } else if let hash = request.hash {
+        if request.way == .range { return try await askRange(request, sizes, progress) }
+        if let hash = request.hash {
             guard
                 let found = try await BlockProtocol.request(
                     hash, from: peer, on: host, sizes: sizes, progress: progress)
@@ -185,6 +164,33 @@ final class SyncService {
             take(found)
         }
         return .done
+    }
+
+    private func askRange(
+        _ request: Planner.Request, _ sizes: BlockSizes, _ progress: @escaping @ReactorActor (Int) -> Void
+    ) async throws(ProtocolsError) -> Planner.Outcome {
+        let peer = request.from
+        let end = try await BlockRangeProtocol.request(
+            BlockRangeRequest(
+                first: request.first, count: request.count, bytes: request.bytes,
+                allowsLZ4: request.compressed),
+            from: peer, on: context.host, sizes: sizes,
+            patience: .init(answer: request.patience, idle: request.idle)
+        ) { piece in
+            switch piece {
+            case .progress(let bytes): progress(bytes)
+            case .block(let block):
+                self.feed(
+                    .block(
+                        request: request.id, height: block.height, Candidate(.ranged(block), peer),
+                        size: block.commitInfo.count + block.blockCount))
+            }
+        }
+        return switch end.reason {
+        case .done: .done
+        case .lacks: .lacks(best: end.bestHeight)
+        case .busy: .busy
+        }
     }
 
     // MARK: Proving
@@ -217,6 +223,7 @@ final class SyncService {
         Reactor.spawn {
             do {
                 let (commit, block) = try await self.prove(id, candidate, after: state)
+                if block.height > self.consensus.machine.state.height { self.onProven?(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
                 // What the block was made under comes with a block before it, if it is honest.

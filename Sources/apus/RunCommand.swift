@@ -45,28 +45,7 @@ struct RunCommand: Action {
         }
         let server: RPCServer
         do {
-            var limits = RPCServer.Limits()
-            let parameters = await node.network().parameters
-            limits.maximumBodySize = configuration.rpc.requestLimit(parameters)
-            if configuration.rpc.cutsTransactions(parameters) {
-                log.warning(
-                    "rpc.max_req_size is too small for the longest transactions of this chain",
-                    [
-                        "rpc.max_req_size": .number(configuration.rpc.maxRequestSize),
-                        "transaction": .number(parameters.transactionLimit),
-                    ])
-            }
-            limits.maximumConnections = configuration.rpc.maxConnections
-            limits.maximumConnectionsPerAddress = configuration.rpc.maxConnectionsPerAddress
-            var times = RPCDispatcher.Limits()
-            times.timeout = configuration.rpc.timeout
-            times.commitTimeout = configuration.rpc.broadcastTxTimeout
-            // The dispatcher answers in time; this is for what it does not end.
-            limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
-            server = try await RPCServer.start(
-                listen: configuration.rpc.listen, limits: limits,
-                driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
-                dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
+            server = try await Self.serve(node, configuration, log)
         } catch {
             await node.stop()
             throw error
@@ -74,6 +53,35 @@ struct RunCommand: Action {
         let failure = await stop.run(node, log)
         await server.stop()
         if let failure { throw failure }
+    }
+
+    private static func serve(
+        _ node: Node, _ configuration: Configuration, _ log: Log
+    ) async throws -> RPCServer {
+        let rpc = configuration.rpc
+        // A chain's largest transaction is the genesis': no application changes it.
+        let parameters = await node.network().parameters
+        if rpc.cutsTransactions(parameters) {
+            log.warning(
+                "rpc.max_req_size is too small for the longest transactions of this chain",
+                [
+                    "rpc.max_req_size": .number(rpc.maxRequestSize),
+                    "transaction": .number(parameters.transactionLimit),
+                ])
+        }
+        var limits = RPCServer.Limits()
+        limits.maximumBodySize = rpc.requestLimit(parameters)
+        limits.maximumConnections = rpc.maxConnections
+        limits.maximumConnectionsPerAddress = rpc.maxConnectionsPerAddress
+        var times = RPCDispatcher.Limits()
+        times.timeout = rpc.timeout
+        times.commitTimeout = rpc.broadcastTxTimeout
+        // The dispatcher answers in time; this is for what it does not end.
+        limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
+        return try await RPCServer.start(
+            listen: rpc.listen, limits: limits,
+            driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
+            dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
     }
 
     /// Since 1970, by the system's clock.

@@ -262,6 +262,63 @@ import Testing
         }
     }
 
+    /// However many ask for much at one address: who comes later from another is next, and so on in turn.
+    @Test func clientsTakeTurnsWithLargeCalls() throws {
+        try MemoryNetwork.run {
+            var limits = ReplyBudget.Limits()
+            (limits.server, limits.largeCall) = (100, 100)
+            let budget = ReplyBudget(limits)
+            var (order, holding) = ([Int](), [ReplyBudget.Reservation]())
+            for (number, host) in [1, 1, 1, 1, 2, 2, 1, 3].enumerated() {
+                let client = try SocketAddress(ip: "192.0.2.\(host)", port: 0).network
+                Reactor.spawn {
+                    guard let room = await budget.reserve(for: .query, of: client) else { return }
+                    order.append(number)
+                    holding.append(room)
+                }
+                try await Reactor.sleep(for: .milliseconds(1))
+            }
+            for _ in 0..<8 {
+                #expect(holding.count == 1)
+                holding = []
+                try await Reactor.sleep(for: .milliseconds(1))
+            }
+            #expect(order == [0, 4, 7, 1, 5, 2, 3, 6])
+        }
+    }
+
+    @Test func noClientTakesAllPlacesOfThoseThatWaitForACommit() throws {
+        var node = try FixedNode()
+        node.holdsCommits = true
+        try MemoryNetwork.run { [node] in
+            var limits = Self.limits()
+            limits.commitWaits = 16
+            let dispatcher = RPCDispatcher(node, limits: limits) { 0 }
+            var statuses: [String: [Int]] = [:]
+            for host in ["192.0.2.1", "192.0.2.2", "127.0.0.1"] {
+                let client = try SocketAddress(ip: host, port: 0).network
+                for id in 0..<5 {
+                    Reactor.spawn {
+                        let body = Array(Self.waiting(id, node).utf8)
+                        let reply = await dispatcher.respond(to: body, from: client)
+                        statuses[host, default: []].append(reply.status)
+                    }
+                }
+                try await Reactor.sleep(for: .milliseconds(1))
+            }
+            // At once, and nothing is sent for those.
+            #expect(statuses == ["192.0.2.1": [503, 503, 503], "192.0.2.2": [503, 503, 503]])
+            node.hold.open()
+            try await Reactor.sleep(for: .milliseconds(1))
+            let done = statuses.mapValues { $0.count { $0 == 200 } }
+            #expect(done == ["192.0.2.1": 2, "192.0.2.2": 2, "127.0.0.1": 5])
+            // The places are free again.
+            let client = try SocketAddress(ip: "192.0.2.1", port: 0).network
+            let body = Array(Self.waiting(9, node).utf8)
+            #expect(await dispatcher.respond(to: body, from: client).status == 200)
+        }
+    }
+
     /// Who waits for room and goes gives way to the next.
     @Test func roomIsNotLostWithWhoWaitsForIt() throws {
         let node = try FixedNode()

@@ -27,6 +27,7 @@ INITIAL_WINDOW = 256 << 10
 MESSAGE = 65_000
 IDENTIFY, PUSH, PINGS = "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"
 GOSSIP = "/meshsub/1.1.0"
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 class Closed(Exception):
@@ -94,6 +95,15 @@ class Identity:
         self.key = Ed25519PrivateKey.generate()
         self.encoded = b"\x08\x01\x12\x20" + public(self.key)
         self.peer_id = b"\x00" + bytes([len(self.encoded)]) + self.encoded
+
+    @property
+    def text(self):
+        """The peer ID in base58, as a node's log has it; its first byte, a zero, is a 1."""
+        number, text = int.from_bytes(self.peer_id, "big"), ""
+        while number:
+            number, digit = divmod(number, 58)
+            text = BASE58[digit] + text
+        return "1" + text
 
 
 # Noise

@@ -15,8 +15,8 @@ import threading
 import time
 
 from peer import (
-    DATA, FIN, GOSSIP, PING, PINGS, PUSH, RST, SYN, WINDOW, Closed, Connection, Gossip, announce_height, field, frame,
-    member, multiaddr, sized, token, uvarint, varint)
+    DATA, FIN, GOSSIP, PING, PINGS, PUSH, RST, SYN, WINDOW, Closed, Connection, Gossip, Identity, announce_height, field,
+    frame, member, multiaddr, sized, token, uvarint, varint)
 
 TRANSACTIONS = "/apus/txann/1.0.0"
 RANGES = "/apus/blkrange/1.0.0"
@@ -29,10 +29,11 @@ BATCH = 500
 class Stranger:
     def __init__(self, chain, port, source):
         self.chain, self.port, self.source = chain, port, source
+        self.identity = Identity()
 
     def connect(self, handlers=None, **more):
         handlers = handlers or {}
-        connection = Connection(self.port, member(self.chain, *handlers), handlers, **more)
+        connection = Connection(self.port, member(self.chain, *handlers), handlers, identity=self.identity, **more)
         time.sleep(0.5)
         return connection
 
@@ -71,7 +72,7 @@ class Stranger:
 
     def unread_pings(self):
         batch = b"".join(frame(PING, SYN, 0, n) for n in range(BATCH))
-        connection = Connection(self.port, member(self.chain), reads=False)
+        connection = Connection(self.port, member(self.chain), identity=self.identity, reads=False)
         while True:
             connection.send(batch)
 
@@ -329,16 +330,17 @@ KINDS = [name for name in vars(Stranger) if name not in (
 
 
 def visit(kind, chain, port, source, again):
-    """One stranger after the other; each says when the node has ended its connection, with the seconds it lasted."""
+    """One stranger after the other; each says when the node has ended its connection: seconds, peer ID and reason."""
     while True:
         start = time.monotonic()
+        stranger = Stranger(chain, port, source)
         try:
-            getattr(Stranger(chain, port, source), kind)()
+            getattr(stranger, kind)()
             reason = "the node ended the connection"
         except (Closed, OSError, queue.Empty) as error:
             reason = repr(error)
         # In one piece, as other strangers write too.
-        sys.stdout.write(f"gone {kind} {time.monotonic() - start:.1f} {reason}\n")
+        sys.stdout.write(f"gone {kind} {time.monotonic() - start:.1f} {stranger.identity.text} {reason}\n")
         sys.stdout.flush()
         if not again:
             return

@@ -63,11 +63,15 @@ class Stranger:
         self.process.communicate()
 
     def await_end(self, patience):
-        """Waits until the node has ended the stranger's connection."""
+        """Waits until the node has ended the stranger's connection; its log must say why."""
         ready, _, _ = select.select([self.process.stdout], [], [], patience)
         expect(ready, f"{self.kind} is still connected with {self.node.name} after {patience} s")
         line = self.process.stdout.readline()
         expect(line.startswith("gone"), f"{self.kind}: {line!r}")
+        peer = line.split()[3]
+        # The node's log is written behind it.
+        wait(lambda: None if reasons(self.node, peer) else f"{self.node.name} does not say why {self.kind} had to go: "
+             f"{lines_of(self.node, peer)}", 10)
 
 
 @contextlib.contextmanager
@@ -75,6 +79,17 @@ def several(count, *what):
     """So many strangers of one kind, until the end of the block."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Stranger(*what)) for _ in range(count)]
+
+
+def lines_of(node, peer):
+    with open(node.log, errors="replace") as log:
+        return [line for line in log if f"peer={peer} " in line + " "]
+
+
+def reasons(node, peer):
+    """Why a node has sent a peer away or banned it, as its log says."""
+    said = [re.search(r" (?:disconnecting|peer banned) .*reason=(\"[^\"]+\"|\S+)", line) for line in lines_of(node, peer)]
+    return [found.group(1) for found in said if found]
 
 
 def port(node):

@@ -223,8 +223,8 @@ import Testing
     @Test func repliesHaveABudgetInAll() throws {
         try withServer(limits: { $0.maximumQueuedBytes = 5 << 20 }) { server, _ in
             var lazy: [RawClient] = []
-            for _ in 0..<4 {
-                let client = try await RawClient.connect(server.localAddress)
+            for number in 1...4 {
+                let client = try await RawClient.connect(server.localAddress, from: "198.51.100.\(number)")
                 client.tcp.pauseReceiving()
                 client.send(get("/big"))
                 lazy.append(client)
@@ -236,6 +236,27 @@ import Testing
             for client in lazy { client.tcp.resumeReceiving() }
             try await client.wait(.seconds(1))
             #expect(try await client.ask(get("/hello")).hasSuffix("hello"))
+        }
+    }
+
+    @Test func noAddressTakesAllRoomForReplies() throws {
+        try withServer(limits: { $0.maximumQueuedBytes = 12 << 20 }) { server, _ in
+            var lazy: [RawClient] = []
+            for _ in 0..<8 {
+                let client = try await RawClient.connect(server.localAddress, from: "198.51.100.1")
+                client.tcp.pauseReceiving()
+                client.send(get("/big"))
+                try await client.wait()
+                lazy.append(client)
+            }
+            let own = try await RawClient.connect(server.localAddress, from: "198.51.100.1")
+            #expect(try await own.ask(get("/hello")).hasPrefix("HTTP/1.1 503 "))
+            let other = try await RawClient.connect(server.localAddress, from: "198.51.100.2")
+            #expect(try await other.ask(get("/hello")).hasSuffix("hello"))
+            for client in lazy { client.tcp.resumeReceiving() }
+            try await own.wait(.seconds(1))
+            #expect(lazy.filter { $0.text.hasPrefix("HTTP/1.1 200 ") }.count == 2)
+            #expect(try await own.ask(get("/hello")).hasSuffix("hello"))
         }
     }
 
@@ -253,7 +274,10 @@ import Testing
     // MARK: Requests
 
     @Test func heldRequestsHaveABudgetInAll() throws {
-        try withServer(limits: { $0.maximumHeldBytes = 300_000 }) { server, service in
+        try withServer(limits: {
+            $0.maximumHeldBytes = 300_000
+            $0.maximumConnectionsPerAddress = $0.maximumConnections
+        }) { server, service in
             let part = String(echo(String(repeating: "x", count: 100_000)).dropLast())
             var slow: [RawClient] = []
             for _ in 0..<6 {
@@ -273,6 +297,37 @@ import Testing
             try await small.wait()
             #expect(server.heldBytes == 0)
         }
+    }
+
+    @Test func noAddressTakesAllRoomForRequests() throws {
+        try withServer(limits: { $0.maximumHeldBytes = 800_000 }) { server, _ in
+            let part = String(echo(String(repeating: "x", count: 100_000)).dropLast())
+            var slow: [RawClient] = []
+            for number in [1, 1, 1, 1, 2] {
+                let client = try await RawClient.connect(server.localAddress, from: "198.51.100.\(number)")
+                client.send(part)
+                try await client.wait()
+                slow.append(client)
+            }
+            #expect(slow.filter { $0.text.hasPrefix("HTTP/1.1 503 ") }.count == 2)
+            #expect(slow.last?.text == "")
+            for client in slow { client.send("x") }
+            try await slow[0].wait()
+            #expect(slow.filter { $0.text.hasPrefix("HTTP/1.1 200 ") }.count == 3)
+            #expect(server.heldBytes == 0)
+        }
+    }
+
+    /// A proxy that may have all connections may have all bytes.
+    @Test func theShareOfBytesFollowsThatOfConnections() throws {
+        var limits = HTTPServer.Limits()
+        let address = try SocketAddress(ip: "198.51.100.1", port: 0).network
+        #expect(limits.share(of: 800, address) == 200)
+        #expect(limits.share(of: 800, try SocketAddress(ip: "127.0.0.1", port: 0).network) == 800)
+        limits.maximumConnectionsPerAddress = limits.maximumConnections / 2
+        #expect(limits.share(of: 81_920, address) == 40_960)
+        limits.maximumConnectionsPerAddress = limits.maximumConnections
+        #expect(limits.share(of: 800, address) == 800)
     }
 
     @Test func pipelinedBytesAreHeldBack() throws {

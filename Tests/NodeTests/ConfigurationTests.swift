@@ -87,6 +87,7 @@ import Testing
             "[consensus]\npropose_timeout = \"99999999999h\"",
             "config.toml:2:19: consensus.propose_timeout is not a duration"
         ),
+        ("[rpc]\nmax_req_size = 5", "config.toml:2:16: rpc.max_req_size is 5, not 0 or within 1000…"),
         (
             "[reactor]\ndriver = \"kqueue\"",
             "config.toml:2:10: reactor.driver is \"kqueue\", not one of auto"

@@ -53,6 +53,47 @@ import Testing
         #expect(throws: MempoolFile.Failure.self) { try other.decode(content) }
     }
 
+    /// A file that cannot be read is no reason to lose what waits; it stays, out of the way.
+    @Test func whatCannotBeReadMakesRoom() throws {
+        let directory = try TemporaryDirectory()
+        let large = Self.file(in: directory)
+        _ = try large.write(Self.entries)
+        let small = Self.file(in: directory, limit: 200)
+        #expect(try small.add([]) == 0)
+        #expect(try large.read() == Self.entries, "nobody needs its place")
+        #expect(try small.add(Array(Self.entries[..<2])) == 2)
+        #expect(try small.read() == Array(Self.entries[..<2]))
+        let old = try FileContent.read(small.path + ".old", limit: 1 << 20)
+        #expect(old == large.encode(Self.entries).content)
+        // One that can be read stays, behind own clients' that are new.
+        #expect(try large.add(Array(Self.entries[2..<4])) == 4)
+        #expect(try large.read() == [3, 0, 2, 1].map { Self.entries[$0] })
+    }
+
+    /// A mempool that was made smaller has no room for the file, but for what waits next.
+    @Test func aSmallerMempoolKeepsWhatWaitsLater() async throws {
+        let lines = Lines()
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            try await network.start("leader")
+            await network.stop("leader")
+            let path = network.root("leader").mempoolFile
+            let file = MempoolFile(path: path, genesis: network.genesis.hash, limit: 5_000_000)
+            let bytes = SharedBytes([UInt8](repeating: 1, count: 4_000_000))
+            _ = try file.write([.init(isOwn: true, bytes: bytes)])
+            let log = Log(source: "node", level: .info, sink: lines)
+            let node = try await network.start("leader", log: log) { $0.mempool.maxSize = 1_000_000 }
+            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is said" }
+            #expect(lines.having("more than 2048576 bytes") && lines.having("kept=\(path).old"))
+            let waiting = try network.transaction("SELECT 1", nonce: 2)
+            _ = try await node.broadcast(waiting.bytes, waitForCommit: false)
+            await network.stop("leader")
+            let again = try await network.start("leader") { $0.mempool.maxSize = 1_000_000 }
+            try await LocalNetwork.wait {
+                await again.status().mempoolCount == 1 ? nil : "the transaction is gone"
+            }
+        }
+    }
+
     @Test func whatWaitsOutlivesARestart() async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")

@@ -24,7 +24,9 @@ import Testing
         let exchange: TransactionExchange
         private let directory: TemporaryDirectory
 
-        init(_ seed: UInt8, _ genesis: Genesis, parameters: NetworkParameters? = nil) throws {
+        init(
+            _ seed: UInt8, _ genesis: Genesis, parameters: NetworkParameters? = nil, file: MempoolFile? = nil
+        ) throws {
             directory = try TemporaryDirectory()
             let key = try MempoolServiceTests.key(seed)
             host = Host(
@@ -41,7 +43,7 @@ import Testing
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
                 lookups: Worker(name: "lookups", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
-                wallClock: { 1_000_000_000 }, observer: NodeObserver())
+                wallClock: { 1_000_000_000 }, observer: NodeObserver(), mempoolFile: file)
             service = MempoolService(context)
             if let parameters { service.parameters = { parameters } }
             exchange = TransactionExchange(host, service)
@@ -253,6 +255,28 @@ import Testing
             }
             #expect(stations[0].service.count == 3)
             #expect(await stations[0].service.submit([]).isEmpty)
+        }
+    }
+
+    /// What a client sent before the restart is its own also when a peer brings it first.
+    @Test func aClientsTransactionStaysItsOwn() throws {
+        let directory = try TemporaryDirectory()
+        try MemoryNetwork.run {
+            let genesis = try Self.genesis()
+            let file = MempoolFile(path: "\(directory.path)/mempool", genesis: genesis.hash, limit: 1 << 20)
+            let (own, others) = (try Self.transaction(50, 1), try Self.transaction(51, 1))
+            let entries = [(true, own), (false, others)]
+            _ = try file.write(entries.map { .init(isOwn: $0.0, bytes: $0.1.bytes) })
+            let station = try Station(1, genesis, file: file)
+            let peer = try Self.key(2).publicKey.peerID
+            let brought = [own, others].map { (id: $0.id, bytes: $0.bytes) }
+            #expect(await station.service.receive(brought, from: peer))
+            try await Reactor.sleep(for: .seconds(1))
+            await station.stop()
+            await station.service.save()
+            let kept = try file.read()
+            #expect(kept.map(\.isOwn) == [true, false])
+            #expect(kept.map(\.bytes) == [own.bytes, others.bytes])
         }
     }
 

@@ -20,9 +20,13 @@ import Testing
 
         var all: [[UInt8]] { bytes.withLock { $0.split(separator: 10).map { Array($0) } } }
 
-        func having(_ text: String) -> String? {
-            all.map { String(decoding: $0, as: UTF8.self) }.first { $0.contains(text) }
+        private func lines(having text: String) -> [String] {
+            all.map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains(text) }
         }
+
+        func having(_ text: String) -> String? { lines(having: text).first }
+
+        func count(_ text: String) -> Int { lines(having: text).count }
     }
 
     /// An agent version that looks like a line of the log and commands a terminal remains a value on one line; and the
@@ -58,5 +62,49 @@ import Testing
             #expect(line.allSatisfy { $0 >= 0x20 && $0 < 0x7F })
             #expect(line.starts(with: "20".utf8) && line.firstIndex(of: UInt8(ascii: "Z")) == 26)
         }
+    }
+
+    /// A mempool that has no room for what a block could hold is warned of, with both figures.
+    @Test func aSmallMempoolIsWarnedOf() async throws {
+        let lines = Lines()
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            let limit = network.genesis.parameters.transactionLimit
+            try await network.start("leader", log: Log(source: "node", level: .info, sink: lines)) {
+                $0.mempool.maxSize = limit
+            }
+            #expect(lines.having("mempool.max_size") == nil)
+            await network.stop("leader")
+            try await network.start("leader", log: Log(source: "node", level: .info, sink: lines)) {
+                $0.mempool.maxSize = limit - 1
+            }
+            let line = try #require(lines.having("warning node: mempool.max_size is too small"))
+            #expect(line.contains("mempool.max_size=\(limit - 1) ") && line.hasSuffix("transaction=\(limit)"))
+        }
+    }
+
+    /// Identities cost nothing: however many come from a chain with the same ID, few lines name them.
+    @Test func linesAboutNamesakesAreBounded() async throws {
+        let lines = Lines()
+        try await LocalNetwork.run(validators: 0, sentries: 0) { network in
+            let node = try await network.start("leader", log: Log(source: "node", level: .info, sink: lines))
+            let peer = try network.key("leader").publicKey.peerID
+            let address = try Multiaddr(try #require(await node.status().listenAddresses.first))
+            try await Reactor.run {
+                var hosts: [Host] = []
+                for number in 0..<UInt8(PeerService.namedAtOnce + 4) {
+                    let host = Host(HostConfiguration(identity: try PrivateKey.generate(.ed25519)))
+                    host.advertise(KwilProtocol.chain(LocalNetwork.chainID))
+                    host.advertise(KwilProtocol.genesis(.sha256(of: [number])))
+                    try host.start()
+                    _ = try await host.connect(peer, [address.withoutPeerID])
+                    hosts.append(host)
+                }
+                try await LocalNetwork.wait {
+                    lines.count("its chain has the same ID") == hosts.count ? nil : "not all were sent away"
+                }
+                for host in hosts { await host.stop() }
+            }
+        }
+        #expect(lines.count("one of the two nodes has the wrong genesis.json") == PeerService.namedAtOnce)
     }
 }

@@ -1,0 +1,58 @@
+import Chain
+import Crypto
+
+/// What becomes of transactions that wait for long: they are announced again, and dropped in the end.
+extension Mempool {
+    /// Drops transactions that have waited too long, the oldest first, at most `limit` of them.
+    public mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
+        var expired: [Hash] = []
+        while expired.count < limit {
+            let slot = arrivals.first(in: 0)
+            guard slot != SlotLists.none, let entry = entries[Int(slot)],
+                entry.arrived + limits.lifetime <= now
+            else { break }
+            expired.append(entry.transaction.id)
+            remove(slot)
+        }
+        return expired
+    }
+
+    /// Transactions that are to be announced again now, the most overdue first, at most `limit` of them; the rest
+    /// stays due. Each of them waits twice as long for its next time.
+    public mutating func due(now: Duration, limit: Int = 1000) -> [Hash] {
+        var due: [Hash] = []
+        while due.count < limit, let (level, slot, time) = nextAnnouncement, time <= now {
+            let next = min(level + 1, intervals.count - 1)
+            announcements.remove(slot, from: level)
+            announcements.append(slot, to: next)
+            entries[Int(slot)]?.announcementLevel = next
+            entries[Int(slot)]?.nextAnnouncement = now + intervals[next]
+            if let entry = entries[Int(slot)] { due.append(entry.transaction.id) }
+        }
+        return due
+    }
+
+    /// When `expire` will next have something to do; nil when nothing waits.
+    public var nextExpiry: Duration? {
+        let oldest = arrivals.first(in: 0)
+        guard oldest != SlotLists.none, let entry = entries[Int(oldest)] else { return nil }
+        return entry.arrived + limits.lifetime
+    }
+
+    /// When `due` or `expire` will next have something to do; nil when nothing waits.
+    public var nextDeadline: Duration? {
+        nextExpiry.map { expiry in nextAnnouncement.map { min($0.time, expiry) } ?? expiry }
+    }
+
+    private var nextAnnouncement: (level: Int, slot: Int32, time: Duration)? {
+        var best: (level: Int, slot: Int32, time: Duration)?
+        for level in intervals.indices {
+            let slot = announcements.first(in: level)
+            guard slot != SlotLists.none, let entry = entries[Int(slot)] else { continue }
+            if best.map({ entry.nextAnnouncement < $0.time }) ?? true {
+                best = (level, slot, entry.nextAnnouncement)
+            }
+        }
+        return best
+    }
+}

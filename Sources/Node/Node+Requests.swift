@@ -1,0 +1,214 @@
+import Chain
+import Consensus
+import Crypto
+import Execution
+import LibP2P
+import Log
+import Multiformats
+import Reactor
+import Storage
+
+/// What the outside asks of a node, answered on its reactor or by a worker.
+extension Node {
+    /// The peers with a connection, ordered by their IDs; on the node's reactor.
+    public var connectedPeers: [PeerID] { context.host.connectedPeers }
+
+    /// The newest vote on disk.
+    package var lastVote: Vote? { context.votes.last }
+
+    private func snapshot() -> NodeSnapshots.Snapshot {
+        let state = consensus.machine.state
+        return NodeSnapshots.Snapshot(
+            status: currentStatus(),
+            network: NetworkState(
+                height: state.height, parameters: state.parameters, validators: state.validators))
+    }
+
+    private func currentStatus() -> NodeStatus {
+        let machine = consensus.machine
+        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
+        let role: NodeStatus.Role =
+            switch machine.role {
+            case .leader: .leader
+            case .validator: .validator
+            case .sentry: .sentry
+            }
+        return NodeStatus(
+            nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
+            height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
+            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
+            clockDoubt: machine.clockDoubt, peerCount: peers.peerCount,
+            mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
+            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
+            isBlocksOnly: !context.configuration.mempool.isEnabled,
+            hasGasCosts: !machine.state.parameters.disabledGasCosts,
+            trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
+    }
+
+    private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
+        let refusal: NodeError? =
+            if isStopped || ending != nil {
+                .failed("the node is stopping")
+            } else {
+                context.configuration.mempool.isEnabled ? nil : .blocksOnly
+            }
+        if let refusal { return transactions.map { _ in .failure(refusal) } }
+        let outcomes = await mempool.submit(transactions)
+        snapshots.invalidate()
+        return outcomes.map { outcome in
+            outcome.map { BroadcastOutcome(id: $0.id, result: nil) }
+                .mapError { .rejected($0.code, $0.description) }
+        }
+    }
+
+    private func accept(_ transaction: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
+        if wait, commitWaiters.isFull {
+            throw .rejected(.mempoolFull, "too many clients wait for a commit")
+        }
+        var outcome = try await accept([transaction])[0].get()
+        guard wait else { return outcome }
+        outcome.result = await commit(of: outcome.id)
+        if outcome.result == nil { throw .commitTimeout(outcome.id) }
+        return outcome
+    }
+
+    /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
+    private func commit(of id: Hash) async -> TransactionResult? {
+        if let stored = try? store.transaction(id) { return stored.result }
+        return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
+    }
+}
+
+// MARK: - NodeInterface
+
+extension Node: NodeInterface {
+    /// See `NodeInterface`.
+    public nonisolated func status() async -> NodeStatus {
+        await snapshots.current(on: home) { self.snapshot() }.status
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated var knownStatus: NodeStatus? { snapshots.known(on: home)?.status }
+
+    /// See `NodeInterface`.
+    public nonisolated func network() async -> NetworkState {
+        await snapshots.current(on: home) { self.snapshot() }.network
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func validatorRequests() async throws(NodeError) -> [ValidatorRequest] {
+        do { return try application.validatorRequests() } catch { throw .failed("\(error)") }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
+        await reactor { self.mempool.propose(maxBytes: .max, maxCount: limit) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func broadcast(
+        _ transactions: [SharedBytes]
+    ) async -> [Result<BroadcastOutcome, NodeError>] {
+        await reactor { await self.accept(transactions) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func broadcast(
+        _ transaction: SharedBytes, waitForCommit: Bool
+    ) async throws(NodeError) -> BroadcastOutcome {
+        let result: Result<BroadcastOutcome, NodeError> = await reactor {
+            do throws(NodeError) {
+                return .success(try await self.accept(transaction, wait: waitForCommit))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
+        try await read { store in
+            guard let height = height > 0 ? height : store.tip?.height else { return nil }
+            return try store.block(at: height)
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func block(hash: Hash) async throws(NodeError) -> StoredBlock? {
+        try await read { try $0.block(hash: hash) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
+        let result: Result<KnownTransaction?, StorageError> = await reactor {
+            do throws(StorageError) {
+                return .success(try self.mempool.known(id))
+            } catch {
+                return .failure(error)
+            }
+        }
+        do { return try result.get() } catch { throw .failed("\(error)") }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
+        let application = application
+        do {
+            return try await lookups.runForClient { try application.account(id) }
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
+        await reactor { self.mempool.pendingNonce(id) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter]
+    ) async throws(NodeError) -> QueryResult {
+        do throws(ExecutionError) {
+            return try await queries.answer(sql, parameters)
+        } catch {
+            // Nobody should vote on what such a database says.
+            if error.isCorruption { await reactor { self.consensus.feed(.failed("\(error)")) } }
+            throw queryError(error)
+        }
+    }
+
+    private nonisolated func queryError(_ error: ExecutionError) -> NodeError {
+        switch error {
+        case .tooManyQueries: return .busy(error.description)
+        case .corrupt:
+            let isNew = corruption.withLock { known in
+                defer { known = true }
+                return !known
+            }
+            if isNew { context.log.critical("a query found the database corrupt", ["reason": .error(error)]) }
+        case .unusable, .failed, .diskFull: context.log.warning("query failed", ["reason": .error(error)])
+        default: break
+        }
+        return .query(error.publicDescription)
+    }
+
+    private nonisolated func read<T: Sendable>(
+        _ body: @escaping @Sendable (BlockStore) throws -> T
+    ) async throws(NodeError) -> T {
+        let store = store
+        do {
+            return try await lookups.runForClient { try body(store) }
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+
+    /// Runs on the node's own loop what cannot throw, from wherever it is asked.
+    private nonisolated func reactor<T: Sendable>(
+        _ body: @escaping @ReactorActor @Sendable () async -> T
+    ) async -> T {
+        await home.perform(body)
+    }
+}
