@@ -41,7 +41,6 @@ final class TransactionAnnouncer {
     private var singles = 0
     private var stream: Stream?
     private var hasWanted = false
-    private let work = WorkTurn()
 
     init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
         self.peer = peer
@@ -109,7 +108,7 @@ final class TransactionAnnouncer {
                 let (frames, count) = contents()
                 try await stream.write(frames)
                 watch.end(.write)
-                try await work.did(count)
+                try await stream.spend(TransactionFrame.work(count))
             } else if !queue.isEmpty {
                 if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
                 var frame = ByteWriter()
@@ -166,7 +165,7 @@ final class TransactionAnnouncer {
                     wanted.append((id, isAnnounced))
                 }
                 signal.fire()
-                try await work.did(ids.count)
+                try await stream.spend(TransactionFrame.work(ids.count))
             }
         } catch {}
         stream.reset()

@@ -21,6 +21,9 @@ enum TransactionFrame {
         case gone = 4
     }
 
+    /// What a frame with so many hashes takes of the reactor's time beside its bytes, for `Stream.spend`.
+    static func work(_ hashes: Int) -> Int { 2 &* hashes &+ 16 }
+
     /// A frame of hashes: kind, u16 count, hashes. At most `maxHashes` of them.
     static func encode(_ kind: Kind, _ ids: some Collection<Hash>, to writer: inout ByteWriter) {
         writer.put(u8: kind.rawValue)

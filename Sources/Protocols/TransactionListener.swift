@@ -37,7 +37,6 @@ final class TransactionListener {
     private let wants = Signal()
     private let contents = Signal()
     private let room = Signal()
-    private let work = WorkTurn()
 
     init(
         _ stream: Stream, _ source: any TransactionSource, _ exchange: TransactionExchange,
@@ -104,7 +103,7 @@ final class TransactionListener {
         case .announce:
             let ids = try await TransactionFrame.readHashes(stream)
             exchange.announced(ids, on: self)
-            try await work.did(ids.count)
+            try await stream.spend(TransactionFrame.work(ids.count))
         case .content: try await takeContent()
         case .gone:
             let ids = try await TransactionFrame.readHashes(stream)
@@ -115,7 +114,7 @@ final class TransactionListener {
                 exchange.gone(id, from: peer)
             }
             if asked.isEmpty { watch.end(.answer) } else { watch.begin(.answer) }
-            try await work.did(ids.count)
+            try await stream.spend(TransactionFrame.work(ids.count))
         case .want:
             throw ProtocolsError.malformed("frame")
         }

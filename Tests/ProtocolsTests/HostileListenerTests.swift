@@ -44,18 +44,26 @@ import Testing
         }
     }
 
-    @Test func manyFramesLeaveOthersTheirTurn() throws {
+    @Test func announcementsHaveARate() throws {
         try MemoryNetwork.run {
-            let work = WorkTurn()
-            var turns = 0
-            Reactor.spawn {
-                while turns < 1_000 {
-                    turns += 1
-                    try? await Reactor.sleep(for: .zero)
+            let network = try await Network { _, _ in }
+            let exchange = TransactionExchange(network.a, Pool())
+            exchange.start()
+            let stream = try await network.b.newStream(
+                network.a.peerID, [KwilProtocol.transactionBatches])
+            let start = Reactor.now
+            for number in 0..<100 {
+                let ids = (0..<TransactionFrame.maxHashes).map {
+                    Hash.sha256(of: Array("\(number) \($0)".utf8))
                 }
+                var frame = ByteWriter()
+                TransactionFrame.encode(.announce, ids[...], to: &frame)
+                try await stream.write(frame.bytes)
             }
-            for _ in 0..<WorkTurn.length { try await work.did(1) }
-            #expect((10...30).contains(turns), "\(turns)")
+            // What is on its way at the end fits into the stream's window.
+            #expect(Reactor.now - start > .milliseconds(1_500))
+            exchange.stop()
+            await network.stop()
         }
     }
 }
