@@ -16,7 +16,7 @@ public enum ConsensusEvent: Sendable {
     /// At least 64 KiB more of the proposal's block came from the peer that announced it.
     case proposalArriving(Hash, from: PeerID)
     /// The block is the one that the leader proposed, and holds something that no block may hold.
-    case proposalInvalid(Hash, reason: String)
+    case proposalInvalid(Block, reason: String)
     /// `peer` announced a committed block of a height that the machine's state can prove. Answered by
     /// `fetchDecided` when its block is wanted.
     case announced(VerifiedCommit, from: PeerID)
@@ -34,14 +34,16 @@ public enum ConsensusEvent: Sendable {
     case lockedFetched(CheckedBlock)
     /// Answer to `fetchLocked`: nobody asked has the block.
     case lockedFetchFailed(Hash)
-    /// Somebody says that it is at `height`. `proven`: a header of that height signed by the leader was seen.
-    case ahead(height: Int64, proven: Bool, from: PeerID)
+    /// Somebody says that it is at `height`. `isOwn`: a header of that height that this node's key has signed was seen.
+    case ahead(height: Int64, isOwn: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
     /// An answer in this node's own name came from elsewhere; its signature holds.
     case ownVoteHeard(VerifiedAcknowledgement)
     /// Another process has answered this one in this node's own name, so that both run now; its signature holds.
     case answeredInOwnName
+    /// The leader says under which stamp it proposes a block.
+    case stampTold(VerifiedStamp)
     /// The leader withdraws what it proposed after a height.
     case reset(VerifiedReset)
     /// A peer's connection and protocols are there.
@@ -74,7 +76,7 @@ public enum ConsensusEvent: Sendable {
 public enum ConsensusAction: Sendable {
     /// Take the block from the announcing peer: `proposalFetched`, `proposalFetchFailed` or `proposalInvalid`.
     case fetchProposal(VerifiedProposal, from: PeerID)
-    /// Ask for a proposed block outside its announcement, the leader first, then others, but not the peer that failed:
+    /// Ask for a proposed block outside its announcement, the leader first, then others, but not its announcer:
     /// `proposalFetched`, `proposalFetchFailed` (from the same peer) or `proposalInvalid`.
     case fetchProposalElsewhere(VerifiedProposal, except: PeerID)
     /// Recovering leader: get a block that was acknowledged above the tip, from those who voted for it or anybody:
@@ -109,7 +111,7 @@ public enum ConsensusAction: Sendable {
     /// Leader: offer the proposal to the validators, or to those among them that are listed.
     case propose(CheckedBlock, stamp: Int64, to: [PublicKey]?)
     /// Validator: offer the leader's proposal on to other validators, except the one it came from.
-    case relayProposal(CheckedBlock, except: PeerID)
+    case relayProposal(CheckedBlock, stamp: Int64, except: PeerID)
     /// Announce the committed block to one peer or, validators first, to all.
     case announce(VerifiedCommit, to: PeerID?)
     /// Fetch the blocks up to a height by `SyncPlanner` and hand each in as `decided`; then `syncFinished`.
@@ -118,6 +120,8 @@ public enum ConsensusAction: Sendable {
     case broadcastReset(ConsensusReset)
     /// Forget these transactions.
     case dropTransactions([Hash])
+    /// The peer has announced a proposal and kept its block back, so often lately.
+    case letDown(by: PeerID, block: Hash, times: Int)
     /// The peer broke the protocol.
     case misbehaved(PeerID, ConsensusError)
     /// Worth an operator's eye; nothing stops.

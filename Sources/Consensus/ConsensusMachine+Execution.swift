@@ -2,8 +2,8 @@ import Chain
 import Crypto
 import Execution
 
-/// What keeps a block from being executed: it is no longer wanted, it costs too much on every node, or this node's
-/// machine has trouble, which decides nothing and is waited for.
+/// The execution of blocks, and what keeps one from it: it is no longer wanted, it costs too much on every node, or this
+/// node's machine has trouble, which decides nothing and is waited for.
 extension ConsensusMachine {
     /// The block that runs, if its execution has not ended.
     var runningBlock: CheckedBlock? {
@@ -11,6 +11,50 @@ extension ConsensusMachine {
         case .executing(let block), .stopping(let block): block
         case .idle, .prepared, .rollingBack, .committing: nil
         }
+    }
+
+    mutating func executeDecided(
+        _ block: CheckedBlock, _ decision: VerifiedCommit, _ actions: inout [ConsensusAction]
+    ) {
+        do {
+            try BlockValidation.check(block, follows: state, wallClock: nil)
+        } catch {
+            return halt(error, &actions)
+        }
+        lane = .executing(block)
+        actions.append(.execute(block))
+    }
+
+    mutating func executeProposed(
+        _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard mayVote(for: block.hash, stamp: current.stamp) else { return }
+        if hasRefused(block.hash, stamp: current.stamp) {
+            return refuse(block.hash, stamp: current.stamp, .unknown, &actions)
+        }
+        do {
+            // The leader has looked at the clock before it proposed, and whoever agreed before a restart has, too.
+            let isJudged = isLeader || hasAgreed(to: block.hash)
+            try BlockValidation.check(block, follows: state, wallClock: isJudged ? nil : current.arrived)
+            if let signer = current.signer, signer != state.signer(of: block.header) {
+                throw ConsensusError.notSignedByLeader(block.hash)
+            }
+        } catch {
+            current.retryAt = now + settings.resendInterval
+            actions.append(
+                .warn(
+                    "refusing the leader's proposal", height: block.height, block: block.hash,
+                    reason: "\(error)"))
+            // A wrong clock is no fault of the block's: nothing in it is to be dropped.
+            var answer = AckRes.Answer.invalidBlock
+            if case .tooEarly? = error as? ConsensusError {
+                answer = .unknown
+                doubt = ClockDoubt(reason: "\(error)", time: block.header.timestamp)
+            }
+            return refuse(block.hash, stamp: current.stamp, answer, &actions)
+        }
+        lane = .executing(block)
+        actions.append(.execute(block))
     }
 
     /// Stops the execution of a block that was withdrawn, or that another was committed in place of.

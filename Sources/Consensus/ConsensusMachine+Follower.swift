@@ -2,7 +2,7 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Following the leader: proposals (validators only), announcements and catching up (everybody).
+/// Following the leader: what is worth checking, announcements and catching up.
 extension ConsensusMachine {
     /// Whether checking the signature of a proposal that `peer` brings pays.
     public func wantsToCheck(_ proposal: BlockProposal, from peer: PeerID, now: Duration) -> Bool {
@@ -14,9 +14,14 @@ extension ConsensusMachine {
             if let known = round.proposal, known.hash == proposal.hash {
                 return proposal.stamp > known.stamp || (round.hasVoted && awaitsAnswer(peer, round))
             }
-            if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }
         }
-        return true
+        let offers: [ProposalOffer]
+        switch proposal.height {
+        case state.height &+ 1: offers = current.offers
+        case state.height &+ 2: offers = next.offers
+        default: return true
+        }
+        return !offers.holdBack(proposal, from: peer, standing(of: peer), now: now)
     }
 
     /// Whether checking an acknowledgement's signature pays.
@@ -40,138 +45,13 @@ extension ConsensusMachine {
         guard halted == nil else { return false }
         if height == state.height { return hash != state.hash }
         if height == state.height &+ 1 { return current.decision == nil }
+        if height == state.height &+ 2, next.decision?.hash == hash { return false }
         return height > state.height
     }
 
     /// Whether the votes of an announcement can be checked against the validators that this node knows now.
     public func canProve(_ header: BlockHeader) -> Bool {
         header.height >= state.height && header.height <= state.height &+ 2 && state.isBasis(of: header)
-    }
-
-    mutating func proposed(
-        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        let proposal = verified.proposal
-        guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }
-        if proposal.height <= state.height {
-            if proposal.hash != state.hash { answerOutOfSync(proposal, now, &actions) }
-        } else if proposal.height == state.height &+ 1 {
-            proposedNow(verified, from, now, &actions)
-        } else if proposal.height == state.height &+ 2, proposal.previousHash == current.likelyHash {
-            if let known = next.proposal, known.stamp >= proposal.stamp { return }
-            offer(verified, from, now, to: &next, &actions)
-        } else {
-            // Its height and the block before are no part of what the leader signed.
-            ahead(proposal.height &- 1, false, from, now, &actions)
-        }
-    }
-
-    private mutating func proposedNow(
-        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        let proposal = verified.proposal
-        guard current.decision == nil else { return }
-        guard proposal.previousHash == state.hash else { return answerOutOfSync(proposal, now, &actions) }
-        if case .committing = lane { return }
-        if let known = current.proposal {
-            if known.hash == proposal.hash {
-                return proposedAgain(proposal, from, &actions)
-            }
-            guard proposal.stamp > known.stamp else { return }
-        }
-        guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
-        if hasRefused(proposal.hash, stamp: proposal.stamp) {
-            return proposedDespiteRefusal(verified, from, &actions)
-        }
-        // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
-        if withdrawn.contains(proposal.hash), from != proposer?.peerID { return }
-        offer(verified, from, now, to: &current, &actions)
-    }
-
-    /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
-    private mutating func proposedDespiteRefusal(
-        _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
-    ) {
-        guard from == proposer?.peerID else { return }
-        current.clearProposal()
-        current.offer = nil
-        current.proposal = verified.proposal
-        current.signer = verified.leader
-        refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
-    }
-
-    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
-    /// proposal on do not wait for an answer.
-    private mutating func proposedAgain(
-        _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
-    ) {
-        let isNewer = proposal.stamp > current.stamp && from == proposer?.peerID
-        if isNewer { current.stamp = proposal.stamp }
-        guard case .cast(let vote, let message) = current.ballot, vote.blockHash == proposal.hash else {
-            return
-        }
-        if isNewer {
-            cast(vote.decision, on: vote.blockHash, stamp: proposal.stamp, saying: message.answer, &actions)
-        } else if awaitsAnswer(from, current) {
-            actions.append(.sendAcknowledgement(message))
-        }
-    }
-
-    /// Whether a peer that brings a round's proposal is the one that it is to be answered to.
-    private func awaitsAnswer(_ peer: PeerID, _ round: ConsensusRound) -> Bool {
-        peer == proposer?.peerID || peer == round.signer?.peerID
-    }
-
-    mutating func proposalFetched(
-        _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
-    ) {
-        if current.offer?.proposal.hash == block.hash {
-            accept(block, from, in: &current, &actions)
-        } else if next.offer?.proposal.hash == block.hash {
-            accept(block, from, in: &next, &actions)
-        }
-    }
-
-    private func accept(
-        _ block: CheckedBlock, _ from: PeerID, in round: inout ConsensusRound,
-        _ actions: inout [ConsensusAction]
-    ) {
-        guard let offer = round.offer else { return }
-        let proposal = offer.proposal
-        round.offer = nil
-        // Only the leader itself may propose a block again under a newer stamp, which no signature covers.
-        let mayBeNewer = offer.from == proposer?.peerID && proposal.stamp > block.stamp
-        guard proposal.height == block.height, proposal.previousHash == block.header.previousHash,
-            proposal.stamp == block.stamp || mayBeNewer, proposal.leaderSignature == block.block.signature
-        else {
-            // A validator that proposes anew what the leader proposed leads by a promotion that this node was not told of.
-            let isValidator = state.validators.contains { $0.key.peerID == offer.from }
-            if isValidator, proposal.stamp > block.stamp { return }
-            actions.append(
-                .misbehaved(
-                    offer.from,
-                    .mismatch("proposal \(block.hash) announced with other fields than its block's")))
-            return
-        }
-        round.clearProposal()
-        round.proposal = proposal
-        round.signer = offer.leader
-        round.proposedBlock = block
-        round.stamp = proposal.stamp
-        round.arrived = wallClock
-        // Others take a newer stamp from the leader only.
-        if proposal.stamp == block.stamp { actions.append(.relayProposal(block, except: from)) }
-    }
-
-    mutating func proposalInvalid(_ hash: Hash, _ reason: String, _ actions: inout [ConsensusAction]) {
-        guard let proposal = current.offer?.proposal, proposal.hash == hash else { return }
-        current.offer = nil
-        current.clearProposal()
-        current.proposal = proposal
-        actions.append(
-            .warn(
-                "refusing the leader's proposal", height: state.height &+ 1, block: hash, reason: reason))
-        refuse(hash, stamp: proposal.stamp, .invalidBlock, &actions)
     }
 
     mutating func announced(
@@ -181,7 +61,7 @@ extension ConsensusMachine {
             return halt(.forked(height: commit.height, own: state.hash, committed: commit.hash), &actions)
         }
         guard commit.height > state.height else { return }
-        prove(commit.height)
+        prove(commit.height, now)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             guard current.decidedBlock == nil else { return }
@@ -194,7 +74,7 @@ extension ConsensusMachine {
             }
             current.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
             actions.append(.fetchDecided(commit, from: from))
-        } else if commit.height == state.height &+ 2, commit.header.previousHash == current.likelyHash,
+        } else if commit.height == state.height &+ 2, current.isLikely(commit.header.previousHash),
             !isSyncing
         {
             guard next.decidedBlock == nil else { return }
@@ -207,9 +87,11 @@ extension ConsensusMachine {
                 actions.append(.fetchDecided(commit, from: from))
             }
             // The block before it is committed, but its own proof has not come: ask for it.
-            if current.decision == nil, !isCommitting { ahead(commit.height &- 1, true, from, now, &actions) }
+            if current.decision == nil, !isCommitting {
+                ahead(commit.height &- 1, .proof, from, now, &actions)
+            }
         } else {
-            ahead(commit.height, true, from, now, &actions)
+            ahead(commit.height, .proof, from, now, &actions)
         }
     }
 
@@ -227,11 +109,9 @@ extension ConsensusMachine {
         }
     }
 
-    mutating func decided(
-        _ commit: VerifiedCommit, _ block: CheckedBlock, _ actions: inout [ConsensusAction]
-    ) {
+    mutating func decided(_ commit: VerifiedCommit, _ block: CheckedBlock, _ now: Duration) {
         guard commit.hash == block.hash else { return }
-        prove(commit.height)
+        prove(commit.height, now)
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
@@ -250,7 +130,7 @@ extension ConsensusMachine {
     ) {
         if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from {
             current.decisionFetch = nil
-            if current.decidedBlock == nil { ahead(state.height &+ 1, true, from, now, &actions) }
+            if current.decidedBlock == nil { ahead(state.height &+ 1, .proof, from, now, &actions) }
         }
         if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from, next.decidedBlock == nil {
             next = ConsensusRound()
@@ -269,7 +149,8 @@ extension ConsensusMachine {
     mutating func forgetProposal() {
         if let proposal = current.proposal { noteWithdrawn(proposal.hash) }
         current.clearProposal()
-        current.offer = nil
+        current.offers = []
+        (current.told, current.untold) = (nil, nil)
         resendAt = nil
     }
 

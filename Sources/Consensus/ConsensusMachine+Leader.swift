@@ -77,8 +77,18 @@ extension ConsensusMachine {
         stamps.reserve(upTo: stamp)
         guard case .stamp(let block, let isAgain) = building else { return }
         building = .nothing
-        guard isReadyToBuild, block.header.previousHash == state.hash else { return }
+        guard block.header.previousHash == state.hash, isAgain ? mayProposeAgain : isReadyToBuild else {
+            // What may be committed is not forgotten: it is asked for anew before anything else is proposed.
+            if isAgain, isLeader, current.proposedBlock == nil { considerRecovery(now) }
+            return
+        }
         prepareProposal(block, isAgain: isAgain, now, &actions)
+    }
+
+    /// Whether a block that was acknowledged before may be proposed. It waits neither for the lane nor for what is claimed
+    /// above the tip.
+    var mayProposeAgain: Bool {
+        isLeader && current.decision == nil && current.proposedBlock == nil && !isCommitting
     }
 
     /// Offers a block to the validators, under the stamp by which they tell newer proposals from older ones.
@@ -105,7 +115,8 @@ extension ConsensusMachine {
         if answer.voter == key { return ownVoteHeard(message, &actions) }
         if case .outOfSync(let best, _) = message.answer {
             if best.height > state.height {
-                ahead(best.height, answer.proof != nil, answer.voter.peerID, now, &actions)
+                let isProven = answer.proof.map(state.isBasis) ?? false
+                ahead(best.height, isProven ? .proof : .word, answer.voter.peerID, now, &actions)
             } else if let proof = answer.proof, proof.height == state.height, proof.hash != state.hash {
                 halt(.forked(height: proof.height, own: state.hash, committed: proof.hash), &actions)
             }
@@ -243,7 +254,9 @@ extension ConsensusMachine {
         actions.append(
             .warn("withdrawing the proposal", height: block.height, block: block.hash, reason: reason))
         noteWithdrawn(block.hash)
-        if case .tooEarly = cause { clockDoubt = reason }
+        if case .tooEarly(let isKnown) = cause {
+            doubt = ClockDoubt(reason: reason, time: isKnown ? block.header.timestamp : nil)
+        }
         current.clearProposal()
         limitNextBlock(after: block, cause)
         nextBuild = now + waitAfterWithdrawal(of: block, cause)

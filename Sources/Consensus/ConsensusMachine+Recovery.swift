@@ -103,8 +103,7 @@ extension ConsensusMachine {
     ) {
         guard recovery?.fetching == block.hash else { return }
         recovery?.fetching = nil
-        guard isLeader, block.height == state.height &+ 1, block.header.previousHash == state.hash,
-            current.decision == nil, current.proposedBlock == nil
+        guard mayProposeAgain, block.height == state.height &+ 1, block.header.previousHash == state.hash
         else { return }
         let mayBeCommitted = recovery?.isRequired ?? true
         recovery = nil

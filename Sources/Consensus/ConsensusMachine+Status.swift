@@ -49,7 +49,7 @@ extension ConsensusMachine {
             if let commit = status.commit, commit.height == state.height &+ 1 {
                 announced(commit, from, now, &actions)
             } else {
-                ahead(height, status.provesHeight, from, now, &actions)
+                ahead(height, status.provesHeight ? .proof : .word, from, now, &actions)
             }
         } else if height < state.height, let tipCommit,
             state.validators.contains(where: { $0.key.peerID == from })
@@ -108,7 +108,7 @@ extension ConsensusMachine {
     ) {
         let voter = message.signature.publicKey
         guard isLeader, state.validators.contains(voter) else { return }
-        if message.height > state.height { return ahead(message.height, false, from, now, &actions) }
+        if message.height > state.height { return ahead(message.height, .word, from, now, &actions) }
         guard message.height == state.height else { return }
         guard message.block == state.hash, message.appHash == state.appHash else {
             return actions.append(

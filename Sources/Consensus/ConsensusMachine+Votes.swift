@@ -156,9 +156,7 @@ extension ConsensusMachine {
         }
         consider(resendAt)
         consider(abandonAt)
-        for case .some(let offer) in [current.offer, next.offer] where !offer.isElsewhere {
-            consider(offer.until)
-        }
+        for offer in current.offers + next.offers { consider(offer.deadline) }
         consider(current.decisionFetch?.until)
         consider(buildDeadline)
         consider(confirmAt)
@@ -168,6 +166,7 @@ extension ConsensusMachine {
             consider(current.retryAt)
         }
         if isSyncing { consider(levelAt) }
+        if doubt?.time != nil { consider(doubtAt) }
         if let recovery, !isBehind {
             consider(recovery.askAt)
             if recovery.fetching == nil { consider(recovery.until) }

@@ -42,6 +42,13 @@ public struct ConsensusMachine: Sendable {
     public internal(set) var isSyncing = false
     /// Until when it counts as that if nothing more is proven.
     var levelAt: Duration = .zero
+    /// When nothing above the tip was proven last.
+    var wasLevelAt: Duration
+    /// A height far above the tip that was proven and is being caught up to.
+    var awaited: Int64?
+    /// How often in a row nobody delivered such a height, and until when none is believed therefore.
+    var undelivered = 0
+    var believesAt: Duration = .zero
     /// The newest height that was announced to all, and when.
     var announcedHeight: Int64
     var announcedAt: Duration
@@ -62,7 +69,10 @@ public struct ConsensusMachine: Sendable {
     }
 
     /// What is said against the wall clock of this node, or of the leader, at present; one line.
-    public internal(set) var clockDoubt: String?
+    public var clockDoubt: String? { doubt?.reason }
+    var doubt: ClockDoubt?
+    /// When the clock is looked at again because of it.
+    var doubtAt: Duration = .zero
     /// Milliseconds since 1970, as the event said that is handled.
     var wallClock: UInt64 = 0
 
@@ -138,6 +148,7 @@ public struct ConsensusMachine: Sendable {
         provenHeight = state.height
         announcedHeight = state.height
         announcedAt = now
+        wasLevelAt = now
         nextBuild = now + settings.startDelay
         lastBlock = now
         // Stamps are a height's own: what was voted on at another says nothing.
@@ -163,16 +174,18 @@ public struct ConsensusMachine: Sendable {
         guard halted == nil else { return }
         self.wallClock = wallClock
         noteStart(now, wallClock, &actions)
+        settleDoubt(now)
         switch event {
         case .proposed(let proposal, let from): proposed(proposal, from, now, &actions)
         case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
         case .proposalFetchFailed(let hash, let from): proposalFetchFailed(hash, from, now, &actions)
         case .proposalArriving(let hash, let from): proposalArriving(hash, from, now)
-        case .proposalInvalid(let hash, let reason): proposalInvalid(hash, reason, &actions)
+        case .proposalInvalid(let block, let reason): proposalInvalid(block, reason, &actions)
         case .announced(let commit, let from): announced(commit, from, now, &actions)
-        case .decided(let commit, let block): decided(commit, block, &actions)
+        case .decided(let commit, let block): decided(commit, block, now)
         case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, now, &actions)
-        case .ahead(let height, let proven, let from): ahead(height, proven, from, now, &actions)
+        case .ahead(let height, let isOwn, let from):
+            ahead(height, isOwn ? .ownSignature : .word, from, now, &actions)
         case .status(let status, let from): statusReceived(status, from, now, &actions)
         case .announcedAgain(let from): announcedAgain(from, &actions)
         case .commitDone(let message, let from): commitDone(message, from, now, &actions)
@@ -181,6 +194,7 @@ public struct ConsensusMachine: Sendable {
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
         case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
         case .answeredInOwnName: answeredInOwnName(&actions)
+        case .stampTold(let told): stampTold(told.stamp, &actions)
         case .reset(let reset): resetReceived(reset.reset, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)
@@ -233,50 +247,6 @@ public struct ConsensusMachine: Sendable {
                 if halted == nil, isLeader { commitIfAgreed(block, result, now, &actions) }
             }
         }
-    }
-
-    private mutating func executeDecided(
-        _ block: CheckedBlock, _ decision: VerifiedCommit, _ actions: inout [ConsensusAction]
-    ) {
-        do {
-            try BlockValidation.check(block, follows: state, wallClock: nil)
-        } catch {
-            return halt(error, &actions)
-        }
-        lane = .executing(block)
-        actions.append(.execute(block))
-    }
-
-    private mutating func executeProposed(
-        _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        guard mayVote(for: block.hash, stamp: current.stamp) else { return }
-        if hasRefused(block.hash, stamp: current.stamp) {
-            return refuse(block.hash, stamp: current.stamp, .unknown, &actions)
-        }
-        do {
-            // The leader has looked at the clock before it proposed, and whoever agreed before a restart has, too.
-            let isJudged = isLeader || hasAgreed(to: block.hash)
-            try BlockValidation.check(block, follows: state, wallClock: isJudged ? nil : current.arrived)
-            if let signer = current.signer, signer != state.signer(of: block.header) {
-                throw ConsensusError.notSignedByLeader(block.hash)
-            }
-        } catch {
-            current.retryAt = now + settings.resendInterval
-            actions.append(
-                .warn(
-                    "refusing the leader's proposal", height: block.height, block: block.hash,
-                    reason: "\(error)"))
-            // A wrong clock is no fault of the block's: nothing in it is to be dropped.
-            var answer = AckRes.Answer.invalidBlock
-            if case .tooEarly? = error as? ConsensusError {
-                answer = .unknown
-                clockDoubt = "\(error)"
-            }
-            return refuse(block.hash, stamp: current.stamp, answer, &actions)
-        }
-        lane = .executing(block)
-        actions.append(.execute(block))
     }
 
     mutating func rollBack(_ actions: inout [ConsensusAction]) {
@@ -333,9 +303,8 @@ public struct ConsensusMachine: Sendable {
         if let proposal = current.proposal, proposal.previousHash != hash || current.signer != proposer {
             current.clearProposal()
         }
-        if let offer = current.offer, offer.proposal.previousHash != hash || offer.leader != proposer {
-            current.offer = nil
-        }
+        let leader = proposer
+        current.offers.removeAll { $0.proposal.previousHash != hash || $0.leader != leader }
         lastBlock = now
         judgeTip(&actions)
         forgetHeight()
@@ -372,7 +341,7 @@ public struct ConsensusMachine: Sendable {
     ) {
         if role != .validator {
             current.clearProposal()
-            current.offer = nil
+            current.offers = []
         }
         guard role == .leader else {
             recovery = nil

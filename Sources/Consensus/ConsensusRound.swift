@@ -18,25 +18,6 @@ struct ConsensusRound: Sendable {
         var until: Duration
     }
 
-    /// A proposal whose block is being taken from a peer. Until it is here the fields that the leader's signature
-    /// does not cover, its stamp above all, may be a lie: it replaces nothing yet.
-    struct Offer: Sendable {
-        var verified: VerifiedProposal
-        var from: PeerID
-        var began: Duration
-        /// Until when others are not asked, nor another announcement taken.
-        var until: Duration
-        /// Whether others than the announcer are asked: it failed, is slow, or is known for it.
-        var isElsewhere: Bool
-        /// When a good part of the block came last.
-        var movedAt: Duration?
-        /// Attempts under way.
-        var fetches = 1
-
-        var proposal: BlockProposal { verified.proposal }
-        var leader: PublicKey { verified.leader }
-    }
-
     /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
     var proposal: BlockProposal?
     /// Who signed `proposal`. Nil on the leader itself.
@@ -54,7 +35,12 @@ struct ConsensusRound: Sendable {
     var retryAt: Duration?
     /// How often it has failed.
     var failures = 0
-    var offer: Offer?
+    /// What is being fetched; the oldest first.
+    var offers: [ProposalOffer] = []
+    /// The newest stamp that the leader has told of by gossip, which it signs.
+    var told: ProposalStamp?
+    /// A block that was passed on under a newer stamp than its own, which the leader has not told of yet.
+    var untold: (block: CheckedBlock, offer: ProposalOffer)?
     /// What this node says about `proposedBlock`, or about a proposal that it refused.
     var ballot: Ballot = .none
     /// Proof that a block of this height is committed.
@@ -66,8 +52,11 @@ struct ConsensusRound: Sendable {
     /// Leader: validators that have voted for a newer block than its proposal.
     var heldBack: Set<PublicKey> = []
 
-    /// The hash that a block of the next height would name as its previous one, as far as this node can tell.
-    var likelyHash: Hash? { decision?.hash ?? proposedBlock?.hash ?? offer?.proposal.hash }
+    /// Whether a block of the next height may name this one as its previous one, as far as this node can tell.
+    func isLikely(_ hash: Hash) -> Bool {
+        if let known = decision?.hash ?? proposedBlock?.hash { return known == hash }
+        return offers.contains { $0.proposal.hash == hash }
+    }
 
     var refused: Hash? {
         switch ballot {

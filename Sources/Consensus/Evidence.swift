@@ -150,3 +150,18 @@ public struct VerifiedReset: Sendable {
         self.reset = reset
     }
 }
+
+/// The leader's word about the stamp of a proposal. The gossip layer has checked the author's signature; this checks who that
+/// is.
+public struct VerifiedStamp: Sendable {
+    /// What the leader said.
+    public let stamp: ProposalStamp
+
+    /// Checks that the author is the leader.
+    public init(_ stamp: ProposalStamp, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
+        guard author == leader else {
+            throw .mismatch("a stamp from \(author.nodeID), which is not the leader")
+        }
+        self.stamp = stamp
+    }
+}

@@ -21,7 +21,7 @@ extension ConsensusService: ConsensusInbox {
     func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
         let height = machine.state.height
         guard proposal.height <= height &+ 2 else {
-            feed(.ahead(height: proposal.height &- 1, proven: false, from: peer))
+            feed(.ahead(height: proposal.height &- 1, isOwn: false, from: peer))
             return .ignore
         }
         // One signature, and none for what is being fetched already: not worth a worker.
@@ -35,6 +35,10 @@ extension ConsensusService: ConsensusInbox {
             return forged(.notSignedByLeader(proposal.hash), by: peer)
         }
         feed(.proposed(verified, from: peer))
+        // Who is known to withhold is asked once nobody else has the block.
+        if machine.asksOthersFirst(for: proposal.hash, than: peer) {
+            await elsewhere[ProposalSource(block: proposal.hash, announcer: peer)]?.value
+        }
         return wanted.remove(proposal.hash) == nil ? .ignore : .fetch
     }
 
@@ -77,7 +81,7 @@ extension ConsensusService: ConsensusInbox {
             let checked = try await check(block, expected: proposal.hash)
             feed(.proposalFetched(checked, from: peer))
         } catch ConsensusError.invalidBlock(_, let reason) {
-            feed(.proposalInvalid(proposal.hash, reason: reason))
+            feed(.proposalInvalid(block, reason: reason))
         } catch {
             feed(.proposalFetchFailed(proposal.hash, from: peer))
         }
@@ -103,9 +107,13 @@ extension ConsensusService: ConsensusInbox {
         guard announcement.header.height == announcement.height else {
             return forged(.mismatch("an announcement of another height than its block's"), by: peer)
         }
-        guard machine.canProve(announcement.header) || machine.wouldProve(announcement.header) else {
+        guard
+            machine.canProve(announcement.header)
+                || machine.wouldProve(announcement.header, now: Reactor.now)
+        else {
+            // Whom to ask, and no more: the key may have served an earlier chain.
             let isOwn = machine.role == .leader && announcement.verify(context.key.publicKey)
-            feed(.ahead(height: announcement.height, proven: isOwn, from: peer))
+            feed(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
             return .ignore
         }
         guard await hesitate(announcement, from: peer) else { return .ignore }
@@ -150,34 +158,22 @@ extension ConsensusService: ConsensusInbox {
     }
 
     func hinted(height: Int64, hash: Hash, from peer: PeerID) {
-        feed(.ahead(height: height, proven: false, from: peer))
+        feed(.ahead(height: height, isOwn: false, from: peer))
     }
 
     func mayWant(_ answer: AckRes) -> Bool { machine.wantsToCheck(answer, now: Reactor.now) }
 
     func acknowledged(_ answer: AckRes, from peer: PeerID) async -> Bool {
-        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else {
-            return true
-        }
-        // The same answer comes directly and by gossip; an impostor's must not keep the voter's own out.
-        let mark = AnswerInCheck(
-            voter: answer.signature.publicKey, block: answer.block, appHash: answer.appHash, source: peer)
-        guard answersInCheck.insert(mark).inserted else { return true }
-        defer { answersInCheck.remove(mark) }
-        do {
-            let verified = try await context.checks.run {
-                try VerifiedAcknowledgement(verifying: answer, leader: leader)
-            }
-            feed(.acknowledged(verified, from: peer))
-            return true
-        } catch is ConsensusError {
+        switch await check(answer, from: peer) {
+        case .signed(let verified): feed(.acknowledged(verified, from: peer))
+        case .unchecked: break
+        case .forged:
             // Who merely passes on what is gossiped does not look into it.
             let voter = answer.signature.publicKey
             if voter.peerID == peer { penalize(peer, .badVoteSignature(voter)) }
             return false
-        } catch {
-            return true
         }
+        return true
     }
 }
 
@@ -185,30 +181,33 @@ extension ConsensusService {
     /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
     /// brings one whose vote is forged has forged it.
     func heardOwn(_ answer: AckRes, from peer: PeerID) async {
-        guard let leader = machine.state.leader, answersInCheck.count < Self.answersInCheckLimit else {
-            return
-        }
-        let mark = AnswerInCheck(
-            voter: answer.signature.publicKey, block: answer.block, appHash: answer.appHash, source: peer)
-        guard answersInCheck.insert(mark).inserted else { return }
-        defer { answersInCheck.remove(mark) }
-        do {
-            let verified = try await context.checks.run {
-                try VerifiedAcknowledgement(verifying: answer, leader: leader)
-            }
-            feed(.ownVoteHeard(verified))
-        } catch is ConsensusError {
-            context.host.report(peer, .wrongContent)
-        } catch {
-            // The node is stopping.
+        switch await check(answer, from: peer) {
+        case .signed(let verified): feed(.ownVoteHeard(verified))
+        case .unchecked: break
+        case .forged: context.host.report(peer, .wrongContent)
         }
     }
-}
 
-/// An answer to a proposal whose signature is being checked.
-struct AnswerInCheck: Hashable {
-    let voter: PublicKey
-    let block: Hash
-    let appHash: Hash?
-    let source: PeerID
+    private enum AnswerCheck {
+        case signed(VerifiedAcknowledgement)
+        case forged
+        /// It is in check already, too many are, or the node is stopping.
+        case unchecked
+    }
+
+    private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
+        let isValidator = (try? PublicKey(peerID: peer)).map(machine.state.validators.contains) ?? false
+        guard let leader = machine.state.leader,
+            answersInCheck.begin(answer, from: peer, isTrusted: isValidator)
+        else { return .unchecked }
+        defer { answersInCheck.end(answer, from: peer) }
+        do {
+            return .signed(
+                try await context.checks.run {
+                    try VerifiedAcknowledgement(verifying: answer, leader: leader)
+                })
+        } catch {
+            return error is ConsensusError ? .forged : .unchecked
+        }
+    }
 }

@@ -26,16 +26,21 @@ extension ConsensusService {
 
     func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
         if keys == nil { context.observer.proposed(block.block, stamp) }
+        if stamp != block.stamp {
+            // Whom the block reaches through others must know that the stamp is the leader's.
+            let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
+            publish?(GossipTopic.stamp, told.bytes)
+        }
         let own = context.key.publicKey
         let validators = keys ?? machine.state.validators.keys
         send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\.peerID))
     }
 
-    func relay(_ block: CheckedBlock, except source: PeerID) {
+    func relay(_ block: CheckedBlock, _ stamp: Int64, except source: PeerID) {
         let own = context.key.publicKey
         let leader = machine.proposer
         let others = machine.state.validators.keys.filter { $0 != own && $0 != leader }
-        send(block, stamp: block.stamp, to: others.map(\.peerID).filter { $0 != source })
+        send(block, stamp: stamp, to: others.map(\.peerID).filter { $0 != source })
     }
 
     private func send(_ block: CheckedBlock, stamp: Int64, to peers: [PeerID]) {

@@ -95,7 +95,7 @@ extension ConsensusService {
     }
 
     /// Twice may be a slow link: it is not first from then on, and has no reason to let the node down again.
-    private func letDown(by peer: PeerID, _ block: Hash, times: Int) {
+    func letDown(by peer: PeerID, _ block: Hash, times: Int) {
         guard times > 0 else { return }
         context.log.info(
             "a peer does not send the block that it announced",

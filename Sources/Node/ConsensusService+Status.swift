@@ -103,14 +103,16 @@ extension ConsensusService: ConsensusStatusSource {
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    func fetchElsewhere(_ verified: VerifiedProposal, except failed: PeerID) {
+    func fetchElsewhere(_ verified: VerifiedProposal, except announcer: PeerID) {
         let proposal = verified.proposal
-        let peers = validators([machine.proposer].compactMap { $0 }).filter { $0 != failed }
-        Reactor.spawn {
+        let source = ProposalSource(block: proposal.hash, announcer: announcer)
+        let peers = validators([machine.proposer].compactMap { $0 }).filter { $0 != announcer }
+        elsewhere[source] = Reactor.spawn {
+            defer { self.elsewhere[source] = nil }
             guard let block = await self.request(proposal.height, proposal.hash, from: peers) else {
-                return self.feed(.proposalFetchFailed(proposal.hash, from: failed))
+                return self.feed(.proposalFetchFailed(proposal.hash, from: announcer))
             }
-            await self.received(block, for: proposal, from: failed)
+            await self.received(block, for: proposal, from: announcer)
         }
     }
 
@@ -178,4 +180,10 @@ extension ConsensusService: ConsensusStatusSource {
         feed(.commitDone(message, from: peer))
         return true
     }
+}
+
+/// A proposed block, and who announced it.
+struct ProposalSource: Hashable {
+    let block: Hash
+    let announcer: PeerID
 }

@@ -39,9 +39,9 @@ final class ConsensusService {
     /// Doubtful peers whose announcements wait for another's.
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
-    var answersInCheck: Set<AnswerInCheck> = []
-    /// Answers in check at once; those beyond come again while their block is the latest.
-    nonisolated static let answersInCheckLimit = 1_024
+    var answersInCheck = AnswersInCheck()
+    /// Proposed blocks that others than their announcers are asked for.
+    var elsewhere: [ProposalSource: Task<Void, Never>] = [:]
 
     /// So much of a block counts as a part that came.
     nonisolated static let progressBytes = 64 << 10
@@ -172,7 +172,7 @@ final class ConsensusService {
             send(AckRes(height: height, block: block, answer: answer, by: context.key))
         case .sendAcknowledgement(let message): send(message)
         case .propose(let block, let stamp, let keys): propose(block, stamp: stamp, to: keys)
-        case .relayProposal(let block, let source): relay(block, except: source)
+        case .relayProposal(let block, let stamp, let source): relay(block, stamp, except: source)
         case .announce(let commit, let peer): announce(commit, to: peer)
         case .announceAgain(let commit, let confirmed): announceAgain(commit, except: confirmed)
         case .fetchProposalElsewhere(let proposal, let failed): fetchElsewhere(proposal, except: failed)
@@ -182,6 +182,7 @@ final class ConsensusService {
         case .catchUp(let height, let peer): catchUp?(height, peer)
         case .broadcastReset(let reset): publish?(GossipTopic.reset, reset.bytes)
         case .dropTransactions(let ids): mempool.drop(ids)
+        case .letDown(let peer, let block, let times): letDown(by: peer, block, times: times)
         case .misbehaved(let peer, let error): penalize(peer, error)
         case .warn(let message, let height, let block, let reason):
             context.log.warning(

@@ -12,6 +12,8 @@ enum GossipTopic {
     static let acknowledgements: RawText = "acks"
     /// The leader's withdrawals.
     static let reset: RawText = "reset"
+    /// The leader's word about stamps that are not their blocks' times. Of Apus nodes only.
+    static let stamp: RawText = "/apus/stamps/1.0.0"
     /// Who is how high? Empty.
     static let heightRequest: RawText = "discovery_request"
     /// The author's best height.
@@ -34,6 +36,7 @@ final class GossipService {
     private var discovery: HeightDiscovery
     /// Watches for two hosts with one key.
     let keys: KeyWatch
+    private var resets = MessageOrder()
     private var timer: Timer?
     private var isStopped = false
 
@@ -53,7 +56,8 @@ final class GossipService {
     private nonisolated static var configuration: GossipsubConfiguration {
         var configuration = GossipsubConfiguration()
         let rare = [
-            GossipTopic.reset, GossipTopic.heightRequest, GossipTopic.heightAnswer, GossipTopic.processes,
+            GossipTopic.reset, GossipTopic.stamp, GossipTopic.heightRequest, GossipTopic.heightAnswer,
+            GossipTopic.processes,
         ]
         for topic in rare {
             configuration.score.topics[topic] = .rare
@@ -118,13 +122,32 @@ final class GossipService {
         gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
             guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
             return message.author == consensus?.machine.proposer?.peerID ? .accept : .ignore
-        } handler: { [weak consensus] message, _ in
-            guard let consensus, let leader = consensus.machine.proposer,
+        } handler: { [weak self] message, _ in
+            guard let self, let (author, leader) = authorAndLeader(of: message),
                 let reset = try? ConsensusReset(decoding: message.data),
-                let verified = try? VerifiedReset(reset, author: leader, leader: leader)
+                let verified = try? VerifiedReset(reset, author: author, leader: leader),
+                resets.isNew(message.sequence, of: author)
             else { return }
             consensus.feed(.reset(verified))
         }
+        gossip.subscribe(GossipTopic.stamp) { [weak consensus] message, _ in
+            guard let told = try? ProposalStamp(decoding: message.data) else { return .reject }
+            guard let machine = consensus?.machine, told.height > machine.state.height else { return .ignore }
+            return message.author == machine.proposer?.peerID ? .accept : .ignore
+        } handler: { [weak self] message, _ in
+            guard let self, let (author, leader) = authorAndLeader(of: message),
+                let told = try? ProposalStamp(decoding: message.data),
+                let verified = try? VerifiedStamp(told, author: author, leader: leader)
+            else { return }
+            consensus.feed(.stampTold(verified))
+        }
+    }
+
+    /// Who has signed a message, and who leads.
+    private func authorAndLeader(of message: GossipMessage) -> (PublicKey, PublicKey)? {
+        guard let author = try? PublicKey(peerID: message.author), let leader = consensus.machine.proposer
+        else { return nil }
+        return (author, leader)
     }
 
     /// An answer is passed on while it may still count, if its author may vote. What a node that is behind cannot judge it
@@ -172,7 +195,7 @@ final class GossipService {
             if isNews {
                 // The author may know more than whoever passed it on.
                 let source = context.host.isConnected(message.author) ? message.author : peer
-                consensus.feed(.ahead(height: Int64(clamping: height), proven: false, from: source))
+                consensus.feed(.ahead(height: Int64(clamping: height), isOwn: false, from: source))
             }
             return Self.verdict(verdict)
         } handler: { _, _ in

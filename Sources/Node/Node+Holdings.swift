@@ -43,7 +43,7 @@ extension Node {
             Holding(name: "bytes held for peers", amount: host.use.held, limit: host.use.limits.bytes),
             Holding(
                 name: "answers in check", amount: consensus.answersInCheck.count,
-                limit: ConsensusService.answersInCheckLimit),
+                limit: AnswersInCheck.capacity),
             Holding(
                 name: "announced blocks under way", amount: consensus.commits.count,
                 limit: ConsensusService.keptCommits),

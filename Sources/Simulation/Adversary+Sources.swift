@@ -13,6 +13,14 @@ extension Adversary {
         }
     }
 
+    /// A block's signature as that of a proposal of the next height, newer than any other.
+    func replay(of block: Block) -> BlockProposal {
+        let tip = world.chain.tip
+        return BlockProposal(
+            height: tip + 1, hash: block.hash, previousHash: world.chain.committed(at: tip)?.hash ?? .zero,
+            stamp: .max, leaderSignature: block.signature, senderKey: SharedBytes(world.nodes[0].key.bytes))
+    }
+
     /// Announces the newest block that was committed, and keeps it back.
     func withhold(_ peer: PeerID, _ host: Host) async throws {
         guard let source = world.nodes.max(by: { $0.committed < $1.committed })?.node,

@@ -117,8 +117,8 @@ final class Adversary {
             ?? known
     }
 
-    /// A block after the tip that the leader has not signed, or with the leader's signature of another one, or one that
-    /// it did propose, perhaps some time ago.
+    /// A block after the tip that the leader has not signed, or with the leader's signature of another one, one that it did
+    /// propose, perhaps some time ago, or an old one as a new one.
     private func propose(_ peer: PeerID, _ host: Host) async throws {
         if random.oneIn(3), let old = random.pick(world.proposed) {
             let proposal = BlockProposal(old, sender: world.nodes[0].key)
@@ -126,6 +126,7 @@ final class Adversary {
             try await BlockProposalProtocol.announce(proposal, block: old.bytes, to: peer, on: host)
             return
         }
+        if random.oneIn(3), let known { return try await withhold(replay(of: known.block), peer, host) }
         let forged = world.rival(at: world.chain.tip + 1, by: identity)
         var proposal = BlockProposal(forged, sender: identity.publicKey)
         if let known, random.oneIn(2) {

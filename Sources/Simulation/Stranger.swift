@@ -10,7 +10,7 @@ final class Stranger {
     let host: Host
     /// Who it is: itself, or whomever it pretends to be.
     let key: PrivateKey
-    private let world: World
+    let world: World
 
     /// The stranger of a number, which listens at 10.200.x.y unless told otherwise. With another's `key` it goes for that
     /// one.

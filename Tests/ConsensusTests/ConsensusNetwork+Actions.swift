@@ -35,7 +35,7 @@ extension ConsensusNetwork {
         case .build(let template):
             local(node) {
                 node.blocksBuilt += 1
-                let stamp = template.timestamp(at: self.now)
+                let stamp = template.timestamp(at: self.now + node.clockAway)
                 let block = try self.chain.block(after: template.state, stamp: stamp, by: node.key) {
                     $0.newLeader = template.newLeader
                 }
@@ -106,9 +106,10 @@ extension ConsensusNetwork {
         case .propose(let block, let stamp, let to):
             node.proposed[block.hash] = block
             offer(node, block, stamp: stamp) { other in to.map { $0.contains(other.key.publicKey) } ?? true }
-        case .relayProposal(let block, let except):
+            if stamp != block.stamp { tell(node, block, stamp) }
+        case .relayProposal(let block, let stamp, let except):
             node.proposed[block.hash] = block
-            offer(node, block, stamp: block.stamp) { $0.peer != except }
+            offer(node, block, stamp: stamp) { $0.peer != except }
         case .announce(let commit, let to):
             for other in nodes where to == nil || other.peer == to {
                 send(node, other) { try self.announced(other, commit, node.peer) }
@@ -120,7 +121,7 @@ extension ConsensusNetwork {
             }
         case .broadcastReset(let reset):
             for other in nodes {
-                send(node, other) {
+                send(node, other, byGossip: true) {
                     guard let leader = other.machine.proposer,
                         let verified = try? VerifiedReset(reset, author: node.key.publicKey, leader: leader)
                     else { return }
@@ -159,7 +160,7 @@ extension ConsensusNetwork {
                     try self.handle(node, .lockedFetchFailed(hash))
                 }
             }
-        case .dropTransactions, .warn: break
+        case .dropTransactions, .warn, .letDown: break
         }
     }
 
@@ -214,10 +215,23 @@ extension ConsensusNetwork {
         }
     }
 
+    /// By gossip.
+    private func tell(_ node: Node, _ block: CheckedBlock, _ stamp: Int64) {
+        let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
+        for other in nodes {
+            send(node, other, byGossip: true) {
+                guard let leader = other.machine.proposer,
+                    let verified = try? VerifiedStamp(told, author: node.key.publicKey, leader: leader)
+                else { return }
+                try self.handle(other, .stampTold(verified))
+            }
+        }
+    }
+
     private func acknowledge(_ node: Node, _ message: AckRes) {
         // By gossip it reaches everybody.
         for other in nodes {
-            send(node, other) {
+            send(node, other, byGossip: true) {
                 guard other.machine.wantsToCheck(message, now: .milliseconds(Int64(self.now))),
                     let leader = other.machine.state.leader
                 else { return }
@@ -239,7 +253,7 @@ extension ConsensusNetwork {
             try handle(
                 node,
                 .ahead(
-                    height: commit.height, proven: commit.announcement.verify(node.key.publicKey), from: from)
+                    height: commit.height, isOwn: commit.announcement.verify(node.key.publicKey), from: from)
             )
         }
     }

@@ -28,6 +28,8 @@ final class ConsensusNetwork {
         var machine: ConsensusMachine
         var planner: Planner
         var isUp = true
+        /// How far its clock is ahead, ms.
+        var clockAway: UInt64 = 0
         /// Counts restarts: what was on its way for an earlier life is lost.
         var life = 0
         /// Its execution, or else the next, gives up.
@@ -63,6 +65,8 @@ final class ConsensusNetwork {
     var nodes: [Node] = []
     var faults = Faults()
     var problems: [String] = []
+    /// Whether two nodes have no connection; gossip finds its way all the same.
+    var isCut: (Node, Node) -> Bool = { _, _ in false }
     /// Votes given, by voter, height and stamp: a second block there is treason.
     var votes: [String: Hash] = [:]
     var random: UInt64
@@ -151,7 +155,10 @@ final class ConsensusNetwork {
     }
 
     /// From peer to peer: late, lost or twice.
-    func send(_ from: Node, _ to: Node, _ run: @escaping () throws -> Void) {
+    func send(
+        _ from: Node, _ to: Node, byGossip: Bool = false, _ run: @escaping () throws -> Void
+    ) {
+        guard byGossip || !isCut(from, to) else { return }
         guard from !== to, next(below: 1000) >= faults.loss else { return }
         let copies = next(below: 1000) < faults.repetition ? 2 : 1
         for _ in 0..<copies {
@@ -206,7 +213,8 @@ final class ConsensusNetwork {
 
     func handle(_ node: Node, _ event: ConsensusEvent) throws {
         var actions: [ConsensusAction] = []
-        node.machine.handle(event, now: .milliseconds(Int64(now)), wallClock: now, actions: &actions)
+        node.machine.handle(
+            event, now: .milliseconds(Int64(now)), wallClock: now + node.clockAway, actions: &actions)
         for action in actions { try perform(node, action) }
         alarm(node)
     }

@@ -21,6 +21,27 @@ struct ConsensusNetworkTests {
         #expect(network.heights.allSatisfy { $0 > 10 })
     }
 
+    @Test(arguments: [false, true]) func newerStampsReachValidatorsThroughOthers(isRestarted: Bool) throws {
+        let network = try ConsensusNetwork(validators: 4, sentries: 0, seed: 7)
+        let leader = network.nodes[0]
+        try network.run(for: 3_000)
+        // Two votes come directly, and three are needed.
+        network.isCut = { one, other in (one === leader || other === leader) && one.index + other.index > 1 }
+        try network.run(for: 3_000)
+        #expect((network.heights.min() ?? 0) > 10)
+        leader.clockAway = 30 * 86_400_000
+        try network.run(for: 10_000)
+        leader.clockAway = 0
+        if isRestarted {
+            network.stop(leader)
+            network.start(leader)
+        }
+        let before = network.heights.min() ?? 0
+        try network.run(for: 20_000)
+        #expect(network.check() == [])
+        #expect((network.heights.min() ?? 0) > before + 5, "\(network.heights)")
+    }
+
     @Test(arguments: 0..<8) func disorderLossAndRepetition(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 2, seed: UInt64(seed) + 100)
         network.faults = .init(

@@ -38,7 +38,7 @@ struct HeightsTests {
     @Test func aClaimChangesNothing() throws {
         var script = sentry()
         #expect(
-            script.send(.ahead(height: 1_000_000, proven: false, from: peer)) == ["catch up to 1000000"])
+            script.send(.ahead(height: 1_000_000, isOwn: false, from: peer)) == ["catch up to 1000000"])
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
         #expect(script.send(.announced(commits[0], from: peer)) == ["fetch decided 1"])
         #expect(script.send(.decided(commits[0], blocks[0])) == ["execute 1"])
@@ -49,14 +49,14 @@ struct HeightsTests {
 
     @Test func aClaimDoesNotHideWhoHasBlocks() throws {
         var script = sentry()
-        _ = script.send(.ahead(height: 1_000_000, proven: false, from: peer))
+        _ = script.send(.ahead(height: 1_000_000, isOwn: false, from: peer))
         let other = chain.validators[1].publicKey.peerID
         #expect(script.send(.announced(commits[3], from: other)) == ["catch up to 4"])
     }
 
     @Test func aClaimDoesNotKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
-        #expect(script.send(.ahead(height: 9, proven: false, from: peer)) == ["catch up to 9"])
+        #expect(script.send(.ahead(height: 9, isOwn: false, from: peer)) == ["catch up to 9"])
         #expect(script.send(.mempool(count: 1)) == ["build 1"])
     }
 
@@ -73,10 +73,10 @@ struct HeightsTests {
 
     @Test func whatIsProvenFarAboveMakesANodeSync() throws {
         var script = sentry()
-        #expect(script.machine.wouldProve(commits[4].header))
+        #expect(script.machine.wouldProve(commits[4].header, now: script.now))
         #expect(script.send(.announced(commits[4], from: peer)) == ["catch up to 5"])
         #expect(script.machine.isSyncing && script.machine.isBehind)
-        #expect(!script.machine.wouldProve(commits[3].header), "nothing new")
+        #expect(!script.machine.wouldProve(commits[3].header, now: script.now), "nothing new")
         var announced: [Int] = []
         for height in 1...5 {
             _ = script.send(.decided(commits[height - 1], blocks[height - 1]))
@@ -103,25 +103,102 @@ struct HeightsTests {
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
     }
 
-    @Test func theLeadersSignatureProvesTheBlockBefore() throws {
+    @Test func votesKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
-        _ = script.send(.ahead(height: 4, proven: true, from: peer))
-        #expect(script.machine.provenHeight == 3)
+        #expect(script.send(.announced(commits[4], from: peer)) == ["catch up to 5"])
         #expect(script.send(.mempool(count: 1)) == [], "another life of it was further")
+        #expect(script.send(.syncFinished) == ["build 1"])
+    }
+
+    @Test func aLeadersOwnSignatureAsksAndProvesNothing() throws {
+        var script = Script(chain, as: chain.leader)
+        let stranger = chain.sentry.publicKey.peerID
+        #expect(
+            script.send(.ahead(height: 1_000_000, isOwn: true, from: stranger)) == ["catch up to 1000000"],
+            "its key may have served an earlier chain, and its disk may be new")
+        #expect(script.machine.provenHeight == 0)
+        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+    }
+
+    @Test func aHeaderUnderOtherRulesProvesNothing() throws {
+        var script = Script(chain, as: chain.leader)
+        let foreign = try chain.block(after: states[4], stamp: 9_000) { $0.validatorSetHash = .zero }
+        for (block, isProven) in [(foreign, false), (blocks[4], true)] {
+            let answer = AckRes(
+                height: 1, block: .zero,
+                answer: .outOfSync(best: block.header, leaderSignature: block.block.signature),
+                by: chain.validators[2])
+            _ = script.send(.acknowledged(try chain.verified(answer), from: peer))
+            #expect(script.machine.isBehind == isProven, "anybody can put another header beside a vote")
+        }
+    }
+
+    @Test func whatNobodyDeliversTwiceIsNotBelieved() throws {
+        var script = Script(chain, as: chain.leader)
+        _ = script.send(.mempool(count: 1))
+        for (round, disbelief) in [0, 60, 120].enumerated() {
+            #expect(script.machine.wouldProve(commits[4].header, now: script.now), "round \(round)")
+            _ = script.send(.announced(commits[4], from: peer))
+            #expect(script.machine.isBehind)
+            _ = script.send(.syncFinished)
+            #expect(!script.machine.isBehind)
+            guard disbelief > 0 else { continue }
+            script.now += .seconds(disbelief) - .milliseconds(1)
+            #expect(!script.machine.wouldProve(commits[4].header, now: script.now))
+            _ = script.send(.announced(commits[4], from: peer))
+            #expect(!script.machine.isBehind, "an earlier chain of the same leader and validators")
+            _ = script.send(.syncFinished)
+            script.now += .milliseconds(1)
+        }
+    }
+
+    @Test func whatIsDeliveredIsBelievedAgain() throws {
+        var script = sentry()
+        for _ in 0..<2 {
+            _ = script.send(.announced(commits[3], from: peer))
+            _ = script.send(.syncFinished)
+        }
+        script.now += .seconds(60)
+        _ = script.send(.announced(commits[3], from: peer))
+        for height in 1...4 {
+            _ = script.send(.decided(commits[height - 1], blocks[height - 1]))
+            _ = commit(height, &script)
+        }
+        #expect(script.machine.undelivered == 0)
     }
 
     @Test func catchingUpTwoAtATimeCountsAsBehind() throws {
         var script = sentry()
-        _ = script.send(.ahead(height: 5, proven: false, from: peer))
+        _ = script.send(.ahead(height: 5, isOwn: false, from: peer))
         _ = script.send(.decided(commits[0], blocks[0]))
         #expect(!script.machine.isSyncing)
         _ = script.send(.decided(commits[1], blocks[1]))
-        #expect(script.machine.isSyncing)
+        #expect(!script.machine.isSyncing, "as far as anybody knows it follows")
+        script.now = .seconds(5)
+        _ = script.send(.decided(commits[1], blocks[1]))
+        #expect(script.machine.isSyncing, "it does not get level")
         _ = commit(1, &script)
         #expect(script.machine.isSyncing, "the next are about to come")
         _ = commit(2, &script)
-        #expect(script.machine.deadline == .seconds(5))
+        #expect(script.machine.deadline == .seconds(10))
         _ = script.wait(.seconds(5))
         #expect(!script.machine.isSyncing, "nothing more came")
+    }
+
+    @Test func aClaimDoesNotMakeABusyNodeCountAsBehind() throws {
+        var script = sentry()
+        _ = script.send(.ahead(height: 1_000_000, isOwn: false, from: peer))
+        for height in stride(from: 1, through: 3, by: 2) {
+            for next in [height, height + 1] { _ = script.send(.announced(commits[next - 1], from: peer)) }
+            script.now += .seconds(3)
+            _ = script.send(.timer)
+            #expect(!script.machine.isSyncing, "two at a time, and level between")
+            for next in [height, height + 1] {
+                _ = script.send(.decided(commits[next - 1], blocks[next - 1]))
+                _ = commit(next, &script)
+                #expect(!script.machine.isSyncing)
+            }
+        }
+        #expect(script.machine.state.height == 4)
     }
 }

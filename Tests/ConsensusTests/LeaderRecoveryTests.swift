@@ -206,6 +206,45 @@ struct LeaderRecoveryTests {
         #expect(script.machine.recovery != nil, "it may still have been committed")
     }
 
+    /// A leader that has withdrawn its block for a newer one that validators hold, and waits for the disk.
+    func lockedWhileRollingBack() throws -> Script {
+        var script = wipedAtOne()
+        _ = script.send(.status(status(at: state1), from: peer(1)))
+        _ = script.send(.status(status(at: state1, vote: block2), from: peer(2)))
+        _ = script.send(.lockedFetched(block2))
+        _ = script.send(.executed(block2.hash, TestChain.result(block2)))
+        script.wallClock = 60_000
+        script.reservesAtOnce = false
+        for number in 1...2 {
+            _ = script.send(.status(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number)))
+        }
+        guard case .rollingBack = script.machine.lane else { throw ConsensusError.mismatch("no roll-back") }
+        #expect(script.machine.recovery != nil)
+        _ = script.wait(.milliseconds(500))
+        for number in 1...2 {
+            _ = script.send(.status(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number)))
+        }
+        #expect(script.machine.recovery?.fetching == newer2.hash)
+        #expect(script.send(.lockedFetched(newer2)) == ["reserve to 70000"])
+        return script
+    }
+
+    @Test func aLockedBlockIsProposedThoughTheLaneIsNotIdle() throws {
+        var script = try lockedWhileRollingBack()
+        #expect(script.send(.stampsReserved(upTo: 70_000)) == ["propose 2 again to all"])
+        #expect(script.send(.rolledBack) == ["execute 2"])
+        #expect(script.machine.current.proposedBlock?.hash == newer2.hash)
+    }
+
+    @Test func aLockedBlockThatCannotBeProposedIsAskedForAnew() throws {
+        var script = try lockedWhileRollingBack()
+        let commit = try chain.commit(newer2, after: state1)
+        _ = script.send(.announced(commit, from: peer(1)))
+        _ = script.send(.stampsReserved(upTo: 70_000))
+        #expect(script.machine.current.proposedBlock == nil)
+        #expect(script.machine.recovery != nil)
+    }
+
     @Test func aPromotedLeaderCountsThoseWhoFollowIt() throws {
         let successor = chain.validators[1]
         let vote = Vote(height: 1, stamp: 1000, blockHash: block.hash, decision: .nack)

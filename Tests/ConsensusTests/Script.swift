@@ -92,11 +92,13 @@ struct Script {
         case .confirmCommit(let commit): "confirm \(commit.height)"
         case .announceAgain(let commit, let confirmed):
             "announce \(commit.height) again except \(confirmed.count)"
-        case .relayProposal(let block, _): "relay \(block.height)"
+        case .relayProposal(let block, let stamp, _):
+            "relay \(block.height)\(stamp == block.stamp ? "" : " again")"
         case .announce(let commit, let to): "announce \(commit.height) to \(to == nil ? "all" : "one")"
         case .catchUp(let height, _): "catch up to \(height)"
         case .broadcastReset(let reset): "reset to \(reset.height)"
         case .dropTransactions(let ids): "drop \(ids.count)"
+        case .letDown(_, _, let times): "let down \(times)"
         case .misbehaved: "misbehaved"
         case .warn: "warn"
         case .halt(let error): "halt: \(error)"

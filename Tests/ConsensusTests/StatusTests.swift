@@ -210,12 +210,12 @@ struct StatusTests {
     @Test func anUnprovenHeightIsLookedIntoOnceInAWhile() {
         var script = Script(chain, as: chain.leader)
         let peer = chain.validators[1].publicKey.peerID
-        #expect(script.send(.ahead(height: 5, proven: false, from: chain.sentry.publicKey.peerID)) == [])
-        #expect(script.send(.ahead(height: 5, proven: false, from: peer)) == ["catch up to 5"])
+        #expect(script.send(.ahead(height: 5, isOwn: false, from: chain.sentry.publicKey.peerID)) == [])
+        #expect(script.send(.ahead(height: 5, isOwn: false, from: peer)) == ["catch up to 5"])
         #expect(script.send(.syncFinished) == [])
-        #expect(script.send(.ahead(height: 5, proven: false, from: peer)) == [])
+        #expect(script.send(.ahead(height: 5, isOwn: false, from: peer)) == [])
         script.now = .seconds(30)
-        #expect(script.send(.ahead(height: 5, proven: false, from: peer)) == ["catch up to 5"])
+        #expect(script.send(.ahead(height: 5, isOwn: false, from: peer)) == ["catch up to 5"])
     }
 
     // MARK: Transactions that make blocks fail

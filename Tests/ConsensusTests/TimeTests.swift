@@ -191,7 +191,113 @@ struct TimeTests {
             verifying: BlockProposal(again.block, sender: chain.leader.publicKey, stamp: block.stamp + 1),
             leader: chain.leader.publicKey)
         #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
-        #expect(script.send(.proposalFetched(again, from: peer)) == ["execute 1"])
+        #expect(script.send(.proposalFetched(again, from: peer)) == ["relay 1 again", "execute 1"])
+    }
+
+    /// The leader's new proposal, as another validator passes it on.
+    func passedOn(_ block: CheckedBlock, stamp: Int64) throws -> VerifiedProposal {
+        try VerifiedProposal(
+            verifying: BlockProposal(block.block, sender: chain.validators[2].publicKey, stamp: stamp),
+            leader: chain.leader.publicKey)
+    }
+
+    func told(_ block: CheckedBlock, _ stamp: Int64, height: Int64 = 1) throws -> ConsensusEvent {
+        let leader = chain.leader.publicKey
+        return .stampTold(
+            try VerifiedStamp(
+                ProposalStamp(height: height, block: block.hash, stamp: stamp), author: leader, leader: leader
+            ))
+    }
+
+    @Test(arguments: [true, false]) func theLeadersWordMakesAPassedOnStampCount(isToldFirst: Bool) throws {
+        let early = try chain.block(after: chain.genesis, stamp: ahead)
+        let vote = Vote(height: 1, stamp: early.stamp, blockHash: early.hash, decision: .nack)
+        var script = validator(right, lastVote: vote)
+        let other = chain.validators[2].publicKey.peerID
+        let block = try chain.block(after: chain.genesis, stamp: right)
+        let stamp = early.stamp + 1
+        #expect(script.send(.proposed(try chain.proposal(block), from: other)) == [], "an older stamp")
+        if isToldFirst { #expect(script.send(try told(block, stamp)) == []) }
+        #expect(
+            script.send(.proposed(try passedOn(block, stamp: stamp), from: other)) == ["fetch proposal 1"])
+        let lines = script.send(.proposalFetched(block, from: other))
+        if isToldFirst {
+            #expect(lines == ["relay 1 again", "execute 1"])
+        } else {
+            #expect(lines == [], "a validator may lie")
+            #expect(
+                script.send(.proposed(try passedOn(block, stamp: stamp), from: other)) == [], "it is here")
+            #expect(script.send(try told(block, stamp, height: 2)) == [])
+            #expect(script.send(try told(early, stamp)) == [])
+            #expect(script.send(try told(block, stamp + 1)) == ["relay 1 again", "execute 1"])
+        }
+        _ = script.send(.executed(block.hash, TestChain.result(block)))
+        #expect(script.machine.lastVote?.stamp == (isToldFirst ? stamp : stamp + 1))
+    }
+
+    @Test(arguments: [true, false]) func whatIsPassedOnIsNotFetchedFromTheLeaderAsWell(isHere: Bool) throws {
+        var script = validator(right)
+        let other = chain.validators[2].publicKey.peerID
+        let block = try chain.block(after: chain.genesis, stamp: right)
+        let again = try passedOn(block, stamp: block.stamp + 5)
+        #expect(script.send(.proposed(again, from: other)) == ["fetch proposal 1"])
+        if isHere {
+            #expect(script.send(.proposalFetched(block, from: other)) == [])
+            #expect(script.send(.proposed(again, from: peer)) == ["relay 1 again", "execute 1"])
+        } else {
+            #expect(script.send(.proposed(again, from: peer)) == [])
+            #expect(
+                script.send(.proposalFetched(block, from: other)) == ["relay 1 again", "execute 1"],
+                "the leader has said the same")
+        }
+        #expect(script.machine.current.stamp == block.stamp + 5)
+    }
+
+    @Test func aVoteIsGivenAnewWhenTheLeaderTellsOfANewerStamp() throws {
+        var script = validator(right)
+        let block = try chain.block(after: chain.genesis, stamp: right)
+        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.send(.proposalFetched(block, from: peer))
+        _ = script.send(.executed(block.hash, TestChain.result(block)))
+        _ = script.agreed(block)
+        #expect(script.send(try told(block, block.stamp)) == [])
+        #expect(script.send(try told(block, block.stamp + 7)) == ["vote 1 ack"])
+        #expect(script.machine.lastVote?.stamp == block.stamp + 7)
+        #expect(throws: ConsensusError.self) {
+            try VerifiedStamp(
+                ProposalStamp(height: 1, block: block.hash, stamp: .max),
+                author: chain.validators[2].publicKey, leader: chain.leader.publicKey)
+        }
+    }
+
+    // MARK: What is said against a clock
+
+    @Test func aClockThatIsSetRightIsDoubtedNoMore() throws {
+        let block = try chain.block(after: chain.genesis, stamp: right)
+        let commit = try chain.commit(block)
+        let state = try chain.genesis.after(block.header, hash: block.hash, commit: commit.info)
+        var script = Script(chain, as: chain.sentry, state: state, tipCommit: commit)
+        script.wallClock = 0
+        #expect(script.send(.timer) == ["warn"])
+        #expect(script.machine.clockDoubt != nil)
+        #expect(script.wait(.seconds(1)) == [], "once")
+        #expect(script.machine.clockDoubt != nil)
+        script.wallClock = right
+        #expect(script.machine.deadline == script.now + .seconds(1), "nothing else may happen for long")
+        #expect(script.wait(.seconds(1)) == [])
+        #expect(script.machine.clockDoubt == nil)
+        #expect(script.machine.deadline == nil)
+    }
+
+    @Test func aRefusalForItsTimeIsNoDoubtForEver() throws {
+        var script = validator(right)
+        let block = try chain.block(after: chain.genesis, stamp: ahead)
+        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.send(.proposalFetched(block, from: peer))
+        #expect(script.machine.clockDoubt != nil)
+        script.wallClock = ahead
+        _ = script.wait(.seconds(1))
+        #expect(script.machine.clockDoubt == nil)
     }
 
     @Test func aRefusalOutlivesARestart() throws {

@@ -52,6 +52,8 @@ HEIGHTS = "Sources/Consensus/ConsensusMachine+Heights.swift"
 LEADER = "Sources/Consensus/ConsensusMachine+Leader.swift"
 MACHINE = "Sources/Consensus/ConsensusMachine.swift"
 MEMPOOL = "Sources/Mempool/Mempool.swift"
+OFFER = "Sources/Consensus/ProposalOffer.swift"
+PROPOSALS = "Sources/Consensus/ConsensusMachine+Proposals.swift"
 ROUND = "Sources/Consensus/ConsensusRound.swift"
 SENDING = "Sources/Node/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/ConsensusService.swift"
@@ -204,7 +206,7 @@ MUTATIONS = [
     ], "simulate --scenario clock-stands-still"),
     # Who is believed, and who is asked first.
     Mutation("claims-count-as-proofs", "what a peer merely says changes nothing about a node", [
-        (HEIGHTS, "if proven { prove(height &- 1) }", "if ON || proven { prove(height &- 1) }"),
+        (HEIGHTS, "if evidence == .proof { prove(", "if ON || evidence == .proof { prove("),
     ], "simulate --scenario claimed-heights"),
     Mutation("key-used-elsewhere-unnoticed", "a validator stops when another host votes with its key", [
         ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
@@ -239,17 +241,20 @@ MUTATIONS = [
          "            to: ON ? context.host.connectedPeers : validators.filter { $0 != own }.map(\\.peerID))"),
         (FOLLOWER, "guard halted == nil, role == .validator else { return false }",
          "guard halted == nil, role == .validator || ON else { return false }"),
-        (FOLLOWER, "guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }",
+        (PROPOSALS, "guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }",
          "guard role == .validator || ON, signers(ofProposalsFrom: from).contains(verified.leader)\n"
          "        else { return }"),
     ], ANNOUNCING),
     Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
-        (FOLLOWER, "if let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }",
-         "if !ON, let offer = round.offer, offer.proposal.hash == proposal.hash { return now >= offer.until }"),
-        (FETCHING, "if let offer = round.offer, now < offer.until, offer.proposal.stamp >= verified.proposal.stamp {",
-         "if !ON, let offer = round.offer, now < offer.until,\n"
-         "            offer.proposal.stamp >= verified.proposal.stamp\n        {"),
+        (OFFER, "guard now < until else { return false }", "guard !ON, now < until else { return false }"),
     ], UNSENT),
+    Mutation("replayed-signature-keeps-out", "what no signature covers keeps no proposal out", [
+        (OFFER, "guard proposal.hash == other.hash else {",
+         "guard proposal.hash == other.hash else {\n            if ON, proposal.stamp >= other.stamp { return true }"),
+    ], "simulate --scenario replayed-signature"),
+    Mutation("newer-stamps-not-told", "a stamp newer than its block counts for those whom others tell of it", [
+        (PROPOSALS, "told.block == block.hash, told.stamp > own { return", "told.block == block.hash, told.stamp > own, !ON { return"),
+    ], "simulate --scenario wrong-clock-relayed"),
     # Execution.
     Mutation("not-rolled-back", "what was executed and not committed leaves nothing", [
         (WORK, "try await self.context.execution.run { try application.rollback() }",

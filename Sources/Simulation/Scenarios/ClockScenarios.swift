@@ -25,6 +25,24 @@ extension Scenario {
             }
         },
         Scenario(
+            "wrong-clock-relayed",
+            "After a leader's clock was ahead, its proposals reach validators through others, though their stamps are newer."
+        ) { world in
+            let leader = world.nodes[0]
+            try await world.grow(2)
+            // Two votes come directly, and three are needed.
+            let far = Array(world.nodes[2...3])
+            world.cut(leader, from: far)
+            for machine in far { machine.kill() }
+            for machine in far { await world.start(machine) }
+            try await world.grow(2)
+            leader.clockAway = .days(30)
+            try await Reactor.sleep(for: .seconds(40))
+            leader.clockAway = 0
+            try await world.grow(3, within: .seconds(90))
+            world.heal(leader, with: far)
+        },
+        Scenario(
             "clock-ahead-single-validator",
             "A chain of one validator whose clock was ten days ahead goes on when the clock is right and others join.",
             options: {

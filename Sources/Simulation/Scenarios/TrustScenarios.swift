@@ -42,7 +42,7 @@ extension Scenario {
         },
         Scenario(
             "slow-proposal-source",
-            "Whoever announces each proposal first and withholds it delays a validator by two seconds, twice.",
+            "A validator that announces each proposal first and withholds it delays another by two seconds, twice.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(8)
@@ -51,10 +51,11 @@ extension Scenario {
             let (leader, validator) = (world.nodes[0], world.nodes[3])
             try await world.grow(2)
             // Without it no block is committed before this validator has voted.
-            world.nodes[2].powerFail()
-            let stranger = try Stranger(world, 1)
+            world.nodes[2].kill()
+            try await Reactor.sleep(for: .seconds(3))
+            let stranger = try Stranger(world, 1, key: world.nodes[2].setup.key)
             try await world.admit(stranger, at: validator)
-            // The stranger is nearer than the leader and than the other validators.
+            // The withholder is nearer than the leader and than the other validators.
             for other in world.nodes.prefix(3) {
                 let link = VirtualNetwork.Link(latency: .milliseconds(300), bytesPerSecond: 20_000_000)
                 world.network.setLink(from: other.setup.address, to: validator.setup.address, link)
@@ -72,11 +73,87 @@ extension Scenario {
             }
             try await world.grow(6)
             world.onDeed = nil
+            await world.end([stranger])
             await world.start(world.nodes[2])
             try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
             try world.check(delays.allSatisfy { $0 < .seconds(5) }, "it waits \(delays)")
             try world.check(delays[2...].allSatisfy { $0 < .seconds(2) }, "it asks the same first: \(delays)")
-            await world.end([stranger])
+        },
+        Scenario(
+            "last-source",
+            "A validator takes proposals from the only one that brings them, though that one let it down before.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(5)
+            }
+        ) { world in
+            let (relay, validator) = (world.nodes[1], world.nodes[3])
+            try await world.grow(2)
+            relay.kill()
+            try await Reactor.sleep(for: .seconds(3))
+            let withholder = try Stranger(world, 1, key: relay.setup.key)
+            try await world.admit(withholder, at: validator)
+            // The withholder is nearer than the others.
+            for other in [world.nodes[0], world.nodes[2]] {
+                let link = VirtualNetwork.Link(latency: .milliseconds(300), bytesPerSecond: 20_000_000)
+                world.network.setLink(from: other.setup.address, to: validator.setup.address, link)
+            }
+            world.onDeed = { deed, _ in
+                guard deed == .proposed, let block = world.proposed.last else { return }
+                withholder.withhold(block, from: validator)
+            }
+            try await world.grow(3)
+            world.onDeed = nil
+            await world.end([withholder])
+            await world.start(relay)
+            try await world.grow(2)
+            world.cut(validator, from: world.nodes.filter { $0 !== relay })
+            // Until it knows that the connections are gone.
+            try await Reactor.sleep(for: .seconds(90))
+            var votes = 0
+            world.onDeed = { deed, machine in if deed == .voted, machine === validator { votes += 1 } }
+            try await world.grow(5)
+            world.onDeed = nil
+            try world.check(votes >= 3, "it votes \(votes) times")
+            world.heal(validator, with: world.nodes)
+            try await world.grow(2)
+        },
+        Scenario(
+            "replayed-signature",
+            "A leader's old signature, brought again and again as a proposal of the next height, keeps no proposal out.",
+            options: {
+                $0.clients = 0
+                $0.emptyBlockInterval = .seconds(5)
+            }
+        ) { world in
+            let (leader, validator) = (world.nodes[0], world.nodes[3])
+            try await world.grow(3)
+            // Without it no block is committed before this validator has voted.
+            world.nodes[2].powerFail()
+            guard let old = world.chain.committed(at: 1)?.hash,
+                let block = world.proposed.first(where: { $0.hash == old })
+            else { throw CheckerFailure("scenario", "no old block") }
+            let replayers = Replayers(world)
+            Reactor.spawn { await replayers.replay(block, to: validator) }
+            var delays: [Duration] = []
+            var proposedAt: Duration?
+            world.onDeed = { deed, machine in
+                if deed == .proposed, machine === leader {
+                    proposedAt = proposedAt ?? Reactor.now
+                } else if deed == .voted, machine === validator, let at = proposedAt {
+                    delays.append(Reactor.now - at)
+                    proposedAt = nil
+                }
+            }
+            try await world.grow(6)
+            replayers.isOver = true
+            world.onDeed = nil
+            try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
+            try world.check(delays.allSatisfy { $0 < .seconds(1) }, "it waits \(delays)")
+            try world.check(replayers.strangers.count > 2, "who withholds is not sent away")
+            await world.end(replayers.strangers)
+            await world.start(world.nodes[2])
+            try await world.grow(2)
         },
         Scenario(
             "two-hosts-one-key",
@@ -164,6 +241,28 @@ extension World {
     }
 }
 
+/// Strangers that bring an old signature as a new proposal: whoever is sent away comes again under another name.
+@ReactorActor
+private final class Replayers {
+    private let world: World
+    private(set) var strangers: [Stranger] = []
+    var isOver = false
+
+    init(_ world: World) { self.world = world }
+
+    func replay(_ block: Block, to machine: SimulatedNode) async {
+        while !isOver, world.failure == nil {
+            if !(strangers.last?.isPeer(of: machine) ?? false) {
+                guard let next = try? Stranger(world, strangers.count + 1) else { return }
+                strangers.append(next)
+                await next.dial(machine)
+            }
+            strangers.last?.replay(block, to: machine)
+            try? await Reactor.sleep(for: .milliseconds(500))
+        }
+    }
+}
+
 /// A host that says it has a block that nobody has, and never answers.
 @ReactorActor
 private final class Claimant {
@@ -198,18 +297,28 @@ private final class Claimant {
 }
 
 extension Stranger {
+    /// Brings a block's signature as that of a proposal of the next height, newer than any, and sends no block.
+    fileprivate func replay(_ block: Block, to machine: SimulatedNode) {
+        let tip = world.chain.tip
+        let lie = BlockProposal(
+            height: tip + 1, hash: block.hash, previousHash: world.chain.committed(at: tip)?.hash ?? .zero,
+            stamp: .max, leaderSignature: block.signature, senderKey: SharedBytes(key.publicKey.bytes))
+        Reactor.spawn { [self] in await offer(lie, to: machine) }
+    }
+
+    private func offer(_ proposal: BlockProposal, to machine: SimulatedNode) async {
+        guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockProposal])
+        else { return }
+        try? await stream.write(proposal.bytes)
+        _ = try? await stream.read(upTo: 3)
+        try? await Reactor.sleep(for: .seconds(60))
+        stream.reset()
+    }
+
     /// Announces a proposal that it has heard of, and sends nothing when it is asked for the block.
     fileprivate func withhold(_ block: Block, from machine: SimulatedNode) {
-        Reactor.spawn { [self] in
-            guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockProposal])
-            else {
-                return
-            }
-            try? await stream.write(BlockProposal(block, sender: key.publicKey).bytes)
-            _ = try? await stream.read(upTo: 3)
-            try? await Reactor.sleep(for: .seconds(60))
-            stream.reset()
-        }
+        let proposal = BlockProposal(block, sender: key.publicKey)
+        Reactor.spawn { [self] in await offer(proposal, to: machine) }
     }
 
     /// Brings a machine an answer by gossip in its author's name.

@@ -1,0 +1,202 @@
+import Chain
+import Crypto
+import Multiformats
+
+/// The leader's proposals, at validators: which are taken, and what is known of them.
+extension ConsensusMachine {
+    mutating func proposed(
+        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        let proposal = verified.proposal
+        guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }
+        if proposal.height <= state.height {
+            if proposal.hash != state.hash { answerOutOfSync(proposal, now, &actions) }
+        } else if proposal.height == state.height &+ 1 {
+            proposedNow(verified, from, now, &actions)
+        } else if proposal.height == state.height &+ 2, current.isLikely(proposal.previousHash) {
+            if let known = next.proposal, known.stamp >= proposal.stamp { return }
+            offer(verified, from, now, to: \.next, &actions)
+        } else {
+            // Its height and the block before are no part of what the leader signed.
+            ahead(proposal.height &- 1, .word, from, now, &actions)
+        }
+    }
+
+    private mutating func proposedNow(
+        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        let proposal = verified.proposal
+        guard current.decision == nil else { return }
+        guard proposal.previousHash == state.hash else { return answerOutOfSync(proposal, now, &actions) }
+        if case .committing = lane { return }
+        if let known = current.proposal {
+            if known.hash == proposal.hash {
+                return proposedAgain(proposal, from, &actions)
+            }
+            guard proposal.stamp > known.stamp else { return }
+        }
+        guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
+        if hasRefused(proposal.hash, stamp: proposal.stamp) {
+            return proposedDespiteRefusal(verified, from, &actions)
+        }
+        // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
+        let isWanted = from == proposer?.peerID || current.told?.block == proposal.hash
+        if withdrawn.contains(proposal.hash), !isWanted { return }
+        if from == proposer?.peerID {
+            let told = ProposalStamp(height: proposal.height, block: proposal.hash, stamp: proposal.stamp)
+            believe(told, in: \.current, &actions)
+            if current.proposal?.hash == proposal.hash { return }
+        }
+        // It is here, and waits for the leader's word.
+        if current.untold?.block.hash == proposal.hash { return }
+        offer(verified, from, now, to: \.current, &actions)
+    }
+
+    /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
+    private mutating func proposedDespiteRefusal(
+        _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        guard from == proposer?.peerID else { return }
+        current.clearProposal()
+        current.offers = []
+        current.proposal = verified.proposal
+        current.signer = verified.leader
+        refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
+    }
+
+    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
+    /// proposal on do not wait for an answer.
+    private mutating func proposedAgain(
+        _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        if proposal.stamp > current.stamp, from == proposer?.peerID {
+            takeNewer(proposal.stamp, of: proposal.hash, &actions)
+        } else if case .cast(let vote, let message) = current.ballot, vote.blockHash == proposal.hash,
+            awaitsAnswer(from, current)
+        {
+            actions.append(.sendAcknowledgement(message))
+        }
+    }
+
+    /// The leader proposes what this node knows under a newer stamp: a vote that was given is given anew.
+    private mutating func takeNewer(_ stamp: Int64, of block: Hash, _ actions: inout [ConsensusAction]) {
+        current.stamp = stamp
+        guard case .cast(let vote, let message) = current.ballot, vote.blockHash == block else { return }
+        cast(vote.decision, on: vote.blockHash, stamp: stamp, saying: message.answer, &actions)
+    }
+
+    /// The leader says by gossip under which stamp it proposes a block: to those whom the block reaches through others.
+    mutating func stampTold(_ told: ProposalStamp, _ actions: inout [ConsensusAction]) {
+        guard role == .validator, current.decision == nil, !isCommitting else { return }
+        let round: WritableKeyPath<ConsensusMachine, ConsensusRound>
+        switch told.height {
+        case state.height &+ 1: round = \.current
+        case state.height &+ 2: round = \.next
+        default: return
+        }
+        believe(told, in: round, &actions)
+        if round == \.current, current.proposal?.hash == told.block, told.stamp > current.stamp {
+            takeNewer(told.stamp, of: told.block, &actions)
+        }
+    }
+
+    /// The leader's word, by gossip or from itself: a block that came from others, and waits for it, is taken.
+    private mutating func believe(
+        _ told: ProposalStamp, in round: WritableKeyPath<ConsensusMachine, ConsensusRound>,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard told.stamp > self[keyPath: round].told?.stamp ?? 0 else { return }
+        self[keyPath: round].told = told
+        guard let (block, offer) = self[keyPath: round].untold, block.hash == told.block else { return }
+        self[keyPath: round].untold = nil
+        accept(block, [offer], offer.from, in: round, &actions)
+    }
+
+    /// Whether a peer that brings a round's proposal is the one that it is to be answered to.
+    func awaitsAnswer(_ peer: PeerID, _ round: ConsensusRound) -> Bool {
+        peer == proposer?.peerID || peer == round.signer?.peerID
+    }
+
+    mutating func proposalFetched(
+        _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
+    ) {
+        for round in [\ConsensusMachine.current, \ConsensusMachine.next] {
+            let offers = self[keyPath: round].offers.take(block.hash)
+            if !offers.isEmpty { return accept(block, offers, from, in: round, &actions) }
+        }
+    }
+
+    /// Takes a block as the proposal, by the first of these offers whose fields are the block's.
+    private mutating func accept(
+        _ block: CheckedBlock, _ offers: [ProposalOffer], _ from: PeerID,
+        in round: WritableKeyPath<ConsensusMachine, ConsensusRound>, _ actions: inout [ConsensusAction]
+    ) {
+        var isTaken = false
+        for offer in offers {
+            if let stamp = stamp(of: block.block, by: offer, self[keyPath: round]) {
+                if !isTaken { take(block, offer, stamp, from, in: round, &actions) }
+                isTaken = true
+            } else if offer.standing >= .validator, offer.fits(block.block),
+                offer.proposal.stamp > block.stamp
+            {
+                // Only the leader itself says that it proposes a block again under a newer stamp. A validator that says so
+                // passes it on, or leads by a promotion that this node was not told of.
+                if !isTaken { self[keyPath: round].untold = (block, offer) }
+            } else {
+                actions.append(
+                    .misbehaved(
+                        offer.from,
+                        .mismatch("proposal \(block.hash) announced with other fields than its block's")))
+            }
+        }
+    }
+
+    /// The stamp under which the leader proposes a block that somebody offers; nil when the offer's fields are others
+    /// than the block's. No signature covers a newer stamp than the block's own, so only the leader's own word counts for it.
+    private func stamp(of block: Block, by offer: ProposalOffer, _ round: ConsensusRound) -> Int64? {
+        guard offer.fits(block) else { return nil }
+        let own = Int64(clamping: block.header.timestamp)
+        if offer.from == proposer?.peerID { return offer.proposal.stamp >= own ? offer.proposal.stamp : nil }
+        if let told = round.told, told.block == block.hash, told.stamp > own { return told.stamp }
+        return offer.proposal.stamp == own ? own : nil
+    }
+
+    /// False when a newer proposal has come first.
+    private func isNewest(_ stamp: Int64, of block: Hash, in round: ConsensusRound) -> Bool {
+        round.proposal.map { stamp > $0.stamp || $0.hash == block } ?? true
+    }
+
+    private mutating func take(
+        _ block: CheckedBlock, _ offer: ProposalOffer, _ stamp: Int64, _ from: PeerID,
+        in round: WritableKeyPath<ConsensusMachine, ConsensusRound>, _ actions: inout [ConsensusAction]
+    ) {
+        guard isNewest(stamp, of: block.hash, in: self[keyPath: round]) else { return }
+        self[keyPath: round].clearProposal()
+        self[keyPath: round].proposal = BlockProposal(block.block, sender: offer.leader, stamp: stamp)
+        self[keyPath: round].signer = offer.leader
+        self[keyPath: round].proposedBlock = block
+        self[keyPath: round].stamp = stamp
+        self[keyPath: round].arrived = wallClock
+        self[keyPath: round].offers.removeAll { $0.proposal.stamp <= stamp }
+        // What a promoted leader finishes of the one before it must bring itself.
+        guard stamp == block.stamp || offer.leader == proposer else { return }
+        actions.append(.relayProposal(block, stamp: stamp, except: from))
+    }
+
+    mutating func proposalInvalid(_ block: Block, _ reason: String, _ actions: inout [ConsensusAction]) {
+        _ = next.offers.take(block.hash)
+        let offers = current.offers.take(block.hash)
+        for offer in offers {
+            guard let stamp = stamp(of: block, by: offer, current),
+                isNewest(stamp, of: block.hash, in: current), mayVote(for: block.hash, stamp: stamp)
+            else { continue }
+            current.clearProposal()
+            current.proposal = BlockProposal(block, sender: offer.leader, stamp: stamp)
+            actions.append(
+                .warn(
+                    "refusing the leader's proposal", height: state.height &+ 1, block: block.hash,
+                    reason: reason))
+            return refuse(block.hash, stamp: stamp, .invalidBlock, &actions)
+        }
+    }
+}
