@@ -88,9 +88,15 @@ import Testing
     @Test func blocksThatStrangersBringAreASignOfLife() async throws {
         try await LocalNetwork.run(validators: 0, sentries: 2) { network in
             let behind = try await network.start("sentry-1") { $0.p2p.pex = false }
-            try await network.start("leader") { $0.p2p.bootnodes = [] }
+            try await network.start("leader") {
+                $0.p2p.bootnodes = []
+                $0.p2p.pex = false
+            }
             let boots = [try network.bootnode("leader"), try network.bootnode("sentry-1")]
-            try await network.start("sentry-2") { $0.p2p.bootnodes = boots }
+            try await network.start("sentry-2") {
+                $0.p2p.bootnodes = boots
+                $0.p2p.pex = false
+            }
             try await LocalNetwork.wait { await behind.status().peerCount == 1 ? nil : "no peer" }
             #expect(await !behind.status().isHealthy)
             try await network.commit(LocalNetwork.createTable, at: "leader")
