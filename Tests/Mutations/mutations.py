@@ -300,6 +300,8 @@ MUTATIONS = [
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
         ("Sources/Protocols/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
          "isTrusted: ON || source.trusts(peer), stream: stream)"),
+        ("Sources/Protocols/TransactionRequests.swift", "|| places.giver(for: peer, isTrusted: isTrusted) != nil",
+         "|| !ON && places.giver(for: peer, isTrusted: isTrusted) != nil"),
     ], INVENTED),
     Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
         ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(id, now) else { break }",
