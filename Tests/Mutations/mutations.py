@@ -252,6 +252,10 @@ MUTATIONS = [
         (OFFER, "guard proposal.hash == other.hash else {",
          "guard proposal.hash == other.hash else {\n            if ON, proposal.stamp >= other.stamp { return true }"),
     ], "simulate --scenario replayed-signature"),
+    Mutation("withholder-never-again", "the only one that brings proposals is asked, whatever it did before", [
+        (FETCHING, "actions.append(.fetchProposal(offer.verified, from: offer.from))",
+         "if !ON { actions.append(.fetchProposal(offer.verified, from: offer.from)) }"),
+    ], "simulate --scenario last-source"),
     Mutation("newer-stamps-not-told", "a stamp newer than its block counts for those whom others tell of it", [
         (PROPOSALS, "told.block == block.hash, told.stamp > own { return", "told.block == block.hash, told.stamp > own, !ON { return"),
     ], "simulate --scenario wrong-clock-relayed"),
