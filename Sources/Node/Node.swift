@@ -95,6 +95,7 @@ public final class Node {
         mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
+        gossip.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onProcess = { [weak gossip] in gossip?.keys.identified($0, as: $1) }
         peers.onLeft = { [weak self] peer in
