@@ -102,7 +102,7 @@ public final class Node {
         peers.onGone = { [weak self] peer in
             self?.exchange.peerLeft(peer)
             self?.mempool.peerLeft(peer)
-            self?.sync.peerLeft(peer)
+            self?.sync.peerGone(peer)
             self?.gossip.peerLeft(peer, isTrusted: self?.peers.rank(of: peer) ?? .stranger != .stranger)
             self?.consensus.peerGone(peer)
         }
