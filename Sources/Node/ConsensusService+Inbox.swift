@@ -202,9 +202,8 @@ extension ConsensusService {
     }
 
     private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
-        let isValidator = (try? PublicKey(peerID: peer)).map(machine.state.validators.contains) ?? false
         guard let leader = machine.state.leader,
-            answersInCheck.begin(answer, from: peer, isTrusted: isValidator)
+            answersInCheck.begin(answer, from: peer, isTrusted: rank(peer) != .stranger)
         else { return .unchecked }
         defer { answersInCheck.end(answer, from: peer) }
         do {
