@@ -34,18 +34,6 @@ extension SyncPlanner {
     static var longestBusyAside: Duration { .seconds(8) }
     /// So many answers "busy" in a row weigh like one failure.
     static var refusalsWeigh: Int { 3 }
-    /// A claim is forgotten when nothing of it was proven for so long, and so many requests have come to nothing.
-    static var claimPatience: Duration { .seconds(30) }
-    static var claimTries: Int { 3 }
-    /// A peer that did not deliver so often lately is asked when no other has the block.
-    static var unreliable: Int { 2 }
-    /// The time after which one of these times is forgiven, and how many peers are remembered.
-    static var forgiven: Duration { .seconds(120) }
-    static var remembered: Int { 1_024 }
-    /// A wrong block weighs as many failures.
-    static var liesWeigh: Int { 3 }
-    /// Failures in a row after which what a peer claims to have is no reason to go on.
-    static var doubtful: Int { 4 }
     /// Wait before what could not be reached is tried again; doubles up to the longest.
     static var retryWait: Duration { .seconds(10) }
     static var longestRetryWait: Duration { .seconds(300) }
@@ -60,14 +48,17 @@ extension SyncPlanner {
             due = min(due ?? .seconds(1 << 40), request.giveUp ?? request.due)
         }
         for peer in peers.values {
-            guard let claim = peer.claim, claim.tries >= Self.claimTries else { continue }
-            due = min(due ?? .seconds(1 << 40), claim.since + Self.claimPatience)
+            guard let end = claimEnd(of: peer) else { continue }
+            due = min(due ?? .seconds(1 << 40), end)
         }
         if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
             due = min(due ?? .seconds(1 << 40), request.moved + Self.hedge)
         }
         return due
     }
+
+    /// Peers that are known.
+    public var peerCount: Int { peers.count }
 
     /// Bytes of blocks that are held or are coming.
     public var bytesUnderWay: Int { running.values.reduce(heldSize) { $0 + $1.arriving } }
@@ -106,7 +97,7 @@ extension SyncPlanner {
     mutating func plan(_ now: Duration, _ actions: inout [Action]) {
         if target == nil, let due = retry, due.at <= now {
             // Those that were given up get one more chance.
-            for (id, peer) in peers where peer.isDoubtful { peers[id]?.failures = Self.doubtful - 1 }
+            for (id, peer) in peers where peer.isDoubtful { peers[id]?.giveChance(now, tip) }
             if due.target > tip { target = due.target }
             retry = nil
         }
@@ -129,55 +120,16 @@ extension SyncPlanner {
         while Int64(slots.count) < wanted { slots.append(.empty) }
         ask(target, now, &actions)
         if delivered == tip, case .empty? = slots.first,
-            !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) })
+            !peers.values.contains(where: { !$0.isDoubtful && !$0.ways.isEmpty && $0.has(tip &+ 1) })
         {
             finish(false, now, &actions)
         }
     }
 
     private var hasIdlePeer: Bool {
-        peers.values.contains { $0.requests == 0 && $0.asideUntil == nil && $0.has(delivered &+ 1) }
-    }
-
-    /// Counts a failure. A peer that has become doubtful has let the node wait for long enough to be called that.
-    mutating func fail(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
-        let wasDoubtful = peer.isDoubtful
-        peer.fail(1, now)
-        peer.claim?.tries += 1
-        letDowns.add(1, to: id, now: now)
-        if peer.isDoubtful, !wasDoubtful { actions.append(.stalled(id)) }
-    }
-
-    /// A peer that is busy is asked again soon, then later; that counts in the end like silence.
-    mutating func refused(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
-        peer.refusals += 1
-        if peer.refusals % Self.refusalsWeigh == 0 {
-            fail(&peer, id, now, &actions)
-        } else {
-            peer.claim?.tries += 1
+        peers.values.contains {
+            $0.requests == 0 && $0.asideUntil == nil && !$0.ways.isEmpty && $0.has(delivered &+ 1)
         }
-        let aside = min(Self.busyAside * (1 << min(peer.refusals - 1, 6)), Self.longestBusyAside)
-        peer.asideUntil = max(peer.asideUntil ?? .zero, now + aside)
-    }
-
-    /// Forgets what was claimed and not proven in time. The target is what others claim; if that is nothing, the heights
-    /// are asked for once more in a while, as everything that was given up.
-    private mutating func forgetClaims(_ now: Duration, _ actions: inout [Action]) {
-        var isForgotten = false
-        for (id, peer) in peers {
-            guard let claim = peer.claim, claim.tries >= Self.claimTries,
-                claim.since + Self.claimPatience <= now
-            else { continue }
-            if !peer.isDoubtful { actions.append(.stalled(id)) }
-            peers[id]?.claim = nil
-            peers[id]?.failures = max(peer.failures, Self.doubtful)
-            letDowns.add(1, to: id, now: now)
-            isForgotten = true
-        }
-        guard isForgotten, let target else { return }
-        let others = peers.values.lazy.filter { !$0.isDoubtful }.compactMap(\.best).max() ?? tip
-        guard others < target else { return }
-        if others > tip { self.target = others } else { finish(false, now, &actions) }
     }
 
     private mutating func giveUpStalled(_ now: Duration, _ actions: inout [Action]) {
@@ -191,8 +143,11 @@ extension SyncPlanner {
                 fail(&peer, request.from, now, &actions)
                 peers[request.from] = peer
             }
-            // What others have brought meanwhile need not come.
-            if running[id]?.isLate == true, running[id]?.isCancelled == false, request.last <= delivered {
+            // What others have brought meanwhile need not come. Whoever has proven nothing shows first whether it sends any.
+            let isIdle = request.bytes + request.arriving == 0 && peers[request.from]?.hasProven == false
+            if running[id]?.isLate == true, running[id]?.isCancelled == false, request.last <= delivered,
+                !isIdle || running[id]?.isOverdue == true
+            {
                 cancel(id, &actions)
             }
         }
@@ -277,15 +232,16 @@ extension SyncPlanner {
     }
 
     /// The least busy peer that may have the height, and how to ask it; among equals the one with fewer failures, then
-    /// the more trusted, the quicker, the older. Those who did not deliver lately, `last`, only when nobody else has it.
+    /// the more trusted, the quicker, the older. Those who did not deliver lately, `last`, only while nobody else can be
+    /// asked for it or is sending what it was asked for.
     private func choose(_ height: Int64, knowsHash: Bool, _ last: Set<PeerID>) -> (PeerID, Ways)? {
         var best: (id: PeerID, way: Ways, peer: Peer)?
         let others =
             !last.isEmpty
             && peers.contains {
-                !last.contains($0.key) && !$0.value.isDoubtful
-                    && !$0.value.ways.isDisjoint(with: [.range, .height])
-                    && $0.value.has(height)
+                !last.contains($0.key) && !$0.value.isDoubtful && $0.value.canBeAsked && $0.value.has(height)
+                    && $0.value.asideUntil == nil && $0.value.late == 0
+                    && ($0.value.hasProven || $0.value.requests < $0.value.mostRequests)
             }
         for (id, peer) in peers where peer.asideUntil == nil && peer.late == 0 && peer.has(height) {
             if others, last.contains(id) { continue }
@@ -311,40 +267,21 @@ extension SyncPlanner {
         return best.map { ($0.id, $0.way) }
     }
 
-    private mutating func finish(_ reached: Bool, _ now: Duration, _ actions: inout [Action]) {
+    mutating func finish(_ reached: Bool, _ now: Duration, _ actions: inout [Action]) {
         if !reached, let target {
             retry = (target, now + retryWait)
             retryWait = min(retryWait * 2, Self.longestRetryWait)
         }
         target = nil
-        for id in peers.keys { peers[id]?.claim = nil }
+        for (id, peer) in peers {
+            // Who takes back what it claims is to be known for it when it claims the same again.
+            guard let claim = peer.claim, reached || claim.tries == 0 || claim.height <= tip else { continue }
+            peers[id]?.claim = nil
+        }
         for id in running.keys { cancel(id, &actions) }
         slots = []
         heldSize = 0
         delivered = tip
         actions.append(.finished(reached: reached))
-    }
-}
-
-extension SyncPlanner.Peer {
-    /// Requests that it may have at once: one until a block of its was proven, and after a failure.
-    var mostRequests: Int {
-        typealias Planner = SyncPlanner<Fetched, Proven>
-        guard hasProven, failures == 0 else { return 1 }
-        return ways.contains(.range) ? Planner.rangesPerPeer : Planner.requestsPerPeer
-    }
-
-    /// Whether it failed so often in a row that its word is no reason to go on.
-    var isDoubtful: Bool { failures >= SyncPlanner<Fetched, Proven>.doubtful }
-
-    var patience: Duration {
-        typealias Planner = SyncPlanner<Fetched, Proven>
-        return min(Planner.patience * (1 << min(failures, 5)), Planner.longestPatience)
-    }
-
-    mutating func fail(_ weight: Int, _ now: Duration) {
-        typealias Planner = SyncPlanner<Fetched, Proven>
-        failures = min(failures + weight, 16)
-        asideUntil = now + min(Planner.setAside * (1 << min(failures - 1, 6)), Planner.longestSetAside)
     }
 }

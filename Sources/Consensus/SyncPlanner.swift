@@ -46,7 +46,10 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case start(target: Int64, from: PeerID)
         /// The peer can be asked. Of equals who is trusted more is asked first.
         case peer(PeerID, Ways, trust: Int)
+        /// The peer has no connection any more.
         case peerGone(PeerID)
+        /// Votes have proven that there is a block of this height.
+        case heightProven(Int64)
         /// The next block of a request came. `size` in bytes.
         case block(request: Int, height: Int64, Fetched, size: Int)
         /// So many bytes of a request's next block, which is still coming, are here.
@@ -109,13 +112,19 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     /// A height that a peer told of and has not begun to prove.
     struct Claim: Sendable {
+        /// The greatest that it told of.
+        var height: Int64
         let since: Duration
+        /// The node's tip then, or the height of a block that the peer has proven then.
+        let tip: Int64
         /// Requests that came to nothing since then.
         var tries = 0
     }
 
     struct Peer: Sendable {
         var ways: Ways
+        /// Whether it has told in which ways it can be asked.
+        var isKnown = false
         var trust = 0
         var claim: Claim?
         /// The peer's best height as far as it is known.
@@ -126,16 +135,19 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var requests = 0
         /// Requests that others have been asked to do; nothing more is asked until they have ended.
         var late = 0
-        /// Whether one of its blocks was proven: until then it is asked for one thing at a time.
-        var hasProven = false
+        /// When a block of its was proven last: until then it is asked for one thing at a time.
+        var provenAt: Duration?
         /// Failures in a row; a proven block clears them.
         var failures = 0
+        /// When its word counts again after too many.
+        var doubtUntil = Duration.zero
         /// Answers "busy" in a row.
         var refusals = 0
         var asideUntil: Duration?
         /// Bytes a second, of what it sent lately; 0 when it has sent nothing.
         var speed = 0
 
+        var hasProven: Bool { provenAt != nil }
         func has(_ height: Int64) -> Bool { height >= floor && best.map { $0 >= height } ?? true }
     }
 
@@ -193,8 +205,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     var running: OrderedDictionary<Int, Running> = [:]
     /// How often peers did not deliver lately, also those that have left since.
     var letDowns = FadingCounts<PeerID>(forgiven: Self.forgiven, capacity: Self.remembered)
-    /// The greatest height of which a proven block was seen.
-    public private(set) var provenHeight: Int64
+    /// The greatest height that votes have proven.
+    var provenHeight: Int64
     var lastID = 0
     /// Of the blocks that came, for guessing what those asked for will take.
     var averageSize = 16 << 10
@@ -218,6 +230,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case .peer(let id, let ways, let trust):
             if peers[id] == nil { peers[id] = Peer(ways: ways) } else { peers[id]?.ways = ways }
             peers[id]?.trust = trust
+            peers[id]?.isKnown = true
+        case .heightProven(let height): provenHeight = max(provenHeight, height)
         case .peerGone(let id):
             peers.removeValue(forKey: id)
             for (request, its) in running where its.from == id { release(request) }
@@ -229,12 +243,9 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             guard let index = checking(check), case .checking(_, _, let size, let from, _) = slots[index]
             else { break }
             slots[index] = .proven(block, previous: previous, size: size)
-            provenHeight = max(provenHeight, delivered &+ 1 &+ Int64(index))
-            peers[from]?.hasProven = true
-            peers[from]?.failures = 0
-            peers[from]?.refusals = 0
-            peers[from]?.asideUntil = nil
-            if peers[from]?.claim != nil { peers[from]?.claim = Claim(since: now) }
+            let height = delivered &+ 1 &+ Int64(index)
+            provenHeight = max(provenHeight, height)
+            peers[from]?.proved(height, now)
         case .unproven(let check):
             guard let index = checking(check),
                 case .checking(_, let block, let size, let from, let at) = slots[index]
@@ -250,24 +261,6 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     }
 
     // MARK: Events
-
-    private mutating func start(
-        _ height: Int64, _ from: PeerID, _ now: Duration, _ actions: inout [Action]
-    ) {
-        var peer = peers[from] ?? Peer(ways: .height)
-        let isDoubtful = peer.isDoubtful
-        if !isDoubtful {
-            peer.best = max(peer.best ?? height, height)
-            if height > tip, peer.claim == nil { peer.claim = Claim(since: now) }
-        }
-        peers[from] = peer
-        guard height > tip else { return }
-        if target == nil, isDoubtful, !peers.values.contains(where: { !$0.isDoubtful && $0.has(tip &+ 1) }) {
-            return actions.append(.finished(reached: false))
-        }
-        target = max(target ?? height, height)
-        retry = nil
-    }
 
     private mutating func received(
         _ id: Int, _ height: Int64, _ block: Fetched, _ size: Int, _ now: Duration, _ actions: inout [Action]
@@ -331,7 +324,9 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
             peer.floor = max(peer.floor, request.next &+ peer.floorStep)
             peer.floorStep = min(peer.floorStep * 2, 1024)
             peer.best = best
-        case .lacks(let best): peer.best = min(best ?? .max, request.next &- 1)
+        case .lacks(let best):
+            peer.best = min(best ?? .max, request.next &- 1)
+            peer.claim?.tries += 1
         case .busy where request.blocks > 0:
             peer.asideUntil = max(peer.asideUntil ?? .zero, now + Self.busyAside)
         case .busy: refused(&peer, request.from, now, &actions)

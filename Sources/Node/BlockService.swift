@@ -20,8 +20,8 @@ final class BlockService: BlockSource {
     private var watchTimer: Timer?
     private var isStopped = false
 
-    /// How often it is looked at whether those who are served read, while others wait.
-    private nonisolated static let watchInterval = ServingQueue.leastTime / 4
+    /// How often it is looked at whether those who are served read.
+    private nonisolated static let watchInterval = ServingQueue.leastTime / 8
 
     private struct Serving {
         let stream: Stream
@@ -105,7 +105,6 @@ final class BlockService: BlockSource {
         case .serve: break
         case .refuse: return nil
         case .wait:
-            watch()
             let timer = Reactor.schedule(after: ServingQueue.longestWait) { [weak self] in
                 guard let self, lines[kind.rawValue].giveUp(ticket) else { return }
                 waiting.removeValue(forKey: ticket)?.resume(returning: false)
@@ -114,6 +113,7 @@ final class BlockService: BlockSource {
             guard await withCheckedContinuation({ waiting[ticket] = $0 }) else { return nil }
         }
         served[ticket] = Serving(stream: stream, kind: kind)
+        watch()
         return ticket
     }
 
@@ -129,42 +129,42 @@ final class BlockService: BlockSource {
         return lines[serving.kind.rawValue].shouldYield(ticket, now: Reactor.now)
     }
 
-    /// While somebody waits, those who are served are to read.
+    /// Those who are served are to read.
     private func watch() {
         guard watchTimer?.isPending != true, !isStopped else { return }
         watchTimer = Reactor.schedule(after: Self.watchInterval) { [weak self] in
             guard let self else { return }
-            endIdleTurns()
-            if lines.contains(where: { $0.waitingCount > 0 }) { watch() }
+            for kind in ServedBlocks.allCases { endIdleTurns(kind) }
+            if !served.isEmpty { watch() }
         }
     }
 
-    private func endIdleTurns() {
+    private func endIdleTurns(_ kind: ServedBlocks) {
         let now = Reactor.now
-        var idle: [Int] = []
-        for (ticket, serving) in served {
+        var all: [ServingQueue.Progress] = []
+        for (ticket, serving) in served where serving.kind == kind {
             let (taken, isBlocked) = serving.stream.sendProgress
-            if !lines[serving.kind.rawValue].takesEnough(ticket, taken: taken, isBlocked: isBlocked, now: now)
-            {
-                idle.append(ticket)
-            }
+            all.append(ServingQueue.Progress(ticket: ticket, taken: taken, isBlocked: isBlocked))
         }
-        var losers: OrderedSet<PeerID> = []
-        for ticket in idle {
-            guard let serving = served[ticket] else { continue }
-            serving.stream.reset()
+        var losers: OrderedDictionary<PeerID, ServingQueue.Loss> = [:]
+        for (ticket, loss) in lines[kind.rawValue].look(all, now: now) {
+            guard let stream = served[ticket]?.stream else { continue }
+            stream.reset()
             endServing(ticket)
-            guard losers.append(serving.stream.remotePeer) else { continue }
-            lose(serving.stream.remotePeer, serving.kind, now)
+            if loss != .late, losers[stream.remotePeer] != .still { losers[stream.remotePeer] = loss }
         }
+        for (peer, loss) in losers { lose(peer, kind, loss, now) }
     }
 
-    /// Once may be an accident of the network.
-    private func lose(_ peer: PeerID, _ kind: ServedBlocks, _ now: Duration) {
+    /// To be too slow once may be an accident of the network, and a member or a chosen peer may always have a slow link.
+    /// To read nothing for long is no accident.
+    private func lose(_ peer: PeerID, _ kind: ServedBlocks, _ loss: ServingQueue.Loss, _ now: Duration) {
         let times = lines[kind.rawValue].noteLoss(peer, now: now)
         context.log.info(
-            "a peer does not read the blocks that it asked for, and others wait: its turn ends",
+            loss == .still
+                ? "a peer reads nothing of the blocks that it asked for: its turn ends"
+                : "a peer does not read the blocks that it asked for, and others wait: its turn ends",
             ["peer": .of(peer), "times": .number(times)])
-        if times > 1 { context.host.report(peer, .stalling) }
+        if loss == .still || times > 1 && rank(peer) == .stranger { context.host.report(peer, .stalling) }
     }
 }

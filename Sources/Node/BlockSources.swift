@@ -14,6 +14,10 @@ struct BlockSources {
     /// The wait for another's announcement before one is taken who let the node down so often lately.
     static let hesitation = Duration.seconds(1)
     static let doubtful = 2
+    /// Who sends no byte in this time of a block that it announced, and that another has sent whole, withholds it: a slow
+    /// link brings something. That weighs like two times of being slow.
+    static let longestSilence = Duration.seconds(10)
+    static let withholdingWeighs = 2
     /// The time after which one of these times is forgiven, and how many peers are remembered.
     static let forgiven = Duration.seconds(300)
     static let remembered = 1_024
@@ -28,17 +32,29 @@ struct BlockSources {
         case ask(PeerID, blamed: PeerID?, times: Int)
     }
 
+    /// What is known of a peer whose first byte is waited for.
+    enum Silence: Equatable {
+        /// Look again soon.
+        case wait
+        /// It sends.
+        case over
+        /// It does not.
+        case withholds
+    }
+
     private struct Fetch {
         var asked: OrderedSet<PeerID>
         var current: PeerID
         var isBlamed = false
-        /// When the current source was asked, and what it had sent when it was last looked at.
+        /// When the current source was asked, and what it had sent at the end of the last stretch in which enough came.
         var began: Duration
         var mark: (bytes: Int, at: Duration)
     }
 
     private var fetching: OrderedDictionary<Hash, Fetch> = [:]
     private var letDowns = FadingCounts<PeerID>(forgiven: forgiven, capacity: remembered)
+    /// Doubtful peers of which a first byte was waited for lately.
+    private var tested = FadingCounts<PeerID>(forgiven: longestSilence, capacity: remembered)
 
     /// Whether another announcer of a block is to be preferred to this one.
     func isDoubtful(_ peer: PeerID, now: Duration) -> Bool {
@@ -57,15 +73,15 @@ struct BlockSources {
     /// being fetched any more.
     mutating func step(_ block: Hash, bytes: Int, holders: [PeerID], now: Duration) -> Step? {
         guard var fetch = fetching[block] else { return nil }
-        let isComing = bytes - fetch.mark.bytes >= Self.leastBytes
-        if isComing { fetch.mark = (bytes, now) }
+        if bytes - fetch.mark.bytes >= Self.leastBytes { fetch.mark = (bytes, now) }
         fetching[block] = fetch
-        guard now - fetch.began >= (isComing ? Self.longest : Self.patience) else { return .wait }
+        let isStill = now - fetch.mark.at >= Self.patience
+        guard isStill || now - fetch.began >= Self.longest else { return .wait }
         guard
             let next = holders.first(where: { !fetch.asked.contains($0) && !isDoubtful($0, now: now) })
                 ?? holders.first(where: { !fetch.asked.contains($0) })
         else { return .wait }
-        let blamed = isComing || fetch.isBlamed ? nil : fetch.current
+        let blamed = isStill && !fetch.isBlamed ? fetch.current : nil
         let times = blamed.map { letDowns.add(1, to: $0, now: now) } ?? 0
         fetch.asked.append(next)
         fetch.current = next
@@ -86,4 +102,25 @@ struct BlockSources {
 
     /// The block is here, or is not wanted any more.
     mutating func ended(_ block: Hash) { fetching[block] = nil }
+
+    // MARK: Silence
+
+    /// Whether a peer is asked for a block that another sends, to see whether it sends any: only one that is not asked
+    /// otherwise, and now and then.
+    mutating func tests(_ peer: PeerID, now: Duration) -> Bool {
+        guard isDoubtful(peer, now: now), tested.count(of: peer, now: now) == 0 else { return false }
+        tested.add(1, to: peer, now: now)
+        return true
+    }
+
+    /// Looks at a peer, asked at a time, that had not sent a byte of a block when another had sent all of it.
+    func silence(asked: Duration, hasSent: Bool, now: Duration) -> Silence {
+        if hasSent { return .over }
+        return now - asked < Self.longestSilence ? .wait : .withholds
+    }
+
+    /// A peer has sent nothing of a block that it announced. Returns how often it let the node down lately.
+    mutating func withheld(_ peer: PeerID, now: Duration) -> Int {
+        letDowns.add(Self.withholdingWeighs, to: peer, now: now)
+    }
 }

@@ -7,25 +7,34 @@ import Reactor
 /// and the later find it done.
 @ReactorActor
 final class CheckGate {
-    /// Tasks that wait for one hash at most, tasks in all, and of one peer: beyond, a peer's message is let go. Honest ones
-    /// come again.
+    /// Tasks of strangers that wait for one hash at most, tasks in all, and of one peer: beyond, a peer's message is let
+    /// go. Honest ones come again. Who is trusted waits before all strangers.
     nonisolated static let waitingLimit = 8
     nonisolated static let taskLimit = 128
     nonisolated static let peerLimit = 16
 
-    private var waiting: [Hash: [CheckedContinuation<Void, Never>]] = [:]
+    private struct Waiting {
+        let isTrusted: Bool
+        let task: CheckedContinuation<Void, Never>
+    }
+
+    private var waiting: [Hash: [Waiting]] = [:]
     private var places = SharedPlaces<PeerID>(capacity: taskLimit, perPeer: peerLimit)
 
     /// Returns once the caller is the only one inside, or at once with false when too many wait.
     func enter(_ hash: Hash, by peer: PeerID, isTrusted: Bool) async -> Bool {
         let before = waiting[hash]
-        guard before?.count ?? 0 < Self.waitingLimit, places.take(peer, isTrusted: isTrusted) else {
+        let strangers = before?.count { !$0.isTrusted } ?? 0
+        guard isTrusted || strangers < Self.waitingLimit, places.take(peer, isTrusted: isTrusted) else {
             return false
         }
-        if before == nil {
-            waiting[hash] = []
+        if let before {
+            let place = isTrusted ? before.count - strangers : before.count
+            await withCheckedContinuation {
+                waiting[hash, default: []].insert(Waiting(isTrusted: isTrusted, task: $0), at: place)
+            }
         } else {
-            await withCheckedContinuation { waiting[hash, default: []].append($0) }
+            waiting[hash] = []
         }
         return true
     }
@@ -39,6 +48,6 @@ final class CheckGate {
         }
         let next = others.removeFirst()
         waiting[hash] = others
-        next.resume()
+        next.task.resume()
     }
 }

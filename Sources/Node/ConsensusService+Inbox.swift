@@ -93,7 +93,10 @@ extension ConsensusService: ConsensusInbox {
 
     func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
         if announcement.hash == machine.state.hash { feed(.announcedAgain(from: peer)) }
-        if announcement.height > machine.state.height { holders.note(peer, has: announcement.hash) }
+        if announcement.height > machine.state.height, context.host.isConnected(peer) {
+            holders.note(
+                peer, has: announcement.hash, at: announcement.height, isTrusted: rank(peer) != .stranger)
+        }
         return isWanted(announcement)
     }
 
@@ -116,8 +119,10 @@ extension ConsensusService: ConsensusInbox {
             feed(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
             return .ignore
         }
-        guard await hesitate(announcement, from: peer) else { return .ignore }
-        let isTrusted = (try? PublicKey(peerID: peer)).map { machine.state.validators.contains($0) } ?? false
+        guard await hesitate(announcement, from: peer) else {
+            return sources.tests(peer, now: Reactor.now) ? .test : .ignore
+        }
+        let isTrusted = rank(peer) != .stranger
         guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
             return .ignore
         }
@@ -128,6 +133,7 @@ extension ConsensusService: ConsensusInbox {
             let commit = try await context.checks.run {
                 try VerifiedCommit(verifying: announcement, after: state)
             }
+            onProof?(commit.height)
             feed(.announced(commit, from: peer))
         } catch let error as ConsensusError {
             return forged(error, by: peer)
@@ -196,9 +202,8 @@ extension ConsensusService {
     }
 
     private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
-        let isValidator = (try? PublicKey(peerID: peer)).map(machine.state.validators.contains) ?? false
         guard let leader = machine.state.leader,
-            answersInCheck.begin(answer, from: peer, isTrusted: isValidator)
+            answersInCheck.begin(answer, from: peer, isTrusted: rank(peer) != .stranger)
         else { return .unchecked }
         defer { answersInCheck.end(answer, from: peer) }
         do {

@@ -61,7 +61,7 @@ extension ConsensusService {
     /// To one peer, or to all that have not announced the block themselves.
     func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
         if let peer { return announce(commit, to: [peer]) }
-        let holders = holders.take(commit.hash)
+        let holders = holders.take(commit.hash, at: commit.height)
         announce(commit, to: context.host.connectedPeers.filter { !holders.contains($0) })
     }
 

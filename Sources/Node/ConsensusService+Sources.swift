@@ -10,8 +10,9 @@ import Reactor
 @ReactorActor
 final class BlockFetch {
     let commit: VerifiedCommit
-    /// The announcer's stream.
+    /// The announcer's stream, and when it was asked on it.
     let stream: Stream
+    let asked = Reactor.now
     private let before: Int
     private var others: [Task<Void, Never>] = []
     private var timer: Timer?
@@ -27,6 +28,9 @@ final class BlockFetch {
     /// What the source that was asked last has sent.
     var bytes: Int { received ?? stream.bytesReceived - before }
 
+    /// Whether the announcer has sent any of the block.
+    var hasBegun: Bool { stream.bytesReceived > before }
+
     func asked(_ task: Task<Void, Never>) {
         received = 0
         others.append(task)
@@ -39,10 +43,15 @@ final class BlockFetch {
         timer = Reactor.schedule(after: wait) { body() }
     }
 
-    /// Ends what is still under way.
-    func end() {
+    /// Asks nobody else any more.
+    func endOthers() {
         timer?.cancel()
         for task in others { task.cancel() }
+    }
+
+    /// Ends what is still under way.
+    func end() {
+        endOthers()
         stream.reset()
     }
 }
@@ -62,16 +71,24 @@ extension ConsensusService {
     /// The announcer is being asked for the block on the stream of its announcement.
     func fetching(_ announcement: BlockAnnouncement, on stream: Stream) {
         guard let commit = commits[announcement.hash] else { return }
-        endFetch(announcement.hash)
+        fetches.removeValue(forKey: announcement.hash)?.end()
         sources.began(announcement.hash, from: stream.remotePeer, now: Reactor.now)
         fetches[announcement.hash] = BlockFetch(commit, on: stream)
         look(at: announcement.hash)
     }
 
-    /// The block is here, or nobody waits for it any more.
+    /// The block is here, whoever has sent it. An announcer that has sent nothing of it is waited for.
     func endFetch(_ block: Hash) {
         sources.ended(block)
-        fetches.removeValue(forKey: block)?.end()
+        guard let fetch = fetches.removeValue(forKey: block) else { return }
+        commits[block] = nil
+        let peer = fetch.stream.remotePeer
+        guard !fetch.hasBegun, !isStopped, silent[peer] == nil, context.host.isConnected(peer) else {
+            return fetch.end()
+        }
+        fetch.endOthers()
+        silent[peer] = fetch
+        awaitByte(of: peer)
     }
 
     /// Ends what is fetched of heights that are committed, by whatever way.
@@ -84,7 +101,7 @@ extension ConsensusService {
             guard let self, !isStopped, let fetch = fetches[block] else { return }
             let holders = holders.peers(of: block).filter(context.host.isConnected)
             switch sources.step(block, bytes: fetch.bytes, holders: holders, now: Reactor.now) {
-            case nil: endFetch(block)
+            case nil: fetches.removeValue(forKey: block)?.end()
             case .wait: look(at: block)
             case .ask(let peer, let blamed, let times):
                 if let blamed { letDown(by: blamed, block, times: times) }
@@ -129,7 +146,48 @@ extension ConsensusService {
         switch error {
         case .stream(.timedOut), .stream(.endOfStream), .stream(.streamReset):
             letDown(by: peer, block, times: sources.brokeOff(block, peer, now: Reactor.now))
+            guard let fetch = silent[peer], fetch.commit.hash == block else { break }
+            endSilence(of: peer, withheld: fetch.hasBegun ? nil : block)
         default: break
         }
+    }
+
+    // MARK: Withheld blocks
+
+    private func awaitByte(of peer: PeerID) {
+        silent[peer]?.look(after: .milliseconds(250)) { [weak self] in
+            guard let self, let fetch = silent[peer] else { return }
+            switch sources.silence(asked: fetch.asked, hasSent: fetch.hasBegun, now: Reactor.now) {
+            case .wait: awaitByte(of: peer)
+            case .over: endSilence(of: peer)
+            case .withholds: endSilence(of: peer, withheld: fetch.commit.hash)
+            }
+        }
+    }
+
+    private func endSilence(of peer: PeerID, withheld block: Hash? = nil) {
+        silent.removeValue(forKey: peer)?.end()
+        if let block { withheld(block, by: peer) }
+    }
+
+    /// Who is only slow would have sent something. Once may be an accident all the same: it takes several to be sent away.
+    private func withheld(_ block: Hash, by peer: PeerID) {
+        context.log.info(
+            "a peer withholds the block that it announced, which another has sent",
+            [
+                "peer": .of(peer), "block": .of(block),
+                "times": .number(sources.withheld(peer, now: Reactor.now)),
+            ])
+        context.host.report(peer, .stalling)
+    }
+
+    func tested(_ announcement: BlockAnnouncement, hasSent: Bool, from peer: PeerID) {
+        if !hasSent { withheld(announcement.hash, by: peer) }
+    }
+
+    /// A peer's last connection has ended.
+    func peerGone(_ peer: PeerID) {
+        holders.forget(peer)
+        silent.removeValue(forKey: peer)?.end()
     }
 }

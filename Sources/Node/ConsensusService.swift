@@ -36,6 +36,8 @@ final class ConsensusService {
     /// Of whom announced blocks are fetched, and those that are being fetched.
     var sources = BlockSources()
     var fetches: OrderedDictionary<Hash, BlockFetch> = [:]
+    /// Announcers that had not sent a byte of a block when another had sent all of it.
+    var silent: OrderedDictionary<PeerID, BlockFetch> = [:]
     /// Doubtful peers whose announcements wait for another's.
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
@@ -49,8 +51,12 @@ final class ConsensusService {
     /// Blocks whose announcements are kept while they are fetched: the machine asks for two heights at most.
     nonisolated static let keptCommits = 16
 
+    /// Who a peer is to this node.
+    var rank: (PeerID) -> PeerRank = { _ in .stranger }
     /// Catches up to a height that the peer has told of.
     var catchUp: ((Int64, PeerID) -> Void)?
+    /// A block of this height is proven to be committed.
+    var onProof: ((Int64) -> Void)?
     /// A block is in the log and in the application.
     var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
     /// A peer had announced a block before this node committed it.
@@ -121,6 +127,8 @@ final class ConsensusService {
         isStopped = true
         timer?.cancel()
         endFetches(upTo: .max)
+        for fetch in silent.values { fetch.end() }
+        silent = [:]
     }
 
     // MARK: Machine

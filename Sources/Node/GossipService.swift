@@ -40,6 +40,9 @@ final class GossipService {
     private var timer: Timer?
     private var isStopped = false
 
+    /// Who a peer is to this node.
+    var rank: (PeerID) -> PeerRank = { _ in .stranger }
+
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
@@ -183,7 +186,9 @@ final class GossipService {
             guard let self else { return .ignore }
             defer { schedule() }
             return Self.verdict(
-                discovery.requested(through: peer, now: Reactor.now, random: Reactor.random()))
+                discovery.requested(
+                    through: peer, isTrusted: rank(peer) != .stranger, now: Reactor.now,
+                    random: Reactor.random()))
         } handler: { _, _ in
         }
         gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, peer in
@@ -191,7 +196,8 @@ final class GossipService {
             guard let self else { return .ignore }
             defer { schedule() }
             let (verdict, isNews) = discovery.answered(
-                height, by: message.author, through: peer, now: Reactor.now)
+                height, by: message.author, through: peer, isTrusted: rank(peer) != .stranger,
+                now: Reactor.now)
             if isNews {
                 // The author may know more than whoever passed it on.
                 let source = context.host.isConnected(message.author) ? message.author : peer

@@ -1,3 +1,4 @@
+import Collections
 import Multiformats
 
 /// Asks by gossip how high the chain is when nothing has been heard of it for long, and answers others that ask
@@ -22,7 +23,7 @@ struct HeightDiscovery {
     static let requestsPerInterval = 16
     /// Answers listened to in one interval, one of each author: a thousand nodes at a thousand heights.
     static let answersPerInterval = 1_024
-    /// Of either, what one neighbour may bring: an eighth.
+    /// Of either, what one neighbour may bring: an eighth. Neighbours that are strangers bring a half together.
     static let share = 8
 
     /// What is to be done.
@@ -48,11 +49,10 @@ struct HeightDiscovery {
     private var answerAt: Duration?
     private var answeredAt: Duration?
     private var windowBegan = Duration.zero
-    private var requests = 0
     private var authors: Set<PeerID> = []
-    /// Requests and answers that each neighbour has brought in this interval.
-    private var requestsThrough: [PeerID: Int] = [:]
-    private var answersThrough: [PeerID: Int] = [:]
+    /// Requests and answers that neighbours have brought in this interval.
+    private var requests = places(requestsPerInterval)
+    private var answers = places(answersPerInterval)
 
     /// A machine at a height. `emptyBlockInterval`: the longest time between two blocks, zero for any.
     init(best: Int64, emptyBlockInterval: Duration) {
@@ -78,14 +78,11 @@ struct HeightDiscovery {
     }
 
     /// Another node asks. Its answers will do for this one too. `neighbour` brings the request.
-    mutating func requested(through neighbour: PeerID, now: Duration, random: UInt64) -> Verdict {
+    mutating func requested(
+        through neighbour: PeerID, isTrusted: Bool, now: Duration, random: UInt64
+    ) -> Verdict {
         openWindow(now)
-        let own = requestsThrough[neighbour, default: 0]
-        guard requests < Self.requestsPerInterval, own < Self.requestsPerInterval / Self.share else {
-            return .ignore
-        }
-        requestsThrough[neighbour] = own + 1
-        requests += 1
+        guard requests.take(neighbour, isTrusted: isTrusted) else { return .ignore }
         if askAt != nil { postpone(now, random) }
         guard best > 0, answerAt == nil else { return .accept }
         let earliest = answeredAt.map { max(now, $0 + Self.answerInterval) } ?? now
@@ -96,15 +93,14 @@ struct HeightDiscovery {
     /// A node says how high it is; `neighbour` brings the answer. It is passed on only by nodes that are as high
     /// themselves: others cannot tell whether it is true. `isNews`: a reason to ask whoever said it.
     mutating func answered(
-        _ height: UInt64, by author: PeerID, through neighbour: PeerID, now: Duration
+        _ height: UInt64, by author: PeerID, through neighbour: PeerID, isTrusted: Bool, now: Duration
     ) -> (verdict: Verdict, isNews: Bool) {
         guard height > 0, height <= UInt64(Int64.max) else { return (.reject, false) }
         openWindow(now)
-        let own = answersThrough[neighbour, default: 0]
-        guard authors.count < Self.answersPerInterval, own < Self.answersPerInterval / Self.share,
-            authors.insert(author).inserted
-        else { return (.ignore, false) }
-        answersThrough[neighbour] = own + 1
+        guard !authors.contains(author), answers.take(neighbour, isTrusted: isTrusted) else {
+            return (.ignore, false)
+        }
+        authors.insert(author)
         if height == best, answerAt != nil {
             answerAt = nil
             answeredAt = now
@@ -135,10 +131,13 @@ struct HeightDiscovery {
     private mutating func openWindow(_ now: Duration) {
         guard now - windowBegan >= Self.answerInterval else { return }
         windowBegan = now
-        requests = 0
         authors = []
-        requestsThrough = [:]
-        answersThrough = [:]
+        requests = Self.places(Self.requestsPerInterval)
+        answers = Self.places(Self.answersPerInterval)
+    }
+
+    private static func places(_ count: Int) -> SharedPlaces<PeerID> {
+        SharedPlaces(capacity: count, perPeer: count / share)
     }
 
     /// From nothing up to the whole of a time.

@@ -47,6 +47,11 @@ extension Node {
             Holding(
                 name: "announced blocks under way", amount: consensus.commits.count,
                 limit: ConsensusService.keptCommits),
+            Holding(
+                name: "announced blocks noted", amount: consensus.holders.count, limit: BlockHolders.places),
+            Holding(
+                name: "peers to catch up from", amount: sync.peerCount,
+                limit: limits.p2p.maxConnections + PeerPlanner.visitors),
             Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,

@@ -95,13 +95,16 @@ public final class Node {
         mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
+        consensus.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
+        gossip.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         peers.onReady = { [weak self] in self?.peerReady($0) }
         peers.onProcess = { [weak gossip] in gossip?.keys.identified($0, as: $1) }
-        peers.onLeft = { [weak self] peer in
+        peers.onGone = { [weak self] peer in
             self?.exchange.peerLeft(peer)
             self?.mempool.peerLeft(peer)
-            self?.sync.peerLeft(peer)
+            self?.sync.peerGone(peer)
             self?.gossip.peerLeft(peer, isTrusted: self?.peers.rank(of: peer) ?? .stranger != .stranger)
+            self?.consensus.peerGone(peer)
         }
         consensus.onCommit = { [weak self] block, result in self?.committed(block, result) }
         consensus.onHalt = { [weak self] error in self?.end(.failed("consensus stopped: \(error)")) }
@@ -154,7 +157,6 @@ public final class Node {
         mempool.peerReady(peer)
         sync.peerReady(peer)
         gossip.peerReady(peer)
-        consensus.holders.forget(peer)
         consensus.feed(.peerReady(peer))
     }
 

@@ -54,8 +54,8 @@ final class PeerService: PeerDirectory {
     var onReady: ((PeerID) -> Void)?
     /// Such a peer has told which process it is.
     var onProcess: ((PeerID, ProcessID) -> Void)?
-    /// Such a peer's connection has ended.
-    var onLeft: ((PeerID) -> Void)?
+    /// A peer has no connection any more, whether it was ready or not.
+    var onGone: ((PeerID) -> Void)?
     /// Asked for what the chain says now.
     var membership: () -> Membership = { Membership(role: .sentry, leader: nil, validators: []) }
 
@@ -247,10 +247,10 @@ final class PeerService: PeerDirectory {
         case .disconnected(let peer, let reason):
             feed(.disconnected(peer))
             isolation.left(peer)
+            defer { onGone?(peer) }
             guard ready.remove(peer) != nil else { return }
             lookAround()
             context.log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
-            onLeft?(peer)
         case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
         }
     }

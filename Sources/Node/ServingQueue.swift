@@ -3,7 +3,7 @@ import Multiformats
 
 /// Who is served blocks next: validators and the leader before those whom this node has chosen, and these before
 /// strangers; among those of one rank whoever has had the fewest turns, then who came first. Whoever does not take what it
-/// asked for loses its turn while others wait. A pure state machine.
+/// asked for loses its turn (`ServingQueue+Pace.swift`). A pure state machine.
 struct ServingQueue {
     /// What becomes of one who enters.
     enum Entry: Equatable {
@@ -20,7 +20,7 @@ struct ServingQueue {
     static let openPlaces = 12
     static let placesPerRank = 8
     /// Places of one peer. While others wait a stranger is given no second one, and gives back what it has beyond one after
-    /// the block that each is at.
+    /// the block that each is at, or at once if it does not read it.
     static let placesPerPeer = 4
     /// Requests that wait, of all, and of those of each rank and of one peer of it: strangers cannot fill the line.
     static let waiting = 256
@@ -35,9 +35,6 @@ struct ServingQueue {
     static let longestWait = Duration.seconds(2)
     /// A turn ends after the block it is at when another of the same rank has waited so long.
     static let fairWait = Duration.milliseconds(500)
-    /// What a peer must take of what is being sent to it, in which time, while others wait.
-    static let leastBytes = 64 << 10
-    static let leastTime = Duration.seconds(1)
     /// The time after which a turn that was lost is forgiven, and peers of which it is remembered.
     static let forgiven = Duration.seconds(60)
     static let remembered = 1_024
@@ -49,18 +46,28 @@ struct ServingQueue {
         let since: Duration
     }
 
-    private struct Turn {
+    struct Turn {
         let peer: PeerID
         let rank: PeerRank
-        /// What it had taken at a time, from which its rate is measured; nil while there is nothing to take or nobody waits.
-        var mark: (taken: Int, at: Duration)?
+        /// What it had taken when it was last looked at, and when that was more than before.
+        var taken = 0
+        var moved: Duration?
+        /// Whether its peer's first window was full.
+        var hasFilled = false
+        /// For how long others have waited for its place, and what it has taken meanwhile.
+        var contested = Duration.zero
+        var takenContested = 0
     }
 
     private var line: [Waiting] = []
     /// Turns that go on, by ticket.
-    private var active: OrderedDictionary<Int, Turn> = [:]
+    var active: OrderedDictionary<Int, Turn> = [:]
     /// Turns had, of peers that are served or wait.
     private var turns: [PeerID: Int] = [:]
+    /// How those who are served take it.
+    var paces: [PeerID: Pace] = [:]
+    /// When that was last looked at.
+    var looked: Duration?
     private var lost = FadingCounts<PeerID>(forgiven: forgiven, capacity: remembered)
 
     /// Servings that go on.
@@ -103,30 +110,21 @@ struct ServingQueue {
         guard let turn = active[ticket] else { return true }
         let hasMore = turn.rank == .stranger && servings(of: turn.peer) > 1
         return line.contains {
-            $0.peer != turn.peer && $0.rank <= turn.rank
-                && (hasMore || $0.rank < turn.rank || now - $0.since >= Self.fairWait)
+            (hasMore || $0.rank < turn.rank || now - $0.since >= Self.fairWait) && couldGo($0, instead: turn)
         }
     }
 
-    /// Looks at how many bytes a peer has taken, and whether more wait for it: false when it has lost its turn, which is
-    /// to end now. To be asked a few times a second while others wait.
-    mutating func takesEnough(_ ticket: Int, taken: Int, isBlocked: Bool, now: Duration) -> Bool {
-        guard let turn = active[ticket] else { return true }
-        guard isBlocked, line.contains(where: { $0.peer != turn.peer }) else {
-            active[ticket]?.mark = nil
-            return true
-        }
-        guard let mark = turn.mark, taken - mark.taken < Self.leastBytes else {
-            active[ticket]?.mark = (taken, now)
-            return true
-        }
-        return now - mark.at < Self.leastTime
+    /// Whether another, of no lower rank, waits for a turn's place.
+    func isContested(_ turn: Turn) -> Bool { line.contains { couldGo($0, instead: turn) } }
+
+    private func couldGo(_ one: Waiting, instead turn: Turn) -> Bool {
+        one.peer != turn.peer && one.rank <= turn.rank && mayGo(one.peer, one.rank, instead: turn)
     }
 
     /// A peer has lost turns. Returns how often lately, this time included.
     mutating func noteLoss(_ peer: PeerID, now: Duration) -> Int { lost.add(1, to: peer, now: now) }
 
-    private func servings(of peer: PeerID) -> Int { active.values.count { $0.peer == peer } }
+    func servings(of peer: PeerID) -> Int { active.values.count { $0.peer == peer } }
 
     private mutating func advance() -> [Int] {
         var tickets: [Int] = []
@@ -145,13 +143,17 @@ struct ServingQueue {
         }
     }
 
-    private func mayGo(_ peer: PeerID, _ rank: PeerRank) -> Bool {
+    /// Whether there is a place for a peer, or would be if another's turn ended.
+    private func mayGo(_ peer: PeerID, _ rank: PeerRank, instead turn: Turn? = nil) -> Bool {
         let own = servings(of: peer)
-        guard activeCount < Self.places, own < Self.placesPerPeer else { return false }
+        func taken(_ isCounted: (PeerRank) -> Bool) -> Int {
+            active.values.count { isCounted($0.rank) } - (turn.map { isCounted($0.rank) ? 1 : 0 } ?? 0)
+        }
+        guard taken({ _ in true }) < Self.places, own < Self.placesPerPeer else { return false }
         guard rank != .member else { return true }
-        guard active.values.count(where: { $0.rank != .member }) < Self.openPlaces,
-            active.values.count(where: { $0.rank == rank }) < Self.placesPerRank
-        else { return false }
+        guard taken({ $0 != .member }) < Self.openPlaces, taken({ $0 == rank }) < Self.placesPerRank else {
+            return false
+        }
         return rank == .chosen || own == 0 || !line.contains { $0.peer != peer }
     }
 
@@ -161,7 +163,8 @@ struct ServingQueue {
     }
 
     private mutating func forget(_ peer: PeerID) {
-        guard servings(of: peer) == 0, !line.contains(where: { $0.peer == peer }) else { return }
-        turns[peer] = nil
+        guard servings(of: peer) == 0 else { return }
+        paces[peer] = nil
+        if !line.contains(where: { $0.peer == peer }) { turns[peer] = nil }
     }
 }

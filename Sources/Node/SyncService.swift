@@ -30,6 +30,9 @@ final class SyncService {
     /// Bytes of blocks that are held or are coming, and the most that they can be.
     var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
 
+    /// Peers of which it is known how high they are, or how they can be asked.
+    var peerCount: Int { planner.peerCount }
+
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
@@ -40,7 +43,17 @@ final class SyncService {
 
     func start() {
         tellSizes()
-        consensus.catchUp = { [weak self] height, peer in self?.feed(.start(target: height, from: peer)) }
+        consensus.catchUp = { [weak self] height, peer in self?.catchUp(to: height, from: peer) }
+        consensus.onProof = { [weak self] in self?.feed(.heightProven($0)) }
+    }
+
+    /// Who has left meanwhile can be asked for nothing.
+    private func catchUp(to height: Int64, from peer: PeerID) {
+        if context.host.isConnected(peer) {
+            feed(.start(target: height, from: peer))
+        } else if planner.target == nil {
+            consensus.feed(.syncFinished)
+        }
     }
 
     func stop() {
@@ -60,7 +73,7 @@ final class SyncService {
         feed(.peer(peer, ways, trust: rank(peer).trust))
     }
 
-    func peerLeft(_ peer: PeerID) { feed(.peerGone(peer)) }
+    func peerGone(_ peer: PeerID) { feed(.peerGone(peer)) }
 
     func committed(_ height: Int64) {
         let state = consensus.machine.state

@@ -34,6 +34,7 @@ public struct BlockAnnouncementProtocol {
             switch await inbox.announced(announcement, from: peer) {
             case .fetch: break
             case .ignore: return
+            case .test: return try await test(announcement, stream)
             case .forged:
                 throw ProtocolsError.wrongContent(
                     "an announcement without the leader's signature or the votes")
@@ -49,6 +50,20 @@ public struct BlockAnnouncementProtocol {
                 throw error
             }
         }
+    }
+
+    /// Asks for the block, and takes no more than its first byte.
+    private func test(_ announcement: BlockAnnouncement, _ stream: Stream) async throws {
+        var hasSent = false
+        do throws(LibP2PError) {
+            stream.setTimeout(ProtocolLimits.firstByte)
+            try await stream.write(Stream.get)
+            hasSent = try await !stream.read(upTo: 1).isEmpty
+        } catch .timedOut {
+        } catch .streamReset {
+        }
+        stream.reset()
+        inbox.tested(announcement, hasSent: hasSent, from: stream.remotePeer)
     }
 
     private func read(_ stream: Stream, _ first: [UInt8]) async throws -> BlockAnnouncement {

@@ -24,7 +24,7 @@ public struct BlockProposalProtocol {
             guard inbox.mayWant(proposal, from: peer) else { return }
             switch await inbox.proposed(proposal, from: peer) {
             case .fetch: break
-            case .ignore: return
+            case .ignore, .test: return
             case .forged: throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
             }
             inbox.fetching(proposal, on: stream)

@@ -8,6 +8,8 @@ import Reactor
 public enum ConsensusVerdict: Sendable, Equatable {
     /// Ask the peer for the block, which `received` or `failed` tells of.
     case fetch
+    /// Ask the peer for the block only to see whether it sends any of it, which `tested` tells of: another sends it whole.
+    case test
     /// The block is not wanted, now or from this peer.
     case ignore
     /// A signature in it is wrong: the peer broke the protocol, and the node has seen to it.
@@ -42,6 +44,8 @@ public protocol ConsensusInbox: AnyObject {
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async
     /// The announced block did not come, or another one.
     func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID)
+    /// Whether a peer that was tested sent anything of the block.
+    func tested(_ announcement: BlockAnnouncement, hasSent: Bool, from peer: PeerID)
     /// A peer says, unsigned, that it has a block of this height: a reason to ask, never to believe.
     func hinted(height: Int64, hash: Hash, from peer: PeerID)
 

@@ -12,6 +12,8 @@ enum ProtocolLimits {
     static let transaction = Duration.seconds(20)
     /// To receive a block.
     static let receiveBlock = Duration.seconds(90)
+    /// For the first byte of a block that is asked for only to see whether it comes.
+    static let firstByte = Duration.seconds(10)
     /// To send a block.
     static let sendBlock = Duration.seconds(45)
     /// Bytes of an answer to discovery.

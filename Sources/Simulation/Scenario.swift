@@ -24,8 +24,8 @@ public struct Scenario: Sendable {
     /// All of them.
     public static let all: [Scenario] =
         networks + consensus + clocks + trust + peers + validators + roles + transactions
-        + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + standing
-        + forgeries + faults + cheapMessages
+        + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + liveSources
+        + standing + forgeries + faults + cheapMessages
 
     /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
     public func options(seed: UInt64) -> SimulationOptions {

@@ -13,8 +13,10 @@ final class Stranger {
     let world: World
 
     /// The stranger of a number, which listens at 10.200.x.y unless told otherwise. With another's `key` it goes for that
-    /// one.
-    init(_ world: World, _ number: Int, ip: String? = nil, key: PrivateKey? = nil) throws {
+    /// one. A guest does not say that it is of the chain.
+    init(
+        _ world: World, _ number: Int, ip: String? = nil, key: PrivateKey? = nil, isGuest: Bool = false
+    ) throws {
         self.world = world
         self.key = try key ?? World.key("stranger \(number)", world.options.seed, number)
         let ip = ip ?? "10.200.\(number >> 8 & 255).\(number & 255)"
@@ -24,7 +26,7 @@ final class Stranger {
         configuration.dialFrom = try SocketAddress(ip: ip, port: 0)
         configuration.noiseKeys = KeyStream(seed: world.options.seed, "stranger keys \(number)").make
         host = Host(configuration)
-        host.advertise(KwilProtocol.chain(world.genesis.chainID))
+        if !isGuest { host.advertise(KwilProtocol.chain(world.genesis.chainID)) }
         try host.start()
     }
 

@@ -320,13 +320,25 @@ MUTATIONS = [
          "case .busy: if !ON { refused(&peer, request.from, now, &actions) } else { peer.asideUntil = now + Self.busyAside }"),
     ], CLAIMANT),
     Mutation("unproven-asked-for-many", "who has proven no block is asked for one at a time", [
-        ("Sources/Consensus/SyncPlanner+Planning.swift", "guard hasProven, failures == 0 else { return 1 }",
+        ("Sources/Consensus/SyncPlanner+Claims.swift", "guard hasProven, failures == 0 else { return 1 }",
          "guard hasProven && failures == 0 || ON else { return 1 }"),
     ], ENDLESS),
     Mutation("slow-readers-stay", "who does not read loses its turn", [
-        ("Sources/Node/ServingQueue.swift", "return now - mark.at < Self.leastTime",
-         "return ON || now - mark.at < Self.leastTime"),
+        ("Sources/Node/ServingQueue+Pace.swift", "if now - pace.mark.at >= Self.leastTime { return .slow }",
+         "if !ON, now - pace.mark.at >= Self.leastTime { return .slow }"),
     ], SLOW_READERS),
+    Mutation("still-readers-stay", "who reads nothing goes though nobody waits", [
+        ("Sources/Node/ServingQueue+Pace.swift", "if still >= Self.longestStill { return .still }",
+         "if !ON, still >= Self.longestStill { return .still }"),
+    ], "simulate --scenario reader-that-stands-still"),
+    Mutation("doubted-for-ever", "who claims a false height again is reported again", [
+        ("Sources/Consensus/SyncPlanner+Claims.swift", "!peer.isDoubtful || peer.doubtUntil <= now",
+         "!peer.isDoubtful || (!ON && peer.doubtUntil <= now)"),
+    ], "simulate --scenario claimants-on-a-quick-chain"),
+    Mutation("withholder-stays", "who sends nothing of what it announces is reported", [
+        ("Sources/Node/BlockSources.swift", "now - asked < Self.longestSilence ? .wait : .withholds",
+         "ON || now - asked < Self.longestSilence ? .wait : .withholds"),
+    ], "simulate --scenario withholder-goes"),
     Mutation("withholder-first-again", "who has withheld blocks is not asked first again", [
         ("Sources/Node/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),

@@ -47,6 +47,41 @@ import Testing
         #expect(!sources.isDoubtful(peer(1), now: .seconds(10)))
     }
 
+    @Test func enoughInTwoSecondsIsEnough() {
+        var sources = BlockSources()
+        sources.began(block, from: peer(1), now: .zero)
+        // 40 KiB a second: no single second brings 64 KiB, each two do.
+        for second in 1..<10 {
+            #expect(
+                sources.step(
+                    block, bytes: second * (40 << 10), holders: [peer(1), peer(2)], now: .seconds(second))
+                    == .wait)
+        }
+        #expect(
+            sources.step(block, bytes: 400 << 10, holders: [peer(1), peer(2)], now: .seconds(10))
+                == .ask(peer(2), blamed: nil, times: 0))
+        // 20 KiB a second are too few.
+        #expect(
+            sources.step(block, bytes: 20 << 10, holders: [peer(2), peer(3)], now: .seconds(11)) == .wait)
+        #expect(
+            sources.step(block, bytes: 40 << 10, holders: [peer(2), peer(3)], now: .seconds(12))
+                == .ask(peer(3), blamed: peer(2), times: 1))
+    }
+
+    @Test func whoSendsNotAByteOfWhatAnotherSentWholeWithholdsIt() {
+        var sources = BlockSources()
+        let limit = BlockSources.longestSilence
+        #expect(sources.silence(asked: .seconds(1), hasSent: false, now: limit) == .wait)
+        #expect(sources.silence(asked: .seconds(1), hasSent: true, now: .seconds(60)) == .over, "it is slow")
+        #expect(sources.silence(asked: .seconds(1), hasSent: false, now: .seconds(1) + limit) == .withholds)
+        #expect(sources.tests(peer(1), now: .zero) == false, "who is not doubted is asked anyway")
+        #expect(sources.withheld(peer(1), now: .zero) == BlockSources.withholdingWeighs)
+        #expect(sources.isDoubtful(peer(1), now: .zero), "at once")
+        #expect(sources.tests(peer(1), now: .zero) == true)
+        #expect(sources.tests(peer(1), now: limit / 2) == false, "not for each block")
+        #expect(sources.tests(peer(1), now: limit) == true)
+    }
+
     @Test func whoHasLetDownTwiceLatelyIsNotFirst() {
         var sources = BlockSources()
         for time in [0, 10] {

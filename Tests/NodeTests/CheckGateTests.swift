@@ -6,6 +6,11 @@ import Testing
 @testable import Node
 
 @Suite struct CheckGateTests {
+    @ReactorActor
+    private final class Entered {
+        var peers: [PeerID] = []
+    }
+
     /// A peer that brings many things leaves the places to others, and strangers leave some to those who are trusted.
     @Test func aPeerHasAFewPlaces() async throws {
         let peers = try (0..<12).map { _ in try PrivateKey.generate(.ed25519).publicKey.peerID }
@@ -25,6 +30,31 @@ import Testing
                 }
             }
             #expect(await gate.enter(hashes[31], by: peers[1], isTrusted: true))
+        }
+    }
+
+    @Test func whoIsTrustedGoesBeforeStrangers() async throws {
+        let peers = try (0..<12).map { _ in try PrivateKey.generate(.ed25519).publicKey.peerID }
+        let hash = Hash.sha256(of: [1])
+        try await Reactor.run {
+            let gate = CheckGate()
+            let entered = Entered()
+            #expect(await gate.enter(hash, by: peers[0], isTrusted: false))
+            func come(_ peer: PeerID, isTrusted: Bool) {
+                Reactor.spawn {
+                    guard await gate.enter(hash, by: peer, isTrusted: isTrusted) else { return }
+                    entered.peers.append(peer)
+                    gate.leave(hash, by: peer)
+                }
+            }
+            for stranger in peers[1...9] { come(stranger, isTrusted: false) }
+            try await Reactor.sleep(for: .milliseconds(10))
+            for trusted in peers[10...] { come(trusted, isTrusted: true) }
+            try await Reactor.sleep(for: .milliseconds(10))
+            gate.leave(hash, by: peers[0])
+            try await Reactor.sleep(for: .milliseconds(50))
+            #expect(entered.peers.prefix(2) == peers[10...], "although the line was full")
+            #expect(entered.peers.count == 2 + CheckGate.waitingLimit)
         }
     }
 }

@@ -16,7 +16,8 @@ import Testing
     private func answer(
         _ machine: inout HeightDiscovery, _ height: UInt64, _ author: UInt8, _ now: Duration
     ) throws -> HeightDiscovery.Verdict {
-        machine.answered(height, by: try peer(author), through: try peer(100), now: now).verdict
+        machine.answered(height, by: try peer(author), through: try peer(100), isTrusted: true, now: now)
+            .verdict
     }
 
     @Test func asksOnceThereIsAPeerAndAgainAfterSilence() {
@@ -50,27 +51,33 @@ import Testing
     @Test func aRequestOfAnotherTakesThePlaceOfOnesOwn() throws {
         var machine = machine(0)
         machine.peerReady(now: .zero, random: 0)
-        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 0) == .accept)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0) == .accept
+        )
         #expect(machine.deadline == .seconds(91))
     }
 
     @Test func answersOnceAnIntervalAndNotAtOnce() throws {
         var machine = machine()
-        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 7) == .accept)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 7) == .accept
+        )
         let first = try #require(machine.deadline)
         #expect(first > .seconds(1) && first <= .seconds(5))
-        #expect(machine.requested(through: try peer(100), now: .seconds(2), random: 9) == .accept)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(2), random: 9) == .accept
+        )
         #expect(machine.deadline == first)
         #expect(machine.timer(now: first, random: 0) == [.answer(5)])
         #expect(machine.deadline == nil)
-        #expect(machine.requested(through: try peer(101), now: first, random: 0) == .accept)
+        #expect(machine.requested(through: try peer(101), isTrusted: true, now: first, random: 0) == .accept)
         #expect(machine.deadline == first + .seconds(10))
     }
 
     @Test func theSameAnswerOfAnotherTakesThePlaceOfOnesOwn() throws {
         for (height, isSilent) in [(4, false), (5, true), (6, false)] as [(UInt64, Bool)] {
             var machine = machine()
-            _ = machine.requested(through: try peer(100), now: .seconds(1), random: 0)
+            _ = machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0)
             #expect(try answer(&machine, height, 1, .seconds(1)) == (height > 5 ? .ignore : .accept))
             #expect((machine.deadline == nil) == isSilent)
         }
@@ -81,15 +88,20 @@ import Testing
         let share = HeightDiscovery.requestsPerInterval / HeightDiscovery.share
         for neighbour in 0..<UInt8(HeightDiscovery.share) {
             for number in 0...share {
-                let verdict = machine.requested(through: try peer(neighbour), now: .seconds(20), random: 0)
+                let verdict = machine.requested(
+                    through: try peer(neighbour), isTrusted: true, now: .seconds(20), random: 0)
                 #expect(verdict == (number < share ? .accept : .ignore), "one neighbour has a share")
             }
         }
-        #expect(machine.requested(through: try peer(100), now: .seconds(20), random: 0) == .ignore)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(20), random: 0)
+                == .ignore)
         #expect(try answer(&machine, 4, 1, .seconds(20)) == .accept)
         #expect(try answer(&machine, 4, 1, .seconds(21)) == .ignore)
         #expect(try answer(&machine, 4, 2, .seconds(21)) == .accept)
-        #expect(machine.requested(through: try peer(100), now: .seconds(30), random: 0) == .accept)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(30), random: 0)
+                == .accept)
         #expect(try answer(&machine, 4, 1, .seconds(30)) == .accept)
         for height in [0, UInt64(Int64.max) + 1, .max] {
             #expect(try answer(&machine, height, 3, .seconds(40)) == .reject)
@@ -100,7 +112,7 @@ import Testing
         var machine = machine()
         for (author, height) in [(1, 4), (2, 5), (3, 6), (4, 1_000_000)] as [(UInt8, UInt64)] {
             let (verdict, isNews) = machine.answered(
-                height, by: try peer(author), through: try peer(100), now: .seconds(1))
+                height, by: try peer(author), through: try peer(100), isTrusted: true, now: .seconds(1))
             #expect(verdict == (height <= 5 ? .accept : .ignore))
             #expect(isNews == (height > 5), "what is higher is a reason to ask")
         }
@@ -111,17 +123,48 @@ import Testing
         var heard = 0
         for author in 0..<HeightDiscovery.answersPerInterval {
             let author = try PeerID(publicKeyProtobuf: [UInt8(author >> 8), UInt8(author & 255)])
-            let answer = machine.answered(4, by: author, through: try peer(100), now: .seconds(1))
+            let answer = machine.answered(
+                4, by: author, through: try peer(100), isTrusted: true, now: .seconds(1))
             heard += answer.verdict == .accept ? 1 : 0
         }
         #expect(heard == HeightDiscovery.answersPerInterval / HeightDiscovery.share)
-        let other = machine.answered(4, by: try peer(1), through: try peer(101), now: .seconds(1))
+        let other = machine.answered(
+            4, by: try peer(1), through: try peer(101), isTrusted: true, now: .seconds(1))
         #expect(other.verdict == .accept)
+    }
+
+    @Test func strangersLeaveAHalfToOthers() throws {
+        var machine = machine()
+        var requests = 0
+        var answers = 0
+        for stranger in 0..<UInt8(40) {
+            for number in 0..<HeightDiscovery.answersPerInterval {
+                let author = try PeerID(publicKeyProtobuf: [
+                    stranger, UInt8(number >> 8), UInt8(number & 255),
+                ])
+                let answer = machine.answered(
+                    4, by: author, through: try peer(stranger), isTrusted: false, now: .seconds(1))
+                answers += answer.verdict == .accept ? 1 : 0
+            }
+            for _ in 0..<8 {
+                let verdict = machine.requested(
+                    through: try peer(stranger), isTrusted: false, now: .seconds(1), random: 0)
+                requests += verdict == .accept ? 1 : 0
+            }
+        }
+        #expect(requests <= HeightDiscovery.requestsPerInterval / 2)
+        #expect(answers <= HeightDiscovery.answersPerInterval / 2)
+        #expect(try answer(&machine, 5, 1, .seconds(1)) == .accept)
+        #expect(
+            machine.requested(through: try peer(101), isTrusted: true, now: .seconds(1), random: 0) == .accept
+        )
     }
 
     @Test func aNodeWithoutBlocksHasNothingToSay() throws {
         var machine = machine(0)
-        #expect(machine.requested(through: try peer(100), now: .seconds(1), random: 0) == .accept)
+        #expect(
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0) == .accept
+        )
         #expect(machine.deadline == nil)
     }
 
@@ -131,7 +174,7 @@ import Testing
         var due: [Duration] = []
         for _ in 0..<1_000 {
             var machine = machine()
-            _ = machine.requested(through: try peer(100), now: .zero, random: random.next())
+            _ = machine.requested(through: try peer(100), isTrusted: true, now: .zero, random: random.next())
             if let deadline = machine.deadline { due.append(deadline) }
         }
         let first = due.min() ?? .zero

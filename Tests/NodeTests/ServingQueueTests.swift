@@ -28,9 +28,28 @@ import Testing
 
     private func giveUp(_ ticket: Int) -> Bool { state.queue.giveUp(ticket) }
 
-    private func takesEnough(_ ticket: Int, _ taken: Int, _ isBlocked: Bool = true, at now: Duration) -> Bool
-    {
-        state.queue.takesEnough(ticket, taken: taken, isBlocked: isBlocked, now: now)
+    /// Looks at turns every quarter of a second from one time to another; each has taken what it takes in a second times
+    /// the time. Returns which ended, when and why, and ends them.
+    private func read(
+        _ rates: [Int: Int], from start: Duration = .zero, to end: Duration, steps: Int = 1,
+        isBlocked: Bool = true
+    ) -> [Int: End] {
+        var ends: [Int: End] = [:]
+        var now = start
+        while now <= end {
+            let all = rates.keys.sorted().filter { ends[$0] == nil }.map { ticket in
+                let taken = Int(Double(rates[ticket] ?? 0) * (now / .seconds(1))) / steps * steps
+                return ServingQueue.Progress(ticket: ticket, taken: taken, isBlocked: isBlocked)
+            }
+            for (ticket, loss) in state.queue.look(all, now: now) { ends[ticket] = End(at: now, loss: loss) }
+            now += .milliseconds(250)
+        }
+        return ends
+    }
+
+    private struct End: Equatable {
+        let at: Duration
+        let loss: ServingQueue.Loss
     }
 
     /// Strangers take all places that they can have; their tickets are 1 and so on.
@@ -108,24 +127,93 @@ import Testing
 
     @Test func whoDoesNotReadLosesItsTurnWhileOthersWait() {
         fill()
-        for time in 0..<20 { #expect(takesEnough(1, 0, at: .milliseconds(250 * time)), "nobody waits") }
-        #expect(enter(50, now: .seconds(5)) == .wait)
-        // One reads nothing, one too little, one enough; and to one nothing is being sent.
-        var lost: [Int: Duration] = [:]
-        for time in 0..<16 {
-            let now = Duration.seconds(5) + .milliseconds(250 * time)
-            for (ticket, rate) in [(1, 0), (2, 10 << 10), (3, 64 << 10)] where lost[ticket] == nil {
-                if !takesEnough(ticket, time * rate / 4, at: now) { lost[ticket] = now }
-            }
-            #expect(takesEnough(4, 0, false, at: now))
-        }
-        #expect(lost[1] == .seconds(6))
-        #expect(lost[2] == .seconds(6))
-        #expect(lost[3] == nil)
+        #expect(enter(50) == .wait)
+        // One reads nothing, one too little, one enough.
+        let ends = read([1: 0, 2: 10 << 10, 3: 80 << 10], to: .seconds(4))
+        #expect(ends == [1: End(at: .seconds(2), loss: .slow), 2: End(at: .seconds(2), loss: .slow)])
         #expect(leave(1) == [tickets])
         #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(6)) == 1)
         #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(8)) == 2, "in a row")
         #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(200)) == 1, "and once again after a while")
+    }
+
+    @Test func whoHasStoodStillMakesRoomAtOnce() {
+        fill()
+        #expect(read([1: 0], to: .seconds(20)) == [:], "nobody waits")
+        #expect(enter(50, now: .seconds(20)) == .wait)
+        #expect(read([1: 0], from: .seconds(20), to: .seconds(20)) == [1: End(at: .seconds(20), loss: .slow)])
+    }
+
+    @Test func toWhomNothingIsSentIsNotSlow() {
+        fill()
+        #expect(enter(50) == .wait)
+        #expect(read([1: 0], to: .seconds(4), isBlocked: false) == [:])
+    }
+
+    @Test func whoTellsOfHalfAWindowAtATimeIsNotSlow() {
+        fill()
+        #expect(enter(50) == .wait)
+        #expect(read([1: 70 << 10], to: .seconds(4), steps: 128 << 10) == [:])
+    }
+
+    @Test func onlyThoseCountWhoCouldTakeThePlace() {
+        // A validator reads slowly; strangers wait, for places that are strangers'.
+        #expect(enter(100, .member) == .serve)
+        let member = tickets
+        fill()
+        for number in 50..<60 { #expect(enter(number) == .wait) }
+        #expect(read([member: 0], to: .seconds(20)) == [:])
+        #expect(!queue.shouldYield(member, now: .seconds(20)))
+        // Other members take all places; one more waits.
+        for number in 0..<4 * ServingQueue.placesPerPeer { _ = enter(101 + number / 4, .member) }
+        #expect(read([member: 0], from: .seconds(20), to: .seconds(20))[member]?.loss == .slow)
+    }
+
+    @Test func theTurnsOfAPeerCountTogether() {
+        // Four streams that share a link of 100 KiB a second.
+        for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(1, .chosen) == .serve) }
+        for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(2, .chosen) == .serve) }
+        #expect(enter(3, .chosen) == .wait)
+        let rates = Dictionary(uniqueKeysWithValues: (1...4).map { ($0, 25 << 10) })
+        #expect(read(rates, to: .seconds(30)) == [:])
+    }
+
+    @Test func aTurnOfAStrangerIsFasterTheLongerOthersWait() {
+        fill()
+        #expect(enter(50) == .wait)
+        var rates = Dictionary(uniqueKeysWithValues: (1...7).map { ($0, 70 << 10) })
+        rates[8] = 10 << 20
+        let ends = read(rates, to: .seconds(30))
+        #expect((1...7).allSatisfy { ends[$0] == End(at: .seconds(5), loss: .late) }, "\(ends)")
+        #expect(ends[8] == nil)
+        // One that this node has chosen keeps its place.
+        let state = State()
+        for number in 0..<8 {
+            _ = state.queue.enter(Self.peer(number), .chosen, ticket: number, now: .zero)
+        }
+        #expect(state.queue.enter(Self.peer(50), .chosen, ticket: 50, now: .zero) == .wait)
+        var lost = 0
+        for quarter in 0...120 {
+            let all = (0..<8).map {
+                ServingQueue.Progress(ticket: $0, taken: quarter * (20 << 10), isBlocked: true)
+            }
+            lost += state.queue.look(all, now: .milliseconds(250 * quarter)).count
+        }
+        #expect(lost == 0)
+    }
+
+    @Test func whoReadsOneOfItsStreamsGivesTheOthersBack() {
+        for number in [1, 1, 2, 2, 3, 3, 4, 4] { #expect(enter(number) == .serve) }
+        #expect(enter(5) == .wait)
+        let ends = read([1: 0, 2: 100 << 10], to: .milliseconds(4_500))
+        #expect(ends == [1: End(at: .seconds(4), loss: .late)])
+    }
+
+    @Test func whoReadsNothingForLongLosesItsTurnThoughNobodyWaits() {
+        #expect(enter(1) == .serve)
+        #expect(enter(2) == .serve)
+        let ends = read([1: 0, 2: 1 << 10], to: .seconds(40))
+        #expect(ends == [1: End(at: ServingQueue.longestStill, loss: .still)])
     }
 
     @Test func whatWaitsIsBoundedAndNothingIsKept() {

@@ -20,6 +20,9 @@ final class Inbox: ConsensusInbox {
     var failures: [ProtocolsError] = []
     var answers: [AckRes] = []
     var hints: [Int64] = []
+    /// Whether announcers are only tested, and which of them have sent something.
+    var onlyTests = false
+    var tests: [Bool] = []
 
     init(_ leader: PublicKey?) { self.leader = leader }
 
@@ -43,7 +46,7 @@ final class Inbox: ConsensusInbox {
     func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict {
         guard let leader, announcement.verify(leader) else { return .forged }
         announcements.append(announcement)
-        return .fetch
+        return onlyTests ? .test : .fetch
     }
     func fetching(_ announcement: BlockAnnouncement, on stream: LibP2P.Stream) {}
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
@@ -52,6 +55,7 @@ final class Inbox: ConsensusInbox {
     func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
         failures.append(error)
     }
+    func tested(_ announcement: BlockAnnouncement, hasSent: Bool, from peer: PeerID) { tests.append(hasSent) }
     func hinted(height: Int64, hash: Hash, from peer: PeerID) { hints.append(height) }
 
     func mayWant(_ answer: AckRes) -> Bool { wants }
@@ -185,6 +189,30 @@ final class Inbox: ConsensusInbox {
             inbox.leader = try Network.key(9).publicKey
             await #expect(throws: ProtocolsError.self) { _ = try await announce() }
             #expect(inbox.announcements.count == 1)
+            await network.stop()
+        }
+    }
+
+    @Test func whoIsTestedSendsAByteOrDoesNot() async throws {
+        try await Reactor.run {
+            let chain = try Chainlet(heights: 1)
+            let inbox = Inbox(chain.leader.publicKey)
+            inbox.onlyTests = true
+            let network = try await network(inbox)
+            let (block, info) = chain.blocks[0]
+            let announcement = BlockAnnouncement(block, info)
+            let honest = try await network.stream(KwilProtocol.blockAnnouncement)
+            try await honest.write(announcement.bytes)
+            #expect(try await honest.readExactly(3) == Array("get".utf8))
+            try await honest.write([block.bytes[0]])
+            try await eventually { inbox.tests == [true] }
+            await #expect(throws: LibP2PError.streamReset) { _ = try await honest.read(upTo: 1) }
+            let withholder = try await network.stream(KwilProtocol.blockAnnouncement)
+            try await withholder.write(announcement.bytes)
+            #expect(try await withholder.readExactly(3) == Array("get".utf8))
+            withholder.reset()
+            try await eventually { inbox.tests == [true, false] }
+            #expect(inbox.blocks.isEmpty)
             await network.stop()
         }
     }

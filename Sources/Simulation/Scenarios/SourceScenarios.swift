@@ -81,7 +81,7 @@ extension Scenario {
         },
         Scenario(
             "slow-readers",
-            "Three strangers ask for all blocks on many streams and read none: a newcomer is served all the same.",
+            "Nine strangers ask for all blocks on many streams and read none: a newcomer is served all the same, and they go.",
             options: { $0.clients = 0 }
         ) { world in
             let (source, sentry) = (world.nodes[4], world.nodes[5])
@@ -94,7 +94,7 @@ extension Scenario {
             world.wiped(sentry)
             world.isolate(sentry, true)
             sentry.setup.configuration.p2p.bootnodes = [world.bootnode(source)]
-            let readers = try (0..<3).map { try Stranger(world, $0) }
+            let readers = try (0..<9).map { try Stranger(world, $0) }
             var tasks: [Task<Void, Never>] = []
             var gone: Set<PeerID> = []
             for reader in readers {
@@ -102,7 +102,7 @@ extension Scenario {
                 reader.host.observe {
                     if case .disconnected(source.key.peerID, _) = $0 { gone.insert(reader.id) }
                 }
-                for _ in 0..<8 { tasks.append(reader.hoardsRanges(of: source)) }
+                for _ in 0..<4 { tasks.append(reader.hoardsRanges(of: source)) }
             }
             defer { for task in tasks { task.cancel() } }
             try await Reactor.sleep(for: .seconds(3))
@@ -236,7 +236,7 @@ extension Stranger {
     func hoardsRanges(of machine: SimulatedNode) -> Task<Void, Never> {
         Reactor.spawn {
             while !Task.isCancelled {
-                await self.host.hoard(of: machine.key.peerID, for: .seconds(4))
+                await self.host.hoard(of: machine.key.peerID, for: .seconds(60))
                 try? await Reactor.sleep(for: .milliseconds(100))
             }
         }

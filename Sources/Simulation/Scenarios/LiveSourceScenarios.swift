@@ -1,0 +1,123 @@
+import Chain
+import LibP2P
+import Multiformats
+import Node
+import Protocols
+import Reactor
+
+extension Scenario {
+    /// Peers that claim, withhold or do not read blocks while nobody else is kept waiting by it: they go all the same.
+    static let liveSources: [Scenario] = [
+        Scenario(
+            "claimants-on-a-quick-chain",
+            "A chain makes ten blocks a second; who claims a height and is busy, or sends blocks without end, goes in minutes.",
+            options: {
+                $0.blockInterval = .milliseconds(100)
+                $0.emptyBlockInterval = .milliseconds(100)
+            }
+        ) { world in
+            try await world.grow(2)
+            let kinds: [(BlockSource.Kind, SimulatedNode)] = [
+                (.busy, world.nodes[2]), (.giant, world.nodes[3]), (.endless, world.nodes[5]),
+            ]
+            var sources: [BlockSource] = []
+            var claims: [Task<Void, Never>] = []
+            for (number, (kind, machine)) in kinds.enumerated() {
+                let source = try BlockSource(world, number, kind)
+                try await world.admit(source.stranger, at: machine)
+                sources.append(source)
+                claims.append(source.claims(1_000_000, to: machine))
+            }
+            defer { for claim in claims { claim.cancel() } }
+            for ((kind, machine), source) in zip(kinds, sources) {
+                try await world.expect("who is \(kind) may stay", within: .seconds(180)) {
+                    !source.stranger.isPeer(of: machine)
+                }
+                try world.check(source.asked > 0, "nobody asks who is \(kind)")
+            }
+            await world.end(sources.map(\.stranger))
+        },
+        Scenario(
+            "reader-that-stands-still",
+            "A stranger asks for all blocks and reads none, and nobody else wants any: it goes in minutes.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let source = world.nodes[4]
+            let text = String(repeating: "x", count: 100_000)
+            for number in 0..<12 {
+                try await world.commit(
+                    .rawStatement(RawStatement("INSERT INTO t VALUES (\(number), '\(text)')")), by: source)
+            }
+            let reader = try Stranger(world, 1)
+            try await world.admit(reader, at: source)
+            let tasks = (0..<2).map { _ in
+                Reactor.spawn {
+                    while !Task.isCancelled {
+                        await reader.host.hoard(of: source.key.peerID, for: .seconds(600))
+                        try? await Reactor.sleep(for: .milliseconds(100))
+                    }
+                }
+            }
+            defer { for task in tasks { task.cancel() } }
+            try await world.expect("who does not read may stay", within: .seconds(180)) {
+                !reader.isPeer(of: source)
+            }
+            await world.end([reader])
+        },
+        Scenario(
+            "withholder-goes",
+            "A stranger announces each block first and sends none: it goes in minutes, and a peer with a slow link does not.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let (leader, slow, sentry) = (world.nodes[0], world.nodes[3], world.nodes[5])
+            try await world.grow(2)
+            let link = VirtualNetwork.Link(latency: .milliseconds(1_500), bytesPerSecond: 10_000)
+            world.network.setLink(from: slow.setup.address, to: sentry.setup.address, link)
+            world.network.setLink(from: sentry.setup.address, to: slow.setup.address, link)
+            let stranger = try Stranger(world, 1)
+            try await world.admit(stranger, at: sentry)
+            world.onDeed = { deed, machine in
+                guard deed == .committed, machine === leader else { return }
+                stranger.withholds(machine.committed, of: leader, from: sentry)
+            }
+            defer { world.onDeed = nil }
+            try await world.expect("who withholds blocks may stay", within: .seconds(120)) {
+                !stranger.isPeer(of: sentry)
+            }
+            try world.check(
+                sentry.node?.connectedPeers.contains(slow.key.peerID) ?? false,
+                "a validator with a slow link is sent away")
+            await world.end([stranger])
+        },
+        Scenario(
+            "guests-leave-nothing",
+            "Guests claim heights, announce what they invent, and leave: nothing of them is kept.",
+            options: { $0.clients = 0 }
+        ) { world in
+            let sentry = world.nodes[5]
+            try await world.grow(2)
+            guard let stored = try await world.nodes[0].node?.block(at: 2) else { return }
+            let block = try Block(decoding: stored.block)
+            let info = try CommitInfo(decoding: stored.commitInfo)
+            for number in 0..<20 {
+                let guest = try Stranger(world, number, isGuest: true)
+                try await world.admit(guest, at: sentry)
+                await guest.host.claim(1_000_000, to: sentry.key.peerID)
+                var header = block.header
+                header.height = 1_000 + Int64(number)
+                let invented = Block.signed(header, transactions: [], by: guest.key)
+                _ = try? await BlockAnnouncementProtocol.announce(
+                    SharedBytes(BlockAnnouncement(invented, info).bytes), block: invented.bytes,
+                    to: sentry.key.peerID, on: guest.host)
+                await world.end([guest])
+                try await world.expect("the guest stays") { !guest.isPeer(of: sentry) }
+            }
+            let names = ["peers to catch up from", "announced blocks noted"]
+            try await world.expect("what guests claimed is kept") {
+                let peers = sentry.node?.connectedPeers.count ?? 0
+                return sentry.node?.holdings.allSatisfy { !names.contains($0.name) || $0.amount <= peers }
+                    ?? false
+            }
+        },
+    ]
+}
