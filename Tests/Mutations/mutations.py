@@ -336,8 +336,8 @@ MUTATIONS = [
          "!peer.isDoubtful || (!ON && peer.doubtUntil <= now)"),
     ], "simulate --scenario claimants-on-a-quick-chain"),
     Mutation("withholder-stays", "who sends nothing of what it announces is reported", [
-        ("Sources/Node/BlockSources.swift", "now - asked < Self.longestSilence ? .wait : .withholds",
-         "ON || now - asked < Self.longestSilence ? .wait : .withholds"),
+        ("Sources/Node/ConsensusService+Sources.swift", "\n        context.host.report(peer, .stalling)",
+         "\n        if !ON { context.host.report(peer, .stalling) }"),
     ], "simulate --scenario withholder-goes"),
     Mutation("withholder-first-again", "who has withheld blocks is not asked first again", [
         ("Sources/Node/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",

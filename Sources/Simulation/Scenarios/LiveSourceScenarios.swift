@@ -28,13 +28,29 @@ extension Scenario {
                 sources.append(source)
                 claims.append(source.claims(1_000_000, to: machine))
             }
-            defer { for claim in claims { claim.cancel() } }
+            // One node after the other is behind for a moment, hears of heights that are true, and catches up.
+            let cuts = Reactor.spawn {
+                while !Task.isCancelled {
+                    for (_, machine) in kinds {
+                        world.isolate(machine, true)
+                        try? await Reactor.sleep(for: .seconds(1))
+                        world.isolate(machine, false)
+                        try? await Reactor.sleep(for: .seconds(1))
+                    }
+                }
+            }
+            defer {
+                cuts.cancel()
+                for claim in claims { claim.cancel() }
+            }
             for ((kind, machine), source) in zip(kinds, sources) {
                 try await world.expect("who is \(kind) may stay", within: .seconds(180)) {
                     !source.stranger.isPeer(of: machine)
                 }
                 try world.check(source.asked > 0, "nobody asks who is \(kind)")
             }
+            cuts.cancel()
+            await cuts.value
             await world.end(sources.map(\.stranger))
         },
         Scenario(
