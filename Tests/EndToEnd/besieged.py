@@ -157,7 +157,9 @@ def besiege(apus, directory, seconds):
         try:
             time.sleep(min(20, seconds / 3))
             quiet = load.figures()
-            sieges = [Siege(node, nodes[at - 1]) for at, node in enumerate(nodes)]
+            # The leader takes no strangers: they hear nothing from it.
+            sources = [node for node in nodes if node.name != "leader"]
+            sieges = [Siege(node, sources[(sources.index(node) if node in sources else 0) - 1]) for node in nodes]
             time.sleep(seconds / 2)
             middle = [resources(node) for node in nodes]
             time.sleep(seconds / 2)

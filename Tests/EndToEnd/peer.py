@@ -249,6 +249,11 @@ class Stream:
             out += data
         return out
 
+    def drain(self):
+        """Reads what comes until the end, and forgets it."""
+        while self.read():
+            pass
+
     def read_exactly(self, count):
         data = self.read(count)
         if len(data) < count:
@@ -261,6 +266,7 @@ class Stream:
 
     def write(self, data):
         """Writes as the window allows."""
+        data = memoryview(data)
         while data:
             with self.room:
                 while self.window <= 0 and not self.failure:
@@ -269,7 +275,7 @@ class Stream:
                     raise self.failure
                 count = min(len(data), self.window, 60_000)
                 self.window -= count
-            self.connection.send(frame(DATA, 0, self.number, count, data[:count]))
+            self.connection.send(frame(DATA, 0, self.number, count, bytes(data[:count])))
             data = data[count:]
 
     def close(self):

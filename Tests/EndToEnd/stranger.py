@@ -22,6 +22,8 @@ TRANSACTIONS = "/apus/txann/1.0.0"
 RANGES = "/apus/blkrange/1.0.0"
 HEIGHTS = ("/kwil/blkheight/1.1.0", "/kwil/blkheight/1.0.0")
 ANNOUNCEMENTS = "/kwil/blkann/1.0.0"
+# What a stranger sends of a transaction whose end it keeps back.
+HALF = bytes(29_000_000)
 # Frames that a flood writes at once.
 BATCH = 500
 
@@ -143,7 +145,7 @@ class Stranger:
         self.flood(connection, make)
 
     def gossip_control(self):
-        connection = self.connect({GOSSIP: lambda stream: stream.read_all()})
+        connection = self.connect({GOSSIP: lambda stream: stream.drain()})
         gossip = Gossip(connection)
         gossip.subscribe("acks")
         while not connection.ended:
@@ -152,7 +154,7 @@ class Stranger:
 
     def gossip_messages(self):
         """Messages that are signed and mean nothing."""
-        connection = self.connect({GOSSIP: lambda stream: stream.read_all()})
+        connection = self.connect({GOSSIP: lambda stream: stream.drain()})
         gossip = Gossip(connection)
         gossip.subscribe("acks")
         gossip.graft("acks")
@@ -174,7 +176,7 @@ class Stranger:
             time.sleep(5)
 
     def invented_transactions(self):
-        connection = self.connect({TRANSACTIONS: lambda stream: stream.read_all()})
+        connection = self.connect({TRANSACTIONS: lambda stream: stream.drain()})
         while not connection.ended:
             try:
                 stream = connection.open(TRANSACTIONS, waits=False)
@@ -187,14 +189,14 @@ class Stranger:
 
     def announcements(self):
         """Invented transactions as fast as the node reads them."""
-        connection = self.connect({TRANSACTIONS: lambda stream: stream.read_all()})
+        connection = self.connect({TRANSACTIONS: lambda stream: stream.drain()})
         stream = connection.open(TRANSACTIONS, waits=False)
         while not connection.ended:
             stream.write(b"\1" + struct.pack("<H", 1024) + os.urandom(32 * 1024))
 
     def silent_announcer(self):
         """Announces what it hears of, and some that it invents, and never sends them."""
-        connection = self.connect({TRANSACTIONS: lambda stream: stream.read_all()})
+        connection = self.connect({TRANSACTIONS: lambda stream: stream.drain()})
         stream = connection.open(TRANSACTIONS, waits=False)
 
         def heard(ear):
@@ -220,7 +222,7 @@ class Stranger:
                     stream.read_token()
                     stream.read_token()
                     if stream.read(3) == b"get":
-                        stream.write(bytes(29_000_000))
+                        stream.write(HALF)
                         stream.read(1, timeout=600)
                 except (Closed, queue.Empty):
                     time.sleep(0.1)
@@ -271,7 +273,7 @@ class Stranger:
 
     def slow_reader(self):
         """Asks for ranges of blocks and does not read them."""
-        connection = self.connect({RANGES: lambda stream: stream.read_all()})
+        connection = self.connect({RANGES: lambda stream: stream.drain()})
 
         def ask():
             while not connection.ended:
