@@ -116,6 +116,24 @@ async def apus_identifies(apus, arguments):
     assert f"protocol  {PERF}\n" in lines, lines
 
 
+async def apus_identifies_who_answers_once(apus, arguments):
+    """js-libp2p takes one identify stream a connection."""
+    asked = 0
+    async with py_host() as host:
+        answer = host.get_mux().handlers[IDENTIFY]
+
+        async def once(stream):
+            nonlocal asked
+            asked += 1
+            await (answer(stream) if asked == 1 else stream.reset())
+
+        host.set_stream_handler(IDENTIFY, once)
+        done = await trio.to_thread.run_sync(
+            lambda: apus.run("identify", host.address, *arguments, check=False))
+    assert f"protocol  {PERF}\n" in succeeded(done), done.stdout
+    assert asked == 1, f"asked {asked} times"
+
+
 async def apus_uploads_and_downloads(apus, arguments):
     _, done = await dialing(
         apus, arguments, "perf", "ADDRESS", "--upload", "16MiB", "--download", "16MiB")
@@ -146,6 +164,7 @@ INBOUND = [
 ]
 OUTBOUND = [
     ("apus pings", apus_pings), ("apus identifies", apus_identifies),
+    ("apus identifies a host that answers once", apus_identifies_who_answers_once),
     ("apus perf 16 MiB each way", apus_uploads_and_downloads),
     ("apus opens 500 streams", apus_opens_500_streams),
     ("apus refuses a wrong peer ID", apus_refuses_wrong_peer),
