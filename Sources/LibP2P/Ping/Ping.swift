@@ -12,7 +12,7 @@ public enum Ping {
     public static let timeout = Duration.seconds(60)
 
     /// What a ping costs in the units of `MessageCredit` that comes before the answer to the one before it.
-    static let earlyCost = 2
+    static let earlyCost = 16
 
     /// Answers pings until the peer closes the stream.
     public static func respond(on stream: Stream) async {
