@@ -133,7 +133,7 @@ def cheap(apus, directory, *kinds):
             with Stranger(kind, node) as stranger:
                 time.sleep(1)
                 beside = neighbour.median(100)
-                stranger.await_end(60)
+                stranger.await_end(120)
             expect(beside < max(SLOWER * quiet, NOISE), f"{kind}: round trips of {beside:.4f} s, quiet {quiet:.4f} s")
             used = memory(node) - idle
             expect(used < CHEAP_MEMORY, f"{kind}: {used} MiB more than idle")
