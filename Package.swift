@@ -37,61 +37,64 @@ let package = Package(
                 .linkedLibrary("csv"),
             ]),
         .target(
-            name: "TestSupport", dependencies: ["Multiformats"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Bytes", "Collections", "Multiformats"],
+            path: "Tests/TestSupport",
             swiftSettings: settings),
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Node", "API", "Simulation", "Execution", "LibP2P", "Reactor", "Chain", "Crypto",
-                "Multiformats", "Arguments", "CShims", "CSV", "JSON", "Log",
+                "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
+                "LibP2P",
+                "Log", "Multiformats", "Node", "Reactor", "Simulation",
             ],
             swiftSettings: settings),
     ]
+        + module("Bytes", [])
         + module("Collections", [])
-        + module("Multiformats", [])
-        + module("Log", ["CShims"])
-        + module("JSON", ["CShims", "Multiformats"])
-        + module("CSV", ["CShims"])
+        + module("Multiformats", ["Bytes"], tests: ["Collections"])
+        + module("Log", ["CShims"], tests: ["Collections"])
+        + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
+        + module("CSV", ["CShims"], tests: ["Collections"])
         + module("Arguments", ["CShims"])
-        + [
-            .testTarget(
-                name: "apusTests", dependencies: ["apus", "Arguments", "Chain", "Simulation"],
-                swiftSettings: settings)
-        ]
-        + module("Reactor", ["CShims", "Multiformats", "Collections"])
-        + module("HTTP", ["CShims", "Multiformats", "Reactor"])
-        + module("Crypto", ["CShims", "JSON", "Multiformats"])
-        + module("LibP2P", ["Reactor", "Crypto", "JSON", "Multiformats", "Log", "Collections"])
-        + module("Chain", ["Crypto", "JSON", "Multiformats"])
-        + module("Storage", ["Chain", "Crypto", "Multiformats", "CShims"])
-        + module("Mempool", ["Chain", "Crypto", "Multiformats"])
-        + module("Execution", ["Chain", "Crypto", "Multiformats", "CShims", "Collections"])
+        + module("Reactor", ["CShims", "Bytes", "Collections", "Multiformats"])
+        + module("HTTP", ["CShims", "Bytes", "Reactor"], tests: ["Collections"])
+        + module("Crypto", ["CShims", "Bytes", "Multiformats", "JSON"], tests: ["Collections"])
+        + module("LibP2P", ["Bytes", "Collections", "Multiformats", "Log", "JSON", "Reactor", "Crypto"])
+        + module("Chain", ["Bytes", "Multiformats", "JSON", "Crypto"], tests: ["Collections"])
+        + module("Storage", ["CShims", "Bytes", "Crypto", "Chain"])
+        + module("Mempool", ["Bytes", "Crypto", "Chain"])
+        + module("Execution", ["CShims", "Bytes", "Collections", "Crypto", "Chain"])
         + module(
             "Consensus",
-            ["Chain", "Crypto", "Multiformats", "Mempool", "Storage", "Execution", "Collections"])
+            ["Bytes", "Collections", "Multiformats", "Crypto", "Chain", "Storage", "Execution"])
         + module(
             "Protocols",
-            ["LibP2P", "Chain", "Crypto", "JSON", "Multiformats", "Reactor", "CShims", "Collections"])
+            [
+                "CShims", "Bytes", "Collections", "Multiformats", "JSON", "Reactor", "Crypto", "LibP2P",
+                "Chain",
+            ])
         + module(
             "Node",
             [
-                "Reactor", "Multiformats", "Crypto", "LibP2P", "Chain", "Storage", "Mempool", "Execution",
-                "Consensus", "Protocols", "Log", "CShims",
-                "Collections",
+                "CShims", "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P",
+                "Chain", "Storage", "Mempool", "Execution", "Consensus", "Protocols",
             ])
         + module(
             "Simulation",
             [
-                "Node", "Reactor", "LibP2P", "Protocols", "Chain", "Consensus", "Storage", "Execution",
-                "Mempool",
-                "Crypto", "Multiformats",
-                "Collections", "CShims",
+                "CShims", "Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "LibP2P", "Chain",
+                "Storage", "Execution", "Consensus", "Protocols", "Node",
             ])
         + module(
             "API",
             [
-                "Node", "Reactor", "HTTP", "Chain", "Crypto", "JSON", "Multiformats", "Storage", "Execution",
-                "Collections",
-            ]),
+                "Bytes", "Collections", "Multiformats", "JSON", "Reactor", "HTTP", "Crypto", "Chain",
+                "Storage", "Execution", "Node",
+            ])
+        + [
+            .testTarget(
+                name: "apusTests", dependencies: ["apus", "Arguments", "Bytes", "Chain", "TestSupport"],
+                swiftSettings: settings)
+        ],
     cxxLanguageStandard: .cxx17
 )

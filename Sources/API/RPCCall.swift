@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import JSON
-import Multiformats
 
 /// A method with its parameters. Members that a method does not know are ignored, as Kwil's servers do.
 enum RPCCall: Sendable {

@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import JSON
-import Multiformats
 
 extension RPCClient {
     /// A transaction of a batch that was refused.

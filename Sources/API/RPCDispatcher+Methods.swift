@@ -1,8 +1,8 @@
+import Bytes
 import Chain
 import Crypto
 import Execution
 import JSON
-import Multiformats
 import Node
 import Storage
 

@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import JSON
-import Multiformats
 
 /// A transaction as Kwil's clients write it: byte strings in base64, the sender in hexadecimal, the fee as decimal
 /// text (the `transaction` schema of Kwil's OpenRPC documents).

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import JSON
-import Multiformats
 
 /// A typed value as Kwil's clients send it in `user.query`: its type, and each element in base64 with a leading byte
 /// that is 0 for null (the `encodedValue` schema).

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Who owns an account: the identifier that transactions carry as sender, and its key type (docs/wire.md,
 /// section 3). Ethereum addresses are accounts of key type secp256k1 with 20 bytes.
@@ -22,12 +22,12 @@ public struct AccountID: Hashable, Comparable, Sendable, CustomStringConvertible
 
     /// Decodes u16 version, bytes32 identifier, u32 key type; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("account ID", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("account ID", bytes) { reader throws(BytesError) in
             try AccountID(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         identifier = try reader.bytes32(limit: ChainLimits.identifierBytes).array
         keyType = try reader.keyType()

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A validator's answer to a proposed block (docs/wire.md, section 5).
 public struct AckRes: Hashable, Sendable {
@@ -55,12 +55,12 @@ public struct AckRes: Hashable, Sendable {
         guard bytes.count <= ChainLimits.acknowledgementBytes else {
             throw .tooLarge("acknowledgement", count: bytes.count, limit: ChainLimits.acknowledgementBytes)
         }
-        self = try decodeWhole("acknowledgement", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("acknowledgement", bytes) { reader throws(BytesError) in
             try AckRes(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         let isAck = try reader.flag()
         guard let height = Int64(exactly: try reader.u64()) else { throw .invalid("a height") }
         self.height = height

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The payload `execute`: calls of one action, each with its arguments (docs/wire.md, section 3).
 public struct ActionCall: Hashable, Sendable {
@@ -16,7 +16,7 @@ public struct ActionCall: Hashable, Sendable {
         self.arguments = arguments
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         namespace = try reader.string32()
         action = try reader.string32()

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A signed block: the header decoded, the transactions slices of the block's bytes (docs/wire.md, section 4).
 ///
@@ -50,7 +50,7 @@ public struct Block: Hashable, Sendable {
     /// hold. Neither signature nor Merkle root are checked.
     public init(decoding bytes: SharedBytes, limit: Int = ChainLimits.blockBytes) throws(ChainError) {
         guard bytes.count <= limit else { throw .tooLarge("block", count: bytes.count, limit: limit) }
-        let parts = try decodeWhole("block", bytes) { reader throws(MultiformatsError) in
+        let parts = try decodeWhole("block", bytes) { reader throws(BytesError) in
             let header = try BlockHeader(from: &reader)
             let headerCount = reader.offset
             let signature = try reader.lengthPrefixed()

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The announcement of a committed block: the message of `/kwil/blkann/1.0.0` (docs/wire.md, section 7).
 public struct BlockAnnouncement: Hashable, Sendable {
@@ -30,12 +30,12 @@ public struct BlockAnnouncement: Hashable, Sendable {
 
     /// Decodes an announcement; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("block announcement", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("block announcement", bytes) { reader throws(BytesError) in
             try BlockAnnouncement(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         hash = try reader.hash()
         height = try reader.i64()
         guard height >= 0 else { throw .invalid("a height") }

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// What a block's hash is over (docs/wire.md, section 4).
 public struct BlockHeader: Hashable, Sendable {
@@ -41,12 +41,12 @@ public struct BlockHeader: Hashable, Sendable {
 
     /// Decodes a header; refuses trailing bytes and unknown versions.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("block header", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("block header", bytes) { reader throws(BytesError) in
             try BlockHeader(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         height = try reader.i64()
         guard height >= 0 else { throw .invalid("a height") }

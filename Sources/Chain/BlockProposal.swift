@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The leader's announcement of a proposed block: the message of `/kwil/blkprop/1.0.0` (docs/wire.md, section 7).
 public struct BlockProposal: Hashable, Sendable {
@@ -47,12 +47,12 @@ public struct BlockProposal: Hashable, Sendable {
 
     /// Decodes a proposal; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("block proposal", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("block proposal", bytes) { reader throws(BytesError) in
             try BlockProposal(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         height = try reader.i64()
         guard height >= 0 else { throw .invalid("a height") }
         hash = try reader.hash()
@@ -62,7 +62,7 @@ public struct BlockProposal: Hashable, Sendable {
         senderKey = try Self.field(from: &reader)
     }
 
-    private static func field(from reader: inout ByteReader) throws(MultiformatsError) -> SharedBytes {
+    private static func field(from reader: inout ByteReader) throws(BytesError) -> SharedBytes {
         let count = try reader.u64()
         guard count <= 65 else { throw .tooLarge(Int(clamping: count), limit: 65) }
         return try reader.bytes(count)

@@ -1,34 +1,34 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The primitives of docs/wire.md, section 1, that the general reader lacks.
 extension ByteReader {
     /// A hash: 32 bytes.
-    mutating func hash() throws(MultiformatsError) -> Hash {
+    mutating func hash() throws(BytesError) -> Hash {
         guard let hash = try? Hash(self.bytes(32)) else { throw .truncated }
         return hash
     }
 
     /// A uvarint as a length that is there to be read.
-    mutating func length() throws(MultiformatsError) -> Int {
+    mutating func length() throws(BytesError) -> Int {
         guard let count = Int(exactly: try uvarint()), count <= remaining else { throw .truncated }
         return count
     }
 
     /// uvarint length and that many bytes.
-    mutating func lengthPrefixed() throws(MultiformatsError) -> SharedBytes {
+    mutating func lengthPrefixed() throws(BytesError) -> SharedBytes {
         try bytes(length())
     }
 
     /// cstring: uvarint length, UTF-8 bytes, at most `limit` of them.
-    mutating func cstring(limit: Int) throws(MultiformatsError) -> String {
+    mutating func cstring(limit: Int) throws(BytesError) -> String {
         let count = try length()
         guard count <= limit else { throw .tooLarge(count, limit: limit) }
         return try text(count)
     }
 
     /// cbytes; nil for the length -1.
-    mutating func nullableCBytes() throws(MultiformatsError) -> SharedBytes? {
+    mutating func nullableCBytes() throws(BytesError) -> SharedBytes? {
         let count = try varint()
         if count == -1 { return nil }
         guard count >= 0 else { throw .invalid("a length") }
@@ -37,13 +37,13 @@ extension ByteReader {
     }
 
     /// cbytes where nil has no meaning.
-    mutating func cbytes() throws(MultiformatsError) -> SharedBytes {
+    mutating func cbytes() throws(BytesError) -> SharedBytes {
         guard let bytes = try nullableCBytes() else { throw .invalid("bytes: they are nil") }
         return bytes
     }
 
     /// bytes32 where nil has no meaning.
-    mutating func bytes32(limit: Int = .max) throws(MultiformatsError) -> SharedBytes {
+    mutating func bytes32(limit: Int = .max) throws(BytesError) -> SharedBytes {
         let count = try u32()
         guard count != .max else { throw .invalid("bytes: they are nil") }
         guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
@@ -52,7 +52,7 @@ extension ByteReader {
     }
 
     /// string32.
-    mutating func string32() throws(MultiformatsError) -> String {
+    mutating func string32() throws(BytesError) -> String {
         let count = try u32()
         guard count != .max else { throw .invalid("a text: it is nil") }
         guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
@@ -60,7 +60,7 @@ extension ByteReader {
     }
 
     /// bigint; nil for the byte 0x00.
-    mutating func bigint() throws(MultiformatsError) -> Amount? {
+    mutating func bigint() throws(BytesError) -> Amount? {
         switch try u8() {
         case 0: return nil
         case 1:
@@ -72,7 +72,7 @@ extension ByteReader {
     }
 
     /// A byte that is 0 or 1.
-    mutating func flag() throws(MultiformatsError) -> Bool {
+    mutating func flag() throws(BytesError) -> Bool {
         switch try u8() {
         case 0: return false
         case 1: return true
@@ -81,12 +81,12 @@ extension ByteReader {
     }
 
     /// u16 that must be 0, the only version of every format here.
-    mutating func version() throws(MultiformatsError) {
+    mutating func version() throws(BytesError) {
         guard try u16() == 0 else { throw .invalid("a known version") }
     }
 
     /// A key type's wire flag.
-    mutating func keyType() throws(MultiformatsError) -> KeyType {
+    mutating func keyType() throws(BytesError) -> KeyType {
         guard let type = KeyType(rawValue: try u32()) else { throw .invalid("a key type") }
         return type
     }
@@ -94,10 +94,10 @@ extension ByteReader {
 
 /// Decodes a value that is the whole of `bytes`, naming its kind in the error.
 func decodeWhole<T>(
-    _ kind: String, _ bytes: SharedBytes, _ body: (inout ByteReader) throws(MultiformatsError) -> T
+    _ kind: String, _ bytes: SharedBytes, _ body: (inout ByteReader) throws(BytesError) -> T
 ) throws(ChainError) -> T {
     var reader = ByteReader(bytes)
-    do throws(MultiformatsError) {
+    do throws(BytesError) {
         let value = try body(&reader)
         try reader.finish()
         return value
@@ -107,13 +107,13 @@ func decodeWhole<T>(
 }
 
 /// A public key from its type and bytes, for decoders.
-func decodedKey(_ type: KeyType, _ bytes: [UInt8]) throws(MultiformatsError) -> PublicKey {
+func decodedKey(_ type: KeyType, _ bytes: [UInt8]) throws(BytesError) -> PublicKey {
     guard let key = try? PublicKey(type: type, bytes: bytes) else { throw .invalid("a public key") }
     return key
 }
 
 /// A public key from its wire form, for decoders.
-func decodedKey(wire bytes: [UInt8]) throws(MultiformatsError) -> PublicKey {
+func decodedKey(wire bytes: [UInt8]) throws(BytesError) -> PublicKey {
     guard let key = try? PublicKey(wire: bytes) else { throw .invalid("a public key") }
     return key
 }

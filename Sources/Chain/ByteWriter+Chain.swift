@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The primitives of docs/wire.md, section 1, that the general writer lacks.
 extension ByteWriter {

@@ -1,9 +1,9 @@
-import Multiformats
+import Bytes
 
 /// Why bytes, a genesis file or a signature of the chain were refused.
 public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The bytes are not a value of this kind ("transaction", "block", …).
-    case malformed(_ kind: String, MultiformatsError)
+    case malformed(_ kind: String, BytesError)
     /// A transaction's or block's signature does not verify.
     case invalidSignature
     /// The transaction carries no signature.

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A validator's word that it has committed a block: the message of `/apus/commitack/1.0.0` (docs/wire.md, section 8).
 public struct CommitDone: Hashable, Sendable {
@@ -43,12 +43,12 @@ public struct CommitDone: Hashable, Sendable {
         guard bytes.count <= Self.maxBytes else {
             throw .tooLarge("commit done", count: bytes.count, limit: Self.maxBytes)
         }
-        self = try decodeWhole("commit done", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("commit done", bytes) { reader throws(BytesError) in
             try CommitDone(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         height = try reader.i64()
         guard height >= 0 else { throw .invalid("a height") }
         block = try reader.hash()

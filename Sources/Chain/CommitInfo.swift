@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Proof that a block was committed, and what it changed (docs/wire.md, section 5).
 public struct CommitInfo: Hashable, Sendable {
@@ -28,12 +28,12 @@ public struct CommitInfo: Hashable, Sendable {
         guard bytes.count <= ChainLimits.commitInfoBytes else {
             throw .tooLarge("commit info", count: bytes.count, limit: ChainLimits.commitInfoBytes)
         }
-        self = try decodeWhole("commit info", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("commit info", bytes) { reader throws(BytesError) in
             try CommitInfo(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         appHash = try reader.hash()
         // A vote takes some hundred bytes, a validator more than forty.
         let voteCount = try reader.length()

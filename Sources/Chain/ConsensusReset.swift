@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The leader's order to give up the block in progress (docs/wire.md, section 5).
 public struct ConsensusReset: Hashable, Sendable {
@@ -16,12 +16,12 @@ public struct ConsensusReset: Hashable, Sendable {
 
     /// Decodes a reset; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("consensus reset", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("consensus reset", bytes) { reader throws(BytesError) in
             try ConsensusReset(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         guard let height = Int64(exactly: try reader.u64()) else { throw .invalid("a height") }
         self.height = height
         guard let count = Int(exactly: try reader.u64()), count <= reader.remaining / 32 else {

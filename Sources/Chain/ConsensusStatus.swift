@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// What a node says about consensus when it is asked about a height: the answer of `/apus/constatus/1.0.0`
 /// (docs/wire.md, section 8). Its parts prove themselves where they can; the connection says whose it is.
@@ -86,24 +86,24 @@ public struct ConsensusStatus: Hashable, Sendable {
         guard bytes.count <= Self.maxBytes else {
             throw .tooLarge("consensus status", count: bytes.count, limit: Self.maxBytes)
         }
-        self = try decodeWhole("consensus status", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("consensus status", bytes) { reader throws(BytesError) in
             try ConsensusStatus(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         height = try reader.i64()
         guard height >= 0 else { throw .invalid("a height") }
         guard let phase = Phase(rawValue: try reader.u8()) else { throw .invalid("a phase") }
         self.phase = phase
-        best = try reader.optional { reader throws(MultiformatsError) in try BlockHeader(from: &reader) }
+        best = try reader.optional { reader throws(BytesError) in try BlockHeader(from: &reader) }
         leaderSignature = try reader.cbytes()
-        vote = try reader.optional { reader throws(MultiformatsError) in try Ballot(from: &reader) }
-        proposal = try reader.optional { reader throws(MultiformatsError) in try BlockProposal(from: &reader)
+        vote = try reader.optional { reader throws(BytesError) in try Ballot(from: &reader) }
+        proposal = try reader.optional { reader throws(BytesError) in try BlockProposal(from: &reader)
         }
         let key = try reader.cbytes()
         follows = key.isEmpty ? nil : try decodedKey(wire: key.array)
-        commit = try reader.optional { reader throws(MultiformatsError) in
+        commit = try reader.optional { reader throws(BytesError) in
             try BlockAnnouncement(from: &reader)
         }
     }
@@ -125,7 +125,7 @@ public struct ConsensusStatus: Hashable, Sendable {
 }
 
 extension ConsensusStatus.Ballot {
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         height = try reader.i64()
         stamp = try reader.i64()
         block = try reader.hash()
@@ -149,8 +149,8 @@ extension ConsensusStatus.Ballot {
 extension ByteReader {
     /// cbytes that hold a whole value, or nothing.
     fileprivate mutating func optional<T>(
-        _ body: (inout ByteReader) throws(MultiformatsError) -> T
-    ) throws(MultiformatsError) -> T? {
+        _ body: (inout ByteReader) throws(BytesError) -> T
+    ) throws(BytesError) -> T? {
         let bytes = try cbytes()
         guard !bytes.isEmpty else { return nil }
         var inner = ByteReader(bytes)

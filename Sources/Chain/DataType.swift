@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The type of a value on the wire (docs/wire.md, section 3).
 public struct DataType: Hashable, Sendable {
@@ -40,7 +40,7 @@ public struct DataType: Hashable, Sendable {
         return count == 1 || (count == 0 && name == .null)
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         guard try reader.u16BE() == 0 else { throw .invalid("a known version") }
         let count = try reader.u32BE()
         guard count <= UInt32(ChainLimits.nameBytes) else {

@@ -1,6 +1,6 @@
+import Bytes
 import Crypto
 import JSON
-import Multiformats
 
 /// What a chain starts from: `genesis.json` (docs/wire.md, section 9).
 public struct Genesis: Hashable, Sendable {

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// What all nodes of a chain agree on and blocks may change (docs/wire.md, section 4).
 public struct NetworkParameters: Hashable, Sendable {

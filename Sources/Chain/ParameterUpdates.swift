@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Network parameters that a block changes; nil leaves one as it is (docs/wire.md, sections 4 and 5).
 public struct ParameterUpdates: Hashable, Sendable {
@@ -26,12 +26,12 @@ public struct ParameterUpdates: Hashable, Sendable {
 
     /// Decodes updates, which must be ordered by name, each name once; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("parameter updates", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("parameter updates", bytes) { reader throws(BytesError) in
             try ParameterUpdates(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         let count = try reader.u16()
         var previous = ""

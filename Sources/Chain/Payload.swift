@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// What a transaction asks for, decoded (docs/wire.md, section 3).
 public enum Payload: Hashable, Sendable {
@@ -23,12 +23,12 @@ public enum Payload: Hashable, Sendable {
     /// Decodes a transaction's payload by its type; refuses trailing bytes.
     public init(of body: TransactionBody) throws(ChainError) {
         self = try decodeWhole("\(body.payloadType) payload", body.payload) {
-            reader throws(MultiformatsError) in
+            reader throws(BytesError) in
             try Payload(type: body.payloadType, from: &reader)
         }
     }
 
-    private init(type: String, from reader: inout ByteReader) throws(MultiformatsError) {
+    private init(type: String, from reader: inout ByteReader) throws(BytesError) {
         switch type {
         case "raw_statement":
             self = .rawStatement(try RawStatement(from: &reader))
@@ -55,7 +55,7 @@ public enum Payload: Hashable, Sendable {
         }
     }
 
-    private static func key(from reader: inout ByteReader) throws(MultiformatsError) -> PublicKey {
+    private static func key(from reader: inout ByteReader) throws(BytesError) -> PublicKey {
         try reader.version()
         let bytes = try reader.bytes32(limit: ChainLimits.identifierBytes).array
         return try decodedKey(reader.keyType(), bytes)

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The leader's word that it proposes a block under a stamp that is not the block's time (docs/consensus.md, "Time").
 public struct ProposalStamp: Hashable, Sendable {
@@ -19,7 +19,7 @@ public struct ProposalStamp: Hashable, Sendable {
 
     /// Decodes it; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("proposal stamp", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("proposal stamp", bytes) { reader throws(BytesError) in
             let height = try reader.i64()
             guard height >= 0 else { throw .invalid("a height") }
             return ProposalStamp(height: height, block: try reader.hash(), stamp: try reader.i64())

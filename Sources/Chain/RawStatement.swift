@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The payload `raw_statement`: one SQL statement with named parameters (docs/wire.md, section 3).
 public struct RawStatement: Hashable, Sendable {
@@ -27,7 +27,7 @@ public struct RawStatement: Hashable, Sendable {
         self.parameters = parameters
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         sql = RawText(try reader.string32())
         let count = Int(try reader.u16())

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A signed transaction: decoded once, its parts slices of the bytes it came in (docs/wire.md, section 3).
 ///
@@ -28,7 +28,7 @@ public final class Transaction: Sendable {
         guard bytes.count <= ChainLimits.transactionBytes else {
             throw .tooLarge("transaction", count: bytes.count, limit: ChainLimits.transactionBytes)
         }
-        let parts = try decodeWhole("transaction", bytes) { reader throws(MultiformatsError) in
+        let parts = try decodeWhole("transaction", bytes) { reader throws(BytesError) in
             try Parts(from: &reader)
         }
         self.bytes = bytes
@@ -77,7 +77,7 @@ public final class Transaction: Sendable {
         let signature: SharedBytes
         let signatureType: SignatureType
 
-        init(from reader: inout ByteReader) throws(MultiformatsError) {
+        init(from reader: inout ByteReader) throws(BytesError) {
             try reader.version()
             let encodedSignature = try reader.cbytes()
             if encodedSignature.isEmpty {

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// What a transaction's sender signs (docs/wire.md, section 3).
 public struct TransactionBody: Hashable, Sendable {
@@ -41,12 +41,12 @@ public struct TransactionBody: Hashable, Sendable {
 
     /// Decodes a body; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("transaction body", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("transaction body", bytes) { reader throws(BytesError) in
             try TransactionBody(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         description = try reader.cstring(limit: ChainLimits.descriptionBytes)
         payload = try reader.cbytes()
         payloadType = try reader.cstring(limit: ChainLimits.nameBytes)

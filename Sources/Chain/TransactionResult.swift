@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// What became of a transaction in a block. Part of the application hash, so equal on every node.
 public struct TransactionResult: Hashable, Sendable {
@@ -36,12 +36,12 @@ public struct TransactionResult: Hashable, Sendable {
 
     /// Decodes a result; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("transaction result", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("transaction result", bytes) { reader throws(BytesError) in
             try TransactionResult(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         code = try reader.u32()
         gas = try reader.i64()

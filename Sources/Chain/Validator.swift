@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A member of the validator set (docs/wire.md, sections 4 and 5).
 public struct Validator: Hashable, Sendable {
@@ -19,12 +19,12 @@ public struct Validator: Hashable, Sendable {
 
     /// Decodes u16 version, bytes32 account ID, i64 power; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("validator", bytes) { reader throws(MultiformatsError) in
+        self = try decodeWhole("validator", bytes) { reader throws(BytesError) in
             try Validator(from: &reader)
         }
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         var inner = ByteReader(try reader.bytes32())
         let account = try AccountID(from: &inner)

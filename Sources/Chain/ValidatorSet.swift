@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Who votes on a block (docs/wire.md, sections 4 and 5): ordered by node ID, each key once, powers above 0.
 public struct ValidatorSet: Hashable, Sendable, Sequence {

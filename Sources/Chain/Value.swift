@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// A typed value that a transaction carries: a statement's parameter, an action's argument (docs/wire.md,
 /// section 3).
@@ -89,7 +89,7 @@ public struct Value: Hashable, Sendable {
 
     /// A value of elements as they stand on the wire: 0x00 for null, else 0x01 and the bytes.
     public init(_ type: DataType, encodedElements: [[UInt8]]) throws(ChainError) {
-        do throws(MultiformatsError) {
+        do throws(BytesError) {
             guard type.allows(encodedElements.count) else { throw .invalid("one element") }
             var elements: [Element] = []
             for bytes in encodedElements {
@@ -112,18 +112,18 @@ public struct Value: Hashable, Sendable {
 
     /// Decodes a value; refuses trailing bytes.
     public init(decoding bytes: SharedBytes) throws(ChainError) {
-        self = try decodeWhole("value", bytes) { reader throws(MultiformatsError) in try Value(from: &reader)
+        self = try decodeWhole("value", bytes) { reader throws(BytesError) in try Value(from: &reader)
         }
     }
 
     /// The next bytes32 as a value.
-    init(nestedIn reader: inout ByteReader) throws(MultiformatsError) {
+    init(nestedIn reader: inout ByteReader) throws(BytesError) {
         var inner = ByteReader(try reader.bytes32())
         try self.init(from: &inner)
         try inner.finish()
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         var inner = ByteReader(try reader.bytes32())
         type = try DataType(from: &inner)
@@ -179,7 +179,7 @@ public struct Value: Hashable, Sendable {
 }
 
 extension Value.Element {
-    init(_ type: DataType.Name, decoding bytes: SharedBytes) throws(MultiformatsError) {
+    init(_ type: DataType.Name, decoding bytes: SharedBytes) throws(BytesError) {
         var reader = ByteReader(bytes)
         guard try reader.flag() else {
             try reader.finish()

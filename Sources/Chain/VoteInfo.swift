@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// How the leader counted a validator's vote (docs/wire.md, section 5).
 public struct VoteInfo: Hashable, Sendable {
@@ -33,7 +33,7 @@ public struct VoteInfo: Hashable, Sendable {
         }
     }
 
-    init(nestedIn reader: inout ByteReader) throws(MultiformatsError) {
+    init(nestedIn reader: inout ByteReader) throws(BytesError) {
         var inner = ByteReader(try reader.cbytes())
         signature = try VoteSignature(from: &inner)
         switch try inner.i32() {

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// A validator's key and its signature of a vote (docs/wire.md, section 5).
 public struct VoteSignature: Hashable, Sendable {
@@ -34,14 +34,14 @@ public struct VoteSignature: Hashable, Sendable {
         publicKey.verify(signature, of: Self.message(block, appHash: appHash))
     }
 
-    init(from reader: inout ByteReader) throws(MultiformatsError) {
+    init(from reader: inout ByteReader) throws(BytesError) {
         let type = try reader.keyType()
         publicKey = try decodedKey(type, reader.cbytes().array)
         signature = try reader.cbytes()
     }
 
     /// The next cbytes as a vote signature.
-    init(nestedIn reader: inout ByteReader) throws(MultiformatsError) {
+    init(nestedIn reader: inout ByteReader) throws(BytesError) {
         var inner = ByteReader(try reader.cbytes())
         try self.init(from: &inner)
         try inner.finish()

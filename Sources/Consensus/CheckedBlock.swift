@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// A block whose bytes agree with its header: transaction count, Merkle root, each transaction's form, chain and
 /// signature. Whether it fits the chain is another question, `BlockValidation`'s. Making one hashes the whole

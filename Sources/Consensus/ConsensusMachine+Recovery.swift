@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Collections
 import Crypto
-import Multiformats
 import Storage
 
 /// What a leader learns before it proposes at a height that it may have proposed at before, or that another led

@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import Execution
-import Multiformats
 import Storage
 
 /// Voting: what a validator, the leader among them, says about a proposal. A vote is on disk before it is signed.

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// A block proposal whose leader's signature holds. It can only be made by checking it, so that nothing unsigned
 /// reaches `ConsensusMachine`. The check costs one signature: make it on a worker.

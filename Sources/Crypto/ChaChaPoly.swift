@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// ChaCha20-Poly1305 (RFC 8439) with Noise's nonces, by libcrypto: one key, one direction, no allocation a call.
 ///

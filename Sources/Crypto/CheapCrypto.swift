@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Synchronization
 
 /// A stand-in for signatures, key agreement and encryption whose results have the same sizes, for simulations of very

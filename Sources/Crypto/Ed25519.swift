@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// Ed25519 signatures (RFC 8032) by libsodium, which refuses keys of low order and non-canonical signatures.
 enum Ed25519 {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// Signatures of Ethereum wallets: `personal_sign` (EIP-191, version 0x45) with Keccak-256.
 public enum EthereumSignature {

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// HKDF with HMAC-SHA256 (RFC 5869).
 public enum HKDF {

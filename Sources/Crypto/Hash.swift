@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// A SHA-256 digest: 32 bytes, held inline (docs/wire.md, section 1).
 public struct Hash: Sendable {

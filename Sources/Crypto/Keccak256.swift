@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// Keccak-256 as Ethereum uses it: the Keccak submission with its original padding, not SHA3-256.
 ///

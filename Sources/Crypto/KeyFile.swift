@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Glibc
 import JSON
-import Multiformats
 
 /// A node's private key on disk: `nodekey.json`, an object with `type` and `key` (hex), mode 0600 (docs/wire.md,
 /// section 9).

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// ECDSA on secp256k1 by libsecp256k1. Digests are SHA-256 or Keccak-256, both 32 bytes.
 enum Secp256k1 {

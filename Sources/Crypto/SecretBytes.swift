@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// Bytes that must not leak: wiped when released, and immutable once made, hence safe to share between threads.
 ///

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// X25519 key agreement (RFC 7748) by libsodium.
 public enum X25519 {

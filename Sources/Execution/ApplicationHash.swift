@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// The hash that a block's header names as the application's: a chain over what each block did
 /// (docs/execution.md, "Application hash").

@@ -1,8 +1,8 @@
+import Bytes
 import CShims
 import Chain
 import Crypto
 import Glibc
-import Multiformats
 
 /// Hashes what a block changes, in parts: the rows that each statement has added, changed and removed, as SQLite's
 /// preupdate hook reports them (https://sqlite.org/c3ref/preupdate_count.html), the texts of statements that changed the

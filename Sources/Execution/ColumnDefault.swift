@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// What a column holds in rows that are older than it (docs/execution.md, "Tables").
 ///

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// What SQLite has to compile for a statement: how many tokens it has once SQLite has put a copy of each view and of each
 /// common table expression where it is used. It does so while it compiles and before it asks anybody: a chain of 30

@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// Puts the answer to one query together from the bytes that its process sends. The process is not trusted: what does not
 /// fit ends in an error, and no more is held than the query's limits allow.
@@ -34,7 +34,7 @@ public struct QueryAnswer {
         buffer.append(contentsOf: bytes)
         var used = 0
         defer { buffer.removeFirst(used) }
-        do throws(MultiformatsError) {
+        do throws(BytesError) {
             while let frame = try frame(at: used) {
                 used += QueryFrame.headerBytes + frame.count
                 try take(frame)
@@ -45,7 +45,7 @@ public struct QueryAnswer {
     }
 
     /// The whole frame at a position, without its length; nil while more of it has to come.
-    private func frame(at start: Int) throws(MultiformatsError) -> SharedBytes? {
+    private func frame(at start: Int) throws(BytesError) -> SharedBytes? {
         guard buffer.count - start >= QueryFrame.headerBytes else { return nil }
         let count = buffer.withUnsafeBytes {
             Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt32.self)))
@@ -56,7 +56,7 @@ public struct QueryAnswer {
         return SharedBytes(Array(buffer[(start + QueryFrame.headerBytes)..<end]))
     }
 
-    private mutating func take(_ frame: SharedBytes) throws(MultiformatsError) {
+    private mutating func take(_ frame: SharedBytes) throws(BytesError) {
         var reader = ByteReader(frame)
         guard let kind = QueryFrame.Kind(rawValue: try reader.u8()) else { throw .invalid("a kind of frame") }
         switch (kind, stage) {
@@ -83,7 +83,7 @@ public struct QueryAnswer {
         try reader.finish()
     }
 
-    private mutating func take(_ value: Value) throws(MultiformatsError) {
+    private mutating func take(_ value: Value) throws(BytesError) {
         do throws(ExecutionError) {
             if case .names = stage {} else if builder.isAtRow { try tally.add(row: columns, bytes: 0) }
             try tally.add(value)
@@ -97,7 +97,7 @@ public struct QueryAnswer {
         if left == 1 { builder.begin(names) }
     }
 
-    private mutating func end(_ reader: inout ByteReader) throws(MultiformatsError) {
+    private mutating func end(_ reader: inout ByteReader) throws(BytesError) {
         guard builder.isAtRow else { throw .invalid("a whole row") }
         var types: [DataType.Name] = []
         for _ in 0..<columns {

@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// What a node and the processes that answer its queries say to each other over a socket. A frame is u32 length ‖ u8 kind ‖
 /// body; integers are little-endian, a text is u32 length ‖ UTF-8.
@@ -110,10 +110,10 @@ extension ByteWriter {
 
 extension ByteReader {
     /// u32 length ‖ UTF-8.
-    mutating func text32() throws(MultiformatsError) -> String { try text(Int(try u32())) }
+    mutating func text32() throws(BytesError) -> String { try text(Int(try u32())) }
 
     /// A value of a result.
-    mutating func cell() throws(MultiformatsError) -> Value {
+    mutating func cell() throws(BytesError) -> Value {
         switch try u8() {
         case 0: return .null
         case 1: return .text(try text32())

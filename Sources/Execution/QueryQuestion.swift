@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// A query on its way to the process that answers it.
 public struct QueryQuestion: Hashable, Sendable {
@@ -42,7 +42,7 @@ public struct QueryQuestion: Hashable, Sendable {
     }
 
     /// Reads what follows a frame's length.
-    init(decoding frame: SharedBytes) throws(MultiformatsError) {
+    init(decoding frame: SharedBytes) throws(BytesError) {
         var reader = ByteReader(frame)
         guard try reader.u8() == QueryFrame.Kind.question.rawValue else { throw .invalid("a question") }
         let (rows, values, bytes) = (try reader.u64(), try reader.u64(), try reader.u64())

@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Chain
 import Glibc
-import Multiformats
 
 /// The process that answers queries one after another: what `apus` runs when a node starts it with a socket in place of a
 /// command line. It reads the database's committed state and can do nothing else (docs/execution.md, "Queries").

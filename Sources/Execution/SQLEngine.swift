@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Chain
 import Crypto
-import Multiformats
 
 /// The writing side of `SQLApplication`: runs blocks, one SQLite transaction a block and a savepoint a transaction.
 ///

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// SQL functions that statements may call, by lower-case name. All that is not listed is refused, so that a
 /// newer SQLite brings nothing in unseen.

@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Chain
-import Multiformats
 
 /// The reading side of `SQLApplication`: accounts and queries, on committed state.
 ///

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// Splits SQL text into tokens as SQLite does (https://sqlite.org/lang.html), as far as the checks before preparing
 /// need: what the first word is, whether a word occurs outside of strings, where a table's column list ends.

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// A connection to one SQLite database file (https://sqlite.org/c3ref/intro.html).
 ///

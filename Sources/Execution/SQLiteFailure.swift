@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Chain
 import Glibc
-import Multiformats
 
 /// A result code other than success of SQLite's C interface, with the connection's message.
 struct SQLiteFailure: Error, CustomStringConvertible {

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// A prepared statement. Used by one thread at a time, as its connection is.
 final class SQLiteStatement {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// How large the tables and views of a database are where statements use them (`ExpandedSize`): a view with all that it
 /// uses in its place, a table with its indexes, which each write to it compiles.

@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// A transaction's statement as SQLite compiled it, with what its preparation found out.
 final class CompiledStatement {

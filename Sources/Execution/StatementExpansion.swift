@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// Computes the `ExpandedSize` of a statement: walks its tokens, and theirs where they use views and expressions.
 struct StatementExpansion {

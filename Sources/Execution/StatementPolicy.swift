@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Glibc
-import Multiformats
 
 /// Decides what a statement may do while SQLite prepares it (https://sqlite.org/c3ref/set_authorizer.html), and
 /// notes what the statement is.

@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Chain
-import Multiformats
 
 /// Runs the statements of a block's transactions: checks, compiles, counts what they cost, and undoes those that fail
 /// (docs/execution.md, "Statements").

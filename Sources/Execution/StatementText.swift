@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// A statement from outside after the checks that need no database: one namespace, one statement, one of the
 /// allowed kinds.

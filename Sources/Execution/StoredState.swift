@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Chain
 import Crypto
-import Multiformats
 
 /// What the application keeps about itself in its own tables (docs/execution.md, "Files").
 struct StoredState {

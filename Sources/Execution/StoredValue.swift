@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Chain
-import Multiformats
 
 /// How values of the chain's types are stored in SQLite's five classes and read back (docs/execution.md, "Values").
 enum StoredValue {

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// What every table must be so that its rows have keys and hold the same on every node
 /// (docs/execution.md, "Tables").

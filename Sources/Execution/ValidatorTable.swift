@@ -1,8 +1,8 @@
+import Bytes
 import CShims
 import Chain
 import Collections
 import Crypto
-import Multiformats
 
 /// The pending requests of validators in the application's database, where the change recorder sees them.
 struct ValidatorTable {

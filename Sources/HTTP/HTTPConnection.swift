@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Reactor
 
 /// The bytes of one connection as messages, for a task that reads them one after another: what the server's side and

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// The codec of messages: bytes in, a header and a body out, one message after another. Boost.Beast's parser decides
 /// what HTTP/1.1 is (RFC 9112); what it leaves open is decided here: transfer codings, Host, and how much is kept.

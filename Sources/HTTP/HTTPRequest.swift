@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 import Reactor
 
 /// One request, as its handler sees it. It is the connection's own object, good until the handler returns.

@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 import Reactor
 
 /// One client: its requests, one after another.

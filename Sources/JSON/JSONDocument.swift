@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Glibc
-import Multiformats
 
 /// A JSON text (RFC 8259), read as a whole and kept as simdjson's tape, over which `JSONValue` is a cursor.
 ///

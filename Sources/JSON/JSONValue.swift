@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 
 /// A value of a document: a cursor, cheap to copy, that keeps its document alive. What a caller asks of it and it is

@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 
 /// Writes JSON into one buffer (RFC 8259). Commas, colons and line ends come by themselves; that names and values take

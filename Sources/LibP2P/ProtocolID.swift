@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The name of a protocol that is spoken on a stream or negotiated for a connection, such as `/ipfs/ping/1.0.0`.
 ///

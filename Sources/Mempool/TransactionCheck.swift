@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// The check of a transaction that needs no state: form, size, chain and signature. Takes some tens of
 /// microseconds a transaction, so it belongs on a worker; may be used from any thread.

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Base58 text in the Bitcoin alphabet (multibase `z`, base58btc).
 public enum Base58 {
     /// Longest text that is decoded. The work grows with the square of the length, and the longest value of
@@ -37,7 +39,7 @@ public enum Base58 {
     }
 
     /// The bytes of a text of at most `textLimit` characters.
-    public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+    public static func decode(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         let units = text.utf8
         guard units.count <= textLimit else { throw .tooLarge(units.count, limit: textLimit) }
         let zeros = units.prefix { $0 == alphabet[0] }.count

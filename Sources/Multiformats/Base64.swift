@@ -1,3 +1,5 @@
+import Bytes
+
 /// Base64 with padding (RFC 4648, section 4).
 public enum Base64 {
     private static let digits: StaticString =
@@ -48,7 +50,7 @@ public enum Base64 {
 
     /// The bytes that `text` stands for: whole groups of four digits, padding only at the end, no other characters,
     /// and no bits set in what the padding leaves over.
-    public static func decode(_ text: some ByteSource) throws(MultiformatsError) -> [UInt8] {
+    public static func decode(_ text: some ByteSource) throws(BytesError) -> [UInt8] {
         guard let bytes = text.withUnsafeBytes(decoded) else { throw .invalid("base64") }
         return bytes
     }

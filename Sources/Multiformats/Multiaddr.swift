@@ -1,3 +1,5 @@
+import Bytes
+
 /// A self-describing network address such as `/ip4/127.0.0.1/tcp/6600/p2p/12D3KooW…` (multiaddr specification).
 ///
 /// Protocols outside `Component` are refused, in text and in bytes: their length cannot be known.
@@ -13,7 +15,7 @@ public struct Multiaddr: Hashable, Sendable {
     public let components: [Component]
 
     /// Reads the text form.
-    public init(_ text: some StringProtocol) throws(MultiformatsError) {
+    public init(_ text: some StringProtocol) throws(BytesError) {
         let length = text.utf8.count
         guard length <= Multiaddr.textLimit else { throw .tooLarge(length, limit: Multiaddr.textLimit) }
         var parts = text.split(separator: "/" as Character, omittingEmptySubsequences: false).map {
@@ -37,7 +39,7 @@ public struct Multiaddr: Hashable, Sendable {
     }
 
     /// Reads the binary form, which must be the whole input.
-    public init(bytes: some ByteSource) throws(MultiformatsError) {
+    public init(bytes: some ByteSource) throws(BytesError) {
         let bytes = bytes.withUnsafeBytes { SharedBytes(copying: $0) }
         guard bytes.count <= Multiaddr.byteLimit else {
             throw .tooLarge(bytes.count, limit: Multiaddr.byteLimit)
@@ -54,7 +56,7 @@ public struct Multiaddr: Hashable, Sendable {
     }
 
     /// An address of 1 to 16 components.
-    public init(_ components: [Component]) throws(MultiformatsError) {
+    public init(_ components: [Component]) throws(BytesError) {
         guard !components.isEmpty else { throw .truncated }
         guard components.count <= Multiaddr.componentLimit else {
             throw .tooLarge(components.count, limit: Multiaddr.componentLimit)

@@ -1,3 +1,5 @@
+import Bytes
+
 extension Multiaddr {
     /// One protocol of an address and its value.
     public enum Component: Hashable, Sendable {
@@ -126,21 +128,21 @@ extension Multiaddr.Component {
     /// Longest name (RFC 1035, section 2.3.4).
     private static let nameLimit = 253
 
-    private static func checkName(_ name: String) throws(MultiformatsError) -> String {
+    private static func checkName(_ name: String) throws(BytesError) -> String {
         guard name.utf8.count <= nameLimit else { throw .tooLarge(name.utf8.count, limit: nameLimit) }
         let printable = name.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }
         guard !name.isEmpty, printable else { throw .invalid("a host name") }
         return name
     }
 
-    private static func port(_ text: String) throws(MultiformatsError) -> UInt16 {
+    private static func port(_ text: String) throws(BytesError) -> UInt16 {
         guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }),
             let port = UInt16(text)
         else { throw .invalid("a port") }
         return port
     }
 
-    init(_ code: Code, text: String) throws(MultiformatsError) {
+    init(_ code: Code, text: String) throws(BytesError) {
         switch code {
         case .ip4:
             guard let address = IPv4Address(text) else { throw .invalid("an IPv4 address") }
@@ -163,8 +165,8 @@ extension Multiaddr.Component {
         }
     }
 
-    init(_ code: Code, from reader: inout ByteReader) throws(MultiformatsError) {
-        func name() throws(MultiformatsError) -> String {
+    init(_ code: Code, from reader: inout ByteReader) throws(BytesError) {
+        func name() throws(BytesError) -> String {
             let count = try reader.uvarint()
             guard count <= UInt64(Self.nameLimit) else {
                 throw .tooLarge(Int(clamping: count), limit: Self.nameLimit)

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads self-describing text: a prefix that names the base, then the digits (multibase specification).
 ///
 /// Only what a peer ID's CID may be written in: base16 (`f`, `F`), base32 (`b`, `B`), base36 (`k`, `K`) and base58btc (`z`).
@@ -8,7 +10,7 @@ public enum Multibase {
     private static let base32 = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)
 
     /// The bytes that `text` stands for.
-    public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+    public static func decode(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         guard text.utf8.count <= textLimit else { throw .tooLarge(text.utf8.count, limit: textLimit) }
         let digits = text.dropFirst()
         switch text.first {
@@ -22,7 +24,7 @@ public enum Multibase {
         }
     }
 
-    private static func decodeBase32(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+    private static func decodeBase32(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -40,7 +42,7 @@ public enum Multibase {
         return bytes
     }
 
-    private static func decodeBase36(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+    private static func decodeBase36(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         let zeros = text.utf8.prefix { $0 == UInt8(ascii: "0") }.count
         var bytes: [UInt8] = []  // base 256, least significant first
         for unit in text.utf8.dropFirst(zeros) {

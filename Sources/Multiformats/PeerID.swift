@@ -1,3 +1,5 @@
+import Bytes
+
 /// A peer's identity: the multihash of its public key (libp2p specification, peer-ids).
 ///
 /// Keys whose protobuf has at most 42 bytes (Ed25519, secp256k1) stand in it whole, under the identity hash.
@@ -11,7 +13,7 @@ public struct PeerID: Hashable, Sendable {
     public let bytes: [UInt8]
 
     /// The peer ID whose multihash is `bytes`: an identity hash of 1 to 42 bytes, or SHA-256.
-    public init(bytes: [UInt8]) throws(MultiformatsError) {
+    public init(bytes: [UInt8]) throws(BytesError) {
         guard bytes.count <= PeerID.inlineKeyLimit &+ 2 else {
             throw .tooLarge(bytes.count, limit: PeerID.inlineKeyLimit &+ 2)
         }
@@ -32,7 +34,7 @@ public struct PeerID: Hashable, Sendable {
     }
 
     /// The peer ID that holds a whole public key, in its protobuf form, under the identity hash.
-    public init(publicKeyProtobuf: [UInt8]) throws(MultiformatsError) {
+    public init(publicKeyProtobuf: [UInt8]) throws(BytesError) {
         let count = publicKeyProtobuf.count
         guard count <= PeerID.inlineKeyLimit else { throw .tooLarge(count, limit: PeerID.inlineKeyLimit) }
         guard count > 0 else { throw .truncated }
@@ -41,7 +43,7 @@ public struct PeerID: Hashable, Sendable {
 
     /// Reads both text forms: a multihash in base58btc, or a CID version 1 with the codec `libp2p-key` in the
     /// multibases base32, base36, base58btc or base16.
-    public init(_ text: some StringProtocol) throws(MultiformatsError) {
+    public init(_ text: some StringProtocol) throws(BytesError) {
         if text.hasPrefix("1") || text.hasPrefix("Qm") {
             try self.init(bytes: Base58.decode(text))
         } else {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads the fields of one protobuf message, in the order they were written.
 ///
 /// Fields that the caller does not know are skipped by not looking at them. Groups are refused: no message of
@@ -32,7 +34,7 @@ public struct ProtobufReader {
     public init(_ message: [UInt8]) { reader = ByteReader(message) }
 
     /// The next field, or nil at the end of the message.
-    public mutating func next() throws(MultiformatsError) -> Field? {
+    public mutating func next() throws(BytesError) -> Field? {
         guard reader.remaining > 0 else { return nil }
         let tag = try reader.uvarint(minimal: false)
         guard let number = UInt32(exactly: tag &>> 3), number >= 1, number < 1 &<< 29 else {
@@ -53,7 +55,7 @@ public struct ProtobufReader {
 extension ProtobufReader.Field {
     /// The integer of a varint field; any other wire type is refused.
     public var integer: UInt64 {
-        get throws(MultiformatsError) {
+        get throws(BytesError) {
             guard case .varint(let integer) = value else { throw .invalid("a protobuf varint field") }
             return integer
         }
@@ -61,7 +63,7 @@ extension ProtobufReader.Field {
 
     /// The bytes of a length-delimited field; any other wire type is refused.
     public var bytes: SharedBytes {
-        get throws(MultiformatsError) {
+        get throws(BytesError) {
             guard case .bytes(let bytes) = value else { throw .invalid("a protobuf bytes field") }
             return bytes
         }
@@ -69,7 +71,7 @@ extension ProtobufReader.Field {
 
     /// The text of a length-delimited field; any other wire type and anything but UTF-8 is refused.
     public var text: String {
-        get throws(MultiformatsError) {
+        get throws(BytesError) {
             guard let text = String(utf8: try bytes) else { throw .invalid("UTF-8") }
             return text
         }

@@ -1,9 +1,9 @@
+import Bytes
 import Chain
 import Consensus
 import Crypto
 import Execution
 import Log
-import Multiformats
 import Storage
 
 /// Brings a starting node to the end of its own block log: rebuilds the chain's state from the log and executes what

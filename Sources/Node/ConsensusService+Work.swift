@@ -1,8 +1,8 @@
+import Bytes
 import Chain
 import Consensus
 import Crypto
 import Execution
-import Multiformats
 import Reactor
 import Storage
 

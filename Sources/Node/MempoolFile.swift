@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import Glibc
-import Multiformats
 
 /// The file in which a node that stops keeps the transactions that wait, for its next start (docs/storage.md).
 ///

@@ -1,7 +1,7 @@
+import Bytes
 import Collections
 import Crypto
 import Log
-import Multiformats
 import Reactor
 
 /// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next

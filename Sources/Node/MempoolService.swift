@@ -1,3 +1,4 @@
+import Bytes
 import Chain
 import Collections
 import Crypto

@@ -1,7 +1,7 @@
+import Bytes
 import Execution
 import Glibc
 import Log
-import Multiformats
 import Reactor
 import Synchronization
 

@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import Glibc
-import Multiformats
 
 /// A node's root directory: which file stands where (docs/wire.md, section 9).
 public struct RootDirectory: Sendable {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// How those who are served take what they asked for, and whose turns end for it.
 ///

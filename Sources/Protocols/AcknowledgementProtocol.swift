@@ -1,3 +1,4 @@
+import Bytes
 import Chain
 import LibP2P
 import Multiformats

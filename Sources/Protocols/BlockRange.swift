@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// What is asked for on a stream of `/apus/blkrange/1.0.0` (docs/wire.md, section 8).
 public struct BlockRangeRequest: Hashable, Sendable {

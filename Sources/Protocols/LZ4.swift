@@ -1,5 +1,5 @@
+import Bytes
 import CShims
-import Multiformats
 
 /// lz4's block format, which carries no length: whoever decompresses must have been told it.
 enum LZ4 {

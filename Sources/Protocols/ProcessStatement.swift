@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// One process of a node, from its start to its end: a number drawn at the start. It is no secret.
 public struct ProcessID: Hashable, Sendable, CustomStringConvertible {
@@ -21,7 +21,7 @@ public struct ProcessID: Hashable, Sendable, CustomStringConvertible {
         try? self.init(&reader)
     }
 
-    fileprivate init(_ reader: inout ByteReader) throws(MultiformatsError) {
+    fileprivate init(_ reader: inout ByteReader) throws(BytesError) {
         self.init(try reader.u64BE(), try reader.u64BE())
     }
 

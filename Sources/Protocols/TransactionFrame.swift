@@ -1,6 +1,6 @@
+import Bytes
 import Crypto
 import LibP2P
-import Multiformats
 import Reactor
 
 /// The frames of `/apus/txann/1.0.0` (docs/protocols.md).

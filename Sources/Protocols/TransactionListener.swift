@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import LibP2P
 import Multiformats

@@ -29,7 +29,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     package let driver: Driver
     @ReactorActor let timers = TimerHeap()
     @ReactorActor let chunks = ChunkPool()
-    @ReactorActor var random: RandomSource
+    @ReactorActor var random: SeededGenerator
     /// Jobs, calls and timers that have run.
     @ReactorActor private(set) var eventsRun: UInt64 = 0
     /// Carries in-memory connections, on whatever driver the loop runs.
@@ -45,7 +45,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     package init(driver: Driver, seed: UInt64? = nil) {
         self.driver = driver
         memory = (driver as? VirtualDriver) ?? VirtualDriver()
-        random = RandomSource(seed: seed)
+        random = SeededGenerator(seed: seed)
     }
 
     /// The loop that the calling thread runs.

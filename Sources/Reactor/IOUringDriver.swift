@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Glibc
-import Multiformats
 
 /// The driver for kernels with io_uring: one multishot accept a listener, one multishot receive a connection out of
 /// buffers that all share, one send a connection at a time, and everything submitted together once a turn.

@@ -1,6 +1,6 @@
+import Bytes
 import Collections
 import Glibc
-import Multiformats
 
 /// What one connection has still to send: pooled chunks, filled at the tail, and shared bytes, kept by reference. An
 /// empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.

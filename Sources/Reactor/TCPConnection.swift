@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// One TCP connection (or an in-memory one, on a virtual network). Bytes to send are queued and leave together at the
 /// end of the loop's turn; what comes in goes to the delegate. It stays open, and in memory, until it is closed by

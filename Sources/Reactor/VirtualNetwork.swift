@@ -1,3 +1,5 @@
+import Collections
+
 /// The network of a virtual loop: what lies between its hosts, and what goes wrong there. Every choice comes from the
 /// loop's seed. See docs/architecture.md, "Reactor".
 ///
@@ -95,13 +97,13 @@ public final class VirtualNetwork {
     private var busy: [Direction: Duration] = [:]
     private var down: Set<SocketAddress> = []
     private var readers: [SocketAddress: ReadLimit] = [:]
-    private var random: RandomSource
+    private var random: SeededGenerator
     unowned let driver: VirtualDriver
 
     init(_ driver: VirtualDriver, latency: Duration, seed: UInt64) {
         self.driver = driver
         defaultLink = Link(latency: latency)
-        random = RandomSource(seed: seed ^ 0x6E65_7477_6F72_6B73)
+        random = SeededGenerator(seed: seed ^ 0x6E65_7477_6F72_6B73)
     }
 
     // MARK: Links

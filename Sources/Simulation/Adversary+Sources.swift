@@ -1,4 +1,6 @@
+import Bytes
 import Chain
+import Collections
 import LibP2P
 import Multiformats
 import Protocols

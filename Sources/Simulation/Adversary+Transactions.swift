@@ -1,3 +1,4 @@
+import Collections
 import Crypto
 import LibP2P
 import Protocols

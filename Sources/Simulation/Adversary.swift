@@ -1,4 +1,6 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
 import LibP2P
 import Multiformats
@@ -14,7 +16,7 @@ import Reactor
 final class Adversary {
     unowned let world: World
     private let index: Int
-    var random: SimulationRandom
+    var random: SeededGenerator
     private var host: Host?
     /// Signs what it makes up.
     private let identity: PrivateKey
@@ -34,7 +36,7 @@ final class Adversary {
     init(_ world: World, _ index: Int) throws {
         self.world = world
         self.index = index
-        random = SimulationRandom(seed: world.options.seed, stream: "adversary \(index)")
+        random = SeededGenerator(seed: world.options.seed, stream: "adversary \(index)")
         identity = try World.key("adversary \(index)", world.options.seed, index)
         // One of at least four validators may lie without harm: the others are a majority of all.
         stolen = world.options.validators > 3 ? world.nodes[world.options.validators - 1].setup.key : nil
@@ -344,10 +346,10 @@ final class Adversary {
 /// Noise keys from a seed.
 @ReactorActor
 final class KeyStream {
-    private var random: SimulationRandom
+    private var random: SeededGenerator
 
     nonisolated init(seed: UInt64, _ stream: String) {
-        random = SimulationRandom(seed: seed, stream: stream)
+        random = SeededGenerator(seed: seed, stream: stream)
     }
 
     private func bytes() -> [UInt8] {

@@ -1,3 +1,4 @@
+import Collections
 import Glibc
 import Reactor
 import Storage
@@ -8,7 +9,7 @@ final class FaultInjector {
     private unowned let world: World
     private let interval: Duration
     private let kinds: [FaultKind]
-    private var random: SimulationRandom
+    private var random: SeededGenerator
     private var isOver = false
     /// The validator that lost its disk last: no other may lose its own until this one has voted again for what is
     /// committed by now, for what may have been decided is known by the memory of a majority only.
@@ -18,7 +19,7 @@ final class FaultInjector {
         self.world = world
         interval = world.options.faultInterval ?? .seconds(1)
         kinds = world.options.faultInterval == nil ? [] : world.options.faults
-        random = SimulationRandom(seed: world.options.seed, stream: "faults")
+        random = SeededGenerator(seed: world.options.seed, stream: "faults")
     }
 
     func start() {

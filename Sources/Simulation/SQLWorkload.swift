@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Crypto
 
 /// What clients of an SQL application send: statements on fixed tables, of which some fail, such as have split, stopped
@@ -29,7 +30,7 @@ struct SQLWorkload {
     }
 
     /// The owner's next statement, to come after so many others; the first ones make the tables and let clients write.
-    mutating func next(after count: UInt64, _ random: inout SimulationRandom) -> RawStatement {
+    mutating func next(after count: UInt64, _ random: inout SeededGenerator) -> RawStatement {
         if count < Self.schema.count { return RawStatement(Self.schema[Int(count)]) }
         let granted = count - UInt64(Self.schema.count)
         if granted < clients.count { return Self.grant(clients[Int(granted)]) }
@@ -42,7 +43,7 @@ struct SQLWorkload {
     }
 
     /// What anybody sends who may change rows.
-    static func ordinary(_ random: inout SimulationRandom) -> RawStatement {
+    static func ordinary(_ random: inout SeededGenerator) -> RawStatement {
         let id = random.next() % 50
         let amount = random.next() % 1000
         // One letter in two forms, which are two texts and two names.
@@ -90,14 +91,14 @@ struct SQLWorkload {
         RawStatement("INSERT OR IGNORE INTO grants (identifier) VALUES ('\(client.nodeID)')")
     }
 
-    private func changeOfGrants(_ random: inout SimulationRandom) -> RawStatement {
+    private func changeOfGrants(_ random: inout SeededGenerator) -> RawStatement {
         guard let client = random.pick(clients) else { return RawStatement("DELETE FROM grants") }
         return random.oneIn(3)
             ? RawStatement("DELETE FROM grants WHERE identifier = '\(client.nodeID)'") : Self.grant(client)
     }
 
     /// Views that multiply each other's rows, row IDs at their end, more work or memory than is allowed.
-    private func hostile(_ random: inout SimulationRandom) -> RawStatement {
+    private func hostile(_ random: inout SeededGenerator) -> RawStatement {
         let times = Int(2 + random.next() % 19)
         let views = ["va", "vb", "vc"]
         let index = Int(random.next() % UInt64(views.count))

@@ -1,8 +1,9 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
 import Execution
 import LibP2P
-import Multiformats
 import Node
 import Reactor
 import Storage
@@ -62,7 +63,7 @@ final class SimulatedNode {
     init(_ setup: Setup, seed: UInt64, clockSkew: Int64) {
         self.setup = setup
         self.clockSkew = clockSkew
-        disk = VirtualDisk(seed: SimulationRandom.first(seed: seed, stream: "disk \(setup.name)"))
+        disk = VirtualDisk(seed: SeededGenerator.first(seed: seed, stream: "disk \(setup.name)"))
         keys = KeyStream(seed: seed, "keys \(setup.name)")
         forgetPeers()
     }
@@ -204,10 +205,10 @@ final class SimulatedNode {
     }
 }
 
-extension SimulationRandom {
+extension SeededGenerator {
     /// The first number of a stream.
     static func first(seed: UInt64, stream: String) -> UInt64 {
-        var random = SimulationRandom(seed: seed, stream: stream)
+        var random = SeededGenerator(seed: seed, stream: stream)
         return random.next()
     }
 }

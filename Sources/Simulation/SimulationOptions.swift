@@ -1,3 +1,5 @@
+import Collections
+
 /// Everything that one simulation is made of. `init(seed:)` derives all of it from the seed; each can then be changed.
 public struct SimulationOptions: Sendable, Equatable {
     /// What executes transactions.
@@ -49,7 +51,7 @@ public struct SimulationOptions: Sendable, Equatable {
 
     /// Derives everything from a seed.
     public init(seed: UInt64) {
-        var random = SimulationRandom(seed: seed, stream: "options")
+        var random = SeededGenerator(seed: seed, stream: "options")
         self.seed = seed
         validators = [1, 3, 4, 4, 5, 7].randomElement(using: &random) ?? 4
         sentries = Int.random(in: 0...3, using: &random)

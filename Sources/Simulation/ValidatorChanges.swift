@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Crypto
 import Node
 import Reactor
@@ -9,7 +10,7 @@ import Reactor
 final class ValidatorChanges {
     private unowned let world: World
     private let interval: Duration?
-    private var random: SimulationRandom
+    private var random: SeededGenerator
     private var nonces: [PublicKey: UInt64] = [:]
     private var isOver = false
     /// Whether nothing is under way.
@@ -18,7 +19,7 @@ final class ValidatorChanges {
     init(_ world: World) {
         self.world = world
         interval = world.options.validatorInterval
-        random = SimulationRandom(seed: world.options.seed, stream: "validators")
+        random = SeededGenerator(seed: world.options.seed, stream: "validators")
     }
 
     func start() {

@@ -1,6 +1,7 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
-import Multiformats
 import Node
 import Reactor
 
@@ -49,7 +50,7 @@ final class Workload {
     var isDone: Bool { idle == runs }
 
     private func run(_ index: Int, _ key: PrivateKey, _ world: World) async {
-        var random = SimulationRandom(seed: seed, stream: "client \(index)")
+        var random = SeededGenerator(seed: seed, stream: "client \(index)")
         var nonce: UInt64 = 0
         while !isOver, world.failure == nil {
             try? await Reactor.sleep(for: random.milliseconds(10...1_500))
@@ -64,7 +65,7 @@ final class Workload {
     }
 
     private func make(
-        _ key: PrivateKey, _ nonce: UInt64, _ random: inout SimulationRandom
+        _ key: PrivateKey, _ nonce: UInt64, _ random: inout SeededGenerator
     ) throws -> Transaction {
         let payload: Payload
         if key.publicKey == owner?.publicKey {
@@ -80,7 +81,7 @@ final class Workload {
 
     /// Until some node has committed it.
     private func send(
-        _ transaction: Transaction, _ world: World, _ random: inout SimulationRandom
+        _ transaction: Transaction, _ world: World, _ random: inout SeededGenerator
     ) async {
         while world.failure == nil {
             let running = world.nodes.filter { $0.node != nil }
@@ -108,7 +109,7 @@ final class Workload {
 
     /// What no node may take.
     private func annoy(
-        _ key: PrivateKey, _ nonce: UInt64, _ world: World, _ random: inout SimulationRandom
+        _ key: PrivateKey, _ nonce: UInt64, _ world: World, _ random: inout SeededGenerator
     ) async {
         guard let node = random.pick(world.nodes.filter { $0.node != nil })?.node,
             let transaction = try? make(key, nonce, &random)

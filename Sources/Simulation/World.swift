@@ -1,8 +1,9 @@
+import Bytes
 import Chain
+import Collections
 import Consensus
 import Crypto
 import Execution
-import Multiformats
 import Node
 import Reactor
 
@@ -53,7 +54,7 @@ public final class World {
         self.network = network
         self.trace = trace
         self.directory = directory
-        var random = SimulationRandom(seed: options.seed, stream: "world")
+        var random = SeededGenerator(seed: options.seed, stream: "world")
         let count = options.validators + options.sentries
         let keys = try (0..<count).map { try World.key("node \($0)", options.seed, $0) }
         owner = try World.key("owner", options.seed, 1)

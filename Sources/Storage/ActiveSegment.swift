@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The segment that takes the next records.
 struct ActiveSegment {

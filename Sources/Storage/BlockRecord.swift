@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Layout of a block log segment: its header and the header of each record (docs/storage.md, "Block log").
 ///

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 import Synchronization
 
 /// All committed blocks with their commit infos and results: an append-only log of segments, mapped for reading,

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// How far the block log was committed, kept beside it (docs/storage.md, "Mark").
 ///

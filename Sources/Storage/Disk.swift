@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// What the storage layer asks of an operating system: files, names in directories, and when both are on the device.
 /// `SystemDisk` is the kernel, `VirtualDisk` a simulated device that fails as real ones do.

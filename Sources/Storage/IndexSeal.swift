@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// Vouches for the index file of a store that was closed in good order (docs/storage.md, "Index").
 ///

@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Crypto
 import Glibc
-import Multiformats
 import Synchronization
 
 /// The block index in an LMDB file (docs/storage.md, "Index"). Nothing is forced to the device before `synchronize`, so
@@ -127,7 +127,7 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
 
     override func location(of height: Int64) throws(StorageError) -> Location? {
         let key = withUnsafeBytes(of: height.bigEndian) { [UInt8]($0) }
-        return try lookup(heights, key) { reader throws(MultiformatsError) in
+        return try lookup(heights, key) { reader throws(BytesError) in
             let segment = try reader.i64()
             let offset = try reader.i64()
             let hash = try reader.array(Hash.count)
@@ -137,11 +137,11 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
     }
 
     override func height(of hash: Hash) throws(StorageError) -> Int64? {
-        try lookup(hashes, hash.array) { reader throws(MultiformatsError) in try reader.i64BE() }
+        try lookup(hashes, hash.array) { reader throws(BytesError) in try reader.i64BE() }
     }
 
     override func transaction(_ id: Hash) throws(StorageError) -> TransactionLocation? {
-        try lookup(transactions, id.array) { reader throws(MultiformatsError) in
+        try lookup(transactions, id.array) { reader throws(BytesError) in
             TransactionLocation(
                 height: try reader.i64(), index: Int(try reader.u32()), offset: Int(try reader.u32()),
                 length: Int(try reader.u32()))
@@ -149,7 +149,7 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
     }
 
     private func lookup<T>(
-        _ table: MDB_dbi, _ key: [UInt8], _ decode: (inout ByteReader) throws(MultiformatsError) -> T
+        _ table: MDB_dbi, _ key: [UInt8], _ decode: (inout ByteReader) throws(BytesError) -> T
     ) throws(StorageError) -> T? {
         let transaction = try beginReading()
         defer {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Synchronization
 
 /// The block log's files, mapped for reading when they are first needed. Safe on any thread.

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// Opens the files of a block store and mends what a killed process or a power failure can leave behind.
 ///

@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 
 /// A block's transaction results as a record holds them: u32 count, for each a u32 of where it ends, then the
 /// results one after another (docs/storage.md, "Block log"). Any one is found without reading the others.

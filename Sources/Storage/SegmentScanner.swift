@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// Walks the records of one segment's bytes and checks all that can be checked: checksums, padding, heights, the
 /// block's hash, and its link to the block before.

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Synchronization
 
 /// Up to which stamp a leader may have proposed blocks, kept beside its votes: after a restart it begins above

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import Multiformats
 
 /// What can go wrong with the files of a node. `description` is one line that names the file.
 public enum StorageError: Error, Equatable, CustomStringConvertible {

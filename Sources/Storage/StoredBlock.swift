@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// A committed block as the store keeps it. The bytes lie in the mapped log, checked against their checksums when
 /// they were read, and stay valid as long as this value or a slice of them lives, also after the store is closed.

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The block that was agreed to last, kept beside the votes (docs/storage.md, "Vote log"): a leader that lost its memory
 /// may have to ask for it, also after this node was restarted.

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Log
-import Multiformats
 
 /// A value of the database as the commands print it: different values look different, and none has a tab or a line
 /// end in it.

@@ -1,4 +1,5 @@
 import Arguments
+import Bytes
 import Chain
 import Crypto
 import LibP2P

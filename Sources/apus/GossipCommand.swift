@@ -1,4 +1,5 @@
 import Arguments
+import Bytes
 import LibP2P
 import Multiformats
 import Reactor

@@ -1,8 +1,8 @@
 import Arguments
+import Bytes
 import Chain
 import Crypto
 import Log
-import Multiformats
 import Node
 
 /// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.

@@ -1,9 +1,9 @@
 import API
 import Arguments
+import Bytes
 import Chain
 import Crypto
 import Log
-import Multiformats
 
 /// Where a node answers JSON-RPC.
 struct RPCOptions {

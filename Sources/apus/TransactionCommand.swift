@@ -1,9 +1,9 @@
 import API
 import Arguments
+import Bytes
 import Chain
 import Crypto
 import Log
-import Multiformats
 
 /// `apus tx`: send a statement or a validator's transaction, look at a transaction.
 enum TransactionCommand {

@@ -1,8 +1,8 @@
+import Bytes
 import Chain
 import Crypto
 import Foundation
 import JSON
-import Multiformats
 import Node
 import Reactor
 import Testing

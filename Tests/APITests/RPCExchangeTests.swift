@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import JSON
-import Multiformats
 import Node
 import Reactor
 import Testing

@@ -1,3 +1,4 @@
+import Collections
 import TestSupport
 import Testing
 

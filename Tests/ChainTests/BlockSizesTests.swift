@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 import Testing
 
 @testable import Chain

@@ -1,6 +1,7 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
-import Multiformats
 import Testing
 
 @Suite struct ChainTypeTests {
@@ -20,7 +21,7 @@ import Testing
     }
 
     @Test func amountArithmeticAgreesWithIntegers() throws {
-        var generator = SplitMix64(state: 3)
+        var generator = SeededGenerator(seed: 3)
         for _ in 0..<2000 {
             let a = Int64(truncatingIfNeeded: generator.next()) >> Int64(generator.next() % 63 + 1)
             let b = Int64(truncatingIfNeeded: generator.next()) >> Int64(generator.next() % 63 + 1)
@@ -159,7 +160,7 @@ import Testing
     }
 
     @Test func generatedPayloadsRoundTrip() throws {
-        var generator = SplitMix64(state: 11)
+        var generator = SeededGenerator(seed: 11)
         func element(_ type: DataType.Name) -> Value.Element {
             if generator.next() % 5 == 0 { return .null }
             let noise = SharedBytes((0..<16).map { _ in UInt8(truncatingIfNeeded: generator.next()) })

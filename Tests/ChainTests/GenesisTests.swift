@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 import Testing
 
 @Suite struct GenesisTests {

@@ -1,6 +1,7 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
-import Multiformats
 import TestSupport
 import Testing
 
@@ -140,7 +141,7 @@ import Testing
     }
 
     @Test func randomBytes() {
-        var generator = SplitMix64(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for sample in samples {
             for _ in 0..<300 {
                 let count = Int(generator.next() % 200)

@@ -1,3 +1,5 @@
+import Bytes
+import Collections
 import Crypto
 import Multiformats
 import TestSupport

@@ -1,6 +1,6 @@
+import Bytes
 import Crypto
 import Glibc
-import Multiformats
 import TestSupport
 import Testing
 

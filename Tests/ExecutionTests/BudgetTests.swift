@@ -1,5 +1,5 @@
+import Bytes
 import Chain
-import Multiformats
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
+import Bytes
 import CShims
 import Chain
 import Crypto
-import Multiformats
 import TestSupport
 import Testing
 

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import CShims
+import Collections
 import TestSupport
 
 @testable import Execution

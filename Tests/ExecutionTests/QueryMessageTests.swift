@@ -1,5 +1,6 @@
+import Bytes
 import Chain
-import Multiformats
+import Collections
 import TestSupport
 import Testing
 
@@ -175,7 +176,7 @@ import Testing
         let frame = try #require(question.frame)
         #expect(try QueryQuestion(decoding: SharedBytes(Array(frame.dropFirst(4)))) == question)
         for count in [4, 20, frame.count - 1] {
-            #expect(throws: MultiformatsError.self) {
+            #expect(throws: BytesError.self) {
                 try QueryQuestion(decoding: SharedBytes(Array(frame[4..<count])))
             }
         }

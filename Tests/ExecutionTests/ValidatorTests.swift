@@ -1,6 +1,7 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
-import Multiformats
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
+import Bytes
 import CShims
 import Chain
-import Multiformats
 import TestSupport
 import Testing
 

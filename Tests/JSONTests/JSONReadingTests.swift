@@ -1,6 +1,7 @@
+import Bytes
 import CShims
+import Collections
 import JSON
-import Multiformats
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
+import Bytes
+import Collections
 import JSON
-import Multiformats
 import TestSupport
 import Testing
 

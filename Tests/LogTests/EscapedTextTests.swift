@@ -1,5 +1,6 @@
-import Testing
+import Collections
 import TestSupport
+import Testing
 
 @testable import Log
 

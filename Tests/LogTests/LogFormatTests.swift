@@ -1,3 +1,4 @@
+import Collections
 import Glibc
 import TestSupport
 import Testing

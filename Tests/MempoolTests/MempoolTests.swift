@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import Mempool
-import Multiformats
 import Testing
 
 @Suite struct MempoolTests {

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Mempool
-import Multiformats
 import Testing
 
 @Suite struct TransactionCheckTests {

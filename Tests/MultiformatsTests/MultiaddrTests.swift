@@ -1,3 +1,5 @@
+import Bytes
+import Collections
 import Multiformats
 import TestSupport
 import Testing
@@ -57,7 +59,7 @@ import Testing
         "/dns4/", "/dns4/a b", "/p2p/", "/p2p/x", "/bogus/1", "/ip4/1.2.3.4//tcp/1", "/ip4/1.2.3.4/tcp",
     ])
     func badTextIsRefused(_ text: String) {
-        #expect(throws: MultiformatsError.self) { try Multiaddr(text) }
+        #expect(throws: BytesError.self) { try Multiaddr(text) }
     }
 
     @Test(arguments: [
@@ -67,18 +69,18 @@ import Testing
     ])
     func badBytesAreRefused(_ hex: String) throws {
         let bytes = try Hex.decode(hex.filter { $0 != " " })
-        #expect(throws: MultiformatsError.self) { try Multiaddr(bytes: bytes) }
+        #expect(throws: BytesError.self) { try Multiaddr(bytes: bytes) }
     }
 
     @Test func sizeIsBounded() throws {
         let many = String(repeating: "/tcp/1", count: Multiaddr.componentLimit + 1)
-        #expect(throws: MultiformatsError.tooLarge(17, limit: 16)) { try Multiaddr(many) }
+        #expect(throws: BytesError.tooLarge(17, limit: 16)) { try Multiaddr(many) }
         let long = "/dns/" + String(repeating: "a", count: 254)
-        #expect(throws: MultiformatsError.tooLarge(254, limit: 253)) { try Multiaddr(long) }
-        #expect(throws: MultiformatsError.self) {
+        #expect(throws: BytesError.tooLarge(254, limit: 253)) { try Multiaddr(long) }
+        #expect(throws: BytesError.self) {
             try Multiaddr(bytes: [UInt8](repeating: 6, count: Multiaddr.byteLimit + 1))
         }
-        #expect(throws: MultiformatsError.self) {
+        #expect(throws: BytesError.self) {
             try Multiaddr(String(repeating: "/", count: Multiaddr.textLimit + 1))
         }
     }

@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 import TestSupport
 import Testing
@@ -38,7 +39,7 @@ import Testing
         #expect(key.count == 36)
         #expect(try PeerID(publicKeyProtobuf: key) == inline)
         #expect(try PeerID(Self.texts[2][0]).publicKeyProtobuf == nil)
-        #expect(throws: MultiformatsError.tooLarge(43, limit: 42)) {
+        #expect(throws: BytesError.tooLarge(43, limit: 42)) {
             try PeerID(publicKeyProtobuf: [UInt8](repeating: 1, count: 43))
         }
     }
@@ -57,7 +58,7 @@ import Testing
         "f00720024080112208a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c",  // CID version 0
     ])
     func badTextIsRefused(_ text: String) {
-        #expect(throws: MultiformatsError.self) { try PeerID(text) }
+        #expect(throws: BytesError.self) { try PeerID(text) }
     }
 
     @Test(
@@ -69,6 +70,6 @@ import Testing
             [UInt8](repeating: 0, count: 100_000),
         ] as [[UInt8]])
     func badBytesAreRefused(_ bytes: [UInt8]) {
-        #expect(throws: MultiformatsError.self) { try PeerID(bytes: bytes) }
+        #expect(throws: BytesError.self) { try PeerID(bytes: bytes) }
     }
 }

@@ -1,3 +1,5 @@
+import Bytes
+import Collections
 import Multiformats
 import TestSupport
 import Testing
@@ -17,13 +19,13 @@ import Testing
         #expect(first.number == 1 && first.value == .varint(.max))
         let second = try #require(try reader.next())
         #expect(try second.text == "testing")
-        #expect(throws: MultiformatsError.self) { try second.integer }
+        #expect(throws: BytesError.self) { try second.integer }
         let third = try #require(try reader.next())
         #expect(try third.bytes.array == [0x08, 0x96, 0x01])
-        #expect(throws: MultiformatsError.self) { try third.text }
+        #expect(throws: BytesError.self) { try third.text }
         let fourth = try #require(try reader.next())
         #expect(try fourth.integer == 1)
-        #expect(throws: MultiformatsError.self) { try fourth.bytes }
+        #expect(throws: BytesError.self) { try fourth.bytes }
         let fifth = try #require(try reader.next())
         #expect(fifth.number == 536_870_911 && fifth.value == .bytes(SharedBytes()))
         #expect(try reader.next() == nil)
@@ -46,7 +48,7 @@ import Testing
         ] as [[UInt8]])
     func badMessagesAreRefused(_ bytes: [UInt8]) {
         var reader = ProtobufReader(bytes)
-        #expect(throws: MultiformatsError.self) { try reader.next() }
+        #expect(throws: BytesError.self) { try reader.next() }
     }
 
     @Test func randomBytesNeverTrap() {

@@ -1,3 +1,5 @@
+import Bytes
+import Collections
 import Multiformats
 import TestSupport
 import Testing
@@ -11,7 +13,7 @@ import Testing
 
     @Test(arguments: ["0", "0g", "0x00", " 00", "00 ", "é0", "00\u{0}"])
     func badHexIsRefused(_ text: String) {
-        #expect(throws: MultiformatsError.self) { try Hex.decode(text) }
+        #expect(throws: BytesError.self) { try Hex.decode(text) }
     }
 
     /// The test vectors of the base58 Internet-Draft and of Bitcoin's base58 tests.
@@ -46,12 +48,12 @@ import Testing
 
     @Test(arguments: ["0", "O", "I", "l", "2g ", "é", "a\u{0}b"])
     func badBase58IsRefused(_ text: String) {
-        #expect(throws: MultiformatsError.invalid("base58")) { try Base58.decode(text) }
+        #expect(throws: BytesError.invalid("base58")) { try Base58.decode(text) }
     }
 
     @Test func longBase58IsRefused() {
         let text = String(repeating: "z", count: Base58.textLimit + 1)
-        #expect(throws: MultiformatsError.tooLarge(129, limit: 128)) { try Base58.decode(text) }
+        #expect(throws: BytesError.tooLarge(129, limit: 128)) { try Base58.decode(text) }
     }
 
     @Test(arguments: [

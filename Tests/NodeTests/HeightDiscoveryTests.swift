@@ -1,3 +1,4 @@
+import Collections
 import Multiformats
 import TestSupport
 import Testing

@@ -1,8 +1,8 @@
+import Bytes
 import Chain
 import Crypto
 import Execution
 import Log
-import Multiformats
 import TestSupport
 
 @testable import Node

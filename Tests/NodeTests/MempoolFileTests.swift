@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 import Synchronization
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Crypto
 import Execution
-import Multiformats
 import Testing
 
 @testable import Node

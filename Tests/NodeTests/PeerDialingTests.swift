@@ -1,3 +1,4 @@
+import Collections
 import LibP2P
 import Multiformats
 import Testing

@@ -1,8 +1,8 @@
+import Bytes
 import CShims
 import Chain
 import Execution
 import Glibc
-import Multiformats
 import Reactor
 import Synchronization
 import TestSupport

@@ -1,4 +1,6 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
 import LibP2P
 import Multiformats
@@ -244,7 +246,7 @@ import Testing
         for count in [99_999, 100_001, 1, 0, -1, Int(Int32.max), .max] {
             #expect(LZ4.decompress(compressed, count: count) == nil, "\(count)")
         }
-        var generator = TestSupport.SeededGenerator(seed: 3)
+        var generator = SeededGenerator(seed: 3)
         #expect(LZ4.compress(SharedBytes(generator.bytes(4096))) == nil, "does not pay")
         #expect(LZ4.compress(SharedBytes([UInt8](repeating: 0, count: LZ4.least - 1))) == nil)
         for _ in 0..<2000 {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Testing
 
 @testable import Protocols

@@ -1,3 +1,4 @@
+import Collections
 import Testing
 
 @testable import Reactor
@@ -7,7 +8,7 @@ import Testing
     @Test(arguments: 1...20)
     @ReactorActor
     func firesWhatIsDueInOrder(_ seed: UInt64) {
-        var random = RandomSource(seed: seed)
+        var random = SeededGenerator(seed: seed)
         func below(_ limit: Int) -> Int { Int(random.next() % UInt64(limit)) }
         let heap = TimerHeap()
         var expected: [(deadline: Int, number: Int, timer: Timer)] = []

@@ -1,8 +1,8 @@
+import Bytes
 import Chain
 import Crypto
 import Dispatch
 import Glibc
-import Multiformats
 import Synchronization
 import TestSupport
 import Testing

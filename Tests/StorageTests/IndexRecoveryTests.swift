@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Glibc
-import Multiformats
 import TestSupport
 import Testing
 

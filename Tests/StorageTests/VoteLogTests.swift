@@ -1,6 +1,7 @@
+import Bytes
 import Crypto
 import Glibc
-import Multiformats
+import Chain
 import TestSupport
 import Testing
 

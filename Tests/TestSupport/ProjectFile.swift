@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// The files of the project itself.
 public enum ProjectFile {

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import Multiformats
 
 /// A directory of a test's own, removed with its last reference.
 public final class TemporaryDirectory: Sendable {

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import Multiformats
 
 /// Files as tests want them: whole, without questions.
 public enum TestFile {

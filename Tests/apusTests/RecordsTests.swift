@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import Multiformats
 import Testing
 
 @testable import apus

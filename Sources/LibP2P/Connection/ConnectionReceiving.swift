@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Reactor
 
 /// The way in: decrypted bytes are taken apart and delivered, straight into a waiting reader's memory where that is

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Reactor
 
 /// The way out: frames are made, encrypted and queued in one step, streams take turns when the queue is full.

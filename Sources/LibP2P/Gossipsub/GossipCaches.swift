@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 
 /// Messages seen lately, so that none is handled twice.

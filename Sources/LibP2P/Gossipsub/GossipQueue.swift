@@ -1,5 +1,5 @@
+import Bytes
 import Collections
-import Multiformats
 
 /// Which of the things that wait for one peer goes first.
 public enum GossipPriority: Int, Sendable, Comparable, CaseIterable {

@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 
 /// What two routers send each other: subscriptions, messages and control, in one protobuf.

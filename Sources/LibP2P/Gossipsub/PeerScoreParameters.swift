@@ -1,3 +1,4 @@
+import Bytes
 import Multiformats
 
 /// The numbers of peer scoring; the specification's names stand behind them.

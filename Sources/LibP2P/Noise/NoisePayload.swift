@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Multiformats
 
@@ -62,7 +63,7 @@ struct NoisePayload: Equatable {
         }
     }
 
-    private mutating func decodeExtensions(_ bytes: SharedBytes) throws(MultiformatsError) {
+    private mutating func decodeExtensions(_ bytes: SharedBytes) throws(BytesError) {
         var reader = ProtobufReader(bytes)
         while let field = try reader.next() {
             guard field.number == 2, muxers.count < Self.maximumMuxers else { continue }

@@ -1,5 +1,5 @@
+import Bytes
 import Crypto
-import Multiformats
 
 /// The running hash, chaining key and cipher of a Noise handshake.
 ///

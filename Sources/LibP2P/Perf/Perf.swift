@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Reactor
 
 /// The dialogue of `/perf/1.0.0`: the initiator asks for a number of bytes (big-endian u64) and uploads as many as it

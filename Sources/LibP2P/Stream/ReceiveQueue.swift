@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 /// Received bytes of one stream that no reader has taken yet, in chunks of the host's pool.
 ///

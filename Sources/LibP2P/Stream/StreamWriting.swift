@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Reactor
 
 /// Bytes of a write that could not be sent at once.

@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Crypto
 import Execution
 import Reactor
@@ -24,7 +25,7 @@ final class TwinChecker {
     private let genesis: Genesis
     private let directory: String
     private let report: (CheckerFailure) -> Void
-    private var random: SimulationRandom
+    private var random: SeededGenerator
     private let heap: TwinHeap
     private var twin: SQLTwin?
     private var past: [String] = []
@@ -39,7 +40,7 @@ final class TwinChecker {
         report: @escaping (CheckerFailure) -> Void
     ) {
         (self.machine, self.directory, self.genesis, self.report) = (machine, directory, genesis, report)
-        random = SimulationRandom(seed: seed, stream: "twin \(machine)")
+        random = SeededGenerator(seed: seed, stream: "twin \(machine)")
         heap = random.pick(TwinHeap.allCases) ?? .ordinary
     }
 

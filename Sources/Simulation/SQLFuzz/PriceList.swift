@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Execution
 import Glibc
-import Multiformats
 
 /// The dearest statements known of each kind of cost, with what they take on this machine (docs/execution.md, "Costs").
 public struct PriceList {

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 
 extension SQLFuzz {
     /// Measures a unit's price: by the quicker of two runs of a statement that uses up its budget of instructions.

@@ -1,7 +1,8 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
 import Execution
-import Multiformats
 
 /// Runs the blocks of a seed on two engines, one that runs on and one whose history is another: reopened, rebuilt from
 /// genesis, made to execute a block twice. They must agree on every result, hash and row.
@@ -62,13 +63,13 @@ public struct SQLFuzz {
         var report = Report()
         defer { try? DirectoryTree.remove(directory) }
         do {
-            var random = SimulationRandom(seed: fuzzCase.seed, stream: "heap")
+            var random = SeededGenerator(seed: fuzzCase.seed, stream: "heap")
             let pair = try Pair(
                 directory, prices: prices, heap: random.pick(TwinHeap.allCases) ?? .ordinary)
             defer { pair.close() }
             for (index, block) in fuzzCase.blocks.enumerated() {
                 do {
-                    var random = SimulationRandom(seed: fuzzCase.seed, stream: "history \(index + 1)")
+                    var random = SeededGenerator(seed: fuzzCase.seed, stream: "history \(index + 1)")
                     let history = random.pick(SQLTwin.History.allCases) ?? .none
                     let results = try pair.step(block, after: history)
                     report.transactions += results.count

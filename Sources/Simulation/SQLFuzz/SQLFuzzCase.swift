@@ -1,5 +1,6 @@
+import Bytes
 import Chain
-import Multiformats
+import Collections
 
 /// Blocks of statements that two engines of different history must agree on.
 struct SQLFuzzCase: Equatable, Sendable {
@@ -45,7 +46,7 @@ struct SQLFuzzCase: Equatable, Sendable {
     /// A seed's blocks, and the generator as they have left it.
     static func generate(seed: UInt64) -> (blocks: [[Statement]], generator: SQLGenerator) {
         var generator = SQLGenerator(seed: seed)
-        var random = SimulationRandom(seed: seed, stream: "blocks")
+        var random = SeededGenerator(seed: seed, stream: "blocks")
         var blocks: [[Statement]] = []
         for height in 0..<heights {
             let count = height == 0 ? 4 : 1 + random.next() % mostStatements

@@ -1,4 +1,5 @@
 import Chain
+import Collections
 
 extension SQLGenerator {
     /// How many parameters statements may name.

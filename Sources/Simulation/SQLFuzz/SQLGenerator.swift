@@ -1,5 +1,6 @@
+import Bytes
 import Chain
-import Multiformats
+import Collections
 
 /// Statements from a seed: by a grammar of what SQLite knows, with the values at which it does something special.
 /// Many fail, which engines must agree on as well.
@@ -26,7 +27,7 @@ struct SQLGenerator {
     ]
     private static let actions = ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"]
 
-    var random: SimulationRandom
+    var random: SeededGenerator
     private(set) var tables: [Table] = []
     /// Every name that a table has had.
     private(set) var tableNames: Set<RawText> = []
@@ -42,7 +43,7 @@ struct SQLGenerator {
     let isThrifty: Bool
 
     init(seed: UInt64, isThrifty: Bool = false) {
-        random = SimulationRandom(seed: seed, stream: "sql")
+        random = SeededGenerator(seed: seed, stream: "sql")
         self.isThrifty = isThrifty
     }
 

@@ -1,3 +1,5 @@
+import Bytes
+import Collections
 import LibP2P
 import Multiformats
 import Reactor
@@ -127,7 +129,7 @@ private final class Crowd {
         _ world: World, _ group: Int, size: Int, _ configuration: GossipsubConfiguration,
         others: [Int: GossipsubConfiguration] = [:]
     ) async throws {
-        var random = SimulationRandom(seed: world.options.seed, stream: "crowd")
+        var random = SeededGenerator(seed: world.options.seed, stream: "crowd")
         for number in 0..<size {
             members.append(
                 Member(

@@ -1,4 +1,6 @@
+import Bytes
 import Chain
+import Collections
 import Crypto
 import LibP2P
 import Multiformats
@@ -115,11 +117,11 @@ final class Announcer {
     private(set) var dismissals = 0
     /// How far its script may go.
     var step = 0
-    private var random: SimulationRandom
+    private var random: SeededGenerator
 
     init(_ world: World, _ number: Int) throws {
         stranger = try Stranger(world, number)
-        random = SimulationRandom(seed: world.options.seed, stream: "announcer \(number)")
+        random = SeededGenerator(seed: world.options.seed, stream: "announcer \(number)")
         stranger.host.observe { [weak self] event in
             if case .disconnected = event { self?.dismissals += 1 }
         }
@@ -153,7 +155,7 @@ enum TransactionMischief {
     }
 
     /// IDs of transactions that do not exist.
-    static func inventions(_ count: Int, _ random: inout SimulationRandom) -> [Hash] {
+    static func inventions(_ count: Int, _ random: inout SeededGenerator) -> [Hash] {
         (0..<count).map { _ in Hash.sha256(of: withUnsafeBytes(of: random.next()) { Array($0) }) }
     }
 

@@ -1,3 +1,4 @@
+import Bytes
 import LibP2P
 import Multiformats
 import Protocols

@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Execution
-import Multiformats
 
 extension SQLTwin {
     /// What a block came to.

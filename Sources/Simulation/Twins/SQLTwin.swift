@@ -1,7 +1,7 @@
+import Bytes
 import Chain
 import Execution
 import Glibc
-import Multiformats
 
 /// An engine with its database, and what may happen to it between and within blocks without making a difference.
 final class SQLTwin {

@@ -1,5 +1,5 @@
+import Bytes
 import Glibc
-import Multiformats
 import Synchronization
 
 /// One node of a test network: a child process that runs `apus run`, its root directory and what it costs.

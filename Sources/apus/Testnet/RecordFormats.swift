@@ -1,6 +1,6 @@
+import Bytes
 import CSV
 import JSON
-import Multiformats
 
 /// How `Records` are read from the formats they come in. A cell has the bytes that it has in the file, or the file is
 /// refused with the place of what cannot be kept: SQL text is UTF-8 without zero bytes.

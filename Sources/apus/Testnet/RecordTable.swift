@@ -1,6 +1,6 @@
+import Bytes
 import Chain
 import Crypto
-import Multiformats
 
 /// The SQL side of `Records`: the table made of their columns, the statement that inserts a row, and the digest that
 /// proves that a database holds exactly these rows.

@@ -1,5 +1,5 @@
+import Bytes
 import CSV
-import Multiformats
 
 /// The rows that a test network commits, read whole from a file: UnicodeData.txt of the Unicode Character Database,
 /// CSV with a header line, or a JSON array of objects (RecordFormats.swift).

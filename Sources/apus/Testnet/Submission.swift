@@ -1,4 +1,5 @@
 import API
+import Bytes
 import Chain
 import Crypto
 import Multiformats

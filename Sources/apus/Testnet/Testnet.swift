@@ -1,8 +1,8 @@
 import API
+import Bytes
 import Chain
 import Crypto
 import Glibc
-import Multiformats
 import Node
 
 /// A network of real processes on loopback that commits a file's rows and proves that every node holds them:

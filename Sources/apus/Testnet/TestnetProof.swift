@@ -1,8 +1,8 @@
 import API
+import Bytes
 import Chain
 import Crypto
 import Execution
-import Multiformats
 
 /// The evidence that every node of a test network holds the same data: asked of each node's own database and log
 /// after the last commit, and compared with the input.

@@ -15,7 +15,7 @@ public struct ByteReader {
     /// How many bytes are left.
     public var remaining: Int { source.count &- offset }
 
-    private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(MultiformatsError) -> T {
+    private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(BytesError) -> T {
         let size = MemoryLayout<T>.size
         guard remaining >= size else { throw .truncated }
         let value = source.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
@@ -24,47 +24,47 @@ public struct ByteReader {
     }
 
     /// One byte.
-    public mutating func u8() throws(MultiformatsError) -> UInt8 { try integer(UInt8.self) }
+    public mutating func u8() throws(BytesError) -> UInt8 { try integer(UInt8.self) }
     /// Two bytes, little-endian.
-    public mutating func u16() throws(MultiformatsError) -> UInt16 {
+    public mutating func u16() throws(BytesError) -> UInt16 {
         UInt16(littleEndian: try integer(UInt16.self))
     }
     /// Four bytes, little-endian.
-    public mutating func u32() throws(MultiformatsError) -> UInt32 {
+    public mutating func u32() throws(BytesError) -> UInt32 {
         UInt32(littleEndian: try integer(UInt32.self))
     }
     /// Eight bytes, little-endian.
-    public mutating func u64() throws(MultiformatsError) -> UInt64 {
+    public mutating func u64() throws(BytesError) -> UInt64 {
         UInt64(littleEndian: try integer(UInt64.self))
     }
     /// Four bytes, little-endian, two's complement.
-    public mutating func i32() throws(MultiformatsError) -> Int32 {
+    public mutating func i32() throws(BytesError) -> Int32 {
         Int32(littleEndian: try integer(Int32.self))
     }
     /// Eight bytes, little-endian, two's complement.
-    public mutating func i64() throws(MultiformatsError) -> Int64 {
+    public mutating func i64() throws(BytesError) -> Int64 {
         Int64(littleEndian: try integer(Int64.self))
     }
     /// Two bytes, big-endian.
-    public mutating func u16BE() throws(MultiformatsError) -> UInt16 {
+    public mutating func u16BE() throws(BytesError) -> UInt16 {
         UInt16(bigEndian: try integer(UInt16.self))
     }
     /// Four bytes, big-endian.
-    public mutating func u32BE() throws(MultiformatsError) -> UInt32 {
+    public mutating func u32BE() throws(BytesError) -> UInt32 {
         UInt32(bigEndian: try integer(UInt32.self))
     }
     /// Eight bytes, big-endian.
-    public mutating func u64BE() throws(MultiformatsError) -> UInt64 {
+    public mutating func u64BE() throws(BytesError) -> UInt64 {
         UInt64(bigEndian: try integer(UInt64.self))
     }
     /// Eight bytes, big-endian, two's complement.
-    public mutating func i64BE() throws(MultiformatsError) -> Int64 {
+    public mutating func i64BE() throws(BytesError) -> Int64 {
         Int64(bigEndian: try integer(Int64.self))
     }
 
     /// An unsigned LEB128 integer of at most 10 bytes. Only the shortest form is taken, unless `minimal` is
     /// false (protobuf allows the others).
-    public mutating func uvarint(minimal: Bool = true) throws(MultiformatsError) -> UInt64 {
+    public mutating func uvarint(minimal: Bool = true) throws(BytesError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         var position = offset
@@ -84,13 +84,13 @@ public struct ByteReader {
     }
 
     /// A signed integer: zig-zag, then `uvarint`.
-    public mutating func varint() throws(MultiformatsError) -> Int64 {
+    public mutating func varint() throws(BytesError) -> Int64 {
         let raw = try uvarint()
         return Int64(bitPattern: raw &>> 1) ^ (0 &- Int64(bitPattern: raw & 1))
     }
 
     /// The next `count` bytes, sharing memory with the input.
-    public mutating func bytes(_ count: Int) throws(MultiformatsError) -> SharedBytes {
+    public mutating func bytes(_ count: Int) throws(BytesError) -> SharedBytes {
         guard count >= 0, count <= remaining else { throw .truncated }
         let slice = source.slice(offset..<(offset &+ count))
         offset &+= count
@@ -98,25 +98,25 @@ public struct ByteReader {
     }
 
     /// The next `count` bytes, sharing memory with the input; for lengths as they stand on the wire.
-    public mutating func bytes(_ count: UInt64) throws(MultiformatsError) -> SharedBytes {
+    public mutating func bytes(_ count: UInt64) throws(BytesError) -> SharedBytes {
         guard let count = Int(exactly: count) else { throw .truncated }
         return try bytes(count)
     }
 
     /// The next `count` bytes, copied.
-    public mutating func array(_ count: Int) throws(MultiformatsError) -> [UInt8] {
+    public mutating func array(_ count: Int) throws(BytesError) -> [UInt8] {
         try bytes(count).array
     }
 
     /// The next `count` bytes as text, which must be UTF-8.
-    public mutating func text(_ count: Int) throws(MultiformatsError) -> String {
+    public mutating func text(_ count: Int) throws(BytesError) -> String {
         let raw = try bytes(count)
         guard let text = String(utf8: raw) else { throw .invalid("UTF-8") }
         return text
     }
 
     /// Refuses bytes that have not been read.
-    public func finish() throws(MultiformatsError) {
+    public func finish() throws(BytesError) {
         guard remaining == 0 else { throw .trailingBytes(remaining) }
     }
 }

@@ -1,5 +1,5 @@
 /// Why bytes or text were refused. Every case may be caused by a peer, none by a lack of resources.
-public enum MultiformatsError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum BytesError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The input ends before the value does, or a length reaches beyond what is left.
     case truncated
     /// This many bytes follow a value that had to be the whole input.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Multiformats
+@testable import Bytes
 
 /// Text from outside is its bytes.
 @Suite struct RawTextTests {

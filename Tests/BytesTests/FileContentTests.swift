@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import Multiformats
+@testable import Bytes
 
 @Suite struct FileContentTests {
     /// Runs `body` with a directory of its own, which is deleted afterwards.

@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Testing
 
 @Suite struct ByteReaderTests {
@@ -32,7 +32,7 @@ import Testing
         #expect(try reader.i64BE() == -3)
         #expect(try reader.bytes(2).array == [5, 6])
         #expect(try reader.array(1) == [7])
-        #expect(throws: MultiformatsError.trailingBytes(2)) { try reader.finish() }
+        #expect(throws: BytesError.trailingBytes(2)) { try reader.finish() }
         #expect(try reader.text(2) == "ä")
         #expect(reader.remaining == 0 && reader.offset == writer.bytes.count)
         try reader.finish()
@@ -72,8 +72,8 @@ import Testing
             ([UInt8](repeating: 0xFF, count: 9) + [0x02], .overlong),
             ([UInt8](repeating: 0x80, count: 9) + [0x81, 0x00], .overlong),
             ([UInt8](repeating: 0x80, count: 40), .overlong),
-        ] as [([UInt8], MultiformatsError)])
-    func badVarintsAreRefused(_ bytes: [UInt8], _ error: MultiformatsError) {
+        ] as [([UInt8], BytesError)])
+    func badVarintsAreRefused(_ bytes: [UInt8], _ error: BytesError) {
         var reader = ByteReader(bytes)
         #expect(throws: error) { try reader.uvarint() }
         #expect(reader.offset == 0)
@@ -87,22 +87,22 @@ import Testing
     @Test func lengthsBeyondTheInputAreRefused() throws {
         for count in [4, Int.max, -1, Int.min] {
             var reader = ByteReader([1, 2, 3])
-            #expect(throws: MultiformatsError.truncated) { try reader.bytes(count) }
-            #expect(throws: MultiformatsError.truncated) { try reader.array(count) }
-            #expect(throws: MultiformatsError.truncated) { try reader.text(count) }
+            #expect(throws: BytesError.truncated) { try reader.bytes(count) }
+            #expect(throws: BytesError.truncated) { try reader.array(count) }
+            #expect(throws: BytesError.truncated) { try reader.text(count) }
             #expect(reader.offset == 0)
         }
         var reader = ByteReader([1, 2, 3])
-        #expect(throws: MultiformatsError.truncated) { try reader.bytes(UInt64.max) }
-        #expect(throws: MultiformatsError.truncated) { try reader.u32() }
-        #expect(throws: MultiformatsError.truncated) { try reader.u64BE() }
+        #expect(throws: BytesError.truncated) { try reader.bytes(UInt64.max) }
+        #expect(throws: BytesError.truncated) { try reader.u32() }
+        #expect(throws: BytesError.truncated) { try reader.u64BE() }
         #expect(try reader.u16() == 0x0201)
     }
 
     @Test func onlyUTF8IsText() {
         for bytes in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xC0, 0x80]] as [[UInt8]] {
             var reader = ByteReader(bytes)
-            #expect(throws: MultiformatsError.invalid("UTF-8")) { try reader.text(bytes.count) }
+            #expect(throws: BytesError.invalid("UTF-8")) { try reader.text(bytes.count) }
         }
     }
 }

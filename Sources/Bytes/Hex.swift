@@ -27,14 +27,14 @@ public enum Hex {
     }
 
     /// The bytes of an even number of hexadecimal digits, without a prefix.
-    public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
+    public static func decode(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         try decode(units: text.utf8)
     }
 
     /// The bytes of an even number of hexadecimal digits, without a prefix.
-    public static func decode(utf8 text: some ByteSource) throws(MultiformatsError) -> [UInt8] {
-        let bytes: Result<[UInt8], MultiformatsError> = text.withUnsafeBytes { text in
-            do throws(MultiformatsError) {
+    public static func decode(utf8 text: some ByteSource) throws(BytesError) -> [UInt8] {
+        let bytes: Result<[UInt8], BytesError> = text.withUnsafeBytes { text in
+            do throws(BytesError) {
                 return .success(try decode(units: text))
             } catch {
                 return .failure(error)
@@ -43,7 +43,7 @@ public enum Hex {
         return try bytes.get()
     }
 
-    private static func decode(units: some Collection<UInt8>) throws(MultiformatsError) -> [UInt8] {
+    private static func decode(units: some Collection<UInt8>) throws(BytesError) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(units.count / 2)
         var high: UInt8?

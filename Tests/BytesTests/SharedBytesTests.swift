@@ -1,4 +1,4 @@
-import Multiformats
+import Bytes
 import Testing
 
 @Suite struct SharedBytesTests {

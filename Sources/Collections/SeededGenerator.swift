@@ -1,0 +1,35 @@
+/// A random source that gives the same numbers for the same seed (SplitMix64): for jitter, choices and sampling, never for
+/// keys.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    /// A source whose numbers follow from `seed`, or from the kernel where there is none.
+    public init(seed: UInt64? = nil) {
+        if let seed {
+            state = seed
+        } else {
+            var system = SystemRandomNumberGenerator()
+            state = system.next()
+        }
+    }
+
+    /// The next 64 bits.
+    public mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// Up to `count` of the elements, each set of them as likely as any other.
+    public mutating func choose<T>(_ count: Int, of elements: [T]) -> [T] {
+        let count = min(count, elements.count)
+        guard count > 0 else { return [] }
+        var elements = elements
+        for index in 0..<count {
+            elements.swapAt(index, Int.random(in: index..<elements.count, using: &self))
+        }
+        return Array(elements.prefix(count))
+    }
+}

@@ -1,0 +1,126 @@
+import Testing
+
+@testable import Reactor
+
+@Suite struct MachineDriverTests {
+    /// Adds numbers, tells each sum, and rings at a deadline.
+    private struct Adder: Machine {
+        enum Event: MachineEvent {
+            case add(Int)
+            case ring(at: Duration)
+            case timer
+        }
+        enum Action: Equatable, Sendable {
+            case sum(Int)
+            case rang(at: Duration)
+        }
+
+        var sum = 0
+        var timers = TimerTable<Int>()
+        var deadline: Duration? { timers.deadline }
+
+        mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+            switch event {
+            case .add(let number):
+                sum += number
+                actions.append(.sum(sum))
+            case .ring(let at): timers.arm(0, at: at)
+            case .timer: break
+            }
+            while timers.popDue(now.elapsed) != nil { actions.append(.rang(at: now.elapsed)) }
+        }
+
+        func checkInvariants() throws(BrokenInvariant) {
+            try BrokenInvariant.check(sum >= 0, "the sum \(sum) is negative")
+        }
+    }
+
+    @ReactorActor
+    private final class Record {
+        var actions: [Adder.Action] = []
+        var broken: [String] = []
+    }
+
+    @ReactorActor
+    private static func driver(_ record: Record, capacity: Int = 8) -> MachineDriver<Adder> {
+        let worker = Worker(name: "adder", capacity: capacity)
+        let driver = MachineDriver(Adder(), on: worker, wallClock: { 7 }) { broken in
+            ReactorActor.assumeIsolated { record.broken.append(broken.description) }
+        }
+        driver.start { record.actions.append($0) }
+        return driver
+    }
+
+    /// Runs `body` on a virtual loop and on a real one.
+    private static func both(_ body: @escaping @ReactorActor @Sendable () async throws -> Void) async throws {
+        try MemoryNetwork.run(seed: 1, body)
+        try await Reactor.run(body)
+    }
+
+    @Test func actionsArePerformedInOrderBeforeTheCallReturns() async throws {
+        try await Self.both {
+            let record = Record()
+            let driver = Self.driver(record)
+            for number in 1...3 { await driver.handle(.add(number)) }
+            #expect(record.actions == [.sum(1), .sum(3), .sum(6)])
+            let sum = try await driver.ask { (machine, now, actions) in
+                machine.handle(.add(4), at: now, actions: &actions)
+                return machine.sum
+            }
+            #expect(sum == 10)
+            #expect(record.actions.last == .sum(10))
+            driver.stop()
+        }
+    }
+
+    @Test func nothingIsLostWhenTheQueueIsFull() async throws {
+        try await Self.both {
+            let record = Record()
+            let driver = Self.driver(record, capacity: 2)
+            for _ in 0..<100 { driver.submit(.add(1)) }
+            await driver.handle(.add(1))
+            #expect(record.actions.map { if case .sum(let sum) = $0 { sum } else { 0 } } == Array(1...101))
+            driver.stop()
+        }
+    }
+
+    @Test func theTimerFiresAtTheDeadlineAndOnlyThen() throws {
+        try MemoryNetwork.run(seed: 1) {
+            let record = Record()
+            let driver = Self.driver(record)
+            await driver.handle(.ring(at: .seconds(5)))
+            await driver.handle(.ring(at: .seconds(2)))
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(record.actions.isEmpty)
+            try await Reactor.sleep(for: .seconds(9))
+            #expect(record.actions == [.rang(at: .seconds(2))])
+            driver.stop()
+        }
+    }
+
+    @Test func nothingIsPerformedAfterStop() throws {
+        try MemoryNetwork.run(seed: 1) {
+            let record = Record()
+            let driver = Self.driver(record)
+            await driver.handle(.ring(at: .seconds(2)))
+            driver.stop()
+            await driver.handle(.add(1))
+            driver.submit(.add(1))
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(record.actions.isEmpty)
+            await #expect(throws: ReactorError.closed) { try await driver.ask { machine, _, _ in machine.sum } }
+        }
+    }
+
+    @Test func aBrokenInvariantIsReported() throws {
+        try MemoryNetwork.run(seed: 1) {
+            let record = Record()
+            let driver = Self.driver(record)
+            await driver.handle(.add(1))
+            #expect(record.broken.isEmpty)
+            await driver.handle(.add(-3))
+            #expect(record.broken == ["the sum -2 is negative"])
+            driver.stop()
+        }
+    }
+}
