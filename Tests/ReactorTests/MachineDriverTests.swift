@@ -108,7 +108,9 @@ import Testing
             driver.submit(.add(1))
             try await Reactor.sleep(for: .seconds(5))
             #expect(record.actions.isEmpty)
-            await #expect(throws: ReactorError.closed) { try await driver.ask { machine, _, _ in machine.sum } }
+            await #expect(throws: ReactorError.closed) {
+                try await driver.ask { machine, _, _ in machine.sum }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 import Bytes
+import Chain
 import Crypto
 import Glibc
-import Chain
 import TestSupport
 import Testing
 

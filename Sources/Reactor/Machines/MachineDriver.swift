@@ -110,6 +110,8 @@ public final class MachineDriver<M: Machine> {
         timer?.cancel()
         timer = nil
         guard let deadline else { return }
-        timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in self?.submit(.timer) }
+        timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
+            self?.submit(.timer)
+        }
     }
 }

@@ -34,7 +34,9 @@ public struct TimerTable<Name: Hashable & Sendable>: Sendable {
     public mutating func cancel(_ name: Name) { entries.removeAll { $0.name == name } }
 
     /// Disarms every timer for which `isCancelled` holds.
-    public mutating func cancel(where isCancelled: (Name) -> Bool) { entries.removeAll { isCancelled($0.name) } }
+    public mutating func cancel(where isCancelled: (Name) -> Bool) {
+        entries.removeAll { isCancelled($0.name) }
+    }
 
     /// Disarms and returns the timer that is due first at `now`, the one armed first among equals; nil when none is due.
     public mutating func popDue(_ now: Duration) -> Name? {
