@@ -35,7 +35,7 @@ public enum Mutation {
 
 def mutated():
     """The files of the program by their names, with every mutation in its place."""
-    wanted = {"Package.swift": read("Package.swift"), "Sources/Multiformats/Mutation.swift": SWITCH}
+    wanted = {"Package.swift": read("Package.swift"), "Sources/Bytes/Mutation.swift": SWITCH}
     for folder in ("Sources", "Tests/TestSupport"):
         for path, _, names in os.walk(os.path.join(ROOT, folder)):
             for name in names:
@@ -47,8 +47,8 @@ def mutated():
             if text.count(find) != 1:
                 sys.exit(f"{mutation.name}: {file} holds this {text.count(find)} times, not once:\n{find}")
             text = text.replace(find, replace)
-            if not re.search(r"^import Multiformats$", text, re.M):
-                text = "import Multiformats\n" + text
+            if not re.search(r"^import Bytes$", text, re.M):
+                text = "import Bytes\n" + text
             wanted[file] = text
     return wanted
 
