@@ -29,4 +29,16 @@ public struct ExecutionResult: Hashable, Sendable {
     public let validatorUpdates: [Validator]
     /// By account ID.
     public let accounts: [ChangedAccount]
+
+    /// A result by its parts.
+    public init(
+        appHash: Hash, results: [TransactionResult], parameterUpdates: ParameterUpdates,
+        validatorUpdates: [Validator], accounts: [ChangedAccount]
+    ) {
+        self.appHash = appHash
+        self.results = results
+        self.parameterUpdates = parameterUpdates
+        self.validatorUpdates = validatorUpdates
+        self.accounts = accounts
+    }
 }

@@ -1,3 +1,4 @@
+import Chain
 import Synchronization
 
 /// A validator's memory of its votes, so that it never gives two that contradict each other, also across a crash.
