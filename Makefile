@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench
+.PHONY: setup build release run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -89,6 +89,11 @@ interop-venv: .venv/interop
 lint:
 	swift format lint --strict -r Package.swift Sources Tests
 	python3 Tests/Mutations/run.py --check
+	python3 docs/architecture.py --check
+
+# Draws the graph of the targets, with their main types, into docs/architecture.svg.
+architecture:
+	python3 docs/architecture.py
 
 format:
 	swift format -i -r Package.swift Sources Tests

@@ -73,11 +73,23 @@ import Testing
         }
     }
 
-    @Test func nothingIsLostWhenTheQueueIsFull() async throws {
+    @Test func callsReachTheMachineInTheirOrder() async throws {
+        try await Self.both {
+            let record = Record()
+            let driver = Self.driver(record, capacity: 200)
+            for _ in 0..<100 { driver.submit(.add(1)) }
+            await driver.handle(.add(1))
+            #expect(record.actions.map { if case .sum(let sum) = $0 { sum } else { 0 } } == Array(1...101))
+            driver.stop()
+        }
+    }
+
+    @Test func aFullQueueSuspendsCallersAndLosesNothing() async throws {
         try await Self.both {
             let record = Record()
             let driver = Self.driver(record, capacity: 2)
-            for _ in 0..<100 { driver.submit(.add(1)) }
+            let tasks = (0..<100).map { _ in Reactor.spawn { await driver.handle(.add(1)) } }
+            for task in tasks { await task.value }
             await driver.handle(.add(1))
             #expect(record.actions.map { if case .sum(let sum) = $0 { sum } else { 0 } } == Array(1...101))
             driver.stop()
