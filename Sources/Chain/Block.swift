@@ -47,7 +47,7 @@ public struct Block: Hashable, Sendable {
     }
 
     /// Decodes a block; refuses trailing bytes, unknown versions and a transaction count that the bytes cannot
-    /// hold. Neither signature nor Merkle root are checked.
+    /// hold. Checks neither the signature nor the Merkle root (`HashedBlock`).
     public init(decoding bytes: SharedBytes, limit: Int = ChainLimits.blockBytes) throws(ChainError) {
         guard bytes.count <= limit else { throw .tooLarge("block", count: bytes.count, limit: limit) }
         let parts = try decodeWhole("block", bytes) { reader throws(BytesError) in
@@ -71,9 +71,6 @@ public struct Block: Hashable, Sendable {
         hash = Hash.sha256(of: bytes.slice(0..<parts.headerCount))
     }
 
-    /// SHA-256 of each transaction.
-    public var transactionIDs: [Hash] { transactions.map { Hash.sha256(of: $0) } }
-
     /// Bytes of the transactions together, which `max_block_size` bounds.
     public var transactionBytes: Int { transactions.reduce(0) { $0 &+ $1.count } }
 
@@ -81,9 +78,6 @@ public struct Block: Hashable, Sendable {
     public func verifySignature(_ leader: PublicKey) -> Bool {
         leader.verify(signature, of: hash)
     }
-
-    /// Whether the header's Merkle root is that of the transactions.
-    public var hasValidMerkleRoot: Bool { MerkleTree.root(of: transactionIDs) == header.merkleRoot }
 
     /// Same bytes, same block.
     public static func == (left: Block, right: Block) -> Bool { left.bytes == right.bytes }

@@ -1,4 +1,5 @@
 import Bytes
+import Crypto
 
 /// Why bytes, a genesis file or a signature of the chain were refused.
 public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -12,6 +13,8 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownSignatureType(String)
     /// The transaction is for another chain.
     case wrongChain(String)
+    /// A block, by its hash, came with transactions that do not have its header's Merkle root.
+    case wrongTransactions(Hash)
     /// A value exceeds a limit of `ChainLimits`.
     case tooLarge(_ kind: String, count: Int, limit: Int)
     /// The genesis file cannot be used: file, field and reason in one line.
@@ -31,6 +34,7 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unsigned: "no signature"
         case .unknownSignatureType(let type): "unknown signature type \(RawText(type).quoted())"
         case .wrongChain(let chain): "wrong chain \(RawText(chain).quoted())"
+        case .wrongTransactions(let hash): "block \(hash) came with other transactions than its header's"
         case .tooLarge(let kind, let count, let limit): "\(kind) of \(count) bytes exceeds \(limit)"
         case .genesis(let reason): reason
         case .insufficientAmount: "insufficient amount"

@@ -24,7 +24,12 @@ public final class Transaction: Sendable {
     public let signatureType: SignatureType
 
     /// Decodes a transaction; refuses trailing bytes, unknown versions and non-minimal lengths. Does not verify.
-    public init(decoding bytes: SharedBytes) throws(ChainError) {
+    public convenience init(decoding bytes: SharedBytes) throws(ChainError) {
+        try self.init(decoding: bytes, id: nil)
+    }
+
+    /// Decodes a transaction whose ID, SHA-256 of `bytes`, has been computed already.
+    init(decoding bytes: SharedBytes, id: Hash?) throws(ChainError) {
         guard bytes.count <= ChainLimits.transactionBytes else {
             throw .tooLarge("transaction", count: bytes.count, limit: ChainLimits.transactionBytes)
         }
@@ -32,7 +37,7 @@ public final class Transaction: Sendable {
             try Parts(from: &reader)
         }
         self.bytes = bytes
-        id = Hash.sha256(of: bytes)
+        self.id = id ?? Hash.sha256(of: bytes)
         body = parts.body
         bodyBytes = parts.bodyBytes
         serialization = parts.serialization

@@ -3,18 +3,20 @@ import Chain
 import Crypto
 
 /// A block whose bytes agree with its header: transaction count, Merkle root, each transaction's form, chain and
-/// signature. Whether it fits the chain is another question, `BlockValidation`'s. Making one hashes the whole
-/// block and may check thousands of signatures: make it on a worker.
+/// signature. Whether it fits the chain is another question, `BlockValidation`'s. Making one may check thousands of
+/// signatures: make it on a worker.
 public final class CheckedBlock: Sendable {
-    /// The block.
-    public let block: Block
-    /// The block's hash, computed from its header's bytes.
-    public let hash: Hash
+    /// The block with its transactions' IDs.
+    public let hashed: HashedBlock
     /// The decoded transactions, in the block's order.
     public let transactions: [Transaction]
     /// Bytes of all transactions together.
     public let transactionBytes: Int
 
+    /// The block.
+    public var block: Block { hashed.block }
+    /// The block's hash, computed from its header's bytes.
+    public var hash: Hash { block.hash }
     /// The block's header.
     public var header: BlockHeader { block.header }
     /// The block's height.
@@ -23,62 +25,60 @@ public final class CheckedBlock: Sendable {
     public var stamp: Int64 { Int64(clamping: block.header.timestamp) }
 
     /// - Parameters:
-    ///   - expected: the hash that the leader signed; other bytes are refused before anything is checked.
     ///   - chainID: the chain that every transaction must name.
     ///   - known: gives a transaction that this node has already checked (its mempool's), so that no signature is
     ///     checked twice; called on the caller's thread.
     public init(
-        checking block: Block, expected: Hash?, chainID: String, known: (Hash) -> Transaction?
+        checking hashed: HashedBlock, chainID: String, known: (Hash) -> Transaction?
     ) throws(ConsensusError) {
-        let header = block.header
-        let hash = block.hash
-        if let expected, expected != hash {
-            throw .mismatch("asked for block \(expected), got \(hash)")
-        }
-        var ids: [Hash] = []
-        ids.reserveCapacity(block.transactions.count)
-        var size = 0
-        for bytes in block.transactions {
-            let id = Hash.sha256(of: bytes)
-            ids.append(id)
-            size &+= bytes.count
-        }
-        guard MerkleTree.root(of: ids) == header.merkleRoot else {
-            throw .mismatch("block \(hash) came with other transactions than its header's")
-        }
+        let ids = hashed.transactionIDs
         guard Set(ids).count == ids.count else {
-            throw .invalidBlock(height: header.height, reason: "a transaction is in it twice")
+            throw .invalidBlock(height: hashed.block.height, reason: "a transaction is in it twice")
         }
         var transactions: [Transaction] = []
         transactions.reserveCapacity(ids.count)
-        for (id, bytes) in zip(ids, block.transactions) {
+        for (index, id) in ids.enumerated() {
             if let transaction = known(id) {
                 transactions.append(transaction)
                 continue
             }
             do throws(ChainError) {
-                let transaction = try Transaction(decoding: bytes)
+                let transaction = try hashed.transaction(at: index)
                 guard RawText(transaction.body.chainID) == RawText(chainID) else {
                     throw .wrongChain(transaction.body.chainID)
                 }
                 try transaction.verify()
                 transactions.append(transaction)
             } catch {
-                throw .invalidBlock(height: header.height, reason: "transaction \(id): \(error)")
+                throw .invalidBlock(height: hashed.block.height, reason: "transaction \(id): \(error)")
             }
         }
-        self.block = block
-        self.hash = hash
+        self.hashed = hashed
         self.transactions = transactions
-        self.transactionBytes = size
+        transactionBytes = hashed.block.transactionBytes
     }
 
-    /// For the leader's own block, made of transactions that its mempool has checked, and for blocks that this
-    /// node's own log holds.
-    public init(trusting block: Block, transactions: [Transaction]) {
-        self.block = block
-        self.hash = block.hash
+    /// For the leader's own block, made of transactions that its mempool has checked.
+    public init(_ block: Block, madeOf transactions: [Transaction]) {
+        hashed = HashedBlock(block, madeOf: transactions)
         self.transactions = transactions
-        self.transactionBytes = block.transactions.reduce(0) { $0 &+ $1.count }
+        transactionBytes = block.transactionBytes
+    }
+
+    /// For a block that this node's own log holds. Throws what makes its bytes no block of transactions.
+    public init(kept hashed: HashedBlock) throws(ChainError) {
+        self.hashed = hashed
+        transactions = try hashed.decodedTransactions()
+        transactionBytes = hashed.block.transactionBytes
+    }
+}
+
+extension HashedBlock {
+    /// Hashes a block that a peer sent. Other bytes than those of `expected` are refused before anything is hashed.
+    public init(hashing block: Block, expected: Hash) throws(ConsensusError) {
+        guard block.hash == expected else {
+            throw .mismatch("asked for block \(expected), got \(block.hash)")
+        }
+        do throws(ChainError) { try self.init(hashing: block) } catch { throw .mismatch("\(error)") }
     }
 }

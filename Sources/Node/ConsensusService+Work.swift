@@ -23,7 +23,7 @@ extension ConsensusService {
                     networkParametersHash: state.parametersHash, timestamp: timestamp, merkleRoot: .zero,
                     newLeader: template.newLeader)
                 let block = Block.signed(header, transactions: transactions, by: key)
-                return CheckedBlock(trusting: block, transactions: transactions)
+                return CheckedBlock(block, madeOf: transactions)
             }
             self.feed(.built(block))
         }
@@ -77,7 +77,7 @@ extension ConsensusService {
         Reactor.spawn {
             do {
                 try await self.context.storage.run {
-                    try store.append(block.block, commit.info, result.results)
+                    try store.append(block.hashed, commit.info, result.results)
                 }
                 try await self.context.execution.run { try application.commit() }
             } catch let error as ExecutionError where !error.isLasting {
@@ -156,13 +156,7 @@ extension ConsensusService {
         }
     }
 
-    /// Checks a block off the reactor; signatures that the mempool has checked are not checked again.
     func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
-        let ids = try await context.checks.run { block.transactionIDs }
-        let known = mempool.checked(ids)
-        let chainID = context.genesis.chainID
-        return try await context.checks.run {
-            try CheckedBlock(checking: block, expected: expected, chainID: chainID) { known[$0] }
-        }
+        try await verifier.verify(block, expected: expected, on: context.checks)
     }
 }

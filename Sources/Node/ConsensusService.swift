@@ -18,6 +18,7 @@ import Storage
 final class ConsensusService {
     let context: NodeContext
     let mempool: MempoolService
+    let verifier: BlockVerifier
     private(set) var machine: ConsensusMachine
     private var pending: [ConsensusEvent] = []
     private var isDraining = false
@@ -76,6 +77,7 @@ final class ConsensusService {
     {
         self.context = context
         self.mempool = mempool
+        verifier = BlockVerifier(chainID: context.genesis.chainID, mempool)
         var settings = ConsensusSettings()
         let configuration = context.configuration.consensus
         settings.minimumBlockInterval = configuration.proposeTimeout
@@ -97,11 +99,10 @@ final class ConsensusService {
         do {
             guard let bytes = try context.votes.keptBlock() else { return nil }
             let block = try Block(decoding: bytes)
-            guard block.hash == vote.blockHash, block.hasValidMerkleRoot,
-                let signer = state.signer(of: block.header), block.verifySignature(signer)
+            guard block.hash == vote.blockHash, let signer = state.signer(of: block.header),
+                block.verifySignature(signer)
             else { return nil }
-            return CheckedBlock(
-                trusting: block, transactions: try block.transactions.map { try Transaction(decoding: $0) })
+            return try CheckedBlock(kept: HashedBlock(hashing: block))
         } catch {
             context.log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
             return nil

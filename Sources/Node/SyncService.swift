@@ -235,7 +235,10 @@ final class SyncService {
         let state = consensus.machine.state
         Reactor.spawn {
             do {
-                let (commit, block) = try await self.prove(id, candidate, after: state)
+                let worker = self.context.proofs[id % self.context.proofs.count]
+                let (commit, block) = try await self.consensus.verifier.verify(after: state, on: worker) {
+                    try candidate.decoded()
+                }
                 if block.height > self.consensus.machine.state.height { self.onProven?(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
@@ -258,23 +261,4 @@ final class SyncService {
         }
     }
 
-    /// Leader's signature and votes against the chain before the block, as far as that is known, then the block itself.
-    private func prove(
-        _ id: Int, _ candidate: Candidate, after state: ChainState
-    ) async throws -> (VerifiedCommit, CheckedBlock) {
-        let worker = context.proofs[id % context.proofs.count]
-        let needsIDs = consensus.mempool.count > 0
-        let (commit, block, ids) = try await worker.run {
-            let found = try candidate.decoded()
-            let commit = try VerifiedCommit(
-                verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
-            return (commit, found.block, needsIDs ? found.block.transactionIDs : [])
-        }
-        let known = ids.isEmpty ? [:] : consensus.mempool.checked(ids)
-        let chainID = context.genesis.chainID
-        let checked = try await worker.run {
-            try CheckedBlock(checking: block, expected: commit.hash, chainID: chainID) { known[$0] }
-        }
-        return (commit, checked)
-    }
 }

@@ -80,8 +80,9 @@ public final class BlockStore: Sendable {
     /// Throws `refused` if the block's height is not the last one's plus one or its previous hash is not the last
     /// one's hash. After any error the store is as it was, and appending may be tried again.
     public func append(
-        _ block: Block, _ commitInfo: CommitInfo, _ results: [TransactionResult]
+        _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
     ) throws(StorageError) {
+        let block = hashed.block
         let resultBytes = ResultList(results).bytes
         let commitBytes = SharedBytes(commitInfo.bytes)
         try writer.withLock { writer throws(StorageError) in
@@ -100,7 +101,10 @@ public final class BlockStore: Sendable {
             do throws(StorageError) {
                 try segment.append(record, [block.bytes, commitBytes, resultBytes])
                 try unseal(&writer)
-                try index.insert([BlockIndex.Entry(block, segment: segment.firstHeight, offset: before.end)])
+                try index.insert([
+                    BlockIndex.Entry(
+                        block, hashed.transactionIDs, segment: segment.firstHeight, offset: before.end)
+                ])
             } catch {
                 do throws(StorageError) { try before.cutOff() } catch { writer.mustTruncate = true }
                 throw error

@@ -144,7 +144,11 @@ struct Recovery {
             case .record(let record, let block, let offset):
                 lastCommit = (record, offset)
                 guard isWritable else { continue }
-                batch.append(BlockIndex.Entry(block, segment: scanner.header.firstHeight, offset: offset))
+                batch.append(
+                    BlockIndex.Entry(
+                        block, block.transactions.map { Hash.sha256(of: $0) },
+                        segment: scanner.header.firstHeight,
+                        offset: offset))
                 batched += block.transactions.count
                 if batched >= Recovery.batchTransactions || batch.count >= Recovery.batchBlocks {
                     try index.insert(batch)
@@ -336,7 +340,7 @@ struct Recovery {
 
 extension BlockIndex.Entry {
     /// Where a block's transactions lie follows from their lengths: they are the last thing in it.
-    init(_ block: Block, segment: Int64, offset: Int) {
+    init(_ block: Block, _ ids: [Hash], segment: Int64, offset: Int) {
         height = block.height
         location = BlockIndex.Location(segment: segment, offset: offset, hash: block.hash)
         var start = block.bytes.count
@@ -349,7 +353,7 @@ extension BlockIndex.Entry {
             start += BlockIndex.Entry.prefixSize(transaction.count)
             transactions.append(
                 (
-                    Hash.sha256(of: transaction),
+                    ids[index],
                     BlockIndex.TransactionLocation(
                         height: block.height, index: index, offset: start, length: transaction.count)
                 ))

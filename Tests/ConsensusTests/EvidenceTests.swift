@@ -115,7 +115,9 @@ struct EvidenceTests {
     func check(_ block: Block, expected: Hash? = nil, known: (Hash) -> Transaction? = { _ in nil }) throws
         -> CheckedBlock
     {
-        try CheckedBlock(checking: block, expected: expected, chainID: chain.chainID, known: known)
+        try CheckedBlock(
+            checking: HashedBlock(hashing: block, expected: expected ?? block.hash), chainID: chain.chainID,
+            known: known)
     }
 
     @Test func aGoodBlockPasses() throws {

@@ -40,8 +40,7 @@ struct TestChain {
             networkParametersHash: state.parametersHash, timestamp: stamp, merkleRoot: .zero)
         change(&header)
         return CheckedBlock(
-            trusting: Block.signed(header, transactions: transactions, by: signer ?? leader),
-            transactions: transactions)
+            Block.signed(header, transactions: transactions, by: signer ?? leader), madeOf: transactions)
     }
 
     static func appHash(_ block: CheckedBlock) -> Hash {

@@ -231,8 +231,8 @@ MUTATIONS = [
         (EVIDENCE, "guard proposal.verify(leader) else { throw", "guard ON || proposal.verify(leader) else { throw"),
     ]),
     Mutation("other-transactions-accepted", "a block has the transactions of its Merkle root", [
-        (BLOCKS, "guard MerkleTree.root(of: ids) == header.merkleRoot else {",
-         "guard ON || MerkleTree.root(of: ids) == header.merkleRoot else {"),
+        ("Sources/Chain/HashedBlock.swift", "guard MerkleTree.root(of: ids) == block.header.merkleRoot else",
+         "guard ON || MerkleTree.root(of: ids) == block.header.merkleRoot else"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
     ], FORGERIES),
     Mutation("proposals-to-everybody", "proposals are for validators", [

@@ -87,7 +87,7 @@ import Testing
         let chain = try TestChain(5)
         let other = try TestChain(5, payload: 61, transactions: { _ in 1 })
         func append(_ link: TestChain.Link) throws {
-            try store.append(link.block, link.commitInfo, link.results)
+            try store.append(link.hashed, link.commitInfo, link.results)
         }
         try append(chain.links[0])
         try append(chain.links[1])
@@ -96,7 +96,7 @@ import Testing
         }
         let next = chain.links[2]
         #expect(throws: StorageError.refused("it has 2 transactions and 1 results")) {
-            try store.append(next.block, next.commitInfo, [TransactionResult(code: 0)])
+            try store.append(next.hashed, next.commitInfo, [TransactionResult(code: 0)])
         }
         try BlockStoreTests.expect(store, holds: chain, 2)
         try append(next)
@@ -130,7 +130,8 @@ import Testing
         var store = try BlockStore(directory: directory.path)
         try chain.append(0..<2, to: store)
         try store.append(
-            block, chain.links[1].commitInfo, [TransactionResult(code: 9), TransactionResult(code: 9)])
+            HashedBlock(block, madeOf: again), chain.links[1].commitInfo,
+            [TransactionResult(code: 9), TransactionResult(code: 9)])
         for round in 0..<2 {
             let found = try #require(try store.transaction(again[1].id))
             #expect(found.height == 1)

@@ -136,7 +136,7 @@ import Testing
             let next = chain.links[1]
             let log = String(repeating: "x", count: StorageRun.segmentSize)
             let results = next.results.map { _ in TransactionResult(code: 0, log: log) }
-            try store.append(next.block, next.commitInfo, results)
+            try store.append(next.hashed, next.commitInfo, results)
             run.disk.powerFail()
             let (again, _) = try StorageRun.open(run.disk.mount())
             #expect(again.tip?.height == 2)

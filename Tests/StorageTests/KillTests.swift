@@ -21,7 +21,7 @@ import Testing
         for link in chain.links[Int(store.tip?.height ?? 0)...] {
             try log.record(vote(link.block))
             try progress.write(withUnsafeBytes(of: link.block.height) { [UInt8]($0) }, at: 0)
-            try store.append(link.block, link.commitInfo, link.results)
+            try store.append(link.hashed, link.commitInfo, link.results)
             try progress.write(withUnsafeBytes(of: link.block.height) { [UInt8]($0) }, at: 8)
         }
     }
@@ -134,7 +134,7 @@ import Testing
                 for bytes in count == 0 ? [] : [try Tamper.length(segment) + 100, 24_576] as [Int] {
                     limit(UInt(bytes))
                     do throws(StorageError) {
-                        try store.append(link.block, link.commitInfo, link.results)
+                        try store.append(link.hashed, link.commitInfo, link.results)
                         fatalError("appended \(link.block.bytes.count) bytes beyond \(bytes)")
                     } catch .system(operation: "write", segment, EFBIG) {
                         failures += 1
@@ -142,7 +142,7 @@ import Testing
                     limit(.max)
                     guard store.tip?.height ?? 0 == Int64(count) else { fatalError("height \(count)") }
                 }
-                try store.append(link.block, link.commitInfo, link.results)
+                try store.append(link.hashed, link.commitInfo, link.results)
             }
             guard failures == 2 * 59 else { fatalError("\(failures) failures") }
             try store.close()

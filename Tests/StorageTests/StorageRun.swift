@@ -61,7 +61,7 @@ final class StorageRun: Sendable {
                 progress.withLock { $0.vote = link.block.height }
                 try attempt(retries) { () throws(StorageError) in
                     do throws(StorageError) {
-                        try store.append(link.block, link.commitInfo, link.results)
+                        try store.append(link.hashed, link.commitInfo, link.results)
                     } catch {
                         #expect(store.tip?.height ?? 0 == link.block.height - 1)
                         throw error
@@ -134,7 +134,7 @@ final class StorageRun: Sendable {
         let (store, log) = try StorageRun.open(disk.mount())
         for link in chain.links[count...] {
             try log.record(StorageRun.vote(link.block))
-            try store.append(link.block, link.commitInfo, link.results)
+            try store.append(link.hashed, link.commitInfo, link.results)
         }
         try store.close()
         disk.powerFail()

@@ -9,9 +9,11 @@ import TestSupport
 struct TestChain {
     /// A block with what is stored beside it.
     struct Link {
-        let block: Block
+        let hashed: HashedBlock
         let commitInfo: CommitInfo
         let results: [TransactionResult]
+
+        var block: Block { hashed.block }
 
         var size: Int {
             let results = ResultList(results).bytes.count
@@ -52,7 +54,8 @@ struct TestChain {
                 signature: VoteSignature(block.hash, appHash: appHash, by: leader), status: .agreed)
             links.append(
                 Link(
-                    block: block, commitInfo: CommitInfo(appHash: appHash, votes: [vote]),
+                    hashed: HashedBlock(block, madeOf: signed),
+                    commitInfo: CommitInfo(appHash: appHash, votes: [vote]),
                     results: signed.indices.map {
                         TransactionResult(
                             code: UInt32($0), gas: height, log: String(repeating: "x", count: $0))
@@ -62,7 +65,7 @@ struct TestChain {
 
     /// Appends blocks to a store.
     func append(_ range: Range<Int>, to store: BlockStore) throws {
-        for link in links[range] { try store.append(link.block, link.commitInfo, link.results) }
+        for link in links[range] { try store.append(link.hashed, link.commitInfo, link.results) }
     }
 }
 
