@@ -57,23 +57,23 @@ import Testing
         // What is no request is, with a null, each in a batch by itself.
         (
             "[1,2]",
-            #"[{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request is an object"},"id":null},{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request is an object"},"id":null}]"#
+            #"[{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request must be an object"},"id":null},{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request must be an object"},"id":null}]"#
         ),
         (
             #"{"method":"user.ping"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc is not \"2.0\""},"id":null}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc must be \"2.0\""},"id":null}"#
         ),
         (
             #"{"jsonrpc":"2.0","id":3,"method":"user.ping","params":"bar"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"params is neither an object nor an array"},"id":3}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"params must be an object or an array"},"id":3}"#
         ),
         (
             #"{"jsonrpc":2.0,"id":3,"method":"user.ping"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc is not \"2.0\""},"id":3}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc must be \"2.0\""},"id":3}"#
         ),
         (
             "[]",
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"a batch has 1 to 1000 requests"},"id":null}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"a batch must have 1 to 1000 requests"},"id":null}"#
         ),
     ])
     func envelopes(_ body: String, _ expected: String) async throws {
@@ -116,7 +116,7 @@ import Testing
         ),
         ("user.account", #"{"id":{"identifier":"00"}}"#, "user.account: id.key_type is missing"),
         ("chain.block", #"{"raw":"yes"}"#, "chain.block: raw must be true or false"),
-        ("chain.unconfirmed_txs", #"{"limit":-1}"#, "limit is negative"),
+        ("chain.unconfirmed_txs", #"{"limit":-1}"#, "limit must not be negative"),
     ])
     func parameters(_ method: String, _ parameters: String, _ message: String) async throws {
         for body in [
@@ -231,7 +231,7 @@ import Testing
         #expect(
             try await answer(
                 #"{"jsonrpc":"2.0","id":1,"method":"user.account","params":{"id":{"identifier":"AB","key_type":"secp256k1"},"status":2}}"#
-            ).contains("status is 0 (latest) or 1 (pending)"))
+            ).contains("status must be 0 (latest) or 1 (pending)"))
         #expect(
             try await answer(
                 #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT $a"}}"#)

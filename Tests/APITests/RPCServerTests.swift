@@ -53,7 +53,7 @@ import Testing
             _ = try await client.query(long)
             Issue.record("it was taken")
         } catch {
-            #expect("\(error)".contains("larger than the 2000 bytes"), "\(error)")
+            #expect("\(error)".contains("limit of 2000 bytes"), "\(error)")
         }
         await client.close()
         let text = try exchange(server, "POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\n")

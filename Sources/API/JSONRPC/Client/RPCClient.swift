@@ -2,14 +2,14 @@ import HTTP
 import JSON
 import Multiformats
 
-/// A JSON-RPC client over one kept HTTP connection, which is opened again when the server has closed it. Requests of
-/// one client run one after another.
+/// A JSON-RPC client over one persistent HTTP connection, which it reopens after the server has closed it. Calls run
+/// one at a time.
 public actor RPCClient {
-    /// Why a call has no result: one line.
+    /// The reason why a call has no result.
     public enum Failure: Error, CustomStringConvertible {
-        /// No connection, a broken one, or an answer that is not JSON-RPC.
+        /// The connection failed, or the answer is not JSON-RPC.
         case transport(String)
-        /// The server's error.
+        /// The server returned an error.
         case server(JSONRPC.Failure)
 
         /// One line.
@@ -24,14 +24,14 @@ public actor RPCClient {
     /// Largest response body in bytes: a page of a query's rows is well below.
     public static let maximumResponseSize = 256 << 20
 
-    /// `host:port`, for messages.
+    /// `host:port`, for error messages.
     private let address: String
     private let timeout: Duration
     private let http: HTTPClient
 
     /// - Parameters:
     ///   - address: `host:port`; a URL's `http://` and path are ignored.
-    ///   - timeout: longest time for one exchange.
+    ///   - timeout: the maximum time for one exchange.
     public init(_ address: String, timeout: Duration = .seconds(30)) throws(Failure) {
         var rest = Substring(address)
         if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
@@ -51,7 +51,7 @@ public actor RPCClient {
         await http.close()
     }
 
-    /// Calls one method: `parameters` writes its parameters, `read` reads its result.
+    /// Calls a method. `parameters` writes its parameters; `read` reads its result.
     func call<Value>(
         _ method: RPCMethod, _ parameters: (inout JSONWriter) -> Void = { $0.object { _ in } },
         read result: (JSONValue) throws(JSONError) -> Value
@@ -63,7 +63,7 @@ public actor RPCClient {
         return try Self.value(answer.value)
     }
 
-    /// Calls one method `count` times in one batch; the results stand in the order of the parameters.
+    /// Calls a method `count` times in one batch. Returns the results in the order of the parameters.
     func batch<Value>(
         _ method: RPCMethod, count: Int, _ parameters: (Int, inout JSONWriter) -> Void,
         read result: (JSONValue) throws(JSONError) -> Value
@@ -74,7 +74,7 @@ public actor RPCClient {
             for index in 0..<count { Self.write(&list, index, method) { parameters(index, &$0) } }
         }
         let root = try Self.document(try await exchange(writer.bytes))
-        // An error that concerns the whole batch.
+        // An error of the whole batch.
         if case .object = root.kind {
             let answer = try Self.read { () throws(JSONError) in try Self.response(root, result) }
             _ = try Self.value(answer.value)
@@ -84,7 +84,7 @@ public actor RPCClient {
         for value in answers {
             let answer = try Self.read { () throws(JSONError) in try Self.response(value, result) }
             guard let id = answer.id, results.indices.contains(id) else {
-                throw .transport("the server answered a request that was not made")
+                throw .transport("the server answered an unknown request")
             }
             results[id] = answer.value
         }
@@ -132,7 +132,7 @@ public actor RPCClient {
         do throws(JSONError) {
             return try body()
         } catch {
-            throw .transport("the server's answer cannot be read: \(error)")
+            throw .transport("cannot read the server's answer: \(error)")
         }
     }
 
@@ -154,7 +154,7 @@ public actor RPCClient {
         return reply.body
     }
 
-    /// The error that a body is; nil for anything else.
+    /// Returns the JSON-RPC error in a body; nil if there is none.
     private static func failure(in body: [UInt8]) -> JSONRPC.Failure? {
         guard let root = try? JSONDocument(body).root, var members = try? root.members(),
             let error = members.optional("error")

@@ -1,43 +1,43 @@
 import JSON
 import Node
 
-/// `apus.status`.
+/// The result of `apus.status`.
 public struct StatusResult: Sendable {
-    /// Of the software, `major.minor.patch`.
+    /// The software's version, `major.minor.patch`.
     public var version: String
-    /// The network.
+    /// The chain ID.
     public var chainId: String
-    /// `<public key hex>#<key type>`.
+    /// The node ID, `<public key hex>#<key type>`.
     public var nodeId: String
-    /// libp2p's, in base58.
+    /// The libp2p peer ID in base58.
     public var peerId: String
-    /// leader, validator or sentry.
+    /// `leader`, `validator` or `sentry`.
     public var role: String
-    /// Of the latest committed block, 0 before the first.
+    /// The height of the latest committed block; 0 before the first.
     public var height: Int64
-    /// Of the latest committed block.
+    /// The hash of the latest committed block.
     public var blockHash: String
-    /// After the latest committed block.
+    /// The app hash after the latest committed block.
     public var appHash: String
     /// Whether the node is behind.
     public var syncing: Bool
-    /// Why what the node says of the chain may be wrong; nil when nothing speaks against it.
+    /// Why the node's view of the chain may be wrong or outdated; nil if nothing suggests that.
     public var trouble: String?
-    /// What is said against the node's clock or the leader's; nil for nothing.
+    /// Why the node's or the leader's clock may be wrong; nil if nothing suggests that.
     public var clock: String?
-    /// Connected peers.
+    /// The number of connected peers.
     public var peers: Int
-    /// Unconfirmed transactions.
+    /// The number of unconfirmed transactions.
     public var mempoolTransactions: Int
-    /// Their bytes.
+    /// The size of the unconfirmed transactions, in bytes.
     public var mempoolBytes: Int
     /// Whether the node keeps no mempool.
     public var blocksOnly: Bool
-    /// Transactions committed since the first block.
+    /// The number of transactions committed since the first block.
     public var transactions: UInt64
     /// The reactor's driver.
     public var reactor: String
-    /// Multiaddrs listened on.
+    /// The multiaddrs that the node listens on.
     public var listen: [String]
 
     init(_ status: NodeStatus, chainID: String) {

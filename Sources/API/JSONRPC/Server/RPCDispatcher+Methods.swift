@@ -7,7 +7,7 @@ import Node
 import Storage
 
 extension RPCDispatcher {
-    /// Writes a call's result. Nothing is written before the node has answered.
+    /// Writes a call's result, after the node has answered.
     func respond(to call: RPCCall, _ writer: inout JSONWriter) async throws(JSONRPC.Failure) {
         switch call {
         case .ping(let message):
@@ -42,7 +42,7 @@ extension RPCDispatcher {
         case .validators:
             writer.validators(await node.network())
         case .unconfirmed(let limit):
-            // Limits as kwil-db's: 10 where none is given, 50 at most.
+            // kwil-db's limits: 10 by default, 50 at most.
             let transactions = await node.unconfirmed(limit: limit == 0 ? 10 : Int(min(limit, 50)))
             writer.unconfirmed(total: await node.status().mempoolCount, transactions)
         case .validatorRequests:
@@ -55,35 +55,14 @@ extension RPCDispatcher {
         }
     }
 
-    /// What a question about where the node stands is answered with.
+    /// Writes the answer to a question about the node's state.
     func write(_ status: NodeStatus, for question: RPCCall.StatusQuestion, to writer: inout JSONWriter) {
         let chainID = node.genesis.chainID
         switch question {
         case .chainInfo: writer.chainInfo(status, chainID: chainID)
-        case .userHealth: writeHealth(status, to: &writer)
+        case .userHealth: writer.health(status, chainID: chainID, now: wallClock())
         case .chainHealth: writer.chainHealth(status, chainID: chainID)
         case .all: StatusResult(status, chainID: chainID).write(to: &writer)
-        }
-    }
-
-    /// `user.health`, also at `GET /api/v1/health`.
-    func writeHealth(_ status: NodeStatus, to writer: inout JSONWriter) {
-        let (age, _) = wallClock().subtractingReportingOverflow(Int64(clamping: status.blockTimestamp))
-        writer.object {
-            $0.tip(status, chainID: node.genesis.chainID)
-            $0.member("healthy", flag: status.isHealthy)
-            // Why not.
-            if let trouble = status.trouble { $0.member("reason", text: trouble) }
-            $0.member("version", text: NodeVersion.text)
-            // Milliseconds, since 1970 and since then.
-            $0.member("block_time", integer: status.blockTimestamp)
-            if status.blockTimestamp > 0 { $0.member("block_age", integer: max(0, age)) }
-            $0.member("syncing", flag: status.isSyncing)
-            if let doubt = status.clockDoubt { $0.member("clock", text: doubt) }
-            $0.member("height", integer: status.height)
-            $0.member("app_hash", hex: status.appHash)
-            $0.member("peer_count", integer: status.peerCount)
-            $0.member("mode", text: "open" as StaticString)
         }
     }
 
@@ -99,7 +78,7 @@ extension RPCDispatcher {
         try write(outcome, of: transaction, to: &writer)
     }
 
-    /// What became of a broadcast transaction.
+    /// Writes the outcome of a broadcast.
     func write(
         _ outcome: Result<BroadcastOutcome, NodeError>, of transaction: Transaction,
         to writer: inout JSONWriter
@@ -127,8 +106,8 @@ extension RPCDispatcher {
         }
     }
 
-    /// `user.query`. SQLite's columns hold values of any type, Kwil's of one: where a cell's type is not its column's and
-    /// its JSON does not show that, `cell_types` names it, which Kwil's clients pass over.
+    /// Answers `user.query`. A column of SQLite holds values of any type, a column of Kwil's only one. If a cell's type
+    /// differs from its column's and its JSON does not show that, `cell_types`, which Kwil's clients ignore, names it.
     private func query(
         _ sql: String, _ parameters: [RawStatement.Parameter], _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
@@ -175,7 +154,7 @@ extension RPCDispatcher {
         _ id: AccountID, _ identifier: JSONText, _ isPending: Bool, _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
         let account: Account?
-        // First what waits: what is mined meanwhile is then in the account.
+        // The mempool first: a transaction committed in between then shows in the account.
         let pending = isPending ? await node.pendingNonce(id) : nil
         do {
             account = try await node.account(id)
@@ -204,7 +183,7 @@ extension RPCDispatcher {
         } catch {
             throw .init(.internal, error.description)
         }
-        guard let known else { throw .init(.transactionNotFound, "transaction \(id) is not known") }
+        guard let known else { throw .init(.transactionNotFound, "transaction \(id) not found") }
         return (known, try decoded { () throws(ChainError) in try Transaction(decoding: known.bytes) })
     }
 
@@ -218,7 +197,7 @@ extension RPCDispatcher {
         } catch {
             throw .init(.internal, error.description)
         }
-        guard let stored else { throw .init(.blockNotFound, "block is not known") }
+        guard let stored else { throw .init(.blockNotFound, "\(name) not found") }
         return stored
     }
 
@@ -263,7 +242,7 @@ extension RPCDispatcher {
         }
     }
 
-    /// What the node has stored must be what it says.
+    /// Decodes what the node has stored; an error is the node's fault.
     private func decoded<T>(_ decode: () throws(ChainError) -> T) throws(JSONRPC.Failure) -> T {
         do throws(ChainError) {
             return try decode()
@@ -274,65 +253,11 @@ extension RPCDispatcher {
 }
 
 extension JSONRPC.Failure {
-    /// A transaction that the node does not take.
+    /// The error for a transaction that the node refuses.
     fileprivate static func refused(_ id: Hash, _ code: TransactionCode, _ reason: String) -> JSONRPC.Failure
     {
         .init(
             .broadcastRejected, "broadcast error: \(reason)",
             data: .init(code: code.rawValue, hash: id.description, message: reason))
-    }
-}
-
-extension JSONWriter {
-    /// `user.version` and `chain.version`.
-    mutating func version(_ service: StaticString) {
-        object {
-            $0.member("service", text: service)
-            $0.member("api_ver", text: NodeVersion.text)
-            $0.member("major", integer: NodeVersion.major)
-            $0.member("minor", integer: NodeVersion.minor)
-            $0.member("patch", integer: NodeVersion.patch)
-            $0.member("kwil_ver", text: NodeVersion.agent)
-        }
-    }
-
-    /// `user.chain_info`.
-    fileprivate mutating func chainInfo(_ status: NodeStatus, chainID: String) {
-        object { $0.tip(status, chainID: chainID) }
-    }
-
-    fileprivate mutating func tip(_ status: NodeStatus, chainID: String) {
-        member("chain_id", text: chainID)
-        member("block_height", integer: status.height)
-        member("block_hash", hex: status.blockHash)
-        // Whether transactions cost gas.
-        member("gas", flag: status.hasGasCosts)
-    }
-
-    /// `chain.health`.
-    fileprivate mutating func chainHealth(_ status: NodeStatus, chainID: String) {
-        object {
-            $0.member("chain_id", text: chainID)
-            $0.member("height", integer: status.height)
-            $0.member("healthy", flag: status.isHealthy)
-            if let trouble = status.trouble { $0.member("reason", text: trouble) }
-        }
-    }
-
-    /// `user.tx_query` and, with its index, `chain.tx`.
-    fileprivate mutating func transaction(
-        _ transaction: Transaction, _ hashName: StaticString, _ known: KnownTransaction, index: UInt32? = nil
-    ) {
-        object {
-            $0.member(hashName, hex: transaction.id)
-            // -1 while unconfirmed.
-            $0.member("height", integer: known.height)
-            if let index { $0.member("index", integer: index) }
-            $0.name("tx")
-            $0.transaction(transaction)
-            guard let result = known.result else { return }
-            $0.name("tx_result")
-            $0.result(result)
-        }
     }
 }

@@ -1,27 +1,27 @@
 import Reactor
 import Synchronization
 
-/// Bytes of replies that a server holds: encoded and not yet written, or about to be read and encoded. It keeps
-/// clients that ask for much, or that do not read what they asked for, from filling the memory. Clients that wait for
-/// room take turns: one that asks for many waits behind all others.
+/// The memory that replies may take: encoded and not yet written, or about to be read and encoded.
 ///
-/// Any thread.
+/// It keeps clients that request much, or that do not read their replies, from filling the memory. Clients that wait
+/// for room take turns, so a client with many calls does not hold up one with few. Safe to use from any thread.
 public final class ReplyBudget: Sendable {
-    /// How much of it there is, in bytes.
+    /// The sizes of the budget's parts, in bytes.
     public struct Limits: Sendable {
-        /// For all clients. A call whose answer may be large waits until there is room for it.
+        /// All replies together. A call whose answer may be large waits for room.
         public var server = 128 << 20
-        /// For one reply: a batch whose answers take more begins no further call. One answer may be larger.
+        /// One reply: once the answers of a batch reach it, no further call starts. A single answer may exceed it.
         public var reply = 32 << 20
-        /// What a call whose answer may be large is taken to need before it begins: a query's rows have up to 32 MiB,
-        /// a block 6 MiB, three times as much as JSON.
+        /// The reservation for a call whose answer may be large: a query returns up to 32 MiB of rows; a block of 6 MiB
+        /// triples in size as JSON.
         public var largeCall = 32 << 20
 
         /// The defaults.
         public init() {}
     }
 
-    /// What a large call asks. Of queries, which may take seconds, only so many begin that others still find room.
+    /// The kinds of large calls. Queries may take seconds, so they share half of the budget and leave the rest to
+    /// look-ups.
     enum Kind {
         case query, lookUp
     }
@@ -37,34 +37,34 @@ public final class ReplyBudget: Sendable {
         var reserved = 0
         /// The part of `reserved` that queries have.
         var reservedByQueries = 0
-        /// When each client's last large call began, counted in calls; of those since the lines were empty.
+        /// The number of each client's latest large call, since the queues were last empty.
         var turns: [SocketAddress?: UInt64] = [:]
-        /// In the order in which they came.
+        /// In order of arrival.
         var queries: [Waiter] = []
         var lookUps: [Waiter] = []
         var count: UInt64 = 0
     }
 
-    /// Clients whose turns are remembered at most.
+    /// The maximum number of clients in `turns`.
     private static let rememberedTurns = 16_384
 
     /// The limits.
     public let limits: Limits
     private let state = Mutex(State())
 
-    /// A budget of which nothing is used.
+    /// Creates an unused budget.
     public init(_ limits: Limits = Limits()) { self.limits = limits }
 
-    /// Whether the replies that wait to be written take all of it: no more should be begun now.
+    /// Whether unwritten replies fill the budget, so that no call should start.
     public var isFull: Bool { state.withLock { $0.replies >= limits.server } }
 
-    /// Bytes of replies that wait to be written.
+    /// The size of the unwritten replies, in bytes.
     public var replies: Int { state.withLock { $0.replies } }
 
-    /// What queries may have of it, and what one query's answer may take.
+    /// The share of all queries, which is also the maximum size of one query's answer.
     var queryShare: Int { limits.server / 2 }
 
-    /// Room for one large call of a client, as soon as there is some. Nil when the task is, or becomes, cancelled.
+    /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
         let waiting: any WritableKeyPath<State, [Waiter]> & Sendable = kind == .query ? \.queries : \.lookUps
         if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
@@ -132,7 +132,7 @@ public final class ReplyBudget: Sendable {
         for waiter in ready { waiter.room.resume(returning: true) }
     }
 
-    /// Those that wait for whom there is room now.
+    /// Reserves room for as many waiters as fit, and returns them.
     private func wake(
         _ state: inout State, _ kind: Kind, _ waiting: WritableKeyPath<State, [Waiter]>
     ) -> [Waiter] {
@@ -145,7 +145,7 @@ public final class ReplyBudget: Sendable {
         return ready
     }
 
-    /// The first one of the client whose last turn is the longest ago.
+    /// Returns the index of the first waiter of the client whose latest turn is the longest ago.
     private static func next(of line: [Waiter], _ turns: [SocketAddress?: UInt64]) -> Int? {
         var best: (index: Int, turn: UInt64)?
         for (index, waiter) in line.enumerated() {
@@ -161,7 +161,7 @@ public final class ReplyBudget: Sendable {
 
     // MARK: Parts
 
-    /// Room for one large call, until it is gone.
+    /// Room for one large call, released with the last reference.
     final class Reservation: Sendable {
         private let budget: ReplyBudget
         private let kind: Kind
@@ -174,14 +174,14 @@ public final class ReplyBudget: Sendable {
         deinit { budget.release(kind) }
     }
 
-    /// The bytes of one reply, until it is gone.
+    /// The bytes of one reply, released with the last reference.
     public final class Charge: Sendable {
         private let budget: ReplyBudget
         private let count = Atomic(0)
 
         init(_ budget: ReplyBudget) { self.budget = budget }
 
-        /// Bytes of the reply so far.
+        /// The size of the reply so far, in bytes.
         var bytes: Int { count.load(ordering: .relaxed) }
 
         func add(_ bytes: Int) {

@@ -2,9 +2,9 @@ import Chain
 import Crypto
 import JSON
 
-/// Blocks as kwil-db writes them in JSON.
+/// Blocks and commit infos in the JSON that kwil-db writes.
 extension JSONWriter {
-    /// A block header.
+    /// Writes a block header.
     mutating func header(_ header: BlockHeader) {
         object {
             $0.member("version", integer: 0)
@@ -23,7 +23,7 @@ extension JSONWriter {
         }
     }
 
-    /// A public key.
+    /// Writes a public key.
     mutating func key(_ key: PublicKey) {
         object {
             $0.member("type", text: key.type.name)
@@ -31,7 +31,7 @@ extension JSONWriter {
         }
     }
 
-    /// A block with its transactions; throws when that makes more than `limit` bytes.
+    /// Writes a block with its transactions. Throws if the JSON exceeds `limit` bytes.
     mutating func block(_ block: Block, limit: Int) throws(JSONRPC.Failure) {
         beginObject()
         name("header")
@@ -51,7 +51,7 @@ extension JSONWriter {
         endObject()
     }
 
-    /// What validators said of a block.
+    /// Writes a commit info.
     mutating func commitInfo(_ info: CommitInfo) {
         object {
             $0.member("app_hash", hex: info.appHash)
@@ -91,8 +91,8 @@ extension JSONWriter {
 }
 
 extension JSONRPC.Failure {
-    /// An answer of more than `limit` bytes.
+    /// The error for an answer of more than `limit` bytes.
     static func tooLarge(_ limit: Int) -> JSONRPC.Failure {
-        .init(.limitExceeded, "the answer would have more than \(limit) bytes")
+        .init(.limitExceeded, "the answer exceeds \(limit) bytes")
     }
 }

@@ -3,17 +3,17 @@ import JSON
 import Reactor
 import Synchronization
 
-/// One HTTP request under way: runs its calls, several at a time, and gathers their answers in the order of the calls.
+/// One HTTP request in progress: runs its calls, several at a time, and collects their answers in order.
 ///
-/// Each call is a task of its own, because what a node is asked need not end when it is cancelled: at the deadline a
-/// call that is not done is answered for, and whatever comes of it later is dropped.
+/// Each call is a separate task, because the node may not stop work when the task is cancelled. At the deadline every
+/// unfinished call is answered with an error, and its result is dropped when it arrives.
 @ReactorActor
 final class RPCExchange {
-    /// Calls of one batch that run at the same time: enough to fill the node's signature checks. Of calls whose answers
-    /// may be large, one at a time.
+    /// The number of calls of one batch that run concurrently: enough to keep the node's signature checks busy. Calls
+    /// whose answers may be large run one at a time.
     private static let concurrency = 64
 
-    /// Broadcasts of one batch that go to the node together: as many as it checks at once.
+    /// The number of broadcasts handed to the node together: as many as it checks at once.
     private static let groupSize = 128
 
     private enum Member {
@@ -26,22 +26,22 @@ final class RPCExchange {
     private let requests: [JSONValue]
     private let isBatch: Bool
     private let client: SocketAddress?
-    /// Bytes of answers with which no further call is begun.
+    /// The size of all answers, in bytes, at which no further call starts.
     private let limit: Int
     private let charge: ReplyBudget.Charge
     private let wake = Wakeup()
 
     private var members: [Member]
-    /// The first call that has not begun.
+    /// The index of the first call that has not started.
     private var next = 0
-    /// The first call whose answer is not in `reply`.
+    /// The index of the first call whose answer is not in `reply`.
     private var unwritten = 0
     private var reply: [UInt8] = []
     private var running = 0
-    /// Broadcasts that have not been handed to the node yet, and their places.
+    /// Broadcasts not yet handed to the node, with their indices.
     private var gathered: [(place: Int, request: RPCRequest, transaction: Transaction)] = []
     private var isLargeRunning = false
-    /// Whether something was left undone that may be done a little later.
+    /// Whether a call failed that may succeed when retried later.
     private var isUnavailable = false
     private var commitTimer: Timer?
 
@@ -58,7 +58,7 @@ final class RPCExchange {
         members = Array(repeating: .waiting, count: requests.count)
     }
 
-    /// Runs all calls; returns when each is answered, or when the task is cancelled.
+    /// Runs all calls. Returns when each is answered or the task is cancelled.
     func run() async -> RPCReply {
         start()
         if unwritten < requests.count { await wait() }
@@ -86,7 +86,7 @@ final class RPCExchange {
 
     // MARK: Calls
 
-    /// Begins the calls that there is room for.
+    /// Starts as many calls as may run.
     private func start() {
         defer { broadcastGathered() }
         while next < requests.count, running < Self.concurrency, !Task.isCancelled {
@@ -139,7 +139,7 @@ final class RPCExchange {
 
     private func perform(_ request: RPCRequest, _ call: RPCCall, _ index: Int) async {
         let isLarge = request.isLarge
-        // Kept until the answer is made, also where nobody waits for that any more.
+        // Held until the answer is encoded, even if its deadline has passed.
         let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
         let room = isLarge ? await dispatcher.budget.reserve(for: kind, of: client) : nil
         if !isLarge || room != nil {
@@ -153,7 +153,7 @@ final class RPCExchange {
         wake.signal()
     }
 
-    /// Hands the broadcasts gathered so far to the node.
+    /// Hands the gathered broadcasts to the node.
     private func broadcastGathered() {
         if gathered.isEmpty { return }
         let group = gathered
@@ -168,7 +168,7 @@ final class RPCExchange {
         for member in group { members[member.place] = .running(task, waitsForCommit: false) }
     }
 
-    /// No room for the answer to a single call.
+    /// Refuses a call because there is no room for its answer.
     private func refuse(_ index: Int, _ request: RPCRequest) {
         isUnavailable = true
         finish(index, request.refusal(.overBudget))
@@ -190,7 +190,7 @@ final class RPCExchange {
         }
     }
 
-    /// Answers for all calls that are not done, except for those that may still wait for a commit.
+    /// Answers every unfinished call with an error, except for calls that may still wait for a commit.
     private func expire(waitingForCommit: Bool) {
         isUnavailable = true
         for index in unwritten..<members.count {
@@ -213,21 +213,21 @@ final class RPCExchange {
 }
 
 extension JSONRPC.Failure {
-    /// What is left of a batch whose answers so far are as much as may be held.
+    /// The rest of a batch whose answers have used up the budget.
     static let overBudget = JSONRPC.Failure(
-        .limitExceeded, "the answers take more than the server holds at once: ask for less, or a little later"
+        .limitExceeded, "the answers exceed what the server holds at once: request less, or retry later"
     )
 
-    /// The client has its share of those that wait, or all places are taken.
+    /// The client's share of commit waits, or all of them, are in use.
     static let tooManyCommitWaits = JSONRPC.Failure(
         .limitExceeded,
-        "too many calls wait for a commit: ask without waiting, or a little later; nothing was sent")
+        "too many calls are waiting for a commit; nothing was sent: retry later, or without waiting")
 
-    /// The node has enough to do.
-    static let busy = JSONRPC.Failure(.limitExceeded, "too many queries wait: ask again a little later")
+    /// The node's query queue is full.
+    static let busy = JSONRPC.Failure(.limitExceeded, "too many queries are waiting: retry later")
 }
 
-/// Lets a task wait for a signal, which is kept until somebody waits. Signals from any thread.
+/// A signal that one task waits for. A signal without a waiter releases the next wait. Any thread may signal.
 private final class Wakeup: Sendable {
     private struct State {
         var isSignalled = false

@@ -2,33 +2,34 @@ import HTTP
 import Multiformats
 import Reactor
 
-/// The server of JSON-RPC: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
+/// The JSON-RPC server: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
 ///
-/// It runs on a loop of its own, so that no load on it delays a peer, and reaches the node only through `RPCDispatcher`.
+/// It runs on its own event loop, so that no load on it delays a peer, and reaches the node only through
+/// `RPCDispatcher`.
 public final class RPCServer: Sendable {
-    /// What a client may cost.
+    /// The limits on one client and on all clients.
     public typealias Limits = HTTPServer.Limits
 
-    /// Why the server did not start: one line.
+    /// The reason why the server did not start.
     public struct StartError: Error, CustomStringConvertible {
         /// One line that names the address.
         public let description: String
     }
 
-    /// Any page of any origin may ask; what is answered is public.
+    /// Pages of any origin may call: the answers are public.
     private static let commonFields: StaticString = """
         access-control-allow-origin: *\r
         access-control-allow-methods: POST, GET, OPTIONS\r
         access-control-allow-headers: content-type\r\n
         """
 
-    /// Descriptors that are for peers and files, unless that would be more than half of what there is.
+    /// The number of descriptors reserved for peers and files, though never more than half of them all.
     private static let otherDescriptors = 1_024
 
     private let loop: EventLoop
     private let http: HTTPServer
 
-    /// The port listened on, which is the chosen one where 0 was asked for.
+    /// The port the server listens on: the one the kernel chose if port 0 was requested.
     public let port: Int
 
     private init(_ loop: EventLoop, _ http: HTTPServer) {
@@ -37,8 +38,11 @@ public final class RPCServer: Sendable {
         port = Int(http.localAddress.port)
     }
 
-    /// Listens on each `host:port`, where an IPv6 address stands in brackets, on a loop with a driver of that kind, or of the
-    /// environment's. Raises the process's limit of descriptors, and stays below it with its connections.
+    /// Listens on each `host:port` on an event loop of its own. IPv6 addresses need brackets.
+    ///
+    /// Raises the process's descriptor limit and caps the number of connections below it.
+    ///
+    /// - Parameter driver: the loop's driver; nil for the one that the environment names.
     public static func start(
         listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
     ) async throws(StartError) -> RPCServer {
@@ -87,7 +91,7 @@ public final class RPCServer: Sendable {
         loop.stop()
     }
 
-    /// What is served, for a server on any loop.
+    /// Returns the routes, which work on any loop.
     static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
         [
             HTTPRoute("/rpc/v1", [.post], late: RPCReply.timeout.response) { request in
@@ -102,7 +106,7 @@ public final class RPCServer: Sendable {
 }
 
 extension RPCReply {
-    /// As HTTP has it.
+    /// The reply as an HTTP response.
     var response: HTTPResponse {
         HTTPResponse(status: status, contentType: status == 204 ? nil : "application/json", body: body)
     }

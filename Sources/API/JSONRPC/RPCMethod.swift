@@ -1,8 +1,8 @@
 import JSON
 
-/// The methods that a node answers.
+/// The JSON-RPC methods of a node.
 ///
-/// Names and shapes are those of Kwil's OpenRPC documents for the services `user` and `chain`; those of `apus` are ours.
+/// The services `user` and `chain` follow Kwil's OpenRPC documents; the service `apus` is our own.
 enum RPCMethod: CaseIterable, Sendable {
     case userPing, userVersion, userChainInfo, userHealth, userBroadcast, userTransactionQuery, userQuery
     case userAccount
@@ -38,13 +38,14 @@ enum RPCMethod: CaseIterable, Sendable {
 
     private static let all = Array(allCases)
 
-    /// The method of this name.
+    /// Returns the method with a name; nil if there is none.
     init?(_ name: JSONText) {
         guard let method = Self.all.first(where: { name == $0.name }) else { return nil }
         self = method
     }
 
-    /// Whether an answer may have many megabytes, so that it needs room in the server's budget before it is begun.
+    /// Whether the answer may have many megabytes, so that the call reserves room in the server's budget before it
+    /// starts.
     var isLarge: Bool {
         switch self {
         case .userQuery, .userTransactionQuery, .chainBlock, .chainBlockResult, .chainTransaction,

@@ -3,17 +3,17 @@ import Chain
 import Crypto
 import JSON
 
-/// A method with its parameters. Members that a method does not know are ignored, as Kwil's servers do.
+/// A method with its parameters. Unknown members are ignored, as Kwil's servers do.
 enum RPCCall: Sendable {
     case ping(message: JSONText)
     case version(service: StaticString)
-    /// Where the node stands.
+    /// A question about the node's state.
     case status(StatusQuestion)
     case broadcast(Transaction, waitForCommit: Bool)
     case transactionQuery(Hash)
     case transaction(Hash)
     case query(String, [RawStatement.Parameter])
-    /// With what waits in the mempool, where `isPending`.
+    /// Includes the mempool's transactions if `isPending`.
     case account(AccountID, identifier: JSONText, isPending: Bool)
     case block(BlockName, raw: Bool)
     case blockHeader(BlockName)
@@ -21,27 +21,35 @@ enum RPCCall: Sendable {
     case genesis
     case networkParameters
     case validators
-    /// Transactions at most; 0 for the default.
+    /// The maximum number of transactions; 0 for the default.
     case unconfirmed(limit: Int64)
     case validatorRequests
 
-    /// What about where the node stands; each has a method.
+    /// The questions about the node's state, each of which has a method.
     enum StatusQuestion: Sendable {
         case chainInfo
         case userHealth
         case chainHealth
-        /// Everything.
+        /// The whole of `NodeStatus`.
         case all
     }
 
-    /// Which block: by a hash, or by a height where the hash is left out or zero; height 0 or none at all means the
-    /// latest.
-    enum BlockName: Sendable {
+    /// How a call names a block: by its hash or, if the hash is absent or zero, by its height. An absent or zero height
+    /// names the latest block.
+    enum BlockName: Sendable, CustomStringConvertible {
         case hash(Hash)
         case height(Int64)
+
+        var description: String {
+            switch self {
+            case .hash(let hash): "block \(hash)"
+            case .height(0): "latest block"
+            case .height(let height): "block \(height)"
+            }
+        }
     }
 
-    /// Reads the parameters of `method`; an error names the parameter as the client wrote it.
+    /// Reads the parameters of a method. Throws an error that names the parameter as the client wrote it.
     init(_ method: RPCMethod, _ parameters: JSONValue?) throws(JSONRPC.Failure) {
         let call: Result<RPCCall, JSONRPC.Failure>
         do throws(JSONError) {
@@ -88,7 +96,7 @@ enum RPCCall: Sendable {
         case .chainBlockResult: return .success(.blockResult(try block(&members)))
         default:
             let limit = try members.optional("limit")?.integer(Int64.self) ?? 0
-            guard limit >= 0 else { return .failure(.init(.invalidParameters, "limit is negative")) }
+            guard limit >= 0 else { return .failure(.init(.invalidParameters, "limit must not be negative")) }
             return .success(.unconfirmed(limit: limit))
         }
     }
@@ -97,10 +105,10 @@ enum RPCCall: Sendable {
         _ members: inout JSONMembers
     ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
         let transaction = try TransactionJSON.read(try members.value("tx"))
-        // 0: return when the transaction is accepted; 1: when it is committed.
+        // 0: answer once the transaction is accepted; 1: once it is committed.
         let sync = try members.optional("sync")?.integer(Int.self) ?? 0
         guard sync == 0 || sync == 1 else {
-            return .failure(.init(.invalidParameters, "sync is 0 (accepted) or 1 (committed)"))
+            return .failure(.init(.invalidParameters, "sync must be 0 (accepted) or 1 (committed)"))
         }
         return transaction.map { .broadcast($0, waitForCommit: sync == 1) }
     }
@@ -129,12 +137,12 @@ enum RPCCall: Sendable {
         let type = try inner.value("key_type").string()
         guard let bytes = try? Hex.decode(utf8: identifier), let type = try? KeyType(name: type) else {
             return .failure(
-                .init(.invalidParameters, "id is not a hexadecimal identifier and a key type"))
+                .init(.invalidParameters, "id must be a hexadecimal identifier and a key type"))
         }
-        // 0: committed; 1: with what waits.
+        // 0: committed; 1: with the mempool's transactions.
         let status = try members.optional("status")?.integer(Int.self) ?? 0
         guard status == 0 || status == 1 else {
-            return .failure(.init(.invalidParameters, "status is 0 (latest) or 1 (pending)"))
+            return .failure(.init(.invalidParameters, "status must be 0 (latest) or 1 (pending)"))
         }
         return .success(
             .account(
@@ -149,7 +157,7 @@ enum RPCCall: Sendable {
 }
 
 extension JSONRPC.Failure {
-    /// What is wrong with the parameters of `method`, named from there on: `user.tx_query: tx_hash is missing`.
+    /// An error in a method's parameters, with a path relative to them: `user.tx_query: tx_hash is missing`.
     init(_ method: RPCMethod, _ error: JSONError, _ parameters: JSONValue?) {
         var path = error.path[...]
         let outer = parameters?.path ?? "params"
@@ -160,15 +168,15 @@ extension JSONRPC.Failure {
 }
 
 extension JSONValue {
-    /// A hash as Kwil writes it: 64 hexadecimal digits. Kwil's OpenRPC documents describe it as an array of bytes,
-    /// which is therefore read too.
+    /// Reads a hash: 64 hexadecimal digits, as Kwil writes it, or an array of bytes, as Kwil's OpenRPC documents
+    /// describe it.
     func hash() throws(JSONError) -> Hash {
         let bytes: [UInt8]?
         switch kind {
         case .text: bytes = try? Hex.decode(utf8: try text())
         case .array:
             var list: [UInt8] = []
-            // One more than a hash has is enough to refuse it.
+            // One byte too many is enough to refuse it.
             for element in try array().prefix(Hash.count + 1) { list.append(try element.integer(UInt8.self)) }
             bytes = list
         default: bytes = nil

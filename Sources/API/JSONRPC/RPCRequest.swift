@@ -1,14 +1,14 @@
 import JSON
 
-/// A request as it came: whom to answer, and what was asked or what is wrong with it.
+/// One request of a body: the ID to answer, and the method or the error in it.
 struct RPCRequest: Sendable {
-    /// Whom to answer.
+    /// The ID that the answer repeats.
     enum ID: Sendable {
-        /// A notification, which is not answered.
+        /// Absent: a notification, which gets no answer.
         case none
-        /// Null, also where it is not known.
+        /// Null, or unreadable.
         case null
-        /// A text or a whole number.
+        /// A string or a whole number.
         case value(JSONValue)
     }
 
@@ -16,11 +16,11 @@ struct RPCRequest: Sendable {
     private let method: Result<RPCMethod, JSONRPC.Failure>
     private let parameters: JSONValue?
 
-    /// Reads one request of a body, without its parameters.
+    /// Reads everything but the parameters.
     init(_ value: JSONValue) {
         guard var members = try? value.members() else {
             id = .null
-            method = .failure(.init(.invalidRequest, "a request is an object"))
+            method = .failure(.init(.invalidRequest, "a request must be an object"))
             parameters = nil
             return
         }
@@ -28,7 +28,7 @@ struct RPCRequest: Sendable {
         parameters = members.optional("params")
         guard let known else {
             id = .null
-            method = .failure(.init(.invalidRequest, "id is neither text, a whole number nor null"))
+            method = .failure(.init(.invalidRequest, "id must be a string, a whole number or null"))
             return
         }
         do throws(JSONRPC.Failure) {
@@ -36,16 +36,16 @@ struct RPCRequest: Sendable {
             id = isNotification ? .none : known
         } catch {
             method = .failure(error)
-            // What is no request at all is answered even so; a notification never is.
+            // An invalid request is answered even without an ID; a valid notification never is.
             let isRequest = error.code != JSONRPC.Code.invalidRequest.rawValue
             id = !isNotification ? known : isRequest ? .none : .null
         }
     }
 
-    /// Whether the answer may be large; see `RPCMethod`.
+    /// Whether the answer may be large (`RPCMethod.isLarge`).
     var isLarge: Bool { (try? method.get().isLarge) ?? false }
 
-    /// Whether the answer may be known without waiting for the node.
+    /// Whether the answer may be available without waiting for the node.
     var isImmediate: Bool {
         switch method {
         case .success(.userPing), .success(.userVersion), .success(.chainVersion), .success(.userChainInfo),
@@ -55,7 +55,7 @@ struct RPCRequest: Sendable {
         }
     }
 
-    /// The call with its parameters.
+    /// Reads the parameters.
     func call() throws(JSONRPC.Failure) -> RPCCall {
         try RPCCall(try method.get(), parameters)
     }
@@ -73,14 +73,14 @@ struct RPCRequest: Sendable {
         of members: inout JSONMembers, _ parameters: JSONValue?
     ) throws(JSONRPC.Failure) -> RPCMethod {
         guard let version = try? members.optional("jsonrpc")?.text(), version == JSONRPC.version else {
-            throw .init(.invalidRequest, "jsonrpc is not \"2.0\"")
+            throw .init(.invalidRequest, "jsonrpc must be \"2.0\"")
         }
         guard let name = try? members.optional("method")?.text() else {
-            throw .init(.invalidRequest, "method is not text")
+            throw .init(.invalidRequest, "method must be a string")
         }
         switch parameters?.kind {
         case nil, .object, .array: break
-        default: throw .init(.invalidRequest, "params is neither an object nor an array")
+        default: throw .init(.invalidRequest, "params must be an object or an array")
         }
         guard let method = RPCMethod(name) else {
             throw .init(.unknownMethod, "unknown method \(name)")
@@ -90,12 +90,12 @@ struct RPCRequest: Sendable {
 
     // MARK: Answering
 
-    /// Whether nobody waits for an answer.
+    /// Whether the client expects no answer.
     var isNotification: Bool {
         if case .none = id { true } else { false }
     }
 
-    /// Begins an answer; the result comes next.
+    /// Begins an answer; the caller writes the result next.
     func begin(_ writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("jsonrpc", text: JSONRPC.version)
@@ -112,7 +112,7 @@ struct RPCRequest: Sendable {
         writer.endObject()
     }
 
-    /// The error as the whole answer; empty for a notification.
+    /// Returns an error as the whole answer; empty for a notification.
     func refusal(_ failure: JSONRPC.Failure) -> [UInt8] {
         if isNotification { return [] }
         var writer = JSONWriter()

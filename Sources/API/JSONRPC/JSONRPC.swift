@@ -2,16 +2,16 @@ import JSON
 
 /// The envelope of JSON-RPC 2.0 (jsonrpc.org specification): requests with an identifier, results and errors.
 public enum JSONRPC {
-    /// The only version there is.
+    /// The only supported version.
     public static let version: StaticString = "2.0"
 
-    /// Requests in one batch at most: one page of work, so that a batch cannot hold a connection for long.
+    /// The maximum number of requests in a batch, so that a batch cannot hold a connection for long.
     public static let maximumBatch = 1_000
 
-    /// Arrays and objects around one value of a request at most; a batch with a query's typed parameters has 7.
+    /// The maximum nesting depth of a request; a batch with a query's typed parameters has 7.
     static let maximumDepth = 32
 
-    /// The answer to what cannot be told to be a request.
+    /// Returns an error response without an ID.
     static func response(_ failure: Failure) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
@@ -24,7 +24,7 @@ public enum JSONRPC {
         return writer.bytes
     }
 
-    /// Codes of the specification and of Kwil's services; `limitExceeded` is Ethereum's (EIP-1474).
+    /// Error codes of the specification and of Kwil's services; `limitExceeded` is Ethereum's (EIP-1474).
     public enum Code: Int, Sendable {
         case parse = -32700
         case invalidRequest = -32600
@@ -42,14 +42,14 @@ public enum JSONRPC {
 
     /// The error member of a response.
     public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
-        /// A number, because a server may send codes that this client does not know.
+        /// A plain number, because a server may send codes unknown to this client.
         public var code: Int
         /// One line.
         public var message: String
-        /// What Kwil's clients read about a refused transaction.
+        /// Details that Kwil's clients read about a refused transaction.
         public var data: BroadcastRefusal?
 
-        /// An error with a known code.
+        /// Creates an error with a known code.
         public init(_ code: Code, _ message: String, data: BroadcastRefusal? = nil) {
             self.code = code.rawValue
             self.message = message
@@ -59,7 +59,7 @@ public enum JSONRPC {
         /// One line.
         public var description: String { "\(message) (JSON-RPC error \(code))" }
 
-        /// Reads the error member. Data of another shape than ours is left out.
+        /// Reads the error member. Ignores data of an unknown shape.
         init(_ value: JSONValue) throws(JSONError) {
             var members = try value.members()
             code = try members.value("code").integer()
@@ -85,12 +85,12 @@ public enum JSONRPC {
     public struct BroadcastRefusal: Sendable, Equatable {
         /// The transaction code of Kwil's list.
         public var code: UInt32
-        /// The transaction ID in hexadecimal, empty if it could not be decoded.
+        /// The transaction ID in hexadecimal; empty if the transaction could not be decoded.
         public var hash: String
         /// One line.
         public var message: String
 
-        /// All members.
+        /// Creates the details.
         public init(code: UInt32, hash: String, message: String) {
             self.code = code
             self.hash = hash

@@ -4,19 +4,19 @@ import JSON
 import Node
 import Reactor
 
-/// Turns the bytes of a JSON-RPC request, single or batch, into those of its response by asking the node.
+/// Answers JSON-RPC requests, single or batch, by asking the node.
 ///
-/// On a reactor, any one: the server's, which need not be the node's.
+/// Runs on any reactor, such as the server's; it need not be the node's.
 @ReactorActor
 public final class RPCDispatcher {
-    /// How long a request may take.
+    /// The limits on a request's time.
     public struct Limits: Sendable {
-        /// From a whole request to its answer. Calls that are not done by then are answered with an error each.
+        /// The time from receiving a request to answering it. Each call that takes longer is answered with an error.
         public var timeout = Duration.seconds(20)
-        /// How much longer a call may take that asked to wait for a transaction's commit: as long as the node waits.
+        /// The extra time for a call that waits for a transaction's commit: as long as the node waits.
         public var commitTimeout = Duration.seconds(15)
-        /// Calls that may wait for a commit at once: as many as the node keeps. A client's share is a tenth; clients on this
-        /// machine may have all.
+        /// The number of calls that may wait for a commit at once: as many as the node tracks. A client may use a tenth
+        /// of them; clients on this machine may use all.
         public var commitWaits = 10_000
 
         /// The defaults.
@@ -26,7 +26,7 @@ public final class RPCDispatcher {
     let node: any NodeInterface
     let limits: Limits
     let wallClock: @Sendable () -> Int64
-    /// What all replies together may take.
+    /// The memory that all replies together may take.
     public nonisolated let budget: ReplyBudget
     private lazy var commitWaits = SharedPlaces<SocketAddress?>(
         capacity: limits.commitWaits, perPeer: limits.commitWaits)
@@ -42,21 +42,21 @@ public final class RPCDispatcher {
         self.wallClock = wallClock
     }
 
-    /// `GET /api/v1/health`.
+    /// Answers `GET /api/v1/health`.
     public func health() async -> RPCReply {
         let status = await node.status()
         var writer = JSONWriter(capacity: 512)
-        writeHealth(status, to: &writer)
+        writer.health(status, chainID: node.genesis.chainID, now: wallClock())
         return RPCReply(status: status.isHealthy ? 200 : 503, body: writer.bytes)
     }
 
-    /// `POST /rpc/v1`: the answer, which is charged to the budget until it is gone. Returns early, with nothing of use,
-    /// when the task is cancelled: the client has gone.
+    /// Answers `POST /rpc/v1`. The reply is charged to the budget while it exists. If the task is cancelled because the
+    /// client has gone, returns early with an arbitrary reply.
     ///
     /// - Parameters:
-    ///   - client: who asks; nil for the process itself.
-    ///   - limit: bytes of the answer beyond which a batch begins no further call, if that is less than the budget has for
-    ///     one reply.
+    ///   - client: the client's address; nil for the process itself.
+    ///   - limit: the size of the answer, in bytes, at which a batch starts no further call, if that is below the budget's
+    ///     limit for one reply.
     public func respond(
         to body: [UInt8], from client: SocketAddress? = nil, limit: Int = .max
     ) async -> RPCReply {
@@ -70,22 +70,22 @@ public final class RPCDispatcher {
             if let reply = immediateReply(root) { return reply }
             return await RPCExchange(self, [root], isBatch: false, client, limit).run()
         }
-        // One more than there may be is enough to refuse them.
+        // One more than the maximum is enough to refuse the batch.
         let requests = Array(array.prefix(JSONRPC.maximumBatch + 1))
         guard !requests.isEmpty, requests.count <= JSONRPC.maximumBatch else {
-            return failed(.init(.invalidRequest, "a batch has 1 to \(JSONRPC.maximumBatch) requests"))
+            return failed(.init(.invalidRequest, "a batch must have 1 to \(JSONRPC.maximumBatch) requests"))
         }
         return await RPCExchange(self, requests, isBatch: true, client, limit).run()
     }
 
-    /// Lets one more call of a client wait for a commit; false when others need the places.
+    /// Takes a place for a call that waits for a commit. Returns false if the client has used up its share.
     func beginCommitWait(of client: SocketAddress?) -> Bool {
         commitWaits.take(client, isTrusted: client?.isLoopback ?? true)
     }
 
     func endCommitWait(of client: SocketAddress?) { commitWaits.release(client) }
 
-    /// The answer to a call, and whether it may be another a little later.
+    /// Returns the answer to a call, and whether the node was too busy, so that a retry may succeed.
     func answer(_ request: RPCRequest, _ call: RPCCall) async -> (answer: [UInt8], isBusy: Bool) {
         var writer = JSONWriter()
         request.begin(&writer)
@@ -98,7 +98,7 @@ public final class RPCDispatcher {
         return (request.isNotification ? [] : writer.bytes, false)
     }
 
-    /// The answers to broadcasts that need not wait for a commit, in order.
+    /// Returns the answers, in order, to broadcasts that do not wait for a commit.
     func answer(_ broadcasts: [(request: RPCRequest, transaction: Transaction)]) async -> [[UInt8]] {
         let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes })
         return zip(broadcasts, outcomes).map { broadcast, outcome in
@@ -112,7 +112,7 @@ public final class RPCDispatcher {
         }
     }
 
-    /// The answer to a call for which nobody has to be waited for; nil for any other.
+    /// Returns the answer to a call that needs no waiting for the node; nil for any other call.
     func immediateAnswer(_ request: RPCRequest, _ call: RPCCall) -> [UInt8]? {
         switch call {
         case .ping(let message):
@@ -125,7 +125,7 @@ public final class RPCDispatcher {
         }
     }
 
-    /// The answer whose result `write` writes.
+    /// Returns an answer whose result `write` writes.
     private func answer<E>(
         _ request: RPCRequest, _ write: (inout JSONWriter) throws(E) -> Void
     ) throws(E) -> [UInt8] {
@@ -136,12 +136,12 @@ public final class RPCDispatcher {
         return request.isNotification ? [] : writer.bytes
     }
 
-    /// The reply to a single request for which nobody has to be waited for, without the cost of an exchange.
+    /// Returns the reply to a single request that needs no waiting, without the cost of an exchange; nil for any other.
     private func immediateReply(_ root: JSONValue) -> RPCReply? {
         let request = RPCRequest(root)
         let body: [UInt8]
         do throws(JSONRPC.Failure) {
-            // Only these are read here: the others' parameters would be read twice.
+            // Checked first, so that no other call's parameters are read twice.
             guard request.isImmediate, let answer = immediateAnswer(request, try request.call()) else {
                 return nil
             }

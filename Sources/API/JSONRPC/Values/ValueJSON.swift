@@ -2,10 +2,10 @@ import Bytes
 import Chain
 import JSON
 
-/// A typed value as Kwil's clients send it in `user.query`: its type, and each element in base64 with a leading byte
-/// that is 0 for null (the `encodedValue` schema).
+/// A typed value in the JSON of `user.query`: its type, and each element in base64 after a byte that is 0 for null (the
+/// `encodedValue` schema of Kwil's OpenRPC documents).
 enum ValueJSON {
-    /// The value. Throws what is wrong with the JSON's shape; a failure is what is wrong with the value.
+    /// Reads a value. Throws if the JSON has the wrong shape; returns a failure if the value is invalid.
     static func read(_ value: JSONValue) throws(JSONError) -> Result<Value, JSONRPC.Failure> {
         var members = try value.members()
         let type = try members.value("type")
@@ -22,7 +22,7 @@ enum ValueJSON {
             return .failure(.init(.invalidParameters, "unknown data type \(nameText)"))
         }
         guard metadata.isEmpty || metadata.count == 2 else {
-            return .failure(.init(.invalidParameters, "metadata is not two numbers"))
+            return .failure(.init(.invalidParameters, "metadata must be two numbers"))
         }
         let dataType = DataType(
             name, isArray: isArray, metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
@@ -33,8 +33,8 @@ enum ValueJSON {
         }
     }
 
-    /// A cell as `JSONWriter.cell` writes it, with the type that its column or `cell_types` names, which tells what kind
-    /// of value a text stands for. What else there is, arrays, is its JSON as text.
+    /// Reads a cell that `JSONWriter.cell` wrote. The type, from the column or `cell_types`, decides what a string
+    /// stands for. An array is returned as its JSON text.
     static func cell(_ value: JSONValue, _ type: DataType.Name) throws(JSONError) -> Value {
         switch (value.kind, type) {
         case (.null, _): return .null
@@ -54,7 +54,7 @@ enum ValueJSON {
 }
 
 extension JSONWriter {
-    /// A typed value as `user.query` takes it.
+    /// Writes a typed value for `user.query`.
     mutating func value(_ value: Value) {
         object {
             $0.name("type")
@@ -65,7 +65,7 @@ extension JSONWriter {
         }
     }
 
-    /// A column's or value's type.
+    /// Writes the type of a column or value.
     mutating func dataType(_ type: DataType) {
         object {
             $0.member("name", text: type.name.rawValue)
@@ -77,7 +77,7 @@ extension JSONWriter {
         }
     }
 
-    /// Which type a cell has that is not its column's: an entry of `cell_types`.
+    /// Writes an entry of `cell_types`: the type of a cell that differs from its column's.
     mutating func cellType(_ cell: (row: Int, column: Int, type: DataType.Name)) {
         object {
             $0.member("row", integer: cell.row)
@@ -86,7 +86,7 @@ extension JSONWriter {
         }
     }
 
-    /// A cell of a query's result: JSON's own types where they fit, byte strings in base64, numerics as text.
+    /// Writes a cell of a query's result: as JSON's own types where they fit, bytes in base64, numerics as strings.
     mutating func cell(_ value: Value) {
         guard value.scalar == nil else { return cell(value.elements.first ?? .null) }
         array { list in
@@ -115,7 +115,7 @@ extension JSONWriter {
 }
 
 extension Value {
-    /// Whether a cell with this value is a text in JSON, so that only its type tells what it stands for.
+    /// Whether the value is a string in JSON, so that only its type decides what it stands for.
     var isTextInJSON: Bool {
         switch scalar {
         case .text, .numeric, .bytea, .uuid: true

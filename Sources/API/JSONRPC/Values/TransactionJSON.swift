@@ -2,12 +2,13 @@ import Bytes
 import Chain
 import Crypto
 import JSON
+import Node
 
-/// A transaction as Kwil's clients write it: byte strings in base64, the sender in hexadecimal, the fee as decimal
-/// text (the `transaction` schema of Kwil's OpenRPC documents).
+/// A transaction in the JSON of Kwil's clients: bytes in base64, the sender in hexadecimal, the fee as a decimal string
+/// (the `transaction` schema of Kwil's OpenRPC documents).
 enum TransactionJSON {
-    /// The transaction in its wire encoding. Throws what is wrong with the JSON's shape; a failure is what is wrong with
-    /// the transaction.
+    /// Reads a transaction and encodes it. Throws if the JSON has the wrong shape; returns a failure if the transaction
+    /// is invalid.
     static func read(_ value: JSONValue) throws(JSONError) -> Result<Transaction, JSONRPC.Failure> {
         var members = try value.members()
         var signature: (bytes: [UInt8], type: String) = ([], "")
@@ -25,13 +26,13 @@ enum TransactionJSON {
         let serializationText = try members.value("serialization").string()
         let senderText = try members.value("sender").text()
         guard let fee = feeText.isEmpty ? .zero : Amount(feeText) else {
-            return .failure(wrong("body.fee is not a decimal number"))
+            return .failure(wrong("body.fee must be a decimal number"))
         }
         guard let serialization = Serialization(rawValue: serializationText) else {
-            return .failure(wrong("serialization is neither concat nor direct"))
+            return .failure(wrong("serialization must be concat or direct"))
         }
         guard let sender = try? Hex.decode(utf8: senderText) else {
-            return .failure(wrong("sender is not hexadecimal"))
+            return .failure(wrong("sender must be hexadecimal"))
         }
         let content = TransactionBody(
             description: description, payload: SharedBytes(payload), payloadType: type, fee: fee,
@@ -52,7 +53,7 @@ enum TransactionJSON {
             data: .init(code: TransactionCode.encodingError.rawValue, hash: "", message: reason))
     }
 
-    /// The result of a transaction's execution.
+    /// Reads the result of a transaction's execution.
     static func result(_ value: JSONValue) throws(JSONError) -> TransactionResult {
         var members = try value.members()
         return TransactionResult(
@@ -62,7 +63,7 @@ enum TransactionJSON {
 }
 
 extension JSONWriter {
-    /// A transaction as Kwil's clients read it.
+    /// Writes a transaction.
     mutating func transaction(_ transaction: Transaction) {
         object {
             if !transaction.signature.isEmpty {
@@ -85,12 +86,29 @@ extension JSONWriter {
         }
     }
 
-    /// The result of a transaction's execution.
+    /// Writes the result of a transaction's execution.
     mutating func result(_ result: TransactionResult) {
         object {
             $0.member("code", integer: result.code)
             $0.member("gas", integer: result.gas)
             if !result.log.isEmpty { $0.member("log", text: result.log) }
+        }
+    }
+
+    /// Writes `user.tx_query` or, with the transaction's index in its block, `chain.tx`.
+    mutating func transaction(
+        _ transaction: Transaction, _ hashName: StaticString, _ known: KnownTransaction, index: UInt32? = nil
+    ) {
+        object {
+            $0.member(hashName, hex: transaction.id)
+            // -1 while unconfirmed.
+            $0.member("height", integer: known.height)
+            if let index { $0.member("index", integer: index) }
+            $0.name("tx")
+            $0.transaction(transaction)
+            guard let result = known.result else { return }
+            $0.name("tx_result")
+            $0.result(result)
         }
     }
 }

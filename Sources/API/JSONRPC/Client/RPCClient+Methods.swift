@@ -4,25 +4,25 @@ import Crypto
 import JSON
 
 extension RPCClient {
-    /// A transaction of a batch that was refused.
+    /// A refused transaction of a batch.
     public struct Refusal: Sendable {
-        /// Its place in the batch.
+        /// The transaction's index in the batch.
         public let index: Int
-        /// Why.
+        /// The reason.
         public let failure: JSONRPC.Failure
     }
 
-    /// What a query returned, with text, whole numbers, truth values and nulls as JSON keeps them.
+    /// The result of a query.
     public struct Rows: Sendable {
-        /// In the order of the statement.
+        /// The names of the columns, in the statement's order.
         public let columns: [String]
-        /// A value a column.
+        /// The rows, each with one value per column.
         public let rows: [[Value]]
     }
 
-    /// `user.broadcast`.
+    /// Calls `user.broadcast`.
     ///
-    /// - Returns: the transaction ID and, if the commit was waited for, the result.
+    /// - Returns: the transaction ID and, after waiting for the commit, the result.
     public func broadcast(
         _ transaction: Transaction, waitForCommit: Bool = false
     ) async throws(Failure) -> (id: Hash, result: TransactionResult?) {
@@ -31,9 +31,9 @@ extension RPCClient {
             read: Self.broadcastResult)
     }
 
-    /// `user.broadcast` for many transactions in one batch.
+    /// Calls `user.broadcast` for many transactions in one batch.
     ///
-    /// - Returns: those that were refused, in order.
+    /// - Returns: the refused ones, in order.
     public func broadcast(_ transactions: [Transaction]) async throws(Failure) -> [Refusal] {
         let results = try await batch(
             .userBroadcast, count: transactions.count,
@@ -57,7 +57,7 @@ extension RPCClient {
         return try TransactionJSON.result(result)
     }
 
-    /// `user.query`.
+    /// Calls `user.query`.
     public func query(
         _ sql: String, _ parameters: [RawStatement.Parameter] = []
     ) async throws(Failure) -> Rows {
@@ -92,7 +92,7 @@ extension RPCClient {
             })
     }
 
-    /// `user.tx_query`: the transaction with its height, -1 while unconfirmed, and its result.
+    /// Calls `user.tx_query`. Returns the transaction with its height, which is -1 while unconfirmed, and its result.
     public func transaction(
         _ id: Hash
     ) async throws(Failure) -> (transaction: Transaction, height: Int64, result: TransactionResult?) {
@@ -111,7 +111,8 @@ extension RPCClient {
         }
     }
 
-    /// `user.account`: the nonce of the account's last transaction, with those that wait where `isPending`, and its balance.
+    /// Calls `user.account`. Returns the balance and the nonce of the account's latest transaction, which may be
+    /// unconfirmed if `isPending`.
     public func account(_ id: AccountID, isPending: Bool = false) async throws(Failure) -> (
         nonce: UInt64, balance: String
     ) {
@@ -134,7 +135,7 @@ extension RPCClient {
             })
     }
 
-    /// `user.chain_info`.
+    /// Calls `user.chain_info`. Returns the chain ID.
     public func chainID() async throws(Failure) -> String {
         try await call(
             .userChainInfo,
@@ -144,7 +145,8 @@ extension RPCClient {
             })
     }
 
-    /// `chain.validators`: the latest committed height, and who votes on the next block, as node ID and power.
+    /// Calls `chain.validators`. Returns the latest committed height, and the node ID and power of each validator that
+    /// votes on the next block.
     public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
         try await call(
             .chainValidators,
@@ -161,25 +163,25 @@ extension RPCClient {
             })
     }
 
-    /// `apus.validator_requests`.
+    /// Calls `apus.validator_requests`.
     public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
         try await call(
             .apusValidatorRequests, read: { value throws(JSONError) in try ValidatorRequestsResult(value) })
     }
 
-    /// `apus.status`.
+    /// Calls `apus.status`.
     public func status() async throws(Failure) -> StatusResult {
         try await call(.apusStatus, read: { value throws(JSONError) in try StatusResult(value) })
     }
 }
 
 extension JSONRPC.Failure {
-    /// Whether the node's mempool is full, so that the transaction may be sent again later.
+    /// Whether the node's mempool is full, so that a retry may succeed.
     public var isBackPressure: Bool { data?.code == TransactionCode.mempoolFull.rawValue }
 }
 
 extension JSONWriter {
-    /// The parameters of `user.broadcast`.
+    /// Writes the parameters of `user.broadcast`.
     mutating func broadcast(_ transaction: Transaction, waitForCommit: Bool) {
         object {
             $0.name("tx")
@@ -189,7 +191,7 @@ extension JSONWriter {
     }
 }
 
-/// Which type each cell of a query's result has: its column's, if it has no entry in `cell_types`. Asked row by row.
+/// The types of a query's cells: the column's, unless `cell_types` has an entry. Must be asked row by row.
 private struct CellTypes {
     private var columns: [DataType.Name] = []
     private var others: [(row: Int, column: Int, type: DataType.Name)] = []
