@@ -1,20 +1,20 @@
 import Log
 import Node
 
-/// The node's log as `[log]` of its configuration wants it.
+/// The node's log, as the configuration's `[log]` section describes it.
 enum LogOutput {
-    /// How long the end of the process waits for a log that is not read.
+    /// The maximum time that the end of the process waits for the log to be written.
     static let patience = Duration.seconds(1)
 
-    /// Starts the log's thread. Whoever calls this ends it with `finish(within: patience)`.
+    /// Starts the log's thread, which the caller ends with `finish(within: patience)`.
     ///
-    /// Throws `LogError` if there can be no log of this kind.
+    /// Throws `LogError` if the log cannot be opened.
     static func start(_ configuration: Configuration.Log) throws -> (Log, LogWriter) {
         let writer = try LogWriter.start(format(configuration.format))
         return (Log(source: "node", level: level(configuration.level), sink: writer), writer)
     }
 
-    /// The configuration has no other words.
+    /// The configuration accepts only these names and `info`.
     private static func level(_ name: String) -> Log.Level {
         switch name {
         case "trace": .trace

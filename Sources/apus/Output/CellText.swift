@@ -2,17 +2,16 @@ import Bytes
 import Chain
 import Log
 
-/// A value of the database as the commands print it: different values look different, and none has a tab or a line
-/// end in it.
+/// The printed form of a database value: different values look different, and none contains a tab or a line break.
 ///
-/// | value | as |
+/// | value | printed as |
 /// | --- | --- |
 /// | NULL | `NULL` |
 /// | whole number, numeric | its digits |
-/// | truth value | `true`, `false` |
-/// | bytes | `x'00ff'`, as SQL writes them |
+/// | boolean | `true`, `false` |
+/// | bytes | `x'00ff'`, as in SQL |
 /// | array | its elements in brackets |
-/// | text | itself, escaped; in an array, or if it reads like one of the above, in quotation marks |
+/// | text | itself, escaped; in quotation marks in an array, or if it looks like one of the above |
 enum CellText {
     static func text(_ value: Value) -> String {
         guard let scalar = value.scalar else {

@@ -1,18 +1,19 @@
+import Bytes
 import Glibc
 import Log
 import Synchronization
 
-/// Standard output: the one place that writes to it, and that notices when that fails. Lines are gathered and written
-/// together; `flush` at the end of the program writes the last of them.
+/// The only writer to standard output. It buffers lines, and reports failed writes; `flush` at the end of the program
+/// writes the rest.
 ///
-/// After a failure nothing more is written, and every call throws it again, so that a caller that cannot throw may
-/// leave it to `flush`. Any thread may write; lines do not mix.
+/// After a failure nothing more is written and every call throws the failure again, so that a caller that cannot throw
+/// may leave it to `flush`. Any thread may write; lines do not interleave.
 enum StandardOutput {
-    /// Why nothing more is written: one line.
+    /// A failed write.
     struct Failure: Error, CustomStringConvertible {
         let code: Int32
 
-        var description: String { "standard output: \(String(cString: strerror(code)))" }
+        var description: String { "standard output: \(SystemErrorText.of(code))" }
     }
 
     private struct State {
@@ -21,25 +22,25 @@ enum StandardOutput {
     }
 
     private static let state = Mutex(State())
-    /// Bytes that are gathered before they are written: few system calls, and little memory for any query.
-    private static let gathered = 1 << 16
+    /// The size of the buffer, in bytes, at which it is written.
+    private static let bufferSize = 1 << 16
 
-    /// Adds a line.
+    /// Buffers a line.
     static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
 
-    /// Adds a line and writes it at once, for readers that wait for it.
+    /// Writes a line at once, for a reader that waits for it.
     static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
 
-    /// Adds text as it is.
+    /// Buffers text, or writes it at once.
     static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
         try state.withLock { (state) throws(Failure) in
             if let failure = state.failure { throw failure }
             state.bytes.append(contentsOf: text.utf8)
-            if atOnce || state.bytes.count >= gathered { try flush(&state) }
+            if atOnce || state.bytes.count >= bufferSize { try flush(&state) }
         }
     }
 
-    /// Writes what is gathered.
+    /// Writes the buffer.
     static func flush() throws(Failure) {
         try state.withLock { (state) throws(Failure) in try flush(&state) }
     }
@@ -62,7 +63,7 @@ enum StandardOutput {
             if count >= 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EAGAIN {
-                // Whoever shares the file with us has made it non-blocking.
+                // A process that shares the open file has made it non-blocking.
                 var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 poll(&waiting, 1, -1)
             } else if errno != EINTR {
@@ -71,7 +72,7 @@ enum StandardOutput {
         }
     }
 
-    /// Columns of the terminal; nil if there is none, or it does not tell.
+    /// The terminal's width in columns; nil without a terminal, or if its width is unknown.
     static var columns: Int? {
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
@@ -79,19 +80,20 @@ enum StandardOutput {
     }
 }
 
-/// Lines for people and scripts on standard error. Nobody can be told if that fails.
+/// Lines on standard error. Failed writes are ignored: there is nowhere left to report them.
 enum StandardError {
-    /// Milliseconds to wait for a reader: a process that ends with an error must end, or nobody restarts it.
+    /// The time to wait for a reader, in milliseconds: a failed process must end, or its supervisor does not restart
+    /// it.
     private static let patience: Int32 = 1_000
 
-    /// Writes one line, whatever `text` holds. What is not read in time is lost.
+    /// Writes `text` as one line, without control characters. Drops the rest if the reader is too slow.
     static func print(_ text: String) {
         let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
         var rest = Array("\(line)\n".utf8)[...]
         while !rest.isEmpty {
             var ready = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
             guard poll(&ready, 1, patience) > 0 else { return }
-            // A pipe that is ready takes this much without waiting.
+            // A writable pipe takes this much without blocking.
             let piece = rest.prefix(Int(PIPE_BUF))
             guard (try? StandardOutput.writeAll(Array(piece), to: STDERR_FILENO)) != nil else { return }
             rest = rest.dropFirst(piece.count)

@@ -1,7 +1,7 @@
-/// Numbers with a fixed number of decimals, for people.
+/// Decimal notation with a fixed number of decimal places.
 enum DecimalText {
-    /// `value` rounded to `places` decimals, of which there are 9 at most; as Swift writes it where it has no decimals
-    /// to round: beyond some 2^53, infinite, or not a number.
+    /// Returns `value` rounded to `places` decimal places, at most 9. A value of 9e15 / 10^`places` or more, an
+    /// infinite one and NaN are written as Swift writes them.
     static func text(_ value: Double, places: Int) -> String {
         var scale: Int64 = 1
         for _ in 0..<min(max(places, 0), 9) { scale *= 10 }
@@ -15,9 +15,9 @@ enum DecimalText {
 }
 
 extension Duration {
-    /// Milliseconds with three decimals.
+    /// Milliseconds with three decimal places and the unit.
     var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
 
-    /// Seconds with two decimals.
+    /// Seconds with two decimal places, without the unit.
     var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
 }

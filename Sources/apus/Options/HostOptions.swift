@@ -5,9 +5,9 @@ import Multiformats
 import Node
 import Reactor
 
-/// What the commands that speak libp2p without a node have in common: a key, a way to the kernel, a security protocol.
+/// The options of commands that run a libp2p host without a node: its key, reactor driver and security protocol.
 struct HostOptions: Sendable {
-    /// The security protocols that need nothing but a key.
+    /// The security protocols that need only a key.
     enum Security: String, CaseIterable {
         case noise, plaintext
 
@@ -21,15 +21,15 @@ struct HostOptions: Sendable {
     static var parameters: Parameter<HostOptions> {
         .group(
             "Host",
-            .option("key", .path("FILE"), "Key file to be known by, in place of a fresh Ed25519 key."),
-            .option("reactor", .choice("DRIVER"), "Way to the kernel."),
+            .option("key", .path("FILE"), "Key file of the host's identity; by default a new Ed25519 key."),
+            .option("reactor", .choice("DRIVER"), "Reactor driver."),
             .option(
                 "security", .choice("PROTOCOL"), default: .noise,
-                "Security protocol; plaintext is for between trusted machines."),
+                "Security protocol; plaintext is only for trusted links."),
             make: HostOptions.init)
     }
 
-    /// Starts a host, lets `body` work with it, and stops it with a farewell to its peers.
+    /// Starts a host, passes it to `body`, and stops it when `body` has returned or thrown.
     func withHost<T: Sendable>(
         listening addresses: [Multiaddr] = [], limits: ResourceLimits = ResourceLimits(),
         _ body: @escaping @ReactorActor @Sendable (Host) async throws -> T
@@ -49,7 +49,7 @@ struct HostOptions: Sendable {
         }
     }
 
-    /// A host that is not started yet.
+    /// Creates a host without starting it.
     @ReactorActor
     func makeHost(
         listening addresses: [Multiaddr] = [], limits: ResourceLimits = ResourceLimits()

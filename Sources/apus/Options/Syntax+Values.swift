@@ -7,7 +7,7 @@ import Multiformats
 import Node
 
 extension Syntax where Value == Multiaddr {
-    /// A libp2p address.
+    /// A multiaddr.
     static var multiaddr: Self {
         Syntax("MULTIADDR", expected: "an address such as /ip4/127.0.0.1/tcp/6600") { try? Multiaddr($0) }
     }
@@ -31,45 +31,45 @@ extension Syntax where Value == PublicKey {
 }
 
 extension Syntax where Value == Hash {
-    /// The ID of a transaction.
+    /// A transaction ID.
     static var transactionID: Self {
         Syntax("ID", expected: "a transaction ID of 64 hexadecimal digits") { Hash(hex: $0) }
     }
 }
 
 extension Syntax where Value == String {
-    /// A file's or directory's path.
+    /// The path of a file or directory.
     static func path(_ placeholder: String) -> Self { text(placeholder) }
 
-    /// `host:port` to listen on.
+    /// An address to listen on, `host:port`.
     static var listenAddress: Self {
         Syntax("HOST:PORT", expected: "host:port") { text in
             (try? HostPort(text)).map { _ in text }
         }
     }
 
-    /// A peer as configuration writes it.
+    /// A peer in the configuration's notation.
     static var peerAddress: Self {
         Syntax("PEER", expected: "<node ID>@host:port or a multiaddr with /p2p/") { text in
             (try? PeerAddress.parse(text)).map { _ in text }
         }
     }
 
-    /// A topic of gossipsub.
+    /// A gossipsub topic.
     static var topic: Self {
         Syntax("TOPIC", expected: "a topic of 1 to \(GossipRPC.maximumTopic) bytes") {
             (1...GossipRPC.maximumTopic).contains($0.utf8.count) ? $0 : nil
         }
     }
 
-    /// An account as people write it.
+    /// An account: a node ID, a public key or an Ethereum address.
     static var account: Self {
         Syntax("ACCOUNT", expected: "a node ID, a public key or an Ethereum address") { text in
             AccountID(text: text).map { _ in text }
         }
     }
 
-    /// Where a node answers JSON-RPC: `host:port`, or a URL with them.
+    /// A node's JSON-RPC address: `host:port`, or an `http://` URL that contains it.
     static var rpcAddress: Self {
         Syntax("HOST:PORT", expected: "host:port") { text in
             let authority = (text.hasPrefix("http://") ? text.dropFirst(7) : text[...]).prefix { $0 != "/" }
@@ -77,34 +77,4 @@ extension Syntax where Value == String {
             return text
         }
     }
-}
-
-extension Syntax where Value == ByteCount {
-    /// A number of bytes.
-    static var byteCount: Self {
-        Syntax("BYTES", expected: "a number of bytes such as 1000, 64KiB, 16MiB or 1GiB, below 16 EiB") {
-            ByteCount($0)
-        }
-    }
-}
-
-/// A number of bytes as people write it: `1000`, `64KiB`, `16MiB`, `1GiB`.
-struct ByteCount: Equatable, Sendable, CustomStringConvertible {
-    private static let units: [(suffix: String, size: UInt64)] = [
-        ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
-    ]
-
-    let value: UInt64
-
-    init(_ value: UInt64) { self.value = value }
-
-    init?(_ text: String) {
-        let unit = Self.units.first { text.hasSuffix($0.suffix) }
-        guard let number = UInt64(text.dropLast(unit?.suffix.count ?? 0)) else { return nil }
-        let (value, overflow) = number.multipliedReportingOverflow(by: unit?.size ?? 1)
-        guard !overflow else { return nil }
-        self.value = value
-    }
-
-    var description: String { String(value) }
 }
