@@ -1,4 +1,4 @@
-"""Everything that an operator can get wrong: each gives one line that names what and where, and an exit code."""
+"""Operators' mistakes: each gives an exit code and one line that names the mistake and its place."""
 
 import fcntl
 import glob
@@ -26,13 +26,13 @@ def alone(apus, directory):
 
 
 def refused(arguments, *words, code=None):
-    """Runs a command that must fail with one line that has these words."""
+    """Runs a command, which must fail with one line that contains the words."""
     out = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     expect(out.returncode > 0 if code is None else out.returncode == code,
            f"{arguments}: exit code {out.returncode}: {out.stdout}{out.stderr}")
-    # A node that got as far as to log may have done so.
+    # The node may have started to log.
     lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9TZ:.-]+ (info|warning) ", line)]
-    expect(len(lines) == 1, f"not one line: {out.stderr!r}")
+    expect(len(lines) == 1, f"expected one line: {out.stderr!r}")
     for word in words:
         expect(str(word) in lines[0], f"{lines[0]!r} lacks {word!r}")
 
@@ -70,7 +70,7 @@ def bad_flags(apus, directory):
 
 
 def output_that_cannot_be_written(apus, directory):
-    """Full, closed, and a pipe whose reader has gone."""
+    """Standard output that is full, closed, or a pipe without a reader."""
     node = alone(apus, directory)
     with Running(node):
         rpc = ["--rpc", node.rpc]
@@ -92,7 +92,7 @@ def output_that_cannot_be_written(apus, directory):
                 expect(out.returncode == 1, f"{how}: {arguments}: exit code {out.returncode}: {out.stderr}")
                 lines = out.stderr.splitlines()
                 expect(len(lines) == 1 and "standard output" in lines[0], f"{how}: {arguments}: {out.stderr!r}")
-        expect(node.status() is not None, "the node ended")
+        expect(node.status() is not None, "the node stopped")
 
 
 def errors_that_cannot_be_written(apus, directory):
@@ -101,7 +101,7 @@ def errors_that_cannot_be_written(apus, directory):
     expect(out.returncode == 1, f"exit code {out.returncode}")
     out = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", apus, "frobnicate"], timeout=PATIENCE)
     expect(out.returncode == 64, f"exit code {out.returncode}")
-    # A full pipe whose reader has stopped reading must not keep the process from ending.
+    # A full pipe whose reader does not read must not keep the process from ending.
     reader, writer = os.pipe()
     try:
         size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -114,7 +114,7 @@ def errors_that_cannot_be_written(apus, directory):
 
 
 def without_proc(apus, directory):
-    """Where a service or container has no /proc, a node runs all the same, and mistakes are told."""
+    """In a service or container without /proc a node runs, and reports mistakes."""
     hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     refused([*hide, apus, "run", "--rooot", "x"], 'did you mean "--root"', code=64)
     refused([*hide, apus, "run", "--root", f"{directory}/absent"], "absent", code=1)
@@ -123,7 +123,7 @@ def without_proc(apus, directory):
     try:
         wait(lambda: None if node.status() else f"no answer; exit code {process.poll()}")
         process.terminate()
-        expect(process.wait(timeout=PATIENCE) == 0, "not a clean end")
+        expect(process.wait(timeout=PATIENCE) == 0, "the node did not stop cleanly")
     finally:
         process.kill()
         process.wait()
@@ -137,14 +137,14 @@ def end_of_input_ends_the_node(apus, directory):
 
 
 def second_signal_ends_at_once(apus, directory):
-    """Copies of one request are one: timeout(1) signals a process and then its group."""
+    """Two signals for one request count once: timeout(1) signals a process and then its group."""
     node = alone(apus, directory)
     node.start()
     try:
         wait(lambda: None if node.status() else "no answer")
         for _ in range(5):
             node.process.send_signal(signal.SIGTERM)
-        expect(node.process.wait(timeout=PATIENCE) == 0, "not a clean end")
+        expect(node.process.wait(timeout=PATIENCE) == 0, "the node did not stop cleanly")
     finally:
         node.kill()
     file = f"{directory}/rows.csv"
@@ -157,7 +157,7 @@ def second_signal_ends_at_once(apus, directory):
     try:
         wait(lambda: None if len(children(testnet.pid)) == 3 else "no nodes")
         nodes = children(testnet.pid)
-        # It waits ten seconds for nodes that do not end.
+        # The command waits ten seconds for nodes that do not stop.
         for pid in nodes:
             os.kill(pid, signal.SIGSTOP)
         testnet.send_signal(signal.SIGINT)
@@ -248,7 +248,7 @@ def fill(node):
             out = node.command("tx", "send", sql, "--key", key, "--nonce", str(nonce), "--wait")
             expect(out.returncode == 0, out.stderr)
         status = node.status()
-        expect(node.stop() == 0, "not a clean end")
+        expect(node.stop() == 0, "the node did not stop cleanly")
     return status
 
 
@@ -327,7 +327,7 @@ def bad_requests(apus, directory):
         refused([apus, "tx", "send", "SELECT 1", "--key", key, "--nonce", "0", *rpc], "nonce")
         refused([apus, "tx", "send", "CREATE TABLE x (a)", "--key", key, "--wait", *rpc], "failed")
         refused([apus, "tx", "send", "SELECT 1", "--key", f"{directory}/absent", *rpc], "absent")
-        expect(node.status() is not None, "the node ended")
+        expect(node.status() is not None, "the node stopped")
 
 
 def hostile_texts_stay_in_their_cells(apus, directory):

@@ -1,4 +1,4 @@
-"""Nodes whose wall clocks are wrong for a while, and two hosts with one key."""
+"""Nodes with wrong wall clocks, and two hosts with one key."""
 
 import os
 import re
@@ -11,7 +11,7 @@ DAY = 86_400
 
 
 def shimmed(node, directory, seconds):
-    """Has a node's processes run with a clock that `set_clock` sets."""
+    """Runs a node's processes with a clock that `set_clock` sets."""
     shim = f"{directory}/clock_shim.so"
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock_shim.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
@@ -40,10 +40,10 @@ def leader_with_a_clock_ahead_goes_on(apus, directory):
         network.nonce += 1
         out = network.send("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, name TEXT)", "leader", network.nonce)
         expect(out.returncode == 0, out.stderr)
-        wait(lambda: None if log_has(leader, "withdrawing the proposal") else "the leader withdraws nothing")
+        wait(lambda: None if log_has(leader, "withdrawing the proposal") else "the leader does not withdraw the proposal")
         expect(leader.status()["height"] == "0", "a time 30 days ahead was committed")
         validator = network.nodes["validator-1"]
-        expect(log_has(validator, "ahead of this node's clock"), "the validator does not name its clock")
+        expect(log_has(validator, "ahead of this node's clock"), "the validator does not log the clocks' difference")
         set_clock(leader, directory, 0)
         network.insert(range(0, 2), "leader")
         leader.kill()
@@ -54,7 +54,7 @@ def leader_with_a_clock_ahead_goes_on(apus, directory):
 
 
 def chain_of_a_clock_that_was_ahead_goes_on(apus, directory):
-    """One validator's clock is ten days ahead; when it is right again a second one joins."""
+    """The only validator's clock is ten days ahead. After it is corrected a second validator joins."""
     ports = free_ports(4)
     first = Node(apus, f"{directory}/first", f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")
     second = Node(apus, f"{directory}/second", f"127.0.0.1:{ports[2]}", f"127.0.0.1:{ports[3]}")
@@ -94,7 +94,7 @@ def chain_of_a_clock_that_was_ahead_goes_on(apus, directory):
 
 
 def copied(node, directory):
-    """A node with a copy of another one's root and addresses of its own. The other one does not run."""
+    """A node with a copy of another node's root directory, which must not run, and its own addresses."""
     ports = free_ports(2)
     copy = Node(node.apus, f"{directory}/copy", f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")
     shutil.copytree(node.root, copy.root)
@@ -104,7 +104,7 @@ def copied(node, directory):
 
 
 def share_a_key(apus, directory, name):
-    """A copy of a node's root is started on other addresses: both stop and say why, and all others warn."""
+    """Starts a copy of a node on other addresses: both stop and log the reason, and all other nodes warn."""
     network = Network(apus, directory)
     original = network.nodes[name]
     others = [node for node in network.nodes.values() if node is not original]
@@ -118,17 +118,17 @@ def share_a_key(apus, directory, name):
         wait(lambda: f"{name} does not answer" if network.alone(original) else None)
         network.insert(range(2, 4), "sentry")
         for node in [original, *others]:
-            expect(not log_has(node, shared), f"{node.name} takes a restart for another host")
+            expect(not log_has(node, shared), f"{node.name} reports a restart as another host")
         copy.start()
         try:
             wait(lambda: next(
                 (f"{node.name} runs on" for node in (original, copy) if node.process.poll() is None), None), 30)
             for node in (original, copy):
-                expect(node.process.returncode != 0, f"{node.name} ends as if nothing had happened")
+                expect(node.process.returncode != 0, f"{node.name} exits with 0")
                 with open(node.log, errors="replace") as log:
                     reasons = [line for line in log if " critical " in line]
                 reason = f"another host votes with this node's key, {network.ids[name]}"
-                expect(len(reasons) == 1 and reason in reasons[0], f"{node.name} says {reasons}")
+                expect(len(reasons) == 1 and reason in reasons[0], f"{node.name} logs {reasons}")
             wait(lambda: next((f"{node.name} does not warn" for node in others if not log_has(node, shared)), None), 10)
         finally:
             copy.kill()
@@ -147,7 +147,7 @@ def second_host_with_the_leaders_key(apus, directory):
 
 
 def second_host_with_a_sentrys_key(apus, directory):
-    """It does no harm: whoever both connect to warns, and the two run on."""
+    """Two sentries with one key do no harm: nodes connected to both warn, and both keep running."""
     network = Network(apus, directory)
     original, neighbour = network.nodes["sentry"], network.nodes["validator-1"]
     shared = "two hosts run with the key of one node"
@@ -157,13 +157,13 @@ def second_host_with_a_sentrys_key(apus, directory):
         copy = copied(original, directory)
         original.start()
         wait(lambda: "the sentry does not answer" if network.alone(original) else None)
-        expect(not log_has(neighbour, shared), "a restart is taken for another host")
+        expect(not log_has(neighbour, shared), "a restart is reported as another host")
         copy.start()
         try:
             wait(lambda: None if log_has(neighbour, shared) else f"{neighbour.name} does not warn", 30)
             network.insert(range(0, 2), "leader")
             for node in (original, copy):
-                expect(node.process.poll() is None, f"{node.name} ends")
+                expect(node.process.poll() is None, f"{node.name} stopped")
         finally:
             copy.kill()
         network.agree(2)

@@ -1,4 +1,4 @@
-"""What a machine does to execution: ends in the middle of it, files that grow or are put back, limits that are met."""
+"""Execution on an unkind machine: interrupted in the middle, with files that grow or are restored, at its limits."""
 
 import os
 import re
@@ -9,22 +9,22 @@ import time
 
 from network import Network, Node, change, expect, free_ports, wait
 
-# How soon a node ends, whatever it does.
+# The maximum time in which a node stops, in seconds.
 END = 5
 
-# What a node needs at most for transactions, in bytes.
+# The maximum memory that a node needs for transactions, in bytes.
 MEMORY = 512 << 20
 
-# About a third of a second on a quick machine, within a statement's budget.
+# Takes about a third of a second on a fast machine, within a statement's budget.
 WORK = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500000) SELECT {}, count(*) FROM c"
 # Never ends.
 ENDLESS = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT {}, count(*) FROM c"
-# Statements that end at their budget fill a block's; the last may begin just below it.
+# The number of statements at their budget that use up a block's; the last may start just below it.
 OVERRUNS_OF_BLOCK = 6
 
 
 class Lone:
-    """One node that is a chain's only validator, with a table."""
+    """A node that is its chain's only validator, with a table."""
 
     def __init__(self, apus, directory, interval):
         p2p, rpc = free_ports(2)
@@ -71,7 +71,7 @@ class Lone:
     def ends_soon(self):
         start = time.monotonic()
         code = self.node.stop()
-        expect(code == 0, f"ended with {code}")
+        expect(code == 0, f"exit code {code}")
         expect(time.monotonic() - start < END, f"ended after {time.monotonic() - start:.1f} s")
 
     def log(self):
@@ -80,7 +80,7 @@ class Lone:
 
 
 def a_node_ends_while_a_block_executes(apus, directory):
-    # All transactions come within the interval, and would make one block of twenty seconds without its budget.
+    # All transactions arrive within the interval. Without the budget they would make one block of twenty seconds.
     with Lone(apus, directory, "8s") as lone:
         start = time.monotonic()
         for row in range(60):
@@ -89,14 +89,14 @@ def a_node_ends_while_a_block_executes(apus, directory):
         lone.ends_soon()
         lone.start()
         found = lone.rows()
-        expect(found < 60, "all was done before the end")
-        # What the end threw away was in no block, and waits again.
+        expect(found < 60, "everything was executed before the stop")
+        # The interrupted transactions were in no block and are unconfirmed again.
         wait(lambda: None if lone.rows() > found else f"{found} rows, as before")
         lone.send("INSERT INTO t VALUES (1000, 0)")
 
 
 def blocks_end_at_their_budget(apus, directory):
-    """Many statements that each use up their budget come at once: no block has more of them than its budget allows."""
+    """Many statements that use up their budget arrive at once: no block exceeds its own budget."""
     with Lone(apus, directory, "2s") as lone:
         for row in range(9):
             lone.send("INSERT INTO t " + ENDLESS.format(row))
@@ -118,7 +118,7 @@ def a_node_ends_while_its_log_executes_again(apus, directory):
             lone.node.start()
             time.sleep(1)
             lone.ends_soon()
-        expect(lone.log().count("the next start goes on") == 2, "the starts were done before their ends")
+        expect(lone.log().count("the next start resumes") == 2, "the starts ended before the signals")
         lone.start()
         lone.has(30)
 
@@ -142,7 +142,7 @@ def the_write_ahead_log_is_bounded_beside_readers(apus, directory):
         try:
             for row in range(160):
                 lone.send(f"INSERT INTO t VALUES ({row}, zeroblob(1000000))")
-                # A slow machine would gather many in one block, which has to be in the log as a whole.
+                # A slow machine would put many into one block, which the log must hold as a whole.
                 if row % 8 == 7:
                     lone.has(row + 1)
                 longest = max(longest, os.path.getsize(lone.database + "-wal"))
@@ -152,7 +152,7 @@ def the_write_ahead_log_is_bounded_beside_readers(apus, directory):
                 reader.join()
         lone.has(160)
         expect(any(answers), "no query was answered")
-        expect(longest <= 64 << 20, f"-wal had {longest >> 20} MB")
+        expect(longest <= 64 << 20, f"-wal grew to {longest >> 20} MiB")
 
 
 def a_backup_beside_a_newer_log_is_refused(apus, directory):
@@ -162,15 +162,15 @@ def a_backup_beside_a_newer_log_is_refused(apus, directory):
         backup = f"{directory}/backup"
         shutil.copy(lone.database, backup)
         lone.start()
-        # Blocks enough for the log to begin anew.
+        # Enough blocks for the log to start over.
         for first in range(5, 40, 5):
             lone.put(range(first, first + 5))
         lone.node.kill()
         shutil.copy(backup, lone.database)
         lone.node.start()
         code = lone.node.process.wait(timeout=30)
-        expect(code == 1 and "-wal beside it" in lone.log(), f"ended with {code}")
-        # The way out that it names.
+        expect(code == 1 and "-wal beside it" in lone.log(), f"exit code {code}")
+        # The remedy that the error names.
         for suffix in ("-wal", "-shm"):
             os.remove(lone.database + suffix)
         lone.start()
@@ -192,14 +192,14 @@ def a_validator_without_room_goes_on_trying(apus, directory):
                 return None if "goes on trying" in log.read() else "no warning"
 
         wait(warned)
-        expect(poor.process.poll() is None, "the validator ended")
+        expect(poor.process.poll() is None, "the validator stopped")
         network.commit("UPDATE t SET name = 'row ' || id", "sentry")
         subprocess.run([*limit, "--fsize=unlimited:"], check=True)
         network.agree(4)
 
 
 def a_validator_with_little_memory_follows(apus, directory):
-    """Whatever statement others accept fits into the memory that a node is documented to need."""
+    """Every statement that other nodes accept fits into the memory that the documentation asks for."""
     constants = ", ".join(f"hex(zeroblob({n}))" for n in range(4000001, 4000099))
     control = "replace(replace(hex(zeroblob(2000000)), '0', '12'), '12', char(1))"
     many = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 60)"
@@ -225,7 +225,7 @@ def a_validator_with_little_memory_follows(apus, directory):
         network.commit("DELETE FROM t", "sentry")
         network.insert(range(0, 2), "sentry")
         network.agree(2)
-        expect(poor.process.poll() is None, "the validator ended")
+        expect(poor.process.poll() is None, "the validator stopped")
         with open(poor.log, errors="replace") as log:
             expect("goes on trying" not in log.read(), "the validator could not execute a block")
 

@@ -1,5 +1,6 @@
-"""The log that cannot be written, and the log that nobody reads: neither stops a node, nor its end."""
+"""A log that cannot be written and a log that is not read: neither stops a node or keeps it from stopping."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -9,12 +10,14 @@ import subprocess
 from bad_input import alone
 from network import change, expect, wait
 
-# How long a node may take to end, with a log that nobody reads.
+# The maximum time in which a node stops when its log is not read, in seconds.
 END = 5
+# The size limit of a log file, in bytes.
+LIMIT = 1 << 20
 
 
 class LoggingTo:
-    """A node that makes a block every half second and logs to `error`, a descriptor."""
+    """A node that commits a block every half second and logs to the descriptor `error`."""
 
     def __init__(self, apus, directory, error, before=None):
         self.node = alone(apus, directory)
@@ -31,7 +34,7 @@ class LoggingTo:
         self.node.kill()
 
     def height(self):
-        expect(self.node.process.poll() is None, f"the node ended: {self.node.process.poll()}")
+        expect(self.node.process.poll() is None, f"the node stopped: {self.node.process.poll()}")
         status = self.node.status()
         return int(status["height"]) if status else 0
 
@@ -66,7 +69,7 @@ def log_on_a_full_device(apus, directory):
 def no_standard_error(apus, directory):
     with LoggingTo(apus, directory, None, lambda: os.close(2)) as log:
         log.goes_on()
-        # No file of the node has taken its place, and what is written there fails.
+        # No file of the node has taken the descriptor's place, and writes to it fail.
         error = os.readlink(f"/proc/{log.node.process.pid}/fd/2")
         expect(error == "/", error)
         log.ends()
@@ -79,7 +82,7 @@ def log_nobody_reads(apus, directory):
     with LoggingTo(apus, directory, writer) as log:
         log.goes_on()
         log.ends()
-        # Another that finds the same, and then somebody reads.
+    # A second node finds the pipe full as well; then its log is read.
     os.mkdir(f"{directory}/again")
     with LoggingTo(apus, f"{directory}/again", writer) as log:
         log.goes_on()
@@ -93,32 +96,31 @@ def log_nobody_reads(apus, directory):
     expect(b"block committed" in rest and b"are lost" not in read + rest, rest)
 
 
-def log_at_its_size_limit(apus, directory):
-    limit = 1 << 20
+@contextlib.contextmanager
+def full_log_file(apus, directory):
+    """A node whose log file has reached the process's size limit, and the file's path."""
     file = f"{directory}/full.log"
     with open(file, "wb") as log:
-        log.write(b"x" * (limit - 1) + b"\n")
-    limits = (limit, limit)
+        log.write(b"x" * (LIMIT - 1) + b"\n")
     with open(file, "ab") as full:
-        with LoggingTo(apus, directory, full, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)) as log:
-            log.goes_on()
-            log.ends()
-    expect(os.path.getsize(file) == limit, os.path.getsize(file))
+        with LoggingTo(apus, directory, full, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))) as log:
+            yield log, file
+
+
+def log_at_its_size_limit(apus, directory):
+    with full_log_file(apus, directory) as (log, file):
+        log.goes_on()
+        log.ends()
+    expect(os.path.getsize(file) == LIMIT, os.path.getsize(file))
 
 
 def log_file_makes_room(apus, directory):
-    """What was lost is told as soon as there is room, once."""
-    limit = 1 << 20
-    file = f"{directory}/full.log"
-    with open(file, "wb") as log:
-        log.write(b"x" * (limit - 1) + b"\n")
-    limits = (limit, limit)
-    with open(file, "ab") as full:
-        with LoggingTo(apus, directory, full, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)) as log:
-            log.goes_on()
-            os.truncate(file, 0)
-            log.goes_on()
-            log.ends()
+    """The log reports lost events once, as soon as there is room."""
+    with full_log_file(apus, directory) as (log, file):
+        log.goes_on()
+        os.truncate(file, 0)
+        log.goes_on()
+        log.ends()
     with open(file) as text:
         lines = text.read().splitlines()
     expect('events of the log are lost events=' in lines[0] and 'reason="File too large"' in lines[0], lines[0])

@@ -1,4 +1,4 @@
-"""Ten hosts with faults: the leader killed again and again, a validator cut off, a sentry that comes late."""
+"""Ten hosts with faults: a leader that is killed repeatedly, a validator that is cut off, a sentry that starts late."""
 
 import contextlib
 import os
@@ -8,16 +8,16 @@ import time
 from hosts import HostNetwork, Hosts
 from network import change, expect, wait
 
-# How much later than its peers a node may be when everything has settled, and how long that may take.
+# The maximum time in which all nodes must agree after the faults, in seconds.
 PATIENCE = 120
-# How many blocks the late sentry finds; to make 5,000 takes four minutes.
+# The number of blocks that the late sentry syncs; committing 5,000 takes four minutes.
 BLOCKS = int(os.environ.get("LATE_BLOCKS", 1000))
 
 
 class Flow:
-    """A client that sends one row after another while the network is being hurt.
+    """A client that sends one row after another during the faults.
 
-    `sent` rows are committed; `reported` are those of which a node said so itself.
+    `sent` counts committed rows; `reported` holds the rows whose commit a node reported.
     """
 
     def __init__(self, network):
@@ -42,7 +42,7 @@ class Flow:
             self.failure = error
 
     def submit(self, row):
-        """Sends a row to one node after another until one says that it is committed, or shows it."""
+        """Sends a row to one node after another until one reports or shows its commit."""
         sql = f"INSERT INTO t VALUES ({row}, 'row {row}')"
         names = ["sentry-1", "validator-3", "sentry-2", "validator-5"]
         deadline = time.monotonic() + PATIENCE
@@ -87,7 +87,7 @@ def height(network, name):
 
 
 def level(network, rows, names):
-    """Every node shows the same blocks, hash by hash, and exactly the rows."""
+    """Checks that every node has the same block hashes and exactly the rows."""
     least = min(height(network, name) for name in names)
     expect(least > 0, "a node does not answer")
 
@@ -97,7 +97,7 @@ def level(network, rows, names):
                 return f"{name} is below height {least}"
             found = network.nodes[name].query("SELECT id, name FROM t ORDER BY id")
             if found != [[str(i), f"row {i}"] for i in range(rows)]:
-                return f"{name} does not show exactly {rows} rows, but {found and len(found)}"
+                return f"{name} has {found and len(found)} rows instead of {rows}"
         return None
 
     wait(behind, PATIENCE)
@@ -131,7 +131,7 @@ def validator_cut_off_for_thirty_seconds(apus, directory):
             before = height(network, "validator-6")
             time.sleep(30)
             stuck, others = height(network, "validator-6"), height(network, "validator-2")
-            expect(stuck - before < 10, f"validator-6 went on from {before} to {stuck} without its wire")
+            expect(stuck - before < 10, f"validator-6 committed heights {before} to {stuck} while disconnected")
             expect(others > stuck + 10, f"the others are at {others}, validator-6 at {stuck}")
             network.hosts.wire("validator-6", "up")
             time.sleep(3)

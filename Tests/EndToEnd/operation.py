@@ -1,4 +1,4 @@
-"""How a node is operated: signals, addresses to listen on, transactions across a restart, requests that are too large."""
+"""Operation of a node: signals, listen addresses, transactions across a restart, oversized requests."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ def signals_end_a_node_in_order_or_are_ignored(apus, directory):
                     signal.SIGRTMIN, signal.SIGRTMAX):
                 node.process.send_signal(ignored)
             time.sleep(0.3)
-            expect(node.status() is not None, "a signal that nobody means ended the node")
+            expect(node.status() is not None, "an irrelevant signal stopped the node")
             node.process.send_signal(number)
             code = node.process.wait(PATIENCE)
             expect(code == 0, f"{number.name}: exit code {code}")
@@ -55,11 +55,11 @@ def one_sender_sends_twice_within_a_block(apus, directory):
 def what_waits_outlives_a_restart(apus, directory):
     with Alone(apus, directory) as node:
         key = f"{node.root}/nodekey.json"
-        # It waits for the first, which nobody has sent.
+        # It waits for a transaction with nonce 1, which was never sent.
         out = node.command("tx", "send", "SELECT 2", "--key", key, "--nonce", "2")
         expect(out.returncode == 0, out.stderr)
         node.process.send_signal(signal.SIGTERM)
-        expect(node.process.wait(PATIENCE) == 0, "the node did not end in order")
+        expect(node.process.wait(PATIENCE) == 0, "the node did not stop cleanly")
         expect(os.path.exists(f"{node.root}/mempool"), "no mempool file")
         node.start()
         wait(lambda: None if node.status() else "the node does not answer")
@@ -78,7 +78,7 @@ def a_request_that_is_too_large_is_answered(apus, directory):
                 body = json.loads(response.read())
                 expect(response.status == 413, f"HTTP {response.status}")
                 expect(body["error"]["code"] == -32005 and "max_req_size" in body["error"]["message"], str(body))
-        # A client that sends slowly gets it, too.
+        # A client that sends slowly gets the answer, too.
         host, port = node.rpc.rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=60) as slow:
             slow.sendall(b"POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Queries that take all time and memory that they can get: each ends, and costs nobody else anything."""
+"""Queries that use all the time and memory they can get: each ends, and none slows anything else."""
 
 import concurrent.futures
 import contextlib
@@ -14,10 +14,10 @@ import time
 
 from network import Node, expect, free_ports, wait
 
-# What all processes of a node may take together, in bytes.
+# The maximum memory of all processes of a node together, in bytes.
 MEMORY = 600 << 20
 
-# One instruction of SQLite's each, which nothing inside SQLite ends.
+# Each is a single SQLite instruction, which nothing inside SQLite interrupts.
 SLOW = "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')"
 CONSTANTS = ", ".join(f"hex(zeroblob({n}))" for n in range(4000001, 4000099))
 LARGE = f"SELECT count(*) FROM (SELECT 1 AS a UNION ALL SELECT 2) WHERE max(a, {CONSTANTS}) > '' AND min(a, {CONSTANTS}) > ''"
@@ -58,7 +58,7 @@ class Alone(Node):
         expect(out.returncode == 0, f"{sql}: {out.stderr}")
 
     def call(self, method, **parameters):
-        """The HTTP status and the error's message, or the result."""
+        """The HTTP status, and the error's message or the result."""
         connection = http.client.HTTPConnection(self.rpc, timeout=60)
         with contextlib.closing(connection):
             request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
@@ -71,12 +71,12 @@ class Alone(Node):
         return self.call("user.query", query=sql)
 
     def workers(self):
-        """The processes that answer queries; zombies, too."""
+        """The processes that answer queries, including zombies."""
         return [int(pid) for pid in subprocess.run(
             ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()]
 
     def memory(self):
-        """Bytes in memory of all the node's processes together."""
+        """The resident memory of all the node's processes, in bytes."""
         total = 0
         for pid in [self.process.pid, *self.workers()]:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
@@ -86,7 +86,7 @@ class Alone(Node):
 
 
 def whole(node):
-    """Waits until the node has as many processes as it should, and none of them is a zombie."""
+    """Waits until the node has the intended number of processes, and no zombie."""
 
     def complaint():
         states = []
@@ -100,7 +100,7 @@ def whole(node):
 
 @contextlib.contextmanager
 def watched(node):
-    """Samples the memory of a node's processes; it must stay bounded."""
+    """Samples the memory of a node's processes, which must stay bounded."""
     peak, done = [0], threading.Event()
 
     def sample():
@@ -114,12 +114,12 @@ def watched(node):
     finally:
         done.set()
         thread.join()
-    print(f"      {peak[0] >> 20} MiB at most", flush=True)
+    print(f"      peak memory {peak[0] >> 20} MiB", flush=True)
     expect(peak[0] < MEMORY, f"all processes together took {peak[0] >> 20} MiB")
 
 
 def times(node, count):
-    """How long account look-ups and questions for health take, sorted, in seconds."""
+    """The sorted times of look-ups of accounts and health, in seconds."""
     taken = []
     for i in range(count):
         start = time.monotonic()
@@ -154,13 +154,13 @@ def hostile_queries_end_and_hold_up_nobody(apus, directory):
                     f"      {sql[:40]}: {took:.1f} s; look-ups {beside[50] * 1000:.1f} ms, quiet {quiet * 1000:.1f} ms",
                     flush=True)
                 for status, answer in answers:
-                    # Those at the end of the queue meet the time limit of their request.
+                    # Queries at the end of the queue reach their request's time limit.
                     if status == 503:
                         expect("too long" in answer or "too many" in answer, answer)
                     else:
-                        # A busy machine may not come as far as the limit.
+                        # On a busy machine a query may time out before it reaches the limit.
                         expect(words in str(answer) or TOO_LONG in str(answer), f"{sql[:60]}: {str(answer)[:200]}")
-                        expect(directory not in str(answer), "a path is shown")
+                        expect(directory not in str(answer), "the error shows a path")
                 expect(any(status == 200 for status, _ in answers), f"{sql[:60]}: none was answered")
                 expect(took < 30, f"{sql[:60]} took {took:.1f} s")
                 expect(beside[90] < 0.5, f"look-ups beside {sql[:60]} took {beside[90]:.2f} s")
@@ -176,8 +176,8 @@ def a_node_stops_while_queries_run(apus, directory):
             time.sleep(1)
             workers = node.workers()
             start = time.monotonic()
-            expect(node.stop() == 0, "the node did not end well")
-            expect(time.monotonic() - start < 5, f"the end took {time.monotonic() - start:.1f} s")
+            expect(node.stop() == 0, "the node did not stop cleanly")
+            expect(time.monotonic() - start < 5, f"stopping took {time.monotonic() - start:.1f} s")
         left = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
         expect(not left, f"processes are left: {left}")
         expect(os.listdir(f"{node.root}/application") == ["application.sqlite"], "SQLite's log is left")
@@ -197,7 +197,7 @@ def processes_end_with_their_node(apus, directory):
 
 def a_killed_process_costs_one_query(apus, directory):
     with Alone(apus, directory) as node:
-        # While they have nothing to do.
+        # While they are idle.
         whole(node)
         for _ in range(4):
             node.ask("SELECT 1")
@@ -206,7 +206,7 @@ def a_killed_process_costs_one_query(apus, directory):
         answers = [node.ask("SELECT 1") for _ in range(10)]
         lost = [answer for answer in answers if not isinstance(answer[1], dict)]
         expect(len(lost) <= 2, f"lost: {lost}")
-        # While they answer.
+        # While they run queries.
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(node.ask, ENDLESS) for _ in range(2)]
             time.sleep(0.5)
@@ -219,7 +219,7 @@ def a_killed_process_costs_one_query(apus, directory):
         for _ in range(4):
             expect(isinstance(node.ask("SELECT 1")[1], dict), "no answer after a kill")
         whole(node)
-        expect(not set(killed) & set(node.workers()), "killed processes are there")
+        expect(not set(killed) & set(node.workers()), "killed processes remain")
 
 
 def a_client_that_goes_ends_its_query(apus, directory):
@@ -237,12 +237,12 @@ def a_client_that_goes_ends_its_query(apus, directory):
         status, answer = node.ask("SELECT 1")
         took = time.monotonic() - start
         expect(status == 200 and answer["values"] == [[1]], str(answer))
-        expect(took < 10, f"a query waited {took:.1f} s for those of clients that have gone")
+        expect(took < 10, f"a query waited {took:.1f} s for queries of clients that have gone")
         whole(node)
 
 
 def blocks_are_found_beside_a_crowd_of_queries(apus, directory):
-    """More queries than the server holds answers of; all end by their time limit or by their request's."""
+    """More queries than the server holds answers for: each ends at its own time limit or its request's."""
     with Alone(apus, directory) as node:
         node.commit("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)")
         with concurrent.futures.ThreadPoolExecutor(60) as threads:
@@ -260,7 +260,7 @@ def blocks_are_found_beside_a_crowd_of_queries(apus, directory):
 
 
 def the_program_may_be_replaced(apus, directory):
-    """An upgrade puts another file in its place; a process that is started later is still the node's own program."""
+    """An upgrade replaces the binary; processes started later still run the node's own program."""
     copy = f"{directory}/apus"
     subprocess.run(["cp", apus, copy], check=True)
     with Alone(copy, directory) as node:

@@ -1,4 +1,4 @@
-"""Nodes that end in the middle of work, politely or not, and come back."""
+"""Nodes that are stopped or killed in the middle of work, and come back."""
 
 import random
 import threading
@@ -24,7 +24,7 @@ def killed_leader_goes_on(apus, directory):
         network.create_table()
         network.insert(range(0, 3), "sentry")
         network.nodes["leader"].kill()
-        # What comes meanwhile waits for the leader.
+        # A transaction sent meanwhile waits for the leader.
         network.nonce += 1
         out = network.send("INSERT INTO t VALUES (3, 'row 3')", "sentry", network.nonce)
         expect(out.returncode == 0, out.stderr)
@@ -41,7 +41,7 @@ def every_node_stops_cleanly_and_starts_again(apus, directory):
         network.agree(3)
         for node in network.nodes.values():
             code = node.stop()
-            expect(code == 0, f"{node.name} ended with {code}")
+            expect(code == 0, f"{node.name}: exit code {code}")
         for node in network.nodes.values():
             node.start()
         network.agree(3)
@@ -87,7 +87,7 @@ def ten_kills_lose_nothing(apus, directory):
 
 
 def submit_row(network, row):
-    """Sends one row, wherever a node takes it, until a node shows that it is committed."""
+    """Sends one row to any node that accepts it, until a node reports it committed."""
     sql, nonce = f"INSERT INTO t VALUES ({row}, 'row {row}')", row + 2
     deadline = time.monotonic() + 90
     reply = "no node was asked"

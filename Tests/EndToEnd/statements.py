@@ -1,5 +1,4 @@
-"""Statements that public bug reports of databases and chains are full of: all nodes do the same with each, whatever
-they did before and whoever of them has just been started."""
+"""Statements from public bug reports of databases and chains: all nodes treat each the same, whatever their history."""
 
 import os
 import time
@@ -8,7 +7,7 @@ from network import Network, expect, wait
 
 
 def restart(network, name):
-    """Ends a node as a crash does, starts it again, and waits until it answers."""
+    """Kills a node, starts it again, and waits until it answers."""
     node = network.nodes[name]
     node.kill()
     node.start()
@@ -16,7 +15,7 @@ def restart(network, name):
 
 
 def same(network, sql, rows):
-    """Waits until every node answers a query with these rows, and all stand at one block with one application hash."""
+    """Waits until every node returns these rows, and all have the same block and app hash."""
 
     def difference():
         seen = set()
@@ -31,7 +30,7 @@ def same(network, sql, rows):
 
 
 def refused(network, sql, words, at="sentry"):
-    """Sends a statement that every node executes and none can run: it is committed, and fails."""
+    """Sends a statement that fails on every node; its transaction is committed with an error."""
     network.nonce += 1
     start = time.monotonic()
     out = network.send(sql, at, network.nonce, "--wait")
@@ -47,7 +46,7 @@ def canonically_equivalent_texts_are_two(apus, directory):
         for name in ("sentry", "validator-2"):
             restart(network, name)
         network.commit("INSERT INTO t VALUES (2, 'e\u0301')", "sentry")
-        # The same text but for the row, to the cache as to everything else.
+        # Canonically equivalent texts are different statements, for the cache as well.
         network.commit("UPDATE t SET name = '\u00e9' || name WHERE id = 1", "leader")
         restart(network, "validator-1")
         network.commit("UPDATE t SET name = 'e\u0301' || name WHERE id = 1", "leader")
@@ -66,7 +65,7 @@ def tables_of_every_script_are_held_to_the_rules(apus, directory):
 
 
 def a_restart_decides_nothing(apus, directory):
-    """Views that one connection knows and another does not."""
+    """Views that one connection has loaded and another has not."""
     with Network(apus, directory) as network:
         network.create_table()
 
@@ -97,11 +96,11 @@ def row_ids_end_without_an_alarm(apus, directory):
         same(network, "SELECT id, v FROM a", [["1", "first"]])
         for name, node in network.nodes.items():
             with open(node.log) as log:
-                expect("no space left" not in log.read(), f"{name} says that the disk is full")
+                expect("no space left" not in log.read(), f"{name} reports a full disk")
 
 
 def copies_of_expressions_are_counted_first(apus, directory):
-    """30 expressions of two uses each: what SQLite would make of them fits into no memory."""
+    """30 nested expressions, each used twice: expanded by SQLite, they would fit no memory."""
     with Network(apus, directory) as network:
         network.create_table()
         chain = ", ".join(
@@ -120,7 +119,7 @@ def copies_of_expressions_are_counted_first(apus, directory):
 
 
 def long_work_and_many_bytes_are_counted(apus, directory):
-    """What one instruction would look at for minutes, and rows of gigabytes."""
+    """An instruction that would search for minutes, and rows of gigabytes."""
     with Network(apus, directory) as network:
         network.create_table()
         start = time.monotonic()

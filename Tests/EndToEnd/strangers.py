@@ -1,4 +1,4 @@
-"""Strangers that do harm to a row of three nodes: each is held off, the nodes go on, and it is sent away with a reason."""
+"""Misbehaving strangers at a row of three nodes: the nodes stay usable and disconnect each one with a logged reason."""
 
 import contextlib
 import re
@@ -11,18 +11,18 @@ import time
 from network import CHAIN, Network, change, expect, wait
 from peer import PINGS, Connection, member
 
-# What a stranger may make a node hold beyond what it holds idle: half the window that all streams of a peer share, and
+# The maximum growth of a node's memory for a stranger, in MiB: half the window that all streams of a peer share, and
 # twice the largest block.
 CHEAP_MEMORY = 64
 BODY_MEMORY = 192
-# An honest neighbour's round trip beside a stranger, in times of the quiet one. Below some milliseconds the scheduler
-# of a machine with two cores decides.
+# The maximum ratio of an honest peer's round trip beside a stranger to the quiet one, and the time in seconds below
+# which the scheduler of a machine with two cores dominates.
 SLOWER = 3
 NOISE = 0.02
 
 
 class Row(Network):
-    """A leader, a sentry, and a sentry behind that one: only neighbours are connected."""
+    """A leader, a sentry, and a far sentry that is connected only to the first."""
 
     names = ["leader", "sentry", "far-sentry"]
 
@@ -40,13 +40,13 @@ class Row(Network):
         return int(status["height"]) if status else 0
 
     def follow(self, patience, name="far-sentry"):
-        """Waits until the last node of the row has what the leader has."""
+        """Waits until the far sentry has the leader's latest block."""
         height = self.height("leader")
         wait(lambda: self.height(name) < height and f"{name} is at {self.height(name)}, not at {height}", patience)
 
 
 class Stranger:
-    """One running stranger (stranger.py) at a node; `source` is where it hears what is new."""
+    """A running stranger (stranger.py) at a node; `source` is the node whose announcements it receives."""
 
     def __init__(self, kind, node, source=None):
         self.kind, self.node = kind, node
@@ -63,20 +63,20 @@ class Stranger:
         self.process.communicate()
 
     def await_end(self, patience):
-        """Waits until the node has ended the stranger's connection; its log must say why."""
+        """Waits until the node has ended the stranger's connection and logged the reason."""
         ready, _, _ = select.select([self.process.stdout], [], [], patience)
-        expect(ready, f"{self.kind} is still connected with {self.node.name} after {patience} s")
+        expect(ready, f"{self.kind} is still connected to {self.node.name} after {patience} s")
         line = self.process.stdout.readline()
         expect(line.startswith("gone"), f"{self.kind}: {line!r}")
         peer = line.split()[3]
-        # The node's log is written behind it.
-        wait(lambda: None if reasons(self.node, peer) else f"{self.node.name} does not say why {self.kind} had to go: "
+        # The node writes its log with a delay.
+        wait(lambda: None if reasons(self.node, peer) else f"{self.node.name} does not log why it disconnected {self.kind}: "
              f"{lines_of(self.node, peer)}", 10)
 
 
 @contextlib.contextmanager
 def several(count, *what):
-    """So many strangers of one kind, until the end of the block."""
+    """Runs several strangers of one kind until the end of the block."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Stranger(*what)) for _ in range(count)]
 
@@ -87,7 +87,7 @@ def lines_of(node, peer):
 
 
 def reasons(node, peer):
-    """Why a node has sent a peer away or banned it, as its log says."""
+    """The reasons in a node's log for disconnecting or banning a peer."""
     said = [re.search(r" (?:disconnecting|peer banned) .*reason=(\"[^\"]+\"|\S+)", line) for line in lines_of(node, peer)]
     return [found.group(1) for found in said if found]
 
@@ -97,13 +97,13 @@ def port(node):
 
 
 def memory(node):
-    """MiB of memory that a node's process uses."""
+    """The resident memory of a node's process, in MiB."""
     with open(f"/proc/{node.process.pid}/status") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) // 1024
 
 
 class Neighbour:
-    """An honest peer that measures round trips of pings on one connection."""
+    """An honest peer that measures the round trips of pings on one connection."""
 
     def __init__(self, node):
         self.connection = Connection(port(node), member(CHAIN))
@@ -124,7 +124,7 @@ class Neighbour:
 
 
 def cheap(apus, directory, *kinds):
-    """One stranger of each kind after the other; each is sent away, and the node serves others meanwhile."""
+    """Runs one stranger of each kind after another: the node disconnects each, and serves others meanwhile."""
     with Row(apus, directory) as network:
         node = network.nodes["sentry"]
         neighbour = Neighbour(node)
@@ -227,7 +227,7 @@ def slow_readers_lose_their_places(apus, directory):
 
 
 def pass_through(network, rows, patience):
-    """Sends each row at the far end; it must be committed within `patience` seconds."""
+    """Sends each row to the far sentry. It must be committed within `patience` seconds."""
     for row in rows:
         network.nonce += 1
         out = network.send(f"INSERT INTO t VALUES ({row}, 'row {row}')", "far-sentry", network.nonce)
@@ -274,5 +274,5 @@ TESTS = [
     transactions_half_sent, blocks_that_never_end, a_false_height_hides_no_block, slow_readers_lose_their_places,
     invented_transactions_hold_nothing_up, silent_announcers_hold_nothing_up, withheld_blocks_come_from_others,
 ]
-# Those that wait for a minute until their strangers are sent away.
+# Tests that wait a minute until their strangers are disconnected.
 BESIDE = [a_false_height_hides_no_block, invented_transactions_hold_nothing_up]

@@ -1,4 +1,4 @@
-"""`apus testnet`: the proof, other inputs, and that nothing stays behind."""
+"""`apus testnet`: its proof, its inputs, and its cleaning up."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from network import PATIENCE, expect, wait
 
 
 def children(pid):
-    """Process IDs whose parent is `pid`, from procfs."""
+    """The IDs of the child processes of `pid`, from procfs."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -59,7 +59,7 @@ def json_input(apus, directory):
 
 
 def cells_are_bytes(apus, directory):
-    """Blanks, tabs, no-break spaces, empty cells and both forms of an accented letter come out as they went in."""
+    """Spaces, tabs, no-break spaces, empty cells and both forms of an accented letter are committed unchanged."""
     file = f"{directory}/cells.csv"
     with open(file, "wb") as f:
         f.write(b"\xef\xbb\xbfx,y\r\n1, a b\r\n\t2 ,\xc2\xa0\r\n,\"\"\r\n\xc3\xa9,e\xcc\x81\r\n")
@@ -67,7 +67,7 @@ def cells_are_bytes(apus, directory):
 
 
 def large_rows(apus, directory):
-    """A hundred of them are more than a request may have."""
+    """Rows so large that a hundred of them exceed a request."""
     file = f"{directory}/large.csv"
     with open(file, "w") as f:
         f.write("n,text\n")

@@ -1,4 +1,4 @@
-"""Validators come and go by the command line; a node without a mempool."""
+"""Validators that join and leave by the command line, and a node without a mempool."""
 
 import re
 import subprocess
