@@ -22,7 +22,7 @@ from rpcbench import signing
 
 import stranger
 from network import CHAIN, Network, expect, wait
-from strangers import port
+from cases.strangers import port
 
 # Transactions per second, and the number of them in a request.
 RATE, BATCH = 200, 20

@@ -7,19 +7,9 @@ import tempfile
 import time
 import traceback
 
-import bad_input
-import clocks
-import execution
-import log_output
-import namespaces
-import operation
-import queries
-import restarts
-import statements
-import strangers
-import testnet
-import validators
-
+from cases import (
+    bad_input, clocks, execution, log_output, namespaces, operation, queries, restarts, statements, strangers, testnet,
+    validators)
 
 SUITES = (
     bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, testnet, validators,

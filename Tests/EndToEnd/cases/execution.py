@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from network import Network, Node, change, expect, free_ports, wait
+from alone import Alone
+from network import Network, change, expect, wait
 
 # The maximum time in which a node stops, in seconds.
 END = 5
@@ -23,41 +24,29 @@ ENDLESS = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELEC
 OVERRUNS_OF_BLOCK = 6
 
 
-class Lone:
+class Lone(Alone):
     """A node that is its chain's only validator, with a table."""
 
     def __init__(self, apus, directory, interval):
-        p2p, rpc = free_ports(2)
-        self.node = Node(apus, f"{directory}/node", f"127.0.0.1:{p2p}", f"127.0.0.1:{rpc}")
-        out = subprocess.run(
-            [apus, "init", "--root", self.node.root, "--listen", self.node.p2p, "--rpc-listen", self.node.rpc],
-            capture_output=True, text=True)
-        expect(out.returncode == 0, out.stderr)
-        change(f"{self.node.root}/config.toml", r'propose_timeout = "[^"]*"', f'propose_timeout = "{interval}"')
-        self.database = f"{self.node.root}/application/application.sqlite"
+        super().__init__(apus, directory)
+        change(f"{self.root}/config.toml", r'propose_timeout = "[^"]*"', f'propose_timeout = "{interval}"')
+        self.database = f"{self.root}/application/application.sqlite"
         self.nonce = 0
 
     def __enter__(self):
-        self.start()
+        super().__enter__()
         expect(self.send("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, v)", "--wait").returncode == 0, "no table")
         return self
 
-    def __exit__(self, *_):
-        self.node.kill()
-
-    def start(self):
-        self.node.start()
-        wait(lambda: None if self.node.status() else "the node does not answer")
-
     def send(self, sql, *more):
         self.nonce += 1
-        out = self.node.command(
-            "tx", "send", sql, "--key", f"{self.node.root}/nodekey.json", "--nonce", str(self.nonce), *more)
+        out = self.command(
+            "tx", "send", sql, "--key", f"{self.root}/nodekey.json", "--nonce", str(self.nonce), *more)
         expect(out.returncode == 0, f"{sql[:100]}: {out.stdout}{out.stderr}")
         return out
 
     def rows(self):
-        found = self.node.query("SELECT count(*) FROM t")
+        found = self.query("SELECT count(*) FROM t")
         return int(found[0][0]) if found else None
 
     def has(self, count):
@@ -70,12 +59,12 @@ class Lone:
 
     def ends_soon(self):
         start = time.monotonic()
-        code = self.node.stop()
+        code = self.stop()
         expect(code == 0, f"exit code {code}")
         expect(time.monotonic() - start < END, f"ended after {time.monotonic() - start:.1f} s")
 
-    def log(self):
-        with open(self.node.log, errors="replace") as file:
+    def logged(self):
+        with open(self.log, errors="replace") as file:
             return file.read()
 
 
@@ -88,6 +77,7 @@ def a_node_ends_while_a_block_executes(apus, directory):
         time.sleep(max(0, start + 9.5 - time.monotonic()))
         lone.ends_soon()
         lone.start()
+        lone.answers()
         found = lone.rows()
         expect(found < 60, "everything was executed before the stop")
         # The interrupted transactions were in no block and are unconfirmed again.
@@ -102,7 +92,7 @@ def blocks_end_at_their_budget(apus, directory):
             lone.send("INSERT INTO t " + ENDLESS.format(row))
         lone.send("INSERT INTO t VALUES (1000, 0)")
         lone.has(1)
-        sizes = [int(size) for size in re.findall(r"block committed.* transactions=(\d+)", lone.log())]
+        sizes = [int(size) for size in re.findall(r"block committed.* transactions=(\d+)", lone.logged())]
         expect(sum(sizes) == 11, f"blocks of {sizes} transactions")
         expect(max(sizes) <= OVERRUNS_OF_BLOCK, f"blocks of {sizes} transactions")
 
@@ -115,11 +105,12 @@ def a_node_ends_while_its_log_executes_again(apus, directory):
         lone.ends_soon()
         shutil.rmtree(os.path.dirname(lone.database))
         for _ in range(2):
-            lone.node.start()
+            lone.start()
             time.sleep(1)
             lone.ends_soon()
-        expect(lone.log().count("the next start resumes") == 2, "the starts ended before the signals")
+        expect(lone.logged().count("the next start resumes") == 2, "the starts ended before the signals")
         lone.start()
+        lone.answers()
         lone.has(30)
 
 
@@ -132,7 +123,7 @@ def the_write_ahead_log_is_bounded_beside_readers(apus, directory):
 
         def read():
             while not done.is_set():
-                answers.append(lone.node.query(query) is not None)
+                answers.append(lone.query(query) is not None)
 
         readers = [threading.Thread(target=read) for _ in range(4)]
         for reader in readers:
@@ -162,18 +153,20 @@ def a_backup_beside_a_newer_log_is_refused(apus, directory):
         backup = f"{directory}/backup"
         shutil.copy(lone.database, backup)
         lone.start()
+        lone.answers()
         # Enough blocks for the log to start over.
         for first in range(5, 40, 5):
             lone.put(range(first, first + 5))
-        lone.node.kill()
+        lone.kill()
         shutil.copy(backup, lone.database)
-        lone.node.start()
-        code = lone.node.process.wait(timeout=30)
-        expect(code == 1 and "-wal beside it" in lone.log(), f"exit code {code}")
+        lone.start()
+        code = lone.process.wait(timeout=30)
+        expect(code == 1 and "-wal beside it" in lone.logged(), f"exit code {code}")
         # The remedy that the error names.
         for suffix in ("-wal", "-shm"):
             os.remove(lone.database + suffix)
         lone.start()
+        lone.answers()
         lone.has(40)
         lone.put(range(40, 42))
 

@@ -10,9 +10,9 @@ import socket
 import subprocess
 import time
 
-from bad_input import refused
+from alone import Alone
+from cases.bad_input import refused
 from network import PATIENCE, change, expect, free_ports, wait
-from queries import Alone
 
 
 def last_lines(node):

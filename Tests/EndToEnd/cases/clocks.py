@@ -13,7 +13,7 @@ DAY = 86_400
 def shimmed(node, directory, seconds):
     """Runs a node's processes with a clock that `set_clock` sets."""
     shim = f"{directory}/clock_shim.so"
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock_shim.c")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clock_shim.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
     file = f"{directory}/{node.name}.clock"
     set_clock(node, directory, seconds)

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 
-from network import Network, expect, wait
+from network import Network, expect
 
 
 def killed_validator_catches_up(apus, directory):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -12,7 +11,8 @@ import subprocess
 import threading
 import time
 
-from network import Node, expect, free_ports, wait
+from alone import Alone
+from network import expect, wait
 
 # The maximum memory of all processes of a node together, in bytes.
 MEMORY = 600 << 20
@@ -35,54 +35,20 @@ TOO_LONG = "ran for longer than"
 TOO_MUCH = "MiB of memory"
 
 
-class Alone(Node):
-    """The only node of its chain."""
+def workers(node):
+    """The processes that answer queries, including zombies."""
+    return [int(pid) for pid in subprocess.run(
+        ["pgrep", "-P", str(node.process.pid)], capture_output=True, text=True).stdout.split()]
 
-    def __init__(self, apus, directory):
-        p2p, rpc = (f"127.0.0.1:{port}" for port in free_ports(2))
-        super().__init__(apus, f"{directory}/node", p2p, rpc)
-        subprocess.run(
-            [apus, "init", "--root", self.root, "--listen", p2p, "--rpc-listen", rpc], check=True,
-            stdout=subprocess.DEVNULL)
 
-    def __enter__(self):
-        self.start()
-        wait(lambda: None if self.status() else "the node does not answer")
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-
-    def commit(self, sql):
-        out = self.command("tx", "send", sql, "--key", f"{self.root}/nodekey.json", "--wait")
-        expect(out.returncode == 0, f"{sql}: {out.stderr}")
-
-    def call(self, method, **parameters):
-        """The HTTP status, and the error's message or the result."""
-        connection = http.client.HTTPConnection(self.rpc, timeout=60)
-        with contextlib.closing(connection):
-            request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-            connection.request("POST", "/rpc/v1", json.dumps(request), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            body = json.loads(response.read())
-            return response.status, body["error"]["message"] if "error" in body else body["result"]
-
-    def ask(self, sql):
-        return self.call("user.query", query=sql)
-
-    def workers(self):
-        """The processes that answer queries, including zombies."""
-        return [int(pid) for pid in subprocess.run(
-            ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()]
-
-    def memory(self):
-        """The resident memory of all the node's processes, in bytes."""
-        total = 0
-        for pid in [self.process.pid, *self.workers()]:
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
-                found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
-                total += int(found.group(1)) << 10 if found else 0
-        return total
+def memory(node):
+    """The resident memory of all the node's processes, in bytes."""
+    total = 0
+    for pid in [node.process.pid, *workers(node)]:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
+            found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
+            total += int(found.group(1)) << 10 if found else 0
+    return total
 
 
 def whole(node):
@@ -90,7 +56,7 @@ def whole(node):
 
     def complaint():
         states = []
-        for pid in node.workers():
+        for pid in workers(node):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
                 states.append(stat.read().rsplit(")", 1)[1].split()[0])
         return None if len(states) == 2 and "Z" not in states else f"processes for queries: {states}"
@@ -105,7 +71,7 @@ def watched(node):
 
     def sample():
         while not done.wait(0.02):
-            peak[0] = max(peak[0], node.memory())
+            peak[0] = max(peak[0], memory(node))
 
     thread = threading.Thread(target=sample)
     thread.start()
@@ -174,11 +140,11 @@ def a_node_stops_while_queries_run(apus, directory):
             for _ in range(4):
                 threads.submit(node.ask, SLOW)
             time.sleep(1)
-            workers = node.workers()
+            found = workers(node)
             start = time.monotonic()
             expect(node.stop() == 0, "the node did not stop cleanly")
             expect(time.monotonic() - start < 5, f"stopping took {time.monotonic() - start:.1f} s")
-        left = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
+        left = [pid for pid in found if os.path.exists(f"/proc/{pid}")]
         expect(not left, f"processes are left: {left}")
         expect(os.listdir(f"{node.root}/application") == ["application.sqlite"], "SQLite's log is left")
 
@@ -189,10 +155,10 @@ def processes_end_with_their_node(apus, directory):
             for _ in range(2):
                 threads.submit(node.ask, SLOW)
             time.sleep(1)
-            workers = node.workers()
-            expect(len(workers) == 2, f"{len(workers)} processes")
+            found = workers(node)
+            expect(len(found) == 2, f"{len(found)} processes")
             node.kill()
-            wait(lambda: next((f"process {pid} is left" for pid in workers if os.path.exists(f"/proc/{pid}")), None), 5)
+            wait(lambda: next((f"process {pid} is left" for pid in found if os.path.exists(f"/proc/{pid}")), None), 5)
 
 
 def a_killed_process_costs_one_query(apus, directory):
@@ -201,7 +167,7 @@ def a_killed_process_costs_one_query(apus, directory):
         whole(node)
         for _ in range(4):
             node.ask("SELECT 1")
-        for pid in node.workers():
+        for pid in workers(node):
             os.kill(pid, signal.SIGKILL)
         answers = [node.ask("SELECT 1") for _ in range(10)]
         lost = [answer for answer in answers if not isinstance(answer[1], dict)]
@@ -210,7 +176,7 @@ def a_killed_process_costs_one_query(apus, directory):
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(node.ask, ENDLESS) for _ in range(2)]
             time.sleep(0.5)
-            killed = node.workers()
+            killed = workers(node)
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
             for query in asked:
@@ -219,7 +185,7 @@ def a_killed_process_costs_one_query(apus, directory):
         for _ in range(4):
             expect(isinstance(node.ask("SELECT 1")[1], dict), "no answer after a kill")
         whole(node)
-        expect(not set(killed) & set(node.workers()), "killed processes remain")
+        expect(not set(killed) & set(workers(node)), "killed processes remain")
 
 
 def a_client_that_goes_ends_its_query(apus, directory):
@@ -270,7 +236,7 @@ def the_program_may_be_replaced(apus, directory):
             file.write("#!/bin/false\n")
         os.chmod(copy, 0o755)
         for _ in range(3):
-            for pid in node.workers():
+            for pid in workers(node):
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.2)
             answers = [node.ask("SELECT 1") for _ in range(6)]

@@ -7,7 +7,7 @@ import pty
 import resource
 import subprocess
 
-from bad_input import alone
+from alone import Alone
 from network import change, expect, wait
 
 # The maximum time in which a node stops when its log is not read, in seconds.
@@ -20,7 +20,7 @@ class LoggingTo:
     """A node that commits a block every half second and logs to the descriptor `error`."""
 
     def __init__(self, apus, directory, error, before=None):
-        self.node = alone(apus, directory)
+        self.node = Alone(apus, directory)
         change(f"{self.node.root}/config.toml", 'empty_block_timeout = "1m"', 'empty_block_timeout = "500ms"')
         self.error, self.before = error, before
 

@@ -11,18 +11,9 @@ import socket
 import subprocess
 import time
 
-from network import PATIENCE, Node, change, expect, free_ports, wait
-from testnet import children
-
-
-def alone(apus, directory):
-    """The only node of its own chain, not started."""
-    p2p, rpc = (f"127.0.0.1:{port}" for port in free_ports(2))
-    node = Node(apus, f"{directory}/node", p2p, rpc)
-    subprocess.run(
-        [apus, "init", "--root", node.root, "--listen", p2p, "--rpc-listen", rpc], check=True,
-        stdout=subprocess.DEVNULL)
-    return node
+from alone import Alone
+from cases.testnet import children
+from network import PATIENCE, change, expect, free_ports, wait
 
 
 def refused(arguments, *words, code=None):
@@ -71,7 +62,7 @@ def bad_flags(apus, directory):
 
 def output_that_cannot_be_written(apus, directory):
     """Standard output that is full, closed, or a pipe without a reader."""
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     with Running(node):
         rpc = ["--rpc", node.rpc]
         for number, arguments in enumerate((
@@ -118,7 +109,7 @@ def without_proc(apus, directory):
     hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     refused([*hide, apus, "run", "--rooot", "x"], 'did you mean "--root"', code=64)
     refused([*hide, apus, "run", "--root", f"{directory}/absent"], "absent", code=1)
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     process = subprocess.Popen([*hide, apus, "run", "--root", node.root], stderr=subprocess.DEVNULL)
     try:
         wait(lambda: None if node.status() else f"no answer; exit code {process.poll()}")
@@ -130,7 +121,7 @@ def without_proc(apus, directory):
 
 
 def end_of_input_ends_the_node(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     out = subprocess.run(
         [apus, "run", "--root", node.root, "--exit-with-parent"], input=b"", capture_output=True, timeout=PATIENCE)
     expect(out.returncode == 0, f"exit code {out.returncode}: {out.stderr}")
@@ -138,7 +129,7 @@ def end_of_input_ends_the_node(apus, directory):
 
 def second_signal_ends_at_once(apus, directory):
     """Two signals for one request count once: timeout(1) signals a process and then its group."""
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     node.start()
     try:
         wait(lambda: None if node.status() else "no answer")
@@ -172,7 +163,7 @@ def second_signal_ends_at_once(apus, directory):
 
 
 def bad_configuration(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     file = f"{node.root}/config.toml"
     with open(file, "rb") as f:
         good = f.read()
@@ -191,7 +182,7 @@ def bad_configuration(apus, directory):
 
 
 def bad_genesis(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     file = f"{node.root}/genesis.json"
     with open(file) as f:
         good = json.load(f)
@@ -205,13 +196,13 @@ def bad_genesis(apus, directory):
 
 
 def key_file_for_all_eyes(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     os.chmod(f"{node.root}/nodekey.json", 0o644)
     refused_start(node, "nodekey.json", "644")
 
 
 def busy_ports(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     for address in (node.p2p, node.rpc):
         host, port = address.split(":")
         with socket.socket() as busy:
@@ -221,7 +212,7 @@ def busy_ports(apus, directory):
 
 
 def busy_root(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     with Running(node):
         change(f"{node.root}/config.toml", node.p2p, f"127.0.0.1:{free_ports(1)[0]}")
         refused_start(node, node.root)
@@ -261,7 +252,7 @@ def same_as_before(node, before):
 
 
 def flipped_byte_in_the_block_log(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     fill(node)
     segment = glob.glob(f"{node.root}/blocks/*.blocks")[0]
     with open(segment, "rb") as f:
@@ -274,7 +265,7 @@ def flipped_byte_in_the_block_log(apus, directory):
 
 
 def garbage_index_is_rebuilt(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     before = fill(node)
     index = f"{node.root}/blocks/index"
     files = [index] if os.path.isfile(index) else [f for f in glob.glob(f"{index}/*") if os.path.isfile(f)]
@@ -285,7 +276,7 @@ def garbage_index_is_rebuilt(apus, directory):
 
 
 def lost_application_is_executed_again(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     before = fill(node)
     for file in glob.glob(f"{node.root}/application/*"):
         os.remove(file)
@@ -293,7 +284,7 @@ def lost_application_is_executed_again(apus, directory):
 
 
 def garbage_application_is_refused(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     fill(node)
     for file in glob.glob(f"{node.root}/application/*"):
         with open(file, "wb") as f:
@@ -302,7 +293,7 @@ def garbage_application_is_refused(apus, directory):
 
 
 def garbage_address_book_is_no_hindrance_or_one_line(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     with open(f"{node.root}/addrbook.json", "wb") as f:
         f.write(os.urandom(500))
     node.start()
@@ -316,7 +307,7 @@ def garbage_address_book_is_no_hindrance_or_one_line(apus, directory):
 
 
 def bad_requests(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     key = f"{directory}/stranger.json"
     subprocess.run([apus, "key", "new", key], check=True, stdout=subprocess.DEVNULL)
     with Running(node):
@@ -331,7 +322,7 @@ def bad_requests(apus, directory):
 
 
 def hostile_texts_stay_in_their_cells(apus, directory):
-    node = alone(apus, directory)
+    node = Alone(apus, directory)
     key = ["--key", f"{node.root}/nodekey.json", "--wait"]
     cells = {
         "char(27) || '[31m' || char(7)": r"\x1b[31m\x07", "'a' || char(10) || '3' || char(9) || 'b'": r"a\n3\tb",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import stranger
 from network import CHAIN, Network, change, expect, wait
 from peer import PINGS, Connection, member
 
@@ -52,7 +53,7 @@ class Stranger:
         self.kind, self.node = kind, node
         ports = [str(port(n)) for n in (node, source) if n]
         self.process = subprocess.Popen(
-            [sys.executable, f"{__file__.rsplit('/', 1)[0]}/stranger.py", kind, CHAIN, *ports],
+            [sys.executable, stranger.__file__, kind, CHAIN, *ports],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
