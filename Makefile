@@ -94,7 +94,7 @@ lint:
 	python3 Tests/Mutations/run.py --check
 	python3 docs/architecture.py --check
 
-# Draws the graph of the targets, with their main types, into docs/architecture.svg.
+# Draws the targets, their dependencies and main types in docs/architecture.svg.
 architecture:
 	python3 docs/architecture.py
 
