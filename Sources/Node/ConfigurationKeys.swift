@@ -203,7 +203,9 @@ extension Configuration {
             listen: ("p2p", "listen"), \.p2p.listen,
             "Address host:port to accept peers on, or an array of addresses; IPv6 addresses need brackets."
         ),
-        .init(("p2p", "pex"), \.p2p.pex, "Exchange peer addresses with peers; if off, discovery streams are closed."),
+        .init(
+            ("p2p", "pex"), \.p2p.pex,
+            "Exchange peer addresses with peers; if off, discovery streams are closed."),
         .init(
             ("p2p", "bootnodes"), \.p2p.bootnodes,
             "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/.",
@@ -267,14 +269,16 @@ extension Configuration {
             ("mempool", "enabled"), \.mempool.isEnabled,
             "Keep and forward unconfirmed transactions; off makes a blocks-only node, such as an archive."),
         .init(
-            ("mempool", "max_size"), \.mempool.maxSize, "Maximum size of all unconfirmed transactions, in bytes.",
+            ("mempool", "max_size"), \.mempool.maxSize,
+            "Maximum size of all unconfirmed transactions, in bytes.",
             in: 1_000_000...10_000_000_000),
         .init(
             ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
             "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
         .init(
             listen: ("rpc", "listen"), \.rpc.listen,
-            "Address host:port of the JSON-RPC server, or an array of addresses; IPv6 addresses need brackets."),
+            "Address host:port of the JSON-RPC server, or an array of addresses; IPv6 addresses need brackets."
+        ),
         .init(
             ("rpc", "broadcast_tx_timeout"), \.rpc.broadcastTxTimeout,
             "Maximum time to wait for a transaction's commit if the client asks to wait.",
@@ -296,7 +300,8 @@ extension Configuration {
             in: 1...1_000_000),
         .init(
             ("execution", "application"), \.execution.application,
-            "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).", oneOf: ["sql", "noop"]),
+            "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).",
+            oneOf: ["sql", "noop"]),
         .init(
             ("reactor", "driver"), \.reactor.driver,
             "Kernel interface: io_uring, epoll, or auto for io_uring if it is available.",
