@@ -1,8 +1,8 @@
-"""Draws docs/architecture.svg: the targets of the package, what each imports, and its main types. `--check` fails when the
-picture on disk is not the one that would be drawn.
+"""Draws docs/architecture.svg: the package's targets, their dependencies and their main types. `--check` fails if the picture
+on disk is outdated.
 
-Targets and their dependencies come from the package's manifest. A target's main types are those that have a file of their own
-name, the ones first that most files of other targets refer to. An arrow that a longer path implies is left out.
+Targets and dependencies come from the package's manifest. A target's main types are those with a file of the same name, in
+the order of the number of files in other targets that use them. Arrows that a longer path implies are left out.
 """
 
 import collections
@@ -15,14 +15,14 @@ import sys
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 PICTURE = os.path.join(ROOT, "docs/architecture.svg")
-# Types that a box names at most.
+# The maximum number of types in a box.
 TYPES = 5
 WIDTH, GAP, LINE, PADDING, ROW_GAP = 156, 18, 15, 8, 46
 DECLARATION = r"^(?:public |package )?(?:@\w+ )*(?:final )?(?:indirect )?(?:struct|class|enum|actor|protocol) %s\b"
 
 
 def targets():
-    """The targets under Sources, in the manifest's order, with the names of those that they depend on."""
+    """The targets under Sources, in the manifest's order, with the names of their dependencies."""
     manifest = json.loads(
         subprocess.run(["swift", "package", "dump-package"], cwd=ROOT, check=True, capture_output=True).stdout)
     found = {}
@@ -34,7 +34,7 @@ def targets():
 
 
 def sources(target):
-    """The target's Swift files by their paths."""
+    """The texts of a target's Swift files, by path."""
     texts = {}
     for path, _, names in os.walk(os.path.join(ROOT, "Sources", target)):
         for name in names:
@@ -45,7 +45,7 @@ def sources(target):
 
 
 def main_types(texts):
-    """For each target its main types, the most used first."""
+    """The main types of each target, the most used first."""
     declared = {}
     for target, files in texts.items():
         declared[target] = [
@@ -63,13 +63,13 @@ def main_types(texts):
 
 
 def headers(target):
-    """What a target in C has instead of types: its headers."""
+    """The headers of a C target, which it has instead of types."""
     names = sorted(os.listdir(os.path.join(ROOT, "Sources", target, "include")))
     return [name for name in names if name.endswith(".h")][:TYPES]
 
 
 def reach(graph):
-    """For each target everything below it."""
+    """The direct and indirect dependencies of each target."""
     below = {}
 
     def visit(name):
@@ -85,7 +85,7 @@ def reach(graph):
 
 
 def layout(graph, below):
-    """Rows of targets, the foundations last: each target stands above everything that it imports."""
+    """Rows of targets, the foundations last: each target is above its dependencies."""
     depth = {}
     for name in sorted(graph, key=lambda n: len(below[n])):
         depth[name] = 1 + max((depth[other] for other in graph[name]), default=-1)
@@ -149,7 +149,7 @@ def main():
         return 0
     if os.path.exists(PICTURE) and open(PICTURE).read() == picture:
         return 0
-    print("docs/architecture.svg is not up to date: run `make architecture`", file=sys.stderr)
+    print("docs/architecture.svg is outdated: run `make architecture`", file=sys.stderr)
     return 1
 
 

@@ -196,60 +196,62 @@ extension Configuration {
             oneOf: ["trace", "debug", "info", "warn", "error"]),
         .init(
             ("log", "format"), \.log.format,
-            "What the log consists of: plain lines, json lines, or entries of systemd's journal. "
-                + "auto: journal where standard error leads there, else plain.",
+            "Format of the log: plain lines, json lines, or entries of systemd's journal. "
+                + "auto: journal if standard error is connected to it, else plain.",
             oneOf: ["auto", "plain", "json", "journal"]),
         .init(
             listen: ("p2p", "listen"), \.p2p.listen,
-            "Address host:port on which peers are accepted, or an array of several; IPv6 addresses in brackets."
+            "Address host:port to accept peers on, or an array of addresses; IPv6 addresses need brackets."
         ),
-        .init(("p2p", "pex"), \.p2p.pex, "Exchange peer addresses with peers; off closes discovery streams."),
+        .init(
+            ("p2p", "pex"), \.p2p.pex,
+            "Exchange peer addresses with peers; if off, discovery streams are closed."),
         .init(
             ("p2p", "bootnodes"), \.p2p.bootnodes,
             "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/.",
             check: AddressCheck.peerWithAddress),
         .init(
             ("p2p", "private"), \.p2p.isPrivate,
-            "Connect only with validators and with the peers of whitelist, sentries and bootnodes."),
+            "Connect only to validators and to the peers in whitelist, sentries and bootnodes."),
         .init(
             ("p2p", "whitelist"), \.p2p.whitelist,
-            "Node IDs or peer IDs accepted in private mode, and by a leader.", check: AddressCheck.peer),
+            "Node IDs or peer IDs to admit in private mode and as leader.", check: AddressCheck.peer),
         .init(
             ("p2p", "sentries"), \.p2p.sentries,
-            "This node's sentries, accepted also while it leads: node IDs, or written like bootnodes and kept connected.",
+            "This node's sentries, also admitted while it leads: node IDs, or entries like bootnodes to keep connected.",
             check: AddressCheck.peer),
         .init(
             ("p2p", "private_peers"), \.p2p.privatePeers,
-            "Node IDs or peer IDs of which peer exchange tells nobody.", check: AddressCheck.peer),
+            "Node IDs or peer IDs that peer exchange keeps secret.", check: AddressCheck.peer),
         .init(
             ("p2p", "blocklist"), \.p2p.blocklist,
-            "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 with which there is no connection.",
+            "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 to refuse connections with.",
             check: AddressCheck.blocked),
         .init(
             ("p2p", "target_connections"), \.p2p.targetConnections,
-            "Connections that the node tries to hold; validators hold all other validators besides.",
+            "Number of connections to aim for; validators also connect to all other validators.",
             in: 1...10_000),
         .init(
             ("p2p", "max_connections"), \.p2p.maxConnections,
-            "Peers connected at most; validators and named peers take the place of others.", in: 1...100_000),
+            "Maximum number of peers; validators and named peers replace others.", in: 1...100_000),
         .init(
             ("p2p", "external_address"), \.p2p.externalAddress,
-            "Address host:port to announce, if it is not the one listened on.",
+            "Address host:port to announce, if it differs from the listen address.",
             check: { $0.isEmpty ? nil : AddressCheck.announced($0) }),
         .init(
             ("p2p", "security"), \.p2p.security,
-            "Security protocols in order of preference; plaintext is for trusted links only.",
+            "Security protocols in order of preference; plaintext is only for trusted links.",
             oneOf: ["noise", "noise-chainID", "plaintext"], mayBeEmpty: false),
         .init(("p2p", "perf"), \.p2p.perf, "Serve the benchmark protocol /perf/1.0.0 to peers."),
         .init(
             ("consensus", "propose_timeout"), \.consensus.proposeTimeout,
-            "Shortest time between two blocks with transactions.", in: .zero...day),
+            "Minimum time between two blocks with transactions.", in: .zero...day),
         .init(
             ("consensus", "empty_block_timeout"), \.consensus.emptyBlockTimeout,
             "Time after which an empty block is proposed; 0s means never.", in: .zero...day),
         .init(
             ("consensus", "block_proposal_interval"), \.consensus.blockProposalInterval,
-            "Time after which a proposal is announced again to those who did not answer.",
+            "Time after which a proposal is announced again to validators that have not answered.",
             in: .milliseconds(100)...day),
         .init(
             ("consensus", "block_ann_interval"), \.consensus.blockAnnounceInterval,
@@ -257,7 +259,7 @@ extension Configuration {
             in: .milliseconds(100)...day),
         .init(
             ("consensus", "promote_leader"), \.consensus.promoteLeader,
-            "Node ID of the validator to follow as leader from promote_height on, when the leader is gone for good."
+            "Node ID of the validator to follow as leader from promote_height on, if the leader is gone for good."
         ),
         .init(
             ("consensus", "promote_height"), \.consensus.promoteHeight,
@@ -265,41 +267,44 @@ extension Configuration {
             in: 0...Int(ChainLimits.greatestNamedHeight)),
         .init(
             ("mempool", "enabled"), \.mempool.isEnabled,
-            "Keep and pass on unconfirmed transactions; off makes a blocks-only node, for an archive."),
+            "Keep and forward unconfirmed transactions; off makes a blocks-only node, such as an archive."),
         .init(
-            ("mempool", "max_size"), \.mempool.maxSize, "Most bytes of unconfirmed transactions.",
+            ("mempool", "max_size"), \.mempool.maxSize,
+            "Maximum size of all unconfirmed transactions, in bytes.",
             in: 1_000_000...10_000_000_000),
         .init(
             ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
             "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
         .init(
             listen: ("rpc", "listen"), \.rpc.listen,
-            "Address host:port of the JSON-RPC server, or an array of several; IPv6 addresses in brackets."),
+            "Address host:port of the JSON-RPC server, or an array of addresses; IPv6 addresses need brackets."
+        ),
         .init(
             ("rpc", "broadcast_tx_timeout"), \.rpc.broadcastTxTimeout,
-            "Longest wait for a transaction to be committed when the client asks to wait.",
+            "Maximum time to wait for a transaction's commit if the client asks to wait.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
             ("rpc", "timeout"), \.rpc.timeout,
-            "Longest time a request may take; waiting for a commit comes on top.",
+            "Maximum time for a request, in addition to waiting for a commit.",
             in: .milliseconds(100) ... .seconds(3600)),
         .init(
             ("rpc", "max_req_size"), \.rpc.maxRequestSize,
-            "Largest request body in bytes; 0 for what the chain's longest transaction takes, at least 6000000.",
+            "Maximum size of a request body, in bytes; 0 for as much as the chain's largest transaction needs, at least 6000000.",
             in: 1_000...1_000_000_000, orZero: true),
         .init(
             ("rpc", "max_connections"), \.rpc.maxConnections,
-            "Clients connected at most, as far as there are file descriptors.", in: 1...1_000_000),
+            "Maximum number of clients; file descriptors may limit it further.", in: 1...1_000_000),
         .init(
             ("rpc", "max_connections_per_address"), \.rpc.maxConnectionsPerAddress,
-            "Clients connected at most from one IP address (IPv6: one /64 network), this machine's own aside.",
+            "Maximum number of clients from one IP address (IPv6: one /64 network), except this machine's own.",
             in: 1...1_000_000),
         .init(
             ("execution", "application"), \.execution.application,
-            "What executes transactions: SQL on SQLite, or nothing (benchmarks).", oneOf: ["sql", "noop"]),
+            "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).",
+            oneOf: ["sql", "noop"]),
         .init(
             ("reactor", "driver"), \.reactor.driver,
-            "The kernel interface: io_uring, epoll, or auto for io_uring where it is allowed.",
+            "Kernel interface: io_uring, epoll, or auto for io_uring if it is available.",
             oneOf: ["auto", "io_uring", "epoll"]),
     ]
 }

@@ -3,7 +3,7 @@ import Execution
 import Glibc
 import Node
 
-/// The command line of the node: `apus COMMAND`. Every error is one line on standard error and a non-zero exit.
+/// The program's command line: `apus COMMAND`. An error is one line on standard error and a non-zero exit status.
 @main
 enum Apus {
     static var command: Command {
@@ -19,17 +19,17 @@ enum Apus {
     }
 
     static func main() async {
-        // A reader that has gone is an error of the write, not of the process.
+        // Writing to a closed pipe returns an error instead of ending the process.
         signal(SIGPIPE, SIG_IGN)
         exit(await status())
     }
 
-    /// Runs what the command line asks for; returns the process's exit status.
+    /// Runs the command line. Returns the process's exit status.
     private static func status() async -> Int32 {
         var status: Int32 = 0
         do {
             let words = try ProgramWords.read()
-            // Before anything else of the program runs: it is confined by what it has not begun.
+            // Before anything else runs: the worker confines the whole process.
             if words.count == 2, words[0] == QueryWorker.command {
                 return QueryWorker.run(database: words[1])
             }
@@ -40,7 +40,7 @@ enum Apus {
         do {
             try StandardOutput.flush()
         } catch {
-            // If that was the error, it has been told.
+            // If the output caused the error, it is already reported.
             if status == 0 { status = report(error) }
         }
         return status
@@ -62,14 +62,14 @@ enum Apus {
     }
 }
 
-/// Ends the program with this status; whatever there is to say has been said.
+/// Ends the program with an exit status and no further message.
 struct ExitStatus: Error {
     let code: Int32
 
     init(_ code: Int32) { self.code = code }
 }
 
-/// A command that did not do what it was asked to: one line.
+/// The failure of a command, described in one line.
 struct CommandFailure: Error, CustomStringConvertible {
     let description: String
 

@@ -1,9 +1,10 @@
 import Arguments
+import Bytes
 import Execution
 import Glibc
 import Node
 
-/// `apus config`: the configuration's keys with what they mean.
+/// `apus config`: prints the configuration's keys and their meaning.
 struct ConfigCommand: Action {
     let root: String?
     let isMarkdown: Bool
@@ -14,18 +15,21 @@ struct ConfigCommand: Action {
             "config", "Print config.toml with every key, its meaning and value.",
             .option(
                 "root", .path("DIRECTORY"),
-                "Root directory whose configuration to print, in place of the defaults."),
-            .flag("markdown", "Print the reference in Markdown instead."),
+                "Print the configuration of this root directory instead of the defaults."),
+            .flag("markdown", "Print a reference in Markdown instead."),
             .flag(
                 "limits",
-                "Print what SQL statements cost and may cost instead: the same on all nodes of a network."),
+                "Print the costs and limits of SQL statements instead. They are the same on all nodes of a network."
+            ),
             action: ConfigCommand.init)
     }
 
     func validate() throws(UsageError) {
-        if isMarkdown, root != nil { throw .inconsistent("--markdown is of the defaults: no --root") }
+        if isMarkdown, root != nil {
+            throw .inconsistent("--markdown prints the defaults and cannot be combined with --root")
+        }
         if showsLimits, root != nil || isMarkdown {
-            throw .inconsistent("--limits is of no configuration: neither --root nor --markdown")
+            throw .inconsistent("--limits cannot be combined with --root or --markdown")
         }
     }
 
@@ -42,9 +46,9 @@ struct ConfigCommand: Action {
     private var configuration: Configuration {
         get throws {
             guard let root else { return Configuration() }
-            // A directory without a file has the defaults; no directory is a mistake.
+            // A directory without config.toml has the defaults; a missing directory is an error.
             guard access(root, X_OK) == 0 else {
-                throw CommandFailure("\(root): \(String(cString: strerror(errno)))")
+                throw CommandFailure("\(root): \(SystemErrorText.of(errno))")
             }
             return try RootDirectory(root).configuration()
         }

@@ -4,7 +4,7 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// `apus gossip`: takes part in gossipsub topics of any network, from the command line or a script.
+/// `apus gossip`: publishes and receives on the gossipsub topics of any network.
 struct GossipCommand: Action {
     let listen: Multiaddr?
     let connect: [Multiaddr]
@@ -17,18 +17,18 @@ struct GossipCommand: Action {
         Command(
             "gossip", "Publish and receive on gossipsub topics.",
             discussion: """
-                Every line of input "TOPIC TEXT" is published; a line "status" asks for meshes, scores and counters. What \
-                comes, and such answers, are lines of JSON on standard output, the first of which tells the listening \
-                addresses. Ends with the input.
+                Publishes each input line "TOPIC TEXT". An input line "status" prints meshes, scores and counters. Each output \
+                line is a JSON object: first the listening addresses, then messages and status. Ends with the input.
                 """,
             .option("listen", .multiaddr, "Address to listen on."),
             .repeated("connect", .multiaddr, "Address of a host to connect to, with /p2p/PEER-ID."),
             .repeated("topic", .topic, "Topic to join."),
             .option(
                 "degree", .integer(0...100),
-                "Peers wanted in a mesh; with 0 there is none and everything goes by offers."),
+                "Number of peers to keep in a mesh. With 0 there is no mesh, and messages travel by IHAVE and IWANT only."
+            ),
             .flag(
-                "flood-publish", orNo: "Send own messages to all subscribers, not to the mesh only.",
+                "flood-publish", orNo: "Send own messages to all subscribers, not only to the mesh.",
                 "Send own messages to the mesh only."),
             HostOptions.parameters,
             action: GossipCommand.init)
@@ -36,7 +36,7 @@ struct GossipCommand: Action {
 
     func validate() throws(UsageError) {
         guard listen != nil || !connect.isEmpty else {
-            throw .inconsistent("give --listen, or --connect, or both")
+            throw .inconsistent("give --listen, --connect or both")
         }
         var names: Set<[UInt8]> = []
         for topic in topics where !names.insert(Array(topic.utf8)).inserted {
@@ -63,7 +63,7 @@ struct GossipCommand: Action {
             [topics, connect, gossipConfiguration] host in
             let gossip = Gossipsub(host, configuration: gossipConfiguration)
             defer { gossip.stop() }
-            // A reader that has gone ends the command.
+            // A failed write, such as to a closed pipe, ends the command.
             let write: @Sendable (JSONLine) -> Void = { line in
                 do { try StandardOutput.printAtOnce(line.text) } catch { signal.raise() }
             }
@@ -91,16 +91,16 @@ struct GossipCommand: Action {
     ) {
         guard line != "status" else { return write(.status(gossip, host, topics)) }
         let parts = line.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2 else { return StandardError.print("not TOPIC TEXT: \(line)") }
+        guard parts.count == 2 else { return StandardError.print("ignored, not TOPIC TEXT: \(line)") }
         do {
             try gossip.publish(RawText(String(parts[0])), Array(parts[1].utf8))
         } catch {
-            StandardError.print("not published: \(error)")
+            StandardError.print("cannot publish: \(error)")
         }
     }
 }
 
-/// What `apus gossip` prints: an object of JSON on a line.
+/// A line of output: a JSON object in which every control character is escaped, so that a terminal ignores it.
 private struct JSONLine: Sendable {
     let text: String
 

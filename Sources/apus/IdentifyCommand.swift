@@ -4,17 +4,17 @@ import Log
 import Multiformats
 import Reactor
 
-/// `apus identify`: what a libp2p host tells about itself, by `/ipfs/id/1.0.0`.
+/// `apus identify`: shows what a libp2p host reports about itself with `/ipfs/id/1.0.0`.
 struct IdentifyCommand: Action {
     let address: Multiaddr
     let options: HostOptions
 
     static var command: Command {
         Command(
-            "identify", "Show what a libp2p host tells about itself.",
+            "identify", "Show what a libp2p host reports about itself.",
             .argument(
                 .multiaddr,
-                "Address of the host, with or without /p2p/PEER-ID: any other peer than that is refused."),
+                "Address of the host. With /p2p/PEER-ID, any other peer is refused."),
             HostOptions.parameters,
             action: IdentifyCommand.init)
     }
@@ -22,7 +22,7 @@ struct IdentifyCommand: Action {
     func run() async throws {
         try await options.withHost { [address] host in
             let peer = try await host.connect(address)
-            // The host asks each new connection's peer by itself, and some hosts answer once only.
+            // Our host asks every new peer anyway, and some hosts answer only once.
             guard let info = await host.identity(of: peer, within: Identify.timeout) else {
                 throw LibP2PError.timedOut
             }

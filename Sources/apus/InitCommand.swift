@@ -5,7 +5,7 @@ import Crypto
 import Log
 import Node
 
-/// `apus init`: a root directory for a node of a new chain or, with a genesis file, of an existing one.
+/// `apus init`: creates a root directory for a node of a new chain or, with a genesis file, of an existing one.
 struct InitCommand: Action {
     let root: String
     let chainID: String?
@@ -19,32 +19,33 @@ struct InitCommand: Action {
 
     static var command: Command {
         Command(
-            "init", "Make a root directory: key, genesis and configuration.",
-            .required("root", .path("DIRECTORY"), "The directory to make."),
+            "init", "Create a root directory with key, genesis and configuration.",
+            .required("root", .path("DIRECTORY"), "Directory to create."),
             .option(
                 "chain-id", .text("ID"),
-                "The new chain's ID, in place of apus-chain- and eight random digits."),
+                "ID of the new chain; by default apus-chain- and eight random digits."),
             .option(
                 "genesis", .path("FILE"),
                 "Genesis file of an existing chain; without it the node is the only validator of a new one."),
-            .option("key", .path("FILE"), "Key file to use; without it a key is made."),
-            .option("key-type", .keyType, "Type of the key to make, in place of secp256k1."),
+            .option("key", .path("FILE"), "Key file to use; by default a new key."),
+            .option("key-type", .keyType, "Type of the new key; secp256k1 by default."),
             .option(
                 "owner", .account,
-                "Who may change the database, in place of this node: node ID, public key or Ethereum address."
+                "Account that may change the database, by default this node's: node ID, public key or Ethereum address."
             ),
             .repeated("listen", .listenAddress, "P2P address to listen on."),
             .repeated("rpc-listen", .listenAddress, "JSON-RPC address to listen on."),
-            .repeated("bootnode", .peerAddress, "A peer to connect to, <node ID>@host:port."),
+            .repeated("bootnode", .peerAddress, "Peer to connect to, <node ID>@host:port."),
             action: InitCommand.init)
     }
 
     func validate() throws(UsageError) {
         if genesis != nil, chainID != nil || owner != nil {
-            throw .inconsistent("--genesis says what --chain-id and --owner say for a new chain")
+            throw .inconsistent(
+                "--genesis is for an existing chain, --chain-id and --owner are for a new one")
         }
         if key != nil, keyType != nil {
-            throw .inconsistent("--key-type is for a new key, --key for an old one")
+            throw .inconsistent("--key-type is for a new key, --key for an existing one")
         }
     }
 
@@ -59,7 +60,7 @@ struct InitCommand: Action {
         try StandardOutput.print("\(EscapedText(root)): node \(privateKey.publicKey.nodeID)")
     }
 
-    /// Two chains with one ID would take each other's transactions.
+    /// Returns a random ID: chains with the same ID would accept each other's transactions.
     private static func randomChainID() -> String {
         "apus-chain-\(Hex.encode((0..<4).map { _ in UInt8.random(in: .min ... .max) }))"
     }
@@ -70,7 +71,7 @@ struct InitCommand: Action {
             chainID: chainID ?? Self.randomChainID(), initialHeight: 0, databaseOwner: owner ?? node.nodeID,
             validators: ValidatorSet([Validator(key: node, power: 1)]), allocations: [],
             parameters: NetworkParameters(leader: node))
-        // What is written must be read again, whatever was given on the command line.
+        // Checks the values from the command line as the node will when it reads the file.
         return try Genesis(json: Array(chain.json.utf8), file: "genesis")
     }
 }

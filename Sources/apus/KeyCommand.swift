@@ -3,10 +3,10 @@ import Bytes
 import Crypto
 import Multiformats
 
-/// `apus key`: node and account keys.
+/// `apus key`: creates and shows the keys of nodes and accounts.
 enum KeyCommand {
     static var command: Command {
-        Command("key", "Make and show keys.", subcommands: [New.command, Show.command])
+        Command("key", "Create and show keys.", subcommands: [New.command, Show.command])
     }
 
     /// `apus key new`.
@@ -16,9 +16,9 @@ enum KeyCommand {
 
         static var command: Command {
             Command(
-                "new", "Make a key file, mode 0600.",
-                .argument(.path("FILE"), "The file to make; it must not exist."),
-                .option("type", .keyType, default: .secp256k1, "The key's type."),
+                "new", "Create a key file with mode 0600.",
+                .argument(.path("FILE"), "File to create; it must not exist."),
+                .option("type", .keyType, default: .secp256k1, "Type of the key."),
                 action: New.init)
         }
 
@@ -35,8 +35,8 @@ enum KeyCommand {
 
         static var command: Command {
             Command(
-                "show", "Show a key file's public side: node ID, peer ID and Ethereum address.",
-                .argument(.path("FILE"), "The key file."),
+                "show", "Show a key's node ID, peer ID and Ethereum address.",
+                .argument(.path("FILE"), "Key file."),
                 action: Show.init)
         }
 

@@ -3,7 +3,7 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// `apus perf`: throughput of one stream, by `/perf/1.0.0`, from either end.
+/// `apus perf`: measures the throughput of one stream with `/perf/1.0.0`, or serves such measurements.
 struct PerfCommand: Action {
     let address: Multiaddr?
     let upload: ByteCount
@@ -12,7 +12,7 @@ struct PerfCommand: Action {
     let listen: Multiaddr?
     let options: HostOptions
 
-    /// Connections that one process holds at most: what is left of the usual 65,536 descriptors is plenty.
+    /// The maximum number of connections of a process, well below the usual limit of 65,536 descriptors.
     private static let idleLimit = 20_000
 
     static var command: Command {
@@ -25,12 +25,12 @@ struct PerfCommand: Action {
             .option("download", .byteCount, default: ByteCount(0), "Bytes to receive."),
             .option(
                 "idle", .integer(1...idleLimit),
-                "Hold this many idle connections, each from a host with its own Ed25519 key, until interrupted; "
-                    + "a line is printed once all stand."),
+                "Hold this many idle connections, each from a host with its own Ed25519 key, until interrupted. "
+                    + "Prints a line once all are open."),
             .option(
                 "listen", .multiaddr,
-                "Serve perf, ping and identify at this address until interrupted; the first line is the full "
-                    + "address."),
+                "Serve perf, ping and identify at this address until interrupted. The first line of output is the "
+                    + "full address."),
             HostOptions.parameters,
             action: PerfCommand.init)
     }
@@ -41,13 +41,15 @@ struct PerfCommand: Action {
         }
         if idle != nil {
             guard listen == nil, upload.value == 0, download.value == 0, options.key == nil else {
-                throw .inconsistent("--idle goes with an address, and with no --upload, --download or --key")
+                throw .inconsistent(
+                    "--idle needs an address and cannot be combined with --upload, --download or --key")
             }
         } else if address != nil, upload.value == 0, download.value == 0 {
             throw .inconsistent("nothing to measure: give --upload, --download or --idle")
         }
         if listen != nil, upload.value != 0 || download.value != 0 {
-            throw .inconsistent("--upload and --download are the other side's to choose with --listen")
+            throw .inconsistent(
+                "--listen cannot be combined with --upload or --download, which the other side chooses")
         }
     }
 
@@ -74,7 +76,7 @@ struct PerfCommand: Action {
         try StandardOutput.print("\(name): \(count.value) bytes in \(time.milliseconds), \(rate) GB/s")
     }
 
-    /// Connects hosts with keys of their own, so that the other end cannot take two connections for one.
+    /// Connects `count` hosts, each with a key of its own, since the server may close a second connection of one peer.
     private func hold(_ count: Int, _ address: Multiaddr) async throws {
         let signal = try StopSignal()
         try await options.withHost { [options] first in
@@ -85,8 +87,8 @@ struct PerfCommand: Action {
                     if index > 0 { try host.start() }
                     _ = try await host.connect(address)
                 }
-                let standing = hosts.count { !$0.connectedPeers.isEmpty }
-                try StandardOutput.printAtOnce("\(standing) connections")
+                let open = hosts.count { !$0.connectedPeers.isEmpty }
+                try StandardOutput.printAtOnce("\(open) connections")
                 await signal.wait()
             } catch {
                 for host in hosts.dropFirst() { await host.stop() }
@@ -98,7 +100,7 @@ struct PerfCommand: Action {
 
     private func serve(_ address: Multiaddr) async throws {
         let signal = try StopSignal()
-        // All measurements come from few machines, often one.
+        // All clients may share one address.
         var limits = ResourceLimits()
         limits.connections = Self.idleLimit
         limits.inboundConnections = Self.idleLimit

@@ -3,7 +3,7 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// `apus ping`: round trips to any libp2p host, by `/ipfs/ping/1.0.0`.
+/// `apus ping`: measures round trips to any libp2p host with `/ipfs/ping/1.0.0`.
 struct PingCommand: Action {
     let address: Multiaddr
     let count: Int
@@ -15,12 +15,12 @@ struct PingCommand: Action {
             "ping", "Measure round trips to a libp2p host.",
             .argument(
                 .multiaddr,
-                "Address of the host, with or without /p2p/PEER-ID: any other peer than that is refused."),
-            // A day of the fastest pings.
-            .option("count", .integer(1...1_000_000_000), default: 1, "Pings on each stream."),
+                "Address of the host. With /p2p/PEER-ID, any other peer is refused."),
+            // About a day of the fastest pings.
+            .option("count", .integer(1...1_000_000_000), default: 1, "Number of pings on each stream."),
             .option(
                 "streams", .integer(1...ResourceLimits().streamsPerConnection), default: 1,
-                "Streams on the one connection, all open at the same time."),
+                "Number of streams to open at once on one connection."),
             HostOptions.parameters,
             action: PingCommand.init)
     }
@@ -29,12 +29,12 @@ struct PingCommand: Action {
         try await options.withHost { [address, count, streams] host in
             let peer = try await host.connect(address)
             var open: [LibP2P.Stream] = []
-            var (least, most, sum) = (Duration.seconds(Int64.max), Duration.zero, Duration.zero)
+            var (minimum, maximum, sum) = (Duration.seconds(Int64.max), Duration.zero, Duration.zero)
             for number in 0..<count {
                 for index in 0..<streams {
                     if index == open.count { open.append(try await host.newStream(peer, [.ping])) }
                     let time = try await Ping.measure(on: open[index])
-                    (least, most, sum) = (min(least, time), max(most, time), sum + time)
+                    (minimum, maximum, sum) = (min(minimum, time), max(maximum, time), sum + time)
                     guard streams == 1 else { continue }
                     try StandardOutput.printAtOnce("\(peer): ping \(number + 1): \(time.milliseconds)")
                 }
@@ -42,8 +42,8 @@ struct PingCommand: Action {
             for stream in open { stream.close() }
             let over = streams == 1 ? "" : " over \(streams) streams"
             try StandardOutput.print(
-                "\(count * streams) pings\(over): least \(least.milliseconds), "
-                    + "mean \((sum / (count * streams)).milliseconds), most \(most.milliseconds)")
+                "\(count * streams) pings\(over): min \(minimum.milliseconds), "
+                    + "mean \((sum / (count * streams)).milliseconds), max \(maximum.milliseconds)")
         }
     }
 }

@@ -5,7 +5,7 @@ import Log
 import Node
 import Reactor
 
-/// `apus run`: a node until SIGINT, SIGTERM or SIGHUP.
+/// `apus run`: runs a node until SIGINT, SIGTERM or SIGHUP.
 struct RunCommand: Action {
     let root: String
     let exitsWithParent: Bool
@@ -17,12 +17,12 @@ struct RunCommand: Action {
                 "root", .path("DIRECTORY"), "Root directory with config.toml, genesis.json and nodekey.json."),
             .flag(
                 "exit-with-parent",
-                "End when standard input ends, as a pipe from a parent process does with the parent."),
+                "Stop when standard input ends, as a pipe does when the parent process exits."),
             action: RunCommand.init)
     }
 
     func run() async throws {
-        // Before anything is opened.
+        // Before any file is opened.
         _ = DescriptorLimit.raise()
         let stop = try StopSignal()
         if exitsWithParent { try stop.watchInput() }
@@ -32,7 +32,7 @@ struct RunCommand: Action {
         defer { writer.finish(within: LogOutput.patience) }
         let node: Node
         do {
-            // On the reactor, which has nothing else to do yet: the block log may take a while to be executed.
+            // On the reactor, which is idle until the node runs: executing the block log may take a while.
             try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
             node = try await stop.run {
                 try await Node.start(
@@ -40,7 +40,7 @@ struct RunCommand: Action {
             }
         } catch NodeError.stopped(let height) {
             return log.info(
-                "stopped while the block log was executed; the next start goes on",
+                "stopped while executing the block log; the next start resumes",
                 ["height": .number(height)])
         }
         let server: RPCServer
@@ -59,11 +59,11 @@ struct RunCommand: Action {
         _ node: Node, _ configuration: Configuration, _ log: Log
     ) async throws -> RPCServer {
         let rpc = configuration.rpc
-        // A chain's largest transaction is the genesis': no application changes it.
+        // The genesis alone limits a chain's transactions: no application changes the limit.
         let parameters = await node.network().parameters
         if rpc.cutsTransactions(parameters) {
             log.warning(
-                "rpc.max_req_size is too small for the longest transactions of this chain",
+                "rpc.max_req_size is too small for this chain's largest transactions",
                 [
                     "rpc.max_req_size": .number(rpc.maxRequestSize),
                     "transaction": .number(parameters.transactionLimit),
@@ -76,7 +76,7 @@ struct RunCommand: Action {
         var times = RPCDispatcher.Limits()
         times.timeout = rpc.timeout
         times.commitTimeout = rpc.broadcastTxTimeout
-        // The dispatcher answers in time; this is for what it does not end.
+        // The dispatcher has earlier deadlines of its own; this one covers everything else.
         limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
         return try await RPCServer.start(
             listen: rpc.listen, limits: limits,
@@ -84,7 +84,7 @@ struct RunCommand: Action {
             dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
     }
 
-    /// Since 1970, by the system's clock.
+    /// The system clock's time, in milliseconds since 1970.
     private static var milliseconds: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

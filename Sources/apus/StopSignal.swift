@@ -1,3 +1,4 @@
+import Bytes
 import CShims
 import Glibc
 import Log
@@ -5,13 +6,13 @@ import Node
 import Reactor
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP as something to wait for; from its making on they no longer end the process, unless one comes
-/// again half a second later or more. One a process.
+/// SIGINT, SIGTERM and SIGHUP as an event to wait for. Once this exists, a signal no longer ends the process, unless it
+/// is another SIGINT or SIGTERM half a second or more after the first. A process can have only one.
 final class StopSignal: Sendable {
     private struct State {
         var isRaised = false
         var waiting: [CheckedContinuation<Void, Never>] = []
-        /// What a signal cancels.
+        /// The task that a signal cancels.
         var starting: Task<Void, Never>?
     }
 
@@ -20,17 +21,17 @@ final class StopSignal: Sendable {
     init() throws {
         let descriptor = apus_catch_stop_signals()
         guard descriptor >= 0 else {
-            throw CommandFailure("signals cannot be caught: \(String(cString: strerror(errno)))")
+            throw CommandFailure("cannot catch signals: \(SystemErrorText.of(errno))")
         }
         try LoopThread.start("signals") { [weak self] in
-            // An eventfd's content is one number of 64 bits.
+            // An eventfd holds one 64-bit number.
             var count: UInt64 = 0
             while read(descriptor, &count, 8) < 0, errno == EINTR {}
             self?.raise()
         }
     }
 
-    /// The name of the signal that came; nil without one.
+    /// The name of the received signal; nil if there is none.
     var name: String? {
         switch apus_stop_signal() {
         case 0: nil
@@ -41,14 +42,14 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// Takes the end of standard input for a signal too. Throws when it is nothing that ends with another process:
-    /// /dev/null, a file, or closed.
+    /// Treats the end of standard input as a signal. Throws if standard input does not end with another process: if it
+    /// is closed, a file or /dev/null.
     func watchInput() throws {
         var status = stat()
         let kind = fstat(STDIN_FILENO, &status) == 0 ? status.st_mode & S_IFMT : 0
         guard kind == S_IFIFO || kind == S_IFSOCK || isatty(STDIN_FILENO) == 1 else {
             throw CommandFailure(
-                "--exit-with-parent: standard input is neither a pipe, a socket nor a terminal, so its end would not be the parent's: "
+                "--exit-with-parent: standard input must be a pipe, a socket or a terminal, which end with the parent: "
                     + "start the node with a pipe that the parent holds open")
         }
         try LoopThread.start("input") { [weak self] in
@@ -57,7 +58,7 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// Returns when standard input has ended, or cannot be read.
+    /// Reads standard input until it ends or fails.
     private static func skipInput() {
         var bytes = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -71,7 +72,7 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// What a signal does.
+    /// Does what a signal does.
     func raise() {
         let (waiting, starting) = state.withLock { state in
             state.isRaised = true
@@ -82,7 +83,7 @@ final class StopSignal: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Returns when a signal has come, or the task is cancelled.
+    /// Waits for a signal or the task's cancellation.
     func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -102,8 +103,8 @@ final class StopSignal: Sendable {
         }
     }
 
-    /// Runs `body` on the reactor, in a task that is cancelled when a signal comes. No thread pool has a part in it: the
-    /// pool's own watch ends a process that has no /proc.
+    /// Runs `body` on the reactor, in a task that a signal cancels. It avoids the global thread pool, whose watchdog
+    /// ends a process without /proc.
     func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let outcome = Mutex<Result<T, any Error>>(.failure(CancellationError()))
         let task = Reactor.spawn {
@@ -121,15 +122,14 @@ final class StopSignal: Sendable {
         return try outcome.withLock { $0 }.get()
     }
 
-    /// Runs the node until a signal comes or it cannot go on by itself; then it is stopped. Returns why it ended by
-    /// itself.
+    /// Waits for a signal or the node's failure, stops the node, and returns the failure.
     func run(_ node: Node, _ log: Log) async -> NodeError? {
         await withTaskGroup(of: NodeError?.self) { group in
             group.addTask { await node.failure() }
             group.addTask {
                 await self.wait()
-                // Nothing is read again on SIGHUP: whoever starts the node again makes it read everything.
-                log.info("stopping", ["reason": .text(self.name ?? "standard input has ended")])
+                // SIGHUP reloads nothing: the configuration is read only at the start.
+                log.info("stopping", ["reason": .text(self.name ?? "standard input ended")])
                 await node.stop()
                 return nil
             }

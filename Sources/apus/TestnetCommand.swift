@@ -1,7 +1,7 @@
 import Arguments
 import Reactor
 
-/// `apus testnet`: a network of processes on loopback that commits a file and proves it.
+/// `apus testnet`: runs a network of processes on loopback that commits a file's rows, and proves that all nodes agree.
 struct TestnetCommand: Action {
     let input: String
     let root: String
@@ -10,8 +10,8 @@ struct TestnetCommand: Action {
     let reactor: Reactor.DriverKind
     let keeps: Bool
 
-    /// Of each kind, so that all processes fit into the memory of one machine.
-    private static let mostNodes = 50
+    /// The maximum number of nodes of each kind, so that all fit into one machine's memory.
+    private static let maximumNodes = 50
 
     static var command: Command {
         Command(
@@ -22,10 +22,12 @@ struct TestnetCommand: Action {
                 "Rows to commit: .csv, .json (an array of objects) or UnicodeData.txt."),
             .option(
                 "root", .path("DIRECTORY"), default: ".testnet",
-                "Where the nodes' directories go; what an earlier test network left there is deleted."),
-            .option("validators", .integer(1...mostNodes), default: 3, "Validators beside the leader."),
-            .option("sentries", .integer(0...mostNodes), default: 1, "Sentries."),
-            .option("reactor", .choice("DRIVER"), default: .auto, "Way to the kernel."),
+                "Directory for the nodes' files. Those of an earlier test network are deleted."),
+            .option(
+                "validators", .integer(1...maximumNodes), default: 3,
+                "Number of validators besides the leader."),
+            .option("sentries", .integer(0...maximumNodes), default: 1, "Number of sentries."),
+            .option("reactor", .choice("DRIVER"), default: .auto, "Reactor driver."),
             .flag(
                 "keep", "Keep the network running after the proof, until Ctrl-C, and keep its directories."),
             action: TestnetCommand.init)

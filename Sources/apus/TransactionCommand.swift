@@ -1,18 +1,17 @@
-import API
 import Arguments
 import Bytes
 import Chain
 import Crypto
 import Log
 
-/// `apus tx`: send a statement or a validator's transaction, look at a transaction.
+/// `apus tx`: sends and looks up transactions.
 enum TransactionCommand {
     static var command: Command {
         Command(
             "tx", "Send and look up transactions.",
             subcommands: [
-                Send.command, ValidatorJoin.command, ValidatorApprove.command, ValidatorRemove.command,
-                ValidatorLeave.command, Show.command,
+                Send.command, SendValidator.join, SendValidator.approve, SendValidator.remove,
+                SendValidator.leave, Show.command,
             ])
     }
 
@@ -24,8 +23,8 @@ enum TransactionCommand {
 
         static var command: Command {
             Command(
-                "send", "Sign an SQL statement and send it.",
-                .argument(.text("SQL"), "The statement, with parameters named $name."),
+                "send", "Sign and send an SQL statement.",
+                .argument(.text("SQL"), "Statement, with parameters named $name."),
                 StatementParameters.option,
                 SendingOptions.parameters,
                 action: Send.init)
@@ -34,7 +33,7 @@ enum TransactionCommand {
         func validate() throws(UsageError) { try StatementParameters.check(parameters) }
 
         func run() async throws {
-            // In an order of its own, so that one statement has one ID however it was typed.
+            // Sorted, so that the ID does not depend on the order on the command line.
             let sorted = parameters.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
             try await sending.send(
                 .rawStatement(RawStatement(sql, sorted.map { RawStatement.Parameter($0.name, $0.value) })))
@@ -49,7 +48,7 @@ enum TransactionCommand {
         static var command: Command {
             Command(
                 "show", "Look up a transaction by its ID.",
-                .argument(.transactionID, "64 hexadecimal digits."),
+                .argument(.transactionID, "ID of 64 hexadecimal digits."),
                 RPCOptions.parameters,
                 action: Show.init)
         }
@@ -74,67 +73,6 @@ enum TransactionCommand {
             if let result = found.result {
                 let log = result.log.isEmpty ? "" : ": \(EscapedText(result.log))"
                 try StandardOutput.print("result   code \(result.code)\(log)")
-            }
-        }
-    }
-}
-
-/// Who signs a transaction, and where it goes.
-struct SendingOptions {
-    let key: String
-    let nonce: UInt64?
-    let waits: Bool
-    let rpc: RPCOptions
-
-    static var parameters: Parameter<SendingOptions> {
-        .group(
-            "Sending",
-            .required("key", .path("FILE"), "File of the key that signs."),
-            Parameter<UInt64?>.option(
-                "nonce", .integer(0...UInt64.max), "Nonce, in place of the account's next."),
-            .flag("wait", "Wait until the transaction is committed."),
-            RPCOptions.parameters,
-            make: SendingOptions.init)
-    }
-
-    /// Signs and sends, and prints the transaction's ID.
-    func send(_ payload: Payload) async throws {
-        let signer = try KeyFile.load(key)
-        let client = try rpc.client
-        let chainID = try await client.chainID()
-        let outcome = try await broadcast(client) { nonce in
-            try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: signer)
-        } account: {
-            AccountID(signer.publicKey)
-        }
-        try StandardOutput.print("\(outcome.id)")
-        if let result = outcome.result {
-            guard result.isOK else {
-                throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
-            }
-            try StandardOutput.print("committed")
-        }
-    }
-
-    /// How often a nonce that another transaction was given meanwhile is replaced by the next one.
-    private static let attempts = 5
-
-    /// Sends what `transaction` makes of the account's next nonce.
-    private func broadcast(
-        _ client: RPCClient, _ transaction: (UInt64) throws -> Transaction, account: () -> AccountID
-    ) async throws -> (id: Hash, result: TransactionResult?) {
-        if let nonce { return try await client.broadcast(try transaction(nonce), waitForCommit: waits) }
-        var attempt = 0
-        while true {
-            attempt += 1
-            // What waits counts: it was sent a moment ago.
-            let last = try await client.account(account(), isPending: true).nonce
-            do {
-                return try await client.broadcast(try transaction(last &+ 1), waitForCommit: waits)
-            } catch RPCClient.Failure.server(let failure)
-                where failure.data?.code == TransactionCode.invalidNonce.rawValue && attempt < Self.attempts
-            {
-                continue
             }
         }
     }

@@ -8,27 +8,27 @@ import Synchronization
 
 @testable import Storage
 
-/// A node of one known transaction and one block, to hold the dispatcher's shapes against.
+/// A node with one known transaction and one block, for tests of the dispatcher's answers.
 struct FixedNode: NodeInterface {
     let genesis: Genesis
     let known: Transaction
     let block: StoredBlock
     let hold = Hold()
     var refusal: NodeError?
-    /// The nonce of every account with what waits.
+    /// The nonce of every account, including unconfirmed transactions.
     var pending: UInt64?
-    /// What it says against itself.
+    /// Why it is unhealthy.
     var trouble: String?
-    /// The newest block's time.
+    /// The latest block's time.
     var blockTimestamp: UInt64 = 1_000
-    /// Whether it can tell where it stands without being waited for.
+    /// Whether its status is known without waiting.
     var isStatusKnown = false
-    /// Whether transactions that are waited for are committed only when let go.
+    /// Whether calls that wait for a commit are held.
     var holdsCommits = false
-    /// Whether the broadcasts of a batch are answered only when let go.
+    /// Whether the broadcasts of a batch are held.
     var holdsBroadcasts = false
 
-    /// The block has one transaction, whose payload has `blockSize` bytes.
+    /// Creates a node whose block has one transaction with a payload of `blockSize` bytes.
     init(refusal: NodeError? = nil, blockSize: Int = 0) throws {
         let key = try PrivateKey.generate(.ed25519)
         genesis = Genesis(
@@ -52,7 +52,7 @@ struct FixedNode: NodeInterface {
         self.refusal = refusal
     }
 
-    /// Holds callers until they are let go, whether or not they are cancelled, as work on a thread of its own does.
+    /// Holds callers until it opens, even cancelled ones, as work on another thread does.
     final class Hold: Sendable {
         private struct State {
             var waiting: [CheckedContinuation<Void, Never>] = []
@@ -63,7 +63,7 @@ struct FixedNode: NodeInterface {
 
         private let state = Mutex(State())
 
-        /// Calls that have come so far.
+        /// The number of calls so far.
         var begun: Int { state.withLock { $0.begun } }
 
         func wait() async {
@@ -77,14 +77,14 @@ struct FixedNode: NodeInterface {
             }
         }
 
-        /// How many broadcasts came together, each time that some came.
+        /// The sizes of the groups in which broadcasts arrived.
         var groups: [Int] { state.withLock { $0.groups } }
 
         func count(group: Int) { state.withLock { $0.groups.append(group) } }
 
         func count() { state.withLock { $0.begun += 1 } }
 
-        /// Lets all go, and whoever comes later.
+        /// Releases all callers, present and future.
         func open() {
             let waiting = state.withLock { state in
                 state.isOpen = true
@@ -149,7 +149,7 @@ struct FixedNode: NodeInterface {
 
     func account(_ id: AccountID) async throws(NodeError) -> Account? { Account(balance: 12, nonce: 3) }
 
-    /// Values of several types in one column.
+    /// A result with values of several types in one column.
     static let mixed = QueryResult(
         columnNames: ["v", "n"], columnTypes: [DataType(.text), DataType(.numeric)],
         rows: [
@@ -157,7 +157,7 @@ struct FixedNode: NodeInterface {
             [.bool(true), Value.numeric("1.5", precision: 2, scale: 1) ?? .null], [.text(""), .bytea([])],
         ])
 
-    /// `SELECT $a` is known, `hold` waits, `names` answers each parameter's name and value, `mixed` that.
+    /// Answers `SELECT $a`; `hold`, which waits; `names`, which returns each parameter's name and value; and `mixed`.
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import API
 
-/// What the JSON-RPC 2.0 specification and strict JSON demand of the bytes that are answered.
+/// The bytes of answers, as the JSON-RPC 2.0 specification and strict JSON require.
 @Suite struct JSONRPCTests {
     private func answer(_ body: [UInt8]) async throws -> String {
         let dispatcher = RPCDispatcher(try FixedNode()) { 5_000 }
@@ -26,7 +26,7 @@ import Testing
         return (failure.code, failure.message)
     }
 
-    /// IDs come back as they were.
+    /// IDs are returned unchanged.
     @Test(arguments: [
         "1", "0", "-5", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "null",
         #""x""#, #""""#, "\"\u{E9}\"", "\"e\u{301}\"", #""\"\\\n""#,
@@ -49,38 +49,38 @@ import Testing
     }
 
     @Test(arguments: [
-        // Notifications are not answered, whatever comes of them.
+        // Notifications are not answered, even if they fail.
         (#"{"jsonrpc":"2.0","method":"user.ping","params":{"message":"m"}}"#, ""),
         (#"{"jsonrpc":"2.0","method":"user.ping"}"#, ""),
         (#"{"jsonrpc":"2.0","method":"none"}"#, ""),
         (#"[{"jsonrpc":"2.0","method":"none"},{"jsonrpc":"2.0","method":"user.version"}]"#, ""),
-        // What is no request is, with a null, each in a batch by itself.
+        // Invalid requests are answered with a null ID, each one of a batch separately.
         (
             "[1,2]",
-            #"[{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request is an object"},"id":null},{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request is an object"},"id":null}]"#
+            #"[{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request must be an object"},"id":null},{"jsonrpc":"2.0","error":{"code":-32600,"message":"a request must be an object"},"id":null}]"#
         ),
         (
             #"{"method":"user.ping"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc is not \"2.0\""},"id":null}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc must be \"2.0\""},"id":null}"#
         ),
         (
             #"{"jsonrpc":"2.0","id":3,"method":"user.ping","params":"bar"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"params is neither an object nor an array"},"id":3}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"params must be an object or an array"},"id":3}"#
         ),
         (
             #"{"jsonrpc":2.0,"id":3,"method":"user.ping"}"#,
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc is not \"2.0\""},"id":3}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"jsonrpc must be \"2.0\""},"id":3}"#
         ),
         (
             "[]",
-            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"a batch has 1 to 1000 requests"},"id":null}"#
+            #"{"jsonrpc":"2.0","error":{"code":-32600,"message":"a batch must have 1 to 1000 requests"},"id":null}"#
         ),
     ])
     func envelopes(_ body: String, _ expected: String) async throws {
         #expect(try await answer(body) == expected)
     }
 
-    /// An error names the parameter as the client wrote it, and nothing of this program's.
+    /// An error names the parameter as the client wrote it, and nothing internal.
     @Test(arguments: [
         ("user.tx_query", "{}", "user.tx_query: tx_hash is missing"),
         (
@@ -116,7 +116,7 @@ import Testing
         ),
         ("user.account", #"{"id":{"identifier":"00"}}"#, "user.account: id.key_type is missing"),
         ("chain.block", #"{"raw":"yes"}"#, "chain.block: raw must be true or false"),
-        ("chain.unconfirmed_txs", #"{"limit":-1}"#, "limit is negative"),
+        ("chain.unconfirmed_txs", #"{"limit":-1}"#, "limit must not be negative"),
     ])
     func parameters(_ method: String, _ parameters: String, _ message: String) async throws {
         for body in [
@@ -135,7 +135,7 @@ import Testing
         #expect(text.contains(#""message":"user.tx_query: tx_hash is missing""#), "\(text)")
     }
 
-    /// The first of two used to win in silence.
+    /// Duplicate keys and other violations of strict JSON are errors.
     @Test(arguments: [
         (
             #"{"jsonrpc":"2.0","id":1,"method":"user.version","method":"user.chain_info"}"#,
@@ -181,7 +181,7 @@ import Testing
         #expect(try await answer(body).contains("not JSON: not UTF-8 (line 1, column 24)"))
     }
 
-    /// Two names that Swift takes for equal are two parameters.
+    /// Two names that Swift considers equal are two parameters.
     @Test func namesOfParametersAreBytes() async throws {
         func value(_ text: String) -> String {
             #"{"type":{"name":"text","is_array":false},"data":["\#(Base64.encode([1] + Array(text.utf8)))"]}"#
@@ -195,7 +195,7 @@ import Testing
         #expect(rows == [["JMOp", "A"], ["JGXMgQ==", "B"]])
     }
 
-    /// Every method's answer, in full.
+    /// The exact answers of the methods.
     @Test func shapes() async throws {
         #expect(
             try await answer(#"{"jsonrpc":"2.0","id":1,"method":"user.version"}"#)
@@ -231,7 +231,7 @@ import Testing
         #expect(
             try await answer(
                 #"{"jsonrpc":"2.0","id":1,"method":"user.account","params":{"id":{"identifier":"AB","key_type":"secp256k1"},"status":2}}"#
-            ).contains("status is 0 (latest) or 1 (pending)"))
+            ).contains("status must be 0 (latest) or 1 (pending)"))
         #expect(
             try await answer(
                 #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"SELECT $a"}}"#)

@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    /// Read by another parser than ours.
+    /// Parses the answer with Foundation instead of our own parser.
     private func answer(_ body: String, _ node: FixedNode? = nil) async throws -> Any {
         let reply = try await reply(body, node)
         if reply.body.isEmpty { return "" }

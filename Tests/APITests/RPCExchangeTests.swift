@@ -7,7 +7,7 @@ import Testing
 
 @testable import API
 
-/// Deadlines, budget and cancellation of a request, in virtual time.
+/// Deadlines, budgets and cancellation of requests, in virtual time.
 @Suite struct RPCExchangeTests {
     private static let version = #"{"jsonrpc":"2.0","id":"v","method":"user.version"}"#
     private static let info = #"{"jsonrpc":"2.0","id":7,"method":"user.chain_info"}"#
@@ -40,7 +40,7 @@ import Testing
         Array("[\(requests.joined(separator: ","))]".utf8)
     }
 
-    /// ID, as it was written, and error code of each answer.
+    /// Returns the error code of each answer by its ID, as written.
     private static func answers(_ reply: RPCReply) throws -> [String: Int?] {
         let root = try JSONDocument(reply.body).root
         let answers = try root.kind == .array ? Array(root.array()) : [root]
@@ -76,7 +76,7 @@ import Testing
             #expect(Reactor.now == .seconds(1))
             #expect(reply.status == 200)
             try Self.expect(reply, ["\"v\"": nil, "2": -32001, "7": nil])
-            // What comes after the deadline is nobody's.
+            // A result that arrives after the deadline is dropped.
             node.hold.open()
             try await Reactor.sleep(for: .seconds(1))
         }
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    /// Only calls that asked to wait may take longer, and those not for ever.
+    /// Only calls that wait for a commit may take longer, and not forever.
     @Test func whoAskedToWaitWaitsLonger() throws {
         var node = try FixedNode()
         node.holdsCommits = true
@@ -152,8 +152,8 @@ import Testing
         }
     }
 
-    /// A thousand large blocks: the answers stay within the reply's part, or what the server allows, and each call has
-    /// one.
+    /// A thousand large blocks: the answers stay within the limit of the reply or the server, and every call is
+    /// answered.
     @Test(arguments: [(1_000_000, Int.max), (10_000_000, 1_000_000)])
     func aBatchStopsAtItsBudget(part: Int, limit: Int) throws {
         let node = try FixedNode(blockSize: 100_000)
@@ -170,7 +170,7 @@ import Testing
             #expect(done == Array(0..<8))
             #expect(codes.values.filter { $0 == -32005 }.count == 992)
             #expect(node.hold.begun == 8)
-            // Counted until it is gone.
+            // Charged until the reply is released.
             #expect(dispatcher.budget.replies > 1_000_000)
             _ = consume reply
             #expect(dispatcher.budget.replies == 0)
@@ -184,18 +184,18 @@ import Testing
             (limits.server, limits.largeCall) = (300_000, 200_000)
             let dispatcher = RPCDispatcher(node, limits: Self.limits(), budget: ReplyBudget(limits)) { 0 }
             var replies: [RPCReply] = []
-            // Until the first reply is written there is no room for a second.
+            // There is no room for a second reply until the first is written.
             for id in 0..<2 {
                 let call = Array(Self.raw(id).utf8)
                 replies.append(await dispatcher.respond(to: call))
                 try Self.expect(replies[id], ["\(id)": id == 1 ? -32001 : nil])
             }
             #expect(replies.map(\.status) == [200, 503])
-            // Small calls go on.
+            // Small calls still succeed.
             let small = await dispatcher.respond(
                 to: Array(Self.info.utf8))
             #expect(small.status == 200)
-            // Room while it waits.
+            // Frees room while the call waits.
             Reactor.schedule(after: .milliseconds(500)) { replies = [] }
             let before = Reactor.now
             let last = await dispatcher.respond(
@@ -225,7 +225,7 @@ import Testing
         }
     }
 
-    /// A block that cannot be answered within the server's budget is refused, not answered in part.
+    /// A block that exceeds the server's budget is refused, not truncated.
     @Test(arguments: [true, false]) func oneAnswerIsBounded(isRaw: Bool) throws {
         let node = try FixedNode(blockSize: 100_000)
         try MemoryNetwork.run {
@@ -239,7 +239,7 @@ import Testing
         }
     }
 
-    /// The client has gone: nothing more is begun for it, and nobody waits for what was.
+    /// After the client has gone no further call starts, and running ones are abandoned.
     @Test func whoHasGoneCostsNothingMore() throws {
         let node = try FixedNode()
         try MemoryNetwork.run {
@@ -262,7 +262,7 @@ import Testing
         }
     }
 
-    /// However many ask for much at one address: who comes later from another is next, and so on in turn.
+    /// Clients take turns, however many large calls one of them makes.
     @Test func clientsTakeTurnsWithLargeCalls() throws {
         try MemoryNetwork.run {
             var limits = ReplyBudget.Limits()
@@ -306,7 +306,7 @@ import Testing
                 }
                 try await Reactor.sleep(for: .milliseconds(1))
             }
-            // At once, and nothing is sent for those.
+            // These are refused at once and nothing is sent.
             #expect(statuses == ["192.0.2.1": [503, 503, 503], "192.0.2.2": [503, 503, 503]])
             node.hold.open()
             try await Reactor.sleep(for: .milliseconds(1))
@@ -319,7 +319,7 @@ import Testing
         }
     }
 
-    /// Who waits for room and goes gives way to the next.
+    /// A client that leaves while waiting for room gives way to the next.
     @Test func roomIsNotLostWithWhoWaitsForIt() throws {
         let node = try FixedNode()
         try MemoryNetwork.run {

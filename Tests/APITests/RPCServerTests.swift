@@ -13,7 +13,7 @@ import Testing
             listen: ["127.0.0.1:0"], limits: limits, dispatcher: RPCDispatcher(try FixedNode()) { 5_000 })
     }
 
-    /// Sends bytes and takes everything until the server closes.
+    /// Sends bytes and returns everything until the server closes.
     private func exchange(_ server: RPCServer, _ text: String) throws -> String {
         let socket = try LoopbackSocket(port: UInt16(server.port))
         socket.send(text)
@@ -30,7 +30,7 @@ import Testing
         let transaction = try FixedNode().known
         let mixed = try await client.query("mixed")
         #expect(mixed.columns == ["v", "n"])
-        // Precision and scale, which the column has, are not a cell's.
+        // Precision and scale belong to the column, not to a cell.
         #expect(mixed.rows.map { $0.map(\.elements) } == FixedNode.mixed.rows.map { $0.map(\.elements) })
         let outcome = try await client.broadcast(transaction, waitForCommit: true)
         #expect(outcome.id == transaction.id)
@@ -42,7 +42,7 @@ import Testing
         await server.stop()
     }
 
-    /// The answer to a request that is too large is JSON-RPC's, and the client says what it says.
+    /// A request that is too large gets a JSON-RPC error, which the client reports.
     @Test func aRequestThatIsTooLargeIsAnswered() async throws {
         var limits = RPCServer.Limits()
         limits.maximumBodySize = 2_000
@@ -51,9 +51,9 @@ import Testing
         let long = String(repeating: "x", count: 3_000_000)
         do {
             _ = try await client.query(long)
-            Issue.record("it was taken")
+            Issue.record("the server accepted it")
         } catch {
-            #expect("\(error)".contains("larger than the 2000 bytes"), "\(error)")
+            #expect("\(error)".contains("limit of 2000 bytes"), "\(error)")
         }
         await client.close()
         let text = try exchange(server, "POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\n")
@@ -62,7 +62,7 @@ import Testing
         await server.stop()
     }
 
-    /// As the simulator would run them: on one virtual loop, over a network that delays and loses.
+    /// Runs as in the simulator: on one virtual loop, over a network that delays and loses packets.
     @Test(arguments: 0..<3)
     func clientAndServerSpeakOnAVirtualNetwork(_ seed: UInt64) throws {
         try MemoryNetwork.run(seed: seed) {

@@ -1,7 +1,7 @@
-"""A soak: a network under load, and at every node strangers of every kind; besieged.py APUS [MINUTES].
+"""A soak test of a network under load with strangers of every kind at every node: besieged.py APUS [MINUTES].
 
-Memory, descriptors and threads must not grow, no transaction may be lost, and every stranger must be sent away. How long
-commits take, quiet and beside the strangers, is printed for a reader to judge.
+Memory, descriptors and threads must not grow, no transaction may be lost, and every stranger must be disconnected. The
+program prints how long commits take, without and beside the strangers, for the reader to judge.
 """
 
 import collections
@@ -22,15 +22,15 @@ from rpcbench import signing
 
 import stranger
 from network import CHAIN, Network, expect, wait
-from strangers import port
+from cases.strangers import port
 
-# Transactions a second, and how many of them a request has.
+# Transactions per second, and the number of them in a request.
 RATE, BATCH = 200, 20
-# Accounts of a sender: an account's last transaction is committed when its turn comes again.
+# The number of accounts of a sender: enough that an account's last transaction is committed before its next.
 ACCOUNTS = 2000
-# Seconds after which another stranger comes for one that was sent away.
+# The time after which a new stranger replaces a disconnected one, in seconds.
 AGAIN = 10
-# What may differ between the middle and the end of the siege, at each node: MiB, descriptors, threads.
+# The maximum growth of each node from the middle to the end of the siege: MiB, descriptors, threads.
 GROWTH = (48, 40, 4)
 
 
@@ -42,7 +42,7 @@ def call(node, calls):
 
 
 class Sender:
-    """Sends rows from accounts of its own in turn; a node's accounts are always the same."""
+    """Sends rows from its own accounts in turn. Each node always gets the same accounts."""
 
     def __init__(self, nodes, first, batch, waits):
         self.nodes, self.first, self.batch, self.waits = nodes, first, batch, waits
@@ -63,7 +63,7 @@ class Sender:
 
 
 class Load:
-    """Clients that send transactions to one node after the other, and measure how long single ones take."""
+    """Clients that send transactions to each node in turn, and measure how long single ones take."""
 
     def __init__(self, nodes):
         self.bulk, self.single = Sender(nodes, 0, BATCH, False), Sender(nodes, ACCOUNTS, 1, True)
@@ -75,7 +75,7 @@ class Load:
 
     @staticmethod
     def grant(network):
-        """Lets the accounts write."""
+        """Grants write access to the accounts."""
         keys = [signing.public_key(account).hex() for account in range(2 * ACCOUNTS)]
         for start in range(0, len(keys), 500):
             rows = ",".join(f"('{key}')" for key in keys[start:start + 500])
@@ -106,7 +106,7 @@ class Load:
                 self.failures.append(answer)
 
     def figures(self):
-        """Number, median and longest of the commits since the last call."""
+        """The number, median and maximum of the commit times since the last call."""
         commits, self.commits = self.commits, []
         return len(commits), statistics.median(commits), max(commits)
 
@@ -117,9 +117,9 @@ class Load:
 
 
 class Siege:
-    """Strangers of every kind at a node; counts those that were sent away.
+    """Strangers of every kind at a node, with a count of those that were disconnected.
 
-    They take what processor time the nodes leave: theirs would be other machines.
+    They run at low priority, since real ones would use other machines.
     """
 
     def __init__(self, node, source):
@@ -141,7 +141,7 @@ class Siege:
 
 
 def resources(node):
-    """MiB, descriptors and threads of a node. Files that it maps are not counted: the chain grows by what is committed."""
+    """A node's memory in MiB, descriptors and threads. Mapped files do not count: the chain grows with every commit."""
     with open(f"/proc/{node.process.pid}/status") as status:
         text = status.read()
     memory, threads = (int(re.search(rf"{key}:\s+(\d+)", text).group(1)) for key in ("RssAnon", "Threads"))
@@ -158,7 +158,7 @@ def besiege(apus, directory, seconds):
         try:
             time.sleep(min(20, seconds / 3))
             quiet = load.figures()
-            # The leader takes no strangers: they hear nothing from it.
+            # The leader admits no strangers, so they get no announcements from it.
             sources = [node for node in nodes if node.name != "leader"]
             sieges = [Siege(node, sources[(sources.index(node) if node in sources else 0) - 1]) for node in nodes]
             time.sleep(seconds / 2)

@@ -1,4 +1,4 @@
-/* Preloaded into a node: its wall clock shows as many seconds more as the file named by CLOCK_SHIM_FILE says. */
+/* A library to preload: moves a process's wall clock by the number of seconds in the file named by CLOCK_SHIM_FILE. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

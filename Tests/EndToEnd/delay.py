@@ -1,9 +1,9 @@
-"""A wire of some length: delay.py LISTEN TARGET SECONDS passes TCP connections on, each byte that much later."""
+"""A relay with latency: delay.py LISTEN TARGET SECONDS relays TCP connections and delays each byte."""
 
 import asyncio
 import sys
 
-# Bytes on the way in one direction; beyond, the sender waits, as for a full window.
+# The number of bytes in flight in one direction; beyond it the sender waits, as for a full window.
 WINDOW = 4 << 20
 
 

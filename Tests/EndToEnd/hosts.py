@@ -1,4 +1,4 @@
-"""Hosts on one wire: a network namespace each, joined by a bridge, with the bandwidth of a token bucket (`tc`)."""
+"""Hosts on one network: a network namespace each, joined by a bridge, with a token bucket's bandwidth (`tc`)."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from network import Network, Node, wait
 
-# Debian's kernels have no netem everywhere: what `tc` cannot delay, delay.py does.
+# Not every kernel of Debian has netem, so delay.py adds the delay.
 BANDWIDTH = "100mbit"
 
 
@@ -15,7 +15,7 @@ def ip(*arguments):
 
 
 class Hosts:
-    """Namespaces named after this process, so that nothing that others made is touched."""
+    """Namespaces named after this process, so that it changes no others."""
 
     def __init__(self, names):
         self.hub = f"apus-{os.getpid()}-hub"
@@ -58,12 +58,12 @@ class Hosts:
         return ["ip", "netns", "exec", self.spaces[name]]
 
     def wire(self, name, state):
-        """Cuts a host off (`down`) or joins it again (`up`)."""
+        """Disconnects a host (`down`) or connects it again (`up`)."""
         ip("-n", self.hub, "link", "set", f"p{self.addresses[name].rsplit('.', 1)[1]}", state)
 
 
 class HostNetwork(Network):
-    """A leader, six validators and three sentries, a host each. The last sentry is far away, and started late."""
+    """A leader, six validators and three sentries, each on its own host. The last sentry is distant and starts late."""
 
     names = ["leader", *(f"validator-{i}" for i in range(1, 7)), *(f"sentry-{i}" for i in range(1, 4))]
     late = "sentry-3"

@@ -10,10 +10,10 @@ import sys
 import time
 
 CHAIN = "end-to-end"
-# Only bounds how long a broken network can hold up the tests.
+# The maximum time to wait, in seconds: a bound on the delay that a broken network causes.
 PATIENCE = 90
 
-# A program that posts its second argument to its first: it runs where the node is.
+# A program that posts its second argument to its first. It runs on the node's host.
 POST = """
 import sys, urllib.request
 headers = {"Content-Type": "application/json"}
@@ -23,7 +23,7 @@ print(urllib.request.urlopen(request, timeout=20).read().decode())
 
 
 def free_ports(count):
-    """TCP ports of 127.0.0.1, all held until the last is found so that none comes twice."""
+    """Free TCP ports of 127.0.0.1, all held until the last is found so that none repeats."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for s in sockets:
@@ -35,7 +35,7 @@ def free_ports(count):
 
 
 def wait(condition, patience=PATIENCE):
-    """Asks again and again until `condition` returns no complaint."""
+    """Calls `condition` until it returns no complaint."""
     deadline = time.monotonic() + patience
     while True:
         complaint = condition()
@@ -54,7 +54,7 @@ def expect(condition, text):
 class Node:
     """One node: its root directory, its addresses, and its process while it runs.
 
-    `within` is the command that starts the node's and its clients' processes where its addresses are.
+    `within` is the command that starts the processes of the node and its clients on the node's host.
     """
 
     def __init__(self, apus, root, p2p, rpc, within=()):
@@ -78,7 +78,7 @@ class Node:
             self.process = None
 
     def stop(self):
-        """Ends the process as an operator does and returns its exit code."""
+        """Stops the process as an operator does, and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=PATIENCE)
         self.process = None
@@ -90,14 +90,14 @@ class Node:
             timeout=PATIENCE)
 
     def status(self):
-        """What `apus status` prints, as a dictionary; None while the node does not answer."""
+        """The output of `apus status` as a dictionary; None while the node does not answer."""
         out = self.command("status")
         if out.returncode != 0:
             return None
         return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in out.stdout.splitlines() if "  " in line)
 
     def block_hash(self, height):
-        """The hash of the block of a height, in base64 or hexadecimal as the node's JSON-RPC writes it."""
+        """The hash of the block at a height, as the node's JSON-RPC returns it."""
         request = {"jsonrpc": "2.0", "id": 1, "method": "chain.block", "params": {"height": height}}
         out = subprocess.run(
             [*self.within, sys.executable, "-c", POST, f"http://{self.rpc}/rpc/v1", json.dumps(request)],
@@ -106,13 +106,13 @@ class Node:
         return json.loads(out.stdout)["result"]["hash"]
 
     def query(self, sql):
-        """The rows, each a list of texts; None while the node does not answer."""
+        """The rows of a query, each a list of strings; None while the node does not answer."""
         out = self.command("query", sql)
         return [line.split("\t") for line in out.stdout.splitlines()[1:]] if out.returncode == 0 else None
 
 
 class Network:
-    """A leader, two validators and a sentry of one new chain."""
+    """A leader, two validators and a sentry of a new chain."""
 
     names = ["leader", "validator-1", "validator-2", "sentry"]
 
@@ -151,11 +151,11 @@ class Network:
 
     @staticmethod
     def bootnode(name):
-        """The name of the node that the node called `name` dials first."""
+        """The name of the bootnode of the node `name`."""
         return "validator-1" if "sentry" in name else "leader"
 
     def route(self, name, target):
-        """The address at which the node called `name` reaches `target`."""
+        """The address at which the node `name` reaches `target`."""
         return target.p2p
 
     def init(self, name, directory, *more):
@@ -212,7 +212,7 @@ class Network:
         self.commit("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, name TEXT)", "sentry")
 
     def agree(self, rows):
-        """Waits until every node shows exactly the rows 0..<rows and the same height and hashes."""
+        """Waits until every node has exactly the rows 0..<rows and the same height and hashes."""
 
         def difference():
             seen = {}
@@ -231,10 +231,10 @@ class Network:
 
 
 def change(file, pattern, replacement):
-    """Replaces the one place of a text file that matches."""
+    """Replaces the only match of a pattern in a text file."""
     with open(file) as f:
         text = f.read()
     text, count = re.subn(pattern, replacement, text)
-    expect(count == 1, f"{file}: {count} places match {pattern}")
+    expect(count == 1, f"{file}: {count} matches of {pattern}, expected 1")
     with open(file, "w") as f:
         f.write(text)

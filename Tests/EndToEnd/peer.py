@@ -1,7 +1,7 @@
-"""A libp2p peer in the raw: TCP, multistream-select, Noise XX, yamux, identify, gossipsub's frames.
+"""A minimal libp2p peer: TCP, multistream-select, Noise XX, yamux, identify and gossipsub frames.
 
-It obeys none of the limits that a library would, so that a test can break each rule of the protocols on purpose. Needs
-Debian's python3-cryptography.
+It enforces none of a library's limits, so that a test can break every rule of the protocols. Requires Debian's
+python3-cryptography.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ threading.stack_size(256 * 1024)
 DATA, WINDOW, PING, GO_AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 INITIAL_WINDOW = 256 << 10
-# Plaintext of one Noise message at most, a little less than the specification's.
+# The maximum plaintext of a Noise message, a little less than the specification's.
 MESSAGE = 65_000
 IDENTIFY, PUSH, PINGS = "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"
 GOSSIP = "/meshsub/1.1.0"
@@ -31,7 +31,7 @@ BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 class Closed(Exception):
-    """The stream or the connection has ended."""
+    """The stream or connection has ended."""
 
 
 # Codecs
@@ -45,7 +45,7 @@ def uvarint(number):
 
 
 def varint(number):
-    """Zigzag, as Go's encoding/binary writes a signed number."""
+    """A zigzag varint, as Go's encoding/binary writes a signed number."""
     return uvarint(((number << 1) ^ (number >> 63)) if number < 0 else number << 1)
 
 
@@ -89,7 +89,7 @@ def public(key):
 
 
 class Identity:
-    """An Ed25519 key and the peer ID that it makes."""
+    """An Ed25519 key and its peer ID."""
 
     def __init__(self):
         self.key = Ed25519PrivateKey.generate()
@@ -98,7 +98,7 @@ class Identity:
 
     @property
     def text(self):
-        """The peer ID in base58, as a node's log has it; its first byte, a zero, is a 1."""
+        """The peer ID in base58, as in a node's log; its first byte, a zero, becomes a 1."""
         number, text = int.from_bytes(self.peer_id, "big"), ""
         while number:
             number, digit = divmod(number, 58)
@@ -124,7 +124,7 @@ class Cipher:
 
 
 class Pipe:
-    """The bytes of one socket, encrypted from the handshake on."""
+    """The bytes of a socket, encrypted after the handshake."""
 
     def __init__(self, sock):
         self.socket, self.buffer, self.lock = sock, bytearray(), threading.Lock()
@@ -169,7 +169,7 @@ def derive(chaining, material):
 
 
 def secure(pipe, identity):
-    """The dialer's side of Noise XX with libp2p's payload."""
+    """The initiator's side of Noise XX with libp2p's payload."""
     name = b"Noise_XX_25519_ChaChaPoly_SHA256"
     digest, chaining, cipher = name, name, None
     ephemeral, static = X25519PrivateKey.generate(), X25519PrivateKey.generate()
@@ -218,18 +218,18 @@ def secure(pipe, identity):
 # Yamux
 
 class Stream:
-    """One stream; its reader takes what the connection's thread has put there."""
+    """A stream, whose buffer the connection's thread fills."""
 
     def __init__(self, connection, number):
         self.connection, self.number = connection, number
         self.arrived, self.buffer, self.ended = queue.Queue(), b"", False
         self.window, self.room = INITIAL_WINDOW, threading.Condition()
         self.failure = None
-        # Whether what arrives is acknowledged by window updates; a slow reader's is not.
+        # Whether to send window updates for received bytes; a slow reader does not.
         self.reads = True
 
     def read(self, count=None, timeout=30):
-        """`count` bytes, fewer at the end of the stream; without `count`, what comes next."""
+        """Reads `count` bytes, or fewer at the end of the stream; without `count`, the next bytes."""
         while not self.ended and (not self.buffer if count is None else len(self.buffer) < count):
             data = self.arrived.get(timeout=timeout)
             if data is None:
@@ -250,7 +250,7 @@ class Stream:
         return out
 
     def drain(self):
-        """Reads what comes until the end, and forgets it."""
+        """Reads and discards everything until the end."""
         while self.read():
             pass
 
@@ -261,11 +261,11 @@ class Stream:
         return data
 
     def read_token(self):
-        """A line of multistream-select; not always a text when the node went on with what was not agreed upon."""
+        """Reads a line of multistream-select, which may be binary if the node did not wait for an agreement."""
         return self.read_exactly(read_uvarint(self.read_exactly))[:-1].decode(errors="replace")
 
     def write(self, data):
-        """Writes as the window allows."""
+        """Writes as fast as the window allows."""
         data = memoryview(data)
         while data:
             with self.room:
@@ -292,19 +292,20 @@ class Stream:
 
 
 class Connection:
-    """A secured connection to the node at a port of this machine."""
+    """A secured connection to the node at a local port."""
 
     def __init__(self, port, protocols=(), handlers=None, addresses=(), identity=None, reads=True):
         """
-        protocols: what identify tells beside those of `handlers`: a function for each protocol that takes a stream.
-        reads: whether what the node sends is read at all.
+        protocols: further protocols for identify, besides those of `handlers`, which maps each protocol to a function of
+            a stream.
+        reads: whether to read what the node sends.
         """
         self.identity = identity or Identity()
         self.handlers = handlers or {}
         self.protocols = [*protocols, *(name for name in self.handlers if name not in protocols)]
         self.addresses = addresses
         self.streams, self.lock, self.next = {}, threading.Lock(), 1
-        # Why the connection ended; None while it is there.
+        # Why the connection ended; None while it is open.
         self.ended = None
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -335,7 +336,7 @@ class Connection:
         return number
 
     def open(self, protocol, waits=True):
-        """Opens a stream. Without `waits`, the answer to the choice of the protocol stays to be read."""
+        """Opens a stream. Without `waits`, leaves the answer to the protocol's negotiation unread."""
         number = self.number()
         stream = self.streams[number] = Stream(self, number)
         choice = token("/multistream/1.0.0") + token(protocol)
@@ -404,7 +405,7 @@ class Connection:
             pass
 
     def told(self):
-        """What identify says of this peer."""
+        """This peer's identify message."""
         protocols = [IDENTIFY, PUSH, PINGS, *self.protocols]
         return (
             field(1, self.identity.encoded) + b"".join(field(2, address) for address in self.addresses)
@@ -412,7 +413,7 @@ class Connection:
             + field(5, b"ipfs/0.1.0") + field(6, b"stranger/1"))
 
     def close(self):
-        # A thread that reads keeps the socket open until then.
+        # A reading thread keeps the socket open until then.
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
@@ -421,21 +422,21 @@ class Connection:
 # Kwil
 
 def member(chain, *more):
-    """The protocols of a node of a chain."""
+    """The protocols that a node of a chain advertises."""
     names = ("discovery/1.0.0", "tx/1.0.0", "txann/1.0.0", "blk/1.0.0", "blkheight/1.0.0", "blkheight/1.1.0",
              "blkann/1.0.0", "blkprop/1.0.0", "blkack/1.0.0")
     return [*(f"/kwil/{name}" for name in names), f"/kwil/chain/1.0.0/{chain}", *more]
 
 
 def announce_height(connection, height):
-    """An unsigned claim that there is a block of this height."""
+    """Announces, unsigned, that a block of a height exists."""
     stream = connection.open("/kwil/blkann/1.0.0", waits=False)
     stream.write(b"blkann:" + os.urandom(32).hex().encode() + b":%d" % height)
     stream.close()
 
 
 class Gossip:
-    """A gossipsub stream towards the node."""
+    """Opens a gossipsub stream to the node."""
 
     def __init__(self, connection):
         self.connection, self.stream, self.count = connection, connection.open(GOSSIP), 0

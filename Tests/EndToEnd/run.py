@@ -1,4 +1,4 @@
-"""End-to-end tests with real processes: run.py APUS [NAME…] runs those whose names contain one of the words."""
+"""End-to-end tests with real processes: run.py APUS [NAME…] runs the tests whose names contain one of the words."""
 
 import concurrent.futures
 import os
@@ -7,29 +7,19 @@ import tempfile
 import time
 import traceback
 
-import bad_input
-import clocks
-import execution
-import log_output
-import namespaces
-import operation
-import queries
-import restarts
-import statements
-import strangers
-import testnet
-import validators
-
+from cases import (
+    bad_input, clocks, execution, log_output, namespaces, operation, queries, restarts, statements, strangers, testnet,
+    validators)
 
 SUITES = (
     bad_input, clocks, execution, log_output, operation, queries, restarts, statements, strangers, testnet, validators,
     namespaces)
-# What waits for minutes and does little runs beside the others.
+# Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE
 
 
 def run(test, apus):
-    """Runs a test and tells how it went, in one piece. Returns whether it passed."""
+    """Runs a test and prints its result in one piece. Returns whether it passed."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="apus-e2e-") as directory:
         try:

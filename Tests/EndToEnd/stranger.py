@@ -1,8 +1,8 @@
-"""Peers that do harm: stranger.py KIND[,KIND…] CHAIN PORT [SOURCE [AGAIN]] does it to the node at PORT.
+"""Misbehaving peers: stranger.py KIND[,KIND…] CHAIN PORT [SOURCE [AGAIN]] attacks the node at PORT.
 
-SOURCE is the port of another node, at which some kinds hear of what is new; 0 for none. A line tells of each stranger
-whose connection the node has ended; after AGAIN seconds, another comes in its place, unless that is 0. The program ends
-with its standard input.
+SOURCE is the port of another node, from which some kinds receive announcements; 0 for none. For each stranger whose
+connection the node has ended, the program prints a line and, unless AGAIN is 0, starts a new stranger after AGAIN
+seconds. It ends with its standard input.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ TRANSACTIONS = "/apus/txann/1.0.0"
 RANGES = "/apus/blkrange/1.0.0"
 HEIGHTS = ("/kwil/blkheight/1.1.0", "/kwil/blkheight/1.0.0")
 ANNOUNCEMENTS = "/kwil/blkann/1.0.0"
-# What a stranger sends of a transaction whose end it keeps back.
+# The part of a transaction that a stranger sends before it stalls.
 HALF = bytes(29_000_000)
-# Frames that a flood writes at once.
+# The number of frames that a flood writes at once.
 BATCH = 500
 
 
@@ -41,7 +41,7 @@ class Stranger:
 
     @contextlib.contextmanager
     def listening(self, handlers):
-        """A connection to the source, at which the stranger hears what is new."""
+        """A connection to the source, from which the stranger receives announcements."""
         connection = Connection(self.source, member(self.chain), handlers)
         try:
             yield
@@ -49,7 +49,7 @@ class Stranger:
             connection.close()
 
     def flood(self, connection, make):
-        """Sends what `make` returns as fast as the node reads it, until it ends the connection."""
+        """Sends the results of `make` as fast as the node reads, until the node ends the connection."""
         while not connection.ended:
             connection.send(make())
 
@@ -79,7 +79,7 @@ class Stranger:
             connection.send(batch)
 
     def packed_pings(self):
-        """Pings by the thousand in each frame."""
+        """Sends thousands of pings in each frame."""
         connection = self.connect()
         size = 32 * 1875
 
@@ -93,7 +93,7 @@ class Stranger:
         self.wait(connection)
 
     def empty_messages(self):
-        """Noise messages with nothing in them."""
+        """Sends empty Noise messages."""
         connection = self.connect()
         pipe = connection.pipe
         while not connection.ended:
@@ -112,7 +112,7 @@ class Stranger:
         self.flood(connection, lambda: frame(DATA, 0, stream.number, 0) * BATCH)
 
     def single_bytes(self):
-        """A frame for each byte of a message that never ends."""
+        """Sends an endless message with one byte in each frame."""
         connection = self.connect()
         number = connection.open("/kwil/tx/1.0.0").number
         self.flood(connection, lambda: frame(DATA, 0, number, 1, b"x") * 100)
@@ -153,7 +153,7 @@ class Stranger:
             gossip.send(field(3, wanted))
 
     def gossip_messages(self):
-        """Messages that are signed and mean nothing."""
+        """Sends signed messages without meaning."""
         connection = self.connect({GOSSIP: lambda stream: stream.drain()})
         gossip = Gossip(connection)
         gossip.subscribe("acks")
@@ -164,7 +164,7 @@ class Stranger:
     # Claims
 
     def false_height(self):
-        """Claims a height, and is busy whenever it is asked for a block."""
+        """Claims a height, and answers every request for a block with "busy"."""
 
         def busy(stream):
             stream.read(8)
@@ -188,14 +188,14 @@ class Stranger:
                 time.sleep(0.5)
 
     def announcements(self):
-        """Invented transactions as fast as the node reads them."""
+        """Announces invented transactions as fast as the node reads them."""
         connection = self.connect({TRANSACTIONS: lambda stream: stream.drain()})
         stream = connection.open(TRANSACTIONS, waits=False)
         while not connection.ended:
             stream.write(b"\1" + struct.pack("<H", 1024) + os.urandom(32 * 1024))
 
     def silent_announcer(self):
-        """Announces what it hears of, and some that it invents, and never sends them."""
+        """Announces transactions, some received and some invented, and never sends any."""
         connection = self.connect({TRANSACTIONS: lambda stream: stream.drain()})
         stream = connection.open(TRANSACTIONS, waits=False)
 
@@ -231,7 +231,7 @@ class Stranger:
         self.wait(connection)
 
     def endless_blocks(self):
-        """Answers each request for a block with one of 120 MB that never ends."""
+        """Answers each request for a block with one of 120 MB that it never finishes."""
         info, header = self.sample()
         size = 120 << 20
 
@@ -252,7 +252,7 @@ class Stranger:
             time.sleep(5)
 
     def sample(self):
-        """Commit info and header of the first block, as a node tells them."""
+        """The commit info and header of the first block, from a node."""
         source = Connection(self.source or self.port, member(self.chain))
         stream = source.open(HEIGHTS[0])
         stream.write(struct.pack("<q", 1))
@@ -272,7 +272,7 @@ class Stranger:
         return info, cut(rest)[0][:215]
 
     def slow_reader(self):
-        """Asks for ranges of blocks and does not read them."""
+        """Requests ranges of blocks and does not read them."""
         connection = self.connect({RANGES: lambda stream: stream.drain()})
 
         def ask():
@@ -290,7 +290,7 @@ class Stranger:
         self.wait(connection)
 
     def withheld_blocks(self):
-        """Announces each block as soon as it hears of it, and does not send it."""
+        """Announces each new block at once, and never sends it."""
         connection = self.connect()
 
         def heard(stream):
@@ -332,7 +332,7 @@ KINDS = [name for name in vars(Stranger) if name not in (
 
 
 def visit(kind, chain, port, source, again):
-    """One stranger after the other; each says when the node has ended its connection: seconds, peer ID and reason."""
+    """Runs one stranger after another. When the node ends a connection, prints the seconds, peer ID and reason."""
     while True:
         start = time.monotonic()
         stranger = Stranger(chain, port, source)
@@ -341,7 +341,7 @@ def visit(kind, chain, port, source, again):
             reason = "the node ended the connection"
         except (Closed, OSError, queue.Empty) as error:
             reason = repr(error)
-        # In one piece, as other strangers write too.
+        # In one piece, since other strangers print as well.
         sys.stdout.write(f"gone {kind} {time.monotonic() - start:.1f} {stranger.identity.text} {reason}\n")
         sys.stdout.flush()
         if not again:

@@ -1,4 +1,4 @@
-"""Real `apus` processes on the loopback interface: started here, and ended here by their process IDs."""
+"""Starts real `apus` processes on loopback, and ends them by their process IDs."""
 
 import json
 import os
@@ -10,11 +10,11 @@ import time
 
 import nacl.signing
 
-TIME_LIMIT = 60  # seconds that any command may take
+TIME_LIMIT = 60  # the maximum time of a command, in seconds
 
 
 class Apus:
-    """The program under test and everything it has running."""
+    """The program under test, and its running processes."""
 
     def __init__(self, binary, directory):
         self.binary = binary
@@ -22,7 +22,7 @@ class Apus:
         self.running = []
 
     def start(self, *arguments):
-        """Starts a process that stays, and returns it; its first line of output can be read."""
+        """Starts a long-running process whose output can be read, and returns it."""
         log = tempfile.TemporaryFile(dir=self.directory)
         process = subprocess.Popen(
             [self.binary, *arguments], stdout=subprocess.PIPE, stderr=log, text=True)
@@ -31,7 +31,7 @@ class Apus:
         return process
 
     def serve(self, identity, reactor):
-        """`apus perf --listen` on a free port: the process and its full address."""
+        """Starts `apus perf --listen` on a free port. Returns the process and its full address."""
         process = self.start(
             "perf", "--listen", "/ip4/127.0.0.1/tcp/0", "--key", identity, "--reactor", reactor)
         address = process.stdout.readline().strip()
@@ -39,7 +39,7 @@ class Apus:
         return process, address
 
     def run(self, *arguments, check=True):
-        """Runs a command to its end: exit code, standard output, standard error."""
+        """Runs a command to its end. Returns exit code, standard output and standard error."""
         done = subprocess.run(
             [self.binary, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT)
         if check:
@@ -47,14 +47,14 @@ class Apus:
         return done
 
     def identity(self, key_type):
-        """A new key file."""
+        """Creates a key file."""
         path = os.path.join(self.directory, f"{key_type}.json")
         if not os.path.exists(path):
             self.run("key", "new", path, "--type", key_type)
         return path
 
     def stop(self, process):
-        """Ends one process as an operator would, and asserts that it ends well."""
+        """Stops a process as an operator would, and asserts that it stops cleanly."""
         self.running.remove(process)
         process.send_signal(signal.SIGINT)
         try:
@@ -62,11 +62,11 @@ class Apus:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError("does not end on SIGINT")
+            raise AssertionError("the process does not end on SIGINT")
         assert code == 0, f"exit code {code}: {errors(process)}"
 
     def end(self):
-        """Ends what is left, whatever happened."""
+        """Kills all remaining processes."""
         for process in self.running:
             process.kill()
             process.wait()
@@ -84,7 +84,7 @@ def free_port():
 
 
 class Node:
-    """`apus run` as the only validator of a new chain, or as a sentry of the chain of another one, which knows nobody but
+    """`apus run` as the only validator of a new chain, or as a sentry of another node's chain that dials only
     `bootnode`."""
 
     chain = "interop"
@@ -94,7 +94,7 @@ class Node:
         kind = "sentry" if chain_of else "node"
         self.root = os.path.join(apus.directory, f"{kind}-{key_type}-{reactor}")
         self.p2p, self.rpc = free_port(), f"127.0.0.1:{free_port()}"
-        # The account that signs is an Ed25519 key of its own, so that transactions can be made here.
+        # The signing account has its own Ed25519 key, so that transactions can be made here.
         account = os.path.join(apus.directory, "account.json")
         if not os.path.exists(account):
             apus.run("key", "new", account, "--type", "ed25519")
@@ -125,17 +125,17 @@ class Node:
         self.address += f"/p2p/{found.stdout.split()[1]}"
 
     def send(self, sql):
-        """Has a statement committed, and returns its transaction ID."""
+        """Commits a statement. Returns its transaction ID."""
         sent = self.apus.run("tx", "send", sql, "--key", self.account, "--wait", "--rpc", self.rpc)
         return sent.stdout.split()[0]
 
     def height(self):
-        """The newest committed block's height."""
+        """The height of the latest committed block."""
         shown = self.apus.run("status", "--rpc", self.rpc).stdout
         return int(next(line.split()[1] for line in shown.splitlines() if line.startswith("height")))
 
     def is_committed(self, txid):
-        """Waits until the transaction is in a block with a good result."""
+        """Waits until the transaction is committed without an error."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             shown = self.apus.run("tx", "show", txid, "--rpc", self.rpc, check=False).stdout

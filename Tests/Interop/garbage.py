@@ -1,4 +1,4 @@
-"""Garbage at each phase of the handshake, over raw sockets: answered by a close and nothing else."""
+"""Garbage in each phase of the handshake, over raw sockets: the only answer is a close."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from libp2p.peer.id import ID
 from libp2p.security.noise.patterns import PatternXX
 from noise.connection import Keypair, NoiseConnection
 
-PATIENCE = 15  # seconds; above any of the host's own limits on a handshake
+PATIENCE = 15  # seconds; longer than any of the host's own limits on a handshake
 
 
 def token(text):
@@ -22,7 +22,7 @@ MULTISTREAM = token("/multistream/1.0.0")
 
 
 class Wire:
-    """One raw connection, and the dialer's part of a libp2p handshake as far as a case wants to go."""
+    """A raw connection, with the dialer's part of a libp2p handshake, step by step."""
 
     def __init__(self, port=None, connected=None):
         self.socket = connected or socket.create_connection(("127.0.0.1", port))
@@ -43,7 +43,7 @@ class Wire:
         return data
 
     def rest(self):
-        """Everything until the other side closes; fails if it does not."""
+        """Reads everything until the other side closes. Fails if it does not close."""
         data = b""
         try:
             while part := self.socket.recv(65536):
@@ -51,7 +51,7 @@ class Wire:
         except ConnectionResetError:
             pass
         except TimeoutError:
-            raise AssertionError("not closed") from None
+            raise AssertionError("the other side did not close") from None
         finally:
             self.socket.close()
         return data
@@ -97,7 +97,7 @@ class Wire:
         self.opened = self.opened[len(want):]
 
     def opened_rest(self):
-        """What came sealed before the close."""
+        """The encrypted bytes that arrived before the close, decrypted."""
         data, sealed = self.opened, self.rest()
         while sealed:
             size = int.from_bytes(sealed[:2], "big")
@@ -115,7 +115,7 @@ def before_multistream(port):
     for garbage in (b"\xff" * 64, b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 64, bytes([5]) + b"hello\n", os.urandom(4096)):
         wire = Wire(port)
         wire.send(garbage)
-        # A responder may have introduced itself before anything came; closing our side ends a token cut short.
+        # A responder may have sent its own identity first. Closing our side ends a truncated token.
         wire.socket.shutdown(socket.SHUT_WR)
         nothing_but(wire.rest(), MULTISTREAM)
 
@@ -151,7 +151,7 @@ def noise_payload(port):
     nothing_but(wire.rest())
     wire = Wire(port)
     wire.noise()
-    # Another connection's payload: the signature is over another static key.
+    # The payload of another connection, whose signature covers another static key.
     other = Wire(port)
     other.noise()
     wire.frame(wire.cipher.write_message(other.payload))
@@ -187,7 +187,7 @@ def yamux_header(port):
         bytes.fromhex("070000010000000100000000"),  # version 7
         bytes.fromhex("000900010000000100000000"),  # type 9
         bytes.fromhex("0000000100000001ffffffff"),  # 4 GiB of data in a window of 256 KiB
-        bytes.fromhex("000000010000000200000000"),  # a stream ID that is not the dialer's to give
+        bytes.fromhex("000000010000000200000000"),  # a stream ID of the listener's parity
         b"\xff" * 12,
     )
     for header in headers:
@@ -195,7 +195,7 @@ def yamux_header(port):
         wire.multiplex()
         wire.seal(header)
         data = wire.opened_rest()
-        # The host's own streams may have begun, and yamux says farewell: whole frames, and no data for ours.
+        # The host may have opened streams, and yamux sends GoAway: whole frames, and no data for our streams.
         while data:
             assert len(data) >= 12 and data[0] == 0 and data[1] <= 3, f"not a yamux frame: {data[:12].hex()}"
             stream = int.from_bytes(data[4:8], "big")
@@ -204,7 +204,7 @@ def yamux_header(port):
 
 
 def dialer(apus, arguments, answer):
-    """Has `apus ping` dial a listener that answers with garbage: it gives up in one line and closes."""
+    """`apus ping` dials a listener that answers with garbage: it fails with one line and closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE)
         process = subprocess.Popen(

@@ -23,7 +23,7 @@ PATIENCE = 30  # seconds
 
 
 class Gossiper:
-    """One `apus gossip` process: what it has received, and what it says of itself."""
+    """An `apus gossip` process, with the messages it has received and its status."""
 
     def __init__(self, apus, arguments, *more):
         command = [apus.binary, "gossip", "--topic", TOPIC, *arguments, *more]
@@ -61,7 +61,7 @@ class Gossiper:
         return self.states[-1]
 
     async def until(self, condition, what):
-        """Waits for a state."""
+        """Waits for a status."""
         with trio.move_on_after(PATIENCE):
             while not condition(state := await self.status()):
                 await trio.sleep(0.1)
@@ -76,7 +76,7 @@ class Gossiper:
                         assert author is None or message["author"] == str(author), message
                         return message
                 await trio.sleep(0.05)
-        raise AssertionError(f"apus does not hear {text[:40]!r}: {await self.status()} {self.said()}")
+        raise AssertionError(f"apus does not receive {text[:40]!r}: {await self.status()} {self.said()}")
 
     def end(self):
         self.process.stdin.close()
@@ -101,7 +101,7 @@ def gossiper(apus, arguments, *more):
 
 
 class PyGossiper:
-    """A py-libp2p host with gossipsub, and what it has received."""
+    """A py-libp2p host with gossipsub, and the messages it has received."""
 
     def __init__(self, host, router, pubsub):
         self.host, self.router, self.pubsub = host, router, pubsub
@@ -154,7 +154,7 @@ async def py_gossiper(protocols=(V12, V11), signed=True, degrees=(6, 4, 12)):
 
 
 async def both_publish(apus, arguments, protocol):
-    """Whichever version py-libp2p offers, each is in the other's mesh and hears the other, by its name."""
+    """With every version that py-libp2p offers, each side is in the other's mesh and receives its messages."""
     with gossiper(apus, arguments) as ours:
         async with py_gossiper([protocol]) as theirs:
             peer = await connect(theirs.host, ours.address)
@@ -173,7 +173,7 @@ async def both_publish(apus, arguments, protocol):
 
 
 async def dials_py(apus, arguments):
-    """Apus dials; the mesh comes about all the same."""
+    """The mesh forms when Apus dials, too."""
     async with py_gossiper() as theirs:
         with gossiper(apus, arguments, "--connect", theirs.host.address) as ours:
             await ours.until(lambda state: str(theirs.id) in state["mesh"][TOPIC], "in its mesh")
@@ -200,7 +200,7 @@ async def through_py(apus, arguments):
 
 
 async def through_apus(apus, arguments):
-    """py-libp2p - Apus - py-libp2p; of a long message the second is told that it is not wanted back."""
+    """py-libp2p - Apus - py-libp2p; for a long message Apus sends IDONTWANT to the second."""
     with gossiper(apus, arguments) as middle:
         async with py_gossiper() as left, py_gossiper() as right:
             peer = await connect(left.host, middle.address)
@@ -216,12 +216,12 @@ async def through_apus(apus, arguments):
             before = len(told.get(peer, ()))
             await left.publish("x" * 5_000)
             await right.hears("x" * 5_000)
-            # py-libp2p keeps what it is told until its next heartbeats.
+            # py-libp2p remembers IDONTWANT until its next heartbeats.
             assert len(told.get(peer, ())) > before, "no IDONTWANT for a long message"
 
 
 async def does_not_send_what_is_not_wanted(apus, arguments):
-    """py-libp2p says that it does not want a message; Apus, which has it from another, does not send it."""
+    """py-libp2p sends IDONTWANT; Apus receives the message from another peer and does not forward it."""
     with gossiper(apus, arguments) as ours:
         async with py_gossiper() as author, py_gossiper() as sated:
             peer = await connect(author.host, ours.address)
@@ -240,7 +240,7 @@ async def does_not_send_what_is_not_wanted(apus, arguments):
 
 
 async def recovers_from_offers(apus, arguments):
-    """Without a mesh on either side everything goes by IHAVE and IWANT, both ways."""
+    """Without a mesh on either side messages travel by IHAVE and IWANT, both ways."""
     with gossiper(apus, arguments, "--degree", "0", "--no-flood-publish") as ours:
         async with py_gossiper(degrees=(0, 0, 0)) as theirs:
             await connect(theirs.host, ours.address)
@@ -255,7 +255,7 @@ async def recovers_from_offers(apus, arguments):
 
 
 async def tolerates_floodsub(apus, arguments):
-    """A peer that only floods is no part of the mesh, and hears and is heard all the same."""
+    """A floodsub peer is not in the mesh, but sends and receives messages."""
     with gossiper(apus, arguments) as ours:
         async with py_gossiper(FLOODSUB) as flooder, py_gossiper() as other:
             peer = await connect(flooder.host, ours.address)
@@ -271,7 +271,7 @@ async def tolerates_floodsub(apus, arguments):
 
 
 async def refuses_unsigned(apus, arguments):
-    """Messages without a signature go nowhere and cost their sender its standing; signed ones still do."""
+    """Unsigned messages are dropped and lower the sender's score; signed ones are still delivered."""
     with gossiper(apus, arguments) as ours:
         async with py_gossiper() as witness, py_gossiper(signed=False) as lax:
             peer = await connect(lax.host, ours.address)
@@ -288,7 +288,7 @@ async def refuses_unsigned(apus, arguments):
 
 
 async def graylists_spam(apus, arguments):
-    """Forged messages end a peer's hearing; the others go on."""
+    """A peer that forges messages is graylisted; the others go on."""
     with gossiper(apus, arguments) as ours:
         async with py_gossiper() as honest, py_gossiper() as spammer:
             peer = await connect(spammer.host, ours.address)
@@ -309,7 +309,7 @@ async def graylists_spam(apus, arguments):
 
 
 def run(suite, apus, key_type, reactor):
-    """All cases with one kind of identity and one way to the kernel."""
+    """Runs all cases with one key type and one reactor driver."""
     label = f"[{key_type}, {reactor}]"
     arguments = ["--key", apus.identity(key_type), "--reactor", reactor]
     for protocol in (V12, V11):

@@ -1,4 +1,4 @@
-"""Cases between py-libp2p hosts and a real node, the only validator of its chain: docs/wire.md, section 7."""
+"""Cases between py-libp2p hosts and a real node that is its chain's only validator: docs/wire.md, section 7."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def request(dialect, verb, txid):
 
 
 async def ask(node, protocol, data, name=None):
-    """One request on a stream of its own, and the whole answer."""
+    """Sends one request on a new stream. Returns the whole answer."""
     async with py_host([name] if name else []) as host:
         peer = await connect(host, node.address)
         stream = await host.new_stream(peer, [protocol])
@@ -65,7 +65,7 @@ async def announces_new(node, dialect, nonce):
 
 
 async def exchanges_peers(node, dialect):
-    """A host of the chain is known to the node; another host asks for it."""
+    """A host asks the node for peers and gets another host of the chain."""
     async with py_host([CHAIN]) as known:
         await connect(known, node.address)
         with trio.fail_after(20):
@@ -81,7 +81,7 @@ async def exchanges_peers(node, dialect):
                 found = [peer for peer in peers if peer["id"] == str(known.get_id())]
                 if found:
                     break
-                await trio.sleep(0.1)  # until the node has identified that host
+                await trio.sleep(0.1)  # until the node has identified the host
         assert CHAIN in found[0]["protos"], found
         assert any(known.address.startswith(address) for address in found[0]["addrs"]), found
 
@@ -102,7 +102,7 @@ async def gossips(node):
 
 
 async def tells_its_height(node):
-    """An empty request is answered with the best height, as eight bytes, by the node itself."""
+    """The node answers an empty request with its best height, in eight bytes."""
     async with py_host([CHAIN]) as host:
         router = GossipSub(["/meshsub/1.2.0"], 6, 4, 12, heartbeat_interval=1)
         pubsub = Pubsub(host, router, strict_signing=True)
@@ -115,7 +115,7 @@ async def tells_its_height(node):
                 while not {"discovery_request", "discovery_response"} <= {
                         topic for topic, peers in pubsub.peer_topics.items() if peer in peers}:
                     await trio.sleep(0.05)
-                await trio.sleep(1)  # for the meshes
+                await trio.sleep(1)  # until the meshes form
                 await pubsub.publish("discovery_request", b"")
                 answer = await answers.get()
             assert answer.from_id == peer.to_bytes(), "not by the node"
@@ -123,7 +123,7 @@ async def tells_its_height(node):
 
 
 async def apus_catches_up(node, apus, key_type, reactor):
-    """A host takes the chain from the node and says how high it is; a new node takes it from that host."""
+    """A host copies the chain from the node and announces its height; a new node syncs from that host."""
     blocks, served = [], set()
     async with py_host([CHAIN]) as host:
         peer = await connect(host, node.address)
@@ -162,7 +162,7 @@ async def apus_catches_up(node, apus, key_type, reactor):
 
 
 def run(suite, apus, key_type, reactor):
-    """All cases against a node with one kind of identity and one way to the kernel."""
+    """Runs all cases against a node with one key type and one reactor driver."""
     label = f"[node, {key_type}, {reactor}]"
     node = Node(apus, key_type, reactor)
     txid = node.send("CREATE TABLE numbers (n INT PRIMARY KEY)")

@@ -1,4 +1,4 @@
-"""A py-libp2p host, and the few protocols that it needs here and does not bring."""
+"""A py-libp2p host, and the protocols that py-libp2p lacks."""
 
 import contextlib
 import struct
@@ -16,7 +16,7 @@ LOOPBACK = multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")
 
 @contextlib.asynccontextmanager
 async def py_host(protocols=()):
-    """A host that listens and serves perf; `protocols` are names that identify tells besides."""
+    """A host that listens and serves perf; `protocols` are further names for identify."""
     host = new_host(key_pair=create_new_key_pair(), disable_identify_address_discovery=True)
     host.set_stream_handler(PERF, serve_perf)
     for name in protocols:
@@ -37,7 +37,7 @@ async def connect(host, address):
 
 
 async def read_some(stream, count=65536):
-    """Up to `count` bytes; none at the end of the stream."""
+    """Reads up to `count` bytes; none at the end of the stream."""
     try:
         return await stream.read(count) or b""
     except StreamEOF:
@@ -84,7 +84,7 @@ async def serve_perf(stream):
 
 
 async def perf(host, peer, upload, download):
-    """The initiator's side: the number of bytes that came back."""
+    """The initiator's side. Returns the number of bytes received."""
     stream = await host.new_stream(peer, [PERF])
     await stream.write(struct.pack(">Q", download))
     await send_zeros(stream, upload)

@@ -1,6 +1,6 @@
 """Interoperability with py-libp2p: every case between a py-libp2p host or a raw socket and real `apus` processes.
 
-Usage: python run.py APUS-BINARY [WORD ...]; only cases with all the words in their names are run.
+Usage: python run.py APUS-BINARY [WORD ...] runs the cases whose names contain all the words.
 """
 
 import inspect
@@ -69,7 +69,7 @@ async def py_opens_500_streams(address):
     async with py_host() as host:
         peer = await connect(host, address)
         for connection in host.get_network().get_connections(peer):
-            # py-libp2p allows itself 256 streams a connection.
+            # py-libp2p limits itself to 256 streams per connection.
             connection.muxed_conn.stream_backlog_semaphore = trio.Semaphore(STREAMS + 16)
         streams = []
         for _ in range(STREAMS):
@@ -87,7 +87,7 @@ async def py_refuses_wrong_peer(address):
             await connect(host, address.rpartition("/")[0] + "/" + STRANGER)
         except (HostException, SwarmException):
             return
-        raise AssertionError("connected with another peer than asked for")
+        raise AssertionError("connected to another peer than requested")
 
 
 # Cases where Apus dials.
@@ -117,7 +117,7 @@ async def apus_identifies(apus, arguments):
 
 
 async def apus_identifies_who_answers_once(apus, arguments):
-    """js-libp2p takes one identify stream a connection."""
+    """js-libp2p accepts one identify stream per connection."""
     asked = 0
     async with py_host() as host:
         answer = host.get_mux().handlers[IDENTIFY]
@@ -142,7 +142,7 @@ async def apus_uploads_and_downloads(apus, arguments):
 
 async def apus_opens_500_streams(apus, arguments):
     async with py_host() as host:
-        # py-libp2p's own service takes no more than two streams of ping from a peer.
+        # py-libp2p's own service accepts only two ping streams from a peer.
         host.set_stream_handler(PING, serve_pings)
         done = await trio.to_thread.run_sync(lambda: apus.run(
             "ping", host.address, "--count", "2", "--streams", str(STREAMS), *arguments, check=False))
@@ -177,7 +177,7 @@ class Suite:
         self.passed = self.failed = 0
 
     def case(self, name, body, *arguments):
-        """Runs one case, an async or a plain function, and reports it in a line."""
+        """Runs one case, an async or plain function, and prints its result."""
         if not all(word in name for word in self.words):
             return
         start = time.monotonic()
@@ -189,7 +189,7 @@ class Suite:
                 trio.run(bounded)
             else:
                 body(*arguments)
-        except BaseException as error:  # noqa: B036 - also groups of errors and py-libp2p's own
+        except BaseException as error:  # noqa: B036 - includes exception groups and py-libp2p's own exceptions
             if isinstance(error, KeyboardInterrupt):
                 raise
             self.failed += 1
@@ -200,7 +200,7 @@ class Suite:
             print(f"passed  {name} ({time.monotonic() - start:.1f} s)", flush=True)
 
     def hosts(self, apus, key_type, reactor):
-        """Everything that needs no chain, with one kind of identity and one way to the kernel."""
+        """Runs all cases that need no chain, with one key type and one reactor driver."""
         label = f"[{key_type}, {reactor}]"
         identity = apus.identity(key_type)
         process, address = apus.serve(identity, reactor)

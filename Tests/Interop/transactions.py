@@ -1,4 +1,4 @@
-"""Transactions made from docs/wire.md, sections 1 and 3, independently of the program under test."""
+"""Makes transactions according to docs/wire.md, sections 1 and 3, without code of the program under test."""
 
 import hashlib
 import struct
@@ -17,7 +17,7 @@ def cstring(text):
 
 
 def cbytes(data):
-    return uvarint(len(data) << 1) + data  # a zig-zag length
+    return uvarint(len(data) << 1) + data  # a zigzag length
 
 
 def bytes32(data):
@@ -29,7 +29,7 @@ def raw_statement(sql):
 
 
 def signed(sql, nonce, chain, signer):
-    """A signed statement without parameters: its bytes and its ID."""
+    """Signs a statement without parameters. Returns the transaction's bytes and ID."""
     body = (
         cstring("interoperability") + cbytes(raw_statement(sql)) + cstring("raw_statement")
         + b"\x01" + cstring("0") + struct.pack("<Q", nonce) + cstring(chain))

@@ -1,19 +1,19 @@
 import Glibc
 
-/// A plain blocking TCP socket to a server on this machine, for tests that look at the bytes. Reads and writes end after
-/// ten seconds whatever happens.
+/// A blocking TCP socket to a server on this machine, for tests that inspect bytes. Reads and writes time out after ten
+/// seconds.
 public final class LoopbackSocket {
-    /// Why there is no connection: the call and its `errno`.
+    /// A failed system call.
     public struct Failure: Error {
-        /// The call.
+        /// The name of the call.
         public let call: String
-        /// Its `errno`.
+        /// The value of `errno`.
         public let code: Int32
     }
 
     private var descriptor: Int32
     private var pending: [UInt8] = []
-    /// Whether the server has ended its side, or broken the connection.
+    /// Whether the server has closed its side or reset the connection.
     public private(set) var hasEnded = false
     /// Whether the connection was reset.
     public private(set) var wasReset = false
@@ -45,10 +45,10 @@ public final class LoopbackSocket {
 
     deinit { close() }
 
-    /// Sends everything, or as much as the server takes.
+    /// Sends everything, or as much as the server accepts.
     public func send(_ text: String) { send(Array(text.utf8)) }
 
-    /// Sends everything, or as much as the server takes.
+    /// Sends everything, or as much as the server accepts.
     public func send(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -60,16 +60,16 @@ public final class LoopbackSocket {
         }
     }
 
-    /// Ends this side; reading goes on.
+    /// Closes this side for writing; reading still works.
     public func shutdownWrite() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// Closes the socket as a process does that ends.
+    /// Closes the socket, as the end of a process does.
     public func close() {
         if descriptor >= 0 { Glibc.close(descriptor) }
         descriptor = -1
     }
 
-    /// Breaks the connection.
+    /// Resets the connection.
     public func reset() {
         var value = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
@@ -89,15 +89,15 @@ public final class LoopbackSocket {
         return false
     }
 
-    /// Everything until the server ends its side.
+    /// Returns everything until the server closes its side.
     public func readToEnd() -> String {
         while readMore() {}
         defer { pending = [] }
         return String(decoding: pending, as: UTF8.self)
     }
 
-    /// The next response: its header as text, with its empty line, and a body of the length that it says. What comes
-    /// before the end where there is no whole response.
+    /// Returns the next response: its header as text, including the empty line, and its body, of the length that the
+    /// header states. If the response is incomplete, returns everything until the end as the header.
     public func readResponse(hasBody: Bool = true) -> (head: String, body: String) {
         let blank = Array("\r\n\r\n".utf8)
         while true {

@@ -2,18 +2,19 @@ import Bytes
 
 /// The files of the project itself.
 public enum ProjectFile {
-    /// The directory of the package.
+    /// The package's directory.
     public static let root: String = {
-        // This file is Tests/TestSupport/ProjectFile.swift below it.
+        // This file is Tests/TestSupport/ProjectFile.swift in it.
         #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/\($1)" }
     }()
 
-    /// The text of a file by its path below the root.
+    /// Returns the text of a file by its path below the root.
     public static func text(_ path: String) throws(FileContent.Failure) -> String {
         try TestFile.text("\(root)/\(path)")
     }
 
-    /// Paths below the root of the files in a directory and those in it that end so, sorted.
+    /// Returns the sorted paths, below the root, of the files in a directory and its subdirectories with a given
+    /// ending.
     public static func paths(in directory: String, ending: String) throws -> [String] {
         var paths: [String] = []
         for name in try TestFile.names(in: "\(root)/\(directory)") {

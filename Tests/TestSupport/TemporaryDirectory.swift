@@ -1,12 +1,12 @@
 import Bytes
 import Glibc
 
-/// A directory of a test's own, removed with its last reference.
+/// A test's own directory, removed with the last reference.
 public final class TemporaryDirectory: Sendable {
-    /// Where it is.
+    /// The directory's path.
     public let path: String
 
-    /// An empty directory. In memory where there is such a place: tests synchronize some ten thousand times.
+    /// Creates an empty directory, in memory if possible, because tests call fsync some ten thousand times.
     public init() throws(FileContent.Failure) {
         let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         var template = Array("\(parent)/apus-test-XXXXXX".utf8CString)
@@ -14,7 +14,7 @@ public final class TemporaryDirectory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// A copy of another directory as it is now: what a killed process would leave.
+    /// Copies another directory as it is now, as a killed process would leave it.
     public convenience init(copying directory: String) throws {
         try self.init()
         try TestFile.copy(directory, to: path)

@@ -2,12 +2,12 @@ import FoundationEssentials
 
 /// The test vectors under `Tests/Vectors`.
 public enum Vectors {
-    /// A vector file's bytes.
+    /// Returns a vector file's bytes.
     private static func data(_ name: String) throws -> Data {
         Data(try TestFile.bytes("\(ProjectFile.root)/Tests/Vectors/\(name)"))
     }
 
-    /// A vector file, decoded.
+    /// Decodes a vector file.
     public static func load<T: Decodable>(_ type: T.Type, from name: String) throws -> T {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase

@@ -4,7 +4,7 @@ import Testing
 
 @testable import apus
 
-/// The action that a command line asks for, if it is this one.
+/// Returns the action of a command line; nil if it is of another type.
 func action<Body: Action>(_ line: [String], as _: Body.Type = Body.self) throws -> Body? {
     guard case .run(let action) = try Apus.command.request(line) else { return nil }
     return action as? Body
@@ -13,7 +13,7 @@ func action<Body: Action>(_ line: [String], as _: Body.Type = Body.self) throws 
 private let address = "/ip4/127.0.0.1/tcp/6600"
 
 @Suite struct CommandLineTests {
-    /// Each of these did something else than it says, or ended the process, or was not noticed.
+    /// Each of these once crashed the process, passed unnoticed or had another effect than it names.
     @Test(
         arguments: [
             ("testnet --validators 0", "--validators"), ("testnet --validators 51", "--validators"),

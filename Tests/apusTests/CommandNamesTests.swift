@@ -3,11 +3,12 @@ import Testing
 @testable import Arguments
 @testable import apus
 
-/// Names of commands, arguments and options are in scripts and unit files of other people: none may go or change.
+/// Other people's scripts and unit files contain the names of commands, arguments and options: none may change or
+/// disappear.
 @Suite struct CommandNamesTests {
     private static let host = ["--key", "--reactor", "--security"]
     private static let sending = ["--key", "--nonce", "--wait", "--rpc"]
-    /// Arguments stand by their number.
+    /// The number of arguments and the names of options of each command.
     private static let names: [String: (arguments: Int, options: [String])] = [
         "apus run": (0, ["--root", "--exit-with-parent"]),
         "apus init": (
@@ -61,7 +62,7 @@ import Testing
         }
     }
 
-    /// The commands that have none below them.
+    /// Returns the commands without subcommands.
     private static func leaves(_ command: Command, path: String) -> [(path: String, command: Command)] {
         command.subcommands.isEmpty
             ? [(path, command)]

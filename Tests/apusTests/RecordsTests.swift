@@ -4,9 +4,9 @@ import Testing
 
 @testable import apus
 
-/// What `apus testnet` reads from files, and what it refuses.
+/// The files that `apus testnet` reads, and those that it refuses.
 @Suite struct RecordsTests {
-    /// Reads `content` from a file of this name.
+    /// Reads `content` from a file with this name.
     private func read(_ name: String, _ content: [UInt8]) throws -> Records {
         var template = Array("/tmp/apus-records-XXXXXX".utf8CString)
         #expect(mkdtemp(&template) != nil)
@@ -16,7 +16,7 @@ import Testing
         return try Records(file: "\(directory)/\(name)")
     }
 
-    /// The line with which a file is refused, from its name on.
+    /// Returns the error that refuses a file, from the file's name on.
     private func refusal(_ name: String, _ content: [UInt8]) -> String {
         let error = #expect(throws: Records.Failure.self) { try read(name, content) }
         let line = error.map(\.description) ?? ""
@@ -91,7 +91,7 @@ import Testing
         #expect(records.rows.map { $0[0] } == a)
         #expect(records.rows.map { $0[1] } == b)
         #expect(records.rows.map { $0[2] } == c)
-        // Two names of one look and different bytes are two columns.
+        // Names that look the same but differ in bytes are two columns.
         #expect(records.rows.map { $0[3] } == [.null, .null, .null, .null, .null, .integer(8)])
         #expect(records.rows.map { $0[4] } == [.null, .null, .null, .null, .integer(7), .null])
     }
@@ -131,6 +131,6 @@ import Testing
 
     @Test(arguments: ["f.dat", "f", ".csv.txt"])
     func otherFilesAreRefused(_ name: String) {
-        #expect(refusal(name, [0x61]).contains("neither"))
+        #expect(refusal(name, [0x61]).contains("must be a .csv"))
     }
 }

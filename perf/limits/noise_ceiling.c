@@ -1,11 +1,11 @@
-// What one encrypted stream can carry at most: one thread encrypts with libcrypto's ChaCha20-Poly1305 in the largest
-// messages that Noise allows and sends them over loopback TCP, another receives and decrypts them. No handshake,
-// no multiplexer, no event loop; the key is fixed. Each thread makes one pass over one small buffer of its own.
+// The maximum throughput of an encrypted stream: one thread encrypts with libcrypto's ChaCha20-Poly1305, in the largest
+// messages that Noise allows, and sends them over loopback TCP; another receives and decrypts them. There is no
+// handshake, multiplexer or event loop, and the key is fixed. Each thread makes one pass over one small buffer.
 //
 //   noise_ceiling [MEBIBYTES [SECONDS]]
 //
-// It ends after MEBIBYTES of plaintext (default 2048) or SECONDS (default 10), whichever comes first, and
-// prints one line: plaintext decrypted a second, from the first byte sent to the last one decrypted.
+// It ends after MEBIBYTES of plaintext (default 2048) or SECONDS (default 10), whichever comes first, and prints one
+// line: the rate of decrypted plaintext, from the first byte sent to the last byte decrypted.
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,5 @@
--- A script for wrk with one thread: posts each line of a file once and prints when the answers came.
+-- A script for wrk with one thread: posts each line of a file once, and prints the number of answers and the time
+-- they took.
 --   wrk -t1 … -s broadcast.lua URL -- FILE
 local ffi = require("ffi")
 ffi.cdef[[
@@ -24,12 +25,12 @@ local is_verified = false
 
 function request()
   if not is_verified then
-    -- wrk asks once in advance, to see what a request looks like, and drops it.
+    -- wrk calls this once before the run, to check the request, and drops the result.
     is_verified = true
     return wrk.format("POST", nil, nil, "{}")
   end
   local line = lines()
-  -- Nothing is left for this connection: it sends nothing more.
+  -- No line is left: the connection sends nothing more.
   if not line then return "" end
   if first == 0 then first = time() end
   return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)

@@ -1,4 +1,4 @@
-"""The part `hostile` of perf/bench: commits and look-ups while eight clients send queries that take all they can get."""
+"""The part `hostile` of perf/bench: commits and look-ups while eight clients send queries that use every resource."""
 
 import contextlib
 import statistics
@@ -8,7 +8,7 @@ import time
 
 from . import part
 
-# One instruction that takes minutes, rows without end, and more memory than a query may have.
+# A single instruction that takes minutes, endless rows, and more memory than a query may use.
 QUERIES = {
     "one long instruction": "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')",
     "endless recursion": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
@@ -19,12 +19,12 @@ QUERIES = {
 CLIENTS = 8
 COMMITS = 31
 LOOKUPS = 301
-# How many times as long as alone either may take.
+# The maximum ratio to the time without hostile queries.
 TARGET = 1.5
 
 
 def median(count, once):
-    """Seconds that it takes."""
+    """Median time of a call, in seconds."""
     taken = []
     for number in range(count):
         start = time.monotonic()
@@ -34,7 +34,7 @@ def median(count, once):
 
 
 def figures(apus, root, port):
-    """Seconds of a commit, by a client process of its own, and of looking up an account or the health."""
+    """Median times, in seconds, of a commit by a new client process and of a look-up of an account or the health."""
 
     def commit(number):
         subprocess.run(
@@ -63,7 +63,7 @@ def run(apus, directory, row):
 
             def client():
                 while not over.is_set():
-                    # Most are refused, or end by their limit.
+                    # Most queries are refused or reach a limit.
                     with contextlib.suppress(part.Failure, OSError):
                         part.call(port, "user.query", {"query": sql})
 

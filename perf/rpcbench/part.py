@@ -1,4 +1,4 @@
-"""The part `rpc` of perf/bench: JSON-RPC under load, beside nginx that answers a fixed body."""
+"""The part `rpc` of perf/bench: JSON-RPC under load, compared with an nginx that returns a fixed body."""
 
 import json
 import os
@@ -16,12 +16,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHAIN_ID = "apus-bench"
 CONNECTIONS = [1, 16, 256, 2000]
 BATCH = 100
-# A node keeps this many transactions at most (MempoolLimits); a few more have been used by then.
+# Slightly fewer transactions than a mempool holds (MempoolLimits), because preparation uses a few.
 MEMPOOL = 49_000
 TICKS = os.sysconf("SC_CLK_TCK")
-# Broadcasts a second that any node manages: a run is long enough for an answer on each connection.
+# A rate of broadcasts per second that any node reaches, so that a run is long enough to answer each connection.
 LEAST_RATE = 2_000
-# Ratios to nginx and microseconds of the server's processor time a request, or a transaction of a batch.
+# Ratios to nginx, and the server's processor time per request, or per transaction of a batch, in microseconds.
 RATIO_TARGETS = {16: 0.85, 256: 0.85, 2000: 1.0}
 PROCESSOR_TARGETS = {"chain_info": 20, "one row": 60, "broadcast, in batches of 100": 150}
 QUERIES = {
@@ -47,7 +47,7 @@ def free_port():
 
 
 def call(port, method, parameters):
-    """One request; the whole response as bytes, and its result."""
+    """Sends one request. Returns the whole response as bytes, and its result."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/rpc/v1", body, {"Content-Type": "application/json"})
@@ -92,7 +92,7 @@ class Server:
         self.stop()
 
     def processor_seconds(self):
-        """User and system time of the process and of children that have ended (proc(5))."""
+        """User and system time of the serving process (proc(5))."""
         with open(f"/proc/{self.worker()}/stat") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
@@ -102,7 +102,7 @@ class Server:
 
 
 class Node(Server):
-    """The only node of a chain of its own. `is_quiet`: it proposes one block and then none for a day."""
+    """The only node of its chain. With `is_quiet` it proposes at most one block a day."""
 
     def __init__(self, apus, directory, is_quiet):
         with open(f"{directory}/config.toml") as file:
@@ -110,7 +110,7 @@ class Node(Server):
         wait = "24h" if is_quiet else "0s"
         text = re.sub(r"(?m)^propose_timeout = .*", f'propose_timeout = "{wait}"', text)
         text = re.sub(r"(?m)^empty_block_timeout = .*", 'empty_block_timeout = "0s"', text)
-        # Of the sections that listen, p2p comes first.
+        # The section p2p comes before rpc.
         ports = iter((free_port(), rpc := free_port()))
         text = re.sub(r"(?m)^listen = .*", lambda _: f'listen = "127.0.0.1:{next(ports)}"', text)
         with open(f"{directory}/config.toml", "w") as file:
@@ -135,7 +135,7 @@ class Nginx(Server):
 
 
 def wrk(url, connections, seconds, script, argument):
-    """wrk's text of one run."""
+    """Runs wrk and returns its output."""
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30s", "--latency", "-s",
          f"{HERE}/{script}", url, "--", argument],
@@ -158,7 +158,7 @@ def percentile(text, share):
 
 
 class Load:
-    """What one run of wrk against a server came to."""
+    """The result of one run of wrk against a server."""
 
     def __init__(self, server, text, processor_seconds):
         self.p50 = percentile(text, 50)
@@ -195,7 +195,7 @@ def microseconds(seconds):
 
 
 def measure(row, server, what, connections, seconds, script, argument, each=1):
-    """A run and its line."""
+    """Runs wrk and prints a line."""
     try:
         run = load(server, connections, seconds, script, argument)
     except NoAnswer:
@@ -205,7 +205,7 @@ def measure(row, server, what, connections, seconds, script, argument, each=1):
 
 
 def report(row, what, connections, run, each=1):
-    """A line for one run; `each` requests are in one."""
+    """Prints a line for one run, whose requests each hold `each` calls."""
     processor = run.processor / each * 1e6
     target = PROCESSOR_TARGETS.get(what)
     print(f"{what:<30} {connections:>5}  {run.rate * each:>9.0f}/s  p50 {microseconds(run.p50):>8}  "
@@ -218,7 +218,7 @@ def report(row, what, connections, run, each=1):
 
 
 def prepare(apus, root):
-    """A node's directory with the table and one row, and its answer to a ping."""
+    """Creates a node's directory with a table of one row. Returns the node's answer to a ping."""
     subprocess.run(
         [apus, "init", "--root", root, "--chain-id", CHAIN_ID, "--listen", "127.0.0.1:1", "--rpc-listen",
          "127.0.0.1:1"], check=True, stdout=subprocess.DEVNULL)
@@ -230,12 +230,12 @@ def prepare(apus, root):
                 check=True, stdout=subprocess.DEVNULL)
         rows = call(node.port, *QUERIES["one row"])[1]
         if len(rows["values"]) != 1:
-            raise Failure(f"not one row: {rows}")
+            raise Failure(f"expected one row: {rows}")
         return call(node.port, *QUERIES["ping"])[0].decode()
 
 
 def run(apus, directory, options, row):
-    """All of the part; files go to `directory`, lines of figures to `row`."""
+    """Runs the part. Files go to `directory`, figures to `row`."""
     for tool in ("nginx", "wrk"):
         if not shutil.which(tool):
             raise Failure(f"{tool} is not installed (make bench installs it)")
@@ -259,7 +259,7 @@ def run(apus, directory, options, row):
 
 
 def against_nginx(row, nginx, node, connections, body, options):
-    """Ping between two runs of nginx, in each round."""
+    """Measures ping between two runs of nginx in each round."""
     ceilings = [load(nginx, connections, options.seconds, "post.lua", body)]
     pings = []
     ratios = []
@@ -278,7 +278,7 @@ def against_nginx(row, nginx, node, connections, body, options):
 
 
 def broadcasts(apus, directory, root, options, row):
-    """Each run has a node of its own, whose mempool is empty and stays below its limits."""
+    """Measures broadcasts. Each run has its own node, whose mempool starts empty and stays below its limits."""
     singles, batches = f"{directory}/singles", f"{directory}/batches"
     signing.write(MEMPOOL // BATCH * BATCH, BATCH, CHAIN_ID, singles, batches)
     for what, each, file in (("broadcast", 1, singles), (f"broadcast, in batches of {BATCH}", BATCH, batches)):

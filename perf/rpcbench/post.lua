@@ -1,4 +1,4 @@
--- A script for wrk: posts the same body again and again.
+-- A script for wrk: posts the same body repeatedly.
 --   wrk … -s post.lua URL -- FILE
 function init(arguments)
   wrk.method = "POST"

@@ -1,4 +1,4 @@
-"""Signed transactions for measurements, made from docs/wire.md, section 3, without Apus."""
+"""Signs transactions for measurements according to docs/wire.md, section 3, without code of Apus."""
 
 import base64
 import hashlib
@@ -37,9 +37,9 @@ def public_key(account):
 
 
 def broadcast(number, chain_id, account=None, nonce=1):
-    """The parameters of `user.broadcast` for a transaction.
+    """Returns the parameters of `user.broadcast` for a transaction.
 
-    Unless an account is named, each has one of its own, so that any of them may arrive first.
+    By default each transaction has its own account, so that they may arrive in any order.
     """
     account = number if account is None else account
     key = signing_key(account)
@@ -61,7 +61,7 @@ def broadcast(number, chain_id, account=None, nonce=1):
 
 
 def write(count, batch, chain_id, single_file, batch_file):
-    """Writes `count` requests of one transaction, a line each, and the same transactions in batches."""
+    """Writes `count` requests of one transaction, one per line, and the same transactions in batches."""
     with open(single_file, "w") as singles, open(batch_file, "w") as batches:
         gathered = []
         for number in range(count):

@@ -1,10 +1,11 @@
+import Bytes
 import CShims
 import Glibc
 
-/// A child process and a pipe that is its standard input: the pipe ends with this process, however that ends, so a
-/// child that reads it notices.
+/// A child process whose standard input is a pipe from this process. The pipe ends with this process, however that
+/// ends, so a child that reads it notices.
 ///
-/// A child that has ended stays known to the system until `poll` is called, so that its ID is no other process's.
+/// The kernel keeps the ID of a child that has ended until `poll` is called, so that no other process gets it.
 struct ChildProcess: ~Copyable {
     /// How a process ended.
     enum Ending: Sendable, Equatable, CustomStringConvertible {
@@ -13,8 +14,8 @@ struct ChildProcess: ~Copyable {
 
         var description: String {
             switch self {
-            case .exited(let status): "ended with status \(status)"
-            case .killed(let signal): "was ended by signal \(signal)"
+            case .exited(let status): "exited with status \(status)"
+            case .killed(let signal): "was killed by signal \(signal)"
             }
         }
     }
@@ -23,16 +24,16 @@ struct ChildProcess: ~Copyable {
     private let lifeline: Int32
     private var ending: Ending?
 
-    /// Starts `executable`; standard output and standard error go to the descriptor `output`. Its first argument is
-    /// its path.
-    init(_ executable: String, _ arguments: [String], output: Int32) throws(Testnet.Failure) {
+    /// Starts `executable` with its path as first argument. Standard output and standard error go to the descriptor
+    /// `output`.
+    init(_ executable: String, _ arguments: [String], output: Int32) throws(CommandFailure) {
         let words = ([executable] + arguments).map { strdup($0) }
         defer { for word in words { free(word) } }
         var pid: pid_t = 0
         var lifeline: Int32 = -1
         let error = apus_spawn(executable, words + [nil], output, &lifeline, &pid)
         guard error == 0 else {
-            throw Testnet.Failure("\(executable): cannot be started: \(String(cString: strerror(error)))")
+            throw CommandFailure("cannot start \(executable): \(SystemErrorText.of(error))")
         }
         self.pid = pid
         self.lifeline = lifeline
@@ -45,7 +46,7 @@ struct ChildProcess: ~Copyable {
         if let ending { return ending }
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
-        // As WIFEXITED, WEXITSTATUS and WTERMSIG read it.
+        // WIFEXITED, WEXITSTATUS and WTERMSIG.
         let signal = status & 0x7F
         ending = signal == 0 ? .exited((status >> 8) & 0xFF) : .killed(signal: signal)
         return ending

@@ -2,21 +2,22 @@ import Bytes
 import Glibc
 import Synchronization
 
-/// One node of a test network: a child process that runs `apus run`, its root directory and what it costs.
+/// One node of a test network: a child process that runs `apus run`, its root directory, and its use of memory and
+/// processor.
 final class NodeProcess: Sendable {
-    /// What the node is meant to be.
+    /// The node's intended role.
     enum Role: String, Sendable {
         case leader, validator, sentry
     }
 
     let name: String
     let role: Role
-    /// Its root directory.
+    /// The root directory.
     let root: String
     let p2pPort: UInt16
     let rpcPort: UInt16
 
-    // The signal's task and the main one both stop nodes.
+    // A lock, because the main task and the one that waits for a signal both stop nodes.
     private let process = Mutex<ChildProcess?>(nil)
 
     init(name: String, role: Role, root: String, p2pPort: UInt16, rpcPort: UInt16) {
@@ -27,41 +28,41 @@ final class NodeProcess: Sendable {
         self.rpcPort = rpcPort
     }
 
-    /// Where the node's output goes.
+    /// The file for the node's output.
     var logFile: String { "\(root)/node.log" }
     var rpcAddress: String { "127.0.0.1:\(rpcPort)" }
 
-    /// Starts the process; it ends with this one, whatever ends this one.
-    func start() throws(Testnet.Failure) {
+    /// Starts the process, which ends when this one does.
+    func start() throws(CommandFailure) {
         let log = open(logFile, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
-        guard log >= 0 else { throw Testnet.Failure("\(logFile): \(String(cString: strerror(errno)))") }
+        guard log >= 0 else { throw CommandFailure("\(logFile): \(SystemErrorText.of(errno))") }
         defer { close(log) }
         let executable = try Self.executable()
-        try process.withLock { (process) throws(Testnet.Failure) in
+        try process.withLock { (process) throws(CommandFailure) in
             process = try ChildProcess(
                 executable, ["run", "--root", root, "--exit-with-parent"], output: log)
         }
     }
 
     /// The path of this program.
-    private static func executable() throws(Testnet.Failure) -> String {
+    private static func executable() throws(CommandFailure) -> String {
         let link = "/proc/self/exe"
         var path = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(link, &path, path.count)
-        guard count > 0 else { throw Testnet.Failure("\(link): \(String(cString: strerror(errno)))") }
+        guard count > 0 else { throw CommandFailure("\(link): \(SystemErrorText.of(errno))") }
         return String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Nil before the start.
+    /// The process ID; nil before the start.
     var pid: pid_t? { process.withLock { $0?.pid } }
 
-    /// How the process ended by itself, if it did.
+    /// How the process ended; nil while it runs.
     var ending: ChildProcess.Ending? { process.withLock { $0?.poll() } }
 
     /// Asks the process to end.
     func terminate() { process.withLock { $0?.send(SIGTERM) } }
 
-    /// Waits for the end of a process that was asked to, and kills it after `patience`.
+    /// Waits for the process to end, and kills it after `patience`.
     func join(patience: Duration = .seconds(10)) async {
         let deadline = ContinuousClock.now.advanced(by: patience)
         while pid != nil, ending == nil {
@@ -70,10 +71,10 @@ final class NodeProcess: Sendable {
         }
     }
 
-    /// Bytes of a log's end that `logTail` looks at.
+    /// The size of the end of the log that `logTail` reads, in bytes.
     private static let tailSize = 16 << 10
 
-    /// The last lines of the node's output.
+    /// Returns the last lines of the node's output.
     func logTail(_ count: Int = 5) -> String {
         let file = open(logFile, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return "" }
@@ -85,7 +86,7 @@ final class NodeProcess: Sendable {
         return lines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     }
 
-    /// Memory and processor time of the process, from procfs (proc(5)).
+    /// The process's use of memory and processor time, from proc(5); nil if the process does not run.
     var usage: (residentKiB: Int, peakKiB: Int, cpuSeconds: Double)? {
         guard let pid, let status = Self.procfs("/proc/\(pid)/status"),
             let stat = Self.procfs("/proc/\(pid)/stat")

@@ -2,10 +2,10 @@ import Bytes
 import CSV
 import JSON
 
-/// How `Records` are read from the formats they come in. A cell has the bytes that it has in the file, or the file is
-/// refused with the place of what cannot be kept: SQL text is UTF-8 without zero bytes.
+/// The readers of the supported formats. A cell keeps its bytes, or the reader refuses the file and names the place:
+/// SQL text is UTF-8 without zero bytes.
 extension Records {
-    /// The fields of UnicodeData.txt (Unicode Standard Annex 44, section 5.7.1), separated by semicolons.
+    /// Reads UnicodeData.txt: fields separated by semicolons (Unicode Standard Annex 44, section 5.7.1).
     init(unicodeData file: String) throws(Failure) {
         let names = [
             "code_point", "name", "general_category", "canonical_combining_class", "bidi_class",
@@ -17,7 +17,7 @@ extension Records {
             let fields = line.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
             let number = rows.count + 1
             guard fields.count == names.count else {
-                throw .malformedLine(file, number, "has \(fields.count) fields, not \(names.count)")
+                throw .malformedLine(file, number, "has \(fields.count) fields instead of \(names.count)")
             }
             var row: [Cell] = []
             for field in fields {
@@ -30,7 +30,7 @@ extension Records {
         }
     }
 
-    /// CSV with a header line, read strictly (`CSVReader`). Every cell is text, an empty one the empty text.
+    /// Reads CSV with a header line, strictly (`CSVReader`). Every cell is text; an empty one is the empty text.
     init(csv file: String) throws(Failure) {
         self.init(table: "", columns: [], rows: [])
         do {
@@ -55,8 +55,8 @@ extension Records {
         }
     }
 
-    /// A JSON array of objects. The columns are the names of all members, in the order of their bytes; an object that
-    /// lacks one has a null there.
+    /// Reads a JSON array of objects. The columns are the names of all members, sorted by their bytes. A missing member
+    /// is null.
     init(json file: String) throws(Failure) {
         let content = try Self.content(of: file)
         self.init(table: "", columns: [], rows: [])
@@ -66,7 +66,7 @@ extension Records {
             for object in array {
                 for (name, _) in try object.object() where places[name] == nil { places[name] = 0 }
                 guard places.count <= Self.maximumColumns else {
-                    throw object.error("brings the columns to more than \(Self.maximumColumns)")
+                    throw object.error("makes more than \(Self.maximumColumns) columns")
                 }
             }
             let names = places.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
@@ -85,7 +85,7 @@ extension Records {
         for column in columns.indices { makeOneType(column) }
     }
 
-    /// Whole numbers as such, everything else as its text.
+    /// Returns the cell for a JSON value: an integer for a whole number, text for anything else.
     private static func cell(_ value: JSONValue) throws(JSONError) -> Cell {
         switch value.kind {
         case .null: return .null
@@ -97,15 +97,15 @@ extension Records {
         case .text:
             let text = try value.text()
             guard !text.bytes.contains(0) else {
-                throw value.error("has a zero byte, which SQL text cannot keep")
+                throw value.error("has a zero byte, which SQL text cannot hold")
             }
             return .text(text.string)
         case .array, .object:
-            throw value.error("must be a text, a number, true, false or null: a cell holds no more")
+            throw value.error("must be a string, a number, true, false or null")
         }
     }
 
-    /// A column holds one type: whole numbers, or else text.
+    /// Turns a column's integers into text if it has any text, so that it holds one type.
     private mutating func makeOneType(_ column: Int) {
         guard rows.contains(where: { if case .text = $0[column] { true } else { false } }) else { return }
         for row in rows.indices {

@@ -2,12 +2,12 @@ import Bytes
 import Chain
 import Crypto
 
-/// The SQL side of `Records`: the table made of their columns, the statement that inserts a row, and the digest that
-/// proves that a database holds exactly these rows.
+/// The SQL for `Records`: their table, the statement that inserts a row, and the digest that proves that a database
+/// holds exactly these rows.
 struct RecordTable: Sendable {
     let records: Records
 
-    /// `line`, counted from 1, is the primary key.
+    /// The statement that creates the table. The primary key is `line`, counted from 1.
     var create: String {
         let columns = records.columns.enumerated().map { index, name in
             ", \"\(name)\" \(isInteger(index) ? "INTEGER" : "TEXT")"
@@ -18,14 +18,14 @@ struct RecordTable: Sendable {
     /// The table's quoted name.
     var name: String { "\"\(records.table)\"" }
 
-    /// One statement for every row, so that each node prepares it once.
+    /// The statement that inserts a row: the same for all rows, so that each node prepares it once.
     var insert: String {
         let names = records.columns.map { ", \"\($0)\"" }.joined()
         let parameters = records.columns.indices.map { ", $c\($0 + 1)" }.joined()
         return "INSERT INTO \(name) (line\(names)) VALUES ($line\(parameters))"
     }
 
-    /// The parameters of row `index`.
+    /// Returns the parameters of `insert` for row `index`.
     func parameters(_ index: Int) -> [RawStatement.Parameter] {
         [.init("$line", .int8(Int64(index + 1)))]
             + records.rows[index].enumerated().map { column, cell in
@@ -33,7 +33,7 @@ struct RecordTable: Sendable {
             }
     }
 
-    /// Bytes of the cells of the largest row, the line's number among them.
+    /// The size of the largest row's cells, including the line number, in bytes.
     var largestRow: Int {
         records.rows.map { row in
             row.reduce(8) { bytes, cell in
@@ -57,7 +57,8 @@ struct RecordTable: Sendable {
 
     // MARK: Digest
 
-    /// SHA-256 over rows in order, each cell with its type and length, so that no two tables share it.
+    /// SHA-256 over the rows in order, each cell with its type and length, so that different rows have different
+    /// digests.
     struct Digest: ~Copyable {
         private var hash = SHA256()
 
@@ -82,7 +83,7 @@ struct RecordTable: Sendable {
         consuming func finalize() -> Hash { hash.finalize() }
     }
 
-    /// The digest of the rows as they were read from the file.
+    /// The digest of the rows in the file.
     var digest: Hash {
         var digest = Digest()
         for (index, row) in records.rows.enumerated() { digest.add(line: Int64(index + 1), row) }

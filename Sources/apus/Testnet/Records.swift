@@ -1,10 +1,10 @@
 import Bytes
 import CSV
 
-/// The rows that a test network commits, read whole from a file: UnicodeData.txt of the Unicode Character Database,
-/// CSV with a header line, or a JSON array of objects (RecordFormats.swift).
+/// The rows that a test network commits, read from a file: UnicodeData.txt of the Unicode Character Database, CSV with
+/// a header line, or a JSON array of objects (RecordFormats.swift).
 struct Records: Sendable, Equatable {
-    /// A cell, of the type that its column gets in the database.
+    /// A cell, of the type of its database column.
     enum Cell: Sendable, Equatable {
         case text(String)
         case integer(Int64)
@@ -14,30 +14,30 @@ struct Records: Sendable, Equatable {
     enum Failure: Error, Equatable, CustomStringConvertible {
         case unreadable(String, String)
         case malformed(String, String)
-        /// On one line of the file.
+        /// An error on one line of the file.
         case malformedLine(String, Int, String)
 
         var description: String {
             switch self {
-            case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
+            case .unreadable(let file, let reason): "cannot read \(file): \(reason)"
             case .malformed(let file, let reason): "\(file): \(reason)"
             case .malformedLine(let file, let line, let reason): "\(file):\(line): \(reason)"
             }
         }
     }
 
-    /// Columns at most: the database's parameters per statement bound them.
+    /// The maximum number of columns, below the database's limit on a statement's parameters.
     static let maximumColumns = 200
-    /// Bytes of a file at most: its rows are held in memory.
+    /// The maximum size of a file, in bytes: its rows are held in memory.
     static let maximumFileSize = 256 << 20
-    /// Bytes of a cell at most: no block takes a transaction that is as large.
+    /// The maximum size of a cell, in bytes: a larger one fits no block.
     static let maximumCellSize = 8 << 20
 
     /// The table's name, an SQL identifier.
     var table: String
-    /// SQL identifiers, distinct.
+    /// The names of the columns: distinct SQL identifiers.
     var columns: [String]
-    /// One cell a column. The first row is the table's line 1.
+    /// The rows, with one cell per column. The first row is the table's line 1.
     var rows: [[Cell]]
 
     init(table: String, columns: [String], rows: [[Cell]]) {
@@ -46,7 +46,7 @@ struct Records: Sendable, Equatable {
         self.rows = rows
     }
 
-    /// Reads a file; its extension tells the format: `csv`, `json`, and `txt` for UnicodeData.txt.
+    /// Reads a file, in the format of its extension: `csv`, `json`, or `txt` for UnicodeData.txt.
     init(file: String) throws(Failure) {
         let name = file.split(separator: "/").last ?? ""
         let dot = name.lastIndex(of: ".") ?? name.endIndex
@@ -54,18 +54,18 @@ struct Records: Sendable, Equatable {
         case ".csv": try self.init(csv: file)
         case ".json": try self.init(json: file)
         case ".txt" where name == "UnicodeData.txt": try self.init(unicodeData: file)
-        default: throw .malformed(file, "is neither .csv nor .json nor UnicodeData.txt")
+        default: throw .malformed(file, "must be a .csv or .json file, or UnicodeData.txt")
         }
         table = Self.identifier(String(name[..<dot]), fallback: "records")
         guard !rows.isEmpty else { throw .malformed(file, "has no rows") }
         guard !columns.isEmpty, columns.count <= Self.maximumColumns else {
-            throw .malformed(file, "has \(columns.count) columns, not 1 to \(Self.maximumColumns)")
+            throw .malformed(file, "has \(columns.count) columns; it must have 1 to \(Self.maximumColumns)")
         }
     }
 
     // MARK: Names
 
-    /// Lower-case letters, digits and underscores, beginning with a letter.
+    /// Returns `text` as lower-case letters, digits and underscores, beginning with a letter.
     static func identifier(_ text: String, fallback: String) -> String {
         var out = ""
         var previous: Unicode.Scalar?
@@ -84,7 +84,7 @@ struct Records: Sendable, Equatable {
         return String((first.isNumber ? "n\(out)" : out).prefix(60))
     }
 
-    /// An identifier for each name, no two the same.
+    /// Returns distinct identifiers for the names.
     static func identifiers(_ names: [String]) -> [String] {
         var seen: Set<String> = ["line"]
         return names.enumerated().map { index, name in

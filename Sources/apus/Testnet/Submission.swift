@@ -5,18 +5,18 @@ import Crypto
 import Multiformats
 import Node
 
-/// Signs one transaction a row and submits them all to one node: several senders, each over a connection of its own
-/// and with nonces in sequence.
+/// Signs one transaction per row and submits them to one node. Several senders do so, each over its own connection and
+/// with consecutive nonces.
 struct Submission: Sendable {
-    /// Senders beside the owner; their keys are of all kinds that the network knows.
+    /// The number of senders besides the owner. Their keys are of all supported types.
     static let senders = 6
-    /// Transactions in one JSON-RPC batch at most.
+    /// The maximum number of transactions in a JSON-RPC batch.
     static let batch = 100
-    /// Bytes of the transactions of one batch at most: of what a node takes in a request (`rpc.max_req_size`), half.
-    /// Base64 and JSON add a third and some 500 bytes to each.
+    /// The maximum size of a batch's transactions, in bytes: half of what a node accepts in a request
+    /// (`rpc.max_req_size`), since base64 and JSON add a third and some 500 bytes to each.
     static let batchBytes = Configuration().rpc.requestLimit(NetworkParameters(leader: nil)) / 2
 
-    /// Bytes of one transaction at most.
+    /// The maximum size of a transaction, in bytes.
     static let transactionBytes = NetworkParameters(leader: nil).transactionLimit
 
     private struct Sender: Sendable {
@@ -27,7 +27,7 @@ struct Submission: Sendable {
             get throws {
                 guard isEthereum else { return key.publicKey.nodeID }
                 guard let address = key.publicKey.ethereumAddress else {
-                    throw Testnet.Failure("key has no Ethereum address")
+                    throw CommandFailure("the key has no Ethereum address")
                 }
                 return "0x" + Hex.encode(address)
             }
@@ -57,7 +57,7 @@ struct Submission: Sendable {
         }
     }
 
-    /// Creates the table and grants the senders; returns when that is committed.
+    /// Creates the table and grants access to the senders. Returns when all of this is committed.
     func prepare() async throws {
         let client = try RPCClient(address, timeout: .seconds(60))
         var nonce: UInt64 = 0
@@ -66,7 +66,7 @@ struct Submission: Sendable {
             let transaction = try owner.sign(.rawStatement(statement), nonce: nonce, chainID: chainID)
             let outcome = try await client.broadcast(transaction, waitForCommit: true)
             guard let result = outcome.result, result.code == 0 else {
-                throw Testnet.Failure("\(statement.sql): \(outcome.result?.log ?? "no result")")
+                throw CommandFailure("\(statement.sql): \(outcome.result?.log ?? "no result")")
             }
         }
         try await commit(RawStatement(table.create))
@@ -79,7 +79,7 @@ struct Submission: Sendable {
         await client.close()
     }
 
-    /// Submits every row; returns when the node has accepted them all.
+    /// Submits every row. Returns when the node has accepted all of them.
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in senders.indices { group.addTask { try await run(sender: index) } }
@@ -91,7 +91,7 @@ struct Submission: Sendable {
         let client = try RPCClient(address, timeout: .seconds(60))
         var nonce: UInt64 = 0
         var row = index
-        // Signed, but too large for the batch that it was signed for.
+        // Signed, but left over because it did not fit the batch.
         var next: Transaction?
         while next != nil || row < table.records.rows.count {
             try Task.checkCancellation()
@@ -108,10 +108,10 @@ struct Submission: Sendable {
             while !transactions.isEmpty {
                 let refused = try await client.broadcast(transactions)
                 guard let first = refused.first else { break }
-                // A full mempool is back-pressure: what was refused is sent again, in order.
+                // A full mempool is back-pressure: resend the refused transactions in order.
                 guard refused.allSatisfy({ $0.failure.isBackPressure || $0.index > first.index }),
                     first.failure.isBackPressure
-                else { throw Testnet.Failure("\(address) refused a transaction: \(first.failure)") }
+                else { throw CommandFailure("\(address) refused a transaction: \(first.failure)") }
                 transactions = refused.map { transactions[$0.index] }
                 try await Task.sleep(for: .milliseconds(100))
             }
@@ -119,15 +119,16 @@ struct Submission: Sendable {
         await client.close()
     }
 
-    /// The transaction of a row, of which `row` then names the sender's next; nil if there are no more.
+    /// Returns the signed transaction of `row` and advances `row` to the sender's next. Returns nil if there are no
+    /// more rows.
     private func sign(_ row: inout Int, _ nonce: inout UInt64, by sender: Sender) throws -> Transaction? {
         guard row < table.records.rows.count else { return nil }
         nonce += 1
         let statement = RawStatement(table.insert, table.parameters(row))
         let transaction = try sender.sign(.rawStatement(statement), nonce: nonce, chainID: chainID)
         guard transaction.bytes.count <= Self.transactionBytes else {
-            throw Testnet.Failure(
-                "row \(row + 1) makes a transaction of \(transaction.bytes.count) bytes; the chain takes \(Self.transactionBytes)"
+            throw CommandFailure(
+                "row \(row + 1) makes a transaction of \(transaction.bytes.count) bytes; the chain's limit is \(Self.transactionBytes)"
             )
         }
         row += senders.count

@@ -5,8 +5,8 @@ import Crypto
 import Glibc
 import Node
 
-/// A network of real processes on loopback that commits a file's rows and proves that every node holds them:
-/// `apus testnet`.
+/// A network of real processes on loopback that commits a file's rows and proves that every node holds them (`apus
+/// testnet`).
 struct Testnet: Sendable {
     struct Options: Sendable {
         var input: String
@@ -17,31 +17,25 @@ struct Testnet: Sendable {
         var keep: Bool
     }
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
-
-        init(_ description: String) { self.description = description }
-    }
-
-    /// Named in genesis and in every transaction.
+    /// The chain ID in the genesis and in every transaction.
     static let chainID = "apus-testnet"
-    /// A file in the root directory that tells that it may be deleted by the next test network.
+    /// A file that marks a root directory that the next test network may delete.
     private static let marker = ".apus-testnet"
 
     let options: Options
     let records: Records
     let nodes: [NodeProcess]
-    /// Owns the database: creates the table and grants the senders.
+    /// The owner of the database, who creates the table and grants access to the senders.
     let owner: PrivateKey
 
-    /// Reads the input and writes the root directories, keys, genesis and configuration of all nodes.
+    /// Reads the input, and writes the root directories of all nodes with key, genesis and configuration.
     init(_ options: Options) throws {
         self.options = options
         records = try Records(file: options.input)
         try Self.prepare(options.root)
         owner = try PrivateKey.generate(.secp256k1)
 
-        // Validators alternate between the two kinds of keys: both are in daily use.
+        // Alternates between the two key types, since networks use both.
         let names =
             ["leader"] + (1...options.validators).map { "validator-\($0)" }
             + (0..<options.sentries).map { "sentry-\($0 + 1)" }
@@ -67,7 +61,7 @@ struct Testnet: Sendable {
         for (index, node) in nodes.enumerated() {
             var configuration = Configuration()
             configuration.p2p.listen = ["127.0.0.1:\(node.p2pPort)"]
-            // A sentry knows a validator only, so that transactions pass through it on their way to the leader.
+            // A sentry's only bootnode is a validator, so that transactions pass through it on their way to the leader.
             let boot = node.role == .sentry ? 1 : 0
             if index != boot {
                 configuration.p2p.bootnodes = [
@@ -83,23 +77,23 @@ struct Testnet: Sendable {
         }
     }
 
-    /// Deletes what an earlier test network left, and nothing else.
+    /// Deletes the files of an earlier test network, and nothing else.
     private static func prepare(_ root: String) throws {
         do {
             if let content = try DirectoryTree.names(in: root) {
                 guard content.isEmpty || content.contains(Array(marker.utf8)) else {
-                    throw Failure("\(root): is not empty and not a test network's; not touched")
+                    throw CommandFailure("\(root) is not empty and not a test network's: name another --root")
                 }
                 try DirectoryTree.remove(root)
             }
             try DirectoryTree.create(root)
             try FileContent.create("\(root)/\(marker)", [])
         } catch let error as FileContent.Failure {
-            throw Failure("\(root)/\(marker): \(error)")
+            throw CommandFailure("\(root)/\(marker): \(error)")
         }
     }
 
-    /// Runs the network to its proof. Stopping the nodes is the caller's.
+    /// Runs the network until its proof. The caller stops the nodes.
     func run(_ display: TestnetDisplay) async throws -> TestnetProof {
         let table = RecordTable(records: records)
         display.note(
@@ -128,7 +122,7 @@ struct Testnet: Sendable {
                 }
                 return true
             }
-            // Submission ends first; either one's failure ends both.
+            // The submission ends first. A failure of either task ends both.
             for try await isCommitted in group where isCommitted { group.cancelAll() }
         }
         let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
@@ -136,7 +130,7 @@ struct Testnet: Sendable {
         return try await TestnetProof(nodes: nodes, table: table, transactions: total, seconds: firstToLast)
     }
 
-    /// Stops every node; returns when all have ended.
+    /// Stops all nodes. Returns when every process has ended.
     func stop() async {
         for node in nodes { node.terminate() }
         for node in nodes { await node.join() }

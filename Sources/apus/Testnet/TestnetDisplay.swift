@@ -1,9 +1,9 @@
 import Glibc
 
-/// What a person sees of a test network: a table that is drawn anew and a progress bar with the time left, or, where
-/// the output is no terminal, one plain line every few seconds.
+/// The display of a test network: on a terminal, a table and a progress bar that are redrawn; otherwise, a plain line
+/// every few seconds.
 final class TestnetDisplay: @unchecked Sendable {
-    // Only one task at a time draws: preparation, then `follow`, then the proof.
+    // Unchecked: only one task draws at a time, first the preparation, then `follow`, then the proof.
     private let isTerminal = isatty(STDOUT_FILENO) == 1
     private var drawnLines = 0
     private var lastLine: ContinuousClock.Instant?
@@ -40,29 +40,26 @@ final class TestnetDisplay: @unchecked Sendable {
     }
 
     private static func table(_ rows: [TestnetWatch.Row]) -> [String] {
-        func pad(_ text: String, _ width: Int) -> String {
-            text.count >= width ? text : text + String(repeating: " ", count: width - text.count)
-        }
+        let widths = [14, 11, 8, 12, 12, 7, 9]
         var lines = [
-            pad("node", 14) + pad("role", 11) + pad("height", 8) + pad("block", 12) + pad("app hash", 12)
-                + pad("peers", 7) + pad("mempool", 9) + "tx/s"
+            ["node", "role", "height", "block", "app hash", "peers", "mempool", "tx/s"].columns(widths)
         ]
         for row in rows {
             guard let status = row.status else {
-                lines.append(pad(row.node.name, 14) + "no answer")
+                lines.append([row.node.name, "no answer"].columns(widths))
                 continue
             }
-            lines.append(
-                pad(row.node.name, 14) + pad(status.role, 11) + pad(String(status.height), 8)
-                    + pad(String(status.blockHash.prefix(10)), 12)
-                    + pad(String(status.appHash.prefix(10)), 12)
-                    + pad(String(status.peers), 7) + pad(String(status.mempoolTransactions), 9)
-                    + DecimalText.text(row.transactionsPerSecond, places: 0))
+            let cells = [
+                row.node.name, status.role, "\(status.height)", String(status.blockHash.prefix(10)),
+                String(status.appHash.prefix(10)), "\(status.peers)", "\(status.mempoolTransactions)",
+                DecimalText.text(row.transactionsPerSecond, places: 0),
+            ]
+            lines.append(cells.columns(widths))
         }
         return lines
     }
 
-    /// Replaces what was drawn before.
+    /// Replaces the lines drawn before.
     private func draw(_ lines: [String]) {
         var out = drawnLines > 0 ? "\u{1B}[\(drawnLines)A" : ""
         for line in lines { out += "\u{1B}[2K\(line)\n" }
@@ -70,6 +67,6 @@ final class TestnetDisplay: @unchecked Sendable {
         write(out)
     }
 
-    /// A failure is told by the last flush of the program.
+    /// The final flush reports a failed write.
     private func write(_ text: String) { try? StandardOutput.write(text, atOnce: true) }
 }

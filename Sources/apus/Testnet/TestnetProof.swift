@@ -4,8 +4,8 @@ import Chain
 import Crypto
 import Execution
 
-/// The evidence that every node of a test network holds the same data: asked of each node's own database and log
-/// after the last commit, and compared with the input.
+/// The proof that every node of a test network holds the same data: the state of each node's own database and log after
+/// the last commit, compared with the input.
 struct TestnetProof: Sendable {
     struct Standing: Sendable {
         let name: String
@@ -26,10 +26,10 @@ struct TestnetProof: Sendable {
     let transactions: Int
     let seconds: Double
 
-    /// Rows asked for at a time at most.
+    /// The maximum number of rows in a query's result.
     private static let pageRows = 2_000
-    /// Bytes of cells asked for at a time at most, unless one row has more: a query yields 32 MiB at most, and JSON may
-    /// take six bytes for one.
+    /// The maximum size of a query's cells, in bytes, unless a single row is larger. A query returns up to 32 MiB, and
+    /// JSON may take six bytes for one.
     private static let pageBytes = QueryLimits().bytes / 4
 
     init(nodes: [NodeProcess], table: RecordTable, transactions: Int, seconds: Double) async throws {
@@ -65,7 +65,7 @@ struct TestnetProof: Sendable {
                 [RawStatement.Parameter("$after", .int8(last))])
             for row in result.rows {
                 guard case .int8(let line)? = row.first?.scalar else {
-                    throw Testnet.Failure("a row of \(table.name) has no line number")
+                    throw CommandFailure("a row of \(table.name) has no line number")
                 }
                 digest.add(line: line, row.dropFirst().map(Records.Cell.init))
                 last = line
@@ -75,50 +75,48 @@ struct TestnetProof: Sendable {
         }
     }
 
-    /// What differs, a line each; empty if everything agrees.
+    /// The differences, one line each; empty if everything agrees.
     var differences: [String] {
-        guard let first = standings.first else { return ["there is no node"] }
+        guard let first = standings.first else { return ["the network has no nodes"] }
         var lines: [String] = []
         for standing in standings {
-            func compare(_ what: String, _ value: String, _ expected: String, _ whose: String) {
+            func compare(_ name: String, _ value: String, _ expected: String, _ owner: String) {
                 guard value != expected else { return }
-                lines.append("\(standing.name): \(what) is \(value), but \(whose) is \(expected)")
+                lines.append("\(standing.name): \(name) is \(value), but \(owner) is \(expected)")
             }
             compare("row count", "\(standing.rowCount)", "\(expectedRows)", "the input's")
             compare("SHA-256 of the rows", standing.rowDigest, expectedDigest, "the input's")
             compare("height", "\(standing.height)", "\(first.height)", "\(first.name)'s")
             compare("block hash", standing.blockHash, first.blockHash, "\(first.name)'s")
-            compare("application hash", standing.appHash, first.appHash, "\(first.name)'s")
+            compare("app hash", standing.appHash, first.appHash, "\(first.name)'s")
         }
         return lines
     }
 
-    /// The proof in words, and what the processes cost.
+    /// The proof as text, with the resources that each process used.
     var report: String {
-        func pad(_ text: String, _ width: Int) -> String {
-            text.count >= width ? text : text + String(repeating: " ", count: width - text.count)
-        }
+        let widths = [14, 11, 8, 8, 10, 10]
         let rate = DecimalText.text(seconds > 0 ? Double(transactions) / seconds : 0, places: 0)
         var lines = [
             "\(transactions) transactions from first submit to last commit in "
                 + "\(DecimalText.text(seconds, places: 1)) s: \(rate) tx/s",
             "",
-            pad("node", 14) + pad("role", 11) + pad("height", 8) + pad("rows", 8) + pad("memory", 10)
-                + pad("peak", 10) + "cpu",
+            ["node", "role", "height", "rows", "memory", "peak", "cpu"].columns(widths),
         ]
         for standing in standings {
-            lines.append(
-                pad(standing.name, 14) + pad(standing.role, 11) + pad("\(standing.height)", 8)
-                    + pad("\(standing.rowCount)", 8) + pad("\(standing.residentKiB / 1024) MiB", 10)
-                    + pad("\(standing.peakKiB / 1024) MiB", 10)
-                    + "\(DecimalText.text(standing.cpuSeconds, places: 1)) s")
+            let cells = [
+                standing.name, standing.role, "\(standing.height)", "\(standing.rowCount)",
+                "\(standing.residentKiB / 1024) MiB", "\(standing.peakKiB / 1024) MiB",
+                "\(DecimalText.text(standing.cpuSeconds, places: 1)) s",
+            ]
+            lines.append(cells.columns(widths))
         }
         if differences.isEmpty, let first = standings.first {
             lines += [
                 "", "All \(standings.count) nodes agree with each other and with the input:",
                 "  rows              \(first.rowCount)", "  SHA-256 of rows   \(first.rowDigest)",
                 "  block hash        \(first.blockHash) at height \(first.height)",
-                "  application hash  \(first.appHash)",
+                "  app hash          \(first.appHash)",
             ]
         }
         return lines.joined(separator: "\n")
@@ -126,7 +124,7 @@ struct TestnetProof: Sendable {
 }
 
 extension Records.Cell {
-    /// A cell of a query's result; the table has no other types.
+    /// Creates the cell for a value of a query's result. The table has only text and integers.
     fileprivate init(_ value: Value) {
         switch value.scalar {
         case .text(let text), .numeric(let text): self = .text(text)

@@ -1,7 +1,7 @@
 import API
 import Synchronization
 
-/// Asks every node of a test network for its status, again and again.
+/// Polls the status of every node of a test network.
 final class TestnetWatch: Sendable {
     struct Row: Sendable {
         let node: NodeProcess
@@ -12,9 +12,9 @@ final class TestnetWatch: Sendable {
     }
 
     private static let interval = Duration.milliseconds(500)
-    /// Nodes that are not connected to each other by then are not going to be.
+    /// The maximum time for nodes to connect to each other.
     private static let startTimeout = Duration.seconds(60)
-    /// A network that commits nothing for so long while transactions wait has failed.
+    /// The time without a commit, while transactions wait, after which the network has failed.
     private static let stallTimeout = Duration.seconds(60)
 
     private let nodes: [NodeProcess]
@@ -26,11 +26,11 @@ final class TestnetWatch: Sendable {
         clients = try nodes.map { try RPCClient($0.rpcAddress, timeout: .seconds(20)) }
     }
 
-    /// One look at all nodes; throws if a process has ended.
-    func look() async throws -> [Row] {
+    /// Polls all nodes once. Throws if a process has ended.
+    func poll() async throws -> [Row] {
         for node in nodes {
             if let ending = node.ending {
-                throw Testnet.Failure("\(node.name) \(ending):\n\(node.logTail())")
+                throw CommandFailure("\(node.name) \(ending):\n\(node.logTail())")
             }
         }
         return await withTaskGroup(of: (Int, StatusResult?).self) { group in
@@ -43,38 +43,38 @@ final class TestnetWatch: Sendable {
         }
     }
 
-    /// Waits until every node answers and has a peer.
+    /// Waits until every node answers and has a peer. Throws after a minute.
     func waitUntilConnected() async throws {
         let deadline = ContinuousClock.now.advanced(by: Self.startTimeout)
         while true {
-            let rows = try await look()
+            let rows = try await poll()
             if rows.allSatisfy({ ($0.status?.peers ?? 0) > 0 }) || nodes.count == 1 { return }
             guard ContinuousClock.now < deadline else {
                 let missing = rows.filter { ($0.status?.peers ?? 0) == 0 }.map(\.node.name)
-                throw Testnet.Failure(
-                    "no peers within \(Self.startTimeout): \(missing.joined(separator: ", "))")
+                throw CommandFailure(
+                    "no peers after \(Self.startTimeout): \(missing.joined(separator: ", "))")
             }
             try await Task.sleep(for: .milliseconds(100))
         }
     }
 
-    /// Transactions that the slowest node has committed.
+    /// Returns the number of transactions that the slowest node has committed.
     func committed() async -> UInt64 {
-        (try? await look())?.map(\.committed).min() ?? 0
+        (try? await poll())?.map(\.committed).min() ?? 0
     }
 
-    /// Seconds from `start` to when the slowest node was first seen with everything committed.
+    /// Returns the seconds from `start` until the slowest node was seen to have committed everything.
     func lastCommitSeconds(since start: ContinuousClock.Instant) async -> Double? {
         lastChange.withLock { $0 }.map { Double(($0 - start) / .milliseconds(1)) / 1000 }
     }
 
-    /// Looks until every node has committed `target` transactions, handing each look to `show`.
+    /// Polls until every node has committed `target` transactions, and passes each result to `show`.
     func follow(until target: UInt64, _ show: ([Row]) -> Void) async throws {
         var last: [UInt64] = []
         var lastTime = ContinuousClock.now
         var lastProgress = lastTime
         while true {
-            var rows = try await look()
+            var rows = try await poll()
             let now = ContinuousClock.now
             let seconds = Double((now - lastTime) / .microseconds(1)) / 1_000_000
             let counts = rows.map(\.committed)
@@ -91,8 +91,8 @@ final class TestnetWatch: Sendable {
             }
             guard now - lastProgress < Self.stallTimeout else {
                 let standing = rows.map { "\($0.node.name) \($0.committed)" }.joined(separator: ", ")
-                throw Testnet.Failure(
-                    "nothing was committed for \(Self.stallTimeout) (\(standing) of \(target) transactions)")
+                throw CommandFailure(
+                    "no commit for \(Self.stallTimeout); of \(target) transactions: \(standing)")
             }
             try await Task.sleep(for: Self.interval)
         }

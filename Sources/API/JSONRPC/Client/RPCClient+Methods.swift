@@ -1,0 +1,229 @@
+import Bytes
+import Chain
+import Crypto
+import JSON
+
+extension RPCClient {
+    /// A refused transaction of a batch.
+    public struct Refusal: Sendable {
+        /// The transaction's index in the batch.
+        public let index: Int
+        /// The reason.
+        public let failure: JSONRPC.Failure
+    }
+
+    /// The result of a query.
+    public struct Rows: Sendable {
+        /// The names of the columns, in the statement's order.
+        public let columns: [String]
+        /// The rows, each with one value per column.
+        public let rows: [[Value]]
+    }
+
+    /// Calls `user.broadcast`.
+    ///
+    /// - Returns: the transaction ID and, after waiting for the commit, the result.
+    public func broadcast(
+        _ transaction: Transaction, waitForCommit: Bool = false
+    ) async throws(Failure) -> (id: Hash, result: TransactionResult?) {
+        try await call(
+            .userBroadcast, { $0.broadcast(transaction, waitForCommit: waitForCommit) },
+            read: Self.broadcastResult)
+    }
+
+    /// Calls `user.broadcast` for many transactions in one batch.
+    ///
+    /// - Returns: the refused ones, in order.
+    public func broadcast(_ transactions: [Transaction]) async throws(Failure) -> [Refusal] {
+        let results = try await batch(
+            .userBroadcast, count: transactions.count,
+            { $1.broadcast(transactions[$0], waitForCommit: false) }, read: Self.broadcastResult)
+        return results.enumerated().compactMap { index, result in
+            if case .failure(let failure) = result { Refusal(index: index, failure: failure) } else { nil }
+        }
+    }
+
+    private static func broadcastResult(
+        _ value: JSONValue
+    ) throws(JSONError) -> (id: Hash, result: TransactionResult?) {
+        var members = try value.members()
+        return (try members.value("tx_hash").hash(), try result("result", &members))
+    }
+
+    private static func result(
+        _ name: StaticString, _ members: inout JSONMembers
+    ) throws(JSONError) -> TransactionResult? {
+        guard let result = members.optional(name) else { return nil }
+        return try TransactionJSON.result(result)
+    }
+
+    /// Calls `user.query`.
+    public func query(
+        _ sql: String, _ parameters: [RawStatement.Parameter] = []
+    ) async throws(Failure) -> Rows {
+        try await call(
+            .userQuery,
+            {
+                $0.object {
+                    $0.member("query", text: sql)
+                    $0.object("params") {
+                        for parameter in parameters {
+                            $0.name(parameter.name.string)
+                            $0.value(parameter.value)
+                        }
+                    }
+                }
+            },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                var columns: [String] = []
+                for name in try members.value("column_names").array() { columns.append(try name.string()) }
+                var types = try CellTypes(&members)
+                var rows: [[Value]] = []
+                for row in try members.value("values").array() {
+                    var cells: [Value] = []
+                    cells.reserveCapacity(columns.count)
+                    for cell in try row.array() {
+                        cells.append(try ValueJSON.cell(cell, types.type(rows.count, cells.count)))
+                    }
+                    rows.append(cells)
+                }
+                return Rows(columns: columns, rows: rows)
+            })
+    }
+
+    /// Calls `user.tx_query`. Returns the transaction with its height, which is -1 while unconfirmed, and its result.
+    public func transaction(
+        _ id: Hash
+    ) async throws(Failure) -> (transaction: Transaction, height: Int64, result: TransactionResult?) {
+        let (read, height, result) = try await call(
+            .userTransactionQuery, { $0.object { $0.member("tx_hash", hex: id) } },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return (
+                    try TransactionJSON.read(try members.value("tx")),
+                    try members.value("height").integer(Int64.self), try Self.result("tx_result", &members)
+                )
+            })
+        switch read {
+        case .success(let transaction): return (transaction, height, result)
+        case .failure(let failure): throw .server(failure)
+        }
+    }
+
+    /// Calls `user.account`. Returns the balance and the nonce of the account's latest transaction, which may be
+    /// unconfirmed if `isPending`.
+    public func account(_ id: AccountID, isPending: Bool = false) async throws(Failure) -> (
+        nonce: UInt64, balance: String
+    ) {
+        try await call(
+            .userAccount,
+            {
+                $0.object {
+                    $0.object("id") {
+                        $0.member("identifier", hex: id.identifier)
+                        $0.member("key_type", text: id.keyType.name)
+                    }
+                    if isPending { $0.member("status", integer: 1) }
+                }
+            },
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return (
+                    try members.value("nonce").integer(UInt64.self), try members.value("balance").string()
+                )
+            })
+    }
+
+    /// Calls `user.chain_info`. Returns the chain ID.
+    public func chainID() async throws(Failure) -> String {
+        try await call(
+            .userChainInfo,
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                return try members.value("chain_id").string()
+            })
+    }
+
+    /// Calls `chain.validators`. Returns the latest committed height, and the node ID and power of each validator that
+    /// votes on the next block.
+    public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
+        try await call(
+            .chainValidators,
+            read: { value throws(JSONError) in
+                var members = try value.members()
+                var validators: [(nodeID: String, power: Int64)] = []
+                for value in try members.value("validators").array() {
+                    var inner = try value.members()
+                    let identifier = try inner.value("identifier").string()
+                    let type = try inner.value("key_type").string()
+                    validators.append(("\(identifier)#\(type)", try inner.value("power").integer(Int64.self)))
+                }
+                return (try members.value("height").integer(Int64.self), validators)
+            })
+    }
+
+    /// Calls `apus.validator_requests`.
+    public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
+        try await call(
+            .apusValidatorRequests, read: { value throws(JSONError) in try ValidatorRequestsResult(value) })
+    }
+
+    /// Calls `apus.status`.
+    public func status() async throws(Failure) -> StatusResult {
+        try await call(.apusStatus, read: { value throws(JSONError) in try StatusResult(value) })
+    }
+}
+
+extension JSONRPC.Failure {
+    /// Whether the node's mempool is full, so that a retry may succeed.
+    public var isBackPressure: Bool { data?.code == TransactionCode.mempoolFull.rawValue }
+}
+
+extension JSONWriter {
+    /// Writes the parameters of `user.broadcast`.
+    mutating func broadcast(_ transaction: Transaction, waitForCommit: Bool) {
+        object {
+            $0.name("tx")
+            $0.transaction(transaction)
+            $0.member("sync", integer: waitForCommit ? 1 : 0)
+        }
+    }
+}
+
+/// The types of a query's cells: the column's, unless `cell_types` has an entry. Must be asked row by row.
+private struct CellTypes {
+    private var columns: [DataType.Name] = []
+    private var others: [(row: Int, column: Int, type: DataType.Name)] = []
+    private var next = 0
+
+    init(_ members: inout JSONMembers) throws(JSONError) {
+        for type in try members.value("column_types").array() {
+            var type = try type.members()
+            columns.append(try Self.name(&type, "name"))
+        }
+        guard let list = members.optional("cell_types") else { return }
+        for entry in try list.array() {
+            var entry = try entry.members()
+            others.append(
+                (
+                    try entry.value("row").integer(), try entry.value("column").integer(),
+                    try Self.name(&entry, "type")
+                ))
+        }
+    }
+
+    private static func name(
+        _ members: inout JSONMembers, _ key: StaticString
+    ) throws(JSONError) -> DataType.Name {
+        DataType.Name(rawValue: try members.value(key).string()) ?? .text
+    }
+
+    mutating func type(_ row: Int, _ column: Int) -> DataType.Name {
+        if next < others.count, others[next].row == row, others[next].column == column {
+            defer { next += 1 }
+            return others[next].type
+        }
+        return column < columns.count ? columns[column] : .text
+    }
+}

@@ -1,0 +1,258 @@
+import Chain
+import JSON
+import Reactor
+import Synchronization
+
+/// One HTTP request in progress: runs its calls, several at a time, and collects their answers in order.
+///
+/// Each call is a separate task, because the node may not stop work when the task is cancelled. At the deadline every
+/// unfinished call is answered with an error, and its result is dropped when it arrives.
+@ReactorActor
+final class RPCExchange {
+    /// The number of calls of one batch that run concurrently: enough to keep the node's signature checks busy. Calls
+    /// whose answers may be large run one at a time.
+    private static let concurrency = 64
+
+    /// The number of broadcasts handed to the node together: as many as it checks at once.
+    private static let groupSize = 128
+
+    private enum Member {
+        case waiting
+        case running(Task<Void, Never>, waitsForCommit: Bool)
+        case answered([UInt8])
+    }
+
+    private let dispatcher: RPCDispatcher
+    private let requests: [JSONValue]
+    private let isBatch: Bool
+    private let client: SocketAddress?
+    /// The size of all answers, in bytes, at which no further call starts.
+    private let limit: Int
+    private let charge: ReplyBudget.Charge
+    private let wake = Wakeup()
+
+    private var members: [Member]
+    /// The index of the first call that has not started.
+    private var next = 0
+    /// The index of the first call whose answer is not in `reply`.
+    private var unwritten = 0
+    private var reply: [UInt8] = []
+    private var running = 0
+    /// Broadcasts not yet handed to the node, with their indices.
+    private var gathered: [(place: Int, request: RPCRequest, transaction: Transaction)] = []
+    private var isLargeRunning = false
+    /// Whether a call failed that may succeed when retried later.
+    private var isUnavailable = false
+    private var commitTimer: Timer?
+
+    init(
+        _ dispatcher: RPCDispatcher, _ requests: [JSONValue], isBatch: Bool, _ client: SocketAddress?,
+        _ limit: Int
+    ) {
+        self.dispatcher = dispatcher
+        self.requests = requests
+        self.isBatch = isBatch
+        self.client = client
+        self.limit = min(limit, dispatcher.budget.limits.reply)
+        charge = ReplyBudget.Charge(dispatcher.budget)
+        members = Array(repeating: .waiting, count: requests.count)
+    }
+
+    /// Runs all calls. Returns when each is answered or the task is cancelled.
+    func run() async -> RPCReply {
+        start()
+        if unwritten < requests.count { await wait() }
+        if Task.isCancelled { cancel() }
+        if reply.isEmpty { return RPCReply(status: 204, body: []) }
+        if isBatch { reply.append(UInt8(ascii: "]")) }
+        return RPCReply(status: isUnavailable && !isBatch ? 503 : 200, body: reply, charge: charge)
+    }
+
+    private func wait() async {
+        let timer = Reactor.schedule(after: dispatcher.limits.timeout) {
+            self.expire(waitingForCommit: false)
+        }
+        await withTaskCancellationHandler {
+            while unwritten < requests.count, !Task.isCancelled {
+                await wake.wait()
+                start()
+            }
+        } onCancel: {
+            wake.signal()
+        }
+        timer.cancel()
+        commitTimer?.cancel()
+    }
+
+    // MARK: Calls
+
+    /// Starts as many calls as may run.
+    private func start() {
+        defer { broadcastGathered() }
+        while next < requests.count, running < Self.concurrency, !Task.isCancelled {
+            let request = RPCRequest(requests[next])
+            if isBatch, charge.bytes >= limit || dispatcher.budget.isFull {
+                finish(next, request.refusal(.overBudget))
+            } else if request.isLarge, isLargeRunning {
+                return
+            } else {
+                start(request, next)
+            }
+            next += 1
+        }
+    }
+
+    private func start(_ request: RPCRequest, _ index: Int) {
+        let call: RPCCall
+        do throws(JSONRPC.Failure) {
+            call = try request.call()
+        } catch {
+            return finish(index, request.refusal(error))
+        }
+        if let answer = dispatcher.immediateAnswer(request, call) { return finish(index, answer) }
+        if isBatch, case .broadcast(let transaction, waitForCommit: false) = call {
+            gathered.append((index, request, transaction))
+            if gathered.count == Self.groupSize { broadcastGathered() }
+            return
+        }
+        let isLarge = request.isLarge
+        if isLarge {
+            guard !dispatcher.budget.isFull else { return refuse(index, request) }
+            isLargeRunning = true
+        }
+        let waitsForCommit = if case .broadcast(_, waitForCommit: true) = call { true } else { false }
+        if waitsForCommit, !dispatcher.beginCommitWait(of: client) {
+            isUnavailable = true
+            return finish(index, request.refusal(.tooManyCommitWaits))
+        }
+        if waitsForCommit, commitTimer == nil {
+            let limit = dispatcher.limits.timeout + dispatcher.limits.commitTimeout
+            commitTimer = Reactor.schedule(after: limit) { self.expire(waitingForCommit: true) }
+        }
+        running += 1
+        let task = Reactor.spawn {
+            await self.perform(request, call, index)
+            if waitsForCommit { self.dispatcher.endCommitWait(of: self.client) }
+        }
+        members[index] = .running(task, waitsForCommit: waitsForCommit)
+    }
+
+    private func perform(_ request: RPCRequest, _ call: RPCCall, _ index: Int) async {
+        let isLarge = request.isLarge
+        // Held until the answer is encoded, even if its deadline has passed.
+        let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
+        let room = isLarge ? await dispatcher.budget.reserve(for: kind, of: client) : nil
+        if !isLarge || room != nil {
+            let (answer, isBusy) = await dispatcher.answer(request, call)
+            if isBusy { isUnavailable = true }
+            finish(index, answer)
+        }
+        withExtendedLifetime(room) {}
+        running -= 1
+        if isLarge { isLargeRunning = false }
+        wake.signal()
+    }
+
+    /// Hands the gathered broadcasts to the node.
+    private func broadcastGathered() {
+        if gathered.isEmpty { return }
+        let group = gathered
+        gathered = []
+        running += 1
+        let task = Reactor.spawn {
+            let answers = await self.dispatcher.answer(group.map { ($0.request, $0.transaction) })
+            for (member, answer) in zip(group, answers) { self.finish(member.place, answer) }
+            self.running -= 1
+            self.wake.signal()
+        }
+        for member in group { members[member.place] = .running(task, waitsForCommit: false) }
+    }
+
+    /// Refuses a call because there is no room for its answer.
+    private func refuse(_ index: Int, _ request: RPCRequest) {
+        isUnavailable = true
+        finish(index, request.refusal(.overBudget))
+    }
+
+    // MARK: Answers
+
+    private func finish(_ index: Int, _ answer: [UInt8]) {
+        if case .answered = members[index] { return }
+        members[index] = .answered(answer)
+        charge.add(answer.count)
+        while unwritten < members.count, case .answered(let answer) = members[unwritten] {
+            members[unwritten] = .answered([])
+            unwritten += 1
+            guard !answer.isEmpty else { continue }
+            guard isBatch else { return reply = answer }
+            reply.append(UInt8(ascii: reply.isEmpty ? "[" : ","))
+            reply.append(contentsOf: answer)
+        }
+    }
+
+    /// Answers every unfinished call with an error, except for calls that may still wait for a commit.
+    private func expire(waitingForCommit: Bool) {
+        isUnavailable = true
+        for index in unwritten..<members.count {
+            switch members[index] {
+            case .answered: continue
+            case .waiting: break
+            case .running(let task, let waits):
+                if waits, !waitingForCommit { continue }
+                task.cancel()
+            }
+            finish(index, RPCRequest(requests[index]).refusal(.init(.timeout, "the request took too long")))
+        }
+        next = members.count
+        wake.signal()
+    }
+
+    private func cancel() {
+        for case .running(let task, _) in members { task.cancel() }
+    }
+}
+
+extension JSONRPC.Failure {
+    /// The rest of a batch whose answers have used up the budget.
+    static let overBudget = JSONRPC.Failure(
+        .limitExceeded, "the answers exceed what the server holds at once: request less, or retry later"
+    )
+
+    /// The client's share of commit waits, or all of them, are in use.
+    static let tooManyCommitWaits = JSONRPC.Failure(
+        .limitExceeded,
+        "too many calls are waiting for a commit; nothing was sent: retry later, or without waiting")
+
+    /// The node's query queue is full.
+    static let busy = JSONRPC.Failure(.limitExceeded, "too many queries are waiting: retry later")
+}
+
+/// A signal that one task waits for. A signal without a waiter releases the next wait. Any thread may signal.
+private final class Wakeup: Sendable {
+    private struct State {
+        var isSignalled = false
+        var waiting: UnsafeContinuation<Void, Never>?
+    }
+
+    private let state = Mutex(State())
+
+    func wait() async {
+        await withUnsafeContinuation { waiting in
+            let isSignalled = state.withLock { state in
+                if !state.isSignalled { state.waiting = waiting }
+                defer { state.isSignalled = false }
+                return state.isSignalled
+            }
+            if isSignalled { waiting.resume() }
+        }
+    }
+
+    func signal() {
+        let waiting = state.withLock { state in
+            defer { state.waiting = nil }
+            if state.waiting == nil { state.isSignalled = true }
+            return state.waiting
+        }
+        waiting?.resume()
+    }
+}

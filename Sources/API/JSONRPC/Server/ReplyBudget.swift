@@ -1,0 +1,194 @@
+import Reactor
+import Synchronization
+
+/// The memory that replies may take: encoded and not yet written, or about to be read and encoded.
+///
+/// It keeps clients that request much, or that do not read their replies, from filling the memory. Clients that wait
+/// for room take turns, so a client with many calls does not hold up one with few. Safe to use from any thread.
+public final class ReplyBudget: Sendable {
+    /// The sizes of the budget's parts, in bytes.
+    public struct Limits: Sendable {
+        /// All replies together. A call whose answer may be large waits for room.
+        public var server = 128 << 20
+        /// One reply: once the answers of a batch reach it, no further call starts. A single answer may exceed it.
+        public var reply = 32 << 20
+        /// The reservation for a call whose answer may be large: a query returns up to 32 MiB of rows; a block of 6 MiB
+        /// triples in size as JSON.
+        public var largeCall = 32 << 20
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// The kinds of large calls. Queries may take seconds, so they share half of the budget and leave the rest to
+    /// look-ups.
+    enum Kind {
+        case query, lookUp
+    }
+
+    private struct Waiter {
+        let number: UInt64
+        let client: SocketAddress?
+        let room: CheckedContinuation<Bool, Never>
+    }
+
+    private struct State {
+        var replies = 0
+        var reserved = 0
+        /// The part of `reserved` that queries have.
+        var reservedByQueries = 0
+        /// The number of each client's latest large call, since the queues were last empty.
+        var turns: [SocketAddress?: UInt64] = [:]
+        /// In order of arrival.
+        var queries: [Waiter] = []
+        var lookUps: [Waiter] = []
+        var count: UInt64 = 0
+    }
+
+    /// The maximum number of clients in `turns`.
+    private static let rememberedTurns = 16_384
+
+    /// The limits.
+    public let limits: Limits
+    private let state = Mutex(State())
+
+    /// Creates an unused budget.
+    public init(_ limits: Limits = Limits()) { self.limits = limits }
+
+    /// Whether unwritten replies fill the budget, so that no call should start.
+    public var isFull: Bool { state.withLock { $0.replies >= limits.server } }
+
+    /// The size of the unwritten replies, in bytes.
+    public var replies: Int { state.withLock { $0.replies } }
+
+    /// The share of all queries, which is also the maximum size of one query's answer.
+    var queryShare: Int { limits.server / 2 }
+
+    /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
+    func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
+        let waiting: any WritableKeyPath<State, [Waiter]> & Sendable = kind == .query ? \.queries : \.lookUps
+        if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
+        let number = state.withLock { state in
+            state.count &+= 1
+            return state.count
+        }
+        let isGiven = await withTaskCancellationHandler {
+            await withCheckedContinuation { (room: CheckedContinuation<Bool, Never>) in
+                let answer: Bool? = state.withLock { state in
+                    if Task.isCancelled { return false }
+                    if take(&state, kind, client) { return true }
+                    state[keyPath: waiting].append(Waiter(number: number, client: client, room: room))
+                    return nil
+                }
+                if let answer { room.resume(returning: answer) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                Self.remove(number, from: &state[keyPath: waiting])
+            }
+            waiter?.room.resume(returning: false)
+        }
+        return isGiven ? Reservation(self, kind) : nil
+    }
+
+    private static func remove(_ number: UInt64, from waiting: inout [Waiter]) -> Waiter? {
+        waiting.firstIndex { $0.number == number }.map { waiting.remove(at: $0) }
+    }
+
+    private func hasRoom(_ state: State, _ kind: Kind) -> Bool {
+        let used = state.replies &+ state.reserved
+        guard used == 0 || used &+ limits.largeCall <= limits.server else { return false }
+        let byQueries = state.reservedByQueries
+        return kind == .lookUp || byQueries == 0 || byQueries &+ limits.largeCall <= queryShare
+    }
+
+    private func take(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) -> Bool {
+        guard (kind == .query ? state.queries : state.lookUps).isEmpty, hasRoom(state, kind) else {
+            return false
+        }
+        begin(&state, kind, client)
+        return true
+    }
+
+    private func begin(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) {
+        state.reserved &+= limits.largeCall
+        if kind == .query { state.reservedByQueries &+= limits.largeCall }
+        let isQuiet = state.queries.isEmpty && state.lookUps.isEmpty
+        if isQuiet || state.turns.count >= Self.rememberedTurns { state.turns = [:] }
+        state.count &+= 1
+        state.turns[client] = state.count
+    }
+
+    private func end(_ state: inout State, _ kind: Kind) {
+        state.reserved &-= limits.largeCall
+        if kind == .query { state.reservedByQueries &-= limits.largeCall }
+    }
+
+    private func change(_ change: (inout State) -> Void) {
+        let ready = state.withLock { state in
+            change(&state)
+            return wake(&state, .lookUp, \.lookUps) + wake(&state, .query, \.queries)
+        }
+        for waiter in ready { waiter.room.resume(returning: true) }
+    }
+
+    /// Reserves room for as many waiters as fit, and returns them.
+    private func wake(
+        _ state: inout State, _ kind: Kind, _ waiting: WritableKeyPath<State, [Waiter]>
+    ) -> [Waiter] {
+        var ready: [Waiter] = []
+        while hasRoom(state, kind), let index = Self.next(of: state[keyPath: waiting], state.turns) {
+            let waiter = state[keyPath: waiting].remove(at: index)
+            begin(&state, kind, waiter.client)
+            ready.append(waiter)
+        }
+        return ready
+    }
+
+    /// Returns the index of the first waiter of the client whose latest turn is the longest ago.
+    private static func next(of line: [Waiter], _ turns: [SocketAddress?: UInt64]) -> Int? {
+        var best: (index: Int, turn: UInt64)?
+        for (index, waiter) in line.enumerated() {
+            guard let turn = turns[waiter.client] else { return index }
+            if best.map({ turn < $0.turn }) ?? true { best = (index, turn) }
+        }
+        return best?.index
+    }
+
+    fileprivate func add(replies bytes: Int) { change { $0.replies &+= bytes } }
+
+    fileprivate func release(_ kind: Kind) { change { end(&$0, kind) } }
+
+    // MARK: Parts
+
+    /// Room for one large call, released with the last reference.
+    final class Reservation: Sendable {
+        private let budget: ReplyBudget
+        private let kind: Kind
+
+        fileprivate init(_ budget: ReplyBudget, _ kind: Kind) {
+            self.budget = budget
+            self.kind = kind
+        }
+
+        deinit { budget.release(kind) }
+    }
+
+    /// The bytes of one reply, released with the last reference.
+    public final class Charge: Sendable {
+        private let budget: ReplyBudget
+        private let count = Atomic(0)
+
+        init(_ budget: ReplyBudget) { self.budget = budget }
+
+        /// The size of the reply so far, in bytes.
+        var bytes: Int { count.load(ordering: .relaxed) }
+
+        func add(_ bytes: Int) {
+            count.add(bytes, ordering: .relaxed)
+            budget.add(replies: bytes)
+        }
+
+        deinit { budget.add(replies: -bytes) }
+    }
+}

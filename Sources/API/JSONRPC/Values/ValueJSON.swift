@@ -1,0 +1,125 @@
+import Bytes
+import Chain
+import JSON
+
+/// A typed value in the JSON of `user.query`: its type, and each element in base64 after a byte that is 0 for null (the
+/// `encodedValue` schema of Kwil's OpenRPC documents).
+enum ValueJSON {
+    /// Reads a value. Throws if the JSON has the wrong shape; returns a failure if the value is invalid.
+    static func read(_ value: JSONValue) throws(JSONError) -> Result<Value, JSONRPC.Failure> {
+        var members = try value.members()
+        let type = try members.value("type")
+        var inner = try type.members()
+        let nameText = try inner.value("name").text()
+        let isArray = try inner.value("is_array").flag()
+        var metadata: [UInt16] = []
+        if let list = inner.optional("metadata") {
+            for number in try list.array().prefix(3) { metadata.append(try number.integer(UInt16.self)) }
+        }
+        var elements: [[UInt8]] = []
+        for element in try members.value("data").array() { elements.append(try element.base64()) }
+        guard let name = DataType.Name(rawValue: nameText.string) else {
+            return .failure(.init(.invalidParameters, "unknown data type \(nameText)"))
+        }
+        guard metadata.isEmpty || metadata.count == 2 else {
+            return .failure(.init(.invalidParameters, "metadata must be two numbers"))
+        }
+        let dataType = DataType(
+            name, isArray: isArray, metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
+        do throws(ChainError) {
+            return .success(try Value(dataType, encodedElements: elements))
+        } catch {
+            return .failure(.init(.invalidParameters, "\(error)"))
+        }
+    }
+
+    /// Reads a cell that `JSONWriter.cell` wrote. The type, from the column or `cell_types`, decides what a string
+    /// stands for. An array is returned as its JSON text.
+    static func cell(_ value: JSONValue, _ type: DataType.Name) throws(JSONError) -> Value {
+        switch (value.kind, type) {
+        case (.null, _): return .null
+        case (.flag, _): return .bool(try value.flag())
+        case (.integer, _): return .int8(try value.integer())
+        case (.text, .bytea): return .bytea(try value.base64())
+        case (.text, .numeric):
+            let digits = try value.string()
+            return Value.numeric(digits, precision: 0, scale: 0) ?? .text(digits)
+        case (.text, _): return .text(try value.string())
+        case (.decimal, _), (.array, _), (.object, _):
+            var writer = JSONWriter()
+            writer.value(value)
+            return .text(String(decoding: writer.bytes, as: UTF8.self))
+        }
+    }
+}
+
+extension JSONWriter {
+    /// Writes a typed value for `user.query`.
+    mutating func value(_ value: Value) {
+        object {
+            $0.name("type")
+            $0.dataType(value.type)
+            $0.array("data") { list in
+                for element in value.encodedElements { list.base64(element) }
+            }
+        }
+    }
+
+    /// Writes the type of a column or value.
+    mutating func dataType(_ type: DataType) {
+        object {
+            $0.member("name", text: type.name.rawValue)
+            $0.member("is_array", flag: type.isArray)
+            $0.array("metadata") {
+                $0.integer(type.metadata.0)
+                $0.integer(type.metadata.1)
+            }
+        }
+    }
+
+    /// Writes an entry of `cell_types`: the type of a cell that differs from its column's.
+    mutating func cellType(_ cell: (row: Int, column: Int, type: DataType.Name)) {
+        object {
+            $0.member("row", integer: cell.row)
+            $0.member("column", integer: cell.column)
+            $0.member("type", text: cell.type.rawValue)
+        }
+    }
+
+    /// Writes a cell of a query's result: as JSON's own types where they fit, bytes in base64, numerics as strings.
+    mutating func cell(_ value: Value) {
+        guard value.scalar == nil else { return cell(value.elements.first ?? .null) }
+        array { list in
+            for element in value.elements { list.cell(element) }
+        }
+    }
+
+    private mutating func cell(_ element: Value.Element) {
+        switch element {
+        case .null: null()
+        case .text(let text), .numeric(let text): self.text(text)
+        case .int8(let number): integer(number)
+        case .bytea(let bytes): base64(bytes)
+        case .uuid(let bytes): uuid(bytes)
+        case .bool(let flag): self.flag(flag)
+        }
+    }
+
+    private mutating func uuid(_ bytes: SharedBytes) {
+        var digits = Array(Hex.encode(bytes).utf8)
+        for position in [20, 16, 12, 8] where position < digits.count {
+            digits.insert(UInt8(ascii: "-"), at: position)
+        }
+        text(utf8: digits)
+    }
+}
+
+extension Value {
+    /// Whether the value is a string in JSON, so that only its type decides what it stands for.
+    var isTextInJSON: Bool {
+        switch scalar {
+        case .text, .numeric, .bytea, .uuid: true
+        case .null, .int8, .bool, nil: false
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import API
+import Arguments
+import Chain
+import Log
+
+/// `apus query`: runs a read-only SQL statement on a node.
+struct QueryCommand: Action {
+    let sql: String
+    let parameters: [StatementParameters.Parameter]
+    let rpc: RPCOptions
+
+    static var command: Command {
+        Command(
+            "query", "Run one read-only SQL statement on a node's committed state.",
+            discussion: """
+                Prints the column names, then a line for each row, with tabs between the cells. In a cell, tabs, line breaks \
+                and control characters are escaped with a backslash, NULL is NULL, bytes are x'00ff', and text that looks \
+                like another kind of value is in quotation marks.
+                """,
+            .argument(.text("SQL"), "Statement, with parameters named $name."),
+            StatementParameters.option,
+            RPCOptions.parameters,
+            action: QueryCommand.init)
+    }
+
+    func validate() throws(UsageError) { try StatementParameters.check(parameters) }
+
+    func run() async throws {
+        let values = parameters.map { RawStatement.Parameter($0.name, $0.value) }
+        let result = try await rpc.client.query(sql, values)
+        try StandardOutput.print(result.columns.map { EscapedText($0).description }.joined(separator: "\t"))
+        for row in result.rows {
+            try StandardOutput.print(row.map(CellText.text).joined(separator: "\t"))
+        }
+    }
+}
