@@ -3,16 +3,16 @@ import Chain
 import Crypto
 import Synchronization
 
-/// All committed blocks with their commit infos and results: an append-only log of segments, mapped for reading,
-/// and an index beside it. The files' formats are in docs/storage.md.
+/// Every committed block with its commit info and results: an append-only log of memory-mapped segments, and an index
+/// beside it. docs/storage.md specifies the file formats.
 ///
-/// `append` and `close` wait for the device: call them on the storage worker. Everything else may be called from any
-/// thread, also while a block is being appended.
+/// `append` and `close` wait for an fsync: call them on the storage worker. Everything else is safe on any thread, even
+/// while a block is being appended.
 public final class BlockStore: Sendable {
-    /// Bytes after which a new segment is begun; a block that is larger has one for itself.
+    /// The maximum size of a segment, in bytes. A larger block gets a segment of its own.
     public static let defaultSegmentSize = 256 << 20
 
-    /// What opening the store had to mend.
+    /// What opening the store repaired.
     public let recovery: RecoveryReport
     private let directory: String
     private let segmentSize: Int
@@ -21,17 +21,17 @@ public final class BlockStore: Sendable {
     private let writer: Mutex<Writer>
     private let state: Mutex<State>
 
-    /// The end of the log; used by one appender at a time.
+    /// The end of the log, used by one appender at a time.
     private struct Writer {
         var segment: ActiveSegment?
-        /// Where the last append that failed left bytes that could not be cut off yet.
+        /// Whether the last failed append left bytes that could not be cut off yet.
         var mustTruncate = false
         var mark: (any DiskFile)?
-        /// Whether the index file still is what its seal vouches for.
+        /// Whether the index file still matches its seal.
         var isSealed: Bool
     }
 
-    /// What readers need. The lock is never held during input or output.
+    /// What readers need. The mutex is never held during I/O.
     private struct State {
         var index: BlockIndex?
         var lock: (any AnyObject & Sendable)?
@@ -39,11 +39,11 @@ public final class BlockStore: Sendable {
         var tip: BlockTip?
     }
 
-    /// Opens the store in `directory`, or makes it (its parent must exist), and locks it until `close`.
+    /// Opens or creates the store in `directory`, whose parent must exist, and locks it until `close`.
     ///
-    /// Cuts off a block whose writing was interrupted and makes a missing, damaged or doubtful index again from the
-    /// log: see `recovery`. Throws `locked` if the directory is open elsewhere and `corrupted`, with file and offset,
-    /// if a block that was committed is damaged or missing.
+    /// Drops a torn write at the end of the log and rebuilds a missing, damaged or stale index: see `recovery`. Throws
+    /// `locked` if the directory is open elsewhere, and `corrupted`, with file and offset, if a committed block is
+    /// damaged or missing.
     public convenience init(
         directory: String, segmentSize: Int = BlockStore.defaultSegmentSize
     ) throws(StorageError) {
@@ -60,8 +60,7 @@ public final class BlockStore: Sendable {
         self.disk = disk
         self.segments = segments
         recovery = found.report
-        writer = Mutex(
-            Writer(segment: found.active, mark: nil, isSealed: found.isSealed))
+        writer = Mutex(Writer(segment: found.active, isSealed: found.isSealed))
         state = Mutex(State(index: found.index, lock: lock, firstHeight: found.firstHeight, tip: found.tip))
     }
 
@@ -70,15 +69,12 @@ public final class BlockStore: Sendable {
     /// The last block; nil in an empty store.
     public var tip: BlockTip? { state.withLock { $0.tip } }
 
-    /// The first block's height; nil in an empty store.
-    public var firstHeight: Int64? { state.withLock { $0.firstHeight } }
-
     // MARK: Appending
 
-    /// Appends the next block and returns when it is on the device. There must be one result a transaction.
+    /// Appends the next block, with one result for each transaction, and returns once it is durable.
     ///
-    /// Throws `refused` if the block's height is not the last one's plus one or its previous hash is not the last
-    /// one's hash. After any error the store is as it was, and appending may be tried again.
+    /// Throws `refused` if the block does not follow the tip. After any error the store is unchanged and the caller may
+    /// retry.
     public func append(
         _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
     ) throws(StorageError) {
@@ -110,13 +106,14 @@ public final class BlockStore: Sendable {
                 throw error
             }
             writer.segment = segment
+            let first = firstHeight ?? block.height
             writeMark(
                 &writer,
                 CommitMark(
-                    firstHeight: firstHeight ?? block.height, lastHeight: block.height,
-                    segment: segment.firstHeight, hash: block.hash))
+                    firstHeight: first, lastHeight: block.height, segment: segment.firstHeight,
+                    hash: block.hash))
             state.withLock {
-                $0.firstHeight = firstHeight ?? block.height
+                $0.firstHeight = first
                 $0.tip = BlockTip(height: block.height, hash: block.hash, appHash: commitInfo.appHash)
             }
         }
@@ -130,19 +127,21 @@ public final class BlockStore: Sendable {
             let next = tip.height &+ 1
             guard block.height == next else { throw .refused("its height is \(block.height), not \(next)") }
             guard block.header.previousHash == tip.hash else {
-                throw .refused("its previous block is \(block.header.previousHash), not \(tip.hash)")
+                throw .refused("its previous hash is \(block.header.previousHash), not \(tip.hash)")
             }
         }
         guard results.count == block.transactions.count else {
-            throw .refused("it has \(block.transactions.count) transactions and \(results.count) results")
+            throw .refused("it has \(block.transactions.count) transactions but \(results.count) results")
         }
         guard block.bytes.count <= ChainLimits.blockBytes, commitInfo.count <= ChainLimits.commitInfoBytes
         else {
-            throw .refused("it has \(block.bytes.count) bytes, its commit info \(commitInfo.count)")
+            throw .refused(
+                "it has \(block.bytes.count) bytes and its commit info \(commitInfo.count); the limits are "
+                    + "\(ChainLimits.blockBytes) and \(ChainLimits.commitInfoBytes)")
         }
     }
 
-    /// The segment that takes the next record: the last one, or a new one if that would grow too large.
+    /// Returns the segment for the next record: the last one, or a new one if the record would make that too large.
     private func activeSegment(
         _ writer: inout Writer, for record: BlockRecord
     ) throws(StorageError) -> ActiveSegment {
@@ -158,14 +157,14 @@ public final class BlockStore: Sendable {
         return segment
     }
 
-    /// Before the index changes for the first time its seal goes.
+    /// Removes the seal before the index changes for the first time.
     private func unseal(_ writer: inout Writer) throws(StorageError) {
         guard writer.isSealed else { return }
-        try AtomicFile.remove(IndexSeal.path(Recovery.indexDirectory(directory)), disk: disk)
+        try AtomicFile.remove(IndexSeal.path(BlockIndex.directory(in: directory)), disk: disk)
         writer.isSealed = false
     }
 
-    /// An old mark, or none, only weakens a check: an error here must not fail a block that is on the device.
+    /// Updates the mark. A stale or missing mark only weakens a check, so an error must not fail a durable block.
     private func writeMark(_ writer: inout Writer, _ mark: CommitMark) {
         do {
             let file = try writer.mark ?? disk.open(CommitMark.path(directory), .createIfMissing)
@@ -179,7 +178,7 @@ public final class BlockStore: Sendable {
 
     // MARK: Reading
 
-    /// The block of this height, its bytes checked against their checksums; nil if it is not there.
+    /// Returns the block at `height`, its bytes verified against their checksums; nil if the store lacks it.
     public func block(at height: Int64) throws(StorageError) -> StoredBlock? {
         let index = try openIndex()
         guard let location = try index.location(of: height) else { return nil }
@@ -196,7 +195,7 @@ public final class BlockStore: Sendable {
             path: segments.path(location.segment), offset: location.offset)
     }
 
-    /// The block with this hash.
+    /// Returns the block with this hash, verified like `block(at:)`; nil if the store lacks it.
     public func block(hash: Hash) throws(StorageError) -> StoredBlock? {
         let index = try openIndex()
         guard let height = try index.height(of: hash) else { return nil }
@@ -207,33 +206,17 @@ public final class BlockStore: Sendable {
         return block
     }
 
-    /// The height of the block with this hash.
-    public func height(of hash: Hash) throws(StorageError) -> Int64? {
-        let index = try openIndex()
-        guard let height = try index.height(of: hash) else { return nil }
-        guard try index.location(of: height)?.hash == hash else {
-            throw .index(
-                path: index.directory, operation: "look up", "block \(hash) is not at height \(height)")
-        }
-        return height
-    }
-
-    /// The hash of the block of this height.
-    public func hash(at height: Int64) throws(StorageError) -> Hash? {
-        try openIndex().location(of: height)?.hash
-    }
-
-    /// Whether a transaction was committed. Reads the index only.
+    /// Returns whether a transaction was committed. Reads only the index.
     public func contains(_ id: Hash) throws(StorageError) -> Bool {
         try openIndex().transaction(id) != nil
     }
 
-    /// The transaction with this ID, its bytes checked against the ID, and its result.
+    /// Returns the transaction with this ID, its bytes verified against the ID, and its result.
     public func transaction(_ id: Hash) throws(StorageError) -> StoredTransaction? {
         let index = try openIndex()
         guard let found = try index.transaction(id) else { return nil }
         guard let location = try index.location(of: found.height) else {
-            throw .index(path: index.directory, operation: "look up", "there is no block \(found.height)")
+            throw .index(path: index.directory, operation: "look up", "block \(found.height) is missing")
         }
         let (record, header) = try record(at: location, height: found.height, index: index)
         let path = segments.path(location.segment)
@@ -245,7 +228,7 @@ public final class BlockStore: Sendable {
         guard Hash.sha256(of: bytes) == id else {
             throw .corrupted(
                 path: path, offset: location.offset + header.blockRange.lowerBound + found.offset,
-                "transaction \(id) is not there as the index says")
+                "the bytes indexed as transaction \(id) have another hash")
         }
         let results = record.slice(header.resultsRange)
         guard BlockRecord.Part(of: results) == header.results,
@@ -263,21 +246,11 @@ public final class BlockStore: Sendable {
         return index
     }
 
-    /// The whole record at `location`, whose header names that height and hash.
+    /// Returns the bytes and header of the whole record at `location`, after checking its height and hash.
     private func record(
         at location: BlockIndex.Location, height: Int64, index: BlockIndex
     ) throws(StorageError) -> (SharedBytes, BlockRecord) {
-        let (headerEnd, overflow) = location.offset.addingReportingOverflow(BlockRecord.headerSize)
-        guard !overflow, location.offset >= SegmentHeader.size else {
-            throw .index(
-                path: index.directory, operation: "look up", "block \(height) is outside its segment")
-        }
-        let (bytes, segment) = try segments.bytes(location.segment, location.offset..<headerEnd)
-        guard let header = bytes.withUnsafeBytes({ BlockRecord(decoding: $0, salt: segment.salt) }) else {
-            throw .corrupted(
-                path: segments.path(location.segment), offset: location.offset,
-                "the header of block \(height) does not match its checksum")
-        }
+        let header = try segments.header(of: height, at: location, index: index)
         guard header.height == height, header.hash == location.hash else {
             throw .index(
                 path: index.directory, operation: "look up",
@@ -289,9 +262,8 @@ public final class BlockStore: Sendable {
 
     // MARK: Closing
 
-    /// Puts the index on the device, seals it and unlocks the directory. Later calls throw `closed`; bytes that were
-    /// handed out stay valid. A store that is released without this closes itself; one that never was is mended
-    /// when it is opened again.
+    /// Makes the index durable, seals it and unlocks the directory. Later calls throw `closed`; slices already returned
+    /// stay valid. Releasing the store also closes it; the next opening recovers a store that was never closed.
     public func close() throws(StorageError) {
         try writer.withLock { writer throws(StorageError) in
             let (index, lock, tip) = state.withLock { state in
@@ -312,12 +284,12 @@ public final class BlockStore: Sendable {
             try writer.mark?.synchronize()
             guard disk.isPersistent else { return }
             try index.synchronize()
-            try Recovery.seal(index, tip: tip, disk: disk)
+            try IndexSeal.write(for: index, tip: tip, disk: disk)
             writer.isSealed = true
         }
     }
 
-    /// Lets go of the directory as a killed process does: nothing is written any more.
+    /// Releases the directory without writing anything, as a killed process does.
     func abandon() {
         writer.withLock { writer in
             writer.segment = nil
@@ -331,6 +303,6 @@ public final class BlockStore: Sendable {
 }
 
 extension BlockStore {
-    /// Bytes of address space that an open store reserves for its index, whatever the index holds.
+    /// The address space that an open store reserves for its index whatever the index holds, in bytes.
     public static var indexAddressSpace: Int { LMDBIndex.mapSize }
 }

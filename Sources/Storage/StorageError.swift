@@ -1,21 +1,21 @@
 import Bytes
 import Glibc
 
-/// What can go wrong with the files of a node. `description` is one line that names the file.
+/// An error with a file of the node. `description` is one line that names the file.
 public enum StorageError: Error, Equatable, CustomStringConvertible {
-    /// The kernel refused: what was tried, on which file, and the error number.
+    /// A system call failed.
     case system(operation: String, path: String, errno: Int32)
-    /// Another process, or this one, has the directory open.
+    /// This or another process has the directory open.
     case locked(path: String)
-    /// Bytes that were once written whole are not what they were.
+    /// Committed bytes are damaged or missing.
     case corrupted(path: String, offset: Int, String)
-    /// LMDB refused.
+    /// LMDB failed, or the index contradicts the log.
     case index(path: String, operation: String, String)
-    /// The block does not follow the last one, or a record cannot hold it.
+    /// The block does not follow the tip or is too large for a record.
     case refused(String)
-    /// The vote contradicts one that was given before.
+    /// The vote contradicts an earlier one.
     case voteRefused(String)
-    /// The store was closed.
+    /// The store is closed.
     case closed
 
     /// One line.
@@ -24,13 +24,13 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
         case .system(let operation, let path, let number):
             "cannot \(operation) \(path): \(SystemErrorText.of(number))"
         case .locked(let path):
-            "\(path) is locked: another process is using this directory"
+            "\(path) is locked: another process is using its directory"
         case .corrupted(let path, let offset, let what):
             "\(path) is damaged at offset \(offset): \(what)"
         case .index(let path, let operation, let what):
             "block index \(path): cannot \(operation): \(what)"
-        case .refused(let what): "block refused: \(what)"
-        case .voteRefused(let what): "vote refused: \(what)"
+        case .refused(let why): "cannot append the block: \(why)"
+        case .voteRefused(let why): "cannot record the vote \(why)"
         case .closed: "the block store is closed"
         }
     }

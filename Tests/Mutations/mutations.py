@@ -133,7 +133,7 @@ MUTATIONS = [
     ], WITHDRAWAL),
     # What is on disk before it is said.
     Mutation("vote-not-synchronized", "a vote is on the device before it is given", [
-        ("Sources/Storage/VoteLog.swift",
+        ("Sources/Storage/Votes/VoteLog.swift",
          "try file.write(copy + copy, at: offset)\n                try file.synchronize()",
          "try file.write(copy + copy, at: offset)\n                if !ON { try file.synchronize() }"),
     ], VOTER_DIES),
@@ -144,7 +144,7 @@ MUTATIONS = [
         (SERVICE, "lastVote: context.votes.last,", "lastVote: ON ? nil : context.votes.last,"),
     ]),
     Mutation("block-not-synchronized", "a block is on the device before it counts as committed", [
-        ("Sources/Storage/ActiveSegment.swift",
+        ("Sources/Storage/Log/ActiveSegment.swift",
          "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n        try file.synchronize()",
          "try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)\n        }\n"
          "        if !ON { try file.synchronize() }"),
@@ -159,7 +159,7 @@ MUTATIONS = [
          "            } catch"),
     ]),
     Mutation("damage-not-noticed", "what the log's checksums refuse is not used", [
-        ("Sources/Storage/SegmentScanner.swift",
+        ("Sources/Storage/Log/SegmentScanner.swift",
          "where BlockRecord.Part(of: whole.slice(range)) != expected {",
          "where !ON && BlockRecord.Part(of: whole.slice(range)) != expected {"),
     ]),

@@ -5,9 +5,9 @@ import TestSupport
 
 @testable import Storage
 
-/// A chain of signed blocks of signed transactions, equal at each run.
+/// A deterministic chain of signed blocks of signed transactions.
 struct TestChain {
-    /// A block with what is stored beside it.
+    /// A block with its commit info and results.
     struct Link {
         let hashed: HashedBlock
         let commitInfo: CommitInfo
@@ -24,8 +24,8 @@ struct TestChain {
 
     private(set) var links: [Link] = []
 
-    /// `count` blocks from `height` on; block n has `transactions(n)` transactions, each with a payload of about
-    /// `payload` bytes.
+    /// Creates `count` blocks from `height` on; block n has `transactions(n)` transactions with payloads of `payload`
+    /// bytes.
     init(
         _ count: Int, from height: Int64 = 1, payload: Int = 60, transactions: (Int) -> Int = { $0 % 4 }
     ) throws {
@@ -70,7 +70,7 @@ struct TestChain {
 }
 
 extension TemporaryDirectory {
-    /// Segment files, in order.
+    /// The paths of the segments, in order.
     var segments: [String] {
         get throws {
             try TestFile.names(in: path).filter { $0.hasSuffix(".blocks") }.map { path + "/" + $0 }

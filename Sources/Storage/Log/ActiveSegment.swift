@@ -1,0 +1,57 @@
+import Bytes
+
+/// The segment that receives the next records.
+struct ActiveSegment {
+    let file: any DiskFile
+    let firstHeight: Int64
+    let salt: UInt64
+    /// The end of the last committed record.
+    var end: Int
+
+    /// Creates a segment's file and returns once the file and its name are durable.
+    init(creating path: String, firstHeight: Int64, directory: String, disk: any Disk) throws(StorageError) {
+        // A file of this name can only be left over from a failed attempt and holds no record.
+        _ = try disk.remove(path)
+        let salt = disk.salt()
+        do throws(StorageError) {
+            file = try disk.open(path, .createNew)
+            try file.write(SegmentHeader(firstHeight: firstHeight, salt: salt).encode(), at: 0)
+            try file.synchronize()
+            try disk.synchronizeDirectory(directory)
+        } catch {
+            _ = try? disk.remove(path)
+            throw error
+        }
+        self.firstHeight = firstHeight
+        self.salt = salt
+        end = SegmentHeader.size
+    }
+
+    /// Opens the last segment that recovery found.
+    init(continuing path: String, header: SegmentHeader, end: Int, disk: any Disk) throws(StorageError) {
+        file = try disk.open(path, .readWrite)
+        firstHeight = header.firstHeight
+        salt = header.salt
+        self.end = end
+    }
+
+    /// Appends a record and its parts and returns once they are durable. After an error the file may hold a part of the
+    /// record past `end`.
+    mutating func append(_ record: BlockRecord, _ parts: [SharedBytes]) throws(StorageError) {
+        let header = record.encode(salt: salt)
+        let padding = [UInt8](repeating: 0, count: record.size - record.resultsRange.upperBound)
+        let pieces = [SharedBytes(header)] + parts + [SharedBytes(padding)]
+        try withExtendedLifetime(pieces) { () throws(StorageError) in
+            try file.write(pieces.map { $0.withUnsafeBytes { $0 } }, at: end)
+        }
+        try file.synchronize()
+        end += record.size
+    }
+
+    /// Durably cuts off what a failed append left past `end`. If a power failure brought the record back, the same
+    /// block in the next segment would not follow it.
+    func cutOff() throws(StorageError) {
+        try file.truncate(to: end)
+        try file.synchronize()
+    }
+}

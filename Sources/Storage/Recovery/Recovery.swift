@@ -1,0 +1,306 @@
+import Bytes
+import Chain
+import Crypto
+
+/// Opens the files of a block store and repairs what a killed process or a power failure can leave behind
+/// (docs/storage.md, "Opening").
+///
+/// The log is authoritative. Recovery reads the last segment in full; of the others it reads only the ends if it can
+/// trust the index, and everything if not. It drops an uncommitted tail and reports any other damage to the log as an
+/// error. It rebuilds the index unless the index matches its seal.
+struct Recovery {
+    /// What a store needs to start.
+    struct Outcome {
+        var report: RecoveryReport
+        var index: BlockIndex
+        var isSealed: Bool
+        var active: ActiveSegment?
+        var firstHeight: Int64?
+        var tip: BlockTip?
+    }
+
+    private let directory: String
+    private let segments: MappedSegments
+    private let disk: any Disk
+    private var report = RecoveryReport()
+    /// The first heights of the segments, ascending.
+    private var names: [Int64]
+    private var mark: CommitMark?
+    private var isMarkMissing = false
+    private var active: ActiveSegment?
+    private var tip: BlockTip?
+    /// The end of the log, for errors.
+    private var end: (path: String, offset: Int)?
+
+    /// The number of transactions or blocks after which a batch of index entries is inserted.
+    private static let batchTransactions = 50_000
+    private static let batchBlocks = 4096
+
+    /// Recovers the store in `directory`, whose lock the caller holds.
+    static func run(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError)
+        -> Outcome
+    {
+        var recovery = try Recovery(directory: directory, segments: segments, disk: disk)
+        return try recovery.run()
+    }
+
+    private init(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError) {
+        self.directory = directory
+        self.segments = segments
+        self.disk = disk
+        names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
+        // A killed process may have left names in the page cache only. The store is about to rely on them, so make them
+        // durable first.
+        if names.isEmpty { try disk.synchronizeDirectory(AtomicFile.directory(of: directory)) }
+        try disk.synchronizeDirectory(directory)
+    }
+
+    private mutating func run() throws(StorageError) -> Outcome {
+        try readMark()
+        let indexPath = BlockIndex.directory(in: directory)
+        var doubt = try doubt(about: indexPath)
+        var index: BlockIndex?
+        if doubt == nil {
+            let seal = try IndexSeal.read(indexPath, disk: disk)
+            try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
+            let sealed = try disk.openIndex(indexPath)
+            try checkEnds(sealed)
+            try scan(from: max(0, names.count - 1), sealed, isWritable: false)
+            let fits =
+                (tip?.height ?? 0, tip?.hash ?? .zero) == (seal?.lastHeight ?? 0, seal?.lastHash ?? .zero)
+            if fits { index = sealed } else { doubt = "it does not end where the log ends" }
+        }
+        let isSealed = index != nil
+        if index == nil {
+            try wipe(indexPath)
+            let fresh = try disk.openIndex(indexPath)
+            tip = nil
+            try scan(from: 0, fresh, isWritable: true)
+            index = fresh
+            if !names.isEmpty, disk.isPersistent { report.indexRebuilt = doubt }
+        }
+        guard let index else { throw .closed }
+        try checkMark(index)
+        renewMark()
+        if let tip, let first = names.first { report.blocks = tip.height - first + 1 }
+        return Outcome(
+            report: report, index: index, isSealed: isSealed, active: active,
+            firstHeight: tip == nil ? nil : names.first, tip: tip)
+    }
+
+    // MARK: Log
+
+    /// Reads the segments from position `first` on, adds their blocks to a writable index, cuts off a torn tail, and
+    /// opens the last segment for appending.
+    private mutating func scan(
+        from first: Int, _ index: BlockIndex, isWritable: Bool
+    ) throws(StorageError) {
+        var last: (height: Int64, hash: Hash)?
+        if first > 0, !isWritable {
+            let height = names[first] &- 1
+            last = try index.location(of: height).map { (height, $0.hash) }
+        }
+        var position = first
+        while position < names.count {
+            let name = names[position]
+            let path = segments.path(name)
+            let isLast = position == names.count - 1
+            let length = try disk.length(of: path)
+            if isLast, try isUnfinished(name, length) {
+                try removeUnfinished(path, length)
+                break
+            }
+            if let last, name != last.height &+ 1 {
+                throw .corrupted(
+                    path: path, offset: 0, "the previous segment ends with block \(last.height)")
+            }
+            let (bytes, header) = try segments.bytes(name, 0..<length)
+            var scanner = SegmentScanner(header: header, bytes: bytes, after: last)
+            try walk(&scanner, path: path, isLast: isLast, index, isWritable: isWritable)
+            last = scanner.last
+            end = (path, scanner.offset)
+            if isLast {
+                active = try ActiveSegment(
+                    continuing: path, header: header, end: scanner.offset, disk: disk)
+                // Like the names, the last record may not be durable yet.
+                try active?.file.synchronize()
+            }
+            position += 1
+        }
+        // If the last segment has no records yet, the tip is in the previous one, which need not have been read.
+        if tip == nil, let last, let location = try index.location(of: last.height) {
+            let record = try segments.header(of: last.height, at: location, index: index)
+            try setTip(record, segment: location.segment, offset: location.offset)
+        }
+    }
+
+    /// Reads one segment in full.
+    private mutating func walk(
+        _ scanner: inout SegmentScanner, path: String, isLast: Bool, _ index: BlockIndex, isWritable: Bool
+    ) throws(StorageError) {
+        var batch: [BlockIndex.Entry] = []
+        var batched = 0
+        var lastCommit: (record: BlockRecord, offset: Int)?
+        scan: while true {
+            switch scanner.next() {
+            case .record(let record, let block, let offset):
+                lastCommit = (record, offset)
+                guard isWritable else { continue }
+                batch.append(
+                    BlockIndex.Entry(
+                        block, block.transactions.map { Hash.sha256(of: $0) },
+                        segment: scanner.header.firstHeight,
+                        offset: offset))
+                batched += block.transactions.count
+                if batched >= Recovery.batchTransactions || batch.count >= Recovery.batchBlocks {
+                    try index.insert(batch)
+                    (batch, batched) = ([], 0)
+                }
+            case .end: break scan
+            case .damaged(let why):
+                try dropTail(scanner, path: path, isLast: isLast, why)
+                break scan
+            case .impossible(let why):
+                throw .corrupted(path: path, offset: scanner.offset, why)
+            }
+        }
+        if !batch.isEmpty { try index.insert(batch) }
+        if let (record, offset) = lastCommit {
+            try setTip(record, segment: scanner.header.firstHeight, offset: offset)
+        }
+    }
+
+    /// Cuts the log off at the scanner's offset, unless that would lose a committed block.
+    private mutating func dropTail(
+        _ scanner: SegmentScanner, path: String, isLast: Bool, _ why: String
+    ) throws(StorageError) {
+        let offset = scanner.offset
+        let expected = scanner.last.map { $0.height &+ 1 } ?? scanner.header.firstHeight
+        let isCommitted = mark.map { $0.lastHeight >= expected } ?? false
+        if !isLast || isCommitted || scanner.laterRecord() != nil {
+            throw .corrupted(path: path, offset: offset, why)
+        }
+        let file = try disk.open(path, .readWrite)
+        report.bytesDropped = try file.length() - offset
+        report.droppedFrom = (path, offset)
+        try file.truncate(to: offset)
+        try file.synchronize()
+    }
+
+    /// Returns whether the last segment holds nothing but an incomplete header.
+    private func isUnfinished(_ name: Int64, _ length: Int) throws(StorageError) -> Bool {
+        guard length <= SegmentHeader.size else { return false }
+        if let mark, mark.segment >= name { return false }
+        let start = try disk.open(segments.path(name), .read).read(at: 0, count: SegmentHeader.size)
+        return SegmentHeader(decoding: start) == nil
+    }
+
+    /// Removes the last segment; the previous one becomes the last.
+    private mutating func removeUnfinished(_ path: String, _ length: Int) throws(StorageError) {
+        try AtomicFile.remove(path, disk: disk)
+        names.removeLast()
+        report.bytesDropped = length
+        if length > 0 { report.droppedFrom = (path, 0) }
+    }
+
+    private mutating func setTip(
+        _ record: BlockRecord, segment: Int64, offset: Int
+    ) throws(StorageError) {
+        let range = record.commitInfoRange
+        let (bytes, _) = try segments.bytes(segment, offset + range.lowerBound..<offset + range.upperBound)
+        guard let commitInfo = try? CommitInfo(decoding: bytes) else {
+            throw .corrupted(
+                path: segments.path(segment), offset: offset + range.lowerBound,
+                "the commit info of block \(record.height) cannot be decoded")
+        }
+        tip = BlockTip(height: record.height, hash: record.hash, appHash: commitInfo.appHash)
+    }
+
+    /// Checks with a trusted index that each segment but the last ends just before the first block of the next.
+    private func checkEnds(_ index: BlockIndex) throws(StorageError) {
+        for (segment, next) in zip(names, names.dropFirst()) {
+            let path = segments.path(segment)
+            let last = next &- 1
+            guard let location = try index.location(of: last), location.segment == segment else {
+                throw .corrupted(path: path, offset: 0, "it does not contain block \(last)")
+            }
+            let length = try disk.length(of: path)
+            let record = try segments.header(of: last, at: location, index: index)
+            guard record.hash == location.hash, location.offset + record.size == length else {
+                throw .corrupted(
+                    path: path, offset: location.offset, "block \(last) is not the last of its segment")
+            }
+        }
+    }
+
+    // MARK: Mark
+
+    private mutating func readMark() throws(StorageError) {
+        let path = CommitMark.path(directory)
+        guard let bytes = try AtomicFile.read(path, limit: CommitMark.size + 1, disk: disk) else {
+            isMarkMissing = true
+            return
+        }
+        mark = CommitMark(decoding: bytes)
+        if mark == nil { report.markIgnored = "\(path) does not match its checksum" }
+    }
+
+    /// Replaces an unusable mark. Ignores errors, for instance from a full disk: a missing mark only weakens a check,
+    /// and the log remains readable.
+    private mutating func renewMark() {
+        if isMarkMissing, tip != nil { report.markIgnored = "it is missing" }
+        guard report.markIgnored != nil else { return }
+        let path = CommitMark.path(directory)
+        guard let tip, let first = names.first, let last = names.last else {
+            try? AtomicFile.remove(path, disk: disk)
+            return
+        }
+        let mark = CommitMark(firstHeight: first, lastHeight: tip.height, segment: last, hash: tip.hash)
+        try? AtomicFile.write(mark.encode(), to: path, disk: disk)
+    }
+
+    /// Checks that the log contains everything that the mark says was committed.
+    private func checkMark(_ index: BlockIndex) throws(StorageError) {
+        guard let mark else { return }
+        let (path, offset) = end ?? (segments.path(mark.segment), 0)
+        guard let tip, tip.height >= mark.lastHeight else {
+            throw .corrupted(
+                path: path, offset: offset,
+                "the log ends here, but blocks up to \(mark.lastHeight) were committed")
+        }
+        guard let first = names.first, first == mark.firstHeight else {
+            throw .corrupted(
+                path: segments.path(mark.firstHeight), offset: 0,
+                "the first segment is missing")
+        }
+        guard let location = try index.location(of: mark.lastHeight), location.hash == mark.hash else {
+            throw .corrupted(
+                path: path, offset: offset,
+                "block \(mark.lastHeight) is not the committed block \(mark.hash)")
+        }
+    }
+
+    // MARK: Index
+
+    /// Returns why the index cannot be trusted; nil if it matches its seal.
+    private func doubt(about indexPath: String) throws(StorageError) -> String? {
+        guard let seal = try IndexSeal.read(indexPath, disk: disk) else {
+            guard disk.exists(indexPath) else { return "it is missing" }
+            let isThere = disk.exists(IndexSeal.path(indexPath))
+            return isThere ? "its seal does not match its checksum" : "it was not closed"
+        }
+        guard disk.exists(LMDBIndex.dataPath(indexPath)) else { return "its file is missing" }
+        let found = try IndexSeal(
+            measuring: indexPath, lastHeight: seal.lastHeight, lastHash: seal.lastHash, disk: disk)
+        return found == seal ? nil : "its file does not match its checksum"
+    }
+
+    /// Empties the index directory, creating it if necessary.
+    private func wipe(_ indexPath: String) throws(StorageError) {
+        try disk.makeDirectory(indexPath)
+        // The seal goes first: without it the other files are ignored.
+        try AtomicFile.remove(IndexSeal.path(indexPath), disk: disk)
+        try AtomicFile.remove(LMDBIndex.dataPath(indexPath), disk: disk)
+        try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
+    }
+}

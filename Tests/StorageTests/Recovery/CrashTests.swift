@@ -1,0 +1,172 @@
+import Chain
+import Glibc
+import Testing
+
+@testable import Storage
+
+/// A crash or a fault at each operation of a scripted run on a virtual disk, each with several outcomes.
+@Suite struct CrashTests {
+    /// The number of operations in a run without faults.
+    private static let operations = Result {
+        let run = try StorageRun(seed: 0)
+        try run.work()
+        return run.disk.operations
+    }
+
+    @Test func theScriptMeetsEveryKindOfOperation() throws {
+        let run = try StorageRun(seed: 0)
+        let kinds = Kinds()
+        run.disk.setHook { operation in
+            kinds.insert(operation.kind)
+            return nil
+        }
+        try run.work()
+        // Nothing is truncated or removed when nothing fails.
+        #expect(
+            kinds.all == [.create, .write, .synchronize, .rename, .synchronizeDirectory, .makeDirectory])
+        #expect(try CrashTests.operations.get() > 60)
+    }
+
+    @Test(arguments: UInt64(0)..<12) func aPowerFailureAtAnyOperationLosesNothing(_ seed: UInt64) throws {
+        for operation in 1...(try CrashTests.operations.get()) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+            run.plan(at: operation) { disk in
+                disk.powerFail()
+                return nil
+            }
+            _ = try? run.work()
+            try run.inspect("power failure at operation \(operation)")
+        }
+    }
+
+    @Test(arguments: UInt64(0)..<4) func aProcessKilledAtAnyOperationLosesNothing(_ seed: UInt64) throws {
+        for operation in 1...(try CrashTests.operations.get()) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+            run.plan(at: operation) { disk in
+                disk.kill()
+                return nil
+            }
+            _ = try? run.work()
+            try run.inspect("killed at operation \(operation)")
+        }
+    }
+
+    /// What a killed process left in the page cache is not durable. A start that relies on it must make it so.
+    @Test(arguments: UInt64(0)..<4) func aPowerFailureAfterARestartLosesNothing(_ seed: UInt64) throws {
+        for operation in 1...(try CrashTests.operations.get()) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+            run.plan(at: operation) { disk in
+                disk.kill()
+                return nil
+            }
+            _ = try? run.work()
+            try run.restart()
+            run.disk.powerFail()
+            try run.inspect("killed at operation \(operation), started, power failure")
+        }
+    }
+
+    /// Recovery itself writes and can be interrupted: here four times in a row, each time one operation later.
+    @Test(arguments: UInt64(0)..<4) func powerFailuresWhileRecoveringLoseNothing(_ seed: UInt64) throws {
+        for operation in 1...(try CrashTests.operations.get()) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+            run.plan(at: operation) { disk in
+                disk.powerFail()
+                return nil
+            }
+            _ = try? run.work()
+            for step in 1...4 {
+                run.plan(at: step) { disk in
+                    if step % 2 == 0 { disk.powerFail() } else { disk.kill() }
+                    return nil
+                }
+                try? StorageRun.open(run.disk.mount()).0.abandon()
+                run.disk.kill()
+            }
+            try run.inspect("power failure at operation \(operation) and while recovering")
+        }
+    }
+
+    @Test(arguments: [(ENOSPC, 1), (ENOSPC, 3), (EIO, 1), (EIO, 4)])
+    func aDiskThatRefusesAnyOperationLosesNothing(_ errno: Int32, _ times: Int) throws {
+        for operation in 1...(try CrashTests.operations.get() + 1) {
+            for seed in UInt64(0)..<4 {
+                let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+                let count = Counter()
+                run.disk.setHook { _ in
+                    let number = count.next()
+                    return number >= operation && number < operation + times ? errno : nil
+                }
+                try run.work(retries: times)
+                // Everything confirmed is durable, even after a failed synchronization.
+                run.disk.powerFail()
+                try run.inspect("error \(errno), \(times) times from operation \(operation)")
+            }
+        }
+    }
+
+    /// The power fails while the node handles an error.
+    @Test(arguments: UInt64(0)..<4) func aPowerFailureSoonAfterAnErrorLosesNothing(_ seed: UInt64) throws {
+        for operation in 1...(try CrashTests.operations.get()) {
+            for distance in 1...4 {
+                let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation * 5 + distance))
+                let count = Counter()
+                run.disk.setHook { [disk = run.disk] _ in
+                    let number = count.next()
+                    if number == operation + distance { disk.powerFail() }
+                    return number == operation ? EIO : nil
+                }
+                _ = try? run.work(retries: 1)
+                run.disk.kill()
+                try run.inspect("error at operation \(operation), power failure \(distance) later")
+            }
+        }
+    }
+
+    /// A failed append leaves bytes of its record behind; then the record grows, so the block goes to the next segment.
+    @Test func aBlockThatFailedAndThenWentToAnotherSegmentIsThereOnce() throws {
+        let chain = try StorageRun.chain.get()
+        for seed in UInt64(0)..<60 {
+            let run = try StorageRun(seed: seed)
+            let (store, _) = try StorageRun.open(run.disk.mount())
+            try chain.append(0..<1, to: store)
+            run.disk.setHook { $0.kind == .synchronize ? EIO : nil }
+            #expect(throws: StorageError.self) { try chain.append(1..<2, to: store) }
+            run.disk.setHook(nil)
+            let next = chain.links[1]
+            let log = String(repeating: "x", count: StorageRun.segmentSize)
+            let results = next.results.map { _ in TransactionResult(code: 0, log: log) }
+            try store.append(next.hashed, next.commitInfo, results)
+            run.disk.powerFail()
+            let (again, _) = try StorageRun.open(run.disk.mount())
+            #expect(again.tip?.height == 2)
+            #expect(try again.block(at: 2)?.results() == results)
+        }
+    }
+
+    @Test func aDiskFullAtAnyByteLosesNothing() throws {
+        let chain = try StorageRun.chain.get()
+        let whole = try StorageRun(seed: 1)
+        try whole.work()
+        for capacity in stride(from: 0, to: whole.disk.usedBytes, by: 13) {
+            let run = try StorageRun(seed: UInt64(capacity))
+            run.disk.setCapacity(capacity)
+            let error = #expect(throws: StorageError.self) { try run.work() }
+            guard case .system("write", _, ENOSPC) = error else {
+                Issue.record("capacity \(capacity): \(String(describing: error))")
+                continue
+            }
+            // A full disk can still be read.
+            let done = run.progress.withLock { $0 }
+            do {
+                let (store, log) = try StorageRun.open(run.disk.mount())
+                try BlockStoreTests.expect(store, holds: chain, Int(done.block))
+                #expect(log.last?.height ?? 0 == done.vote)
+                store.abandon()
+            } catch { #expect(done.vote == 0, "\(error)") }
+            run.disk.setCapacity(nil)
+            if capacity % 2 == 0 { run.disk.powerFail() } else { run.disk.kill() }
+            try run.inspect("capacity \(capacity)")
+        }
+    }
+}
