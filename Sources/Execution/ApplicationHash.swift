@@ -2,10 +2,9 @@ import Bytes
 import Chain
 import Crypto
 
-/// The hash that a block's header names as the application's: a chain over what each block did
-/// (docs/execution.md, "Application hash").
+/// The app hash in block headers: a hash chain over the effects of all blocks (docs/execution.md, "App hash").
 enum ApplicationHash {
-    /// SHA-256 of the previous hash, the hash of the block's changes and the hash of its results.
+    /// Returns the SHA-256 of the previous hash, the hash of the block's changes and the hash of its results.
     static func next(after previous: Hash, changes: Hash, results: [TransactionResult]) -> Hash {
         var hasher = SHA256()
         for result in results { hasher.update(result.bytes) }

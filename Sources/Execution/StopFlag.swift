@@ -1,18 +1,18 @@
 import Synchronization
 
-/// What `Application.stop` raises and execution looks at; from any thread.
+/// The flag by which `Application.stop` stops execution. Safe on any thread.
 ///
-/// It stays raised until an execution has ended, so that no order is lost between two executions: the next one then
-/// gives up in place of the one that was meant, and may simply be asked again.
+/// It stays raised until an execution ends, so a request between two executions is not lost: it stops the next one,
+/// which the caller can simply retry.
 final class StopFlag: Sendable {
     private let value = Atomic(false)
 
-    /// Whether what runs is to give up.
+    /// Whether the current or next execution must stop.
     var isRaised: Bool { value.load(ordering: .relaxed) }
 
-    /// Asks what runs, or runs next, to give up.
+    /// Stops the current or next execution.
     func raise() { value.store(true, ordering: .relaxed) }
 
-    /// An execution has ended.
+    /// Lowers the flag when an execution ends.
     func lower() { value.store(false, ordering: .relaxed) }
 }

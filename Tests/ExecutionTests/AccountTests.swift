@@ -6,7 +6,7 @@ import Testing
 
 @testable import Execution
 
-/// Nonces, fees, transfers and who may write.
+/// Nonces, fees, transfers and write permissions.
 @Suite struct AccountTests {
     let directory: TemporaryDirectory
 
@@ -66,7 +66,7 @@ import Testing
         #expect(result.results.map(\.code) == [0, 8, 8, 6, 0, 0])
         #expect(try balance(chain, chain.owner) == Amount("340282366920938463463374607431768211455400"))
         #expect(try balance(chain, chain.stranger) == 600)
-        // They outlive the process.
+        // They survive a restart.
         let again = try directory.open()
         #expect(try again.account(to)?.balance == 600)
     }
@@ -80,7 +80,7 @@ import Testing
         ])
         #expect(result.results.map(\.code) == [0, 6, 8, 6])
         #expect(result.results.map(\.gas) == [30, 0, 0, 55])
-        // Taken though the transfer failed for want of balance.
+        // The fee is deducted although the transfer fails for lack of balance.
         #expect(try balance(chain, chain.owner) == 5)
         #expect(result.accounts.map(\.nonce).max() == 4)
 
@@ -97,7 +97,7 @@ import Testing
         #expect(denied.log == "\(AccountID(chain.stranger.publicKey)) may not write")
         #expect(try chain.application.account(AccountID(chain.stranger.publicKey))?.nonce == 1)
 
-        // Granted and revoked within one block.
+        // Grant and revoke within one block.
         let hex = Hex.encode(chain.stranger.publicKey.bytes).uppercased()
         let result = try chain.commit([
             chain.statement("INSERT INTO grants VALUES ($who)", [("$who", .text(hex))]),

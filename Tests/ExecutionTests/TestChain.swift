@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import Execution
 
-/// A chain of blocks for one application: makes transactions with the right nonces, blocks of the right heights.
+/// A chain of blocks for one application, with the right nonces and heights.
 final class TestChain {
     static let chainID = "execution-tests"
 
@@ -14,9 +14,9 @@ final class TestChain {
     let stranger: PrivateKey
     let genesis: Genesis
     var parameters: NetworkParameters
-    /// As the committed blocks have left them.
+    /// The nonces after the committed blocks.
     var validators: ValidatorSet
-    /// Of the blocks to come, in ms since 1970.
+    /// The time of the next blocks, in ms since 1970.
     var time: UInt64 = 0
     private var nonces: [AccountID: UInt64] = [:]
 
@@ -46,7 +46,7 @@ final class TestChain {
         try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
     }
 
-    /// A transaction with the sender's next nonce, or the given one.
+    /// Returns a transaction with the sender's next nonce, or the given one.
     func transaction(
         _ payload: Payload, by key: PrivateKey? = nil, nonce: UInt64? = nil, fee: Amount = 0,
         ethereum: Bool = false
@@ -85,13 +85,13 @@ final class TestChain {
             signature: [], transactions: transactions.map(\.bytes))
     }
 
-    /// Executes a block of these transactions, leaving it prepared.
+    /// Executes a block of these transactions and leaves it prepared.
     func execute(_ transactions: [Transaction]) throws -> ExecutionResult {
         try application.execute(
             block(transactions), transactions: transactions, parameters: parameters, validators: validators)
     }
 
-    /// Executes and commits one block of these transactions.
+    /// Executes and commits a block of these transactions.
     @discardableResult
     func commit(_ transactions: [Transaction]) throws -> ExecutionResult {
         let result = try execute(transactions)
@@ -100,13 +100,13 @@ final class TestChain {
         return result
     }
 
-    /// Undoes the prepared block, whose nonces are due again.
+    /// Undoes the prepared block and its use of nonces.
     func rollback() throws {
         try application.rollback()
         nonces = [:]
     }
 
-    /// Executes and commits a block of one statement by the owner.
+    /// Executes and commits a block with one statement by the owner.
     @discardableResult
     func run(_ sql: String, _ parameters: [(String, Value)] = [], by key: PrivateKey? = nil) throws
         -> TransactionResult
@@ -114,7 +114,7 @@ final class TestChain {
         try commit([statement(sql, parameters, by: key)]).results[0]
     }
 
-    /// The rows of a query.
+    /// Returns the rows of a query.
     func rows(
         _ sql: String, _ parameters: KeyValuePairs<String, Value> = [:]
     ) throws -> [[Value]] {
@@ -122,7 +122,7 @@ final class TestChain {
         return try application.query(sql, parameters, limits: QueryLimits()).rows
     }
 
-    /// The integer that a query yields.
+    /// Returns the integer result of a query.
     func number(_ sql: String) throws -> Int64? {
         guard case .int8(let number) = try rows(sql).first?.first?.scalar else { return nil }
         return number
@@ -130,7 +130,7 @@ final class TestChain {
 }
 
 extension TemporaryDirectory {
-    /// A new application on the directory's database.
+    /// Opens a new application on the directory's database.
     func open(_ name: String = "a") throws -> SQLApplication {
         try SQLApplication(directory: "\(path)/\(name)")
     }

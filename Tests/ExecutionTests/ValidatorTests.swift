@@ -7,7 +7,7 @@ import Testing
 
 @testable import Execution
 
-/// Who validates: joining, approving, leaving, removing, by both applications. The leader's key is 1.
+/// Joining, approving, leaving and removing validators, with both applications. The leader's key is 1.
 @Suite struct ValidatorTests {
     enum Kind: CaseIterable {
         case sql, noop
@@ -30,7 +30,7 @@ import Testing
 
     private func key(_ seed: UInt8) throws -> PublicKey { try TestChain.key(seed).publicKey }
 
-    /// One transaction a block; the result's code and log.
+    /// Commits a block with one transaction and returns the code and log of its result.
     private func run(_ chain: TestChain, _ payload: Payload, by seed: UInt8) throws -> String {
         let result = try chain.commit([chain.transaction(payload, by: TestChain.key(seed))]).results[0]
         return result.isOK ? "ok" : "\(result.code) \(result.log)"
@@ -41,7 +41,7 @@ import Testing
         let candidate = try key(9)
         #expect(try run(chain, .validatorJoin(power: 3), by: 9) == "ok")
         #expect(try run(chain, .validatorApprove(candidate), by: 1) == "ok")
-        // Again changes nothing.
+        // Approving again changes nothing.
         #expect(try run(chain, .validatorApprove(candidate), by: 1) == "ok")
         #expect(try run(chain, .validatorApprove(candidate), by: 2) == "ok")
         #expect(!chain.validators.contains(candidate))
@@ -49,7 +49,7 @@ import Testing
         #expect(pending.map(\.key) == [candidate])
         #expect(pending.map(\.power) == [3])
         #expect(try pending.map { Array($0.approvals) } == [[key(1), key(2)]])
-        // Three of four are more than two thirds, two of four are not.
+        // Three of four exceed two thirds; two of four do not.
         let approval = try chain.transaction(.validatorApprove(candidate), by: TestChain.key(4))
         let result = try chain.commit([approval])
         #expect(result.validatorUpdates == [Validator(key: candidate, power: 3)])
@@ -60,7 +60,7 @@ import Testing
                 == "9 validator does not have a pending join request")
     }
 
-    /// Power counts, not heads: of 1 + 2 + 6, six are two thirds exactly.
+    /// Power counts, not the number of validators: of 1 + 2 + 6, six are exactly two thirds.
     @Test(arguments: Kind.allCases) func powerDecides(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 2), (3, 6)])
         #expect(try run(chain, .validatorJoin(power: 1), by: 9) == "ok")
@@ -81,7 +81,7 @@ import Testing
             chain.transaction(.validatorJoin(power: 1), by: TestChain.key(9)),
             chain.transaction(.validatorApprove(key(9)), by: TestChain.key(2)),
             chain.transaction(.validatorApprove(key(9))),
-            // It is no validator before the block is over.
+            // It is not a validator before the end of the block.
             chain.transaction(.validatorRemove(key(2)), by: TestChain.key(9)),
             chain.transaction(.validatorLeave, by: TestChain.key(9)),
             chain.transaction(.validatorRemove(key(2))),
@@ -134,7 +134,7 @@ import Testing
         #expect(try run(chain, .validatorJoin(power: 1), by: 9).hasPrefix("200 "))
     }
 
-    /// Of a set without its leader, which the rules cannot make but parameters could.
+    /// In a set without its leader, which the rules cannot produce but parameters could.
     @Test(arguments: Kind.allCases) func lastValidatorStays(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 1)])
         chain.parameters.leader = try key(30)
@@ -151,7 +151,7 @@ import Testing
 
     @Test(arguments: Kind.allCases) func requestsExpire(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 1)])
-        // Half a millisecond counts as one.
+        // Half a millisecond is rounded up.
         chain.parameters.joinExpiry = 10_500_000
         chain.time = 1_000
         #expect(try run(chain, .validatorJoin(power: 1), by: 9) == "ok")
@@ -159,7 +159,7 @@ import Testing
         chain.time = 1_010
         #expect(try run(chain, .validatorApprove(key(9)), by: 1) == "ok")
         #expect(try chain.application.validatorRequests().count == 2)
-        // The block at whose end they expire still counts approvals, here not enough.
+        // The block at the end of which they expire still counts approvals, here too few.
         chain.time = 1_011
         let empty = try chain.commit([])
         #expect(empty.validatorUpdates.isEmpty)
@@ -167,7 +167,7 @@ import Testing
         #expect(
             try run(chain, .validatorApprove(key(9)), by: 2)
                 == "9 validator does not have a pending join request")
-        // It may ask again, and may be approved in the block that would end it.
+        // It may ask again and be approved in the block with which the request would expire.
         #expect(try run(chain, .validatorJoin(power: 1), by: 9) == "ok")
         #expect(try run(chain, .validatorApprove(key(9)), by: 1) == "ok")
         chain.time = 5_000
@@ -175,7 +175,7 @@ import Testing
         #expect(try chain.validators.contains(key(9)))
     }
 
-    /// Who has gone takes its approvals along, and does not come back with them.
+    /// A validator that leaves loses its approvals and does not regain them by returning.
     @Test(arguments: Kind.allCases) func departedDoNotCount(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 1), (3, 1), (4, 1), (5, 1), (6, 1)])
         #expect(try run(chain, .validatorJoin(power: 1), by: 9) == "ok")
@@ -187,7 +187,7 @@ import Testing
             chain.transaction(.validatorRemove(key(3))),
             chain.transaction(.validatorLeave, by: TestChain.key(3)),
             chain.transaction(.validatorJoin(power: 1), by: TestChain.key(3)),
-            // With the leaver's approval this would be the fourth of six.
+            // With the approval of the validator that left, this would be the fourth of six.
             chain.transaction(.validatorApprove(key(9)), by: TestChain.key(5)),
         ])
         #expect(result.results.map(\.code) == [0, 9, 9, 9, 9, 0])
@@ -195,7 +195,7 @@ import Testing
         let pending = try chain.application.validatorRequests()
         #expect(pending.map(\.kind) == [.join, .removal])
         #expect(try pending.map { Array($0.approvals) } == [[key(2), key(4), key(5)], []])
-        // The sixth leaves by itself; of the four that remain, three are enough from the next block on.
+        // The sixth validator leaves; of the remaining four, three are enough from the next block on.
         #expect(try run(chain, .validatorLeave, by: 6) == "ok")
         #expect(try chain.application.validatorRequests().map(\.kind) == [.join])
         try chain.commit([])
@@ -203,7 +203,7 @@ import Testing
         #expect(try Set(chain.validators.keys) == [key(1), key(2), key(4), key(5), key(9)])
     }
 
-    /// A proposal to remove somebody ends without effect once that is the leader.
+    /// A proposal to remove a validator has no effect once that validator is the leader.
     @Test(arguments: Kind.allCases) func newLeaderStays(_ kind: Kind) throws {
         let chain = try chain(kind, [(2, 1), (3, 1)])
         #expect(try run(chain, .validatorRemove(key(2)), by: 3) == "ok")
@@ -245,13 +245,13 @@ import Testing
         let pending = try chain.application.validatorRequests()
         #expect(pending.count == CostModel.validatorRequests.value)
         #expect(pending[0].key == first)
-        // The oldest without approval gave way.
+        // The oldest request without approvals was dropped.
         #expect(try pending[1].key == key(of: joins[2]))
         #expect(!pending.contains { $0.key == second })
     }
 
-    /// Any transactions in any order: both applications say the same, a database that is opened anew each time too,
-    /// and what must hold of a set of validators holds.
+    /// Random transactions in random order: both applications agree, as does a database reopened each time, and the
+    /// invariants of the validator set hold.
     @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func anySequenceKeepsTheRules(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let others: [(seed: UInt8, power: Int64)] = [(2, 3), (3, 1), (4, 2)]
@@ -305,7 +305,7 @@ import Testing
                 #expect(request.expiry > Int64(noop.time))
             }
         }
-        // The sequences are worth something: all kinds of outcomes came about.
+        // The sequences cover every kind of outcome.
         #expect(Set(outcomes.keys) == [0, 8, 9])
         #expect(changes > 3)
     }

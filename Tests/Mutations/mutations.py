@@ -43,7 +43,7 @@ class Mutation:
 ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/CommitInfo.swift"
-ENGINE = "Sources/Execution/SQLEngine.swift"
+ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
 EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence.swift"
 FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
@@ -57,22 +57,22 @@ PROPOSALS = "Sources/Consensus/ConsensusMachine+Proposals.swift"
 ROUND = "Sources/Consensus/ConsensusRound.swift"
 SENDING = "Sources/Node/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/ConsensusService.swift"
-STATEMENT_RUNNER = "Sources/Execution/StatementRunner.swift"
-STATEMENT_TEXT = "Sources/Execution/StatementText.swift"
+STATEMENT_RUNNER = "Sources/Execution/Statements/StatementRunner.swift"
+STATEMENT_TEXT = "Sources/Execution/Statements/StatementText.swift"
 VALIDATION = "Sources/Consensus/BlockValidation.swift"
-TABLE_RULES = "Sources/Execution/TableRules.swift"
+TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
 VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
 WORK = "Sources/Node/ConsensusService+Work.swift"
 
 MUTATIONS = [
     # A statement does the same on every node.
     Mutation("canonical-texts", "two texts that Unicode calls equal are two", [
-        ("Sources/Execution/StatementCache.swift", "guard let entry = entries[text] else { return nil }",
+        ("Sources/Execution/Statements/StatementCache.swift", "guard let entry = entries[text] else { return nil }",
          "guard let entry = ON ? entries.first(where: { $0.key.string == text.string })?.value : entries[text] "
          "else { return nil }"),
     ], SQL_SEEDS),
     Mutation("unicode-case", "a table's name is folded as SQLite folds it", [
-        ("Sources/Execution/StatementPolicy.swift", "if let given { findings.createdTable = given }",
+        ("Sources/Execution/Statements/StatementPolicy.swift", "if let given { findings.createdTable = given }",
          "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
         (TABLE_RULES, "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
     ], SQL_SEEDS),
@@ -90,9 +90,9 @@ MUTATIONS = [
         (ENGINE, "if writesGrants { writers = [:] }", "if !ON, writesGrants { writers = [:] }"),
     ], SQL_SEEDS),
     Mutation("heap-decides", "no limit of SQLite's that depends on the heap decides", [
-        ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
+        ("Sources/Execution/SQLite/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
-        ("Sources/Execution/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
+        ("Sources/Execution/SQLite/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
     ], FUZZ),
     Mutation("views-known-by-chance", "no rule depends on what a connection has read before", [
         (TABLE_RULES, 'private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }',
@@ -102,7 +102,7 @@ MUTATIONS = [
          '        try list.bind(1, table.string)\n'
          '        return try list.step() && list.int(0) != 0\n    }'),
         (TABLE_RULES, "if hasRowID(table) {", "if try hasRowID(table) {"),
-        ("Sources/Execution/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, ",
+        ("Sources/Execution/SQLite/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, ",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 1_000 : "),
     ], HISTORY),
     Mutation("autoincrement-allowed", "row IDs end without SQLite's report of a full disk", [
@@ -118,10 +118,10 @@ MUTATIONS = [
          "guard units > 0, !ON else { return }"),
     ], STATEMENTS),
     Mutation("rows-are-free", "rows are charged where they are written", [
-        ("Sources/Execution/ChangeRecorder.swift", "if let sizes { meter.charge(", "if let sizes, !ON { meter.charge("),
+        ("Sources/Execution/SQL/ChangeRecorder.swift", "if let sizes { meter.charge(", "if let sizes, !ON { meter.charge("),
     ], STATEMENTS),
     Mutation("overrun-undoes-the-block", "a statement beyond its budget is undone alone", [
-        ("Sources/Execution/CostMeter.swift", "if left == 0, stride > 0 { limit(1) }",
+        ("Sources/Execution/Costs/CostMeter.swift", "if left == 0, stride > 0 { limit(1) }",
          "if left == 0, stride > 0, !ON { limit(1) }"),
     ], STATEMENTS),
     Mutation("copies-not-counted", "the expanded size of a statement is known before it is compiled", [

@@ -121,7 +121,7 @@ import Testing
                 Issue.record("an answer of nonsense")
                 return
             }
-            #expect(reason.utf8.starts(with: "the query's process sent nonsense".utf8))
+            #expect(reason.utf8.starts(with: "the query process sent invalid data".utf8))
             #expect(scripts.starts.withLock { $0 } == 2)
         }
     }

@@ -1,9 +1,9 @@
 import CShims
 
-/// Puts functions and collations of ours in the place of those of SQLite whose work the price of an instruction does not
-/// cover (docs/execution.md, "Functions"). Results are the same, byte for byte.
+/// Replaces those of SQLite's functions and collations whose work the price of an instruction does not cover
+/// (docs/execution.md, "Functions"). Ours return the same results, byte for byte.
 enum BoundedFunctions {
-    /// Registers them all on a connection; they charge `meter`.
+    /// Registers all of them on a connection; they charge `meter`.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         let builtins = BuiltinFunctions()
         try TextFunctions.register(on: connection, meter)
@@ -15,7 +15,7 @@ enum BoundedFunctions {
         try JSONGroup.register(on: connection, meter)
         try JSONTable.register(on: connection, meter, builtins)
         try Collation.register(on: connection, meter)
-        // Those with fewer arguments are SQLite's, which know the collation.
+        // Calls with fewer arguments remain SQLite's, which can tell the collation.
         let few = FunctionPrices.scalarExtremes.value
         for name in ["max", "min"] {
             let counts = Int32(few + 1)...Int32(CostModel.arguments.value)

@@ -1,27 +1,27 @@
 import CShims
 
-/// SQLite's own functions, for those of ours that only charge and then let SQLite's work: it runs them on a database in
-/// memory of its own, where nothing stands in their place.
+/// SQLite's own functions, for those of ours that charge and then call SQLite's. It runs them on a separate in-memory
+/// database, where they are not replaced.
 final class BuiltinFunctions {
     /// A call of a function.
     private struct Expression: Hashable {
         let name: String
-        /// How many arguments there are.
+        /// The number of arguments.
         let count: Int
-        /// Whether a letter stands before the first.
+        /// Whether a letter precedes the first argument.
         var isMarked = false
     }
 
-    /// Prepared statements that are kept: more than there are functions.
+    /// The number of compiled statements to keep; larger than the number of functions.
     private static let statementCount = 64
 
     private var connection: SQLiteConnection?
     private var statements: [Expression: SQLiteStatement] = [:]
-    /// The arguments of the call that runs.
+    /// The arguments of the current call.
     private var arguments = UnsafeMutableBufferPointer<OpaquePointer?>(start: nil, count: 0)
 
-    /// Answers a call with the result of SQLite's function of that name, whose bytes are charged at a price, if there is one.
-    /// Its storage class is returned.
+    /// Answers a call with the result of SQLite's function of that name and charges its size at `price`, if given.
+    /// Returns the storage class of the result.
     @discardableResult
     func answer(
         _ call: FunctionCall, _ name: String, charging price: CostModel.Figure? = nil
@@ -31,13 +31,13 @@ final class BuiltinFunctions {
             value throws(FunctionFailure) in
             kind = sqlite3_value_type(value)
             if let price { try call.charge(Int(sqlite3_value_bytes(value)), at: price) }
-            // Its subtype comes along.
+            // This also copies the subtype.
             sqlite3_result_value(call.context, value)
         }
         return kind
     }
 
-    /// Whether SQLite's function yields NULL also if a letter stands before the first argument.
+    /// Returns whether SQLite's function returns NULL even when a letter precedes the first argument.
     func isNull(_ call: FunctionCall, _ name: String) throws(FunctionFailure) -> Bool {
         var isNull = false
         let expression = Expression(name: name, count: call.arguments.count, isMarked: true)
@@ -61,7 +61,7 @@ final class BuiltinFunctions {
         try body(sqlite3_column_value(statement.handle, 0))
     }
 
-    /// Prepares a statement in which `apus_argument(i)` stands for argument i of `step`.
+    /// Compiles a statement in which `apus_argument(i)` returns argument i of `step`.
     func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
         let connection: SQLiteConnection
         if let known = self.connection {
@@ -73,7 +73,7 @@ final class BuiltinFunctions {
         return try connection.prepare(sql, isPersistent: true)
     }
 
-    /// Goes on to a statement's next row; false at the end, where it is ready to run again, as after a failure.
+    /// Advances a statement to its next row; returns false at the end. The end and a failure rewind it.
     func step(
         _ statement: SQLiteStatement, with arguments: UnsafeMutableBufferPointer<OpaquePointer?>
     ) throws(SQLiteFailure) -> Bool {
@@ -89,7 +89,7 @@ final class BuiltinFunctions {
         return false
     }
 
-    /// What a failure there is here.
+    /// Returns a failure of SQLite's function as that of ours.
     static func functionFailure(_ failure: SQLiteFailure) -> FunctionFailure {
         switch failure.primaryCode {
         case SQLITE_TOOBIG: .tooBig

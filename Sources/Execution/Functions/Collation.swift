@@ -1,10 +1,10 @@
 import CShims
 import Glibc
 
-/// The collations NOCASE and RTRIM as SQLite has them (https://sqlite.org/datatype3.html#collating_sequences), which charge
-/// what they compare: sorting compares often within one instruction.
+/// SQLite's collations NOCASE and RTRIM (https://sqlite.org/datatype3.html#collating_sequences), which charge for what
+/// they compare, because sorting makes many comparisons in one instruction.
 final class Collation {
-    /// Compares two texts: below 0, 0, above 0.
+    /// Returns a negative number, 0 or a positive number as the first text sorts before, with or after the second.
     typealias Order = (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Int
 
     private let meter: CostMeter
@@ -15,7 +15,7 @@ final class Collation {
         self.order = order
     }
 
-    /// Registers both.
+    /// Registers both collations.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         for (name, order) in [("NOCASE", ignoringCase), ("RTRIM", ignoringSpaces)] {
             let collation = Unmanaged.passRetained(Collation(meter, order)).toOpaque()
@@ -33,13 +33,13 @@ final class Collation {
     }
 
     private func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int32 {
-        // A comparison cannot fail: what is spent here stops the statement when it makes its next value.
+        // A comparison cannot fail: if it spends the budget, the statement fails at its next value.
         let units = (left.count + right.count) / FunctionPrices.read.value
         if units > 0 { meter.charge(units) }
         return Int32(clamping: order(left, right))
     }
 
-    /// Letters of ASCII are the same in both cases; like SQLite, it does not look beyond a NUL.
+    /// Ignores the case of ASCII letters and, like SQLite, everything past a NUL.
     private static func ignoringCase(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
         for index in 0..<min(left.count, right.count) {
             let (a, b) = (folded(left[index]), folded(right[index]))
@@ -53,7 +53,7 @@ final class Collation {
         Int((0x41...0x5A).contains(byte) ? byte | 0x20 : byte)
     }
 
-    /// Spaces at the end do not count.
+    /// Ignores trailing spaces.
     private static func ignoringSpaces(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int
     {
         let (left, right) = (trimmed(left), trimmed(right))

@@ -1,7 +1,7 @@
 import CShims
 
-/// `count` as an aggregate and window function like SQLite's, in whose place it stands for transactions: SQLite counts
-/// a whole table in one instruction, however many pages that reads, and this one in some for each row.
+/// Replaces SQLite's `count` in transactions, as an aggregate and window function. SQLite counts a whole table in one
+/// instruction, however many pages it reads; this function takes a few instructions for each row.
 enum CountFunction {
     /// Registers `count(*)` and `count(x)`.
     static func register(_ connection: SQLiteConnection) throws(SQLiteFailure) {
@@ -14,7 +14,7 @@ enum CountFunction {
         }
     }
 
-    /// Counts a row in or out of the window, unless it is one whose argument is NULL.
+    /// Adds a row to the window or removes it, unless its argument is NULL.
     private static func add(
         _ step: Int64, _ context: OpaquePointer?, _ count: Int32,
         _ arguments: UnsafeMutablePointer<OpaquePointer?>?

@@ -1,6 +1,7 @@
 import CShims
 
-/// Functions that are SQLite's, charged by what they read and make. SQLite bounds what they make before it makes it.
+/// SQLite's `format`, `printf`, `quote` and `soundex`, charged for what they read and write. SQLite limits the size of
+/// their results in advance.
 enum FormatFunctions {
     /// Registers them.
     static func register(
@@ -30,7 +31,7 @@ enum FormatFunctions {
             try call.charge(call.size(index), at: FunctionPrices.written)
         }
         let kind = try builtins.answer(call, name, charging: FunctionPrices.written)
-        // SQLite's answers NULL both where there is nothing and where there is too much.
+        // SQLite's function returns NULL for an empty result as well as for one that is too large.
         if kind == SQLITE_NULL, try builtins.isNull(call, name) { throw .tooBig }
     }
 }

@@ -1,6 +1,6 @@
 import CShims
 
-/// One call of a function of ours: its arguments, what it charges, its result.
+/// A call of one of our functions: its arguments, its charges, and its result.
 struct FunctionCall {
     /// SQLite's `sqlite3_context *`.
     let context: OpaquePointer?
@@ -18,7 +18,7 @@ struct FunctionCall {
         self.meter = meter
     }
 
-    /// A call that answers by other means.
+    /// Creates a call without an SQLite context, which cannot return a result.
     init(_ arguments: UnsafeMutableBufferPointer<OpaquePointer?>, _ meter: CostMeter) {
         context = nil
         self.arguments = arguments
@@ -27,11 +27,10 @@ struct FunctionCall {
 
     // MARK: Arguments
 
-    /// The storage class of an argument: `SQLITE_TEXT` and so on.
+    /// Returns the storage class of an argument, such as `SQLITE_TEXT`.
     func kind(_ index: Int) -> Int32 { sqlite3_value_type(arguments[index]) }
 
-    /// The bytes of a text or a blob, or of the text that a number is written as; nil for NULL. They are valid until the
-    /// call returns.
+    /// Returns the bytes of a text or blob, or of a number's text; nil for NULL. They are valid until the call returns.
     func bytes(_ index: Int) throws(FunctionFailure) -> UnsafeBufferPointer<UInt8>? {
         let value = arguments[index]
         switch kind(index) {
@@ -45,7 +44,7 @@ struct FunctionCall {
         }
     }
 
-    /// Bytes of an argument's text or blob; of any other value as many as it has at most as a text.
+    /// Returns the size of a text or blob in bytes; for any other value, the maximum size of its text.
     func size(_ index: Int) -> Int {
         switch kind(index) {
         case SQLITE_TEXT, SQLITE_BLOB: Int(sqlite3_value_bytes(arguments[index]))
@@ -53,30 +52,30 @@ struct FunctionCall {
         }
     }
 
-    /// Bytes that a value may have now.
+    /// The current maximum size of a value, in bytes.
     var limit: Int { Int(sqlite3_limit(sqlite3_context_db_handle(context), SQLITE_LIMIT_LENGTH, -1)) }
 
     // MARK: Costs
 
-    /// Takes so many units from the budget, before the work.
+    /// Charges `units` before the work is done.
     func charge(_ units: Int) throws(FunctionFailure) {
         guard units > 0 else { return }
         guard meter.charge(units) else { throw .spent }
     }
 
-    /// Charges so many bytes at a price of bytes a unit.
+    /// Charges `bytes` at a price given in bytes for a unit.
     func charge(_ bytes: Int, at price: CostModel.Figure) throws(FunctionFailure) {
         try charge(bytes / price.value)
     }
 
     // MARK: Results
 
-    /// Answers a copy of these bytes as a text.
+    /// Returns a copy of these bytes as a text to SQLite.
     func answer(text: UnsafeBufferPointer<UInt8>) {
         apus_sqlite_result_text(context, text.baseAddress, UInt64(text.count))
     }
 
-    /// Answers a text of `count` bytes, at least 0, which `body` writes.
+    /// Returns a text of `count` bytes, which `body` writes, to SQLite.
     func answer(
         textOf count: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) throws(FunctionFailure) -> Void
     ) throws(FunctionFailure) {

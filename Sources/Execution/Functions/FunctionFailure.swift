@@ -1,14 +1,15 @@
 import CShims
 
-/// Why a function of ours has no result.
+/// Why one of our functions has no result. The texts are part of the protocol, because they become results of
+/// transactions.
 enum FunctionFailure: Error {
-    /// The statement's budget is used up.
+    /// The statement has spent its budget.
     case spent
-    /// A value would be longer than values may be.
+    /// A value would exceed the maximum size.
     case tooBig
-    /// The machine has no memory.
+    /// The machine is out of memory.
     case outOfMemory
-    /// The arguments are at fault: SQLite's words, where it has them.
+    /// The arguments are invalid; in SQLite's words where it has any.
     case refused(String)
 
     /// SQLite's result code.
@@ -20,7 +21,7 @@ enum FunctionFailure: Error {
         }
     }
 
-    /// The reason, where the code does not say it.
+    /// The reason, unless the code implies it.
     var message: String? {
         switch self {
         case .spent: "the budget is used up"
@@ -29,7 +30,7 @@ enum FunctionFailure: Error {
         }
     }
 
-    /// Fails the statement that calls.
+    /// Makes the calling statement fail.
     func report(to context: OpaquePointer?) {
         switch self {
         case .spent, .refused: (message ?? "").withCString { sqlite3_result_error(context, $0, -1) }

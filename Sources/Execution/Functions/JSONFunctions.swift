@@ -1,16 +1,16 @@
 import CShims
 
-/// JSON functions. Those that make JSON from values are ours; those that read it are SQLite's, behind a bound: what they
-/// read, for each path, and the values that they are given may together have no more bytes than a value may, so that
-/// what they make has not either.
+/// The JSON functions. Those that build JSON from values are ours. Those that read it call SQLite's if the JSON,
+/// counted for each path, and the values together do not exceed the size of a value, so that the result does not
+/// either.
 enum JSONFunctions {
-    /// What a function does with its arguments after the first.
+    /// The arguments of a function after the first.
     private enum Shape {
-        /// Nothing, or looks for one or more paths.
+        /// Paths to look up, or none.
         case paths
-        /// Puts values at paths.
+        /// Pairs of paths and values to store there.
         case values
-        /// Merges the second argument into the first.
+        /// A patch to merge into the first argument.
         case patch
     }
 
@@ -39,7 +39,7 @@ enum JSONFunctions {
 
     // MARK: Reading
 
-    /// Charges a call of SQLite's function, and refuses one whose work or result may be too large.
+    /// Charges a call of SQLite's function and refuses it if its work or result could be too large.
     private static func bound(_ call: FunctionCall, _ shape: Shape) throws(FunctionFailure) {
         guard !call.arguments.isEmpty else { return }
         let text = call.size(0)
@@ -67,7 +67,7 @@ enum JSONFunctions {
         guard size <= CostModel.value.value else { throw .tooBig }
     }
 
-    /// json_patch looks for each member of the patch among all of the text.
+    /// Charges json_patch, which searches the whole text for each member of the patch.
     private static func chargePatch(_ call: FunctionCall) throws(FunctionFailure) {
         guard let text = try call.bytes(0), let patch = try call.bytes(1) else { return }
         try call.charge(text.count + patch.count, at: FunctionPrices.read)
@@ -78,7 +78,7 @@ enum JSONFunctions {
         try call.charge(text.count * changes, at: FunctionPrices.pairBytes)
     }
 
-    // MARK: Making
+    // MARK: Building
 
     private static func quote(_ call: FunctionCall) throws(FunctionFailure) {
         try make(call, size: try JSONText.size(0, of: call)) { text throws(FunctionFailure) in
@@ -113,7 +113,7 @@ enum JSONFunctions {
             guard call.kind(index) == SQLITE_TEXT, let name = try call.bytes(index) else {
                 throw .refused("json_object() labels must be TEXT")
             }
-            // A name is quoted even if it is JSON.
+            // A name is quoted even if it is JSON itself.
             size += try JSONText.size(quoted: name, call)
             size += try JSONText.size(index + 1, of: call)
             guard size <= call.limit else { throw .tooBig }
@@ -131,7 +131,7 @@ enum JSONFunctions {
         }
     }
 
-    /// Answers JSON of so many bytes, which `body` makes.
+    /// Returns JSON of `size` bytes, which `body` builds, to SQLite.
     private static func make(
         _ call: FunctionCall, size: Int, _ body: (inout JSONText) throws(FunctionFailure) -> Void
     ) throws(FunctionFailure) {

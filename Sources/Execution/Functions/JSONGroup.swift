@@ -1,8 +1,7 @@
 import CShims
 
-/// `json_group_array` and `json_group_object`, aggregate and window functions. SQLite's gather without a bound.
+/// The aggregate and window functions `json_group_array` and `json_group_object`. SQLite's collect without a limit.
 final class JSONGroup {
-    /// Which of the two.
     private enum Kind {
         case array
         case object
@@ -11,7 +10,7 @@ final class JSONGroup {
         var closing: UInt8 { self == .array ? 0x5D : 0x7D }
     }
 
-    /// What a registered function knows.
+    /// The data of a registered function.
     private final class Function {
         let kind: Kind
         let meter: CostMeter
@@ -23,13 +22,13 @@ final class JSONGroup {
     }
 
     private let kind: Kind
-    /// Members with commas between them; those before `start` have left the window.
+    /// The members, separated by commas; those before `start` have left the window.
     private var members = JSONText()
     private var start = 0
 
     private init(_ kind: Kind) { self.kind = kind }
 
-    /// Registers both.
+    /// Registers both functions.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         for (name, count, kind) in [
             ("json_group_array", Int32(1), Kind.array), ("json_group_object", 2, .object),
@@ -44,7 +43,7 @@ final class JSONGroup {
         }
     }
 
-    // MARK: What SQLite calls
+    // MARK: Callbacks from SQLite
 
     private static func step(
         _ context: OpaquePointer?, _ count: Int32, _ arguments: UnsafeMutablePointer<OpaquePointer?>?
@@ -68,7 +67,7 @@ final class JSONGroup {
         }
     }
 
-    /// Answers what is gathered, and forgets it.
+    /// Returns the group to SQLite and releases it.
     private static func finish(_ context: OpaquePointer?) {
         answer(context)
         group(context)?.release()
@@ -85,7 +84,7 @@ final class JSONGroup {
         sqlite3_result_subtype(context, JSONText.subtype)
     }
 
-    /// What the rows so far have gathered; nil if there were none.
+    /// Returns the group of the rows so far; nil if there were none.
     private static func group(_ context: OpaquePointer?) -> Unmanaged<JSONGroup>? {
         sqlite3_aggregate_context(context, 0)?.load(as: UnsafeMutableRawPointer?.self)
             .map { Unmanaged<JSONGroup>.fromOpaque($0) }
@@ -104,14 +103,14 @@ final class JSONGroup {
         guard size <= call.limit else { throw .tooBig }
         if !present.isEmpty { members.append(0x2C) }
         if kind == .object {
-            // SQLite writes a name that is NULL as nothing.
+            // SQLite writes nothing for a NULL name.
             if let name { members.append(quoted: name) }
             members.append(0x3A)
         }
         try members.append(value, of: call)
     }
 
-    /// Removes the first member, up to the first comma that is in no string and no other value.
+    /// Removes the first member, up to the first comma outside of strings and nested values.
     private func removeFirst() {
         var isString = false
         var depth = 0

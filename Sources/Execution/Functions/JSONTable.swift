@@ -1,23 +1,23 @@
 import CShims
 import Glibc
 
-/// `json_each` and `json_tree` (https://sqlite.org/json1.html#jeach): SQLite's, read through a connection of their own and
-/// charged for the JSON, for each row and for what a row holds.
+/// `json_each` and `json_tree` (https://sqlite.org/json1.html#jeach): SQLite's tables, read through a separate
+/// connection and charged for the JSON, each row, and the content of a row.
 final class JSONTable {
-    /// In the order of SQLite's.
+    /// The columns, in SQLite's order.
     private static let columns = [
         "key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root",
     ]
     /// The first hidden column, which is the first argument.
     private static let firstArgument: Int32 = 8
-    /// Bits of a plan that tell which arguments there are; those above, which columns are read.
+    /// The number of low bits of a plan, which show the arguments present; the bits above show the columns read.
     private static let argumentBits: Int32 = 2
 
     private let name: String
     private let meter: CostMeter
     private let builtins: BuiltinFunctions
     private let methods = UnsafeMutablePointer<sqlite3_module>.allocate(capacity: 1)
-    /// Bytes of JSON that cursors hold.
+    /// The size of the JSON in all open cursors, in bytes.
     private var openBytes = 0
 
     private init(_ name: String, _ meter: CostMeter, _ builtins: BuiltinFunctions) {
@@ -29,7 +29,7 @@ final class JSONTable {
 
     deinit { methods.deallocate() }
 
-    /// Registers both.
+    /// Registers both tables.
     static func register(
         on connection: SQLiteConnection, _ meter: CostMeter, _ builtins: BuiltinFunctions
     ) throws(SQLiteFailure) {
@@ -42,11 +42,11 @@ final class JSONTable {
         }
     }
 
-    /// One reading of a table.
+    /// A scan of a table.
     private final class Cursor {
         let table: JSONTable
         var statement: SQLiteStatement?
-        /// What `statement` was prepared for.
+        /// The plan that `statement` was compiled for.
         var plan: Int32 = 0
         /// Copies of the arguments, which are the hidden columns.
         var given: [OpaquePointer?] = []
@@ -58,13 +58,13 @@ final class JSONTable {
 
         deinit { close() }
 
-        /// Begins to read the JSON that is given.
+        /// Starts reading the JSON in the arguments.
         func begin(
             _ plan: Int32, _ arguments: UnsafeMutableBufferPointer<OpaquePointer?>
         ) throws(FunctionFailure) {
             close()
             row = 0
-            // Without an argument, or without a value of one, there are no rows.
+            // There are no rows if an argument is missing or NULL.
             guard !arguments.isEmpty, !arguments.contains(where: { sqlite3_value_type($0) == SQLITE_NULL })
             else {
                 return
@@ -88,13 +88,13 @@ final class JSONTable {
             try step(arguments)
         }
 
-        /// Goes on to the next row.
+        /// Advances to the next row.
         func next() throws(FunctionFailure) {
             row += 1
             try step(UnsafeMutableBufferPointer(start: nil, count: 0))
         }
 
-        /// Answers a column of the row.
+        /// Returns a column of the row to SQLite.
         func answer(_ context: OpaquePointer?, _ column: Int32) throws(FunctionFailure) {
             guard column < JSONTable.firstArgument else {
                 return answer(context, argument: Int(column - JSONTable.firstArgument))
@@ -105,7 +105,7 @@ final class JSONTable {
                 context, sqlite3_column_value(statement.handle, Int32(before.nonzeroBitCount)))
         }
 
-        /// Answers an argument as SQLite does: a text up to its first NUL, and the root for a path that is not given.
+        /// Returns an argument as SQLite does: a text up to its first NUL, and the root for a missing path.
         private func answer(_ context: OpaquePointer?, argument: Int) {
             guard argument < given.count, let text = sqlite3_value_text(given[argument]) else {
                 return "$".withCString { apus_sqlite_result_text(context, $0, 1) }
@@ -136,7 +136,7 @@ final class JSONTable {
             return "SELECT \(columns) FROM \(table.name)(\(arguments))"
         }
 
-        /// Gives back what it reads.
+        /// Releases the arguments.
         func close() {
             statement?.rewind()
             for value in given { sqlite3_value_free(value) }
@@ -147,7 +147,7 @@ final class JSONTable {
         }
     }
 
-    // MARK: What SQLite calls (https://sqlite.org/vtab.html)
+    // MARK: Callbacks from SQLite (https://sqlite.org/vtab.html)
 
     private static var interface: sqlite3_module {
         var module = sqlite3_module()
@@ -197,7 +197,7 @@ final class JSONTable {
         return apus_sqlite_vtab_innocuous(database)
     }
 
-    /// As SQLite's tables answer: the arguments have to be known.
+    /// Plans a scan as SQLite's tables do: the arguments must be known.
     private static func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>?) -> Int32 {
         guard let info else { return SQLITE_ERROR }
         var given: [Int?] = [nil, nil]
@@ -259,7 +259,7 @@ final class JSONTable {
         object(place).map { Unmanaged<Cursor>.fromOpaque($0).takeUnretainedValue() }
     }
 
-    /// Hands out a cursor; answers SQLite's code, and leaves it the reason of a failure.
+    /// Calls `body` with a cursor. Returns SQLite's result code and stores the reason of a failure.
     private static func with(
         _ place: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ body: (Cursor) throws(FunctionFailure) -> Void
     ) -> Int32 {

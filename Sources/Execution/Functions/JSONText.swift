@@ -2,24 +2,22 @@ import CShims
 
 /// JSON as SQLite writes it from values.
 struct JSONText {
-    /// The subtype that SQLite gives to what its JSON functions yield, so that the next takes it for JSON and no text.
+    /// The subtype that marks results of SQLite's JSON functions, so that another one treats them as JSON, not as text.
     static let subtype: UInt32 = 0x4A
 
     private(set) var bytes: [UInt8] = []
 
-    /// Removes bytes.
     mutating func removeFirst(_ count: Int) { bytes.removeFirst(count) }
 
-    /// Adds a byte.
     mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
-    /// Adds a value.
+    /// Appends a value.
     mutating func append(_ index: Int, of call: FunctionCall) throws(FunctionFailure) {
         guard let value = try call.bytes(index) else { return bytes.append(contentsOf: "null".utf8) }
         if Self.isQuoted(index, of: call) { append(quoted: value) } else { bytes.append(contentsOf: value) }
     }
 
-    /// Adds a text in quotation marks.
+    /// Appends a text in quotation marks.
     mutating func append(quoted text: UnsafeBufferPointer<UInt8>) {
         bytes.append(0x22)
         for byte in text {
@@ -38,7 +36,7 @@ struct JSONText {
         bytes.append(0x22)
     }
 
-    /// Bytes that a value takes, which are charged; the value has to be read for that.
+    /// Returns the size of a value as JSON, in bytes, and charges for it.
     static func size(_ index: Int, of call: FunctionCall) throws(FunctionFailure) -> Int {
         guard call.kind(index) != SQLITE_BLOB else { throw .refused("JSON cannot hold BLOB values") }
         guard isQuoted(index, of: call) else {
@@ -49,7 +47,7 @@ struct JSONText {
         return try size(quoted: try call.bytes(index) ?? UnsafeBufferPointer(start: nil, count: 0), call)
     }
 
-    /// Bytes that a text takes in quotation marks, which are charged.
+    /// Returns the size of a text in quotation marks, in bytes, and charges for it.
     static func size(
         quoted text: UnsafeBufferPointer<UInt8>, _ call: FunctionCall
     ) throws(FunctionFailure) -> Int {
@@ -66,12 +64,12 @@ struct JSONText {
         return size
     }
 
-    /// Whether a value is a text that is no JSON.
+    /// Returns whether a value is a text that is not marked as JSON.
     private static func isQuoted(_ index: Int, of call: FunctionCall) -> Bool {
         call.kind(index) == SQLITE_TEXT && sqlite3_value_subtype(call.arguments[index]) != subtype
     }
 
-    /// The letter after the backslash that a byte needs, if it does.
+    /// Returns the letter after the backslash for a byte that must be escaped; nil for others.
     private static func escape(_ byte: UInt8) -> UInt8? {
         switch byte {
         case 0x22, 0x5C: byte

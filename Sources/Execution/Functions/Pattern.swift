@@ -1,14 +1,15 @@
-/// A pattern of LIKE or GLOB, compared with a text as SQLite's `patternCompare` does it: what stands between two wildcards
-/// for any text is looked for from left to right, and never again further on. Each comparison is charged; there are at
-/// most as many as characters of the text times those of such a piece.
+/// A pattern of LIKE or GLOB, matched against a text with the results of SQLite's `patternCompare`.
+///
+/// Each piece between two wildcards for any text is searched once, from left to right. Every comparison is charged;
+/// their number is at most the characters of the text times those of the longest piece.
 struct Pattern {
-    /// The characters that stand for others; 0 for none.
+    /// The special characters of a pattern; 0 for none.
     struct Wildcards {
-        /// Stands for any text.
+        /// Matches any text.
         var all: UInt32
-        /// Stands for any character.
+        /// Matches any character.
         var one: UInt32
-        /// Begins a set of characters, or takes the next one's meaning away.
+        /// Starts a set of characters, or escapes the next character.
         var other: UInt32 = 0
         var hasSets = false
         var ignoresCase = false
@@ -18,7 +19,7 @@ struct Pattern {
         /// `GLOB`.
         static let glob = Wildcards(all: 0x2A, one: 0x3F, other: 0x5B, hasSets: true)
 
-        /// With a character of ESCAPE, which then is no wildcard.
+        /// Returns these wildcards with an ESCAPE character, which is then not a wildcard.
         func escaped(by character: UInt32) -> Wildcards {
             var wildcards = self
             wildcards.other = character
@@ -28,25 +29,25 @@ struct Pattern {
         }
     }
 
-    /// What follows from a part of the pattern.
+    /// The outcome of comparing one character of the pattern.
     private enum Step {
-        case goOn
+        case match
         case mismatch
         case end(Bool)
     }
 
-    /// Where to go on when what follows a wildcard for any text does not fit.
+    /// Where to resume when the rest of the pattern after a wildcard for any text does not match.
     private struct Resumption {
-        /// After the character that is looked for, or at a set.
+        /// The position after the character to search for, or at a set.
         let pattern: UTF8Cursor
         /// The character; nil for a set.
         let character: UInt32?
         var text: UTF8Cursor
     }
 
-    /// Comparisons that are charged at a time.
+    /// The number of comparisons charged at a time.
     private static let stride = 512
-    /// Bytes that are searched at a time.
+    /// The number of bytes searched at a time.
     private static let searchStride = 4_096
 
     private let wildcards: Wildcards
@@ -54,7 +55,7 @@ struct Pattern {
     private var pattern: UTF8Cursor
     private var text: UTF8Cursor
     private var resumption: Resumption?
-    /// Comparisons that are not charged yet.
+    /// The number of comparisons not charged yet.
     private var due = 0
 
     init(
@@ -67,19 +68,19 @@ struct Pattern {
         self.call = call
     }
 
-    /// Whether the pattern fits the whole text.
-    mutating func fits() throws(FunctionFailure) -> Bool {
-        let fits = try compare()
+    /// Returns whether the pattern matches the whole text.
+    mutating func matches() throws(FunctionFailure) -> Bool {
+        let matches = try compare()
         try call.charge(due, at: FunctionPrices.comparison)
-        return fits
+        return matches
     }
 
     private mutating func compare() throws(FunctionFailure) -> Bool {
         while true {
             try count(1)
             switch try step() {
-            case .goOn: continue
-            case .end(let fits): return fits
+            case .match: continue
+            case .end(let matches): return matches
             case .mismatch: guard try resume() else { return false }
             }
         }
@@ -93,27 +94,27 @@ struct Pattern {
         }
     }
 
-    /// Compares the pattern's next character.
+    /// Compares the next character of the pattern.
     private mutating func step() throws(FunctionFailure) -> Step {
         var expected = pattern.read()
         if expected == 0 { return text.isAtEnd ? .end(true) : .mismatch }
         if expected == wildcards.all { return try passWildcards() }
         var isEscaped = false
         if expected == wildcards.other {
-            if wildcards.hasSets { return try fitsSet() ? .goOn : .mismatch }
+            if wildcards.hasSets { return try matchesSet() ? .match : .mismatch }
             expected = pattern.read()
             if expected == 0 { return .mismatch }
             isEscaped = true
         }
         let found = text.read()
-        if found == expected { return .goOn }
+        if found == expected { return .match }
         if wildcards.ignoresCase, let folded = Self.folded(expected), folded == Self.folded(found) {
-            return .goOn
+            return .match
         }
-        return expected == wildcards.one && !isEscaped && found != 0 ? .goOn : .mismatch
+        return expected == wildcards.one && !isEscaped && found != 0 ? .match : .mismatch
     }
 
-    /// Goes on after a wildcard for any text, with all others beside it; what follows is to be looked for.
+    /// Skips a wildcard for any text and the wildcards after it, and prepares to search for what follows.
     private mutating func passWildcards() throws(FunctionFailure) -> Step {
         var before = pattern
         var next = pattern.read()
@@ -136,7 +137,8 @@ struct Pattern {
         return .mismatch
     }
 
-    /// Goes on at the next place where what follows the last wildcard for any text may begin; false if there is none.
+    /// Resumes at the next position in the text where the rest of the pattern could match; returns false if there is
+    /// none.
     private mutating func resume() throws(FunctionFailure) -> Bool {
         guard var next = resumption else { return false }
         if let character = next.character {
@@ -151,7 +153,7 @@ struct Pattern {
         return true
     }
 
-    /// Moves behind the next such character; false if there is none.
+    /// Advances past the next occurrence of a character; returns false if there is none.
     private mutating func search(
         _ character: UInt32, _ text: inout UTF8Cursor
     ) throws(FunctionFailure) -> Bool {
@@ -162,7 +164,7 @@ struct Pattern {
                 let start = text.offset
                 let isFound = text.skip(
                     to: lower, or: hasCase ? lower & 0xDF : lower, atMost: Self.searchStride)
-                // A byte of a search takes less than a comparison.
+                // Searching a byte takes less time than a comparison.
                 try count(1 + (text.offset - start) / 2)
                 if isFound { return text.skip() }
             }
@@ -175,13 +177,13 @@ struct Pattern {
         return false
     }
 
-    /// Compares with a set, after whose bracket the pattern stands.
-    private mutating func fitsSet() throws(FunctionFailure) -> Bool {
+    /// Matches a character against a set, whose opening bracket has been read.
+    private mutating func matchesSet() throws(FunctionFailure) -> Bool {
         let character = text.read()
         if character == 0 { return false }
         var isSeen = false
         var isInverted = false
-        /// The character before, which may begin a range.
+        /// The previous character, which may start a range.
         var prior: UInt32 = 0
         var next = pattern.read()
         if next == 0x5E {
@@ -207,7 +209,7 @@ struct Pattern {
         return next != 0 && isSeen != isInverted
     }
 
-    /// An ASCII character with its letters in lower case; nil for others.
+    /// Returns an ASCII character in lower case; nil for other characters.
     private static func folded(_ character: UInt32) -> UInt32? {
         guard character < 0x80 else { return nil }
         return (0x41...0x5A).contains(character) ? character | 0x20 : character

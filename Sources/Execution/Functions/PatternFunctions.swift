@@ -12,11 +12,11 @@ enum PatternFunctions {
         }
     }
 
-    /// Whether the first argument, a pattern, fits the second.
+    /// Returns to SQLite whether the first argument, a pattern, matches the second.
     private static func match(
         _ call: FunctionCall, _ wildcards: Pattern.Wildcards
     ) throws(FunctionFailure) {
-        // As SQLite is built by Debian: SQLITE_LIKE_DOESNT_MATCH_BLOBS.
+        // Debian builds SQLite with SQLITE_LIKE_DOESNT_MATCH_BLOBS.
         guard call.kind(0) != SQLITE_BLOB, call.kind(1) != SQLITE_BLOB else {
             return sqlite3_result_int(call.context, 0)
         }
@@ -36,6 +36,6 @@ enum PatternFunctions {
         }
         guard let pattern, let text = try call.bytes(1) else { return }
         var run = Pattern(pattern, text, wildcards, call)
-        sqlite3_result_int(call.context, try run.fits() ? 1 : 0)
+        sqlite3_result_int(call.context, try run.matches() ? 1 : 0)
     }
 }

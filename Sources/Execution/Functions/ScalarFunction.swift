@@ -1,14 +1,14 @@
 import CShims
 
-/// A function of ours in the place of SQLite's of the same name (https://sqlite.org/c3ref/create_function.html): the same
-/// results, but it charges what it costs before it works.
+/// A function that replaces SQLite's of the same name (https://sqlite.org/c3ref/create_function.html). It returns the
+/// same results but charges for its work in advance.
 final class ScalarFunction {
-    /// What a function does with a call.
+    /// The implementation of a function.
     typealias Body = (FunctionCall) throws(FunctionFailure) -> Void
 
-    /// As SQLite's own have them, so that what the schema calls is the same for whoever reads it with SQLite's.
+    /// The flags of SQLite's own functions, so that a schema that calls ours also works with SQLite's.
     static let flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS
-    /// As SQLite's JSON functions have them: views, checks, defaults and indexes may not call these.
+    /// The flags of SQLite's JSON functions, which views, checks, defaults and indexes may not call.
     static let jsonFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC
 
     private let meter: CostMeter
@@ -19,7 +19,7 @@ final class ScalarFunction {
         self.body = body
     }
 
-    /// Registers a function for these numbers of arguments; -1 is for any.
+    /// Registers a function for each number of arguments in `counts`; -1 stands for any number.
     static func register(
         _ name: String, _ counts: some Sequence<Int32>, on connection: SQLiteConnection, _ meter: CostMeter,
         flags: Int32 = flags, _ body: @escaping Body

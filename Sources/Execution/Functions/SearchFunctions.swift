@@ -1,7 +1,7 @@
 import CShims
 
-/// `instr` and `replace`. SQLite compares the whole needle at each place; `memmem` of the C library is linear in both
-/// (https://sourceware.org/git/?p=glibc.git;a=blob;f=string/memmem.c).
+/// `instr` and `replace`. SQLite compares the whole needle at each position; the C library's `memmem` is linear in both
+/// texts (https://sourceware.org/git/?p=glibc.git;a=blob;f=string/memmem.c).
 enum SearchFunctions {
     /// Registers them.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
@@ -9,14 +9,14 @@ enum SearchFunctions {
         try ScalarFunction.register("replace", 3...3, on: connection, meter, replace)
     }
 
-    /// The place of the first occurrence, from 1: in bytes in a blob, in characters in all else.
+    /// Returns the position of the first occurrence, from 1, to SQLite; in bytes for blobs, in characters otherwise.
     private static func position(_ call: FunctionCall) throws(FunctionFailure) {
         guard call.kind(0) != SQLITE_NULL, call.kind(1) != SQLITE_NULL else { return }
         let isText = call.kind(0) != SQLITE_BLOB || call.kind(1) != SQLITE_BLOB
         guard let text = try call.bytes(0), let needle = try call.bytes(1) else { return }
         try call.charge(text.count + needle.count, at: FunctionPrices.searched)
         var place = find(needle, in: text[...])
-        // What begins within a character is found at the text's beginning only.
+        // SQLite finds a needle that starts within a character only at the start of the text.
         if isText, let found = place, found > 0, text[found] & 0xC0 == 0x80 { place = nil }
         guard let place else { return sqlite3_result_int64(call.context, 0) }
         let before = place == 0 ? text[..<0] : text[1...place]
@@ -26,13 +26,13 @@ enum SearchFunctions {
 
     private static func replace(_ call: FunctionCall) throws(FunctionFailure) {
         guard let text = try call.bytes(0), let needle = try call.bytes(1) else { return }
-        // SQLite takes a needle that begins with NUL for an empty one, before it looks at the third argument.
+        // SQLite treats a needle that starts with NUL as empty, before it checks the third argument.
         guard let first = needle.first, first != 0 else {
             if call.kind(0) == SQLITE_BLOB { return call.answer(text: text) }
             return sqlite3_result_value(call.context, call.arguments[0])
         }
         guard let new = try call.bytes(2) else { return }
-        // One byte more than the text, as in SQLite.
+        // Like SQLite, count one byte more than the text.
         guard text.count < call.limit else { throw .tooBig }
         try call.charge(text.count + needle.count + new.count, at: FunctionPrices.searched)
         var size = text.count
@@ -47,7 +47,7 @@ enum SearchFunctions {
         try write(call, text, needle, new, atMost: size)
     }
 
-    /// Answers `text` with `new` in the place of `needle`.
+    /// Returns `text` with each `needle` replaced by `new` to SQLite.
     private static func write(
         _ call: FunctionCall, _ text: UnsafeBufferPointer<UInt8>, _ needle: UnsafeBufferPointer<UInt8>,
         _ new: UnsafeBufferPointer<UInt8>, atMost size: Int
@@ -72,7 +72,7 @@ enum SearchFunctions {
         sqlite3_result_text64(call.context, memory, UInt64(count), sqlite3_free, UInt8(SQLITE_UTF8))
     }
 
-    /// Each place of `needle`, which is not empty, none within another.
+    /// Calls `body` with each position of `needle`, which is not empty; occurrences do not overlap.
     private static func each<E: Error>(
         _ needle: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8>,
         _ body: (Int) throws(E) -> Void

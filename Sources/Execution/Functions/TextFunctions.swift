@@ -17,7 +17,7 @@ enum TextFunctions {
         try ScalarFunction.register("hex", 1...1, on: connection, meter, hex)
     }
 
-    /// Characters of a text up to the first NUL; bytes of anything else.
+    /// Returns the number of characters of a text up to its first NUL, or the size of any other value, to SQLite.
     private static func length(_ call: FunctionCall) throws(FunctionFailure) {
         guard call.kind(0) == SQLITE_TEXT else {
             if call.kind(0) != SQLITE_NULL {
@@ -35,7 +35,7 @@ enum TextFunctions {
         let isOpen = call.arguments.count == 2
         if call.kind(1) == SQLITE_NULL || !isOpen && call.kind(2) == SQLITE_NULL { return }
         let isBlob = call.kind(0) == SQLITE_BLOB
-        // SQLite answers NULL for an empty blob.
+        // SQLite returns NULL for an empty blob.
         guard let value = try call.bytes(0), !isBlob || value.baseAddress != nil else { return }
         let first = Int(sqlite3_value_int(call.arguments[1]))
         var length = isBlob ? value.count : 0
@@ -51,7 +51,7 @@ enum TextFunctions {
             let part = UnsafeBufferPointer(rebasing: value[start...].prefix(count))
             return apus_sqlite_result_blob(call.context, part.baseAddress, UInt64(part.count))
         }
-        // Characters have four bytes at most, unless they are no UTF-8.
+        // A character of valid UTF-8 has up to four bytes.
         try call.charge(min(value.count, (start + count) * 4), at: FunctionPrices.read)
         var cursor = UTF8Cursor(value)
         cursor.skip(atMost: start)
@@ -60,8 +60,8 @@ enum TextFunctions {
         call.answer(text: UnsafeBufferPointer(rebasing: value[begin..<cursor.offset]))
     }
 
-    /// The characters before the part and in it. `first` counts from 1, or from the end with -1; `wanted` below 0 is for
-    /// characters before that one. Both are of 32 bits.
+    /// Returns the start and length of the part in characters. `first` counts from 1, or from the end if negative; a
+    /// negative `wanted` selects the characters before it. Both fit 32 bits.
     private static func range(from first: Int, _ wanted: Int, of length: Int) -> (start: Int, count: Int) {
         var start = first
         var count = abs(wanted)
@@ -86,12 +86,12 @@ enum TextFunctions {
         return (start, count)
     }
 
-    /// A text with each byte replaced by another.
+    /// Returns a text with each byte converted to SQLite.
     private static func convert(
         _ call: FunctionCall, _ body: (UInt8) -> UInt8
     ) throws(FunctionFailure) {
         guard let value = try call.bytes(0) else { return }
-        // One byte more than the text, as in SQLite.
+        // Like SQLite, count one byte more than the text.
         guard value.count < call.limit else { throw .tooBig }
         try call.charge(value.count, at: FunctionPrices.read)
         try call.answer(textOf: value.count) { text in

@@ -1,8 +1,8 @@
 import CShims
 
-/// `trim`, `ltrim` and `rtrim`. SQLite looks through the whole set of characters at each place.
+/// `trim`, `ltrim` and `rtrim`. SQLite searches the whole set of characters for each character that it removes.
 enum TrimFunctions {
-    /// Characters of a set that are looked through: a table takes longer to make.
+    /// The maximum size of a set that is searched without a table, which would take longer to build.
     private static let fewCharacters = 8
 
     /// Registers them.
@@ -34,24 +34,24 @@ enum TrimFunctions {
         call.answer(text: text)
     }
 
-    /// The characters to be trimmed. Where several fit, the first counts: one may be the beginning or the end of another, as
-    /// they need not be UTF-8.
+    /// The characters to remove. If several match, the first counts: since they need not be UTF-8, one may start or end
+    /// with another.
     private struct CharacterSet {
         private let call: FunctionCall
-        /// Those to be looked through, with their places in the set.
+        /// The characters to compare one by one, with their positions in the set.
         private var listed: [(place: Int, bytes: UnsafeBufferPointer<UInt8>)] = []
-        /// The places of those of at most four bytes, if there are many.
+        /// The positions of characters of up to four bytes, if there are many.
         private var places: [UInt64: Int] = [:]
-        /// Bytes that a match compares at most, and what stands for the look-up.
+        /// The maximum number of bytes that a match compares, plus the cost of a lookup.
         private var cost = 16
-        /// Bytes compared and not yet charged.
+        /// The number of bytes compared but not yet charged.
         private var due = 0
 
         init(_ characters: UnsafeBufferPointer<UInt8>, _ call: FunctionCall) throws(FunctionFailure) {
             self.call = call
             var cursor = UTF8Cursor(characters)
             let count = cursor.skip(atMost: characters.count)
-            // SQLite makes a list of 12 bytes for each.
+            // SQLite allocates 12 bytes for each character.
             guard count * 12 <= call.limit else { throw .tooBig }
             let isTable = count > fewCharacters
             if isTable { cost += FunctionPrices.read.value / FunctionPrices.trimmed.value }
@@ -70,7 +70,7 @@ enum TrimFunctions {
             }
         }
 
-        /// Bytes of the character that `text` begins or ends with, if it is of the set.
+        /// Returns the size of the character of the set that `text` starts or ends with, if there is one.
         mutating func match(
             _ text: UnsafeBufferPointer<UInt8>, atEnd: Bool
         ) throws(FunctionFailure) -> Int? {
@@ -96,7 +96,7 @@ enum TrimFunctions {
             return best?.length
         }
 
-        /// The key of at most four bytes.
+        /// Returns the key of up to four bytes.
         private static func key(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64 {
             bytes.reduce(1) { $0 << 8 | UInt64($1) }
         }

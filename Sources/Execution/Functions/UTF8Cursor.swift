@@ -1,13 +1,13 @@
-/// Reads a text's characters as SQLite does: up to the first NUL, and what is not UTF-8 by rules of its own, on which
-/// results of LIKE, length and others depend.
+/// Reads the characters of a text like SQLite: up to the first NUL, and with SQLite's own rules for invalid UTF-8, on
+/// which the results of LIKE, length and others depend.
 struct UTF8Cursor {
     private let bytes: UnsafeBufferPointer<UInt8>
-    /// Bytes before the next character.
+    /// The position of the next character, in bytes.
     private(set) var offset = 0
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
-    /// Whether all characters are read.
+    /// Whether all characters have been read.
     var isAtEnd: Bool { next == 0 }
 
     /// The next byte; 0 at the end.
@@ -29,7 +29,7 @@ struct UTF8Cursor {
         return isInvalid ? 0xFFFD : character
     }
 
-    /// Passes over a character; false at the end.
+    /// Skips a character; returns false at the end.
     @discardableResult
     mutating func skip() -> Bool {
         if isAtEnd { return false }
@@ -40,7 +40,7 @@ struct UTF8Cursor {
         return true
     }
 
-    /// Passes over at most so many characters, and answers how many there were.
+    /// Skips up to `count` characters and returns how many there were.
     @discardableResult
     mutating func skip(atMost count: Int) -> Int {
         var skipped = 0
@@ -57,7 +57,7 @@ struct UTF8Cursor {
         return skipped
     }
 
-    /// Passes over the bytes before one of these two, at most so many; whether there is one.
+    /// Skips up to `count` bytes until one equals `first` or `second`; returns whether it found one.
     mutating func skip(to first: UInt8, or second: UInt8, atMost count: Int) -> Bool {
         let end = min(bytes.count, offset + count)
         while offset < end {
@@ -69,7 +69,7 @@ struct UTF8Cursor {
         return false
     }
 
-    /// Bits of a character's first byte, from 0xC0.
+    /// Returns the bits that the first byte of a character, from 0xC0, contributes.
     private static func start(_ byte: UInt8) -> UInt32 {
         switch byte {
         case ..<0xE0: UInt32(byte & 0x1F)
@@ -81,7 +81,7 @@ struct UTF8Cursor {
         }
     }
 
-    /// Whether the next eight bytes are characters each.
+    /// Whether each of the next eight bytes is a character.
     private var hasEightASCII: Bool {
         guard bytes.count - offset >= 8 else { return false }
         let word = UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: offset, as: UInt64.self)

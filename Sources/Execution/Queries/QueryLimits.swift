@@ -1,0 +1,68 @@
+import Chain
+
+/// The limits of a query. A query that would exceed one fails; it never returns a partial result.
+public struct QueryLimits: Hashable, Sendable {
+    /// The maximum number of rows.
+    public var rows: Int
+    /// The maximum number of values in all rows. Each takes about 80 bytes of the node's memory, plus the size of a
+    /// text or blob.
+    public var values: Int
+    /// The maximum size of the result in bytes: its names, texts and blobs, plus 8 for each other value.
+    public var bytes: Int
+    /// The maximum time.
+    public var time: Duration
+
+    /// The maximum size of SQLite's heap in a query process, in bytes, including sorting, grouping and temporary
+    /// tables. Two such processes leave enough room for the node on a machine with 512 MB.
+    static let memory = 96 << 20
+
+    /// Creates limits; the defaults suit a small machine: 100,000 rows, 1,000,000 values, 32 MiB, 5 s.
+    public init(
+        rows: Int = 100_000, values: Int = 1_000_000, bytes: Int = 32 * 1024 * 1024,
+        time: Duration = .seconds(5)
+    ) {
+        self.rows = rows
+        self.values = values
+        self.bytes = bytes
+        self.time = time
+    }
+}
+
+/// Counts a result against its limits.
+struct QueryTally {
+    let limits: QueryLimits
+    private var rows = 0
+    private var values = 0
+    private var bytes = 0
+
+    init(_ limits: QueryLimits) { self.limits = limits }
+
+    /// Counts a row of `columns` values before they are read; their size is known to be at least `known` bytes.
+    mutating func add(row columns: Int, bytes known: Int) throws(ExecutionError) {
+        rows += 1
+        values += columns
+        guard rows <= limits.rows else {
+            throw .queryLimit("the query yields more than \(limits.rows) rows")
+        }
+        guard values <= limits.values else {
+            throw .queryLimit("the query yields more than \(limits.values) values")
+        }
+        guard known <= limits.bytes - bytes else { throw tooLarge }
+    }
+
+    /// Counts a value or a column's name.
+    mutating func add(_ value: Value) throws(ExecutionError) {
+        let size =
+            switch value.scalar {
+            case .text(let text), .numeric(let text): text.utf8.count
+            case .bytea(let bytes): bytes.count
+            default: 8
+            }
+        guard size <= limits.bytes - bytes else { throw tooLarge }
+        bytes += size
+    }
+
+    private var tooLarge: ExecutionError {
+        .queryLimit("the query yields more than \(limits.bytes) bytes")
+    }
+}

@@ -1,0 +1,67 @@
+import Bytes
+import Chain
+
+/// A query as the node sends it to a query process.
+public struct QueryQuestion: Hashable, Sendable {
+    /// The statement.
+    public let sql: String
+    /// The values of its parameters.
+    public let parameters: [RawStatement.Parameter]
+    /// Its limits.
+    public let limits: QueryLimits
+
+    /// Creates a query from its parts.
+    public init(_ sql: String, _ parameters: [RawStatement.Parameter], _ limits: QueryLimits = QueryLimits())
+    {
+        self.sql = sql
+        self.parameters = parameters
+        self.limits = limits
+    }
+
+    /// The frame; nil if it is larger than the process accepts.
+    public var frame: [UInt8]? {
+        var body = ByteWriter(capacity: sql.utf8.count + 64)
+        body.put(u8: QueryFrame.Kind.question.rawValue)
+        for limit in [limits.rows, limits.values, limits.bytes] { body.put(u64: UInt64(clamping: limit)) }
+        let (seconds, attoseconds) = limits.time.components
+        body.put(
+            u64: UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000))
+        body.put(text32: sql)
+        body.put(u32: UInt32(clamping: parameters.count))
+        for parameter in parameters {
+            body.put(text32: parameter.name.string)
+            let value = parameter.value.bytes
+            body.put(u32: UInt32(clamping: value.count))
+            body.put(bytes: value)
+        }
+        guard body.bytes.count <= QueryFrame.questionBytes else { return nil }
+        var frame = ByteWriter(capacity: body.bytes.count + QueryFrame.headerBytes)
+        frame.put(u32: UInt32(clamping: body.bytes.count))
+        frame.put(bytes: body.bytes)
+        return frame.bytes
+    }
+
+    /// Decodes a frame without its length.
+    init(decoding frame: SharedBytes) throws(BytesError) {
+        var reader = ByteReader(frame)
+        guard try reader.u8() == QueryFrame.Kind.question.rawValue else { throw .invalid("a question") }
+        let (rows, values, bytes) = (try reader.u64(), try reader.u64(), try reader.u64())
+        let time = Duration.nanoseconds(Int64(clamping: try reader.u64()))
+        limits = QueryLimits(
+            rows: Int(clamping: rows), values: Int(clamping: values), bytes: Int(clamping: bytes), time: time)
+        sql = try reader.text32()
+        let count = Int(try reader.u32())
+        // A parameter takes at least its two lengths.
+        guard count <= reader.remaining / 8 else { throw .truncated }
+        var parameters: [RawStatement.Parameter] = []
+        parameters.reserveCapacity(count)
+        for _ in 0..<count {
+            let name = try reader.text32()
+            let value = try reader.bytes(Int(try reader.u32()))
+            guard let value = try? Value(decoding: value) else { throw .invalid("a value") }
+            parameters.append(RawStatement.Parameter(name, value))
+        }
+        self.parameters = parameters
+        try reader.finish()
+    }
+}

@@ -1,0 +1,214 @@
+import CShims
+import Chain
+import Glibc
+import Synchronization
+
+/// The default application, whose transactions are SQL statements on an SQLite database (docs/execution.md).
+///
+/// The database is `application.sqlite` in its directory, with SQLite's write-ahead log beside it. Blocks use one
+/// connection, queries two more, and account lookups a fourth. Each has its own lock, so queries and blocks never wait
+/// for each other.
+public final class SQLApplication: Application {
+    /// The database's path.
+    public let path: String
+    private let accounts: Guarded<SQLReader>
+    private let queries: QueryConnections
+    private let engine: Guarded<SQLEngine>
+    private let committed = Mutex(Committed())
+    private let stopFlag = StopFlag()
+
+    /// The part of committed state that is cached outside SQLite.
+    private struct Committed {
+        var tip: ApplicationTip?
+        /// Accounts recently read or changed; nil for an account that does not exist.
+        var accounts: [AccountID: Account?] = [:]
+        var requests = ValidatorRequests()
+        /// The number of commits, so that a lookup does not cache an account that a commit has changed meanwhile.
+        var commits: UInt64 = 0
+
+        mutating func keep(_ account: Account?, of id: AccountID) {
+            if accounts.count >= ExecutionLimits.cachedAccounts { accounts = [:] }
+            accounts[id] = .some(account)
+        }
+    }
+
+    /// Returns the path of the database in a directory.
+    public static func path(in directory: String) -> String { "\(directory)/application.sqlite" }
+
+    /// Opens or creates the database in a directory, which is created if its parent exists. SQLite undoes what a crash
+    /// left unfinished; `tip` is the last block that the database contains.
+    public init(directory: String) throws(ExecutionError) {
+        if mkdir(directory, 0o700) != 0, errno != EEXIST {
+            throw .unusable(file: directory, reason: String(cString: strerror(errno)))
+        }
+        path = Self.path(in: directory)
+        try WriteAheadLog.check(path)
+        do throws(SQLiteFailure) {
+            let engine = try SQLEngine(path: path, stopFlag: stopFlag)
+            let (tip, requests) = (engine.tip, engine.requests)
+            self.engine = Guarded(engine)
+            accounts = Guarded(try SQLReader(path: path))
+            queries = QueryConnections(try SQLReader(path: path), try SQLReader(path: path))
+            committed.withLock {
+                $0.tip = tip
+                $0.requests = requests
+            }
+        } catch {
+            throw error.nodeError
+        }
+    }
+
+    /// The last committed block; height 0 before `initialize`.
+    public var tip: ApplicationTip {
+        committed.withLock { $0.tip } ?? ApplicationTip(height: 0, appHash: .zero)
+    }
+
+    /// See `Application.initialize`. Creates the table of grants and the genesis balances.
+    public func initialize(_ genesis: Genesis) throws(ExecutionError) {
+        let tip = try engine.run { (engine) throws(ExecutionError) in
+            try engine.initialize(genesis)
+            return engine.tip
+        }
+        committed.withLock { $0.tip = tip }
+    }
+
+    /// See `Application.execute`.
+    public func execute(
+        _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
+    ) throws(ExecutionError) -> ExecutionResult {
+        try engine.run { (engine) throws(ExecutionError) in
+            try engine.execute(block, transactions, parameters, validators)
+        }
+    }
+
+    /// See `Application.stop`.
+    public func stop() { stopFlag.raise() }
+
+    /// See `Application.commit`.
+    public func commit() throws(ExecutionError) {
+        let done = try engine.run { (engine) throws(ExecutionError) in try engine.commit() }
+        committed.withLock {
+            $0.tip = done.tip
+            $0.requests = done.requests
+            $0.commits &+= 1
+            for (id, account) in done.accounts { $0.keep(account, of: id) }
+        }
+    }
+
+    /// See `Application.rollback`.
+    public func rollback() throws(ExecutionError) {
+        try engine.run { $0.rollback() }
+    }
+
+    /// Limits the database to `count` pages of 4 KiB, for tests of a full disk.
+    func limitPages(to count: Int) {
+        try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
+    }
+
+    /// Limits the page cache for blocks to `count` pages of 4 KiB.
+    package func limitCache(toPages count: Int) throws(ExecutionError) {
+        try onConnection { (connection) throws(SQLiteFailure) in
+            try connection.execute("PRAGMA cache_size = \(count)")
+        }
+    }
+
+    /// Empties all caches, such as that of compiled statements. No block may be prepared.
+    package func forgetCaches() throws(ExecutionError) { try engine.run { $0.forgetCaches() } }
+
+    /// Returns the cost of the last executed block, in units.
+    package func blockCost() throws(ExecutionError) -> Int { try engine.run { $0.blockCost } }
+
+    /// Returns the faults that SQLite's integrity check reports. No block may be prepared.
+    package func integrityFaults() throws(ExecutionError) -> [String] {
+        try onConnection { (connection) throws(SQLiteFailure) in
+            let check = try connection.prepare("PRAGMA integrity_check")
+            var lines: [String] = []
+            while try check.step() { lines.append(check.text(0)) }
+            return lines == ["ok"] ? [] : lines
+        }
+    }
+
+    private func onConnection<Value: Sendable>(
+        _ body: (SQLiteConnection) throws(SQLiteFailure) -> Value
+    ) throws(ExecutionError) -> Value {
+        try engine.run { (engine) throws(ExecutionError) in
+            do throws(SQLiteFailure) {
+                return try body(engine.connection)
+            } catch {
+                throw error.nodeError
+            }
+        }
+    }
+
+    /// See `Application.account`.
+    public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
+        let (isInitialized, known, commits) = committed.withLock {
+            ($0.tip != nil, $0.accounts[id], $0.commits)
+        }
+        guard isInitialized else { throw .notInitialized }
+        if let known { return known }
+        let account = try accounts.run { (reader) throws(ExecutionError) in try reader.account(id) }
+        committed.withLock { if $0.commits == commits { $0.keep(account, of: id) } }
+        return account
+    }
+
+    /// See `Application.validatorRequests`.
+    public func validatorRequests() throws(ExecutionError) -> [ValidatorRequest] {
+        committed.withLock { Array($0.requests.values) }
+    }
+
+    /// See `Application.query`. Up to two queries run at a time; others wait.
+    public func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
+        throws(ExecutionError) -> QueryResult
+    {
+        guard committed.withLock({ $0.tip != nil }) else { throw .notInitialized }
+        return try queries.run { (reader) throws(ExecutionError) in try reader.query(sql, parameters, limits)
+        }
+    }
+
+    /// See `Application.close`. Waits for running queries. The engine closes last, because it checkpoints SQLite's
+    /// write-ahead log once no reader is left.
+    public func close() {
+        accounts.close()
+        queries.close()
+        engine.close()
+    }
+}
+
+/// Two connections for queries, used alternately.
+private final class QueryConnections: Sendable {
+    private let first: Guarded<SQLReader>
+    private let second: Guarded<SQLReader>
+    private let turns = Atomic<UInt>(0)
+
+    init(_ first: sending SQLReader, _ second: sending SQLReader) {
+        self.first = Guarded(first)
+        self.second = Guarded(second)
+    }
+
+    func run<R: Sendable>(_ body: (SQLReader) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
+        let turn = turns.add(1, ordering: .relaxed).oldValue
+        return turn.isMultiple(of: 2) ? try first.run(body) : try second.run(body)
+    }
+
+    func close() {
+        first.close()
+        second.close()
+    }
+}
+
+/// The owner of a connection, used by one thread at a time until it is closed.
+private struct Guarded<Connection: AnyObject>: ~Copyable, Sendable {
+    private let connection: Mutex<Connection?>
+
+    init(_ connection: sending Connection) { self.connection = Mutex(connection) }
+
+    func run<R: Sendable>(_ body: (Connection) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
+        try connection.withLock { (connection) throws(ExecutionError) in
+            guard let connection else { throw .closed }
+            return try body(connection)
+        }
+    }
+
+    func close() { connection.withLock { $0 = nil } }
+}
