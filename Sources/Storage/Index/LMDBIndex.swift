@@ -48,34 +48,37 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
         try check("open", mdb_env_open(environment, directory, UInt32(flags), 0o600))
 
         // Try a read transaction first: a write would change the sealed file.
-        var tables: [MDB_dbi] = []
-        for flags in [(MDB_RDONLY, 0), (0, MDB_CREATE)] where tables.isEmpty {
-            var transaction: OpaquePointer?
-            try check("begin", mdb_txn_begin(environment, nil, UInt32(flags.0), &transaction))
-            for name in ["heights", "hashes", "transactions"] {
-                var table = MDB_dbi()
-                let code = mdb_dbi_open(transaction, name, UInt32(flags.1), &table)
-                if code != MDB_SUCCESS {
-                    tables = []
-                    if code == MDB_NOTFOUND, flags.1 == 0 { break }
-                    mdb_txn_abort(transaction)
-                    throw LMDBIndex.error(directory, "open table \(name)", code)
-                }
-                tables.append(table)
-            }
-            if tables.isEmpty {
-                mdb_txn_abort(transaction)
-            } else {
-                try check("commit", mdb_txn_commit(transaction))
-            }
-        }
-        guard tables.count == 3 else { throw LMDBIndex.error(directory, "open tables", MDB_NOTFOUND) }
+        var found = try LMDBIndex.tables(of: environment, directory, creating: false)
+        if found == nil { found = try LMDBIndex.tables(of: environment, directory, creating: true) }
+        guard let tables = found else { throw LMDBIndex.error(directory, "open tables", MDB_NOTFOUND) }
         opened = true
         self.environment = Handle(pointer: environment)
         heights = tables[0]
         hashes = tables[1]
         transactions = tables[2]
         super.init(directory: directory)
+    }
+
+    /// Opens the tables; returns nil if one is missing and not to be created.
+    private static func tables(
+        of environment: OpaquePointer, _ directory: String, creating: Bool
+    ) throws(StorageError) -> [MDB_dbi]? {
+        var transaction: OpaquePointer?
+        let flags = creating ? 0 : UInt32(MDB_RDONLY)
+        try check(directory, "begin", mdb_txn_begin(environment, nil, flags, &transaction))
+        var tables: [MDB_dbi] = []
+        for name in ["heights", "hashes", "transactions"] {
+            var table = MDB_dbi()
+            let code = mdb_dbi_open(transaction, name, creating ? UInt32(MDB_CREATE) : 0, &table)
+            guard code == MDB_SUCCESS else {
+                mdb_txn_abort(transaction)
+                if code == MDB_NOTFOUND, !creating { return nil }
+                throw error(directory, "open table \(name)", code)
+            }
+            tables.append(table)
+        }
+        try check(directory, "commit", mdb_txn_commit(transaction))
+        return tables
     }
 
     deinit {
