@@ -13,6 +13,22 @@ import Testing
         return run.disk.operations
     }
 
+    /// Runs the script once for each operation, with `crash` at that operation, and then calls `check`.
+    private static func atEachOperation(
+        _ seed: UInt64, _ crash: @escaping @Sendable (VirtualDisk) -> Void,
+        _ check: (_ run: StorageRun, _ operation: Int) throws -> Void
+    ) throws {
+        for operation in 1...(try operations.get()) {
+            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
+            run.plan(at: operation) { disk in
+                crash(disk)
+                return nil
+            }
+            _ = try? run.work()
+            try check(run, operation)
+        }
+    }
+
     @Test func theScriptMeetsEveryKindOfOperation() throws {
         let run = try StorageRun(seed: 0)
         let kinds = Kinds()
@@ -28,38 +44,20 @@ import Testing
     }
 
     @Test(arguments: UInt64(0)..<12) func aPowerFailureAtAnyOperationLosesNothing(_ seed: UInt64) throws {
-        for operation in 1...(try CrashTests.operations.get()) {
-            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
-            run.plan(at: operation) { disk in
-                disk.powerFail()
-                return nil
-            }
-            _ = try? run.work()
+        try CrashTests.atEachOperation(seed, { $0.powerFail() }) { run, operation in
             try run.inspect("power failure at operation \(operation)")
         }
     }
 
     @Test(arguments: UInt64(0)..<4) func aProcessKilledAtAnyOperationLosesNothing(_ seed: UInt64) throws {
-        for operation in 1...(try CrashTests.operations.get()) {
-            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
-            run.plan(at: operation) { disk in
-                disk.kill()
-                return nil
-            }
-            _ = try? run.work()
+        try CrashTests.atEachOperation(seed, { $0.kill() }) { run, operation in
             try run.inspect("killed at operation \(operation)")
         }
     }
 
     /// What a killed process left in the page cache is not durable. A start that relies on it must make it so.
     @Test(arguments: UInt64(0)..<4) func aPowerFailureAfterARestartLosesNothing(_ seed: UInt64) throws {
-        for operation in 1...(try CrashTests.operations.get()) {
-            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
-            run.plan(at: operation) { disk in
-                disk.kill()
-                return nil
-            }
-            _ = try? run.work()
+        try CrashTests.atEachOperation(seed, { $0.kill() }) { run, operation in
             try run.restart()
             run.disk.powerFail()
             try run.inspect("killed at operation \(operation), started, power failure")
@@ -68,13 +66,7 @@ import Testing
 
     /// Recovery itself writes and can be interrupted: here four times in a row, each time one operation later.
     @Test(arguments: UInt64(0)..<4) func powerFailuresWhileRecoveringLoseNothing(_ seed: UInt64) throws {
-        for operation in 1...(try CrashTests.operations.get()) {
-            let run = try StorageRun(seed: seed &* 1000 &+ UInt64(operation))
-            run.plan(at: operation) { disk in
-                disk.powerFail()
-                return nil
-            }
-            _ = try? run.work()
+        try CrashTests.atEachOperation(seed, { $0.powerFail() }) { run, operation in
             for step in 1...4 {
                 run.plan(at: step) { disk in
                     if step % 2 == 0 { disk.powerFail() } else { disk.kill() }
