@@ -1,7 +1,7 @@
 import Bytes
 import CShims
 
-/// Ed25519 signatures (RFC 8032) by libsodium, which refuses keys of low order and non-canonical signatures.
+/// Ed25519 signatures (RFC 8032) by libsodium, which rejects keys of low order and non-canonical signatures.
 enum Ed25519 {
     static let seedCount = Int(crypto_sign_SEEDBYTES)
     static let signatureCount = Int(crypto_sign_BYTES)
@@ -17,7 +17,7 @@ enum Ed25519 {
         }
     }
 
-    /// The public half of seed and public key, or nil if they do not belong together.
+    /// Returns the public half of a secret made of seed and public key, or nil if they do not match.
     static func publicKey(of secret: SecretBytes) -> [UInt8]? {
         guard secret.count == Int(crypto_sign_SECRETKEYBYTES) else { return nil }
         return secret.withUnsafeBytes { bytes in
@@ -50,23 +50,4 @@ enum Ed25519 {
             }
         }
     }
-}
-
-extension UnsafeRawBufferPointer {
-    /// The address for C functions that take `const uint8_t *`. Never nil: some refuse null even for no bytes.
-    var uint8: UnsafePointer<UInt8> {
-        (baseAddress ?? UnsafeRawPointer(Nothing.address)).assumingMemoryBound(to: UInt8.self)
-    }
-}
-
-extension UnsafeMutableRawBufferPointer {
-    /// The address for C functions that take `uint8_t *`. Never nil.
-    var uint8: UnsafeMutablePointer<UInt8> {
-        (baseAddress ?? Nothing.address).assumingMemoryBound(to: UInt8.self)
-    }
-}
-
-/// An address for buffers of no bytes.
-private enum Nothing {
-    nonisolated(unsafe) static let address = UnsafeMutableRawPointer.allocate(byteCount: 16, alignment: 16)
 }

@@ -1,13 +1,14 @@
 import Bytes
 import CShims
 
-/// ChaCha20-Poly1305 (RFC 8439) with Noise's nonces, by libcrypto: one key, one direction, no allocation a call.
+/// ChaCha20-Poly1305 (RFC 8439) with Noise's nonces, by libcrypto. One key for one direction; calls allocate
+/// nothing.
 ///
 /// Not safe to use from two threads at once.
 public struct ChaChaPoly: ~Copyable {
-    /// Bytes of a key.
+    /// The size of a key, in bytes.
     public static let keyCount = 32
-    /// Bytes that sealing adds.
+    /// The number of bytes that sealing adds.
     public static let tagCount = 16
 
     private let context: OpaquePointer
@@ -16,7 +17,7 @@ public struct ChaChaPoly: ~Copyable {
 
     private nonisolated(unsafe) static let cipher = EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil)
 
-    /// A cipher with a key of 32 bytes.
+    /// Creates a cipher from a key of 32 bytes.
     public init(key: some ByteSource) throws(CryptoError) {
         guard let context = EVP_CIPHER_CTX_new() else { throw .outOfMemory }
         let ready = key.withUnsafeBytes {
@@ -33,7 +34,7 @@ public struct ChaChaPoly: ~Copyable {
 
     deinit { EVP_CIPHER_CTX_free(context) }
 
-    /// Sets direction and nonce, and takes in the additional data.
+    /// Sets the direction and nonce, and processes the additional data.
     private func begin(_ nonce: UInt64, _ aad: UnsafeRawBufferPointer, encrypt: Int32) -> Bool {
         // Four zero bytes, then the counter, little-endian (Noise specification, section 12.3).
         var iv: (UInt32, UInt32, UInt32) = (
@@ -50,14 +51,16 @@ public struct ChaChaPoly: ~Copyable {
         return EVP_CipherUpdate(context, nil, &count, aad.uint8, length) == 1
     }
 
-    /// Encrypts `source` into `target`, which must have room for `source.count + tagCount` bytes; the tag comes last.
+    /// Encrypts `source` into `target`, which must have room for `source.count + tagCount` bytes, and appends
+    /// the tag.
     ///
-    /// Both may start at the same address; otherwise they must not overlap.
+    /// The two may start at the same address; otherwise they must not overlap.
     public func seal(
         nonce: UInt64, aad: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         in source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) {
-        precondition(target.count - ChaChaPoly.tagCount >= source.count, "no room to seal into")
+        precondition(
+            target.count - ChaChaPoly.tagCount >= source.count, "the target is too small to seal into")
         if CheapCrypto.isActive {
             let tag = CheapCrypto.tag(key: mark, nonce: nonce, aad: aad, text: source)
             if let start = source.baseAddress {
@@ -75,13 +78,14 @@ public struct ChaChaPoly: ~Copyable {
             && EVP_CipherFinal_ex(context, target.uint8 + Int(length), &count) == 1
             && EVP_CIPHER_CTX_ctrl(
                 context, EVP_CTRL_AEAD_GET_TAG, Int32(ChaChaPoly.tagCount), target.uint8 + Int(length)) == 1
-        precondition(sealed, "libcrypto refused to encrypt")
+        precondition(sealed, "libcrypto failed to encrypt")
     }
 
     /// Decrypts `source`, whose last 16 bytes are the tag, into `target`, which must have room for
-    /// `source.count - tagCount` bytes. False if the tag is wrong or missing: then what stands in `target` is worthless.
+    /// `source.count - tagCount` bytes. Returns false if the tag is wrong or missing; the contents of
+    /// `target` are then worthless.
     ///
-    /// Both may start at the same address; otherwise they must not overlap.
+    /// The two may start at the same address; otherwise they must not overlap.
     public func open(
         nonce: UInt64, aad: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         in source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
@@ -89,7 +93,7 @@ public struct ChaChaPoly: ~Copyable {
         guard source.count >= ChaChaPoly.tagCount,
             let length = Int32(exactly: source.count - ChaChaPoly.tagCount)
         else { return false }
-        precondition(target.count >= Int(length), "no room to open into")
+        precondition(target.count >= Int(length), "the target is too small to open into")
         if CheapCrypto.isActive {
             let text = UnsafeRawBufferPointer(rebasing: source[..<Int(length)])
             let tag = source.loadUnaligned(fromByteOffset: Int(length), as: UInt64.self)

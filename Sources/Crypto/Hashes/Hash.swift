@@ -1,9 +1,9 @@
 import Bytes
 import CShims
 
-/// A SHA-256 digest: 32 bytes, held inline (docs/wire.md, section 1).
+/// A SHA-256 digest: 32 bytes, stored inline (docs/wire.md, section 1).
 public struct Hash: Sendable {
-    /// Number of bytes.
+    /// The number of bytes.
     public static let count = 32
     /// 32 zero bytes.
     public static let zero = Hash(words: (0, 0, 0, 0))
@@ -13,7 +13,7 @@ public struct Hash: Sendable {
 
     private init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 
-    /// The hash whose 32 bytes these are.
+    /// Creates a hash from its 32 bytes.
     public init(_ source: some ByteSource) throws(CryptoError) {
         var hash = Hash.zero
         let fits = source.withUnsafeBytes { bytes in
@@ -25,14 +25,14 @@ public struct Hash: Sendable {
         self = hash
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     public init?(hex: some StringProtocol) {
         guard hex.utf8.count == 2 * Hash.count, let bytes = try? Hex.decode(hex), let hash = try? Hash(bytes)
         else { return nil }
         self = hash
     }
 
-    /// SHA-256 of the bytes.
+    /// Returns the SHA-256 of the bytes.
     public static func sha256(of source: some ByteSource) -> Hash {
         var hash = Hash.zero
         let made = source.withUnsafeBytes { bytes in
@@ -44,7 +44,7 @@ public struct Hash: Sendable {
         return hash
     }
 
-    /// SHA-256 of one hash followed by another: a Merkle tree's inner node.
+    /// Returns the SHA-256 of two concatenated hashes: an inner node of a Merkle tree.
     public static func sha256(of left: Hash, _ right: Hash) -> Hash {
         let pair = (left.words, right.words)
         return Swift.withUnsafeBytes(of: pair) { sha256(of: $0) }
@@ -53,7 +53,7 @@ public struct Hash: Sendable {
     /// A copy of the bytes.
     public var array: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
 
-    /// A hash whose bytes `fill` writes.
+    /// Creates a hash whose bytes `fill` writes.
     init(filledBy fill: (UnsafeMutableRawBufferPointer) -> Void) {
         self = .zero
         Swift.withUnsafeMutableBytes(of: &words) { fill($0) }
@@ -73,7 +73,7 @@ extension Hash: Hashable, Comparable {
         left.words == right.words
     }
 
-    /// Orders by bytes, the first one counting most.
+    /// Orders by bytes, the first most significant.
     public static func < (left: Hash, right: Hash) -> Bool {
         (
             left.words.0.bigEndian, left.words.1.bigEndian, left.words.2.bigEndian, left.words.3.bigEndian
@@ -83,7 +83,7 @@ extension Hash: Hashable, Comparable {
         )
     }
 
-    /// Hashes all bytes: whoever makes transactions chooses some of them.
+    /// Hashes all bytes, because senders of transactions can choose some of them.
     public func hash(into hasher: inout Hasher) {
         withUnsafeBytes { hasher.combine(bytes: $0) }
     }
@@ -92,28 +92,4 @@ extension Hash: Hashable, Comparable {
 extension Hash: CustomStringConvertible {
     /// 64 lower-case hexadecimal digits.
     public var description: String { Hex.encode(self) }
-}
-
-/// SHA-256 of bytes that come in pieces. For bytes in one piece `Hash.sha256(of:)` is faster.
-public struct SHA256: ~Copyable {
-    private let context: OpaquePointer
-
-    /// The digest of no bytes so far.
-    public init() {
-        guard let context = apus_sha256_new() else { preconditionFailure("out of memory") }
-        self.context = context
-    }
-
-    deinit { EVP_MD_CTX_free(context) }
-
-    /// Adds bytes.
-    public mutating func update(_ source: some ByteSource) {
-        let done = source.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
-        precondition(done == 1)
-    }
-
-    /// The digest of all bytes added.
-    public consuming func finalize() -> Hash {
-        Hash { EVP_DigestFinal_ex(context, $0.bindMemory(to: UInt8.self).baseAddress, nil) }
-    }
 }

@@ -3,13 +3,13 @@ import CShims
 
 /// X25519 key agreement (RFC 7748) by libsodium.
 public enum X25519 {
-    /// Bytes of a private key, a public key and a shared secret.
+    /// The size of a private key, a public key and a shared secret, in bytes.
     public static let keyCount = 32
 
-    /// A new private key.
+    /// Generates a private key.
     public static func generate() throws(CryptoError) -> SecretBytes { try SecretBytes(random: keyCount) }
 
-    /// The public key of a private key.
+    /// Returns the public key of a private key.
     public static func publicKey(of privateKey: SecretBytes) -> [UInt8] {
         precondition(privateKey.count == keyCount)
         if CheapCrypto.isActive { return CheapCrypto.publicKey(of: privateKey) }
@@ -18,7 +18,8 @@ public enum X25519 {
         return publicKey
     }
 
-    /// The secret shared with the owner of `publicKey`. Refuses a key of a wrong length or of low order.
+    /// Returns the secret shared with the owner of `publicKey`. Throws for a key of the wrong length or of
+    /// low order.
     public static func sharedSecret(
         _ privateKey: SecretBytes, _ publicKey: some ByteSource
     ) throws(CryptoError) -> SecretBytes {

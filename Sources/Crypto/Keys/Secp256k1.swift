@@ -29,12 +29,12 @@ enum Secp256k1 {
         return bytes
     }
 
-    /// The 64 bytes of a point's two coordinates.
+    /// Returns a point's two coordinates, 64 bytes.
     static func uncompressed(_ publicKey: [UInt8]) -> [UInt8]? {
         parse(publicKey).map { Array(serialize($0, compressed: false).dropFirst()) }
     }
 
-    /// The compressed public key, or nil if the private key is out of range.
+    /// Returns the compressed public key, or nil if the private key is out of range.
     static func publicKey(of secret: SecretBytes) -> [UInt8]? {
         guard secret.count == KeyType.secp256k1.privateKeyCount else { return nil }
         var point = secp256k1_pubkey()
@@ -42,7 +42,7 @@ enum Secp256k1 {
         return made == 1 ? serialize(point, compressed: true) : nil
     }
 
-    /// r‖s‖v, v 0 or 1 (in theory to 3), with the nonce of RFC 6979.
+    /// Returns r‖s‖v, where v is 0 or 1 (in theory up to 3), with the nonce of RFC 6979.
     static func sign(digest: Hash, _ secret: SecretBytes) -> [UInt8] {
         var signature = secp256k1_ecdsa_recoverable_signature()
         let made = secret.withUnsafeBytes { key in
@@ -50,7 +50,7 @@ enum Secp256k1 {
                 secp256k1_ecdsa_sign_recoverable(context, &signature, $0.uint8, key.uint8, nil, nil)
             }
         }
-        precondition(made == 1, "a checked private key signs")
+        precondition(made == 1, "a valid private key can sign")
         var bytes = [UInt8](repeating: 0, count: 65)
         var recovery: Int32 = 0
         _ = secp256k1_ecdsa_recoverable_signature_serialize_compact(context, &bytes, &recovery, &signature)
@@ -65,14 +65,14 @@ enum Secp256k1 {
                 secp256k1_ecdsa_sign(context, &signature, $0.uint8, key.uint8, nil, nil)
             }
         }
-        precondition(made == 1, "a checked private key signs")
+        precondition(made == 1, "a valid private key can sign")
         var count = 72
         var bytes = [UInt8](repeating: 0, count: count)
         _ = secp256k1_ecdsa_signature_serialize_der(context, &bytes, &count, &signature)
         return Array(bytes.prefix(count))
     }
 
-    /// Whether 65 bytes r‖s‖v sign `digest`; v is ignored.
+    /// Returns whether 65 bytes r‖s‖v sign `digest`; v is ignored.
     static func verify(_ signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
         var parsed = secp256k1_ecdsa_signature()
         let valid = signature.withUnsafeBytes {
@@ -82,7 +82,7 @@ enum Secp256k1 {
         return valid && verify(parsed, digest, publicKey)
     }
 
-    /// Whether a DER signature signs `digest`.
+    /// Returns whether a DER signature signs `digest`.
     static func verify(der signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
         var parsed = secp256k1_ecdsa_signature()
         let valid = signature.withUnsafeBytes {
@@ -91,8 +91,8 @@ enum Secp256k1 {
         return valid && verify(parsed, digest, publicKey)
     }
 
-    /// Takes s in either half, as the reference and other libp2p implementations do: a block that they agree on
-    /// must not be refused here. libsecp256k1 by itself takes the lower half only.
+    /// Accepts s in either half, as the reference and other libp2p implementations do, because this node must
+    /// not reject a block that they accept. libsecp256k1 itself accepts only the lower half.
     private static func verify(
         _ signature: secp256k1_ecdsa_signature, _ digest: Hash, _ publicKey: [UInt8]
     ) -> Bool {
@@ -105,8 +105,8 @@ enum Secp256k1 {
         }
     }
 
-    /// The 64 coordinate bytes of the key that made r‖s over `digest`, told apart by `recovery` (0 to 3); nil if
-    /// there is none.
+    /// Returns the 64 coordinate bytes of the key that made r‖s over `digest`, selected by `recovery` (0 to
+    /// 3), or nil if there is none.
     static func recover(_ signature: UnsafeRawBufferPointer, recovery: UInt8, digest: Hash) -> [UInt8]? {
         var parsed = secp256k1_ecdsa_recoverable_signature()
         var point = secp256k1_pubkey()

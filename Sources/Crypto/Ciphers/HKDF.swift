@@ -3,10 +3,10 @@ import CShims
 
 /// HKDF with HMAC-SHA256 (RFC 5869).
 public enum HKDF {
-    /// Bytes of each of Noise's outputs.
+    /// The size of an output, in bytes.
     public static let blockCount = 32
 
-    /// HMAC-SHA256 of the pieces, one after the other.
+    /// Computes HMAC-SHA256 of the concatenated pieces.
     static func hmac(
         key: UnsafeRawBufferPointer, _ pieces: UnsafeRawBufferPointer...,
         into target: UnsafeMutableRawBufferPointer
@@ -21,7 +21,7 @@ public enum HKDF {
         sodium_memzero(&state, MemoryLayout.size(ofValue: state))
     }
 
-    /// HMAC-SHA256 of `message`: 32 bytes.
+    /// Returns the HMAC-SHA256 of `message`: 32 bytes.
     public static func hmac(key: some ByteSource, _ message: some ByteSource) -> [UInt8] {
         var output = [UInt8](repeating: 0, count: blockCount)
         key.withUnsafeBytes { key in
@@ -32,7 +32,7 @@ public enum HKDF {
         return output
     }
 
-    /// `count` bytes (at most 255 * 32) derived from `input`, `salt` and `info`.
+    /// Derives `count` bytes (at most 255 * 32) from `input`, `salt` and `info`.
     public static func derive(
         _ input: some ByteSource, salt: some ByteSource, info: some ByteSource, count: Int
     ) -> [UInt8] {
@@ -50,7 +50,7 @@ public enum HKDF {
         return Array(output.prefix(count))
     }
 
-    /// Noise's HKDF with `outputs` (2 or 3) outputs of 32 bytes (Noise specification, section 4.3).
+    /// Returns Noise's HKDF with 2 or 3 outputs of 32 bytes (Noise specification, section 4.3).
     public static func noise(
         chainingKey: some ByteSource, input: some ByteSource, outputs: Int
     ) throws(CryptoError) -> [SecretBytes] {

@@ -1,13 +1,13 @@
 import Bytes
 
-/// Keccak-256 as Ethereum uses it: the Keccak submission with its original padding, not SHA3-256.
+/// Keccak-256 as used by Ethereum: the Keccak submission with its original padding, not SHA3-256.
 ///
-/// libcrypto has it from version 3.2 on, Debian 12 ships 3.0, and libsodium has no Keccak; hence this one. Only
-/// wallet signatures need it, so it is written to be read.
+/// Implemented here because libcrypto has it only since version 3.2, Debian 12 ships 3.0, and libsodium lacks
+/// it. Only wallet signatures need it, so it is written for clarity, not speed.
 public enum Keccak256 {
     private static let rate = 136
 
-    /// Keccak-256 of the bytes.
+    /// Returns the Keccak-256 of the bytes.
     public static func hash(_ source: some ByteSource) -> Hash {
         source.withUnsafeBytes { bytes in
             var state = [UInt64](repeating: 0, count: 25)
@@ -36,7 +36,8 @@ public enum Keccak256 {
         permute(&state)
     }
 
-    /// Constants of iota: bit 2^j-1 of round i's is bit j+7i of a shift register (FIPS 202, section 3.2.5).
+    /// The constants of iota: bit 2^j-1 of round i's constant is bit j+7i of a shift register (FIPS 202,
+    /// section 3.2.5).
     private static let roundConstants: [UInt64] = {
         var register: UInt8 = 1
         return (0..<24).map { _ in
@@ -61,7 +62,7 @@ public enum Keccak256 {
                 let theta = column[(x + 4) % 5] ^ rotate(column[(x + 1) % 5], 1)
                 for y in 0..<5 { a[x + 5 * y] ^= theta }
             }
-            // rho and pi: follow one lane through all 24 places that move
+            // rho and pi: follow one lane through all 24 positions that move.
             var x = 1
             var y = 0
             var lane = a[1]
