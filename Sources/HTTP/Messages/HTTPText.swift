@@ -1,13 +1,13 @@
 import Glibc
 
-/// What messages are made of: bytes, compared as such.
+/// Message text is bytes and compared as such.
 extension UnsafeRawBufferPointer {
-    /// Whether these are the bytes of `text`.
+    /// Returns whether the bytes equal `text`.
     func equals(_ text: StaticString) -> Bool {
         count == text.utf8CodeUnitCount
             && (count == 0 || baseAddress.map { memcmp($0, text.utf8Start, count) == 0 } ?? false)
     }
 
-    /// The bytes of `range`, which lies within these.
+    /// Returns the bytes of `range`, which must lie within the buffer.
     func part(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self[range]) }
 }

@@ -2,19 +2,19 @@ import Bytes
 import CShims
 import Reactor
 
-/// One request, as its handler sees it. It is the connection's own object, good until the handler returns.
+/// One request, as its handler sees it. It belongs to the connection and is valid until the handler returns.
 @ReactorActor
 public final class HTTPRequest {
     let parser: HTTPParser
     /// The method.
     public internal(set) var method = HTTPMethod.other
-    /// The whole body, without its transfer coding.
+    /// The whole body, with its transfer coding removed.
     public internal(set) var body: [UInt8] = []
-    /// Bytes that the reply may have, as far as the server's budget for replies goes now.
+    /// The maximum size of the reply, in bytes, under the server's current budget for replies.
     public internal(set) var replyLimit = 0
-    /// Who asks: its address, or its network (IPv6: one /64).
+    /// The client's address, or its network (IPv6: a /64).
     public let client: SocketAddress
-    /// Where the path lies in the target.
+    /// The range of the path in the target.
     private var pathRange = 0..<0
 
     init(_ parser: HTTPParser, from client: SocketAddress) {
@@ -22,12 +22,12 @@ public final class HTTPRequest {
         self.client = client
     }
 
-    /// Whether the path, without the query, is these bytes.
+    /// Returns whether the path, without the query, equals `path`.
     public func isPath(_ path: StaticString) -> Bool {
         parser.head.target.buffer.part(pathRange).equals(path)
     }
 
-    /// Calls `body` with the value of the first field of that name (in lower case), nil where there is none.
+    /// Calls `body` with the value of the first field with this name (lower case), or nil if there is none.
     public func withField<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
         parser.withField(name, body)
     }
@@ -35,7 +35,7 @@ public final class HTTPRequest {
     /// Whether the target is `*`.
     private(set) var isForServer = false
 
-    /// Reads method and target; false when the target has none of the forms that its method may have (RFC 9112,
+    /// Reads the method and target. Returns false if the target has no form that the method allows (RFC 9112,
     /// section 3.2).
     func begin() -> Bool {
         let head = parser.head
@@ -43,7 +43,7 @@ public final class HTTPRequest {
         let target = head.target.buffer
         isForServer = target.equals("*")
         if isForServer { return method == .options }
-        // The authority of CONNECT, which no route serves.
+        // The authority form of CONNECT, which no route serves.
         if method == .connect { return true }
         guard let start = Self.pathStart(target) else { return false }
         let end = target[start...].firstIndex { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
@@ -51,7 +51,7 @@ public final class HTTPRequest {
         return true
     }
 
-    /// Where the path begins: at once, or behind the scheme and authority of an absolute form.
+    /// Returns where the path begins: at the start, or after the scheme and authority of the absolute form.
     private static func pathStart(_ target: UnsafeRawBufferPointer) -> Int? {
         if target.first == UInt8(ascii: "/") { return 0 }
         let scheme: StaticString = target.hasPrefixIgnoringCase("https://") ? "https://" : "http://"

@@ -3,7 +3,7 @@ import CShims
 /// A request's method (RFC 9110, section 9).
 public enum HTTPMethod: Sendable, Hashable {
     case get, head, post, put, delete, options, patch, connect, trace
-    /// One that no standard knows.
+    /// A method that no standard defines.
     case other
 
     init(number: Int32) {
@@ -21,7 +21,7 @@ public enum HTTPMethod: Sendable, Hashable {
         }
     }
 
-    /// As it stands in a request line.
+    /// The method as written in a request line.
     var text: StaticString {
         switch self {
         case .get: "GET"

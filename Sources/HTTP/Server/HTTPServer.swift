@@ -1,31 +1,32 @@
 import Glibc
 import Reactor
 
-/// An HTTP/1.1 server (RFC 9110 and 9112) on the loop that starts it: each connection is one task, a straight-line
-/// function that reads a request, asks its route's handler and sends the answer. See docs/architecture.md.
+/// An HTTP/1.1 server (RFC 9110 and 9112) on the loop that starts it. Each connection is one task: a
+/// straight-line function that reads a request, calls its route's handler and sends the response. See
+/// docs/architecture.md.
 @ReactorActor
 public final class HTTPServer {
-    /// How long `stop` waits for requests that are being answered, and then for what is cancelled.
+    /// How long `stop` waits for requests in progress, and then again for cancelled ones.
     private static let stopTime = Duration.seconds(1)
 
-    /// How long a client that is refused may take to read that and to close.
+    /// How long a rejected client may take to read the response and close.
     private static let refusalTime = Duration.seconds(1)
 
-    /// The first address listened on; with the port that the kernel chose where 0 was asked for.
+    /// The first listening address, with the port the kernel chose if 0 was requested.
     public nonisolated let localAddress: SocketAddress
-    /// Connections refused because there were too many.
+    /// The number of connections rejected because there were too many.
     public private(set) var refusals: UInt64 = 0
 
     let limits: Limits
-    /// Fields of every answer, each with its line end.
+    /// Fields of every response, each ending in CR LF.
     let commonFields: StaticString
-    /// Bytes of requests that connections hold beyond their own share.
+    /// Bytes of requests held beyond each connection's own allowance.
     var heldBytes = 0
-    /// Bytes of replies queued: never less than there are, and counted anew when that seems too much.
+    /// Bytes of replies queued: an upper bound, counted exactly when it seems too high.
     var queuedBytes = 0
     private(set) var isStopping = false
 
-    /// What a client gets whose request's body is larger than the limit.
+    /// The response to a request whose body exceeds the limit.
     let tooLarge: HTTPResponse
     private let routes: [HTTPRoute]
     private let allow: [UInt8]
@@ -35,7 +36,7 @@ public final class HTTPServer {
     private var lastCount = Duration.zero
     private var stopWaiter: UnsafeContinuation<Void, Never>?
 
-    // What is open, counted by being here: put in by `accepted` and `refuse`, taken out by `left` and at the refusal's end.
+    // The open connections. `accepted` and `refuse` add them; `left` and the end of a rejection remove them.
     private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
     private var shares: [SocketAddress: ClientShare] = [:]
     private var refusing = 0
@@ -57,13 +58,13 @@ public final class HTTPServer {
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
         let listening = try listen { accept.accepted($0) }
-        guard let first = listening.first else { throw .invalidAddress("none to listen on") }
+        guard let first = listening.first else { throw .invalidAddress("no address to listen on") }
         listeners = listening
         localAddress = first.localAddress
         accept.server = self
     }
 
-    /// Lets the listener know the server, which does not exist yet when listening begins.
+    /// Connects listeners to the server, which does not exist yet when listening begins.
     @ReactorActor
     private final class Acceptor {
         weak var server: HTTPServer?
@@ -73,9 +74,9 @@ public final class HTTPServer {
         }
     }
 
-    /// Listens on every one of `addresses` and serves `routes` until `stop`. Every answer has `commonFields`, each with its line end. A
-    /// request whose body is larger than the limit is answered by `tooLarge` before it is read.
-    /// `wallClock` tells seconds since 1970, for the Date field. Throws what the kernel says against the address.
+    /// Listens on all `addresses` and serves `routes` until `stop`. Every response carries `commonFields`,
+    /// each ending in CR LF. A request whose body exceeds the limit gets `tooLarge` before its body is read.
+    /// `wallClock` returns seconds since 1970 for the Date field. Throws if the kernel rejects an address.
     public static func start(
         on addresses: [SocketAddress], limits: Limits = Limits(), routes: [HTTPRoute],
         commonFields: StaticString = "", tooLarge: HTTPResponse? = nil,
@@ -86,13 +87,13 @@ public final class HTTPServer {
             limits, routes, commonFields, tooLarge, wallClock)
     }
 
-    /// All or none.
+    /// Listens on all addresses or none.
     private static func listen(
         on addresses: [SocketAddress], _ accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> [TCPListener] {
         var listeners: [TCPListener] = []
         for address in addresses {
-            // An address of its own for IPv4 on the port is not taken away by one for both families.
+            // A listener for both families must not take over a port that has an IPv4 listener of its own.
             let takesIPv4 = !addresses.contains { !$0.isIPv6 && $0.port == address.port }
             do throws(ReactorError) {
                 listeners.append(
@@ -105,7 +106,7 @@ public final class HTTPServer {
         return listeners
     }
 
-    /// As the other `start`, on one address.
+    /// Listens on one address.
     public static func start(
         on address: SocketAddress, limits: Limits = Limits(), routes: [HTTPRoute],
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
@@ -114,7 +115,7 @@ public final class HTTPServer {
             on: [address], limits: limits, routes: routes, commonFields: commonFields, wallClock: wallClock)
     }
 
-    /// As the other `start`, on a socket that somebody else has bound; the server closes it.
+    /// Listens on a socket that the caller has bound; the server closes it.
     public static func start(
         descriptor: Int32, limits: Limits = Limits(), routes: [HTTPRoute],
         commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
@@ -125,17 +126,17 @@ public final class HTTPServer {
             limits, routes, commonFields, nil, wallClock)
     }
 
-    /// The machine's clock, in seconds since 1970.
+    /// The system clock, in seconds since 1970.
     public nonisolated static let systemClock: @Sendable () -> Int64 = {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME_COARSE, &time)
         return Int64(time.tv_sec)
     }
 
-    /// Connections open now.
+    /// The number of open connections.
     public var connectionCount: Int { connections.count }
 
-    /// Stops listening, lets requests that are being answered end, for a second at most, and closes every connection.
+    /// Stops listening, gives requests in progress a second to finish, and closes every connection.
     public func stop() async {
         guard !isStopping else { return }
         isStopping = true
@@ -180,11 +181,12 @@ public final class HTTPServer {
         }
     }
 
-    /// Whether there is room for one more connection. When there is none, the address with the most gives one up that
-    /// rests, unless it is the newcomer's: a few addresses cannot keep all others out.
+    /// Returns whether there is room for another connection. If there is none, the address with the most
+    /// connections gives up an idle one, unless the newcomer has as many: a few addresses cannot lock out all
+    /// others.
     private func makeRoom(for share: ClientShare) -> Bool {
         guard connections.count >= limits.maximumConnections else { return true }
-        // Those given up are still here until they have ended.
+        // Abandoned connections count until they have ended.
         guard connections.count < limits.maximumConnections + limits.maximumRefusals,
             let most = shares.values.map(\.connections).max(), most > share.connections + 1
         else { return false }
@@ -204,7 +206,7 @@ public final class HTTPServer {
         if connections.isEmpty { wakeStop() }
     }
 
-    /// Tells the client to come again later, unless that too is asked of too many.
+    /// Responds with 503, unless too many clients are being rejected already.
     private func refuse(_ tcp: TCPConnection) {
         refusals &+= 1
         guard refusing < limits.maximumRefusals else { return tcp.abort() }
@@ -228,7 +230,7 @@ public final class HTTPServer {
 
     // MARK: Requests
 
-    /// The route for a request, or the answer that it gets in the place of one.
+    /// Returns the route for a request, or the response that rejects it.
     func route(_ request: HTTPRequest) -> (route: HTTPRoute?, refusal: HTTPResponse?) {
         switch request.method {
         case .connect, .trace, .other: return (nil, HTTPResponse(501, "the method is not implemented"))
@@ -248,7 +250,8 @@ public final class HTTPServer {
         return (route, nil)
     }
 
-    /// Bytes of replies that may still be queued for the clients of an address; none while slow clients hold too many.
+    /// Returns how many bytes of replies may still be queued for the clients of an address; 0 while slow
+    /// clients hold too many.
     func replyRoom(_ share: ClientShare) -> Int {
         if queuedBytes > limits.maximumQueuedBytes, Reactor.now - lastCount >= .milliseconds(10) {
             lastCount = Reactor.now
@@ -264,7 +267,7 @@ public final class HTTPServer {
         return max(0, min(limits.maximumQueuedBytes - queuedBytes, own - share.queuedBytes))
     }
 
-    /// Whether clients hold too many bytes of requests, or those of this address do.
+    /// Returns whether all clients, or those of this address, hold too many bytes of requests.
     func isOverloaded(_ share: ClientShare) -> Bool {
         heldBytes > limits.maximumHeldBytes
             || share.heldBytes > limits.share(of: limits.maximumHeldBytes, share.address)
@@ -272,7 +275,7 @@ public final class HTTPServer {
 
     // MARK: Sending
 
-    /// Queues an answer; returns its bytes.
+    /// Queues a response. Returns its size in bytes.
     @discardableResult
     func send(
         _ response: HTTPResponse, on tcp: TCPConnection, withBody: Bool = true, _ persistence: HTTPPersistence

@@ -1,18 +1,19 @@
 import Bytes
 import CShims
 
-/// The codec of messages: bytes in, a header and a body out, one message after another. Boost.Beast's parser decides
-/// what HTTP/1.1 is (RFC 9112); what it leaves open is decided here: transfer codings, Host, and how much is kept.
+/// The codec of messages: bytes in, a header and a body out, one message after another. Boost.Beast's parser
+/// implements HTTP/1.1 (RFC 9112); this class adds what Beast leaves open: transfer codings, Host, and limits
+/// on memory.
 ///
-/// It belongs to one connection. What is read from it is valid until `reset`.
+/// Each connection has its own. Values read from it are valid until `reset`.
 final class HTTPParser {
-    /// How far the message has come.
+    /// How much of the message has arrived.
     enum State: Int, Comparable {
-        /// Nothing yet, or a part of the header.
+        /// Nothing, or part of the header.
         case header
-        /// The header is complete.
+        /// The whole header.
         case body
-        /// The whole message is there.
+        /// The whole message.
         case complete
 
         static func < (one: State, other: State) -> Bool { one.rawValue < other.rawValue }
@@ -22,15 +23,16 @@ final class HTTPParser {
         case requests, responses
     }
 
-    /// Bytes of a body that are reserved as soon as they are announced; beyond, memory follows what has come.
+    /// The maximum memory to reserve for an announced body, in bytes; beyond it, memory grows as the body
+    /// arrives.
     private static let firstReservation = 64 * 1024
 
     private let parser: OpaquePointer
     private let kind: Kind
     private(set) var state = State.header
-    /// What has come of the body, without its transfer coding.
+    /// The part of the body that has arrived, with its transfer coding removed.
     private(set) var body: [UInt8] = []
-    /// Whether the body is kept; one that nobody wants is only counted.
+    /// Whether to keep the body; an unwanted one is only counted.
     private var keepsBody = true
 
     init(_ kind: Kind, headerLimit: Int, bodyLimit: Int) throws(HTTPError) {
@@ -44,13 +46,14 @@ final class HTTPParser {
 
     deinit { apus_http_parser_destroy(parser) }
 
-    /// Whether anything of the message has come.
+    /// Whether any of the message has arrived.
     var hasBegun: Bool { state != .header || apus_http_parser_has_begun(parser) }
 
-    /// The header, when `state` is beyond it.
+    /// The header, once `state` is past it.
     var head: apus_http_head { apus_http_parser_head(parser).pointee }
 
-    /// Takes in bytes up to the end of the message; returns how many. After an error it takes no more.
+    /// Parses bytes up to the end of the message. Returns the number parsed. Must not be called after an
+    /// error.
     func parse(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
         var used = 0
         var step = apus_http_step()
@@ -70,7 +73,7 @@ final class HTTPParser {
         return used
     }
 
-    /// The peer has ended its side: the proper end of a response whose length nobody said, and of nothing else.
+    /// Records that the peer has closed its side, which properly ends only a response without a length.
     func end() throws(HTTPError) {
         var step = apus_http_step()
         apus_http_parser_end(parser, &step)
@@ -78,7 +81,7 @@ final class HTTPParser {
         state = .complete
     }
 
-    /// Forgets the message, for the next one.
+    /// Discards the message to make room for the next one.
     func reset() {
         apus_http_parser_reset(parser)
         state = .header
@@ -86,20 +89,20 @@ final class HTTPParser {
         keepsBody = true
     }
 
-    /// Lets go of what has come of the body, and keeps nothing that still comes.
+    /// Discards the body, including the part still to come.
     func dropBody() {
         body = []
         keepsBody = false
     }
 
-    /// Hands the body over.
+    /// Moves the body out.
     func takeBody() -> [UInt8] {
         let taken = body
         body = []
         return taken
     }
 
-    /// Calls `body` with the value of the first field of that name (in lower case), nil where there is none.
+    /// Calls `body` with the value of the first field with this name (lower case), or nil if there is none.
     func withField<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
         var (fieldName, value) = (apus_http_slice(), apus_http_slice())
         var index = 0
@@ -138,7 +141,7 @@ final class HTTPParser {
     private func checkRequest() throws(HTTPError) {
         let head = head
         if head.transfer_encoding_count > 0 {
-            // RFC 9112, sections 6.1 and 6.3: with anything else the end of the body is not known.
+            // RFC 9112, sections 6.1 and 6.3: with any other coding, the end of the body is unknown.
             guard head.version == 11 else { throw .malformed("Transfer-Encoding in HTTP/1.0") }
             guard head.transfer_encoding_count == 1, head.is_chunked,
                 head.transfer_encoding.buffer.equalsIgnoringCase("chunked")
@@ -151,7 +154,7 @@ final class HTTPParser {
         guard head.host.buffer.allSatisfy(Self.isHostByte) else { throw .malformed("Host is malformed") }
     }
 
-    /// What may stand in `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
+    /// Returns whether a byte may occur in `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
     private static func isHostByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -2,45 +2,45 @@ import Bytes
 import CShims
 import Reactor
 
-/// One client: its requests, one after another.
+/// A client's connection: serves its requests one after another.
 final class HTTPServerConnection: HTTPConnection {
-    /// What the client is waited for, or waits for; each has its time.
+    /// What the server or the client waits for; each phase has its time limit.
     private enum Phase {
-        /// The next request's first byte.
+        /// Waiting for the first byte of the next request.
         case idle
         case header
         case body
-        /// The handler's answer.
+        /// Waiting for the handler.
         case handling
-        /// The client, who must take replies before it gets more.
+        /// Waiting for the client to read replies before it gets more.
         case draining
-        /// The client's end, the answers being sent.
+        /// Waiting for the client to close, after all responses were sent.
         case ending
     }
 
-    /// How often a client that has ended its side is asked whether it is still there, while its answer is made: one that
-    /// is gone answers with a reset.
+    /// How often to probe a client that has closed its side while its request is handled; a client that is
+    /// gone answers with a reset.
     private static let probeInterval = Duration.seconds(1)
     private static let continueLine: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
 
-    /// Runs `serve`.
+    /// The task that runs `serve`.
     var task: Task<Void, Never>?
 
-    /// What the clients of its address take.
+    /// The resources used by the clients of its address.
     let share: ClientShare
     private let server: HTTPServer
     private let request: HTTPRequest
     private var route: HTTPRoute?
     private var isHTTP10 = false
     private var keepsAlive = true
-    /// Whether the time for the answer is over, and the client has been told.
+    /// Whether the handler exceeded its time and the client has been told.
     private var isLate = false
     private var phase = Phase.idle
     private var phaseStart = Duration.zero
     private var timer: Timer?
-    /// Bytes of requests counted at the server.
+    /// The bytes of requests charged to the server.
     private var charged = 0
-    /// Bytes that the client had taken when last looked at, and when that last changed.
+    /// The number of bytes the client had acknowledged at the last check, and when it last changed.
     private var taken = 0
     private var lastTaken = Duration.zero
     /// When the client last sent anything.
@@ -55,7 +55,7 @@ final class HTTPServerConnection: HTTPConnection {
 
     // MARK: The dialogue
 
-    /// Answers requests until either side ends the connection; returns when it is over.
+    /// Serves requests until either side ends the connection. Returns once it is closed.
     func serve() async {
         tcp.delegate = self
         enter(.idle)
@@ -81,7 +81,7 @@ final class HTTPServerConnection: HTTPConnection {
         if parser.state != .complete {
             if refusal != nil { parser.dropBody() }
             if head.expect.count > 0, !isHTTP10 {
-                // Without the body the next request cannot be told from it.
+                // Without the body, the start of the next request is unknown.
                 if let refusal {
                     keepsAlive = false
                     return send(refusal)
@@ -106,7 +106,7 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// Finds the request's route; or returns the answer that it gets in the place of one.
+    /// Finds the request's route, or returns the response that rejects it.
     private func decide(_ head: apus_http_head) -> HTTPResponse? {
         guard request.begin() else {
             keepsAlive = false
@@ -116,13 +116,13 @@ final class HTTPServerConnection: HTTPConnection {
         self.route = route
         if let refusal { return refusal }
         if head.expect.count > 0, !isHTTP10, !head.expect.buffer.equalsIgnoringCase("100-continue") {
-            return HTTPResponse(417, "the expectation is unknown")
+            return HTTPResponse(417, "the expectation is not supported")
         }
         if head.content_encoding.count > 0, !head.content_encoding.buffer.equalsIgnoringCase("identity") {
             return HTTPResponse(415, "the content coding is not supported", fields: HTTPField.acceptEncoding)
         }
         guard server.replyRoom(share) > 0 else {
-            return HTTPResponse(503, "too many replies wait for slow clients")
+            return HTTPResponse(503, "too many replies are queued for slow clients")
         }
         return nil
     }
@@ -136,7 +136,7 @@ final class HTTPServerConnection: HTTPConnection {
         if !isLate { send(response) }
     }
 
-    /// Answers what is no request, or did not come in time.
+    /// Responds to an invalid or late request.
     private func refuse(_ error: HTTPError) {
         keepsAlive = false
         switch error {
@@ -146,14 +146,14 @@ final class HTTPServerConnection: HTTPConnection {
         case .bodyTooLarge: send(server.tooLarge)
         case .unsupportedVersion: send(HTTPResponse(505, error.description))
         case .unsupportedTransferCoding: send(HTTPResponse(501, error.description))
-        case .timedOut: send(HTTPResponse(408, "the request did not come in time"))
+        case .timedOut: send(HTTPResponse(408, "the request did not arrive in time"))
         case .overloaded, .outOfMemory:
             send(HTTPResponse(503, error.description))
         case .closed, .cancelled, .connection: break
         }
     }
 
-    /// Ends this side after what is queued, and drops what still comes until the client ends its own.
+    /// Closes this side once the queue is sent, and discards input until the client closes its own.
     private func end() async {
         beginEnd()
         await untilClosed()
@@ -213,8 +213,9 @@ final class HTTPServerConnection: HTTPConnection {
         charged = bytes
     }
 
-    /// A client that has ended its side may wait for the answer, or be gone. An interim response, which every client of
-    /// HTTP/1.1 must take (RFC 9110, section 15.2), makes the kernel of one that is gone say so.
+    /// Probes a client that has closed its side, which may wait for the response or be gone. An interim
+    /// response, which every HTTP/1.1 client must accept (RFC 9110, section 15.2), makes the kernel of a
+    /// vanished client reset the connection.
     private func probe() {
         guard !isHTTP10 else { return }
         Reactor.schedule(after: Self.probeInterval) { [weak self] in
@@ -224,7 +225,7 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// From the server that stops: no further request, and no waiting for the client's end.
+    /// Called when the server stops: accepts no further request and does not wait for the client to close.
     func stop() {
         keepsAlive = false
         switch phase {
@@ -234,7 +235,7 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// Since when the client has had nothing under way that it would miss; nil while it has.
+    /// The time since which closing the connection would lose nothing in progress; nil while it would.
     var restingSince: Duration? {
         guard !isClosed else { return nil }
         return switch phase {
@@ -243,7 +244,7 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// From the server, which has stopped or has no room: nothing more at all.
+    /// Ends the connection at once. Called when the server has stopped or needs room.
     func abandon() {
         task?.cancel()
         tcp.abort()
@@ -268,15 +269,15 @@ final class HTTPServerConnection: HTTPConnection {
         }
     }
 
-    /// When the phase's time is up. A client that reads no answer before it has sent all of its request still sends while its
-    /// end is waited for: it may go on for as long as a body may take.
+    /// When the phase's time is up. A client that reads no response before it has sent its whole request may
+    /// keep sending while the server waits for it to close, for as long as a body may take.
     private var phaseEnd: Duration {
         guard phase == .ending, lastReceived > phaseStart else { return phaseStart + limit }
         return min(lastReceived + limit, phaseStart + max(limit, server.limits.bodyTime))
     }
 
-    /// Looks again when the phase's time is up, and at least so often that no later phase's time can pass unseen: the
-    /// timer stays as it is from request to request.
+    /// Schedules the next check for the end of the phase, but at least so often that no later phase can
+    /// expire unnoticed: the timer need not change with every request.
     private func arm() {
         let left = max(.zero, phaseEnd - Reactor.now)
         timer = Reactor.schedule(after: min(left, server.limits.shortestTime)) { [weak self] in
@@ -296,7 +297,7 @@ final class HTTPServerConnection: HTTPConnection {
         } else if now - lastTaken >= server.limits.stallTime {
             return tcp.abort()
         }
-        // The time of these begins when the client has taken everything.
+        // The time of these phases begins once the client has acknowledged everything.
         if waiting > 0, phase == .ending || phase == .draining || phase == .idle { phaseStart = now }
         guard now >= phaseEnd else { return }
         switch phase {

@@ -1,19 +1,22 @@
 import Reactor
 
-/// A path, and who answers there to which methods. GET includes HEAD, and OPTIONS is answered by the server.
+/// A path, its methods and the handler of their requests. GET includes HEAD; the server itself answers
+/// OPTIONS.
 public struct HTTPRoute: Sendable {
-    /// Answers one request. Runs on the server's loop; its task is cancelled when the client is gone or the time is up.
+    /// Handles one request. Runs on the server's loop; its task is cancelled when the client is gone or the
+    /// time is up.
     public typealias Handler = @ReactorActor @Sendable (HTTPRequest) async -> HTTPResponse
 
     let path: StaticString
     let methods: [HTTPMethod]
-    /// What a client gets that has waited as long as it may.
+    /// The response when the handler exceeds its time.
     let late: HTTPResponse
     let handler: Handler
     /// The Allow field.
     let allow: [UInt8]
 
-    /// `path` is compared byte by byte; `late` answers in the handler's place when its time is up.
+    /// Creates a route. `path` is compared byte by byte; `late` is the response if the handler exceeds its
+    /// time.
     public init(
         _ path: StaticString, _ methods: [HTTPMethod], late: HTTPResponse? = nil, handler: @escaping Handler
     ) {
@@ -25,9 +28,9 @@ public struct HTTPRoute: Sendable {
     }
 }
 
-/// Fields that responses share, each with its line end.
+/// Fields that responses share, each ending in CR LF.
 enum HTTPField {
-    /// RFC 9110, section 15.5.16: what may be sent in place of the coding that is refused.
+    /// The codings to use in place of a rejected one (RFC 9110, section 15.5.16).
     static let acceptEncoding = Array("accept-encoding: identity\r\n".utf8)
 
     static func allow(_ methods: [HTTPMethod]) -> [UInt8] {

@@ -1,31 +1,31 @@
 import Bytes
 import Reactor
 
-/// The bytes of one connection as messages, for a task that reads them one after another: what the server's side and
-/// the client's have in common.
+/// Turns the bytes of a connection into messages for a task that reads them one after another: the part that
+/// server and client share.
 ///
-/// While nobody waits for a message, a little of what comes is kept, and then the peer is held back.
+/// While no task waits for a message, it buffers a small backlog and then pauses receiving.
 @ReactorActor
 class HTTPConnection: TCPConnectionDelegate {
-    /// Bytes kept behind the present message before receiving pauses: some pipelined requests.
+    /// The size of the backlog at which receiving pauses, in bytes: a few pipelined requests.
     nonisolated static let backlogLimit = 16 * 1024
 
     let tcp: TCPConnection
     let parser: HTTPParser
-    /// Why nothing more is read.
+    /// The reason reading has ended.
     private(set) var failure: HTTPError?
-    /// Whether the peer has ended its side.
+    /// Whether the peer has closed its side.
     private(set) var hasPeerEnded = false
-    /// Whether the connection is over.
+    /// Whether the connection is closed.
     private(set) var isClosed = false
-    /// Whether what still comes is dropped.
+    /// Whether further input is discarded.
     private var isDropping = false
 
     private var backlog: [UInt8] = []
-    /// Bytes of it that have been parsed.
+    /// The number of bytes of the backlog already parsed.
     private var backlogStart = 0
     private var isPaused = false
-    /// How far the message is to come before the task that waits goes on; nil while none waits for one.
+    /// The parser state for which the task waits; nil while none waits.
     private var goal: HTTPParser.State?
     private var waiting: UnsafeContinuation<Void, Never>?
 
@@ -34,12 +34,12 @@ class HTTPConnection: TCPConnectionDelegate {
         self.parser = parser
     }
 
-    /// Bytes of messages held in memory.
+    /// The size of the messages held in memory, in bytes.
     var heldBytes: Int { parser.body.count + backlog.count }
 
     // MARK: The task's side
 
-    /// Waits for the header of the next message. False when the connection ended in order before it.
+    /// Waits for the header of the next message. Returns false if the connection ended cleanly before it.
     func receiveHeader() async throws(HTTPError) -> Bool { try await receive(.body) }
 
     /// Waits for the rest of the message.
@@ -63,12 +63,12 @@ class HTTPConnection: TCPConnectionDelegate {
         }
     }
 
-    /// Waits until the peer has taken most of what is queued for it, if that is much; or until the connection is over.
+    /// Waits until the send queue is below its high-water mark, or the connection has ended.
     func drain() async {
         while tcp.isAboveHighWater, !isClosed, failure == nil { await suspend() }
     }
 
-    /// Waits until the connection is over.
+    /// Waits until the connection is closed.
     func untilClosed() async {
         while !isClosed { await suspend() }
     }
@@ -77,14 +77,14 @@ class HTTPConnection: TCPConnectionDelegate {
         await withUnsafeContinuation { waiting = $0 }
     }
 
-    /// Lets the task that waits look again.
+    /// Wakes the waiting task, which checks the state again.
     func resume() {
         guard let waiting else { return }
         self.waiting = nil
         waiting.resume()
     }
 
-    /// Drops what still comes.
+    /// Discards further input.
     func dropRest() {
         isDropping = true
         clearBacklog()
@@ -121,7 +121,7 @@ class HTTPConnection: TCPConnectionDelegate {
         resume()
     }
 
-    /// Gives bytes to the parser, up to the end of the message; returns the rest.
+    /// Parses bytes up to the end of the message. Returns the rest.
     private func parse(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         do throws(HTTPError) {
             let used = try parser.parse(bytes)

@@ -1,32 +1,32 @@
 import Reactor
 
-/// Why a message, or the exchange that it belongs to, has failed; each description is one line.
+/// The reason a message or exchange failed. Each description is one line.
 public enum HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Not HTTP/1.1 (RFC 9112), and what is wrong with it.
+    /// The message is not HTTP/1.1 (RFC 9112), with the reason.
     case malformed(String)
-    /// The request line alone is longer than a header may be.
+    /// The request line alone exceeds the limit of a header.
     case requestLineTooLong
-    /// The header has more bytes or fields than it may have.
+    /// The header exceeds its limit of bytes or fields.
     case headerTooLarge
-    /// The body has, or announces, more bytes than it may have.
+    /// The body exceeds its limit, or announces that it will.
     case bodyTooLarge
     /// A version of HTTP other than 1.0 and 1.1.
     case unsupportedVersion
     /// A transfer coding other than `chunked`.
     case unsupportedTransferCoding
-    /// The peer ended its side within a message.
+    /// The peer closed its side within a message.
     case truncated
-    /// The peer took longer than it may.
+    /// The peer exceeded a time limit.
     case timedOut
-    /// The server has more to do, or holds more bytes, than it may.
+    /// The server has reached a limit on work or memory.
     case overloaded
-    /// No memory for the message.
+    /// Not enough memory for the message.
     case outOfMemory
-    /// The peer closed the connection before it answered.
+    /// The peer closed the connection before it responded.
     case closed
-    /// The task that waits was cancelled.
+    /// The waiting task was cancelled.
     case cancelled
-    /// The connection could not be made, or broke.
+    /// The connection could not be opened, or failed.
     case connection(ReactorError)
 
     /// One line.
@@ -36,7 +36,7 @@ public enum HTTPError: Error, Sendable, Equatable, CustomStringConvertible {
         case .requestLineTooLong: "the request line is too long"
         case .headerTooLarge: "the HTTP header is too large"
         case .bodyTooLarge: "the HTTP body is too large"
-        case .unsupportedVersion: "the HTTP version is unknown"
+        case .unsupportedVersion: "the HTTP version is not supported"
         case .unsupportedTransferCoding: "the transfer coding is not chunked"
         case .truncated: "the HTTP message is cut off"
         case .timedOut: "timed out"

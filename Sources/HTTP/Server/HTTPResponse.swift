@@ -1,15 +1,15 @@
-/// An answer: what the handler says of it. Length, date and connection are the server's affair.
+/// A response from a handler. The server adds length, date and connection fields.
 public struct HTTPResponse: Sendable {
     /// The status code, of three digits.
     public var status: Int
-    /// What the body is; nil without a body.
+    /// The media type of the body; nil without a body.
     public var contentType: StaticString?
-    /// The body; not sent in answer to HEAD, nor with a status that has none.
+    /// The body; not sent in response to HEAD, nor with a status that allows none.
     public var body: [UInt8]
-    /// Further fields, each with its line end.
+    /// Further fields, each ending in CR LF.
     public var fields: [UInt8]
 
-    /// An answer with a body.
+    /// Creates a response with a body.
     public init(status: Int = 200, contentType: StaticString?, body: [UInt8], fields: [UInt8] = []) {
         self.status = status
         self.contentType = contentType
@@ -17,14 +17,14 @@ public struct HTTPResponse: Sendable {
         self.fields = fields
     }
 
-    /// An answer of one line of text, or without a body.
+    /// Creates a response with one line of text, or without a body.
     init(_ status: Int, _ line: String = "", fields: [UInt8] = []) {
         self.init(
             status: status, contentType: line.isEmpty ? nil : "text/plain; charset=utf-8",
             body: line.isEmpty ? [] : Array(line.utf8) + [UInt8(ascii: "\n")], fields: fields)
     }
 
-    /// Whether there is a body at all, of no bytes perhaps (RFC 9110, section 6.4.1).
+    /// Whether the response has a body, possibly empty (RFC 9110, section 6.4.1).
     var hasContent: Bool { status >= 200 && status != 204 && status != 304 }
 
     /// The start line.
@@ -50,11 +50,11 @@ public struct HTTPResponse: Sendable {
     }
 }
 
-/// How a response's header says what becomes of the connection.
+/// What a response's header says about the connection's persistence.
 enum HTTPPersistence {
-    /// It stays, as HTTP/1.1 has it.
+    /// Persistent, the default of HTTP/1.1.
     case implied
-    /// It stays, which HTTP/1.0 must be told.
+    /// Persistent, stated explicitly for HTTP/1.0.
     case keepAlive
     case close
 
@@ -68,13 +68,13 @@ enum HTTPPersistence {
 }
 
 extension HTTPResponse {
-    /// Room for any header that `write` makes, beside the fields that it is given.
+    /// The maximum size of a header besides the given fields, in bytes.
     static let headRoom = 512
-    /// Every 503 says when to ask again (RFC 9110, section 10.2.3): most overloads pass within a second, and a client
-    /// that asks too early costs little.
+    /// Every 503 says when to retry (RFC 9110, section 10.2.3): most overloads pass within a second, and
+    /// retrying too early costs little.
     private static let retryAfter: StaticString = "retry-after: 1\r\n"
 
-    /// Writes the header into `target`, which has room for it; returns its length.
+    /// Writes the header into `target`, which must have room for it. Returns its length.
     func writeHead(
         into target: UnsafeMutableRawBufferPointer, date: [UInt8], common: StaticString,
         _ persistence: HTTPPersistence
