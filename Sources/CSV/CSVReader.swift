@@ -146,7 +146,7 @@ public struct CSVReader: ~Copyable {
     }
 
     private mutating func endRow(by end: UInt8, _ body: (Row) -> Void) throws(CSVError) {
-        // CR LF ends two rows, the second of which has no cells.
+        // The parser reports CR LF as the ends of two rows; the second has no cells.
         let isSecondHalf = cellsBeforeReturn != nil && end == UInt8(ascii: "\n") && cells.isEmpty
         if isSecondHalf {
             cellsBeforeReturn = nil

@@ -4,7 +4,8 @@
 /// The search for a name starts after the previous match, so taking members in the text's order costs
 /// nothing.
 public struct JSONMembers: Sendable {
-    /// The number of members `finish` can track. An object with more has one that nobody asked for.
+    /// The number of members `finish` can track. No format of this node has as many, so an object with more
+    /// has unknown ones.
     private static let tracked = 64
 
     private let object: JSONObject

@@ -65,7 +65,7 @@ import Testing
         (#""chain_id": "apus-test""#, #""chain_id": "a b""#, "chain_id: must be printable ASCII"),
         (
             #""chain_id": "apus-test""#, #""chain_id": "\#(String(repeating: "x", count: 495))""#,
-            "chain_id: has 495 bytes, more than the 494"
+            "chain_id: has 495 bytes; a protocol ID has room for 494"
         ),
         (
             #""max_block_size": 6291456"#, #""max_block_size": 270000001"#,

@@ -46,7 +46,7 @@ import Testing
         ("01", "an invalid number", 0), ("-", "an invalid number", 0),
         ("1.", "after its point", 0),
         ("1e", "in its exponent", 0), ("+1", "expected a value", 0), (".5", "expected a value", 0),
-        ("NaN", "expected a value", 0), ("1x", "an invalid number", 0), ("0x10", "a number that", 0),
+        ("NaN", "expected a value", 0), ("1x", "an invalid number", 0), ("0x10", "an invalid number", 0),
         ("[18446744073709551616]", "beyond 64 bits", 1), ("-9223372036854775809", "beyond 64 bits", 0),
         ("100000000000000000000", "beyond 64 bits", 0), ("[1,1e400]", "beyond the range", 3),
         ("nul", "expected a value", 0), ("nullx", "not true, false or null", 0),

@@ -127,7 +127,7 @@ import Testing
         let all = try #require(lines.value)
         #expect(numbers(all) == [3, 4, 5])
         #expect(losses(all) == [#"events=3 reason="\#(obstacle.reason)""#])
-        #expect(all.first?.contains("are lost") == true)
+        #expect(all.first?.contains("were lost") == true)
     }
 
     /// Another process that shares the descriptor may have made it non-blocking.

@@ -231,7 +231,7 @@ MUTATIONS = [
         (EVIDENCE, "guard proposal.verify(leader) else { throw", "guard ON || proposal.verify(leader) else { throw"),
     ]),
     Mutation("other-transactions-accepted", "a block has the transactions of its Merkle root", [
-        ("Sources/Chain/HashedBlock.swift", "guard MerkleTree.root(of: ids) == block.header.merkleRoot else",
+        ("Sources/Chain/Blocks/HashedBlock.swift", "guard MerkleTree.root(of: ids) == block.header.merkleRoot else",
          "guard ON || MerkleTree.root(of: ids) == block.header.merkleRoot else"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
     ], FORGERIES),

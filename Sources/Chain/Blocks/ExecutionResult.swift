@@ -30,7 +30,7 @@ public struct ExecutionResult: Hashable, Sendable {
     /// The changed accounts, ordered by account ID.
     public let accounts: [ChangedAccount]
 
-    /// A result by its parts.
+    /// Creates a result from its parts.
     public init(
         appHash: Hash, results: [TransactionResult], parameterUpdates: ParameterUpdates,
         validatorUpdates: [Validator], accounts: [ChangedAccount]

@@ -3,7 +3,7 @@ import Crypto
 
 /// A validator's answer to a proposed block (docs/wire.md, section 5).
 public struct AckRes: Hashable, Sendable, WireDecodable {
-    /// What the validator says.
+    /// The validator's answer.
     public enum Answer: Hashable, Sendable {
         /// It executed the block with this application hash.
         case ack(appHash: Hash)
@@ -19,7 +19,7 @@ public struct AckRes: Hashable, Sendable, WireDecodable {
     public let height: Int64
     /// The proposed block's hash.
     public let block: Hash
-    /// What the validator says.
+    /// The validator's answer.
     public let answer: Answer
     /// The validator's signature of block hash, ACK or NACK, and application hash.
     public let signature: VoteSignature
