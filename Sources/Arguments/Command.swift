@@ -1,5 +1,4 @@
-/// A command of the program: its name, what it is for, and either its options and arguments and what runs with them,
-/// or the commands below it.
+/// A command of the program: its name and purpose, and either its parameters and action or its subcommands.
 ///
 ///     struct Greet: Action {
 ///         let name: String
@@ -7,29 +6,29 @@
 ///
 ///         static var command: Command {
 ///             Command(
-///                 "greet", "Say hello.", .argument(.text("NAME"), "Who is greeted."),
+///                 "greet", "Say hello.", .argument(.text("NAME"), "Whom to greet."),
 ///                 .option("count", .integer(1...10), default: 1, "How often."), action: Greet.init)
 ///         }
 ///
 ///         func run() async throws { … }
 ///     }
 ///
-/// Options may stand before, between and after arguments, as `--name value`, `--name=value` and, with a letter,
-/// `-n value` or `-nvalue`; after `--` come arguments only. Names are not to be abbreviated. Every command has
-/// `--help` and `--version`, and every command with others below it has `help COMMAND`.
+/// Options may come before, between and after arguments, as `--name value`, `--name=value` and, with a
+/// letter, `-n value` or `-nvalue`; after `--`, every word is an argument. Names cannot be abbreviated. Every
+/// command has `--help` and `--version`, and every command with subcommands has `help COMMAND`.
 public struct Command {
-    /// What runs it.
+    /// The word that selects it.
     public let name: String
-    /// What it is for: one sentence.
+    /// Its purpose, in one sentence.
     public let abstract: String
-    /// What more there is to say.
+    /// Further explanation.
     public let discussion: String
-    /// The commands below it.
+    /// Its subcommands.
     public let subcommands: [Command]
     let declarations: [Declaration]
     private let makeAction: ((GivenValues) throws(UsageError) -> any Action)?
 
-    /// A command that runs. `action` takes the values of the parameters in their order.
+    /// Creates a command that runs an action. `action` receives the parameters' values in order.
     public init<each Value, Body: Action>(
         _ name: String, _ abstract: String, discussion: String = "",
         _ parameters: repeat Parameter<each Value>, action: @escaping (repeat each Value) -> Body
@@ -48,7 +47,7 @@ public struct Command {
         }
     }
 
-    /// A command that is a group of others.
+    /// Creates a command that groups others.
     public init(_ name: String, _ abstract: String, subcommands: [Command]) {
         self.name = name
         self.abstract = abstract
@@ -58,33 +57,33 @@ public struct Command {
         makeAction = nil
     }
 
-    /// What every command has.
+    /// The options of every command.
     private static let helpFlag = Declaration(
-        kind: .flag, name: "help", letter: "h", help: "Show this help.", group: "With every command")
+        kind: .flag, name: "help", letter: "h", help: "Show this help.", group: "Common options")
     private static let versionFlag = Declaration(
-        kind: .flag, name: "version", help: "Show the version.", group: "With every command")
+        kind: .flag, name: "version", help: "Show the version.", group: "Common options")
     private static let common = [helpFlag, versionFlag]
 
     // MARK: Parsing
 
-    /// What a command line asks for.
+    /// What a command line requests.
     public enum Request {
-        /// To run this.
+        /// Run this action.
         case run(any Action)
-        /// To show this.
+        /// Show this help.
         case help(HelpText)
-        /// To show the program's version.
+        /// Show the program's version.
         case version
     }
 
-    /// Reads a command line, the program's name not included.
+    /// Parses a command line without the program's name.
     public func request(_ words: [String]) throws(UsageError) -> Request {
         try request(words[...], path: name)
     }
 
     private func request(_ words: ArraySlice<String>, path: String) throws(UsageError) -> Request {
         let line = try SplitLine(words, declarations, oneArgument: makeAction == nil)
-        // Whoever asks for help gets it, whatever else is wrong.
+        // A request for help succeeds whatever else is wrong.
         if line.has(Self.helpFlag) { return .help(HelpText(self, path: path)) }
         if line.has(Self.versionFlag) { return .version }
         guard let makeAction else {
@@ -109,7 +108,7 @@ public struct Command {
         return .help(try help(rest, path: path))
     }
 
-    /// The help of the command that `words` lead to from this one.
+    /// Returns the help of the command that `words` select below this one.
     private func help(_ words: ArraySlice<String>, path: String) throws(UsageError) -> HelpText {
         guard let word = words.first else { return HelpText(self, path: path) }
         guard let command = subcommands.first(where: { $0.name.utf8.elementsEqual(word.utf8) }) else {
@@ -119,15 +118,15 @@ public struct Command {
     }
 }
 
-/// What a command does.
+/// The work of a command.
 public protocol Action {
-    /// Refuses values that are right by themselves but not together. Nothing has happened yet.
+    /// Rejects values that are valid individually but not together. Runs before the action.
     func validate() throws(UsageError)
-    /// Does it.
+    /// Runs the action.
     func run() async throws
 }
 
 extension Action {
-    /// Everything goes with everything.
+    /// Accepts every combination.
     public func validate() throws(UsageError) {}
 }

@@ -1,43 +1,43 @@
-/// An option or argument as splitting and help see it.
+/// An option or argument, as parsing and help need it.
 struct Declaration: Sendable {
     enum Kind: Equatable, Sendable {
-        /// Without a value.
+        /// An option without a value.
         case flag
-        /// With a value.
+        /// An option with a value.
         case option
-        /// Known by its place.
+        /// A positional argument.
         case argument
     }
 
     var kind: Kind
-    /// Of an option, without dashes; of an argument, what stands for it in help.
+    /// An option's name without dashes, or an argument's placeholder.
     var name: String
-    /// Short form of an option.
+    /// An option's short form.
     var letter: String?
-    /// What stands for an option's value in help.
+    /// The placeholder of an option's value in help.
     var placeholder = ""
     var help: String
-    /// Which values there are.
+    /// The valid values.
     var range: String?
-    /// The value without the option.
+    /// The value if the option is absent.
     var defaultText: String?
     var isRequired = false
     var isRepeated = false
-    /// Heading in help; nil for the command's own options.
+    /// The heading in help; nil for the command's own options.
     var group: String?
 
-    /// The name as it is written, for errors.
+    /// The name as errors show it.
     var shown: String { kind == .argument ? name : "--\(name)" }
 }
 
-/// A command line after splitting: what was given for each declaration.
+/// A parsed command line: the values given for each declaration.
 struct GivenValues {
-    /// Values by name; a flag's are empty texts.
+    /// Values by name; those of flags are empty.
     var values: [String: [String]] = [:]
 
     func all(_ declaration: Declaration) -> [String] { values[declaration.name] ?? [] }
 
-    /// The only value; refuses more than one.
+    /// Returns the only value, or nil if there is none. Throws if there are several.
     func one(_ declaration: Declaration) throws(UsageError) -> String? {
         let given = all(declaration)
         guard given.count <= 1 else { throw .givenTwice(option: declaration.shown) }

@@ -1,24 +1,24 @@
-/// A command's help: usage, purpose, its arguments and options under headings, and the commands below it.
+/// A command's help: usage, purpose, arguments and options under headings, and subcommands.
 public struct HelpText {
     private let command: Command
     private let path: String
 
-    /// - Parameter path: the words that run the command.
+    /// - Parameter path: the words that select the command.
     init(_ command: Command, path: String) {
         self.command = command
         self.path = path
     }
 
-    /// Columns of a terminal that does not tell its width, and of what is no terminal.
+    /// The width, in columns, if the output is not a terminal or does not report its width.
     public static let usualColumns = 80
-    /// Narrower, a line would hold no more than a word.
+    /// The minimum width; a narrower line would hold little more than a word.
     private static let fewestColumns = 40
-    /// Longer lines are hard to read.
+    /// The maximum width; longer lines are hard to read.
     private static let mostColumns = 110
-    /// Where explanations begin.
+    /// The column at which explanations begin.
     private static let explanationColumn = 24
 
-    /// The help in lines of at most `columns` columns, as long as no word is longer.
+    /// Returns the help in lines of at most `columns` columns, unless a single word is longer.
     public func text(columns: Int = HelpText.usualColumns) -> String {
         let columns = min(max(columns, Self.fewestColumns), Self.mostColumns)
         var lines = Self.wrapped(usage, columns: columns, indent: 7)
@@ -88,7 +88,7 @@ public struct HelpText {
         var notes: [String] = []
         if let range = declaration.range { notes.append(range) }
         if declaration.isRequired, declaration.kind != .argument { notes.append("required") }
-        if declaration.isRepeated { notes.append("may be given several times") }
+        if declaration.isRepeated { notes.append("may be repeated") }
         if let text = declaration.defaultText { notes.append("default: \(text)") }
         return declaration.help + (notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))")
     }
@@ -103,7 +103,7 @@ public struct HelpText {
         return [start + first.dropFirst(start.count)] + lines.dropFirst()
     }
 
-    /// Lines that are filled with words; from the second on they are indented.
+    /// Fills lines with words, indenting all but the first.
     private static func wrapped(_ text: String, columns: Int, indent: Int = 0) -> [String] {
         var lines: [String] = []
         var line = ""

@@ -1,6 +1,6 @@
-/// The candidate that a misspelt word most likely stands for: the one with the fewest letters inserted, left out,
-/// exchanged or swapped with their neighbour, if these are few enough for the word's length, or else the only one that
-/// it abbreviates. Nil if none is near.
+/// Returns the candidate that a misspelt word most likely means, or nil if none is near: the one at the
+/// smallest edit distance (insertions, deletions, substitutions, swapped neighbours) if that is small for the
+/// word's length, or else the only one the word abbreviates.
 func nearest(to word: String, among candidates: [String]) -> String? {
     let letters = Array(word.utf8)
     guard letters.count <= longestMisspelling else { return nil }
@@ -15,10 +15,10 @@ func nearest(to word: String, among candidates: [String]) -> String? {
     return longer.count == 1 && !letters.isEmpty ? longer.first : nil
 }
 
-/// Nobody means an option by a longer word.
+/// Longer words are never misspelt options.
 private let longestMisspelling = 64
 
-/// Optimal string alignment distance.
+/// Returns the optimal string alignment distance.
 private func editDistance(_ one: [UInt8], _ other: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...other.count)

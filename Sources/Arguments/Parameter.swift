@@ -1,11 +1,11 @@
-/// An option, a flag, an argument or a group of them, as a command declares it, and how its value is read.
+/// An option, flag, argument or group of them, as a command declares it, and how to read its value.
 public struct Parameter<Value> {
     let declarations: [Declaration]
     let read: (GivenValues) throws(UsageError) -> Value
 }
 
 extension Parameter {
-    /// An option that may be left out; the default is told in help.
+    /// Declares an optional option, whose default help shows.
     public static func option(
         _ name: String, letter: String? = nil, _ syntax: Syntax<Value>, default value: Value,
         _ help: String
@@ -18,7 +18,7 @@ extension Parameter {
         }
     }
 
-    /// An option that must be given.
+    /// Declares a required option.
     public static func required(
         _ name: String, letter: String? = nil, _ syntax: Syntax<Value>, _ help: String
     ) -> Parameter {
@@ -30,7 +30,7 @@ extension Parameter {
         }
     }
 
-    /// An option without a default: nil where it is left out.
+    /// Declares an optional option without a default; nil if absent.
     public static func option<Wrapped>(
         _ name: String, letter: String? = nil, _ syntax: Syntax<Wrapped>, _ help: String
     ) -> Parameter where Value == Wrapped? {
@@ -41,7 +41,7 @@ extension Parameter {
         }
     }
 
-    /// An option that may be given any number of times.
+    /// Declares an option that may be repeated.
     public static func repeated<Element>(
         _ name: String, letter: String? = nil, _ syntax: Syntax<Element>, _ help: String
     ) -> Parameter where Value == [Element] {
@@ -54,7 +54,7 @@ extension Parameter {
         }
     }
 
-    /// An argument that must be given. `syntax` names it.
+    /// Declares a required argument, named by `syntax`.
     public static func argument(_ syntax: Syntax<Value>, _ help: String) -> Parameter {
         var declaration = Declaration(argument: syntax, help)
         declaration.isRequired = true
@@ -64,7 +64,7 @@ extension Parameter {
         }
     }
 
-    /// An argument that may be left out; it comes after those that may not. `syntax` names it.
+    /// Declares an optional argument, named by `syntax`. It must follow all required ones.
     public static func argument<Wrapped>(_ syntax: Syntax<Wrapped>, _ help: String) -> Parameter
     where Value == Wrapped? {
         let declaration = Declaration(argument: syntax, help)
@@ -74,7 +74,7 @@ extension Parameter {
         }
     }
 
-    /// What several commands have in common, under a heading of its own in help.
+    /// Declares parameters shared by several commands, under their own heading in help.
     public static func group<each Member>(
         _ heading: String, _ members: repeat Parameter<each Member>,
         make: @escaping (repeat each Member) -> Value
@@ -100,13 +100,13 @@ extension Parameter {
 }
 
 extension Parameter where Value == Bool {
-    /// An option without a value.
+    /// Declares an option without a value.
     public static func flag(_ name: String, _ help: String) -> Parameter {
         let declaration = Declaration(kind: .flag, name: name, help: help)
         return Parameter(declaration) { given throws(UsageError) in try given.one(declaration) != nil }
     }
 
-    /// Two options without a value, `--name` and `--no-name`, of which the first holds by default.
+    /// Declares two options without a value, `--name` (the default) and `--no-name`.
     public static func flag(_ name: String, orNo help: String, _ helpForNo: String) -> Parameter {
         let yes = Declaration(kind: .flag, name: name, help: help, defaultText: "yes")
         let no = Declaration(kind: .flag, name: "no-\(name)", help: helpForNo)

@@ -1,10 +1,10 @@
 import CShims
 import Glibc
 
-/// The command line of this process.
+/// The command line of the process.
 public enum ProgramWords {
-    /// The words after the program's name, as `main` got them: `CommandLine` reads /proc, which a container or a
-    /// service may lack. Refuses what is not UTF-8 rather than to change it.
+    /// Returns the words after the program's name, as passed to `main`: `CommandLine` reads /proc, which a
+    /// container or a service may lack. Throws for words that are not UTF-8 instead of changing them.
     public static func read() throws(UsageError) -> [String] {
         var count: Int32 = 0
         var words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?

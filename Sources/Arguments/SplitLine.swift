@@ -1,21 +1,21 @@
 import CShims
 import Glibc
 
-/// A command line split by argp, and what of it is wrong.
+/// A command line split by argp, and its first error.
 struct SplitLine {
     private let declarations: [Declaration]
     private var options: [(declaration: Declaration, value: String)] = []
-    /// What is no option, with its position in the command line.
+    /// The words that are not options, with their positions in the command line.
     private(set) var arguments: [(position: Int, word: String)] = []
-    /// What ended the splitting.
+    /// The error that ended the splitting.
     private(set) var error: UsageError?
 
-    /// Splits `words`. With `oneArgument` the first argument ends that.
+    /// Splits `words`, stopping after the first argument if `oneArgument` is set.
     init(_ words: ArraySlice<String>, _ declarations: [Declaration], oneArgument: Bool) throws(UsageError) {
         self.declarations = declarations
         let known = declarations.filter { $0.kind != .argument }
         for part in try Self.parts(words, known, oneArgument: oneArgument) {
-            // argp counts the program's name, which is not in `words`.
+            // argp counts the program's name, which `words` lacks.
             let position = words.startIndex + part.position - 1
             guard words.indices.contains(position) else { break }
             let word = words[position]
@@ -38,7 +38,7 @@ struct SplitLine {
         options.contains { $0.declaration.name == declaration.name }
     }
 
-    /// What was given for each declaration; throws if that is too much.
+    /// Returns the values given for each declaration. Throws if there are too many.
     func given() throws(UsageError) -> GivenValues {
         if let error { throw error }
         var given = GivenValues()
@@ -51,7 +51,7 @@ struct SplitLine {
         return given
     }
 
-    /// Why argp refuses a word, which it does not tell.
+    /// Returns the reason argp rejected a word, which argp does not report.
     private static func reason(_ word: String, _ known: [Declaration]) -> UsageError {
         guard word.hasPrefix("--") else {
             let letters = word.dropFirst()
@@ -99,7 +99,7 @@ struct SplitLine {
                 name: name, letter: declaration.letter?.utf8.first.map { CChar(bitPattern: $0) } ?? 0,
                 takes_value: declaration.kind == .option)
         }
-        // A word has a part for each of its letters at most.
+        // A word has at most one part per letter.
         let capacity = words.reduce(1) { $0 + max(1, $1.utf8.count) }
         var parts = [apus_argp_part](repeating: apus_argp_part(), count: capacity)
         let count = apus_argp_split(

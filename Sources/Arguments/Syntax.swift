@@ -1,22 +1,22 @@
-/// How a value is written on the command line, which values there are, and how that is said in help and in errors.
+/// The command-line syntax of a value, and how help and errors describe it.
 public struct Syntax<Value> {
-    /// What stands for the value in help, in capitals.
+    /// The placeholder in help, in capitals.
     let placeholder: String
-    /// The values there are, for help: `1 to 50`. Nil where `placeholder` says all.
+    /// The valid values, for help: `1 to 50`. Nil if `placeholder` suffices.
     let range: String?
     /// What a value must be, for errors: `a whole number from 1 to 50`.
     let expected: String
-    /// The value that a text stands for, nil if none.
+    /// Parses a text; nil if it is invalid.
     let parse: (String) -> Value?
-    /// A value as it is written.
+    /// Formats a value.
     let text: (Value) -> String
 
     /// - Parameters:
-    ///   - placeholder: stands for the value in help, in capitals.
-    ///   - range: which values there are, for help.
-    ///   - expected: what a value must be, to stand after "is not" in errors.
-    ///   - parse: the value that a text stands for, nil if none.
-    ///   - text: a value as it is written.
+    ///   - placeholder: the placeholder in help, in capitals.
+    ///   - range: the valid values, for help.
+    ///   - expected: what a value must be, phrased to follow "is not" in errors.
+    ///   - parse: parses a text; returns nil if it is invalid.
+    ///   - text: formats a value.
     public init(
         _ placeholder: String, range: String? = nil, expected: String,
         parse: @escaping (String) -> Value?, text: @escaping (Value) -> String = { "\($0)" }
@@ -28,7 +28,7 @@ public struct Syntax<Value> {
         self.text = text
     }
 
-    /// The same texts for other values: those that `convert` returns.
+    /// Returns the same syntax for the values that `convert` returns.
     public func map<Other>(
         _ convert: @escaping (Value) -> Other?, text: @escaping (Other) -> String
     ) -> Syntax<Other> {
@@ -39,9 +39,9 @@ public struct Syntax<Value> {
 }
 
 extension Syntax where Value == String {
-    /// Any text but the empty one, which is a variable that was not set rather than a name.
+    /// Any text but the empty one, which usually comes from an unset shell variable.
     public static func text(_ placeholder: String) -> Self {
-        Syntax(placeholder, expected: "a text of one byte or more", parse: { $0.isEmpty ? nil : $0 })
+        Syntax(placeholder, expected: "a non-empty text", parse: { $0.isEmpty ? nil : $0 })
     }
 
     /// One of these texts.

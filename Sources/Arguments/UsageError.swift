@@ -1,37 +1,37 @@
-/// Why a command line is not understood: one line that names the option or argument. The program ends with
+/// The reason a command line was rejected: one line that names the option or argument. The program exits with
 /// `exitCode`.
 public enum UsageError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The command lacks this option; the nearest of those it has.
+    /// The command does not have this option; suggests the nearest one.
     case unknownOption(String, nearest: String?)
-    /// There is no such command; the nearest there is.
+    /// The command does not exist; suggests the nearest one.
     case unknownCommand(String, nearest: String?)
-    /// The command is a group of others, one of which must be named.
+    /// The command needs a subcommand.
     case noCommand(path: String, commands: [String])
-    /// The option takes a value and has none.
+    /// The option needs a value.
     case missingValue(option: String)
-    /// The word after an option looks like another option; where it is meant as a value, "=" says so.
+    /// The word after an option looks like another option; `=` would make it a value.
     case doubtfulValue(option: String, value: String)
-    /// The option takes no value and has one.
+    /// The option takes no value but was given one.
     case unwantedValue(option: String)
-    /// The value of an option or argument is not what it must be.
+    /// The value of an option or argument is invalid.
     case invalidValue(name: String, value: String, expected: String)
-    /// The option may be given once only.
+    /// The option may be given only once.
     case givenTwice(option: String)
     /// The option or argument must be given.
     case missing(String)
-    /// The command takes no argument there.
+    /// The command takes no further argument.
     case unexpectedArgument(String)
     /// A word of the command line, counted from 1, is not UTF-8.
     case notUTF8(position: Int)
-    /// Each option is right by itself, but not beside the others.
+    /// The options are valid individually but not together.
     case inconsistent(String)
-    /// No memory is left to split the command line.
+    /// There is not enough memory to parse the command line.
     case outOfMemory
 
     /// `EX_USAGE` of sysexits(3).
     public static let exitCode: Int32 = 64
 
-    /// One line; words of the command line in it are shortened, but not escaped.
+    /// One line, in which words of the command line are truncated but not escaped.
     public var description: String {
         switch self {
         case .unknownOption(let option, let nearest): "unknown option \(quoted(option))\(asking(nearest))"
@@ -48,11 +48,11 @@ public enum UsageError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unexpectedArgument(let argument): "unexpected argument \(quoted(argument))"
         case .notUTF8(let position): "word \(position) of the command line is not UTF-8"
         case .inconsistent(let reason): reason
-        case .outOfMemory: "no memory is left to read the command line"
+        case .outOfMemory: "not enough memory to read the command line"
         }
     }
 
-    /// Characters of a quoted word at most: an SQL statement would fill the screen.
+    /// The maximum length of a quoted word, in characters: an SQL statement would fill the screen.
     private static let quotedCharacters = 80
 
     private func quoted(_ word: String) -> String {

@@ -1,9 +1,9 @@
-/// A cursor over bytes. Every read checks what is left before it takes or allocates anything.
+/// A cursor over bytes. Every read checks how many bytes remain before it takes or allocates anything.
 ///
-/// Integers are little-endian unless their name says otherwise, as docs/wire.md, section 1, has them.
+/// Integers are little-endian unless a name says otherwise (docs/wire.md, section 1).
 public struct ByteReader {
     private let source: SharedBytes
-    /// How many bytes have been read.
+    /// The number of bytes read so far.
     public private(set) var offset = 0
 
     /// A reader at the start of `bytes`.
@@ -12,7 +12,7 @@ public struct ByteReader {
     /// A reader at the start of a copy of `array`.
     public init(_ array: [UInt8]) { source = SharedBytes(array) }
 
-    /// How many bytes are left.
+    /// The number of bytes left.
     public var remaining: Int { source.count &- offset }
 
     private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(BytesError) -> T {
@@ -23,47 +23,47 @@ public struct ByteReader {
         return value
     }
 
-    /// One byte.
+    /// Reads one byte.
     public mutating func u8() throws(BytesError) -> UInt8 { try integer(UInt8.self) }
-    /// Two bytes, little-endian.
+    /// Reads two bytes, little-endian.
     public mutating func u16() throws(BytesError) -> UInt16 {
         UInt16(littleEndian: try integer(UInt16.self))
     }
-    /// Four bytes, little-endian.
+    /// Reads four bytes, little-endian.
     public mutating func u32() throws(BytesError) -> UInt32 {
         UInt32(littleEndian: try integer(UInt32.self))
     }
-    /// Eight bytes, little-endian.
+    /// Reads eight bytes, little-endian.
     public mutating func u64() throws(BytesError) -> UInt64 {
         UInt64(littleEndian: try integer(UInt64.self))
     }
-    /// Four bytes, little-endian, two's complement.
+    /// Reads four bytes, little-endian, two's complement.
     public mutating func i32() throws(BytesError) -> Int32 {
         Int32(littleEndian: try integer(Int32.self))
     }
-    /// Eight bytes, little-endian, two's complement.
+    /// Reads eight bytes, little-endian, two's complement.
     public mutating func i64() throws(BytesError) -> Int64 {
         Int64(littleEndian: try integer(Int64.self))
     }
-    /// Two bytes, big-endian.
+    /// Reads two bytes, big-endian.
     public mutating func u16BE() throws(BytesError) -> UInt16 {
         UInt16(bigEndian: try integer(UInt16.self))
     }
-    /// Four bytes, big-endian.
+    /// Reads four bytes, big-endian.
     public mutating func u32BE() throws(BytesError) -> UInt32 {
         UInt32(bigEndian: try integer(UInt32.self))
     }
-    /// Eight bytes, big-endian.
+    /// Reads eight bytes, big-endian.
     public mutating func u64BE() throws(BytesError) -> UInt64 {
         UInt64(bigEndian: try integer(UInt64.self))
     }
-    /// Eight bytes, big-endian, two's complement.
+    /// Reads eight bytes, big-endian, two's complement.
     public mutating func i64BE() throws(BytesError) -> Int64 {
         Int64(bigEndian: try integer(Int64.self))
     }
 
-    /// An unsigned LEB128 integer of at most 10 bytes. Only the shortest form is taken, unless `minimal` is
-    /// false (protobuf allows the others).
+    /// Reads an unsigned LEB128 integer of at most 10 bytes. Accepts only the shortest form, unless `minimal`
+    /// is false: protobuf allows longer ones.
     public mutating func uvarint(minimal: Bool = true) throws(BytesError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
@@ -83,13 +83,13 @@ public struct ByteReader {
         }
     }
 
-    /// A signed integer: zig-zag, then `uvarint`.
+    /// Reads a signed integer: zig-zag, then `uvarint`.
     public mutating func varint() throws(BytesError) -> Int64 {
         let raw = try uvarint()
         return Int64(bitPattern: raw &>> 1) ^ (0 &- Int64(bitPattern: raw & 1))
     }
 
-    /// The next `count` bytes, sharing memory with the input.
+    /// Reads the next `count` bytes, sharing memory with the input.
     public mutating func bytes(_ count: Int) throws(BytesError) -> SharedBytes {
         guard count >= 0, count <= remaining else { throw .truncated }
         let slice = source.slice(offset..<(offset &+ count))
@@ -97,32 +97,32 @@ public struct ByteReader {
         return slice
     }
 
-    /// The next `count` bytes, sharing memory with the input; for lengths as they stand on the wire.
+    /// Reads the next `count` bytes, sharing memory with the input, where `count` is a length read from the wire.
     public mutating func bytes(_ count: UInt64) throws(BytesError) -> SharedBytes {
         guard let count = Int(exactly: count) else { throw .truncated }
         return try bytes(count)
     }
 
-    /// The next `count` bytes, copied.
+    /// Reads the next `count` bytes, copied.
     public mutating func array(_ count: Int) throws(BytesError) -> [UInt8] {
         try bytes(count).array
     }
 
-    /// The next `count` bytes as text, which must be UTF-8.
+    /// Reads the next `count` bytes as text. Throws unless they are UTF-8.
     public mutating func text(_ count: Int) throws(BytesError) -> String {
         let raw = try bytes(count)
         guard let text = String(utf8: raw) else { throw .invalid("UTF-8") }
         return text
     }
 
-    /// Refuses bytes that have not been read.
+    /// Throws if any bytes are left.
     public func finish() throws(BytesError) {
         guard remaining == 0 else { throw .trailingBytes(remaining) }
     }
 }
 
 extension String {
-    /// The text that `bytes` are in UTF-8, or nil if they are not UTF-8. Nothing is repaired.
+    /// The text encoded by `bytes`, or nil if they are not valid UTF-8. Repairs nothing.
     public init?(utf8 bytes: some ByteSource) {
         guard let text = bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else { return nil }
         self = text

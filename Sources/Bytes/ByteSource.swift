@@ -1,8 +1,8 @@
-/// Anything whose bytes lie in one piece of memory: arrays, slices, shared bytes, raw buffers, hashes.
+/// A value whose bytes are contiguous in memory: arrays, slices, shared bytes, raw buffers, hashes.
 ///
-/// Functions that only read bytes take `some ByteSource`, so that none of these is copied into another.
+/// Functions that only read bytes take `some ByteSource`, so callers never copy one kind into another.
 public protocol ByteSource {
-    /// Calls `body` with the bytes, which are valid during the call only.
+    /// Calls `body` with the bytes, which are valid only during the call.
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R
 }
 

@@ -1,6 +1,7 @@
-/// Builds bytes. The twin of `ByteReader`: integers are little-endian unless a name says otherwise.
+/// Builds a byte array. The counterpart of `ByteReader`: integers are little-endian unless a name says
+/// otherwise.
 public struct ByteWriter {
-    /// What has been written.
+    /// The bytes written so far.
     public private(set) var bytes: [UInt8]
 
     /// An empty writer with room for `capacity` bytes.
@@ -13,28 +14,28 @@ public struct ByteWriter {
         Swift.withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
     }
 
-    /// One byte.
+    /// Appends one byte.
     public mutating func put(u8 value: UInt8) { bytes.append(value) }
-    /// Two bytes, little-endian.
+    /// Appends two bytes, little-endian.
     public mutating func put(u16 value: UInt16) { put(integer: value.littleEndian) }
-    /// Four bytes, little-endian.
+    /// Appends four bytes, little-endian.
     public mutating func put(u32 value: UInt32) { put(integer: value.littleEndian) }
-    /// Eight bytes, little-endian.
+    /// Appends eight bytes, little-endian.
     public mutating func put(u64 value: UInt64) { put(integer: value.littleEndian) }
-    /// Four bytes, little-endian, two's complement.
+    /// Appends four bytes, little-endian, two's complement.
     public mutating func put(i32 value: Int32) { put(integer: value.littleEndian) }
-    /// Eight bytes, little-endian, two's complement.
+    /// Appends eight bytes, little-endian, two's complement.
     public mutating func put(i64 value: Int64) { put(integer: value.littleEndian) }
-    /// Two bytes, big-endian.
+    /// Appends two bytes, big-endian.
     public mutating func putBE(u16 value: UInt16) { put(integer: value.bigEndian) }
-    /// Four bytes, big-endian.
+    /// Appends four bytes, big-endian.
     public mutating func putBE(u32 value: UInt32) { put(integer: value.bigEndian) }
-    /// Eight bytes, big-endian.
+    /// Appends eight bytes, big-endian.
     public mutating func putBE(u64 value: UInt64) { put(integer: value.bigEndian) }
-    /// Eight bytes, big-endian, two's complement.
+    /// Appends eight bytes, big-endian, two's complement.
     public mutating func putBE(i64 value: Int64) { put(integer: value.bigEndian) }
 
-    /// An unsigned LEB128 integer, 1 to 10 bytes.
+    /// Appends an unsigned LEB128 integer of 1 to 10 bytes.
     public mutating func put(uvarint value: UInt64) {
         var rest = value
         while rest >= 0x80 {
@@ -44,21 +45,21 @@ public struct ByteWriter {
         bytes.append(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// A signed integer: zig-zag, then `uvarint`.
+    /// Appends a signed integer: zig-zag, then `uvarint`.
     public mutating func put(varint value: Int64) {
         put(uvarint: UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 
-    /// Bytes as they are, without a length.
+    /// Appends bytes without a length.
     public mutating func put(bytes source: some ByteSource) {
         source.withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
 
-    /// Bytes as they are, without a length.
+    /// Appends bytes without a length.
     public mutating func put(bytes span: RawSpan) {
         span.withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
 
-    /// A text's UTF-8 bytes, without a length.
+    /// Appends UTF-8 bytes without a length.
     public mutating func put(text: String) { bytes.append(contentsOf: text.utf8) }
 }

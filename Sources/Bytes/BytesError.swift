@@ -1,14 +1,14 @@
-/// Why bytes or text were refused. Every case may be caused by a peer, none by a lack of resources.
+/// The reason bytes or text were rejected. A peer can cause every case; a lack of resources causes none.
 public enum BytesError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The input ends before the value does, or a length reaches beyond what is left.
+    /// The input ends before the value does, or a length exceeds the bytes left.
     case truncated
-    /// This many bytes follow a value that had to be the whole input.
+    /// This many bytes follow a value that should have been the whole input.
     case trailingBytes(Int)
-    /// An integer has more bytes than it needs, or more bits than its type.
+    /// An integer is encoded in more bytes than it needs, or overflows its type.
     case overlong
-    /// A length is beyond the limit of its kind.
+    /// A length exceeds its limit.
     case tooLarge(Int, limit: Int)
-    /// The input is not what the text says it should be.
+    /// The input is not what the text names.
     case invalid(String)
 
     /// One line for logs.
@@ -17,7 +17,7 @@ public enum BytesError: Error, Hashable, Sendable, CustomStringConvertible {
         case .truncated: "input ends too early"
         case .trailingBytes(let count): "\(count) bytes follow the value"
         case .overlong: "integer is not in its shortest form or does not fit"
-        case .tooLarge(let count, let limit): "length \(count) is beyond the limit of \(limit)"
+        case .tooLarge(let count, let limit): "length \(count) exceeds the limit of \(limit)"
         case .invalid(let what): "not \(what)"
         }
     }

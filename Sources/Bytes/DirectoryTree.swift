@@ -1,10 +1,10 @@
 import Glibc
 
-/// Directories with all that is in them. Everything blocks.
+/// Creates, lists and deletes directory trees. Every call blocks.
 public enum DirectoryTree {
-    /// What could not be done, and why.
+    /// The path that failed, and why.
     public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
-        /// The directory or the file in it.
+        /// The directory, or a file in it.
         public let path: String
         /// The system's `errno`.
         public let code: Int32
@@ -13,8 +13,8 @@ public enum DirectoryTree {
         public var description: String { "\(path): \(SystemErrorText.of(code))" }
     }
 
-    /// Makes a directory with the permissions `mode`, less the process's mask, and those above it that are missing.
-    /// One that is there already stays as it is.
+    /// Creates a directory and its missing parents, with the permissions `mode` less the process's umask.
+    /// Leaves an existing directory as it is.
     public static func create(_ path: String, mode: mode_t = 0o777) throws(Failure) {
         let bytes = Array(path.utf8)
         for end in 1..<max(bytes.count, 2) + 1 where end >= bytes.count || bytes[end] == UInt8(ascii: "/") {
@@ -25,7 +25,7 @@ public enum DirectoryTree {
         }
     }
 
-    /// Leaves `errno` as it was.
+    /// Preserves `errno`.
     private static func isDirectory(_ path: String) -> Bool {
         let code = errno
         defer { errno = code }
@@ -33,7 +33,7 @@ public enum DirectoryTree {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// The names of what is in a directory, in no order; nil if there is no such directory.
+    /// Returns the names in a directory, in no particular order, or nil if the directory does not exist.
     public static func names(in path: String) throws(Failure) -> [[UInt8]]? {
         do throws(Failure) {
             return try entries(cString(path.utf8)).map { $0.dropLast().map { UInt8(bitPattern: $0) } }
@@ -42,10 +42,10 @@ public enum DirectoryTree {
         }
     }
 
-    /// Deletes a directory and all that is in it. Links are deleted, not followed.
+    /// Deletes a directory and everything in it. Deletes links without following them.
     public static func remove(_ path: String) throws(Failure) { try remove(cString(path.utf8)) }
 
-    // Names of files are bytes, not text. The system's limit for a path bounds the depth.
+    // File names are bytes, not text. The system's path limit bounds the depth.
     private static func remove(_ path: [CChar]) throws(Failure) {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw failure(path) }
@@ -59,7 +59,7 @@ public enum DirectoryTree {
         guard rmdir(path) == 0 else { throw failure(path) }
     }
 
-    /// The names with their final zero.
+    /// Returns the names, each NUL-terminated.
     private static func entries(_ path: [CChar]) throws(Failure) -> [[CChar]] {
         guard let directory = opendir(path) else { throw failure(path) }
         defer { closedir(directory) }

@@ -1,15 +1,15 @@
 import Glibc
 
-/// Files that are read or written in one go, of a bounded size: configuration, genesis, address book, what a command is
-/// given. Everything blocks.
+/// Reads and writes whole files of bounded size: configuration, genesis, address book, input of commands.
+/// Every call blocks.
 public enum FileContent {
-    /// Why a file was not read or written.
+    /// The reason a read or write failed.
     public enum Failure: Error, CustomStringConvertible {
-        /// What the system says.
+        /// A system call failed with this `errno`.
         case system(Int32)
-        /// A folder, a pipe or a device.
+        /// The path is a directory, a pipe or a device.
         case notRegular
-        /// More bytes than asked for.
+        /// The file exceeds the caller's limit, in bytes.
         case tooLarge(limit: Int)
 
         /// One line, without the path.
@@ -22,11 +22,11 @@ public enum FileContent {
         }
     }
 
-    /// Bytes that are read at once.
+    /// The size of one read, in bytes.
     private static let pieceSize = 64 << 10
 
-    /// The bytes of the regular file at `path`, at most `limit` of them. A file that grows meanwhile, or that does not
-    /// know its size (as in procfs), is read to where its end is then.
+    /// Returns the bytes of the regular file at `path`, at most `limit` of them. Reads to the end of the file
+    /// as it then is, even if it grows meanwhile or reports no size (procfs).
     public static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8] {
         var bytes: [UInt8] = []
         try readPieces(path, limit: limit) { piece in
@@ -36,11 +36,11 @@ public enum FileContent {
         return bytes
     }
 
-    /// Like `read`, but hands the bytes to `body` piece by piece, until that answers false.
+    /// Reads like `read`, but passes the bytes to `body` in pieces until it returns false.
     public static func readPieces(
         _ path: String, limit: Int, _ body: (UnsafeRawBufferPointer) -> Bool
     ) throws(Failure) {
-        // Not blocking: a named pipe would be waited for.
+        // Non-blocking, because opening a named pipe would wait for a writer.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw .system(errno) }
         defer { close(file) }
@@ -61,8 +61,8 @@ public enum FileContent {
         }
     }
 
-    /// Writes a new file with the permissions `mode` less the process's mask, and has it on disk on return. Replaces
-    /// nothing. A file that could not be written whole is removed.
+    /// Creates a file with the permissions `mode` less the process's umask, and returns once it is synced to
+    /// disk. Fails if the file exists. Removes a file that could not be written whole.
     public static func create(
         _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
     ) throws(Failure) {
@@ -76,8 +76,8 @@ public enum FileContent {
         }
     }
 
-    /// Replaces the file at `path`, or makes it: written beside as `path.new`, synced and renamed, so that there is the old
-    /// content or the new one at any time.
+    /// Replaces or creates the file at `path`: writes `path.new`, syncs it and renames it, so the file always
+    /// has either its old or its new content.
     public static func replace(
         _ path: String, _ content: some ByteSource, mode: mode_t = 0o644
     ) throws(Failure) {
@@ -92,12 +92,12 @@ public enum FileContent {
         syncFolder(of: path)
     }
 
-    /// Removes the file at `path`, if there is one.
+    /// Removes the file at `path` if it exists.
     public static func remove(_ path: String) throws(Failure) {
         guard unlink(path) == 0 || errno == ENOENT else { throw .system(errno) }
     }
 
-    /// Makes a change of a file's name last. Where a file system cannot sync folders the file is whole all the same.
+    /// Makes a rename durable. On a file system that cannot sync directories, the file is still whole.
     private static func syncFolder(of path: String) {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -106,7 +106,7 @@ public enum FileContent {
         close(descriptor)
     }
 
-    /// Nil, or the `errno` of what failed.
+    /// Writes all bytes. Returns nil, or the `errno` of the failure.
     private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32? {
         var rest = bytes[...]
         while !rest.isEmpty {

@@ -2,7 +2,7 @@
 public enum Hex {
     private static let digits: [UInt8] = Array("0123456789abcdef".utf8)
 
-    /// Two digits a byte, lower case.
+    /// Returns two lower-case digits per byte.
     public static func encode(_ source: some ByteSource) -> String {
         source.withUnsafeBytes { bytes in
             String(unsafeUninitializedCapacity: bytes.count * 2) { text in
@@ -17,7 +17,7 @@ public enum Hex {
         }
     }
 
-    /// Appends two digits a byte, lower case.
+    /// Appends two lower-case digits per byte.
     public static func append(_ source: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         let digits = digits
         for byte in source {
@@ -26,12 +26,12 @@ public enum Hex {
         }
     }
 
-    /// The bytes of an even number of hexadecimal digits, without a prefix.
+    /// Returns the bytes of an even number of hexadecimal digits without a prefix.
     public static func decode(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         try decode(units: text.utf8)
     }
 
-    /// The bytes of an even number of hexadecimal digits, without a prefix.
+    /// Returns the bytes of an even number of hexadecimal digits without a prefix.
     public static func decode(utf8 text: some ByteSource) throws(BytesError) -> [UInt8] {
         let bytes: Result<[UInt8], BytesError> = text.withUnsafeBytes { text in
             do throws(BytesError) {

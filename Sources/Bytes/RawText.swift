@@ -1,25 +1,25 @@
-/// Text from outside: SQL, names, identifiers. It is its UTF-8 bytes, by which it is equal to another, hashed and sorted.
+/// Text from outside (SQL, names, identifiers), compared, hashed and sorted by its UTF-8 bytes.
 ///
-/// Swift's `String` compares by canonical equivalence instead (é as one scalar equals e and an accent), which no other
-/// implementation shares and which depends on the version of Unicode. So a `String` is no key of anything that a peer, a
-/// client or a file can influence.
+/// Swift's `String` compares by canonical equivalence instead: é as one scalar equals e followed by an
+/// accent. No other implementation shares that rule, and it depends on the Unicode version, so a `String`
+/// must not be a key in anything that a peer, a client or a file can influence.
 public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
-    /// The same text, to be shown or handed on.
+    /// The same text as a `String`, for display or passing on.
     public let string: String
 
-    /// The text of these scalars, whatever they are equivalent to.
+    /// A text with exactly these scalars.
     public init(_ string: String) { self.string = string }
 
-    /// The text of these bytes; those that are not UTF-8 are replaced.
+    /// The text of these bytes. Invalid UTF-8 is replaced.
     public init(decoding bytes: some Collection<UInt8>) { string = String(decoding: bytes, as: UTF8.self) }
 
-    /// The text as it is.
+    /// The text itself.
     public var description: String { string }
 
-    /// The bytes.
+    /// The UTF-8 bytes.
     public var utf8: String.UTF8View { string.utf8 }
 
-    /// Hands out the bytes, which are valid until `body` returns.
+    /// Calls `body` with the bytes, which are valid until it returns.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         string.utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
             ?? Array(string.utf8).withUnsafeBytes(body)
@@ -38,15 +38,15 @@ public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
 
-    /// With `A` to `Z` as `a` to `z` and all else as it is, which is how SQLite and HTTP fold case.
+    /// The text with `A` to `Z` in lower case and everything else unchanged, as SQLite and HTTP fold case.
     public var foldedASCII: RawText {
         let isFolded = withBytes { bytes in !bytes.contains { $0.isUpperASCII } }
         if isFolded { return self }
         return RawText(decoding: utf8.map { $0.isUpperASCII ? $0 | 0x20 : $0 })
     }
 
-    /// At most the first `count` bytes in quotation marks: printable ASCII as it is, all else as `\xNN`. The same in every
-    /// program, so that results may contain it.
+    /// Returns the first `count` bytes in quotation marks, with everything but printable ASCII escaped as
+    /// `\xNN`. The escaping never changes between versions, so results of transactions may contain it.
     public func quoted(_ count: Int = 64) -> String {
         let shown = utf8.prefix(count).map { byte in
             switch byte {
@@ -57,7 +57,7 @@ public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
         return "\"\(shown.joined())\"" + (utf8.count > count ? "…" : "")
     }
 
-    /// Whether the first bytes are those of `prefix`.
+    /// Returns whether the text begins with the bytes of `prefix`.
     public func hasPrefix(_ prefix: StaticString) -> Bool {
         withBytes { bytes in
             let count = prefix.utf8CodeUnitCount
@@ -65,7 +65,7 @@ public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// At most the first `count` bytes, without the rest of a scalar that is cut: for messages.
+    /// Returns at most the first `count` bytes, without a scalar that would be cut in two. For messages.
     public func prefix(_ count: Int) -> RawText {
         guard utf8.count > count else { return self }
         var end = utf8.index(utf8.startIndex, offsetBy: count)

@@ -1,10 +1,10 @@
-/// Immutable bytes shared by reference: a heap block, a mapped file. A slice keeps the whole owner alive.
+/// Immutable bytes shared by reference: a heap block or a mapped file. A slice keeps the whole owner alive.
 ///
-/// Copying a value copies two words and a reference, never the bytes. Safe to use from any thread, since nothing
-/// may write to the bytes once a value of this type refers to them.
+/// Copying a value copies two words and a reference, never the bytes. Safe to use from any thread, because
+/// nothing may write to the bytes once a value refers to them.
 public struct SharedBytes: @unchecked Sendable, Hashable {
     @usableFromInline let base: UnsafeRawPointer
-    /// Number of bytes.
+    /// The number of bytes.
     public let count: Int
     @usableFromInline let owner: AnyObject?
 
@@ -21,7 +21,7 @@ public struct SharedBytes: @unchecked Sendable, Hashable {
         self.init(base: UnsafeRawPointer(SharedBytes.nowhere), count: 0, owner: nil)
     }
 
-    /// Address of empty values, never read.
+    /// The address of empty values. Never read.
     @usableFromInline nonisolated(unsafe) static let nowhere = UnsafeMutableRawPointer.allocate(
         byteCount: 16, alignment: 16)
 
@@ -58,7 +58,7 @@ public struct SharedBytes: @unchecked Sendable, Hashable {
         return SharedBytes(base: base + range.lowerBound, count: range.count, owner: owner)
     }
 
-    /// Calls `body` with the bytes, which are valid during the call only.
+    /// Calls `body` with the bytes, which are valid only during the call.
     @inlinable
     public func withUnsafeBytes<R, E: Error>(
         _ body: (UnsafeRawBufferPointer) throws(E) -> R
@@ -94,9 +94,9 @@ public struct SharedBytes: @unchecked Sendable, Hashable {
 
 /// A block of heap memory that one owner fills and then freezes into `SharedBytes`.
 ///
-/// Not safe to share between threads until frozen; nothing may write to `bytes` afterwards.
+/// Not safe to share between threads until frozen. Nothing may write to `bytes` afterwards.
 public final class ByteBuffer {
-    /// The block, zeroed by nobody: write before you read. Valid as long as this object or a frozen value lives.
+    /// The block, uninitialized. Valid as long as this object or a frozen value lives.
     public let bytes: UnsafeMutableRawBufferPointer
 
     /// A block of `count` bytes (not negative).
@@ -105,15 +105,15 @@ public final class ByteBuffer {
         self.count = count
     }
 
-    /// Number of bytes asked for.
+    /// The size requested, in bytes.
     public let count: Int
 
     deinit { bytes.deallocate() }
 
-    /// The whole block as immutable bytes; this object stays their owner.
+    /// Returns the whole block as immutable bytes, owned by this object.
     public func freeze() -> SharedBytes { freeze(count: count) }
 
-    /// The block's first `count` bytes as immutable bytes; this object stays their owner.
+    /// Returns the block's first `count` bytes as immutable bytes, owned by this object.
     public func freeze(count: Int) -> SharedBytes {
         precondition(count >= 0 && count <= self.count)
         guard count > 0, let base = bytes.baseAddress else { return SharedBytes() }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// What the system says about an `errno`, and where an operator can do something about it, what.
+/// Describes an `errno`, with advice where an operator can act on it.
 public enum SystemErrorText {
-    /// What to do when the process or the machine has no file descriptors left.
+    /// The advice for a process or machine that has run out of file descriptors.
     public static let descriptorAdvice =
-        "raise the limit of open files: ulimit -n, LimitNOFILE= of a systemd unit, or fs.file-max"
+        "raise the open-file limit: ulimit -n, LimitNOFILE= in the systemd unit, or fs.file-max"
 
-    /// One line for `errno` value `code`.
+    /// Returns one line for the `errno` value `code`.
     public static func of(_ code: Int32) -> String {
         let text = String(cString: strerror(code))
         return code == EMFILE || code == ENFILE ? "\(text); \(descriptorAdvice)" : text

@@ -1,16 +1,16 @@
-/// Comparison of text from outside with words of a grammar: by bytes, without regard to the case of ASCII letters and of
-/// no others. SQL and HTTP (RFC 9110, section 5.6.2) define their words this way, and Unicode's case mapping would let
-/// in words that are none.
+/// Compares text from outside with words of a grammar, byte by byte, ignoring the case of ASCII letters only.
+/// SQL and HTTP (RFC 9110, section 5.6.2) define their words this way; Unicode's case mapping would accept
+/// words that are not in the grammar.
 extension UnsafeRawBufferPointer {
-    /// Whether these are the bytes of `text`, which is in lower case, but for the case of letters.
+    /// Returns whether the bytes equal `text` (lower case), ignoring case.
     public func equalsIgnoringCase(_ text: StaticString) -> Bool {
         count == text.utf8CodeUnitCount && hasIgnoringCase(text, at: 0)
     }
 
-    /// Whether the bytes begin with `text`, which is in lower case, but for the case of letters.
+    /// Returns whether the bytes begin with `text` (lower case), ignoring case.
     public func hasPrefixIgnoringCase(_ text: StaticString) -> Bool { hasIgnoringCase(text, at: 0) }
 
-    /// Whether `text`, which is in lower case, is somewhere in the bytes, but for the case of letters.
+    /// Returns whether the bytes contain `text` (lower case), ignoring case.
     public func containsIgnoringCase(_ text: StaticString) -> Bool {
         indices.contains { hasIgnoringCase(text, at: $0) }
     }

@@ -1,20 +1,20 @@
-/// What is wrong with a CSV file, and where. The description is one line that lacks the file's name and line.
+/// An error in a CSV file, and where. The description is one line without the file's name and line number.
 public struct CSVError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong.
     public enum Reason: Hashable, Sendable {
-        /// No header: the file is empty.
+        /// The file is empty and so has no header.
         case empty
         /// A column without a name.
         case noName
-        /// A column with the name of an earlier one.
+        /// A column with the same name as an earlier one.
         case sameName(as: Int)
-        /// More columns than the reader takes.
+        /// More columns than the reader accepts.
         case tooManyColumns(limit: Int)
-        /// A row that is shorter or longer than the header.
+        /// A row with fewer or more cells than the header.
         case width(Int, header: Int)
-        /// A line with nothing on it.
+        /// An empty line.
         case blankLine
-        /// A quote within a cell that does not begin with one, or text behind a closing quote.
+        /// A quote in an unquoted cell, or text after a closing quote.
         case quote
         /// A quote that is never closed.
         case openQuote
@@ -22,9 +22,9 @@ public struct CSVError: Error, Hashable, Sendable, CustomStringConvertible {
         case bareCarriageReturn
         /// Bytes that are not UTF-8.
         case notUTF8
-        /// A zero byte, behind which SQL does not look.
+        /// A zero byte, at which SQL stops reading.
         case zeroByte
-        /// A cell with more bytes than the reader takes.
+        /// A cell larger than the reader accepts, in bytes.
         case cellTooLarge(limit: Int)
         /// Memory ran out.
         case memory
@@ -32,11 +32,11 @@ public struct CSVError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// What is wrong.
     public let reason: Reason
-    /// The line on which the cell begins, from 1. Line ends within quotes count.
+    /// The line on which the cell begins, from 1. Line breaks within quotes count.
     public let line: Int
-    /// The row, from 1; 0 is the header.
+    /// The row, from 1; 0 for the header.
     public let row: Int
-    /// The cell of the row, from 1; nil if it is the whole row.
+    /// The cell within the row, from 1; nil for the whole row.
     public let column: Int?
 
     /// One line, such as `row 3, column 2: the quote is never closed`.
@@ -47,22 +47,22 @@ public struct CSVError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension CSVError.Reason: CustomStringConvertible {
-    /// Without the place.
+    /// The reason without the place.
     public var description: String {
         switch self {
-        case .empty: "there is none; the file is empty"
+        case .empty: "is missing; the file is empty"
         case .noName: "has no name"
         case .sameName(let column): "has the name of column \(column)"
-        case .tooManyColumns(let limit): "is one more than \(limit), the most that are read"
+        case .tooManyColumns(let limit): "exceeds the limit of \(limit) columns"
         case .width(let count, let header): "the row has \(count) cells, the header \(header)"
-        case .blankLine: "is a blank line; an empty cell alone on its line is written \"\""
-        case .quote: "quotes enclose a whole cell, and one within them is doubled"
+        case .blankLine: "is a blank line; write a lone empty cell as \"\""
+        case .quote: "quotes must enclose the whole cell; double a quote within them"
         case .openQuote: "the quote is never closed"
         case .bareCarriageReturn: "has a carriage return without a line feed; quote the cell"
         case .notUTF8: "is not UTF-8"
         case .zeroByte: "has a zero byte"
         case .cellTooLarge(let limit): "has more than \(limit) bytes; a quote may be missing"
-        case .memory: "there is not enough memory"
+        case .memory: "not enough memory to read it"
         }
     }
 }

@@ -1,42 +1,42 @@
 import CShims
 
-/// Reads CSV (RFC 4180) piece by piece: a header, then rows of as many cells.
+/// Reads CSV (RFC 4180) in pieces: a header, then rows with the same number of cells.
 ///
-/// A cell is its bytes: blanks, tabs and whatever else are part of it, quotes that enclose it are not, and an empty
-/// one is the empty text, quoted or not. Rows end with LF or CR LF; the last one's end may be missing. Cells are
-/// separated by commas. A byte order mark at the very beginning is no part of the first name. Everything that could
-/// be read in two ways is an error, which ends the reading. Memory: one row, one piece.
+/// A cell consists of its bytes, including spaces and tabs but not the enclosing quotes; an empty cell is the
+/// empty text, quoted or not. Commas separate cells. Rows end with LF or CR LF, which the last row may lack.
+/// A byte order mark at the start of the file is skipped. Anything ambiguous is an error, which ends reading.
+/// The reader holds one row and one piece in memory.
 public struct CSVReader: ~Copyable {
-    /// A row behind the header.
+    /// A row after the header.
     public struct Row: Sendable, Equatable {
-        /// From 1.
+        /// The number of the row, from 1.
         public let number: Int
-        /// As many as the header has.
+        /// The cells, as many as the header has.
         public let cells: [String]
     }
 
-    /// The names of the columns, distinct and not empty; none before the first line was read.
+    /// The column names, distinct and not empty; none until the first line was read.
     public private(set) var header: [String] = []
 
     private let parser: OpaquePointer
     private let maximumColumns: Int
     private let maximumCellSize: Int
     private var cells: [String] = []
-    // Of the row that is being read: its number, the line of its next cell.
+    // The number of the current row and the line of its next cell.
     private var row = 0
     private var line = 1
-    // The cells before a CR, when that was the last byte outside quotes.
+    // The number of cells before a CR, if that was the last byte outside quotes.
     private var cellsBeforeReturn: Int?
-    // The first bytes of the file until they are known to be a byte order mark or none.
+    // The first bytes of the file, until it is clear whether they are a byte order mark.
     private var beginning: [UInt8]? = []
 
     private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
-    /// Bytes that are parsed at once: a cell is kept for each at most.
+    /// The maximum number of bytes parsed at once; each may add a cell.
     private static let pieceSize = 64 << 10
 
     /// - Parameters:
-    ///   - maximumColumns: cells of a row at most.
-    ///   - maximumCellSize: bytes of a cell at most, within a piece.
+    ///   - maximumColumns: the maximum number of cells in a row.
+    ///   - maximumCellSize: the maximum size of a cell, in bytes.
     public init(maximumColumns: Int, maximumCellSize: Int) throws(CSVError) {
         guard let parser = apus_csv_create() else {
             throw CSVError(reason: .memory, line: 1, row: 0, column: nil)
@@ -48,10 +48,11 @@ public struct CSVReader: ~Copyable {
 
     deinit { apus_csv_destroy(parser) }
 
-    /// Reads the next bytes of the file; `body` gets the rows that end in them. Not to be called after an error.
+    /// Reads the next bytes of the file and passes the rows that end in them to `body`. Must not be called
+    /// after an error.
     public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Row) -> Void) throws(CSVError) {
         guard beginning != nil else { return try parse(bytes, body) }
-        // Split so that a mark is found however the file is cut up.
+        // Held back so that a mark is found however the file is split.
         let missing = bytes.prefix(Self.byteOrderMark.count - (beginning?.count ?? 0))
         beginning?.append(contentsOf: missing)
         guard beginning?.count == Self.byteOrderMark.count else { return }
@@ -59,7 +60,7 @@ public struct CSVReader: ~Copyable {
         try parse(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(missing.count)), body)
     }
 
-    /// Reads the end of the file; nothing may be read after it.
+    /// Reads the end of the file. Nothing may be read after it.
     public mutating func finish(_ body: (Row) -> Void) throws(CSVError) {
         try begin(body)
         let status = apus_csv_finish(parser)
@@ -112,7 +113,7 @@ public struct CSVReader: ~Copyable {
 
     // MARK: Events
 
-    /// Turns what the parser has found into cells and rows.
+    /// Turns the parser's events into cells and rows.
     private mutating func take(_ body: (Row) -> Void) throws(CSVError) {
         defer { apus_csv_clear(parser) }
         var count = 0
@@ -145,7 +146,7 @@ public struct CSVReader: ~Copyable {
     }
 
     private mutating func endRow(by end: UInt8, _ body: (Row) -> Void) throws(CSVError) {
-        // CR LF ends a row twice, the second time one without cells.
+        // The parser reports CR LF as the ends of two rows; the second has no cells.
         let isSecondHalf = cellsBeforeReturn != nil && end == UInt8(ascii: "\n") && cells.isEmpty
         if isSecondHalf {
             cellsBeforeReturn = nil

@@ -10,7 +10,7 @@
 static int program_count;
 static char **program_words;
 
-/// glibc gives constructors what it will give `main`.
+/// glibc passes the arguments of `main` to constructors.
 __attribute__((constructor)) static void keep_words(int count, char **words, char **environment) {
     (void)environment;
     program_count = count;
@@ -22,7 +22,7 @@ void apus_program_words(int *count, char ***words) {
     *words = program_words;
 }
 
-/// Keys of options without a letter begin beyond all letters.
+/// Keys of options without a letter lie above all letters.
 enum { first_key = 256 };
 
 typedef struct {
@@ -32,7 +32,7 @@ typedef struct {
     apus_argp_part *parts;
     size_t capacity, count;
     bool is_refused;
-    /// The word after the last part's: argp moves on only when all letters of a word are done.
+    /// The word after that of the last part: argp advances only after all letters of a word.
     int next;
 } splitting;
 
@@ -76,7 +76,7 @@ static error_t take(int key, char *value, struct argp_state *argp) {
         part.option = index;
         part.value = value;
         if (value && value == argp->argv[argp->next - 1]) part.position -= 1;
-        // Within letters of one word, argp has not moved on yet.
+        // Among the letters of one word, argp has not advanced yet.
         if (!value && argp->next == state->next) part.position += 1;
         part.kind = is_exact(argp->argv[part.position], option->name) ? APUS_ARGP_OPTION : APUS_ARGP_REFUSED;
         add(state, part);
@@ -100,7 +100,7 @@ size_t apus_argp_split(
         table[index].arg = options[index].takes_value ? "VALUE" : NULL;
     }
     struct argp argp = {.options = table, .parser = take};
-    // In order: neither are words moved, nor does POSIXLY_CORRECT change what is understood.
+    // In order: argp neither moves words nor lets POSIXLY_CORRECT change the syntax.
     unsigned flags = ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_NO_HELP;
     int stopped_at = 0;
     error_t error = argp_parse(&argp, count, words, flags, &stopped_at, &state);

@@ -1,4 +1,4 @@
-// An assertion that fails is a message not understood, never the end of the process.
+// A failed assertion rejects the message instead of ending the process.
 #define BOOST_ENABLE_ASSERT_HANDLER
 #include "CBeast.h"
 
@@ -17,14 +17,14 @@ namespace {
 
 struct broken_assertion {};
 
-// Fields of one header: ten times what browsers and proxies send.
+// The maximum number of fields in a header: ten times what browsers and proxies send.
 constexpr size_t field_limit = 100;
-// Empty lines before a request, which RFC 9112, section 2.2, asks to skip.
+// The maximum number of empty lines to skip before a request (RFC 9112, section 2.2).
 constexpr size_t empty_line_limit = 4;
-// Bytes taken at a time behind those that are kept, and memory kept between messages.
+// The number of bytes to append to a partial element at a time, and the capacity to keep between messages.
 constexpr size_t step_size = 16 * 1024;
 constexpr size_t kept_capacity = 4 * 1024;
-// The end of a chunked body has at least so many: "0", CR LF, CR LF. With fewer Beast 1.81 would fail an assertion.
+// The minimum size of the end of a chunked body: "0", CR LF, CR LF. With less, Beast 1.81 fails an assertion.
 constexpr size_t shortest_chunked_end = 5;
 
 struct range {
@@ -38,14 +38,14 @@ struct field_entry {
     range value;
 };
 
-// What both kinds of parsers gather.
+// The message as both kinds of parsers collect it.
 struct message {
     std::vector<char> text;
     std::vector<field_entry> fields;
     range target;
     apus_http_head head{};
     string_view body;
-    // The memory that is being parsed.
+    // The memory being parsed.
     string_view input;
     size_t header_limit = 0;
     size_t extension_bytes = 0;
@@ -61,7 +61,7 @@ struct message {
         return {reinterpret_cast<const uint8_t *>(text.data()) + range.start, range.count};
     }
 
-    // A value in lines of its own is copied by the parser, or has a line end before it.
+    // Returns whether a value is folded: the parser has copied it, or a line break precedes it.
     bool is_folded(string_view name, string_view value) const {
         if (value.data() < input.data() || value.data() + value.size() > input.data() + input.size()) return true;
         const char *after = name.data() + name.size();
@@ -73,7 +73,7 @@ struct message {
             ec = http::error::bad_obs_fold;
             return;
         }
-        // Trailers are checked and dropped.
+        // Trailers are checked and discarded.
         if (has_header) return;
         if (fields.size() == field_limit) {
             ec = http::error::header_limit;
@@ -189,7 +189,8 @@ struct verdict {
 
 constexpr verdict bad_line_end{apus_http_malformed, "a line does not end with CR LF"};
 
-// Whether a line of a header that has begun ends with LF alone, which Beast sees only when the header is whole.
+// Returns whether a line of a partial header ends with LF alone, which Beast notices only once the header is
+// complete.
 bool has_bare_line_feed(string_view bytes) {
     for (size_t at = bytes.find('\n'); at != string_view::npos; at = bytes.find('\n', at + 1)) {
         if (at == 0 || bytes[at - 1] != '\r') return true;
@@ -199,7 +200,7 @@ bool has_bare_line_feed(string_view bytes) {
 
 bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
-// A request line that does not end as those of HTTP/1.0 and 1.1 do.
+// Judges a request line that does not end as in HTTP/1.0 or 1.1.
 verdict judge_version(string_view bytes) {
     size_t length = bytes.find('\n');
     auto line = bytes.substr(0, length);
@@ -208,7 +209,7 @@ verdict judge_version(string_view bytes) {
     auto end = line.size() < 9 ? string_view() : line.substr(line.size() - 9);
     if (end.substr(0, 6) == " HTTP/" && is_digit(end[6]) && end[7] == '.' && is_digit(end[8])
         && end.substr(6) != "1.0" && end.substr(6) != "1.1")
-        return {apus_http_bad_version, "the HTTP version is unknown"};
+        return {apus_http_bad_version, "the HTTP version is not supported"};
     return {apus_http_malformed, "the HTTP version is malformed"};
 }
 
@@ -252,7 +253,7 @@ struct apus_http_parser {
     message current;
     std::optional<parser<true>> request;
     std::optional<parser<false>> response;
-    // What came of an element that is not whole yet, behind what has been taken of it.
+    // The bytes of a partial element, after those already consumed.
     std::vector<char> kept;
     size_t taken = 0;
     size_t header_bytes = 0;
@@ -297,14 +298,14 @@ struct apus_http_parser {
         return verdict.outcome;
     }
 
-    // Whether the start line alone is too long, or the whole header.
+    // Returns whether the request line alone is too long, or the whole header.
     verdict too_large(string_view bytes) const {
         if (is_request && current.head.version == 0 && bytes.substr(0, header_limit).find('\n') == string_view::npos)
             return {apus_http_line_too_long, "the request line is too long"};
         return {apus_http_header_too_large, "the header is too large"};
     }
 
-    // The next element of `bytes`; `consumed` says how far it goes.
+    // Parses the next element of `bytes` and sets `consumed` to its end.
     int32_t parse(string_view bytes, size_t &consumed) {
         consumed = 0;
         if (is_request && !has_begun()) {
@@ -341,7 +342,7 @@ struct apus_http_parser {
         return had_header ? apus_http_body : apus_http_header;
     }
 
-    // Without anything kept, straight from the bytes given; what is not understood yet is kept.
+    // Parses the given bytes in place, unless earlier ones were kept. Keeps what is incomplete.
     void feed(const char *bytes, size_t count, apus_http_step &step) {
         if (failure.outcome != 0) {
             step.outcome = failure.outcome;
@@ -367,7 +368,7 @@ struct apus_http_parser {
                 step.consumed = more;
                 if (more < count) step.outcome = apus_http_body;
             } else {
-                // What lies behind the element is given again.
+                // The bytes after the element will be passed again.
                 step.consumed = consumed > before ? consumed - before : 0;
                 kept.resize(before + step.consumed);
             }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What a cell that grows is enlarged by; libcsv's 128 bytes would move a large cell once for each 128.
+// The step by which a growing cell is enlarged; libcsv's 128 bytes would move a large cell too often.
 enum { CELL_STEP = 64 << 10 };
 
 struct apus_csv {
@@ -18,7 +18,7 @@ struct apus_csv {
     bool is_out_of_memory;
 };
 
-// Makes room for `more` elements of `size` bytes behind `count` of them.
+// Reserves room for `more` elements of `size` bytes after the first `count`.
 static bool reserve(void **memory, size_t *capacity, size_t count, size_t more, size_t size) {
     if (more <= *capacity - count) return true;
     size_t wanted = *capacity < 1024 ? 1024 : *capacity;

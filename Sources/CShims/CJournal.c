@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// Entries that a busy journal may leave waiting before the log's thread does.
+// The size of entries that may be queued, in bytes, before a busy journal blocks the log's thread.
 #define APUS_JOURNAL_SEND_BUFFER (1 << 20)
 
 int apus_journal_open(void) {
@@ -71,6 +71,6 @@ int apus_journal_send(int socket, const char *path, const void *entry, size_t si
     struct msghdr message = {
         .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &bytes, .msg_iovlen = 1};
     int error = send_message(socket, &message);
-    // The second is what a full send buffer of the kernel answers to one that can never fit.
+    // The kernel returns ENOBUFS for a datagram that can never fit into the send buffer.
     return error == EMSGSIZE || error == ENOBUFS ? send_memory(socket, message, entry, size) : error;
 }

@@ -8,7 +8,7 @@
 
 enum { GRAIN = 8, PATTERN = 0xA5 };
 
-// What stands before each piece; as long as malloc aligns.
+// The header of each allocation, as large as malloc's alignment.
 struct head {
     size_t size;
     size_t unused;
@@ -19,7 +19,7 @@ static _Thread_local struct {
     long long limit, used, most;
 } heap;
 
-// Whether the thread may have so many bytes more, which it then has.
+// Charges `size` bytes to the thread. Returns 0 if that would exceed its limit.
 static int take(long long size) {
     if (heap.is_odd && size > 0 && heap.used + size > heap.limit) return 0;
     heap.used += size;

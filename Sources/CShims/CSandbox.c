@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A tenth of a processor beside a node that needs all of it.
+// Yields all but a tenth of a processor to a node that needs it.
 static const int niceness = 10;
 
 void apus_sandbox_begin(int last) {
@@ -58,13 +58,13 @@ int apus_sandbox_filter(int socket) {
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, APUS_ARCHITECTURE, 1, 0),
         ANSWER(SECCOMP_RET_KILL_PROCESS),
         LOAD(nr),
-        // Files that are open, and SQLite's locks on them.
+        // Open files, and SQLite's locks on them.
         ALLOW(__NR_read), ALLOW(__NR_pread64), ALLOW(__NR_lseek), ALLOW(__NR_fstat), ALLOW(__NR_newfstatat),
         ALLOW(__NR_fcntl), ALLOW(__NR_close),
 #ifdef __NR_stat
         ALLOW(__NR_stat), ALLOW(__NR_lstat),
 #endif
-        // Memory. A mapping needs a file that is open.
+        // Memory. Mapping a file requires that it is open.
         ALLOW(__NR_mmap), ALLOW(__NR_munmap), ALLOW(__NR_mremap), ALLOW(__NR_mprotect), ALLOW(__NR_madvise), ALLOW(__NR_brk),
         // Time and waiting.
         ALLOW(__NR_clock_gettime), ALLOW(__NR_gettimeofday), ALLOW(__NR_clock_nanosleep), ALLOW(__NR_nanosleep),
@@ -72,7 +72,7 @@ int apus_sandbox_filter(int socket) {
 #ifdef __NR_alarm
         ALLOW(__NR_alarm),
 #endif
-        // What the C library and Swift ask for by themselves.
+        // Calls that the C library and Swift make themselves.
         ALLOW(__NR_getrandom), ALLOW(__NR_getpid), ALLOW(__NR_gettid), ALLOW(__NR_getuid), ALLOW(__NR_geteuid),
         ALLOW(__NR_sysinfo), ALLOW(__NR_sched_getaffinity), ALLOW(__NR_rt_sigprocmask), ALLOW(__NR_rt_sigreturn),
         ALLOW(__NR_sigaltstack), ALLOW(__NR_exit), ALLOW(__NR_exit_group),

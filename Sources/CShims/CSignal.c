@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static int raised = -1;
-// When a stop was first asked for, by whatever signal, and when by one that may be repeated.
+// When any signal first requested a stop, and when one that may be repeated did.
 static atomic_llong first_at, urged_at;
 static atomic_int first_number;
 

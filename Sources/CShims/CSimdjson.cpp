@@ -8,7 +8,7 @@
 
 namespace {
 
-// A thread keeps its parser for texts up to this size: requests. What reads files gives the memory back.
+// The largest text for which a thread keeps its parser: requests. Readers of larger files return the memory.
 constexpr size_t kept = 256 * 1024;
 
 struct Parser {
@@ -16,7 +16,7 @@ struct Parser {
     std::unique_ptr<uint8_t[]> text;
     size_t capacity = 0;
 
-    // A copy of the text with the padding that simdjson reads beyond its end.
+    // Copies the text and adds the padding that simdjson reads beyond its end.
     const uint8_t *padded(const void *bytes, size_t count) {
         if (capacity < count || !text) {
             capacity = 0;
@@ -33,7 +33,7 @@ struct Parser {
     void wipe() {
         if (text) explicit_bzero(text.get(), capacity + simdjson::SIMDJSON_PADDING);
         const size_t size = parser.doc.capacity();
-        // As document::allocate sizes them.
+        // The sizes of document::allocate.
         if (parser.doc.tape) explicit_bzero(parser.doc.tape.get(), (size + 3) * sizeof(uint64_t));
         if (parser.doc.string_buf) explicit_bzero(parser.doc.string_buf.get(), 5 * size / 3);
     }
@@ -64,14 +64,14 @@ extern "C" int32_t apus_json_parse(
     if (count > simdjson::SIMDJSON_MAXSIZE_BYTES) return apus_json_too_large;
     const uint8_t *text = own.padded(bytes, count);
     if (!text) return apus_json_no_memory;
-    // simdjson counts the document itself.
+    // simdjson counts the document itself as a level.
     if (own.parser.max_depth() != max_depth + 1) {
         const size_t wanted = count < own.capacity ? own.capacity : count;
         if (auto error = own.parser.allocate(wanted, max_depth + 1)) return outcome(error);
     }
     if (auto error = own.parser.parse(text, count, false).error()) return outcome(error);
     into->tape = own.parser.doc.tape.get();
-    // The first word is the root's and says where the tape ends.
+    // The first word, the root's, holds the end of the tape.
     into->words = size_t(into->tape[0] & 0x00FFFFFFFFFFFFFF);
     into->texts = own.parser.doc.string_buf.get();
     return apus_json_ok;

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// What both kinds of children have in common; they keep descriptors below `first_closed`.
+// Prepares either kind of child, which keeps only descriptors below `first_closed`.
 static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int first_closed) {
     sigset_t none, usual;
     sigemptyset(&none);
@@ -33,7 +33,7 @@ static int prepare_child(posix_spawn_file_actions_t *actions, posix_spawnattr_t 
     return error ? error : prepare(actions, attributes, STDERR_FILENO + 1);
 }
 
-// Descriptors of a worker: its socket and its program.
+// A worker's descriptors: its socket and its program.
 enum { worker_socket = 3, worker_program = 4 };
 
 static int prepare_worker(
@@ -72,7 +72,7 @@ int apus_spawn(const char *path, char *const arguments[], int output, int *lifel
 
 int apus_open_program(void) { return open("/proc/self/exe", O_PATH | O_CLOEXEC); }
 
-// A copy of a descriptor beyond those that a worker's are put in the place of.
+// Returns a copy of a descriptor above those that a worker's replace.
 static int above(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, worker_program + 1); }
 
 static int spawn_worker(int executable, char *const arguments[], int socket, pid_t *child) {

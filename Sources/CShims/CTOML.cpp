@@ -4,7 +4,7 @@
 #include <new>
 #include <vector>
 
-// Without exceptions there is no shared library: Debian's is built with them, and the two forms differ in their types.
+// Built from headers: Debian's shared library is compiled with exceptions, and without them the types differ.
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -23,7 +23,7 @@ namespace {
 void refuse(apus_toml_error *error, apus_toml_position position, std::string_view reason) noexcept {
     error->position = position;
     size_t count = std::min(reason.size(), sizeof error->reason - 1);
-    // A character is cut off whole.
+    // Do not cut a character in two.
     while (count < reason.size() && count > 0 && (reason[count] & 0xC0) == 0x80) count--;
     std::memcpy(error->reason, reason.data(), count);
     error->reason[count] = 0;
@@ -31,13 +31,13 @@ void refuse(apus_toml_error *error, apus_toml_position position, std::string_vie
 
 apus_toml_position position(const toml::source_position &place) noexcept { return {place.line, place.column}; }
 
-// Finds keys with too many parts. The parser makes a table of each part, one in the other, and they are destroyed by
-// recursion. Strings and comments are skipped; dots are counted between what can stand beside a key.
+// Finds keys with too many parts. The parser nests a table per part, and destroying them recurses. Skips
+// strings and comments; counts dots between the bytes that may occur in a key.
 class KeyScanner {
 public:
     explicit KeyScanner(std::string_view text) : text(text) {}
 
-    // False when a key has too many parts; `place` is then there.
+    // Returns false if a key has too many parts, and sets `place` to its position.
     bool scan(apus_toml_position &place) {
         unsigned dots = 0;
         while (next < text.size()) {
@@ -84,7 +84,7 @@ private:
                 next = std::min(next + 2, text.size());
             } else if (is_long && has_three(quote)) {
                 next += 3;
-                // Up to two more belong to the string.
+                // Up to two more quotes belong to the string.
                 for (int more = 0; more < 2 && next < text.size() && text[next] == quote; more++) next++;
                 return;
             } else if (!is_long && (text[next] == quote || text[next] == '\n')) {

@@ -8,10 +8,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-// Requests of one ring share one group of buffers.
+// All requests of a ring share one group of buffers.
 enum { BUFFER_GROUP = 0 };
 
-_Static_assert(IORING_CQE_F_BUFFER == 1 && IORING_CQE_F_MORE == 2, "the flags that CURing.h promises");
+_Static_assert(IORING_CQE_F_BUFFER == 1 && IORING_CQE_F_MORE == 2, "the flags documented in CURing.h");
 
 struct apus_uring {
     struct io_uring ring;
@@ -151,7 +151,7 @@ bool apus_uring_connect(
 bool apus_uring_send(struct apus_uring *ring, int descriptor, const struct msghdr *message, uint64_t user_data) {
     struct io_uring_sqe *sqe = next_request(ring);
     if (sqe == NULL) return false;
-    // WAITALL: the kernel goes on by itself when the socket's buffer has room again.
+    // WAITALL: the kernel continues by itself when the socket's buffer has room again.
     io_uring_prep_sendmsg(sqe, descriptor, message, MSG_NOSIGNAL | MSG_WAITALL);
     io_uring_sqe_set_data64(sqe, user_data);
     return true;

@@ -1,7 +1,7 @@
 import Bytes
 import Crypto
 
-/// Why bytes, a genesis file or a signature of the chain were refused.
+/// The reason bytes, a genesis file or a signature of the chain were rejected.
 public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The bytes are not a value of this kind ("transaction", "block", …).
     case malformed(_ kind: String, BytesError)
@@ -9,21 +9,21 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidSignature
     /// The transaction carries no signature.
     case unsigned
-    /// The transaction's signature type is not one of wire.md's.
+    /// The transaction's signature type is not listed in docs/wire.md.
     case unknownSignatureType(String)
     /// The transaction is for another chain.
     case wrongChain(String)
-    /// A block, by its hash, came with transactions that do not have its header's Merkle root.
+    /// The transactions of the block with this hash do not match its header's Merkle root.
     case wrongTransactions(Hash)
     /// A value exceeds a limit of `ChainLimits`.
     case tooLarge(_ kind: String, count: Int, limit: Int)
-    /// The genesis file cannot be used: file, field and reason in one line.
+    /// The genesis file is invalid; file, field and reason in one line.
     case genesis(String)
     /// An amount would become negative.
     case insufficientAmount
-    /// Only secp256k1 keys sign as Ethereum wallets do.
+    /// Only secp256k1 keys can make Ethereum signatures.
     case notEthereum
-    /// Updates that would leave a network without validators or with impossible parameters.
+    /// The updates would leave a network without validators or with impossible parameters.
     case invalidUpdate(String)
 
     /// One line for logs and replies.
@@ -34,11 +34,12 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unsigned: "no signature"
         case .unknownSignatureType(let type): "unknown signature type \(RawText(type).quoted())"
         case .wrongChain(let chain): "wrong chain \(RawText(chain).quoted())"
-        case .wrongTransactions(let hash): "block \(hash) came with other transactions than its header's"
-        case .tooLarge(let kind, let count, let limit): "\(kind) of \(count) bytes exceeds \(limit)"
+        case .wrongTransactions(let hash): "the transactions of block \(hash) do not match its header"
+        case .tooLarge(let kind, let count, let limit):
+            "\(kind) of \(count) bytes exceeds the limit of \(limit)"
         case .genesis(let reason): reason
         case .insufficientAmount: "insufficient amount"
-        case .notEthereum: "only secp256k1 keys make Ethereum signatures"
+        case .notEthereum: "only secp256k1 keys can make Ethereum signatures"
         case .invalidUpdate(let reason): "invalid update: \(reason)"
         }
     }

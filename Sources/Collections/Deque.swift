@@ -1,23 +1,23 @@
-/// A queue with two ends: elements are added at the back and taken from either end in constant time.
+/// A double-ended queue: elements are added at the back and removed from either end in constant time.
 ///
-/// A value like an array: copies are independent, and share memory until one of them changes. A deque without elements
-/// that was never used holds no memory; memory once grown is kept until the deque goes or is replaced. Indices are 0
-/// for the first element up to `count - 1`; one beyond that is a programming error and traps, as an array's does.
+/// A value type like an array: copies are independent, and share memory until one of them changes. An unused
+/// deque allocates nothing; memory, once grown, is kept until the deque is destroyed or replaced. Indices run
+/// from 0 to `count - 1`; any other index traps, as an array's does.
 public struct Deque<Element> {
     @usableFromInline var ring: Ring<Element>?
 
-    /// A deque without elements.
+    /// Creates an empty deque.
     @inlinable
     public init() {}
 
-    /// Adds an element at the back.
+    /// Appends an element at the back.
     @inlinable
     public mutating func append(_ element: consuming Element) {
         if !isKnownUniquelyReferenced(&ring) || ring?.isFull != false { makeRoom(1) }
         ring?.append(element)
     }
 
-    /// Adds elements at the back, in their order.
+    /// Appends elements at the back, in order.
     @inlinable
     public mutating func append(contentsOf elements: some Collection<Element>) {
         guard !elements.isEmpty else { return }
@@ -26,43 +26,43 @@ public struct Deque<Element> {
         if isDone == nil { for element in elements { append(element) } }
     }
 
-    /// Adds elements at the back, in their order.
+    /// Appends elements at the back, in order.
     @inlinable
     public static func += (deque: inout Deque, elements: some Collection<Element>) {
         deque.append(contentsOf: elements)
     }
 
-    /// Takes the first element out; nil if there is none.
+    /// Removes and returns the first element, or nil if there is none.
     @inlinable
     public mutating func popFirst() -> Element? {
         unshare()
         return ring?.popFirst()
     }
 
-    /// Takes the last element out; nil if there is none.
+    /// Removes and returns the last element, or nil if there is none.
     @inlinable
     public mutating func popLast() -> Element? {
         unshare()
         return ring?.popLast()
     }
 
-    /// Takes the first element out. There must be one.
+    /// Removes and returns the first element. Traps if there is none.
     @inlinable @discardableResult
     public mutating func removeFirst() -> Element {
         guard let first = popFirst() else { preconditionFailure("An empty deque has no first element") }
         return first
     }
 
-    /// Takes the first `count` elements out. There must be as many.
+    /// Removes the first `count` elements. Traps if there are fewer.
     @inlinable
     public mutating func removeFirst(_ count: Int) {
-        precondition(count >= 0 && count <= self.count, "A deque has fewer elements than are to be removed")
+        precondition(count >= 0 && count <= self.count, "Cannot remove more elements than a deque has")
         unshare()
         ring?.removeFirst(count)
     }
 
-    /// Takes out the elements that meet a condition; the others keep their order. Should the condition throw, the
-    /// elements are all there, in another order.
+    /// Removes the elements that satisfy a condition; the others keep their order. If the condition throws,
+    /// no element is lost but their order may have changed.
     @inlinable
     public mutating func removeAll(where isRemoved: (Element) throws -> Bool) rethrows {
         guard var kept = try firstIndex(where: isRemoved) else { return }
@@ -73,13 +73,13 @@ public struct Deque<Element> {
         for _ in kept..<count { _ = ring?.popLast() }
     }
 
-    /// Makes the ring this deque's alone.
+    /// Makes the ring unique to this deque.
     @inlinable
     mutating func unshare() {
         if !isKnownUniquelyReferenced(&ring) { makeRoom(0) }
     }
 
-    /// Makes the ring this deque's alone and with room for `count` more elements. It at least doubles when it grows.
+    /// Makes the ring unique to this deque, with room for `count` more elements. Growing at least doubles it.
     @inlinable @inline(never)
     mutating func makeRoom(_ count: Int) {
         let isAlone = isKnownUniquelyReferenced(&ring)
@@ -96,26 +96,26 @@ public struct Deque<Element> {
 extension Deque: RandomAccessCollection, MutableCollection {
     /// The index of the first element.
     @inlinable public var startIndex: Int { 0 }
-    /// One beyond the index of the last element.
+    /// The index after that of the last element.
     @inlinable public var endIndex: Int { ring?.count ?? 0 }
-    /// Number of elements.
+    /// The number of elements.
     @inlinable public var count: Int { endIndex }
 
-    /// The element with an index, which must be within `indices`.
+    /// The element at an index, which must be within `indices`.
     @inlinable
     public subscript(index: Int) -> Element {
         get {
-            guard let place = ring?.place(index) else { Self.hasNone() }
+            guard let place = ring?.place(index) else { Self.trapOutOfRange() }
             return place.pointee
         }
         _modify {
             unshare()
-            guard let place = ring?.place(index) else { Self.hasNone() }
+            guard let place = ring?.place(index) else { Self.trapOutOfRange() }
             yield &place.pointee
         }
     }
 
-    /// Goes through the elements of a deque in their order.
+    /// Iterates over a deque's elements in order.
     public struct Iterator: IteratorProtocol {
         @usableFromInline let ring: Ring<Element>?
         @usableFromInline var index = 0
@@ -123,7 +123,7 @@ extension Deque: RandomAccessCollection, MutableCollection {
         @inlinable
         init(_ ring: Ring<Element>?) { self.ring = ring }
 
-        /// The next element; nil after the last.
+        /// Returns the next element, or nil after the last.
         @inlinable
         public mutating func next() -> Element? {
             guard let ring, index < ring.count else { return nil }
@@ -132,19 +132,19 @@ extension Deque: RandomAccessCollection, MutableCollection {
         }
     }
 
-    /// Goes through the elements as they are now.
+    /// Returns an iterator over the current elements.
     @inlinable
     public func makeIterator() -> Iterator { Iterator(ring) }
 
     @usableFromInline
-    static func hasNone() -> Never { preconditionFailure("A deque has no element with this index") }
+    static func trapOutOfRange() -> Never { preconditionFailure("Deque index out of range") }
 }
 
 extension Deque: ExpressibleByArrayLiteral {
-    /// A deque of these elements.
+    /// Creates a deque of these elements.
     @inlinable
     public init(arrayLiteral elements: Element...) { append(contentsOf: elements) }
 }
 
-/// A ring changes only while one deque alone refers to it.
+/// A ring changes only while a single deque refers to it.
 extension Deque: @unchecked Sendable where Element: Sendable {}

@@ -1,23 +1,23 @@
-/// Counts what happened lately, by key: every count loses one at a steady pace.
+/// Counts recent events by key: every count decreases by one at a steady rate.
 ///
-/// What peers did wrong, and how often they did not deliver, is counted so. A machine: time comes from outside. Holds
-/// one instant for each key, and forgets a key once its count is zero and the room is needed.
+/// Penalties and failures of peers are counted this way. A machine: the caller supplies the time. It stores
+/// one instant per key and drops keys whose count is zero when it needs the room.
 public struct FadingCounts<Key: Hashable> {
-    /// The time after which a count is one less.
+    /// The time in which a count decreases by one.
     private let forgiven: Duration
     private let capacity: Int
-    /// When each count will be zero.
+    /// The time at which each count reaches zero.
     private var ends: OrderedDictionary<Key, Duration> = [:]
 
     /// - Parameters:
-    ///   - forgiven: the time after which a count is one less; above zero.
-    ///   - capacity: keys at most. Beyond, the key whose count is the lowest makes room.
+    ///   - forgiven: the time in which a count decreases by one; must be positive.
+    ///   - capacity: the maximum number of keys. Beyond it, the key with the lowest count is dropped.
     public init(forgiven: Duration, capacity: Int) {
         self.forgiven = max(forgiven, .nanoseconds(1))
         self.capacity = max(capacity, 1)
     }
 
-    /// Adds to a key's count, and returns it.
+    /// Adds to a key's count and returns the new count.
     @discardableResult
     public mutating func add(_ points: Int, to key: Key, now: Duration) -> Int {
         if ends[key] == nil { makeRoom(now) }
@@ -25,13 +25,13 @@ public struct FadingCounts<Key: Hashable> {
         return count(of: key, now: now)
     }
 
-    /// A key's count, rounded up.
+    /// Returns a key's count, rounded up.
     public func count(of key: Key, now: Duration) -> Int {
         guard let end = ends[key], end > now else { return 0 }
         return Int(((end - now) / forgiven).rounded(.up))
     }
 
-    /// Sets a key's count to zero.
+    /// Resets a key's count to zero.
     public mutating func forget(_ key: Key) { ends[key] = nil }
 
     private mutating func makeRoom(_ now: Duration) {

@@ -1,19 +1,19 @@
-/// The keys of an ordered collection: in the order in which they came, and found by their hashes.
+/// The keys of an ordered collection, in insertion order and found by hash.
 ///
-/// A key stays at its position when another is removed, which leaves a hole, so that removing takes constant time
-/// wherever the key is; when most positions are holes, the keys close ranks. The first and the last position are never
-/// holes. While there are few keys, no index is kept and no key hashed: they are looked through, and close ranks at once.
+/// Removing a key leaves a hole and moves no other key, so it takes constant time; once most positions are
+/// holes, the table is compacted. The first and last positions are never holes. A small table has no index:
+/// it hashes no keys, finds them by scanning and has no holes.
 @usableFromInline
 struct KeyTable<Key: Hashable> {
-    /// Keys that are looked through rather than hashed, at most.
+    /// The maximum number of keys in a table without an index.
     @usableFromInline static var unhashed: Int { 15 }
 
-    /// Where a key is or would go.
+    /// Where a key is, or would be inserted.
     @usableFromInline
     struct Spot {
-        /// The key's position; -1 if it is not there.
+        /// The key's position, or -1 if it is absent.
         @usableFromInline let position: Int
-        /// Its slot and its tag in the index, if there is one.
+        /// The key's slot and tag in the index, if there is one.
         @usableFromInline let slot: Int
         @usableFromInline let tag: UInt32
 
@@ -27,7 +27,7 @@ struct KeyTable<Key: Hashable> {
         @inlinable var isThere: Bool { position >= 0 }
     }
 
-    /// The keys by position. A hole still holds the key that was there, until the keys close ranks.
+    /// The keys by position. A hole keeps its old key until the table is compacted.
     @usableFromInline var keys: [Key] = []
     @usableFromInline var index = PositionIndex()
 
@@ -35,29 +35,29 @@ struct KeyTable<Key: Hashable> {
     init() {}
 
     @inlinable var count: Int { index.isEmpty ? keys.count : keys.count &- index.holes }
-    /// The first position that holds a key, if any does.
+    /// The first position that holds a key, if any.
     @inlinable var first: Int { index.isEmpty ? 0 : index.first }
     @inlinable var hasHoles: Bool { !index.isEmpty && index.holes > 0 }
-    /// Whether the next key needs `closeRanks` first.
+    /// Whether the table must be compacted before the next key is added.
     @inlinable var isFull: Bool { index.isEmpty ? keys.count >= Self.unhashed : keys.count >= index.capacity }
-    /// Whether more positions are holes than hold keys.
+    /// Whether there are more holes than keys.
     @inlinable var isSparse: Bool { hasHoles && index.holes > count }
 
     @inlinable
     static func tag(_ key: Key) -> UInt32 { UInt32(truncatingIfNeeded: key.hashValue) }
 
-    /// Makes room for `count` keys in an empty table.
+    /// Reserves room for `count` keys in an empty table.
     @inlinable
     mutating func reserve(_ count: Int) {
         keys.reserveCapacity(count)
         if count > Self.unhashed { index = PositionIndex(count: count) }
     }
 
-    /// Looks a key up.
+    /// Finds a key.
     @inlinable @inline(__always)
     func find(_ key: Key) -> Spot { index.isEmpty ? Spot(scan(key), slot: 0, tag: 0) : probe(key) }
 
-    /// The position of a key where there is no index; -1 if it is not there.
+    /// Returns the position of a key in a table without an index, or -1 if it is absent.
     @inlinable
     func scan(_ key: Key) -> Int {
         var position = 0
@@ -68,7 +68,7 @@ struct KeyTable<Key: Hashable> {
         return -1
     }
 
-    /// Looks a key up in the index.
+    /// Finds a key through the index.
     @inlinable
     func probe(_ key: Key) -> Spot {
         let tag = Self.tag(key)
@@ -82,14 +82,14 @@ struct KeyTable<Key: Hashable> {
         return Spot(-1, slot: slot, tag: tag)
     }
 
-    /// Adds a key that is not there, at the end. The table must not be full; `tag` is what `find` said.
+    /// Appends an absent key. The table must not be full; `tag` comes from `find`.
     @inlinable
     mutating func append(_ key: Key, _ tag: UInt32) {
         if !index.isEmpty { index.insert(tag, at: keys.count) }
         keys.append(key)
     }
 
-    /// Removes a key that was found. Holes at the end go: there are as many positions after it as `keys` holds.
+    /// Removes a key that was found, and any holes at the end, so `keys` may shrink by more than one.
     @inlinable @discardableResult
     mutating func remove(_ position: Int, slot: Int) -> Key {
         guard !index.isEmpty else { return keys.remove(at: position) }
@@ -105,7 +105,7 @@ struct KeyTable<Key: Hashable> {
         return key
     }
 
-    /// The slot of the key at a position.
+    /// Returns the slot of the key at a position.
     @inlinable
     func slot(of position: Int) -> Int {
         guard !index.isEmpty else { return 0 }
@@ -114,9 +114,9 @@ struct KeyTable<Key: Hashable> {
         return slot
     }
 
-    /// Closes ranks over the holes, which `isHole` knows, and makes an index of the right size.
+    /// Removes the holes reported by `isHole`, and rebuilds the index at the right size.
     @inlinable
-    mutating func closeRanks(over isHole: (Int) -> Bool) {
+    mutating func compact(over isHole: (Int) -> Bool) {
         var tags = index.isEmpty ? [] : index.tags(keys.count)
         var kept = 0
         for position in keys.indices where !isHole(position) {
@@ -127,10 +127,10 @@ struct KeyTable<Key: Hashable> {
             kept &+= 1
         }
         keys.removeLast(keys.count - kept)
-        // Memory that most keys have left goes.
+        // Free memory that is mostly unused.
         if keys.capacity / 8 > kept { keys = keys.map { $0 } }
         index = PositionIndex()
-        // Not just below the limit, at which one key more would bring the index back.
+        // Keep the index just below the limit, where one more key would bring it back.
         guard kept > Self.unhashed / 2, kept >= Self.unhashed || !tags.isEmpty else { return }
         index = PositionIndex(count: kept)
         for position in keys.indices {
@@ -138,11 +138,11 @@ struct KeyTable<Key: Hashable> {
         }
     }
 
-    /// The same where the index knows the holes.
+    /// Removes the holes recorded in the index.
     @inlinable
-    mutating func closeRanks() {
+    mutating func compact() {
         let index = index
-        closeRanks { !index.isEmpty && index.isHole($0) }
+        compact { !index.isEmpty && index.isHole($0) }
     }
 }
 

@@ -1,18 +1,19 @@
-/// A dictionary whose keys keep the order in which they came. A new value for a key that is there leaves it in its place.
+/// A dictionary that keeps its keys in insertion order. Giving an existing key a new value leaves it in
+/// place.
 ///
-/// Finding, adding and removing a key take constant time, wherever it stands. A value like an array: copies are
-/// independent, and share memory until one of them changes. A value is changed in place, without a copy.
+/// Finding, adding and removing any key takes constant time. A value type like an array: copies are
+/// independent, and share memory until one of them changes. Values are changed in place, without a copy.
 public struct OrderedDictionary<Key: Hashable, Value> {
     @usableFromInline var table = KeyTable<Key>()
-    /// The values at their keys' positions; nil for holes.
+    /// The values at their keys' positions; holes are nil.
     @usableFromInline var slots: [Value?] = []
 
-    /// A dictionary without keys.
+    /// Creates an empty dictionary.
     @inlinable
     public init() {}
 
-    /// The values by their keys. Where a key comes again, `combine` makes one value of the two; the key stays in the
-    /// place where it came first.
+    /// Creates a dictionary from keys and values. When a key repeats, `combine` merges the two values and the
+    /// key keeps its first position.
     @inlinable
     public init(
         _ elements: some Sequence<(Key, Value)>, uniquingKeysWith combine: (Value, Value) throws -> Value
@@ -27,12 +28,12 @@ public struct OrderedDictionary<Key: Hashable, Value> {
         }
     }
 
-    /// Number of keys.
+    /// The number of keys.
     @inlinable public var count: Int { table.count }
     /// Whether there are no keys.
     @inlinable public var isEmpty: Bool { table.keys.isEmpty }
 
-    /// The value of a key; nil if the key is not there. Setting nil removes the key.
+    /// The value of a key, or nil if the key is absent. Setting nil removes the key.
     @inlinable
     public subscript(key: Key) -> Value? {
         get {
@@ -60,35 +61,35 @@ public struct OrderedDictionary<Key: Hashable, Value> {
         }
     }
 
-    /// The value of a key, or the default if the key is not there; changing it adds the key.
+    /// The value of a key, or the default if the key is absent. Changing the value adds the key.
     @inlinable
     public subscript(key: Key, default makeDefault: @autoclosure () -> Value) -> Value {
         get { self[key] ?? makeDefault() }
         _modify {
             let spot = table.find(key)
             let position = spot.isThere ? spot.position : add(key, nil, spot)
-            // Taken out while it changes, so that nothing else refers to its memory.
+            // The value is moved out while it changes, so that nothing else refers to its memory.
             var value = slots[position].take() ?? makeDefault()
             defer { slots[position] = value }
             yield &value
         }
     }
 
-    /// Removes a key and returns its value; nil if the key is not there.
+    /// Removes a key and returns its value, or nil if the key is absent.
     @inlinable @discardableResult
     public mutating func removeValue(forKey key: Key) -> Value? {
         let spot = table.find(key)
         return spot.isThere ? remove(spot) : nil
     }
 
-    /// Removes the key that came first. There must be one.
+    /// Removes the first key. Traps if there is none.
     @inlinable
     public mutating func removeFirst() { removeFirst(1) }
 
-    /// Removes the `count` keys that came first. There must be as many.
+    /// Removes the first `count` keys. Traps if there are fewer.
     @inlinable
     public mutating func removeFirst(_ count: Int) {
-        precondition(count >= 0 && count <= self.count, "A dictionary has fewer keys than are to be removed")
+        precondition(count >= 0 && count <= self.count, "Cannot remove more keys than a dictionary has")
         for _ in 0..<count {
             let position = table.first
             take(position, slot: table.slot(of: position))
@@ -96,11 +97,11 @@ public struct OrderedDictionary<Key: Hashable, Value> {
         settle()
     }
 
-    /// Removes the keys that meet a condition, with their values.
+    /// Removes the keys that satisfy a condition, with their values.
     @inlinable
     public mutating func removeAll(where isRemoved: (Element) throws -> Bool) rethrows {
         var someWent = false
-        defer { if someWent { closeRanks() } }
+        defer { if someWent { compact() } }
         for position in slots.indices {
             guard let value = slots[position], try isRemoved((table.keys[position], value)) else { continue }
             slots[position] = nil
@@ -108,7 +109,7 @@ public struct OrderedDictionary<Key: Hashable, Value> {
         }
     }
 
-    /// The keys and values that meet a condition.
+    /// Returns the keys and values that satisfy a condition.
     @inlinable
     public func filter(_ isIncluded: (Element) throws -> Bool) rethrows -> OrderedDictionary {
         var kept = OrderedDictionary()
@@ -118,12 +119,12 @@ public struct OrderedDictionary<Key: Hashable, Value> {
 
     // MARK: Positions
 
-    /// Adds a key that is not there. Returns its position.
+    /// Appends an absent key. Returns its position.
     @inlinable @discardableResult
     mutating func add(_ key: Key, _ value: Value?, _ spot: KeyTable<Key>.Spot) -> Int {
         var tag = spot.tag
         if table.isFull {
-            closeRanks()
+            compact()
             tag = table.find(key).tag
         }
         table.append(key, tag)
@@ -138,7 +139,7 @@ public struct OrderedDictionary<Key: Hashable, Value> {
         return value
     }
 
-    /// Removes the key at a position; `settle` is to follow before the next is added.
+    /// Removes the key at a position. Call `settle` before adding another key.
     @inlinable @discardableResult
     mutating func take(_ position: Int, slot: Int) -> Value? {
         if table.index.isEmpty {
@@ -153,13 +154,13 @@ public struct OrderedDictionary<Key: Hashable, Value> {
 
     @inlinable
     mutating func settle() {
-        if table.isSparse { closeRanks() }
+        if table.isSparse { compact() }
     }
 
-    /// Closes ranks over the positions without a value.
+    /// Removes the positions without a value.
     @inlinable @inline(never)
-    mutating func closeRanks() {
-        table.closeRanks { if case .none = slots[$0] { true } else { false } }
+    mutating func compact() {
+        table.compact { if case .none = slots[$0] { true } else { false } }
         var kept = 0
         for position in slots.indices {
             guard case .some = slots[position] else { continue }
@@ -175,7 +176,7 @@ extension OrderedDictionary: Sequence {
     /// A key and its value.
     public typealias Element = (key: Key, value: Value)
 
-    /// Goes through the keys and values of a dictionary in their order.
+    /// Iterates over a dictionary's keys and values in order.
     public struct Iterator: IteratorProtocol {
         @usableFromInline let keys: [Key]
         @usableFromInline let slots: [Value?]
@@ -187,7 +188,7 @@ extension OrderedDictionary: Sequence {
             slots = dictionary.slots
         }
 
-        /// The next key and value; nil after the last.
+        /// Returns the next key and value, or nil after the last.
         @inlinable @inline(__always)
         public mutating func next() -> Element? {
             while position < slots.count {
@@ -199,16 +200,17 @@ extension OrderedDictionary: Sequence {
         }
     }
 
-    /// Goes through the keys and values as they are now.
+    /// Returns an iterator over the current keys and values.
     @inlinable
     public func makeIterator() -> Iterator { Iterator(self) }
 
-    /// Number of keys.
+    /// The number of keys.
     @inlinable public var underestimatedCount: Int { count }
 }
 
 extension OrderedDictionary: ExpressibleByDictionaryLiteral {
-    /// The values by their keys. A key that comes again gives the first one its value.
+    /// Creates a dictionary from keys and values. A repeated key keeps its first position and takes its last
+    /// value.
     @inlinable
     public init(dictionaryLiteral elements: (Key, Value)...) {
         for (key, value) in elements { self[key] = value }

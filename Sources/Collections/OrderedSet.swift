@@ -1,36 +1,36 @@
-/// A set whose elements keep the order in which they came.
+/// A set that keeps its elements in insertion order.
 ///
-/// Finding, adding and removing an element take constant time, wherever it stands. A value like an array: copies are
-/// independent, and share memory until one of them changes. Two sets are equal if they hold the same elements in the
-/// same order.
+/// Finding, adding and removing any element takes constant time. A value type like an array: copies are
+/// independent, and share memory until one of them changes. Two sets are equal if they hold the same elements
+/// in the same order.
 public struct OrderedSet<Element: Hashable> {
     @usableFromInline var table = KeyTable<Element>()
 
-    /// A set without elements.
+    /// Creates an empty set.
     @inlinable
     public init() {}
 
-    /// The elements, each where it first comes.
+    /// Creates a set of elements, each at its first position.
     @inlinable
     public init(_ elements: some Sequence<Element>) {
         table.reserve(elements.underestimatedCount)
         append(contentsOf: elements)
     }
 
-    /// Number of elements.
+    /// The number of elements.
     @inlinable public var count: Int { table.count }
     /// Whether there are no elements.
     @inlinable public var isEmpty: Bool { table.keys.isEmpty }
-    /// The element that came first; nil if there is none.
+    /// The first element, or nil if there is none.
     @inlinable public var first: Element? { isEmpty ? nil : table.keys[table.first] }
-    /// The element that came last; nil if there is none.
+    /// The last element, or nil if there is none.
     @inlinable public var last: Element? { table.keys.last }
 
-    /// Whether an element is there.
+    /// Returns whether an element is present.
     @inlinable
     public func contains(_ element: Element) -> Bool { table.find(element).isThere }
 
-    /// Adds an element at the end, unless it is there; returns whether it was not.
+    /// Appends an element unless it is present. Returns whether it was appended.
     @inlinable @discardableResult
     public mutating func append(_ element: Element) -> Bool {
         if table.index.isEmpty {
@@ -48,20 +48,20 @@ public struct OrderedSet<Element: Hashable> {
         var spot = table.find(element)
         guard !spot.isThere else { return false }
         if table.isFull {
-            table.closeRanks()
+            table.compact()
             spot = table.find(element)
         }
         table.append(element, spot.tag)
         return true
     }
 
-    /// Adds elements at the end, in their order, except those that are there.
+    /// Appends the elements that are not present, in order.
     @inlinable
     public mutating func append(contentsOf elements: some Sequence<Element>) {
         for element in elements { append(element) }
     }
 
-    /// Removes an element and returns it; nil if it is not there.
+    /// Removes an element and returns it, or nil if it is absent.
     @inlinable @discardableResult
     public mutating func remove(_ element: Element) -> Element? {
         if table.index.isEmpty {
@@ -71,22 +71,22 @@ public struct OrderedSet<Element: Hashable> {
         let spot = table.probe(element)
         guard spot.isThere else { return nil }
         let removed = table.remove(spot.position, slot: spot.slot)
-        if table.isSparse { table.closeRanks() }
+        if table.isSparse { table.compact() }
         return removed
     }
 
-    /// Removes the `count` elements that came first. There must be as many.
+    /// Removes the first `count` elements. Traps if there are fewer.
     @inlinable
     public mutating func removeFirst(_ count: Int) {
-        precondition(count >= 0 && count <= self.count, "A set has fewer elements than are to be removed")
+        precondition(count >= 0 && count <= self.count, "Cannot remove more elements than a set has")
         for _ in 0..<count {
             let position = table.first
             table.remove(position, slot: table.slot(of: position))
         }
-        if table.isSparse { table.closeRanks() }
+        if table.isSparse { table.compact() }
     }
 
-    /// The elements that meet a condition.
+    /// Returns the elements that satisfy a condition.
     @inlinable
     public func filter(_ isIncluded: (Element) throws -> Bool) rethrows -> OrderedSet {
         var kept = OrderedSet()
@@ -94,7 +94,7 @@ public struct OrderedSet<Element: Hashable> {
         return kept
     }
 
-    /// The last element that meets a condition; nil if none does.
+    /// Returns the last element that satisfies a condition, or nil if none does.
     @inlinable
     public func last(where isSought: (Element) throws -> Bool) rethrows -> Element? {
         for position in table.keys.indices.reversed() {
@@ -106,10 +106,10 @@ public struct OrderedSet<Element: Hashable> {
 }
 
 extension OrderedSet: Sequence {
-    /// Goes through the elements of a set in their order.
+    /// Iterates over a set's elements in order.
     public struct Iterator: IteratorProtocol {
         @usableFromInline var keys: IndexingIterator<[Element]>
-        /// Only if there are holes.
+        /// The index, needed only if there are holes.
         @usableFromInline let index: PositionIndex
         @usableFromInline let hasHoles: Bool
         @usableFromInline var position = -1
@@ -121,7 +121,7 @@ extension OrderedSet: Sequence {
             index = hasHoles ? table.index : PositionIndex()
         }
 
-        /// The next element; nil after the last.
+        /// Returns the next element, or nil after the last.
         @inlinable @inline(__always)
         public mutating func next() -> Element? {
             guard hasHoles else { return keys.next() }
@@ -133,11 +133,11 @@ extension OrderedSet: Sequence {
         }
     }
 
-    /// Goes through the elements as they are now.
+    /// Returns an iterator over the current elements.
     @inlinable
     public func makeIterator() -> Iterator { Iterator(table) }
 
-    /// Number of elements.
+    /// The number of elements.
     @inlinable public var underestimatedCount: Int { count }
 }
 
@@ -148,7 +148,7 @@ extension OrderedSet: Hashable {
         left.count == right.count && left.elementsEqual(right)
     }
 
-    /// Feeds the elements into a hash, in their order.
+    /// Hashes the elements in order.
     @inlinable
     public func hash(into hasher: inout Hasher) {
         hasher.combine(count)
@@ -157,7 +157,7 @@ extension OrderedSet: Hashable {
 }
 
 extension OrderedSet: ExpressibleByArrayLiteral {
-    /// The elements, each where it first comes.
+    /// Creates a set of elements, each at its first position.
     @inlinable
     public init(arrayLiteral elements: Element...) { self.init(elements) }
 }

@@ -1,36 +1,19 @@
-/// The memory of a deque: a buffer in which the elements lie one after the other from `head`, and go on at its
-/// beginning when they reach its end.
+/// The memory of a deque: a ring buffer whose elements begin at `head` and wrap around at the end.
 ///
-/// All of the deque's unsafe code is in this file. What it rests on: the capacity is a power of two, `count` never
-/// exceeds it, and exactly the `count` places from `head` on are initialized.
-@usableFromInline
-struct RingHeader {
-    /// Places in all; a power of two.
-    @usableFromInline let capacity: Int
-    /// The first element's place; below `capacity`.
-    @usableFromInline var head = 0
-    @usableFromInline var count = 0
-
-    @inlinable
-    init(capacity: Int) { self.capacity = capacity }
-
-    /// Where the element with an index lies.
-    @inlinable
-    func place(_ index: Int) -> Int { (head &+ index) & (capacity &- 1) }
-}
-
+/// All of the deque's unsafe code is in this file. Its invariants: the capacity is a power of two, `count`
+/// never exceeds it, and exactly the `count` places from `head` on are initialized.
 @usableFromInline
 final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
-    /// Places of the smallest ring: one allocation for what most short queues hold.
+    /// The capacity of the smallest ring: one allocation suffices for most short queues.
     @usableFromInline static var minimumCapacity: Int { 4 }
 
-    /// An empty ring with room for at least `count` elements.
+    /// Returns an empty ring with room for at least `count` elements.
     @inlinable
     static func with(room count: Int) -> Ring {
-        // As many elements as a power of two below Int.max do not fit in any memory, so the shift never overflows.
+        // The shift cannot overflow: no memory holds that many elements.
         let capacity = 1 << (Int.bitWidth - (max(count, minimumCapacity) - 1).leadingZeroBitCount)
         let ring = create(minimumCapacity: capacity) { _ in RingHeader(capacity: capacity) }
-        // `create` makes an instance of the class that it is called on.
+        // `create` returns an instance of the class it is called on.
         return unsafeDowncast(ring, to: Ring.self)
     }
 
@@ -49,7 +32,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
     }
     @inlinable var count: Int { withUnsafeMutablePointerToHeader { $0.pointee.count } }
 
-    /// The places in use: those up to the buffer's end, and those that go on at its beginning.
+    /// Returns the places in use: those up to the buffer's end, and those that wrap around to its start.
     @inlinable
     static func halves(_ header: RingHeader) -> (Range<Int>, Range<Int>) {
         let end = header.head &+ header.count
@@ -57,7 +40,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         return (header.head..<header.capacity, 0..<end &- header.capacity)
     }
 
-    /// A ring with room for `room` elements, which must be at least those here, that holds the same ones.
+    /// Returns a copy with room for `room` elements, which must be at least `count`.
     @inlinable
     func copy(room: Int) -> Ring {
         withUnsafeMutablePointers { header, elements in
@@ -72,7 +55,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// The same, with the elements moved there: this ring is empty after it.
+    /// Moves the elements to a new ring with room for `room` elements, which leaves this ring empty.
     @inlinable
     func moved(room: Int) -> Ring {
         withUnsafeMutablePointers { header, elements in
@@ -89,7 +72,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// Adds an element at the back. There must be room.
+    /// Appends an element. There must be room.
     @inlinable
     func append(_ element: consuming Element) {
         let place = withUnsafeMutablePointers { header, elements in
@@ -99,13 +82,13 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         place.initialize(to: element)
     }
 
-    /// Adds copies of elements at the back. There must be room.
+    /// Appends copies of elements. There must be room.
     @inlinable
     func append(_ source: UnsafeBufferPointer<Element>) {
         withUnsafeMutablePointers { header, elements in
             guard let first = source.baseAddress else { return }
             var free = header.pointee
-            precondition(source.count <= free.capacity &- free.count, "A ring has no room for so many")
+            precondition(source.count <= free.capacity &- free.count, "Not enough room in the ring")
             free.head = free.place(free.count)
             free.count = source.count
             let (before, after) = Self.halves(free)
@@ -115,7 +98,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// Takes the first element out.
+    /// Removes and returns the first element.
     @inlinable
     func popFirst() -> Element? {
         withUnsafeMutablePointers { header, elements in
@@ -127,11 +110,12 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// Takes the first `count` elements out. There must be as many.
+    /// Removes the first `count` elements. Traps if there are fewer.
     @inlinable
     func removeFirst(_ count: Int) {
         withUnsafeMutablePointers { header, elements in
-            precondition(count >= 0 && count <= header.pointee.count, "A deque has fewer elements than that")
+            precondition(
+                count >= 0 && count <= header.pointee.count, "Cannot remove more elements than a deque has")
             var gone = header.pointee
             gone.count = count
             let (before, after) = Self.halves(gone)
@@ -142,7 +126,7 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// Takes the last element out.
+    /// Removes and returns the last element.
     @inlinable
     func popLast() -> Element? {
         withUnsafeMutablePointers { header, elements in
@@ -152,12 +136,29 @@ final class Ring<Element>: ManagedBuffer<RingHeader, Element> {
         }
     }
 
-    /// An element's place in memory, for as long as the ring lives and does not change.
+    /// Returns the address of an element, valid while the ring lives and does not change.
     @inlinable
     func place(_ index: Int) -> UnsafeMutablePointer<Element> {
         withUnsafeMutablePointers { header, elements in
-            precondition(index >= 0 && index < header.pointee.count, "A deque has no element with this index")
+            precondition(index >= 0 && index < header.pointee.count, "Deque index out of range")
             return elements + header.pointee.place(index)
         }
     }
+}
+
+/// The bookkeeping of a ring.
+@usableFromInline
+struct RingHeader {
+    /// The number of places; a power of two.
+    @usableFromInline let capacity: Int
+    /// The first element's place; below `capacity`.
+    @usableFromInline var head = 0
+    @usableFromInline var count = 0
+
+    @inlinable
+    init(capacity: Int) { self.capacity = capacity }
+
+    /// Returns the place of the element at an index.
+    @inlinable
+    func place(_ index: Int) -> Int { (head &+ index) & (capacity &- 1) }
 }

@@ -1,9 +1,9 @@
-/// A random source that gives the same numbers for the same seed (SplitMix64): for jitter, choices and sampling, never for
-/// keys.
+/// A random source that yields the same numbers for the same seed (SplitMix64): for jitter, choices and
+/// sampling, never for keys.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    /// A source whose numbers follow from `seed`, or from the kernel where there is none.
+    /// Creates a source from `seed`, or from the kernel's randomness if there is none.
     public init(seed: UInt64? = nil) {
         if let seed {
             state = seed
@@ -13,7 +13,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         }
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
@@ -22,7 +22,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         return z ^ (z >> 31)
     }
 
-    /// Up to `count` of the elements, each set of them as likely as any other.
+    /// Returns up to `count` of the elements; every subset of that size is equally likely.
     public mutating func choose<T>(_ count: Int, of elements: [T]) -> [T] {
         let count = min(count, elements.count)
         guard count > 0 else { return [] }

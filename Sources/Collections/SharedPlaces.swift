@@ -1,45 +1,45 @@
-/// Places in a table that all peers share, so that none of them fills it. A machine.
+/// Allots the places of a table that all peers share, so that no peer can fill it. A machine.
 ///
-/// Trusted peers (validators, named ones and those that this node has dialled) have up to `perPeer` places each. Strangers
-/// have at most half of all places together, and each of them no more than a quarter of what strangers leave free. A dozen
-/// or two may leave nothing. Where a place can be taken back, `giver` says which peer's: then one more finds room however
-/// many there are.
+/// Trusted peers (validators, named peers and those this node dialled) may hold up to `perPeer` places each.
+/// Strangers together may hold half of all places, and each stranger a quarter of the places that strangers
+/// have left. A dozen or two strangers may use up their half. Where places can be reclaimed, `giver` names
+/// the peer that must give one up, so a newcomer always finds room.
 public struct SharedPlaces<Key: Hashable> {
     private struct Holder {
         var count = 0
         var isTrusted: Bool
     }
 
-    /// Places in all.
+    /// The total number of places.
     public let capacity: Int
-    /// Places of one peer at most.
+    /// The maximum number of places per peer.
     public let perPeer: Int
-    /// Places that are taken.
+    /// The number of places taken.
     public private(set) var count = 0
     private var strangers = 0
-    /// In the order in which they came, from which a choice among equals follows.
+    /// In order of arrival, so that a choice among equals is deterministic.
     private var holders: OrderedDictionary<Key, Holder> = [:]
 
-    /// Places that are all free.
+    /// Creates a table with all places free.
     public init(capacity: Int, perPeer: Int) {
         self.capacity = capacity
         self.perPeer = perPeer
     }
 
-    /// Places that a peer has taken.
+    /// Returns the number of places a peer holds.
     public func count(of peer: Key) -> Int { holders[peer]?.count ?? 0 }
 
-    /// Whether a peer may take one more.
+    /// Returns whether a peer may take another place.
     public func hasRoom(for peer: Key, isTrusted: Bool) -> Bool {
         let own = count(of: peer)
         guard count < capacity, own < perPeer else { return false }
-        // Rounded up, or the last places were nobody's.
+        // Rounded up; otherwise nobody could take the last places.
         return isTrusted || own < (capacity / 2 - strangers + 3) / 4
     }
 
-    /// The peer that has to give a place up for one that finds no room: the one with most, if that is at least twice what
-    /// the other would then have. Strangers take places of strangers only, and none before less than an eighth of their half
-    /// is free. Nil when nobody has to.
+    /// Returns the peer that must give up a place for one that finds no room, or nil if no peer must: the
+    /// peer that holds the most places, if it has at least twice as many as the newcomer would then have.
+    /// Strangers take places only from strangers, and only once less than an eighth of their half is free.
     public func giver(for peer: Key, isTrusted: Bool) -> Key? {
         let own = count(of: peer)
         let isShort = count >= capacity || !isTrusted && (capacity / 2 - strangers) * 8 < capacity / 2
@@ -52,7 +52,7 @@ public struct SharedPlaces<Key: Hashable> {
         return most.peer
     }
 
-    /// Takes a place for a peer; false when it has no room.
+    /// Takes a place for a peer. Returns false if the peer has no room.
     @discardableResult
     public mutating func take(_ peer: Key, isTrusted: Bool) -> Bool {
         guard hasRoom(for: peer, isTrusted: isTrusted) else { return false }
@@ -60,7 +60,7 @@ public struct SharedPlaces<Key: Hashable> {
         return true
     }
 
-    /// Takes the place that another, its `giver`, gives up.
+    /// Takes the place that `giver` gives up.
     public mutating func take(_ peer: Key, isTrusted: Bool, from giver: Key) {
         release(giver)
         add(peer, isTrusted: isTrusted)
@@ -78,10 +78,10 @@ public struct SharedPlaces<Key: Hashable> {
         if !isTrusted { strangers += 1 }
     }
 
-    /// Gives one of a peer's places back.
+    /// Releases one of a peer's places.
     public mutating func release(_ peer: Key) { release(peer, 1) }
 
-    /// Gives all of a peer's places back.
+    /// Releases all of a peer's places.
     public mutating func releaseAll(of peer: Key) { release(peer, count(of: peer)) }
 
     private mutating func release(_ peer: Key, _ number: Int) {

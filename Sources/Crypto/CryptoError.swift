@@ -1,22 +1,22 @@
-/// Why a key, a signature or a key file was refused, or what the machine could not give.
+/// The reason a key, a signature or a key file was rejected, or a resource that ran out.
 public enum CryptoError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// A key type that is neither a known name nor a known number.
+    /// A key type with an unknown name or number.
     case unknownKeyType(String)
-    /// A public key has the wrong length, or is no point of its curve.
+    /// A public key has the wrong length or is not a point on its curve.
     case invalidPublicKey
-    /// A private key has the wrong length, is out of range, or does not belong to its public half.
+    /// A private key has the wrong length, is out of range, or does not match its public half.
     case invalidPrivateKey
     /// A node ID is not `<public key hex>#<key type>`.
     case invalidNodeID(String)
-    /// A peer ID does not hold its public key.
+    /// A peer ID does not embed its public key.
     case keyNotInPeerID
-    /// A digest has another length than 32 bytes.
+    /// A digest is not 32 bytes long.
     case invalidHash
-    /// A key exchange gave the all-zero secret: the other side's key is of low order.
+    /// A key exchange yielded the all-zero secret: the peer's key has low order.
     case weakKeyExchange
-    /// The key file at `path` cannot be used; `reason` says why.
+    /// The key file at `path` cannot be used, for `reason`.
     case keyFile(path: String, reason: String)
-    /// A library could not get memory.
+    /// A library ran out of memory.
     case outOfMemory
 
     /// One line for logs and for people.
@@ -26,9 +26,9 @@ public enum CryptoError: Error, Equatable, Sendable, CustomStringConvertible {
         case .invalidPublicKey: "invalid public key"
         case .invalidPrivateKey: "invalid private key"
         case .invalidNodeID(let text): "invalid node ID \(text.prefix(100))"
-        case .keyNotInPeerID: "the peer ID does not hold its public key"
-        case .invalidHash: "a hash has 32 bytes, 64 hexadecimal digits"
-        case .weakKeyExchange: "the key exchange gave an all-zero secret"
+        case .keyNotInPeerID: "the peer ID does not embed its public key"
+        case .invalidHash: "a hash must have 32 bytes, or 64 hexadecimal digits"
+        case .weakKeyExchange: "the key exchange yielded an all-zero secret"
         case .keyFile(let path, let reason): "key file \(path): \(reason)"
         case .outOfMemory: "out of memory in a cryptographic library"
         }

@@ -2,26 +2,26 @@ import Bytes
 import CShims
 import Glibc
 
-/// A JSON text (RFC 8259), read as a whole and kept as simdjson's tape, over which `JSONValue` is a cursor.
+/// A parsed JSON text (RFC 8259), kept as simdjson's tape, over which `JSONValue` is a cursor.
 ///
-/// Reading is strict: the text is UTF-8, no object names a member twice (the bytes of the names count), integers are
-/// exact over all of `Int64` and `UInt64`, other numbers are doubles, nesting is bounded. Immutable, hence safe to use
-/// from any thread. It holds a copy of the text's strings and 8 to 16 bytes for each value; the caller bounds the text.
+/// Parsing is strict: the text must be UTF-8, no object may repeat a name (compared by bytes), integers are
+/// exact over all of `Int64` and `UInt64`, other numbers are doubles, and nesting is bounded. Immutable,
+/// hence safe to use from any thread. A document holds a copy of the text's strings and 8 to 16 bytes per
+/// value; the caller bounds the text.
 public final class JSONDocument: @unchecked Sendable {
-    /// Arrays and objects around one value or empty array at most, where the caller names no other limit: our own
-    /// formats need 8.
+    /// The maximum nesting depth unless the caller passes another. The node's own formats need 8.
     public static let defaultDepth = 64
 
-    /// The tape, from the root's word on, up to `texts`.
+    /// The tape, from the root's word up to `texts`.
     let tape: UnsafePointer<UInt64>
-    /// Each text: its length in four bytes, its bytes, a zero.
+    /// The strings, each as a four-byte length, the bytes and a zero.
     let texts: UnsafePointer<UInt8>
 
     private let memory: UnsafeMutableRawPointer
     private let size: Int
     private let isSecret: Bool
 
-    /// Reads `source`. What is secret is wiped from memory when the document goes.
+    /// Parses `source`. A secret document is wiped from memory when it is destroyed.
     public init(
         _ source: some ByteSource, depth: Int = JSONDocument.defaultDepth, isSecret: Bool = false
     ) throws(JSONError) {
@@ -45,17 +45,17 @@ public final class JSONDocument: @unchecked Sendable {
         memory.deallocate()
     }
 
-    /// The whole document's value.
+    /// The document's outermost value.
     public var root: JSONValue { JSONValue(document: self, index: 1) }
 
-    /// The tape, and after it the texts.
+    /// The tape, followed by the strings.
     private struct Copy {
         let memory: UnsafeMutableRawPointer
         let tapeSize: Int
         let textsSize: Int
     }
 
-    /// Parses on the thread's parser and copies what that yields.
+    /// Parses with the thread's parser and copies the result.
     private static func read(
         _ bytes: UnsafeRawBufferPointer, depth: Int, isSecret: Bool
     ) throws(JSONError) -> Copy {

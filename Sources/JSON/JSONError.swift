@@ -1,73 +1,75 @@
-/// Why a JSON text or a value in it was refused: one line, in which names from the text are escaped and cut.
+/// The reason a JSON text or a value in it was rejected: one line, in which names from the text are escaped
+/// and truncated.
 public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong.
     public enum Reason: Hashable, Sendable {
-        /// The text is not JSON: what was expected, or what is wrong with a text or number.
+        /// The text is not JSON; says what was expected, or what is wrong with a string or number.
         case syntax(String)
-        /// More arrays and objects around one value than allowed.
+        /// Arrays and objects are nested too deeply.
         case tooDeep(limit: Int)
-        /// Longer than can be read.
+        /// The text is too long to parse.
         case tooLarge
-        /// No memory for it now.
+        /// Not enough memory.
         case outOfMemory
-        /// An object names a member twice; the name in quotes.
+        /// An object repeats a name, given here in quotes.
         case duplicateKey(String)
-        /// A member is missing.
+        /// A required member is missing.
         case missing
-        /// A member that nothing is known of.
+        /// An unknown member.
         case unknown
-        /// The value is not what it must be: `must be a text`.
+        /// The value is invalid: `must be a string`.
         case value(String)
     }
 
-    /// A place in a text, all from 1 but the offset.
+    /// A position in a text, counted from 1 except for the offset.
     public struct Position: Hashable, Sendable {
-        /// Lines end at each line feed.
+        /// The line, delimited by line feeds.
         public let line: Int
-        /// In characters (Unicode scalars).
+        /// The column, in Unicode scalars.
         public let column: Int
-        /// In bytes, from 0.
+        /// The offset in bytes, from 0.
         public let offset: Int
     }
 
     /// What is wrong.
     public let reason: Reason
-    /// The value's place in the document, `validators[2].power`; empty for the whole.
+    /// The value's path, such as `validators[2].power`; empty for the whole document.
     public let path: String
-    /// Where it is, if that is known: for what is not JSON, and for names that stand twice.
+    /// The position, if known: for syntax errors and repeated names.
     public let position: Position?
 
-    /// An error of a value at `path`.
+    /// Creates an error about the value at `path`.
     public init(_ reason: Reason, path: String = "", position: Position? = nil) {
         self.reason = reason
         self.path = path
         self.position = position
     }
 
-    /// The reason without the place.
+    /// The reason without path and position.
     public var message: String {
         switch reason {
         case .syntax(let text): "not JSON: \(text)"
         case .value(let text): text
         case .tooDeep(let limit): "nested deeper than \(limit)"
-        case .tooLarge: "too large to be read"
-        case .outOfMemory: "no memory left to read it"
+        case .tooLarge: "too large to read"
+        case .outOfMemory: "not enough memory to read it"
         case .duplicateKey(let name): "duplicate key \(name)"
         case .missing: "is missing"
         case .unknown: "is unknown"
         }
     }
 
-    /// `<path>: <message> (line <l>, column <c>)`, as far as they are known.
+    /// `<path>: <message> (line <l>, column <c>)`, as far as known.
     public var description: String {
         let place = position.map { " (line \($0.line), column \($0.column))" } ?? ""
         return path.isEmpty ? message + place : "\(path): \(message)\(place)"
     }
 
-    /// Bytes of a name from outside that an error shows.
+    /// The number of bytes of a name that an error shows.
     private static let shownBytes = 64
 
-    /// A name in quotes, with what would disturb a log or a terminal escaped, cut to `shownBytes`.
+    /// Returns a name in quotes, truncated to `shownBytes`, with characters that would disturb a log or
+    /// terminal escaped.
     static func quoted(_ name: UnsafeRawBufferPointer) -> String {
         var text = "\""
         for scalar in String(decoding: name.prefix(shownBytes), as: UTF8.self).unicodeScalars {
@@ -82,7 +84,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         return text + (name.count > shownBytes ? "…\"" : "\"")
     }
 
-    /// The path of a member: `path.name`, or `path["na me"]` for a name that is no plain word.
+    /// Returns the path of a member: `path.name`, or `path["na me"]` if the name is not a plain word.
     static func joined(_ path: String, _ name: UnsafeRawBufferPointer) -> String {
         let isPlain =
             !name.isEmpty && name.count <= shownBytes

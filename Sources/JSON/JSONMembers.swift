@@ -1,16 +1,18 @@
-/// The members of an object, taken one by one by name; `finish` refuses what is left over. A null is as good as no
-/// member.
+/// The members of an object, taken one by one by name; `finish` rejects the rest. A null member counts as
+/// absent.
 ///
-/// A name is looked for from where the last one was found, so that members asked for in the text's order cost nothing.
+/// The search for a name starts after the previous match, so taking members in the text's order costs
+/// nothing.
 public struct JSONMembers: Sendable {
-    /// Members that `finish` can tell taken ones among; an object of more has one that nobody asked for.
+    /// The number of members `finish` can track. No format of this node has as many, so an object with more
+    /// has unknown ones.
     private static let tracked = 64
 
     private let object: JSONObject
-    /// Where to look first: index and number of a member.
+    /// Where to search first: the index and number of a member.
     private var next: Int
     private var nextNumber = 0
-    /// A bit for each of the first `tracked` members: whether it was taken.
+    /// A bit for each of the first `tracked` members, set once it was taken.
     private var taken: UInt64 = 0
 
     init(_ object: JSONObject) {
@@ -18,27 +20,27 @@ public struct JSONMembers: Sendable {
         next = object.index &+ 1
     }
 
-    /// The object's place in the document; empty for the whole.
+    /// The object's path in the document; empty for the whole document.
     public var path: String { JSONTape.path(to: object.index, object.document.tape, object.document.texts) }
 
-    /// Takes the member `name`, null or not; nil if there is none.
+    /// Takes the member `name`, even if null. Returns nil if it is absent.
     public mutating func present(_ name: StaticString) -> JSONValue? {
         find(name).map { JSONValue(document: object.document, index: $0) }
     }
 
-    /// Takes the member `name`; nil if there is none or it is null.
+    /// Takes the member `name`. Returns nil if it is absent or null.
     public mutating func optional(_ name: StaticString) -> JSONValue? {
         guard let value = present(name), !value.isNull else { return nil }
         return value
     }
 
-    /// Takes the member `name`, which must be there.
+    /// Takes the member `name`. Throws if it is absent or null.
     public mutating func value(_ name: StaticString) throws(JSONError) -> JSONValue {
         guard let value = optional(name) else { throw error(name, .missing) }
         return value
     }
 
-    /// Refuses members that were not taken, unless they are null: the first of them.
+    /// Throws for the first member that was neither taken nor null.
     public func finish() throws(JSONError) {
         var number = 0
         for (name, value) in object {
@@ -50,7 +52,7 @@ public struct JSONMembers: Sendable {
         }
     }
 
-    /// An error of the member `name`: `must be at least 1`.
+    /// Returns an error about the member `name`: `must be at least 1`.
     public func error(_ name: StaticString, _ reason: String) -> JSONError { error(name, .value(reason)) }
 
     private func error(_ name: StaticString, _ reason: JSONError.Reason) -> JSONError {
@@ -58,7 +60,7 @@ public struct JSONMembers: Sendable {
         return JSONError(reason, path: JSONError.joined(path, bytes))
     }
 
-    /// The index of the member's value, which it marks as taken.
+    /// Returns the index of the member's value and marks it as taken.
     private mutating func find(_ name: StaticString) -> Int? {
         let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
         let (tape, texts) = (object.document.tape, object.document.texts)

@@ -1,11 +1,11 @@
-/// Finds places in a JSON text, for errors: simdjson says that a text is wrong, not where. Reads what RFC 8259 allows
-/// and simdjson reads, one token after another, without recursion.
+/// Locates errors in a JSON text, because simdjson reports that a text is wrong but not where. Accepts what
+/// both RFC 8259 and simdjson accept, token by token, without recursion.
 struct JSONSyntax {
     private enum Token {
         case value, text, open(UInt8), close(UInt8), comma, colon, other, end
     }
 
-    /// What may come next.
+    /// What the grammar allows next.
     private enum Expected {
         case value, valueOrEnd, name, nameOrEnd, colon, commaOrEnd, end
     }
@@ -29,7 +29,7 @@ struct JSONSyntax {
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// The first thing that is wrong with a text that simdjson refused.
+    /// Returns the first error in a text that simdjson rejected.
     static func error(in bytes: UnsafeRawBufferPointer, depth: Int) -> JSONError {
         var syntax = JSONSyntax(bytes)
         do throws(Wrong) {
@@ -37,10 +37,11 @@ struct JSONSyntax {
         } catch {
             return JSONError(error.reason, position: position(at: error.offset, in: bytes))
         }
-        return JSONError(.syntax("cannot be read"))
+        return JSONError(.syntax("cannot be parsed"))
     }
 
-    /// Where the value or name stands before which `ordinal` others begin, in a text that simdjson has read.
+    /// Returns the position of the value or name that follows `ordinal` others, in a text that simdjson
+    /// accepted.
     static func position(ofValue ordinal: Int, in bytes: UnsafeRawBufferPointer) -> JSONError.Position? {
         var syntax = JSONSyntax(bytes)
         var seen = 0
@@ -83,7 +84,7 @@ struct JSONSyntax {
             let token = try token()
             switch token {
             case .value, .text, .open:
-                // What is empty does not count.
+                // Empty arrays and objects do not count.
                 guard open.count <= depth else { throw Wrong(start, .tooDeep(limit: depth)) }
             default: break
             }
@@ -99,7 +100,7 @@ struct JSONSyntax {
             case (.comma, .commaOrEnd): expected = open.last == UInt8(ascii: "{") ? .name : .value
             case (.close(let bracket), .commaOrEnd), (.close(let bracket), .nameOrEnd),
                 (.close(let bracket), .valueOrEnd):
-                // In ASCII a closing bracket comes two after the one that opens.
+                // In ASCII, a closing bracket comes two after its opening one.
                 guard open.last == bracket &- 2 else { throw wrong(start, expected, open.last) }
                 open.removeLast()
                 expected = open.isEmpty ? .end : .commaOrEnd
@@ -114,8 +115,8 @@ struct JSONSyntax {
             switch expected {
             case .value: "a value"
             case .valueOrEnd: "a value or \"]\""
-            case .name: "a name in quotes"
-            case .nameOrEnd: "a name in quotes or \"}\""
+            case .name: "a quoted name"
+            case .nameOrEnd: "a quoted name or \"}\""
             case .colon: "\":\""
             case .commaOrEnd: "\",\" or \(close)"
             case .end: "the end"
@@ -167,7 +168,7 @@ struct JSONSyntax {
                 case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "]"),
                     UInt8(ascii: "}"), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
                     break
-                default: throw Wrong(position, "neither true, false nor null")
+                default: throw Wrong(position, "not true, false or null")
                 }
             }
             position += count
@@ -184,7 +185,7 @@ struct JSONSyntax {
         if bytes[position] == UInt8(ascii: "-") { position &+= 1 }
         let whole = digits()
         let hasZero = whole > 1 && bytes[position - whole] == UInt8(ascii: "0")
-        guard whole > 0, !hasZero else { throw Wrong(start, "a number that JSON does not know") }
+        guard whole > 0, !hasZero else { throw Wrong(start, "an invalid number") }
         var isWhole = true
         if peek == UInt8(ascii: ".") {
             isWhole = false
@@ -201,12 +202,12 @@ struct JSONSyntax {
         case nil, 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "]"),
             UInt8(ascii: "}"), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
             break
-        default: throw Wrong(start, "a number that JSON does not know")
+        default: throw Wrong(start, "an invalid number")
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isWhole {
             guard Int64(text) != nil || UInt64(text) != nil else {
-                throw Wrong(start, "a whole number beyond 64 bits")
+                throw Wrong(start, "an integer beyond 64 bits")
             }
         } else if Double(text)?.isFinite != true {
             throw Wrong(start, "a number beyond the range of a double")
@@ -230,12 +231,12 @@ struct JSONSyntax {
                 position &+= 1
                 return
             case UInt8(ascii: "\\"): try escape()
-            case 0..<0x20: throw Wrong(position, "a control character in a text, not escaped")
+            case 0..<0x20: throw Wrong(position, "an unescaped control character")
             case 0..<0x80: position &+= 1
             default: try scalar()
             }
         }
-        throw Wrong(start, "a text without its closing quote")
+        throw Wrong(start, "an unterminated string")
     }
 
     private mutating func escape() throws(Wrong) {
@@ -250,14 +251,14 @@ struct JSONSyntax {
             guard unit & 0xF800 == 0xD800 else { return }
             guard unit < 0xDC00, peek == UInt8(ascii: "\\"), position + 1 < bytes.count,
                 bytes[position + 1] == UInt8(ascii: "u")
-            else { throw Wrong(start, "half a surrogate pair") }
+            else { throw Wrong(start, "an unpaired surrogate") }
             position &+= 1
-            guard try codeUnit(start) & 0xFC00 == 0xDC00 else { throw Wrong(start, "half a surrogate pair") }
-        default: throw Wrong(start, "an escape that JSON does not know")
+            guard try codeUnit(start) & 0xFC00 == 0xDC00 else { throw Wrong(start, "an unpaired surrogate") }
+        default: throw Wrong(start, "an invalid escape")
         }
     }
 
-    /// The four digits after `\u`; `position` is at the u.
+    /// Reads the four digits after `\u`; `position` is at the u.
     private mutating func codeUnit(_ start: Int) throws(Wrong) -> UInt16 {
         position &+= 1
         var unit: UInt16 = 0
@@ -271,7 +272,7 @@ struct JSONSyntax {
         return unit
     }
 
-    /// A scalar of more than one byte.
+    /// Skips a scalar of more than one byte.
     private mutating func scalar() throws(Wrong) {
         var rest = bytes[position...].prefix(4).makeIterator()
         var parser = Unicode.UTF8.ForwardParser()

@@ -1,12 +1,12 @@
 import Glibc
 
-/// simdjson's tape: a word for each value, a second one for a number. An object or array has a word at either end,
-/// each of which knows the other's index; an object's members are their names and values by turns.
+/// simdjson's tape: one word per value, and a second one per number. An object or array has a word at either
+/// end, each holding the other's index; an object's members alternate names and values.
 enum JSONTape {
     typealias Tape = UnsafePointer<UInt64>
     typealias Texts = UnsafePointer<UInt8>
 
-    /// What a word stands for: its highest byte.
+    /// The type of a word: its highest byte.
     enum Kind {
         static let root = UInt8(ascii: "r")
         static let object = UInt8(ascii: "{")
@@ -22,21 +22,21 @@ enum JSONTape {
         static let null = UInt8(ascii: "n")
     }
 
-    /// Objects of up to so many members have each name compared with each.
+    /// The largest object whose names are compared pairwise.
     private static let compared = 12
 
     @inline(__always)
     static func kind(_ word: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word &>> 56) }
 
-    /// The index after an object or array that begins with `word`; of a text, its offset.
+    /// Returns the index after the object or array that begins with `word`.
     @inline(__always)
     static func index(_ word: UInt64) -> Int { Int(truncatingIfNeeded: word & 0xFFFF_FFFF) }
 
-    /// The offset of a text: all that the kind leaves.
+    /// Returns the offset of a string: all bits but the kind.
     @inline(__always)
     static func offset(_ word: UInt64) -> Int { Int(truncatingIfNeeded: word & 0x00FF_FFFF_FFFF_FFFF) }
 
-    /// The index after the value at `index`.
+    /// Returns the index after the value at `index`.
     @inline(__always)
     static func next(_ tape: Tape, _ index: Int) -> Int {
         let word = tape[index]
@@ -47,20 +47,20 @@ enum JSONTape {
         }
     }
 
-    /// The bytes of the text that `word` refers to.
+    /// Returns the bytes of the string that `word` refers to.
     @inline(__always)
     static func text(_ word: UInt64, _ texts: Texts) -> UnsafeRawBufferPointer {
         let start = UnsafeRawPointer(texts + offset(word))
         return UnsafeRawBufferPointer(start: start + 4, count: Int(start.loadUnaligned(as: UInt32.self)))
     }
 
-    /// A name that its object has twice: the words of the object and of the second name.
+    /// A repeated name: the words of the object and of the second occurrence.
     struct Duplicate {
         let object: Int
         let name: Int
     }
 
-    /// How much of tape and texts there is, and the first duplicate found.
+    /// Returns the sizes of tape and strings, or the first repeated name.
     static func extent(_ tape: Tape, _ texts: Texts) -> (words: Int, textsSize: Int, duplicate: Duplicate?) {
         var index = 1
         var textsSize = 0
@@ -70,7 +70,7 @@ enum JSONTape {
             case Kind.root:
                 return (index &+ 1, textsSize, nil)
             case Kind.text:
-                // Texts follow each other, so the last one ends them.
+                // Strings are contiguous, so the last one marks the end.
                 textsSize = offset(word) &+ text(word, texts).count &+ 5
             case Kind.int64, Kind.uint64, Kind.double:
                 index &+= 1
@@ -85,7 +85,7 @@ enum JSONTape {
         }
     }
 
-    /// The word of an object's first member name that stands there twice.
+    /// Returns the word of the first name that the object repeats.
     private static func duplicate(in object: Int, _ tape: Tape, _ texts: Texts) -> Int? {
         let end = index(tape[object]) &- 1
         var names = 0
@@ -104,8 +104,8 @@ enum JSONTape {
         return nil
     }
 
-    /// The same for objects with many members, which somebody may have chosen to be costly: a table of names, whose hash
-    /// is another one in each process.
+    /// Finds a repeated name in a large object, which may be built to be costly: uses a hash table whose
+    /// hashes differ in each process.
     private static func duplicateByHashing(
         from object: Int, to end: Int, _ tape: Tape, _ texts: Texts
     ) -> Int? {
@@ -115,7 +115,7 @@ enum JSONTape {
             count &+= 1
             name = next(tape, name &+ 1)
         }
-        // At least half of the table stays empty.
+        // Keep at least half of the table empty.
         var size = 64
         while size < 2 &* count { size &*= 2 }
         var table = [UInt32](repeating: 0, count: size)
@@ -150,7 +150,7 @@ enum JSONTape {
             .duplicateKey(name), path: path(to: duplicate.object, tape, texts), position: position)
     }
 
-    /// How many values and names begin before the word at `target`.
+    /// Returns the number of values and names that begin before the word at `target`.
     private static func ordinal(of target: Int, _ tape: Tape) -> Int {
         var count = 0
         var index = 1
@@ -167,7 +167,8 @@ enum JSONTape {
         return count
     }
 
-    /// Where the value at `target` stands: `validators[2].power`; empty for the whole document.
+    /// Returns the path of the value at `target`, such as `validators[2].power`; empty for the whole
+    /// document.
     static func path(to target: Int, _ tape: Tape, _ texts: Texts) -> String {
         var path = ""
         var index = 1

@@ -1,21 +1,21 @@
 import Bytes
 import Multiformats
 
-/// A value of a document: a cursor, cheap to copy, that keeps its document alive. What a caller asks of it and it is
-/// not throws an error that names its place.
+/// A value of a document: a cursor, cheap to copy, that keeps its document alive. Reading it as a type it
+/// does not have throws an error that includes its path.
 public struct JSONValue: Sendable {
-    /// The kinds of values.
+    /// The types of values.
     public enum Kind: Sendable {
         case null, flag, integer, decimal, text, array, object
     }
 
     let document: JSONDocument
-    /// Of its word on the tape.
+    /// The index of its word on the tape.
     let index: Int
 
     private var word: UInt64 { document.tape[index] }
 
-    /// What it is. An integer is a number without point and exponent.
+    /// The value's type. An integer is a number without point and exponent.
     public var kind: Kind {
         switch JSONTape.kind(word) {
         case JSONTape.Kind.object: .object
@@ -28,25 +28,25 @@ public struct JSONValue: Sendable {
         }
     }
 
-    /// Whether it is null.
+    /// Whether the value is null.
     public var isNull: Bool { JSONTape.kind(word) == JSONTape.Kind.null }
 
-    /// The text, unescaped.
+    /// Returns the string, unescaped.
     public func text() throws(JSONError) -> JSONText {
-        guard JSONTape.kind(word) == JSONTape.Kind.text else { throw error("must be a text") }
+        guard JSONTape.kind(word) == JSONTape.Kind.text else { throw error("must be a string") }
         return JSONText(document: document, word: word)
     }
 
-    /// The text as a string.
+    /// Returns a copy of the string.
     public func string() throws(JSONError) -> String { try text().string }
 
-    /// The bytes that the text stands for in base64.
+    /// Returns the bytes that the string encodes in base64.
     public func base64() throws(JSONError) -> [UInt8] {
-        guard let bytes = try? Base64.decode(try text()) else { throw error("must be a text in base64") }
+        guard let bytes = try? Base64.decode(try text()) else { throw error("must be a base64 string") }
         return bytes
     }
 
-    /// The number, if it is whole and within the type's range.
+    /// Returns the number. Throws unless it is an integer within the type's range.
     public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(JSONError) -> T {
         let number: T? =
             switch JSONTape.kind(word) {
@@ -58,7 +58,7 @@ public struct JSONValue: Sendable {
         return number
     }
 
-    /// The nearest double to a number of any kind.
+    /// Returns the double nearest to a number of any kind.
     public func double() throws(JSONError) -> Double {
         switch JSONTape.kind(word) {
         case JSONTape.Kind.double: return Double(bitPattern: document.tape[index &+ 1])
@@ -68,7 +68,7 @@ public struct JSONValue: Sendable {
         }
     }
 
-    /// True or false.
+    /// Returns the boolean.
     public func flag() throws(JSONError) -> Bool {
         switch JSONTape.kind(word) {
         case JSONTape.Kind.yes: return true
@@ -77,29 +77,29 @@ public struct JSONValue: Sendable {
         }
     }
 
-    /// The array's elements.
+    /// Returns the array's elements.
     public func array() throws(JSONError) -> JSONArray {
         guard JSONTape.kind(word) == JSONTape.Kind.array else { throw error("must be an array") }
         return JSONArray(document: document, index: index)
     }
 
-    /// The object's members in the text's order.
+    /// Returns the object's members in the text's order.
     public func object() throws(JSONError) -> JSONObject {
         guard JSONTape.kind(word) == JSONTape.Kind.object else { throw error("must be an object") }
         return JSONObject(document: document, index: index)
     }
 
-    /// The object's members, to be taken by name.
+    /// Returns the object's members, to be taken by name.
     public func members() throws(JSONError) -> JSONMembers { JSONMembers(try object()) }
 
-    /// The value's place in the document: `validators[2].power`; empty for the whole.
+    /// The value's path, such as `validators[2].power`; empty for the whole document.
     public var path: String { JSONTape.path(to: index, document.tape, document.texts) }
 
-    /// An error of this value: `must be at least 1`.
+    /// Returns an error about this value: `must be at least 1`.
     public func error(_ reason: String) -> JSONError { JSONError(.value(reason), path: path) }
 }
 
-/// A text of a document, without escapes: its UTF-8 bytes. Equal is what has the same bytes, unlike Swift's strings.
+/// A string of a document, unescaped: its UTF-8 bytes, by which it is compared, unlike Swift's strings.
 public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible {
     private let document: JSONDocument
     private let word: UInt64
@@ -109,22 +109,23 @@ public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible 
         self.word = word
     }
 
-    /// Calls `body` with the bytes, which are valid during the call only.
+    /// Calls `body` with the bytes, which are valid only during the call.
     public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         defer { withExtendedLifetime(document) {} }
         return try body(JSONTape.text(word, document.texts))
     }
 
-    /// Number of bytes.
+    /// The number of bytes.
     public var count: Int { withUnsafeBytes { $0.count } }
 
     /// Whether there are none.
     public var isEmpty: Bool { count == 0 }
 
-    /// A copy as a string.
+    /// A copy as a Swift string.
     public var string: String { withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 
-    /// In quotes, for messages: with what would disturb a log or a terminal escaped, and cut.
+    /// The string in quotes, for messages: truncated, with characters that would disturb a log or terminal
+    /// escaped.
     public var description: String { withUnsafeBytes { JSONError.quoted($0) } }
 
     /// A copy of the bytes.
@@ -152,7 +153,7 @@ public struct JSONArray: Sendable, Sequence {
     let document: JSONDocument
     let index: Int
 
-    /// Number of elements; counted at each call.
+    /// The number of elements, counted on every access.
     public var count: Int { reduce(0) { count, _ in count &+ 1 } }
 
     /// Whether there are none.
@@ -160,13 +161,13 @@ public struct JSONArray: Sendable, Sequence {
 
     private var end: Int { JSONTape.index(document.tape[index]) &- 1 }
 
-    /// Goes through the elements in order.
+    /// Iterates over the elements in order.
     public struct Iterator: IteratorProtocol {
         fileprivate let document: JSONDocument
         fileprivate var position: Int
         fileprivate let end: Int
 
-        /// The next element.
+        /// Returns the next element.
         public mutating func next() -> JSONValue? {
             guard position < end else { return nil }
             defer { position = JSONTape.next(document.tape, position) }
@@ -174,27 +175,27 @@ public struct JSONArray: Sendable, Sequence {
         }
     }
 
-    /// Goes through the elements in order.
+    /// Iterates over the elements in order.
     public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
 }
 
-/// The members of an object in the text's order. No two have the same name.
+/// The members of an object in the text's order, with distinct names.
 public struct JSONObject: Sendable, Sequence {
     let document: JSONDocument
     let index: Int
 
-    /// Number of members; counted at each call.
+    /// The number of members, counted on every access.
     public var count: Int { reduce(0) { count, _ in count &+ 1 } }
 
     var end: Int { JSONTape.index(document.tape[index]) &- 1 }
 
-    /// Goes through the members in order.
+    /// Iterates over the members in order.
     public struct Iterator: IteratorProtocol {
         fileprivate let document: JSONDocument
         fileprivate var position: Int
         fileprivate let end: Int
 
-        /// The next member.
+        /// Returns the next member.
         public mutating func next() -> (name: JSONText, value: JSONValue)? {
             guard position < end else { return nil }
             let name = JSONText(document: document, word: document.tape[position])
@@ -204,6 +205,6 @@ public struct JSONObject: Sendable, Sequence {
         }
     }
 
-    /// Goes through the members in order.
+    /// Iterates over the members in order.
     public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
 }

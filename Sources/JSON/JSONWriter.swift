@@ -1,40 +1,40 @@
 import Bytes
 import Multiformats
 
-/// Writes JSON into one buffer (RFC 8259). Commas, colons and line ends come by themselves; that names and values take
-/// turns in an object, and that there is one value in all, is the caller's part.
+/// Writes JSON (RFC 8259) into one buffer. Inserts commas, colons and line ends; the caller must alternate
+/// names and values in objects and write one value in all.
 public struct JSONWriter: Sendable {
-    /// Where lines end.
+    /// Where lines break.
     public enum Layout: Sendable {
-        /// No blank at all.
+        /// No white space.
         case compact
-        /// For files: a line for each member of the outermost object, and for each element of an array in it; below
-        /// that, one line with blanks.
+        /// For files: one line per member of the outermost object and per element of its arrays; deeper
+        /// values stay on that line.
         case lines
     }
 
-    /// What has been written.
+    /// The bytes written so far.
     public private(set) var bytes: [UInt8]
     private let layout: Layout
-    /// Whether the next value or name of the open object or array comes after another.
+    /// Whether the next value or name follows another in its object or array.
     private var isLater = false
     private var depth = 0
-    /// The depth below which no lines end; 0 while compact.
+    /// The depth beyond which lines do not break; 0 while compact.
     private var brokenDepth = 0
 
-    /// A writer with room for `capacity` bytes.
+    /// Creates a writer with room for `capacity` bytes.
     public init(capacity: Int = 256, layout: Layout = .compact) {
         bytes = []
         bytes.reserveCapacity(capacity)
         self.layout = layout
     }
 
-    /// Makes room for `count` more bytes at once.
+    /// Reserves room for `count` more bytes.
     public mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 
     // MARK: Objects and arrays
 
-    /// An object, whose members `body` writes.
+    /// Writes an object, whose members `body` writes.
     @inlinable
     public mutating func object<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
         beginObject()
@@ -42,7 +42,7 @@ public struct JSONWriter: Sendable {
         endObject()
     }
 
-    /// An array, whose elements `body` writes.
+    /// Writes an array, whose elements `body` writes.
     @inlinable
     public mutating func array<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
         beginArray()
@@ -53,23 +53,23 @@ public struct JSONWriter: Sendable {
     /// Begins an object.
     public mutating func beginObject() { begin(UInt8(ascii: "{"), isBroken: depth == 0) }
 
-    /// Ends the object begun last.
+    /// Ends the innermost object.
     public mutating func endObject() { end(UInt8(ascii: "}")) }
 
     /// Begins an array.
     public mutating func beginArray() { begin(UInt8(ascii: "["), isBroken: depth <= 1) }
 
-    /// Ends the array begun last.
+    /// Ends the innermost array.
     public mutating func endArray() { end(UInt8(ascii: "]")) }
 
-    /// The name of the member whose value comes next.
+    /// Writes the name of the member whose value follows.
     public mutating func name(_ name: StaticString) {
         separate()
         quote(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
         endName()
     }
 
-    /// The name of the member whose value comes next.
+    /// Writes the name of the member whose value follows.
     public mutating func name(_ name: String) {
         separate()
         quote(name)
@@ -78,25 +78,25 @@ public struct JSONWriter: Sendable {
 
     // MARK: Values
 
-    /// A text.
+    /// Writes a string.
     public mutating func text(_ text: String) {
         separate()
         quote(text)
     }
 
-    /// A text of our own.
+    /// Writes a literal string.
     public mutating func text(_ text: StaticString) {
         separate()
         quote(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    /// A text of a document.
+    /// Writes a string of a document.
     public mutating func text(_ text: JSONText) {
         separate()
         text.withUnsafeBytes { quote($0) }
     }
 
-    /// A text's UTF-8 bytes. Where they are not UTF-8, U+FFFD stands in their place.
+    /// Writes a string from its UTF-8 bytes, with invalid UTF-8 replaced by U+FFFD.
     public mutating func text(utf8 source: some ByteSource) {
         separate()
         source.withUnsafeBytes { bytes in
@@ -108,31 +108,31 @@ public struct JSONWriter: Sendable {
         }
     }
 
-    /// A whole number.
+    /// Writes an integer.
     public mutating func integer(_ number: some FixedWidthInteger) {
         separate()
         digits(number)
     }
 
-    /// A number; null where it is none or infinite, which JSON cannot say.
+    /// Writes a number, or null if it is NaN or infinite, which JSON cannot express.
     public mutating func number(_ number: Double) {
         separate()
         if number.isFinite { bytes.append(contentsOf: number.description.utf8) } else { append("null") }
     }
 
-    /// True or false.
+    /// Writes a boolean.
     public mutating func flag(_ flag: Bool) {
         separate()
         append(flag ? "true" : "false")
     }
 
-    /// Null.
+    /// Writes null.
     public mutating func null() {
         separate()
         append("null")
     }
 
-    /// Bytes as text of hexadecimal digits in lower case.
+    /// Writes bytes as a string of lower-case hexadecimal digits.
     public mutating func hex(_ source: some ByteSource) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -140,7 +140,7 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Bytes as text in base64, with padding.
+    /// Writes bytes as a base64 string, with padding.
     public mutating func base64(_ source: some ByteSource) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -148,18 +148,19 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// JSON that is written already: one value.
+    /// Writes one value that is already JSON.
     public mutating func json(_ source: some ByteSource) {
         separate()
         source.withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
 
-    /// A value of a document that was read, texts and numbers as they mean, not as they were written.
+    /// Writes a value of a document. Strings and numbers keep their meaning, not their spelling.
     public mutating func value(_ value: JSONValue) {
         let (tape, texts) = (value.document.tape, value.document.texts)
         var index = value.index
         let end = JSONTape.next(tape, index)
-        // Whether the objects and arrays around the word at `index` are objects, and whether a name comes next.
+        // Whether each enclosing value is an object rather than an array, innermost last, and whether a name
+        // comes next.
         var objects: [Bool] = []
         var isName = false
         while index < end {
@@ -205,7 +206,7 @@ public struct JSONWriter: Sendable {
         withExtendedLifetime(value.document) {}
     }
 
-    /// A line feed after the last value of a file.
+    /// Writes the line feed that ends a file.
     public mutating func endLine() { bytes.append(0x0A) }
 
     // MARK: Parts
@@ -231,7 +232,7 @@ public struct JSONWriter: Sendable {
         for _ in 0..<depth { append("  ") }
     }
 
-    /// What comes between the last value and the next, or after a bracket.
+    /// Writes the separator between two values, or after a bracket.
     private mutating func separate() {
         if isLater { bytes.append(UInt8(ascii: ",")) }
         if layout == .lines, !isAfterName, depth > 0 {
@@ -273,7 +274,7 @@ public struct JSONWriter: Sendable {
         text.withUTF8 { quote(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Quotes UTF-8: what needs no escape is copied in one piece.
+    /// Quotes UTF-8. Runs without escapes are copied in one piece.
     private mutating func quote(_ text: UnsafeRawBufferPointer) {
         bytes.append(UInt8(ascii: "\""))
         var plain = 0
@@ -311,49 +312,49 @@ public struct JSONWriter: Sendable {
 // MARK: - Members
 
 extension JSONWriter {
-    /// A member that is a text.
+    /// Writes a member that is a string.
     public mutating func member(_ name: StaticString, text: String) {
         self.name(name)
         self.text(text)
     }
 
-    /// A member that is a text of our own.
+    /// Writes a member that is a literal string.
     public mutating func member(_ name: StaticString, text: StaticString) {
         self.name(name)
         self.text(text)
     }
 
-    /// A member that is a text of a document.
+    /// Writes a member that is a string of a document.
     public mutating func member(_ name: StaticString, text: JSONText) {
         self.name(name)
         self.text(text)
     }
 
-    /// A member that is a whole number.
+    /// Writes a member that is an integer.
     public mutating func member(_ name: StaticString, integer: some FixedWidthInteger) {
         self.name(name)
         self.integer(integer)
     }
 
-    /// A member that is true or false.
+    /// Writes a member that is a boolean.
     public mutating func member(_ name: StaticString, flag: Bool) {
         self.name(name)
         self.flag(flag)
     }
 
-    /// A member that is bytes as hexadecimal text.
+    /// Writes a member that is bytes in hexadecimal.
     public mutating func member(_ name: StaticString, hex: some ByteSource) {
         self.name(name)
         self.hex(hex)
     }
 
-    /// A member that is bytes as text in base64.
+    /// Writes a member that is bytes in base64.
     public mutating func member(_ name: StaticString, base64: some ByteSource) {
         self.name(name)
         self.base64(base64)
     }
 
-    /// A member that is an object, whose members `body` writes.
+    /// Writes a member that is an object, whose members `body` writes.
     @inlinable
     public mutating func object<E: Error>(
         _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void
@@ -362,7 +363,7 @@ extension JSONWriter {
         try object(body)
     }
 
-    /// A member that is an array, whose elements `body` writes.
+    /// Writes a member that is an array, whose elements `body` writes.
     @inlinable
     public mutating func array<E: Error>(
         _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void

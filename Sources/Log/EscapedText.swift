@@ -1,15 +1,16 @@
-/// Text or bytes from outside, made fit for a terminal or a line of a log: printable UTF-8 on one line, from which
-/// the original follows without doubt.
+/// Text or bytes from outside, made safe for a terminal or a log line: printable UTF-8 on one line, from
+/// which the original can be recovered.
 ///
-/// What a terminal obeys instead of showing (control characters, writing direction), what takes no room or looks like
-/// an ordinary blank, and what has no character yet is escaped, and so is each byte that is not UTF-8. Combining marks
-/// and characters with a second spelling are escaped too, so that `é` from one character and from two look different.
+/// Escapes characters that a terminal interprets (control characters, writing direction), that are invisible
+/// or look like an ordinary space, or that are unassigned, and every byte that is not valid UTF-8. Also
+/// escapes combining marks and characters with a second spelling, so that `é` as one character and as two
+/// look different.
 ///
 /// | escape | stands for |
 /// | --- | --- |
 /// | `\\` `\n` `\r` `\t` | backslash, line feed, carriage return, tab |
-/// | `\x1b` | another control character of ASCII, or a byte that is not part of valid UTF-8 |
-/// | `\u{202e}` | a character beyond ASCII |
+/// | `\x1b` | any other ASCII control character, or a byte that is not valid UTF-8 |
+/// | `\u{202e}` | a non-ASCII character |
 public struct EscapedText: Sendable, Hashable, CustomStringConvertible {
     /// The escaped text's bytes.
     public let utf8: [UInt8]
@@ -28,7 +29,7 @@ public struct EscapedText: Sendable, Hashable, CustomStringConvertible {
     /// The escaped text.
     public var description: String { String(decoding: utf8, as: UTF8.self) }
 
-    /// Escapes bytes onto the end of `out`.
+    /// Appends the escaped bytes to `out`.
     public static func append(_ bytes: Span<UInt8>, to out: inout [UInt8]) {
         var index = 0
         while index < bytes.count {
@@ -70,8 +71,8 @@ public struct EscapedText: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The character beyond ASCII whose bytes begin at `index`, and how many they are; nil if they are not UTF-8
-    /// (Unicode, table 3-7).
+    /// Returns the non-ASCII character that begins at `index` and its length in bytes, or nil if the bytes
+    /// are not UTF-8 (Unicode, table 3-7).
     private static func decode(_ bytes: Span<UInt8>, _ index: Int) -> (Unicode.Scalar, Int)? {
         let first = bytes[index]
         let (length, second): (Int, ClosedRange<UInt8>)
@@ -96,11 +97,11 @@ public struct EscapedText: Sendable, Hashable, CustomStringConvertible {
         return (scalar, length)
     }
 
-    /// Whether a character beyond ASCII is seen as itself and as nothing else.
+    /// Returns whether a non-ASCII character is visible and cannot be mistaken for another.
     private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        // Marks on Latin, Greek and Cyrillic letters and on kana, and the parts of Hangul syllables: with the letter
-        // before they look like the one character that means the same.
+        // Marks on Latin, Greek and Cyrillic letters and on kana, and the parts of Hangul syllables: together
+        // with the letter before, they look like one equivalent character.
         case 0x0300...0x036F, 0x1AB0...0x1AFF, 0x1DC0...0x1DFF, 0x20D0...0x20FF, 0xFE20...0xFE2F,
             0x3099...0x309A, 0x1160...0x11FF, 0xD7B0...0xD7FF:
             return false

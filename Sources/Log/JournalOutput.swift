@@ -1,12 +1,13 @@
 import CShims
 import Glibc
 
-/// Entries to systemd's journal, one datagram each, in its native protocol (systemd, "Native Journal Protocol").
+/// Sends entries to systemd's journal, one datagram each, in its native protocol (systemd, "Native Journal
+/// Protocol").
 ///
-/// The socket is not connected: each entry goes to whoever listens at the path then, so a journal that is started
-/// again gets what follows.
+/// The socket is not connected: each entry goes to the current listener at the path, so a restarted journal
+/// receives the entries that follow.
 final class JournalOutput: Sendable {
-    /// Where the system's journal listens.
+    /// The path at which the system's journal listens.
     static let systemPath = "/run/systemd/journal/socket"
 
     private let path: String
@@ -21,7 +22,8 @@ final class JournalOutput: Sendable {
 
     deinit { close(socket) }
 
-    /// Sends one entry, waiting until the journal has room. Returns its bytes, or 0 and why it is not sent.
+    /// Sends one entry, blocking until the journal has room. Returns the number of bytes sent and 0, or 0 and
+    /// the `errno`.
     func write(_ entry: UnsafeRawBufferPointer) -> (written: Int, error: Int32) {
         let error = apus_journal_send(socket, path, entry.baseAddress, entry.count)
         return (error == 0 ? entry.count : 0, error)

@@ -1,14 +1,15 @@
 import Glibc
 
-/// Whole lines to a descriptor: a terminal, pipe, file or socket, which others may write to as well.
+/// Writes whole lines to a file descriptor (terminal, pipe, file or socket) that others may write to as well.
 struct LineOutput: Sendable {
     let descriptor: Int32
-    /// The last line was cut off: the next begins a line of its own.
+    /// Whether the last line was cut off, so that the next must begin on a new line.
     private var isMidLine = false
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Writes all bytes, waiting for as long as it takes. Returns how many are out, and 0 or the `errno` of the rest.
+    /// Writes all bytes, blocking as long as necessary. Returns the number written, and 0 or the `errno` of
+    /// the failure.
     mutating func write(_ bytes: UnsafeRawBufferPointer) -> (written: Int, error: Int32) {
         if isMidLine {
             let end = [UInt8(ascii: "\n")]
@@ -35,7 +36,7 @@ struct LineOutput: Sendable {
                 let error = errno
                 switch error {
                 case EINTR: continue
-                // Whoever shares the descriptor has made it non-blocking.
+                // Another process that shares the descriptor has made it non-blocking.
                 case EAGAIN:
                     var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                     poll(&wait, 1, -1)

@@ -1,27 +1,28 @@
-/// Where a part of the program says what happens: a source's name, the least severe level that is wanted, fields that
-/// every event carries, and the sink that takes them.
+/// A logger for one part of the program: the source's name, the minimum level, fields that every event
+/// carries, and the sink that receives the events.
 ///
-/// A value, free to copy and to use from any thread. What is below the level costs one comparison: neither fields nor
-/// text are built. Messages are written in the program; whatever is not known when it is compiled, and everything
-/// that comes from outside, is a field, so that no peer's words pass for the program's own.
+/// A value, cheap to copy and safe to use from any thread. An event below the minimum level costs one
+/// comparison: neither its fields nor its text are built. Messages are literals in the program; run-time
+/// values, and everything that comes from outside, are fields, so no peer's text can pass for the program's
+/// own.
 ///
 /// ```swift
 /// log.warning("peer banned", ["peer": .of(peer), "seconds": .number(seconds), "reason": .of(reason)])
 /// ```
 public struct Log: Sendable {
-    /// How severe an event is, the least severe first.
+    /// The severity of an event, least severe first.
     public enum Level: UInt8, Sendable, Comparable, CaseIterable {
-        /// Each step.
+        /// Every step.
         case trace
-        /// For whoever looks for a mistake: attempts that failed and will be made again.
+        /// For debugging: for example, failed attempts that will be retried.
         case debug
-        /// What an operator may want to follow: blocks, peers.
+        /// Events an operator may want to follow: blocks, peers.
         case info
-        /// Worth an operator's eye; the node goes on as before.
+        /// Deserves an operator's attention; the node continues as before.
         case warning
-        /// Something that was asked for has not been done.
+        /// A requested operation failed.
         case error
-        /// The node cannot go on.
+        /// The node cannot continue.
         case critical
 
         /// Whether `left` is less severe.
@@ -39,17 +40,17 @@ public struct Log: Sendable {
         }
     }
 
-    /// Takes nothing.
+    /// A log that discards everything.
     public static let silent = Log(source: "", threshold: .max, fields: [:], sink: nil)
 
-    /// The part of the program that speaks.
+    /// The part of the program that logs.
     public let source: StaticString
-    /// The raw value of the least severe level that is written; none is above the highest.
+    /// The raw value of the minimum level; a greater value disables the log.
     @usableFromInline let threshold: UInt8
     private let fields: LogFields
     private let sink: (any LogSink)?
 
-    /// A log for `source` that hands events of `level` and above to `sink`.
+    /// Creates a log for `source` that passes events of `level` and above to `sink`.
     public init(source: StaticString, level: Level, sink: any LogSink) {
         self.init(source: source, threshold: level.rawValue, fields: [:], sink: sink)
     }
@@ -61,45 +62,45 @@ public struct Log: Sendable {
         self.sink = sink
     }
 
-    /// The same log for another part of the program.
+    /// Returns the same log for another part of the program.
     public func of(_ source: StaticString) -> Log {
         Log(source: source, threshold: threshold, fields: fields, sink: sink)
     }
 
-    /// The same log with fields that come first in each of its events.
+    /// Returns the same log with fields that precede those of each event.
     public func with(_ fields: LogFields) -> Log {
         Log(source: source, threshold: threshold, fields: self.fields + fields, sink: sink)
     }
 
-    /// Whether events of this level are written.
+    /// Returns whether events of this level are logged.
     @inlinable public func takes(_ level: Level) -> Bool { level.rawValue >= threshold }
 
-    /// Logs each step.
+    /// Logs a step.
     @inlinable public func trace(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.trace) { write(.trace, message, fields()) }
     }
 
-    /// Logs what helps to find a mistake.
+    /// Logs an event for debugging.
     @inlinable public func debug(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.debug) { write(.debug, message, fields()) }
     }
 
-    /// Logs what an operator may want to follow.
+    /// Logs an event that an operator may want to follow.
     @inlinable public func info(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.info) { write(.info, message, fields()) }
     }
 
-    /// Logs what is worth an operator's eye.
+    /// Logs an event that deserves an operator's attention.
     @inlinable public func warning(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.warning) { write(.warning, message, fields()) }
     }
 
-    /// Logs what has not been done.
+    /// Logs a failed operation.
     @inlinable public func error(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.error) { write(.error, message, fields()) }
     }
 
-    /// Logs why the node cannot go on.
+    /// Logs why the node cannot continue.
     @inlinable public func critical(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.critical) { write(.critical, message, fields()) }
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Hands batches to an output and keeps count of what is lost on the way. Used by the log's thread only.
+/// Passes batches to an output and counts the events lost on the way. Used only by the log's thread.
 struct LogDelivery: Sendable {
     private let format: LogFormat
     private var output: LogOutput
@@ -12,9 +12,10 @@ struct LogDelivery: Sendable {
         self.output = output
     }
 
-    /// Writes a batch, and what was lost before and after it. Takes as long as the output takes.
+    /// Writes a batch, preceded and followed by a report of lost events if there are any. Blocks as long as
+    /// the output does.
     mutating func deliver(_ batch: borrowing LogBatch) {
-        tellLoss()
+        reportLoss()
         var works = true
         batch.bytes.withUnsafeBytes { bytes in
             var (first, start) = (0, 0)
@@ -32,14 +33,14 @@ struct LogDelivery: Sendable {
         }
         guard batch.refused > 0 else { return }
         lost += batch.refused
-        reason = "its reader was too slow"
-        if works { tellLoss() }
+        reason = "the log's reader was too slow"
+        if works { reportLoss() }
     }
 
-    private mutating func tellLoss() {
+    private mutating func reportLoss() {
         guard lost > 0 else { return }
         let event = LogEvent(
-            time: .now, level: .warning, source: "log", message: "events of the log are lost",
+            time: .now, level: .warning, source: "log", message: "log events were lost",
             fields: ["events": .number(lost), "reason": .text(reason)])
         var bytes: [UInt8] = []
         format.append(event, to: &bytes)
@@ -48,13 +49,14 @@ struct LogDelivery: Sendable {
     }
 }
 
-/// Where events go.
+/// The destination of events.
 enum LogOutput: Sendable {
     case lines(LineOutput)
     case journal(JournalOutput)
 
-    /// How many of the events from `first` on, which begins at `start`, make one `write`: as many whole lines as a pipe
-    /// keeps together, so that lines of processes that share it do not mix; one entry of the journal.
+    /// Returns how many events from `first`, which begins at `start`, one `write` takes: for lines, as many
+    /// whole lines as a pipe writes atomically, so that lines of processes sharing the pipe do not mix; for
+    /// the journal, one entry.
     func share(of ends: [Int], from first: Int, start: Int) -> Int {
         guard case .lines = self else { return 1 }
         var count = 1
@@ -62,7 +64,7 @@ enum LogOutput: Sendable {
         return count
     }
 
-    /// Writes some events. Returns how many bytes are out, and 0 or the `errno` that kept the rest back.
+    /// Writes some events. Returns the number of bytes written, and 0 or the `errno` of the failure.
     mutating func write(_ bytes: UnsafeRawBufferPointer) -> (written: Int, error: Int32) {
         switch self {
         case .journal(let journal): return journal.write(bytes)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// Why there is no log.
+/// The reason the log could not start.
 public enum LogError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The kernel refused something; text and `errno` say what and why.
+    /// A system call failed; the text says which, and the number is its `errno`.
     case system(String, Int32)
 
     /// One line.

@@ -1,24 +1,26 @@
 import Glibc
 
-/// How an event becomes bytes.
+/// The encoding of an event as bytes.
 ///
-/// Values look the same in all three: as `EscapedText`, so that whatever shows the log, or one value taken out of it,
-/// is as safe as the log itself.
+/// All three formats show values as `EscapedText`, so that a program that displays the log, or a single value
+/// taken from it, is as safe as the log itself.
 public enum LogFormat: Sendable {
-    /// A line for people: `TIME LEVEL SOURCE: MESSAGE NAME=VALUE…`. A value with a blank, an equals sign or a quote
-    /// in it, and an empty one, stands in quotes.
+    /// A line for people: `TIME LEVEL SOURCE: MESSAGE NAME=VALUE…`. Values that are empty or contain a space,
+    /// an equals sign or a quote are quoted.
     case text
-    /// A JSON object a line: `time`, `level`, `source`, `message`, and `data.NAME` for each field.
+    /// A JSON object per line: `time`, `level`, `source`, `message`, and `data.NAME` for each field.
     case json
-    /// An entry of systemd's journal in its native protocol: the message with its fields, and each field once more by
-    /// itself, as `APUS_NAME`, with the bytes that it has.
+    /// An entry of systemd's journal in its native protocol: the message with its fields, and each field
+    /// again as `APUS_NAME` with its unescaped bytes.
     case journal
 
-    /// The most bytes of one value. A peer's text and a reason are far below; what is longer helps nobody.
+    /// The maximum size of a value, in bytes. Text from peers and reasons are far shorter, and longer values
+    /// help nobody.
     static let maximumValue = 4_096
 
-    /// The format for what `descriptor` leads to: the journal, if systemd has connected it there, says so in the
-    /// environment variable JOURNAL_STREAM and lets this process reach the socket, and text otherwise.
+    /// Returns the journal format if systemd has connected `descriptor` to the journal, as the environment
+    /// variable JOURNAL_STREAM shows, and the process can reach the journal's socket; otherwise returns the
+    /// text format.
     public static func suited(to descriptor: Int32 = STDERR_FILENO) -> LogFormat {
         suited(to: descriptor, journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
     }
@@ -31,7 +33,7 @@ public enum LogFormat: Sendable {
         return journal == "\(status.st_dev):\(status.st_ino)" ? .journal : .text
     }
 
-    /// Appends an event: a line with its end, or an entry.
+    /// Appends an event as a line, with its line feed, or as an entry.
     func append(_ event: LogEvent, to out: inout [UInt8]) {
         switch self {
         case .text: Self.appendText(event, to: &out)
@@ -112,7 +114,7 @@ public enum LogFormat: Sendable {
     // MARK: Journal
 
     private static func appendEntry(_ event: LogEvent, to out: inout [UInt8]) {
-        // syslog's numbers.
+        // The severities of syslog.
         let priority =
             switch event.level {
             case .trace, .debug: "7"
@@ -135,7 +137,8 @@ public enum LogFormat: Sendable {
         }
     }
 
-    /// `APUS_` and the field's name as the journal allows one: upper-case letters, digits and underscores, at most 64.
+    /// Returns `APUS_` and the field's name in the form the journal allows: upper-case letters, digits and
+    /// underscores, at most 64.
     private static func journalName(_ name: StaticString) -> [UInt8] {
         var out = Array("APUS_".utf8)
         for byte in name.bytes.prefix(64 - out.count) {
@@ -149,7 +152,7 @@ public enum LogFormat: Sendable {
         return out
     }
 
-    /// `NAME=VALUE`, or, where a line end in the value would end it, `NAME`, the value's length and the value.
+    /// Appends `NAME=VALUE` or, if the value contains a line feed, `NAME`, the value's length and the value.
     private static func appendField(
         _ name: some Sequence<UInt8>, _ value: [UInt8], to out: inout [UInt8]
     ) {
@@ -168,7 +171,7 @@ public enum LogFormat: Sendable {
 }
 
 extension LogValue {
-    /// The value as it is, cut off at the limit.
+    /// The unescaped value, truncated to the limit.
     fileprivate var raw: [UInt8] {
         switch self {
         case .bytes(let bytes): Array(bytes.prefix(LogFormat.maximumValue))
@@ -179,7 +182,7 @@ extension LogValue {
         }
     }
 
-    /// The value as escaped text. What is cut off ends with a mark that no escape has.
+    /// The value as escaped text. A truncated value ends with a mark that no escape produces.
     fileprivate var escaped: [UInt8] {
         let raw = raw
         var out: [UInt8] = []
@@ -189,7 +192,7 @@ extension LogValue {
         return out
     }
 
-    /// Bytes that the whole value has; nil for a number or flag.
+    /// The size of the whole value, in bytes; nil for a number or flag.
     private var size: Int? {
         switch self {
         case .bytes(let bytes): bytes.count

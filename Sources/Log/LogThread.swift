@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// The log's own thread: it takes no signals, and the end of the process does not wait for it.
+/// The log's own thread. It handles no signals, and the process can exit without waiting for it.
 enum LogThread {
     private final class Start {
         let body: @Sendable () -> Void

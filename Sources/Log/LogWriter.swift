@@ -1,22 +1,23 @@
 import Glibc
 
-/// The process's log: a queue that never makes anybody wait, and a thread that writes what is in it to standard error
-/// or to systemd's journal.
+/// The process's log: a queue that never blocks its callers, and a thread that writes the queued events to
+/// standard error or to systemd's journal.
 ///
-/// An event that finds the queue full, or that cannot be written (the reader of a pipe is gone, a disk is full), is
-/// dropped and counted. The count is an event of its own as soon as writing works again. A reader that has stopped
-/// reading holds up the thread and nothing else.
+/// An event is dropped and counted if the queue is full or the event cannot be written: the reader of a pipe
+/// is gone, or a disk is full. The count is logged as an event once writing works again. A stalled reader
+/// blocks only the log's thread.
 public final class LogWriter: LogSink {
-    /// The most bytes that wait: some 5,000 lines. As many again may be with the thread.
+    /// The maximum size of the queue, in bytes: some 5,000 lines. The thread may hold as many again.
     static let maximumBytes = 1 << 20
-    /// The most events that wait. The shortest line has some 50 bytes, so bytes run out first except by design.
+    /// The maximum number of queued events. The shortest line has some 50 bytes, so the byte limit normally
+    /// applies first.
     static let maximumEvents = 16_384
 
     struct Queue {
         var batch = LogBatch()
         /// Whether the thread is writing an earlier batch.
         var isWriting = false
-        /// Nothing is taken any more.
+        /// Whether the log accepts no more events.
         var isFinished = false
         var dropped: UInt64 = 0
     }
@@ -24,10 +25,10 @@ public final class LogWriter: LogSink {
     private let queue = Monitor(Queue())
     private let format: LogFormat
 
-    /// Starts the thread. `descriptor` is not closed at the end, nor is its mode changed: other processes may have it
-    /// too. From now on SIGPIPE and SIGXFSZ end neither the writing nor the process.
+    /// Starts the thread. The log neither closes `descriptor` at the end nor changes its mode, because other
+    /// processes may share it. From now on SIGPIPE and SIGXFSZ are ignored and do not end the process.
     ///
-    /// Throws `system` if there can be no thread, or, for the journal, no socket.
+    /// Throws `system` if the thread or, for the journal, the socket cannot be created.
     public static func start(
         _ format: LogFormat, to descriptor: Int32 = STDERR_FILENO
     ) throws(LogError) -> LogWriter {
@@ -53,10 +54,10 @@ public final class LogWriter: LogSink {
         queue.signal()
     }
 
-    /// Events dropped so far because the queue was full.
+    /// The number of events dropped so far because the queue was full.
     public var dropped: UInt64 { queue.withLock { $0.dropped } }
 
-    /// Queues an event. Never waits.
+    /// Queues an event. Never blocks.
     public func write(_ event: LogEvent) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
@@ -76,8 +77,8 @@ public final class LogWriter: LogSink {
         if isFirst { queue.signal() }
     }
 
-    /// Takes no more events and waits until those taken are written, for `limit` at most: whoever reads the log may
-    /// have stopped. False if some are not written by then.
+    /// Accepts no more events and waits up to `limit` for the accepted ones to be written: the log's reader
+    /// may have stopped. Returns false if some are not written in time.
     @discardableResult
     public func finish(within limit: Duration) -> Bool {
         queue.withLock { $0.isFinished = true }
@@ -85,12 +86,12 @@ public final class LogWriter: LogSink {
         return isWritten(within: limit)
     }
 
-    /// Waits until all events taken so far are written or lost.
+    /// Waits until all accepted events are written or lost.
     func isWritten(within limit: Duration) -> Bool {
         queue.wait(atMost: limit) { $0.batch.ends.isEmpty && !$0.isWriting ? true : nil } ?? false
     }
 
-    /// What the thread does.
+    /// Runs on the log's thread.
     private static func write(_ queue: Monitor<Queue>, _ delivery: consuming LogDelivery) {
         var delivery = delivery
         var batch = LogBatch()
@@ -110,12 +111,12 @@ public final class LogWriter: LogSink {
     }
 }
 
-/// Events as bytes, one after the other, in the order taken.
+/// Encoded events, in the order accepted.
 struct LogBatch {
     private(set) var bytes: [UInt8] = []
-    /// Where each event ends.
+    /// The end offset of each event.
     private(set) var ends: [Int] = []
-    /// Events that came afterwards and found no room.
+    /// The number of later events that found no room.
     var refused = 0
 
     mutating func append(_ event: [UInt8]) {

@@ -1,8 +1,8 @@
 import Glibc
 
-/// A state that threads share, and wait for. Locked only while a closure looks at it or changes it.
+/// State shared between threads, with waiting for changes. Locked only while a closure reads or changes it.
 final class Monitor<State>: @unchecked Sendable {
-    // Touched with `mutex` held only.
+    // Accessed only with `mutex` held.
     private var state: State
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -32,10 +32,10 @@ final class Monitor<State>: @unchecked Sendable {
         return body(&state)
     }
 
-    /// Lets those who wait look at the state again.
+    /// Wakes the waiting threads, which check the state again.
     func signal() { pthread_cond_broadcast(changed) }
 
-    /// Waits until `body` has an answer and returns it; nil once `limit` has passed.
+    /// Waits until `body` returns a value and returns it, or nil once `limit` has passed.
     func wait<Result>(atMost limit: Duration? = nil, _ body: (inout State) -> Result?) -> Result? {
         let deadline = limit.map(Self.deadline)
         pthread_mutex_lock(mutex)

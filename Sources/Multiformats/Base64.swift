@@ -5,14 +5,14 @@ public enum Base64 {
     private static let digits: StaticString =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-    /// A digit's value by its byte; 64 for what is none.
+    /// The value of each byte as a digit; 64 if it is not one.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 64, count: 256)
         for value in 0..<64 { values[Int(digits.utf8Start[value])] = UInt8(value) }
         return values
     }()
 
-    /// Appends the text of `source`: four characters for each three bytes begun.
+    /// Appends the text of `source`: four characters per three bytes, rounded up.
     public static func append(_ source: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         let digits = digits.utf8Start
         let start = text.count
@@ -41,15 +41,15 @@ public enum Base64 {
         }
     }
 
-    /// The text of `source`.
+    /// Returns the text of `source`.
     public static func encode(_ source: some ByteSource) -> String {
         var text: [UInt8] = []
         source.withUnsafeBytes { append($0, to: &text) }
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The bytes that `text` stands for: whole groups of four digits, padding only at the end, no other characters,
-    /// and no bits set in what the padding leaves over.
+    /// Decodes `text` strictly: whole groups of four digits, padding only at the end, no other characters,
+    /// and all bits left over by the padding zero.
     public static func decode(_ text: some ByteSource) throws(BytesError) -> [UInt8] {
         guard let bytes = text.withUnsafeBytes(decoded) else { throw .invalid("base64") }
         return bytes

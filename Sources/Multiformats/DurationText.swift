@@ -1,16 +1,16 @@
-/// Durations as Go writes them, which configuration and genesis files use: `500ms`, `20s`, `1m0s`, `168h0m0s`. Whole
-/// numbers only, never negative.
+/// Durations in Go's format, as configuration and genesis files use it: `500ms`, `20s`, `1m0s`, `168h0m0s`.
+/// Whole numbers only, never negative.
 public enum DurationText {
-    /// The largest first.
+    /// The units, largest first.
     private static let units: [(suffix: String, nanoseconds: Int64)] = [
         ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000),
         ("us", 1_000), ("µs", 1_000), ("ns", 1),
     ]
 
-    /// Nil if `text` is not a duration of at most 292 years.
+    /// Parses a duration of at most 292 years. Returns nil for any other text.
     public static func parse(_ text: String) -> Duration? { nanoseconds(text).map { .nanoseconds($0) } }
 
-    /// Nil if `text` is not a duration of at most 292 years.
+    /// Parses a duration of at most 292 years. Returns nil for any other text.
     public static func nanoseconds(_ text: String) -> Int64? {
         guard !text.isEmpty else { return nil }
         if text == "0" { return 0 }
@@ -31,14 +31,14 @@ public enum DurationText {
         return total
     }
 
-    /// The duration in the largest unit of which it is a whole number.
+    /// Formats a duration in the largest unit that divides it.
     public static func format(nanoseconds: Int64) -> String {
         if nanoseconds == 0 { return "0s" }
         let unit = units.first { nanoseconds.isMultiple(of: $0.nanoseconds) }
         return unit.map { "\(nanoseconds / $0.nanoseconds)\($0.suffix)" } ?? "\(nanoseconds)ns"
     }
 
-    /// The duration in the largest unit of which it is a whole number; less than a nanosecond is left out.
+    /// Formats a duration in the largest unit that divides it, dropping fractions of a nanosecond.
     public static func format(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

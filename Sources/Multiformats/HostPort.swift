@@ -1,36 +1,37 @@
-/// `host:port` as people write it: a name, an IPv4 address, or an IPv6 address in brackets. The one parser of it.
+/// An endpoint written as `host:port`: a name, an IPv4 address, or an IPv6 address in brackets. The only
+/// parser of that form.
 public struct HostPort: Hashable, Sendable, CustomStringConvertible {
-    /// Why a text is no `host:port`; reads on after the text itself.
+    /// The reason a text is not `host:port`, phrased to follow the text itself.
     public enum Failure: Error, CustomStringConvertible {
         case notHostAndPort
         case noBrackets
         case noHost
         case malformedHost
 
-        /// What is wrong, and what would be right.
+        /// What is wrong, and what to write instead.
         public var description: String {
             switch self {
-            case .notHostAndPort: "is not host:port with a port of 0 to 65535"
+            case .notHostAndPort: "is not host:port with a port from 0 to 65535"
             case .noBrackets: "has an IPv6 address without brackets; write [::1]:6600"
             case .noHost:
-                "has no host; 0.0.0.0 stands for all IPv4 addresses of this machine, [::] for all of both families"
+                "has no host; use 0.0.0.0 for every IPv4 address of this machine, or [::] for every address of both families"
             case .malformedHost:
-                "has a host that is neither a name nor an IPv4 address nor an IPv6 address in brackets"
+                "has a host that is not a name, an IPv4 address or an IPv6 address in brackets"
             }
         }
     }
 
     /// A name or an IP address, without brackets.
     public let host: String
-    /// The TCP port; to listen on, 0 asks for any free one.
+    /// The TCP port. When listening, 0 selects any free port.
     public let port: UInt16
 
-    /// Reads `host:port`.
+    /// Parses `host:port`.
     public init(_ text: some StringProtocol) throws(Failure) {
         let text = String(text)
         guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { throw .notHostAndPort }
         let (host, digits) = (text[..<colon], text[text.utf8.index(after: colon)...])
-        // Numbers in Swift may have signs.
+        // Swift's integer parser accepts a sign.
         guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits)
         else { throw .notHostAndPort }
         self.port = port
@@ -57,10 +58,10 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The address, where the host is one and no name.
+    /// The address, unless the host is a name.
     public var ip: IP? { IP(host) }
 
-    /// As it is read.
+    /// The text that `init` parses.
     public var description: String {
         ip?.isIPv6 == true || host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
     }

@@ -1,12 +1,93 @@
+/// An IP address of either family, without a port. An IPv4-mapped IPv6 address becomes the IPv4 address it
+/// maps.
+public struct IP: Hashable, Sendable, CustomStringConvertible {
+    /// The address's bits, most significant first; an IPv4 address occupies the first 32.
+    let high: UInt64
+    let low: UInt64
+    /// Whether this is an IPv6 address.
+    public let isIPv6: Bool
+
+    /// An IPv4 address.
+    public init(_ address: IPv4Address) {
+        (high, low, isIPv6) = (UInt64(address.value) << 32, 0, false)
+    }
+
+    /// An IPv6 address, or the IPv4 address mapped into it.
+    public init(_ address: IPv6Address) {
+        if address.high == 0, address.low >> 32 == 0xFFFF {
+            (high, low, isIPv6) = (address.low << 32, 0, false)
+        } else {
+            (high, low, isIPv6) = (address.high, address.low, true)
+        }
+    }
+
+    /// Parses the text form of either family.
+    public init?(_ text: some StringProtocol) {
+        if let four = IPv4Address(text) {
+            self.init(four)
+        } else if let six = IPv6Address(text) {
+            self.init(six)
+        } else {
+            return nil
+        }
+    }
+
+    init(high: UInt64, low: UInt64, isIPv6: Bool) {
+        (self.high, self.low, self.isIPv6) = (high, low, isIPv6)
+    }
+
+    /// How far an address is reachable, from narrowest to widest.
+    public enum Scope: Int, Sendable, Comparable {
+        /// Not a host's address: unspecified, multicast or reserved.
+        case none
+        /// On the same machine.
+        case loopback
+        /// On the same link.
+        case link
+        /// On the same private network (RFC 1918, RFC 4193, RFC 6598).
+        case site
+        /// From everywhere.
+        case global
+
+        /// Orders narrower before wider.
+        public static func < (left: Scope, right: Scope) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// How far the address is reachable.
+    public var scope: Scope {
+        for (network, scope) in Self.special where network.contains(self) { return scope }
+        return .global
+    }
+
+    private static let special: [(IPNetwork, Scope)] =
+        [
+            ("0.0.0.0/8", Scope.none), ("127.0.0.0/8", .loopback), ("10.0.0.0/8", .site),
+            ("172.16.0.0/12", .site), ("192.168.0.0/16", .site), ("100.64.0.0/10", .site),
+            ("169.254.0.0/16", .link), ("224.0.0.0/3", .none),
+            ("::/128", .none), ("::1/128", .loopback), ("fe80::/10", .link), ("fc00::/7", .site),
+            ("ff00::/8", .none),
+        ].compactMap { text, scope in IPNetwork(text).map { ($0, scope) } }
+
+    /// Returns the network of the address's first `bits` bits.
+    public func network(_ bits: Int) -> IPNetwork { IPNetwork(self, bits: bits) }
+
+    /// Dotted decimal, or the canonical text of RFC 5952.
+    public var description: String {
+        isIPv6
+            ? IPv6Address(high: high, low: low).description
+            : IPv4Address(value: UInt32(truncatingIfNeeded: high >> 32)).description
+    }
+}
+
 /// An IPv4 address.
 public struct IPv4Address: Hashable, Sendable, CustomStringConvertible {
-    /// The four bytes as a number, the first one highest.
+    /// The four bytes as a number, the first byte most significant.
     public let value: UInt32
 
-    /// The address whose bytes, the first one highest, make `value`.
+    /// Creates an address from its bytes as a number, the first byte most significant.
     public init(value: UInt32) { self.value = value }
 
-    /// Reads dotted decimal: four numbers of 0 to 255 without leading zeros.
+    /// Parses dotted decimal: four numbers from 0 to 255 without leading zeros.
     public init?(_ text: some StringProtocol) {
         var value: UInt32 = 0
         var groups = 0
@@ -36,13 +117,13 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
     /// The last eight bytes as a number.
     public let low: UInt64
 
-    /// The address whose halves are these numbers.
+    /// Creates an address from its two halves.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
-    /// Reads the text forms of RFC 4291, section 2.2.
+    /// Parses the text forms of RFC 4291, section 2.2.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count <= 45 else { return nil }
         let halves = IPv6Address.split(String(text))
@@ -57,7 +138,7 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
         low = all[4...].reduce(0) { $0 &<< 16 | UInt64($1) }
     }
 
-    /// What stands before and after `::`, or nil if that occurs twice.
+    /// Returns the text before and after `::`, or nil if `::` occurs twice.
     private static func split(_ text: String) -> (head: Substring, tail: Substring?)? {
         let units = Array(text.utf8)
         let colon = UInt8(ascii: ":")
@@ -71,7 +152,8 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
         return (text[..<middle], text[text.utf8.index(middle, offsetBy: 2)...])
     }
 
-    /// The 16-bit groups of a text without `::`; the last may be an IPv4 address, which makes two.
+    /// Returns the 16-bit groups of a text without `::`. The last part may be an IPv4 address, which makes
+    /// two groups.
     private static func groups(_ text: Substring) -> [UInt16]? {
         guard !text.isEmpty else { return [] }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)

@@ -1,20 +1,21 @@
 import Bytes
 
-/// A self-describing network address such as `/ip4/127.0.0.1/tcp/6600/p2p/12D3KooW…` (multiaddr specification).
+/// A self-describing network address such as `/ip4/127.0.0.1/tcp/6600/p2p/12D3KooW…` (multiaddr
+/// specification).
 ///
-/// Protocols outside `Component` are refused, in text and in bytes: their length cannot be known.
+/// Protocols outside `Component` are rejected, in text and in binary, because their length is unknown.
 public struct Multiaddr: Hashable, Sendable {
-    /// Longest binary form that is read. Addresses come from peers by the hundred.
+    /// The longest binary form to read, in bytes. Peers send addresses by the hundred.
     public static let byteLimit = 1024
-    /// Longest text that is read.
+    /// The longest text to read, in bytes.
     public static let textLimit = 2048
-    /// Most components that are read.
+    /// The maximum number of components.
     public static let componentLimit = 16
 
-    /// The parts, outermost transport first. At least one.
+    /// The components, outermost transport first. At least one.
     public let components: [Component]
 
-    /// Reads the text form.
+    /// Parses the text form.
     public init(_ text: some StringProtocol) throws(BytesError) {
         let length = text.utf8.count
         guard length <= Multiaddr.textLimit else { throw .tooLarge(length, limit: Multiaddr.textLimit) }
@@ -38,7 +39,7 @@ public struct Multiaddr: Hashable, Sendable {
         try self.init(components)
     }
 
-    /// Reads the binary form, which must be the whole input.
+    /// Parses the binary form, which must be the whole input.
     public init(bytes: some ByteSource) throws(BytesError) {
         let bytes = bytes.withUnsafeBytes { SharedBytes(copying: $0) }
         guard bytes.count <= Multiaddr.byteLimit else {
@@ -55,7 +56,7 @@ public struct Multiaddr: Hashable, Sendable {
         try self.init(components)
     }
 
-    /// An address of 1 to 16 components.
+    /// Creates an address of 1 to 16 components.
     public init(_ components: [Component]) throws(BytesError) {
         guard !components.isEmpty else { throw .truncated }
         guard components.count <= Multiaddr.componentLimit else {
@@ -64,7 +65,7 @@ public struct Multiaddr: Hashable, Sendable {
         self.components = components
     }
 
-    /// An IPv4 or IPv6 address with a TCP port; nil if `ip` is neither.
+    /// Creates an address from an IPv4 or IPv6 address and a TCP port. Returns nil if `ip` is neither.
     public init?(ip: String, tcp port: UInt16) {
         if let address = IPv4Address(ip) {
             components = [.ip4(address), .tcp(port)]
@@ -82,7 +83,7 @@ public struct Multiaddr: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// The peer that the address ends at, if it names one.
+    /// The peer at which the address ends, if it names one.
     public var peerID: PeerID? {
         for component in components.reversed() {
             if case .p2p(let peer) = component { return peer }
@@ -90,7 +91,7 @@ public struct Multiaddr: Hashable, Sendable {
         return nil
     }
 
-    /// The address with `component` after it.
+    /// Returns the address with `component` appended.
     public func appending(_ component: Component) -> Multiaddr {
         Multiaddr(unchecked: components + [component])
     }
@@ -103,21 +104,21 @@ public struct Multiaddr: Hashable, Sendable {
 
     private init(unchecked components: [Component]) { self.components = components }
 
-    /// Where a TCP connection to this address goes.
+    /// The target host of a TCP connection.
     public enum Host: Hashable, Sendable {
         /// An IPv4 address.
         case ip4(IPv4Address)
         /// An IPv6 address.
         case ip6(IPv6Address)
-        /// A name, resolved to addresses of either family.
+        /// A name to resolve to addresses of either family.
         case dns(String)
-        /// A name, resolved to IPv4 addresses.
+        /// A name to resolve to IPv4 addresses.
         case dns4(String)
-        /// A name, resolved to IPv6 addresses.
+        /// A name to resolve to IPv6 addresses.
         case dns6(String)
     }
 
-    /// Host and port, if the address is nothing but a host, a TCP port and perhaps a peer ID.
+    /// The host and port, if the address consists of a host, a TCP port and, optionally, a peer ID.
     public var transport: (host: Host, port: UInt16)? {
         let components = withoutPeerID.components
         guard components.count == 2, case .tcp(let port) = components[1] else { return nil }

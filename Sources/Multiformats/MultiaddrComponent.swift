@@ -1,7 +1,7 @@
 import Bytes
 
 extension Multiaddr {
-    /// One protocol of an address and its value.
+    /// One protocol of an address, with its value.
     public enum Component: Hashable, Sendable {
         /// An IPv4 address.
         case ip4(IPv4Address)
@@ -21,15 +21,15 @@ extension Multiaddr {
         case tcp(UInt16)
         /// A UDP port.
         case udp(UInt16)
-        /// The name that a TLS client sends.
+        /// The server name that a TLS client sends.
         case sni(String)
-        /// A peer.
+        /// A peer ID.
         case p2p(PeerID)
         /// A protocol without a value.
         case plain(Plain)
     }
 
-    /// Protocols without a value, under their names and codes in the multicodec table.
+    /// Protocols without a value, named as in the multicodec table.
     public enum Plain: String, Hashable, Sendable, CaseIterable {
         /// UDT.
         case udt
@@ -63,7 +63,7 @@ extension Multiaddr {
 }
 
 extension Multiaddr.Component {
-    /// Codes of the multicodec table.
+    /// Protocol codes of the multicodec table.
     enum Code: UInt64, CaseIterable {
         case ip4 = 4
         case tcp = 6
@@ -91,7 +91,7 @@ extension Multiaddr.Component {
         case wss = 478
         case http = 480
 
-        /// The code with this name in text; `ipfs` is the old name of `p2p`.
+        /// Returns the code with this text name; `ipfs` is the old name of `p2p`.
         init?(name: String) {
             if name == "ipfs" {
                 self = .p2p
@@ -125,7 +125,7 @@ extension Multiaddr.Component {
         var hasValue: Bool { plain == nil }
     }
 
-    /// Longest name (RFC 1035, section 2.3.4).
+    /// The longest name, in bytes (RFC 1035, section 2.3.4).
     private static let nameLimit = 253
 
     private static func checkName(_ name: String) throws(BytesError) -> String {

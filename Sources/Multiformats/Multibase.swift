@@ -1,15 +1,17 @@
 import Bytes
 
-/// Reads self-describing text: a prefix that names the base, then the digits (multibase specification).
+/// Decodes self-describing text: a prefix that names the base, then the digits (multibase specification).
 ///
-/// Only what a peer ID's CID may be written in: base16 (`f`, `F`), base32 (`b`, `B`), base36 (`k`, `K`) and base58btc (`z`).
+/// Supports only the bases of a peer ID's CID: base16 (`f`, `F`), base32 (`b`, `B`), base36 (`k`, `K`) and
+/// base58btc (`z`).
 public enum Multibase {
-    /// Longest text that is decoded; the longest CID of a peer ID has fewer than 100 characters.
+    /// The longest text to decode, in bytes. The longest CID of a peer ID has fewer than 100 characters.
     public static let textLimit = 256
 
     private static let base32 = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)
+    private static let base36 = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
 
-    /// The bytes that `text` stands for.
+    /// Returns the bytes encoded by `text`.
     public static func decode(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
         guard text.utf8.count <= textLimit else { throw .tooLarge(text.utf8.count, limit: textLimit) }
         let digits = text.dropFirst()
@@ -37,23 +39,27 @@ public enum Multibase {
                 bytes.append(UInt8(truncatingIfNeeded: bits &>> UInt32(count)))
             }
         }
-        // What is left over has to be padding: fewer bits than a digit, all zero.
+        // The remaining bits must be padding: fewer than a digit, all zero.
         guard count < 5, bits & ((1 &<< UInt32(count)) &- 1) == 0 else { throw .invalid("base32") }
         return bytes
     }
 
     private static func decodeBase36(_ text: some StringProtocol) throws(BytesError) -> [UInt8] {
-        let zeros = text.utf8.prefix { $0 == UInt8(ascii: "0") }.count
+        guard let bytes = bytes(ofDigits: text.utf8, alphabet: base36) else { throw .invalid("base36") }
+        return bytes
+    }
+
+    /// Decodes a number's digits, most significant first; each leading zero digit stands for a zero byte.
+    /// Returns nil if a digit is not in `alphabet`. The work grows with the square of the length.
+    static func bytes(ofDigits digits: some Collection<UInt8>, alphabet: [UInt8]) -> [UInt8]? {
+        let base = UInt32(alphabet.count)
+        let zeros = digits.prefix { $0 == alphabet.first }.count
         var bytes: [UInt8] = []  // base 256, least significant first
-        for unit in text.utf8.dropFirst(zeros) {
-            var carry: UInt32
-            switch unit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): carry = UInt32(unit &- UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "z"): carry = UInt32(unit &- UInt8(ascii: "a") &+ 10)
-            default: throw .invalid("base36")
-            }
+        for digit in digits.dropFirst(zeros) {
+            guard let value = alphabet.firstIndex(of: digit) else { return nil }
+            var carry = UInt32(value)
             for index in bytes.indices {
-                carry &+= UInt32(bytes[index]) &* 36
+                carry &+= UInt32(bytes[index]) &* base
                 bytes[index] = UInt8(truncatingIfNeeded: carry)
                 carry &>>= 8
             }

@@ -2,9 +2,9 @@ import Bytes
 
 /// A peer's identity: the multihash of its public key (libp2p specification, peer-ids).
 ///
-/// Keys whose protobuf has at most 42 bytes (Ed25519, secp256k1) stand in it whole, under the identity hash.
+/// A key whose protobuf has at most 42 bytes (Ed25519, secp256k1) is embedded whole, under the identity hash.
 public struct PeerID: Hashable, Sendable {
-    /// Longest public key protobuf that is not hashed (libp2p specification, peer-ids).
+    /// The longest public key protobuf that is not hashed, in bytes.
     public static let inlineKeyLimit = 42
     private static let identityCode: UInt64 = 0x00
     private static let sha256Code: UInt64 = 0x12
@@ -12,7 +12,7 @@ public struct PeerID: Hashable, Sendable {
     /// The multihash: code, length, digest.
     public let bytes: [UInt8]
 
-    /// The peer ID whose multihash is `bytes`: an identity hash of 1 to 42 bytes, or SHA-256.
+    /// Creates a peer ID from a multihash: an identity hash of 1 to 42 bytes, or SHA-256.
     public init(bytes: [UInt8]) throws(BytesError) {
         guard bytes.count <= PeerID.inlineKeyLimit &+ 2 else {
             throw .tooLarge(bytes.count, limit: PeerID.inlineKeyLimit &+ 2)
@@ -33,7 +33,7 @@ public struct PeerID: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// The peer ID that holds a whole public key, in its protobuf form, under the identity hash.
+    /// Creates a peer ID that embeds a public key, in its protobuf form, under the identity hash.
     public init(publicKeyProtobuf: [UInt8]) throws(BytesError) {
         let count = publicKeyProtobuf.count
         guard count <= PeerID.inlineKeyLimit else { throw .tooLarge(count, limit: PeerID.inlineKeyLimit) }
@@ -41,8 +41,8 @@ public struct PeerID: Hashable, Sendable {
         bytes = [0x00, UInt8(truncatingIfNeeded: count)] + publicKeyProtobuf
     }
 
-    /// Reads both text forms: a multihash in base58btc, or a CID version 1 with the codec `libp2p-key` in the
-    /// multibases base32, base36, base58btc or base16.
+    /// Parses both text forms: a multihash in base58btc, or a CID of version 1 with the codec `libp2p-key` in
+    /// the multibases base32, base36, base58btc or base16.
     public init(_ text: some StringProtocol) throws(BytesError) {
         if text.hasPrefix("1") || text.hasPrefix("Qm") {
             try self.init(bytes: Base58.decode(text))
@@ -54,7 +54,7 @@ public struct PeerID: Hashable, Sendable {
         }
     }
 
-    /// The public key's protobuf, if the peer ID holds it.
+    /// The public key's protobuf, if the peer ID embeds it.
     public var publicKeyProtobuf: [UInt8]? {
         bytes.first == 0x00 ? Array(bytes.dropFirst(2)) : nil
     }

@@ -1,11 +1,11 @@
 import Bytes
 
-/// Reads the fields of one protobuf message, in the order they were written.
+/// Reads the fields of one protobuf message, in order.
 ///
-/// Fields that the caller does not know are skipped by not looking at them. Groups are refused: no message of
-/// this node has them, and skipping them needs a stack that the peer controls.
+/// Callers skip unknown fields by ignoring them. Groups are rejected: no message of this node uses them, and
+/// skipping them needs a stack whose depth the peer controls.
 public struct ProtobufReader {
-    /// A field's value, as its wire type has it.
+    /// A field's value, according to its wire type.
     public enum Value: Hashable, Sendable {
         /// Wire type 0.
         case varint(UInt64)
@@ -21,7 +21,7 @@ public struct ProtobufReader {
     public struct Field: Hashable, Sendable {
         /// 1 to 536,870,911.
         public let number: UInt32
-        /// What stands in it.
+        /// The value.
         public let value: Value
     }
 
@@ -33,7 +33,7 @@ public struct ProtobufReader {
     /// A reader at the start of a copy of a message.
     public init(_ message: [UInt8]) { reader = ByteReader(message) }
 
-    /// The next field, or nil at the end of the message.
+    /// Returns the next field, or nil at the end of the message.
     public mutating func next() throws(BytesError) -> Field? {
         guard reader.remaining > 0 else { return nil }
         let tag = try reader.uvarint(minimal: false)
@@ -53,7 +53,7 @@ public struct ProtobufReader {
 }
 
 extension ProtobufReader.Field {
-    /// The integer of a varint field; any other wire type is refused.
+    /// The integer of a varint field. Throws for any other wire type.
     public var integer: UInt64 {
         get throws(BytesError) {
             guard case .varint(let integer) = value else { throw .invalid("a protobuf varint field") }
@@ -61,7 +61,7 @@ extension ProtobufReader.Field {
         }
     }
 
-    /// The bytes of a length-delimited field; any other wire type is refused.
+    /// The bytes of a length-delimited field. Throws for any other wire type.
     public var bytes: SharedBytes {
         get throws(BytesError) {
             guard case .bytes(let bytes) = value else { throw .invalid("a protobuf bytes field") }
@@ -69,7 +69,7 @@ extension ProtobufReader.Field {
         }
     }
 
-    /// The text of a length-delimited field; any other wire type and anything but UTF-8 is refused.
+    /// The text of a length-delimited field. Throws for any other wire type, and unless the bytes are UTF-8.
     public var text: String {
         get throws(BytesError) {
             guard let text = String(utf8: try bytes) else { throw .invalid("UTF-8") }
@@ -78,32 +78,32 @@ extension ProtobufReader.Field {
     }
 }
 
-/// Writes the fields of one protobuf message. Callers write them in the order of their numbers.
+/// Writes the fields of one protobuf message. Callers write them in order of number.
 public struct ProtobufWriter {
     private var writer: ByteWriter
 
-    /// An empty message with room for `capacity` bytes.
+    /// Creates an empty message with room for `capacity` bytes.
     public init(capacity: Int = 0) { writer = ByteWriter(capacity: capacity) }
 
     /// The message so far.
     public var bytes: [UInt8] { writer.bytes }
 
-    /// A varint field.
+    /// Appends a varint field.
     public mutating func put(_ number: UInt32, varint value: UInt64) {
         writer.put(uvarint: UInt64(number) &<< 3)
         writer.put(uvarint: value)
     }
 
-    /// A boolean field.
+    /// Appends a boolean field.
     public mutating func put(_ number: UInt32, bool value: Bool) { put(number, varint: value ? 1 : 0) }
 
-    /// A length-delimited field: bytes, or a message of its own.
+    /// Appends a length-delimited field: bytes or a nested message.
     public mutating func put(_ number: UInt32, bytes value: some ByteSource) {
         writer.put(uvarint: UInt64(number) &<< 3 | 2)
         writer.put(uvarint: UInt64(value.withUnsafeBytes { $0.count }))
         writer.put(bytes: value)
     }
 
-    /// A length-delimited field of UTF-8 text.
+    /// Appends a length-delimited field of UTF-8 text.
     public mutating func put(_ number: UInt32, text value: String) { put(number, bytes: Array(value.utf8)) }
 }

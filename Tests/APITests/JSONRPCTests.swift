@@ -104,7 +104,7 @@ import Testing
         (
             "user.query",
             #"{"query":"","params":{"$a":{"type":{"name":"text","is_array":false},"data":["?"]}}}"#,
-            "user.query: params.$a.data[0] must be a text in base64"
+            "user.query: params.$a.data[0] must be a base64 string"
         ),
         (
             "user.broadcast", #"{"tx":{"body":{"payload":"","type":"x"}}}"#,
@@ -151,17 +151,17 @@ import Testing
         ),
         (
             #"{"jsonrpc":"2.0","id":1,"method":"user.version",}"#,
-            "not JSON: expected a name in quotes (line 1, column 49)"
+            "not JSON: expected a quoted name (line 1, column 49)"
         ),
         (
             #"{"jsonrpc":"2.0","id":"\ud800","method":"user.version"}"#,
-            "not JSON: half a surrogate pair (line 1, column 24)"
+            "not JSON: an unpaired surrogate (line 1, column 24)"
         ),
         (
             #"{"jsonrpc":"2.0","id":18446744073709551616,"method":"user.version"}"#,
-            "not JSON: a whole number beyond 64 bits (line 1, column 23)"
+            "not JSON: an integer beyond 64 bits (line 1, column 23)"
         ),
-        ("{", #"not JSON: expected a name in quotes or "}", found the end (line 1, column 2)"#),
+        ("{", #"not JSON: expected a quoted name or "}", found the end (line 1, column 2)"#),
     ])
     func strictness(_ body: String, _ message: String) async throws {
         let error = try await error(body)

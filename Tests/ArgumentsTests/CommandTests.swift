@@ -2,7 +2,8 @@ import Testing
 
 @testable import Arguments
 
-/// What a line of `Sample.program` is read as: the action's values, `help PATH`, `version`, or the error.
+/// Returns what a command line of `Sample.program` parses to: the action's values, `help PATH`, `version`, or
+/// the error.
 func reading(_ line: [String]) -> String {
     do {
         switch try Sample.program.request(line) {
@@ -15,7 +16,7 @@ func reading(_ line: [String]) -> String {
     }
 }
 
-/// Splits at blanks, for lines without values that hold any.
+/// Splits at spaces, for lines whose values contain none.
 func reading(_ line: String) -> String { reading(line.split(separator: " ").map { String($0) }) }
 
 /// A program with one of everything.
@@ -168,15 +169,15 @@ enum Sample {
     func refuses(_ line: String, _ expected: String) { #expect(reading(line) == expected) }
 
     @Test func emptyAndLongWords() {
-        #expect(reading(["copy", "--root", "", "a"]) == "--root: \"\" is not a text of one byte or more")
-        #expect(reading(["copy", "--root=", "a"]) == "--root: \"\" is not a text of one byte or more")
+        #expect(reading(["copy", "--root", "", "a"]) == "--root: \"\" is not a non-empty text")
+        #expect(reading(["copy", "--root=", "a"]) == "--root: \"\" is not a non-empty text")
         let long = String(repeating: "x", count: 5000)
         #expect(reading(["copy", "a", "b", long]).count < 120)
         #expect(reading(["--" + long]).count < 120)
         #expect(reading(["copy", "--root", "r", long]).count > 5000)
     }
 
-    /// Swift takes these two for one text.
+    /// Swift considers these two texts equal.
     @Test func wordsAreComparedByTheirBytes() {
         #expect(reading(["copy", "--root", "r", "\u{E9}", "x"]).utf8.starts(with: [0xC3, 0xA9]))
         #expect(reading(["copy", "--root", "r", "e\u{301}", "x"]).utf8.starts(with: [0x65, 0xCC, 0x81]))

@@ -21,7 +21,7 @@ import Testing
 
                 Options:
                   -c, --count NUMBER    How often. (1 to 10; default: 3)
-                  -t, --tag TAG         A tag. (may be given several times)
+                  -t, --tag TAG         A tag. (may be repeated)
                   --color COLOR         Its ink. (red, blue or pale-green)
 
                 Shared:
@@ -30,7 +30,7 @@ import Testing
                   --loud                Say it. (default: yes)
                   --no-loud             Keep it to oneself.
 
-                With every command:
+                Common options:
                   -h, --help            Show this help.
                   --version             Show the version.
 
@@ -60,7 +60,7 @@ import Testing
         }
         let lines = help.text(columns: columns).split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.allSatisfy { $0.count <= columns })
-        // No line leaves room for the word that begins the next.
+        // No line leaves room for the first word of the next.
         for (line, next) in zip(lines, lines.dropFirst())
         where next.hasPrefix(String(repeating: " ", count: 24)) {
             let word = next.drop { $0 == " " }.prefix { $0 != " " }
@@ -81,7 +81,7 @@ import Testing
 }
 
 extension String {
-    /// How often `text` occurs.
+    /// Counts the occurrences of `text`.
     fileprivate func components(of text: String) -> Int { ranges(of: text).count }
 }
 

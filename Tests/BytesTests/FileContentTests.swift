@@ -4,7 +4,7 @@ import Testing
 @testable import Bytes
 
 @Suite struct FileContentTests {
-    /// Runs `body` with a directory of its own, which is deleted afterwards.
+    /// Runs `body` with a directory of its own, which is then deleted.
     private func inDirectory(_ body: (String) throws -> Void) throws {
         var template = Array("/tmp/apus-files-XXXXXX".utf8CString)
         #expect(mkdtemp(&template) != nil)
@@ -13,7 +13,7 @@ import Testing
         try body(directory)
     }
 
-    /// Why a file cannot be read.
+    /// Returns why a file cannot be read, or nil if it can.
     private func refusal(of path: String, limit: Int = 10) -> String? {
         do {
             _ = try FileContent.read(path, limit: limit)
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    /// A file of procfs says that it has no bytes.
+    /// Files in procfs report a size of zero.
     @Test func filesThatDoNotKnowTheirSizeAreReadAndBounded() throws {
         #expect(try FileContent.read("/proc/self/status", limit: 1 << 20).count > 100)
         #expect(refusal(of: "/proc/self/status", limit: 100) == "more than 100 bytes")
@@ -81,7 +81,7 @@ import Testing
             #expect(try DirectoryTree.names(in: deep)?.count == 3)
             try DirectoryTree.remove("\(directory)/a")
             #expect(try DirectoryTree.names(in: "\(directory)/a") == nil)
-            // What a link led to is still there.
+            // The targets of links are still there.
             #expect(try DirectoryTree.names(in: directory) == [Array("kept".utf8)])
             let error = #expect(throws: DirectoryTree.Failure.self) {
                 try DirectoryTree.create("\(directory)/kept/below")

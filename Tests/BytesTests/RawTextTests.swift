@@ -2,9 +2,9 @@ import Testing
 
 @testable import Bytes
 
-/// Text from outside is its bytes.
+/// Text from outside is compared by its bytes.
 @Suite struct RawTextTests {
-    /// Pairs that `String` calls equal.
+    /// Pairs that `String` considers equal.
     @Test(arguments: [("\u{E9}", "e\u{301}"), ("\u{212B}", "\u{C5}"), ("\u{212A}", "K"), ("\u{37E}", ";")])
     func canonicallyEquivalentTextsDiffer(_ one: String, _ other: String) {
         #expect(one == other)
@@ -26,7 +26,7 @@ import Testing
         #expect(RawText("aé").prefix(2) == "a" && RawText("aé").prefix(3) == "aé")
         #expect(RawText("\u{1F469}").prefix(3) == "" && RawText("abc").prefix(9) == "abc")
         #expect(RawText("sqlite_x").hasPrefix("sqlite_") && !RawText("sqlite").hasPrefix("sqlite_"))
-        // A letter and its accent are one character of Swift's, which hides the letter.
+        // A letter and its accent are one Swift character, which hides the letter.
         #expect(RawText("x\u{301}").hasPrefix("x"))
     }
 
@@ -46,7 +46,7 @@ import Testing
         #expect(bytes("ChUnKed") { $0.equalsIgnoringCase("chunked") })
         #expect(bytes("varCHAR(3)") { $0.containsIgnoringCase("char") && $0.hasPrefixIgnoringCase("varc") })
         #expect(!bytes("chunke") { $0.equalsIgnoringCase("chunked") || $0.containsIgnoringCase("chunked") })
-        // Not letters, but their bytes differ in the same bit; and letters that Unicode maps to ASCII.
+        // Bytes that differ in the same bit but are not letters, and letters that Unicode maps to ASCII.
         #expect(!bytes("\u{40}") { $0.equalsIgnoringCase("\u{60}") })
         #expect(!bytes("\u{131}nt") { $0.containsIgnoringCase("int") })
         #expect(!bytes("\u{212A}") { $0.containsIgnoringCase("k") })

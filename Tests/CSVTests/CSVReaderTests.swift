@@ -40,26 +40,26 @@ import Testing
     }
 
     @Test(arguments: [
-        // Blanks, tabs and no-break spaces belong to the cell; so do canonically equivalent texts.
+        // Spaces, tabs and no-break spaces belong to the cell; canonically equivalent texts stay distinct.
         ("x,y\n1, a b\n", [["x", "y"], ["1", " a b"]]),
         ("x,y\n\t1 ,\u{A0}a\u{A0}\n", [["x", "y"], ["\t1 ", "\u{A0}a\u{A0}"]]),
         (" x,y \n  ,\t\n", [[" x", "y "], ["  ", "\t"]]),
         ("x,y\n\u{E9},e\u{301}\n", [["x", "y"], ["\u{E9}", "e\u{301}"]]),
         ("\u{E9},e\u{301}\n1,2\n", [["\u{E9}", "e\u{301}"], ["1", "2"]]),
-        // An empty cell is empty, with quotes or without.
+        // Empty cells, with and without quotes.
         ("x,y\n,\n\"\",\"\"\n", [["x", "y"], ["", ""], ["", ""]]),
         ("x\n\"\"\n", [["x"], [""]]),
-        // Quotes enclose commas, line ends and doubled quotes, which all stay as they are.
+        // Quotes enclose commas, line breaks and doubled quotes.
         ("x,y\n\"a,b\",\"c\"\"d\"\n", [["x", "y"], ["a,b", "c\"d"]]),
         ("x,y\n\"a\r\nb\",\"\n\r\"\n", [["x", "y"], ["a\r\nb", "\n\r"]]),
         ("x\n\"\"\"\"\n\"\"\"a\"\"\"\n", [["x"], ["\""], ["\"a\""]]),
         ("\"x \",\"y\ny\"\n1,2\n", [["x ", "y\ny"], ["1", "2"]]),
-        // Line ends; the last one may be missing.
+        // Line ends, the last of which may be missing.
         ("x,y\r\n1,2\r\n\"3\",\"4\"\r\n", [["x", "y"], ["1", "2"], ["3", "4"]]),
         ("x,y\r\n1,2\n3,4", [["x", "y"], ["1", "2"], ["3", "4"]]),
         ("x,y\n1,", [["x", "y"], ["1", ""]]),
         ("x,y", [["x", "y"]]),
-        // A byte order mark at the beginning, and only there.
+        // A byte order mark, which is special only at the start.
         ("\u{FEFF}x,y\n1,2\n", [["x", "y"], ["1", "2"]]),
         ("\u{FEFF}\"x\",y\n\u{FEFF}1,2\n", [["x", "y"], ["\u{FEFF}1", "2"]]),
         ("\u{FEFF}\u{FEFF}x\n1\n", [["\u{FEFF}x"], ["1"]]),
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    /// Whatever cells are written as RFC 4180 says comes back, however the file is cut up.
+    /// Any cells, written as RFC 4180 specifies, are read back however the file is split.
     @Test(arguments: 0..<50 as Range<UInt64>)
     func generatedCellsComeBack(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
@@ -172,7 +172,7 @@ import Testing
         #expect(same([content.header] + content.rows, [header] + rows))
     }
 
-    /// No bytes, however bad, do more than to be refused.
+    /// Arbitrary bytes cause at most an error.
     @Test(arguments: 0..<200 as Range<UInt64>)
     func generatedBytesEndInRowsOrAnError(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)

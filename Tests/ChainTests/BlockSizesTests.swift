@@ -4,13 +4,14 @@ import Testing
 
 @testable import Chain
 
-/// What readers take of blocks follows the chain's parameters, and is enough for every block that they allow.
+/// The block sizes that readers accept follow the chain's parameters and suffice for every block that they
+/// allow.
 @Suite struct BlockSizesTests {
     @Test(arguments: [1, 1_000, 100_000, 6 << 20]) func theLargestBlockFits(_ size: Int) throws {
         var parameters = NetworkParameters(leader: nil)
         parameters.maxBlockSize = Int64(size)
         let sizes = BlockSizes(parameters, validators: 4)
-        // As many lengths as there can be, and few.
+        // As many lengths as possible, and few.
         for length in [6, 100, size] where length <= size {
             let count = size / length
             let transactions = [SharedBytes](

@@ -60,7 +60,7 @@ import Testing
                     body, serialization: serialization, by: key, ethereum: ethereum)
                 try transaction.verify()
                 #expect(transaction.body == body)
-                // A flipped bit anywhere breaks the decoding or the signature. Only secp256k1's last byte has
+                // A flipped bit anywhere breaks decoding or the signature. Only secp256k1's last byte has
                 // several forms, as in the reference (docs/wire.md, section 2).
                 for index in transaction.bytes.array.indices {
                     var changed = transaction.bytes.array

@@ -60,12 +60,12 @@ import Testing
 
     @Test(arguments: [
         (#""chain_id": "apus-test""#, #""chain_id": """#, "chain_id: must not be empty"),
-        (#""chain_id": "apus-test""#, #""chain_id": 5"#, "chain_id: must be a text"),
+        (#""chain_id": "apus-test""#, #""chain_id": 5"#, "chain_id: must be a string"),
         (#""chain_id": "apus-test""#, #""chain": "apus-test""#, "chain_id: is missing"),
         (#""chain_id": "apus-test""#, #""chain_id": "a b""#, "chain_id: must be printable ASCII"),
         (
             #""chain_id": "apus-test""#, #""chain_id": "\#(String(repeating: "x", count: 495))""#,
-            "chain_id: has 495 bytes, more than the 494"
+            "chain_id: has 495 bytes; a protocol ID has room for 494"
         ),
         (
             #""max_block_size": 6291456"#, #""max_block_size": 270000001"#,
@@ -88,7 +88,7 @@ import Testing
             "disabled_gas_costs: must be true or false"
         ),
         (#""amount": "1234"#, #""amount": "-1234"#, "alloc[0].amount: must not be negative"),
-        (#""chain_id""#, #"chain_id"#, "not JSON: expected a name in quotes or \"}\" (line 2, column 3)"),
+        (#""chain_id""#, #"chain_id"#, "not JSON: expected a quoted name or \"}\" (line 2, column 3)"),
         (
             #""initial_height": 3"#, #""initial_height": 3, "initial_height": 7"#,
             #"duplicate key "initial_height" (line 3, column 24)"#
@@ -96,9 +96,9 @@ import Testing
         (#""power": 2"#, #""power": 2, "power": 2"#, #"validators[0]: duplicate key "power" (line 7, "#),
         (
             #""max_votes_per_tx": 200"#, #""max_votes_per_tx": 200,"#,
-            "not JSON: expected a name in quotes (line"
+            "not JSON: expected a quoted name (line"
         ),
-        (#""db_owner": ""#, #""db_owner": "\ud800"#, "half a surrogate pair"),
+        (#""db_owner": ""#, #""db_owner": "\ud800"#, "an unpaired surrogate"),
         (#""power": 2"#, #""power": 2.0"#, "validators[0].power: must be a whole number"),
         (#""power": 2"#, #""power": 9223372036854775808"#, "validators[0].power: must be a whole number"),
     ])
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    /// What other programs read must not change with the code that writes it.
+    /// The layout that other programs read must not change.
     @Test func theFilesLayout() throws {
         let genesis = try Self.sample()
         let leader = Hex.encode(try #require(genesis.leader).bytes)
@@ -154,7 +154,7 @@ import Testing
 
     @Test func missingFile() {
         #expect(
-            throws: ChainError.genesis("/nowhere/genesis.json: cannot be read: No such file or directory")
+            throws: ChainError.genesis("cannot read /nowhere/genesis.json: No such file or directory")
         ) {
             _ = try Genesis.load("/nowhere/genesis.json")
         }

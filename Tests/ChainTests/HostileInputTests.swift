@@ -5,9 +5,9 @@ import Crypto
 import TestSupport
 import Testing
 
-/// Every decoder against bytes that a peer may send: cut at each place, flipped, longer, of another version.
+/// Every decoder against hostile bytes: truncated at each place, flipped, extended, of another version.
 @Suite struct HostileInputTests {
-    /// One kind of message: its bytes and a decoder that encodes again.
+    /// One kind of message: its bytes, and a decoder that encodes the result again.
     struct Sample: Sendable {
         let name: String
         let bytes: SharedBytes
@@ -22,7 +22,7 @@ import Testing
             self.decode = decode
         }
 
-        /// The payload of a transaction.
+        /// Creates a sample of a transaction's payload.
         init(payloadOf transaction: ReferenceVectors.Transaction) throws {
             let type = transaction.payloadType
             self.init("payload \(type)", SharedBytes(try Hex.decode(transaction.payload))) { input in
@@ -34,7 +34,7 @@ import Testing
 
     let samples: [Sample]
 
-    /// A status with all its parts.
+    /// Returns a status with all its parts.
     static func status(_ vectors: KwilVectors, _ header: BlockHeader) throws -> ConsensusStatus {
         let key = try vectors.key(1)
         let block = Block.signed(header, transactions: [], by: key)
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    /// What is accepted must encode to the bytes that came: there is one form of every value.
+    /// Accepted bytes must encode to themselves: every value has one form.
     @Test func flippedBytesAreRefusedOrCanonical() {
         for sample in samples {
             let original = sample.bytes.array
@@ -147,7 +147,7 @@ import Testing
                 let count = Int(generator.next() % 200)
                 let noise = (0..<count).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
                 _ = try? sample.decode(SharedBytes(noise))
-                // The sample's start with noise behind it reaches further into the decoder.
+                // The sample's start followed by noise reaches deeper into the decoder.
                 let start = Int(generator.next() % UInt64(sample.bytes.count + 1))
                 _ = try? sample.decode(SharedBytes(Array(sample.bytes.array.prefix(start)) + noise))
             }

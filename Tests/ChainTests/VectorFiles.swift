@@ -4,7 +4,7 @@ import Crypto
 import TestSupport
 import Testing
 
-/// `Tests/Vectors/kwil.json`: made from docs/wire.md by an independent implementation.
+/// `Tests/Vectors/kwil.json`: written from docs/wire.md by an independent implementation.
 struct KwilVectors: Decodable {
     struct Key: Decodable {
         let type, `private`, `public`, peerId, nodeId, wire, account: String

@@ -2,9 +2,9 @@ import Collections
 import TestSupport
 import Testing
 
-/// An element that is seen to come and go: the deque manages its memory itself.
+/// An element that counts its instances: the deque manages memory itself.
 private final class Token: Equatable {
-    /// How many tokens there are.
+    /// Counts the live tokens.
     final class Census {
         var alive = 0
     }
@@ -23,7 +23,7 @@ private final class Token: Equatable {
     static func == (left: Token, right: Token) -> Bool { left === right }
 }
 
-/// A deque and the array that says what it should hold.
+/// A deque and the array it should equal.
 private struct Twins {
     var deque: Deque<Token> = []
     var model: [Token] = []
@@ -85,7 +85,7 @@ struct DequeTests {
                 case 75..<85:
                     let count = Int.random(in: 0..<20, using: &generator)
                     let tokens = (0..<count).map { Token(number + $0, census) }
-                    // An array lies in one piece, a reversed one does not.
+                    // An array has contiguous storage; a reversed one does not.
                     if number % 2 == 0 {
                         twins.append(contentsOf: tokens)
                     } else {
@@ -108,10 +108,10 @@ struct DequeTests {
             for copy in copies { copy.check() }
             withExtendedLifetime((twins, copies)) { #expect(census.alive > 0 || twins.model.isEmpty) }
         }
-        #expect(census.alive == 0, "Every element went once")
+        #expect(census.alive == 0, "every element was destroyed once")
     }
 
-    @Test("Elements are in order at every size up to several growths, wherever the ring begins")
+    @Test("Elements stay in order as the ring grows, wherever it begins")
     func sizes() {
         for start in 0..<9 {
             var deque: Deque<Int> = []
@@ -127,7 +127,7 @@ struct DequeTests {
         }
     }
 
-    @Test("Nothing is in an empty one")
+    @Test("An empty deque holds nothing")
     func empty() {
         var deque: Deque<Int> = []
         #expect(deque.popFirst() == nil && deque.popLast() == nil && deque.first == nil && deque.last == nil)

@@ -20,7 +20,7 @@ import Testing
         for key in 0..<3 { counts.add(10 + key, to: key, now: .zero) }
         counts.add(5, to: 3, now: .zero)
         #expect((0...3).map { counts.count(of: $0, now: .zero) } == [0, 11, 12, 5])
-        // Those that are zero by now go first.
+        // Keys whose count has reached zero are dropped first.
         counts.add(1, to: 4, now: .seconds(5))
         #expect((0...4).map { counts.count(of: $0, now: .seconds(5)) } == [0, 6, 7, 0, 1])
     }

@@ -2,7 +2,7 @@ import Collections
 import TestSupport
 import Testing
 
-/// A dictionary and the array that says what it should hold.
+/// A dictionary and the array it should equal.
 private struct Twins {
     typealias Entry = (key: TestKey, value: [Int])
 
@@ -16,7 +16,7 @@ private struct Twins {
         if let index = index(key) { model[index].value = [number] } else { model.append((key, [number])) }
     }
 
-    /// Changes a value in place in one of the ways there are.
+    /// Changes a value in place, in one of several ways.
     mutating func change(_ key: TestKey, _ number: Int) {
         let index = index(key)
         if number % 2 == 0 {
@@ -28,7 +28,7 @@ private struct Twins {
         }
     }
 
-    /// Removes a key in one of the ways there are.
+    /// Removes a key, in one of several ways.
     mutating func remove(_ key: TestKey, _ number: Int) {
         let old = index(key).map { model.remove(at: $0).value }
         #expect(dictionary[key] == old)
@@ -69,7 +69,7 @@ private struct Twins {
 }
 
 struct OrderedDictionaryTests {
-    /// Seeds, each with keys of another kind, and dictionaries of another size.
+    /// Each seed selects a kind of key and a size of dictionary.
     @Test(
         "Generated operations agree with an array's, on copies too", arguments: 0..<60 as Range<UInt64>)
     func operations(seed: UInt64) {
@@ -79,7 +79,7 @@ struct OrderedDictionaryTests {
         let keys = (0..<size).map { TestKey(number: $0, hashes: hashes) }
         var twins = Twins()
         var copies: [Twins] = []
-        // Now mostly adding, now mostly removing, so that every size comes up.
+        // Alternates between mostly adding and mostly removing, so that every size occurs.
         var adding = true
         for number in 0..<2_000 {
             if number % (size / 2) == 0 { adding = Bool.random(using: &generator) }
@@ -100,7 +100,7 @@ struct OrderedDictionaryTests {
         for copy in copies { copy.check(keys) }
     }
 
-    @Test("The oldest goes first, however often")
+    @Test("The oldest key is removed first, however often")
     func oldest() {
         for width in [1, 15, 16, 17, 100] {
             var dictionary: OrderedDictionary<Int, Int> = [:]
@@ -134,7 +134,7 @@ struct OrderedDictionaryTests {
         #expect(dictionary.allSatisfy { $0.value == $0.key + 1_000 })
     }
 
-    @Test("A value that goes is let go of at once")
+    @Test("A removed value is released at once")
     func values() {
         final class Thing {}
         var dictionary: OrderedDictionary<Int, Thing> = [:]
@@ -145,14 +145,14 @@ struct OrderedDictionaryTests {
         #expect(thing == nil)
     }
 
-    @Test("A key that comes again stays where it is")
+    @Test("A repeated key keeps its position")
     func again() {
         let summed = OrderedDictionary([(2, 1), (1, 5), (2, 10)], uniquingKeysWith: +)
         #expect(summed == [2: 11, 1: 5])
         #expect(summed != [1: 5, 2: 11])
     }
 
-    @Test("Optional values can be there and be nil")
+    @Test("Optional values can be present and nil")
     func optionals() {
         var dictionary: OrderedDictionary<Int, Int?> = [:]
         for number in 0..<40 { dictionary[number] = .some(number % 2 == 0 ? nil : number) }
@@ -161,7 +161,7 @@ struct OrderedDictionaryTests {
         #expect(Array(dictionary.values) == (20..<40).map { $0 % 2 == 0 ? nil : $0 })
     }
 
-    @Test("A condition that throws leaves a dictionary that works")
+    @Test("A condition that throws leaves the dictionary intact")
     func throwing() {
         struct Stop: Error {}
         var dictionary = OrderedDictionary((0..<30).map { ($0, $0) }, uniquingKeysWith: { first, _ in first })

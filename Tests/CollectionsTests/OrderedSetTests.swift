@@ -2,7 +2,7 @@ import Collections
 import TestSupport
 import Testing
 
-/// A set and the array that says what it should hold.
+/// A set and the array it should equal.
 private struct Twins {
     var set: OrderedSet<TestKey> = []
     var model: [TestKey] = []
@@ -40,7 +40,7 @@ private struct Twins {
 }
 
 struct OrderedSetTests {
-    /// Seeds, each with keys of another kind, and sets of another size.
+    /// Each seed selects a kind of key and a size of set.
     @Test(
         "Generated operations agree with an array's, on copies too", arguments: 0..<60 as Range<UInt64>)
     func operations(seed: UInt64) {
@@ -50,7 +50,7 @@ struct OrderedSetTests {
         let keys = (0..<size).map { TestKey(number: $0, hashes: hashes) }
         var twins = Twins()
         var copies: [Twins] = []
-        // Now mostly adding, now mostly removing, so that every size comes up.
+        // Alternates between mostly adding and mostly removing, so that every size occurs.
         var adding = true
         for number in 0..<2_000 {
             if number % (size / 2) == 0 { adding = Bool.random(using: &generator) }
@@ -72,7 +72,7 @@ struct OrderedSetTests {
         for copy in copies { copy.check(keys) }
     }
 
-    @Test("A window over new keys, as of things seen lately, stays right however far it moves")
+    @Test("A sliding window over new keys stays correct however far it moves")
     func window() {
         for width in [1, 15, 16, 17, 100, 500] {
             var set: OrderedSet<Int> = []
@@ -89,7 +89,7 @@ struct OrderedSetTests {
         }
     }
 
-    @Test("Equal sets hold the same in the same order, whatever was in them")
+    @Test("Sets are equal if they hold the same elements in the same order, whatever they held before")
     func equality() {
         var left: OrderedSet<Int> = OrderedSet(0..<100)
         for number in 0..<100 where number % 10 != 0 { left.remove(number) }
@@ -101,7 +101,7 @@ struct OrderedSetTests {
         #expect(left != right && Set(left) == Set(right))
     }
 
-    @Test("What comes again stays where it is")
+    @Test("A repeated element keeps its position")
     func again() {
         let set = OrderedSet([3, 1, 3, 2, 1])
         #expect(Array(set) == [3, 1, 2])

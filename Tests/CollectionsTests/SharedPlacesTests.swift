@@ -15,7 +15,7 @@ import Testing
         #expect(taken[0] == 7, "of 32, with a quarter of the 25 left")
         #expect(taken.reduce(0, +) <= 32)
         #expect(fill(peers[21], true) == 20)
-        #expect(fill(peers[22], true) == 12, "trusted peers have all that is left")
+        #expect(fill(peers[22], true) == 12, "trusted peers may take all that is left")
         for _ in 0..<7 { places.release(peers[0]) }
         #expect(places.count(of: peers[0]) == 0)
         #expect(fill(peers[23]) > 0)
@@ -27,7 +27,8 @@ import Testing
             places.take(peers[0], isTrusted: false), places.take(peers[0], isTrusted: false),
             places.take(peers[0], isTrusted: true), places.take(peers[1], isTrusted: false),
         ]
-        #expect(taken == [true, false, true, true], "the first one's place is no stranger's any more")
+        #expect(
+            taken == [true, false, true, true], "the first peer's place no longer counts as a stranger's")
         for _ in 0..<2 { places.release(peers[0]) }
         places.release(peers[1])
         #expect(places.count == 0)
@@ -43,7 +44,7 @@ import Testing
         #expect(!places.hasRoom(for: newcomer, isTrusted: false))
         #expect(places.giver(for: newcomer, isTrusted: true) == nil, "there is room")
         guard let giver = places.giver(for: newcomer, isTrusted: false) else {
-            Issue.record("nobody gives way")
+            Issue.record("no peer gives way")
             return
         }
         #expect(places.count(of: giver) == 4)
@@ -51,7 +52,7 @@ import Testing
         #expect(places.count(of: giver) == 3)
         #expect(places.count(of: newcomer) == 1)
         #expect(places.count == 32)
-        // A fair share, and no more.
+        // A newcomer gets a fair share and no more.
         while let giver = places.giver(for: newcomer, isTrusted: false) {
             places.take(newcomer, isTrusted: false, from: giver)
         }

@@ -1,7 +1,7 @@
-/// A key whose hash leaves out as much as a test wants, so that many have the same.
+/// A key with a limited number of distinct hashes, to force collisions.
 struct TestKey: Hashable, Comparable {
     let number: Int
-    /// Different hashes there are; 0: as many as keys.
+    /// The number of distinct hashes; 0 means one per key.
     let hashes: Int
 
     func hash(into hasher: inout Hasher) {

@@ -138,7 +138,7 @@ struct EvidenceTests {
             transactions: [try chain.transaction(2).bytes])
         #expect(
             throws: ConsensusError.mismatch(
-                "block \(block.hash) came with other transactions than its header's")
+                "the transactions of block \(block.hash) do not match its header")
         ) {
             try check(swapped)
         }

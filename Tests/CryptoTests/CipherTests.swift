@@ -41,7 +41,7 @@ import Testing
         let cipher = try ChaChaPoly(key: random.bytes(32))
         let plain = random.bytes(count)
         for nonce in [0, 1, UInt64(UInt32.max), 1 << 32, .max - 1] as [UInt64] {
-            // in place, as the reactor's buffers are used
+            // In place, as in the reactor's buffers.
             var buffer = plain + [UInt8](repeating: 0, count: 16)
             buffer.withUnsafeMutableBytes {
                 cipher.seal(nonce: nonce, in: UnsafeRawBufferPointer(rebasing: $0[..<count]), into: $0)
@@ -79,7 +79,7 @@ import Testing
                 == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8")
     }
 
-    /// Noise's HKDF is RFC 5869's without information.
+    /// Noise's HKDF is that of RFC 5869 without info.
     @Test(arguments: [2, 3]) func noiseOutputsAreHKDF(_ outputs: Int) throws {
         let key = SecureRandom.bytes(32)
         for input in [[], SecureRandom.bytes(32)] {
@@ -121,7 +121,7 @@ import Testing
 }
 
 extension ChaChaPoly {
-    /// What `sealed` opens to, or nil.
+    /// Returns the plaintext of `sealed`, or nil.
     borrowing func opens(_ sealed: [UInt8], nonce: UInt64, aad: [UInt8]) -> [UInt8]? {
         var target = [UInt8](repeating: 0, count: max(0, sealed.count - ChaChaPoly.tagCount))
         var opened = false

@@ -37,7 +37,7 @@ import Testing
         #expect(Hash.sha256(of: left, right) == .sha256(of: left.array + right.array))
     }
 
-    /// Each thread has its own context, so threads must not disturb each other.
+    /// Each thread has its own context, so threads do not disturb each other.
     @Test func threadsHashAlike() async {
         let expected = Hash.sha256(of: [UInt8](repeating: 7, count: 100_000))
         await withTaskGroup(of: Hash.self) { group in
@@ -67,8 +67,8 @@ import Testing
         #expect(Hash(hex: String(repeating: "0", count: 64)) == .zero)
     }
 
-    /// Input is 0, 1, … 250, 0, … of the length given; computed with a program whose SHA3-256, which differs in one
-    /// byte of padding, agrees with OpenSSL's.
+    /// The input is 0, 1, … 250, 0, … of the given length. Computed with a program whose SHA3-256, which
+    /// differs in one byte of padding, agrees with OpenSSL's.
     @Test(arguments: [
         (0, "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
         (3, "f84a97f1f0a956e738abd85c2e0a5026f8874e3ec09c8f012159dfeeaab2b156"),

@@ -14,7 +14,7 @@ import Testing
                 }
             }
         }
-        // x beyond the field, a wrong first byte, no such point
+        // x outside the field, a wrong first byte, not a point on the curve
         for bytes in [[2] + [UInt8](repeating: 0xFF, count: 32), [5] + [UInt8](repeating: 1, count: 32)] {
             #expect(throws: CryptoError.invalidPublicKey) { try PublicKey(type: .secp256k1, bytes: bytes) }
         }
@@ -56,7 +56,7 @@ import Testing
         #expect(throws: CryptoError.invalidPublicKey) { try PublicKey(wire: [0] + wire.dropFirst()) }
     }
 
-    /// A peer ID is a hash of the protobuf, so a second encoding of the same key must not pass for the key.
+    /// A peer ID is a hash of the protobuf, so a second encoding of the same key must be rejected.
     @Test func onlyOneProtobufOfAKeyIsTaken() throws {
         let key = try PrivateKey.generate(.ed25519).publicKey
         let protobuf = key.libp2pProtobuf
@@ -79,7 +79,7 @@ import Testing
         let secp256k1 = try PrivateKey.generate(.secp256k1).publicKey
         let address = try #require(secp256k1.ethereumAddress)
         var keys = [secp256k1, try PrivateKey.generate(.ed25519).publicKey]
-        // points of low order, and bytes that are no point
+        // points of low order, and bytes that are not a point
         keys.append(try PublicKey(type: .ed25519, bytes: [UInt8](repeating: 0, count: 32)))
         keys.append(try PublicKey(type: .ed25519, bytes: [1] + [UInt8](repeating: 0, count: 31)))
         keys.append(try PublicKey(type: .ed25519, bytes: [UInt8](repeating: 0xFF, count: 32)))

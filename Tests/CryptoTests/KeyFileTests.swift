@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct KeyFileTests {
-    /// Runs `body` with the path of a file in a folder of its own.
+    /// Runs `body` with the path of a file in a directory of its own.
     private func withPath(_ body: (String) throws -> Void) throws {
         let directory = try TemporaryDirectory()
         try body("\(directory.path)/nodekey.json")
@@ -16,7 +16,7 @@ import Testing
         #expect(chmod(path, mode) == 0)
     }
 
-    /// The one line that loading `path` is refused with.
+    /// Returns the error line of loading `path`.
     private func refusal(_ path: String) -> String {
         let error = #expect(throws: CryptoError.self) { try KeyFile.load(path) }
         let text = error?.description ?? ""
@@ -81,10 +81,10 @@ import Testing
         ("[]", "JSON object"), ("{}", "JSON object"), ("{\"type\":1,\"key\":\"\"}", "JSON object"),
         ("{\"type\":\"rsa\",\"key\":\"00\"}", "unknown key type"),
         ("{\"type\":\"ed25519\",\"key\":\"zz\"}", "hexadecimal"),
-        ("{\"type\":\"ed25519\",\"key\":\"00\"}", "64 bytes, this one 1"),
+        ("{\"type\":\"ed25519\",\"key\":\"00\"}", "has 1 bytes"),
         (
             "{\"type\":\"secp256k1\",\"key\":\"\(String(repeating: "01", count: 33))\"}",
-            "32 bytes, this one 33"
+            "has 33 bytes"
         ),
         ("{\"type\":\"secp256k1\",\"key\":\"\(String(repeating: "00", count: 32))\"}", "invalid private key"),
         ("{\"type\":\"ed25519\",\"key\":\"\(String(repeating: "01", count: 64))\"}", "invalid private key"),

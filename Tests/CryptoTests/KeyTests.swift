@@ -72,7 +72,7 @@ struct ReferenceTransactions: Decodable {
         }
     }
 
-    /// The reference's signatures are checked, and made again: both sides have deterministic nonces.
+    /// The reference's signatures are verified and reproduced: both implementations use deterministic nonces.
     @Test func referenceSignatures() throws {
         let keys = try Vectors.load(KeyVectors.self, from: "kwil-reference.json").keys
         let transactions = try Vectors.load(ReferenceTransactions.self, from: "kwil-reference.json")
@@ -134,7 +134,8 @@ struct ReferenceTransactions: Decodable {
         #expect(!key.publicKey.verifyHandshake(key.sign([1, 2, 3]), of: [1, 2, 3]))
     }
 
-    /// The reference takes s in either half, so must we; the group's order minus s is the other one.
+    /// The reference accepts s in either half, so this node must too; the group's order minus s is the other
+    /// one.
     @Test func eitherHalfOfSIsTaken() throws {
         let key = try PrivateKey.generate(.secp256k1)
         let order = try Hex.decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-/// The client against our server and against servers that misbehave, on a virtual network.
+/// The client against our server, and against servers that misbehave, on a virtual network.
 @Suite struct HTTPClientTests {
     private func client(_ change: (inout HTTPClient.Limits) -> Void = { _ in }) -> HTTPClient {
         var limits = HTTPClient.Limits()
@@ -62,7 +62,7 @@ import Testing
             #expect(server.connectionCount == 0)
             let status4 = try await client.exchange(.get, "/hello").status
             #expect(status4 == 200)
-            // Also when the server's end and the request meet on the way.
+            // Also when the server's close and the request cross.
             VirtualNetwork.current?.defaultLink.latency = .seconds(1)
             _ = try await client.exchange(.get, "/hello")
             try await Reactor.sleep(for: .seconds(9.5))
@@ -112,14 +112,14 @@ import Testing
                 let answered = try await client.exchange(.post, "/echo", body: body).body
                 #expect(answered == body)
             }
-            // A connection that breaks is an error, and the next exchange has another.
+            // A broken connection fails its exchange; the next exchange opens another.
             VirtualNetwork.current?.resetConnections(of: server.localAddress)
             let status9 = try await client.exchange(.get, "/hello").status
             #expect(status9 == 200)
         }
     }
 
-    /// A server that sends `text` to whoever connects, once it has seen `count` bytes.
+    /// Starts a server that sends `text` to every client once it has received `count` bytes.
     @ReactorActor private func answering(_ text: String, after count: Int = 1, andEnds: Bool = true) throws
         -> TCPListener
     {
@@ -194,7 +194,7 @@ import Testing
         }
     }
 
-    /// A response that nobody asked for is not taken for the next request's.
+    /// An unsolicited response is not taken for that of the next request.
     @Test func unaskedBytesEndTheConnection() throws {
         try MemoryNetwork.run {
             let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"

@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-/// Many connections over sockets of the kernel's, on both drivers.
+/// Many connections over kernel sockets, on both drivers.
 @Suite(.timeLimit(.minutes(5)), .serialized) struct HTTPCrowdTests {
     private func serve(
         _ kind: Reactor.DriverKind, _ change: (inout HTTPServer.Limits) -> Void,
@@ -32,7 +32,7 @@ import Testing
         await loop.perform { server.connectionCount }
     }
 
-    /// Accepted and refused ones mixed, closed in every way: none is counted for longer than it lasts.
+    /// Accepted and rejected connections, closed in every way: none is counted for longer than it lasts.
     @Test(arguments: [Reactor.DriverKind.epoll, .ioUring])
     func afterTenThousandConnectionsTheServerAnswers(_ kind: Reactor.DriverKind) async throws {
         try await serve(
@@ -46,7 +46,7 @@ import Testing
             var told = 0
             for round in 0..<100 {
                 let clients = try (0..<100).map { _ in try LoopbackSocket(port: server.localAddress.port) }
-                // The first ones are in; what is behind them is refused.
+                // The first are accepted; those behind them are rejected.
                 for client in clients.prefix(5) {
                     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                     let (head, body) = client.readResponse()
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    /// A socket that somebody else has bound, as a service manager hands it over.
+    /// A socket bound by another process, such as a service manager.
     @Test(arguments: [Reactor.DriverKind.epoll, .ioUring], [false, true])
     func servesOnASocketFromOutside(_ kind: Reactor.DriverKind, _ isNonBlocking: Bool) async throws {
         let flags = isNonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0

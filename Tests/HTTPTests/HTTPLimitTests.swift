@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-/// What clients may cost the server, in connections, bytes and time, on a virtual network.
+/// What clients may consume in connections, bytes and time, on a virtual network.
 @Suite struct HTTPLimitTests {
     // MARK: Connections
 
@@ -101,7 +101,7 @@ import Testing
             #expect(!used.hasServerEnded)
             try await used.wait(.seconds(30))
             #expect(used.hasServerEnded && used.text.isEmpty)
-            // Neither client says anything: both are gone after a while.
+            // Neither client sends anything: both are disconnected after a while.
             try await used.wait(.seconds(10))
             #expect(server.connectionCount == 0)
         }
@@ -160,7 +160,7 @@ import Testing
                 #expect(client.hasServerEnded)
                 client.tcp.close()
                 try await client.wait(.seconds(1))
-                // A handler that does not end is still somebody's cost.
+                // A handler that does not return keeps its connection counted.
                 #expect(server.connectionCount == (path == "/deaf" ? 1 : 0))
                 try await client.wait(.seconds(100))
                 #expect(client.text.ranges(of: "HTTP/1.1").count == 1)
@@ -172,7 +172,7 @@ import Testing
 
     @Test func requestsOfClientsThatAreGoneStop() throws {
         try withServer { server, service in
-            // A reset says so at once; a closed socket, when the first interim response reaches it.
+            // A reset is noticed at once, a closed socket when the first interim response reaches it.
             let reset = try await RawClient.connect(server.localAddress)
             reset.send(get("/slow"))
             try await reset.wait()
@@ -198,7 +198,7 @@ import Testing
             client.tcp.pauseReceiving()
             client.send(String(repeating: get("/big"), count: 50))
             try await client.wait(.seconds(5))
-            // One answer is above high water; the next request waits.
+            // One response exceeds the high-water mark, so the next request waits.
             #expect(service.answered == 1)
             #expect(server.connectionCount == 1)
             try await client.wait(.seconds(20))
@@ -287,7 +287,7 @@ import Testing
                 slow.append(client)
             }
             #expect(slow.filter { $0.text.hasPrefix("HTTP/1.1 503 ") }.count == 3)
-            // Small requests need nothing of it.
+            // Small requests are free of charge.
             let small = try await RawClient.connect(server.localAddress)
             #expect(try await small.ask(echo("abc")).hasSuffix("abc"))
             for client in slow { client.send("x") }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-/// What the server answers, on a virtual network.
+/// The server's responses, on a virtual network.
 @Suite struct HTTPServerTests {
     @Test func answersInFull() throws {
         try withServer { server, _ in
@@ -71,7 +71,8 @@ import Testing
                 #expect(client.text.hasSuffix("\r\n\r\nhello"), "\(client.text)")
                 #expect(client.isClosed && client.error == nil)
             }
-            // Also while its answer takes a while; the interim responses ask whether somebody is still there.
+            // Also while its response takes a while; interim responses probe whether the client is still
+            // there.
             let client = try await RawClient.connect(server.localAddress)
             client.send(get("/slow"))
             client.tcp.closeWrite()
@@ -108,7 +109,7 @@ import Testing
             #expect(
                 try await client.ask(head + "Content-Length: 3\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
             #expect(try await client.ask("abc").hasSuffix("\r\n\r\nabc"))
-            // With the body there is nothing to wait for.
+            // If the body comes with the header, there is nothing to wait for.
             #expect(try await client.ask(head + "Content-Length: 3\r\n\r\nabc").hasPrefix("HTTP/1.1 200 "))
             #expect(try await client.ask(head + "Content-Length: 0\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
             // Chunked bodies too.
@@ -193,7 +194,7 @@ import Testing
             let gzip = try await client.ask(echo("abc", "Content-Encoding: gzip\r\n"))
             #expect(gzip.hasPrefix("HTTP/1.1 415 ") && gzip.contains("accept-encoding: identity\r\n"))
             #expect(service.answered == 0)
-            // The body was read and dropped: the connection goes on.
+            // The body was read and discarded: the connection continues.
             #expect(
                 try await client.ask(echo("abc", "Content-Encoding: Identity\r\n")).hasSuffix("\r\n\r\nabc"))
         }
@@ -236,7 +237,7 @@ import Testing
             ]
             for (request, status) in cases {
                 let client = try await RawClient.connect(server.localAddress)
-                // What stands behind is never taken for a request.
+                // The bytes that follow are never taken for a request.
                 let answer = try await client.ask(request + get("/hello"))
                 #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(request.prefix(40)): \(answer)")
                 #expect(answer.contains("connection: close\r\n"))
@@ -252,7 +253,7 @@ import Testing
         try withServer(limits: { $0.maximumBodySize = 1000 }) { server, _ in
             let client = try await RawClient.connect(server.localAddress)
             client.send(echo(String(repeating: "x", count: 4 << 20)))
-            // Longer than a client that sends nothing has to close.
+            // Longer than a client that sends nothing may take to close.
             for _ in 0..<80 {
                 try await client.wait(.milliseconds(100))
                 client.send("more")
@@ -266,7 +267,7 @@ import Testing
         }
     }
 
-    /// The same bytes and the same answers on a network with delays, losses and slow links.
+    /// The same requests and responses on a network with delays, losses and slow links.
     @Test(arguments: 0..<5)
     func answersSurviveABadNetwork(_ seed: UInt64) throws {
         try withServer(seed: seed) { server, service in

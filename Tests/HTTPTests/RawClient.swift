@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-/// A client that sends what it is told and keeps what comes, for tests on a virtual network.
+/// A client that sends given bytes and keeps what it receives, for tests on a virtual network.
 @ReactorActor
 final class RawClient: TCPConnectionDelegate {
     private(set) var bytes: [UInt8] = []
@@ -12,7 +12,7 @@ final class RawClient: TCPConnectionDelegate {
     private(set) var error: ReactorError?
     let tcp: TCPConnection
 
-    /// Connects to `server`, from `source` if there is one.
+    /// Connects to `server`, from `source` if given.
     static func connect(_ server: SocketAddress, from source: String? = nil) async throws -> RawClient {
         let source = try source.map { try SocketAddress(ip: $0, port: 0) }
         let tcp = try await TCPConnection.connect(to: server, from: source, timeout: .seconds(5))
@@ -27,10 +27,10 @@ final class RawClient: TCPConnectionDelegate {
 
     func send(_ text: String) { Array(text.utf8).withUnsafeBytes { tcp.send($0) } }
 
-    /// Lets time pass and everything that is due happen.
+    /// Lets time pass, with everything due in it.
     func wait(_ time: Duration = .milliseconds(50)) async throws { try await Reactor.sleep(for: time) }
 
-    /// Sends, waits and hands over what has come.
+    /// Sends, waits and returns what has arrived.
     func ask(_ text: String) async throws -> String {
         send(text)
         try await wait()
@@ -50,7 +50,7 @@ final class RawClient: TCPConnectionDelegate {
     }
 }
 
-/// What the servers of the tests serve, and what happened there.
+/// The service under test, with counters of what happened.
 @ReactorActor
 final class TestService {
     private(set) var cancelled = 0
@@ -102,7 +102,7 @@ final class TestService {
     }
 }
 
-/// Runs `body` with a server of the tests' on a virtual network.
+/// Runs `body` with a test server on a virtual network.
 func withServer(
     seed: UInt64 = 1, latency: Duration = .milliseconds(1),
     limits change: @escaping @Sendable (inout HTTPServer.Limits) -> Void = { _ in },
@@ -118,12 +118,12 @@ func withServer(
     }
 }
 
-/// `GET path` of HTTP/1.1.
+/// Returns the HTTP/1.1 request `GET path`.
 func get(_ path: String, _ fields: String = "") -> String {
     "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n"
 }
 
-/// `POST /echo` with that body.
+/// Returns the HTTP/1.1 request `POST /echo` with this body.
 func echo(_ body: String, _ fields: String = "") -> String {
     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
 }

@@ -16,7 +16,7 @@ import Testing
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    /// What RFC 8259 allows, and what comes of it when it is written again.
+    /// Valid texts (RFC 8259), and the same values written again.
     @Test(arguments: [
         ("null", "null"), (" true\r\n\t", "true"), ("false", "false"), ("\"\"", "\"\""), ("[]", "[]"),
         ("{}", "{}"), ("0", "0"), ("-0", "0"), ("-1", "-1"), ("[ 1 , 2 ]", "[1,2]"),
@@ -27,38 +27,39 @@ import Testing
         (#""\"\\\/\b\f\n\r\t\u0000\u001f""#, #""\"\\/\b\f\n\r\t\u0000\u001f""#),
         (#"{"":{"":1}}"#, #"{"":{"":1}}"#), ("\"\u{7F}\u{2028}\"", "\"\u{7F}\u{2028}\""),
         (#"{"a":1,"b":[{},[],null,"x"],"c":{"d":-5}}"#, #"{"a":1,"b":[{},[],null,"x"],"c":{"d":-5}}"#),
-        // Equal to Swift, different bytes: two names.
+        // Equal to Swift but different in bytes: two names.
         ("{\"\u{E9}\":1,\"e\u{301}\":2}", "{\"\u{E9}\":1,\"e\u{301}\":2}"),
     ])
     func good(_ text: String, _ again: String) throws {
         #expect(Array(written(try read(text)).utf8) == Array(again.utf8))
     }
 
-    /// What is no JSON, with a part of the message and the offset of what is wrong.
+    /// Invalid texts, with a part of the message and the offset of the error.
     @Test(arguments: [
         ("", "expected a value, found the end", 0), (" \n ", "expected a value, found the end", 3),
-        ("{", "expected a name in quotes or \"}\", found the end", 1), ("[", "expected a value or \"]\"", 1),
-        ("[1,]", "expected a value", 3), (#"{"a":1,}"#, "expected a name in quotes", 7),
+        ("{", "expected a quoted name or \"}\", found the end", 1), ("[", "expected a value or \"]\"", 1),
+        ("[1,]", "expected a value", 3), (#"{"a":1,}"#, "expected a quoted name", 7),
         ("[1 2]", "expected \",\" or \"]\"", 3), (#"{"a" 1}"#, "expected \":\"", 5),
-        (#"{"a":}"#, "expected a value", 5), (#"{1:2}"#, "expected a name", 1), ("[1}", "expected \",\"", 2),
+        (#"{"a":}"#, "expected a value", 5), (#"{1:2}"#, "expected a quoted name", 1),
+        ("[1}", "expected \",\"", 2),
         ("{} x", "expected the end", 3), ("{} {}", "expected the end", 3), ("[1]]", "expected the end", 3),
-        ("01", "a number that JSON does not know", 0), ("-", "a number that", 0),
+        ("01", "an invalid number", 0), ("-", "an invalid number", 0),
         ("1.", "after its point", 0),
         ("1e", "in its exponent", 0), ("+1", "expected a value", 0), (".5", "expected a value", 0),
-        ("NaN", "expected a value", 0), ("1x", "a number that", 0), ("0x10", "a number that", 0),
+        ("NaN", "expected a value", 0), ("1x", "an invalid number", 0), ("0x10", "an invalid number", 0),
         ("[18446744073709551616]", "beyond 64 bits", 1), ("-9223372036854775809", "beyond 64 bits", 0),
         ("100000000000000000000", "beyond 64 bits", 0), ("[1,1e400]", "beyond the range", 3),
-        ("nul", "expected a value", 0), ("nullx", "neither true, false nor null", 0),
+        ("nul", "expected a value", 0), ("nullx", "not true, false or null", 0),
         ("True", "expected a value", 0),
-        (#""\ud800""#, "half a surrogate pair", 1), (#""\udc00""#, "half a surrogate pair", 1),
-        (#""\ud800\u0041""#, "half a surrogate pair", 1), (#""\ud800x""#, "half a surrogate pair", 1),
-        (#""\ud800\ud800""#, "half a surrogate pair", 1),
-        (#""\x""#, "an escape that JSON does not know", 1), (#""\u12g4""#, "four hexadecimal digits", 1),
+        (#""\ud800""#, "an unpaired surrogate", 1), (#""\udc00""#, "an unpaired surrogate", 1),
+        (#""\ud800\u0041""#, "an unpaired surrogate", 1), (#""\ud800x""#, "an unpaired surrogate", 1),
+        (#""\ud800\ud800""#, "an unpaired surrogate", 1),
+        (#""\x""#, "an invalid escape", 1), (#""\u12g4""#, "four hexadecimal digits", 1),
         (#""\u-123""#, "four hexadecimal digits", 1), (#""\u12"#, "four hexadecimal digits", 1),
-        ("\"a", "without its closing quote", 0), ("\"a\nb\"", "a control character", 2),
-        ("\"\u{0}\"", "a control character", 1), ("'a'", "expected a value", 0),
+        ("\"a", "unterminated string", 0), ("\"a\nb\"", "control character", 2),
+        ("\"\u{0}\"", "control character", 1), ("'a'", "expected a value", 0),
         ("/**/1", "expected a value", 0),
-        ("\u{FEFF}{}", "byte order mark", 0), ("[1\u{A0}]", "a number that", 1),
+        ("\u{FEFF}{}", "byte order mark", 0), ("[1\u{A0}]", "an invalid number", 1),
         ("\u{B}1", "expected a value", 0),
     ])
     func bad(_ text: String, _ message: String, _ offset: Int) {
@@ -127,7 +128,7 @@ import Testing
             #expect(error?.reason == .tooDeep(limit: limit))
         }
         _ = try read(String(repeating: "[", count: 65) + String(repeating: "]", count: 65))
-        // A parser that has been given another limit has not kept the last one.
+        // A parser that was given another limit does not keep the previous one.
         _ = try read(nested(64))
         #expect(throws: JSONError.self) { try read(String(repeating: "[", count: 2_000_000)) }
     }
@@ -164,7 +165,7 @@ import Testing
         #expect(list.count == 2)
         #expect(try list[0].flag())
         #expect(try list[1].text() == "t")
-        #expect(throws: JSONError(.value("must be a text"), path: "a.x[0]")) { try list[0].string() }
+        #expect(throws: JSONError(.value("must be a string"), path: "a.x[0]")) { try list[0].string() }
         #expect(throws: JSONError(.missing, path: "a.y")) { try inner.value("y") }
         #expect(throws: JSONError(.value("must be an object"), path: "a.x[1]")) { try list[1].members() }
     }
@@ -187,7 +188,8 @@ import Testing
         #expect(throws: JSONError(.unknown, path: "m1")) { try members.finish() }
     }
 
-    /// What simdjson refuses has a place, and what it takes our own scanner takes too: changes of one byte at a time.
+    /// Our scanner locates an error in every text that simdjson rejects and accepts every text it accepts.
+    /// Texts differ by one byte.
     @Test func refusalsHaveAPlace() throws {
         let text = Array(#"{"a":[1,-2.5e3,"\u00e9\n€",true,null,{"b":{}}],"c":18446744073709551615}"#.utf8)
         var random = SeededGenerator(seed: 7)
@@ -212,7 +214,7 @@ import Testing
         #expect(refused > 10_000)
     }
 
-    /// The parser that a thread keeps for the next text forgets a secret one.
+    /// The parser that a thread reuses erases a secret text.
     @Test func secretsAreWiped() throws {
         let text = Array(#"{"key":"0123456789abcdef0123456789abcdef"}"#.utf8)
         var parsed = apus_json()
@@ -222,7 +224,7 @@ import Testing
         #expect(texts.contains(UInt8(ascii: "9")))
         #expect(tape.contains { $0 != 0 })
         apus_json_done(true)
-        // The memory is still the parser's.
+        // The memory still belongs to the parser.
         #expect(texts.allSatisfy { $0 == 0 })
         #expect(tape.allSatisfy { $0 == 0 })
     }

@@ -83,7 +83,7 @@ import Testing
                 """)
     }
 
-    /// Whatever is written is read as what it was.
+    /// Everything written is read back unchanged.
     @Test func roundTrips() throws {
         for seed in 0..<300 as Range<UInt64> {
             var random = SeededGenerator(seed: seed)

@@ -31,8 +31,8 @@ import Testing
         #expect(EscapedText(AnySequence(bytes)).utf8.elementsEqual(text.utf8))
     }
 
-    /// The original follows from the escaped text, so no two originals look the same, and nothing but printable
-    /// characters is in it.
+    /// The original can be recovered from the escaped text, so no two originals look the same, and the
+    /// escaped text consists of printable characters only.
     @Test func whatDiffersLooksDifferent() throws {
         var random = SeededGenerator(seed: 12)
         for _ in 0..<4_000 {
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    /// Bytes, scalars and pieces of escapes, mixed.
+    /// A mix of bytes, scalars and fragments of escapes.
     static func bytes(_ random: inout SeededGenerator) -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<Int.random(in: 0...8, using: &random) {
@@ -71,7 +71,7 @@ import Testing
         return bytes
     }
 
-    /// What was escaped; nil if `escaped` is not what escaping makes.
+    /// Returns the original of `escaped`, or nil if escaping cannot produce it.
     static func original(of escaped: [UInt8]) -> [UInt8]? {
         var (out, rest) = ([UInt8](), escaped[...])
         while let byte = rest.popFirst() {

@@ -3,7 +3,7 @@ import Synchronization
 
 @testable import Log
 
-/// Keeps what is logged.
+/// Records the logged events.
 final class Events: LogSink {
     private let events = Mutex<[LogEvent]>([])
     var all: [LogEvent] { events.withLock { $0 } }
@@ -27,7 +27,7 @@ final class Pipe {
 
     func close(_ end: Int32) { if open.remove(end) != nil { Glibc.close(end) } }
 
-    /// Reads, on another thread, all lines until the last writer is gone.
+    /// Reads all lines, on another thread, until the last writer is gone.
     func lines() throws -> OnThread<[String]> {
         try OnThread { [reader] in
             var all: [UInt8] = []
@@ -38,7 +38,7 @@ final class Pipe {
     }
 }
 
-/// Something that blocks, and so has a thread of its own: tasks share too few.
+/// A blocking operation on a thread of its own, because tasks share too few.
 final class OnThread<Value: Sendable>: Sendable {
     private let result = Monitor<Value?>(nil)
 
@@ -50,16 +50,16 @@ final class OnThread<Value: Sendable>: Sendable {
         }
     }
 
-    /// What it came to; waits for it.
+    /// Waits for the result.
     var value: Value? { result.wait { $0 } }
 }
 
-/// A descriptor that first leads to one thing and then to another. Its number is high, so that nothing else that is
-/// opened meanwhile gets it.
+/// A descriptor that refers first to one file and then to another. Its number is high, so that no file opened
+/// meanwhile gets it.
 final class Descriptor {
     let number: Int32
 
-    /// Leads where `other` does.
+    /// Makes the descriptor refer to the same file as `other`.
     init(_ other: Int32) { number = fcntl(other, F_DUPFD, 700) }
 
     deinit { close(number) }
@@ -68,7 +68,7 @@ final class Descriptor {
 }
 
 extension LogFormat {
-    /// The bytes of one event of 2026-11-27T20:00:00.000001Z.
+    /// Returns the bytes of an event at 2026-11-27T20:00:00.000001Z.
     func bytes(
         _ fields: LogFields, _ message: StaticString = "peer connected", level: Log.Level = .info
     ) -> [UInt8] {

@@ -16,7 +16,7 @@ import Testing
                 + "\n")
     }
 
-    /// The agent version that forged a line and cleared the screen.
+    /// An agent version that forged a line and cleared the screen.
     @Test func hostileTextStaysOnItsLine() {
         let agent = "x \u{1b}[2J\r\n20:00:00.000 critical node: consensus stopped"
         #expect(
@@ -41,7 +41,8 @@ import Testing
                 + #""data.u":18446744073709551615,"data.f":false,"data.q":"\"","data.b":"\\xff"}"# + "\n")
     }
 
-    /// Any bytes come back from all three formats, and never are more than one line of the first two.
+    /// Any bytes can be recovered from all three formats and never produce more than one line in the first
+    /// two.
     @Test func bytesComeBack() throws {
         var random = SeededGenerator(seed: 3)
         for _ in 0..<2_000 {
@@ -114,7 +115,7 @@ import Testing
         #expect(suited(pipe.writer, here, socket: "/nonexistent/socket") == .text)
     }
 
-    /// Numbers beyond 64 bits are held to what can be said.
+    /// Numbers beyond 64 bits are clamped.
     @Test func numbers() {
         #expect(LogFormat.text.line(["n": .number(-1)]).hasSuffix(" n=-1\n"))
         #expect(LogFormat.text.line(["n": .number(UInt64.max)]).hasSuffix(" n=18446744073709551615\n"))
@@ -122,7 +123,7 @@ import Testing
         #expect(LogFormat.text.line(["n": .number(Int128.min)]).hasSuffix(" n=-9223372036854775808\n"))
     }
 
-    /// The fields of an entry in the journal's native protocol; nil if it is none.
+    /// Returns the fields of an entry in the journal's native protocol, or nil if it is malformed.
     static func entry(_ bytes: [UInt8]) -> [String: [UInt8]]? {
         var (fields, rest) = ([String: [UInt8]](), bytes[...])
         while !rest.isEmpty {
@@ -149,7 +150,7 @@ import Testing
         return fields
     }
 
-    /// A value without its quotes, if it has any, and without the backslashes before quotes.
+    /// Returns a value without its quotes, if it has any, and without the backslashes before quotes.
     private static func unquoted(_ value: ArraySlice<UInt8>, alsoBackslash: Bool = false) -> [UInt8]? {
         let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
         guard value.first == quote else {

@@ -4,24 +4,24 @@ import Testing
 
 @testable import Log
 
-/// The log's thread, and what may go wrong at the other end of its descriptor.
+/// The log's thread, and failures at the other end of its descriptor.
 @Suite(.timeLimit(.minutes(2))) struct LogWriterTests {
-    /// Longer than any machine takes for a handful of lines.
+    /// Longer than any machine needs for a handful of lines.
     private static let patience = Duration.seconds(60)
 
     private func log(_ writer: LogWriter) -> Log { Log(source: "test", level: .trace, sink: writer) }
 
-    /// The numbers of the events `n=…` in the order written.
+    /// Returns the numbers of the events `n=…` in the order written.
     private func numbers(_ lines: [String]) -> [Int] {
         lines.compactMap { line in
             line.firstRange(of: " n=").flatMap { Int(line[$0.upperBound...].prefix { $0.isNumber }) }
         }
     }
 
-    /// What lines about lost events say: how many, and why.
+    /// Returns the counts and reasons reported by lines about lost events.
     private func losses(_ lines: [String]) -> [Substring] {
         lines.compactMap { line in
-            line.firstRange(of: "events of the log are lost ").map { line[$0.upperBound...] }
+            line.firstRange(of: "log events were lost ").map { line[$0.upperBound...] }
         }
     }
 
@@ -46,7 +46,8 @@ import Testing
         }
     }
 
-    /// Whoever logs goes on, memory is bounded, the end does not wait; and what was lost is told once when it is read.
+    /// Logging never blocks, memory is bounded and the process can end; the loss is reported once the log is
+    /// read.
     @Test func nobodyReads() throws {
         let pipe = Pipe()
         let writer = try LogWriter.start(.text, to: pipe.writer)
@@ -56,7 +57,7 @@ import Testing
         for n in 0..<count { log.info("event", ["n": .number(n), "padding": .text(padding)]) }
         let dropped = Int(writer.dropped)
         #expect(dropped > 0)
-        // The queue, as much again with the thread, and what the pipe holds.
+        // The queue, as much again in the thread, and the pipe's buffer.
         #expect((count - dropped) * padding.count < 2 * LogWriter.maximumBytes + 65_536)
         #expect(!writer.finish(within: .milliseconds(20)))
 
@@ -66,15 +67,15 @@ import Testing
         let all = try #require(lines.value)
         #expect(numbers(all).count == count - dropped)
         #expect(numbers(all) == numbers(all).sorted())
-        #expect(losses(all) == [#"events=\#(dropped) reason="its reader was too slow""#])
+        #expect(losses(all) == [#"events=\#(dropped) reason="the log's reader was too slow""#])
     }
 
-    /// Many short events run out of places before they run out of bytes.
+    /// With many short events the event limit applies before the byte limit.
     @Test func eventsThatWaitAreBounded() throws {
         let pipe = Pipe()
         let writer = try LogWriter.start(.text, to: pipe.writer)
         let log = Log(source: "", level: .trace, sink: writer)
-        // More than two queues and the pipe hold.
+        // More than two queues and the pipe can hold.
         for _ in 0..<3 * LogWriter.maximumEvents { log.info("") }
         #expect(writer.dropped > 0)
         #expect(!writer.finish(within: .zero))
@@ -94,7 +95,8 @@ import Testing
         }
     }
 
-    /// What cannot be written is counted, the process lives, and the count comes before the first line that can be.
+    /// Events that cannot be written are counted, the process survives, and the count precedes the first line
+    /// that is written.
     @Test(arguments: Obstacle.allCases) func cannotBeWritten(_ obstacle: Obstacle) throws {
         let pipe = Pipe()
         let descriptor = Descriptor(pipe.writer)
@@ -125,10 +127,10 @@ import Testing
         let all = try #require(lines.value)
         #expect(numbers(all) == [3, 4, 5])
         #expect(losses(all) == [#"events=3 reason="\#(obstacle.reason)""#])
-        #expect(all.first?.contains("are lost") == true)
+        #expect(all.first?.contains("were lost") == true)
     }
 
-    /// Whoever shares the descriptor may have made it non-blocking.
+    /// Another process that shares the descriptor may have made it non-blocking.
     @Test func nonBlockingDescriptor() throws {
         let pipe = Pipe()
         #expect(fcntl(pipe.writer, F_SETFL, O_NONBLOCK) == 0)
@@ -143,7 +145,7 @@ import Testing
         #expect(numbers(try #require(lines.value)) == Array(0..<500))
     }
 
-    /// After a line that was cut off the next begins a new one.
+    /// After a line that was cut off, the next begins on a new line.
     @Test func cutOffLine() throws {
         let (first, second) = (Pipe(), Pipe())
         let descriptor = Descriptor(first.writer)
@@ -155,7 +157,7 @@ import Testing
         }
         var output = LineOutput(descriptor: descriptor.number)
         let long = [UInt8](repeating: UInt8(ascii: "x"), count: 60_000)
-        // Without an end of its line, as if the rest had not been written.
+        // Without a line feed, as if the rest had not been written.
         #expect(long.withUnsafeBytes { output.write($0) } == (60_000, 0))
         #expect(reading.value == 1_000)
         first.close(first.reader)
@@ -168,7 +170,7 @@ import Testing
         #expect(String(decoding: buffer[..<count], as: UTF8.self) == "\na\nb\n")
     }
 
-    /// Lines that fit into what a pipe keeps together go out together, and a longer one by itself.
+    /// Lines that fit into an atomic pipe write go out together, and a longer one by itself.
     @Test func lineBatches() {
         let output = LogOutput.lines(LineOutput(descriptor: -1))
         #expect(output.share(of: [10, 4_096, 4_097], from: 0, start: 0) == 2)
@@ -178,7 +180,7 @@ import Testing
 
     // MARK: Journal
 
-    /// A journal's socket in a folder of its own.
+    /// A journal's socket in a directory of its own.
     private final class Journal {
         let directory: String
         let socket: Int32
@@ -209,7 +211,7 @@ import Testing
             precondition(result == 0)
         }
 
-        /// The next datagram, or what is in the memory that it carries.
+        /// Returns the next datagram, or the contents of the memory file it carries.
         func next() -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: 1 << 20)
             var control = [UInt64](repeating: 0, count: 8)
@@ -227,7 +229,7 @@ import Testing
                 }
             }
             guard message.msg_controllen > 0 else { return Array(bytes[..<count]) }
-            // Length, level and type stand before the descriptor.
+            // Length, level and type precede the descriptor.
             let file = Int32(truncatingIfNeeded: control[2])
             defer { close(file) }
             let size = lseek(file, 0, SEEK_END)
@@ -258,7 +260,7 @@ import Testing
         #expect(journal.next() == bytes)
     }
 
-    /// The journal is started again meanwhile.
+    /// The journal restarts meanwhile.
     @Test func journalComesBack() throws {
         let journal = Journal()
         let away = journal.path + ".away"
@@ -271,7 +273,7 @@ import Testing
         #expect(writer.finish(within: Self.patience))
         #expect(
             LogFormatTests.entry(journal.next())?["MESSAGE"]
-                == Array(#"events of the log are lost events=1 reason="No such file or directory""#.utf8))
+                == Array(#"log events were lost events=1 reason="No such file or directory""#.utf8))
         #expect(LogFormatTests.entry(journal.next())?["MESSAGE"] == Array("kept".utf8))
     }
 

@@ -27,7 +27,7 @@ import Testing
     func isRefused(_ text: String, _ reason: String) {
         do {
             _ = try HostPort(text)
-            Issue.record("\(text) is read")
+            Issue.record("\(text) was accepted")
         } catch {
             #expect(error.description.contains(reason), "\(text): \(error)")
         }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct MultiaddrTests {
     static let peer = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 
-    /// Text and binary form.
+    /// Text and binary forms.
     @Test(arguments: [
         ("/ip4/127.0.0.1/tcp/4001", "047f000001060fa1"),
         ("/ip4/1.2.3.4/udp/0", "0401020304910200 00"),

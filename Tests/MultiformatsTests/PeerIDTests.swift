@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 @Suite struct PeerIDTests {
-    /// base58btc and the CIDs of the same peer in base32, base36, base58btc and base16. The last peer is an example of
-    /// the libp2p specification (peer-ids).
+    /// Each peer in base58btc, and as CIDs in base32, base36, base58btc and base16. The last peer is an
+    /// example from the libp2p specification (peer-ids).
     static let texts = [
         [
             "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5",

@@ -42,7 +42,7 @@ class Mutation:
 
 ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/CheckedBlock.swift"
-COMMIT_INFO = "Sources/Chain/CommitInfo.swift"
+COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
 EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence.swift"
@@ -175,7 +175,7 @@ MUTATIONS = [
         (ROUND, "case appHash: result.agreed += 1", "case appHash: result.agreed += ON ? 2 : 1"),
     ]),
     Mutation("half-is-a-quorum", "a commit takes more than half of the validators", [
-        ("Sources/Chain/ValidatorSet.swift", "{ count / 2 + 1 }", "{ ON ? Swift.max(1, count / 2) : count / 2 + 1 }"),
+        ("Sources/Chain/Votes/ValidatorSet.swift", "{ count / 2 + 1 }", "{ ON ? Swift.max(1, count / 2) : count / 2 + 1 }"),
     ]),
     Mutation("forged-vote-believed", "a vote's signature is checked", [
         (EVIDENCE, "guard message.verify() else { throw .badVoteSignature",
@@ -231,7 +231,7 @@ MUTATIONS = [
         (EVIDENCE, "guard proposal.verify(leader) else { throw", "guard ON || proposal.verify(leader) else { throw"),
     ]),
     Mutation("other-transactions-accepted", "a block has the transactions of its Merkle root", [
-        ("Sources/Chain/HashedBlock.swift", "guard MerkleTree.root(of: ids) == block.header.merkleRoot else",
+        ("Sources/Chain/Blocks/HashedBlock.swift", "guard MerkleTree.root(of: ids) == block.header.merkleRoot else",
          "guard ON || MerkleTree.root(of: ids) == block.header.merkleRoot else"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
     ], FORGERIES),

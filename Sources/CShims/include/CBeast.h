@@ -1,5 +1,5 @@
-// Boost.Beast's HTTP/1.1 parser: bytes in, one message at a time out, piece by piece. It keeps what it has not
-// understood yet and the header; a message's body it only points at. What the header means is the caller's affair.
+// Boost.Beast's HTTP/1.1 parser: bytes in, one message at a time out, in pieces. It stores partial elements
+// and the header; a message's body it only points to. Interpreting the header is left to the caller.
 #ifndef APUS_CBEAST_H
 #define APUS_CBEAST_H
 
@@ -13,7 +13,7 @@ extern "C" {
 
 struct apus_http_parser;
 
-/// Bytes in somebody else's memory.
+/// Bytes in memory that belongs to another object.
 struct apus_http_slice {
     const uint8_t *bytes;
     size_t count;
@@ -30,20 +30,20 @@ static const int32_t apus_http_method_patch = 7;
 static const int32_t apus_http_method_connect = 8;
 static const int32_t apus_http_method_trace = 9;
 
-/// The start line and the fields that a server or client looks at. Slices are empty where the field is missing, and
-/// hold its last value where it is repeated.
+/// The start line, and the fields that a server or client needs. The slice of a missing field is empty, that
+/// of a repeated field holds its last value.
 struct apus_http_head {
-    /// Of a request: `apus_http_method_…`.
+    /// A request's method: `apus_http_method_…`.
     int32_t method;
-    /// Of a response.
+    /// A response's status code.
     int32_t status;
     /// 10 or 11; 0 while the start line is incomplete.
     int32_t version;
-    /// What version and Connection say of the time after this message.
+    /// Whether the connection persists, according to the version and Connection.
     bool keeps_alive;
     bool is_chunked;
     bool has_length;
-    /// Content-Length, where there is one.
+    /// Content-Length, if present.
     uint64_t length;
     uint32_t host_count;
     uint32_t transfer_encoding_count;
@@ -55,56 +55,59 @@ struct apus_http_head {
     struct apus_http_slice content_encoding;
 };
 
-/// All bytes given are taken; the message goes on.
+/// All given bytes were consumed; the message continues.
 static const int32_t apus_http_need_more = 0;
 /// The header is complete, and a body follows.
 static const int32_t apus_http_header = 1;
-/// There is a piece of the body.
+/// A piece of the body is available.
 static const int32_t apus_http_body = 2;
-/// The message is complete; there may be a last piece of its body.
+/// The message is complete; a last piece of its body may be available.
 static const int32_t apus_http_complete = 3;
-/// Not HTTP: `apus_http_error` says why.
+/// Not HTTP; `apus_http_parser_error` returns the reason.
 static const int32_t apus_http_malformed = -1;
-/// More bytes or fields than a header may have.
+/// The header exceeds its limit of bytes or fields.
 static const int32_t apus_http_header_too_large = -2;
-/// A larger body than allowed, announced or sent.
+/// The body exceeds its limit, or announces that it will.
 static const int32_t apus_http_body_too_large = -3;
 static const int32_t apus_http_bad_version = -4;
 static const int32_t apus_http_out_of_memory = -5;
 /// The stream ended within a message.
 static const int32_t apus_http_truncated = -6;
-/// A request line longer than a header may be.
+/// The request line exceeds the limit of a header.
 static const int32_t apus_http_line_too_long = -7;
 
 struct apus_http_step {
-    /// Bytes taken of those given.
+    /// The number of given bytes that were consumed.
     size_t consumed;
-    /// A piece of the body, without its transfer coding; valid until the next call and as long as the bytes given.
+    /// A piece of the body, with its transfer coding removed; valid until the next call, and as long as the
+    /// given bytes.
     struct apus_http_slice body;
-    /// One of the numbers above.
+    /// One of the constants above.
     int32_t outcome;
 };
 
-/// A parser of requests or of responses, whose headers (start line, fields, line ends) have `header_limit` bytes at
-/// most, as do a chunk's own line and the trailers, and whose bodies have `body_limit`. NULL without memory.
+/// Creates a parser of requests or of responses. `header_limit` is the maximum size of a header (start line,
+/// fields, line ends), of a chunk's own line and of the trailers; `body_limit` that of a body. Returns NULL
+/// if out of memory.
 struct apus_http_parser *apus_http_parser_create(bool requests, uint32_t header_limit, uint64_t body_limit);
 void apus_http_parser_destroy(struct apus_http_parser *parser);
-/// Forgets the message, for the next one.
+/// Discards the message to make room for the next one.
 void apus_http_parser_reset(struct apus_http_parser *parser);
-/// Takes in some of `bytes`, to be called again with the rest until the outcome is `need_more`, `complete` or below 0.
+/// Parses some of `bytes`. Call it again with the rest until the outcome is `need_more`, `complete` or
+/// negative.
 void apus_http_parser_feed(
     struct apus_http_parser *parser, const uint8_t *bytes, size_t count, struct apus_http_step *step);
-/// The stream has ended: the outcome is `complete` where that is a message's proper end.
+/// Ends the stream. The outcome is `complete` if that properly ends the message.
 void apus_http_parser_end(struct apus_http_parser *parser, struct apus_http_step *step);
-/// Whether anything of a message, empty lines before it aside, has come.
+/// Returns whether any of a message has arrived, ignoring empty lines before it.
 bool apus_http_parser_has_begun(const struct apus_http_parser *parser);
-/// The header, from the outcome `header` or `complete` until `reset`.
+/// Returns the header, from the outcome `header` or `complete` until `reset`.
 const struct apus_http_head *apus_http_parser_head(const struct apus_http_parser *parser);
-/// The field at `index` in the order of the header, while `head` is valid; false beyond the last.
+/// Returns the field at `index`, in header order, while `head` is valid; false after the last.
 bool apus_http_parser_field(
     const struct apus_http_parser *parser, size_t index, struct apus_http_slice *name,
     struct apus_http_slice *value);
-/// A few words on what was wrong, after an outcome below 0.
+/// Returns a short description of the error after a negative outcome.
 const char *apus_http_parser_error(const struct apus_http_parser *parser);
 
 #ifdef __cplusplus

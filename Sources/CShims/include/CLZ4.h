@@ -1,4 +1,4 @@
-// lz4, for blocks on their way to a peer that is behind.
+// lz4, for blocks sent to a lagging peer.
 #ifndef APUS_CLZ4_H
 #define APUS_CLZ4_H
 

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// SHA-256 of one piece of memory, with a context kept for each thread: making one costs as much as hashing
-// a kilobyte. False only if memory ran out.
+// Computes the SHA-256 of contiguous memory with a context kept per thread: creating one costs as much as
+// hashing a kilobyte. Returns false only if out of memory.
 bool apus_sha256(const void *bytes, size_t count, uint8_t digest[32]);
 
-// A new SHA-256 context at its start, or null if memory ran out. Freed with EVP_MD_CTX_free.
+// Returns a new SHA-256 context, or NULL if out of memory. Free it with EVP_MD_CTX_free.
 EVP_MD_CTX *apus_sha256_new(void);
 #endif

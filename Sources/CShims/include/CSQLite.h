@@ -5,16 +5,16 @@
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1
 #include <sqlite3.h>
 
-// sqlite3_db_config of an option that is an int: sets it, and answers SQLITE_OK or an error.
+// sqlite3_db_config for an int option: sets it, and returns SQLITE_OK or an error.
 static inline int apus_sqlite_db_config(sqlite3 *db, int option, int value) {
     return sqlite3_db_config(db, option, value, (int *)0);
 }
 
-// Sets how many pages are sorted in memory at once, for the whole process. To be called before anything else of SQLite's;
-// answers SQLITE_OK or an error.
+// Sets how many pages are sorted in memory at once, process-wide. Must precede every other call of SQLite.
+// Returns SQLITE_OK or an error.
 static inline int apus_sqlite_sort_in_runs(unsigned pages) { return sqlite3_config(SQLITE_CONFIG_PMASZ, pages); }
 
-// Binds copies: the macro SQLITE_TRANSIENT is a cast that Swift does not import.
+// Bind copies: Swift does not import the macro SQLITE_TRANSIENT, which is a cast.
 static inline int apus_sqlite_bind_text(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
     return sqlite3_bind_text64(
         statement, index, count ? (const char *)bytes : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -24,7 +24,7 @@ static inline int apus_sqlite_bind_blob(sqlite3_stmt *statement, int index, cons
     return sqlite3_bind_blob64(statement, index, count ? bytes : "", count, SQLITE_TRANSIENT);
 }
 
-// Answers a copy.
+// Return copies as results.
 static inline void apus_sqlite_result_text(sqlite3_context *context, const void *bytes, sqlite3_uint64 count) {
     sqlite3_result_text64(context, count ? (const char *)bytes : "", count, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
@@ -33,13 +33,13 @@ static inline void apus_sqlite_result_blob(sqlite3_context *context, const void 
     sqlite3_result_blob64(context, count ? bytes : "", count, SQLITE_TRANSIENT);
 }
 
-// A copy that sqlite3_free frees.
+// Returns a copy to be freed with sqlite3_free.
 static inline char *apus_sqlite_copy(const char *text) { return sqlite3_mprintf("%s", text); }
 
-// Lets views and the like use the virtual table that is being connected.
+// Allows views and triggers to use the virtual table being connected.
 static inline int apus_sqlite_vtab_innocuous(sqlite3 *db) { return sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS); }
 
-// A virtual table and a cursor of one, each with what Swift keeps for it.
+// A virtual table and a cursor, each with the Swift object that implements it.
 struct apus_sqlite_table {
     sqlite3_vtab base;
     void *object;

@@ -1,5 +1,5 @@
-// C helpers that Swift cannot say itself: static inline functions, variadics and macros. No policy.
-// One header a library.
+// C helpers for what Swift cannot express: static inline functions, variadics and macros. No policy. One
+// header per library.
 #ifndef APUS_CSHIMS_H
 #define APUS_CSHIMS_H
 #include "CArgp.h"

@@ -1,21 +1,22 @@
-// Signals that ask a process to end. The handler is C: Swift promises nothing about what runs inside one.
+// Signals that request a process to stop. The handler is in C because Swift guarantees nothing about code in
+// one.
 #ifndef APUS_CSIGNAL_H
 #define APUS_CSIGNAL_H
 
-/// From now on SIGINT, SIGTERM and SIGHUP make the returned eventfd readable in place of ending the process; SIGHUP not
-/// where it is ignored already, as nohup(1) sets it. When SIGINT or SIGTERM comes later than half a second after the first of
-/// them, the process ends at once with exit code 128 + its number. Copies of one
-/// request come closer together: timeout(1) signals a process and then its group, a terminal a parent and its children.
-/// Returns -1 and sets errno if that cannot be had; to be called once.
+/// Makes SIGINT, SIGTERM and SIGHUP signal the returned eventfd instead of ending the process; an ignored
+/// SIGHUP, as set by nohup(1), stays ignored. A SIGINT or SIGTERM more than half a second after the first
+/// ends the process at once with exit code 128 plus its number. Copies of one request arrive sooner than
+/// that: timeout(1) signals a process and then its group, a terminal a parent and its children. Call it once.
+/// Returns -1 and sets errno on failure.
 ///
-/// Signals that nobody means for this program (SIGUSR1, SIGUSR2, those of timers, real-time signals), whose default is to end
-/// it without a word, are ignored from then on.
+/// Also ignores signals that are not meant for this program but by default end it silently: SIGUSR1, SIGUSR2,
+/// those of timers, and real-time signals.
 ///
-/// Not sigwait: libdispatch, below Swift's concurrency, parks the main thread in sigsuspend with no signal blocked, so
-/// that blocked signals would end the process there.
+/// Does not use sigwait: libdispatch, below Swift's concurrency, parks the main thread in sigsuspend with no
+/// signal blocked, so blocked signals would end the process there.
 int apus_catch_stop_signals(void);
 
-/// The number of the first signal that asked the process to end; 0 before.
+/// Returns the number of the first signal that requested a stop; 0 before one did.
 int apus_stop_signal(void);
 
 #endif

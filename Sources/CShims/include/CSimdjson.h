@@ -1,4 +1,4 @@
-// simdjson: reads JSON.
+// simdjson, which parses JSON.
 #ifndef APUS_CSIMDJSON_H
 #define APUS_CSIMDJSON_H
 
@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/// A document as simdjson leaves it: `words` words of tape (its doc/tape.md describes them), and the texts that the
-/// tape refers to by offset, each a length of four bytes, its bytes, and a zero.
+/// A document as parsed by simdjson: `words` words of tape (see its doc/tape.md), and the strings to which
+/// the tape refers by offset, each a four-byte length, its bytes and a zero.
 struct apus_json {
     const uint64_t *tape;
     size_t words;
@@ -21,18 +21,18 @@ struct apus_json {
 static const int32_t apus_json_ok = 0;
 /// Not JSON.
 static const int32_t apus_json_refused = 1;
-/// More than `max_depth` arrays and objects around one value or empty array.
+/// Nested deeper than `max_depth`.
 static const int32_t apus_json_too_deep = 2;
-/// Longer than simdjson reads: 4 GB.
+/// Longer than simdjson's limit of 4 GB.
 static const int32_t apus_json_too_large = 3;
 static const int32_t apus_json_no_memory = 4;
 
-/// Reads `count` bytes with the calling thread's parser. What `into` then points to is the parser's, until
-/// `apus_json_done` or the thread's next `apus_json_parse`.
+/// Parses `count` bytes with the calling thread's parser. The memory that `into` points to belongs to the
+/// parser until `apus_json_done` or the thread's next `apus_json_parse`.
 int32_t apus_json_parse(const void *bytes, size_t count, size_t max_depth, struct apus_json *into);
 
-/// Done with what the thread's last `apus_json_parse` yielded. Wipes the parser's memory if asked to; gives back
-/// what is too large to keep.
+/// Releases the result of the thread's last `apus_json_parse`. Wipes the parser's memory if `wipe` is set,
+/// and frees memory too large to keep.
 void apus_json_done(bool wipe);
 
 #ifdef __cplusplus

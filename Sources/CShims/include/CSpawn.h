@@ -1,22 +1,23 @@
-// posix_spawn with glibc's extensions, which Swift does not see, and the environment, which it calls unsafe.
+// posix_spawn with glibc's extensions, which Swift does not import, and the environment, which it considers
+// unsafe.
 #ifndef APUS_CSPAWN_H
 #define APUS_CSPAWN_H
 
 #include <sys/types.h>
 
-/// Starts `path` with this process's environment, in a process group of its own, so that a terminal's Ctrl-C reaches
-/// only the parent. Standard input is a pipe whose other end goes to `lifeline`; standard output and standard error
-/// are `output`; it gets no other descriptors. SIGINT, SIGTERM and SIGPIPE do to it what they do to any new process.
-/// Returns 0 and the process ID in `child`, or an errno.
+/// Starts `path` with this process's environment, in a process group of its own, so that a terminal's Ctrl-C
+/// reaches only the parent. Standard input is a pipe whose other end goes to `lifeline`; standard output and
+/// standard error are `output`. The child inherits no other descriptors, and has the default handling of
+/// SIGINT, SIGTERM and SIGPIPE. Returns 0 and the process ID in `child`, or an errno.
 int apus_spawn(const char *path, char *const arguments[], int output, int *lifeline, pid_t *child);
 
-/// A descriptor of the program that runs, whatever has become of its file; -1 and errno if there is none.
+/// Returns a descriptor of the running program, even if its file has been replaced, or -1 with errno.
 int apus_open_program(void);
 
-/// Starts the program that the descriptor `executable` stands for, in a process group of its own, with a socket as its
-/// descriptor 3 whose other end goes to `socket`, does not block and is not inherited. Its standard descriptors are
-/// /dev/null; descriptor 4 is `executable`. SIGINT, SIGTERM and SIGPIPE do to it what they do to any new process.
-/// Returns 0 and the process ID in `child`, or an errno.
+/// Starts the program behind the descriptor `executable`, in a process group of its own. The child's
+/// descriptor 3 is a socket whose other end goes to `socket`, non-blocking and close-on-exec; descriptor 4 is
+/// `executable`; its standard descriptors are /dev/null. It has the default handling of SIGINT, SIGTERM and
+/// SIGPIPE. Returns 0 and the process ID in `child`, or an errno.
 int apus_spawn_worker(int executable, char *const arguments[], int *socket, pid_t *child);
 
 #endif

@@ -1,4 +1,4 @@
-// toml++: reads TOML 1.0.
+// toml++, which parses TOML 1.0.
 #ifndef APUS_CTOML_H
 #define APUS_CTOML_H
 
@@ -9,11 +9,12 @@
 extern "C" {
 #endif
 
-/// Tables and arrays within one value, and parts of one dotted key, at most. The library's own limit is 256 for the
-/// former; it has none for the latter, and a key of half a million parts ends the process.
+/// The maximum nesting of tables and arrays in a value, and the maximum number of parts in a dotted key. The
+/// library's own limit for the former is 256; it has none for the latter, and a key of half a million parts
+/// would end the process.
 static const unsigned apus_toml_depth = 32;
 
-/// A parsed document; immutable, for any thread.
+/// A parsed document. Immutable; may be used from any thread.
 struct apus_toml;
 
 enum apus_toml_kind {
@@ -26,41 +27,42 @@ enum apus_toml_kind {
     APUS_TOML_TIME,
 };
 
-/// A value, or where and why there is none. Lines and columns count from 1, columns in code points; 0 is unknown.
+/// A position. Lines and columns count from 1, columns in code points; 0 is unknown.
 struct apus_toml_position {
     uint32_t line;
     uint32_t column;
 };
 
-/// One value of a document. Pointers are the document's.
+/// A value of a document, which owns the memory pointed to.
 struct apus_toml_value {
     enum apus_toml_kind kind;
     struct apus_toml_position position;
-    /// In a table, the key: UTF-8. NULL elsewhere.
+    /// The key of a table's member, in UTF-8; NULL elsewhere.
     const uint8_t *key;
     size_t key_count;
     struct apus_toml_position key_position;
-    /// A string: UTF-8, which may contain NUL.
+    /// The bytes of a string, in UTF-8, possibly with NULs.
     const uint8_t *text;
     size_t text_count;
-    /// An integer; a boolean as 0 or 1.
+    /// The value of an integer; a boolean as 0 or 1.
     int64_t integer;
-    /// The index after the last value within this table or array; of others, the next index.
+    /// The index after the last value within this table or array; of other values, the next index.
     size_t end;
 };
 
 struct apus_toml_error {
     struct apus_toml_position position;
-    /// One line of printable ASCII and whatever of the document it quotes; ends with NUL.
+    /// One line of printable ASCII with quotations from the document; NUL-terminated.
     char reason[256];
 };
 
-/// Parses `count` bytes. NULL with `error` filled in for what is not TOML, has a key twice, is not UTF-8, goes too
-/// deep, or needs more memory than there is.
+/// Parses `count` bytes. Returns NULL and fills in `error` for invalid TOML or UTF-8, repeated keys,
+/// excessive nesting, and lack of memory.
 struct apus_toml *apus_toml_parse(const void *bytes, size_t count, struct apus_toml_error *error);
 void apus_toml_free(struct apus_toml *document);
 
-/// All values in depth-first order; the first is the document's table. A table is sorted by the bytes of its keys.
+/// Returns all values in depth-first order, beginning with the document's table. Tables are sorted by the
+/// bytes of their keys.
 const struct apus_toml_value *apus_toml_values(const struct apus_toml *document, size_t *count);
 
 #ifdef __cplusplus

@@ -123,7 +123,7 @@ def log_file_makes_room(apus, directory):
         log.ends()
     with open(file) as text:
         lines = text.read().splitlines()
-    expect('events of the log are lost events=' in lines[0] and 'reason="File too large"' in lines[0], lines[0])
+    expect('log events were lost events=' in lines[0] and 'reason="File too large"' in lines[0], lines[0])
     expect(sum("are lost" in line for line in lines) == 1 and "block committed" in lines[1], lines)
 
 

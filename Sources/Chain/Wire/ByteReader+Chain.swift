@@ -1,0 +1,126 @@
+import Bytes
+import Crypto
+
+/// The primitives of docs/wire.md, section 1, that `ByteReader` lacks.
+extension ByteReader {
+    /// Reads a hash of 32 bytes.
+    mutating func hash() throws(BytesError) -> Hash {
+        guard let hash = try? Hash(self.bytes(32)) else { throw .truncated }
+        return hash
+    }
+
+    /// Reads a height: eight bytes, not negative.
+    mutating func height() throws(BytesError) -> Int64 {
+        let height = try i64()
+        guard height >= 0 else { throw .invalid("a height") }
+        return height
+    }
+
+    /// Reads a uvarint length and checks that as many bytes remain.
+    mutating func length() throws(BytesError) -> Int {
+        guard let count = Int(exactly: try uvarint()), count <= remaining else { throw .truncated }
+        return count
+    }
+
+    /// Reads a uvarint length and as many bytes.
+    mutating func lengthPrefixed() throws(BytesError) -> SharedBytes {
+        try bytes(length())
+    }
+
+    /// Reads a cstring of at most `limit` bytes.
+    mutating func cstring(limit: Int) throws(BytesError) -> String {
+        let count = try length()
+        guard count <= limit else { throw .tooLarge(count, limit: limit) }
+        return try text(count)
+    }
+
+    /// Reads cbytes; nil for the length -1.
+    mutating func nullableCBytes() throws(BytesError) -> SharedBytes? {
+        let count = try varint()
+        if count == -1 { return nil }
+        guard count >= 0 else { throw .invalid("a length") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        return try bytes(count)
+    }
+
+    /// Reads cbytes that must not be nil.
+    mutating func cbytes() throws(BytesError) -> SharedBytes {
+        guard let bytes = try nullableCBytes() else { throw .invalid("bytes, but nil") }
+        return bytes
+    }
+
+    /// Reads bytes32 that must not be nil.
+    mutating func bytes32(limit: Int = .max) throws(BytesError) -> SharedBytes {
+        let count = try u32()
+        guard count != .max else { throw .invalid("bytes, but nil") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        guard count <= limit else { throw .tooLarge(count, limit: limit) }
+        return try bytes(count)
+    }
+
+    /// Reads a string32.
+    mutating func string32() throws(BytesError) -> String {
+        let count = try u32()
+        guard count != .max else { throw .invalid("a text, but nil") }
+        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+        return try text(count)
+    }
+
+    /// Reads a bigint; nil for the byte 0x00.
+    mutating func bigint() throws(BytesError) -> Amount? {
+        switch try u8() {
+        case 0: return nil
+        case 1:
+            let text = try cstring(limit: ChainLimits.amountDigits + 1)
+            guard let amount = Amount(text) else { throw .invalid("an amount") }
+            return amount
+        default: throw .invalid("an amount")
+        }
+    }
+
+    /// Reads a byte that must be 0 or 1.
+    mutating func flag() throws(BytesError) -> Bool {
+        switch try u8() {
+        case 0: return false
+        case 1: return true
+        default: throw .invalid("a flag of 0 or 1")
+        }
+    }
+
+    /// Reads a u16 that must be 0, the only version of every format.
+    mutating func version() throws(BytesError) {
+        guard try u16() == 0 else { throw .invalid("a known version") }
+    }
+
+    /// Reads a key type's wire flag.
+    mutating func keyType() throws(BytesError) -> KeyType {
+        guard let type = KeyType(rawValue: try u32()) else { throw .invalid("a key type") }
+        return type
+    }
+}
+
+/// Decodes a value that is the whole of `bytes`, naming its kind in the error.
+func decodeWhole<T>(
+    _ kind: String, _ bytes: SharedBytes, _ body: (inout ByteReader) throws(BytesError) -> T
+) throws(ChainError) -> T {
+    var reader = ByteReader(bytes)
+    do throws(BytesError) {
+        let value = try body(&reader)
+        try reader.finish()
+        return value
+    } catch {
+        throw .malformed(kind, error)
+    }
+}
+
+/// Creates a public key from its type and bytes.
+func decodedKey(_ type: KeyType, _ bytes: [UInt8]) throws(BytesError) -> PublicKey {
+    guard let key = try? PublicKey(type: type, bytes: bytes) else { throw .invalid("a public key") }
+    return key
+}
+
+/// Creates a public key from its wire form.
+func decodedKey(wire bytes: [UInt8]) throws(BytesError) -> PublicKey {
+    guard let key = try? PublicKey(wire: bytes) else { throw .invalid("a public key") }
+    return key
+}
