@@ -179,7 +179,7 @@ final class HTTPClientConnection: HTTPConnection {
     private var keepsAlive = true
 
     /// Whether another exchange may be tried.
-    var isUsable: Bool { keepsAlive && !isClosed && !hasPeerEnded && failure == nil }
+    var isUsable: Bool { keepsAlive && !hasPeerEnded && failure == nil }
 
     func exchange(_ request: [UInt8]) async throws(HTTPError) -> HTTPClient.Reply {
         isExchanging = true

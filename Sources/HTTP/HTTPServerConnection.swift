@@ -14,7 +14,7 @@ final class HTTPServerConnection: HTTPConnection {
         case handling
         /// The client, who must take replies before it gets more.
         case draining
-        /// The client's end, the answers being sent.
+        /// The client's end, the answers being sent. The answer of a handler that has not returned by then is not wanted.
         case ending
     }
 
@@ -33,8 +33,6 @@ final class HTTPServerConnection: HTTPConnection {
     private var route: HTTPRoute?
     private var isHTTP10 = false
     private var keepsAlive = true
-    /// Whether the time for the answer is over, and the client has been told.
-    private var isLate = false
     private var phase = Phase.idle
     private var phaseStart = Duration.zero
     private var timer: Timer?
@@ -96,7 +94,7 @@ final class HTTPServerConnection: HTTPConnection {
         } else if let route {
             await answer(route)
         }
-        guard !isLate else { return }
+        guard phase != .ending else { return }
         parser.reset()
         request.body = []
         if charged > 0 { charge(heldBytes) }
@@ -133,7 +131,7 @@ final class HTTPServerConnection: HTTPConnection {
         request.body = parser.takeBody()
         request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom(share))
         let response = await route.handler(request)
-        if !isLate { send(response) }
+        if phase != .ending { send(response) }
     }
 
     /// Answers what is no request, or did not come in time.
@@ -309,7 +307,6 @@ final class HTTPServerConnection: HTTPConnection {
     }
 
     private func answerLate() {
-        isLate = true
         keepsAlive = false
         if let route { send(route.late) }
         beginEnd()

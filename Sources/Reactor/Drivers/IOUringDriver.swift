@@ -5,16 +5,16 @@ import Glibc
 /// The driver for kernels with io_uring: one multishot accept a listener, one multishot receive a connection out of
 /// buffers that all share, one send a connection at a time, and everything submitted together once a turn.
 ///
-/// The kernel's requests refer to descriptors, chunks and buffers, so a socket that ends is first rid of its requests
-/// and only then closed and released.
+/// The kernel's requests refer to descriptors, chunks and buffers, so the requests of a socket that is given up are
+/// cancelled first; the socket is closed and released when the last of them has ended.
 final class IOUringDriver: Driver {
     /// Submission entries; more requests in one turn are submitted in several goes.
-    private nonisolated static let entries: UInt32 = 512
+    nonisolated static let entries: UInt32 = 512
     /// Completion entries; beyond them the kernel keeps a list.
-    private nonisolated static let completionEntries: UInt32 = 4096
+    nonisolated static let completionEntries: UInt32 = 4096
     /// Receive buffers, a power of two: what can wait to be delivered in one turn, for all connections together.
-    private nonisolated static let bufferCount: UInt32 = 64
-    private nonisolated static let bufferSize: UInt32 = 64 * 1024
+    nonisolated static let bufferCount: UInt32 = 64
+    nonisolated static let bufferSize: UInt32 = 64 * 1024
     /// Bytes of one send: enough to be worth the request, little enough that `drained` comes before the queue is empty.
     private static let sendSize = 1024 * 1024
     private static let completionsPerReap = 256
@@ -30,13 +30,38 @@ final class IOUringDriver: Driver {
         case wake
     }
 
+    /// A multishot request: it goes on until the kernel ends it or it is cancelled.
+    private enum Multishot {
+        case idle
+        case armed
+        /// Cancelled; its last completion has not come.
+        case cancelling
+    }
+
+    private struct ListenerSlot {
+        let listener: TCPListener
+        let descriptor: Int32
+        /// Cancelled only to close the listener.
+        var accept = Multishot.idle
+    }
+
+    /// A detached connection has given up its slot number; its entry stays until neither request is under way.
+    private struct ConnectionSlot {
+        let connection: TCPConnection
+        var receive = Multishot.idle
+        /// The send under way.
+        var send: SendRequest?
+    }
+
     private nonisolated(unsafe) let ring: OpaquePointer
     private nonisolated let wakeDescriptor: Int32
     private nonisolated(unsafe) let buffers: UnsafeMutableRawBufferPointer
     private nonisolated(unsafe) let completions: UnsafeMutableBufferPointer<apus_completion>
     private nonisolated(unsafe) let wakeCount: UnsafeMutablePointer<UInt64>
     private var isWakeArmed = false
-    private var slots = SlotTable()
+    private var listeners = SlotTable<ListenerSlot>()
+    private var attempts = SlotTable<(attempt: ConnectAttempt, descriptor: Int32)>()
+    private var connections = SlotTable<ConnectionSlot>()
     private var idleSends: [SendRequest] = []
     /// Cancellations that the ring had no room for.
     private var owedCancels: [UInt64] = []
@@ -78,80 +103,32 @@ final class IOUringDriver: Driver {
         buffers.deallocate()
     }
 
-    /// A ring that has shown that multishot receive into its buffers works.
-    private nonisolated static func makeRing(
-        deferred: Bool, _ buffers: UnsafeMutableRawBufferPointer, _ code: inout Int32
-    ) -> OpaquePointer? {
-        guard
-            let ring = apus_uring_create(
-                entries, completionEntries, deferred, buffers.baseAddress, bufferCount, bufferSize, &code)
-        else { return nil }
-        code = probe(ring)
-        if code == 0 { return ring }
-        apus_uring_destroy(ring)
-        return nil
-    }
-
-    private nonisolated static func probe(_ ring: OpaquePointer) -> Int32 {
-        var pair: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutableBytes(of: &pair) { pair in
-            socketpair(
-                AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0,
-                pair.baseAddress?.assumingMemoryBound(to: Int32.self))
-        }
-        guard made == 0 else { return errno }
-        var byte: UInt8 = 1
-        let written = write(pair.1, &byte, 1)
-        Glibc.close(pair.1)
-        defer { Glibc.close(pair.0) }
-        guard written == 1, apus_uring_receive(ring, pair.0, 1) else { return EIO }
-        // One byte in a buffer, then the end, which ends the request.
-        var completion = apus_completion()
-        var received = false
-        for _ in 0..<4 {
-            let result = apus_uring_wait(ring, 1_000_000_000)
-            guard result == 0 || result == -EINTR else { return -result }
-            while apus_uring_reap(ring, &completion, 1) == 1 {
-                if completion.result < 0 { return -completion.result }
-                if completion.flags & apus_completion_has_buffer != 0 {
-                    received = completion.result == 1
-                    apus_uring_return_buffer(ring, UInt16(truncatingIfNeeded: completion.flags >> 16))
-                }
-                if completion.flags & apus_completion_has_more == 0 { return received ? 0 : EIO }
-            }
-        }
-        return ETIMEDOUT
-    }
-
     /// The wake descriptor stays open: other threads may wake a loop that has ended.
     override func shutdown() {
         apus_uring_destroy(ring)
-        for slot in slots.indices {
-            switch slots[slot] {
-            case .free: break
-            case .listener(let listener): Glibc.close(listener.socket.descriptor)
-            case .attempt(let attempt):
-                Glibc.close(attempt.socket.descriptor)
-                attempt.finish(.failure(.closed))
-            case .connection(let connection):
-                if !connection.hasSentAll { Socket.setResetOnClose(connection.socket.descriptor) }
-                Glibc.close(connection.socket.descriptor)
-                connection.abandon()
-            }
-            slots.remove(slot)
+        for slot in listeners.slots { release(listenerAt: slot) }
+        for slot in attempts.slots {
+            guard let (attempt, descriptor) = attempts.remove(slot) else { continue }
+            Glibc.close(descriptor)
+            attempt.finish(.failure(.closed))
+        }
+        for slot in connections.slots {
+            guard let connection = connections.remove(slot)?.connection else { continue }
+            if !connection.hasSentAll { Socket.setResetOnClose(connection.descriptor) }
+            Glibc.close(connection.descriptor)
+            connection.slot = nil
+            connection.abandon()
         }
     }
 
     // MARK: Requests
 
-    private func data(_ operation: Operation, _ slot: Int) -> UInt64 {
-        operation.rawValue << 56 | slots.tag(slot)
+    private func data(_ operation: Operation, _ slotTag: UInt64 = 0) -> UInt64 {
+        operation.rawValue << 56 | slotTag
     }
 
-    private func cancel(_ operation: Operation, _ slot: Int) { cancel(data(operation, slot)) }
-
     private func cancel(_ target: UInt64) {
-        if !apus_uring_cancel(ring, target, Operation.cancel.rawValue << 56) { owedCancels.append(target) }
+        if !apus_uring_cancel(ring, target, data(.cancel)) { owedCancels.append(target) }
     }
 
     override nonisolated func wake() {
@@ -161,7 +138,7 @@ final class IOUringDriver: Driver {
 
     override func wait(until deadline: Duration?) -> Bool {
         if !isWakeArmed {
-            isWakeArmed = apus_uring_read(ring, wakeDescriptor, wakeCount, 8, Operation.wake.rawValue << 56)
+            isWakeArmed = apus_uring_read(ring, wakeDescriptor, wakeCount, 8, data(.wake))
         }
         if !owedCancels.isEmpty {
             let owed = owedCancels
@@ -184,23 +161,19 @@ final class IOUringDriver: Driver {
     }
 
     private func handle(_ completion: apus_completion) {
-        guard let operation = Operation(rawValue: completion.user_data >> 56) else { return }
-        switch operation {
-        case .cancel: return
-        case .wake:
-            isWakeArmed = false
-            return
-        case .receive, .send, .accept, .connect: break
-        }
-        guard let (slot, entry) = slots.entry(tag: completion.user_data & ~(0xFF << 56)) else { return }
-        switch (operation, entry) {
-        case (.receive, .connection(let connection)): received(connection, completion)
-        case (.send, .connection(let connection)): sent(connection, completion.result)
-        case (.accept, .listener(let listener)): accepted(listener, completion)
-        case (.connect, .attempt(let attempt)):
-            slots.remove(slot)
-            connected(attempt, code: -min(completion.result, 0))
-        default: break
+        let tag = completion.user_data
+        switch Operation(rawValue: tag >> 56) {
+        case .receive: if let slot = connections.slot(tag: tag) { received(slot, completion) }
+        case .send: if let slot = connections.slot(tag: tag) { sent(slot, completion.result) }
+        case .accept: if let slot = listeners.slot(tag: tag) { accepted(slot, completion) }
+        case .connect:
+            guard let slot = attempts.slot(tag: tag), let (attempt, descriptor) = attempts.remove(slot) else {
+                return
+            }
+            attempt.slot = nil
+            connected(attempt, descriptor, code: -min(completion.result, 0))
+        case .wake: isWakeArmed = false
+        case .cancel, nil: break
         }
     }
 
@@ -226,39 +199,41 @@ final class IOUringDriver: Driver {
     }
 
     private func add(_ listener: TCPListener, _ descriptor: Int32) {
-        listener.socket.descriptor = descriptor
-        listener.socket.slot = slots.add(.listener(listener))
+        listener.slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
         resumeAccepting(listener)
     }
 
     override func resumeAccepting(_ listener: TCPListener) {
-        guard !listener.socket.isReceiving, !listener.socket.isClosing else { return }
-        if apus_uring_accept(ring, listener.socket.descriptor, data(.accept, listener.socket.slot)) {
-            listener.socket.isReceiving = true
+        guard let slot = listener.slot, let entry = listeners[slot], entry.accept == .idle else { return }
+        if apus_uring_accept(ring, entry.descriptor, data(.accept, listeners.tag(slot))) {
+            listeners[slot]?.accept = .armed
         } else {
             listener.didFail(.stalled)
         }
     }
 
     override func close(_ listener: TCPListener) {
-        guard !listener.socket.isClosing else { return }
-        listener.socket.isClosing = true
+        guard let slot = listener.slot, let entry = listeners[slot] else { return }
+        listener.slot = nil
         // Nobody may connect from here on, though the request still holds the socket.
-        _ = Glibc.shutdown(listener.socket.descriptor, Int32(SHUT_RDWR))
-        if listener.socket.isReceiving { cancel(.accept, listener.socket.slot) } else { release(listener) }
+        _ = Glibc.shutdown(entry.descriptor, Int32(SHUT_RDWR))
+        guard entry.accept == .armed else { return release(listenerAt: slot) }
+        listeners[slot]?.accept = .cancelling
+        cancel(data(.accept, listeners.tag(slot)))
     }
 
-    private func release(_ listener: TCPListener) {
-        Glibc.close(listener.socket.descriptor)
-        slots.remove(listener.socket.slot)
+    private func release(listenerAt slot: Int) {
+        guard let entry = listeners.remove(slot) else { return }
+        entry.listener.slot = nil
+        Glibc.close(entry.descriptor)
     }
 
-    private func accepted(_ listener: TCPListener, _ completion: apus_completion) {
-        let hasMore = completion.flags & apus_completion_has_more != 0
-        if !hasMore { listener.socket.isReceiving = false }
+    private func accepted(_ slot: Int, _ completion: apus_completion) {
+        guard let listener = listeners[slot]?.listener else { return }
         if completion.result >= 0 { accepted(completion.result, listener) }
-        guard !hasMore else { return }
-        if listener.socket.isClosing { return release(listener) }
+        guard completion.flags & apus_completion_has_more == 0 else { return }
+        if listeners[slot]?.accept == .cancelling { return release(listenerAt: slot) }
+        listeners[slot]?.accept = .idle
         switch completion.result {
         case 0..., -EINTR, -ECONNABORTED, -EPROTO, -EPERM: resumeAccepting(listener)
         default: listener.didFail(ReactorError("accept", -completion.result))
@@ -269,59 +244,61 @@ final class IOUringDriver: Driver {
 
     override func connect(_ attempt: ConnectAttempt) throws(ReactorError) {
         let descriptor = try Socket.connecting(attempt, nonBlocking: false)
-        attempt.socket.descriptor = descriptor
-        attempt.socket.slot = slots.add(.attempt(attempt))
-        let tag = data(.connect, attempt.socket.slot)
-        if attempt.storage.withAddress({ apus_uring_connect(ring, descriptor, $0, $1, tag) }) { return }
-        slots.remove(attempt.socket.slot)
+        let slot = attempts.add((attempt, descriptor))
+        let tag = data(.connect, attempts.tag(slot))
+        if attempt.storage.withAddress({ apus_uring_connect(ring, descriptor, $0, $1, tag) }) {
+            attempt.slot = slot
+            return
+        }
+        attempts.remove(slot)
         Glibc.close(descriptor)
         throw .system(operation: "io_uring", code: EBUSY)
     }
 
     override func cancel(_ attempt: ConnectAttempt) {
-        guard !attempt.socket.isClosing else { return }
-        attempt.socket.isClosing = true
-        cancel(.connect, attempt.socket.slot)
+        guard let slot = attempt.slot else { return }
+        cancel(data(.connect, attempts.tag(slot)))
     }
 
     // MARK: Connections
 
     override func attach(_ connection: TCPConnection) {
-        connection.socket.slot = slots.add(.connection(connection))
+        connection.slot = connections.add(ConnectionSlot(connection: connection))
     }
 
     override func updateReceiving(_ connection: TCPConnection) {
-        guard !connection.socket.isClosing else { return }
-        let wants = connection.wantsBytes
-        if wants, !connection.socket.isReceiving {
-            if apus_uring_receive(ring, connection.socket.descriptor, data(.receive, connection.socket.slot))
-            {
-                connection.socket.isReceiving = true
+        guard let slot = connection.slot, let receive = connections[slot]?.receive else { return }
+        switch (receive, connection.wantsBytes) {
+        case (.idle, true):
+            if apus_uring_receive(ring, connection.descriptor, data(.receive, connections.tag(slot))) {
+                connections[slot]?.receive = .armed
             } else {
                 connection.attendLater()
             }
-        } else if !wants, connection.socket.isReceiving, !connection.socket.isCancelling {
-            connection.socket.isCancelling = true
-            cancel(.receive, connection.socket.slot)
+        case (.armed, false): cancelReceive(slot)
+        case (.idle, false), (.armed, true), (.cancelling, _): break
         }
     }
 
-    private func received(_ connection: TCPConnection, _ completion: apus_completion) {
+    private func cancelReceive(_ slot: Int) {
+        connections[slot]?.receive = .cancelling
+        cancel(data(.receive, connections.tag(slot)))
+    }
+
+    private func received(_ slot: Int, _ completion: apus_completion) {
+        guard let connection = connections[slot]?.connection else { return }
         let hasEnded = completion.flags & apus_completion_has_more == 0
-        if hasEnded {
-            connection.socket.isReceiving = false
-            connection.socket.isCancelling = false
-        }
+        if hasEnded { connections[slot]?.receive = .idle }
         if completion.flags & apus_completion_has_buffer != 0 {
             let buffer = completion.flags >> 16
-            if completion.result > 0, buffer < Self.bufferCount, !connection.socket.isClosing {
+            if completion.result > 0, buffer < Self.bufferCount {
                 let start = Int(buffer) * Int(Self.bufferSize)
                 let count = min(Int(completion.result), Int(Self.bufferSize))
                 connection.didReceive(UnsafeMutableRawBufferPointer(rebasing: buffers[start..<start + count]))
             }
             apus_uring_return_buffer(ring, UInt16(truncatingIfNeeded: buffer))
         }
-        if connection.socket.isClosing { return releaseIfIdle(connection) }
+        if connection.slot == nil { return releaseIfIdle(slot) }
         switch completion.result {
         case 1...: break
         case 0: return connection.didReceiveEnd()
@@ -333,29 +310,26 @@ final class IOUringDriver: Driver {
     }
 
     override func flush(_ connection: TCPConnection) {
-        guard !connection.socket.isSending, !connection.socket.isClosing, connection.queuedBytes > 0 else {
+        guard let slot = connection.slot, connections[slot]?.send == nil, connection.queuedBytes > 0 else {
             return
         }
         let request = idleSends.popLast() ?? SendRequest()
         request.fill(from: connection.queue, limit: Self.sendSize)
-        if apus_uring_send(
-            ring, connection.socket.descriptor, request.message, data(.send, connection.socket.slot))
-        {
-            connection.socket.isSending = true
-            connection.sendRequest = request
+        let tag = data(.send, connections.tag(slot))
+        if apus_uring_send(ring, connection.descriptor, request.message, tag) {
+            connections[slot]?.send = request
         } else {
             idleSends.append(request)
             connection.attendLater()
         }
     }
 
-    private func sent(_ connection: TCPConnection, _ result: Int32) {
-        connection.socket.isSending = false
-        if let request = connection.sendRequest {
-            connection.sendRequest = nil
-            idleSends.append(request)
-        }
-        if connection.socket.isClosing { return releaseIfIdle(connection) }
+    private func sent(_ slot: Int, _ result: Int32) {
+        guard let entry = connections[slot], let request = entry.send else { return }
+        connections[slot]?.send = nil
+        idleSends.append(request)
+        let connection = entry.connection
+        if connection.slot == nil { return releaseIfIdle(slot) }
         switch result {
         case 0...:
             connection.didSend(Int(result))
@@ -366,25 +340,24 @@ final class IOUringDriver: Driver {
     }
 
     override func shutdownWrite(_ connection: TCPConnection) {
-        guard Glibc.shutdown(connection.socket.descriptor, Int32(SHUT_WR)) != 0 else { return }
+        guard Glibc.shutdown(connection.descriptor, Int32(SHUT_WR)) != 0 else { return }
         connection.didFail(ReactorError("shutdown", errno))
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {
-        guard !connection.socket.isClosing else { return }
-        connection.socket.isClosing = true
-        if reset { Socket.setResetOnClose(connection.socket.descriptor) }
-        if connection.socket.isReceiving, !connection.socket.isCancelling {
-            cancel(.receive, connection.socket.slot)
-        }
-        if connection.socket.isSending { cancel(.send, connection.socket.slot) }
-        releaseIfIdle(connection)
+        guard let slot = connection.slot, let entry = connections[slot] else { return }
+        connection.slot = nil
+        if reset { Socket.setResetOnClose(connection.descriptor) }
+        if entry.receive == .armed { cancelReceive(slot) }
+        if entry.send != nil { cancel(data(.send, connections.tag(slot))) }
+        releaseIfIdle(slot)
     }
 
-    private func releaseIfIdle(_ connection: TCPConnection) {
-        guard !connection.socket.isReceiving, !connection.socket.isSending else { return }
-        Glibc.close(connection.socket.descriptor)
-        slots.remove(connection.socket.slot)
-        connection.didDetach()
+    /// Releases a detached connection of which the kernel holds no request any more.
+    private func releaseIfIdle(_ slot: Int) {
+        guard let entry = connections[slot], entry.receive == .idle, entry.send == nil else { return }
+        connections.remove(slot)
+        Glibc.close(entry.connection.descriptor)
+        entry.connection.didDetach()
     }
 }

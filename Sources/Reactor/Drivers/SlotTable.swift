@@ -1,27 +1,24 @@
 /// What a kernel driver holds open, by small numbers that fit an event's user data. A number that comes back has another
-/// generation, so that an event which was under way for the one before it is known to be stale.
+/// generation, so that an event still under way for its former entry is known to be stale.
 @ReactorActor
-struct SlotTable {
-    enum Entry {
-        case free(next: Int)
-        case listener(TCPListener)
-        case attempt(ConnectAttempt)
-        case connection(TCPConnection)
-    }
-
-    private var entries: [Entry] = []
+struct SlotTable<Entry> {
+    private var entries: [Entry?] = []
     private var generations: [UInt32] = []
-    private var firstFree = -1
+    private var free: [Int] = []
 
     nonisolated init() {}
 
-    subscript(slot: Int) -> Entry { entries[slot] }
-    var indices: Range<Int> { entries.indices }
+    /// The slots in use.
+    var slots: [Int] { entries.indices.filter { entries[$0] != nil } }
+
+    /// The entry in a slot that `add` or `slot(tag:)` has returned.
+    subscript(slot: Int) -> Entry? {
+        get { entries[slot] }
+        _modify { yield &entries[slot] }
+    }
 
     mutating func add(_ entry: Entry) -> Int {
-        if firstFree >= 0, case .free(let next) = entries[firstFree] {
-            let slot = firstFree
-            firstFree = next
+        if let slot = free.popLast() {
             entries[slot] = entry
             return slot
         }
@@ -30,12 +27,13 @@ struct SlotTable {
         return entries.count &- 1
     }
 
-    mutating func remove(_ slot: Int) {
-        guard entries.indices.contains(slot) else { return }
-        if case .free = entries[slot] { return }
-        entries[slot] = .free(next: firstFree)
+    @discardableResult
+    mutating func remove(_ slot: Int) -> Entry? {
+        guard let entry = entries[slot] else { return nil }
+        entries[slot] = nil
         generations[slot] &+= 1
-        firstFree = slot
+        free.append(slot)
+        return entry
     }
 
     /// The slot and its generation in 56 bits.
@@ -43,12 +41,12 @@ struct SlotTable {
         UInt64(generations[slot] & 0xFF_FFFF) << 32 | UInt64(UInt32(truncatingIfNeeded: slot))
     }
 
-    /// The entry that `tag` was made for, if it is still there.
-    func entry(tag: UInt64) -> (slot: Int, entry: Entry)? {
+    /// The slot that `tag` was made for, if its entry is still there. Bits above the lowest 56 are ignored.
+    func slot(tag: UInt64) -> Int? {
         let slot = Int(UInt32(truncatingIfNeeded: tag))
-        guard entries.indices.contains(slot),
+        guard entries.indices.contains(slot), entries[slot] != nil,
             UInt64(generations[slot] & 0xFF_FFFF) == (tag >> 32) & 0xFF_FFFF
         else { return nil }
-        return (slot, entries[slot])
+        return slot
     }
 }

@@ -1,12 +1,12 @@
-/// What a connection tells its owner. A class rather than a protocol, so that the byte path has no existential. All
-/// calls come on the reactor, and never from within a call to the connection. To be subclassed.
+/// Receives the events of a connection. Subclass it: a class rather than a protocol keeps existentials off the byte path.
+/// All calls come on the reactor, and never from within a call to the connection.
 @ReactorActor
 open class TCPConnectionDelegate {
     /// A delegate that ignores everything.
     public nonisolated init() {}
 
-    /// Bytes came in. They are the reactor's memory: valid, and free to be overwritten (decrypted in place), during
-    /// the call only.
+    /// Bytes came in. They lie in the reactor's memory: during the call only, they are valid and may be overwritten
+    /// (decrypted in place).
     open func received(_ bytes: UnsafeMutableRawBufferPointer) {}
 
     /// The peer will send nothing more; sending to it may go on.
@@ -15,6 +15,6 @@ open class TCPConnectionDelegate {
     /// The send queue was above high water and has fallen to low water.
     open func drained() {}
 
-    /// The connection is over: nil after an orderly end or `abort`, else why. The last call, made exactly once.
+    /// The connection is over: after an orderly end or `abort` (nil), or for a reason. The last call, made exactly once.
     open func closed(_ error: ReactorError?) {}
 }
