@@ -138,6 +138,7 @@ import Testing
         #expect(own == .opened(slot: 2))
         let refused = mux.open(now: .zero)
         #expect(refused == .backlogFull)
+        mux.announce(2)
         do {
             let found = try Self.feed(&mux, Self.frame(1, 2, 2, 0))
             #expect(found == ["acknowledged 2"])
