@@ -62,7 +62,7 @@ extension Stream {
 
     /// Bytes of the stream's writes that are on their way, and whether more wait for the peer to read.
     public var sendProgress: (bytes: Int, isBlocked: Bool) {
-        guard case .blocked(let write) = sending else { return (bytesSent, false) }
+        guard writerWait.isWaiting, case .blocked(let write) = sending else { return (bytesSent, false) }
         return (bytesSent &+ write.sent, true)
     }
 
