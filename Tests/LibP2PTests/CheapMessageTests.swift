@@ -74,11 +74,11 @@ import Testing
     @Test func aStreamWithoutBytesHasNoTask() throws {
         try run { meeting in
             let (ours, theirs) = (try #require(meeting.ours), try #require(meeting.theirs))
-            ours.mux.announce(try await ours.openStream().slot)
+            ours.mux.announce(try #require(try await ours.openStream().slot))
             ours.flushControl()
             try await Reactor.sleep(for: .seconds(1))
             #expect(theirs.mux.inboundCount == 1)
-            #expect(theirs.streams.compactMap { $0 }.allSatisfy { $0.isSilent && !$0.isReading })
+            #expect(theirs.streams.compactMap { $0 }.allSatisfy { $0.isSilent && $0.reader == .none })
             // It has as long as any stream to choose a protocol.
             try await Reactor.sleep(for: .seconds(8))
             #expect(theirs.mux.inboundCount == 1)
@@ -144,7 +144,7 @@ import Testing
             _ = try await Ping.measure(on: stream)
             var header = header
             if header.streamID != 0 {
-                header.streamID = try #require(meeting.ours).mux.slots[stream.slot].id
+                header.streamID = try #require(meeting.ours).mux.slots[try #require(stream.slot)].id
             }
             let time = try await flood(meeting) { connection in
                 for _ in 0..<5_000 { connection.mux.put(header) }

@@ -240,7 +240,7 @@ import Testing
             let connection = stream.connection
             let noise = try #require(connection.noise)
             var first = [UInt8](repeating: 1, count: YamuxHeader.size + 30_000)
-            let header = connection.mux.dataHeader(stream.slot, count: 60_000)
+            let header = connection.mux.dataHeader(try #require(stream.slot), count: 60_000)
             first.withUnsafeMutableBytes { header.write(to: $0) }
             for message in [first, [UInt8](repeating: 1, count: 30_000)] {
                 let room = connection.tcp.reserve(message.count + NoiseTransport.overhead)

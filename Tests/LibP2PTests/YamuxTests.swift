@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct YamuxTests {
     /// A header as bytes.
-    private static func frame(
+    static func frame(
         _ kind: UInt8, _ flags: UInt16, _ id: UInt32, _ length: UInt32, body: Int = 0, version: UInt8 = 0
     ) -> [UInt8] {
         var bytes: [UInt8] = [version, kind]
@@ -15,7 +15,7 @@ import Testing
     }
 
     /// What a machine makes of bytes: one word an event.
-    private static func feed(
+    static func feed(
         _ mux: inout Yamux, _ bytes: [UInt8], now: Duration = .zero
     ) throws(YamuxError) -> [String] {
         var events: [String] = []
@@ -138,6 +138,7 @@ import Testing
         #expect(own == .opened(slot: 2))
         let refused = mux.open(now: .zero)
         #expect(refused == .backlogFull)
+        mux.announce(2)
         do {
             let found = try Self.feed(&mux, Self.frame(1, 2, 2, 0))
             #expect(found == ["acknowledged 2"])

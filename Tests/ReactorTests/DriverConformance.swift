@@ -166,6 +166,111 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
     }
 
     @Test(arguments: TestDriver.allCases)
+    func aResetAfterAHalfCloseIsReported(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let (near, far) = try await Server().connect()
+            near.connection.closeWrite()
+            await far.until { far.peerHasClosedWrite }
+            far.connection.abort()
+            await near.untilClosed()
+            await far.untilClosed()
+            #expect(near.error == .connectionReset && far.error == nil)
+            #expect(!near.peerHasClosedWrite)
+        }
+    }
+
+    @Test(arguments: TestDriver.allCases)
+    func abortDropsASendThatIsUnderWay(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let (near, far) = try await Server().connect()
+            far.connection.pauseReceiving()
+            near.send(pattern(8_000_000))
+            try await Reactor.sleep(for: .milliseconds(5))
+            #expect(near.connection.queuedBytes > 0)
+            near.connection.abort()
+            await near.untilClosed()
+            #expect(near.error == nil)
+            far.connection.resumeReceiving()
+            await far.untilClosed()
+            #expect(far.error == .connectionReset)
+            // The kernel's own request may still hold the bytes for a moment.
+            while near.connection.queuedBytes > 0 { try await Reactor.sleep(for: .milliseconds(1)) }
+        }
+    }
+
+    @Test(arguments: TestDriver.allCases)
+    func closeFinishesASendThatIsUnderWay(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let (near, far) = try await Server().connect()
+            far.connection.pauseReceiving()
+            let bytes = pattern(8_000_000)
+            near.send(bytes)
+            try await Reactor.sleep(for: .milliseconds(5))
+            #expect(near.connection.queuedBytes > 0)
+            near.connection.close()
+            try await Reactor.sleep(for: .milliseconds(5))
+            #expect(!near.isClosed)
+            far.connection.resumeReceiving()
+            await far.until { far.peerHasClosedWrite }
+            #expect(far.bytes == bytes)
+            far.connection.closeWrite()
+            await near.untilClosed()
+            await far.untilClosed()
+            #expect(near.error == nil && far.error == nil)
+        }
+    }
+
+    /// A receive that is being cancelled does not hold the connection.
+    @Test(arguments: TestDriver.allCases)
+    func endsDuringAPause(_ driver: TestDriver) async throws {
+        try await driver.run {
+            for abrupt in [false, true] {
+                let (near, far) = try await Server().connect()
+                near.send([1])
+                await far.until { far.count == 1 }
+                far.connection.pauseReceiving()
+                // The next turn takes the pause to the driver.
+                try await Reactor.sleep(for: .zero)
+                near.send([2])
+                if abrupt { far.connection.abort() } else { far.connection.close() }
+                await far.untilClosed()
+                near.connection.close()
+                await near.untilClosed()
+                #expect(far.error == nil && far.count == 1)
+            }
+        }
+    }
+
+    @Test(arguments: TestDriver.allCases)
+    func aListenerMayCloseItselfWhenItAccepts(_ driver: TestDriver) async throws {
+        try await driver.run {
+            let accepted = Mailbox<TCPConnection>()
+            var itself: TCPListener?
+            let listener = try TCPListener.listen(on: try SocketAddress(ip: "127.0.0.1", port: 0)) {
+                itself?.close()
+                accepted.put($0)
+            }
+            itself = listener
+            let address = listener.localAddress
+            let near = Recorder(try await TCPConnection.connect(to: address, timeout: .seconds(10)))
+            let far = Recorder(await accepted.take())
+            near.send([1])
+            await far.until { far.count == 1 }
+            var error: ReactorError?
+            while error == nil {
+                do throws(ReactorError) {
+                    try await TCPConnection.connect(to: address, timeout: .seconds(10)).abort()
+                } catch let refusal {
+                    error = refusal
+                }
+            }
+            #expect(error == .connectionRefused)
+            near.connection.abort()
+            await far.untilClosed()
+        }
+    }
+
+    @Test(arguments: TestDriver.allCases)
     func closeSendsWhatIsQueuedAndDropsWhatComes(_ driver: TestDriver) async throws {
         try await driver.run {
             let (near, far) = try await Server().connect()

@@ -10,7 +10,7 @@ final class HTTPClientConnection: HTTPConnection {
     private var keepsAlive = true
 
     /// Whether the connection can carry another exchange.
-    var isUsable: Bool { keepsAlive && !isClosed && !hasPeerEnded && failure == nil }
+    var isUsable: Bool { keepsAlive && !hasPeerEnded && failure == nil }
 
     func exchange(_ request: [UInt8]) async throws(HTTPError) -> HTTPClient.Reply {
         isExchanging = true

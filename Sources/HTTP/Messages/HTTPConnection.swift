@@ -10,21 +10,35 @@ class HTTPConnection: TCPConnectionDelegate {
     /// The size of the backlog at which receiving pauses, in bytes: a few pipelined requests.
     nonisolated static let backlogLimit = 16 * 1024
 
+    /// What happens to bytes behind the current message.
+    private enum Intake {
+        /// They are buffered.
+        case open
+        /// The backlog is full, and receiving is paused.
+        case paused
+        /// They are discarded.
+        case dropping
+    }
+
+    /// The state of the peer's side.
+    private enum Peer {
+        case open
+        /// It has sent its last byte.
+        case ended
+        /// The connection is closed.
+        case closed
+    }
+
     let tcp: TCPConnection
     let parser: HTTPParser
     /// The reason reading has ended.
     private(set) var failure: HTTPError?
-    /// Whether the peer has closed its side.
-    private(set) var hasPeerEnded = false
-    /// Whether the connection is closed.
-    private(set) var isClosed = false
-    /// Whether further input is discarded.
-    private var isDropping = false
+    private var peer = Peer.open
+    private var intake = Intake.open
 
     private var backlog: [UInt8] = []
     /// The number of bytes of the backlog already parsed.
     private var backlogStart = 0
-    private var isPaused = false
     /// The parser state for which the task waits; nil while none waits.
     private var goal: HTTPParser.State?
     private var waiting: UnsafeContinuation<Void, Never>?
@@ -33,6 +47,11 @@ class HTTPConnection: TCPConnectionDelegate {
         self.tcp = tcp
         self.parser = parser
     }
+
+    /// Whether the peer has closed its side.
+    var hasPeerEnded: Bool { peer != .open }
+    /// Whether the connection is closed.
+    var isClosed: Bool { peer == .closed }
 
     /// The size of the messages held in memory, in bytes.
     var heldBytes: Int { parser.body.count + backlog.count }
@@ -54,7 +73,7 @@ class HTTPConnection: TCPConnectionDelegate {
         while true {
             if let failure { throw failure }
             if parser.state >= goal { return true }
-            if isClosed || hasPeerEnded {
+            if hasPeerEnded {
                 guard parser.hasBegun else { return false }
                 try parser.end()
                 return true
@@ -86,10 +105,10 @@ class HTTPConnection: TCPConnectionDelegate {
 
     /// Discards further input.
     func dropRest() {
-        isDropping = true
         clearBacklog()
         parser.dropBody()
-        if isPaused { tcp.resumeReceiving() }
+        if intake == .paused { tcp.resumeReceiving() }
+        intake = .dropping
     }
 
     /// Ends reading for `reason`.
@@ -101,21 +120,21 @@ class HTTPConnection: TCPConnectionDelegate {
     // MARK: The connection's side
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard !isDropping, failure == nil else { return }
+        guard intake != .dropping, failure == nil else { return }
         var rest = UnsafeRawBufferPointer(bytes)
         if goal != nil, backlog.isEmpty { rest = parse(rest) }
         if !rest.isEmpty { keep(rest) }
     }
 
     override func peerClosedWrite() {
-        hasPeerEnded = true
+        peer = .ended
         resume()
     }
 
     override func drained() { resume() }
 
     override func closed(_ error: ReactorError?) {
-        isClosed = true
+        peer = .closed
         if let error, failure == nil { failure = .connection(error) }
         clearBacklog()
         resume()
@@ -144,8 +163,8 @@ class HTTPConnection: TCPConnectionDelegate {
             backlogStart = 0
         }
         backlog.append(contentsOf: bytes)
-        guard backlog.count > Self.backlogLimit, !isPaused else { return }
-        isPaused = true
+        guard backlog.count > Self.backlogLimit, intake == .open else { return }
+        intake = .paused
         tcp.pauseReceiving()
     }
 
@@ -155,8 +174,8 @@ class HTTPConnection: TCPConnectionDelegate {
             bytes.count - parse(bytes.part(backlogStart..<bytes.count)).count
         }
         if backlogStart == backlog.count { clearBacklog() }
-        guard isPaused, backlog.count - backlogStart <= Self.backlogLimit else { return }
-        isPaused = false
+        guard intake == .paused, backlog.count - backlogStart <= Self.backlogLimit else { return }
+        intake = .open
         tcp.resumeReceiving()
     }
 }

@@ -14,7 +14,8 @@ final class HTTPServerConnection: HTTPConnection {
         case handling
         /// Waiting for the client to read replies before it gets more.
         case draining
-        /// Waiting for the client to close, after all responses were sent.
+        /// Waiting for the client to close, after all responses were sent. The answer of a handler that returns only now is
+        /// discarded.
         case ending
     }
 
@@ -33,8 +34,6 @@ final class HTTPServerConnection: HTTPConnection {
     private var route: HTTPRoute?
     private var isHTTP10 = false
     private var keepsAlive = true
-    /// Whether the handler exceeded its time and the client has been told.
-    private var isLate = false
     private var phase = Phase.idle
     private var phaseStart = Duration.zero
     private var timer: Timer?
@@ -96,7 +95,7 @@ final class HTTPServerConnection: HTTPConnection {
         } else if let route {
             await answer(route)
         }
-        guard !isLate else { return }
+        guard phase != .ending else { return }
         parser.reset()
         request.body = []
         if charged > 0 { charge(heldBytes) }
@@ -133,7 +132,7 @@ final class HTTPServerConnection: HTTPConnection {
         request.body = parser.takeBody()
         request.replyLimit = min(server.limits.maximumReplySize, server.replyRoom(share))
         let response = await route.handler(request)
-        if !isLate { send(response) }
+        if phase != .ending { send(response) }
     }
 
     /// Responds to an invalid or late request.
@@ -310,7 +309,6 @@ final class HTTPServerConnection: HTTPConnection {
     }
 
     private func answerLate() {
-        isLate = true
         keepsAlive = false
         if let route { send(route.late) }
         beginEnd()

@@ -12,10 +12,10 @@ final class Connection: TCPConnectionDelegate {
     /// How long the streams of a connection that is being given up may go on.
     nonisolated static let drainTimeout: Duration = .seconds(30)
 
-    enum Phase {
+    private enum Phase {
         case open
-        /// No new streams of this side; closed when the last stream has ended.
-        case draining
+        /// This side opens no more streams. The connection ends, for the reason, with the last stream or with the timer.
+        case draining(Timer, LibP2PError)
         case closed
     }
 
@@ -37,7 +37,7 @@ final class Connection: TCPConnectionDelegate {
     var pauses: Pauses = []
     /// Inbound streams whose tasks have been started and do not run yet.
     var startingStreams = 0
-    private(set) var phase = Phase.open
+    private var phase = Phase.open
     var mux: Yamux
     var streams: [Stream?] = []
 
@@ -48,12 +48,9 @@ final class Connection: TCPConnectionDelegate {
     /// The stream into whose reader's memory the message at hand is decrypted.
     var direct: Stream?
     private var tickTimer: Timer?
-    private var drainTimer: Timer?
     /// Fires when inbound streams that have said nothing may be late.
     var silenceTimer: Timer?
     var creditTimer: Timer?
-    /// Why the connection ends when it is closed with a farewell.
-    var farewell = LibP2PError.connectionClosed
     /// Tasks that wait to open a stream.
     let openers = WaitingList()
     /// Inbound streams by protocol, for the limit on them.
@@ -86,15 +83,18 @@ final class Connection: TCPConnectionDelegate {
         armTick()
     }
 
+    var isOpen: Bool { if case .open = phase { true } else { false } }
+    var isClosed: Bool { if case .closed = phase { true } else { false } }
+
     // MARK: Streams
 
     /// Opens a stream, waiting for its turn when the peer has many unanswered ones.
     func openStream() async throws(LibP2PError) -> Stream {
-        while phase == .open {
+        while isOpen {
             switch mux.open(now: Reactor.now) {
             case .opened(let slot):
-                let stream = Stream(self, slot: slot, protocolID: "", isInbound: false)
-                attach(stream)
+                let stream = Stream(self, slot: slot, isInbound: false)
+                attach(stream, slot)
                 return stream
             case .backlogFull:
                 guard await openers.wait() else { throw .cancelled }
@@ -105,9 +105,9 @@ final class Connection: TCPConnectionDelegate {
         throw .connectionClosed
     }
 
-    func attach(_ stream: Stream) {
-        while streams.count <= stream.slot { streams.append(nil) }
-        streams[stream.slot] = stream
+    func attach(_ stream: Stream, _ slot: Int) {
+        while streams.count <= slot { streams.append(nil) }
+        streams[slot] = stream
     }
 
     /// Forgets the stream in a slot that the multiplexer has freed.
@@ -128,44 +128,42 @@ final class Connection: TCPConnectionDelegate {
     /// Counts an inbound stream towards its protocol's limit. False when that is reached.
     func admit(_ stream: Stream, _ id: ProtocolID) -> Bool {
         let count = inboundByProtocol[id, default: 0]
-        guard stream.slot >= 0, count < host.limits.streamsPerProtocol else { return false }
+        guard stream.slot != nil, count < host.limits.streamsPerProtocol else { return false }
         inboundByProtocol[id] = count &+ 1
         stream.countedProtocol = id
         return true
     }
 
     func closeWrite(_ stream: Stream) {
-        guard stream.slot >= 0 else { return }
-        if mux.closeWrite(stream.slot, now: Reactor.now) { gone(stream) }
+        guard let slot = stream.slot else { return }
+        if mux.closeWrite(slot, now: Reactor.now) { gone(stream, slot) }
         flushSoon()
     }
 
     func closeRead(_ stream: Stream) {
-        guard stream.slot >= 0 else { return }
-        if mux.closeRead(stream.slot, now: Reactor.now) { gone(stream) }
+        guard let slot = stream.slot else { return }
+        if mux.closeRead(slot, now: Reactor.now) { gone(stream, slot) }
         countHeld()
         flushSoon()
     }
 
-    func reset(_ stream: Stream) {
-        guard stream.slot >= 0 else { return }
-        mux.reset(stream.slot)
-        let slot = stream.slot
-        stream.slot = -1
+    /// Resets the stream in a slot, which has failed already.
+    func reset(_ slot: Int) {
+        mux.reset(slot)
         detach(slot)
         flushSoon()
     }
 
     /// Gives back the window of what the stream's reader has taken.
     func consumed(_ stream: Stream, _ count: Int) {
-        guard count > 0, stream.slot >= 0 else { return }
-        mux.consumed(stream.slot, count, now: Reactor.now)
+        guard count > 0, let slot = stream.slot else { return }
+        mux.consumed(slot, count, now: Reactor.now)
         countHeld()
         flushSoon()
     }
 
-    func gone(_ stream: Stream) {
-        let slot = stream.slot
+    /// The multiplexer has freed the slot, both sides having ended the stream in order.
+    func gone(_ stream: Stream, _ slot: Int) {
         stream.completed()
         detach(slot)
     }
@@ -173,7 +171,7 @@ final class Connection: TCPConnectionDelegate {
     // MARK: Receiving
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         guard let noise else { return receivedPlaintext(UnsafeRawBufferPointer(bytes)) }
         isReceiving = true
         do throws(LibP2PError) {
@@ -186,7 +184,9 @@ final class Connection: TCPConnectionDelegate {
                         self.direct = nil
                         mux.tookBody(plaintext.count)
                         direct.filledDirectly(plaintext.count)
-                        mux.consumed(direct.slot, plaintext.count, now: Reactor.now)
+                        if let slot = direct.slot {
+                            mux.consumed(slot, plaintext.count, now: Reactor.now)
+                        }
                         charge(direct)
                         try demultiplex(UnsafeRawBufferPointer(start: nil, count: 0))
                     } else {
@@ -201,14 +201,14 @@ final class Connection: TCPConnectionDelegate {
     }
 
     override func drained() {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         flushControl()
         serveLine()
         updatePauses()
     }
 
     override func peerClosedWrite() {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         tcp.close()
         end(.peerClosed)
     }
@@ -221,7 +221,7 @@ final class Connection: TCPConnectionDelegate {
     // MARK: Time
 
     func armTick() {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         let due = min(mux.nextTick, nextSendCheck())
         if let tickTimer, tickTimer.isPending {
             guard tickTimer.deadline > due else { return }
@@ -232,7 +232,7 @@ final class Connection: TCPConnectionDelegate {
 
     private func tick() {
         tickTimer = nil
-        guard phase != .closed, checkSending() else { return }
+        guard !isClosed, checkSending() else { return }
         var freed: [Int] = []
         do {
             try mux.tick(now: Reactor.now) { freed.append($0) }
@@ -250,48 +250,52 @@ final class Connection: TCPConnectionDelegate {
 
     /// Opens no more streams and closes when the last one has ended, after `drainTimeout` at the latest.
     func drain() {
-        beginDraining()
+        beginDraining(.connectionClosed)
         flushSoon()
     }
 
-    func beginDraining() {
-        guard phase == .open else { return }
-        phase = .draining
+    /// `reason`: why the connection ends.
+    func beginDraining(_ reason: LibP2PError) {
+        guard isOpen else { return }
+        phase = .draining(Reactor.schedule(after: Self.drainTimeout) { self.close() }, reason)
         mux.goAway()
         host.connectionDraining(self)
         openers.wakeAll()
-        drainTimer = Reactor.schedule(after: Self.drainTimeout) { self.close() }
     }
 
     /// Closes once neither side can open a stream and none is left. A side that has not said so may have sent the
     /// first bytes of one.
     func closeIfDrained() {
-        if phase == .draining, mux.hasReceivedGoAway, mux.streamCount == 0 { close() }
+        if case .draining = phase, mux.hasReceivedGoAway, mux.streamCount == 0 { close() }
     }
 
     /// Says goodbye and closes; streams that are still open fail.
     func close(for reason: LibP2PError? = nil) {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         mux.goAway()
         flushControl(evenIfFull: true)
         tcp.close()
+        let farewell =
+            if case .draining(_, let reason) = phase { reason } else { LibP2PError.connectionClosed }
         end(reason ?? farewell)
     }
 
     /// Gives up a connection on which nothing makes sense any more.
     func fail(_ reason: LibP2PError) {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         tcp.close()
         end(reason)
     }
 
     private func end(_ reason: LibP2PError) {
-        guard phase != .closed else { return }
+        switch phase {
+        case .closed: return
+        case .draining(let timer, _): timer.cancel()
+        case .open: break
+        }
         phase = .closed
         tickTimer?.cancel()
         tickTimer = nil
-        drainTimer?.cancel()
-        drainTimer = nil
         silenceTimer?.cancel()
         silenceTimer = nil
         creditTimer?.cancel()

@@ -27,7 +27,7 @@ extension Connection {
     /// Brings the counts of bytes held for the peer and by the host up to date: those that nobody has read, and those
     /// that reads have gathered.
     func countHeld() {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         let held = mux.unread &+ gathered
         let change = held &- countedHeld
         guard change != 0 else { return }
@@ -72,7 +72,6 @@ extension Connection {
     /// Lets an inbound stream wait for its first bytes. Until they come it has no task, so that one that is reset at once
     /// leaves nothing behind.
     func awaitFirstBytes(_ stream: Stream, now: Duration) {
-        stream.isSilent = true
         stream.deadline = now + Host.negotiationTimeout
         guard silenceTimer == nil else { return }
         silenceTimer = Reactor.schedule(after: Host.negotiationTimeout) { self.endSilentStreams() }
@@ -82,7 +81,7 @@ extension Connection {
         silenceTimer = nil
         let now = Reactor.now
         for case let stream? in streams where stream.isSilent { stream.failIfLate() }
-        guard phase != .closed,
+        guard !isClosed,
             let next = streams.lazy.compactMap({ $0 }).filter(\.isSilent).compactMap(\.deadline).min()
         else { return }
         silenceTimer = Reactor.schedule(after: max(.zero, next - now)) { self.endSilentStreams() }
@@ -90,7 +89,7 @@ extension Connection {
 
     /// Has the host serve a stream whose first bytes have come.
     func begin(_ stream: Stream) {
-        stream.isSilent = false
+        stream.begin()
         startingStreams &+= 1
         host.serve(stream)
     }
@@ -105,7 +104,7 @@ extension Connection {
 
     /// Settles what the last messages have cost, and stops or resumes reading accordingly.
     func updatePauses() {
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         var now: Pauses = []
         if startingStreams >= Self.startingLimit || (pauses.contains(.streams) && startingStreams > 0) {
             now.insert(.streams)

@@ -7,7 +7,7 @@ extension Connection {
     /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
     func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
         // What a read still holds may come when what it began with has ended the connection, and all streams with it.
-        guard phase != .closed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
+        guard !isClosed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
             slot < streams.count, let stream = streams[slot]
         else { return nil }
         let target = stream.directTarget
@@ -29,7 +29,7 @@ extension Connection {
 
     func endReceiving() {
         isReceiving = false
-        guard phase != .closed else { return }
+        guard !isClosed else { return }
         flushControl()
         updatePauses()
         closeIfDrained()
@@ -39,7 +39,7 @@ extension Connection {
         var input = bytes
         let now = Reactor.now
         do throws(YamuxError) {
-            while phase != .closed, let event = try mux.next(&input, now: now) {
+            while !isClosed, let event = try mux.next(&input, now: now) {
                 handle(event, now: now)
             }
         } catch {
@@ -56,19 +56,19 @@ extension Connection {
             guard let stream = streams[slot] else { return }
             mux.consumed(slot, stream.deliver(bytes), now: now)
             charge(stream)
-            if stream.isSilent, stream.failure == nil { begin(stream) }
+            if stream.isSilent { begin(stream) }
         case .opened(let slot):
             guard peer.connections.reduce(0, { $0 &+ $1.mux.inboundCount }) <= host.limits.streamsPerPeer
             else {
                 return mux.reset(slot)
             }
-            let stream = Stream(self, slot: slot, protocolID: "", isInbound: true)
-            attach(stream)
+            let stream = Stream(self, slot: slot, isInbound: true)
+            attach(stream, slot)
             awaitFirstBytes(stream, now: now)
         case .finished(let slot, let isGone):
             guard let stream = streams[slot] else { return }
             stream.peerFinished()
-            if isGone { gone(stream) } else if stream.isSilent { stream.abandon(.endOfStream) }
+            if isGone { gone(stream, slot) } else if stream.isSilent { stream.abandon(.endOfStream) }
         case .reset(let slot):
             guard let stream = streams[slot] else { return }
             stream.fail(.streamReset)
@@ -81,8 +81,7 @@ extension Connection {
         case .pong:
             break
         case .goAway:
-            if phase == .open { farewell = .peerClosed }
-            beginDraining()
+            beginDraining(.peerClosed)
         }
     }
 }

@@ -28,7 +28,8 @@ extension Connection {
 
     /// How many bytes the stream may send now.
     func sendWindow(_ stream: Stream) -> Int {
-        stream.slot >= 0 && phase != .closed ? mux.sendWindow(stream.slot) : 0
+        guard let slot = stream.slot, !isClosed else { return 0 }
+        return mux.sendWindow(slot)
     }
 
     /// Sends one frame with the first of `bytes`; the number of bytes sent.
@@ -36,8 +37,8 @@ extension Connection {
         let count = min(bytes.count, sendWindow(stream), Self.largestBody)
         guard count > 0 else { return 0 }
         flushControl(evenIfFull: true)
-        guard phase != .closed else { return 0 }
-        let header = mux.dataHeader(stream.slot, count: count)
+        guard let slot = stream.slot, !isClosed else { return 0 }
+        let header = mux.dataHeader(slot, count: count)
         let body = UnsafeRawBufferPointer(rebasing: bytes[..<count])
         do {
             try put(header, body)
@@ -76,7 +77,7 @@ extension Connection {
     /// Sends the control frames that wait. While the send queue is full they wait with it, so that a peer that asks
     /// for answers and does not read them is found out.
     func flushControl(evenIfFull: Bool = false) {
-        guard !mux.control.isEmpty, phase != .closed, evenIfFull || !tcp.isAboveHighWater else { return }
+        guard !mux.control.isEmpty, !isClosed, evenIfFull || !tcp.isAboveHighWater else { return }
         var offset = 0
         var failure: LibP2PError?
         mux.control.withUnsafeBytes { bytes in
@@ -103,9 +104,7 @@ extension Connection {
 
     /// Lines the stream up if it has something to send and may; sends at once what there is room for.
     func enterLine(_ stream: Stream) {
-        guard !stream.isInLine, stream.pendingOffset < stream.pending.count, sendWindow(stream) > 0 else {
-            return
-        }
+        guard !stream.isInLine, stream.isBlocked, sendWindow(stream) > 0 else { return }
         append(stream)
         serveLine()
     }

@@ -11,13 +11,19 @@ final class AddressRace {
     /// How long one attempt may take.
     nonisolated static let timeout: Duration = .seconds(10)
 
+    private enum State {
+        case running
+        case won(TCPConnection)
+        /// Every address has failed, or the task was cancelled.
+        case lost
+    }
+
     private let addresses: [SocketAddress]
     private let source: SocketAddress?
     private var started = 0
     private var running: [Task<Void, Never>] = []
     private var ended = 0
-    private var winner: TCPConnection?
-    private var isOver = false
+    private var state = State.running
     private let progress = WaitingList()
     /// Why attempts failed, in the order in which they did.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
@@ -30,7 +36,7 @@ final class AddressRace {
 
     /// Runs the race; nil when every address has failed or the task was cancelled.
     func run() async -> TCPConnection? {
-        while winner == nil, ended < addresses.count {
+        while case .running = state, ended < addresses.count {
             var timer: Timer?
             if started < addresses.count {
                 start(addresses[started])
@@ -42,9 +48,10 @@ final class AddressRace {
             timer?.cancel()
             guard isAlive else { break }
         }
-        isOver = true
         for task in running { task.cancel() }
-        return winner
+        if case .won(let connection) = state { return connection }
+        state = .lost
+        return nil
     }
 
     private func start(_ address: SocketAddress) {
@@ -63,17 +70,13 @@ final class AddressRace {
 
     private func succeeded(_ connection: TCPConnection) {
         ended += 1
-        if isOver || winner != nil {
-            connection.abort()
-        } else {
-            winner = connection
-        }
+        if case .running = state { state = .won(connection) } else { connection.abort() }
         progress.wakeAll()
     }
 
     private func failed(_ address: SocketAddress, _ error: ReactorError) {
         ended += 1
-        if !isOver { failures.append((address, error)) }
+        if case .running = state { failures.append((address, error)) }
         progress.wakeAll()
     }
 

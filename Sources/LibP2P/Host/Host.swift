@@ -240,8 +240,7 @@ public final class Host {
         let stream = try await connection.openStream()
         let dialer = MultistreamDialer(protocols)
         stream.protocolID = first
-        stream.prefix = dialer.start()
-        stream.negotiation = dialer
+        stream.negotiation = .due(dialer)
         if !dialer.mayWriteEarly {
             stream.setTimeout(Self.negotiationTimeout)
             try await stream.finishNegotiation()

@@ -162,7 +162,7 @@ extension Host {
     /// A connection takes no more streams.
     func connectionDraining(_ connection: Connection) {
         guard let state = peers[connection.remotePeer], state.primary === connection else { return }
-        state.primary = state.connections.last { $0.phase == .open }
+        state.primary = state.connections.last(where: \.isOpen)
     }
 
     /// A connection's streams have failed and it is being closed.
@@ -172,7 +172,7 @@ extension Host {
         if connection.isInbound { countInboundEnd(connection.tcp) } else { connectionCount -= 1 }
         guard let state = peers[peer] else { return }
         state.connections.removeAll { $0 === connection }
-        if state.primary === connection { state.primary = state.connections.last { $0.phase == .open } }
+        if state.primary === connection { state.primary = state.connections.last(where: \.isOpen) }
         if state.connections.isEmpty {
             peers[peer] = nil
             state.identifying.wakeAll()

@@ -16,9 +16,15 @@ public struct MultistreamStep: Equatable, Sendable {
 /// protocol's own bytes right behind them (`mayWriteEarly`): either the listener confirms, or the exchange fails as a
 /// whole. What arrives still has to pass through `receive` until it reports the selection.
 public struct MultistreamDialer: Sendable {
+    /// The token that comes next.
+    private enum Awaited {
+        case header
+        /// The answer to the offer of `protocols[offer]`.
+        case answer(offer: Int)
+    }
+
     private let protocols: [ProtocolID]
-    private var offered = 0
-    private var sawHeader = false
+    private var awaited = Awaited.header
     private var reader = MultistreamTokenReader()
 
     /// A dialer that offers `protocols`, the most wanted first.
@@ -46,22 +52,24 @@ public struct MultistreamDialer: Sendable {
     public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> MultistreamStep {
         var step = MultistreamStep()
         while step.selected == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
-            guard sawHeader else {
+            switch awaited {
+            case .header:
                 guard token.elementsEqual(MultistreamToken.header.utf8) else {
                     throw .malformed("negotiation: the listener does not speak multistream-select 1.0")
                 }
-                sawHeader = true
-                continue
-            }
-            guard offered < protocols.count else { throw .protocolNotSupported(protocols) }
-            if token.elementsEqual(protocols[offered].rawValue.utf8) {
-                step.selected = protocols[offered]
-            } else if token.elementsEqual(MultistreamToken.notAvailable.utf8) {
-                offered &+= 1
-                guard offered < protocols.count else { throw .protocolNotSupported(protocols) }
-                MultistreamToken.append(protocols[offered].rawValue, to: &step.output)
-            } else {
-                throw .malformed("negotiation: the listener answered with another protocol than offered")
+                awaited = .answer(offer: 0)
+            case .answer(let offer):
+                guard offer < protocols.count else { throw .protocolNotSupported(protocols) }
+                if token.elementsEqual(protocols[offer].rawValue.utf8) {
+                    step.selected = protocols[offer]
+                } else if token.elementsEqual(MultistreamToken.notAvailable.utf8) {
+                    let next = offer &+ 1
+                    guard next < protocols.count else { throw .protocolNotSupported(protocols) }
+                    MultistreamToken.append(protocols[next].rawValue, to: &step.output)
+                    awaited = .answer(offer: next)
+                } else {
+                    throw .malformed("negotiation: the listener answered with another protocol than offered")
+                }
             }
         }
         return step

@@ -32,10 +32,7 @@ enum MultistreamToken {
 
 /// Cuts the bytes of a peer into tokens, whatever pieces they come in.
 struct MultistreamTokenReader {
-    private var length = 0
-    private var lengthBytes = 0
-    private var hasLength = false
-    private var body: [UInt8] = []
+    private var reader = ShortMessageReader(limit: MultistreamToken.maximumLength, name: "negotiation token")
 
     /// The next token without its line feed, or nil when `bytes` ended before it did.
     ///
@@ -43,29 +40,11 @@ struct MultistreamTokenReader {
     mutating func next(
         in bytes: UnsafeRawBufferPointer, from offset: inout Int
     ) throws(LibP2PError) -> [UInt8]? {
-        while !hasLength {
-            guard offset < bytes.count else { return nil }
-            let byte = bytes[offset]
-            offset &+= 1
-            length |= Int(byte & 0x7f) << (7 &* lengthBytes)
-            lengthBytes &+= 1
-            if byte & 0x80 == 0 {
-                guard length > 0 else { throw .malformed("negotiation token: empty") }
-                guard length <= MultistreamToken.maximumLength else { throw .tooLarge("negotiation token") }
-                hasLength = true
-                body.reserveCapacity(length)
-            } else if lengthBytes == 2 {
-                throw .tooLarge("negotiation token")
-            }
-        }
-        let count = min(length &- body.count, bytes.count &- offset)
-        body.append(contentsOf: bytes[offset..<(offset &+ count)])
-        offset &+= count
-        guard body.count == length else { return nil }
-        guard body.removeLast() == UInt8(ascii: "\n") else {
+        guard var token = try reader.next(in: bytes, from: &offset) else { return nil }
+        guard let last = token.popLast() else { throw .malformed("negotiation token: empty") }
+        guard last == UInt8(ascii: "\n") else {
             throw .malformed("negotiation token: does not end in a line feed")
         }
-        defer { self = MultistreamTokenReader() }
-        return body
+        return token
     }
 }

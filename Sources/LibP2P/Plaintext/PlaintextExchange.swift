@@ -12,10 +12,7 @@ struct PlaintextExchange {
 
     private let ownKey: PublicKey
     private let expectedPeer: PeerID?
-    private var length = 0
-    private var lengthBytes = 0
-    private var hasLength = false
-    private var message: [UInt8] = []
+    private var reader = ShortMessageReader(limit: Self.maximumMessage, name: "plaintext exchange")
 
     /// An exchange in which nothing has been sent. A dialer that knows whom it dials gives `expectedPeer`.
     init(ownKey: PublicKey, expectedPeer: PeerID?) {
@@ -42,23 +39,7 @@ struct PlaintextExchange {
     /// Throws `malformed`, `tooLarge` or `wrongPeer`.
     mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
         var offset = 0
-        while !hasLength {
-            guard offset < bytes.count else { return (offset, nil) }
-            let byte = bytes[offset]
-            offset &+= 1
-            length |= Int(byte & 0x7f) << (7 &* lengthBytes)
-            lengthBytes &+= 1
-            if byte & 0x80 == 0 {
-                guard length <= Self.maximumMessage else { throw .tooLarge("plaintext exchange") }
-                hasLength = true
-            } else if lengthBytes == 2 {
-                throw .tooLarge("plaintext exchange")
-            }
-        }
-        let count = min(length &- message.count, bytes.count &- offset)
-        message.append(contentsOf: bytes[offset..<(offset &+ count)])
-        offset &+= count
-        guard message.count == length else { return (offset, nil) }
+        guard let message = try reader.next(in: bytes, from: &offset) else { return (offset, nil) }
         return (offset, try key(in: message))
     }
 

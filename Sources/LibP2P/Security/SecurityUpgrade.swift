@@ -68,15 +68,29 @@ public final class SecurityUpgrade {
         public var outcome: Outcome?
     }
 
-    private enum Phase {
-        case dialingSecurity(MultistreamDialer)
-        case listeningSecurity(MultistreamListener)
+    /// A security protocol's exchange.
+    private enum Handshake {
         case noise(NoiseHandshake)
-        case chainID(ChainIDExchange, NoiseHandshake.Outcome)
         case plaintext(PlaintextExchange)
-        case dialingMuxer(MultistreamDialer)
-        case listeningMuxer(MultistreamListener)
-        case done
+    }
+
+    /// What a finished handshake has established.
+    private struct Secured {
+        let security: ProtocolID
+        let remoteKey: PublicKey
+        let transport: Transport
+    }
+
+    private enum Phase {
+        /// `early`: the handshake that was started before the listener has confirmed the protocol.
+        case dialingSecurity(MultistreamDialer, early: Handshake?)
+        case listeningSecurity(MultistreamListener)
+        case handshake(Handshake, ProtocolID)
+        case chainID(ChainIDExchange, NoiseHandshake.Outcome)
+        case dialingMuxer(MultistreamDialer, Secured)
+        case listeningMuxer(MultistreamListener, Secured)
+        /// Plaintext that comes now belongs to the multiplexer.
+        case done(Secured, muxer: ProtocolID)
         /// The outcome has been handed out, or an error thrown.
         case closed
     }
@@ -87,14 +101,8 @@ public final class SecurityUpgrade {
     private let ephemeral: NoiseKeyPair
     private let pool: FrameBufferPool
     private var phase: Phase
-    /// The handshake that was started before the listener had confirmed the protocol.
-    private var early: Phase?
     private var step = Step()
-    private var security: ProtocolID = .noise
-    private var remoteKey: PublicKey?
-    private var transport = Transport.plaintext
-    private var muxer: ProtocolID?
-    /// Plaintext behind the last token of the multiplexer's negotiation.
+    /// Plaintext that has come behind the choice of the multiplexer.
     private var leftover: [UInt8] = []
 
     /// An upgrade in which nothing has been sent.
@@ -112,17 +120,17 @@ public final class SecurityUpgrade {
         self.pool = pool
         phase =
             dialing
-            ? .dialingSecurity(MultistreamDialer(configuration.protocols))
+            ? .dialingSecurity(MultistreamDialer(configuration.protocols), early: nil)
             : .listeningSecurity(MultistreamListener())
     }
 
     /// The bytes that open the connection; empty for a listener.
     public func start() throws(LibP2PError) -> [UInt8] {
-        guard case .dialingSecurity(let dialer) = phase else { return [] }
+        guard case .dialingSecurity(let dialer, _) = phase else { return [] }
         var output = dialer.start()
         if dialer.mayWriteEarly, let only = configuration.protocols.first {
-            let (phase, first) = try handshake(only)
-            early = phase
+            let (early, first) = try handshake(only)
+            phase = .dialingSecurity(dialer, early: early)
             output += first
         }
         return output
@@ -150,53 +158,55 @@ public final class SecurityUpgrade {
             let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
             let view = UnsafeRawBufferPointer(rest)
             switch phase {
-            case .dialingSecurity(var dialer):
+            case .dialingSecurity(var dialer, let early):
                 let result = try dialer.receive(view)
-                phase = .dialingSecurity(dialer)
+                phase = .dialingSecurity(dialer, early: early)
                 offset &+= result.consumed
                 step.output += result.output
-                if let selected = result.selected { try begin(selected) }
+                if let selected = result.selected { try begin(selected, early) }
             case .listeningSecurity(var listener):
                 let result = try listener.receive(view, protocols: configuration.protocols)
                 phase = .listeningSecurity(listener)
                 offset &+= result.consumed
                 step.output += result.output
-                if let selected = result.selected { try begin(selected) }
-            case .noise(var handshake):
+                if let selected = result.selected { try begin(selected, nil) }
+            case .handshake(.noise(var handshake), let security):
                 let result = try handshake.receive(view)
-                phase = .noise(handshake)
+                phase = .handshake(.noise(handshake), security)
                 offset &+= result.consumed
                 step.output += result.output
-                if let outcome = result.outcome { try finish(outcome) }
+                if let outcome = result.outcome { try finish(outcome, security) }
+            case .handshake(.plaintext(var exchange), let security):
+                let result = try exchange.receive(view)
+                phase = .handshake(.plaintext(exchange), security)
+                offset &+= result.consumed
+                if let key = result.key {
+                    try secured(Secured(security: security, remoteKey: key, transport: .plaintext), nil)
+                }
             case .chainID(var exchange, let outcome):
                 let result = try exchange.receive(view)
                 phase = .chainID(exchange, outcome)
                 offset &+= result.consumed
                 step.output += result.output
-                if result.isDone { try secured(outcome.remoteKey, .noise(outcome.transport), outcome.muxer) }
-            case .plaintext(var exchange):
-                let result = try exchange.receive(view)
-                phase = .plaintext(exchange)
-                offset &+= result.consumed
-                if let key = result.key { try secured(key, .plaintext, nil) }
-            case .dialingMuxer, .listeningMuxer, .done:
-                try receiveSecured(rest)
+                if result.isDone { try secured(outcome, .noiseChainID) }
+            case .dialingMuxer(_, let secured), .listeningMuxer(_, let secured), .done(let secured, _):
+                try receive(rest, through: secured.transport)
                 offset = bytes.count
             case .closed:
                 throw .malformed("connection: the upgrade is given bytes after its end")
             }
         }
-        if case .done = phase, let muxer, let remoteKey {
+        if case .done(let secured, let muxer) = phase {
             step.outcome = Outcome(
-                remoteKey: remoteKey, remotePeer: remoteKey.peerID, security: security, muxer: muxer,
-                transport: transport, leftover: leftover)
+                remoteKey: secured.remoteKey, remotePeer: secured.remoteKey.peerID,
+                security: secured.security, muxer: muxer, transport: secured.transport, leftover: leftover)
             leftover = []
             phase = .closed
         }
     }
 
     /// The handshake of a security protocol and this side's first bytes in it.
-    private func handshake(_ id: ProtocolID) throws(LibP2PError) -> (Phase, [UInt8]) {
+    private func handshake(_ id: ProtocolID) throws(LibP2PError) -> (Handshake, [UInt8]) {
         if id == .plaintext {
             let exchange = PlaintextExchange(
                 ownKey: configuration.identity.publicKey, expectedPeer: expectedPeer)
@@ -209,47 +219,46 @@ public final class SecurityUpgrade {
         return (.noise(handshake), first)
     }
 
-    private func begin(_ selected: ProtocolID) throws(LibP2PError) {
-        security = selected
+    private func begin(_ selected: ProtocolID, _ early: Handshake?) throws(LibP2PError) {
         if let early {
-            phase = early
-            self.early = nil
+            phase = .handshake(early, selected)
             return
         }
         let (next, first) = try handshake(selected)
-        phase = next
+        phase = .handshake(next, selected)
         step.output += first
     }
 
-    private func finish(_ outcome: NoiseHandshake.Outcome) throws(LibP2PError) {
-        guard security == .noiseChainID else {
-            return try secured(outcome.remoteKey, .noise(outcome.transport), outcome.muxer)
-        }
+    private func finish(_ outcome: NoiseHandshake.Outcome, _ security: ProtocolID) throws(LibP2PError) {
+        guard security == .noiseChainID else { return try secured(outcome, security) }
         let exchange = try ChainIDExchange(chainID: configuration.chainID, dialing: dialing)
         step.output += exchange.start()
         phase = .chainID(exchange, outcome)
     }
 
-    /// The peer is known and bytes travel through `transport` from here on.
-    private func secured(
-        _ key: PublicKey, _ transport: Transport, _ muxer: ProtocolID?
-    ) throws(LibP2PError) {
-        guard key != configuration.identity.publicKey else { throw .dialedSelf }
-        remoteKey = key
-        self.transport = transport
-        self.muxer = muxer
-        if muxer != nil {
-            phase = .done
+    private func secured(_ outcome: NoiseHandshake.Outcome, _ security: ProtocolID) throws(LibP2PError) {
+        let transport = Transport.noise(outcome.transport)
+        try secured(
+            Secured(security: security, remoteKey: outcome.remoteKey, transport: transport), outcome.muxer)
+    }
+
+    /// The peer is known and its bytes travel through a transport from here on. `muxer`: what the handshake has settled.
+    private func secured(_ secured: Secured, _ muxer: ProtocolID?) throws(LibP2PError) {
+        guard secured.remoteKey != configuration.identity.publicKey else { throw .dialedSelf }
+        if let muxer {
+            phase = .done(secured, muxer: muxer)
         } else if dialing {
             let dialer = MultistreamDialer(configuration.muxers)
-            phase = .dialingMuxer(dialer)
-            try send(dialer.start())
+            phase = .dialingMuxer(dialer, secured)
+            try send(dialer.start(), through: secured.transport)
         } else {
-            phase = .listeningMuxer(MultistreamListener())
+            phase = .listeningMuxer(MultistreamListener(), secured)
         }
     }
 
-    private func receiveSecured(_ bytes: UnsafeMutableRawBufferPointer) throws(LibP2PError) {
+    private func receive(
+        _ bytes: UnsafeMutableRawBufferPointer, through transport: Transport
+    ) throws(LibP2PError) {
         switch transport {
         case .plaintext:
             try receivePlaintext(UnsafeRawBufferPointer(bytes))
@@ -261,31 +270,35 @@ public final class SecurityUpgrade {
     }
 
     private func receivePlaintext(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) {
-        let result: MultistreamStep
         switch phase {
-        case .dialingMuxer(var dialer):
-            result = try dialer.receive(bytes)
-            phase = .dialingMuxer(dialer)
-        case .listeningMuxer(var listener):
-            result = try listener.receive(bytes, protocols: configuration.muxers)
-            phase = .listeningMuxer(listener)
-        default:
-            leftover.append(contentsOf: bytes)
-            return
+        case .dialingMuxer(var dialer, let secured):
+            let result = try dialer.receive(bytes)
+            phase = .dialingMuxer(dialer, secured)
+            try take(result, of: bytes, secured)
+        case .listeningMuxer(var listener, let secured):
+            let result = try listener.receive(bytes, protocols: configuration.muxers)
+            phase = .listeningMuxer(listener, secured)
+            try take(result, of: bytes, secured)
+        case .done: leftover.append(contentsOf: bytes)
+        case .dialingSecurity, .listeningSecurity, .handshake, .chainID, .closed: break
         }
-        if !result.output.isEmpty { try send(result.output) }
+    }
+
+    /// Takes a step of the multiplexer's negotiation.
+    private func take(
+        _ result: MultistreamStep, of bytes: UnsafeRawBufferPointer, _ secured: Secured
+    ) throws(LibP2PError) {
+        if !result.output.isEmpty { try send(result.output, through: secured.transport) }
         guard let selected = result.selected else { return }
-        muxer = selected
-        phase = .done
+        phase = .done(secured, muxer: selected)
         leftover.append(contentsOf: bytes[result.consumed...])
     }
 
     /// Appends plaintext to the output, through the transport.
-    private func send(_ plaintext: [UInt8]) throws(LibP2PError) {
-        guard case .noise(let noise) = transport else {
-            step.output += plaintext
-            return
+    private func send(_ plaintext: [UInt8], through transport: Transport) throws(LibP2PError) {
+        switch transport {
+        case .plaintext: step.output += plaintext
+        case .noise(let noise): step.output += try noise.sealed(plaintext)
         }
-        step.output += try noise.sealed(plaintext)
     }
 }

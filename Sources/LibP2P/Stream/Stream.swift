@@ -12,6 +12,65 @@ import Reactor
 /// `connectionClosed`, `timedOut` past the deadline, `streamClosed` after this side ended it, `cancelled`.
 @ReactorActor
 public final class Stream {
+    /// How the stream stands with its connection's multiplexer.
+    enum State {
+        /// The peer has opened it and not sent a byte. Nobody serves it yet.
+        case silent(slot: Int)
+        /// It is in use.
+        case open(slot: Int)
+        /// Both sides have ended it in order and the multiplexer has forgotten it. What has come can still be read.
+        case completed
+        /// It cannot be written any more, nor read beyond a peer's end that has come before.
+        case failed(LibP2PError)
+    }
+
+    /// The peer's half.
+    enum Receiving {
+        case open
+        /// The peer has ended its bytes; some may still wait to be read.
+        case finished
+        /// This side reads no more.
+        case closed
+    }
+
+    /// This side's half.
+    enum Sending {
+        case idle
+        /// A write is under way that does not wait.
+        case writing
+        /// A write waits for the peer's window or the send queue with bytes that have not left.
+        case blocked(PendingWrite)
+        /// This side has ended its bytes.
+        case closed
+    }
+
+    /// How far the choice of the stream's protocol has come.
+    enum Negotiation {
+        /// The offer leaves with the first write.
+        case due(MultistreamDialer)
+        /// The offer has left; the answer has not been read.
+        case offered(MultistreamDialer)
+        case settled
+    }
+
+    /// What the one task that reads is doing.
+    enum Reader {
+        case none
+        /// Taking the stream's bytes, or waiting for them.
+        case reading
+        /// Waiting for something else, with the bytes it has gathered.
+        case elsewhere
+    }
+
+    /// What a suspended read waits for.
+    enum Demand {
+        case none
+        /// That many bytes in the queue.
+        case queued(Int)
+        /// At least `minimum` bytes in the reader's own memory, the first `filled` of which have come.
+        case placed(UnsafeMutableRawBufferPointer, filled: Int, minimum: Int)
+    }
+
     /// The protocol that is spoken on the stream.
     public internal(set) var protocolID: ProtocolID
     /// The peer at the other end.
@@ -22,68 +81,69 @@ public final class Stream {
     public let isInbound: Bool
 
     let connection: Connection
-    /// The stream's place in the multiplexer; negative once it is gone from there.
-    var slot: Int
+    private(set) var state: State
+    var negotiation = Negotiation.settled
 
     // Receiving.
+    var receiving = Receiving.open
+    var reader = Reader.none
+    var demand = Demand.none
+    let readerWait = StreamWait()
     var queue = ReceiveQueue()
-    /// The waiting reader's own memory, how much of it is filled, and how much the reader waits for.
-    var readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    var readFilled = 0
     /// Bytes that the peer has sent on the stream, those of the negotiation included.
     public internal(set) var bytesReceived = 0
-    var readMinimum = 0
-    var isReading = false
-    /// Whether the read under way waits for something else than the stream's bytes.
-    var isReaderElsewhere = false
     /// Bytes that the read under way has taken and not handed over.
     var gathered = 0
     var pace = StreamPace()
-    /// Whether an inbound stream has not brought a byte yet.
-    var isSilent = false
-    let reader = StreamWait()
-    var remoteFinished = false
-    var readClosed = false
 
     // Sending.
-    /// What a suspended write has still to send.
-    var pending = PendingWrite.none
-    var pendingOffset = 0
-    var isWriting = false
+    var sending = Sending.idle
+    let writerWait = StreamWait()
     /// Bytes of the writes that are done.
     var bytesSent = 0
-    let writer = StreamWait()
-    var writeClosed = false
     /// Whether the stream stands in its connection's line of streams with something to send.
     var isInLine = false
     var nextInLine: Stream?
 
-    /// Why the stream can neither be read nor written any more.
-    public internal(set) var failure: LibP2PError?
     /// Called when the stream fails: for a reader that waits for something else, with what it has gathered.
     public var onFailure: (@ReactorActor () -> Void)?
-    /// The negotiation that is still to be sent with the first write.
-    var prefix: [UInt8] = []
-    /// The negotiation whose answer has not been read.
-    var negotiation: MultistreamDialer?
 
     /// The protocol towards whose limit the stream counts.
     var countedProtocol: ProtocolID?
 
     private var deadlineTimer: Timer?
 
-    init(_ connection: Connection, slot: Int, protocolID: ProtocolID, isInbound: Bool) {
+    /// A stream that the multiplexer has in `slot`: silent if the peer has opened it, else with an offer of protocols.
+    init(_ connection: Connection, slot: Int, isInbound: Bool) {
         self.connection = connection
-        self.slot = slot
-        self.protocolID = protocolID
+        state = isInbound ? .silent(slot: slot) : .open(slot: slot)
+        protocolID = ""
         self.isInbound = isInbound
+    }
+
+    /// The stream's place in the multiplexer; nil once it is gone from there.
+    var slot: Int? {
+        switch state {
+        case .silent(let slot), .open(let slot): slot
+        case .completed, .failed: nil
+        }
+    }
+
+    /// Why the stream can neither be read nor written any more.
+    public var failure: LibP2PError? { if case .failed(let reason) = state { reason } else { nil } }
+
+    var isSilent: Bool { if case .silent = state { true } else { false } }
+
+    /// The first bytes of a silent stream have come.
+    func begin() {
+        if case .silent(let slot) = state { state = .open(slot: slot) }
     }
 
     // MARK: Deadline
 
     /// The reactor time after which reads and writes fail with `timedOut`; the stream is then reset.
     public var deadline: Duration? {
-        didSet { if reader.isWaiting || writer.isWaiting { armDeadline() } }
+        didSet { if readerWait.isWaiting || writerWait.isWaiting { armDeadline() } }
     }
 
     /// Sets the deadline to `duration` from now.
@@ -103,13 +163,13 @@ public final class Stream {
 
     /// When the deadline passes or the pace of a long read is to be looked at.
     private var nextLook: Duration? {
-        guard reader.isWaiting || isReading, let pace = pace.deadline else { return deadline }
+        guard let pace = pace.deadline else { return deadline }
         return deadline.map { min($0, pace) } ?? pace
     }
 
     private func deadlineTimerFired() {
         deadlineTimer = nil
-        guard reader.isWaiting || writer.isWaiting else { return }
+        guard readerWait.isWaiting || writerWait.isWaiting else { return }
         if !failIfLate(), !failIfSlow() { armDeadline() }
     }
 
@@ -128,9 +188,7 @@ public final class Stream {
     /// Resets the stream when its deadline has passed.
     @discardableResult
     func failIfLate() -> Bool {
-        guard let deadline, Reactor.now >= deadline, failure == nil, !(remoteFinished && writeClosed) else {
-            return false
-        }
+        guard let deadline, Reactor.now >= deadline, slot != nil else { return false }
         abandon(.timedOut)
         return true
     }
@@ -141,21 +199,25 @@ public final class Stream {
     ///
     /// A write that is suspended at that moment fails, and the stream is reset.
     public func closeWrite() {
-        guard failure == nil, !writeClosed else { return }
-        guard !writer.isWaiting else { return abandon(.streamClosed) }
-        sendPrefix()
-        writeClosed = true
+        guard failure == nil else { return }
+        switch sending {
+        case .closed: return
+        case .blocked: return abandon(.streamClosed)
+        case .idle, .writing: break
+        }
+        sendOffer()
+        sending = .closed
         connection.closeWrite(self)
     }
 
     /// Ends both sides: the peer reads end of stream, and what it still sends is dropped.
     public func close() {
         closeWrite()
-        guard failure == nil, !readClosed else { return }
-        readClosed = true
+        guard failure == nil, receiving != .closed else { return }
+        receiving = .closed
         queue.clear(pool: connection.chunks)
         connection.closeRead(self)
-        reader.resume()
+        readerWait.resume()
     }
 
     /// Ends the stream at once in both directions; what has not been delivered is lost. The peer's reads and
@@ -168,35 +230,42 @@ public final class Stream {
     func abandon(_ reason: LibP2PError) {
         guard failure == nil else { return }
         releaseUnheld()
-        connection.reset(self)
-        fail(reason)
+        let slot = slot
+        state = .failed(reason)
+        if let slot { connection.reset(slot) }
+        failed()
     }
 
-    /// Ends the stream here, the multiplexer having forgotten it: wakes both sides.
+    /// Ends the stream here, the multiplexer having forgotten it.
     func fail(_ reason: LibP2PError) {
-        slot = -1
-        isSilent = false
         guard failure == nil else { return }
-        failure = reason
+        state = .failed(reason)
         releaseUnheld()
+        failed()
+    }
+
+    /// Wakes both sides after a failure.
+    private func failed() {
         // What came in order before the peer's end can still be read.
-        if !remoteFinished || readClosed { queue.clear(pool: connection.chunks) }
-        pending = .none
-        deadlineTimer?.cancel()
-        deadlineTimer = nil
-        reader.resume()
-        writer.resume()
+        if receiving != .finished { queue.clear(pool: connection.chunks) }
+        cancelDeadline()
+        readerWait.resume()
+        writerWait.resume()
         onFailure?()
     }
 
     /// Gives up the charge of a read that ends with the stream. One that waits for something else still has the bytes.
     private func releaseUnheld() {
-        if !isReaderElsewhere { releaseGathered() }
+        if reader != .elsewhere { releaseGathered() }
     }
 
     /// The stream has ended in order in both directions.
     func completed() {
-        slot = -1
+        state = .completed
+        cancelDeadline()
+    }
+
+    private func cancelDeadline() {
         deadlineTimer?.cancel()
         deadlineTimer = nil
     }

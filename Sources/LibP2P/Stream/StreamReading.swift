@@ -68,9 +68,9 @@ extension Stream {
             let read = try await fill(rest, minimum: 1)
             guard read > 0 else { throw .endOfStream }
             filled &+= read
-            isReaderElsewhere = true
+            reader = .elsewhere
             await progress(filled)
-            isReaderElsewhere = false
+            reader = .reading
         }
         kept(pace: count)
         return buffer.freeze()
@@ -97,9 +97,9 @@ extension Stream {
                 bytes.append(contentsOf: takeArray(queue.count))
             }
             let asked = Reactor.now
-            isReaderElsewhere = true
+            reader = .elsewhere
             let isToGoOn = await goesOn(bytes.count)
-            isReaderElsewhere = false
+            reader = .reading
             guard isToGoOn else { throw .cancelled }
             // The peer is not to blame for what it was kept waiting.
             if Reactor.now > asked { pace.begin(now: Reactor.now) }
@@ -112,20 +112,19 @@ extension Stream {
 
     /// Reads the listener's answer to an offer that was sent together with the stream's first bytes.
     func finishNegotiation() async throws(LibP2PError) {
-        guard negotiation != nil else { return }
-        sendPrefix()
+        sendOffer()
         do throws(LibP2PError) {
-            while var dialer = negotiation {
+            while case .offered(var dialer) = negotiation {
                 guard try await waitForBytes(1) > 0 else { throw .endOfStream }
                 let step = try consumeFront { bytes throws(LibP2PError) in
                     let step = try dialer.receive(bytes)
                     return (step, step.consumed)
                 }
-                negotiation = dialer
+                negotiation = .offered(dialer)
                 if !step.output.isEmpty { _ = step.output.withUnsafeBytes { connection.send(self, $0) } }
                 if let selected = step.selected {
                     protocolID = selected
-                    negotiation = nil
+                    negotiation = .settled
                 }
             }
         } catch {
@@ -166,14 +165,14 @@ extension Stream {
     // MARK: Waiting
 
     private func beginRead() throws(LibP2PError) {
-        guard !isReading else { throw .limitReached("one read at a time on a stream") }
+        guard reader == .none else { throw .limitReached("one read at a time on a stream") }
         failIfLate()
-        guard !readClosed else { throw .streamClosed }
-        isReading = true
+        guard receiving != .closed else { throw .streamClosed }
+        reader = .reading
     }
 
     private func endRead() {
-        isReading = false
+        reader = .none
         pace.end()
         releaseGathered()
     }
@@ -197,14 +196,23 @@ extension Stream {
 
     /// Waits until at least `minimum` bytes are in the queue or the peer has ended; the number in the queue.
     private func waitForBytes(_ minimum: Int) async throws(LibP2PError) -> Int {
-        while queue.count < minimum {
-            if remoteFinished { break }
-            if let failure { throw failure }
-            if readClosed { throw .streamClosed }
-            readMinimum = minimum
-            guard await suspend(reader) else { throw .cancelled }
+        while queue.count < minimum, try mayCome() {
+            demand = .queued(minimum)
+            let isAlive = await suspend(readerWait)
+            demand = .none
+            guard isAlive else { throw .cancelled }
         }
         return queue.count
+    }
+
+    /// Whether the peer may still send bytes that this side reads; false after its end.
+    private func mayCome() throws(LibP2PError) -> Bool {
+        switch receiving {
+        case .finished: return false
+        case .open, .closed: if let failure { throw failure }
+        }
+        guard receiving == .open else { throw .streamClosed }
+        return true
     }
 
     private func takeArray(_ count: Int) -> [UInt8] {
@@ -220,41 +228,40 @@ extension Stream {
     private func fill(_ target: UnsafeMutableRawBufferPointer, minimum: Int) async throws(LibP2PError) -> Int
     {
         guard target.count > 0 else { return 0 }
-        readFilled = queue.take(into: target, pool: connection.chunks)
-        gather(readFilled)
-        connection.consumed(self, readFilled)
-        while readFilled < minimum {
-            if remoteFinished { break }
-            if let failure { throw failure }
-            if readClosed { throw .streamClosed }
-            readTarget = target
-            readMinimum = minimum
-            let alive = await suspend(reader)
-            readTarget = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-            guard alive || readFilled >= minimum else { throw .cancelled }
+        var filled = queue.take(into: target, pool: connection.chunks)
+        gather(filled)
+        connection.consumed(self, filled)
+        while filled < minimum, try mayCome() {
+            demand = .placed(target, filled: filled, minimum: minimum)
+            let isAlive = await suspend(readerWait)
+            if case .placed(_, let count, _) = demand { filled = count }
+            demand = .none
+            guard isAlive || filled >= minimum else { throw .cancelled }
         }
-        return readFilled
+        return filled
     }
 
     // MARK: Delivery
 
-    /// The part of the waiting reader's memory that the stream's next bytes belong into.
+    /// The part of the waiting reader's memory where the stream's next bytes belong.
     var directTarget: UnsafeMutableRawBufferPointer {
-        guard queue.count == 0, readFilled < readTarget.count else {
+        guard queue.count == 0, case .placed(let target, let filled, _) = demand, filled < target.count else {
             return UnsafeMutableRawBufferPointer(start: nil, count: 0)
         }
-        return UnsafeMutableRawBufferPointer(rebasing: readTarget[readFilled...])
+        return UnsafeMutableRawBufferPointer(rebasing: target[filled...])
     }
 
     /// Notes that `count` bytes have been put into `directTarget`.
     func filledDirectly(_ count: Int) {
-        readFilled &+= count
+        guard case .placed(let target, let before, let minimum) = demand else { return }
+        let filled = before &+ count
+        demand = .placed(target, filled: filled, minimum: minimum)
         bytesReceived &+= count
         gather(count)
-        if readFilled >= readMinimum { reader.resume() }
+        if filled >= minimum { readerWait.resume() }
     }
 
-    /// Takes bytes from the multiplexer; the number that went to the reader itself.
+    /// Takes bytes from the multiplexer; returns how many went straight to the reader.
     func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
         let target = directTarget
         let direct = min(target.count, bytes.count)
@@ -265,14 +272,14 @@ extension Stream {
         if direct < bytes.count {
             bytesReceived &+= bytes.count &- direct
             queue.append(UnsafeRawBufferPointer(rebasing: bytes[direct...]), pool: connection.chunks)
-            if readTarget.count == 0, queue.count >= readMinimum { reader.resume() }
+            if case .queued(let minimum) = demand, queue.count >= minimum { readerWait.resume() }
         }
         return direct
     }
 
     /// The peer has ended its side.
     func peerFinished() {
-        remoteFinished = true
-        reader.resume()
+        if receiving == .open { receiving = .finished }
+        readerWait.resume()
     }
 }

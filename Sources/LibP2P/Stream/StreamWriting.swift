@@ -1,27 +1,39 @@
 import Bytes
 import Reactor
 
-/// Bytes of a write that could not be sent at once.
-enum PendingWrite {
-    case none
-    case array([UInt8])
-    case shared(SharedBytes)
-
-    var count: Int {
-        switch self {
-        case .none: 0
-        case .array(let bytes): bytes.count
-        case .shared(let bytes): bytes.count
-        }
+/// A write whose bytes could not all be sent at once.
+struct PendingWrite {
+    enum Content {
+        case array([UInt8])
+        case shared(SharedBytes)
     }
 
-    func withBytes<R>(from offset: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
-        switch self {
-        case .none: body(UnsafeRawBufferPointer(start: nil, count: 0))
-        case .array(let bytes):
-            bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
-        case .shared(let bytes):
-            bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
+    private let content: Content
+    /// Bytes that have been sent.
+    private(set) var sent: Int
+    private let count: Int
+
+    init(_ content: Content, sent: Int) {
+        self.content = content
+        self.sent = sent
+        count =
+            switch content {
+            case .array(let bytes): bytes.count
+            case .shared(let bytes): bytes.count
+            }
+    }
+
+    var isDone: Bool { sent >= count }
+
+    /// Has `send` send some of the rest and return how many bytes those are.
+    mutating func advance(_ send: (UnsafeRawBufferPointer) -> Int) {
+        let start = sent
+        let body = { (bytes: UnsafeRawBufferPointer) in
+            send(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        }
+        switch content {
+        case .array(let bytes): sent &+= bytes.withUnsafeBytes(body)
+        case .shared(let bytes): sent &+= bytes.withUnsafeBytes(body)
         }
     }
 }
@@ -31,9 +43,9 @@ extension Stream {
     /// connection's send queue. A cancelled write that has not finished resets the stream.
     public func write(_ bytes: [UInt8]) async throws(LibP2PError) {
         try beginWrite()
-        defer { isWriting = false }
+        defer { endWrite() }
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
-        if sent < bytes.count { try await finishWrite(.array(bytes), from: sent) }
+        if sent < bytes.count { try await finishWrite(PendingWrite(.array(bytes), sent: sent)) }
         bytesSent &+= bytes.count
     }
 
@@ -42,58 +54,66 @@ extension Stream {
     /// resets the stream.
     public func write(_ bytes: SharedBytes) async throws(LibP2PError) {
         try beginWrite()
-        defer { isWriting = false }
+        defer { endWrite() }
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
-        if sent < bytes.count { try await finishWrite(.shared(bytes), from: sent) }
+        if sent < bytes.count { try await finishWrite(PendingWrite(.shared(bytes), sent: sent)) }
         bytesSent &+= bytes.count
     }
 
     /// Bytes of the stream's writes that are on their way, and whether more wait for the peer to read.
     public var sendProgress: (bytes: Int, isBlocked: Bool) {
-        (bytesSent &+ (writer.isWaiting ? pendingOffset : 0), writer.isWaiting)
+        guard writerWait.isWaiting, case .blocked(let write) = sending else { return (bytesSent, false) }
+        return (bytesSent &+ write.sent, true)
     }
 
     private func beginWrite() throws(LibP2PError) {
-        guard !isWriting else { throw .limitReached("one write at a time on a stream") }
+        switch sending {
+        case .writing, .blocked: throw .limitReached("one write at a time on a stream")
+        case .idle, .closed: break
+        }
         failIfLate()
         if let failure { throw failure }
-        guard !writeClosed else { throw .streamClosed }
-        isWriting = true
-        sendPrefix()
+        guard case .idle = sending else { throw .streamClosed }
+        sending = .writing
+        sendOffer()
+    }
+
+    private func endWrite() {
+        if case .closed = sending { return }
+        sending = .idle
     }
 
     /// Sends the offer of the stream's protocol if that has not been done. A new stream's window has room for it.
-    func sendPrefix() {
-        guard !prefix.isEmpty, failure == nil, !writeClosed else { return }
-        let bytes = prefix
-        prefix = []
-        bytes.withUnsafeBytes { connection.sendFirst(self, $0) }
+    func sendOffer() {
+        guard case .due(let dialer) = negotiation else { return }
+        negotiation = .offered(dialer)
+        dialer.start().withUnsafeBytes { connection.sendFirst(self, $0) }
     }
 
-    private func finishWrite(_ bytes: PendingWrite, from offset: Int) async throws(LibP2PError) {
-        pending = bytes
-        pendingOffset = offset
+    private func finishWrite(_ write: PendingWrite) async throws(LibP2PError) {
+        sending = .blocked(write)
         connection.enterLine(self)
-        let count = bytes.count
-        while pendingOffset < count {
+        while case .blocked = sending {
             if let failure { throw failure }
-            guard await suspend(writer) else {
-                if pendingOffset < count { abandon(.cancelled) }
+            guard await suspend(writerWait) else {
+                if case .blocked = sending { abandon(.cancelled) }
                 throw .cancelled
             }
         }
-        pending = .none
     }
+
+    var isBlocked: Bool { if case .blocked = sending { true } else { false } }
 
     /// Sends one frame of what waits. True when more could follow at once.
     func sendTurn() -> Bool {
-        let count = pending.count
-        guard failure == nil, pendingOffset < count else { return false }
-        pendingOffset &+= pending.withBytes(from: pendingOffset) { connection.sendFrame(self, $0) }
-        guard pendingOffset < count else {
-            writer.resume()
+        guard failure == nil, case .blocked(var write) = sending else { return false }
+        write.advance { connection.sendFrame(self, $0) }
+        guard !write.isDone else {
+            sending = .writing
+            writerWait.resume()
             return false
         }
+        sending = .blocked(write)
         return connection.sendWindow(self) > 0
     }
 }

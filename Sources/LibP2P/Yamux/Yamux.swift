@@ -30,20 +30,62 @@ struct Yamux {
         case goAway(UInt32)
     }
 
-    /// One stream's state; ID 0 marks a free slot.
+    /// One stream.
     struct Slot {
+        /// How far the stream has come to its end. A stream that both sides have ended has no slot.
+        enum State: Equatable {
+            /// There is no stream.
+            case free
+            /// Neither side has ended its bytes. `isRead`: whether this side still wants the peer's.
+            case open(isRead: Bool)
+            /// Only the peer has ended its bytes.
+            case peerFinished(isRead: Bool)
+            /// Only this side has ended its bytes, and it reads the peer's.
+            case finished
+            /// This side has ended its bytes, reads no more, and has been waiting for the peer's end since then.
+            case lingering(since: Duration)
+        }
+
+        /// How far the announcement of the stream has come.
+        enum Announcement {
+            /// SYN leaves with the stream's first frame.
+            case due
+            /// SYN has left, the peer's ACK has not come.
+            case sent
+            /// The peer knows the stream, having acknowledged or opened it.
+            case settled
+        }
+
+        /// Zero in a free slot.
         var id: UInt32 = 0
+        var state = State.free
+        var announcement = Announcement.settled
         var sendWindow = YamuxLimits.initialWindow
         var receiveWindow = YamuxLimits.initialWindow
         var receiveMaximum = YamuxLimits.initialWindow
         var unread = 0
         var epoch: Duration = .zero
-        var closedAt: Duration = .zero
-        var mustSendSYN = false
-        var awaitsACK = false
-        var localFinished = false
-        var remoteFinished = false
-        var readClosed = false
+
+        /// Whether this side wants the bytes that the peer sends.
+        var isRead: Bool {
+            switch state {
+            case .open(let isRead), .peerFinished(let isRead): isRead
+            case .finished: true
+            case .free, .lingering: false
+            }
+        }
+
+        /// Whether this side may still send bytes.
+        var isWritable: Bool {
+            switch state {
+            case .open, .peerFinished: true
+            case .free, .finished, .lingering: false
+            }
+        }
+
+        /// Whether the peer has ended its bytes.
+        var isPeerFinished: Bool { if case .peerFinished = state { true } else { false } }
+        var isLingering: Bool { if case .lingering = state { true } else { false } }
     }
 
     /// Where the parser stands within a frame: the steps in which a header's meaning is reported.
@@ -128,8 +170,7 @@ struct Yamux {
         guard unacknowledged < limits.unacknowledgedStreams else { return .backlogFull }
         let slot = makeSlot(id: nextID, now: now)
         nextID &+= 2
-        slots[slot].mustSendSYN = true
-        slots[slot].awaitsACK = true
+        slots[slot].announcement = .due
         unacknowledged &+= 1
         outboundCount &+= 1
         return .opened(slot: slot)
@@ -139,30 +180,30 @@ struct Yamux {
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
-            slots[slot] = Slot()
         } else {
             slot = slots.count
             slots.append(Slot())
         }
         slots[slot].id = id
+        slots[slot].state = .open(isRead: true)
         slots[slot].epoch = now
         index[id] = slot
         return slot
     }
 
     mutating func free(_ slot: Int) {
-        let state = slots[slot]
-        guard state.id != 0 else { return }
-        index[state.id] = nil
-        if isOwn(state.id) {
+        let stream = slots[slot]
+        guard stream.state != .free else { return }
+        index[stream.id] = nil
+        if isOwn(stream.id) {
             outboundCount &-= 1
-            if state.awaitsACK { unacknowledged &-= 1 }
+            if stream.announcement != .settled { unacknowledged &-= 1 }
         } else {
             inboundCount &-= 1
         }
-        unread &-= state.unread
-        growth &-= state.receiveMaximum &- YamuxLimits.initialWindow
-        if isLingering(state) { lingering &-= 1 }
+        unread &-= stream.unread
+        growth &-= stream.receiveMaximum &- YamuxLimits.initialWindow
+        if stream.isLingering { lingering &-= 1 }
         slots[slot] = Slot()
         if streamCount == 0 {
             // An idle connection keeps no memory of the busiest moment it had.
@@ -176,8 +217,8 @@ struct Yamux {
 
     /// The flag that a stream's first frame carries; nothing once it has left.
     mutating func opening(_ slot: Int) -> YamuxHeader.Flags {
-        guard slots[slot].mustSendSYN else { return [] }
-        slots[slot].mustSendSYN = false
+        guard slots[slot].announcement == .due else { return [] }
+        slots[slot].announcement = .sent
         cost &-= YamuxHeader.openingCost
         return .syn
     }
@@ -188,55 +229,53 @@ struct Yamux {
         if !flags.isEmpty { put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id)) }
     }
 
-    /// Says that this side sends no more on the stream. True when the slot is free now.
+    /// Says that this side sends no more on the stream. True if the slot is free now.
     mutating func closeWrite(_ slot: Int, now: Duration) -> Bool {
-        guard !slots[slot].localFinished else { return false }
-        let flags = opening(slot).union(.fin)
-        slots[slot].localFinished = true
-        put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id))
-        return freeOrLinger(slot, now: now)
-    }
-
-    /// Says that nothing more will be read from the stream: what still comes is dropped, and once this side has
-    /// finished writing, answered by a reset. True when the slot is free now.
-    mutating func closeRead(_ slot: Int, now: Duration) -> Bool {
-        guard !slots[slot].readClosed else { return false }
-        slots[slot].readClosed = true
-        let dropped = slots[slot].unread
-        unread &-= dropped
-        slots[slot].unread = 0
-        if dropped > 0, slots[slot].localFinished, !slots[slot].remoteFinished {
-            reset(slot)
-            return true
-        }
-        return freeOrLinger(slot, now: now)
-    }
-
-    private mutating func freeOrLinger(_ slot: Int, now: Duration) -> Bool {
-        guard slots[slot].localFinished else { return false }
-        if slots[slot].remoteFinished {
+        guard slots[slot].isWritable else { return false }
+        put(YamuxHeader(.windowUpdate, flags: opening(slot).union(.fin), streamID: slots[slot].id))
+        switch slots[slot].state {
+        case .open(isRead: true): slots[slot].state = .finished
+        case .open(isRead: false): linger(slot, now: now)
+        case .peerFinished:
             free(slot)
             return true
-        }
-        if slots[slot].readClosed {
-            slots[slot].closedAt = now
-            if lingering == 0 { lastLingerCheck = now }
-            lingering &+= 1
+        case .free, .finished, .lingering: break
         }
         return false
     }
 
-    func isLingering(_ state: Slot) -> Bool {
-        state.localFinished && state.readClosed && !state.remoteFinished
+    /// Says that nothing more will be read from the stream: what still comes is dropped and, once this side has ended its
+    /// bytes, answered by a reset. True if the slot is free now.
+    mutating func closeRead(_ slot: Int, now: Duration) -> Bool {
+        guard slots[slot].isRead else { return false }
+        let dropped = slots[slot].unread
+        unread &-= dropped
+        slots[slot].unread = 0
+        switch slots[slot].state {
+        case .open: slots[slot].state = .open(isRead: false)
+        case .peerFinished: slots[slot].state = .peerFinished(isRead: false)
+        case .finished where dropped > 0:
+            reset(slot)
+            return true
+        case .finished: linger(slot, now: now)
+        case .free, .lingering: break
+        }
+        return false
+    }
+
+    private mutating func linger(_ slot: Int, now: Duration) {
+        slots[slot].state = .lingering(since: now)
+        if lingering == 0 { lastLingerCheck = now }
+        lingering &+= 1
     }
 
     /// Ends the stream in both directions at once. The slot is free now.
     mutating func reset(_ slot: Int) {
-        let state = slots[slot]
-        guard state.id != 0 else { return }
+        let stream = slots[slot]
+        guard stream.state != .free else { return }
         // A peer that has not heard of the stream need not hear of its end.
-        if !state.mustSendSYN {
-            put(YamuxHeader(.windowUpdate, flags: .rst, streamID: state.id))
+        if stream.announcement != .due {
+            put(YamuxHeader(.windowUpdate, flags: .rst, streamID: stream.id))
         }
         free(slot)
     }
@@ -254,7 +293,7 @@ struct Yamux {
     static let answeredBody = 4_096
 
     /// How many bytes may be sent on the stream now.
-    func sendWindow(_ slot: Int) -> Int { slots[slot].localFinished ? 0 : slots[slot].sendWindow }
+    func sendWindow(_ slot: Int) -> Int { slots[slot].isWritable ? slots[slot].sendWindow : 0 }
 
     /// The header of a data frame with `count` bytes, which must be within `sendWindow`; it leaves after `control`.
     mutating func dataHeader(_ slot: Int, count: Int) -> YamuxHeader {
@@ -311,11 +350,11 @@ struct Yamux {
         guard lingering > 0, now >= lastLingerCheck + limits.lingerTime else { return }
         lastLingerCheck = now
         for slot in slots.indices.reversed() where slot < slots.count {
-            let state = slots[slot]
-            if state.id != 0, isLingering(state), now >= state.closedAt + limits.lingerTime {
-                reset(slot)
-                gone(slot)
+            guard case .lingering(let since) = slots[slot].state, now >= since + limits.lingerTime else {
+                continue
             }
+            reset(slot)
+            gone(slot)
         }
     }
 }

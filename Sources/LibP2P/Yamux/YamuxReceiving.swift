@@ -15,8 +15,10 @@ extension Yamux {
                 }
             case .acknowledge:
                 stage = .content
-                if frame.flags.contains(.ack), let slot = currentSlot, slots[slot].awaitsACK {
-                    slots[slot].awaitsACK = false
+                if frame.flags.contains(.ack), let slot = currentSlot,
+                    slots[slot].announcement == .sent
+                {
+                    slots[slot].announcement = .settled
                     unacknowledged &-= 1
                     return .acknowledged(slot: slot)
                 }
@@ -44,7 +46,7 @@ extension Yamux {
     /// itself, if it then calls `tookBody`.
     var expectedBody: (slot: Int, count: Int)? {
         guard stage == .content, frame.kind == .data, bodyLeft > 0, let slot = currentSlot,
-            !slots[slot].readClosed
+            slots[slot].isRead
         else { return nil }
         return (slot, bodyLeft)
     }
@@ -56,10 +58,10 @@ extension Yamux {
 
     /// Gives back window for `count` bytes that the stream's reader has taken.
     mutating func consumed(_ slot: Int, _ count: Int, now: Duration) {
-        guard count > 0, slots[slot].id != 0, !slots[slot].readClosed else { return }
+        guard count > 0, slots[slot].isRead else { return }
         slots[slot].unread &-= count
         unread &-= count
-        guard !slots[slot].remoteFinished else { return }
+        guard !slots[slot].isPeerFinished else { return }
         var maximum = slots[slot].receiveMaximum
         guard maximum &- slots[slot].unread &- slots[slot].receiveWindow >= maximum / 2 else { return }
         // A reader that empties half a window within a few round trips is held back by the window.
@@ -134,7 +136,7 @@ extension Yamux {
             guard !frame.flags.contains(.syn) else { throw .duplicateStream(id) }
             frameSlot = slot
             guard bodyLeft <= slots[slot].receiveWindow else { throw .windowExceeded(id) }
-            guard bodyLeft == 0 || !slots[slot].remoteFinished else { throw .dataAfterFinish(id) }
+            guard bodyLeft == 0 || !slots[slot].isPeerFinished else { throw .dataAfterFinish(id) }
         } else if frame.flags.contains(.syn) {
             guard !isOwn(id) else { throw .badStreamID(id) }
             guard bodyLeft <= YamuxLimits.initialWindow else { throw .windowExceeded(id) }
@@ -180,7 +182,7 @@ extension Yamux {
             return nil
         }
         slots[slot].receiveWindow &-= count
-        guard !slots[slot].readClosed else {
+        guard slots[slot].isRead else {
             cost &+= Self.wasted(count)
             return nil
         }
@@ -212,19 +214,28 @@ extension Yamux {
                 free(slot)
                 return .reset(slot: slot)
             }
-            if frame.flags.contains(.fin), !slots[slot].remoteFinished {
-                if isLingering(slots[slot]) { lingering &-= 1 }
-                slots[slot].remoteFinished = true
-                let gone = slots[slot].localFinished
-                if gone { free(slot) }
+            if frame.flags.contains(.fin), let gone = peerFinished(slot) {
                 return .finished(slot: slot, gone: gone)
             }
-            if frame.kind == .data, frame.length > 0, isLingering(slots[slot]) {
+            if frame.kind == .data, frame.length > 0, slots[slot].isLingering {
                 // Nobody here will ever read this: tell the peer to stop.
                 reset(slot)
                 return .reset(slot: slot)
             }
             return nil
+        }
+    }
+
+    /// Takes the peer's FIN: whether the slot is free now, or nil for a repeated one.
+    private mutating func peerFinished(_ slot: Int) -> Bool? {
+        switch slots[slot].state {
+        case .open(let isRead):
+            slots[slot].state = .peerFinished(isRead: isRead)
+            return false
+        case .finished, .lingering:
+            free(slot)
+            return true
+        case .free, .peerFinished: return nil
         }
     }
 }

@@ -12,15 +12,49 @@ final class EpollDriver: Driver {
     private static let acceptShare = 64
     private static let eventsPerWait = 256
     private static let vectorsPerSend = 16
-    private static let wakeTag = UInt64.max
+
+    /// What an event concerns: the highest byte of its tag.
+    private enum Kind: UInt64 {
+        case wake = 1
+        case listener
+        case attempt
+        case connection
+    }
+
+    private struct ListenerSlot {
+        let listener: TCPListener
+        let descriptor: Int32
+        /// Whether it is in `ready`.
+        var isReady = false
+    }
+
+    private struct ConnectionSlot {
+        enum Reading {
+            /// Nobody wants bytes. Events pass, so the socket is looked at when bytes are wanted again.
+            case off
+            /// The next event says that bytes have come.
+            case waiting
+            /// The socket is in `ready`: it may hold bytes without a further event.
+            case ready
+        }
+
+        let connection: TCPConnection
+        var reading = Reading.off
+        /// Whether the kernel's send buffer has room, as far as is known.
+        var isWritable = true
+        /// Whether the peer's end has been seen: reading goes on to the end of the stream, whatever one read gives.
+        var isHungUp = false
+    }
 
     private let poll: Int32
     private nonisolated let wakeDescriptor: Int32
     private nonisolated(unsafe) let events: UnsafeMutableBufferPointer<epoll_event>
     private nonisolated(unsafe) let vectors: UnsafeMutableBufferPointer<iovec>
     private nonisolated(unsafe) let buffer: UnsafeMutableRawBufferPointer
-    private var slots = SlotTable()
-    /// Slots to look at again without waiting for an event.
+    private var listeners = SlotTable<ListenerSlot>()
+    private var attempts = SlotTable<(attempt: ConnectAttempt, descriptor: Int32)>()
+    private var connections = SlotTable<ConnectionSlot>()
+    /// Tags of sockets to look at again without waiting for an event. One whose slot says otherwise by then is ignored.
     private var ready: [UInt64] = []
     private var readyNow: [UInt64] = []
 
@@ -39,7 +73,7 @@ final class EpollDriver: Driver {
         vectors.initialize(repeating: iovec())
         buffer = .allocate(byteCount: Self.receiveSize, alignment: 4096)
         super.init(name: name)
-        guard control(EPOLL_CTL_ADD, wakeDescriptor, EPOLLIN.rawValue, Self.wakeTag) else {
+        guard control(EPOLL_CTL_ADD, wakeDescriptor, EPOLLIN.rawValue, tag(.wake, 0)) else {
             throw ReactorError("epoll_ctl", errno)
         }
     }
@@ -56,19 +90,20 @@ final class EpollDriver: Driver {
         return epoll_ctl(poll, operation, descriptor, &event) == 0
     }
 
+    private func tag(_ kind: Kind, _ slotTag: UInt64) -> UInt64 { kind.rawValue << 56 | slotTag }
+
     /// The wake descriptor stays open: other threads may wake a loop that has ended.
     override func shutdown() {
-        for slot in slots.indices {
-            switch slots[slot] {
-            case .free: break
-            case .listener(let listener): listener.close()
-            case .attempt(let attempt):
-                cancel(attempt)
-                attempt.finish(.failure(.closed))
-            case .connection(let connection):
-                detach(connection, reset: !connection.hasSentAll)
-                connection.abandon()
-            }
+        for slot in listeners.slots { listeners[slot]?.listener.close() }
+        for slot in attempts.slots {
+            guard let attempt = attempts[slot]?.attempt else { continue }
+            cancel(attempt)
+            attempt.finish(.failure(.closed))
+        }
+        for slot in connections.slots {
+            guard let connection = connections[slot]?.connection else { continue }
+            detach(connection, reset: !connection.hasSentAll)
+            connection.abandon()
         }
         Glibc.close(poll)
     }
@@ -106,42 +141,44 @@ final class EpollDriver: Driver {
     }
 
     private func handle(_ tag: UInt64, _ mask: UInt32) {
-        if tag == Self.wakeTag {
+        switch Kind(rawValue: tag >> 56) {
+        case .wake:
             var count: UInt64 = 0
             _ = read(wakeDescriptor, &count, 8)
-            return
-        }
-        guard let (_, entry) = slots.entry(tag: tag) else { return }
-        switch entry {
-        case .free: break
-        case .listener(let listener): accept(listener)
-        case .attempt(let attempt): finish(attempt)
-        case .connection(let connection):
-            if mask & EPOLLOUT.rawValue != 0 {
-                connection.socket.isWritable = true
-                if connection.queuedBytes > 0 { connection.attendLater() }
-            }
-            if mask & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
-                connection.socket.isHungUp = true
-            }
-            if mask & EPOLLERR.rawValue != 0, !connection.socket.isReceiving {
-                let code = Socket.pendingError(connection.socket.descriptor)
-                if code != 0 { return connection.didFail(ReactorError("recv", code)) }
-            }
-            if mask & ~EPOLLOUT.rawValue != 0 { receive(connection) }
+        case .listener: if let slot = listeners.slot(tag: tag) { accept(slot) }
+        case .attempt: if let slot = attempts.slot(tag: tag) { finish(slot) }
+        case .connection: if let slot = connections.slot(tag: tag) { handle(mask, on: slot) }
+        case nil: break
         }
     }
 
+    private func handle(_ mask: UInt32, on slot: Int) {
+        guard let connection = connections[slot]?.connection else { return }
+        if mask & EPOLLOUT.rawValue != 0 {
+            connections[slot]?.isWritable = true
+            if connection.queuedBytes > 0 { connection.attendLater() }
+        }
+        if mask & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
+            connections[slot]?.isHungUp = true
+        }
+        if mask & EPOLLERR.rawValue != 0, connections[slot]?.reading == .off {
+            let code = Socket.pendingError(connection.descriptor)
+            if code != 0 { return connection.didFail(ReactorError("recv", code)) }
+        }
+        if mask & ~EPOLLOUT.rawValue != 0 { receive(slot) }
+    }
+
     private func lookAgain(_ tag: UInt64) {
-        guard let (_, entry) = slots.entry(tag: tag) else { return }
-        switch entry {
-        case .listener(let listener):
-            listener.socket.isReady = false
-            accept(listener)
-        case .connection(let connection):
-            connection.socket.isReady = false
-            receive(connection)
-        case .free, .attempt: break
+        switch Kind(rawValue: tag >> 56) {
+        case .listener:
+            guard let slot = listeners.slot(tag: tag) else { return }
+            listeners[slot]?.isReady = false
+            accept(slot)
+        case .connection:
+            guard let slot = connections.slot(tag: tag), connections[slot]?.reading == .ready else { return }
+            connections[slot]?.reading = .waiting
+            receive(slot)
+        case .attempt, .wake, nil: break
         }
     }
 
@@ -167,32 +204,33 @@ final class EpollDriver: Driver {
     }
 
     private func add(_ listener: TCPListener, _ descriptor: Int32) throws(ReactorError) {
-        listener.socket.descriptor = descriptor
-        listener.socket.slot = slots.add(.listener(listener))
-        guard
-            control(
-                EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue | EPOLLET.rawValue,
-                slots.tag(listener.socket.slot))
-        else {
+        let slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
+        listener.slot = slot
+        let mask = EPOLLIN.rawValue | EPOLLET.rawValue
+        guard control(EPOLL_CTL_ADD, descriptor, mask, tag(.listener, listeners.tag(slot))) else {
             let code = errno
             close(listener)
             throw ReactorError("epoll_ctl", code)
         }
     }
 
-    override func resumeAccepting(_ listener: TCPListener) { accept(listener) }
-
-    override func close(_ listener: TCPListener) {
-        guard listener.socket.slot >= 0 else { return }
-        slots.remove(listener.socket.slot)
-        listener.socket.slot = -1
-        Glibc.close(listener.socket.descriptor)
+    override func resumeAccepting(_ listener: TCPListener) {
+        if let slot = listener.slot { accept(slot) }
     }
 
-    private func accept(_ listener: TCPListener) {
+    override func close(_ listener: TCPListener) {
+        guard let slot = listener.slot, let entry = listeners.remove(slot) else { return }
+        listener.slot = nil
+        Glibc.close(entry.descriptor)
+    }
+
+    private func accept(_ slot: Int) {
+        guard let entry = listeners[slot] else { return }
+        let listener = entry.listener
         for _ in 0..<Self.acceptShare {
-            guard listener.socket.slot >= 0 else { return }
-            let descriptor = apus_accept(listener.socket.descriptor)
+            // Taking a connection in may have closed the listener.
+            guard listener.slot != nil else { return }
+            let descriptor = apus_accept(entry.descriptor)
             if descriptor >= 0 {
                 accepted(descriptor, listener)
                 continue
@@ -203,10 +241,9 @@ final class EpollDriver: Driver {
             default: return listener.didFail(ReactorError("accept", errno))
             }
         }
-        if listener.socket.slot >= 0, !listener.socket.isReady {
-            listener.socket.isReady = true
-            ready.append(slots.tag(listener.socket.slot))
-        }
+        guard listener.slot != nil, listeners[slot]?.isReady == false else { return }
+        listeners[slot]?.isReady = true
+        ready.append(tag(.listener, listeners.tag(slot)))
     }
 
     // MARK: Connecting
@@ -219,13 +256,10 @@ final class EpollDriver: Driver {
             Glibc.close(descriptor)
             throw ReactorError("connect", code)
         }
-        attempt.socket.descriptor = descriptor
-        attempt.socket.slot = slots.add(.attempt(attempt))
-        guard
-            control(
-                EPOLL_CTL_ADD, descriptor, EPOLLOUT.rawValue | EPOLLET.rawValue,
-                slots.tag(attempt.socket.slot))
-        else {
+        let slot = attempts.add((attempt, descriptor))
+        attempt.slot = slot
+        let mask = EPOLLOUT.rawValue | EPOLLET.rawValue
+        guard control(EPOLL_CTL_ADD, descriptor, mask, tag(.attempt, attempts.tag(slot))) else {
             let code = errno
             cancel(attempt)
             throw ReactorError("epoll_ctl", code)
@@ -233,54 +267,57 @@ final class EpollDriver: Driver {
     }
 
     override func cancel(_ attempt: ConnectAttempt) {
-        guard attempt.socket.slot >= 0 else { return }
-        slots.remove(attempt.socket.slot)
-        attempt.socket.slot = -1
-        Glibc.close(attempt.socket.descriptor)
+        guard let slot = attempt.slot, let entry = attempts.remove(slot) else { return }
+        attempt.slot = nil
+        Glibc.close(entry.descriptor)
     }
 
-    private func finish(_ attempt: ConnectAttempt) {
-        slots.remove(attempt.socket.slot)
-        attempt.socket.slot = -1
-        _ = control(EPOLL_CTL_DEL, attempt.socket.descriptor, 0, 0)
-        connected(attempt, code: Socket.pendingError(attempt.socket.descriptor))
+    private func finish(_ slot: Int) {
+        guard let (attempt, descriptor) = attempts.remove(slot) else { return }
+        attempt.slot = nil
+        _ = control(EPOLL_CTL_DEL, descriptor, 0, 0)
+        connected(attempt, descriptor, code: Socket.pendingError(descriptor))
     }
 
     // MARK: Connections
 
     override func attach(_ connection: TCPConnection) {
-        connection.socket.isWritable = true
-        connection.socket.slot = slots.add(.connection(connection))
+        let slot = connections.add(ConnectionSlot(connection: connection))
+        connection.slot = slot
         let mask = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-        if !control(EPOLL_CTL_ADD, connection.socket.descriptor, mask, slots.tag(connection.socket.slot)) {
+        if !control(EPOLL_CTL_ADD, connection.descriptor, mask, tag(.connection, connections.tag(slot))) {
             connection.didFail(ReactorError("epoll_ctl", errno))
         }
     }
 
     override func updateReceiving(_ connection: TCPConnection) {
-        let wants = connection.wantsBytes
-        guard wants != connection.socket.isReceiving else { return }
-        connection.socket.isReceiving = wants
-        // The event for what came meanwhile has passed.
-        if wants { noteReady(connection) }
+        guard let slot = connection.slot else { return }
+        if !connection.wantsBytes {
+            connections[slot]?.reading = .off
+        } else if connections[slot]?.reading == .off {
+            // The event for what came meanwhile has passed.
+            noteReady(slot)
+        }
     }
 
-    private func noteReady(_ connection: TCPConnection) {
-        guard !connection.socket.isReady, connection.socket.slot >= 0 else { return }
-        connection.socket.isReady = true
-        ready.append(slots.tag(connection.socket.slot))
+    private func noteReady(_ slot: Int) {
+        guard connections[slot]?.reading != .ready else { return }
+        connections[slot]?.reading = .ready
+        ready.append(tag(.connection, connections.tag(slot)))
     }
 
-    private func receive(_ connection: TCPConnection) {
+    private func receive(_ slot: Int) {
+        guard let entry = connections[slot], entry.reading != .off else { return }
+        let connection = entry.connection
         var share = Self.fairShare
-        while connection.socket.isReceiving, connection.socket.slot >= 0, connection.wantsBytes {
-            guard share > 0 else { return noteReady(connection) }
-            let count = recv(connection.socket.descriptor, buffer.baseAddress, buffer.count, 0)
+        while connection.wantsBytes {
+            guard share > 0 else { return noteReady(slot) }
+            let count = recv(connection.descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 {
                 share -= count
                 connection.didReceive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
                 // Less than asked for: the kernel has no more, and will say when it has.
-                if count < buffer.count, !connection.socket.isHungUp { return }
+                if count < buffer.count, !entry.isHungUp { return }
             } else if count == 0 {
                 return connection.didReceiveEnd()
             } else {
@@ -293,26 +330,27 @@ final class EpollDriver: Driver {
         }
         // What is left makes no event any more: the socket must be looked at when bytes are wanted again, also if that
         // is before the connection's attention.
-        connection.socket.isReceiving = false
+        connections[slot]?.reading = .off
     }
 
     override func flush(_ connection: TCPConnection) {
+        guard let slot = connection.slot else { return }
         var share = Self.fairShare
-        while connection.socket.isWritable, connection.socket.slot >= 0, connection.queuedBytes > 0 {
+        while connections[slot]?.isWritable == true, connection.queuedBytes > 0 {
             guard share > 0 else { return connection.attendLater() }
             let (used, bytes) = connection.queue.describe(vectors, limit: share)
             var message = msghdr()
             message.msg_iov = vectors.baseAddress
             message.msg_iovlen = used
-            let count = sendmsg(connection.socket.descriptor, &message, Int32(MSG_NOSIGNAL))
+            let count = sendmsg(connection.descriptor, &message, Int32(MSG_NOSIGNAL))
             if count >= 0 {
                 share -= count
                 // Less than asked for: the kernel's buffer is full, and it will say when it is not.
-                if count < bytes { connection.socket.isWritable = false }
+                if count < bytes { connections[slot]?.isWritable = false }
                 connection.didSend(count)
             } else {
                 switch errno {
-                case EAGAIN: connection.socket.isWritable = false
+                case EAGAIN: connections[slot]?.isWritable = false
                 case EINTR: continue
                 default: return connection.didFail(ReactorError("sendmsg", errno))
                 }
@@ -321,16 +359,16 @@ final class EpollDriver: Driver {
     }
 
     override func shutdownWrite(_ connection: TCPConnection) {
-        guard Glibc.shutdown(connection.socket.descriptor, Int32(SHUT_WR)) != 0 else { return }
+        guard Glibc.shutdown(connection.descriptor, Int32(SHUT_WR)) != 0 else { return }
         connection.didFail(ReactorError("shutdown", errno))
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {
-        guard connection.socket.slot >= 0 else { return }
-        slots.remove(connection.socket.slot)
-        connection.socket.slot = -1
-        if reset { Socket.setResetOnClose(connection.socket.descriptor) }
-        Glibc.close(connection.socket.descriptor)
+        guard let slot = connection.slot else { return }
+        connections.remove(slot)
+        connection.slot = nil
+        if reset { Socket.setResetOnClose(connection.descriptor) }
+        Glibc.close(connection.descriptor)
         connection.didDetach()
     }
 }

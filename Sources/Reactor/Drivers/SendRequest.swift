@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the kernel reads of one send while it is under way: a message header and its vectors, at a fixed place.
+/// What the kernel reads of a send while it is under way: a message header and its vectors, at a fixed address.
 @ReactorActor
 final class SendRequest {
     private nonisolated static let vectorCount = 16

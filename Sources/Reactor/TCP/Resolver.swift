@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// Names to addresses, by the system's resolver, on threads of their own.
+/// Resolves names to addresses by the system's resolver, on threads of its own.
 public enum Resolver {
     /// Which addresses are wanted.
     public enum Family: Sendable {
@@ -15,7 +15,7 @@ public enum Resolver {
 
     /// The most addresses taken from one answer.
     public static let largestAnswer = 16
-    /// Names asked for at the same time; a resolver that hangs holds up only those behind it in one thread.
+    /// As many names as threads are resolved at a time; a query that hangs delays only those queued behind it.
     private static let workers = (0..<4).map { Worker(name: "apus-resolve-\($0)", capacity: 64) }
 
     /// The addresses of `host` with `port`. A literal address is answered at once. Throws `.nameNotResolved`.

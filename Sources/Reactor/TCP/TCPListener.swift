@@ -6,15 +6,22 @@ public final class TCPListener {
     /// How long accepting rests when the process is out of descriptors or memory: trying at once would only spin.
     nonisolated static let restAfterFailure: Duration = .milliseconds(100)
 
+    private enum State {
+        case accepting
+        /// Accepting has failed and is tried again when the timer fires.
+        case resting(Timer)
+        case closed
+    }
+
     /// The address listened on; with the port that the kernel chose when 0 was asked for.
     public private(set) var localAddress: SocketAddress
     /// Whether a listener on `::` takes IPv4 connections, too.
     let takesIPv4: Bool
     let loop: EventLoop
     let driver: Driver
-    var socket = SocketState()
-    private(set) var isClosed = false
-    private var rest: Timer?
+    /// The listener's place in the kernel driver's table, until it is closed.
+    var slot: Int?
+    private var state = State.accepting
     private let accept: @ReactorActor (TCPConnection) -> Void
 
     private init(
@@ -28,11 +35,11 @@ public final class TCPListener {
         self.accept = accept
     }
 
-    /// Listens on `address` (port 0 takes any free one) and hands every connection to `accept`, which sets its delegate.
-    /// Throws `.addressInUse`, `.addressNotAvailable`, or what else the kernel says. Goes on until `close`.
+    /// Listens on `address` (port 0 takes any free one) until `close` and hands every connection to `accept`, which sets its
+    /// delegate. Throws `.addressInUse`, `.addressNotAvailable`, or any other error of the kernel's.
     ///
-    /// - Parameter takesIPv4: whether `::` stands for all addresses of both families, as most servers have it. In libp2p
-    ///   it stands for those of IPv6: each family has an address of its own.
+    /// - Parameter takesIPv4: whether `::` stands for all addresses of both families, as in most servers. In libp2p it
+    ///   stands for those of IPv6 only: each family has an address of its own.
     public static func listen(
         on address: SocketAddress, takesIPv4: Bool = false,
         accept: @escaping @ReactorActor (TCPConnection) -> Void
@@ -43,8 +50,8 @@ public final class TCPListener {
         return listener
     }
 
-    /// Listens on a socket that somebody else has bound, as a service manager does, and which is the listener's from here
-    /// on, whatever comes of it. Otherwise as the other `listen`; a virtual loop has no sockets and throws `.closed`.
+    /// Listens on a socket that somebody else, such as a service manager, has bound. The listener owns the socket from here
+    /// on, even if this fails. Otherwise like the other `listen`; a virtual loop has no sockets and throws `.closed`.
     public static func listen(
         descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> TCPListener {
@@ -61,12 +68,13 @@ public final class TCPListener {
         return listener
     }
 
+    var isClosed: Bool { if case .closed = state { true } else { false } }
+
     /// Stops listening. Connections that were accepted stay.
     public func close() {
         guard !isClosed else { return }
-        isClosed = true
-        rest?.cancel()
-        rest = nil
+        if case .resting(let timer) = state { timer.cancel() }
+        state = .closed
         driver.close(self)
     }
 
@@ -78,11 +86,12 @@ public final class TCPListener {
 
     /// From the driver: accepting failed and has stopped.
     func didFail(_ error: ReactorError) {
-        guard !isClosed, rest == nil else { return }
-        rest = loop.timers.add(driver.now + Self.restAfterFailure) { [weak self] in
-            guard let self, !self.isClosed else { return }
-            self.rest = nil
-            self.driver.resumeAccepting(self)
-        }
+        guard case .accepting = state else { return }
+        state = .resting(
+            loop.timers.add(driver.now + Self.restAfterFailure) { [weak self] in
+                guard let self, !self.isClosed else { return }
+                self.state = .accepting
+                self.driver.resumeAccepting(self)
+            })
     }
 }

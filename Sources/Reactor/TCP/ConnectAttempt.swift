@@ -1,18 +1,24 @@
 import Glibc
 
-/// One connection on its way: started, then finished by the driver, the time limit or the task's cancellation,
-/// whichever comes first.
+/// One attempt to connect: finished by the driver, the time limit or the task's cancellation, whichever comes first.
 @ReactorActor
 final class ConnectAttempt {
+    private enum State {
+        case connecting
+        /// The task that asked waits for the outcome.
+        case awaited(CheckedContinuation<Void, Never>)
+        case finished(Result<TCPConnection, ReactorError>)
+    }
+
     let address: SocketAddress
     /// The address to connect from; nil leaves the choice to the kernel.
     let source: SocketAddress?
     let loop: EventLoop
-    var socket = SocketState()
+    /// The attempt's place in the kernel driver's table, while the connect is under way.
+    var slot: Int?
     /// The address where the kernel can read it while the connect is under way.
     let storage: AddressStorage
-    private var outcome: Result<TCPConnection, ReactorError>?
-    private var waiting: CheckedContinuation<Void, Never>?
+    private var state = State.connecting
     private var limit: Timer?
 
     init(to address: SocketAddress, from source: SocketAddress?, loop: EventLoop) {
@@ -27,31 +33,43 @@ final class ConnectAttempt {
         try driver.connect(self)
         limit = loop.timers.add(driver.now + timeout) { [weak self] in self?.giveUp(.timedOut) }
         await withTaskCancellationHandler {
-            guard outcome == nil else { return }
-            await withCheckedContinuation { waiting = $0 }
+            guard !isFinished else { return }
+            await withCheckedContinuation { state = .awaited($0) }
         } onCancel: {
             loop.call { self.giveUp(.cancelled) }
         }
-        guard let outcome else { throw .closed }
+        guard case .finished(let outcome) = state else { throw .closed }
         return try outcome.get()
     }
 
-    var isFinished: Bool { outcome != nil }
+    var isFinished: Bool { if case .finished = state { true } else { false } }
 
     private func giveUp(_ error: ReactorError) {
-        guard outcome == nil else { return }
+        guard !isFinished else { return }
         loop.driver.cancel(self)
         finish(.failure(error))
     }
 
-    /// From the driver, once: what became of it. The driver holds nothing of the attempt any more.
-    func finish(_ result: Result<TCPConnection, ReactorError>) {
-        guard outcome == nil else { return }
-        outcome = result
+    /// From the driver: the outcome. The driver no longer refers to the attempt. All calls but the first do nothing.
+    func finish(_ outcome: Result<TCPConnection, ReactorError>) {
+        let former = state
+        if case .finished = former { return }
+        state = .finished(outcome)
         limit?.cancel()
         limit = nil
-        waiting?.resume()
-        waiting = nil
+        if case .awaited(let task) = former { task.resume() }
+    }
+}
+
+extension TCPConnection {
+    /// Connects to `address`, from `source` (port 0: any free one) or from an address that the kernel chooses. Throws
+    /// `.connectionRefused`, `.unreachable`, `.timedOut`, `.cancelled`, or any other error of the kernel's.
+    public static func connect(
+        to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration
+    ) async throws(ReactorError) -> TCPConnection {
+        guard let loop = EventLoop.current else { throw .closed }
+        let attempt = ConnectAttempt(to: address, from: source, loop: loop)
+        return try await attempt.run(timeout: timeout)
     }
 }
 

@@ -2,8 +2,8 @@ import Bytes
 import Collections
 import Glibc
 
-/// What one connection has still to send: pooled chunks, filled at the tail, and shared bytes, kept by reference. An
-/// empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.
+/// The bytes that one connection has yet to send: pooled chunks, filled at the tail, and shared bytes, kept by reference.
+/// An empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.
 @ReactorActor
 final class SendQueue {
     private struct Segment: @unchecked Sendable {
@@ -35,7 +35,7 @@ final class SendQueue {
             reserved = last.capacity - last.end
             return UnsafeMutableRawBufferPointer(start: last.base + last.end, count: reserved)
         }
-        // Nothing was committed to the tail that an earlier `reserve` made: it is in nobody's hands.
+        // An earlier `reserve` made the tail, and nothing was committed to it: nobody uses it.
         if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
         let chunk = pool.take(segments.isEmpty ? size : max(size, ChunkPool.largeSize))
         guard let base = chunk.baseAddress else { return chunk }
@@ -44,7 +44,7 @@ final class SendQueue {
         return chunk
     }
 
-    /// Makes the first `size` bytes of what `reserve` gave part of the queue; more than it gave is cut off.
+    /// Queues the first `size` bytes of the last reservation, at most all of it.
     func commit(_ size: Int) {
         let size = min(max(size, 0), reserved)
         reserved = 0
@@ -71,8 +71,8 @@ final class SendQueue {
         if let last = segments.popLast() { release(last, pool) }
     }
 
-    /// Describes the head of the queue in `vectors`, until they hold `limit` bytes or more; returns how many are used
-    /// and how many bytes they hold.
+    /// Describes the head of the queue in `vectors` until they hold at least `limit` bytes. Returns how many vectors are
+    /// used and how many bytes they hold.
     func describe(_ vectors: UnsafeMutableBufferPointer<iovec>, limit: Int) -> (used: Int, bytes: Int) {
         var used = 0
         var bytes = 0
@@ -87,7 +87,7 @@ final class SendQueue {
         return (used, bytes)
     }
 
-    /// The first bytes of the queue that lie together.
+    /// The first contiguous bytes of the queue.
     var head: UnsafeRawBufferPointer {
         for segment in segments where segment.end > segment.start {
             return UnsafeRawBufferPointer(
@@ -96,7 +96,7 @@ final class SendQueue {
         return UnsafeRawBufferPointer(start: nil, count: 0)
     }
 
-    /// Takes `size` sent bytes off the head, and gives chunks that are done with back.
+    /// Takes `size` sent bytes off the head and gives finished chunks back.
     func consume(_ size: Int, _ pool: ChunkPool) {
         var left = min(size, count)
         count &-= left

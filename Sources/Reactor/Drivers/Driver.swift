@@ -44,26 +44,26 @@ package class Driver {
 
     /// Begins to connect; the outcome goes to `attempt.finish`.
     func connect(_ attempt: ConnectAttempt) throws(ReactorError) { throw .closed }
-    /// Gives an attempt up, without a report.
+    /// Gives up an attempt, without a report.
     func cancel(_ attempt: ConnectAttempt) {}
 
-    /// Takes in a connection whose `socket.descriptor` is set.
+    /// Takes in a new connection.
     func attach(_ connection: TCPConnection) {}
     /// Starts or stops receiving, as `connection.wantsBytes` says.
     func updateReceiving(_ connection: TCPConnection) {}
-    /// Sends what is queued, as far as it goes now; the rest without being asked again.
+    /// Sends as much of the queue as it can now, and the rest without being asked again.
     func flush(_ connection: TCPConnection) {}
     /// Bytes that have left the queue and not been acknowledged by the peer's kernel.
     func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
-        max(0, Int(apus_unacknowledged_bytes(connection.socket.descriptor)))
+        max(0, Int(apus_unacknowledged_bytes(connection.descriptor)))
     }
     /// Bytes that the peer's kernel has acknowledged since the beginning.
     func acknowledgedBytes(_ connection: TCPConnection) -> Int {
-        max(0, Int(apus_acknowledged_bytes(connection.socket.descriptor)))
+        max(0, Int(apus_acknowledged_bytes(connection.descriptor)))
     }
     /// Sends FIN; the queue is empty.
     func shutdownWrite(_ connection: TCPConnection) {}
-    /// Closes the socket, with RST if `reset`, and lets go of the connection.
+    /// Closes the socket, with RST if `reset`, and releases the connection.
     func detach(_ connection: TCPConnection, reset: Bool) {}
 
     /// The driver of `kind`, for the calling thread.
@@ -83,54 +83,37 @@ package class Driver {
     }
 }
 
-/// What the kernel drivers do alike.
+/// What the kernel drivers have in common.
 extension Driver {
-    /// Takes in a connection that `listener`'s socket has accepted, unless that is about to be closed.
+    /// Takes in a connection that `listener`'s socket has accepted, unless the listener has been closed.
     func accepted(_ descriptor: Int32, _ listener: TCPListener) {
         Socket.setNoDelay(descriptor)
-        guard !listener.socket.isClosing, let connection = adopt(descriptor, listener.loop) else {
+        guard !listener.isClosed, let connection = adopt(descriptor, listener.loop) else {
             Glibc.close(descriptor)
             return
         }
         listener.didAccept(connection)
     }
 
-    /// Reports what became of a connect: `code` is its `errno`, or 0. The driver holds nothing of the attempt any more.
-    func connected(_ attempt: ConnectAttempt, code: Int32) {
-        let descriptor = attempt.socket.descriptor
-        guard code == 0, !attempt.socket.isClosing, let connection = adopt(descriptor, attempt.loop) else {
+    /// Reports the outcome of a connect, of which the driver holds nothing any more: `code` is its `errno`, or 0.
+    func connected(_ attempt: ConnectAttempt, _ descriptor: Int32, code: Int32) {
+        guard code == 0, !attempt.isFinished, let connection = adopt(descriptor, attempt.loop) else {
             Glibc.close(descriptor)
             return attempt.finish(.failure(ReactorError("connect", code == 0 ? ECONNRESET : code)))
         }
         attempt.finish(.success(connection))
     }
 
-    /// Attaches a connected socket; nil when its peer has gone by now and has no address any more.
+    /// Attaches a connected socket; nil if its peer has gone by now and has no address any more.
     private func adopt(_ descriptor: Int32, _ loop: EventLoop) -> TCPConnection? {
         guard let local = try? Socket.localAddress(descriptor),
             let remote = try? Socket.remoteAddress(descriptor)
         else { return nil }
-        let connection = TCPConnection(loop: loop, driver: self, local: local, remote: remote)
-        connection.socket.descriptor = descriptor
+        let connection = TCPConnection(
+            loop: loop, driver: self, descriptor: descriptor, local: local, remote: remote)
         attach(connection)
         return connection
     }
-}
-
-/// What a kernel driver keeps with a socket.
-struct SocketState {
-    var descriptor: Int32 = -1
-    /// Its place in the driver's table.
-    var slot = -1
-    var isReceiving = false
-    var isWritable = false
-    /// The peer's end has been seen, so that reading goes on to the end of the stream.
-    var isHungUp = false
-    /// The driver will look again by itself in the next turn.
-    var isReady = false
-    var isSending = false
-    var isCancelling = false
-    var isClosing = false
 }
 
 extension EventLoop {
@@ -143,7 +126,7 @@ extension EventLoop {
 }
 
 extension Duration {
-    /// Whole nanoseconds, held to what fits.
+    /// Whole nanoseconds, clamped to what fits.
     var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

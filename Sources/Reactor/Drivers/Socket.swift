@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// The socket calls that both kernel drivers share. Descriptors here are plain numbers: whoever holds one closes it.
+/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: their holder closes them.
 enum Socket {
     /// Connections that the kernel holds for a listener before they are accepted.
     static let backlog: Int32 = 1024
@@ -35,7 +35,7 @@ enum Socket {
         }
     }
 
-    /// Makes a bound socket listen as `listening` does.
+    /// Makes a bound socket listen.
     static func listening(_ descriptor: Int32, nonBlocking: Bool) throws(ReactorError) {
         let flags = fcntl(descriptor, F_GETFL)
         guard flags >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0,
@@ -82,7 +82,7 @@ enum Socket {
         return address
     }
 
-    /// What became of a connect that was going on: 0 or its `errno`.
+    /// The error that waits on the socket, such as that of a failed connect: its `errno`, or 0.
     static func pendingError(_ descriptor: Int32) -> Int32 {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
@@ -96,7 +96,7 @@ enum Socket {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Makes the coming `close` send RST and drop what is queued.
+    /// Makes the coming `close` send RST and drop queued bytes.
     static func setResetOnClose(_ descriptor: Int32) {
         var value = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))

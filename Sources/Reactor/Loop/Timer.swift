@@ -1,10 +1,10 @@
-/// A call that the loop makes once, at a given time, unless cancelled first. Made by `Reactor.schedule`.
+/// A call that the loop makes once, at a given time, unless it is cancelled first. `Reactor.schedule` makes timers.
 @ReactorActor
 public final class Timer {
     /// When it fires, in reactor time.
     public let deadline: Duration
     fileprivate var action: (@ReactorActor () -> Void)?
-    /// Where it waits, and under which number there; nil once it no longer does.
+    /// Where it waits, and its slot there; nil once it waits no longer.
     fileprivate var place: (heap: TimerHeap, slot: Int)?
 
     fileprivate init(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) {
@@ -15,7 +15,7 @@ public final class Timer {
     /// Whether the call is still to come.
     public var isPending: Bool { place != nil }
 
-    /// Takes the call back; it is released at once. Does nothing when it has been made already.
+    /// Takes back the call, which is released at once. Does nothing if it has been made already.
     public func cancel() {
         action = nil
         place?.heap.remove(self)
@@ -23,13 +23,13 @@ public final class Timer {
 }
 
 /// The pending timers of one loop: a heap that knows where each timer is, so that a cancelled one leaves at once and holds
-/// nothing. Four children a node, and what decides beside them without any reference: with very many timers, looking
-/// elsewhere in memory is what costs.
+/// nothing. A node has four children, and the keys lie in the heap itself: with very many timers, memory accesses are what
+/// costs.
 @ReactorActor
 final class TimerHeap {
     private struct Entry {
         let deadline: Duration
-        /// Decides between timers of one deadline: first made, first fired.
+        /// Decides between timers with the same deadline: first made, first fired.
         let sequence: UInt64
         let slot: Int
 
@@ -68,7 +68,7 @@ final class TimerHeap {
         return timer
     }
 
-    /// Takes out the first timer due at `now`, with its call.
+    /// Removes the first timer due at `now` and returns its call.
     func popDue(_ now: Duration) -> (@ReactorActor () -> Void)? {
         guard let first = entries.first, first.deadline <= now, let timer = timers[first.slot] else {
             return nil

@@ -2,10 +2,10 @@ import Glibc
 
 /// How many files and sockets the process may have open.
 public enum DescriptorLimit {
-    /// What Linux gives where nobody says otherwise, for a kernel that does not tell.
+    /// The default of Linux, for a kernel that does not tell its own.
     private static let usual = 1_024
 
-    /// Raises the soft limit to the hard one, which costs nothing by itself, and returns what it is then.
+    /// Raises the soft limit to the hard one, which costs nothing by itself, and returns the new limit.
     public static func raise() -> Int {
         let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()

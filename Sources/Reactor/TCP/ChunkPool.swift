@@ -9,7 +9,7 @@ final class ChunkPool {
     nonisolated static let largeSize = 256 * 1024
     /// Bytes of a small chunk.
     nonisolated static let smallSize = 4096
-    /// Chunks kept for later: 16 MiB of large, 1 MiB of small. What is given back beyond goes to the allocator.
+    /// Chunks kept for later: 16 MiB of large, 1 MiB of small. Any more go back to the allocator.
     private static let keptLarge = 64
     private static let keptSmall = 256
 
@@ -23,7 +23,7 @@ final class ChunkPool {
         for chunk in small { chunk.deallocate() }
     }
 
-    /// A chunk of at least `size` bytes: small, large, or for more than either one of its own.
+    /// A chunk of at least `size` bytes: small, large, or one of its own for more than either.
     func take(_ size: Int) -> UnsafeMutableRawBufferPointer {
         let capacity = size <= Self.smallSize ? Self.smallSize : max(size, Self.largeSize)
         let kept =

@@ -74,8 +74,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Whose connections count together: the address without the port; of an IPv6 address the first 64 bits, since the
-    /// rest is its owner's to choose.
+    /// The network whose connections count together: the address without the port, or the first 64 bits of an IPv6
+    /// address, since its owner chooses the rest.
     public var network: SocketAddress { SocketAddress(network: self) }
 
     private init(network other: SocketAddress) {
@@ -102,7 +102,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whether the address is of the loopback network.
     public var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : high >> 56 == 127 }
 
-    /// Hands out the kernel's form.
+    /// Calls `body` with the kernel's form of the address.
     func withAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         if isIPv6 {
             var address = sockaddr_in6()

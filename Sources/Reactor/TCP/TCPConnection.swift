@@ -1,0 +1,400 @@
+import Bytes
+
+/// One TCP connection (or an in-memory one, on a virtual network). Queued bytes leave together at the end of the loop's
+/// turn; received bytes go to the delegate. The loop keeps the connection until either side closes it, whoever else holds
+/// it.
+@ReactorActor
+public final class TCPConnection {
+    /// Queued bytes beyond which `isAboveHighWater` holds and producers should wait for `drained`.
+    public nonisolated static let highWater = 1024 * 1024
+    /// Queued bytes at which `drained` is called after high water.
+    public nonisolated static let lowWater = 256 * 1024
+    /// The most bytes that `reserve` promises: a Noise message of 65,535 bytes with its length, and a few small ones.
+    public nonisolated static let largestReservation = 70_000
+    /// How long `close` tries to send the queued bytes before it resets.
+    public nonisolated static let flushLimit: Duration = .seconds(5)
+    /// How long after its own FIN a closed connection waits for the peer's: if it did not, the kernel would answer late
+    /// bytes with a reset, which would destroy those still on their way to the peer.
+    public nonisolated static let lingerLimit: Duration = .seconds(1)
+    /// Shared bytes up to this many are copied: cheaper than a vector of their own.
+    private static let copyLimit = 4096
+
+    /// What the connection as a whole is doing.
+    private enum State {
+        /// Bytes go both ways, as far as `sending` and `receiving` say.
+        case open
+        /// `close` was called: queued bytes still leave, received ones are dropped.
+        case closing
+        /// FIN has left and the end was reported; the socket waits for the peer's FIN.
+        case lingering
+        /// The driver has failed, or `abort` was called (nil): the next attention resets the connection.
+        case broken(ReactorError?)
+        /// The socket is gone.
+        case closed
+    }
+
+    /// This side's half of the connection.
+    private enum Sending {
+        case open
+        /// FIN follows the queued bytes.
+        case finishing
+        /// FIN has left.
+        case finished
+    }
+
+    /// The peer's half of the connection.
+    private enum Receiving {
+        case open
+        /// The peer's FIN has come; the delegate does not know yet.
+        case ended
+        /// The delegate has been told of the peer's FIN.
+        case finished
+    }
+
+    /// What the delegate knows of the connection's end.
+    private enum EndReport {
+        /// There is nothing to report.
+        case none
+        /// The end came while there was no delegate: the next one is told.
+        case due(ReactorError?)
+        case made
+    }
+
+    /// This end's address.
+    public let localAddress: SocketAddress
+    /// The peer's address.
+    public let remoteAddress: SocketAddress
+    /// Receives the connection's events. Receiving starts when it is set; a delegate set after the end is told of the
+    /// end. Released after `closed`.
+    public var delegate: TCPConnectionDelegate? { didSet { needsAttention() } }
+
+    let loop: EventLoop
+    let driver: Driver
+    /// The socket; -1 in memory.
+    let descriptor: Int32
+    /// The connection's place in the kernel driver's table, until it is detached.
+    var slot: Int?
+    /// The in-memory end, when the driver is a virtual one.
+    var memory: MemoryEnd?
+    let queue = SendQueue()
+
+    private var state = State.open
+    private var sending = Sending.open
+    private var receiving = Receiving.open
+    private var endReport = EndReport.none
+    /// Whether the loop will call `attend`.
+    private var isNoted = false
+    /// Whether the owner has paused receiving.
+    private var isPaused = false
+    /// Whether the delegate is to be told when the queue has fallen to low water.
+    private var owesDrained = false
+    /// What the kernel had already delivered when receiving was paused: at most the driver's receive buffers.
+    private var held: [ReceivedBytes] = []
+    /// Ends a state that may last only so long.
+    private var limit: Timer?
+
+    private struct ReceivedBytes: @unchecked Sendable {
+        let bytes: UnsafeMutableRawBufferPointer
+    }
+
+    init(
+        loop: EventLoop, driver: Driver, descriptor: Int32 = -1, local: SocketAddress, remote: SocketAddress
+    ) {
+        self.loop = loop
+        self.driver = driver
+        self.descriptor = descriptor
+        localAddress = local
+        remoteAddress = remote
+    }
+
+    deinit {
+        for piece in held { piece.bytes.deallocate() }
+    }
+
+    // MARK: Sending
+
+    /// Bytes queued and not yet handed to the kernel.
+    public var queuedBytes: Int { queue.count }
+
+    /// When the peer was last seen to take some of the queued bytes; nil while none are queued or nobody has looked.
+    public private(set) var sendProgressAt: Duration?
+    /// The value of `acknowledgedBytes` at the last look.
+    private var acknowledged = 0
+
+    /// Bytes that the peer's kernel has not acknowledged, queued here or handed to the kernel.
+    public var unacknowledgedBytes: Int {
+        queue.count + (isClosed ? 0 : driver.unacknowledgedBytes(self))
+    }
+
+    /// Bytes that the peer's kernel has acknowledged since the beginning.
+    public var acknowledgedBytes: Int { isClosed ? acknowledged : driver.acknowledgedBytes(self) }
+
+    /// Whether the queue is long enough that producers should wait for `drained`.
+    public var isAboveHighWater: Bool { queue.count > Self.highWater }
+
+    /// Whether bytes can still be sent; otherwise they are dropped.
+    public var isWritable: Bool { isOpen && sending == .open }
+
+    /// Returns at least `count` (up to `largestReservation`) bytes of contiguous room at the tail of the queue. Write to it
+    /// and commit before you send anything else.
+    public func reserve(_ count: Int) -> UnsafeMutableRawBufferPointer { queue.reserve(count, loop.chunks) }
+
+    /// Queues the first `count` bytes of the last reservation. They leave at the end of the loop's turn.
+    public func commit(_ count: Int) {
+        queue.commit(isWritable ? count : 0)
+        noteQueued()
+    }
+
+    /// Queues a copy of `bytes`.
+    public func send(_ bytes: UnsafeRawBufferPointer) {
+        guard isWritable else { return }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let room = queue.reserve(min(rest.count, Self.largestReservation), loop.chunks)
+            let piece = rest.prefix(room.count)
+            room.copyMemory(from: UnsafeRawBufferPointer(rebasing: piece))
+            queue.commit(piece.count)
+            rest = rest.dropFirst(piece.count)
+        }
+        noteQueued()
+    }
+
+    /// Queues `bytes` by reference and holds them until the kernel has them.
+    public func send(_ bytes: SharedBytes) {
+        guard isWritable else { return }
+        if bytes.count <= Self.copyLimit {
+            bytes.withUnsafeBytes { send($0) }
+        } else {
+            queue.append(bytes, loop.chunks)
+            noteQueued()
+        }
+    }
+
+    /// Brings `sendProgressAt` up to date. Whoever watches it calls this now and then: most sends leave at once and are not
+    /// worth a look at the clock, and of a long one the kernel reports only the end.
+    public func updateSendProgress() {
+        guard !queue.isEmpty else { return }
+        let count = acknowledgedBytes
+        if sendProgressAt == nil || count > acknowledged { sendProgressAt = driver.now }
+        acknowledged = count
+    }
+
+    private func noteQueued() {
+        if isAboveHighWater { owesDrained = true }
+        needsAttention()
+    }
+
+    // MARK: Receiving
+
+    /// Stops calls of `received`; once the kernel's buffers are full, the peer must wait. Nothing is lost.
+    public func pauseReceiving() {
+        isPaused = true
+        needsAttention()
+    }
+
+    /// Receives again, beginning with the bytes that were held.
+    public func resumeReceiving() {
+        isPaused = false
+        needsAttention()
+    }
+
+    // MARK: Ending
+
+    /// Sends FIN after the queued bytes. Receiving goes on; the connection ends when the peer's FIN has come too.
+    public func closeWrite() {
+        if sending == .open { sending = .finishing }
+        needsAttention()
+    }
+
+    /// Sends the queued bytes, then FIN, and calls `closed` when that is done, after at most `flushLimit`. Bytes that
+    /// still come in are dropped.
+    public func close() {
+        guard isOpen else { return }
+        state = .closing
+        closeWrite()
+    }
+
+    /// Drops the queued bytes and resets the connection.
+    public func abort() {
+        switch state {
+        case .open, .closing, .broken: state = .broken(nil)
+        case .lingering, .closed: return
+        }
+        needsAttention()
+    }
+
+    // MARK: The loop's side
+
+    private var isOpen: Bool { if case .open = state { true } else { false } }
+    private var isClosed: Bool { if case .closed = state { true } else { false } }
+
+    private func needsAttention() {
+        guard !isNoted else { return }
+        if isClosed {
+            guard delegate != nil, case .due = endReport else { return }
+        }
+        isNoted = true
+        loop.noteAttention(self)
+    }
+
+    /// For drivers: have `attend` called in the next turn.
+    func attendLater() { needsAttention() }
+
+    /// Does what the owner's calls have made due. Only the loop calls it.
+    func attend() {
+        isNoted = false
+        if case .due(let error) = endReport { reportEnd(error) }
+        switch state {
+        case .closed: return
+        case .broken(let error): return end(reset: true, error)
+        case .closing where limit == nil: setLimit(Self.flushLimit, .timedOut)
+        case .open, .closing, .lingering: break
+        }
+        deliverHeld()
+        driver.updateReceiving(self)
+        if queue.isEmpty {
+            queue.trim(loop.chunks)
+        } else if sending != .finished {
+            driver.flush(self)
+        }
+        advance()
+    }
+
+    /// Whether the driver should receive now.
+    var wantsBytes: Bool {
+        guard receiving == .open else { return false }
+        return switch state {
+        case .open: delegate != nil && !isPaused && held.isEmpty
+        case .closing, .lingering: true
+        case .broken, .closed: false
+        }
+    }
+
+    /// From the driver: bytes that came in, in the driver's memory.
+    func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard isOpen else { return }
+        if let delegate, !isPaused, held.isEmpty {
+            delegate.received(bytes)
+        } else {
+            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+            copy.copyMemory(from: UnsafeRawBufferPointer(bytes))
+            held.append(ReceivedBytes(bytes: copy))
+        }
+    }
+
+    /// From the driver: the end of the peer's stream.
+    func didReceiveEnd() {
+        if receiving == .open { receiving = .ended }
+        needsAttention()
+    }
+
+    /// From the driver: the kernel has taken `count` bytes of the queue.
+    func didSend(_ count: Int) {
+        queue.consume(count, loop.chunks)
+        sendProgressAt = queue.isEmpty ? nil : driver.now
+        if owesDrained, queue.count <= Self.lowWater {
+            owesDrained = false
+            if isOpen { delegate?.drained() }
+        }
+        if queue.isEmpty, sending == .finishing { needsAttention() }
+    }
+
+    /// From the driver: the connection is broken.
+    func didFail(_ error: ReactorError) {
+        switch state {
+        case .open, .closing, .lingering: state = .broken(error)
+        case .broken, .closed: return
+        }
+        needsAttention()
+    }
+
+    /// From the driver: the kernel no longer refers to the queue.
+    func didDetach() { queue.removeAll(loop.chunks) }
+
+    private func deliverHeld() {
+        guard !held.isEmpty else { return }
+        var delivered = 0
+        while isOpen, !isPaused, delivered < held.count, let delegate {
+            let bytes = held[delivered].bytes
+            delegate.received(bytes)
+            bytes.deallocate()
+            delivered &+= 1
+        }
+        held.removeFirst(delivered)
+        if !isOpen { dropHeld() }
+    }
+
+    private func dropHeld() {
+        for piece in held { piece.bytes.deallocate() }
+        held = []
+    }
+
+    /// Reports the peer's FIN, sends this side's, and ends a connection that has seen both.
+    private func advance() {
+        if receiving == .ended, isOpen, held.isEmpty, !isPaused, let delegate {
+            receiving = .finished
+            delegate.peerClosedWrite()
+        }
+        // The state before FIN decides: a FIN that cannot be sent has nobody left to reach.
+        let state = state
+        if sending == .finishing, queue.isEmpty {
+            if case .broken = state { return }
+            sending = .finished
+            driver.shutdownWrite(self)
+        }
+        guard sending == .finished else { return }
+        switch (state, receiving) {
+        case (.open, .finished), (.closing, .ended), (.closing, .finished), (.lingering, .ended),
+            (.lingering, .finished):
+            end(reset: false, nil)
+        case (.closing, .open): linger()
+        case (.open, .open), (.open, .ended), (.lingering, .open), (.broken, _), (.closed, _): break
+        }
+    }
+
+    private func linger() {
+        if case .closing = state { state = .lingering }
+        reportEnd(nil)
+        setLimit(Self.lingerLimit, nil)
+    }
+
+    /// Resets the connection after `time`, unless it has moved on by then.
+    private func setLimit(_ time: Duration, _ error: ReactorError?) {
+        limit?.cancel()
+        limit = loop.timers.add(loop.driver.now + time) { [weak self] in self?.end(reset: true, error) }
+    }
+
+    private func end(reset: Bool, _ error: ReactorError?) {
+        guard !isClosed else { return }
+        becomeClosed()
+        dropHeld()
+        driver.detach(self, reset: reset)
+        reportEnd(error)
+    }
+
+    private func becomeClosed() {
+        state = .closed
+        limit?.cancel()
+        limit = nil
+    }
+
+    private func reportEnd(_ error: ReactorError?) {
+        if case .made = endReport { return }
+        guard let delegate else {
+            endReport = .due(error)
+            return
+        }
+        endReport = .made
+        self.delegate = nil
+        delegate.closed(error)
+    }
+
+    /// Whether the kernel has all bytes and the FIN, so that they reach the peer even when the socket is closed.
+    var hasSentAll: Bool { sending == .finished && queue.isEmpty }
+
+    /// From the loop's end: the socket is gone.
+    func abandon() {
+        becomeClosed()
+        delegate = nil
+    }
+}
