@@ -34,12 +34,11 @@ extension ConsensusService: ConsensusInbox {
             }
             return forged(.notSignedByLeader(proposal.hash), by: peer)
         }
-        feed(.proposed(verified, from: peer))
-        // Who is known to withhold is asked once nobody else has the block.
-        if machine.asksOthersFirst(for: proposal.hash, than: peer) {
-            await elsewhere[ProposalSource(block: proposal.hash, announcer: peer)]?.value
+        switch ask({ $0.admit(verified, from: peer, at: $1, actions: &$2) }) {
+        case .ignore: return .ignore
+        case .fetch: return .fetch
+        case .askOthersFirst: return await fetchElsewhere(proposal, except: peer) == .fetch ? .fetch : .ignore
         }
-        return wanted.remove(proposal.hash) == nil ? .ignore : .fetch
     }
 
     /// A validator that proposes in its own name may be one whose promotion this node was not told of; and the old
@@ -74,21 +73,32 @@ extension ConsensusService: ConsensusInbox {
     }
 
     func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
+        _ = await take(block, for: proposal, from: peer)
+    }
+
+    /// A proposal's block is here, whoever has sent it. Returns whether it is to be fetched from its announcer all the same.
+    func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         // What two peers sent counts once.
-        guard machine.awaits(proposal.hash) else { return }
+        guard machine.awaits(proposal.hash) else { return .ignore }
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
-            feed(.proposalFetched(checked, from: peer))
+            feed(.proposalFetched(checked, from: announcer))
         } catch ConsensusError.invalidBlock(_, let reason) {
             feed(.proposalInvalid(block, reason: reason))
         } catch {
-            feed(.proposalFetchFailed(proposal.hash, from: peer))
+            return failed(proposal, from: announcer)
         }
+        return .ignore
     }
 
     func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
-        feed(.proposalFetchFailed(proposal.hash, from: peer))
+        _ = failed(proposal, from: peer)
+    }
+
+    /// A proposal's block did not come. Returns whether it is to be fetched from its announcer all the same.
+    func failed(_ proposal: BlockProposal, from announcer: PeerID) -> Admission {
+        ask { $0.proposalFetchFailed(proposal.hash, from: announcer, at: $1, actions: &$2) }
     }
 
     func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
@@ -115,7 +125,7 @@ extension ConsensusService: ConsensusInbox {
                 || machine.wouldProve(announcement.header, now: Reactor.now)
         else {
             // Whom to ask, and no more: the key may have served an earlier chain.
-            let isOwn = machine.role == .leader && announcement.verify(context.key.publicKey)
+            let isOwn = machine.roleName == .leader && announcement.verify(context.key.publicKey)
             feed(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
             return .ignore
         }
@@ -134,13 +144,22 @@ extension ConsensusService: ConsensusInbox {
                 try VerifiedCommit(verifying: announcement, after: state)
             }
             onProof?(commit.height)
-            feed(.announced(commit, from: peer))
+            guard ask({ $0.admit(commit, from: peer, at: $1, actions: &$2) }) == .fetch else {
+                return .ignore
+            }
+            keep(commit)
+            return .fetch
         } catch let error as ConsensusError {
             return forged(error, by: peer)
         } catch {
             return .ignore
         }
-        return wanted.remove(announcement.hash) == nil ? .ignore : .fetch
+    }
+
+    /// Its block is about to be fetched.
+    func keep(_ commit: VerifiedCommit) {
+        if commits.count >= Self.keptCommits { commits.removeAll() }
+        commits[commit.hash] = commit
     }
 
     func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {

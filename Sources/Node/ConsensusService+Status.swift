@@ -44,8 +44,7 @@ extension ConsensusService: ConsensusStatusSource {
             let verified = try await context.checks.run {
                 VerifiedStatus(verifying: status, after: state, signers: signers)
             }
-            feed(.status(verified, from: peer))
-            await fetchWanted(status, from: peer)
+            await take(verified, from: peer)
         } catch {
             context.log.debug("no status", ["peer": .of(peer), "reason": .error(error)])
         }
@@ -56,25 +55,28 @@ extension ConsensusService: ConsensusStatusSource {
         let answer = try await BlockHeightProtocol.request(
             height, from: peer, on: context.host, sizes: blockSizes)
         let best = max(answer.bestHeight ?? 0, answer.found == nil ? 0 : height)
-        feed(.status(VerifiedStatus(height: best), from: peer))
+        await take(VerifiedStatus(height: best), from: peer)
     }
 
     /// Fetches what the machine wants on account of a status: there is no announcement whose stream would bring it.
-    private func fetchWanted(_ status: ConsensusStatus, from peer: PeerID) async {
-        if let proposal = status.proposal, wanted.remove(proposal.hash) != nil {
-            guard let block = await request(proposal.height, proposal.hash, from: [peer]) else {
-                return feed(.proposalFetchFailed(proposal.hash, from: peer))
+    private func take(_ status: VerifiedStatus, from peer: PeerID) async {
+        switch ask({ $0.admit(status, from: peer, at: $1, actions: &$2) }) {
+        case .nothing: break
+        case .proposal(let proposal):
+            if let block = await request(proposal.height, proposal.hash, from: [peer]) {
+                await received(block, for: proposal, from: peer)
+            } else {
+                _ = failed(proposal, from: peer)
             }
-            await received(block, for: proposal, from: peer)
-        }
-        if let commit = status.commit, wanted.remove(commit.hash) != nil {
+        case .commit(let commit):
+            keep(commit)
             do throws(ProtocolsError) {
                 let found = try await BlockProtocol.request(
                     commit.hash, from: peer, on: context.host, sizes: blockSizes)
                 guard let found else { throw .wrongContent("no block of its own commit") }
-                await received(found.block, for: commit, from: peer)
+                await received(found.block, for: commit.announcement, from: peer)
             } catch {
-                failed(commit, error, from: peer)
+                failed(commit.announcement, error, from: peer)
             }
         }
     }
@@ -104,17 +106,14 @@ extension ConsensusService: ConsensusStatusSource {
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    func fetchElsewhere(_ verified: VerifiedProposal, except announcer: PeerID) {
-        let proposal = verified.proposal
-        let source = ProposalSource(block: proposal.hash, announcer: announcer)
+    /// Asks others than its announcer for a proposal's block. Returns whether it is to be fetched from the announcer all the
+    /// same.
+    func fetchElsewhere(_ proposal: BlockProposal, except announcer: PeerID) async -> Admission {
         let peers = validators([machine.proposer].compactMap { $0 }).filter { $0 != announcer }
-        elsewhere[source] = Reactor.spawn {
-            defer { self.elsewhere[source] = nil }
-            guard let block = await self.request(proposal.height, proposal.hash, from: peers) else {
-                return self.feed(.proposalFetchFailed(proposal.hash, from: announcer))
-            }
-            await self.received(block, for: proposal, from: announcer)
+        guard let block = await request(proposal.height, proposal.hash, from: peers) else {
+            return failed(proposal, from: announcer)
         }
+        return await take(block, for: proposal, from: announcer)
     }
 
     func fetchLocked(_ height: Int64, _ hash: Hash, _ holders: [PublicKey]) {
@@ -181,10 +180,4 @@ extension ConsensusService: ConsensusStatusSource {
         feed(.commitDone(message, from: peer))
         return true
     }
-}
-
-/// A proposed block, and who announced it.
-struct ProposalSource: Hashable {
-    let block: Hash
-    let announcer: PeerID
 }

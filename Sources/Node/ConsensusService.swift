@@ -26,8 +26,6 @@ final class ConsensusService {
     private var clockDoubt: String?
     private(set) var isStopped = false
     private var timer: Timer?
-    /// Blocks that the machine wanted from the peer whose announcement is being handled.
-    var wanted: Set<Hash> = []
     /// Proofs of announced blocks that are on their way.
     var commits: [Hash: VerifiedCommit] = [:]
 
@@ -44,8 +42,6 @@ final class ConsensusService {
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
-    /// Proposed blocks that others than their announcers are asked for.
-    var elsewhere: [ProposalSource: Task<Void, Never>] = [:]
 
     /// So much of a block counts as a part that came.
     nonisolated static let progressBytes = 64 << 10
@@ -140,14 +136,32 @@ final class ConsensusService {
         guard !isStopped else { return }
         pending.append(event)
         guard !isDraining else { return }
+        drain()
+    }
+
+    /// Puts a question to the machine, and does what it asks for on that account.
+    func ask<Answer>(
+        _ question: (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
+    ) -> Answer {
+        var actions: [ConsensusAction] = []
+        let answer = question(
+            &machine, Instant(elapsed: Reactor.now, wallClock: context.wallClock()), &actions)
+        if !isStopped { drain(actions) }
+        return answer
+    }
+
+    private func drain(_ caused: [ConsensusAction] = []) {
         isDraining = true
         defer { isDraining = false }
-        var actions: [ConsensusAction] = []
+        var actions = caused
+        checkInvariants()
+        for action in actions { perform(action) }
         while !pending.isEmpty, !isStopped {
-            machine.handle(
-                pending.removeFirst(), now: Reactor.now, wallClock: context.wallClock(), actions: &actions)
-            for action in actions { perform(action) }
             actions.removeAll(keepingCapacity: true)
+            let now = Instant(elapsed: Reactor.now, wallClock: context.wallClock())
+            machine.handle(pending.removeFirst(), at: now, actions: &actions)
+            checkInvariants()
+            for action in actions { perform(action) }
         }
         if machine.isSyncing != wasSyncing {
             wasSyncing = machine.isSyncing
@@ -164,13 +178,13 @@ final class ConsensusService {
         }
     }
 
+    private func checkInvariants() {
+        guard let report = context.observer.brokenInvariant else { return }
+        do throws(BrokenInvariant) { try machine.checkInvariants() } catch { report(error) }
+    }
+
     private func perform(_ action: ConsensusAction) {
         switch action {
-        case .fetchProposal(let proposal, _): wanted.insert(proposal.proposal.hash)
-        case .fetchDecided(let commit, _):
-            wanted.insert(commit.hash)
-            if commits.count >= Self.keptCommits { commits.removeAll() }
-            commits[commit.hash] = commit
         case .build(let template): build(template)
         case .reserveStamps(let stamp): reserve(stampsUpTo: stamp)
         case .execute(let block): execute(block)
@@ -185,7 +199,8 @@ final class ConsensusService {
         case .relayProposal(let block, let stamp, let source): relay(block, stamp, except: source)
         case .announce(let commit, let peer): announce(commit, to: peer)
         case .announceAgain(let commit, let confirmed): announceAgain(commit, except: confirmed)
-        case .fetchProposalElsewhere(let proposal, let failed): fetchElsewhere(proposal, except: failed)
+        case .fetchProposalElsewhere(let proposal, let announcer):
+            Reactor.spawn { _ = await self.fetchElsewhere(proposal.proposal, except: announcer) }
         case .fetchLocked(let height, let block, let holders): fetchLocked(height, block, holders)
         case .askStatus(let keys): askStatus(of: keys)
         case .confirmCommit(let commit): confirm(commit)

@@ -163,7 +163,7 @@ final class KeyWatch {
 
     /// Another process has heard this one.
     private func prove() {
-        guard !isProven, consensus.machine.role != .sentry else { return }
+        guard !isProven, consensus.machine.roleName != .sentry else { return }
         isProven = true
         Reactor.schedule(after: Self.pause + Self.farewell) { [weak self] in
             guard let self, !isStopped else { return }
@@ -188,7 +188,7 @@ final class KeyWatch {
     private func speak() {
         guard !isStopped else { return }
         spokeAt = Reactor.now
-        if consensus.machine.role != .sentry {
+        if consensus.machine.roleName != .sentry {
             let statement = ProcessStatement(process, heard: holders.processes(of: own))
             try? gossip.publish(GossipTopic.processes, statement.bytes)
         }

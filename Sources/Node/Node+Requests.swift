@@ -27,9 +27,9 @@ extension Node {
 
     private func currentStatus() -> NodeStatus {
         let machine = consensus.machine
-        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
+        let makesBlocksAlone = machine.roleName == .leader && machine.state.validators.count == 1
         let role: NodeStatus.Role =
-            switch machine.role {
+            switch machine.roleName {
             case .leader: .leader
             case .validator: .validator
             case .sentry: .sentry

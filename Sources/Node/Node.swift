@@ -39,7 +39,7 @@ public final class Node {
     private let gossip: GossipService
     private(set) var transactions: UInt64
     /// The role of which a blocks-only node has warned.
-    private var role = ConsensusMachine.Role.sentry
+    private var role = RoleName.sentry
     private(set) var isStopped = false
     private(set) var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
@@ -69,7 +69,7 @@ public final class Node {
 
     /// Joins the services, serves and dials.
     func run() throws {
-        let role = consensus.machine.role
+        let role = consensus.machine.roleName
         guard context.configuration.mempool.isEnabled || role == .sentry else {
             throw NodeError.failed(
                 "mempool.enabled is false, but this node is a \(role), which needs transactions")
@@ -80,7 +80,7 @@ public final class Node {
     }
 
     private func join() {
-        mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
+        mempool.isLeader = { [weak consensus] in consensus?.machine.roleName == .leader }
         let parameters = genesis.parameters
         mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
         consensus.onSyncing = { [weak mempool, snapshots] in
@@ -180,8 +180,8 @@ public final class Node {
 
     /// A blocks-only node knows no transactions that it could propose or check in advance.
     private func warnOfRole() {
-        guard !context.configuration.mempool.isEnabled, consensus.machine.role != role else { return }
-        role = consensus.machine.role
+        guard !context.configuration.mempool.isEnabled, consensus.machine.roleName != role else { return }
+        role = consensus.machine.roleName
         guard role != .sentry else { return }
         context.log.warning(
             "this node needs transactions now, but mempool.enabled is false", ["role": .text("\(role)")])

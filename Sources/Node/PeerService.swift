@@ -342,7 +342,7 @@ extension PeerService.Membership {
     /// What a consensus machine says; nothing without one.
     init(_ machine: ConsensusMachine?) {
         role =
-            switch machine?.role {
+            switch machine?.roleName {
             case .leader: .leader
             case .validator: .validator
             case .sentry, nil: .sentry
