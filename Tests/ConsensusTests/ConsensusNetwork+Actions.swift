@@ -55,7 +55,7 @@ extension ConsensusNetwork {
                                 || after.parametersHash != before.parametersHash))
                 }
             }
-        case .vote(let vote, let answer):
+        case .vote(let vote, let answer, let block):
             local(node) {
                 let place = "\(node.index)/\(vote.height)/\(vote.stamp)"
                 if let before = self.votes[place], before != vote.blockHash {
@@ -63,10 +63,7 @@ extension ConsensusNetwork {
                 }
                 self.votes[place] = vote.blockHash
                 node.vote = vote
-                if vote.decision != .nack {
-                    node.votedBlock =
-                        node.machine.openBlock(height: vote.height, hash: vote.blockHash) ?? node.votedBlock
-                }
+                node.votedBlock = block ?? node.votedBlock
                 node.oldestVote = min(node.oldestVote ?? vote.height, vote.height)
                 self.local(node) {
                     try self.handle(
@@ -129,7 +126,7 @@ extension ConsensusNetwork {
                     try self.handle(node, .lockedFetchFailed(hash))
                 }
             }
-        case .dropTransactions, .warn, .letDown: break
+        case .publish, .dropTransactions, .warn, .letDown: break
         }
     }
 
@@ -213,7 +210,7 @@ extension ConsensusNetwork {
                 let machine = node.machine
                 let verified = VerifiedStatus(
                     verifying: status, after: machine.state,
-                    signers: machine.signers(ofProposalsFrom: other.peer))
+                    signers: machine.view.signers(ofProposalsFrom: other.peer))
                 switch try self.ask(node, { $0.admit(verified, from: other.peer, at: $1, actions: &$2) }) {
                 case .nothing: break
                 case .proposal(let proposal): self.fetch(node, proposal, from: other.peer)
@@ -231,7 +228,7 @@ extension ConsensusNetwork {
                 guard other.machine.wantsToCheck(proposal, from: node.peer, now: now) else {
                     return
                 }
-                for signer in other.machine.signers(ofProposalsFrom: node.peer) {
+                for signer in other.machine.view.signers(ofProposalsFrom: node.peer) {
                     guard let verified = try? VerifiedProposal(verifying: proposal, leader: signer) else {
                         continue
                     }
@@ -274,7 +271,7 @@ extension ConsensusNetwork {
         let machine = node.machine
         if commit.hash == machine.state.hash { try handle(node, .announcedAgain(from: from)) }
         guard machine.wantsToCheck(announcementOf: commit.hash, height: commit.height) else { return }
-        if machine.canProve(commit.header) {
+        if machine.view.canProve(commit.header) {
             let verified = try VerifiedCommit(
                 verifying: commit.announcement, after: machine.state)
             let admission = try ask(node) { $0.admit(verified, from: from, at: $1, actions: &$2) }

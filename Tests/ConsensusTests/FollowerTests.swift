@@ -45,7 +45,7 @@ struct FollowerTests {
 
     @Test func validatorExecutesVotesAndCommits() throws {
         var script = validator()
-        #expect(script.machine.roleName == .validator)
+        #expect(script.machine.role.name == .validator)
         #expect(script.propose(try chain.proposal(block), from: peer) == ["fetch proposal 1"])
         #expect(script.send(fetched(block)) == ["relay 1", "execute 1"])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
@@ -74,7 +74,7 @@ struct FollowerTests {
 
     @Test func sentriesIgnoreProposals() throws {
         var script = Script(chain, as: chain.sentry)
-        #expect(script.machine.roleName == .sentry)
+        #expect(script.machine.role.name == .sentry)
         #expect(!script.machine.wantsToCheck(try chain.proposal(block).proposal, from: peer, now: .zero))
         #expect(script.propose(try chain.proposal(block), from: peer) == [])
     }
@@ -82,7 +82,7 @@ struct FollowerTests {
     @Test func sentryFollows() throws {
         var script = Script(chain, as: chain.sentry)
         let commit = try chain.commit(block)
-        #expect(script.machine.canProve(block.header))
+        #expect(script.machine.view.canProve(block.header))
         #expect(script.announce(commit, from: peer) == ["fetch decided 1"])
         #expect(script.announce(commit, from: peer2) == [])
         #expect(script.send(.decided(commit, block)) == ["execute 1"])
@@ -354,7 +354,7 @@ struct FollowerTests {
         _ = script.send(.decided(commit, handover))
         _ = script.send(.executed(handover.hash, TestChain.result(handover)))
         _ = script.send(.committed(handover.hash))
-        #expect(script.machine.roleName == .leader)
+        #expect(script.machine.role.name == .leader)
         #expect(script.send(.mempool(count: 1)) == ["build 2"])
     }
 

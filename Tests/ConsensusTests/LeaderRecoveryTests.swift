@@ -252,7 +252,7 @@ struct LeaderRecoveryTests {
             chain, as: successor, state: state1, tipCommit: tip, lastVote: vote, oldestVote: 1,
             recovered: false
         ) { $0.promotion = Promotion(leader: successor.publicKey, height: 2) }
-        #expect(script.machine.roleName == .leader)
+        #expect(script.machine.role.name == .leader)
         #expect(script.send(.timer) == ["ask 3"])
         #expect(
             script.tell(status(at: state1), from: peer(2)) == [], "it may yet vote for the old one")

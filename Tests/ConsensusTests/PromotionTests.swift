@@ -78,7 +78,7 @@ struct PromotionTests {
         #expect(script.send(.rolledBack) == ["execute 1"])
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.send(.committed(block.hash))
-        #expect(script.machine.roleName == .validator)
+        #expect(script.machine.role.name == .validator)
         #expect(script.send(.mempool(count: 5)) == [])
     }
 

@@ -10,6 +10,8 @@ import Testing
 /// One machine under test, and its answers as short lines.
 struct Script {
     var machine: ConsensusMachine
+    /// What others may read of it.
+    var published: ConsensusView
     var now: Duration = .zero
     /// What the node's clock shows, ms since 1970.
     var wallClock: UInt64 = 10_000
@@ -34,6 +36,7 @@ struct Script {
             key: key.publicKey, state: state ?? chain.genesis, tipCommit: tipCommit, lastVote: lastVote,
             oldestVote: oldestVote ?? lastVote?.height, reservedStamp: reservedStamp,
             settings: settings, now: .zero)
+        published = machine.view
         if recovered {
             machine.leader?.memory = .whole
             machine.armTimers(now)
@@ -47,6 +50,8 @@ struct Script {
         var actions: [ConsensusAction] = []
         let answer = body(&machine, Instant(elapsed: now, wallClock: wallClock), &actions)
         do throws(BrokenInvariant) { try machine.checkInvariants() } catch { Issue.record(error) }
+        for case .publish(let view) in actions { published = view }
+        actions.removeAll { if case .publish = $0 { true } else { false } }
         return (answer, actions)
     }
 
@@ -128,13 +133,14 @@ struct Script {
 
     static func line(_ action: ConsensusAction) -> String {
         switch action {
+        case .publish: "publish"
         case .build(let template): "build \(template.state.height + 1)\(template.mayBeEmpty ? " empty" : "")"
         case .reserveStamps(let end): "reserve to \(end)"
         case .execute(let block): "execute \(block.height)"
         case .stopExecution: "stop"
         case .rollBack: "roll back"
         case .commit(let block, _, let decision): "commit \(block.height) votes \(decision.info.votes.count)"
-        case .vote(let vote, let answer): "vote \(vote.height) \(line(answer))"
+        case .vote(let vote, let answer, _): "vote \(vote.height) \(line(answer))"
         case .refuse(let height, _, let answer): "refuse \(height) \(line(answer))"
         case .sendAcknowledgement(let message): "send \(message.height) \(line(message.answer))"
         case .propose(let block, let stamp, let to):

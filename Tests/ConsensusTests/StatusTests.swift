@@ -54,7 +54,7 @@ struct StatusTests {
         return (
             VerifiedStatus(
                 verifying: try ConsensusStatus(decoding: SharedBytes(bytes)), after: state,
-                signers: asker.machine.signers(ofProposalsFrom: peer)),
+                signers: asker.machine.view.signers(ofProposalsFrom: peer)),
             peer
         )
     }

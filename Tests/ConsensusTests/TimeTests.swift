@@ -278,13 +278,13 @@ struct TimeTests {
         var script = Script(chain, as: chain.sentry, state: state, tipCommit: commit)
         script.wallClock = 0
         #expect(script.send(.timer) == ["warn"])
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         #expect(script.wait(.seconds(1)) == [], "once")
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         script.wallClock = right
         #expect(script.machine.deadline == script.now + .seconds(1), "nothing else may happen for long")
         #expect(script.wait(.seconds(1)) == [])
-        #expect(script.machine.clockDoubt == nil)
+        #expect(script.machine.view.clockDoubt == nil)
         #expect(script.machine.deadline == nil)
     }
 
@@ -293,10 +293,10 @@ struct TimeTests {
         let block = try chain.block(after: chain.genesis, stamp: ahead)
         _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(.proposalFetched(block, from: peer))
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         script.wallClock = ahead
         _ = script.wait(.seconds(1))
-        #expect(script.machine.clockDoubt == nil)
+        #expect(script.machine.view.clockDoubt == nil)
     }
 
     @Test func aRefusalOutlivesARestart() throws {

@@ -238,8 +238,8 @@ MUTATIONS = [
          "            to: ON ? context.host.connectedPeers : validators.filter { $0 != own }.map(\\.peerID))"),
         (FOLLOWER, "guard halted == nil, isValidator else { return false }",
          "guard halted == nil, isValidator || ON else { return false }"),
-        (PROPOSALS, "guard isValidator, signers(ofProposalsFrom: from).contains(verified.leader) else {",
-         "guard isValidator || ON, signers(ofProposalsFrom: from).contains(verified.leader) else {"),
+        (PROPOSALS, "guard isValidator, view.signers(ofProposalsFrom: from).contains(verified.leader) else {",
+         "guard isValidator || ON, view.signers(ofProposalsFrom: from).contains(verified.leader) else {"),
     ], ANNOUNCING),
     Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
         (OFFER, "guard now < until else { return false }", "guard !ON, now < until else { return false }"),

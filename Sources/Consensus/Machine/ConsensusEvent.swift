@@ -66,6 +66,8 @@ public enum ConsensusEvent: MachineEvent {
 
 /// What a `ConsensusMachine` wants done. Those that name an answer get exactly one.
 public enum ConsensusAction: Sendable {
+    /// What others may read of the machine is another. Comes before what else an event leads to.
+    case publish(ConsensusView)
     /// Ask for a proposed block outside its announcement, the leader first, then others, but not its announcer:
     /// `proposalFetched`, `proposalInvalid`, or the question what follows from the failure.
     case fetchProposalElsewhere(VerifiedProposal, except: PeerID)
@@ -90,8 +92,9 @@ public enum ConsensusAction: Sendable {
     case rollBack
     /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.
     case commit(CheckedBlock, ExecutionResult, VerifiedCommit)
-    /// Record the vote on disk, then sign the answer that says it: `voteRecorded` or `failed`.
-    case vote(Vote, AckRes.Answer)
+    /// Record the vote on disk, then sign the answer that says it: `voteRecorded` or `failed`. The block is kept with it, if
+    /// others may have to ask for it.
+    case vote(Vote, AckRes.Answer, keeping: CheckedBlock?)
     /// Sign this answer and send it like `sendAcknowledgement`. It is no vote: nothing is recorded.
     case refuse(height: Int64, block: Hash, AckRes.Answer)
     /// Send to the leader, directly and by gossip.

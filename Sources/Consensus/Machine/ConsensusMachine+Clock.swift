@@ -11,9 +11,6 @@ struct ClockDoubt: Sendable {
 
 /// What the wall clock says about blocks, and blocks about the wall clock (docs/consensus.md, "Time").
 extension ConsensusMachine {
-    /// What is said against the wall clock of this node, or of the leader, at present; one line.
-    public var clockDoubt: String? { doubt?.reason }
-
     /// The clock was set back: what it proposed before would be refused now. A block that may have been committed stays
     /// what it is.
     mutating func withdrawIfTooEarly(_ now: Duration, _ actions: inout [ConsensusAction]) {

@@ -49,11 +49,6 @@ extension ConsensusMachine {
         return height > state.height
     }
 
-    /// Whether the votes of an announcement can be checked against the validators that this node knows now.
-    public func canProve(_ header: BlockHeader) -> Bool {
-        header.height >= state.height && header.height <= state.height &+ 2 && state.isBasis(of: header)
-    }
-
     mutating func announced(
         _ commit: VerifiedCommit, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {

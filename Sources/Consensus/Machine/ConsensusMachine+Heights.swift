@@ -17,8 +17,7 @@ extension ConsensusMachine {
         case proof
     }
 
-    /// Whether this node is behind, by what is proven, and catches up.
-    public var isSyncing: Bool { heights.isSyncing }
+    var isSyncing: Bool { heights.isSyncing }
 
     /// Whether blocks above the tip are proven to be committed: then this node's is not the newest, and a leader
     /// proposes nothing.

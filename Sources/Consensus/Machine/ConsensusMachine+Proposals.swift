@@ -8,7 +8,7 @@ extension ConsensusMachine {
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {
         let proposal = verified.proposal
-        guard isValidator, signers(ofProposalsFrom: from).contains(verified.leader) else {
+        guard isValidator, view.signers(ofProposalsFrom: from).contains(verified.leader) else {
             return .ignore
         }
         if proposal.height <= state.height {

@@ -61,7 +61,10 @@ extension ConsensusMachine {
         if let last = votes.last(at: vote.height, on: hash) { vote.stamp = max(stamp, last.stamp) }
         current.ballot = .recording(vote)
         votes.give(vote)
-        actions.append(.vote(vote, answer))
+        // With nobody to ask for it, nobody needs it.
+        let isKept = decision != .nack && state.validators.count > 1
+        let block = isKept ? openBlock(height: vote.height, hash: hash) : nil
+        actions.append(.vote(vote, answer, keeping: block))
     }
 
     mutating func voteRecorded(

@@ -22,11 +22,11 @@ public struct ConsensusMachine: Machine {
     }
 
     /// The chain after the newest committed block.
-    public private(set) var state: ChainState
+    private(set) var state: ChainState
     /// Proof of the newest committed block; nil before the first.
-    public private(set) var tipCommit: VerifiedCommit?
+    private(set) var tipCommit: VerifiedCommit?
     /// Why the machine stopped; it ignores every event after that.
-    public private(set) var halted: ConsensusError?
+    private(set) var halted: ConsensusError?
 
     let key: PublicKey
     let settings: ConsensusSettings
@@ -130,7 +130,7 @@ public struct ConsensusMachine: Machine {
         _ body: (inout ConsensusMachine, Duration, inout [ConsensusAction]) -> Answer
     ) -> Answer {
         guard halted == nil else { return answer }
-        let now = instant.elapsed
+        let (now, before, first) = (instant.elapsed, view, actions.count)
         wallClock = instant.wallClock
         if start.note(now, wallClock) { judgeTip(&actions) }
         settleDoubt()
@@ -140,6 +140,8 @@ public struct ConsensusMachine: Machine {
         advance(now, &actions)
         heights.judgeSyncing(tip: state.height, now: now)
         armTimers(now)
+        let view = view
+        if !view.says(the: before) { actions.insert(.publish(view), at: first) }
         return answer
     }
 

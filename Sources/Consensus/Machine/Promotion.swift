@@ -32,12 +32,5 @@ extension ConsensusMachine {
     var candidate: PublicKey? { settings.promotion?.candidate(after: state) }
 
     /// Whose proposals this node follows at the next height: the chain's leader, or the one its operator promotes.
-    public var proposer: PublicKey? { candidate ?? state.leader }
-
-    /// Who may have signed a proposal that `peer` brings. A promoted leader may have to propose again what the old
-    /// one had proposed; nobody else may bring that.
-    public func signers(ofProposalsFrom peer: PeerID) -> [PublicKey] {
-        guard let candidate else { return [state.leader].compactMap { $0 } }
-        return candidate.peerID == peer ? [candidate, state.leader].compactMap { $0 } : [candidate]
-    }
+    var proposer: PublicKey? { candidate ?? state.leader }
 }

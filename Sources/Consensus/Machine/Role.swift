@@ -23,9 +23,6 @@ enum Role: Sendable {
 }
 
 extension ConsensusMachine {
-    /// What this node is at the next height.
-    public var roleName: RoleName { role.name }
-
     var isLeader: Bool { role.name == .leader }
     var isValidator: Bool { role.name == .validator }
 
