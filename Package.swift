@@ -66,7 +66,7 @@ let package = Package(
         + module("Execution", ["CShims", "Bytes", "Collections", "Crypto", "Chain"])
         + module(
             "Consensus",
-            ["Bytes", "Collections", "Multiformats", "Crypto", "Chain", "Storage", "Execution"])
+            ["Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "Chain", "Execution"])
         + module(
             "Protocols",
             [

@@ -16,6 +16,8 @@ enum ChainRecovery {
         var transactions: UInt64
         /// Blocks that were executed again.
         var replayed: Int64
+        /// The block of the newest vote, if it is above the log.
+        var votedBlock: CheckedBlock?
     }
 
     /// Runs on the calling thread, and throws one line: `NodeError.stopped` once its task is cancelled. What only the
@@ -101,6 +103,23 @@ enum ChainRecovery {
                 } catch is CancellationError {}
                 if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
             }
+        }
+    }
+
+    /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
+    /// vote's, its transactions are the header's and its signature holds.
+    static func votedBlock(_ votes: VoteLog, after state: ChainState, _ log: Log) -> CheckedBlock? {
+        guard let vote = votes.last, vote.decision != .nack else { return nil }
+        do {
+            guard let bytes = try votes.keptBlock() else { return nil }
+            let block = try Block(decoding: bytes)
+            guard block.hash == vote.blockHash, let signer = state.signer(of: block.header),
+                block.verifySignature(signer)
+            else { return nil }
+            return try CheckedBlock(kept: HashedBlock(hashing: block))
+        } catch {
+            log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
+            return nil
         }
     }
 }

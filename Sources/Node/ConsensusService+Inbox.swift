@@ -5,181 +5,226 @@ import LibP2P
 import Multiformats
 import Protocols
 import Reactor
-import Storage
 
 /// What peers bring: whose signatures count is decided here, and they are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
     /// By the rules at the tip: those of the next block, and most often of the ones after it.
     var blockSizes: BlockSizes {
-        BlockSizes(machine.state.parameters, validators: machine.state.validators.count)
+        BlockSizes(view.state.parameters, validators: view.state.validators.count)
     }
 
-    func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
-        machine.wantsToCheck(proposal, from: peer, now: Reactor.now)
+    // MARK: Proposals
+
+    func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError) {
+        let peer = offer.peer
+        guard view.role == .validator,
+            await ask({ machine, now, _ in
+                machine.wantsToCheck(proposal, from: peer, now: now.elapsed)
+            }) ?? false
+        else { return }
+        switch try await admission(of: proposal, from: peer) {
+        case .ignore: return
+        case .fetch: break
+        case .askOthersFirst:
+            guard await fetchElsewhere(proposal, except: peer) == .fetch else { return }
+        }
+        watch(offer.stream, proposal)
+        let block: Block
+        do throws(ProtocolsError) {
+            block = try await offer.take(limit: blockSizes.block)
+        } catch {
+            _ = await failed(proposal, from: peer)
+            throw error
+        }
+        _ = await take(block, for: proposal, from: peer)
     }
 
-    func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
-        let height = machine.state.height
-        guard proposal.height <= height &+ 2 else {
-            feed(.ahead(height: proposal.height &- 1, isOwn: false, from: peer))
+    private func admission(
+        of proposal: BlockProposal, from peer: PeerID
+    ) async throws(ProtocolsError) -> Admission {
+        guard proposal.height <= view.state.height &+ 2 else {
+            await handle(.ahead(height: proposal.height &- 1, isOwn: false, from: peer))
             return .ignore
         }
-        // One signature, and none for what is being fetched already: not worth a worker.
-        let verified = machine.signers(ofProposalsFrom: peer).lazy
-            .compactMap { try? VerifiedProposal(verifying: proposal, leader: $0) }.first
-        guard let verified else {
-            // Above the next height another leader may count, who is not known yet.
-            guard proposal.height <= height &+ 1, !isCandidate(peer, signing: proposal) else {
-                return .ignore
+        switch await check(proposal, from: peer) {
+        case .signed(let verified):
+            return await ask { $0.admit(verified, from: peer, at: $1, actions: &$2) } ?? .ignore
+        // Above the next height another leader may count, who is not known yet.
+        case .forged where proposal.height <= view.state.height &+ 1:
+            penalize(peer, .notSignedByLeader(proposal.hash))
+            throw .wrongContent("a proposal that the leader did not sign")
+        case .forged, .unknown: return .ignore
+        }
+    }
+
+    private enum ProposalCheck: Sendable {
+        case signed(VerifiedProposal)
+        /// By a validator in its own name: perhaps one whose promotion this node was not told of; or by the old leader, who
+        /// may not know of the one that was.
+        case unknown
+        case forged
+    }
+
+    private func check(_ proposal: BlockProposal, from peer: PeerID) async -> ProposalCheck {
+        let (state, signers) = (view.state, view.signers(ofProposalsFrom: peer))
+        let check = try? await context.consensusChecks.run { () -> ProposalCheck in
+            for signer in signers {
+                if let verified = try? VerifiedProposal(verifying: proposal, leader: signer) {
+                    return .signed(verified)
+                }
             }
-            return forged(.notSignedByLeader(proposal.hash), by: peer)
+            let keys = state.validators.keys + [state.leader].compactMap { $0 }
+            let isCandidate = keys.first { $0.peerID == peer }.map(proposal.verify) ?? false
+            return isCandidate ? .unknown : .forged
         }
-        feed(.proposed(verified, from: peer))
-        // Who is known to withhold is asked once nobody else has the block.
-        if machine.asksOthersFirst(for: proposal.hash, than: peer) {
-            await elsewhere[ProposalSource(block: proposal.hash, announcer: peer)]?.value
-        }
-        return wanted.remove(proposal.hash) == nil ? .ignore : .fetch
-    }
-
-    /// A validator that proposes in its own name may be one whose promotion this node was not told of; and the old
-    /// leader may not know of the one that was.
-    private func isCandidate(_ peer: PeerID, signing proposal: BlockProposal) -> Bool {
-        let state = machine.state
-        let keys = state.validators.keys + [state.leader].compactMap { $0 }
-        return keys.first { $0.peerID == peer }.map(proposal.verify) ?? false
-    }
-
-    private func forged(_ error: ConsensusError, by peer: PeerID) -> ConsensusVerdict {
-        penalize(peer, error)
-        return .forged
+        return check ?? .unknown
     }
 
     /// Tells the machine while the block comes: one that is large is not one that is withheld.
-    func fetching(_ proposal: BlockProposal, on stream: Stream) {
+    private func watch(_ stream: Stream, _ proposal: BlockProposal) {
         let peer = stream.remotePeer
         Reactor.spawn { [weak self, weak stream] in
             var told = 0
-            while self?.isFetching(proposal, from: peer) ?? false {
+            while await self?.awaits(proposal.hash, from: peer) ?? false {
                 try? await Reactor.sleep(for: .milliseconds(500))
                 guard let bytes = stream?.bytesReceived, bytes - told >= Self.progressBytes else { continue }
                 told = bytes
-                self?.feed(.proposalArriving(proposal.hash, from: peer))
+                await self?.handle(.proposalArriving(proposal.hash, from: peer))
             }
         }
     }
 
-    private func isFetching(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
-        !isStopped && machine.awaits(proposal.hash, from: peer)
+    private func awaits(_ block: Hash, from peer: PeerID? = nil) async -> Bool {
+        await ask { machine, _, _ in machine.awaits(block, from: peer) } ?? false
     }
 
-    func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
+    /// A proposal's block is here, whoever has sent it. Returns whether it is to be fetched from its announcer all the same.
+    func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         // What two peers sent counts once.
-        guard machine.awaits(proposal.hash) else { return }
+        guard await awaits(proposal.hash) else { return .ignore }
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
-            feed(.proposalFetched(checked, from: peer))
+            await handle(.proposalFetched(checked, from: announcer))
         } catch ConsensusError.invalidBlock(_, let reason) {
-            feed(.proposalInvalid(block, reason: reason))
+            await handle(.proposalInvalid(block, reason: reason))
         } catch {
-            feed(.proposalFetchFailed(proposal.hash, from: peer))
+            return await failed(proposal, from: announcer)
         }
+        return .ignore
     }
 
-    func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
-        feed(.proposalFetchFailed(proposal.hash, from: peer))
+    /// A proposal's block did not come. Returns whether it is to be fetched from its announcer all the same.
+    func failed(_ proposal: BlockProposal, from announcer: PeerID) async -> Admission {
+        await ask { $0.proposalFetchFailed(proposal.hash, from: announcer, at: $1, actions: &$2) } ?? .ignore
     }
 
-    func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool {
-        if announcement.hash == machine.state.hash { feed(.announcedAgain(from: peer)) }
-        if announcement.height > machine.state.height, context.host.isConnected(peer) {
+    // MARK: Announcements
+
+    func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError) {
+        let peer = offer.peer
+        if announcement.hash == view.state.hash, peer == view.proposer?.peerID {
+            await handle(.announcedAgain(from: peer))
+        }
+        if announcement.height > view.state.height, context.host.isConnected(peer) {
             holders.note(
                 peer, has: announcement.hash, at: announcement.height, isTrusted: rank(peer) != .stranger)
         }
-        return isWanted(announcement)
-    }
-
-    func isWanted(_ announcement: BlockAnnouncement) -> Bool {
-        machine.wantsToCheck(announcementOf: announcement.hash, height: announcement.height)
-    }
-
-    /// The votes of a hundred validators take milliseconds: they are checked on the worker, for one of those who
-    /// announce a block at a time, and for the next only if the one before brought wrong ones.
-    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict {
+        guard await isWanted(announcement) else { return }
         guard announcement.header.height == announcement.height else {
-            return forged(.mismatch("an announcement of another height than its block's"), by: peer)
+            penalize(peer, .mismatch("an announcement of another height than its block's"))
+            throw .wrongContent("an announcement of another height than its block's")
         }
-        guard
-            machine.canProve(announcement.header)
-                || machine.wouldProve(announcement.header, now: Reactor.now)
-        else {
-            // Whom to ask, and no more: the key may have served an earlier chain.
-            let isOwn = machine.role == .leader && announcement.verify(context.key.publicKey)
-            feed(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
-            return .ignore
-        }
+        guard await isProvable(announcement) else { return await hinted(announcement, from: peer) }
         guard await hesitate(announcement, from: peer) else {
-            return sources.tests(peer, now: Reactor.now) ? .test : .ignore
+            guard sources.tests(peer, now: Reactor.now) else { return }
+            if try await !offer.test() { withheld(announcement.hash, by: peer) }
+            return
         }
+        guard let commit = try await admitted(announcement, from: peer) else { return }
+        try await fetch(commit, from: offer)
+    }
+
+    func isWanted(_ announcement: BlockAnnouncement) async -> Bool {
+        let (hash, height) = (announcement.hash, announcement.height)
+        return await ask { machine, _, _ in machine.wantsToCheck(announcementOf: hash, height: height) }
+            ?? false
+    }
+
+    private func isProvable(_ announcement: BlockAnnouncement) async -> Bool {
+        if view.canProve(announcement.header) { return true }
+        return await ask { machine, now, _ in
+            machine.wouldProve(announcement.header, now: now.elapsed)
+        } ?? false
+    }
+
+    /// Whom to ask, and no more: the key may have served an earlier chain.
+    private func hinted(_ announcement: BlockAnnouncement, from peer: PeerID) async {
+        var isOwn = false
+        if view.role == .leader {
+            let key = context.key.publicKey
+            isOwn = (try? await context.consensusChecks.run { announcement.verify(key) }) ?? false
+        }
+        await handle(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
+    }
+
+    /// The proof of an announced block that is to be fetched. The votes of a hundred validators take milliseconds: they are
+    /// checked on a worker, for one of those who announce a block at a time, and for the next only if the one before brought
+    /// wrong ones.
+    private func admitted(
+        _ announcement: BlockAnnouncement, from peer: PeerID
+    ) async throws(ProtocolsError) -> VerifiedCommit? {
         let isTrusted = rank(peer) != .stranger
         guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
-            return .ignore
+            return nil
         }
         defer { announcementChecks.leave(announcement.hash, by: peer) }
-        let state = machine.state
-        guard isWanted(announcement), state.isBasis(of: announcement.header) else { return .ignore }
+        guard await isWanted(announcement), view.state.isBasis(of: announcement.header) else { return nil }
+        let (commit, error) = await prove(announcement, after: view.state)
+        if let error {
+            penalize(peer, error)
+            throw .wrongContent("an announcement without the leader's signature or the votes")
+        }
+        guard let commit else { return nil }
+        onProof?(commit.height)
+        let admission = await ask { $0.admit(commit, from: peer, at: $1, actions: &$2) }
+        return admission == .fetch ? commit : nil
+    }
+
+    /// Both are nil when the node is stopping.
+    private func prove(
+        _ announcement: BlockAnnouncement, after state: ChainState
+    ) async -> (VerifiedCommit?, ConsensusError?) {
         do {
-            let commit = try await context.checks.run {
+            let commit = try await context.consensusChecks.run {
                 try VerifiedCommit(verifying: announcement, after: state)
             }
-            onProof?(commit.height)
-            feed(.announced(commit, from: peer))
-        } catch let error as ConsensusError {
-            return forged(error, by: peer)
+            return (commit, nil)
         } catch {
-            return .ignore
-        }
-        return wanted.remove(announcement.hash) == nil ? .ignore : .fetch
-    }
-
-    func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
-        guard let commit = commits.removeValue(forKey: announcement.hash) else { return }
-        sources.ended(announcement.hash)
-        do {
-            feed(.decided(commit, try await check(block, expected: announcement.hash)))
-            endFetch(announcement.hash)
-        } catch {
-            context.log.warning(
-                "announced block refused",
-                ["peer": .of(peer), "block": .of(announcement.hash), "reason": .error(error)])
-            feed(.decidedFetchFailed(announcement.hash, from: peer))
+            return (nil, error as? ConsensusError)
         }
     }
 
-    func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
-        commits[announcement.hash] = nil
-        brokeOff(announcement.hash, error, from: peer)
-        feed(.decidedFetchFailed(announcement.hash, from: peer))
+    func hinted(height: Int64, hash: Hash, from peer: PeerID) async {
+        await handle(.ahead(height: height, isOwn: false, from: peer))
     }
 
-    func hinted(height: Int64, hash: Hash, from peer: PeerID) {
-        feed(.ahead(height: height, isOwn: false, from: peer))
-    }
+    // MARK: Answers
 
-    func mayWant(_ answer: AckRes) -> Bool { machine.wantsToCheck(answer, now: Reactor.now) }
-
-    func acknowledged(_ answer: AckRes, from peer: PeerID) async -> Bool {
+    func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError) {
+        // Those of others than this node's proposals are many, and worth no question.
+        guard view.role == .leader,
+            await ask({ machine, now, _ in machine.wantsToCheck(answer, now: now.elapsed) }) ?? false
+        else { return }
         switch await check(answer, from: peer) {
-        case .signed(let verified): feed(.acknowledged(verified, from: peer))
+        case .signed(let verified): await handle(.acknowledged(verified, from: peer))
         case .unchecked: break
         case .forged:
             // Who merely passes on what is gossiped does not look into it.
             let voter = answer.signature.publicKey
             if voter.peerID == peer { penalize(peer, .badVoteSignature(voter)) }
-            return false
+            throw .wrongContent("an answer that its voter did not sign")
         }
-        return true
     }
 }
 
@@ -187,8 +232,9 @@ extension ConsensusService {
     /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
     /// brings one whose vote is forged has forged it.
     func heardOwn(_ answer: AckRes, from peer: PeerID) async {
+        guard await ask({ machine, _, _ in machine.mayBeForeign(answer) }) ?? false else { return }
         switch await check(answer, from: peer) {
-        case .signed(let verified): feed(.ownVoteHeard(verified))
+        case .signed(let verified): await handle(.ownVoteHeard(verified))
         case .unchecked: break
         case .forged: context.host.report(peer, .wrongContent)
         }
@@ -202,13 +248,13 @@ extension ConsensusService {
     }
 
     private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
-        guard let leader = machine.state.leader,
+        guard let leader = view.state.leader,
             answersInCheck.begin(answer, from: peer, isTrusted: rank(peer) != .stranger)
         else { return .unchecked }
         defer { answersInCheck.end(answer, from: peer) }
         do {
             return .signed(
-                try await context.checks.run {
+                try await context.consensusChecks.run {
                     try VerifiedAcknowledgement(verifying: answer, leader: leader)
                 })
         } catch {

@@ -10,9 +10,20 @@ import Storage
 
 /// What consensus tells others. A message that does not arrive is sent again when the machine says so.
 extension ConsensusService {
+    /// It is no vote: nothing is recorded.
+    func refuse(_ height: Int64, _ block: Hash, _ answer: AckRes.Answer) {
+        let key = context.key
+        Reactor.spawn {
+            let message = try? await self.context.consensusChecks.run {
+                AckRes(height: height, block: block, answer: answer, by: key)
+            }
+            if let message { self.send(message) }
+        }
+    }
+
     func send(_ message: AckRes) {
-        publish?(GossipTopic.acknowledgements, message.bytes)
-        guard let leader = machine.proposer?.peerID, context.host.isConnected(leader) else {
+        gossip?(GossipTopic.acknowledgements, message.bytes)
+        guard let leader = view.proposer?.peerID, context.host.isConnected(leader) else {
             return
         }
         Reactor.spawn {
@@ -30,17 +41,17 @@ extension ConsensusService {
         if stamp != block.stamp {
             // Whom the block reaches through others must know that the stamp is the leader's.
             let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
-            publish?(GossipTopic.stamp, told.bytes)
+            gossip?(GossipTopic.stamp, told.bytes)
         }
         let own = context.key.publicKey
-        let validators = keys ?? machine.state.validators.keys
+        let validators = keys ?? view.state.validators.keys
         send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\.peerID))
     }
 
     func relay(_ block: CheckedBlock, _ stamp: Int64, except source: PeerID) {
         let own = context.key.publicKey
-        let leader = machine.proposer
-        let others = machine.state.validators.keys.filter { $0 != own && $0 != leader }
+        let leader = view.proposer
+        let others = view.state.validators.keys.filter { $0 != own && $0 != leader }
         send(block, stamp: stamp, to: others.map(\.peerID).filter { $0 != source })
     }
 
@@ -80,10 +91,20 @@ extension ConsensusService {
 
     private func announce(_ commit: VerifiedCommit, to peers: [PeerID]) {
         guard !peers.isEmpty else { return }
-        let stored = try? context.store.block(at: commit.height)
-        guard let block = (stored ?? nil)?.block else { return }
+        if let newest, newest.hash == commit.hash {
+            return announce(commit, newest.block.bytes, to: peers)
+        }
+        // Of before this process' start.
+        let store = context.store
+        Reactor.spawn {
+            let stored = try? await self.context.serving.run { try store.block(at: commit.height) }
+            if let block = (stored ?? nil)?.block { self.announce(commit, block, to: peers) }
+        }
+    }
+
+    private func announce(_ commit: VerifiedCommit, _ block: SharedBytes, to peers: [PeerID]) {
         let message = SharedBytes(commit.announcement.bytes)
-        for peer in Self.order(peers, validators: machine.state.validators.keys) {
+        for peer in Self.order(peers, validators: view.state.validators.keys) {
             Reactor.spawn {
                 do {
                     try await BlockAnnouncementProtocol.announce(

@@ -65,23 +65,49 @@ extension ConsensusService {
         guard hesitating.insert(peer).inserted else { return false }
         defer { hesitating.remove(peer) }
         try? await Reactor.sleep(for: BlockSources.hesitation)
-        return fetches[announcement.hash] == nil && isWanted(announcement)
+        guard fetches[announcement.hash] == nil else { return false }
+        return await isWanted(announcement)
     }
 
-    /// The announcer is being asked for the block on the stream of its announcement.
-    func fetching(_ announcement: BlockAnnouncement, on stream: Stream) {
-        guard let commit = commits[announcement.hash] else { return }
-        fetches.removeValue(forKey: announcement.hash)?.end()
-        sources.began(announcement.hash, from: stream.remotePeer, now: Reactor.now)
-        fetches[announcement.hash] = BlockFetch(commit, on: stream)
-        look(at: announcement.hash)
+    /// Takes a committed block from its announcer, and from others when that one keeps the node waiting.
+    func fetch(_ commit: VerifiedCommit, from offer: BlockOffer) async throws(ProtocolsError) {
+        fetches.removeValue(forKey: commit.hash)?.end()
+        sources.began(commit.hash, from: offer.peer, now: Reactor.now)
+        let fetch = BlockFetch(commit, on: offer.stream)
+        fetches[commit.hash] = fetch
+        look(at: commit.hash)
+        let block: Block
+        do throws(ProtocolsError) {
+            block = try await offer.take(limit: blockSizes.block)
+        } catch {
+            brokeOff(commit.hash, error, from: offer.peer)
+            await handle(.decidedFetchFailed(commit.hash, from: offer.peer))
+            throw error
+        }
+        // Another may have sent it before.
+        guard fetches[commit.hash] === fetch else { return }
+        sources.ended(commit.hash)
+        if await take(block, for: commit, from: offer.peer) { endFetch(commit.hash) }
+    }
+
+    /// A committed block is here, and nothing of it checked. Returns whether it is the one.
+    func take(_ block: Block, for commit: VerifiedCommit, from peer: PeerID) async -> Bool {
+        do {
+            await handle(.decided(commit, try await check(block, expected: commit.hash)))
+            return true
+        } catch {
+            context.log.warning(
+                "announced block refused",
+                ["peer": .of(peer), "block": .of(commit.hash), "reason": .error(error)])
+            await handle(.decidedFetchFailed(commit.hash, from: peer))
+            return false
+        }
     }
 
     /// The block is here, whoever has sent it. An announcer that has sent nothing of it is waited for.
     func endFetch(_ block: Hash) {
         sources.ended(block)
         guard let fetch = fetches.removeValue(forKey: block) else { return }
-        commits[block] = nil
         let peer = fetch.stream.remotePeer
         guard !fetch.hasBegun, !isStopped, silent[peer] == nil, context.host.isConnected(peer) else {
             return fetch.end()
@@ -131,7 +157,7 @@ extension ConsensusService {
                     // It has told of the block and may have lost it since: that is no offence.
                     guard let found else { return }
                     let block = try await self.check(found.block, expected: commit.hash)
-                    self.feed(.decided(commit, block))
+                    await self.handle(.decided(commit, block))
                     self.endFetch(commit.hash)
                 } catch {
                     self.context.log.debug(
@@ -142,7 +168,7 @@ extension ConsensusService {
     }
 
     /// The announcer did not send the block.
-    func brokeOff(_ block: Hash, _ error: ProtocolsError, from peer: PeerID) {
+    private func brokeOff(_ block: Hash, _ error: ProtocolsError, from peer: PeerID) {
         switch error {
         case .stream(.timedOut), .stream(.endOfStream), .stream(.streamReset):
             letDown(by: peer, block, times: sources.brokeOff(block, peer, now: Reactor.now))
@@ -171,7 +197,7 @@ extension ConsensusService {
     }
 
     /// Who is only slow would have sent something. Once may be an accident all the same: it takes several to be sent away.
-    private func withheld(_ block: Hash, by peer: PeerID) {
+    func withheld(_ block: Hash, by peer: PeerID) {
         context.log.info(
             "a peer withholds the block that it announced, which another has sent",
             [
@@ -179,10 +205,6 @@ extension ConsensusService {
                 "times": .number(sources.withheld(peer, now: Reactor.now)),
             ])
         context.host.report(peer, .stalling)
-    }
-
-    func tested(_ announcement: BlockAnnouncement, hasSent: Bool, from peer: PeerID) {
-        if !hasSent { withheld(announcement.hash, by: peer) }
     }
 
     /// A peer's last connection has ended.

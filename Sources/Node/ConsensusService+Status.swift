@@ -13,10 +13,17 @@ extension ConsensusService: ConsensusStatusSource {
     /// Peers that are asked for one block, one after the other.
     private nonisolated static let askedForBlock = 8
 
-    func status(of height: Int64) -> ConsensusStatus { machine.status(of: height) }
+    func status(of height: Int64) async throws(ProtocolsError) -> ConsensusStatus {
+        guard let status = await ask({ machine, _, _ in machine.status(of: height) }) else { throw .busy }
+        return status
+    }
 
-    func proposedBlock(height: Int64, hash: Hash) -> SharedBytes? {
-        machine.openBlock(height: height, hash: hash)?.block.bytes
+    func proposedBlock(height: Int64, hash: Hash) async -> SharedBytes? {
+        await openBlock(height, hash)?.block.bytes
+    }
+
+    private func openBlock(_ height: Int64, _ hash: Hash) async -> CheckedBlock? {
+        await ask { machine, _, _ in machine.openBlock(height: height, hash: hash) } ?? nil
     }
 
     /// Whether a connected peer has told that it speaks a protocol.
@@ -33,19 +40,18 @@ extension ConsensusService: ConsensusStatusSource {
     }
 
     private func askStatus(of peer: PeerID) async {
-        let height = machine.state.height &+ 1
+        let height = view.state.height &+ 1
         do {
             guard speaks(KwilProtocol.consensusStatus, peer) else {
                 return try await askHeight(of: peer, height)
             }
             let status = try await ConsensusStatusProtocol.request(
                 height, from: peer, on: context.host, sizes: blockSizes)
-            let (state, signers) = (machine.state, machine.signers(ofProposalsFrom: peer))
-            let verified = try await context.checks.run {
+            let (state, signers) = (view.state, view.signers(ofProposalsFrom: peer))
+            let verified = try await context.consensusChecks.run {
                 VerifiedStatus(verifying: status, after: state, signers: signers)
             }
-            feed(.status(verified, from: peer))
-            await fetchWanted(status, from: peer)
+            await take(verified, from: peer)
         } catch {
             context.log.debug("no status", ["peer": .of(peer), "reason": .error(error)])
         }
@@ -56,25 +62,26 @@ extension ConsensusService: ConsensusStatusSource {
         let answer = try await BlockHeightProtocol.request(
             height, from: peer, on: context.host, sizes: blockSizes)
         let best = max(answer.bestHeight ?? 0, answer.found == nil ? 0 : height)
-        feed(.status(VerifiedStatus(height: best), from: peer))
+        await take(VerifiedStatus(height: best), from: peer)
     }
 
     /// Fetches what the machine wants on account of a status: there is no announcement whose stream would bring it.
-    private func fetchWanted(_ status: ConsensusStatus, from peer: PeerID) async {
-        if let proposal = status.proposal, wanted.remove(proposal.hash) != nil {
-            guard let block = await request(proposal.height, proposal.hash, from: [peer]) else {
-                return feed(.proposalFetchFailed(proposal.hash, from: peer))
+    private func take(_ status: VerifiedStatus, from peer: PeerID) async {
+        switch await ask({ $0.admit(status, from: peer, at: $1, actions: &$2) }) {
+        case .nothing, nil: break
+        case .proposal(let proposal):
+            if let block = await request(proposal.height, proposal.hash, from: [peer]) {
+                _ = await take(block, for: proposal, from: peer)
+            } else {
+                _ = await failed(proposal, from: peer)
             }
-            await received(block, for: proposal, from: peer)
-        }
-        if let commit = status.commit, wanted.remove(commit.hash) != nil {
-            do throws(ProtocolsError) {
-                let found = try await BlockProtocol.request(
-                    commit.hash, from: peer, on: context.host, sizes: blockSizes)
-                guard let found else { throw .wrongContent("no block of its own commit") }
-                await received(found.block, for: commit, from: peer)
-            } catch {
-                failed(commit, error, from: peer)
+        case .commit(let commit):
+            let found = try? await BlockProtocol.request(
+                commit.hash, from: peer, on: context.host, sizes: blockSizes)
+            if let found {
+                _ = await take(found.block, for: commit, from: peer)
+            } else {
+                await handle(.decidedFetchFailed(commit.hash, from: peer))
             }
         }
     }
@@ -98,38 +105,33 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// Connected validators, those of `first` before the others.
     private func validators(_ first: [PublicKey]) -> [PeerID] {
-        let others = machine.state.validators.keys.filter {
+        let others = view.state.validators.keys.filter {
             !first.contains($0) && $0 != context.key.publicKey
         }
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    func fetchElsewhere(_ verified: VerifiedProposal, except announcer: PeerID) {
-        let proposal = verified.proposal
-        let source = ProposalSource(block: proposal.hash, announcer: announcer)
-        let peers = validators([machine.proposer].compactMap { $0 }).filter { $0 != announcer }
-        elsewhere[source] = Reactor.spawn {
-            defer { self.elsewhere[source] = nil }
-            guard let block = await self.request(proposal.height, proposal.hash, from: peers) else {
-                return self.feed(.proposalFetchFailed(proposal.hash, from: announcer))
-            }
-            await self.received(block, for: proposal, from: announcer)
+    /// Asks others than its announcer for a proposal's block. Returns whether it is to be fetched from the announcer all the
+    /// same.
+    func fetchElsewhere(_ proposal: BlockProposal, except announcer: PeerID) async -> Admission {
+        let peers = validators([view.proposer].compactMap { $0 }).filter { $0 != announcer }
+        guard let block = await request(proposal.height, proposal.hash, from: peers) else {
+            return await failed(proposal, from: announcer)
         }
+        return await take(block, for: proposal, from: announcer)
     }
 
     func fetchLocked(_ height: Int64, _ hash: Hash, _ holders: [PublicKey]) {
-        if let own = machine.openBlock(height: height, hash: hash) {
-            return feed(.lockedFetched(own))
-        }
-        let (peers, state) = (validators(holders), machine.state)
+        let (peers, state) = (validators(holders), view.state)
         Reactor.spawn {
+            if let own = await self.openBlock(height, hash) { return self.feed(.lockedFetched(own)) }
             var found = await self.request(height, hash, from: peers)
             if found == nil { found = await self.committedBlock(hash) }
             guard let block = found, let signer = state.signer(of: block.header) else {
                 return self.feed(.lockedFetchFailed(hash))
             }
             do {
-                guard try await self.context.checks.run({ block.verifySignature(signer) }) else {
+                guard try await self.context.consensusChecks.run({ block.verifySignature(signer) }) else {
                     throw ConsensusError.notSignedByLeader(hash)
                 }
                 let checked = try await self.check(block, expected: hash)
@@ -156,11 +158,11 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// Tells the leader, unasked, that this validator has committed. When it gets lost the leader announces again.
     func confirm(_ commit: VerifiedCommit) {
-        guard let leader = machine.proposer?.peerID, speaks(KwilProtocol.commitDone, leader) else { return }
+        guard let leader = view.proposer?.peerID, speaks(KwilProtocol.commitDone, leader) else { return }
         let key = context.key
         Reactor.spawn {
             do {
-                let message = try await self.context.checks.run {
+                let message = try await self.context.consensusChecks.run {
                     CommitDone(height: commit.height, block: commit.hash, appHash: commit.appHash, by: key)
                 }
                 try await CommitDoneProtocol.send(message, to: leader, on: self.context.host)
@@ -170,21 +172,15 @@ extension ConsensusService: ConsensusStatusSource {
         }
     }
 
-    func committed(_ message: CommitDone, from peer: PeerID) async -> Bool {
+    func committed(_ message: CommitDone, from peer: PeerID) async throws(ProtocolsError) {
         let voter = message.signature.publicKey
         // A validator speaks for itself, and once a height: what is repeated costs no signature.
-        guard voter.peerID == peer, machine.wantsToCheck(message) else { return true }
-        guard (try? await context.checks.run { message.verify() }) ?? true else {
+        guard voter.peerID == peer, await ask({ machine, _, _ in machine.wantsToCheck(message) }) ?? false
+        else { return }
+        guard (try? await context.consensusChecks.run { message.verify() }) ?? true else {
             penalize(peer, .badVoteSignature(voter))
-            return false
+            throw .wrongContent("a commit that its validator did not sign")
         }
-        feed(.commitDone(message, from: peer))
-        return true
+        await handle(.commitDone(message, from: peer))
     }
-}
-
-/// A proposed block, and who announced it.
-struct ProposalSource: Hashable {
-    let block: Hash
-    let announcer: PeerID
 }

@@ -16,7 +16,7 @@ extension ConsensusService {
         let timestamp = template.timestamp(at: context.wallClock())
         let key = context.key
         Reactor.spawn {
-            let block = try? await self.context.checks.run {
+            let block = try? await self.context.consensusChecks.run {
                 let header = BlockHeader(
                     height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
                     previousAppHash: state.appHash, validatorSetHash: state.validatorSetHash,
@@ -43,7 +43,7 @@ extension ConsensusService {
     }
 
     func execute(_ block: CheckedBlock) {
-        let (application, state) = (context.application, machine.state)
+        let (application, state) = (context.application, view.state)
         Reactor.spawn {
             do {
                 let result = try await self.context.execution.run {
@@ -90,12 +90,12 @@ extension ConsensusService {
                 return self.feed(.failed("\(error)"))
             }
             self.mempool.committed(block.transactions.map(\.id), result.accounts)
-            self.commits[block.hash] = nil
+            self.newest = block
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
             for peer in self.holders.peers(of: block.hash) { self.onProven?(peer) }
             // The machine first: what catching up delivers next must find it at the new height.
-            self.feed(.committed(block.hash))
+            await self.handle(.committed(block.hash))
             self.onCommit?(block, result)
             self.feed(.mempool(count: self.mempool.readyCount))
         }
@@ -105,7 +105,7 @@ extension ConsensusService {
     private func commitAgain(
         _ block: CheckedBlock, _ result: ExecutionResult, after error: ExecutionError
     ) async throws {
-        let (application, state) = (context.application, machine.state)
+        let (application, state) = (context.application, view.state)
         var retry = ExecutionRetry(context.log, height: block.height)
         var error: any Error = error
         while true {
@@ -128,19 +128,15 @@ extension ConsensusService {
         }
     }
 
-    func record(_ vote: Vote, _ answer: AckRes.Answer) {
-        let (votes, key) = (context.votes, context.key)
-        // With nobody to ask for it, nobody needs it.
-        let isAlone = machine.state.validators.count == 1
-        let block =
-            vote.decision == .nack || isAlone
-            ? nil : machine.openBlock(height: vote.height, hash: vote.blockHash)?.block.bytes
-        let log = context.log
+    func record(_ vote: Vote, _ answer: AckRes.Answer, keeping block: CheckedBlock?) {
+        let (votes, key, log) = (context.votes, context.key, context.log)
         Reactor.spawn {
             do {
                 let message = try await self.context.storage.run {
                     do throws(StorageError) {
-                        if let block, votes.last?.blockHash != vote.blockHash { try votes.keep(block) }
+                        if let block, votes.last?.blockHash != vote.blockHash {
+                            try votes.keep(block.block.bytes)
+                        }
                     } catch {
                         // The vote does not depend on it: others have the block.
                         log.warning("block of a vote not kept", ["reason": .error(error)])
@@ -157,6 +153,6 @@ extension ConsensusService {
     }
 
     func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
-        try await verifier.verify(block, expected: expected, on: context.checks)
+        try await verifier.verify(block, expected: expected, on: context.consensusChecks)
     }
 }

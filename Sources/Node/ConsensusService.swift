@@ -10,26 +10,22 @@ import Protocols
 import Reactor
 import Storage
 
-/// Drives the consensus machine: hands it what peers, workers and the clock bring, and does what it asks for.
+/// Drives the consensus machine on a worker of its own: hands it what peers, other workers and the clock bring, and does
+/// what it asks for (docs/architecture.md, "Machines").
 ///
-/// Runs on the reactor; signatures of blocks' transactions, execution, appending and votes run on workers, and their
-/// results come back as events (docs/architecture.md).
+/// The reactor keeps `view`, the little of the machine that others may read; whatever else one must know of it is a
+/// question, `ask`.
 @ReactorActor
 final class ConsensusService {
     let context: NodeContext
     let mempool: MempoolService
     let verifier: BlockVerifier
-    private(set) var machine: ConsensusMachine
-    private var pending: [ConsensusEvent] = []
-    private var isDraining = false
-    private var wasSyncing = false
-    private var clockDoubt: String?
+    /// What consensus stands at, as the machine published it last.
+    private(set) var view: ConsensusView
+    private let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
-    private var timer: Timer?
-    /// Blocks that the machine wanted from the peer whose announcement is being handled.
-    var wanted: Set<Hash> = []
-    /// Proofs of announced blocks that are on their way.
-    var commits: [Hash: VerifiedCommit] = [:]
+    /// The newest block that this process has committed: whoever wants it gets it from memory.
+    var newest: CheckedBlock?
 
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()
@@ -44,14 +40,9 @@ final class ConsensusService {
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
-    /// Proposed blocks that others than their announcers are asked for.
-    var elsewhere: [ProposalSource: Task<Void, Never>] = [:]
 
     /// So much of a block counts as a part that came.
     nonisolated static let progressBytes = 64 << 10
-
-    /// Blocks whose announcements are kept while they are fetched: the machine asks for two heights at most.
-    nonisolated static let keptCommits = 16
 
     /// Who a peer is to this node.
     var rank: (PeerID) -> PeerRank = { _ in .stranger }
@@ -70,11 +61,9 @@ final class ConsensusService {
     /// The node cannot go on.
     var onHalt: ((ConsensusError) -> Void)?
     /// Publishes on a gossip topic; does nothing while there is no gossip.
-    var publish: ((RawText, [UInt8]) -> Void)?
+    var gossip: ((RawText, [UInt8]) -> Void)?
 
-    init(_ context: NodeContext, _ mempool: MempoolService, state: ChainState, tipCommit: VerifiedCommit?)
-        throws
-    {
+    init(_ context: NodeContext, _ mempool: MempoolService, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
         self.mempool = mempool
         verifier = BlockVerifier(chainID: context.genesis.chainID, mempool)
@@ -86,27 +75,15 @@ final class ConsensusService {
         settings.maximumResendInterval = max(settings.maximumResendInterval, settings.resendInterval)
         settings.announceInterval = configuration.blockAnnounceInterval
         settings.promotion = try configuration.promotion()
-        machine = ConsensusMachine(
-            key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
-            oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context, state),
+        let machine = ConsensusMachine(
+            key: context.key.publicKey, state: outcome.state, tipCommit: outcome.tipCommit,
+            lastVote: context.votes.last, oldestVote: context.votes.votes.first?.height,
+            votedBlock: outcome.votedBlock,
             reservedStamp: context.votes.stamps.end, settings: settings, now: Reactor.now)
-    }
-
-    /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
-    /// vote's, its transactions are the header's and its signature holds.
-    private static func votedBlock(_ context: NodeContext, _ state: ChainState) -> CheckedBlock? {
-        guard let vote = context.votes.last, vote.decision != .nack else { return nil }
-        do {
-            guard let bytes = try context.votes.keptBlock() else { return nil }
-            let block = try Block(decoding: bytes)
-            guard block.hash == vote.blockHash, let signer = state.signer(of: block.header),
-                block.verifySignature(signer)
-            else { return nil }
-            return try CheckedBlock(kept: HashedBlock(hashing: block))
-        } catch {
-            context.log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
-            return nil
-        }
+        view = machine.view
+        driver = MachineDriver(
+            machine, on: context.consensus, wallClock: context.wallClock,
+            onBrokenInvariant: context.observer.brokenInvariant)
     }
 
     /// Serves the consensus protocols.
@@ -121,13 +98,23 @@ final class ConsensusService {
         context.host.setStreamHandler(KwilProtocol.consensusStatus) { await status.serve($0) }
         context.host.setStreamHandler(KwilProtocol.proposedBlock) { await proposed.serve($0) }
         context.host.setStreamHandler(KwilProtocol.commitDone) { await commits.serve($0) }
-        feed(.timer)
+        driver.start { [weak self] in self?.perform($0) }
     }
 
     /// Does nothing more, whatever arrives.
     func stop() {
+        end()
+        driver.stop()
+    }
+
+    /// Lets go of everything as a crash does.
+    func abandon() {
+        end()
+        driver.abandon()
+    }
+
+    private func end() {
         isStopped = true
-        timer?.cancel()
         endFetches(upTo: .max)
         for fetch in silent.values { fetch.end() }
         silent = [:]
@@ -135,62 +122,49 @@ final class ConsensusService {
 
     // MARK: Machine
 
-    /// Hands an event to the machine and does what it asks for, in order.
-    func feed(_ event: ConsensusEvent) {
-        guard !isStopped else { return }
-        pending.append(event)
-        guard !isDraining else { return }
-        isDraining = true
-        defer { isDraining = false }
-        var actions: [ConsensusAction] = []
-        while !pending.isEmpty, !isStopped {
-            machine.handle(
-                pending.removeFirst(), now: Reactor.now, wallClock: context.wallClock(), actions: &actions)
-            for action in actions { perform(action) }
-            actions.removeAll(keepingCapacity: true)
-        }
-        if machine.isSyncing != wasSyncing {
-            wasSyncing = machine.isSyncing
-            onSyncing?(wasSyncing)
-        }
-        if machine.clockDoubt != clockDoubt {
-            clockDoubt = machine.clockDoubt
-            onClockDoubt?()
-        }
-        timer?.cancel()
-        guard let deadline = machine.deadline else { return }
-        timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
-            self?.feed(.timer)
-        }
+    /// Hands in an answer to one of the machine's actions, or another event of which there are few. Does not wait.
+    func feed(_ event: ConsensusEvent) { driver.submit(event) }
+
+    /// Hands in an event that peers bring about. Returns once it is dealt with.
+    func handle(_ event: ConsensusEvent) async { await driver.handle(event) }
+
+    /// Puts a question to the machine; nil once the node is stopping.
+    func ask<Answer: Sendable>(
+        _ question: @escaping @Sendable (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
+    ) async -> Answer? {
+        try? await driver.ask(question)
+    }
+
+    private func publish(_ view: ConsensusView) {
+        let before = self.view
+        self.view = view
+        if view.isSyncing != before.isSyncing { onSyncing?(view.isSyncing) }
+        if view.clockDoubt != before.clockDoubt { onClockDoubt?() }
     }
 
     private func perform(_ action: ConsensusAction) {
         switch action {
-        case .fetchProposal(let proposal, _): wanted.insert(proposal.proposal.hash)
-        case .fetchDecided(let commit, _):
-            wanted.insert(commit.hash)
-            if commits.count >= Self.keptCommits { commits.removeAll() }
-            commits[commit.hash] = commit
+        case .publish(let view): publish(view)
         case .build(let template): build(template)
         case .reserveStamps(let stamp): reserve(stampsUpTo: stamp)
         case .execute(let block): execute(block)
         case .stopExecution: context.application.stop()
         case .rollBack: rollBack()
         case .commit(let block, let result, let commit): self.commit(block, result, commit)
-        case .vote(let vote, let answer): record(vote, answer)
-        case .refuse(let height, let block, let answer):
-            send(AckRes(height: height, block: block, answer: answer, by: context.key))
+        case .vote(let vote, let answer, let block): record(vote, answer, keeping: block)
+        case .refuse(let height, let block, let answer): refuse(height, block, answer)
         case .sendAcknowledgement(let message): send(message)
         case .propose(let block, let stamp, let keys): propose(block, stamp: stamp, to: keys)
         case .relayProposal(let block, let stamp, let source): relay(block, stamp, except: source)
         case .announce(let commit, let peer): announce(commit, to: peer)
         case .announceAgain(let commit, let confirmed): announceAgain(commit, except: confirmed)
-        case .fetchProposalElsewhere(let proposal, let failed): fetchElsewhere(proposal, except: failed)
+        case .fetchProposalElsewhere(let proposal, let announcer):
+            Reactor.spawn { _ = await self.fetchElsewhere(proposal.proposal, except: announcer) }
         case .fetchLocked(let height, let block, let holders): fetchLocked(height, block, holders)
         case .askStatus(let keys): askStatus(of: keys)
         case .confirmCommit(let commit): confirm(commit)
         case .catchUp(let height, let peer): catchUp?(height, peer)
-        case .broadcastReset(let reset): publish?(GossipTopic.reset, reset.bytes)
+        case .broadcastReset(let reset): gossip?(GossipTopic.reset, reset.bytes)
         case .dropTransactions(let ids): mempool.drop(ids)
         case .letDown(let peer, let block, let times): letDown(by: peer, block, times: times)
         case .misbehaved(let peer, let error): penalize(peer, error)

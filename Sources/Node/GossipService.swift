@@ -53,7 +53,7 @@ final class GossipService {
             firstSequence: context.wallClock() &* 1000)
         keys = KeyWatch(context, consensus, gossip)
         discovery = HeightDiscovery(
-            best: consensus.machine.state.height,
+            best: consensus.view.state.height,
             emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
     }
 
@@ -70,7 +70,7 @@ final class GossipService {
     }
 
     func start() {
-        consensus.publish = { [weak self] in self?.publish($0, $1) }
+        consensus.gossip = { [weak self] in self?.publish($0, $1) }
         gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
         gossip.onGraylisted = { [weak context] peer, _ in context?.host.report(peer, .flooding) }
         subscribeToConsensus()
@@ -87,7 +87,7 @@ final class GossipService {
 
     /// A peer of this chain has told what it speaks.
     func peerReady(_ peer: PeerID) {
-        if let key = try? PublicKey(peerID: peer), consensus.machine.state.validators.contains(key) {
+        if let key = try? PublicKey(peerID: peer), consensus.view.state.validators.contains(key) {
             gossip.setApplicationScore(peer, Self.validatorScore)
         }
         keys.peerReady(peer)
@@ -119,13 +119,15 @@ final class GossipService {
         gossip.subscribe(GossipTopic.acknowledgements) { [weak self] message, _ in
             self?.judge(acknowledgement: message) ?? .ignore
         } handler: { [weak consensus] message, peer in
-            guard let consensus, let answer = try? AckRes(decoding: message.data), consensus.mayWant(answer)
+            // Those to other leaders are many.
+            guard let consensus, consensus.view.role == .leader,
+                let answer = try? AckRes(decoding: message.data)
             else { return }
-            Reactor.spawn { _ = await consensus.acknowledged(answer, from: peer) }
+            Reactor.spawn { try? await consensus.acknowledged(answer, from: peer) }
         }
         gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
             guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
-            return message.author == consensus?.machine.proposer?.peerID ? .accept : .ignore
+            return message.author == consensus?.view.proposer?.peerID ? .accept : .ignore
         } handler: { [weak self] message, _ in
             guard let self, let (author, leader) = authorAndLeader(of: message),
                 let reset = try? ConsensusReset(decoding: message.data),
@@ -136,8 +138,8 @@ final class GossipService {
         }
         gossip.subscribe(GossipTopic.stamp) { [weak consensus] message, _ in
             guard let told = try? ProposalStamp(decoding: message.data) else { return .reject }
-            guard let machine = consensus?.machine, told.height > machine.state.height else { return .ignore }
-            return message.author == machine.proposer?.peerID ? .accept : .ignore
+            guard let view = consensus?.view, told.height > view.state.height else { return .ignore }
+            return message.author == view.proposer?.peerID ? .accept : .ignore
         } handler: { [weak self] message, _ in
             guard let self, let (author, leader) = authorAndLeader(of: message),
                 let told = try? ProposalStamp(decoding: message.data),
@@ -149,7 +151,7 @@ final class GossipService {
 
     /// Who has signed a message, and who leads.
     private func authorAndLeader(of message: GossipMessage) -> (PublicKey, PublicKey)? {
-        guard let author = try? PublicKey(peerID: message.author), let leader = consensus.machine.proposer
+        guard let author = try? PublicKey(peerID: message.author), let leader = consensus.view.proposer
         else { return nil }
         return (author, leader)
     }
@@ -160,7 +162,7 @@ final class GossipService {
         guard let answer = try? AckRes(decoding: message.data),
             answer.signature.publicKey.peerID == message.author
         else { return .reject }
-        let state = consensus.machine.state
+        let state = consensus.view.state
         let (height, voter) = (state.height, answer.signature.publicKey)
         guard answer.height >= height else { return .ignore }
         if state.validators.contains(voter) {
@@ -173,8 +175,7 @@ final class GossipService {
     /// A message in this node's own name that it has not published. A vote's own signature tells whether it is one.
     private func heardOwn(_ message: GossipMessage, from peer: PeerID) {
         if message.topic == GossipTopic.processes { return keys.heardOwn(message, from: peer) }
-        guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data),
-            consensus.machine.mayBeForeign(answer)
+        guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data)
         else { return }
         Reactor.spawn { [weak consensus] in await consensus?.heardOwn(answer, from: peer) }
     }

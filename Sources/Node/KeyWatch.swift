@@ -97,20 +97,20 @@ final class KeyWatch {
 
     /// A block is in the log.
     func committed() {
-        let validators = consensus.machine.state.validators
+        let validators = consensus.view.state.validators
         keyUse.keep { validators.contains($0) }
         holders.keep { [own] in $0 == own || self.isValidator($0) }
     }
 
     private func isValidator(_ peer: PeerID) -> Bool {
         guard let key = try? PublicKey(peerID: peer) else { return false }
-        return consensus.machine.state.validators.contains(key)
+        return consensus.view.state.validators.contains(key)
     }
 
     /// A vote on the next block, or on the newest, was heard. Of any other height it may be made up, and would hide what
     /// comes then.
     func heard(_ answer: AckRes, number: UInt64) {
-        let (state, voter) = (consensus.machine.state, answer.signature.publicKey)
+        let (state, voter) = (consensus.view.state, answer.signature.publicKey)
         let isCurrent =
             answer.height == state.height ? answer.block == state.hash : answer.height == state.height &+ 1
         guard isCurrent, keyUse.heard(voter, number: number, height: answer.height) else { return }
@@ -136,7 +136,7 @@ final class KeyWatch {
                 ? "two hosts run with the key of one validator; it must be used by one"
                 : "two hosts run with the key of one node; it must be used by one",
             [
-                "node": .text(name), "height": .number(consensus.machine.state.height),
+                "node": .text(name), "height": .number(consensus.view.state.height),
                 "reason": .text(reason),
             ])
     }
@@ -163,7 +163,7 @@ final class KeyWatch {
 
     /// Another process has heard this one.
     private func prove() {
-        guard !isProven, consensus.machine.role != .sentry else { return }
+        guard !isProven, consensus.view.role != .sentry else { return }
         isProven = true
         Reactor.schedule(after: Self.pause + Self.farewell) { [weak self] in
             guard let self, !isStopped else { return }
@@ -188,7 +188,7 @@ final class KeyWatch {
     private func speak() {
         guard !isStopped else { return }
         spokeAt = Reactor.now
-        if consensus.machine.role != .sentry {
+        if consensus.view.role != .sentry {
             let statement = ProcessStatement(process, heard: holders.processes(of: own))
             try? gossip.publish(GossipTopic.processes, statement.bytes)
         }

@@ -45,8 +45,8 @@ extension Node {
                 name: "answers in check", amount: consensus.answersInCheck.count,
                 limit: AnswersInCheck.capacity),
             Holding(
-                name: "announced blocks under way", amount: consensus.commits.count,
-                limit: ConsensusService.keptCommits),
+                name: "announced blocks under way", amount: consensus.fetches.count,
+                limit: BlockSources.fetches),
             Holding(
                 name: "announced blocks noted", amount: consensus.holders.count, limit: BlockHolders.places),
             Holding(
@@ -58,7 +58,8 @@ extension Node {
                 limit: CommitWaiters.limit),
         ]
         let workers = [
-            ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
+            ("consensus", context.consensus), ("execution", context.execution), ("storage", context.storage),
+            ("check", context.checks), ("consensus check", context.consensusChecks),
             ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
             ("serving", context.serving), ("lookup", context.lookups),
         ]

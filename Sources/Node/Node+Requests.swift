@@ -18,7 +18,7 @@ extension Node {
     package var lastVote: Vote? { context.votes.last }
 
     private func snapshot() -> NodeSnapshots.Snapshot {
-        let state = consensus.machine.state
+        let state = consensus.view.state
         return NodeSnapshots.Snapshot(
             status: currentStatus(),
             network: NetworkState(
@@ -26,23 +26,23 @@ extension Node {
     }
 
     private func currentStatus() -> NodeStatus {
-        let machine = consensus.machine
-        let makesBlocksAlone = machine.role == .leader && machine.state.validators.count == 1
+        let view = consensus.view
+        let makesBlocksAlone = view.role == .leader && view.state.validators.count == 1
         let role: NodeStatus.Role =
-            switch machine.role {
+            switch view.role {
             case .leader: .leader
             case .validator: .validator
             case .sentry: .sentry
             }
         return NodeStatus(
             nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
-            height: machine.state.height, blockHash: machine.state.hash, appHash: machine.state.appHash,
-            blockTimestamp: machine.state.timestamp, isSyncing: machine.isSyncing,
-            clockDoubt: machine.clockDoubt, peerCount: peers.peerCount,
+            height: view.state.height, blockHash: view.state.hash, appHash: view.state.appHash,
+            blockTimestamp: view.state.timestamp, isSyncing: view.isSyncing,
+            clockDoubt: view.clockDoubt, peerCount: peers.peerCount,
             mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
             isBlocksOnly: !context.configuration.mempool.isEnabled,
-            hasGasCosts: !machine.state.parameters.disabledGasCosts,
+            hasGasCosts: !view.state.parameters.disabledGasCosts,
             trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
     }
 

@@ -76,12 +76,13 @@ extension Node {
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        let outcome = try await recover(genesis, store, application, log)
+        var outcome = try await recover(genesis, store, application, log)
+        outcome.votedBlock = ChainRecovery.votedBlock(votes, after: outcome.state, log)
         let listen = try await listenAddresses(configuration.p2p.listen)
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
-        return try await Reactor.run {
+        return try await Reactor.run { [outcome] in
             let host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
             let worker = { (name: String) in
                 Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
@@ -90,7 +91,8 @@ extension Node {
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, log: log,
-                execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
+                consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
+                checks: worker("checks"), consensusChecks: worker("consensus-check"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,

@@ -39,7 +39,7 @@ public final class Node {
     private let gossip: GossipService
     private(set) var transactions: UInt64
     /// The role of which a blocks-only node has warned.
-    private var role = ConsensusMachine.Role.sentry
+    private var role = RoleName.sentry
     private(set) var isStopped = false
     private(set) var ending: NodeError?
     private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
@@ -57,8 +57,7 @@ public final class Node {
         queries = context.queries
         transactions = outcome.transactions
         mempool = MempoolService(context)
-        consensus = try ConsensusService(
-            context, mempool, state: outcome.state, tipCommit: outcome.tipCommit)
+        consensus = try ConsensusService(context, mempool, outcome)
         peers = try PeerService(context)
         sync = SyncService(context, consensus)
         blocks = BlockService(context)
@@ -69,7 +68,7 @@ public final class Node {
 
     /// Joins the services, serves and dials.
     func run() throws {
-        let role = consensus.machine.role
+        let role = consensus.view.role
         guard context.configuration.mempool.isEnabled || role == .sentry else {
             throw NodeError.failed(
                 "mempool.enabled is false, but this node is a \(role), which needs transactions")
@@ -80,9 +79,9 @@ public final class Node {
     }
 
     private func join() {
-        mempool.isLeader = { [weak consensus] in consensus?.machine.role == .leader }
+        mempool.isLeader = { [weak consensus] in consensus?.view.role == .leader }
         let parameters = genesis.parameters
-        mempool.parameters = { [weak consensus] in consensus?.machine.state.parameters ?? parameters }
+        mempool.parameters = { [weak consensus] in consensus?.view.state.parameters ?? parameters }
         consensus.onSyncing = { [weak mempool, snapshots] in
             mempool?.syncing($0)
             snapshots.invalidate()
@@ -91,7 +90,7 @@ public final class Node {
         sync.onProven = consensus.onProven
         consensus.onClockDoubt = { [snapshots] in snapshots.invalidate() }
         mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
-        peers.membership = { [weak consensus] in PeerService.Membership(consensus?.machine) }
+        peers.membership = { [weak consensus] in PeerService.Membership(consensus?.view) }
         mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
         blocks.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }
@@ -124,7 +123,7 @@ public final class Node {
             throw NodeError.failed("cannot listen for peers (p2p.listen): \(error)")
         }
         peers.start()
-        let state = consensus.machine.state
+        let state = consensus.view.state
         context.log.info(
             "node started",
             [
@@ -137,7 +136,7 @@ public final class Node {
     /// What the mempool has no room for is refused for ever, though a block could hold it.
     private func warnOfSmallMempool() {
         let (size, limit) = (
-            context.configuration.mempool.maxSize, consensus.machine.state.parameters.transactionLimit
+            context.configuration.mempool.maxSize, consensus.view.state.parameters.transactionLimit
         )
         guard context.configuration.mempool.isEnabled, size < limit else { return }
         context.log.warning(
@@ -147,7 +146,7 @@ public final class Node {
 
     /// What is held for peers follows what the chain calls large.
     private func limitBytes() {
-        let block = Int(clamping: consensus.machine.state.parameters.maxBlockSize)
+        let block = Int(clamping: consensus.view.state.parameters.maxBlockSize)
         let (perPeer, total) = ResourceLimits.bytes(forBlocksOf: block)
         context.host.setByteLimits(perPeer: perPeer, total: total)
     }
@@ -180,8 +179,8 @@ public final class Node {
 
     /// A blocks-only node knows no transactions that it could propose or check in advance.
     private func warnOfRole() {
-        guard !context.configuration.mempool.isEnabled, consensus.machine.role != role else { return }
-        role = consensus.machine.role
+        guard !context.configuration.mempool.isEnabled, consensus.view.role != role else { return }
+        role = consensus.view.role
         guard role != .sentry else { return }
         context.log.warning(
             "this node needs transactions now, but mempool.enabled is false", ["role": .text("\(role)")])
@@ -215,7 +214,9 @@ public final class Node {
         await mempool.save()
         await peers.saveBook()
         await queries.stop()
-        for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
+        for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
+            worker.stop()
+        }
         // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
@@ -230,10 +231,13 @@ public final class Node {
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true
-        let workers = [context.execution, context.storage, context.checks, context.serving, lookups]
+        let workers = [
+            context.execution, context.storage, context.checks, context.consensusChecks, context.serving,
+            lookups,
+        ]
         queries.abandon()
         for worker in workers + context.proofs { worker.abandon() }
-        consensus.stop()
+        consensus.abandon()
         sync.stop()
         blocks.stop()
         mempool.stop()

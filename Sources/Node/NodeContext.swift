@@ -25,12 +25,16 @@ final class NodeContext {
     let votes: VoteLog
     let application: any Application
     let log: Log
+    /// Runs the consensus machine.
+    let consensus: Worker
     /// Runs `application`.
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
-    /// Checks signatures and decodes blocks.
+    /// Checks the signatures of messages and transactions.
     let checks: Worker
+    /// Checks what consensus waits for, blocks, votes and commits: never behind transactions.
+    let consensusChecks: Worker
     /// Prove blocks while the node catches up: what consensus checks meanwhile does not wait behind them.
     let proofs: [Worker]
     /// Reads and compresses blocks for peers, so that the node's own checks do not wait behind it.
@@ -47,8 +51,9 @@ final class NodeContext {
 
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
-        votes: VoteLog, application: any Application, log: Log, execution: Worker, storage: Worker,
-        checks: Worker, proofs: [Worker], serving: Worker, lookups: Worker, queries: any QueryService,
+        votes: VoteLog, application: any Application, log: Log, consensus: Worker, execution: Worker,
+        storage: Worker, checks: Worker, consensusChecks: Worker, proofs: [Worker], serving: Worker,
+        lookups: Worker, queries: any QueryService,
         wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver, mempoolFile: MempoolFile? = nil
     ) {
         self.genesis = genesis
@@ -59,9 +64,11 @@ final class NodeContext {
         self.votes = votes
         self.application = application
         self.log = log
+        self.consensus = consensus
         self.execution = execution
         self.storage = storage
         self.checks = checks
+        self.consensusChecks = consensusChecks
         self.proofs = proofs
         self.serving = serving
         self.lookups = lookups

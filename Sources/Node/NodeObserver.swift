@@ -18,6 +18,8 @@ public struct NodeObserver: Sendable {
     }
     /// The node cannot go on.
     public var halted: @ReactorActor @Sendable (ConsensusError) -> Void = { _ in }
+    /// A machine of the node contradicts itself. Unless this is nil, every machine is checked after every event.
+    public var brokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
 
     /// Nobody listens.
     public init() {}

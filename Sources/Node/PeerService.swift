@@ -339,16 +339,16 @@ final class PeerService: PeerDirectory {
 }
 
 extension PeerService.Membership {
-    /// What a consensus machine says; nothing without one.
-    init(_ machine: ConsensusMachine?) {
+    /// What consensus says; nothing without it.
+    init(_ view: ConsensusView?) {
         role =
-            switch machine?.role {
+            switch view?.role {
             case .leader: .leader
             case .validator: .validator
             case .sentry, nil: .sentry
             }
-        leader = machine?.state.leader?.peerID
-        validators = machine?.state.validators.keys.map(\.peerID) ?? []
+        leader = view?.state.leader?.peerID
+        validators = view?.state.validators.keys.map(\.peerID) ?? []
     }
 }
 

@@ -36,7 +36,7 @@ final class SyncService {
     init(_ context: NodeContext, _ consensus: ConsensusService) {
         self.context = context
         self.consensus = consensus
-        let state = consensus.machine.state
+        let state = consensus.view.state
         planner = Planner(tip: state.height)
         rules = [state.validatorSetHash, state.parametersHash]
     }
@@ -76,7 +76,7 @@ final class SyncService {
     func peerGone(_ peer: PeerID) { feed(.peerGone(peer)) }
 
     func committed(_ height: Int64) {
-        let state = consensus.machine.state
+        let state = consensus.view.state
         let before = rules
         rules = [state.validatorSetHash, state.parametersHash]
         if rules != before { tellSizes() }
@@ -232,14 +232,14 @@ final class SyncService {
     }
 
     private func check(_ id: Int, _ height: Int64, _ candidate: Candidate) {
-        let state = consensus.machine.state
+        let state = consensus.view.state
         Reactor.spawn {
             do {
                 let worker = self.context.proofs[id % self.context.proofs.count]
                 let (commit, block) = try await self.consensus.verifier.verify(after: state, on: worker) {
                     try candidate.decoded()
                 }
-                if block.height > self.consensus.machine.state.height { self.onProven?(candidate.from) }
+                if block.height > self.consensus.view.state.height { self.onProven?(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
                 // What the block was made under comes with a block before it, if it is honest.

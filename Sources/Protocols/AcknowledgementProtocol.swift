@@ -19,11 +19,7 @@ public struct AcknowledgementProtocol {
         await Protocols.serve(stream) {
             let bytes = try await stream.readToEnd(limit: ChainLimits.acknowledgementBytes)
             guard !bytes.starts(with: Self.prefix) else { throw ProtocolsError.malformed("unsigned answer") }
-            let answer = try AckRes(decoding: SharedBytes(bytes))
-            guard inbox.mayWant(answer) else { return }
-            guard await inbox.acknowledged(answer, from: stream.remotePeer) else {
-                throw ProtocolsError.wrongContent("an answer that its voter did not sign")
-            }
+            try await inbox.acknowledged(AckRes(decoding: SharedBytes(bytes)), from: stream.remotePeer)
         }
     }
 

@@ -20,51 +20,21 @@ public struct BlockAnnouncementProtocol {
     /// node look.
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
-            let peer = stream.remotePeer
             let first = try await stream.readExactly(Self.prefix.count)
             if first == Self.prefix {
                 let hash = try await stream.readHexHash()
                 guard try await stream.readExactly(1) == [UInt8(ascii: ":")] else {
                     throw ProtocolsError.malformed("block announcement")
                 }
-                inbox.hinted(height: try await stream.readDecimal(), hash: hash, from: peer)
+                await inbox.hinted(
+                    height: try await stream.readDecimal(), hash: hash, from: stream.remotePeer)
                 return
             }
             let announcement = try await read(stream, first)
-            guard inbox.mayWant(announcement, from: peer) else { return }
-            switch await inbox.announced(announcement, from: peer) {
-            case .fetch: break
-            case .ignore: return
-            case .test: return try await test(announcement, stream)
-            case .forged:
-                throw ProtocolsError.wrongContent(
-                    "an announcement without the leader's signature or the votes")
-            }
-            inbox.fetching(announcement, on: stream)
-            do throws(ProtocolsError) {
-                let block = try await receiveBlock(
-                    on: stream, hash: announcement.hash, height: announcement.height,
-                    limit: inbox.blockSizes.block)
-                await inbox.received(block, for: announcement, from: peer)
-            } catch {
-                inbox.failed(announcement, error, from: peer)
-                throw error
-            }
+            try await inbox.announced(
+                announcement,
+                BlockOffer(stream: stream, hash: announcement.hash, height: announcement.height))
         }
-    }
-
-    /// Asks for the block, and takes no more than its first byte.
-    private func test(_ announcement: BlockAnnouncement, _ stream: Stream) async throws {
-        var hasSent = false
-        do throws(LibP2PError) {
-            stream.setTimeout(ProtocolLimits.firstByte)
-            try await stream.write(Stream.get)
-            hasSent = try await !stream.read(upTo: 1).isEmpty
-        } catch .timedOut {
-        } catch .streamReset {
-        }
-        stream.reset()
-        inbox.tested(announcement, hasSent: hasSent, from: stream.remotePeer)
     }
 
     private func read(_ stream: Stream, _ first: [UInt8]) async throws -> BlockAnnouncement {
@@ -95,30 +65,5 @@ public struct BlockAnnouncementProtocol {
             try await stream.write(block)
             return true
         }
-    }
-}
-
-/// Asks for the block that was announced on a stream, and reads it, of at most `limit` bytes, to the stream's end.
-@ReactorActor
-func receiveBlock(
-    on stream: Stream, hash: Hash, height: Int64, limit: Int
-) async throws(ProtocolsError) -> Block {
-    do {
-        stream.setTimeout(ProtocolLimits.receiveBlock)
-        try await stream.write(Stream.get)
-        let block = try Block(decoding: try await stream.readRest(limit: limit))
-        guard block.hash == hash, block.height == height else {
-            throw ProtocolsError.wrongContent("another block")
-        }
-        stream.close()
-        return block
-    } catch let error as LibP2PError {
-        throw .stream(error)
-    } catch let error as ChainError {
-        throw .refused(error)
-    } catch let error as ProtocolsError {
-        throw error
-    } catch {
-        throw .malformed("block")
     }
 }

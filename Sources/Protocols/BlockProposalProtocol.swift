@@ -21,25 +21,11 @@ public struct BlockProposalProtocol {
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
             let proposal = try await read(stream)
-            let peer = stream.remotePeer
-            guard inbox.mayWant(proposal, from: peer) else { return }
-            switch await inbox.proposed(proposal, from: peer) {
-            case .fetch: break
-            case .ignore, .test: return
-            case .forged: throw ProtocolsError.wrongContent("a proposal that the leader did not sign")
-            }
-            inbox.fetching(proposal, on: stream)
-            do throws(ProtocolsError) {
-                let block = try await receiveBlock(
-                    on: stream, hash: proposal.hash, height: proposal.height, limit: inbox.blockSizes.block)
-                guard block.header.previousHash == proposal.previousHash else {
-                    throw .wrongContent("a block with another one before it")
-                }
-                await inbox.received(block, for: proposal, from: peer)
-            } catch {
-                inbox.failed(proposal, error, from: peer)
-                throw error
-            }
+            try await inbox.proposed(
+                proposal,
+                BlockOffer(
+                    stream: stream, hash: proposal.hash, height: proposal.height,
+                    previousHash: proposal.previousHash))
         }
     }
 

@@ -9,11 +9,11 @@ import Reactor
 @ReactorActor
 public protocol ConsensusStatusSource: AnyObject {
     /// What this node knows; with the commit of `height` if that is its newest block's.
-    func status(of height: Int64) -> ConsensusStatus
+    func status(of height: Int64) async throws(ProtocolsError) -> ConsensusStatus
     /// The bytes of a block that is proposed, or that this node voted for, above its newest one.
-    func proposedBlock(height: Int64, hash: Hash) -> SharedBytes?
-    /// A validator says that it has committed a block; nothing of it checked. False if the validator did not sign it.
-    func committed(_ message: CommitDone, from peer: PeerID) async -> Bool
+    func proposedBlock(height: Int64, hash: Hash) async -> SharedBytes?
+    /// A validator says that it has committed a block; nothing of it checked. Throws if the validator did not sign it.
+    func committed(_ message: CommitDone, from peer: PeerID) async throws(ProtocolsError)
 }
 
 /// `/apus/constatus/1.0.0`: the consensus status of a height (docs/wire.md, section 8).
@@ -29,7 +29,7 @@ public struct ConsensusStatusProtocol {
         await Protocols.serve(stream) {
             let height = try await stream.readInt64()
             guard height >= 0 else { throw ProtocolsError.malformed("height") }
-            try await stream.write(source.status(of: height).bytes)
+            try await stream.write(try await source.status(of: height).bytes)
         }
     }
 
@@ -61,7 +61,7 @@ public struct ProposedBlockProtocol {
         await Protocols.serve(stream) {
             let height = try await stream.readInt64()
             let hash = try await stream.readHash()
-            guard let block = source.proposedBlock(height: height, hash: hash) else {
+            guard let block = await source.proposedBlock(height: height, hash: hash) else {
                 return try await stream.write([0])
             }
             stream.setTimeout(ProtocolLimits.sendBlock)
@@ -108,9 +108,7 @@ public struct CommitDoneProtocol {
     public func serve(_ stream: Stream) async {
         await Protocols.serve(stream) {
             let bytes = try await stream.readToEnd(limit: CommitDone.maxBytes)
-            guard
-                await source.committed(try CommitDone(decoding: SharedBytes(bytes)), from: stream.remotePeer)
-            else { throw ProtocolsError.wrongContent("a commit that its validator did not sign") }
+            try await source.committed(CommitDone(decoding: SharedBytes(bytes)), from: stream.remotePeer)
         }
     }
 

@@ -207,6 +207,10 @@ public final class World {
             trace.note("halted", "\(machine.name) \(error)")
             if !machine.mayFail, !machine.isDamaged { fail("halt", "\(machine.name) stopped: \(error)") }
         }
+        observer.brokenInvariant = { [unowned self, unowned machine] broken in
+            guard machine.life == life else { return }
+            fail("invariant", "\(machine.name): \(broken)")
+        }
         return observer
     }
 

@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
 
 @testable import Consensus
 @testable import Execution
@@ -10,28 +9,6 @@ import Storage
 extension ConsensusNetwork {
     func perform(_ node: Node, _ action: ConsensusAction) throws {
         switch action {
-        case .fetchProposal(let proposal, let from):
-            let hash = proposal.proposal.hash
-            local(node, 30) {
-                if self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp,
-                    let block = other.proposed[hash]
-                {
-                    try self.handle(
-                        node, .proposalFetched(block, from: from))
-                } else {
-                    try self.handle(node, .proposalFetchFailed(hash, from: from))
-                }
-            }
-        case .fetchDecided(let commit, let from):
-            local(node, 30) {
-                if self.next(below: 1000) >= self.faults.loss, let other = self.node(from), other.isUp,
-                    let entry = other.log.first(where: { $0.block.hash == commit.hash })
-                {
-                    try self.handle(node, .decided(commit, entry.block))
-                } else {
-                    try self.handle(node, .decidedFetchFailed(commit.hash, from: from))
-                }
-            }
         case .build(let template):
             local(node) {
                 node.blocksBuilt += 1
@@ -78,7 +55,7 @@ extension ConsensusNetwork {
                                 || after.parametersHash != before.parametersHash))
                 }
             }
-        case .vote(let vote, let answer):
+        case .vote(let vote, let answer, let block):
             local(node) {
                 let place = "\(node.index)/\(vote.height)/\(vote.stamp)"
                 if let before = self.votes[place], before != vote.blockHash {
@@ -86,10 +63,7 @@ extension ConsensusNetwork {
                 }
                 self.votes[place] = vote.blockHash
                 node.vote = vote
-                if vote.decision != .nack {
-                    node.votedBlock =
-                        node.machine.openBlock(height: vote.height, hash: vote.blockHash) ?? node.votedBlock
-                }
+                node.votedBlock = block ?? node.votedBlock
                 node.oldestVote = min(node.oldestVote ?? vote.height, vote.height)
                 self.local(node) {
                     try self.handle(
@@ -142,16 +116,8 @@ extension ConsensusNetwork {
             for other in nodes where other.key.publicKey == node.machine.proposer {
                 send(node, other) { try self.handle(other, .commitDone(message, from: node.peer)) }
             }
-        case .fetchProposalElsewhere(let proposal, let failed):
-            let (height, hash) = (proposal.proposal.height, proposal.proposal.hash)
-            local(node, 30) {
-                if let block = self.openBlock(height, hash, for: node) {
-                    try self.handle(
-                        node, .proposalFetched(block, from: failed))
-                } else {
-                    try self.handle(node, .proposalFetchFailed(hash, from: failed))
-                }
-            }
+        case .fetchProposalElsewhere(let proposal, let announcer):
+            fetchElsewhere(node, proposal.proposal, except: announcer)
         case .fetchLocked(let height, let hash, _):
             local(node, 30) {
                 if let block = self.openBlock(height, hash, for: node) {
@@ -160,7 +126,60 @@ extension ConsensusNetwork {
                     try self.handle(node, .lockedFetchFailed(hash))
                 }
             }
-        case .dropTransactions, .warn, .letDown: break
+        case .publish, .dropTransactions, .warn, .letDown: break
+        }
+    }
+
+    // MARK: Fetching
+
+    private func fetch(
+        _ node: Node, _ proposal: BlockProposal, _ announcer: PeerID, as admission: Admission
+    ) {
+        switch admission {
+        case .ignore: break
+        case .fetch: fetch(node, proposal, from: announcer)
+        case .askOthersFirst: fetchElsewhere(node, proposal, except: announcer)
+        }
+    }
+
+    private func fetch(_ node: Node, _ proposal: BlockProposal, from announcer: PeerID) {
+        local(node, 30) {
+            if self.next(below: 1000) >= self.faults.loss, let other = self.node(announcer), other.isUp,
+                let block = other.proposed[proposal.hash]
+            {
+                try self.handle(node, .proposalFetched(block, from: announcer))
+            } else {
+                try self.fetchFailed(node, proposal, announcer)
+            }
+        }
+    }
+
+    private func fetchElsewhere(_ node: Node, _ proposal: BlockProposal, except announcer: PeerID) {
+        local(node, 30) {
+            if let block = self.openBlock(proposal.height, proposal.hash, for: node) {
+                try self.handle(node, .proposalFetched(block, from: announcer))
+            } else {
+                try self.fetchFailed(node, proposal, announcer)
+            }
+        }
+    }
+
+    private func fetchFailed(_ node: Node, _ proposal: BlockProposal, _ announcer: PeerID) throws {
+        let admission = try ask(node) {
+            $0.proposalFetchFailed(proposal.hash, from: announcer, at: $1, actions: &$2)
+        }
+        fetch(node, proposal, announcer, as: admission)
+    }
+
+    private func fetch(_ node: Node, _ commit: VerifiedCommit, from announcer: PeerID) {
+        local(node, 30) {
+            if self.next(below: 1000) >= self.faults.loss, let other = self.node(announcer), other.isUp,
+                let entry = other.log.first(where: { $0.block.hash == commit.hash })
+            {
+                try self.handle(node, .decided(commit, entry.block))
+            } else {
+                try self.handle(node, .decidedFetchFailed(commit.hash, from: announcer))
+            }
         }
     }
 
@@ -191,8 +210,12 @@ extension ConsensusNetwork {
                 let machine = node.machine
                 let verified = VerifiedStatus(
                     verifying: status, after: machine.state,
-                    signers: machine.signers(ofProposalsFrom: other.peer))
-                try self.handle(node, .status(verified, from: other.peer))
+                    signers: machine.view.signers(ofProposalsFrom: other.peer))
+                switch try self.ask(node, { $0.admit(verified, from: other.peer, at: $1, actions: &$2) }) {
+                case .nothing: break
+                case .proposal(let proposal): self.fetch(node, proposal, from: other.peer)
+                case .commit(let commit): self.fetch(node, commit, from: other.peer)
+                }
             }
         }
     }
@@ -205,11 +228,14 @@ extension ConsensusNetwork {
                 guard other.machine.wantsToCheck(proposal, from: node.peer, now: now) else {
                     return
                 }
-                for signer in other.machine.signers(ofProposalsFrom: node.peer) {
+                for signer in other.machine.view.signers(ofProposalsFrom: node.peer) {
                     guard let verified = try? VerifiedProposal(verifying: proposal, leader: signer) else {
                         continue
                     }
-                    return try self.handle(other, .proposed(verified, from: node.peer))
+                    let admission = try self.ask(other) {
+                        $0.admit(verified, from: node.peer, at: $1, actions: &$2)
+                    }
+                    return self.fetch(other, proposal, node.peer, as: admission)
                 }
             }
         }
@@ -245,10 +271,11 @@ extension ConsensusNetwork {
         let machine = node.machine
         if commit.hash == machine.state.hash { try handle(node, .announcedAgain(from: from)) }
         guard machine.wantsToCheck(announcementOf: commit.hash, height: commit.height) else { return }
-        if machine.canProve(commit.header) {
+        if machine.view.canProve(commit.header) {
             let verified = try VerifiedCommit(
                 verifying: commit.announcement, after: machine.state)
-            try handle(node, .announced(verified, from: from))
+            let admission = try ask(node) { $0.admit(verified, from: from, at: $1, actions: &$2) }
+            if admission == .fetch { fetch(node, verified, from: from) }
         } else {
             try handle(
                 node,

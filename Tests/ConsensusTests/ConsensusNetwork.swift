@@ -1,7 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
+import Reactor
 
 @testable import Consensus
 @testable import Execution
@@ -212,11 +212,23 @@ final class ConsensusNetwork {
     func node(_ peer: PeerID) -> Node? { nodes.first { $0.peer == peer } }
 
     func handle(_ node: Node, _ event: ConsensusEvent) throws {
+        try ask(node) { $0.handle(event, at: $1, actions: &$2) }
+    }
+
+    /// Puts a question to a node's machine, and does what it wants done.
+    @discardableResult
+    func ask<Answer>(
+        _ node: Node, _ question: (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
+    ) throws -> Answer {
         var actions: [ConsensusAction] = []
-        node.machine.handle(
-            event, now: .milliseconds(Int64(now)), wallClock: now + node.clockAway, actions: &actions)
+        let instant = Instant(elapsed: .milliseconds(Int64(now)), wallClock: now + node.clockAway)
+        let answer = question(&node.machine, instant, &actions)
+        do throws(BrokenInvariant) { try node.machine.checkInvariants() } catch {
+            problems.append("node \(node.index): \(error)")
+        }
         for action in actions { try perform(node, action) }
         alarm(node)
+        return answer
     }
 
     private func alarm(_ node: Node) {

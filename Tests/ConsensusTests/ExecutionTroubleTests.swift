@@ -2,7 +2,6 @@ import Chain
 import Crypto
 import Execution
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -37,7 +36,7 @@ struct ExecutionTroubleTests {
     /// A validator that executes the leader's proposal.
     func validator() throws -> Script {
         var script = Script(chain, as: chain.validators[1])
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         let fetched = ConsensusEvent.proposalFetched(block, from: peer)
         #expect(script.send(fetched) == ["relay 1", "execute 1"])
         return script
@@ -66,7 +65,7 @@ struct ExecutionTroubleTests {
         #expect(script.wait(.seconds(60)).suffix(3) == ["warn", "reset to 0", "stop"])
         #expect(script.wait(.seconds(60)) == [], "nothing is built before the execution has ended")
         #expect(script.send(.executionFailed(block.hash, .stopped)) == ["build 1 empty"])
-        #expect(script.machine.transactionLimit == 2)
+        #expect(script.machine.leader?.transactionLimit == 2)
     }
 
     @Test func aResetStopsTheExecution() throws {
@@ -74,7 +73,7 @@ struct ExecutionTroubleTests {
         #expect(script.send(try reset()) == ["stop"])
         #expect(script.send(try reset()) == [], "once")
         #expect(script.send(.executionFailed(block.hash, .stopped)) == [])
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(other), from: peer) == ["fetch proposal 1"])
         let fetched = ConsensusEvent.proposalFetched(other, from: peer)
         #expect(script.send(fetched) == ["relay 1", "execute 1"])
     }
@@ -87,7 +86,7 @@ struct ExecutionTroubleTests {
 
     @Test func aNewerProposalStopsTheExecution() throws {
         var script = try validator()
-        _ = script.send(.proposed(try chain.proposal(other), from: peer))
+        _ = script.propose(try chain.proposal(other), from: peer)
         let fetched = ConsensusEvent.proposalFetched(other, from: peer)
         #expect(script.send(fetched) == ["relay 1", "stop"])
         #expect(script.send(.executionFailed(block.hash, .stopped)) == ["execute 1"])
@@ -100,7 +99,7 @@ struct ExecutionTroubleTests {
             script = try validator()
         } else {
             script = Script(chain, as: chain.sentry)
-            _ = script.send(.announced(try chain.commit(block), from: peer))
+            _ = script.announce(try chain.commit(block), from: peer)
             #expect(script.send(.decided(try chain.commit(block), block)) == ["execute 1"])
         }
         #expect(script.send(.decided(try chain.commit(other), other)) == ["stop"])

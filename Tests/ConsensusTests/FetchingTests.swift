@@ -23,7 +23,7 @@ struct FetchingTests {
 
     @Test func othersAreAskedAfterTwoSeconds() throws {
         var script = validator()
-        #expect(script.send(.proposed(try chain.proposal(blocks[0]), from: peer(2))) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(blocks[0]), from: peer(2)) == ["fetch proposal 1"])
         #expect(script.wait(.milliseconds(1_999)) == [])
         #expect(script.machine.deadline == .seconds(2))
         #expect(script.wait(.milliseconds(1)) == ["let down 1", "fetch proposal 1 elsewhere"])
@@ -35,57 +35,55 @@ struct FetchingTests {
 
     @Test func whatIsArrivingIsWaitedForUpToTenSeconds() throws {
         var script = validator()
-        _ = script.send(.proposed(try chain.proposal(blocks[0]), from: peer(2)))
+        _ = script.propose(try chain.proposal(blocks[0]), from: peer(2))
         for _ in 0..<9 {
             #expect(script.wait(.seconds(1)) == [])
             #expect(script.send(.proposalArriving(blocks[0].hash, from: peer(2))) == [])
         }
         #expect(script.wait(.seconds(1)) == ["fetch proposal 1 elsewhere"])
-        #expect(!script.machine.sources.isDoubtful(peer(2), now: script.now))
+        #expect(script.machine.validator?.sources.isDoubtful(peer(2), now: script.now) == false)
     }
 
     @Test func theWholeFailsWhenAllHaveFailed() throws {
         var script = validator()
-        _ = script.send(.proposed(try chain.proposal(blocks[0]), from: peer(2)))
+        _ = script.propose(try chain.proposal(blocks[0]), from: peer(2))
         #expect(script.wait(.seconds(2)) == ["let down 1", "fetch proposal 1 elsewhere"])
-        _ = script.send(.proposalFetchFailed(blocks[0].hash, from: peer(2)))
+        _ = script.fetchFailed(blocks[0].hash, from: peer(2))
         #expect(script.machine.awaits(blocks[0].hash), "the announcer may still send it")
-        _ = script.send(.proposalFetchFailed(blocks[0].hash, from: peer(2)))
+        _ = script.fetchFailed(blocks[0].hash, from: peer(2))
         #expect(!script.machine.awaits(blocks[0].hash))
     }
 
     @Test func whoLetDownTwiceIsNotFirstUntilThatIsForgiven() throws {
         var script = validator()
         for (times, block) in zip(1...2, blocks) {
-            #expect(script.send(.proposed(try chain.proposal(block), from: peer(2))) == ["fetch proposal 1"])
+            #expect(script.propose(try chain.proposal(block), from: peer(2)) == ["fetch proposal 1"])
             #expect(script.wait(.seconds(2)) == ["let down \(times)", "fetch proposal 1 elsewhere"])
         }
         #expect(
-            script.send(.proposed(try chain.proposal(blocks[2]), from: peer(2)))
+            script.propose(try chain.proposal(blocks[2]), from: peer(2))
                 == ["fetch proposal 1 elsewhere"])
-        #expect(script.send(.proposed(try chain.proposal(blocks[3]), from: peer(3))) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(blocks[3]), from: peer(3)) == ["fetch proposal 1"])
         script.now += .seconds(601)
-        let lines = script.send(.proposed(try chain.proposal(blocks[4]), from: peer(2)))
+        let lines = script.propose(try chain.proposal(blocks[4]), from: peer(2))
         #expect(lines.first == "fetch proposal 1")
     }
 
     @Test func whoLetDownTwiceIsAskedWhenNobodyElseHasTheBlock() throws {
         var script = validator()
         for block in blocks[0...1] {
-            _ = script.send(.proposed(try chain.proposal(block), from: peer(2)))
-            _ = script.send(.proposalFetchFailed(block.hash, from: peer(2)))
+            _ = script.propose(try chain.proposal(block), from: peer(2))
+            _ = script.fetchFailed(block.hash, from: peer(2))
         }
         let block = blocks[2]
         #expect(
-            script.send(.proposed(try chain.proposal(block), from: peer(2))) == ["fetch proposal 1 elsewhere"]
+            script.propose(try chain.proposal(block), from: peer(2)) == ["fetch proposal 1 elsewhere"]
         )
-        #expect(script.machine.asksOthersFirst(for: block.hash, than: peer(2)))
-        #expect(script.send(.proposalFetchFailed(block.hash, from: peer(2))) == ["fetch proposal 1"])
-        #expect(!script.machine.asksOthersFirst(for: block.hash, than: peer(2)))
+        #expect(script.fetchFailed(block.hash, from: peer(2)) == ["fetch proposal 1"])
         var other = script
         #expect(other.send(.proposalFetched(block, from: peer(2))) == ["relay 1", "execute 1"])
         #expect(script.wait(.seconds(2)) == ["let down 3"], "others were asked before")
-        #expect(script.send(.proposalFetchFailed(block.hash, from: peer(2))) == [])
+        #expect(script.fetchFailed(block.hash, from: peer(2)) == [])
         #expect(!script.machine.awaits(block.hash))
     }
 
@@ -104,13 +102,13 @@ struct FetchingTests {
         for source in [stranger, peer(3)] {
             for wait in [Duration.zero, .seconds(2)] {
                 var script = validator()
-                #expect(script.send(.proposed(try replayed(blocks[5]), from: source)) == ["fetch proposal 1"])
+                #expect(script.propose(try replayed(blocks[5]), from: source) == ["fetch proposal 1"])
                 _ = script.wait(wait)
                 let proposal = try chain.proposal(blocks[0])
                 for honest in [peer(0), peer(2)] {
                     #expect(script.machine.wantsToCheck(proposal.proposal, from: honest, now: script.now))
                     var other = script
-                    #expect(other.send(.proposed(proposal, from: honest)) == ["fetch proposal 1"])
+                    #expect(other.propose(proposal, from: honest) == ["fetch proposal 1"])
                     #expect(
                         other.send(.proposalFetched(blocks[0], from: honest)) == ["relay 1", "execute 1"])
                 }
@@ -120,20 +118,20 @@ struct FetchingTests {
 
     @Test func aReplayedSignatureDoesNotHideTheNextHeight() throws {
         var script = validator()
-        _ = script.send(.proposed(try chain.proposal(blocks[0]), from: peer(0)))
+        _ = script.propose(try chain.proposal(blocks[0]), from: peer(0))
         let stranger = chain.sentry.publicKey.peerID
-        _ = script.send(.proposed(try replayed(blocks[5]), from: stranger))
+        _ = script.propose(try replayed(blocks[5]), from: stranger)
         let commit = try chain.commit(blocks[0])
         let state = try chain.genesis.after(blocks[0].header, hash: blocks[0].hash, commit: commit.info)
         let next = try chain.block(after: state, stamp: 9_000)
-        #expect(script.send(.proposed(try chain.proposal(next), from: peer(0))) == ["fetch proposal 2"])
+        #expect(script.propose(try chain.proposal(next), from: peer(0)) == ["fetch proposal 2"])
     }
 
     @Test func aLieAboutTheLeadersBlockIsTheLiarsLoss() throws {
         var script = validator()
         let stranger = chain.sentry.publicKey.peerID
-        #expect(script.send(.proposed(try replayed(blocks[0]), from: stranger)) == ["fetch proposal 1"])
-        #expect(script.send(.proposed(try chain.proposal(blocks[0]), from: peer(0))) == ["fetch proposal 1"])
+        #expect(script.propose(try replayed(blocks[0]), from: stranger) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(blocks[0]), from: peer(0)) == ["fetch proposal 1"])
         #expect(
             script.send(.proposalFetched(blocks[0], from: stranger)) == [
                 "relay 1", "misbehaved", "execute 1",
@@ -145,7 +143,7 @@ struct FetchingTests {
         var script = validator()
         for (number, block) in blocks.enumerated() {
             let stranger = try TestChain.key(100 + number).publicKey.peerID
-            let lines = script.send(.proposed(try replayed(block), from: stranger))
+            let lines = script.propose(try replayed(block), from: stranger)
             #expect(lines == (number < 2 ? ["fetch proposal 1"] : []))
             #expect(script.machine.wantsToCheck(try replayed(block).proposal, from: peer(0), now: .zero))
         }
@@ -155,21 +153,21 @@ struct FetchingTests {
     @Test func aLiesStampRefusesNothing() throws {
         var script = validator()
         let stranger = chain.sentry.publicKey.peerID
-        _ = script.send(.proposed(try replayed(blocks[0]), from: stranger))
+        _ = script.propose(try replayed(blocks[0]), from: stranger)
         #expect(script.send(.proposalInvalid(blocks[0].block, reason: "a test")) == [])
-        #expect(script.machine.lastVote == nil)
-        _ = script.send(.proposed(try chain.proposal(blocks[0]), from: peer(2)))
+        #expect(script.machine.votes.last == nil)
+        _ = script.propose(try chain.proposal(blocks[0]), from: peer(2))
         #expect(
             script.send(.proposalInvalid(blocks[0].block, reason: "a test")) == [
                 "warn", "vote 1 invalid block",
             ])
-        #expect(script.machine.lastVote?.stamp == 1_000)
+        #expect(script.machine.votes.last?.stamp == 1_000)
     }
 
     @Test func theLeaderIsAlwaysAsked() throws {
         var script = validator()
         for block in blocks[0...2] {
-            #expect(script.send(.proposed(try chain.proposal(block), from: peer(0))) == ["fetch proposal 1"])
+            #expect(script.propose(try chain.proposal(block), from: peer(0)) == ["fetch proposal 1"])
             #expect(script.wait(.seconds(2)) == ["fetch proposal 1 elsewhere"], "and not blamed")
         }
     }

@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -37,7 +36,7 @@ struct FollowerTests {
     /// A validator that has executed `block` and sent its answer.
     func voted() throws -> Script {
         var script = validator()
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(fetched(block))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
@@ -46,12 +45,12 @@ struct FollowerTests {
 
     @Test func validatorExecutesVotesAndCommits() throws {
         var script = validator()
-        #expect(script.machine.role == .validator)
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == ["fetch proposal 1"])
+        #expect(script.machine.role.name == .validator)
+        #expect(script.propose(try chain.proposal(block), from: peer) == ["fetch proposal 1"])
         #expect(script.send(fetched(block)) == ["relay 1", "execute 1"])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
         #expect(script.agreed(block) == ["send 1 ack"])
-        #expect(script.send(.announced(try chain.commit(block), from: peer)) == ["commit 1 votes 4"])
+        #expect(script.announce(try chain.commit(block), from: peer) == ["commit 1 votes 4"])
         #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "confirm 1"])
         #expect(script.machine.state.hash == block.hash)
     }
@@ -59,33 +58,33 @@ struct FollowerTests {
     @Test func downloadsAProposalOnce() throws {
         var script = validator()
         let proposal = try chain.proposal(block)
-        #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
-        #expect(script.send(.proposed(proposal, from: peer2)) == [])
+        #expect(script.propose(proposal, from: peer) == ["fetch proposal 1"])
+        #expect(script.propose(proposal, from: peer2) == [])
         #expect(!script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
-        let elsewhere = script.send(.proposalFetchFailed(block.hash, from: peer))
+        let elsewhere = script.fetchFailed(block.hash, from: peer)
         #expect(elsewhere == ["fetch proposal 1 elsewhere"])
         #expect(!script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
-        #expect(script.send(.proposalFetchFailed(block.hash, from: peer)) == [])
+        #expect(script.fetchFailed(block.hash, from: peer) == [])
         #expect(script.machine.wantsToCheck(proposal.proposal, from: peer, now: .zero))
-        #expect(script.send(.proposed(proposal, from: peer2)) == ["fetch proposal 1"])
+        #expect(script.propose(proposal, from: peer2) == ["fetch proposal 1"])
         script.now = .seconds(10)
         #expect(
-            script.send(.proposed(proposal, from: peer)).first == "fetch proposal 1", "the first one is slow")
+            script.propose(proposal, from: peer).first == "fetch proposal 1", "the first one is slow")
     }
 
     @Test func sentriesIgnoreProposals() throws {
         var script = Script(chain, as: chain.sentry)
-        #expect(script.machine.role == .sentry)
+        #expect(script.machine.role.name == .sentry)
         #expect(!script.machine.wantsToCheck(try chain.proposal(block).proposal, from: peer, now: .zero))
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == [])
+        #expect(script.propose(try chain.proposal(block), from: peer) == [])
     }
 
     @Test func sentryFollows() throws {
         var script = Script(chain, as: chain.sentry)
         let commit = try chain.commit(block)
-        #expect(script.machine.canProve(block.header))
-        #expect(script.send(.announced(commit, from: peer)) == ["fetch decided 1"])
-        #expect(script.send(.announced(commit, from: peer2)) == [])
+        #expect(script.machine.view.canProve(block.header))
+        #expect(script.announce(commit, from: peer) == ["fetch decided 1"])
+        #expect(script.announce(commit, from: peer2) == [])
         #expect(script.send(.decided(commit, block)) == ["execute 1"])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["commit 1 votes 4"])
         #expect(script.send(.committed(block.hash)) == ["announce 1 to all"])
@@ -93,10 +92,10 @@ struct FollowerTests {
 
     @Test func anAnnouncementOfTheHeightAfterNextIsCheckedOnce() throws {
         var script = Script(chain, as: chain.sentry)
-        _ = script.send(.announced(try chain.commit(block), from: peer))
+        _ = script.announce(try chain.commit(block), from: peer)
         #expect(script.machine.wantsToCheck(announcementOf: block2.hash, height: 2))
         #expect(
-            script.send(.announced(try chain.commit(block2, after: state1), from: peer)) == [
+            script.announce(try chain.commit(block2, after: state1), from: peer) == [
                 "fetch decided 2"
             ])
         #expect(!script.machine.wantsToCheck(announcementOf: block2.hash, height: 2))
@@ -106,16 +105,16 @@ struct FollowerTests {
 
     @Test func announcementDuringExecutionIsKept() throws {
         var script = validator()
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(fetched(block))
-        #expect(script.send(.announced(try chain.commit(block), from: peer)) == [])
+        #expect(script.announce(try chain.commit(block), from: peer) == [])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["commit 1 votes 4"])
     }
 
     @Test func announcedOtherBlockReplacesThePrepared() throws {
         var script = try voted()
         let commit = try chain.commit(other)
-        #expect(script.send(.announced(commit, from: peer)) == ["fetch decided 1"])
+        #expect(script.announce(commit, from: peer) == ["fetch decided 1"])
         #expect(script.send(.decided(commit, other)) == ["roll back"])
         #expect(script.send(.rolledBack) == ["execute 1"])
         #expect(script.send(.executed(other.hash, TestChain.result(other))) == ["commit 1 votes 4"])
@@ -124,7 +123,7 @@ struct FollowerTests {
     @Test func haltsOnAnotherApplicationHash() throws {
         var script = try voted()
         let wrong = Hash.sha256(of: [9])
-        let lines = script.send(.announced(try chain.commit(block, appHash: wrong), from: peer))
+        let lines = script.announce(try chain.commit(block, appHash: wrong), from: peer)
         #expect(lines.count == 1)
         #expect(
             script.machine.halted
@@ -134,11 +133,11 @@ struct FollowerTests {
 
     @Test func newerProposalReplacesOlderOnes() throws {
         var script = try voted()
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(other), from: peer) == ["fetch proposal 1"])
         #expect(script.send(fetched(other)) == ["relay 1", "roll back"])
         #expect(script.send(.rolledBack) == ["execute 1"])
         #expect(script.send(.executed(other.hash, TestChain.result(other))) == ["vote 1 ack"])
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == [], "an older stamp")
+        #expect(script.propose(try chain.proposal(block), from: peer) == [], "an older stamp")
     }
 
     @Test func neverVotesForTwoBlocksOfOneStampAcrossARestart() throws {
@@ -150,16 +149,16 @@ struct FollowerTests {
         // The builder overwrites the Merkle root, so the twin must differ elsewhere.
         #expect(twin.hash == block.hash)
         let rival = try chain.block(after: chain.genesis, stamp: 1000, transactions: [chain.transaction(1)])
-        #expect(script.send(.proposed(try chain.proposal(rival), from: peer)) == [])
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(rival), from: peer) == [])
+        #expect(script.propose(try chain.proposal(block), from: peer) == ["fetch proposal 1"])
         #expect(
-            script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"], "newer")
+            script.propose(try chain.proposal(other), from: peer) == ["fetch proposal 1"], "newer")
     }
 
     @Test func haltsWhenExecutingAgainGivesAnotherHash() throws {
         let vote = Vote(height: 1, stamp: block.stamp, blockHash: block.hash, decision: .ack(appHash: .zero))
         var script = validator(lastVote: vote)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(fetched(block))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         #expect(script.machine.halted != nil)
@@ -172,8 +171,8 @@ struct FollowerTests {
         #expect(script.wait(.seconds(2)) == [])
         #expect(script.wait(.seconds(2)) == ["send 1 ack", "ask 1"])
         #expect(
-            script.send(.proposed(try chain.proposal(block), from: peer)) == ["send 1 ack"], "asked again")
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer2)) == [], "passed on")
+            script.propose(try chain.proposal(block), from: peer) == ["send 1 ack"], "asked again")
+        #expect(script.propose(try chain.proposal(block), from: peer2) == [], "passed on")
         let proposal = try chain.proposal(block).proposal
         #expect(script.machine.wantsToCheck(proposal, from: peer, now: script.now))
         #expect(!script.machine.wantsToCheck(proposal, from: peer2, now: script.now))
@@ -189,7 +188,7 @@ struct FollowerTests {
     @Test(arguments: 0..<headerFaults.count) func refusesInvalidProposals(_ index: Int) throws {
         var script = validator()
         let bad = try chain.block(after: chain.genesis, stamp: 1000, change: Self.headerFaults[index].1)
-        #expect(script.send(.proposed(try chain.proposal(bad), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(bad), from: peer) == ["fetch proposal 1"])
         let isEarly = bad.stamp > 10_000
         let line = isEarly ? "unknown" : "invalid block"
         #expect(script.send(fetched(bad)) == ["relay 1", "warn", "vote 1 \(line)"])
@@ -200,7 +199,7 @@ struct FollowerTests {
                 == ["send 1 \(line)"])
         #expect(script.send(.timer) == [], "not executed")
         #expect(
-            script.send(.proposed(try chain.proposal(block), from: peer)) == [] || bad.stamp < block.stamp)
+            script.propose(try chain.proposal(block), from: peer) == [] || bad.stamp < block.stamp)
     }
 
     @Test func refusesAnOversizedProposal() throws {
@@ -211,7 +210,7 @@ struct FollowerTests {
             validators: chain.genesis.validators)
         var script = Script(chain, as: chain.validators[1], state: state)
         let big = try chain.block(after: state, stamp: 1000, transactions: [chain.transaction(1)])
-        _ = script.send(.proposed(try chain.proposal(big), from: peer))
+        _ = script.propose(try chain.proposal(big), from: peer)
         #expect(script.send(fetched(big)) == ["relay 1", "warn", "vote 1 invalid block"])
     }
 
@@ -221,7 +220,7 @@ struct FollowerTests {
             height: 1, stamp: block.stamp, blockHash: block.hash,
             decision: .ack(appHash: TestChain.appHash(block)))
         var script = validator(lastVote: vote)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         #expect(script.send(fetched(block)) == ["relay 1", "execute 1"])
         for wait in [2, 4, 8] {
             #expect(
@@ -245,20 +244,20 @@ struct FollowerTests {
         let stranger = chain.sentry.publicKey.peerID
         for (source, lines) in [(peer2, []), (stranger, ["misbehaved"])] {
             script = validator()
-            #expect(script.send(.proposed(verified, from: source)) == ["fetch proposal 1"])
+            #expect(script.propose(verified, from: source) == ["fetch proposal 1"])
             #expect(
                 script.send(.proposalFetched(block, from: source)) == lines,
                 "a validator may lead by a promotion that this one was not told of")
         }
-        #expect(script.send(.proposed(try chain.proposal(block), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(block), from: peer) == ["fetch proposal 1"])
     }
 
     @Test func tellsTheLeaderThatItIsBehind() throws {
         let commit = try chain.commit(block)
         var script = Script(chain, as: chain.validators[1], state: state1, tipCommit: commit)
         #expect(
-            script.send(.proposed(try chain.proposal(other), from: peer)) == ["refuse 1 out of sync at 1"])
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer2)) == [], "once in a while")
+            script.propose(try chain.proposal(other), from: peer) == ["refuse 1 out of sync at 1"])
+        #expect(script.propose(try chain.proposal(other), from: peer2) == [], "once in a while")
         let old = try chain.block(after: chain.genesis, stamp: 900)
         #expect(
             !script.machine.wantsToCheck(try chain.proposal(old).proposal, from: peer, now: .zero),
@@ -267,8 +266,8 @@ struct FollowerTests {
 
     @Test func fetchesTheNextProposalWhileCommitting() throws {
         var script = try voted()
-        _ = script.send(.announced(try chain.commit(block), from: peer))
-        #expect(script.send(.proposed(try chain.proposal(block2), from: peer)) == ["fetch proposal 2"])
+        _ = script.announce(try chain.commit(block), from: peer)
+        #expect(script.propose(try chain.proposal(block2), from: peer) == ["fetch proposal 2"])
         #expect(script.send(fetched(block2)) == ["relay 2"])
         #expect(script.send(.committed(block.hash)) == ["announce 1 to all", "confirm 1", "execute 2"])
     }
@@ -277,11 +276,11 @@ struct FollowerTests {
         let state2 = try state1.after(block2.header, hash: block2.hash, commit: chain.commit(block2).info)
         let block3 = try chain.block(after: state2, stamp: 4000)
         var script = validator()
-        #expect(script.send(.proposed(try chain.proposal(block3), from: peer)) == ["catch up to 2"])
+        #expect(script.propose(try chain.proposal(block3), from: peer) == ["catch up to 2"])
         let other = chain.validators[2].publicKey.peerID
-        let again = script.send(.proposed(try chain.proposal(block3), from: other))
+        let again = script.propose(try chain.proposal(block3), from: other)
         #expect(again == ["catch up to 2"], "another may be asked for it too")
-        #expect(script.send(.announced(try chain.commit(block3), from: peer)) == ["catch up to 3"])
+        #expect(script.announce(try chain.commit(block3), from: peer) == ["catch up to 3"])
         #expect(script.send(.decided(try chain.commit(block), block)) == ["execute 1"])
         #expect(script.send(.decided(try chain.commit(block2), block2)) == [])
         _ = script.send(.executed(block.hash, TestChain.result(block)))
@@ -296,10 +295,10 @@ struct FollowerTests {
 
     @Test func catchesUpWhenTheAnnouncedBlockDoesNotCome() throws {
         var script = Script(chain, as: chain.sentry)
-        _ = script.send(.announced(try chain.commit(block), from: peer))
+        _ = script.announce(try chain.commit(block), from: peer)
         #expect(script.send(.decidedFetchFailed(block.hash, from: peer)) == ["catch up to 1"])
         var slow = Script(chain, as: chain.sentry)
-        _ = slow.send(.announced(try chain.commit(block), from: peer))
+        _ = slow.announce(try chain.commit(block), from: peer)
         #expect(slow.machine.deadline == .seconds(10))
         #expect(slow.wait(.seconds(10)) == ["catch up to 1"])
         #expect(slow.send(.decided(try chain.commit(block), block)) == ["execute 1"], "late is not too late")
@@ -307,7 +306,7 @@ struct FollowerTests {
 
     @Test func haltsOnAForkedTip() throws {
         var script = Script(chain, as: chain.sentry, state: state1, tipCommit: try chain.commit(block))
-        _ = script.send(.announced(try chain.commit(other), from: peer))
+        _ = script.announce(try chain.commit(other), from: peer)
         #expect(script.machine.halted == .forked(height: 1, own: block.hash, committed: other.hash))
     }
 
@@ -327,12 +326,12 @@ struct FollowerTests {
             leader: chain.leader.publicKey)
         #expect(script.send(.reset(reset)) == ["drop 1", "roll back"])
         #expect(script.send(.rolledBack) == [])
-        #expect(script.send(.proposed(try chain.proposal(other), from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(try chain.proposal(other), from: peer) == ["fetch proposal 1"])
     }
 
     @Test func resetNeverUndoesWhatIsDecided() throws {
         var script = try voted()
-        _ = script.send(.announced(try chain.commit(block), from: peer))
+        _ = script.announce(try chain.commit(block), from: peer)
         let reset = try VerifiedReset(
             ConsensusReset(height: 0, transactions: []), author: chain.leader.publicKey,
             leader: chain.leader.publicKey)
@@ -355,13 +354,13 @@ struct FollowerTests {
         _ = script.send(.decided(commit, handover))
         _ = script.send(.executed(handover.hash, TestChain.result(handover)))
         _ = script.send(.committed(handover.hash))
-        #expect(script.machine.role == .leader)
+        #expect(script.machine.role.name == .leader)
         #expect(script.send(.mempool(count: 1)) == ["build 2"])
     }
 
     @Test func storageFailureHalts() throws {
         var script = try voted()
         #expect(script.send(.failed("disk full")) == ["halt: disk full"])
-        #expect(script.send(.announced(try chain.commit(block), from: peer)) == [])
+        #expect(script.announce(try chain.commit(block), from: peer) == [])
     }
 }

@@ -40,7 +40,7 @@ struct HeightsTests {
         #expect(
             script.send(.ahead(height: 1_000_000, isOwn: false, from: peer)) == ["catch up to 1000000"])
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
-        #expect(script.send(.announced(commits[0], from: peer)) == ["fetch decided 1"])
+        #expect(script.announce(commits[0], from: peer) == ["fetch decided 1"])
         #expect(script.send(.decided(commits[0], blocks[0])) == ["execute 1"])
         #expect(commit(1, &script) == ["announce 1 to all"], "while the question runs")
         #expect(!script.machine.isSyncing)
@@ -51,7 +51,7 @@ struct HeightsTests {
         var script = sentry()
         _ = script.send(.ahead(height: 1_000_000, isOwn: false, from: peer))
         let other = chain.validators[1].publicKey.peerID
-        #expect(script.send(.announced(commits[3], from: other)) == ["catch up to 4"])
+        #expect(script.announce(commits[3], from: other) == ["catch up to 4"])
     }
 
     @Test func aClaimDoesNotKeepALeaderFromProposing() throws {
@@ -67,14 +67,14 @@ struct HeightsTests {
             height: 1 << 40, hash: real.hash, previousHash: real.previousHash, stamp: real.stamp,
             leaderSignature: real.leaderSignature, senderKey: real.senderKey)
         let verified = try VerifiedProposal(verifying: lie, leader: chain.leader.publicKey)
-        #expect(script.send(.proposed(verified, from: peer)) == ["catch up to \(Int64(1) << 40 - 1)"])
-        #expect(script.machine.provenHeight == 0)
+        #expect(script.propose(verified, from: peer) == ["catch up to \(Int64(1) << 40 - 1)"])
+        #expect(script.machine.heights.proven == 0)
     }
 
     @Test func whatIsProvenFarAboveMakesANodeSync() throws {
         var script = sentry()
         #expect(script.machine.wouldProve(commits[4].header, now: script.now))
-        #expect(script.send(.announced(commits[4], from: peer)) == ["catch up to 5"])
+        #expect(script.announce(commits[4], from: peer) == ["catch up to 5"])
         #expect(script.machine.isSyncing && script.machine.isBehind)
         #expect(!script.machine.wouldProve(commits[3].header, now: script.now), "nothing new")
         var announced: [Int] = []
@@ -88,7 +88,7 @@ struct HeightsTests {
 
     @Test func aPeerThatWaitsHearsOfALongSync() throws {
         var script = sentry()
-        _ = script.send(.announced(commits[4], from: peer))
+        _ = script.announce(commits[4], from: peer)
         _ = script.send(.decided(commits[0], blocks[0]))
         script.now += .seconds(6)
         #expect(commit(1, &script).contains("announce 1 to all"))
@@ -96,7 +96,7 @@ struct HeightsTests {
 
     @Test func whatNobodyDeliversIsNotWaitedFor() throws {
         var script = sentry()
-        _ = script.send(.announced(commits[4], from: peer))
+        _ = script.announce(commits[4], from: peer)
         _ = script.send(.decided(commits[0], blocks[0]))
         #expect(commit(1, &script) == [])
         #expect(script.send(.syncFinished) == ["announce 1 to all"], "the tip, at the end")
@@ -105,7 +105,7 @@ struct HeightsTests {
 
     @Test func votesKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
-        #expect(script.send(.announced(commits[4], from: peer)) == ["catch up to 5"])
+        #expect(script.announce(commits[4], from: peer) == ["catch up to 5"])
         #expect(script.send(.mempool(count: 1)) == [], "another life of it was further")
         #expect(script.send(.syncFinished) == ["build 1"])
     }
@@ -116,7 +116,7 @@ struct HeightsTests {
         #expect(
             script.send(.ahead(height: 1_000_000, isOwn: true, from: stranger)) == ["catch up to 1000000"],
             "its key may have served an earlier chain, and its disk may be new")
-        #expect(script.machine.provenHeight == 0)
+        #expect(script.machine.heights.proven == 0)
         #expect(script.send(.mempool(count: 1)) == ["build 1"])
     }
 
@@ -138,14 +138,14 @@ struct HeightsTests {
         _ = script.send(.mempool(count: 1))
         for (round, disbelief) in [0, 60, 120].enumerated() {
             #expect(script.machine.wouldProve(commits[4].header, now: script.now), "round \(round)")
-            _ = script.send(.announced(commits[4], from: peer))
+            _ = script.announce(commits[4], from: peer)
             #expect(script.machine.isBehind)
             _ = script.send(.syncFinished)
             #expect(!script.machine.isBehind)
             guard disbelief > 0 else { continue }
             script.now += .seconds(disbelief) - .milliseconds(1)
             #expect(!script.machine.wouldProve(commits[4].header, now: script.now))
-            _ = script.send(.announced(commits[4], from: peer))
+            _ = script.announce(commits[4], from: peer)
             #expect(!script.machine.isBehind, "an earlier chain of the same leader and validators")
             _ = script.send(.syncFinished)
             script.now += .milliseconds(1)
@@ -155,16 +155,16 @@ struct HeightsTests {
     @Test func whatIsDeliveredIsBelievedAgain() throws {
         var script = sentry()
         for _ in 0..<2 {
-            _ = script.send(.announced(commits[3], from: peer))
+            _ = script.announce(commits[3], from: peer)
             _ = script.send(.syncFinished)
         }
         script.now += .seconds(60)
-        _ = script.send(.announced(commits[3], from: peer))
+        _ = script.announce(commits[3], from: peer)
         for height in 1...4 {
             _ = script.send(.decided(commits[height - 1], blocks[height - 1]))
             _ = commit(height, &script)
         }
-        #expect(script.machine.undelivered == 0)
+        #expect(script.machine.heights.undelivered == 0)
     }
 
     @Test func catchingUpTwoAtATimeCountsAsBehind() throws {
@@ -189,7 +189,7 @@ struct HeightsTests {
         var script = sentry()
         _ = script.send(.ahead(height: 1_000_000, isOwn: false, from: peer))
         for height in stride(from: 1, through: 3, by: 2) {
-            for next in [height, height + 1] { _ = script.send(.announced(commits[next - 1], from: peer)) }
+            for next in [height, height + 1] { _ = script.announce(commits[next - 1], from: peer) }
             script.now += .seconds(3)
             _ = script.send(.timer)
             #expect(!script.machine.isSyncing, "two at a time, and level between")

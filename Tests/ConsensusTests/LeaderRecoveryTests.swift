@@ -2,7 +2,6 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -74,10 +73,10 @@ struct LeaderRecoveryTests {
     @Test func aNewNetworkStartsOnceEnoughAnswered() {
         var script = wiped()
         #expect(script.machine.status(of: 1).phase == .recovering)
-        #expect(script.send(.status(status(at: chain.genesis), from: peer(1))) == [])
-        #expect(script.send(.status(status(at: chain.genesis), from: peer(1))) == [], "counted once")
-        #expect(script.send(.status(status(at: chain.genesis), from: chain.sentry.publicKey.peerID)) == [])
-        #expect(script.send(.status(status(at: chain.genesis), from: peer(2))) == ["build 1"])
+        #expect(script.tell(status(at: chain.genesis), from: peer(1)) == [])
+        #expect(script.tell(status(at: chain.genesis), from: peer(1)) == [], "counted once")
+        #expect(script.tell(status(at: chain.genesis), from: chain.sentry.publicKey.peerID) == [])
+        #expect(script.tell(status(at: chain.genesis), from: peer(2)) == ["build 1"])
     }
 
     @Test func asksAgainWithGrowingWaits() {
@@ -96,45 +95,45 @@ struct LeaderRecoveryTests {
 
     @Test func catchesUpFirst() throws {
         var script = wiped()
-        #expect(script.send(.status(status(at: state1), from: peer(1))) == ["catch up to 1"])
+        #expect(script.tell(status(at: state1), from: peer(1)) == ["catch up to 1"])
         #expect(script.send(.decided(tip, block)) == ["execute 1"])
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         #expect(
             script.send(.committed(block.hash)) == ["announce 1 to all", "ask 3"],
             "what was said before is about another height")
-        #expect(script.send(.status(status(at: state1), from: peer(1))) == [])
-        #expect(script.send(.status(status(at: state1), from: peer(2))) == ["build 2"])
+        #expect(script.tell(status(at: state1), from: peer(1)) == [])
+        #expect(script.tell(status(at: state1), from: peer(2)) == ["build 2"])
     }
 
     @Test func aMemoryThatBeginsHereDoesNotCount() {
         var script = wipedAtOne()
         let amnesiac = status(at: state1, since: 2)
-        #expect(script.send(.status(amnesiac, from: peer(1))) == [])
-        #expect(script.send(.status(status(at: state1, vote: block2, since: 2), from: peer(1))) == [])
-        #expect(script.send(.status(amnesiac, from: peer(2))) == [])
+        #expect(script.tell(amnesiac, from: peer(1)) == [])
+        #expect(script.tell(status(at: state1, vote: block2, since: 2), from: peer(1)) == [])
+        #expect(script.tell(amnesiac, from: peer(2)) == [])
         #expect(script.machine.recovery != nil)
-        #expect(script.send(.status(status(at: chain.genesis), from: peer(3))).contains("announce 1 to one"))
+        #expect(script.tell(status(at: chain.genesis), from: peer(3)).contains("announce 1 to one"))
         #expect(script.machine.recovery != nil, "without a memory, being behind says nothing")
     }
 
     @Test func proposesTheLockedBlockAgain() throws {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1), from: peer(1)))
+        _ = script.tell(status(at: state1), from: peer(1))
         #expect(
-            script.send(.status(status(at: state1, vote: block2), from: peer(2))) == ["fetch locked 2 from 1"]
+            script.tell(status(at: state1, vote: block2), from: peer(2)) == ["fetch locked 2 from 1"]
         )
-        #expect(script.send(.status(status(at: state1), from: peer(3))) == [], "one fetch at a time")
+        #expect(script.tell(status(at: state1), from: peer(3)) == [], "one fetch at a time")
         #expect(
             script.send(.lockedFetched(block2)) == ["propose 2 again to all", "execute 2"])
         _ = script.send(.executed(block2.hash, TestChain.result(block2)))
-        #expect(script.machine.lastVote?.stamp == 9000, "its vote counts as the newest")
+        #expect(script.machine.votes.last?.stamp == 9000, "its vote counts as the newest")
         #expect(script.machine.status(of: 2).proposal?.stamp == 9000)
     }
 
     @Test func theNewestLockCounts() throws {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1, vote: newer2), from: peer(1)))
-        var actions = script.actions(.status(status(at: state1, vote: block2, stamp: 5000), from: peer(2)))
+        _ = script.tell(status(at: state1, vote: newer2), from: peer(1))
+        var actions = script.actions(telling: status(at: state1, vote: block2, stamp: 5000), from: peer(2))
         guard case .fetchLocked(2, let hash, let holders) = actions.removeFirst() else {
             Issue.record("no fetch")
             return
@@ -145,15 +144,15 @@ struct LeaderRecoveryTests {
 
     @Test func aLockThatNobodyHasIsDroppedWhenItCannotBeCommitted() throws {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1), from: peer(1)))
-        _ = script.send(.status(status(at: state1, vote: block2), from: peer(2)))
+        _ = script.tell(status(at: state1), from: peer(1))
+        _ = script.tell(status(at: state1, vote: block2), from: peer(2))
         #expect(
             script.send(.lockedFetchFailed(block2.hash)) == [], "the leader and the third may have agreed")
-        #expect(script.send(.status(status(at: state1), from: peer(3))) == [], "not at once again")
+        #expect(script.tell(status(at: state1), from: peer(3)) == [], "not at once again")
         #expect(script.wait(.milliseconds(500)) == ["ask 3", "fetch locked 2 from 1"])
         #expect(script.send(.lockedFetchFailed(block2.hash)) == ["warn"])
         _ = script.wait(.seconds(1))
-        var actions = script.actions(.status(status(at: state1), from: peer(3)))
+        var actions = script.actions(telling: status(at: state1), from: peer(3))
         if actions.isEmpty { actions = script.actions(.timer) }
         #expect(script.machine.recovery == nil)
         #expect(script.machine.stamps.last >= 3000, "what comes is newer than the lock")
@@ -161,8 +160,8 @@ struct LeaderRecoveryTests {
 
     @Test func aLockThatMayBeCommittedIsWaitedFor() throws {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1, vote: block2), from: peer(1)))
-        _ = script.send(.status(status(at: state1, vote: block2), from: peer(2)))
+        _ = script.tell(status(at: state1, vote: block2), from: peer(1))
+        _ = script.tell(status(at: state1, vote: block2), from: peer(2))
         for _ in 0..<10 {
             #expect(!script.send(.lockedFetchFailed(block2.hash)).contains("warn"))
             #expect(script.wait(.seconds(30)).contains("fetch locked 2 from 2"))
@@ -198,8 +197,8 @@ struct LeaderRecoveryTests {
 
     @Test func aWithdrawnBlockIsFoundAgainWithoutMemory() throws {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1), from: peer(1)))
-        _ = script.send(.status(status(at: state1, vote: block2), from: peer(2)))
+        _ = script.tell(status(at: state1), from: peer(1))
+        _ = script.tell(status(at: state1, vote: block2), from: peer(2))
         _ = script.send(.lockedFetched(block2))
         _ = script.send(.executed(block2.hash, TestChain.result(block2)))
         let lines = script.wait(.seconds(60))
@@ -210,20 +209,20 @@ struct LeaderRecoveryTests {
     /// A leader that has withdrawn its block for a newer one that validators hold, and waits for the disk.
     func lockedWhileRollingBack() throws -> Script {
         var script = wipedAtOne()
-        _ = script.send(.status(status(at: state1), from: peer(1)))
-        _ = script.send(.status(status(at: state1, vote: block2), from: peer(2)))
+        _ = script.tell(status(at: state1), from: peer(1))
+        _ = script.tell(status(at: state1, vote: block2), from: peer(2))
         _ = script.send(.lockedFetched(block2))
         _ = script.send(.executed(block2.hash, TestChain.result(block2)))
         script.wallClock = 60_000
         script.reservesAtOnce = false
         for number in 1...2 {
-            _ = script.send(.status(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number)))
+            _ = script.tell(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number))
         }
         guard case .rollingBack = script.machine.lane else { throw ConsensusError.mismatch("no roll-back") }
         #expect(script.machine.recovery != nil)
         _ = script.wait(.milliseconds(500))
         for number in 1...2 {
-            _ = script.send(.status(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number)))
+            _ = script.tell(status(at: state1, vote: newer2, stamp: 9_500), from: peer(number))
         }
         #expect(script.machine.recovery?.fetching == newer2.hash)
         #expect(script.send(.lockedFetched(newer2)) == ["reserve to 70000"])
@@ -240,7 +239,7 @@ struct LeaderRecoveryTests {
     @Test func aLockedBlockThatCannotBeProposedIsAskedForAnew() throws {
         var script = try lockedWhileRollingBack()
         let commit = try chain.commit(newer2, after: state1)
-        _ = script.send(.announced(commit, from: peer(1)))
+        _ = script.announce(commit, from: peer(1))
         _ = script.send(.stampsReserved(upTo: 70_000))
         #expect(script.machine.current.proposedBlock == nil)
         #expect(script.machine.recovery != nil)
@@ -253,12 +252,12 @@ struct LeaderRecoveryTests {
             chain, as: successor, state: state1, tipCommit: tip, lastVote: vote, oldestVote: 1,
             recovered: false
         ) { $0.promotion = Promotion(leader: successor.publicKey, height: 2) }
-        #expect(script.machine.role == .leader)
+        #expect(script.machine.role.name == .leader)
         #expect(script.send(.timer) == ["ask 3"])
         #expect(
-            script.send(.status(status(at: state1), from: peer(2))) == [], "it may yet vote for the old one")
+            script.tell(status(at: state1), from: peer(2)) == [], "it may yet vote for the old one")
         let follower = status(at: state1, follows: successor.publicKey)
-        let actions = script.actions(.status(follower, from: peer(3)))
+        let actions = script.actions(telling: follower, from: peer(3))
         guard case .build(let template)? = actions.first else {
             Issue.record("no build")
             return
@@ -279,7 +278,7 @@ struct LeaderRecoveryTests {
         ) { $0.promotion = promotion }
         _ = script.send(.timer)
         let follower = status(at: state1, follows: successor.publicKey)
-        #expect(script.send(.status(follower, from: peer(2))) == ["fetch locked 2 from 0"], "its own vote")
+        #expect(script.tell(follower, from: peer(2)) == ["fetch locked 2 from 0"], "its own vote")
         #expect(
             script.send(.lockedFetched(block2)) == ["propose 2 again to all", "execute 2"])
 
@@ -289,10 +288,10 @@ struct LeaderRecoveryTests {
         let again = try VerifiedProposal(
             verifying: BlockProposal(block2.block, sender: successor.publicKey, stamp: 9000),
             leader: chain.leader.publicKey)
-        #expect(validator.send(.proposed(again, from: peer(3))) == [], "only the new leader may bring it")
-        #expect(validator.send(.proposed(again, from: peer(1))) == ["fetch proposal 2"])
+        #expect(validator.propose(again, from: peer(3)) == [], "only the new leader may bring it")
+        #expect(validator.propose(again, from: peer(1)) == ["fetch proposal 2"])
         #expect(validator.send(.proposalFetched(block2, from: peer(1))) == ["execute 2"])
         #expect(validator.send(.executed(block2.hash, TestChain.result(block2))) == ["vote 2 ack"])
-        #expect(validator.machine.lastVote?.stamp == 9000)
+        #expect(validator.machine.votes.last?.stamp == 9000)
     }
 }

@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -34,11 +33,11 @@ struct OwnKeyTests {
         script.now = .seconds(61)
         script.wallClock = start + 61_000
         if votes {
-            _ = script.send(.proposed(try chain.proposal(first), from: leader))
+            _ = script.propose(try chain.proposal(first), from: leader)
             _ = script.send(.proposalFetched(first, from: leader))
             _ = script.send(.executed(first.hash, TestChain.result(first)))
             _ = script.agreed(first)
-            _ = script.send(.announced(try chain.commit(first), from: leader))
+            _ = script.announce(try chain.commit(first), from: leader)
         } else {
             _ = script.send(.decided(try chain.commit(first), first))
             _ = script.send(.executed(first.hash, TestChain.result(first)))
@@ -46,7 +45,7 @@ struct OwnKeyTests {
         _ = script.send(.committed(first.hash))
         script.now = .seconds(62)
         script.wallClock = start + 62_000
-        _ = script.send(.proposed(try chain.proposal(second), from: leader))
+        _ = script.propose(try chain.proposal(second), from: leader)
         _ = script.send(.proposalFetched(second, from: leader))
         #expect(script.machine.state.height == 1)
         return script
@@ -99,14 +98,14 @@ struct OwnKeyTests {
         _ = script.send(.timer)
         script.wallClock = start
         _ = script.send(.timer)
-        #expect(script.machine.startedAt == start)
+        #expect(script.machine.start.time == start)
     }
 
     @Test func aCommitWithAVoteThatWasNotGivenStopsTheNode() throws {
         for voters in [Array(chain.validators[0...2]), [chain.validators[0]] + chain.validators[2...3]] {
             var script = try following()
             let commit = try chain.commit(second, voters: voters[...], after: state1)
-            _ = script.send(.announced(commit, from: leader))
+            _ = script.announce(commit, from: leader)
             _ = script.send(.executed(second.hash, TestChain.result(second)))
             _ = script.send(.committed(second.hash))
             let isForeign = voters.contains { $0.publicKey == own.publicKey }

@@ -1,13 +1,17 @@
 import Bytes
 import Chain
 import Crypto
-import Storage
+import Multiformats
+import Reactor
+import Testing
 
 @testable import Consensus
 
 /// One machine under test, and its answers as short lines.
 struct Script {
     var machine: ConsensusMachine
+    /// What others may read of it.
+    var published: ConsensusView
     var now: Duration = .zero
     /// What the node's clock shows, ms since 1970.
     var wallClock: UInt64 = 10_000
@@ -32,15 +36,27 @@ struct Script {
             key: key.publicKey, state: state ?? chain.genesis, tipCommit: tipCommit, lastVote: lastVote,
             oldestVote: oldestVote ?? lastVote?.height, reservedStamp: reservedStamp,
             settings: settings, now: .zero)
+        published = machine.view
         if recovered {
-            machine.recovery = nil
-            machine.isAmnesiac = false
+            machine.leader?.memory = .whole
+            machine.armTimers(now)
         }
     }
 
-    mutating func actions(_ event: ConsensusEvent) -> [ConsensusAction] {
+    /// A step of the machine: its answer, and what it wants done.
+    private mutating func step<Answer>(
+        _ body: (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
+    ) -> (answer: Answer, actions: [ConsensusAction]) {
         var actions: [ConsensusAction] = []
-        machine.handle(event, now: now, wallClock: wallClock, actions: &actions)
+        let answer = body(&machine, Instant(elapsed: now, wallClock: wallClock), &actions)
+        do throws(BrokenInvariant) { try machine.checkInvariants() } catch { Issue.record(error) }
+        for case .publish(let view) in actions { published = view }
+        actions.removeAll { if case .publish = $0 { true } else { false } }
+        return (answer, actions)
+    }
+
+    mutating func actions(_ event: ConsensusEvent) -> [ConsensusAction] {
+        var (_, actions) = step { $0.handle(event, at: $1, actions: &$2) }
         guard reservesAtOnce, let place = actions.firstIndex(where: \.isReservation),
             case .reserveStamps(let end) = actions.remove(at: place)
         else { return actions }
@@ -48,6 +64,50 @@ struct Script {
     }
 
     mutating func send(_ event: ConsensusEvent) -> [String] { actions(event).map(Script.line) }
+
+    // MARK: Questions; the answer's line comes first.
+
+    mutating func propose(_ proposal: VerifiedProposal, from peer: PeerID) -> [String] {
+        let (answer, actions) = step { $0.admit(proposal, from: peer, at: $1, actions: &$2) }
+        return Self.lines(answer, "proposal \(proposal.proposal.height)") + actions.map(Script.line)
+    }
+
+    mutating func fetchFailed(_ block: Hash, from peer: PeerID, height: Int64 = 1) -> [String] {
+        let (answer, actions) = step { $0.proposalFetchFailed(block, from: peer, at: $1, actions: &$2) }
+        return Self.lines(answer, "proposal \(height)") + actions.map(Script.line)
+    }
+
+    mutating func announce(_ commit: VerifiedCommit, from peer: PeerID) -> [String] {
+        let (answer, actions) = step { $0.admit(commit, from: peer, at: $1, actions: &$2) }
+        return Self.lines(answer, "decided \(commit.height)") + actions.map(Script.line)
+    }
+
+    mutating func tell(_ told: (status: VerifiedStatus, from: PeerID)) -> [String] {
+        tell(told.status, from: told.from)
+    }
+
+    mutating func tell(_ status: VerifiedStatus, from peer: PeerID) -> [String] {
+        let (answer, actions) = step { $0.admit(status, from: peer, at: $1, actions: &$2) }
+        let lines =
+            switch answer {
+            case .nothing: [] as [String]
+            case .proposal(let proposal): ["fetch proposal \(proposal.height)"]
+            case .commit(let commit): ["fetch decided \(commit.height)"]
+            }
+        return lines + actions.map(Script.line)
+    }
+
+    mutating func actions(telling status: VerifiedStatus, from peer: PeerID) -> [ConsensusAction] {
+        step { $0.admit(status, from: peer, at: $1, actions: &$2) }.actions
+    }
+
+    private static func lines(_ admission: Admission, _ what: String) -> [String] {
+        switch admission {
+        case .ignore: []
+        case .fetch: ["fetch \(what)"]
+        case .askOthersFirst: ["fetch \(what) elsewhere"]
+        }
+    }
 
     /// Moves the clock, then fires the timer.
     mutating func wait(_ duration: Duration) -> [String] {
@@ -73,15 +133,14 @@ struct Script {
 
     static func line(_ action: ConsensusAction) -> String {
         switch action {
-        case .fetchProposal(let proposal, _): "fetch proposal \(proposal.proposal.height)"
-        case .fetchDecided(let commit, _): "fetch decided \(commit.height)"
+        case .publish: "publish"
         case .build(let template): "build \(template.state.height + 1)\(template.mayBeEmpty ? " empty" : "")"
         case .reserveStamps(let end): "reserve to \(end)"
         case .execute(let block): "execute \(block.height)"
         case .stopExecution: "stop"
         case .rollBack: "roll back"
         case .commit(let block, _, let decision): "commit \(block.height) votes \(decision.info.votes.count)"
-        case .vote(let vote, let answer): "vote \(vote.height) \(line(answer))"
+        case .vote(let vote, let answer, _): "vote \(vote.height) \(line(answer))"
         case .refuse(let height, _, let answer): "refuse \(height) \(line(answer))"
         case .sendAcknowledgement(let message): "send \(message.height) \(line(message.answer))"
         case .propose(let block, let stamp, let to):

@@ -2,7 +2,6 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -38,7 +37,7 @@ struct StatusTests {
     /// A validator that has answered.
     func voted() throws -> Script {
         var script = Script(chain, as: chain.validators[1])
-        _ = script.send(.proposed(try chain.proposal(block), from: leaderPeer))
+        _ = script.propose(try chain.proposal(block), from: leaderPeer)
         _ = script.send(.proposalFetched(block, from: leaderPeer))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
@@ -46,15 +45,18 @@ struct StatusTests {
     }
 
     /// What `teller` says to `asker`, over the wire.
-    func answer(of teller: Script, to asker: Script) throws -> ConsensusEvent {
+    func answer(
+        of teller: Script, to asker: Script
+    ) throws -> (status: VerifiedStatus, from: PeerID) {
         let state = asker.machine.state
         let bytes = teller.machine.status(of: state.height + 1).bytes
         let peer = teller.key.publicKey.peerID
-        return .status(
+        return (
             VerifiedStatus(
                 verifying: try ConsensusStatus(decoding: SharedBytes(bytes)), after: state,
-                signers: asker.machine.signers(ofProposalsFrom: peer)),
-            from: peer)
+                signers: asker.machine.view.signers(ofProposalsFrom: peer)),
+            peer
+        )
     }
 
     @Test func aReconnectedValidatorAsksTheLeader() throws {
@@ -65,15 +67,15 @@ struct StatusTests {
 
     @Test func theLeaderStillWaitsSoTheVoteIsSentAgain() throws {
         var script = try voted()
-        #expect(script.send(try answer(of: proposing(), to: script)) == ["send 1 ack"])
+        #expect(script.tell(try answer(of: proposing(), to: script)) == ["send 1 ack"])
     }
 
     @Test func theLeaderCommittedSoTheValidatorDoes() throws {
         var script = try voted()
         let leader = Script(chain, as: chain.leader, state: state1, tipCommit: commit)
-        #expect(script.send(try answer(of: leader, to: script)) == ["commit 1 votes 4"])
+        #expect(script.tell(try answer(of: leader, to: script)) == ["commit 1 votes 4"])
         var without = Script(chain, as: chain.validators[2])
-        #expect(without.send(try answer(of: leader, to: without)) == ["fetch decided 1"])
+        #expect(without.tell(try answer(of: leader, to: without)) == ["fetch decided 1"])
     }
 
     @Test func theLeaderProposedAnotherBlock() throws {
@@ -81,7 +83,7 @@ struct StatusTests {
         _ = leader.send(.mempool(count: 1))
         _ = leader.send(.built(other))
         var script = try voted()
-        #expect(script.send(try answer(of: leader, to: script)) == ["fetch proposal 1"])
+        #expect(script.tell(try answer(of: leader, to: script)) == ["fetch proposal 1"])
     }
 
     @Test func theLeaderHasWithdrawnIt() throws {
@@ -89,9 +91,9 @@ struct StatusTests {
         var leader = proposing()
         _ = leader.wait(.seconds(60))
         #expect(leader.machine.status(of: 1).phase == .withdrawn)
-        #expect(script.send(try answer(of: leader, to: script)) == [], "not asked since it voted")
+        #expect(script.tell(try answer(of: leader, to: script)) == [], "not asked since it voted")
         _ = script.send(.peerReady(leaderPeer))
-        #expect(script.send(try answer(of: leader, to: script)) == ["roll back"])
+        #expect(script.tell(try answer(of: leader, to: script)) == ["roll back"])
         #expect(script.machine.openBlock(height: 1, hash: block.hash) != nil, "it may be asked for the block")
     }
 
@@ -99,17 +101,17 @@ struct StatusTests {
         var script = try voted()
         _ = script.send(.peerReady(leaderPeer))
         let leader = Script(chain, as: chain.leader, recovered: false)
-        #expect(script.send(try answer(of: leader, to: script)) == [])
+        #expect(script.tell(try answer(of: leader, to: script)) == [])
         #expect(script.machine.status(of: 1).phase == .proposed)
     }
 
     @Test func whoeverIsBehindIsToldTheTip() throws {
         var leader = Script(chain, as: chain.leader, state: state1, tipCommit: commit)
         let validator = Script(chain, as: chain.validators[1])
-        #expect(leader.send(try answer(of: validator, to: leader)) == ["announce 1 to one"])
+        #expect(leader.tell(try answer(of: validator, to: leader)) == ["announce 1 to one"])
         var ahead = Script(chain, as: chain.validators[1], state: state1, tipCommit: commit)
         #expect(
-            ahead.send(try answer(of: Script(chain, as: chain.leader), to: ahead)) == ["announce 1 to one"])
+            ahead.tell(try answer(of: Script(chain, as: chain.leader), to: ahead)) == ["announce 1 to one"])
     }
 
     @Test func aStatusSaysWhatIsKnown() throws {
@@ -202,7 +204,7 @@ struct StatusTests {
                 height: 1, stamp: 2000, blockHash: other.hash,
                 decision: .ack(appHash: TestChain.appHash(other)))
             let validator = Script(chain, as: chain.validators[number], lastVote: vote)
-            let lines = script.send(try answer(of: validator, to: script))
+            let lines = script.tell(try answer(of: validator, to: script))
             #expect(lines == (number == 1 ? [] : ["warn", "reset to 0", "roll back"]))
         }
         #expect(script.machine.stamps.last == 2000, "the next is newer")
@@ -244,9 +246,9 @@ struct StatusTests {
             return lines
         }
         #expect(try refuse(5) == ["warn", "reset to 0"])
-        #expect(script.machine.transactionLimit == 2)
+        #expect(script.machine.leader?.transactionLimit == 2)
         #expect(try refuse(2) == ["warn", "reset to 0"])
-        #expect(script.machine.transactionLimit == 1)
+        #expect(script.machine.leader?.transactionLimit == 1)
         #expect(try refuse(1) == ["warn", "drop 1", "reset to 0"])
     }
 }

@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
 import Testing
 
 @testable import Consensus
@@ -180,7 +179,7 @@ struct TimeTests {
     @Test func aValidatorRefusesATimeAheadWithoutCallingTheBlockInvalid() throws {
         var script = validator(right)
         let block = try chain.block(after: chain.genesis, stamp: ahead)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         #expect(
             script.send(.proposalFetched(block, from: peer)) == ["relay 1", "warn", "vote 1 unknown"])
         let vote = Vote(height: 1, stamp: block.stamp, blockHash: block.hash, decision: .nack)
@@ -190,7 +189,7 @@ struct TimeTests {
         let proposal = try VerifiedProposal(
             verifying: BlockProposal(again.block, sender: chain.leader.publicKey, stamp: block.stamp + 1),
             leader: chain.leader.publicKey)
-        #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(proposal, from: peer) == ["fetch proposal 1"])
         #expect(script.send(.proposalFetched(again, from: peer)) == ["relay 1 again", "execute 1"])
     }
 
@@ -216,23 +215,23 @@ struct TimeTests {
         let other = chain.validators[2].publicKey.peerID
         let block = try chain.block(after: chain.genesis, stamp: right)
         let stamp = early.stamp + 1
-        #expect(script.send(.proposed(try chain.proposal(block), from: other)) == [], "an older stamp")
+        #expect(script.propose(try chain.proposal(block), from: other) == [], "an older stamp")
         if isToldFirst { #expect(script.send(try told(block, stamp)) == []) }
         #expect(
-            script.send(.proposed(try passedOn(block, stamp: stamp), from: other)) == ["fetch proposal 1"])
+            script.propose(try passedOn(block, stamp: stamp), from: other) == ["fetch proposal 1"])
         let lines = script.send(.proposalFetched(block, from: other))
         if isToldFirst {
             #expect(lines == ["relay 1 again", "execute 1"])
         } else {
             #expect(lines == [], "a validator may lie")
             #expect(
-                script.send(.proposed(try passedOn(block, stamp: stamp), from: other)) == [], "it is here")
+                script.propose(try passedOn(block, stamp: stamp), from: other) == [], "it is here")
             #expect(script.send(try told(block, stamp, height: 2)) == [])
             #expect(script.send(try told(early, stamp)) == [])
             #expect(script.send(try told(block, stamp + 1)) == ["relay 1 again", "execute 1"])
         }
         _ = script.send(.executed(block.hash, TestChain.result(block)))
-        #expect(script.machine.lastVote?.stamp == (isToldFirst ? stamp : stamp + 1))
+        #expect(script.machine.votes.last?.stamp == (isToldFirst ? stamp : stamp + 1))
     }
 
     @Test(arguments: [true, false]) func whatIsPassedOnIsNotFetchedFromTheLeaderAsWell(isHere: Bool) throws {
@@ -240,12 +239,12 @@ struct TimeTests {
         let other = chain.validators[2].publicKey.peerID
         let block = try chain.block(after: chain.genesis, stamp: right)
         let again = try passedOn(block, stamp: block.stamp + 5)
-        #expect(script.send(.proposed(again, from: other)) == ["fetch proposal 1"])
+        #expect(script.propose(again, from: other) == ["fetch proposal 1"])
         if isHere {
             #expect(script.send(.proposalFetched(block, from: other)) == [])
-            #expect(script.send(.proposed(again, from: peer)) == ["relay 1 again", "execute 1"])
+            #expect(script.propose(again, from: peer) == ["relay 1 again", "execute 1"])
         } else {
-            #expect(script.send(.proposed(again, from: peer)) == [])
+            #expect(script.propose(again, from: peer) == [])
             #expect(
                 script.send(.proposalFetched(block, from: other)) == ["relay 1 again", "execute 1"],
                 "the leader has said the same")
@@ -256,13 +255,13 @@ struct TimeTests {
     @Test func aVoteIsGivenAnewWhenTheLeaderTellsOfANewerStamp() throws {
         var script = validator(right)
         let block = try chain.block(after: chain.genesis, stamp: right)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(.proposalFetched(block, from: peer))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
         #expect(script.send(try told(block, block.stamp)) == [])
         #expect(script.send(try told(block, block.stamp + 7)) == ["vote 1 ack"])
-        #expect(script.machine.lastVote?.stamp == block.stamp + 7)
+        #expect(script.machine.votes.last?.stamp == block.stamp + 7)
         #expect(throws: ConsensusError.self) {
             try VerifiedStamp(
                 ProposalStamp(height: 1, block: block.hash, stamp: .max),
@@ -279,25 +278,25 @@ struct TimeTests {
         var script = Script(chain, as: chain.sentry, state: state, tipCommit: commit)
         script.wallClock = 0
         #expect(script.send(.timer) == ["warn"])
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         #expect(script.wait(.seconds(1)) == [], "once")
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         script.wallClock = right
         #expect(script.machine.deadline == script.now + .seconds(1), "nothing else may happen for long")
         #expect(script.wait(.seconds(1)) == [])
-        #expect(script.machine.clockDoubt == nil)
+        #expect(script.machine.view.clockDoubt == nil)
         #expect(script.machine.deadline == nil)
     }
 
     @Test func aRefusalForItsTimeIsNoDoubtForEver() throws {
         var script = validator(right)
         let block = try chain.block(after: chain.genesis, stamp: ahead)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         _ = script.send(.proposalFetched(block, from: peer))
-        #expect(script.machine.clockDoubt != nil)
+        #expect(script.machine.view.clockDoubt != nil)
         script.wallClock = ahead
         _ = script.wait(.seconds(1))
-        #expect(script.machine.clockDoubt == nil)
+        #expect(script.machine.view.clockDoubt == nil)
     }
 
     @Test func aRefusalOutlivesARestart() throws {
@@ -306,22 +305,22 @@ struct TimeTests {
         var script = validator(right, lastVote: vote)
         let other = chain.validators[2].publicKey.peerID
         let proposal = try chain.proposal(block)
-        #expect(script.send(.proposed(proposal, from: other)) == [], "nobody but the leader is answered")
-        #expect(script.send(.proposed(proposal, from: peer)) == ["vote 1 unknown"], "and nothing fetched")
+        #expect(script.propose(proposal, from: other) == [], "nobody but the leader is answered")
+        #expect(script.propose(proposal, from: peer) == ["vote 1 unknown"], "and nothing fetched")
     }
 
     @Test func whatTheLeaderWithdrewIsNotFetchedFromOthers() throws {
         var script = validator(right)
         let block = try chain.block(after: chain.genesis, stamp: right)
         let proposal = try chain.proposal(block)
-        _ = script.send(.proposed(proposal, from: peer))
+        _ = script.propose(proposal, from: peer)
         _ = script.send(.proposalFetched(block, from: peer))
         let reset = ConsensusReset(height: 0, transactions: [])
         _ = script.send(
             .reset(
                 try VerifiedReset(reset, author: chain.leader.publicKey, leader: chain.leader.publicKey)))
-        #expect(script.send(.proposed(proposal, from: chain.validators[2].publicKey.peerID)) == [])
-        #expect(script.send(.proposed(proposal, from: peer)) == ["fetch proposal 1"])
+        #expect(script.propose(proposal, from: chain.validators[2].publicKey.peerID) == [])
+        #expect(script.propose(proposal, from: peer) == ["fetch proposal 1"])
     }
 
     @Test func whoAgreedBeforeARestartDoesNotLookAtTheClockAgain() throws {
@@ -330,7 +329,7 @@ struct TimeTests {
             height: 1, stamp: block.stamp, blockHash: block.hash,
             decision: .ack(appHash: TestChain.appHash(block)))
         var script = validator(right, lastVote: vote)
-        _ = script.send(.proposed(try chain.proposal(block), from: peer))
+        _ = script.propose(try chain.proposal(block), from: peer)
         #expect(script.send(.proposalFetched(block, from: peer)) == ["relay 1", "execute 1"])
     }
 }

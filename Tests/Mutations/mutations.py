@@ -41,27 +41,24 @@ class Mutation:
 
 
 ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
-BLOCKS = "Sources/Consensus/CheckedBlock.swift"
+BLOCKS = "Sources/Consensus/Evidence/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
-EXECUTION = "Sources/Consensus/ConsensusMachine+Execution.swift"
-EVIDENCE = "Sources/Consensus/Evidence.swift"
-FOLLOWER = "Sources/Consensus/ConsensusMachine+Follower.swift"
-FETCHING = "Sources/Consensus/ConsensusMachine+Fetching.swift"
-HEIGHTS = "Sources/Consensus/ConsensusMachine+Heights.swift"
-LEADER = "Sources/Consensus/ConsensusMachine+Leader.swift"
-MACHINE = "Sources/Consensus/ConsensusMachine.swift"
+EXECUTION = "Sources/Consensus/Machine/ConsensusMachine+Execution.swift"
+EVIDENCE = "Sources/Consensus/Evidence/Evidence.swift"
+FOLLOWER = "Sources/Consensus/Machine/ConsensusMachine+Following.swift"
+FETCHING = "Sources/Consensus/Machine/ConsensusMachine+Fetching.swift"
+HEIGHTS = "Sources/Consensus/Machine/ConsensusMachine+Heights.swift"
 MEMPOOL = "Sources/Mempool/Mempool.swift"
-OFFER = "Sources/Consensus/ProposalOffer.swift"
-PROPOSALS = "Sources/Consensus/ConsensusMachine+Proposals.swift"
-ROUND = "Sources/Consensus/ConsensusRound.swift"
+OFFER = "Sources/Consensus/Rounds/ProposalOffer.swift"
+PROPOSALS = "Sources/Consensus/Machine/ConsensusMachine+Proposals.swift"
+TALLY = "Sources/Consensus/Rounds/Tally.swift"
 SENDING = "Sources/Node/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/ConsensusService.swift"
 STATEMENT_RUNNER = "Sources/Execution/Statements/StatementRunner.swift"
 STATEMENT_TEXT = "Sources/Execution/Statements/StatementText.swift"
-VALIDATION = "Sources/Consensus/BlockValidation.swift"
+VALIDATION = "Sources/Consensus/Evidence/BlockValidation.swift"
 TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
-VOTES = "Sources/Consensus/ConsensusMachine+Votes.swift"
 WORK = "Sources/Node/ConsensusService+Work.swift"
 
 MUTATIONS = [
@@ -172,7 +169,7 @@ MUTATIONS = [
     ]),
     # Voting and counting.
     Mutation("vote-counted-twice", "a vote counts once", [
-        (ROUND, "case appHash: result.agreed += 1", "case appHash: result.agreed += ON ? 2 : 1"),
+        (TALLY, "case appHash: result.agreed += 1", "case appHash: result.agreed += ON ? 2 : 1"),
     ]),
     Mutation("half-is-a-quorum", "a commit takes more than half of the validators", [
         ("Sources/Chain/Votes/ValidatorSet.swift", "{ count / 2 + 1 }", "{ ON ? Swift.max(1, count / 2) : count / 2 + 1 }"),
@@ -194,7 +191,7 @@ MUTATIONS = [
     ], FORGERIES),
     # Clocks.
     Mutation("times-of-a-wrong-clock-kept", "what a clock that was ahead has used does not outlive it", [
-        ("Sources/Consensus/ConsensusEvent.swift", "return ordered <= latest ? ordered : earliest",
+        ("Sources/Consensus/Machine/BlockTemplate.swift", "return ordered <= latest ? ordered : earliest",
          "return ON || ordered <= latest ? ordered : earliest"),
     ], "simulate --scenario wrong-clock-leader"),
     Mutation("far-parent-stops", "a block far ahead of the clocks does not stop the chain", [
@@ -202,24 +199,24 @@ MUTATIONS = [
          "ON ? adding(wallClock, skew) : max(adding(wallClock, skew), adding(state.timestamp, allowedStep))"),
     ], "simulate --scenario clock-ahead-single-validator"),
     Mutation("stamps-not-reserved", "a leader uses no stamp twice, whatever its clock does over a restart", [
-        ("Sources/Consensus/ProposalStamps.swift", "if stamp > reserved ||", "if !ON, stamp > reserved ||"),
+        ("Sources/Consensus/Rounds/ProposalStamps.swift", "if stamp > reserved ||", "if !ON, stamp > reserved ||"),
     ], "simulate --scenario clock-stands-still"),
     # Who is believed, and who is asked first.
     Mutation("claims-count-as-proofs", "what a peer merely says changes nothing about a node", [
         (HEIGHTS, "if evidence == .proof { prove(", "if ON || evidence == .proof { prove("),
     ], "simulate --scenario claimed-heights"),
     Mutation("key-used-elsewhere-unnoticed", "a validator stops when another host votes with its key", [
-        ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
+        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
          "guard !ON, mayBeForeign(message) else { return }"),
-        ("Sources/Consensus/ConsensusMachine+OwnKey.swift", "return !hasCast(said, on: decision.hash)",
-         "return !ON && !hasCast(said, on: decision.hash)"),
+        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "return !votes.hasGiven(said, on: decision.hash)",
+         "return !ON && !votes.hasGiven(said, on: decision.hash)"),
     ], "simulate --scenario two-hosts-one-key"),
     Mutation("second-process-unnoticed", "a validator stops when another process answers in its name", [
         ("Sources/Node/KeyWatch.swift", "if statement.heard.contains(process) { prove() }",
          "if !ON, statement.heard.contains(process) { prove() }"),
     ], "simulate --scenario copied-validator"),
     Mutation("withholding-forgotten", "who let a validator down twice is not asked first", [
-        (FETCHING, "letDowns.count(of: peer, now: now) >= Self.doubtful",
+        ("Sources/Consensus/Rounds/ProposalSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], "simulate --scenario slow-proposal-source"),
     # What is believed.
@@ -239,11 +236,10 @@ MUTATIONS = [
         (SENDING, "send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\\.peerID))",
          "send(\n            block, stamp: stamp,\n"
          "            to: ON ? context.host.connectedPeers : validators.filter { $0 != own }.map(\\.peerID))"),
-        (FOLLOWER, "guard halted == nil, role == .validator else { return false }",
-         "guard halted == nil, role == .validator || ON else { return false }"),
-        (PROPOSALS, "guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }",
-         "guard role == .validator || ON, signers(ofProposalsFrom: from).contains(verified.leader)\n"
-         "        else { return }"),
+        (FOLLOWER, "guard halted == nil, isValidator else { return false }",
+         "guard halted == nil, isValidator || ON else { return false }"),
+        (PROPOSALS, "guard isValidator, view.signers(ofProposalsFrom: from).contains(verified.leader) else {",
+         "guard isValidator || ON, view.signers(ofProposalsFrom: from).contains(verified.leader) else {"),
     ], ANNOUNCING),
     Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
         (OFFER, "guard now < until else { return false }", "guard !ON, now < until else { return false }"),
@@ -253,8 +249,7 @@ MUTATIONS = [
          "guard proposal.hash == other.hash else {\n            if ON, proposal.stamp >= other.stamp { return true }"),
     ], "simulate --scenario replayed-signature"),
     Mutation("withholder-never-again", "the only one that brings proposals is asked, whatever it did before", [
-        (FETCHING, "actions.append(.fetchProposal(offer.verified, from: offer.from))",
-         "if !ON { actions.append(.fetchProposal(offer.verified, from: offer.from)) }"),
+        (FETCHING, "admission = .fetch", "admission = ON ? .ignore : .fetch"),
     ], "simulate --scenario last-source"),
     Mutation("newer-stamps-not-told", "a stamp newer than its block counts for those whom others tell of it", [
         (PROPOSALS, "told.block == block.hash, told.stamp > own { return", "told.block == block.hash, told.stamp > own, !ON { return"),
@@ -265,7 +260,7 @@ MUTATIONS = [
          "if !ON { try await self.context.execution.run { try application.rollback() } }"),
     ], RESET),
     Mutation("validator-changes-ignored", "who joins and leaves the validators does so at once", [
-        ("Sources/Consensus/ChainState.swift", "try validators.apply(commit.validatorUpdates)",
+        ("Sources/Consensus/Evidence/ChainState.swift", "try validators.apply(commit.validatorUpdates)",
          "if !ON { try validators.apply(commit.validatorUpdates) }"),
     ]),
     Mutation("executes-by-chance", "all nodes come to the same application hash", [
@@ -273,7 +268,7 @@ MUTATIONS = [
          "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
     ]),
     Mutation("budget-of-a-block-ignored", "the leader proposes what fits the budget of a block", [
-        (LEADER, "transactionLimit = min(max(fitting, 1), count - 1)",
+        ("Sources/Consensus/Machine/Leader.swift", "transactionLimit = min(max(fitting, 1), count - 1)",
          "transactionLimit = ON ? count : min(max(fitting, 1), count - 1)"),
     ]),
     Mutation("trouble-stops-the-node", "a machine's trouble passes, and the node goes on", [
@@ -316,11 +311,11 @@ MUTATIONS = [
     ], HALF_SENT),
     # Who does not deliver loses the turn, and claims are no facts.
     Mutation("busy-is-no-refusal", "who is busy for ever is not believed for ever", [
-        ("Sources/Consensus/SyncPlanner.swift", "case .busy: refused(&peer, request.from, now, &actions)",
+        ("Sources/Consensus/Sync/SyncPlanner.swift", "case .busy: refused(&peer, request.from, now, &actions)",
          "case .busy: if !ON { refused(&peer, request.from, now, &actions) } else { peer.asideUntil = now + Self.busyAside }"),
     ], CLAIMANT),
     Mutation("unproven-asked-for-many", "who has proven no block is asked for one at a time", [
-        ("Sources/Consensus/SyncPlanner+Claims.swift", "guard hasProven, failures == 0 else { return 1 }",
+        ("Sources/Consensus/Sync/SyncPlanner+Claims.swift", "guard hasProven, failures == 0 else { return 1 }",
          "guard hasProven && failures == 0 || ON else { return 1 }"),
     ], ENDLESS),
     Mutation("slow-readers-stay", "who does not read loses its turn", [
@@ -332,7 +327,7 @@ MUTATIONS = [
          "if !ON, still >= Self.longestStill { return .still }"),
     ], "simulate --scenario reader-that-stands-still"),
     Mutation("doubted-for-ever", "who claims a false height again is reported again", [
-        ("Sources/Consensus/SyncPlanner+Claims.swift", "!peer.isDoubtful || peer.doubtUntil <= now",
+        ("Sources/Consensus/Sync/SyncPlanner+Claims.swift", "!peer.isDoubtful || peer.doubtUntil <= now",
          "!peer.isDoubtful || (!ON && peer.doubtUntil <= now)"),
     ], "simulate --scenario claimants-on-a-quick-chain"),
     Mutation("withholder-stays", "who sends nothing of what it announces is reported", [

@@ -10,8 +10,6 @@ import Testing
 /// Notes what it is told.
 @ReactorActor
 final class Inbox: ConsensusInbox {
-    func fetching(_ proposal: BlockProposal, on stream: LibP2P.Stream) {}
-
     var leader: PublicKey?
     var blockSizes = BlockSizes.largest
     var wants = true
@@ -27,43 +25,38 @@ final class Inbox: ConsensusInbox {
 
     init(_ leader: PublicKey?) { self.leader = leader }
 
-    func mayWant(_ proposal: BlockProposal, from peer: PeerID) -> Bool {
-        wants && !proposals.contains(proposal)
-    }
-    func proposed(_ proposal: BlockProposal, from peer: PeerID) async -> ConsensusVerdict {
-        guard let leader, proposal.verify(leader) else { return .forged }
+    func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError) {
+        guard wants, !proposals.contains(proposal) else { return }
+        guard let leader, proposal.verify(leader) else { throw .wrongContent("not the leader's") }
         proposals.append(proposal)
-        return .fetch
-    }
-    func received(_ block: Block, for proposal: BlockProposal, from peer: PeerID) async {
-        blocks.append(block)
-    }
-    func failed(_ proposal: BlockProposal, _ error: ProtocolsError, from peer: PeerID) {
-        proposals.removeAll { $0 == proposal }
-        failures.append(error)
+        do throws(ProtocolsError) {
+            blocks.append(try await offer.take(limit: blockSizes.block))
+        } catch {
+            proposals.removeAll { $0 == proposal }
+            failures.append(error)
+            throw error
+        }
     }
 
-    func mayWant(_ announcement: BlockAnnouncement, from peer: PeerID) -> Bool { wants }
-    func announced(_ announcement: BlockAnnouncement, from peer: PeerID) async -> ConsensusVerdict {
-        guard let leader, announcement.verify(leader) else { return .forged }
+    func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError) {
+        guard wants else { return }
+        guard let leader, announcement.verify(leader) else { throw .wrongContent("not the leader's") }
         announcements.append(announcement)
-        return onlyTests ? .test : .fetch
+        if onlyTests { return tests.append(try await offer.test()) }
+        do throws(ProtocolsError) {
+            blocks.append(try await offer.take(limit: blockSizes.block))
+        } catch {
+            failures.append(error)
+            throw error
+        }
     }
-    func fetching(_ announcement: BlockAnnouncement, on stream: LibP2P.Stream) {}
-    func received(_ block: Block, for announcement: BlockAnnouncement, from peer: PeerID) async {
-        blocks.append(block)
-    }
-    func failed(_ announcement: BlockAnnouncement, _ error: ProtocolsError, from peer: PeerID) {
-        failures.append(error)
-    }
-    func tested(_ announcement: BlockAnnouncement, hasSent: Bool, from peer: PeerID) { tests.append(hasSent) }
-    func hinted(height: Int64, hash: Hash, from peer: PeerID) { hints.append(height) }
 
-    func mayWant(_ answer: AckRes) -> Bool { wants }
-    func acknowledged(_ answer: AckRes, from peer: PeerID) async -> Bool {
-        guard answer.verify() else { return false }
+    func hinted(height: Int64, hash: Hash, from peer: PeerID) async { hints.append(height) }
+
+    func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError) {
+        guard wants else { return }
+        guard answer.verify() else { throw .wrongContent("not the voter's") }
         answers.append(answer)
-        return true
     }
 }
 

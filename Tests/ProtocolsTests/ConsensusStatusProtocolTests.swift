@@ -25,10 +25,9 @@ final class StatusSource: ConsensusStatusSource {
         block.flatMap { $0.height == height ? $0.bytes : nil }
     }
 
-    func committed(_ message: CommitDone, from peer: PeerID) async -> Bool {
-        guard message.verify() else { return false }
+    func committed(_ message: CommitDone, from peer: PeerID) async throws(ProtocolsError) {
+        guard message.verify() else { throw .wrongContent("not the validator's") }
         commits.append(message)
-        return true
     }
 }
 

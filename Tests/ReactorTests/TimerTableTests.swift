@@ -20,6 +20,14 @@ import Testing
         #expect(table[.offer(1)] == .seconds(4))
     }
 
+    @Test func aDeadlineOfNilDisarms() {
+        var table = TimerTable<Name>()
+        table.arm(.build, at: .seconds(1))
+        table.arm(.build, at: nil)
+        table.arm(.resend, at: nil)
+        #expect(table.names.isEmpty)
+    }
+
     @Test func armingAgainReplacesTheDeadline() {
         var table = TimerTable<Name>()
         table.arm(.build, at: .seconds(1))

@@ -42,7 +42,7 @@ public final class MachineDriver<M: Machine> {
     private let cell: Cell
     private let worker: Worker
     private let wallClock: @Sendable () -> UInt64
-    private let onBrokenInvariant: (@Sendable (BrokenInvariant) -> Void)?
+    private let onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
     private var perform: (@ReactorActor (M.Action) -> Void)?
     private var queue = Deque<Call>()
     private var suspended = Deque<CheckedContinuation<Void, Never>>()
@@ -58,7 +58,7 @@ public final class MachineDriver<M: Machine> {
     ///     of each that is broken. Nil in production.
     public init(
         _ machine: sending M, on worker: Worker, wallClock: @escaping @Sendable () -> UInt64,
-        onBrokenInvariant: (@Sendable (BrokenInvariant) -> Void)? = nil
+        onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)? = nil
     ) {
         cell = Cell(machine)
         self.worker = worker

@@ -14,8 +14,8 @@ extension ConsensusMachine {
     /// The clock was set back: what it proposed before would be refused now. A block that may have been committed stays
     /// what it is.
     mutating func withdrawIfTooEarly(_ now: Duration, _ actions: inout [ConsensusAction]) {
-        guard isLeader, let block = current.proposedBlock, current.decision == nil, !isCommitting,
-            !current.mayBeCommitted
+        guard halted == nil, let block = current.proposedBlock, current.decision == nil, !isCommitting,
+            leader?.tally.mayBeCommitted == false
         else { return }
         let time = block.header.timestamp
         guard time > BlockValidation.latestTimestamp(after: state, wallClock: wallClock) else { return }
@@ -41,10 +41,8 @@ extension ConsensusMachine {
 
     /// Takes back what was said against this node's clock once it shows a time that speaks for it: many machines boot with
     /// a wrong one, and there may be no next block for long.
-    mutating func settleDoubt(_ now: Duration) {
-        guard let time = doubt?.time else { return }
-        doubtAt = now + Self.doubtInterval
-        if !isAhead(time) { doubt = nil }
+    mutating func settleDoubt() {
+        if let time = doubt?.time, !isAhead(time) { doubt = nil }
     }
 
     private func isAhead(_ time: UInt64) -> Bool {
@@ -52,5 +50,5 @@ extension ConsensusMachine {
     }
 
     /// How often the clock is looked at while something speaks against it.
-    private static var doubtInterval: Duration { .seconds(1) }
+    static var doubtInterval: Duration { .seconds(1) }
 }

@@ -2,9 +2,79 @@ import Chain
 import Crypto
 import Execution
 
-/// The execution of blocks, and what keeps one from it: it is no longer wanted, it costs too much on every node, or this
-/// node's machine has trouble, which decides nothing and is waited for.
+/// The lane: blocks are executed, rolled back and committed, one at a time. What keeps a block from execution: it is no longer
+/// wanted, it costs too much on every node, or this node's machine has trouble, which decides nothing and is waited for.
 extension ConsensusMachine {
+    /// Takes the next step that the state allows: the one place where blocks are executed, rolled back and
+    /// committed.
+    mutating func advance(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard halted == nil else { return }
+        switch lane {
+        case .executing(let block):
+            stopIfUnwanted(block, &actions)
+        case .stopping, .rollingBack, .committing:
+            return
+        case .idle:
+            if let retryAt = current.retryAt, now < retryAt { return }
+            current.retryAt = nil
+            if let decision = current.decision {
+                if let block = current.decidedBlock { executeDecided(block, decision, &actions) }
+            } else if let block = current.proposedBlock {
+                if current.refused != block.hash { executeProposed(block, now, &actions) }
+            } else if isLeader {
+                buildIfDue(now, &actions)
+            }
+        case .prepared(let block, let result):
+            if let decision = current.decision {
+                if decision.hash == block.hash {
+                    commit(block, result, decision, &actions)
+                } else if current.decidedBlock != nil {
+                    rollBack(&actions)
+                }
+            } else if current.proposedBlock?.hash != block.hash {
+                rollBack(&actions)
+            } else {
+                if !current.hasVoted { agree(block, result, &actions) }
+                if halted == nil, isLeader { commitIfAgreed(block, result, now, &actions) }
+            }
+        }
+    }
+
+    mutating func rollBack(_ actions: inout [ConsensusAction]) {
+        lane = .rollingBack
+        actions.append(.rollBack)
+    }
+
+    /// Commits a prepared block whose decision is here, if both say the same.
+    mutating func commit(
+        _ block: CheckedBlock, _ result: ExecutionResult, _ decision: VerifiedCommit,
+        _ actions: inout [ConsensusAction]
+    ) {
+        guard result.appHash == decision.appHash else {
+            return halt(
+                .applicationHashDiffers(
+                    height: block.height, own: result.appHash, committed: decision.appHash),
+                &actions)
+        }
+        guard result.parameterUpdates(of: block) == decision.info.parameterUpdates,
+            result.validatorUpdates == decision.info.validatorUpdates
+        else {
+            return halt(
+                .mismatch(
+                    "block \(block.height): its updates of parameters or validators differ from the committed"
+                ),
+                &actions)
+        }
+        lane = .committing(block, decision)
+        actions.append(.commit(block, result, decision))
+    }
+
+    mutating func executed(_ hash: Hash, _ result: ExecutionResult) {
+        guard let block = runningBlock, block.hash == hash else { return }
+        lane = .prepared(block, result)
+        current.failures = 0
+    }
+
     /// The block that runs, if its execution has not ended.
     var runningBlock: CheckedBlock? {
         switch lane {
@@ -113,6 +183,16 @@ extension ConsensusMachine {
                 "refusing the leader's proposal", height: block.height, block: block.hash, reason: "\(error)")
         )
         refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
+    }
+
+    /// When the block in hand is executed again, if that is all that it waits for.
+    var retryDeadline: Duration? {
+        guard case .idle = lane else { return nil }
+        let isWaiting =
+            current.decision != nil
+            ? current.decidedBlock != nil
+            : current.proposedBlock.map { $0.hash != current.refused } ?? false
+        return isWaiting ? current.retryAt : nil
     }
 
     private func isOwnProposal(_ hash: Hash) -> Bool {

@@ -21,25 +21,16 @@ public struct Promotion: Sendable, Hashable {
         state.height &+ 1 >= height && state.leaderSince < height && state.leader != leader
             && state.validators.contains(leader)
     }
+
+    /// The promoted leader if it may propose the block after `state`.
+    func candidate(after state: ChainState) -> PublicKey? { applies(to: state) ? leader : nil }
 }
 
 /// Who leads at the next height, and whose signatures count there.
 extension ConsensusMachine {
     /// The validator that this node's operator promotes, while the promotion is due.
-    var candidate: PublicKey? {
-        guard let promotion = settings.promotion, promotion.applies(to: state) else { return nil }
-        return promotion.leader
-    }
+    var candidate: PublicKey? { settings.promotion?.candidate(after: state) }
 
     /// Whose proposals this node follows at the next height: the chain's leader, or the one its operator promotes.
-    public var proposer: PublicKey? { candidate ?? state.leader }
-
-    var isLeader: Bool { proposer == key }
-
-    /// Who may have signed a proposal that `peer` brings. A promoted leader may have to propose again what the old
-    /// one had proposed; nobody else may bring that.
-    public func signers(ofProposalsFrom peer: PeerID) -> [PublicKey] {
-        guard let candidate else { return [state.leader].compactMap { $0 } }
-        return candidate.peerID == peer ? [candidate, state.leader].compactMap { $0 } : [candidate]
-    }
+    var proposer: PublicKey? { candidate ?? state.leader }
 }

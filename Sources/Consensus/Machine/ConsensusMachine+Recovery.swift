@@ -2,7 +2,6 @@ import Bytes
 import Chain
 import Collections
 import Crypto
-import Storage
 
 /// What a leader learns before it proposes at a height that it may have proposed at before, or that another led
 /// (docs/consensus.md, "A leader without memory").
@@ -36,38 +35,47 @@ struct LeaderRecovery: Sendable {
 }
 
 extension ConsensusMachine {
+    /// Not nil while this node leads and asks what it may propose.
+    var recovery: LeaderRecovery? { leader?.recovery }
+
     /// Whether this node's own votes tell of every proposal that it may have made at the next height: they do when
     /// they reach back before it.
     private var hasMemory: Bool {
-        guard let lastVote, let oldestVote else { return false }
-        return oldestVote <= state.height && lastVote.height <= state.height &+ 1
+        guard let last = votes.last, let oldest = votes.oldestHeight else { return false }
+        return oldest <= state.height && last.height <= state.height &+ 1
     }
 
     /// Called when this node begins to lead, and when a leader without memory comes to another height or withdraws
     /// its proposal. `refused`: blocks that too many refused for them to have been committed.
     mutating func considerRecovery(_ now: Duration, refused: [Hash] = []) {
-        recovery = nil
-        isAmnesiac = false
+        leader?.memory = .whole
         guard isLeader, state.validators.contains(where: { $0.key != key }) else { return }
         let isRequired = !hasMemory || candidate == key
-        let isUnfinished = lastVote.map { $0.height == state.height &+ 1 && $0.decision != .nack } ?? false
+        let isUnfinished = votes.last(at: state.height &+ 1).map { $0.decision != .nack } ?? false
         guard isRequired || isUnfinished else { return }
-        isAmnesiac = isRequired
-        recovery = LeaderRecovery(
+        let recovery = LeaderRecovery(
             isRequired: isRequired, askAt: now, wait: settings.resendInterval / 4,
             until: isRequired ? nil : now + settings.recoveryPatience, dropped: Set(refused))
+        leader?.memory = .asking(recovery)
+    }
+
+    /// When everybody is asked again, or a leader that needs no answers waits no longer.
+    var recoveryDeadline: Duration? {
+        guard let recovery, !isBehind else { return nil }
+        guard recovery.fetching == nil, let until = recovery.until else { return recovery.askAt }
+        return min(recovery.askAt, until)
     }
 
     mutating func runRecovery(_ now: Duration, _ actions: inout [ConsensusAction]) {
-        guard var recovery, isLeader else { return }
+        guard var recovery else { return }
         if let until = recovery.until, now >= until, recovery.fetching == nil {
-            self.recovery = nil
+            leader?.recovery = nil
             return
         }
         guard now >= recovery.askAt else { return }
         recovery.askAt = now + recovery.wait
         recovery.wait = min(recovery.wait * 2, settings.maximumResendInterval)
-        self.recovery = recovery
+        leader?.recovery = recovery
         actions.append(.askStatus(of: state.validators.keys.filter { $0 != key }))
         decideRecovery(now, &actions)
     }
@@ -76,7 +84,7 @@ extension ConsensusMachine {
     mutating func recover(
         _ status: VerifiedStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        recovery?.answers[teller] = status
+        leader?.recovery?.answers[teller] = status
         decideRecovery(now, &actions)
     }
 
@@ -86,13 +94,13 @@ extension ConsensusMachine {
         else { return }
         if recovery.isRequired, countedAnswers(recovery) < state.validators.blocking { return }
         guard let lock = newestLock(recovery) else {
-            self.recovery = nil
+            leader?.recovery = nil
             return
         }
         stamps.told(lock.stamp)
         guard now >= recovery.fetchAt else { return }
-        self.recovery?.fetching = lock.block
-        self.recovery?.fetchAt = max(recovery.askAt, now)
+        leader?.recovery?.fetching = lock.block
+        leader?.recovery?.fetchAt = max(recovery.askAt, now)
         let holders = recovery.answers.filter { self.lock(of: $0.value)?.block == lock.block }.map(\.key)
         actions.append(.fetchLocked(height: state.height &+ 1, block: lock.block, from: holders))
     }
@@ -101,15 +109,14 @@ extension ConsensusMachine {
     mutating func lockedFetched(
         _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        guard recovery?.fetching == block.hash else { return }
-        recovery?.fetching = nil
+        guard let recovery, recovery.fetching == block.hash else { return }
+        leader?.recovery?.fetching = nil
         guard mayProposeAgain, block.height == state.height &+ 1, block.header.previousHash == state.hash
         else { return }
-        let mayBeCommitted = recovery?.isRequired ?? true
-        recovery = nil
+        leader?.recovery = nil
         // It was made by a clock that was ahead, and is committed nowhere: a new block has the right time.
         let latest = BlockValidation.latestTimestamp(after: state, wallClock: wallClock)
-        if !mayBeCommitted, block.header.timestamp > latest { return }
+        if !recovery.isRequired, block.header.timestamp > latest { return }
         prepareProposal(block, isAgain: true, now, &actions)
     }
 
@@ -125,7 +132,7 @@ extension ConsensusMachine {
                     "proposing another block than the one that was acknowledged", height: state.height &+ 1,
                     block: hash, reason: "nobody has it"))
         }
-        self.recovery = recovery
+        leader?.recovery = recovery
     }
 
     /// Whether too few validators can have agreed to a block for a commit, or nobody is left to ask.
@@ -163,7 +170,7 @@ extension ConsensusMachine {
 
     private func locks(_ recovery: LeaderRecovery) -> [LeaderRecovery.Lock] {
         var locks = recovery.answers.values.compactMap { lock(of: $0) }
-        if let last = lastVote, last.height == state.height &+ 1, last.decision != .nack {
+        if let last = votes.last(at: state.height &+ 1), last.decision != .nack {
             locks.append(.init(block: last.blockHash, stamp: last.stamp))
         }
         return locks

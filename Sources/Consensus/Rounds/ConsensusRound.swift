@@ -1,7 +1,6 @@
 import Chain
 import Crypto
 import Multiformats
-import Storage
 
 /// What a node holds about one height above its tip.
 struct ConsensusRound: Sendable {
@@ -18,6 +17,15 @@ struct ConsensusRound: Sendable {
         var until: Duration
     }
 
+    /// What is known of the block that was committed at this height.
+    enum Outcome: Sendable {
+        case open
+        /// It is proven to be committed, and not here. Without a fetch nobody is being asked for it.
+        case proven(VerifiedCommit, Fetch?)
+        /// It is here.
+        case decided(VerifiedCommit, CheckedBlock)
+    }
+
     /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
     var proposal: BlockProposal?
     /// Who signed `proposal`. Nil on the leader itself.
@@ -28,8 +36,6 @@ struct ConsensusRound: Sendable {
     var stamp: Int64 = 0
     /// Wall clock at the proposed block's arrival, ms.
     var arrived: UInt64 = 0
-    /// Leader: the block was acknowledged before it was proposed now, so its time is not for this node to judge.
-    var mayBeCommitted = false
     /// When the block in hand, having failed, is tried again: this node's machine had trouble, or the block was agreed
     /// to before a restart, and cannot be refused.
     var retryAt: Duration?
@@ -43,14 +49,23 @@ struct ConsensusRound: Sendable {
     var untold: (block: CheckedBlock, offer: ProposalOffer)?
     /// What this node says about `proposedBlock`, or about a proposal that it refused.
     var ballot: Ballot = .none
+    var outcome: Outcome = .open
+
     /// Proof that a block of this height is committed.
-    var decision: VerifiedCommit?
-    var decidedBlock: CheckedBlock?
-    var decisionFetch: Fetch?
-    /// Leader: the answers to its proposal, in order of arrival, one a validator.
-    var answers: [VerifiedAcknowledgement] = []
-    /// Leader: validators that have voted for a newer block than its proposal.
-    var heldBack: Set<PublicKey> = []
+    var decision: VerifiedCommit? {
+        switch outcome {
+        case .open: nil
+        case .proven(let commit, _), .decided(let commit, _): commit
+        }
+    }
+
+    var decidedBlock: CheckedBlock? {
+        if case .decided(_, let block) = outcome { block } else { nil }
+    }
+
+    var decisionFetch: Fetch? {
+        if case .proven(_, let fetch) = outcome { fetch } else { nil }
+    }
 
     /// Whether a block of the next height may name this one as its previous one, as far as this node can tell.
     func isLikely(_ hash: Hash) -> Bool {
@@ -69,30 +84,20 @@ struct ConsensusRound: Sendable {
         if case .none = ballot { false } else { true }
     }
 
+    /// Forgets the proposal, and what this node says about it.
     mutating func clearProposal() {
         proposal = nil
         signer = nil
         proposedBlock = nil
-        mayBeCommitted = false
         retryAt = nil
         failures = 0
         ballot = .none
-        answers = []
-        heldBack = []
     }
 
-    func answered(by key: PublicKey) -> Bool { answers.contains { $0.voter == key } }
-
-    /// Votes that agree with `appHash`, those that executed the same block to another hash, and refusals.
-    func count(appHash: Hash) -> (agreed: Int, forked: Int, rejected: Int) {
-        var result = (agreed: 0, forked: 0, rejected: 0)
-        for answer in answers {
-            switch answer.message.appHash {
-            case appHash: result.agreed += 1
-            case .some: result.forked += 1
-            case nil: result.rejected += 1
-            }
-        }
-        return result
+    /// Forgets the proposal, and all that were offered.
+    mutating func forgetProposals() {
+        clearProposal()
+        offers = []
+        (told, untold) = (nil, nil)
     }
 }

@@ -6,50 +6,66 @@ import Multiformats
 extension ConsensusMachine {
     mutating func proposed(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
+    ) -> Admission {
         let proposal = verified.proposal
-        guard role == .validator, signers(ofProposalsFrom: from).contains(verified.leader) else { return }
+        guard isValidator, view.signers(ofProposalsFrom: from).contains(verified.leader) else {
+            return .ignore
+        }
         if proposal.height <= state.height {
             if proposal.hash != state.hash { answerOutOfSync(proposal, now, &actions) }
         } else if proposal.height == state.height &+ 1 {
-            proposedNow(verified, from, now, &actions)
+            return proposedNow(verified, from, now, &actions)
         } else if proposal.height == state.height &+ 2, current.isLikely(proposal.previousHash) {
-            if let known = next.proposal, known.stamp >= proposal.stamp { return }
-            offer(verified, from, now, to: \.next, &actions)
+            if let known = next.proposal, known.stamp >= proposal.stamp { return .ignore }
+            return offer(verified, from, now, to: \.next)
         } else {
             // Its height and the block before are no part of what the leader signed.
             ahead(proposal.height &- 1, .word, from, now, &actions)
         }
+        return .ignore
     }
 
     private mutating func proposedNow(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
+    ) -> Admission {
         let proposal = verified.proposal
-        guard current.decision == nil else { return }
-        guard proposal.previousHash == state.hash else { return answerOutOfSync(proposal, now, &actions) }
-        if case .committing = lane { return }
+        guard current.decision == nil else { return .ignore }
+        guard proposal.previousHash == state.hash else {
+            answerOutOfSync(proposal, now, &actions)
+            return .ignore
+        }
+        if isCommitting { return .ignore }
         if let known = current.proposal {
             if known.hash == proposal.hash {
-                return proposedAgain(proposal, from, &actions)
+                proposedAgain(proposal, from, &actions)
+                return .ignore
             }
-            guard proposal.stamp > known.stamp else { return }
+            guard proposal.stamp > known.stamp else { return .ignore }
         }
-        guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return }
+        guard mayVote(for: proposal.hash, stamp: proposal.stamp) else { return .ignore }
         if hasRefused(proposal.hash, stamp: proposal.stamp) {
-            return proposedDespiteRefusal(verified, from, &actions)
+            proposedDespiteRefusal(verified, from, &actions)
+            return .ignore
         }
+        return proposedNew(verified, from, now, &actions)
+    }
+
+    /// A proposal that this node may vote for, and has not voted on.
+    private mutating func proposedNew(
+        _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) -> Admission {
+        let proposal = verified.proposal
         // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
         let isWanted = from == proposer?.peerID || current.told?.block == proposal.hash
-        if withdrawn.contains(proposal.hash), !isWanted { return }
+        if validator?.withdrawn.contains(proposal.hash) ?? false, !isWanted { return .ignore }
         if from == proposer?.peerID {
             let told = ProposalStamp(height: proposal.height, block: proposal.hash, stamp: proposal.stamp)
             believe(told, in: \.current, &actions)
-            if current.proposal?.hash == proposal.hash { return }
+            if current.proposal?.hash == proposal.hash { return .ignore }
         }
         // It is here, and waits for the leader's word.
-        if current.untold?.block.hash == proposal.hash { return }
-        offer(verified, from, now, to: \.current, &actions)
+        if current.untold?.block.hash == proposal.hash { return .ignore }
+        return offer(verified, from, now, to: \.current)
     }
 
     /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
@@ -87,7 +103,7 @@ extension ConsensusMachine {
 
     /// The leader says by gossip under which stamp it proposes a block: to those whom the block reaches through others.
     mutating func stampTold(_ told: ProposalStamp, _ actions: inout [ConsensusAction]) {
-        guard role == .validator, current.decision == nil, !isCommitting else { return }
+        guard isValidator, current.decision == nil, !isCommitting else { return }
         let round: WritableKeyPath<ConsensusMachine, ConsensusRound>
         switch told.height {
         case state.height &+ 1: round = \.current

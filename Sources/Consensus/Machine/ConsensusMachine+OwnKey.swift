@@ -1,6 +1,24 @@
 import Chain
 import Crypto
-import Storage
+
+/// When this process started, by the wall clock. A clock that was set forward meanwhile, as at many machines' boot, tells of a
+/// later start.
+struct ProcessStart: Sendable {
+    /// Milliseconds since 1970.
+    private(set) var time: UInt64 = 0
+    /// By the clock of waits.
+    private var began: Duration?
+
+    /// Takes in what the clocks say. Returns whether it is the first time.
+    mutating func note(_ now: Duration, _ wallClock: UInt64) -> Bool {
+        let isFirst = began == nil
+        let began = began ?? now
+        self.began = began
+        let elapsed = UInt64(clamping: max(.zero, now - began).components.seconds) &* 1000
+        time = max(time, wallClock - min(wallClock, elapsed))
+        return isFirst
+    }
+}
 
 /// Whether another host votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two of them can sign votes
 /// that contradict each other, so a node that is sure of it stops.
@@ -11,19 +29,8 @@ extension ConsensusMachine {
     /// Whether what is voted on at the next height was made in this process' life, as far as clocks tell: its parent is
     /// newer than the start by more than clocks may differ, and this process has voted below it.
     var knowsItsVotes: Bool {
-        hasVotedBelow && !isSyncing
-            && state.timestamp > BlockValidation.adding(startedAt, BlockValidation.allowedClockSkew)
-    }
-
-    /// Notes when this process started, by the wall clock. A clock that was set forward meanwhile, as at many machines'
-    /// boot, tells of a later start.
-    mutating func noteStart(_ now: Duration, _ wallClock: UInt64, _ actions: inout [ConsensusAction]) {
-        if began == nil {
-            began = now
-            judgeTip(&actions)
-        }
-        let elapsed = UInt64(clamping: max(.zero, now - (began ?? now)).components.seconds) &* 1000
-        startedAt = max(startedAt, wallClock - min(wallClock, elapsed))
+        votes.hasVotedBelow && !isSyncing
+            && state.timestamp > BlockValidation.adding(start.time, BlockValidation.allowedClockSkew)
     }
 
     /// Whether an answer in this node's own name is worth checking its signature: it is about a block that is known here
@@ -32,17 +39,13 @@ extension ConsensusMachine {
         guard halted == nil, answer.signature.publicKey == key, knowsItsVotes else { return false }
         if case .outOfSync = answer.answer { return false }
         return isKnownNext(answer.block)
-            && !hasCast(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
+            && !votes.hasGiven(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
     }
 
     /// Whether a block is one of the next height, by the leader's signature.
     private func isKnownNext(_ block: Hash) -> Bool {
         current.proposedBlock?.hash == block || current.proposal?.hash == block
             || current.decision?.hash == block
-    }
-
-    private func hasCast(_ decision: Vote.Decision, on block: Hash) -> Bool {
-        ownVotes.contains { $0.blockHash == block && $0.decision == decision }
     }
 
     /// An answer in this node's own name, its signature checked.
@@ -53,7 +56,7 @@ extension ConsensusMachine {
 
     /// Another process with this node's key runs beside this one. What it signs need not differ yet from what is signed here.
     mutating func answeredInOwnName(_ actions: inout [ConsensusAction]) {
-        guard halted == nil, role != .sentry else { return }
+        guard role.name != .sentry else { return }
         halt(.keyHeldElsewhere(key), &actions)
     }
 
@@ -69,14 +72,14 @@ extension ConsensusMachine {
             case .forked(let appHash): .ack(appHash: appHash)
             case .rejected: .nack
             }
-        return !hasCast(said, on: decision.hash)
+        return !votes.hasGiven(said, on: decision.hash)
     }
 
     /// A validator has given two answers to one block, both signed: two hosts have its key, or it lies.
     mutating func answeredTwice(
         _ answer: VerifiedAcknowledgement, _ actions: inout [ConsensusAction]
     ) {
-        guard doubted.insert(answer.voter).inserted else { return }
+        guard leader?.doubted.insert(answer.voter).inserted ?? false else { return }
         actions.append(
             .warn(
                 "a validator has answered one proposal in two ways", height: answer.message.height,

@@ -1,41 +1,14 @@
 import Chain
-import Collections
 import Crypto
 import Multiformats
 
-/// From whom proposed blocks are taken (docs/consensus.md, "A height"): from whoever announces one first, from another as
-/// well when that is slow, and last from whoever let this node down twice lately.
-struct ProposalSources: Sendable {
-    /// After so long one let-down is forgiven.
-    static let forgiven = Duration.seconds(300)
-    /// Peers that are remembered; more than a validator has as neighbours.
-    static let capacity = 256
-    /// Let-downs from which on others are asked first.
-    static let doubtful = 2
-
-    private var letDowns = FadingCounts<PeerID>(forgiven: forgiven, capacity: capacity)
-
-    /// Returns how often it did so lately, this time included.
-    mutating func letDown(by peer: PeerID, now: Duration) -> Int { letDowns.add(1, to: peer, now: now) }
-
-    func isDoubtful(_ peer: PeerID, now: Duration) -> Bool {
-        letDowns.count(of: peer, now: now) >= Self.doubtful
-    }
-}
-
+/// Fetching proposed blocks: from the announcer, and from others when that one keeps the node waiting
+/// (`ProposalSources`).
 extension ConsensusMachine {
     /// Whether a proposal's block is being fetched, from this peer or, without one, from anybody.
     public func awaits(_ block: Hash, from peer: PeerID? = nil) -> Bool {
         (current.offers + next.offers).contains { offer in
             offer.proposal.hash == block && (peer == nil || offer.from == peer)
-        }
-    }
-
-    /// Whether others are asked for a proposal's block before this peer, which announced it.
-    public func asksOthersFirst(for block: Hash, than peer: PeerID) -> Bool {
-        (current.offers + next.offers).contains { offer in
-            guard case .othersFirst = offer.asked else { return false }
-            return offer.proposal.hash == block && offer.from == peer
         }
     }
 
@@ -49,27 +22,27 @@ extension ConsensusMachine {
     /// Fetches a proposal's block, unless that or a newer one is being fetched.
     mutating func offer(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration,
-        to round: WritableKeyPath<ConsensusMachine, ConsensusRound>, _ actions: inout [ConsensusAction]
-    ) {
+        to round: WritableKeyPath<ConsensusMachine, ConsensusRound>
+    ) -> Admission {
         let standing = standing(of: from)
         guard !self[keyPath: round].offers.holdBack(verified.proposal, from: from, standing, now: now)
-        else { return }
+        else { return .ignore }
         // Nobody but the leader is sure to have it.
-        let isDoubtful = standing != .proposer && sources.isDoubtful(from, now: now)
+        let isDoubtful =
+            standing != .proposer && validator?.sources.isDoubtful(from, now: now) ?? false
         self[keyPath: round].offers.add(
             ProposalOffer(
                 verified: verified, from: from, standing: standing, began: now,
                 until: now + settings.secondSourceWait, asked: isDoubtful ? .othersFirst : .announcer))
-        actions.append(
-            isDoubtful
-                ? .fetchProposalElsewhere(verified, except: from) : .fetchProposal(verified, from: from))
+        return isDoubtful ? .askOthersFirst : .fetch
     }
 
-    /// A failure of the announcer turns to others, and one of the others to an announcer that is known to withhold. When all
-    /// have failed, the next announcement counts.
+    /// A failure of the announcer turns to others, and one of the others to an announcer that is known to withhold: then it is
+    /// to be fetched from that one. When all have failed, the next announcement counts.
     mutating func proposalFetchFailed(
         _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
+    ) -> Admission {
+        var admission = Admission.ignore
         changeOffers(of: hash, from: from) { machine, offer in
             offer.fetches -= 1
             switch offer.asked {
@@ -81,12 +54,13 @@ extension ConsensusMachine {
                 offer.fetches += 1
                 offer.began = now
                 offer.until = now + machine.settings.secondSourceWait
-                actions.append(.fetchProposal(offer.verified, from: offer.from))
+                admission = .fetch
             case .announcerLast: machine.letDown(by: offer, now, &actions)
             case .all: break
             }
             return offer.fetches > 0
         }
+        return admission
     }
 
     /// A block is on its way, and a good part of it came just now: it is waited for a little longer.
@@ -129,8 +103,8 @@ extension ConsensusMachine {
     private mutating func letDown(
         by offer: ProposalOffer, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        guard offer.from != proposer?.peerID else { return }
-        let times = sources.letDown(by: offer.from, now: now)
+        guard offer.from != proposer?.peerID, let times = validator?.sources.letDown(by: offer.from, now: now)
+        else { return }
         actions.append(.letDown(by: offer.from, block: offer.proposal.hash, times: times))
     }
 

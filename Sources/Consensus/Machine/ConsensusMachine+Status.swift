@@ -2,17 +2,16 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
-import Storage
 
 /// Asking and telling what consensus stands at, and what follows from the answers (docs/consensus.md, "When something
 /// is missing").
 extension ConsensusMachine {
     /// What this node says when it is asked about a height.
     public func status(of height: Int64) -> ConsensusStatus {
-        let vote = lastVote.map {
+        let vote = votes.last.map {
             ConsensusStatus.Ballot(
                 height: $0.height, stamp: $0.stamp, block: $0.blockHash, isAck: $0.decision != .nack,
-                oldestHeight: oldestVote ?? $0.height)
+                oldestHeight: votes.oldestHeight ?? $0.height)
         }
         let proposal = current.proposedBlock.map {
             BlockProposal($0.block, sender: key, stamp: current.stamp)
@@ -25,15 +24,15 @@ extension ConsensusMachine {
     }
 
     private var phase: ConsensusStatus.Phase {
-        if isLeader, recovery != nil { return .recovering }
+        if recovery != nil { return .recovering }
         if current.decision != nil || isCommitting { return .committing }
         if current.proposedBlock != nil { return .proposed }
-        return isLeader && !withdrawn.isEmpty ? .withdrawn : .idle
+        return leader.map { !$0.withdrawn.isEmpty } ?? false ? .withdrawn : .idle
     }
 
     /// A block above the tip that others may ask for: proposed now, or voted for.
     public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
-        var held = [current.proposedBlock, votedBlock, next.proposedBlock]
+        var held = [current.proposedBlock, votes.block, next.proposedBlock]
         switch lane {
         case .executing(let block), .stopping(let block), .prepared(let block, _), .committing(let block, _):
             held.append(block)
@@ -44,40 +43,47 @@ extension ConsensusMachine {
 
     mutating func statusReceived(
         _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
+    ) -> StatusAdmission {
         let height = status.status.height
         if height > state.height {
             if let commit = status.commit, commit.height == state.height &+ 1 {
-                announced(commit, from, now, &actions)
-            } else {
-                ahead(height, status.provesHeight ? .proof : .word, from, now, &actions)
+                return announced(commit, from, now, &actions) == .fetch ? .commit(commit) : .nothing
             }
+            ahead(height, status.provesHeight ? .proof : .word, from, now, &actions)
         } else if height < state.height, let tipCommit,
             state.validators.contains(where: { $0.key.peerID == from })
         {
             actions.append(.announce(tipCommit, to: from))
         }
         if isLeader {
-            guard let teller = state.validators.first(where: { $0.key.peerID == from })?.key else { return }
+            guard let teller = state.validators.first(where: { $0.key.peerID == from })?.key else {
+                return .nothing
+            }
             heldBack(status.status, teller, now, &actions)
             if recovery != nil { recover(status, teller, now, &actions) }
         } else if from == proposer?.peerID, height == state.height {
-            follow(status, from, now, &actions)
+            return follow(status, from, now, &actions)
         }
+        return .nothing
     }
 
     /// The leader's answer to a validator that waits for it.
     private mutating func follow(
         _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
-        guard role == .validator, current.decision == nil, !isCommitting else { return }
+    ) -> StatusAdmission {
+        guard let validator, current.decision == nil, !isCommitting else { return .nothing }
         if let proposal = status.proposal {
-            guard proposal.proposal.height == state.height &+ 1 else { return }
-            return proposed(proposal, from, now, &actions)
+            guard proposal.proposal.height == state.height &+ 1 else { return .nothing }
+            return proposed(proposal, from, now, &actions) == .fetch ? .proposal(proposal.proposal) : .nothing
         }
         // The leader has forgotten what it proposed: it will propose anew. A leader that recovers will not.
-        guard status.status.phase == .idle || status.status.phase == .withdrawn else { return }
-        if let asked = askedAbout, asked == current.proposedBlock?.hash, current.hasVoted { forgetProposal() }
+        if status.status.phase == .idle || status.status.phase == .withdrawn,
+            let asked = validator.askedAbout,
+            asked == current.proposedBlock?.hash, current.hasVoted
+        {
+            forgetProposal()
+        }
+        return .nothing
     }
 
     /// A validator that voted for a newer proposal than the leader's cannot vote for this one.
@@ -87,10 +93,9 @@ extension ConsensusMachine {
         guard let vote = status.vote, vote.height == state.height &+ 1 else { return }
         stamps.told(vote.stamp)
         guard let block = current.proposedBlock, vote.block != block.hash, vote.stamp >= current.stamp,
-            !current.answered(by: teller), current.decision == nil, !isCommitting
+            current.decision == nil, !isCommitting, leader?.tally.answered(by: teller) == false,
+            let lost = leader?.tally.holdBack(teller)
         else { return }
-        current.heldBack.insert(teller)
-        let lost = current.heldBack.count { !current.answered(by: $0) }
         guard state.validators.count - lost < state.validators.quorum else { return }
         withdraw("\(lost) validators have voted for a newer block", .heldBack, now, &actions)
     }
@@ -100,8 +105,9 @@ extension ConsensusMachine {
     /// Whether checking the signature of a validator's word that it committed pays.
     public func wantsToCheck(_ message: CommitDone) -> Bool {
         let voter = message.signature.publicKey
-        return halted == nil && isLeader && state.validators.contains(voter) && message.height >= state.height
-            && !(message.height == state.height && confirmed.contains(voter))
+        guard halted == nil, let leader, state.validators.contains(voter) else { return false }
+        return message.height > state.height
+            || (message.height == state.height && !leader.confirmed.contains(voter))
     }
 
     mutating func commitDone(
@@ -118,22 +124,20 @@ extension ConsensusMachine {
                     block: message.block,
                     reason: "it is \(voter.nodeID); this node has committed \(state.hash)"))
         }
-        confirmed.insert(voter)
+        leader?.confirmed.insert(voter)
     }
 
     /// The leader announces this node's newest block again: it did not hear that it is committed here.
     mutating func announcedAgain(_ from: PeerID, _ actions: inout [ConsensusAction]) {
-        guard role == .validator, from == proposer?.peerID, let tipCommit else { return }
+        guard isValidator, from == proposer?.peerID, let tipCommit else { return }
         actions.append(.confirmCommit(tipCommit))
     }
 
     /// The leader announces its newest block again to those who did not confirm it, with growing waits.
-    mutating func runConfirmation(_ now: Duration, _ actions: inout [ConsensusAction]) {
-        guard let at = confirmAt, now >= at else { return }
-        confirmAt = nil
-        guard isLeader, let tipCommit, !isBehind else { return }
-        actions.append(.announceAgain(tipCommit, except: state.validators.keys.filter(confirmed.contains)))
-        confirmWait = min(confirmWait * 2, settings.maximumResendInterval)
-        confirmAt = now + confirmWait
+    mutating func announceAgain(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        guard let leader, let tipCommit, !isBehind else { return }
+        actions.append(
+            .announceAgain(tipCommit, except: state.validators.keys.filter(leader.confirmed.contains)))
+        timers.arm(.confirm, at: (self.leader?.confirming.again()).map { now + $0 })
     }
 }

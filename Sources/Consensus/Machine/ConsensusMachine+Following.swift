@@ -6,7 +6,7 @@ import Multiformats
 extension ConsensusMachine {
     /// Whether checking the signature of a proposal that `peer` brings pays.
     public func wantsToCheck(_ proposal: BlockProposal, from peer: PeerID, now: Duration) -> Bool {
-        guard halted == nil, role == .validator else { return false }
+        guard halted == nil, isValidator else { return false }
         if proposal.height <= state.height {
             return proposal.hash != state.hash && proposal.stamp > Int64(clamping: state.timestamp)
         }
@@ -26,18 +26,18 @@ extension ConsensusMachine {
 
     /// Whether checking an acknowledgement's signature pays.
     public func wantsToCheck(_ answer: AckRes, now: Duration) -> Bool {
-        guard halted == nil, isLeader, state.validators.contains(answer.signature.publicKey) else {
+        guard halted == nil, let leader, state.validators.contains(answer.signature.publicKey) else {
             return false
         }
         if answer.signature.publicKey == key { return mayBeForeign(answer) }
         if case .outOfSync(let best, _) = answer.answer { return best.height >= state.height }
-        guard answer.height > state.height else { return now >= lastBlock + settings.resendInterval / 2 }
+        guard answer.height > state.height else { return isAskingAgain(now) }
         guard answer.height == state.height &+ 1 else { return false }
-        guard answer.block == current.proposedBlock?.hash else { return now >= nextInquiry }
+        guard answer.block == current.proposedBlock?.hash else { return now >= leader.nextInquiry }
         // An answer that contradicts one before is worth a warning, once.
         let voter = answer.signature.publicKey
-        return !current.answered(by: voter)
-            || (!doubted.contains(voter) && !current.answers.contains { $0.says(the: answer) })
+        return !leader.tally.answered(by: voter)
+            || (!leader.doubted.contains(voter) && !leader.tally.holds(answer))
     }
 
     /// Whether checking an announcement of this height and hash pays.
@@ -49,50 +49,50 @@ extension ConsensusMachine {
         return height > state.height
     }
 
-    /// Whether the votes of an announcement can be checked against the validators that this node knows now.
-    public func canProve(_ header: BlockHeader) -> Bool {
-        header.height >= state.height && header.height <= state.height &+ 2 && state.isBasis(of: header)
-    }
-
     mutating func announced(
         _ commit: VerifiedCommit, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
-    ) {
+    ) -> Admission {
         if commit.height == state.height, commit.hash != state.hash {
-            return halt(.forked(height: commit.height, own: state.hash, committed: commit.hash), &actions)
+            halt(.forked(height: commit.height, own: state.hash, committed: commit.hash), &actions)
         }
-        guard commit.height > state.height else { return }
+        guard commit.height > state.height else { return .ignore }
         prove(commit.height, now)
-        if commit.height == state.height &+ 1 {
-            if case .committing = lane { return }
-            guard current.decidedBlock == nil else { return }
-            if let fetch = current.decisionFetch, now < fetch.until { return }
-            current.decision = commit
-            current.retryAt = nil
-            if let block = heldBlock(commit.hash) {
-                current.decidedBlock = block
-                return
-            }
-            current.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
-            actions.append(.fetchDecided(commit, from: from))
-        } else if commit.height == state.height &+ 2, current.isLikely(commit.header.previousHash),
-            !isSyncing
-        {
-            guard next.decidedBlock == nil else { return }
-            if let fetch = next.decisionFetch, now < fetch.until { return }
-            next.decision = commit
-            if let block = next.proposedBlock, block.hash == commit.hash {
-                next.decidedBlock = block
-            } else {
-                next.decisionFetch = .init(hash: commit.hash, from: from, until: now + settings.fetchPatience)
-                actions.append(.fetchDecided(commit, from: from))
-            }
-            // The block before it is committed, but its own proof has not come: ask for it.
-            if current.decision == nil, !isCommitting {
-                ahead(commit.height &- 1, .proof, from, now, &actions)
-            }
-        } else {
+        if commit.height == state.height &+ 1 { return announcedNow(commit, from, now) }
+        guard commit.height == state.height &+ 2, current.isLikely(commit.header.previousHash), !isSyncing
+        else {
             ahead(commit.height, .proof, from, now, &actions)
+            return .ignore
         }
+        guard next.decidedBlock == nil else { return .ignore }
+        if let fetch = next.decisionFetch, now < fetch.until { return .ignore }
+        let block = next.proposedBlock.flatMap { $0.hash == commit.hash ? $0 : nil }
+        let admission = decide(commit, block, from, now, in: \.next)
+        // The block before it is committed, but its own proof has not come: ask for it.
+        if current.decision == nil, !isCommitting { ahead(commit.height &- 1, .proof, from, now, &actions) }
+        return admission
+    }
+
+    private mutating func announcedNow(
+        _ commit: VerifiedCommit, _ from: PeerID, _ now: Duration
+    ) -> Admission {
+        guard !isCommitting, current.decidedBlock == nil else { return .ignore }
+        if let fetch = current.decisionFetch, now < fetch.until { return .ignore }
+        current.retryAt = nil
+        return decide(commit, heldBlock(commit.hash), from, now, in: \.current)
+    }
+
+    /// A round is decided; its block, unless it is here, is fetched.
+    private mutating func decide(
+        _ commit: VerifiedCommit, _ block: CheckedBlock?, _ from: PeerID, _ now: Duration,
+        in round: WritableKeyPath<ConsensusMachine, ConsensusRound>
+    ) -> Admission {
+        if let block {
+            self[keyPath: round].outcome = .decided(commit, block)
+            return .ignore
+        }
+        self[keyPath: round].outcome = .proven(
+            commit, .init(hash: commit.hash, from: from, until: now + settings.fetchPatience))
+        return .fetch
     }
 
     var isCommitting: Bool {
@@ -115,26 +115,20 @@ extension ConsensusMachine {
         if commit.height == state.height &+ 1 {
             if case .committing = lane { return }
             if current.decidedBlock?.hash != block.hash { current.retryAt = nil }
-            current.decision = commit
-            current.decidedBlock = block
-            current.decisionFetch = nil
+            current.outcome = .decided(commit, block)
         } else if commit.height == state.height &+ 2 {
-            next.decision = commit
-            next.decidedBlock = block
-            next.decisionFetch = nil
+            next.outcome = .decided(commit, block)
         }
     }
 
     mutating func decidedFetchFailed(
         _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
-        if let fetch = current.decisionFetch, fetch.hash == hash, fetch.from == from {
-            current.decisionFetch = nil
-            if current.decidedBlock == nil { ahead(state.height &+ 1, .proof, from, now, &actions) }
+        if case .proven(let commit, let fetch?) = current.outcome, fetch.hash == hash, fetch.from == from {
+            current.outcome = .proven(commit, nil)
+            ahead(state.height &+ 1, .proof, from, now, &actions)
         }
-        if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from, next.decidedBlock == nil {
-            next = ConsensusRound()
-        }
+        if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from { next = ConsensusRound() }
     }
 
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {
@@ -147,31 +141,29 @@ extension ConsensusMachine {
 
     /// What is proposed is void: a new proposal comes. The vote that was given stays on disk.
     mutating func forgetProposal() {
-        if let proposal = current.proposal { noteWithdrawn(proposal.hash) }
-        current.clearProposal()
-        current.offers = []
-        (current.told, current.untold) = (nil, nil)
-        resendAt = nil
+        if let proposal = current.proposal { validator?.withdrawn.note(proposal.hash) }
+        current.forgetProposals()
+        timers.cancel(.resend)
     }
 
     /// A new connection: tell it where the chain is, and a validator what is being decided.
     mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {
         if let tipCommit { actions.append(.announce(tipCommit, to: peer)) }
-        if role == .validator, let proposer, proposer.peerID == peer { return askLeader(&actions) }
-        guard isLeader, let validator = state.validators.first(where: { $0.key.peerID == peer })?.key else {
-            return
-        }
+        if isValidator, let proposer, proposer.peerID == peer { return askLeader(&actions) }
+        guard let leader, let validator = state.validators.first(where: { $0.key.peerID == peer })?.key
+        else { return }
         guard let block = current.proposedBlock else {
             return actions.append(.askStatus(of: [validator]))
         }
-        guard !current.answered(by: validator) else { return }
+        guard !leader.tally.answered(by: validator) else { return }
         actions.append(.propose(block, stamp: current.stamp, to: [validator]))
     }
 
     /// A validator asks what became of the height that it waits for.
     mutating func askLeader(_ actions: inout [ConsensusAction]) {
         guard let proposer else { return }
-        askedAbout = current.proposedBlock?.hash
+        let proposed = current.proposedBlock?.hash
+        validator?.askedAbout = proposed
         actions.append(.askStatus(of: [proposer]))
     }
 }

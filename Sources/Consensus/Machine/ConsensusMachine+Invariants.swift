@@ -1,0 +1,89 @@
+import Chain
+import Reactor
+
+/// What holds after every event, whatever peers do.
+extension ConsensusMachine {
+    /// See `Machine`.
+    public func checkInvariants() throws(BrokenInvariant) {
+        try check(halted == nil || timers.deadline == nil, "a halted machine waits for something")
+        try checkRole()
+        try checkRounds()
+        try checkLane()
+        try check(heights.proven >= state.height, "less is proven than this node has committed")
+        try check(!isSyncing || heights.target != nil, "the node catches up to no height")
+        try check(announcing.height <= state.height, "a block is announced that is not committed")
+        try check(
+            votes.given.allSatisfy { $0.height == state.height &+ 1 },
+            "a vote of this life is not above the tip")
+        try check(votes.block?.height ?? above(1) == above(1), "the block of a vote is not the next one")
+    }
+
+    private func checkRole() throws(BrokenInvariant) {
+        let name = Self.roleName(of: key, state, promotion: settings.promotion)
+        try check(role.name == name, "the role is \(role.name), and the chain says \(name)")
+        for timer in timers.names {
+            let isFitting =
+                switch timer {
+                case .build, .abandon, .confirm, .recovery: isLeader
+                case .resend: role.name != .sentry
+                case .offers: isValidator
+                case .decision, .retry, .level, .clock: true
+                }
+            try check(isFitting, "a \(role.name) waits for the timer \(timer)")
+        }
+        if let leader {
+            try check(
+                timers[.abandon] == nil || current.proposedBlock != nil,
+                "a proposal is waited for that is none")
+            try check(
+                current.proposedBlock != nil || leader.tally.answers.isEmpty,
+                "answers are counted to no proposal")
+            try check(
+                leader.recovery == nil || current.proposedBlock == nil,
+                "the leader proposes what it still asks for")
+        }
+    }
+
+    private func checkRounds() throws(BrokenInvariant) {
+        for (round, height) in [(current, above(1)), (next, above(2))] {
+            try check(round.decision?.height ?? height == height, "a decision of another height")
+            try check(round.proposedBlock?.height ?? height == height, "a proposal of another height")
+            try check(
+                round.decidedBlock.map { $0.hash == round.decision?.hash } ?? true,
+                "a decision by another block's proof")
+            try check(
+                round.offers.allSatisfy { $0.proposal.height == height }, "an offer of another height")
+            switch round.ballot {
+            case .none: break
+            case .recording(let vote), .cast(let vote, _):
+                try check(
+                    vote.height == height && vote == votes.last, "a vote that is not this node's newest")
+            }
+        }
+        try check(!next.hasVoted, "a vote two heights above the tip")
+        try check(
+            isValidator || (current.offers.isEmpty && next.offers.isEmpty && current.proposal == nil),
+            "a \(role.name) takes proposals")
+        if isLeader, let block = current.proposedBlock {
+            try check(
+                block.header.previousHash == state.hash, "the leader's proposal does not follow the tip")
+        }
+    }
+
+    private func checkLane() throws(BrokenInvariant) {
+        switch lane {
+        case .idle, .rollingBack: break
+        case .executing(let block), .stopping(let block), .prepared(let block, _):
+            try check(block.height == above(1), "the lane holds a block of another height")
+        case .committing(let block, let commit):
+            try check(block.height == above(1), "the lane commits a block of another height")
+            try check(block.hash == commit.hash, "the lane commits a block by another one's proof")
+        }
+    }
+
+    private func above(_ step: Int64) -> Int64 { state.height &+ step }
+
+    private func check(_ holds: Bool, _ what: @autoclosure () -> String) throws(BrokenInvariant) {
+        try BrokenInvariant.check(holds, what())
+    }
+}

@@ -1,0 +1,191 @@
+import Chain
+import Crypto
+import Execution
+import Multiformats
+import Reactor
+
+/// A node's part in block production (docs/consensus.md; messages: docs/wire.md, sections 5 and 7): the leader
+/// proposes and commits, validators execute and acknowledge, everyone else follows what was committed.
+///
+/// It holds the two heights above the tip, one lane for the application (a block is executed, then committed or rolled
+/// back, then the next), and no queue. What only one role needs is in `role`, which follows the validator set and the
+/// leader as they change.
+public struct ConsensusMachine: Machine {
+    enum Lane: Sendable {
+        case idle
+        case executing(CheckedBlock)
+        /// Its execution has been told to give up.
+        case stopping(CheckedBlock)
+        case prepared(CheckedBlock, ExecutionResult)
+        case rollingBack
+        case committing(CheckedBlock, VerifiedCommit)
+    }
+
+    /// The chain after the newest committed block.
+    private(set) var state: ChainState
+    /// Proof of the newest committed block; nil before the first.
+    private(set) var tipCommit: VerifiedCommit?
+    /// Why the machine stopped; it ignores every event after that.
+    private(set) var halted: ConsensusError?
+
+    let key: PublicKey
+    let settings: ConsensusSettings
+    /// Before this a leader proposes nothing: peers may tell how high the chain is.
+    let opening: Duration
+
+    var role: Role
+    var lane = Lane.idle
+    var current = ConsensusRound()
+    var next = ConsensusRound()
+    var heights: Heights
+    var announcing: Announcing
+    var votes: OwnVotes
+    var stamps: ProposalStamps
+    var start = ProcessStart()
+    /// What is said against the wall clock of this node, or of the leader, at present.
+    var doubt: ClockDoubt?
+    /// Transactions that wait in the mempool.
+    var mempoolCount = 0
+    /// When a block that cannot be executed is next worth a warning.
+    var nextComplaint: Duration = .zero
+    var timers = TimerTable<Timer>()
+    /// Milliseconds since 1970, as the event said that is handled.
+    private(set) var wallClock: UInt64 = 0
+
+    /// A machine at a committed tip.
+    /// - Parameters:
+    ///   - key: this node's public key.
+    ///   - lastVote: from the vote log; votes that contradict it are never cast.
+    ///   - oldestVote: the lowest height of the votes in the log.
+    ///   - reservedStamp: up to which stamp the leader may have proposed, as its disk says; 0 for none.
+    ///   - votedBlock: the block of the last vote, if it is at hand.
+    public init(
+        key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?, oldestVote: Int64?,
+        votedBlock: CheckedBlock? = nil, reservedStamp: Int64 = 0,
+        settings: ConsensusSettings, now: Duration
+    ) {
+        self.key = key
+        self.state = state
+        self.tipCommit = tipCommit
+        self.settings = settings
+        opening = now + settings.startDelay
+        heights = Heights(tip: state.height, now: now)
+        announcing = Announcing(tip: state.height, now: now)
+        votes = OwnVotes(last: lastVote, oldestHeight: oldestVote, block: votedBlock, tip: state.height)
+        // Stamps are a height's own: what was voted on at another says nothing.
+        stamps = ProposalStamps(
+            reserved: reservedStamp, voted: votes.last(at: state.height &+ 1)?.stamp ?? 0)
+        role = .follower(Role.Follower())
+        takeRole(after: nil, now)
+        armTimers(now)
+    }
+
+    // MARK: Events and questions
+
+    /// Takes one event and appends what is to be done about it.
+    public mutating func handle(
+        _ event: ConsensusEvent, at now: Instant, actions: inout [ConsensusAction]
+    ) {
+        step(at: now, &actions, ifHalted: ()) { machine, now, actions in machine.take(event, now, &actions) }
+    }
+
+    private mutating func take(
+        _ event: ConsensusEvent, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        switch event {
+        case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
+        case .proposalArriving(let hash, let from): proposalArriving(hash, from, now)
+        case .proposalInvalid(let block, let reason): proposalInvalid(block, reason, &actions)
+        case .decided(let commit, let block): decided(commit, block, now)
+        case .decidedFetchFailed(let hash, let from): decidedFetchFailed(hash, from, now, &actions)
+        case .ahead(let height, let isOwn, let from):
+            ahead(height, isOwn ? .ownSignature : .word, from, now, &actions)
+        case .announcedAgain(let from): announcedAgain(from, &actions)
+        case .commitDone(let message, let from): commitDone(message, from, now, &actions)
+        case .lockedFetched(let block): lockedFetched(block, now, &actions)
+        case .lockedFetchFailed(let hash): lockedFetchFailed(hash, &actions)
+        case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
+        case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
+        case .answeredInOwnName: answeredInOwnName(&actions)
+        case .stampTold(let told): stampTold(told.stamp, &actions)
+        case .reset(let reset): resetReceived(reset.reset, &actions)
+        case .peerReady(let peer): peerReady(peer, &actions)
+        case .built(let block): built(block, now, &actions)
+        case .stampsReserved(let stamp): stampsReserved(stamp, now, &actions)
+        case .executed(let hash, let result): executed(hash, result)
+        case .executionFailed(let hash, let error): executionFailed(hash, error, now, &actions)
+        case .rolledBack: lane = .idle
+        case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
+        case .committed(let hash): committed(hash, now, &actions)
+        case .failed(let message): halt(.driver(message), &actions)
+        case .mempool(let count): mempoolCount = count
+        case .syncFinished: syncFinished(now, &actions)
+        case .timer: break
+        }
+    }
+
+    /// Does what an event or a question is about, then whatever is due and the next step that the state allows.
+    mutating func step<Answer>(
+        at instant: Instant, _ actions: inout [ConsensusAction], ifHalted answer: Answer,
+        _ body: (inout ConsensusMachine, Duration, inout [ConsensusAction]) -> Answer
+    ) -> Answer {
+        guard halted == nil else { return answer }
+        let (now, before, first) = (instant.elapsed, view, actions.count)
+        wallClock = instant.wallClock
+        if start.note(now, wallClock) { judgeTip(&actions) }
+        settleDoubt()
+        let answer = body(&self, now, &actions)
+        withdrawIfTooEarly(now, &actions)
+        runTimers(now, &actions)
+        advance(now, &actions)
+        heights.judgeSyncing(tip: state.height, now: now)
+        armTimers(now)
+        let view = view
+        if !view.says(the: before) { actions.insert(.publish(view), at: first) }
+        return answer
+    }
+
+    // MARK: Commits
+
+    private mutating func committed(
+        _ hash: Hash, _ now: Duration, _ actions: inout [ConsensusAction]
+    ) {
+        guard case .committing(let block, let decision) = lane, block.hash == hash else { return }
+        let (former, rules) = (role, [state.validatorSetHash, state.parametersHash])
+        let isForeign = isForeignVote(in: decision)
+        let isOwn = isLeader && current.proposedBlock?.hash == hash
+        do throws(ConsensusError) {
+            state = try state.after(block.header, hash: hash, commit: decision.info)
+        } catch {
+            return halt(error, &actions)
+        }
+        lane = .idle
+        tipCommit = decision
+        beginRound()
+        stamps.beginHeight()
+        votes.beginHeight()
+        takeRole(after: former, committedOwn: isOwn, now)
+        judgeTip(&actions)
+        announceCommitted(
+            decision, hasNewRules: rules != [state.validatorSetHash, state.parametersHash], now, &actions)
+        if isValidator, former.name != .validator, let proposer { actions.append(.askStatus(of: [proposer])) }
+        if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
+    }
+
+    /// The next height is the present one: what was offered for it remains if it follows the new tip.
+    private mutating func beginRound() {
+        current = next
+        next = ConsensusRound()
+        let leader = proposer
+        if let proposal = current.proposal, proposal.previousHash != state.hash || current.signer != leader {
+            current.clearProposal()
+        }
+        current.offers.removeAll { $0.proposal.previousHash != state.hash || $0.leader != leader }
+    }
+
+    mutating func halt(_ error: ConsensusError, _ actions: inout [ConsensusAction]) {
+        halted = error
+        timers = TimerTable()
+        actions.append(.halt(error))
+    }
+}

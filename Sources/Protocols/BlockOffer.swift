@@ -1,0 +1,61 @@
+import Bytes
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// A block that a peer offers on the stream of its announcement.
+@ReactorActor
+public struct BlockOffer {
+    /// The announcement's stream.
+    public let stream: Stream
+    let hash: Hash
+    let height: Int64
+    /// The hash of the block before it, where the announcement tells it.
+    var previousHash: Hash?
+
+    /// Who offers it.
+    public var peer: PeerID { stream.remotePeer }
+
+    /// Asks for the block, and reads it, of at most `limit` bytes, to the stream's end. It has the announced hash and height.
+    public func take(limit: Int) async throws(ProtocolsError) -> Block {
+        do {
+            stream.setTimeout(ProtocolLimits.receiveBlock)
+            try await stream.write(Stream.get)
+            let block = try Block(decoding: try await stream.readRest(limit: limit))
+            guard block.hash == hash, block.height == height else {
+                throw ProtocolsError.wrongContent("another block")
+            }
+            guard block.header.previousHash == previousHash ?? block.header.previousHash else {
+                throw ProtocolsError.wrongContent("a block with another one before it")
+            }
+            stream.close()
+            return block
+        } catch let error as LibP2PError {
+            throw .stream(error)
+        } catch let error as ChainError {
+            throw .refused(error)
+        } catch let error as ProtocolsError {
+            throw error
+        } catch {
+            throw .malformed("block")
+        }
+    }
+
+    /// Asks for the block only to see whether the peer sends any of it, and takes no more than its first byte. Returns whether
+    /// that has come.
+    public func test() async throws(ProtocolsError) -> Bool {
+        defer { stream.reset() }
+        do throws(LibP2PError) {
+            stream.setTimeout(ProtocolLimits.firstByte)
+            try await stream.write(Stream.get)
+            return try await !stream.read(upTo: 1).isEmpty
+        } catch {
+            switch error {
+            case .timedOut, .streamReset: return false
+            default: throw .stream(error)
+            }
+        }
+    }
+}
