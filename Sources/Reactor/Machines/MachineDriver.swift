@@ -39,10 +39,13 @@ public final class MachineDriver<M: Machine> {
     /// Calls that wait for the machine beyond which callers are suspended. `submit` is exempt.
     public let capacity: Int
 
+    /// The most calls that have waited at once.
+    public private(set) var peakDepth = 0
+
     private let cell: Cell
     private let worker: Worker
     private let wallClock: @Sendable () -> UInt64
-    private let onBrokenInvariant: (@Sendable (BrokenInvariant) -> Void)?
+    private let onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
     private var perform: (@ReactorActor (M.Action) -> Void)?
     private var queue = Deque<Call>()
     private var suspended = Deque<CheckedContinuation<Void, Never>>()
@@ -54,11 +57,11 @@ public final class MachineDriver<M: Machine> {
     /// - Parameters:
     ///   - worker: the machine's own; `stop` stops it. Its capacity is the driver's.
     ///   - wallClock: milliseconds since 1970. Called on the reactor.
-    ///   - onBrokenInvariant: asks for the machine's invariants to be checked after every call, and is told, on the reactor,
-    ///     of each that is broken. Nil in production.
+    ///   - onBrokenInvariant: asks for the machine's invariants to be checked after every call, and is told of each
+    ///     that is broken. Nil in production.
     public init(
         _ machine: sending M, on worker: Worker, wallClock: @escaping @Sendable () -> UInt64,
-        onBrokenInvariant: (@Sendable (BrokenInvariant) -> Void)? = nil
+        onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)? = nil
     ) {
         cell = Cell(machine)
         self.worker = worker
@@ -140,6 +143,7 @@ public final class MachineDriver<M: Machine> {
     ) {
         let now = Instant(elapsed: Reactor.now, wallClock: wallClock())
         queue.append(Call(body: body, now: now, caller: caller))
+        peakDepth = max(peakDepth, queue.count)
         guard !isRunning, perform != nil else { return }
         isRunning = true
         Reactor.spawn { await self.run() }

@@ -21,8 +21,9 @@ public struct TimerTable<Name: Hashable & Sendable>: Sendable {
     /// When a timer is due; nil when it is not armed.
     public subscript(name: Name) -> Duration? { entries.first { $0.name == name }?.deadline }
 
-    /// Arms a timer. One that is armed already keeps its place and takes the new deadline.
-    public mutating func arm(_ name: Name, at deadline: Duration) {
+    /// Arms a timer, or disarms it for nil. One that is armed already keeps its place and takes the new deadline.
+    public mutating func arm(_ name: Name, at deadline: Duration?) {
+        guard let deadline else { return cancel(name) }
         if let index = entries.firstIndex(where: { $0.name == name }) {
             entries[index].deadline = deadline
         } else {
