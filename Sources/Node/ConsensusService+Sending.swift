@@ -80,8 +80,15 @@ extension ConsensusService {
 
     private func announce(_ commit: VerifiedCommit, to peers: [PeerID]) {
         guard !peers.isEmpty else { return }
-        let stored = try? context.store.block(at: commit.height)
-        guard let block = (stored ?? nil)?.block else { return }
+        if let newest, newest.hash == commit.hash { return announce(commit, newest.block.bytes, to: peers) }
+        let (store, lookups) = (context.store, context.lookups)
+        Reactor.spawn {
+            let stored = try? await lookups.run { try store.block(at: commit.height) }
+            if let stored { self.announce(commit, stored.block, to: peers) }
+        }
+    }
+
+    private func announce(_ commit: VerifiedCommit, _ block: SharedBytes, to peers: [PeerID]) {
         let message = SharedBytes(commit.announcement.bytes)
         for peer in Self.order(peers, validators: machine.state.validators.keys) {
             Reactor.spawn {

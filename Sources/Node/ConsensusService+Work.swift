@@ -89,6 +89,7 @@ extension ConsensusService {
             } catch {
                 return self.feed(.failed("\(error)"))
             }
+            self.newest = block
             self.mempool.committed(block.transactions.map(\.id), result.accounts)
             self.commits[block.hash] = nil
             self.endFetches(upTo: block.height)

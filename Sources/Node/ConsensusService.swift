@@ -30,6 +30,8 @@ final class ConsensusService {
     /// Proofs of announced blocks that are on their way.
     var commits: [Hash: VerifiedCommit] = [:]
 
+    /// The block that this process has committed last.
+    var newest: CheckedBlock?
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()
     /// Who has announced blocks that this node has still to commit.
@@ -71,9 +73,7 @@ final class ConsensusService {
     /// Publishes on a gossip topic; does nothing while there is no gossip.
     var publish: ((RawText, [UInt8]) -> Void)?
 
-    init(_ context: NodeContext, _ mempool: MempoolService, state: ChainState, tipCommit: VerifiedCommit?)
-        throws
-    {
+    init(_ context: NodeContext, _ mempool: MempoolService, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
         self.mempool = mempool
         var settings = ConsensusSettings()
@@ -85,27 +85,10 @@ final class ConsensusService {
         settings.announceInterval = configuration.blockAnnounceInterval
         settings.promotion = try configuration.promotion()
         machine = ConsensusMachine(
-            key: context.key.publicKey, state: state, tipCommit: tipCommit, lastVote: context.votes.last,
-            oldestVote: context.votes.votes.first?.height, votedBlock: Self.votedBlock(context, state),
+            key: context.key.publicKey, state: outcome.state, tipCommit: outcome.tipCommit,
+            lastVote: context.votes.last, oldestVote: context.votes.votes.first?.height,
+            votedBlock: outcome.votedBlock,
             reservedStamp: context.votes.stamps.end, settings: settings, now: Reactor.now)
-    }
-
-    /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
-    /// vote's, its transactions are the header's and its signature holds.
-    private static func votedBlock(_ context: NodeContext, _ state: ChainState) -> CheckedBlock? {
-        guard let vote = context.votes.last, vote.decision != .nack else { return nil }
-        do {
-            guard let bytes = try context.votes.keptBlock() else { return nil }
-            let block = try Block(decoding: bytes)
-            guard block.hash == vote.blockHash, block.hasValidMerkleRoot,
-                let signer = state.signer(of: block.header), block.verifySignature(signer)
-            else { return nil }
-            return CheckedBlock(
-                trusting: block, transactions: try block.transactions.map { try Transaction(decoding: $0) })
-        } catch {
-            context.log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
-            return nil
-        }
     }
 
     /// Serves the consensus protocols.

@@ -57,8 +57,7 @@ public final class Node {
         queries = context.queries
         transactions = outcome.transactions
         mempool = MempoolService(context)
-        consensus = try ConsensusService(
-            context, mempool, state: outcome.state, tipCommit: outcome.tipCommit)
+        consensus = try ConsensusService(context, mempool, outcome)
         peers = try PeerService(context)
         sync = SyncService(context, consensus)
         blocks = BlockService(context)
@@ -194,12 +193,6 @@ public final class Node {
         // What executes is not waited for: the next start executes it again.
         application.stop()
         await home.perform { await self.shutDown() }
-        lookups.stop()
-        do {
-            try store.close()
-        } catch {
-            context.log.error("block log not closed", ["reason": .error(error)])
-        }
     }
 
     private func shutDown() async {
@@ -219,7 +212,13 @@ public final class Node {
         // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
-        context.storage.stop()
+        lookups.stop()
+        let store = store
+        do {
+            try await context.storage.finish { try store.close() }
+        } catch {
+            context.log.error("block log not closed", ["reason": .error(error)])
+        }
         commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
         endWaiters = []
