@@ -9,13 +9,20 @@ import Storage
 /// What consensus has done on workers: blocks built, checked, executed and committed, votes recorded.
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
-        let state = template.state
-        let transactions = mempool.propose(
-            maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
-        guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
-        let timestamp = template.timestamp(at: context.wallClock())
-        let key = context.key
+        let (state, key) = (template.state, context.key)
         Reactor.spawn {
+            let changes = self.mempool.changes
+            let transactions = await self.mempool.propose(
+                maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
+            guard !transactions.isEmpty || template.mayBeEmpty else {
+                self.feed(.built(nil))
+                // What has come meanwhile was told too early.
+                if self.mempool.changes != changes {
+                    self.feed(.mempool(count: self.mempool.contents.readyCount))
+                }
+                return
+            }
+            let timestamp = template.timestamp(at: self.context.wallClock())
             let block = try? await self.context.checks.run {
                 let header = BlockHeader(
                     height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
@@ -98,7 +105,6 @@ extension ConsensusService {
             // The machine first: what catching up delivers next must find it at the new height.
             self.feed(.committed(block.hash))
             self.onCommit?(block, result)
-            self.feed(.mempool(count: self.mempool.readyCount))
         }
     }
 
@@ -160,7 +166,7 @@ extension ConsensusService {
     /// Checks a block off the reactor; signatures that the mempool has checked are not checked again.
     func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
         let ids = try await context.checks.run { block.transactionIDs }
-        let known = mempool.checked(ids)
+        let known = await mempool.checked(ids)
         let chainID = context.genesis.chainID
         return try await context.checks.run {
             try CheckedBlock(checking: block, expected: expected, chainID: chainID) { known[$0] }

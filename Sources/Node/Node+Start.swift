@@ -94,7 +94,8 @@ extension Node {
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, log: log,
-                execution: worker("execution"), storage: worker("storage"), checks: worker("checks"),
+                execution: worker("execution"), storage: worker("storage"), mempool: worker("mempool"),
+                checks: worker("checks"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,

@@ -205,7 +205,7 @@ public final class Node {
         gossip.stop()
         peers.stop()
         await context.host.stop()
-        await mempool.save()
+        await mempool.finish()
         await peers.saveBook()
         await queries.stop()
         for worker in [context.checks, context.serving] + context.proofs { worker.stop() }
@@ -229,13 +229,15 @@ public final class Node {
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true
-        let workers = [context.execution, context.storage, context.checks, context.serving, lookups]
+        let workers = [
+            context.execution, context.storage, context.mempool, context.checks, context.serving, lookups,
+        ]
         queries.abandon()
         for worker in workers + context.proofs { worker.abandon() }
         consensus.stop()
         sync.stop()
         blocks.stop()
-        mempool.stop()
+        mempool.abandon()
         gossip.stop()
         application.close()
         peers.stop()

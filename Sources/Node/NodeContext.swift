@@ -29,6 +29,8 @@ final class NodeContext {
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
+    /// Runs the mempool, and looks up in `store` whether transactions were mined.
+    let mempool: Worker
     /// Checks signatures and decodes blocks.
     let checks: Worker
     /// Prove blocks while the node catches up: what consensus checks meanwhile does not wait behind them.
@@ -48,7 +50,8 @@ final class NodeContext {
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, log: Log, execution: Worker, storage: Worker,
-        checks: Worker, proofs: [Worker], serving: Worker, lookups: Worker, queries: any QueryService,
+        mempool: Worker, checks: Worker, proofs: [Worker], serving: Worker, lookups: Worker,
+        queries: any QueryService,
         wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver, mempoolFile: MempoolFile? = nil
     ) {
         self.genesis = genesis
@@ -61,6 +64,7 @@ final class NodeContext {
         self.log = log
         self.execution = execution
         self.storage = storage
+        self.mempool = mempool
         self.checks = checks
         self.proofs = proofs
         self.serving = serving

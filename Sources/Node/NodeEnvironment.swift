@@ -27,8 +27,8 @@ public struct NodeEnvironment: Sendable {
     public var dialFrom: SocketAddress?
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
-    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `execution`, `storage`, `checks`,
-    /// `proofs-0`, `proofs-1`, `serving`, `lookups` or `queries`.
+    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `execution`, `storage`, `mempool`,
+    /// `checks`, `proofs-0`, `proofs-1`, `serving`, `lookups` or `queries`.
     public var workerDelay: @Sendable (String) -> Duration = { _ in .zero }
 
     /// An environment by its parts.

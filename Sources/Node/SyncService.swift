@@ -263,14 +263,14 @@ final class SyncService {
         _ id: Int, _ candidate: Candidate, after state: ChainState
     ) async throws -> (VerifiedCommit, CheckedBlock) {
         let worker = context.proofs[id % context.proofs.count]
-        let needsIDs = consensus.mempool.count > 0
+        let needsIDs = consensus.mempool.contents.count > 0
         let (commit, block, ids) = try await worker.run {
             let found = try candidate.decoded()
             let commit = try VerifiedCommit(
                 verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
             return (commit, found.block, needsIDs ? found.block.transactionIDs : [])
         }
-        let known = ids.isEmpty ? [:] : consensus.mempool.checked(ids)
+        let known = ids.isEmpty ? [:] : await consensus.mempool.checked(ids)
         let chainID = context.genesis.chainID
         let checked = try await worker.run {
             try CheckedBlock(checking: block, expected: commit.hash, chainID: chainID) { known[$0] }
