@@ -1,4 +1,5 @@
 import Bytes
+import CShims
 import Synchronization
 
 /// Up to which stamp a leader may have proposed blocks, kept beside its votes: after a restart it begins above
@@ -41,6 +42,7 @@ public final class StampReserve: Sendable {
 
     /// Puts another end on the device before a stamp up to it is used. After an error the one before holds.
     public func record(_ end: Int64) throws(StorageError) {
+        assert(apus_may_block(), "stamps are reserved on a reactor's thread")
         try state.withLock { state throws(StorageError) in
             guard end != state else { return }
             let copy = Self.encode(end)

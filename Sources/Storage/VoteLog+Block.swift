@@ -1,4 +1,5 @@
 import Bytes
+import CShims
 
 /// The block that was agreed to last, kept beside the votes (docs/storage.md, "Vote log"): a leader that lost its memory
 /// may have to ask for it, also after this node was restarted.
@@ -11,6 +12,7 @@ extension VoteLog {
 
     /// Keeps a block in place of the one before. On the storage worker, before the vote is recorded.
     public func keep(_ block: SharedBytes) throws(StorageError) {
+        assert(apus_may_block(), "a block is kept on a reactor's thread")
         let file = try disk.open(blockPath, .createIfMissing)
         var head = ByteWriter(capacity: Self.headBytes)
         head.put(u64: UInt64(block.count))
@@ -23,6 +25,7 @@ extension VoteLog {
 
     /// The block that was kept last, if all of it is there.
     public func keptBlock() throws(StorageError) -> SharedBytes? {
+        assert(apus_may_block(), "a block is read on a reactor's thread")
         guard disk.exists(blockPath) else { return nil }
         let file = try disk.open(blockPath, .read)
         let length = try file.length()

@@ -1,3 +1,4 @@
+import CShims
 import Chain
 import Synchronization
 
@@ -91,6 +92,7 @@ public final class VoteLog: Sendable {
     /// Recording the last vote again does nothing; with a newer stamp it keeps that. After an error nothing is
     /// recorded.
     public func record(_ vote: Vote) throws(StorageError) {
+        assert(apus_may_block(), "a vote is recorded on a reactor's thread")
         try state.withLock { state throws(StorageError) in
             var vote = vote
             if let last = state.votes.last?.vote {
