@@ -167,10 +167,11 @@ public final class TransactionExchange {
         guard !isPaused else { return [] }
         let announcer = TransactionRequests.Announcer(
             peer: peer, isTrusted: source.trusts(peer), stream: stream)
-        let open = Set(requests.open(ids, by: announcer, now: Reactor.now))
-        let wanted = open.isEmpty ? [] : Set(await source.wanted(ids.filter(open.contains)))
+        let open = requests.open(ids, by: announcer, now: Reactor.now)
+        let wanted = open.isEmpty ? [] : Set(await source.wanted(open))
+        let here = Set(open.lazy.filter { !wanted.contains($0) })
         let asked = requests.announced(ids, by: announcer, now: Reactor.now) {
-            open.contains($0) ? !wanted.contains($0) : nil
+            wanted.contains($0) ? false : here.contains($0) ? true : nil
         }
         startTimer()
         return asked
