@@ -62,7 +62,7 @@ let package = Package(
         + module("LibP2P", ["Bytes", "Collections", "Multiformats", "Log", "JSON", "Reactor", "Crypto"])
         + module("Chain", ["Bytes", "Multiformats", "JSON", "Crypto"], tests: ["Collections"])
         + module("Storage", ["CShims", "Bytes", "Crypto", "Chain"])
-        + module("Mempool", ["Bytes", "Crypto", "Chain"])
+        + module("Mempool", ["Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "Chain"])
         + module("Execution", ["CShims", "Bytes", "Collections", "Crypto", "Chain"])
         + module(
             "Consensus",

@@ -1,348 +1,325 @@
 import Chain
+import Collections
 import Crypto
+import Multiformats
+import Reactor
 
-/// Transactions that wait to be mined. A machine: no clock, no I/O; every call says what time it is.
+/// Unconfirmed transactions: which of them a node wants, keeps, announces and to whom, proposes, and drops.
 ///
-/// A transaction is *ready* when its nonce follows the account's, or that of another ready transaction of the
-/// sender; else it is *gapped*. Ready ones are proposed in the order in which they became ready, which within a
-/// sender is the order of the nonces.
-///
-/// Full: a gapped newcomer is refused; a ready one takes the place of the youngest gapped ones, or is refused when
-/// there are not enough of them. Ready transactions are never evicted, and no transaction is replaced by another
-/// with its nonce: there are no fees that could say which is worth more.
-///
-/// Every operation takes constant time for each transaction that it touches.
-public struct Mempool {
-    /// What `admit` did beside keeping the transaction.
-    public struct Admission: Sendable {
-        /// Whether the transaction could be mined now.
-        public let isReady: Bool
-        /// Gapped transactions that made room.
-        public let evicted: [Hash]
+/// The requirements' transaction rules: every node announces its own and passes on what it fetched and checked; the
+/// leader, to whom all transactions run, announces only those that clients gave to it. While the node is far behind, it
+/// neither fetches what is announced nor passes anything on.
+public struct Mempool: Machine {
+    /// What can happen to it, beside questions.
+    public enum Event: MachineEvent {
+        /// Whether this node makes the blocks, and whether transactions cost nothing.
+        case rules(isLeader: Bool, isFree: Bool)
+        /// A block was committed: its transactions, and the accounts that it touched.
+        case committed([Hash], [ExecutionResult.ChangedAccount])
+        /// A block of this time, ms since 1970, is the newest now.
+        case advanced(to: UInt64)
+        /// Transactions are to be dropped, as a consensus reset asks.
+        case dropped([Hash])
+        /// The node begins to catch up (true), or has done so.
+        case syncing(Bool)
+        /// A peer can be told of transactions now.
+        case peerReady(PeerID)
+        /// The peer is gone.
+        case peerLeft(PeerID)
+        /// The deadline has passed.
+        case timer
     }
 
-    struct Entry {
-        let transaction: Transaction
-        let account: AccountID
-        var isReady: Bool
-        let arrived: Duration
-        var announcementLevel: Int
-        var nextAnnouncement: Duration
+    /// What it wants done.
+    public enum Action: Equatable, Sendable {
+        /// Announces transactions to a peer, or to all without one.
+        case announce([Hash], to: PeerID?)
+        /// Fetches nothing more that is announced.
+        case pause
+        /// Fetches again, also what was announced meanwhile.
+        case resume
+        /// So much is kept now.
+        case changed(Contents)
     }
 
-    private struct Sender {
-        /// Its number in `Place`.
-        let number: UInt64
-        /// The account's nonce: that of its last mined transaction.
-        var nonce: UInt64
-        /// The first nonce for which no ready transaction is here.
-        var next: UInt64
-        /// No transaction here has a higher nonce.
-        var highest: UInt64
-        /// Transactions here.
-        var count = 0
+    /// How much is kept.
+    public struct Contents: Equatable, Sendable {
+        /// Transactions.
+        public let count: Int
+        /// Of these, the ones that a block could take now.
+        public let readyCount: Int
+        /// Bytes of all.
+        public let bytes: Int
+
+        /// What an empty mempool holds.
+        public static let none = Contents(count: 0, readyCount: 0, bytes: 0)
     }
 
-    /// A sender and a nonce: what only one transaction may have.
-    private struct Place: Hashable {
-        let sender: UInt64
-        let nonce: UInt64
+    /// Who has brought a transaction.
+    public enum Source: Sendable {
+        case client, peer
     }
 
-    private static let readyList = 0
-    private static let gappedList = 1
+    enum Timer: Hashable {
+        /// Transactions are to be announced again, or have waited too long.
+        case upkeep
+        /// No block has come for so long that the node counts as near the tip.
+        case doubt
+    }
 
-    /// The bounds.
-    public let limits: MempoolLimits
-    /// Bytes of all transactions together.
-    public private(set) var bytes = 0
-    private var gappedBytes = 0
-    private var gappedCount = 0
+    /// Refused transactions that are remembered, so that they are not fetched again.
+    static let rememberedRefusals = 10_000
+    /// Accounts whose newest nonce is remembered, against checks that read the state before a commit.
+    static let rememberedNonces = 100_000
+    /// Transactions that a new peer is told of at most; the rest comes when it is announced again.
+    static let toldAtOnce = 10_000
+    /// Between two looks at what is due.
+    static let upkeepPause = Duration.milliseconds(100)
 
-    var entries: [Entry?] = []
-    private var free: [Int32] = []
-    private var slots: [Hash: Int32] = [:]
-    private var senders: [AccountID: Sender] = [:]
-    private var sendersSeen: UInt64 = 0
-    private var places: [Place: Int32] = [:]
-    /// Ready and gapped ones, in the order in which they became so.
-    private var order = SlotLists(count: 2)
-    /// All, in the order of arrival.
-    var arrivals = SlotLists(count: 1)
-    /// By number of announcements made. All of a level wait equally long, so each list is ordered by time.
-    var announcements: SlotLists
-    let intervals: [Duration]
+    private(set) var pool: TransactionPool
+    /// Transactions whose check has begun, and whether a client has sent them.
+    private(set) var inCheck: [Hash: Bool] = [:]
+    private var refused: OrderedSet<Hash> = []
+    private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
+    private var isLeader = false
+    private var isFree = true
+    private var farBehind = FarBehind()
+    private var isPaused = false
+    /// Peers that came while the node was far behind, and do not know yet what waits.
+    private var untold: OrderedSet<PeerID> = []
+    private var lastUpkeep: Duration?
+    private var timers = TimerTable<Timer>()
 
     /// An empty mempool.
-    public init(_ limits: MempoolLimits = MempoolLimits()) {
-        self.limits = limits
-        var intervals = [limits.firstInterval]
-        while let last = intervals.last, last < limits.lastInterval, intervals.count < 32 {
-            intervals.append(min(last * 2, limits.lastInterval))
+    public init(_ limits: MempoolLimits = MempoolLimits()) { pool = TransactionPool(limits) }
+
+    /// When it wants the event `timer`.
+    public var deadline: Duration? { timers.deadline }
+
+    /// Takes one event and appends what is to be done about it.
+    public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        let before = contents
+        switch event {
+        case .rules(let isLeader, let isFree): (self.isLeader, self.isFree) = (isLeader, isFree)
+        case .committed(let ids, let accounts):
+            commit(ids, accounts)
+            actions.append(.changed(contents))
+        case .dropped(let ids): pool.remove(ids)
+        case .advanced(let timestamp):
+            farBehind.committed(timestamp: timestamp, wallClock: now.wallClock, now: now.elapsed)
+            look(now, &actions)
+        case .syncing(let flag):
+            farBehind.syncing(flag, now: now.elapsed)
+            look(now, &actions)
+        case .peerReady(let peer): if isPaused { untold.append(peer) } else { tell(peer, &actions) }
+        case .peerLeft(let peer): untold.remove(peer)
+        case .timer: ring(now, &actions)
         }
-        self.intervals = intervals
-        announcements = SlotLists(count: intervals.count)
+        if contents != before, actions.last != .changed(contents) { actions.append(.changed(contents)) }
+        arm()
     }
 
-    /// Transactions kept.
-    public var count: Int { slots.count }
-
-    /// Of these, the ones that could be mined now.
-    public var readyCount: Int { slots.count - gappedCount }
-
-    /// Whether the transaction is kept.
-    public func contains(_ id: Hash) -> Bool { slots[id] != nil }
-
-    /// A transaction that is kept.
-    public func transaction(_ id: Hash) -> Transaction? {
-        slots[id].flatMap { entries[Int($0)]?.transaction }
+    private mutating func commit(_ ids: [Hash], _ accounts: [ExecutionResult.ChangedAccount]) {
+        for account in accounts { nonces[account.id] = account.nonce }
+        if nonces.count > Self.rememberedNonces {
+            nonces.removeFirst(nonces.count - Self.rememberedNonces / 2)
+        }
+        pool.commit(ids, nonces: accounts.map { ($0.id, $0.nonce) })
+        guard !isFree else { return }
+        for account in accounts { pool.drop(beyond: account.balance, of: account.id) }
     }
 
-    /// All transactions: the ready ones in an order in which blocks can hold them, then the gapped ones.
-    public var transactions: [Transaction] {
-        var all: [Transaction] = []
-        all.reserveCapacity(count)
-        for list in [Self.readyList, Self.gappedList] {
-            var slot = order.first(in: list)
-            while slot != SlotLists.none {
-                if let entry = entries[Int(slot)] { all.append(entry.transaction) }
-                slot = order.next(after: slot)
+    // MARK: Admission
+
+    /// Those of `ids` that are worth fetching, in order: they neither wait nor are being checked, were not refused lately,
+    /// and `isMined` does not hold for them.
+    public func wanted(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Hash] {
+        ids.filter { !refused.contains($0) && !isHere($0) && !isMined($0) }
+    }
+
+    private func isHere(_ id: Hash) -> Bool { pool.contains(id) || inCheck[id] != nil }
+
+    /// Notes that transactions have come. Returns the places in `ids` of those that are to be checked now and then handed to
+    /// `admit`, whatever the check says. What a client sends is checked though it was refused before, for the client to
+    /// learn why; and it is the client's though a peer has brought it first.
+    public mutating func begin(_ ids: [Hash], from source: Source, isMined: (Hash) -> Bool) -> [Int] {
+        ids.indices.filter { index in
+            let id = ids[index]
+            guard !isHere(id) else {
+                if source == .client { markOwn(id) }
+                return false
+            }
+            guard source == .client || !refused.contains(id), !isMined(id) else { return false }
+            inCheck[id] = source == .client
+            return true
+        }
+    }
+
+    private mutating func markOwn(_ id: Hash) {
+        if inCheck[id] != nil { inCheck[id] = true }
+        pool.markOwn(id)
+    }
+
+    /// Keeps what has passed its check. One outcome each, in order.
+    public mutating func admit(
+        _ checked: [CheckedTransaction], at now: Instant, actions: inout [Action]
+    ) -> [Result<Transaction, MempoolError>] {
+        var announced: [Hash] = []
+        let outcomes = checked.map { item -> Result<Transaction, MempoolError> in
+            let isOwn = inCheck.removeValue(forKey: item.id) ?? false
+            do throws(MempoolError) {
+                let transaction = try keep(item, isOwn: isOwn, at: now.elapsed)
+                if !isLeader || isOwn { announced.append(item.id) }
+                return .success(transaction)
+            } catch {
+                if error.isPermanent { remember(refusal: item.id) }
+                return .failure(error)
             }
         }
-        return all
+        if !announced.isEmpty { actions.append(.announce(announced, to: nil)) }
+        actions.append(.changed(contents))
+        arm()
+        return outcomes
     }
 
-    /// The nonce that the sender's next transaction should have; nil when nothing of the sender waits.
-    public func nextNonce(_ account: AccountID) -> UInt64? { senders[account]?.next }
-
-    /// Keeps a transaction that `TransactionCheck` has passed. `accountNonce` is the account's in the committed
-    /// state, 0 for an unknown account, `balance` what the account holds, nil where transactions are free. The caller
-    /// announces it; announcing again is scheduled from `now`.
-    public mutating func admit(
-        _ transaction: Transaction, accountNonce: UInt64, balance: Amount? = nil, now: Duration
-    ) throws(MempoolError) -> Admission {
-        guard slots[transaction.id] == nil else { throw .duplicate }
-        guard let account = transaction.account else {
-            throw .refused(.unknownSignatureType(transaction.signatureType.description))
-        }
-        let size = transaction.bytes.count
-        guard size <= limits.transactionBytes else {
-            throw .tooLarge(count: size, limit: limits.transactionBytes)
-        }
-        if let balance, !Self.covers(balance, transaction) { throw .insufficientBalance }
-        if let sender = senders[account], sender.nonce < accountNonce {
-            _ = setNonce(accountNonce, of: account)
-        }
-        let nonce = transaction.body.nonce
-        let sender =
-            senders[account]
-            ?? Sender(
-                number: sendersSeen, nonce: accountNonce, next: accountNonce &+ 1, highest: accountNonce)
-        guard nonce > sender.nonce else { throw .nonceTooLow(expected: sender.nonce &+ 1) }
-        guard nonce &- sender.nonce <= UInt64(limits.perSender) else {
-            throw .nonceTooHigh(limit: sender.nonce &+ UInt64(limits.perSender))
-        }
-        guard places[Place(sender: sender.number, nonce: nonce)] == nil else { throw .nonceTaken }
-        guard sender.count < limits.perSender else { throw .senderFull(limit: limits.perSender) }
-        let isReady = nonce == sender.next
-        let evicted = try makeRoom(for: size, isReady: isReady)
-        insert(transaction, account, nonce: sender.nonce, now: now)
-        return Admission(isReady: isReady, evicted: evicted)
+    private mutating func keep(
+        _ item: CheckedTransaction, isOwn: Bool, at now: Duration
+    ) throws(MempoolError) -> Transaction {
+        let transaction = try item.check.get()
+        let newest = transaction.account.flatMap { nonces[$0] } ?? 0
+        _ = try pool.admit(
+            transaction, accountNonce: max(item.nonce, newest), balance: isFree ? nil : item.balance,
+            isOwn: isOwn, now: now)
+        return transaction
     }
 
-    /// Takes over a block: removes what was mined, and what the accounts' new nonces have made worthless. Returns
-    /// the latter: transactions that are gone without having been mined.
-    public mutating func commit(
-        _ mined: some Sequence<Hash>, nonces: [(account: AccountID, nonce: UInt64)]
-    ) -> [Hash] {
-        var minedSlots: [Int32] = []
-        for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }
-        var dropped: [Hash] = []
-        for change in nonces { dropped += setNonce(change.nonce, of: change.account) }
-        // Mined without effect: the account's nonce did not move, so the sender's later ones wait again.
-        for slot in minedSlots where entries[Int(slot)].map({ slots[$0.transaction.id] == nil }) == true {
-            remove(slot)
-        }
-        return dropped
+    private mutating func remember(refusal id: Hash) {
+        refused.append(id)
+        if refused.count > Self.rememberedRefusals { refused.removeFirst(Self.rememberedRefusals / 2) }
     }
 
-    /// Drops the transactions whose fee an account of this balance cannot pay, which would fail in a block. Returns
-    /// them. To be called after `commit`, where transactions are not free.
-    public mutating func drop(beyond balance: Amount, of account: AccountID) -> [Hash] {
-        guard let sender = senders[account], sender.highest > sender.nonce else { return [] }
-        var dropped: [Hash] = []
-        for nonce in sender.nonce &+ 1...sender.highest {
-            guard let slot = places[Place(sender: sender.number, nonce: nonce)],
-                let entry = entries[Int(slot)], !Self.covers(balance, entry.transaction)
-            else { continue }
-            dropped.append(entry.transaction.id)
-            remove(slot)
-        }
-        return dropped
+    // MARK: Questions
+
+    /// How much is kept.
+    public var contents: Contents {
+        Contents(count: pool.count, readyCount: pool.readyCount, bytes: pool.bytes)
     }
 
-    private static func covers(_ balance: Amount, _ transaction: Transaction) -> Bool {
-        (transaction.body.fee ?? .zero) <= balance
-    }
+    /// All transactions, the ready ones first, and whether a client of this node has sent them.
+    public var all: [(transaction: Transaction, isOwn: Bool)] { pool.all }
 
-    /// Drops transactions, as a consensus reset or a failed check asks. Unknown ones are ignored.
-    public mutating func remove(_ ids: some Sequence<Hash>) {
-        for id in ids { if let slot = slots[id] { remove(slot) } }
+    /// Whether a client of this node has sent a transaction that waits or is being checked.
+    public func isOwn(_ id: Hash) -> Bool { inCheck[id] ?? pool.isOwn(id) }
+
+    /// A transaction that waits.
+    public func transaction(_ id: Hash) -> Transaction? { pool.transaction(id) }
+
+    /// Those of `ids` that wait: this node has checked their signatures.
+    public func transactions(_ ids: [Hash]) -> [Hash: Transaction] {
+        var found: [Hash: Transaction] = [:]
+        found.reserveCapacity(min(ids.count, pool.count))
+        for id in ids { if let transaction = pool.transaction(id) { found[id] = transaction } }
+        return found
     }
 
     /// Ready transactions in an order in which a block can hold them, of at most `maxBytes` together.
-    public func propose(maxBytes: Int, maxCount: Int = .max) -> [Transaction] {
-        var result: [Transaction] = []
-        var room = maxBytes
-        // Senders of which one did not fit: their later ones cannot go first.
-        var blocked: Set<AccountID> = []
-        var slot = order.first(in: Self.readyList)
-        while slot != SlotLists.none, result.count < maxCount, blocked.count < Self.proposalSearch {
-            if let entry = entries[Int(slot)] {
-                let size = entry.transaction.bytes.count
-                if size > room {
-                    blocked.insert(entry.account)
-                } else if blocked.isEmpty || !blocked.contains(entry.account) {
-                    result.append(entry.transaction)
-                    room &-= size
-                }
+    public func propose(maxBytes: Int, maxCount: Int) -> [Transaction] {
+        pool.propose(maxBytes: maxBytes, maxCount: maxCount)
+    }
+
+    /// The nonce of the account's last transaction here that a block could hold; nil when none of it waits.
+    public func pendingNonce(_ account: AccountID) -> UInt64? { pool.nextNonce(account).map { $0 &- 1 } }
+
+    // MARK: Announcements
+
+    /// Tells a new peer of what waits: it may be the leader, back with an empty mempool, or the way to it.
+    private func tell(_ peer: PeerID, _ actions: inout [Action]) {
+        announce(pool.propose(maxBytes: .max, maxCount: Self.toldAtOnce).map(\.id), to: peer, &actions)
+    }
+
+    private func announce(_ ids: [Hash], to peer: PeerID?, _ actions: inout [Action]) {
+        let told = isLeader ? ids.filter(pool.isOwn) : ids
+        if !told.isEmpty { actions.append(.announce(told, to: peer)) }
+    }
+
+    // MARK: Time
+
+    private mutating func ring(_ now: Instant, _ actions: inout [Action]) {
+        while let timer = timers.popDue(now.elapsed) {
+            switch timer {
+            case .doubt: look(now, &actions)
+            case .upkeep:
+                lastUpkeep = now.elapsed
+                pool.expire(now: now.elapsed)
+                if !isPaused { announce(pool.due(now: now.elapsed), to: nil, &actions) }
             }
-            slot = order.next(after: slot)
         }
-        return result
     }
 
-    /// After this many senders whose next transaction does not fit, a proposal is full.
-    static let proposalSearch = 16
-
-    /// Evicts the youngest gapped transactions for a ready one, unless that would not be enough.
-    private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) -> [Hash] {
-        if count < limits.count, bytes &+ size <= limits.bytes { return [] }
-        guard isReady, readyCount < limits.count, bytes &- gappedBytes &+ size <= limits.bytes else {
-            throw .full
-        }
-        var evicted: [Hash] = []
-        while count >= limits.count || bytes &+ size > limits.bytes {
-            let slot = order.last(in: Self.gappedList)
-            guard slot != SlotLists.none, let entry = entries[Int(slot)] else { throw .full }
-            evicted.append(entry.transaction.id)
-            remove(slot)
-        }
-        return evicted
+    /// Pauses the exchange when the node is far behind, and resumes it when it no longer is.
+    private mutating func look(_ now: Instant, _ actions: inout [Action]) {
+        let isFar = farBehind.isFar(now: now.elapsed)
+        timers.arm(.doubt, at: isFar ? farBehind.deadline : nil)
+        guard isFar != isPaused else { return }
+        isPaused = isFar
+        actions.append(isFar ? .pause : .resume)
+        guard !isFar else { return }
+        for peer in untold { tell(peer, &actions) }
+        untold = []
     }
 
-    private mutating func insert(
-        _ transaction: Transaction, _ account: AccountID, nonce: UInt64, now: Duration
+    private mutating func arm() {
+        let due = isPaused ? pool.nextExpiry : pool.nextDeadline
+        timers.arm(
+            .upkeep,
+            at: due.map { due in lastUpkeep.map { max($0 + Self.upkeepPause, due) } ?? due })
+    }
+
+    /// Throws when the state contradicts itself.
+    public func checkInvariants() throws(BrokenInvariant) {
+        try pool.checkInvariants()
+        try BrokenInvariant.check(
+            !inCheck.keys.contains(where: pool.contains), "a transaction that is kept is in check again")
+        try BrokenInvariant.check(
+            refused.count <= Self.rememberedRefusals && nonces.count <= Self.rememberedNonces,
+            "\(refused.count) refusals and \(nonces.count) nonces are remembered")
+        try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers are not told")
+        try BrokenInvariant.check(
+            (timers[.doubt] != nil) == isPaused, "the node is far behind and nothing ends that")
+        try BrokenInvariant.check(
+            pool.count == 0 || timers[.upkeep] != nil, "nothing looks after \(pool.count) transactions")
+    }
+}
+
+/// A transaction that was checked (`TransactionCheck`), and its account as it is in the committed state.
+public struct CheckedTransaction: Sendable {
+    let id: Hash
+    let check: Result<Transaction, MempoolError>
+    let nonce: UInt64
+    let balance: Amount
+
+    /// What the check of the transaction `id` has brought. An unknown account has nonce 0 and no balance.
+    public init(
+        _ id: Hash, _ check: Result<Transaction, MempoolError>, nonce: UInt64 = 0, balance: Amount = .zero
     ) {
-        let slot: Int32
-        let entry = Entry(
-            transaction: transaction, account: account, isReady: false, arrived: now, announcementLevel: 0,
-            nextAnnouncement: now + intervals[0])
-        if let reused = free.popLast() {
-            slot = reused
-            entries[Int(slot)] = entry
-        } else {
-            slot = Int32(entries.count)
-            entries.append(entry)
+        self.id = id
+        self.check = check
+        self.nonce = nonce
+        self.balance = balance
+    }
+}
+
+extension MempoolError {
+    /// Whether the same bytes would be refused again, whatever happens on the chain.
+    var isPermanent: Bool {
+        switch self {
+        case .refused, .tooLarge, .nonceTooLow: true
+        default: false
         }
-        slots[transaction.id] = slot
-        bytes &+= transaction.bytes.count
-        gappedBytes &+= transaction.bytes.count
-        gappedCount &+= 1
-        order.append(slot, to: Self.gappedList)
-        arrivals.append(slot, to: 0)
-        announcements.append(slot, to: 0)
-        // Making room may have taken the sender's last transaction, and with it the sender.
-        var sender =
-            senders[account] ?? Sender(number: sendersSeen, nonce: nonce, next: nonce &+ 1, highest: nonce)
-        if sender.number == sendersSeen { sendersSeen &+= 1 }
-        sender.count &+= 1
-        sender.highest = max(sender.highest, transaction.body.nonce)
-        senders[account] = sender
-        places[Place(sender: sender.number, nonce: transaction.body.nonce)] = slot
-        promote(account)
     }
 
-    /// Makes ready what follows the sender's last ready transaction.
-    private mutating func promote(_ account: AccountID) {
-        guard var sender = senders[account] else { return }
-        while let slot = places[Place(sender: sender.number, nonce: sender.next)] {
-            setReady(slot, true)
-            sender.next &+= 1
-        }
-        senders[account] = sender
-    }
-
-    /// Makes the sender's ready transactions from this nonce on gapped.
-    private mutating func demote(_ sender: inout Sender, from nonce: UInt64) {
-        var later = nonce
-        while later < sender.next {
-            if let slot = places[Place(sender: sender.number, nonce: later)] { setReady(slot, false) }
-            later &+= 1
-        }
-        sender.next = min(sender.next, nonce)
-    }
-
-    private mutating func setReady(_ slot: Int32, _ isReady: Bool) {
-        guard let entry = entries[Int(slot)], entry.isReady != isReady else { return }
-        let size = entry.transaction.bytes.count
-        entries[Int(slot)]?.isReady = isReady
-        order.remove(slot, from: isReady ? Self.gappedList : Self.readyList)
-        order.append(slot, to: isReady ? Self.readyList : Self.gappedList)
-        gappedBytes = isReady ? gappedBytes &- size : gappedBytes &+ size
-        gappedCount = isReady ? gappedCount &- 1 : gappedCount &+ 1
-    }
-
-    /// Takes one transaction out; its sender's later ones become gapped.
-    mutating func remove(_ slot: Int32) {
-        guard let entry = entries[Int(slot)], var sender = senders[entry.account] else { return }
-        forget(slot, &sender)
-        if entry.isReady { demote(&sender, from: entry.transaction.body.nonce) }
-        senders[entry.account] = sender.count > 0 ? sender : nil
-    }
-
-    /// Takes one transaction out, and leaves its sender's other ones as they are.
-    private mutating func forget(_ slot: Int32, _ sender: inout Sender) {
-        guard let entry = entries[Int(slot)] else { return }
-        let size = entry.transaction.bytes.count
-        slots[entry.transaction.id] = nil
-        places[Place(sender: sender.number, nonce: entry.transaction.body.nonce)] = nil
-        sender.count &-= 1
-        bytes &-= size
-        if !entry.isReady {
-            gappedBytes &-= size
-            gappedCount &-= 1
-        }
-        order.remove(slot, from: entry.isReady ? Self.readyList : Self.gappedList)
-        arrivals.remove(slot, from: 0)
-        announcements.remove(slot, from: entry.announcementLevel)
-        entries[Int(slot)] = nil
-        free.append(slot)
-    }
-
-    /// Moves an account's nonce. Returns the transactions that this made worthless, unless they were mined.
-    private mutating func setNonce(_ nonce: UInt64, of account: AccountID) -> [Hash] {
-        guard var sender = senders[account], sender.nonce != nonce else { return [] }
-        var dropped: [Hash] = []
-        if nonce < sender.nonce {
-            // Only a reset brings a nonce back: the sender's transactions wait until the gap is filled again.
-            demote(&sender, from: sender.nonce &+ 1)
-            sender.next = nonce &+ 1
-        } else {
-            var used = sender.nonce
-            while used < min(nonce, sender.highest), sender.count > 0 {
-                used &+= 1
-                guard let slot = places[Place(sender: sender.number, nonce: used)],
-                    let entry = entries[Int(slot)]
-                else { continue }
-                if slots[entry.transaction.id] != nil { dropped.append(entry.transaction.id) }
-                forget(slot, &sender)
-            }
-            sender.next = max(sender.next, nonce &+ 1)
-        }
-        sender.nonce = nonce
-        senders[account] = sender.count > 0 ? sender : nil
-        promote(account)
-        return dropped
+    /// Whether an honest node would not have passed the transaction on.
+    public var isForgery: Bool {
+        if case .refused = self { true } else { false }
     }
 }

@@ -26,6 +26,17 @@ struct SlotLists {
     /// The slot behind this one; `none` at the back.
     func next(after slot: Int32) -> Int32 { links[Int(slot)].next }
 
+    /// A list's slots, the front first. The walk ends where it would go in a circle.
+    func slots(in list: Int) -> [Int32] {
+        var slots: [Int32] = []
+        var slot = first(in: list)
+        while slot != Self.none, slots.count < links.count {
+            slots.append(slot)
+            slot = next(after: slot)
+        }
+        return slots
+    }
+
     /// Puts a slot that is in no list at the back of one.
     mutating func append(_ slot: Int32, to list: Int) {
         while links.count <= Int(slot) { links.append(Links()) }

@@ -40,7 +40,8 @@ final class BlockVerifier {
     }
 
     private func check(_ hashed: HashedBlock, on worker: Worker) async throws -> CheckedBlock {
-        let known = mempool.checked(hashed.transactionIDs)
+        let isMempoolEmpty = mempool.contents.count == 0
+        let known = isMempoolEmpty ? [:] : await mempool.checked(hashed.transactionIDs)
         return try await worker.run { [chainID] in
             try CheckedBlock(checking: hashed, chainID: chainID) { known[$0] }
         }

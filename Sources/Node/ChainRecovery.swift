@@ -4,6 +4,7 @@ import Consensus
 import Crypto
 import Execution
 import Log
+import Reactor
 import Storage
 
 /// Brings a starting node to the end of its own block log: rebuilds the chain's state from the log and executes what
@@ -13,102 +14,126 @@ enum ChainRecovery {
     struct Outcome: Sendable {
         var state: ChainState
         var tipCommit: VerifiedCommit?
-        var transactions: UInt64
+        var transactions: UInt64 = 0
         /// Blocks that were executed again.
-        var replayed: Int64
+        var replayed: Int64 = 0
         /// The block of the newest vote, if it is above the log.
         var votedBlock: CheckedBlock?
     }
 
-    /// Runs on the calling thread, and throws one line: `NodeError.stopped` once its task is cancelled. What only the
-    /// machine keeps it from is tried again and again.
+    /// Blocks that one job takes: a long log is followed in few of them, and the start can be given up between two.
+    private static let batch: Int64 = 64
+
+    /// Works on `worker`, and throws one line: `NodeError.stopped` once its task is cancelled. What only the machine keeps it
+    /// from is tried again and again.
     static func run(
-        genesis: Genesis, store: BlockStore, application: any Application, log: Log
+        genesis: Genesis, store: BlockStore, votes: VoteLog, application: any Application, log: Log,
+        on worker: Worker
     ) async throws -> Outcome {
-        try application.initialize(genesis)
-        return try await withTaskCancellationHandler {
-            try await follow(genesis, store, application, log)
+        try await withTaskCancellationHandler {
+            var outcome = try await worker.run { try begin(genesis, store, application) }
+            let applied = application.tip
+            var retry: ExecutionRetry?
+            while let tip = store.tip, outcome.state.height < tip.height {
+                if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
+                let (next, failure) = try await worker.run { [outcome] in
+                    follow(store, from: outcome, applied, application)
+                }
+                if next.state.height > outcome.state.height { retry = nil }
+                outcome = next
+                guard let failure else { continue }
+                var pauses = retry ?? ExecutionRetry(log, height: outcome.state.height &+ 1)
+                do {
+                    if !Task.isCancelled { try await pauses.pause(after: failure) }
+                } catch is CancellationError {}
+                retry = pauses
+            }
+            outcome.votedBlock = try await worker.run { [state = outcome.state] in
+                votedBlock(votes, state, log)
+            }
+            return outcome
         } onCancel: {
             application.stop()
         }
     }
 
-    private static func follow(
-        _ genesis: Genesis, _ store: BlockStore, _ application: any Application, _ log: Log
-    ) async throws -> Outcome {
-        var outcome = Outcome(
-            state: ChainState(
-                height: genesis.initialHeight, hash: .zero, appHash: .zero, timestamp: 0,
-                parameters: genesis.parameters, validators: genesis.validators),
-            tipCommit: nil, transactions: 0, replayed: 0)
-        let applied = application.tip
-        guard let tip = store.tip else {
-            guard applied.height <= genesis.initialHeight else {
-                throw NodeError.failed(
-                    "the application is at height \(applied.height), but the block log is empty")
-            }
-            return outcome
+    private static func begin(
+        _ genesis: Genesis, _ store: BlockStore, _ application: any Application
+    ) throws -> Outcome {
+        try application.initialize(genesis)
+        let (applied, tip) = (application.tip, store.tip)
+        if tip == nil, applied.height > genesis.initialHeight {
+            throw NodeError.failed(
+                "the application is at height \(applied.height), but the block log is empty")
         }
-        guard applied.height <= tip.height else {
+        if let tip, applied.height > tip.height {
             throw NodeError.failed(
                 "the application is at height \(applied.height), beyond the block log's \(tip.height)")
         }
-        while outcome.state.height < tip.height {
-            if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
-            let height = outcome.state.height &+ 1
-            guard let stored = try store.block(at: height) else {
-                throw NodeError.failed("the block log lacks height \(height)")
-            }
-            let block = try Block(decoding: stored.block)
-            let info = try CommitInfo(decoding: stored.commitInfo)
-            if height == applied.height, info.appHash != applied.appHash {
-                throw NodeError.failed(
-                    "height \(height): the application's hash \(applied.appHash) is not the log's \(info.appHash)"
-                )
-            }
-            if height > applied.height {
-                try await execute(block, info, after: outcome.state, application, log)
-                outcome.replayed &+= 1
-            }
-            outcome.state = try outcome.state.after(block.header, hash: stored.hash, commit: info)
-            outcome.transactions &+= UInt64(block.transactions.count)
-            if height == tip.height {
-                outcome.tipCommit = VerifiedCommit(trusting: BlockAnnouncement(block, info))
-            }
+        return Outcome(
+            state: ChainState(
+                height: genesis.initialHeight, hash: .zero, appHash: .zero, timestamp: 0,
+                parameters: genesis.parameters, validators: genesis.validators))
+    }
+
+    /// The next blocks of the log. Returns how far that came, and what went wrong.
+    private static func follow(
+        _ store: BlockStore, from outcome: Outcome, _ applied: ApplicationTip, _ application: any Application
+    ) -> (Outcome, (any Error)?) {
+        var outcome = outcome
+        let last = min(store.tip?.height ?? 0, outcome.state.height &+ batch)
+        do {
+            while outcome.state.height < last { try follow(store, &outcome, applied, application) }
+        } catch {
+            return (outcome, error)
         }
-        return outcome
+        return (outcome, nil)
+    }
+
+    private static func follow(
+        _ store: BlockStore, _ outcome: inout Outcome, _ applied: ApplicationTip,
+        _ application: any Application
+    ) throws {
+        let height = outcome.state.height &+ 1
+        guard let stored = try store.block(at: height) else {
+            throw NodeError.failed("the block log lacks height \(height)")
+        }
+        let block = try Block(decoding: stored.block)
+        let info = try CommitInfo(decoding: stored.commitInfo)
+        if height == applied.height, info.appHash != applied.appHash {
+            throw NodeError.failed(
+                "height \(height): the application's hash \(applied.appHash) is not the log's \(info.appHash)"
+            )
+        }
+        if height > applied.height {
+            try execute(block, info, after: outcome.state, application)
+            outcome.replayed &+= 1
+        }
+        outcome.state = try outcome.state.after(block.header, hash: stored.hash, commit: info)
+        outcome.transactions &+= UInt64(block.transactions.count)
+        if height == store.tip?.height {
+            outcome.tipCommit = VerifiedCommit(trusting: BlockAnnouncement(block, info))
+        }
     }
 
     private static func execute(
-        _ block: Block, _ info: CommitInfo, after state: ChainState, _ application: any Application,
-        _ log: Log
-    ) async throws {
-        let transactions = try block.transactions.map { try Transaction(decoding: $0) }
-        var retry = ExecutionRetry(log, height: block.height)
-        while true {
-            do {
-                let result = try application.execute(
-                    block, transactions: transactions, parameters: state.parameters,
-                    validators: state.validators)
-                guard result.appHash == info.appHash else {
-                    try application.rollback()
-                    throw NodeError.failed(
-                        "height \(block.height): executing it again came to \(result.appHash), not to \(info.appHash)"
-                    )
-                }
-                return try application.commit()
-            } catch {
-                do {
-                    if !Task.isCancelled { try await retry.pause(after: error) }
-                } catch is CancellationError {}
-                if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
-            }
+        _ block: Block, _ info: CommitInfo, after state: ChainState, _ application: any Application
+    ) throws {
+        let result = try application.execute(
+            block, transactions: try block.transactions.map { try Transaction(decoding: $0) },
+            parameters: state.parameters, validators: state.validators)
+        guard result.appHash == info.appHash else {
+            try application.rollback()
+            throw NodeError.failed(
+                "height \(block.height): executing it again came to \(result.appHash), not to \(info.appHash)"
+            )
         }
+        try application.commit()
     }
 
     /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
     /// vote's, its transactions are the header's and its signature holds.
-    static func votedBlock(_ votes: VoteLog, after state: ChainState, _ log: Log) -> CheckedBlock? {
+    private static func votedBlock(_ votes: VoteLog, _ state: ChainState, _ log: Log) -> CheckedBlock? {
         guard let vote = votes.last, vote.decision != .nack else { return nil }
         do {
             guard let bytes = try votes.keptBlock() else { return nil }

@@ -45,10 +45,13 @@ final class CommitWaiters {
     func committed(_ transactions: [Transaction], _ results: [TransactionResult]) {
         guard !waiters.isEmpty else { return }
         for (transaction, result) in zip(transactions, results) {
-            for waiter in waiters.removeValue(forKey: transaction.id) ?? [] {
-                waiter.done.resume(returning: result)
-            }
+            committed(transaction.id, result)
         }
+    }
+
+    /// A transaction was committed.
+    func committed(_ id: Hash, _ result: TransactionResult) {
+        for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.done.resume(returning: result) }
     }
 
     /// Nobody waits any longer.

@@ -94,11 +94,11 @@ extension ConsensusService {
         if let newest, newest.hash == commit.hash {
             return announce(commit, newest.block.bytes, to: peers)
         }
-        // Of before this process' start.
+        // Committed before this process started.
         let store = context.store
         Reactor.spawn {
             let stored = try? await self.context.serving.run { try store.block(at: commit.height) }
-            if let block = (stored ?? nil)?.block { self.announce(commit, block, to: peers) }
+            if let stored { self.announce(commit, stored.block, to: peers) }
         }
     }
 

@@ -9,13 +9,20 @@ import Storage
 /// What consensus has done on workers: blocks built, checked, executed and committed, votes recorded.
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
-        let state = template.state
-        let transactions = mempool.propose(
-            maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
-        guard !transactions.isEmpty || template.mayBeEmpty else { return feed(.built(nil)) }
-        let timestamp = template.timestamp(at: context.wallClock())
-        let key = context.key
+        let (state, key) = (template.state, context.key)
         Reactor.spawn {
+            let changes = self.mempool.changes
+            let transactions = await self.mempool.propose(
+                maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
+            guard !transactions.isEmpty || template.mayBeEmpty else {
+                self.feed(.built(nil))
+                // The count that the machine had was too old.
+                if self.mempool.changes != changes {
+                    self.feed(.mempool(count: self.mempool.contents.readyCount))
+                }
+                return
+            }
+            let timestamp = template.timestamp(at: self.context.wallClock())
             let block = try? await self.context.consensusChecks.run {
                 let header = BlockHeader(
                     height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
@@ -89,15 +96,14 @@ extension ConsensusService {
             } catch {
                 return self.feed(.failed("\(error)"))
             }
-            self.mempool.committed(block.transactions.map(\.id), result.accounts)
             self.newest = block
+            self.mempool.committed(block.hashed.transactionIDs, result.accounts)
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
             for peer in self.holders.peers(of: block.hash) { self.onProven?(peer) }
             // The machine first: what catching up delivers next must find it at the new height.
             await self.handle(.committed(block.hash))
             self.onCommit?(block, result)
-            self.feed(.mempool(count: self.mempool.readyCount))
         }
     }
 

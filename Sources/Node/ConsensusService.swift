@@ -24,7 +24,7 @@ final class ConsensusService {
     private(set) var view: ConsensusView
     private let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
-    /// The newest block that this process has committed: whoever wants it gets it from memory.
+    /// The newest block that this process has committed: served from memory.
     var newest: CheckedBlock?
 
     /// Announced blocks whose proofs are being checked.

@@ -2,6 +2,7 @@ import Bytes
 import Collections
 import Crypto
 import Log
+import Mempool
 import Reactor
 
 /// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next
@@ -59,17 +60,14 @@ extension MempoolService {
         var read = 0
         while case .checking(var rest) = restoration, !rest.isEmpty, !isStopped {
             let batch = Array(rest.prefix(Self.batch))
-            let all = batch.map { (id: Hash.sha256(of: $0.bytes), entry: $0) }
-            // Some peer may have brought it first: it is the client's all the same.
-            for (id, entry) in all where entry.isOwn && isWaiting(id) { local.insert(id) }
-            let fresh = all.filter { !has($0.id) }
-            for (id, entry) in fresh where entry.isOwn { local.insert(id) }
-            let outcomes = await admit(fresh.map { (id: $0.id, bytes: $0.entry.bytes) })
+            for source in [Mempool.Source.client, .peer] {
+                let entries = batch.filter { $0.isOwn == (source == .client) }
+                let outcomes = await take(
+                    entries.map { Arrival(id: .sha256(of: $0.bytes), bytes: $0.bytes) }, from: source)
+                kept += outcomes.count { if case .success = $0 { true } else { false } }
+            }
             // Stopped meanwhile: they are written again, in whatever state they are.
             guard !isStopped else { return }
-            for ((id, _), outcome) in zip(fresh, outcomes) {
-                if case .failure = outcome { local.remove(id) } else { kept += 1 }
-            }
             read += batch.count
             rest.removeFirst(batch.count)
             restoration = .checking(rest)
@@ -83,13 +81,18 @@ extension MempoolService {
         _ = try? await context.checks.run { try file.write([]) }
     }
 
-    /// Writes what waits, when the node stops.
-    func save() async {
+    /// Writes what waits, and ends the mempool.
+    func finish() async {
+        defer { driver.stop() }
         guard let file else { return }
-        var entries = mempool.transactions.map {
-            MempoolFile.Entry(isOwn: local.contains($0.id), bytes: $0.bytes)
+        let unchecked = checks.items
+        let kept = try? await driver.ask { mempool, _, _ in
+            mempool.all.map { MempoolFile.Entry(isOwn: $0.isOwn, bytes: $0.transaction.bytes) }
+                + unchecked.map {
+                    MempoolFile.Entry(isOwn: mempool.isOwn($0.id), bytes: $0.bytes)
+                }
         }
-        entries += waiting.map { MempoolFile.Entry(isOwn: local.contains($0.id), bytes: $0.bytes) }
+        guard var entries = kept else { return }
         var isRead = true
         switch restoration {
         case .reading: isRead = false

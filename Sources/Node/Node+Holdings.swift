@@ -35,7 +35,9 @@ extension Node {
     package var holdings: [Holding] {
         let (host, limits) = (context.host, context.configuration)
         var all = [
-            Holding(name: "mempool bytes", amount: mempool.bytes, limit: limits.mempool.maxSize),
+            Holding(name: "mempool bytes", amount: mempool.contents.bytes, limit: limits.mempool.maxSize),
+            Holding(
+                name: "mempool events", amount: mempool.driver.peakDepth, limit: mempool.driver.capacity),
             Holding(
                 name: "peers", amount: host.connectedPeers.count,
                 limit: limits.p2p.maxConnections + PeerPlanner.visitors),

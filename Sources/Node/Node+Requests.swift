@@ -39,7 +39,8 @@ extension Node {
             height: view.state.height, blockHash: view.state.hash, appHash: view.state.appHash,
             blockTimestamp: view.state.timestamp, isSyncing: view.isSyncing,
             clockDoubt: view.clockDoubt, peerCount: peers.peerCount,
-            mempoolCount: mempool.count, mempoolSize: mempool.bytes, transactionCount: transactions,
+            mempoolCount: mempool.contents.count, mempoolSize: mempool.contents.bytes,
+            transactionCount: transactions,
             reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
             isBlocksOnly: !context.configuration.mempool.isEnabled,
             hasGasCosts: !view.state.parameters.disabledGasCosts,
@@ -75,7 +76,12 @@ extension Node {
 
     /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
     private func commit(of id: Hash) async -> TransactionResult? {
-        if let stored = try? store.transaction(id) { return stored.result }
+        // It may have been committed on the way here.
+        let (store, lookups) = (store, lookups)
+        Reactor.spawn {
+            let stored = try? await lookups.run { try store.transaction(id) }
+            if let stored { self.commitWaiters.committed(id, stored.result) }
+        }
         return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
     }
 }
@@ -103,7 +109,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
-        await reactor { self.mempool.propose(maxBytes: .max, maxCount: limit) }
+        await reactor { await self.mempool.propose(maxBytes: .max, maxCount: limit) }
     }
 
     /// See `NodeInterface`.
@@ -142,14 +148,16 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
-        let result: Result<KnownTransaction?, StorageError> = await reactor {
-            do throws(StorageError) {
-                return .success(try self.mempool.known(id))
-            } catch {
-                return .failure(error)
+        // What is mined now is in the block log before it leaves the mempool.
+        if let waiting = await reactor({ await self.mempool.waiting(id) }) {
+            return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
+        }
+        return try await read { store in
+            try store.transaction(id).map {
+                KnownTransaction(
+                    bytes: $0.bytes, height: $0.height, index: UInt32(clamping: $0.index), result: $0.result)
             }
         }
-        do { return try result.get() } catch { throw .failed("\(error)") }
     }
 
     /// See `NodeInterface`.
@@ -164,7 +172,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
-        await reactor { self.mempool.pendingNonce(id) }
+        await reactor { await self.mempool.pendingNonce(id) }
     }
 
     /// See `NodeInterface`.

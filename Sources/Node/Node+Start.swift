@@ -71,13 +71,16 @@ extension Node {
         genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
     ) async throws -> Node {
         let log = environment.log
-        let (store, votes) = try environment.openStores()
-        let application = try environment.openApplication()
+        let opening = Worker(name: "opening", capacity: 1)
+        defer { opening.stop() }
+        let (store, votes, application) = try await opening.run {
+            let (store, votes) = try environment.openStores()
+            return (store, votes, try environment.openApplication())
+        }
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        var outcome = try await recover(genesis, store, application, log)
-        outcome.votedBlock = ChainRecovery.votedBlock(votes, after: outcome.state, log)
+        let outcome = try await recover(genesis, store, votes, application, log, on: opening)
         let listen = try await listenAddresses(configuration.p2p.listen)
         let announced =
             configuration.p2p.externalAddress.isEmpty
@@ -92,7 +95,8 @@ extension Node {
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 votes: votes, application: application, log: log,
                 consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
-                checks: worker("checks"), consensusChecks: worker("consensus-check"),
+                mempool: worker("mempool"), checks: worker("checks"),
+                consensusChecks: worker("consensus-check"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
@@ -111,15 +115,18 @@ extension Node {
 
     /// Brings the application to the end of the block log; closes both if that fails.
     private nonisolated static func recover(
-        _ genesis: Genesis, _ store: BlockStore, _ application: any Application, _ log: Log
+        _ genesis: Genesis, _ store: BlockStore, _ votes: VoteLog, _ application: any Application, _ log: Log,
+        on worker: Worker
     ) async throws -> ChainRecovery.Outcome {
         let outcome: ChainRecovery.Outcome
         do {
             outcome = try await ChainRecovery.run(
-                genesis: genesis, store: store, application: application, log: log)
+                genesis: genesis, store: store, votes: votes, application: application, log: log, on: worker)
         } catch {
-            application.close()
-            try? store.close()
+            try? await worker.run {
+                application.close()
+                try? store.close()
+            }
             throw error
         }
         if outcome.replayed > 0 {

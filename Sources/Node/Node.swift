@@ -193,12 +193,6 @@ public final class Node {
         // What executes is not waited for: the next start executes it again.
         application.stop()
         await home.perform { await self.shutDown() }
-        lookups.stop()
-        do {
-            try store.close()
-        } catch {
-            context.log.error("block log not closed", ["reason": .error(error)])
-        }
     }
 
     private func shutDown() async {
@@ -211,7 +205,7 @@ public final class Node {
         gossip.stop()
         peers.stop()
         await context.host.stop()
-        await mempool.save()
+        await mempool.finish()
         await peers.saveBook()
         await queries.stop()
         for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
@@ -220,7 +214,13 @@ public final class Node {
         // Whoever still refers to this node must not keep the database open, nor a block executed in it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
-        context.storage.stop()
+        lookups.stop()
+        let store = store
+        do {
+            try await context.storage.finish { try store.close() }
+        } catch {
+            context.log.error("block log not closed", ["reason": .error(error)])
+        }
         commitWaiters.stop()
         for waiter in endWaiters { waiter.resume(returning: ending) }
         endWaiters = []
@@ -232,15 +232,15 @@ public final class Node {
         guard !isStopped else { return }
         isStopped = true
         let workers = [
-            context.execution, context.storage, context.checks, context.consensusChecks, context.serving,
-            lookups,
+            context.execution, context.storage, context.mempool, context.checks, context.consensusChecks,
+            context.serving, lookups,
         ]
         queries.abandon()
         for worker in workers + context.proofs { worker.abandon() }
         consensus.abandon()
         sync.stop()
         blocks.stop()
-        mempool.stop()
+        mempool.abandon()
         gossip.stop()
         application.close()
         peers.stop()

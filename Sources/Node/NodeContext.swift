@@ -31,6 +31,8 @@ final class NodeContext {
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
+    /// Runs the mempool, and looks up in `store` whether transactions were mined.
+    let mempool: Worker
     /// Checks the signatures of messages and transactions.
     let checks: Worker
     /// Checks what consensus waits for, blocks, votes and commits: never behind transactions.
@@ -52,8 +54,8 @@ final class NodeContext {
     init(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
         votes: VoteLog, application: any Application, log: Log, consensus: Worker, execution: Worker,
-        storage: Worker, checks: Worker, consensusChecks: Worker, proofs: [Worker], serving: Worker,
-        lookups: Worker, queries: any QueryService,
+        storage: Worker, mempool: Worker, checks: Worker, consensusChecks: Worker, proofs: [Worker],
+        serving: Worker, lookups: Worker, queries: any QueryService,
         wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver, mempoolFile: MempoolFile? = nil
     ) {
         self.genesis = genesis
@@ -67,6 +69,7 @@ final class NodeContext {
         self.consensus = consensus
         self.execution = execution
         self.storage = storage
+        self.mempool = mempool
         self.checks = checks
         self.consensusChecks = consensusChecks
         self.proofs = proofs

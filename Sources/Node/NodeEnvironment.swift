@@ -7,7 +7,7 @@ import Storage
 /// What a node takes from the world beside its configuration: stores, clocks and randomness. Production has one, made
 /// from a root directory (`Node.start(root:configuration:)`); a simulation makes one for each of its nodes.
 public struct NodeEnvironment: Sendable {
-    /// Opens the block log and the vote log. Called once, by the thread that starts the node.
+    /// Opens the block log and the vote log. Called once, on a worker.
     public var openStores: @Sendable () throws -> (BlockStore, VoteLog)
     /// Opens the application. Called once, after the stores.
     public var openApplication: @Sendable () throws -> any Application
@@ -27,7 +27,7 @@ public struct NodeEnvironment: Sendable {
     public var dialFrom: SocketAddress?
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
-    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `consensus`, `execution`,
+    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `consensus`, `mempool`, `execution`,
     /// `storage`, `checks`, `consensus-check`, `proofs-0`, `proofs-1`, `serving`, `lookups` or `queries`.
     public var workerDelay: @Sendable (String) -> Duration = { _ in .zero }
 

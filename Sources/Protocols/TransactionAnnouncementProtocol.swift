@@ -32,7 +32,8 @@ public struct TransactionAnnouncementProtocol {
     /// Takes one announcement, in the dialect of its first bytes. `claim` says whether the transaction is wanted: it is not
     /// here, and nobody else fetches it. `release` follows as soon as that is over.
     public func serve(
-        _ stream: Stream, claim: @ReactorActor (Hash) -> Bool, release: @ReactorActor (Hash, Outcome) -> Void
+        _ stream: Stream, claim: @ReactorActor (Hash) async -> Bool,
+        release: @ReactorActor (Hash, Outcome) -> Void
     ) async {
         await Protocols.serve(stream) {
             let first = try await stream.readExactly(Self.prefix.count)
@@ -40,7 +41,7 @@ public struct TransactionAnnouncementProtocol {
                 first == Self.prefix
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
-            guard claim(id) else { return }
+            guard await claim(id) else { return }
             let place = BulkPlace(gate, stream.remotePeer)
             defer { place.leave() }
             let bytes: SharedBytes

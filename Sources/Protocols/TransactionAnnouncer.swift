@@ -15,6 +15,8 @@ final class TransactionAnnouncer {
     static let known = 16_384
     /// Announcements on one stream that are remembered until they are answered.
     static let open = 65_536
+    /// Transactions that are looked up together.
+    static let together = 256
     /// Streams of single announcements to one peer at a time.
     static let maxSingles = 8
     /// Announcements are held back this long, so that those of one moment share a frame.
@@ -106,7 +108,7 @@ final class TransactionAnnouncer {
             watch.begin(.silence)
             if !wanted.isEmpty {
                 watch.begin(.write)
-                let (frames, count) = contents()
+                let (frames, count) = await contents()
                 try await stream.write(frames)
                 watch.end(.write)
                 try await stream.spend(TransactionFrame.work(count))
@@ -128,15 +130,17 @@ final class TransactionAnnouncer {
     }
 
     /// The contents wanted first, as many as are written together, and how many were wanted.
-    private func contents() -> (frames: [UInt8], count: Int) {
+    private func contents() async -> (frames: [UInt8], count: Int) {
+        let first = wanted.prefix(Self.together)
+        let ids = first.filter(\.isAnnounced).map(\.id)
+        var found: ArraySlice<SharedBytes?> = []
+        if !ids.isEmpty { found = await source.transactions(ids, bytes: TransactionFrame.contentBytes)[...] }
         var frames = ByteWriter(capacity: TransactionFrame.contentBytes)
         var gone: [Hash] = []
         var taken = 0
-        while taken < wanted.count, frames.bytes.count < TransactionFrame.contentBytes,
-            gone.count < TransactionFrame.maxHashes
-        {
-            let (id, isAnnounced) = wanted[taken]
-            if isAnnounced, let bytes = source.transaction(id) {
+        for (id, isAnnounced) in first {
+            if isAnnounced, found.isEmpty { break }
+            if isAnnounced, let bytes = found.removeFirst() {
                 TransactionFrame.encode(content: bytes, to: &frames)
             } else {
                 gone.append(id)
@@ -183,11 +187,13 @@ final class TransactionAnnouncer {
                 continue
             }
             let id = queue.removeFirst()
-            guard !has.contains(id), let bytes = source.transaction(id) else { continue }
+            guard !has.contains(id) else { continue }
             singles += 1
             Reactor.spawn {
-                _ = try? await TransactionAnnouncementProtocol.announce(
-                    id, bytes, to: self.peer, on: self.host)
+                if let bytes = await self.source.transaction(id) {
+                    _ = try? await TransactionAnnouncementProtocol.announce(
+                        id, bytes, to: self.peer, on: self.host)
+                }
                 self.singles -= 1
                 self.signal.fire()
             }

@@ -20,6 +20,7 @@ public final class TransactionExchange {
     private var streams = 0
     private var timer: Timer?
     private var isPaused = false
+    private var isStopped = false
     /// What was announced during a pause on streams that are still open.
     private var held = HeldAnnouncements()
 
@@ -47,7 +48,7 @@ public final class TransactionExchange {
             guard let self else { return stream.reset() }
             let peer = stream.remotePeer
             await announcement.serve(
-                stream, claim: { !self.announced([$0], by: peer, stream: 0).isEmpty },
+                stream, claim: { await !self.announced([$0], by: peer, stream: 0).isEmpty },
                 release: { self.ended($0, peer, $1) })
         }
         host.setStreamHandler(KwilProtocol.transactionBatches) { [weak self] stream in
@@ -63,6 +64,7 @@ public final class TransactionExchange {
         ] {
             host.removeStreamHandler(id)
         }
+        isStopped = true
         timer?.cancel()
         for announcer in announcers.values { announcer.stop() }
         announcers = [:]
@@ -115,7 +117,7 @@ public final class TransactionExchange {
     /// A frame's worth at a time, so that everything else goes on.
     private func fetchHeld() async {
         while !isPaused, let (peer, ids) = held.take(TransactionFrame.maxHashes) {
-            if let listener = listeners[peer] { announced(ids, on: listener) }
+            if let listener = listeners[peer] { await announced(ids, on: listener) }
             try? await Reactor.sleep(for: .zero)
         }
     }
@@ -149,25 +151,30 @@ public final class TransactionExchange {
     }
 
     /// A peer has announced transactions on its stream.
-    func announced(_ ids: [Hash], on listener: TransactionListener) {
+    func announced(_ ids: [Hash], on listener: TransactionListener) async {
         let peer = listener.peer
         guard listeners[peer] === listener else { return }
         guard !isPaused else {
             learn(ids, peer)
             return held.add(ids, by: peer, isTrusted: source.trusts(peer))
         }
-        ask(announced(ids, by: peer, stream: listener.number), on: listener)
+        ask(await announced(ids, by: peer, stream: listener.number), on: listener)
     }
 
     /// A peer has transactions. Returns those to ask it for now.
-    private func announced(_ ids: [Hash], by peer: PeerID, stream: Int) -> [Hash] {
+    private func announced(_ ids: [Hash], by peer: PeerID, stream: Int) async -> [Hash] {
         learn(ids, peer)
         guard !isPaused else { return [] }
         let announcer = TransactionRequests.Announcer(
             peer: peer, isTrusted: source.trusts(peer), stream: stream)
-        let wanted = requests.announced(ids, by: announcer, now: Reactor.now) { source.has($0) }
+        let open = requests.open(ids, by: announcer, now: Reactor.now)
+        let wanted = open.isEmpty ? [] : Set(await source.wanted(open))
+        let here = Set(open.lazy.filter { !wanted.contains($0) })
+        let asked = requests.announced(ids, by: announcer, now: Reactor.now) {
+            wanted.contains($0) ? false : here.contains($0) ? true : nil
+        }
         startTimer()
-        return wanted
+        return asked
     }
 
     private func learn(_ ids: [Hash], _ peer: PeerID) {
@@ -196,8 +203,14 @@ public final class TransactionExchange {
     }
 
     private func askAgain(_ wants: [TransactionRequests.Want]) {
+        guard !wants.isEmpty else { return }
+        Reactor.spawn { await self.ask(wants) }
+    }
+
+    private func ask(_ wants: [TransactionRequests.Want]) async {
+        let wanted = Set(await source.wanted(wants.map(\.id)))
         for want in wants {
-            if source.has(want.id) {
+            if !wanted.contains(want.id) {
                 requests.came(want.id)
                 withdraw(want.id, want.peer)
             } else if let listener = listeners[want.peer], listener.number == want.stream {
@@ -224,7 +237,7 @@ public final class TransactionExchange {
                     id, from: peer, on: self.host, limit: self.source.transactionLimit, place)
                 guard let bytes else { return self.gone(id, from: peer) }
                 self.delivered(id, by: peer)
-                if !self.source.has(id) { _ = await self.source.receive([(id, bytes)], from: peer) }
+                _ = await self.source.receive([(id, bytes)], from: peer)
             } catch {
                 self.ended(id, peer, place.isRefused ? .unread : .undelivered)
             }
@@ -232,15 +245,21 @@ public final class TransactionExchange {
     }
 
     private func startTimer() {
-        guard timer?.isPending != true, !requests.isIdle else { return }
+        guard timer?.isPending != true, !requests.isIdle, !isStopped else { return }
         timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
-            guard let self else { return }
-            let (again, stalling) = requests.expire(
-                now: Reactor.now, doing: { self.listeners[$0]?.progress ?? self.gate.progress(of: $0) },
-                has: { self.source.has($0) })
-            askAgain(again)
-            for peer in stalling { host.report(peer, .stalling) }
-            startTimer()
+            Reactor.spawn { await self?.expire() }
         }
+    }
+
+    private func expire() async {
+        let now = Reactor.now
+        let gone = requests.saidToBeGone(now: now)
+        let wanted = gone.isEmpty ? [] : Set(await source.wanted(gone))
+        let (again, stalling) = requests.expire(
+            now: now, doing: { listeners[$0]?.progress ?? gate.progress(of: $0) },
+            has: { !wanted.contains($0) })
+        askAgain(again)
+        for peer in stalling { host.report(peer, .stalling) }
+        startTimer()
     }
 }

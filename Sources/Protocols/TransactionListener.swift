@@ -103,7 +103,7 @@ final class TransactionListener {
         switch kind {
         case .announce:
             let ids = try await TransactionFrame.readHashes(stream)
-            exchange.announced(ids, on: self)
+            await exchange.announced(ids, on: self)
             try await stream.spend(TransactionFrame.work(ids.count))
         case .content: try await takeContent()
         case .gone:
@@ -147,7 +147,6 @@ final class TransactionListener {
             throw ProtocolsError.wrongContent("a transaction that was not asked for")
         }
         exchange.delivered(id, by: peer)
-        guard !source.has(id) else { return }
         while batch.count >= Self.maxBatch || batchBytes >= Self.maxBatchBytes, !isEnded {
             await room.wait()
         }

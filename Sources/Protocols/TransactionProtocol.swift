@@ -7,10 +7,12 @@ import Reactor
 /// What the transaction protocols need from the node.
 @ReactorActor
 public protocol TransactionSource: AnyObject {
-    /// Whether the transaction needs no fetching: it waits, was mined, is being checked, or was refused lately.
-    func has(_ id: Hash) -> Bool
-    /// The transaction's bytes, to be served; nil for an unknown one.
-    func transaction(_ id: Hash) -> SharedBytes?
+    /// Those of `ids` that are to be fetched, in order: they do not wait, were not mined, are not being checked, and were
+    /// not refused lately.
+    func wanted(_ ids: [Hash]) async -> [Hash]
+    /// The bytes of transactions, to be served, nil for unknown ones: of `ids` the first, at least one, until so many bytes
+    /// are reached.
+    func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?]
     /// Takes transactions that a peer sent because they were asked for: their hashes are right, nothing else is
     /// checked. Returns when the node is ready for more; false ends the exchange with the peer.
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool
@@ -18,6 +20,11 @@ public protocol TransactionSource: AnyObject {
     var transactionLimit: Int { get }
     /// Whether a peer is no stranger: a validator, one that the operator named, or one that this node has dialled.
     func trusts(_ peer: PeerID) -> Bool
+}
+
+extension TransactionSource {
+    /// A transaction's bytes, to be served; nil for an unknown one.
+    func transaction(_ id: Hash) async -> SharedBytes? { await transactions([id], bytes: 1).first ?? nil }
 }
 
 /// `/kwil/tx/1.0.0`: a transaction by its ID (docs/wire.md, section 7).
@@ -40,7 +47,7 @@ public struct TransactionProtocol {
                 ? try await stream.readHexHash()
                 : try Hash(first + (try await stream.readExactly(Hash.count - first.count)))
             stream.setTimeout(ProtocolLimits.transaction)
-            if let bytes = source.transaction(id) {
+            if let bytes = await source.transaction(id) {
                 try await stream.write(bytes)
             } else {
                 try await stream.write(dialect.noData)

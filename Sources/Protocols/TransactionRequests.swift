@@ -98,10 +98,18 @@ struct TransactionRequests {
 
     // MARK: Events
 
-    /// A peer has announced transactions. Returns those to ask it for now. `has` tells which this node has, and is asked only
-    /// while the peer has room: looking is dear.
+    /// Of transactions that a peer announces, those of which it has to be known before `announced` whether this node has
+    /// them; none while the peer has no room, for looking is dear.
+    func open(_ ids: [Hash], by announcer: Announcer, now: Duration) -> [Hash] {
+        let doubts = deliveries.doubts(of: announcer.peer, now: now)
+        guard doubts < Deliveries.mostDoubts, hasRoom(announcer, doubts) else { return [] }
+        return ids.filter { !isNoted($0, announcer.peer) && !isWaitedFor($0, by: doubts, now) }
+    }
+
+    /// A peer has announced transactions. Returns those to ask it for now. `has` tells which this node has; nil for one that
+    /// was not open when it was looked.
     mutating func announced(
-        _ ids: [Hash], by announcer: Announcer, now: Duration, has: (Hash) -> Bool
+        _ ids: [Hash], by announcer: Announcer, now: Duration, has: (Hash) -> Bool?
     ) -> [Hash] {
         let doubts = deliveries.doubts(of: announcer.peer, now: now)
         guard doubts < Deliveries.mostDoubts else { return [] }
@@ -113,7 +121,8 @@ struct TransactionRequests {
                 remember(Other(announcer: announcer, lot: lot(salt, id)), id, now)
                 continue
             }
-            guard !has(id) else {
+            guard let isHere = has(id) else { continue }
+            guard !isHere else {
                 came(id)
                 continue
             }
@@ -174,6 +183,13 @@ struct TransactionRequests {
                 ? withdrawn(id, from: peer, now: now) : undelivered(id, from: peer, now: now)
         }
         return again
+    }
+
+    /// Transactions of which it has to be known before `expire` whether they are here.
+    func saidToBeGone(now: Duration) -> [Hash] {
+        steps.prefix { $0.at <= now }.map(\.id).filter {
+            requests[$0]?.asked.contains(where: \.isGone) ?? false
+        }
     }
 
     /// Looks at what has not come; `doing` is what a peer does now, nil for nothing that this node knows of, and `has` whether

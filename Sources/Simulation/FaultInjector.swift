@@ -134,6 +134,7 @@ final class FaultInjector {
         case .diskError: breakDisk(machine)
         case .slowDisk: slow(machine, "storage", kind)
         case .slowExecution: slow(machine, "execution", kind)
+        case .slowMempool: slow(machine, "mempool", kind)
         case .executionError:
             world.count(kind.rawValue, name)
             machine.application.isTroubled = true

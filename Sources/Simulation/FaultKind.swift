@@ -30,6 +30,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case slowDisk
     /// A node executes slowly for a while.
     case slowExecution
+    /// A node's mempool answers slowly for a while.
+    case slowMempool
     /// A node can execute and commit nothing for a while.
     case executionError
     /// A bit of a node's files flips.

@@ -135,7 +135,9 @@ final class Witness: TransactionSource {
 
     func has(_ id: Hash) -> Bool { taken[id] != nil }
 
-    func transaction(_ id: Hash) -> SharedBytes? { taken[id] }
+    func wanted(_ ids: [Hash]) async -> [Hash] { ids.filter { !has($0) } }
+
+    func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] { ids.map { taken[$0] } }
 
     var transactionLimit: Int { ChainLimits.transactionBytes }
 

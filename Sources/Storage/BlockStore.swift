@@ -1,4 +1,5 @@
 import Bytes
+import CShims
 import Chain
 import Crypto
 import Synchronization
@@ -78,6 +79,7 @@ public final class BlockStore: Sendable {
     public func append(
         _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
     ) throws(StorageError) {
+        assert(apus_may_block(), "the block log is written on a reactor's thread")
         let block = hashed.block
         let resultBytes = ResultList(results).bytes
         let commitBytes = SharedBytes(commitInfo.bytes)
@@ -242,6 +244,7 @@ public final class BlockStore: Sendable {
     }
 
     private func openIndex() throws(StorageError) -> BlockIndex {
+        assert(apus_may_block(), "the block log is read on a reactor's thread")
         guard let index = state.withLock({ $0.index }) else { throw .closed }
         return index
     }
@@ -274,6 +277,7 @@ public final class BlockStore: Sendable {
                 return (state.index, state.lock, state.tip)
             }
             guard let index, let lock else { return }
+            assert(apus_may_block(), "the block log is closed on a reactor's thread")
             defer { withExtendedLifetime(lock) {} }
             if writer.mustTruncate, let segment = writer.segment {
                 try segment.cutOff()

@@ -32,7 +32,6 @@ struct RunCommand: Action {
         defer { writer.finish(within: LogOutput.patience) }
         let node: Node
         do {
-            // On the reactor, which is idle until the node runs: executing the block log may take a while.
             try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
             node = try await stop.run {
                 try await Node.start(

@@ -1,241 +1,236 @@
-import Bytes
 import Chain
 import Crypto
-import Mempool
+import Multiformats
+import Reactor
 import Testing
 
+@testable import Mempool
+
+/// The mempool by tables of events: what comes in, and what it wants done.
 @Suite struct MempoolTests {
-    static func key(_ seed: UInt8) -> PrivateKey {
-        do { return try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)) } catch {
-            preconditionFailure("\(error)")
+    typealias Action = Mempool.Action
+
+    /// A mempool whose invariants hold after every event.
+    private struct Script {
+        var mempool: Mempool
+        var now = Duration.zero
+        /// Milliseconds since 1970 at the beginning.
+        let epoch: UInt64 = 1_000_000_000
+
+        init(_ limits: MempoolLimits = MempoolLimits(), isLeader: Bool = false, isFree: Bool = true) throws {
+            mempool = Mempool(limits)
+            #expect(try send(.rules(isLeader: isLeader, isFree: isFree)) == [])
+        }
+
+        private var instant: Instant {
+            Instant(elapsed: now, wallClock: epoch + UInt64(now.components.seconds) * 1000)
+        }
+
+        /// What is to be done about an event, but for the news of how much is kept.
+        mutating func send(_ event: Mempool.Event) throws -> [Action] {
+            var actions: [Action] = []
+            mempool.handle(event, at: instant, actions: &actions)
+            try mempool.checkInvariants()
+            return told(actions)
+        }
+
+        /// Has transactions come, be checked and be admitted. Those that are not worth a check are left out.
+        mutating func bring(
+            _ transactions: [Transaction], from source: Mempool.Source, mined: Set<Hash> = [],
+            balance: Amount = 0, refusing refusal: MempoolError? = nil
+        ) throws -> (outcomes: [MempoolError?], actions: [Action]) {
+            let begun = mempool.begin(transactions.map(\.id), from: source) { mined.contains($0) }
+            try mempool.checkInvariants()
+            let checked = begun.map { index in
+                CheckedTransaction(
+                    transactions[index].id, refusal.map { .failure($0) } ?? .success(transactions[index]),
+                    balance: balance)
+            }
+            var actions: [Action] = []
+            let outcomes = mempool.admit(checked, at: instant, actions: &actions)
+            try mempool.checkInvariants()
+            return (outcomes.map { if case .failure(let error) = $0 { error } else { nil } }, told(actions))
+        }
+
+        /// Rings at each deadline until `time`, and tells what is announced when.
+        mutating func run(to time: Duration) throws -> [(second: Int64, ids: [Hash])] {
+            var announced: [(Int64, [Hash])] = []
+            while let deadline = mempool.deadline, deadline <= time {
+                now = max(now, deadline)
+                for case .announce(let ids, nil) in try send(.timer) {
+                    announced.append((now.components.seconds, ids))
+                }
+                try #require(mempool.deadline != deadline, "time stands still")
+            }
+            now = time
+            return announced
+        }
+
+        private func told(_ actions: [Action]) -> [Action] {
+            let news = actions.compactMap { if case .changed(let contents) = $0 { contents } else { nil } }
+            if let last = news.last { #expect(last == mempool.contents) }
+            return actions.filter { if case .changed = $0 { false } else { true } }
         }
     }
 
-    /// A transaction; `salt` makes another one of the same sender and nonce.
-    static func transaction(
-        _ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0, fee: Amount = 0
-    ) throws -> Transaction {
-        let payload = SharedBytes([UInt8](repeating: salt, count: size + 1))
-        let body = TransactionBody(
-            payload: payload, payloadType: "test", fee: fee, nonce: nonce, chainID: "c")
-        return try Transaction.signed(body, by: key(sender))
+    private static func transactions(_ sender: UInt8, _ nonces: ClosedRange<UInt64>) throws -> [Transaction] {
+        try nonces.map { try TransactionPoolTests.transaction(sender, $0) }
     }
 
-    static func account(_ sender: UInt8) -> AccountID { AccountID(key(sender).publicKey) }
+    private static func peer(_ seed: UInt8) -> PeerID { TransactionPoolTests.key(seed).publicKey.peerID }
 
-    private func transaction(_ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0) throws
-        -> Transaction
-    {
-        try Self.transaction(sender, nonce, salt: salt, size: size)
+    @Test func whatIsKeptIsAnnouncedOnce() throws {
+        var script = try Script()
+        let all = try Self.transactions(1, 1...3)
+        let (outcomes, actions) = try script.bring(all, from: .peer)
+        #expect(outcomes == [nil, nil, nil])
+        #expect(actions == [.announce(all.map(\.id), to: nil)])
+        #expect(script.mempool.contents.readyCount == 3)
+        let again = try script.bring(all, from: .peer)
+        #expect(again.outcomes.isEmpty && again.actions.isEmpty)
     }
 
-    @Test func proposalFollowsNoncesAndArrival() throws {
-        var pool = Mempool()
-        let a1 = try transaction(1, 1)
-        let a2 = try transaction(1, 2)
-        let a3 = try transaction(1, 3)
-        let b8 = try transaction(2, 8)
-        #expect(try !pool.admit(a2, accountNonce: 0, now: .zero).isReady)
-        #expect(try pool.admit(b8, accountNonce: 7, now: .zero).isReady)
-        #expect(try !pool.admit(a3, accountNonce: 0, now: .zero).isReady)
-        #expect(pool.propose(maxBytes: .max) == [b8])
-        #expect(pool.nextNonce(Self.account(1)) == 1)
-        #expect(try pool.admit(a1, accountNonce: 0, now: .zero).isReady)
-        #expect(pool.propose(maxBytes: .max) == [b8, a1, a2, a3])
-        #expect(pool.propose(maxBytes: .max, maxCount: 2) == [b8, a1])
-        #expect(pool.nextNonce(Self.account(1)) == 4)
-        #expect(pool.count == 4)
-        #expect(pool.readyCount == 4)
-        #expect(pool.bytes == [a1, a2, a3, b8].reduce(0) { $0 + $1.bytes.count })
+    /// Which IDs are wanted before, while and after a transaction is checked.
+    @Test func onlyTheUnknownIsWanted() throws {
+        var script = try Script()
+        let ids = try Self.transactions(1, 1...4).map(\.id)
+        let wanted = { (script: Script) in script.mempool.wanted(ids) { $0 == ids[3] } }
+        #expect(wanted(script) == Array(ids[..<3]), "the last was mined")
+        #expect(script.mempool.begin(ids + ids, from: .peer) { $0 == ids[3] } == [0, 1, 2])
+        #expect(wanted(script) == [])
+        var actions: [Action] = []
+        _ = script.mempool.admit(
+            [
+                CheckedTransaction(ids[0], .success(try Self.transactions(1, 1...1)[0])),
+                CheckedTransaction(ids[1], .failure(.full)),
+                CheckedTransaction(ids[2], .failure(.refused(.invalidSignature))),
+            ], at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+        try script.mempool.checkInvariants()
+        #expect(wanted(script) == [ids[1]], "what only had no room is worth another try")
     }
 
-    @Test func proposalKeepsWithinBytesWithoutSkippingANonce() throws {
-        var pool = Mempool()
-        let small = try transaction(1, 1)
-        let large = try transaction(1, 2, size: 1000)
-        let after = try transaction(1, 3)
-        let other = try transaction(2, 1)
-        for next in [small, large, after, other] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
-        #expect(pool.propose(maxBytes: small.bytes.count * 3) == [small, other])
-        #expect(pool.propose(maxBytes: small.bytes.count - 1).isEmpty)
-        #expect(pool.propose(maxBytes: .max) == [small, large, after, other])
+    @Test func aClientLearnsWhyItsTransactionIsRefused() throws {
+        var script = try Script()
+        let bad = try Self.transactions(1, 1...1)
+        let refusal = MempoolError.refused(.invalidSignature)
+        #expect(try script.bring(bad, from: .peer, refusing: refusal).outcomes == [refusal])
+        #expect(try script.bring(bad, from: .peer).outcomes == [], "it is not checked again")
+        #expect(try script.bring(bad, from: .client, refusing: refusal).outcomes == [refusal])
     }
 
-    @Test func refusals() throws {
-        var limits = MempoolLimits()
-        limits.perSender = 3
-        limits.transactionBytes = 500
-        var pool = Mempool(limits)
-        let first = try transaction(1, 6)
-        _ = try pool.admit(first, accountNonce: 5, now: .zero)
-        #expect(throws: MempoolError.duplicate) { try pool.admit(first, accountNonce: 5, now: .zero) }
-        #expect(throws: MempoolError.nonceTaken) {
-            try pool.admit(transaction(1, 6, salt: 1), accountNonce: 5, now: .zero)
-        }
-        #expect(throws: MempoolError.nonceTooLow(expected: 6)) {
-            try pool.admit(transaction(1, 5), accountNonce: 5, now: .zero)
-        }
-        #expect(throws: MempoolError.nonceTooHigh(limit: 8)) {
-            try pool.admit(transaction(1, 9), accountNonce: 5, now: .zero)
-        }
-        #expect(throws: MempoolError.self) {
-            try pool.admit(transaction(1, 7, size: 500), accountNonce: 5, now: .zero)
-        }
-        _ = try pool.admit(transaction(1, .max), accountNonce: .max - 1, now: .zero)
-        #expect(pool.count == 1, "the account's new nonce drops what was used")
-        #expect(throws: MempoolError.nonceTooLow(expected: 0)) {
-            try pool.admit(transaction(1, 7), accountNonce: .max, now: .zero)
-        }
+    @Test func refusalsAreForgottenInTime() throws {
+        var script = try Script()
+        let ids = (0...Mempool.rememberedRefusals).map { Hash.sha256(of: Array("\($0)".utf8)) }
+        var actions: [Action] = []
+        _ = script.mempool.admit(
+            ids.map { CheckedTransaction($0, .failure(.tooLarge(count: 2, limit: 1))) },
+            at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+        try script.mempool.checkInvariants()
+        #expect(script.mempool.wanted(ids) { _ in false } == Array(ids[..<(Mempool.rememberedRefusals / 2)]))
     }
 
-    @Test func commitRemovesMinedAndWorthless() throws {
-        var pool = Mempool()
-        let mined = try transaction(1, 1)
-        let rival = try transaction(2, 1)
-        let later = try transaction(1, 2)
-        let rivalsNext = try transaction(2, 2)
-        for next in [mined, rival, later, rivalsNext] {
-            _ = try pool.admit(next, accountNonce: 0, now: .zero)
-        }
-        let foreign = try transaction(2, 1, salt: 9)
-        let dropped = pool.commit(
-            [mined.id, foreign.id],
-            nonces: [(Self.account(1), 1), (Self.account(2), 1), (Self.account(3), 4)])
-        #expect(dropped == [rival.id])
-        #expect(pool.propose(maxBytes: .max) == [later, rivalsNext])
-        #expect(!pool.contains(mined.id))
+    @Test func theLeaderAnnouncesItsOwn() throws {
+        var script = try Script(isLeader: true)
+        let (own, foreign) = (try Self.transactions(1, 1...1), try Self.transactions(2, 1...1))
+        #expect(try script.bring(foreign, from: .peer).actions == [])
+        #expect(try script.bring(own, from: .client).actions == [.announce(own.map(\.id), to: nil)])
+        #expect(try script.send(.peerReady(Self.peer(9))) == [.announce(own.map(\.id), to: Self.peer(9))])
+        #expect(try script.run(to: .seconds(31)).map(\.ids) == [own.map(\.id)])
+        // What a client sends is its own though a peer was first: while it waits, and while it is checked.
+        #expect(try script.bring(foreign, from: .client).outcomes == [])
+        #expect(try script.run(to: .seconds(91)).map(\.ids) == [(foreign + own).map(\.id)])
+        let late = try Self.transactions(3, 1...1)
+        #expect(script.mempool.begin([late[0].id], from: .peer) { _ in false } == [0])
+        #expect(script.mempool.begin([late[0].id], from: .client) { _ in false } == [])
+        #expect(script.mempool.isOwn(late[0].id))
+        // It no longer leads: everything is passed on.
+        #expect(try script.send(.rules(isLeader: false, isFree: true)) == [])
         #expect(
-            pool.commit([later.id, rivalsNext.id], nonces: [(Self.account(1), 2), (Self.account(2), 2)])
-                .isEmpty)
-        #expect(pool.count == 0)
-        #expect(pool.bytes == 0)
-        #expect(pool.nextDeadline == nil)
+            try script.send(.peerReady(Self.peer(9))) == [
+                .announce((foreign + own).map(\.id), to: Self.peer(9))
+            ])
     }
 
-    @Test func minedWithoutEffectMakesLaterOnesWait() throws {
-        var pool = Mempool()
-        let first = try transaction(1, 1)
-        let second = try transaction(1, 2)
-        for next in [first, second] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
-        let none: [(account: AccountID, nonce: UInt64)] = []
-        #expect(pool.commit([first.id], nonces: none).isEmpty)
-        #expect(pool.count == 1)
-        #expect(pool.propose(maxBytes: .max).isEmpty)
-        let again = try transaction(1, 1, salt: 1)
-        #expect(try pool.admit(again, accountNonce: 0, now: .zero).isReady)
-        #expect(pool.propose(maxBytes: .max) == [again, second])
-    }
-
-    @Test func fullPoolTakesReadyForYoungestGapped() throws {
+    @Test func whatWaitsIsAnnouncedAgainAndDroppedInTheEnd() throws {
         var limits = MempoolLimits()
-        limits.count = 3
-        var pool = Mempool(limits)
-        let ready = try transaction(1, 1)
-        let oldGap = try transaction(2, 5)
-        let youngGap = try transaction(3, 5)
-        for next in [ready, oldGap, youngGap] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(4, 5), accountNonce: 0, now: .zero) }
-        #expect(try pool.admit(transaction(4, 1), accountNonce: 0, now: .zero).evicted == [youngGap.id])
-        #expect(try pool.admit(transaction(4, 2), accountNonce: 0, now: .zero).evicted == [oldGap.id])
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(5, 1), accountNonce: 0, now: .zero) }
-        #expect(pool.count == 3)
+        limits.lifetime = .seconds(500)
+        var script = try Script(limits)
+        let all = try Self.transactions(1, 1...2)
+        _ = try script.bring(all, from: .peer)
+        #expect(try script.run(to: .seconds(400)).map(\.second) == [30, 90, 210])
+        #expect(script.mempool.contents.count == 2)
+        _ = try script.run(to: .seconds(600))
+        #expect(script.mempool.contents == .none)
+        #expect(script.mempool.deadline == nil)
     }
 
-    @Test func bytesAreBounded() throws {
-        let sample = try transaction(1, 1, size: 100)
-        var limits = MempoolLimits()
-        limits.bytes = sample.bytes.count * 2 + 10
-        var pool = Mempool(limits)
-        _ = try pool.admit(sample, accountNonce: 0, now: .zero)
-        _ = try pool.admit(transaction(2, 3, size: 100), accountNonce: 0, now: .zero)
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(3, 3), accountNonce: 0, now: .zero) }
-        #expect(throws: MempoolError.full) {
-            try pool.admit(transaction(3, 1, size: 400), accountNonce: 0, now: .zero)
+    /// More than fits one look is announced at once, a tenth of a second after each other; what comes meanwhile changes
+    /// nothing about that.
+    @Test func manyAreAnnouncedAgainBitByBit() throws {
+        var script = try Script()
+        _ = try script.bring(try Self.transactions(1, 1...1500), from: .peer)
+        script.now = .seconds(30)
+        #expect(try script.send(.timer).count == 1)
+        #expect(script.mempool.deadline == .seconds(30) + Mempool.upkeepPause)
+        script.now += .milliseconds(60)
+        _ = try script.bring(try Self.transactions(2, 1...1), from: .peer)
+        #expect(script.mempool.deadline == .seconds(30) + Mempool.upkeepPause)
+        #expect(try script.run(to: .seconds(31)).map(\.ids.count) == [500])
+    }
+
+    @Test func aBlockTakesOutWhatItHoldsAndWhatItMakesImpossible() throws {
+        var script = try Script(isFree: false)
+        let account = TransactionPoolTests.account(1)
+        let fees: [Amount] = [10, 20, 60, 5]
+        let all = try fees.enumerated().map { index, fee in
+            try TransactionPoolTests.transaction(1, UInt64(index + 1), fee: fee)
         }
-        #expect(pool.count == 2, "nothing is evicted for what does not fit anyway")
-        #expect(try pool.admit(transaction(3, 1, size: 100), accountNonce: 0, now: .zero).evicted.count == 1)
-    }
-
-    @Test func oldTransactionsExpire() throws {
-        var limits = MempoolLimits()
-        limits.lifetime = .seconds(10)
-        var pool = Mempool(limits)
-        let old = try transaction(1, 1)
-        let young = try transaction(1, 2)
-        _ = try pool.admit(old, accountNonce: 0, now: .seconds(1))
-        _ = try pool.admit(young, accountNonce: 0, now: .seconds(5))
-        #expect(pool.nextDeadline == .seconds(11))
-        #expect(pool.expire(now: .seconds(10)).isEmpty)
-        #expect(pool.expire(now: .seconds(11)) == [old.id])
-        #expect(pool.propose(maxBytes: .max).isEmpty)
-        #expect(pool.expire(now: .seconds(100), limit: 0).isEmpty)
-        #expect(pool.expire(now: .seconds(100)) == [young.id])
-    }
-
-    @Test func announcementsBackOff() throws {
-        var limits = MempoolLimits()
-        limits.firstInterval = .seconds(10)
-        limits.lastInterval = .seconds(35)
-        var pool = Mempool(limits)
-        let first = try transaction(1, 1)
-        let second = try transaction(2, 1)
-        _ = try pool.admit(first, accountNonce: 0, now: .zero)
-        _ = try pool.admit(second, accountNonce: 0, now: .seconds(3))
-        #expect(pool.due(now: .seconds(9)).isEmpty)
-        #expect(pool.nextDeadline == .seconds(10))
-        #expect(pool.due(now: .seconds(13), limit: 1) == [first.id])
-        #expect(pool.due(now: .seconds(13)) == [second.id])
-        #expect(pool.due(now: .seconds(13)).isEmpty)
-        #expect(pool.nextDeadline == .seconds(33))
-        #expect(pool.due(now: .seconds(33)) == [first.id, second.id])
-        #expect(pool.nextDeadline == .seconds(68))
-        #expect(pool.due(now: .seconds(68)) == [first.id, second.id])
-        #expect(pool.nextDeadline == .seconds(103), "the last interval stays")
-    }
-
-    @Test func returningNonceMakesTransactionsWait() throws {
-        var pool = Mempool()
-        let third = try transaction(1, 3)
-        _ = try pool.admit(third, accountNonce: 2, now: .zero)
-        let none: [Hash] = []
-        #expect(pool.commit(none, nonces: [(Self.account(1), 1)]).isEmpty)
-        #expect(pool.propose(maxBytes: .max).isEmpty)
-        let second = try transaction(1, 2)
-        _ = try pool.admit(second, accountNonce: 1, now: .zero)
-        #expect(pool.propose(maxBytes: .max) == [second, third])
-    }
-
-    @Test func feesBeyondTheBalanceAreNotKept() throws {
-        var pool = Mempool()
-        let account = Self.account(1)
-        let transactions = try (1...5).map {
-            try Self.transaction(1, $0, fee: $0 == 3 ? 100 : 10)
-        }
-        #expect(throws: MempoolError.insufficientBalance) {
-            try pool.admit(transactions[2], accountNonce: 0, balance: 99, now: .zero)
-        }
-        for next in transactions {
-            _ = try pool.admit(next, accountNonce: 0, balance: 100, now: .zero)
-        }
-        let other = try Self.transaction(2, 1, fee: 1000)
-        _ = try pool.admit(other, accountNonce: 0, now: .zero)
-        #expect(pool.commit([transactions[0].id], nonces: [(account, 1)]).isEmpty)
-        #expect(pool.drop(beyond: 90, of: account) == [transactions[2].id])
-        #expect(pool.propose(maxBytes: .max) == [transactions[1], other])
+        _ = try script.bring(all, from: .peer, balance: 100)
+        _ = try script.send(.committed([all[0].id], [.init(id: account, nonce: 1, balance: 50)]))
+        #expect(script.mempool.transactions(all.map(\.id)).count == 2, "the third is too dear")
+        #expect(script.mempool.contents.readyCount == 1)
+        _ = try script.send(.committed([.zero], [.init(id: account, nonce: 2, balance: 30)]))
+        #expect(script.mempool.all.map(\.transaction) == [all[3]])
+        // The check has read the state before the block.
         #expect(
-            pool.drop(beyond: 9, of: account)
-                == [transactions[1], transactions[3], transactions[4]].map(\.id))
-        #expect(pool.drop(beyond: 9, of: account).isEmpty)
-        #expect(pool.drop(beyond: 0, of: Self.account(7)).isEmpty)
-        #expect(pool.propose(maxBytes: .max) == [other])
+            try script.bring([all[1]], from: .client, balance: 100).outcomes == [.nonceTooLow(expected: 3)])
+        _ = try script.send(.dropped([all[3].id]))
+        #expect(script.mempool.contents == .none)
     }
 
-    @Test func removalOfUnknownIsNothing() throws {
-        var pool = Mempool()
-        let first = try transaction(1, 1)
-        _ = try pool.admit(first, accountNonce: 0, now: .zero)
-        pool.remove([Hash.zero, first.id, first.id])
-        #expect(pool.count == 0)
-        #expect(pool.bytes == 0)
+    /// Every commit is told of, though it changes nothing: the leader may try again with what waits.
+    @Test func everyCommitIsTold() throws {
+        var script = try Script()
+        var actions: [Action] = []
+        script.mempool.handle(
+            .committed([], []), at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+        #expect(actions == [.changed(.none)])
+    }
+
+    @Test func aNodeThatIsFarBehindKeepsToItself() throws {
+        var script = try Script()
+        let all = try Self.transactions(1, 1...2)
+        let (early, late) = (Self.peer(8), Self.peer(9))
+        #expect(try script.send(.syncing(true)) == [])
+        #expect(try script.send(.peerReady(early)) == [], "nothing waits")
+        #expect(try script.send(.advanced(to: 1_000)) == [.pause])
+        _ = try script.bring(all, from: .peer)
+        for peer in [early, late] { #expect(try script.send(.peerReady(peer)) == []) }
+        #expect(try script.send(.peerLeft(early)) == [])
+        script.now = .seconds(29)
+        #expect(try script.send(.advanced(to: 2_000)) == [])
+        #expect(try script.run(to: .seconds(58)).isEmpty, "nothing is announced again")
+        #expect(try script.send(.syncing(false)) == [.resume, .announce(all.map(\.id), to: late)])
+        #expect(try script.run(to: .seconds(60)).map(\.ids) == [all.map(\.id)], "what was due meanwhile")
+    }
+
+    @Test func whereNoBlockComesTheNodeGoesOn() throws {
+        var script = try Script()
+        _ = try script.send(.syncing(true))
+        #expect(try script.send(.advanced(to: 1_000)) == [.pause])
+        #expect(script.mempool.deadline == .seconds(30))
+        script.now = .seconds(30)
+        #expect(try script.send(.timer) == [.resume])
+        #expect(script.mempool.deadline == nil)
     }
 }

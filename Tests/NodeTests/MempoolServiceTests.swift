@@ -21,7 +21,7 @@ import Testing
     final class Station {
         let service: MempoolService
         let host: Host
-        var isLeader = false
+        var isLeader = false { didSet { service.tellRules() } }
         let exchange: TransactionExchange
         private let directory: TemporaryDirectory
 
@@ -34,6 +34,8 @@ import Testing
                 HostConfiguration(identity: key, listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
             let application = NoopApplication()
             try application.initialize(genesis)
+            var observer = NodeObserver()
+            observer.broken = { Issue.record("\($0)") }
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
                 store: try BlockStore(directory: directory.path),
@@ -41,12 +43,13 @@ import Testing
                 application: application, log: .silent,
                 consensus: Worker(name: "consensus", capacity: 8),
                 execution: Worker(name: "execution", capacity: 8),
-                storage: Worker(name: "storage", capacity: 8), checks: Worker(name: "checks", capacity: 8),
+                storage: Worker(name: "storage", capacity: 8), mempool: Worker(name: "mempool", capacity: 8),
+                checks: Worker(name: "checks", capacity: 8),
                 consensusChecks: Worker(name: "consensus-check", capacity: 8),
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
                 lookups: Worker(name: "lookups", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
-                wallClock: { 1_000_000_000 }, observer: NodeObserver(), mempoolFile: file)
+                wallClock: { 1_000_000_000 }, observer: observer, mempoolFile: file)
             service = MempoolService(context)
             if let parameters { service.parameters = { parameters } }
             exchange = TransactionExchange(host, service)
@@ -76,11 +79,18 @@ import Testing
             _ = try await service.submit([transaction.bytes])[0].get()
         }
 
-        func has(_ transaction: Transaction) -> Bool { service.transaction(transaction.id) != nil }
+        func has(_ transaction: Transaction) async -> Bool { await service.waiting(transaction.id) != nil }
+
+        /// Which of these wait.
+        func has(_ transactions: [Transaction]) async -> [Bool] {
+            let found = await service.checked(transactions.map(\.id))
+            return transactions.map { found[$0.id] != nil }
+        }
 
         func stop() async {
             service.stop()
             await host.stop()
+            await service.finish()
         }
     }
 
@@ -124,7 +134,7 @@ import Testing
             let transactions = try (1...20).map { try Self.transaction(50, $0) }
             for transaction in transactions { try await stations[0].submit(transaction) }
             try await Reactor.sleep(for: .seconds(2))
-            for station in stations { #expect(transactions.allSatisfy(station.has)) }
+            for station in stations { #expect(await !station.has(transactions).contains(false)) }
         }
     }
 
@@ -138,10 +148,9 @@ import Testing
             let late = try Station(9, try Self.genesis())
             try await late.connect(stations[1])
             try await Reactor.sleep(for: .seconds(3000))
-            #expect(stations[1].has(foreign))
+            #expect(await stations[1].has(foreign))
             for station in [stations[2], late] {
-                #expect(!station.has(foreign))
-                #expect(station.has(own))
+                #expect(await station.has([foreign, own]) == [false, true])
             }
             await late.stop()
         }
@@ -172,7 +181,7 @@ import Testing
             exchange.announce([id])
             try await Reactor.sleep(for: .seconds(5))
             #expect(source.served == 1)
-            for station in stations { #expect(station.service.count == 0) }
+            for station in stations { #expect(station.service.contents.count == 0) }
             exchange.stop()
             await host.stop()
         }
@@ -183,18 +192,18 @@ import Testing
             let transaction = try Self.transaction(50, 1)
             try await stations[0].submit(transaction)
             try await Reactor.sleep(for: .seconds(1))
-            #expect(stations[1].has(transaction))
+            #expect(await stations[1].has(transaction))
             // What the other loses comes back with the next announcement: after 30 s, then 60, then 120.
             for interval in [30, 60, 120] {
                 stations[1].service.drop([transaction.id])
                 try await Reactor.sleep(for: .seconds(interval - 2))
-                #expect(!stations[1].has(transaction))
+                #expect(await !stations[1].has(transaction))
                 try await Reactor.sleep(for: .seconds(2))
-                #expect(stations[1].has(transaction), "after \(interval) s")
+                #expect(await stations[1].has(transaction), "after \(interval) s")
             }
             // Nobody mines it: it is dropped, and nothing brings it back.
             try await Reactor.sleep(for: .seconds(4000))
-            for station in stations { #expect(station.service.count == 0) }
+            for station in stations { #expect(station.service.contents.count == 0) }
         }
     }
 
@@ -206,7 +215,7 @@ import Testing
             let late = try Station(9, try Self.genesis())
             try await late.connect(stations[0])
             try await Reactor.sleep(for: .seconds(1))
-            #expect(transactions.allSatisfy(late.has))
+            #expect(await !late.has(transactions).contains(false))
             await late.stop()
         }
     }
@@ -231,11 +240,11 @@ import Testing
             // The first was mined, and what is left does not pay for the third.
             service.committed(
                 [transactions[0].id], [.init(id: account, nonce: 1, balance: 50)])
-            #expect(transactions.map(stations[0].has) == [false, true, false, true])
-            #expect(service.readyCount == 1)
+            #expect(await stations[0].has(transactions) == [false, true, false, true])
+            #expect(service.contents.readyCount == 1)
             // A rival with the second's nonce was mined.
             service.committed([.zero], [.init(id: account, nonce: 2, balance: 30)])
-            #expect(transactions.map(stations[0].has) == [false, false, false, true])
+            #expect(await stations[0].has(transactions) == [false, false, false, true])
             await #expect(throws: MempoolError.nonceTooLow(expected: 3)) {
                 try await stations[0].submit(transactions[1])
             }
@@ -256,8 +265,29 @@ import Testing
             for place in [0, 2] {
                 #expect(throws: MempoolError.duplicate) { try outcomes[place].get() }
             }
-            #expect(stations[0].service.count == 3)
+            #expect(stations[0].service.contents.count == 3)
             #expect(await stations[0].service.submit([]).isEmpty)
+        }
+    }
+
+    /// Far more than the queues hold: the callers wait, and each has its outcome.
+    @Test func fullQueuesLoseNothing() throws {
+        try withStations(1) { stations in
+            let service = stations[0].service
+            var kept = 0
+            for sender in 100..<200 as Range<UInt8> {
+                Reactor.spawn {
+                    guard let transaction = try? Self.transaction(sender, 1),
+                        case .success = await service.submit([transaction.bytes])[0]
+                    else { return }
+                    kept += 1
+                }
+            }
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(kept == 100)
+            #expect(service.contents.readyCount == 100)
+            #expect(service.driver.peakDepth <= service.driver.capacity)
+            #expect(await service.propose(maxBytes: .max).count == 100)
         }
     }
 
@@ -276,7 +306,6 @@ import Testing
             #expect(await station.service.receive(brought, from: peer))
             try await Reactor.sleep(for: .seconds(1))
             await station.stop()
-            await station.service.save()
             let kept = try file.read()
             #expect(kept.map(\.isOwn) == [true, false])
             #expect(kept.map(\.bytes) == [own.bytes, others.bytes])
@@ -314,15 +343,15 @@ import Testing
                 try await Reactor.sleep(for: .seconds(10))
                 middle.service.advanced(to: 1_000)
             }
-            #expect(!middle.has(during) && !stations[2].has(during))
-            #expect(!stations[0].has(before) && !stations[2].has(before) && !late.has(before))
-            #expect(stations[0].has(own) && stations[2].has(own), "its clients' go out at once")
+            let all = [before, during, own]
+            #expect(await middle.has(all) == [true, false, true])
+            #expect(await stations[0].has(all) == [false, true, true], "its clients' go out at once")
+            #expect(await stations[2].has(all) == [false, false, true])
+            #expect(await !late.has(before))
 
             middle.service.syncing(false)
             try await Reactor.sleep(for: .seconds(5))
-            for station in stations + [late] {
-                #expect(station.has(before) && station.has(during) && station.has(own))
-            }
+            for station in stations + [late] { #expect(await station.has(all) == [true, true, true]) }
             await late.stop()
         }
     }
@@ -334,33 +363,8 @@ import Testing
             try await stations[0].submit(transaction)
             // No block has come: whoever claims that there are some is not believed.
             try await Reactor.sleep(for: .seconds(2))
-            #expect(stations[1].has(transaction))
+            #expect(await stations[1].has(transaction))
         }
-    }
-
-    @Test func onlyOldBlocksThatComeAreCatchingUp() {
-        var far = FarBehind()
-        #expect(!far.isFar(now: .zero))
-        far.committed(timestamp: 1_000, wallClock: 1_000_000, now: .zero)
-        #expect(!far.isFar(now: .zero))
-        #expect(far.deadline == nil)
-        far.syncing(true, now: .seconds(100))
-        #expect(!far.isFar(now: .seconds(100)), "heights that were claimed are no blocks")
-        #expect(far.deadline == nil)
-        far.committed(timestamp: 1_500, wallClock: 1_000_000, now: .seconds(100))
-        #expect(far.isFar(now: .seconds(129)))
-        #expect(far.deadline == .seconds(130))
-        #expect(!far.isFar(now: .seconds(130)))
-        far.committed(timestamp: 2_000, wallClock: 1_000_000, now: .seconds(140))
-        #expect(far.isFar(now: .seconds(141)))
-        far.committed(timestamp: 970_001, wallClock: 1_000_000, now: .seconds(142))
-        #expect(!far.isFar(now: .seconds(142)))
-        far.committed(timestamp: 1_000_001, wallClock: 1_000_000, now: .seconds(143))
-        #expect(!far.isFar(now: .seconds(143)))
-        far.committed(timestamp: 970_000, wallClock: 1_000_000, now: .seconds(144))
-        #expect(far.isFar(now: .seconds(144)))
-        far.syncing(false, now: .seconds(145))
-        #expect(!far.isFar(now: .seconds(145)))
     }
 
     /// Holds whatever it was given.
@@ -370,11 +374,11 @@ import Testing
         var served = 0
         let transactionLimit = 1 << 20
 
-        func has(_ id: Hash) -> Bool { false }
+        func wanted(_ ids: [Hash]) async -> [Hash] { ids }
         func trusts(_ peer: PeerID) -> Bool { false }
-        func transaction(_ id: Hash) -> SharedBytes? {
-            served += 1
-            return transactions[id]
+        func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
+            served += ids.count
+            return ids.map { transactions[$0] }
         }
         func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
             false

@@ -94,12 +94,14 @@ final class Pool: TransactionSource {
 
     func has(_ id: Hash) -> Bool { transactions[id] != nil }
 
+    func wanted(_ ids: [Hash]) async -> [Hash] { ids.filter { !has($0) } }
+
     /// How often a transaction was looked for.
     private(set) var looks = 0
 
-    func transaction(_ id: Hash) -> SharedBytes? {
-        looks += 1
-        return transactions[id]
+    func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
+        looks += ids.count
+        return ids.map { transactions[$0] }
     }
 
     var transactionLimit = 6 << 20

@@ -44,8 +44,8 @@ import Testing
     @ReactorActor
     private static func driver(_ record: Record, capacity: Int = 8) -> MachineDriver<Adder> {
         let worker = Worker(name: "adder", capacity: capacity)
-        let driver = MachineDriver(Adder(), on: worker, wallClock: { 7 }) { broken in
-            ReactorActor.assumeIsolated { record.broken.append(broken.description) }
+        let driver = MachineDriver(Adder(), on: worker, wallClock: { 7 }) {
+            record.broken.append($0.description)
         }
         driver.start { record.actions.append($0) }
         return driver
@@ -90,6 +90,7 @@ import Testing
             let driver = Self.driver(record, capacity: 2)
             let tasks = (0..<100).map { _ in Reactor.spawn { await driver.handle(.add(1)) } }
             for task in tasks { await task.value }
+            #expect(driver.peakDepth == 2)
             await driver.handle(.add(1))
             #expect(record.actions.map { if case .sum(let sum) = $0 { sum } else { 0 } } == Array(1...101))
             driver.stop()

@@ -3,11 +3,20 @@
 #ifndef APUS_CTHREAD_H
 #define APUS_CTHREAD_H
 
+#include <stdbool.h>
+
 extern __thread void *apus_thread_loop;
 
 /// Returns the event loop that the calling thread runs, or NULL.
 static inline void *apus_current_loop(void) { return apus_thread_loop; }
 static inline void apus_set_current_loop(void *loop) { apus_thread_loop = loop; }
+
+extern __thread bool apus_thread_is_reactor;
+
+/// Returns whether the calling thread may wait for a disk or a lock, which a thread that serves sockets may not. A virtual
+/// loop serves none.
+static inline bool apus_may_block(void) { return !apus_thread_is_reactor; }
+static inline void apus_set_reactor_thread(bool is_reactor) { apus_thread_is_reactor = is_reactor; }
 
 /// Names the calling thread, in at most 15 bytes.
 void apus_name_thread(const char *name);

@@ -142,6 +142,7 @@ public final class SQLApplication: Application {
 
     /// See `Application.account`.
     public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
+        assert(apus_may_block(), "an account is looked up on a reactor's thread")
         let (isInitialized, known, commits) = committed.withLock {
             ($0.tip != nil, $0.accounts[id], $0.commits)
         }
@@ -204,11 +205,15 @@ private struct Guarded<Connection: AnyObject>: ~Copyable, Sendable {
     init(_ connection: sending Connection) { self.connection = Mutex(connection) }
 
     func run<R: Sendable>(_ body: (Connection) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
-        try connection.withLock { (connection) throws(ExecutionError) in
+        assert(apus_may_block(), "the database is used on a reactor's thread")
+        return try connection.withLock { (connection) throws(ExecutionError) in
             guard let connection else { throw .closed }
             return try body(connection)
         }
     }
 
-    func close() { connection.withLock { $0 = nil } }
+    func close() {
+        assert(apus_may_block(), "the database is closed on a reactor's thread")
+        connection.withLock { $0 = nil }
+    }
 }

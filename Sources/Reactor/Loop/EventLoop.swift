@@ -75,11 +75,13 @@ extension EventLoop {
                 return
             }
             apus_set_current_loop(Unmanaged.passRetained(loop).toOpaque())
+            apus_set_reactor_thread(true)
             start.finish(.success(loop))
             ReactorActor.assumeIsolated {
                 while !loop.isStopped { _ = loop.turn() }
                 loop.driver.shutdown()
             }
+            apus_set_reactor_thread(false)
             apus_set_current_loop(nil)
         }
         return try start.wait()

@@ -39,6 +39,9 @@ public final class MachineDriver<M: Machine> {
     /// Calls that wait for the machine beyond which callers are suspended. `submit` is exempt.
     public let capacity: Int
 
+    /// The most calls that have waited at once.
+    public private(set) var peakDepth = 0
+
     private let cell: Cell
     private let worker: Worker
     private let wallClock: @Sendable () -> UInt64
@@ -54,8 +57,8 @@ public final class MachineDriver<M: Machine> {
     /// - Parameters:
     ///   - worker: the machine's own; `stop` stops it. Its capacity is the driver's.
     ///   - wallClock: milliseconds since 1970. Called on the reactor.
-    ///   - onBrokenInvariant: asks for the machine's invariants to be checked after every call, and is told, on the reactor,
-    ///     of each that is broken. Nil in production.
+    ///   - onBrokenInvariant: asks for the machine's invariants to be checked after every call, and is told of each
+    ///     that is broken. Nil in production.
     public init(
         _ machine: sending M, on worker: Worker, wallClock: @escaping @Sendable () -> UInt64,
         onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)? = nil
@@ -140,6 +143,7 @@ public final class MachineDriver<M: Machine> {
     ) {
         let now = Instant(elapsed: Reactor.now, wallClock: wallClock())
         queue.append(Call(body: body, now: now, caller: caller))
+        peakDepth = max(peakDepth, queue.count)
         guard !isRunning, perform != nil else { return }
         isRunning = true
         Reactor.spawn { await self.run() }

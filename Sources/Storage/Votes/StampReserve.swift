@@ -1,4 +1,5 @@
 import Bytes
+import CShims
 import Synchronization
 
 /// The highest stamp that a leader may already have used for a proposal, kept beside its votes. After a restart the
@@ -39,6 +40,7 @@ public final class StampReserve: Sendable {
 
     /// Durably reserves the stamps up to `end`, before any of them is used. After an error the old reservation holds.
     public func record(_ end: Int64) throws(StorageError) {
+        assert(apus_may_block(), "stamps are reserved on a reactor's thread")
         try state.withLock { state throws(StorageError) in
             guard end != state else { return }
             let copy = Self.encode(end)

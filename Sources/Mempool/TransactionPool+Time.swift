@@ -2,9 +2,10 @@ import Chain
 import Crypto
 
 /// What becomes of transactions that wait for long: they are announced again, and dropped in the end.
-extension Mempool {
+extension TransactionPool {
     /// Drops transactions that have waited too long, the oldest first, at most `limit` of them.
-    public mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
+    @discardableResult
+    mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
         var expired: [Hash] = []
         while expired.count < limit {
             let slot = arrivals.first(in: 0)
@@ -19,7 +20,7 @@ extension Mempool {
 
     /// Transactions that are to be announced again now, the most overdue first, at most `limit` of them; the rest
     /// stays due. Each of them waits twice as long for its next time.
-    public mutating func due(now: Duration, limit: Int = 1000) -> [Hash] {
+    mutating func due(now: Duration, limit: Int = 1000) -> [Hash] {
         var due: [Hash] = []
         while due.count < limit, let (level, slot, time) = nextAnnouncement, time <= now {
             let next = min(level + 1, intervals.count - 1)
@@ -33,14 +34,14 @@ extension Mempool {
     }
 
     /// When `expire` will next have something to do; nil when nothing waits.
-    public var nextExpiry: Duration? {
+    var nextExpiry: Duration? {
         let oldest = arrivals.first(in: 0)
         guard oldest != SlotLists.none, let entry = entries[Int(oldest)] else { return nil }
         return entry.arrived + limits.lifetime
     }
 
     /// When `due` or `expire` will next have something to do; nil when nothing waits.
-    public var nextDeadline: Duration? {
+    var nextDeadline: Duration? {
         nextExpiry.map { expiry in nextAnnouncement.map { min($0.time, expiry) } ?? expiry }
     }
 

@@ -1,10 +1,11 @@
 import Chain
 import Crypto
-import Mempool
 import Testing
 
+@testable import Mempool
+
 /// The mempool beside a plain list that does the same slowly, over generated sequences of events.
-@Suite struct MempoolModelTests {
+@Suite struct TransactionPoolModelTests {
     struct Generator {
         var state: UInt64
         mutating func below(_ bound: UInt64) -> UInt64 {
@@ -19,7 +20,7 @@ import Testing
         for sender in 0..<4 as Range<UInt8> {
             for nonce in 1...12 as ClosedRange<UInt64> {
                 for salt in 0..<2 as Range<UInt8> {
-                    transactions.append(try MempoolTests.transaction(sender, nonce, salt: salt))
+                    transactions.append(try TransactionPoolTests.transaction(sender, nonce, salt: salt))
                 }
             }
         }
@@ -28,7 +29,7 @@ import Testing
         limits.count = 20
         limits.perSender = 8
         limits.lifetime = .seconds(400)
-        var pool = Mempool(limits)
+        var pool = TransactionPool(limits)
         var nonces: [UInt8: UInt64] = [0: 0, 1: 0, 2: 0, 3: 0]
         var model: [(transaction: Transaction, sender: UInt8)] = []
         var now = Duration.zero
@@ -51,7 +52,7 @@ import Testing
                     let sender = try #require(model.first { $0.transaction == transaction }).sender
                     #expect(transaction.body.nonce == (nonces[sender] ?? 0) + 1)
                     nonces[sender] = transaction.body.nonce
-                    changed.append((MempoolTests.account(sender), transaction.body.nonce))
+                    changed.append((TransactionPoolTests.account(sender), transaction.body.nonce))
                 }
                 #expect(pool.commit(mined.map(\.id), nonces: changed).isEmpty)
                 model.removeAll { entry in mined.contains(entry.transaction) }
@@ -62,6 +63,7 @@ import Testing
                 if let victim = model.first { pool.remove([victim.transaction.id]) }
                 model = Array(model.dropFirst())
             }
+            try pool.checkInvariants()
             #expect(pool.count == model.count)
             #expect(pool.bytes == model.reduce(0) { $0 + $1.transaction.bytes.count })
             for entry in model { #expect(pool.transaction(entry.transaction.id) == entry.transaction) }

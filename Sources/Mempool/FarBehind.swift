@@ -1,4 +1,4 @@
-/// Whether a node is so far behind that it leaves unconfirmed transactions alone. A machine.
+/// Whether a node is so far behind that it leaves unconfirmed transactions alone.
 ///
 /// That it catches up is not enough: any peer may claim a height that nobody has, and must not keep transactions from a
 /// node by that. So blocks must come first, and they must be old.

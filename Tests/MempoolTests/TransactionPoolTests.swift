@@ -1,0 +1,242 @@
+import Bytes
+import Chain
+import Crypto
+import Testing
+
+@testable import Mempool
+
+@Suite struct TransactionPoolTests {
+    static func key(_ seed: UInt8) -> PrivateKey {
+        do { return try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)) } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+
+    /// A transaction; `salt` makes another one of the same sender and nonce.
+    static func transaction(
+        _ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0, fee: Amount = 0
+    ) throws -> Transaction {
+        let payload = SharedBytes([UInt8](repeating: salt, count: size + 1))
+        let body = TransactionBody(
+            payload: payload, payloadType: "test", fee: fee, nonce: nonce, chainID: "c")
+        return try Transaction.signed(body, by: key(sender))
+    }
+
+    static func account(_ sender: UInt8) -> AccountID { AccountID(key(sender).publicKey) }
+
+    private func transaction(_ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0) throws
+        -> Transaction
+    {
+        try Self.transaction(sender, nonce, salt: salt, size: size)
+    }
+
+    @Test func proposalFollowsNoncesAndArrival() throws {
+        var pool = TransactionPool()
+        let a1 = try transaction(1, 1)
+        let a2 = try transaction(1, 2)
+        let a3 = try transaction(1, 3)
+        let b8 = try transaction(2, 8)
+        #expect(try !pool.admit(a2, accountNonce: 0, now: .zero).isReady)
+        #expect(try pool.admit(b8, accountNonce: 7, now: .zero).isReady)
+        #expect(try !pool.admit(a3, accountNonce: 0, now: .zero).isReady)
+        #expect(pool.propose(maxBytes: .max) == [b8])
+        #expect(pool.nextNonce(Self.account(1)) == 1)
+        #expect(try pool.admit(a1, accountNonce: 0, now: .zero).isReady)
+        #expect(pool.propose(maxBytes: .max) == [b8, a1, a2, a3])
+        #expect(pool.propose(maxBytes: .max, maxCount: 2) == [b8, a1])
+        #expect(pool.nextNonce(Self.account(1)) == 4)
+        #expect(pool.count == 4)
+        #expect(pool.readyCount == 4)
+        #expect(pool.bytes == [a1, a2, a3, b8].reduce(0) { $0 + $1.bytes.count })
+    }
+
+    @Test func proposalKeepsWithinBytesWithoutSkippingANonce() throws {
+        var pool = TransactionPool()
+        let small = try transaction(1, 1)
+        let large = try transaction(1, 2, size: 1000)
+        let after = try transaction(1, 3)
+        let other = try transaction(2, 1)
+        for next in [small, large, after, other] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
+        #expect(pool.propose(maxBytes: small.bytes.count * 3) == [small, other])
+        #expect(pool.propose(maxBytes: small.bytes.count - 1).isEmpty)
+        #expect(pool.propose(maxBytes: .max) == [small, large, after, other])
+    }
+
+    @Test func refusals() throws {
+        var limits = MempoolLimits()
+        limits.perSender = 3
+        limits.transactionBytes = 500
+        var pool = TransactionPool(limits)
+        let first = try transaction(1, 6)
+        _ = try pool.admit(first, accountNonce: 5, now: .zero)
+        #expect(throws: MempoolError.duplicate) { try pool.admit(first, accountNonce: 5, now: .zero) }
+        #expect(throws: MempoolError.nonceTaken) {
+            try pool.admit(transaction(1, 6, salt: 1), accountNonce: 5, now: .zero)
+        }
+        #expect(throws: MempoolError.nonceTooLow(expected: 6)) {
+            try pool.admit(transaction(1, 5), accountNonce: 5, now: .zero)
+        }
+        #expect(throws: MempoolError.nonceTooHigh(limit: 8)) {
+            try pool.admit(transaction(1, 9), accountNonce: 5, now: .zero)
+        }
+        #expect(throws: MempoolError.self) {
+            try pool.admit(transaction(1, 7, size: 500), accountNonce: 5, now: .zero)
+        }
+        _ = try pool.admit(transaction(1, .max), accountNonce: .max - 1, now: .zero)
+        #expect(pool.count == 1, "the account's new nonce drops what was used")
+        #expect(throws: MempoolError.nonceTooLow(expected: 0)) {
+            try pool.admit(transaction(1, 7), accountNonce: .max, now: .zero)
+        }
+    }
+
+    @Test func commitRemovesMinedAndWorthless() throws {
+        var pool = TransactionPool()
+        let mined = try transaction(1, 1)
+        let rival = try transaction(2, 1)
+        let later = try transaction(1, 2)
+        let rivalsNext = try transaction(2, 2)
+        for next in [mined, rival, later, rivalsNext] {
+            _ = try pool.admit(next, accountNonce: 0, now: .zero)
+        }
+        let foreign = try transaction(2, 1, salt: 9)
+        let dropped = pool.commit(
+            [mined.id, foreign.id],
+            nonces: [(Self.account(1), 1), (Self.account(2), 1), (Self.account(3), 4)])
+        #expect(dropped == [rival.id])
+        #expect(pool.propose(maxBytes: .max) == [later, rivalsNext])
+        #expect(!pool.contains(mined.id))
+        #expect(
+            pool.commit([later.id, rivalsNext.id], nonces: [(Self.account(1), 2), (Self.account(2), 2)])
+                .isEmpty)
+        #expect(pool.count == 0)
+        #expect(pool.bytes == 0)
+        #expect(pool.nextDeadline == nil)
+    }
+
+    @Test func minedWithoutEffectMakesLaterOnesWait() throws {
+        var pool = TransactionPool()
+        let first = try transaction(1, 1)
+        let second = try transaction(1, 2)
+        for next in [first, second] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
+        let none: [(account: AccountID, nonce: UInt64)] = []
+        #expect(pool.commit([first.id], nonces: none).isEmpty)
+        #expect(pool.count == 1)
+        #expect(pool.propose(maxBytes: .max).isEmpty)
+        let again = try transaction(1, 1, salt: 1)
+        #expect(try pool.admit(again, accountNonce: 0, now: .zero).isReady)
+        #expect(pool.propose(maxBytes: .max) == [again, second])
+    }
+
+    @Test func fullPoolTakesReadyForYoungestGapped() throws {
+        var limits = MempoolLimits()
+        limits.count = 3
+        var pool = TransactionPool(limits)
+        let ready = try transaction(1, 1)
+        let oldGap = try transaction(2, 5)
+        let youngGap = try transaction(3, 5)
+        for next in [ready, oldGap, youngGap] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
+        #expect(throws: MempoolError.full) { try pool.admit(transaction(4, 5), accountNonce: 0, now: .zero) }
+        #expect(try pool.admit(transaction(4, 1), accountNonce: 0, now: .zero).evicted == [youngGap.id])
+        #expect(try pool.admit(transaction(4, 2), accountNonce: 0, now: .zero).evicted == [oldGap.id])
+        #expect(throws: MempoolError.full) { try pool.admit(transaction(5, 1), accountNonce: 0, now: .zero) }
+        #expect(pool.count == 3)
+    }
+
+    @Test func bytesAreBounded() throws {
+        let sample = try transaction(1, 1, size: 100)
+        var limits = MempoolLimits()
+        limits.bytes = sample.bytes.count * 2 + 10
+        var pool = TransactionPool(limits)
+        _ = try pool.admit(sample, accountNonce: 0, now: .zero)
+        _ = try pool.admit(transaction(2, 3, size: 100), accountNonce: 0, now: .zero)
+        #expect(throws: MempoolError.full) { try pool.admit(transaction(3, 3), accountNonce: 0, now: .zero) }
+        #expect(throws: MempoolError.full) {
+            try pool.admit(transaction(3, 1, size: 400), accountNonce: 0, now: .zero)
+        }
+        #expect(pool.count == 2, "nothing is evicted for what does not fit anyway")
+        #expect(try pool.admit(transaction(3, 1, size: 100), accountNonce: 0, now: .zero).evicted.count == 1)
+    }
+
+    @Test func oldTransactionsExpire() throws {
+        var limits = MempoolLimits()
+        limits.lifetime = .seconds(10)
+        var pool = TransactionPool(limits)
+        let old = try transaction(1, 1)
+        let young = try transaction(1, 2)
+        _ = try pool.admit(old, accountNonce: 0, now: .seconds(1))
+        _ = try pool.admit(young, accountNonce: 0, now: .seconds(5))
+        #expect(pool.nextDeadline == .seconds(11))
+        #expect(pool.expire(now: .seconds(10)).isEmpty)
+        #expect(pool.expire(now: .seconds(11)) == [old.id])
+        #expect(pool.propose(maxBytes: .max).isEmpty)
+        #expect(pool.expire(now: .seconds(100), limit: 0).isEmpty)
+        #expect(pool.expire(now: .seconds(100)) == [young.id])
+    }
+
+    @Test func announcementsBackOff() throws {
+        var limits = MempoolLimits()
+        limits.firstInterval = .seconds(10)
+        limits.lastInterval = .seconds(35)
+        var pool = TransactionPool(limits)
+        let first = try transaction(1, 1)
+        let second = try transaction(2, 1)
+        _ = try pool.admit(first, accountNonce: 0, now: .zero)
+        _ = try pool.admit(second, accountNonce: 0, now: .seconds(3))
+        #expect(pool.due(now: .seconds(9)).isEmpty)
+        #expect(pool.nextDeadline == .seconds(10))
+        #expect(pool.due(now: .seconds(13), limit: 1) == [first.id])
+        #expect(pool.due(now: .seconds(13)) == [second.id])
+        #expect(pool.due(now: .seconds(13)).isEmpty)
+        #expect(pool.nextDeadline == .seconds(33))
+        #expect(pool.due(now: .seconds(33)) == [first.id, second.id])
+        #expect(pool.nextDeadline == .seconds(68))
+        #expect(pool.due(now: .seconds(68)) == [first.id, second.id])
+        #expect(pool.nextDeadline == .seconds(103), "the last interval stays")
+    }
+
+    @Test func returningNonceMakesTransactionsWait() throws {
+        var pool = TransactionPool()
+        let third = try transaction(1, 3)
+        _ = try pool.admit(third, accountNonce: 2, now: .zero)
+        let none: [Hash] = []
+        #expect(pool.commit(none, nonces: [(Self.account(1), 1)]).isEmpty)
+        #expect(pool.propose(maxBytes: .max).isEmpty)
+        let second = try transaction(1, 2)
+        _ = try pool.admit(second, accountNonce: 1, now: .zero)
+        #expect(pool.propose(maxBytes: .max) == [second, third])
+    }
+
+    @Test func feesBeyondTheBalanceAreNotKept() throws {
+        var pool = TransactionPool()
+        let account = Self.account(1)
+        let transactions = try (1...5).map {
+            try Self.transaction(1, $0, fee: $0 == 3 ? 100 : 10)
+        }
+        #expect(throws: MempoolError.insufficientBalance) {
+            try pool.admit(transactions[2], accountNonce: 0, balance: 99, now: .zero)
+        }
+        for next in transactions {
+            _ = try pool.admit(next, accountNonce: 0, balance: 100, now: .zero)
+        }
+        let other = try Self.transaction(2, 1, fee: 1000)
+        _ = try pool.admit(other, accountNonce: 0, now: .zero)
+        #expect(pool.commit([transactions[0].id], nonces: [(account, 1)]).isEmpty)
+        #expect(pool.drop(beyond: 90, of: account) == [transactions[2].id])
+        #expect(pool.propose(maxBytes: .max) == [transactions[1], other])
+        #expect(
+            pool.drop(beyond: 9, of: account)
+                == [transactions[1], transactions[3], transactions[4]].map(\.id))
+        #expect(pool.drop(beyond: 9, of: account).isEmpty)
+        #expect(pool.drop(beyond: 0, of: Self.account(7)).isEmpty)
+        #expect(pool.propose(maxBytes: .max) == [other])
+    }
+
+    @Test func removalOfUnknownIsNothing() throws {
+        var pool = TransactionPool()
+        let first = try transaction(1, 1)
+        _ = try pool.admit(first, accountNonce: 0, now: .zero)
+        pool.remove([Hash.zero, first.id, first.id])
+        #expect(pool.count == 0)
+        #expect(pool.bytes == 0)
+    }
+}
