@@ -9,31 +9,37 @@ import Testing
 
 /// A machine and its twin agree whatever the twin lives through, and a machine that differs is told of, with both values.
 @Suite struct TwinTests {
-    @Test @ReactorActor func aTwinAgreesWhateverItLivesThrough() throws {
-        let pair = try TwinPair()
-        for _ in 0..<40 { try pair.step() }
-        #expect(pair.failures == [])
+    @Test func aTwinAgreesWhateverItLivesThrough() throws {
+        try MemoryNetwork.run {
+            let pair = try TwinPair()
+            for _ in 0..<40 { try pair.step() }
+            #expect(pair.failures == [])
+        }
     }
 
-    @Test @ReactorActor func aDifferenceNamesMachineHeightAndBothValues() throws {
-        let pair = try TwinPair()
-        try pair.step()
-        try pair.step { $0.appHash = .zero }
-        let failure = try #require(pair.failures.first)
-        #expect(failure.checker == "twin")
-        #expect(failure.detail.contains("node 7 and its twin part at height 2: application hashes 0000"))
-        // What follows from it is not told.
-        try pair.step()
-        #expect(pair.failures.count == 1)
+    @Test func aDifferenceNamesMachineHeightAndBothValues() throws {
+        try MemoryNetwork.run {
+            let pair = try TwinPair()
+            try pair.step()
+            try pair.step { $0.appHash = .zero }
+            let failure = try #require(pair.failures.first)
+            #expect(failure.checker == "twin")
+            #expect(failure.detail.contains("node 7 and its twin part at height 2: application hashes 0000"))
+            // What follows from it is not told.
+            try pair.step()
+            #expect(pair.failures.count == 1)
+        }
     }
 
-    @Test @ReactorActor func aMachineThatStartsAnewDoesAsBefore() throws {
-        let pair = try TwinPair()
-        for _ in 0..<3 { try pair.step() }
-        try pair.restartFromGenesis { _ in }
-        #expect(pair.failures == [])
-        try pair.restartFromGenesis { $0.cost += 1 }
-        #expect(pair.failures.first?.detail.contains("height 1: executed again: the block costs") == true)
+    @Test func aMachineThatStartsAnewDoesAsBefore() throws {
+        try MemoryNetwork.run {
+            let pair = try TwinPair()
+            for _ in 0..<3 { try pair.step() }
+            try pair.restartFromGenesis { _ in }
+            #expect(pair.failures == [])
+            try pair.restartFromGenesis { $0.cost += 1 }
+            #expect(pair.failures.first?.detail.contains("height 1: executed again: the block costs") == true)
+        }
     }
 
     @Test func outcomesDifferInAnyOfTheirParts() {
