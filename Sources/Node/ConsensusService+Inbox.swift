@@ -6,9 +6,9 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// What peers bring: whose signatures count is decided here, and they are checked before anything else is done.
+/// Messages from peers. Their signatures are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
-    /// By the rules at the tip: those of the next block, and most often of the ones after it.
+    /// By the parameters and validators at the tip, which hold for the next block.
     var blockSizes: BlockSizes {
         BlockSizes(view.state.parameters, validators: view.state.validators.count)
     }
@@ -49,7 +49,7 @@ extension ConsensusService: ConsensusInbox {
         switch await check(proposal, from: peer) {
         case .signed(let verified):
             return await ask { $0.admit(verified, from: peer, at: $1, actions: &$2) } ?? .ignore
-        // Above the next height another leader may count, who is not known yet.
+        // Above the next height there may be another leader, whom this node does not know yet.
         case .forged where proposal.height <= view.state.height &+ 1:
             penalize(peer, .notSignedByLeader(proposal.hash))
             throw .wrongContent("a proposal that the leader did not sign")
@@ -59,8 +59,8 @@ extension ConsensusService: ConsensusInbox {
 
     private enum ProposalCheck: Sendable {
         case signed(VerifiedProposal)
-        /// By a validator in its own name: perhaps one whose promotion this node was not told of; or by the old leader, who
-        /// may not know of the one that was.
+        /// Signed by the validator that sent it, which may have been promoted without this node knowing, or by the former
+        /// leader, which may not know about a promotion.
         case unknown
         case forged
     }
@@ -80,7 +80,7 @@ extension ConsensusService: ConsensusInbox {
         return check ?? .unknown
     }
 
-    /// Tells the machine while the block comes: one that is large is not one that is withheld.
+    /// Tells the machine about the progress of a fetch, so that a large block does not count as a withheld one.
     private func watch(_ stream: Stream, _ proposal: BlockProposal) {
         let peer = stream.remotePeer
         Reactor.spawn { [weak self, weak stream] in
@@ -98,9 +98,9 @@ extension ConsensusService: ConsensusInbox {
         await ask { machine, _, _ in machine.awaits(block, from: peer) } ?? false
     }
 
-    /// A proposal's block is here, whoever has sent it. Returns whether it is to be fetched from its announcer all the same.
+    /// A proposal's block has come, from any peer. Returns whether to fetch it from its announcer after all.
     func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
-        // What two peers sent counts once.
+        // Another peer may have sent it before.
         guard await awaits(proposal.hash) else { return .ignore }
         context.observer.downloaded(block)
         do {
@@ -114,7 +114,7 @@ extension ConsensusService: ConsensusInbox {
         return .ignore
     }
 
-    /// A proposal's block did not come. Returns whether it is to be fetched from its announcer all the same.
+    /// Fetching a proposal's block failed. Returns whether to fetch it from its announcer after all.
     func failed(_ proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         await ask { $0.proposalFetchFailed(proposal.hash, from: announcer, at: $1, actions: &$2) } ?? .ignore
     }
@@ -158,7 +158,7 @@ extension ConsensusService: ConsensusInbox {
         } ?? false
     }
 
-    /// Whom to ask, and no more: the key may have served an earlier chain.
+    /// An announcement that proves nothing is a reason to ask the peer: the leader's key may have served an earlier chain.
     private func hinted(_ announcement: BlockAnnouncement, from peer: PeerID) async {
         var isOwn = false
         if view.role == .leader {
@@ -168,9 +168,8 @@ extension ConsensusService: ConsensusInbox {
         await handle(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
     }
 
-    /// The proof of an announced block that is to be fetched. The votes of a hundred validators take milliseconds: they are
-    /// checked on a worker, for one of those who announce a block at a time, and for the next only if the one before brought
-    /// wrong ones.
+    /// The proof of an announced block that is to be fetched. Checking the votes of a hundred validators takes milliseconds, so
+    /// one announcement of a block is checked at a time, and the next only if that one is wrong.
     private func admitted(
         _ announcement: BlockAnnouncement, from peer: PeerID
     ) async throws(ProtocolsError) -> VerifiedCommit? {
@@ -212,7 +211,7 @@ extension ConsensusService: ConsensusInbox {
     // MARK: Answers
 
     func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError) {
-        // Those of others than this node's proposals are many, and worth no question.
+        // On other nodes answers are many, and not worth a question to the machine.
         guard view.role == .leader,
             await ask({ machine, now, _ in machine.wantsToCheck(answer, now: now.elapsed) }) ?? false
         else { return }
@@ -220,7 +219,7 @@ extension ConsensusService: ConsensusInbox {
         case .signed(let verified): await handle(.acknowledged(verified, from: peer))
         case .unchecked: break
         case .forged:
-            // Who merely passes on what is gossiped does not look into it.
+            // A peer that relays gossip does not check votes.
             let voter = answer.signature.publicKey
             if voter.peerID == peer { penalize(peer, .badVoteSignature(voter)) }
             throw .wrongContent("an answer that its voter did not sign")
@@ -229,8 +228,8 @@ extension ConsensusService: ConsensusInbox {
 }
 
 extension ConsensusService {
-    /// An answer in this node's own name came by gossip. Nobody passes one on that its author did not sign, so whoever
-    /// brings one whose vote is forged has forged it.
+    /// An answer in this node's name has come by gossip. Peers relay only what its author signed, so the peer itself has forged
+    /// an answer without a valid vote.
     func heardOwn(_ answer: AckRes, from peer: PeerID) async {
         guard await ask({ machine, _, _ in machine.mayBeForeign(answer) }) ?? false else { return }
         switch await check(answer, from: peer) {
@@ -243,7 +242,7 @@ extension ConsensusService {
     private enum AnswerCheck {
         case signed(VerifiedAcknowledgement)
         case forged
-        /// It is in check already, too many are, or the node is stopping.
+        /// It is being checked already, too many are, or the node is stopping.
         case unchecked
     }
 

@@ -8,9 +8,9 @@ import Protocols
 import Reactor
 import Storage
 
-/// What consensus tells others. A message that does not arrive is sent again when the machine says so.
+/// Sending to peers. The machine decides when to repeat what may have been lost.
 extension ConsensusService {
-    /// It is no vote: nothing is recorded.
+    /// Answers a proposal without a vote; nothing is recorded.
     func refuse(_ height: Int64, _ block: Hash, _ answer: AckRes.Answer) {
         let key = context.key
         Reactor.spawn {
@@ -39,7 +39,7 @@ extension ConsensusService {
     func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
         if keys == nil { context.observer.proposed(block.block, stamp) }
         if stamp != block.stamp {
-            // Whom the block reaches through others must know that the stamp is the leader's.
+            // Validators that get the block from others must know that the leader itself chose the stamp.
             let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
             gossip?(GossipTopic.stamp, told.bytes)
         }
@@ -70,14 +70,14 @@ extension ConsensusService {
         }
     }
 
-    /// To one peer, or to all that have not announced the block themselves.
+    /// Announces a block to one peer, or to all that have not announced it themselves.
     func announce(_ commit: VerifiedCommit, to peer: PeerID?) {
         if let peer { return announce(commit, to: [peer]) }
         let holders = holders.take(commit.hash, at: commit.height)
         announce(commit, to: context.host.connectedPeers.filter { !holders.contains($0) })
     }
 
-    /// To whoever did not confirm the block, and to those who never do.
+    /// Announces a block again, except to validators that have confirmed it.
     func announceAgain(_ commit: VerifiedCommit, except confirmed: [PublicKey]) {
         let confirmed = Set(confirmed.map(\.peerID))
         announce(commit, to: context.host.connectedPeers.filter { !confirmed.contains($0) })

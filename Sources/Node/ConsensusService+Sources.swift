@@ -6,17 +6,17 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// A committed block that is being fetched: from its announcer, and from others when that one keeps the node waiting.
+/// The fetch of a committed block: from its announcer, and from others if the announcer is slow.
 @ReactorActor
 final class BlockFetch {
     let commit: VerifiedCommit
-    /// The announcer's stream, and when it was asked on it.
+    /// The announcer's stream, and when the announcer was asked.
     let stream: Stream
     let asked = Reactor.now
     private let before: Int
     private var others: [Task<Void, Never>] = []
     private var timer: Timer?
-    /// What the newest source has sent; nil while that is the announcer.
+    /// The bytes from the newest source; nil while that is the announcer.
     private var received: Int?
 
     init(_ commit: VerifiedCommit, on stream: Stream) {
@@ -25,7 +25,7 @@ final class BlockFetch {
         before = stream.bytesReceived
     }
 
-    /// What the source that was asked last has sent.
+    /// The bytes from the source that was asked last.
     var bytes: Int { received ?? stream.bytesReceived - before }
 
     /// Whether the announcer has sent any of the block.
@@ -43,23 +43,23 @@ final class BlockFetch {
         timer = Reactor.schedule(after: wait) { body() }
     }
 
-    /// Asks nobody else any more.
+    /// Stops asking others than the announcer.
     func endOthers() {
         timer?.cancel()
         for task in others { task.cancel() }
     }
 
-    /// Ends what is still under way.
+    /// Ends the fetch.
     func end() {
         endOthers()
         stream.reset()
     }
 }
 
-/// Whom committed blocks are fetched from (docs/consensus.md, "Following").
+/// Fetching committed blocks (docs/consensus.md, "A height").
 extension ConsensusService {
-    /// Waits for another announcer of a block if this one has let the node down lately. False when it is not wanted any
-    /// more, or the peer has another announcement waiting.
+    /// Waits for another announcer of a block if this one has let the node down lately. Returns false if the block is no longer
+    /// wanted, or another announcement of the peer is waiting.
     func hesitate(_ announcement: BlockAnnouncement, from peer: PeerID) async -> Bool {
         guard sources.isDoubtful(peer, now: Reactor.now) else { return true }
         guard hesitating.insert(peer).inserted else { return false }
@@ -69,7 +69,7 @@ extension ConsensusService {
         return await isWanted(announcement)
     }
 
-    /// Takes a committed block from its announcer, and from others when that one keeps the node waiting.
+    /// Fetches a committed block from its announcer, and from others if the announcer is slow.
     func fetch(_ commit: VerifiedCommit, from offer: BlockOffer) async throws(ProtocolsError) {
         fetches.removeValue(forKey: commit.hash)?.end()
         sources.began(commit.hash, from: offer.peer, now: Reactor.now)
@@ -84,13 +84,13 @@ extension ConsensusService {
             await handle(.decidedFetchFailed(commit.hash, from: offer.peer))
             throw error
         }
-        // Another may have sent it before.
+        // Another peer may have sent it before.
         guard fetches[commit.hash] === fetch else { return }
         sources.ended(commit.hash)
         if await take(block, for: commit, from: offer.peer) { endFetch(commit.hash) }
     }
 
-    /// A committed block is here, and nothing of it checked. Returns whether it is the one.
+    /// A committed block has come, nothing of it checked. Returns whether it is the right one.
     func take(_ block: Block, for commit: VerifiedCommit, from peer: PeerID) async -> Bool {
         do {
             await handle(.decided(commit, try await check(block, expected: commit.hash)))
@@ -104,7 +104,7 @@ extension ConsensusService {
         }
     }
 
-    /// The block is here, whoever has sent it. An announcer that has sent nothing of it is waited for.
+    /// The block has come from any peer. If the announcer has sent nothing yet, its first byte is awaited.
     func endFetch(_ block: Hash) {
         sources.ended(block)
         guard let fetch = fetches.removeValue(forKey: block) else { return }
@@ -117,7 +117,7 @@ extension ConsensusService {
         awaitByte(of: peer)
     }
 
-    /// Ends what is fetched of heights that are committed, by whatever way.
+    /// Ends the fetches of committed heights.
     func endFetches(upTo height: Int64) {
         for (block, fetch) in fetches where fetch.commit.height <= height { endFetch(block) }
     }
@@ -137,7 +137,7 @@ extension ConsensusService {
         }
     }
 
-    /// Twice may be a slow link: it is not first from then on, and has no reason to let the node down again.
+    /// Two failures may be due to a slow link. From then on the peer is not asked first, so a third one is reported.
     func letDown(by peer: PeerID, _ block: Hash, times: Int) {
         guard times > 0 else { return }
         context.log.info(
@@ -154,7 +154,7 @@ extension ConsensusService {
                     let found = try await BlockProtocol.request(
                         commit.hash, from: peer, on: self.context.host, sizes: self.blockSizes
                     ) { fetch.received($0) }
-                    // It has told of the block and may have lost it since: that is no offence.
+                    // The peer announced the block and may have lost it since, which is no offence.
                     guard let found else { return }
                     let block = try await self.check(found.block, expected: commit.hash)
                     await self.handle(.decided(commit, block))
@@ -196,7 +196,7 @@ extension ConsensusService {
         if let block { withheld(block, by: peer) }
     }
 
-    /// Who is only slow would have sent something. Once may be an accident all the same: it takes several to be sent away.
+    /// A peer that is only slow would have sent something. As this may still be an accident, only repetition ends its connection.
     func withheld(_ block: Hash, by peer: PeerID) {
         context.log.info(
             "a peer withholds the block that it announced, which another has sent",

@@ -7,10 +7,10 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Asking others what consensus stands at, fetching proposed blocks outside their announcements, and telling the leader
-/// of commits (docs/wire.md, section 8).
+/// Asking peers for their consensus status, fetching proposed blocks without an announcement, and telling the leader about
+/// commits (docs/wire.md, section 8).
 extension ConsensusService: ConsensusStatusSource {
-    /// Peers that are asked for one block, one after the other.
+    /// The maximum number of peers asked for one block, one after the other.
     private nonisolated static let askedForBlock = 8
 
     func status(of height: Int64) async throws(ProtocolsError) -> ConsensusStatus {
@@ -26,7 +26,7 @@ extension ConsensusService: ConsensusStatusSource {
         await ask { machine, _, _ in machine.openBlock(height: height, hash: hash) } ?? nil
     }
 
-    /// Whether a connected peer has told that it speaks a protocol.
+    /// Whether a connected peer has announced a protocol.
     private func speaks(_ id: ProtocolID, _ peer: PeerID) -> Bool {
         context.host.identity(of: peer)?.protocols.contains(id) ?? false
     }
@@ -57,7 +57,7 @@ extension ConsensusService: ConsensusStatusSource {
         }
     }
 
-    /// A node of another kind: the best that it tells is how high it is.
+    /// A node of another kind tells only its best height.
     private func askHeight(of peer: PeerID, _ height: Int64) async throws(ProtocolsError) {
         let answer = try await BlockHeightProtocol.request(
             height, from: peer, on: context.host, sizes: blockSizes)
@@ -65,7 +65,7 @@ extension ConsensusService: ConsensusStatusSource {
         await take(VerifiedStatus(height: best), from: peer)
     }
 
-    /// Fetches what the machine wants on account of a status: there is no announcement whose stream would bring it.
+    /// Hands in a peer's status, and fetches the block that the machine wants because of it.
     private func take(_ status: VerifiedStatus, from peer: PeerID) async {
         switch await ask({ $0.admit(status, from: peer, at: $1, actions: &$2) }) {
         case .nothing, nil: break
@@ -88,7 +88,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     // MARK: Proposed blocks
 
-    /// A proposed block from the first of these peers that has it.
+    /// Fetches a proposed block from the first of these peers that has it.
     private func request(_ height: Int64, _ hash: Hash, from peers: [PeerID]) async -> Block? {
         for peer in peers.filter({ speaks(KwilProtocol.proposedBlock, $0) }).prefix(Self.askedForBlock) {
             do {
@@ -103,7 +103,7 @@ extension ConsensusService: ConsensusStatusSource {
         return nil
     }
 
-    /// Connected validators, those of `first` before the others.
+    /// The connected validators, those in `first` before the others.
     private func validators(_ first: [PublicKey]) -> [PeerID] {
         let others = view.state.validators.keys.filter {
             !first.contains($0) && $0 != context.key.publicKey
@@ -111,8 +111,7 @@ extension ConsensusService: ConsensusStatusSource {
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    /// Asks others than its announcer for a proposal's block. Returns whether it is to be fetched from the announcer all the
-    /// same.
+    /// Fetches a proposal's block from others than its announcer. Returns whether to fetch it from the announcer after all.
     func fetchElsewhere(_ proposal: BlockProposal, except announcer: PeerID) async -> Admission {
         let peers = validators([view.proposer].compactMap { $0 }).filter { $0 != announcer }
         guard let block = await request(proposal.height, proposal.hash, from: peers) else {
@@ -144,7 +143,7 @@ extension ConsensusService: ConsensusStatusSource {
         }
     }
 
-    /// A block that nobody offers as a proposal: somebody may have committed it.
+    /// Fetches a block that no peer has as a proposal from a peer that may have committed it.
     private func committedBlock(_ hash: Hash) async -> Block? {
         for peer in context.host.connectedPeers.prefix(Self.askedForBlock) {
             let found = try? await BlockProtocol.request(
@@ -156,7 +155,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     // MARK: Commits
 
-    /// Tells the leader, unasked, that this validator has committed. When it gets lost the leader announces again.
+    /// Tells the leader that this validator has committed. If the message is lost, the leader announces the block again.
     func confirm(_ commit: VerifiedCommit) {
         guard let leader = view.proposer?.peerID, speaks(KwilProtocol.commitDone, leader) else { return }
         let key = context.key
@@ -174,7 +173,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     func committed(_ message: CommitDone, from peer: PeerID) async throws(ProtocolsError) {
         let voter = message.signature.publicKey
-        // A validator speaks for itself, and once a height: what is repeated costs no signature.
+        // A validator speaks only for itself, and once per height. Repetitions are not checked.
         guard voter.peerID == peer, await ask({ machine, _, _ in machine.wantsToCheck(message) }) ?? false
         else { return }
         guard (try? await context.consensusChecks.run { message.verify() }) ?? true else {

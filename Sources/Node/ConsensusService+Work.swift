@@ -6,7 +6,7 @@ import Execution
 import Reactor
 import Storage
 
-/// What consensus has done on workers: blocks built, checked, executed and committed, votes recorded.
+/// Work on other workers: building, checking, executing and committing blocks, and recording votes.
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
         let (state, key) = (template.state, context.key)
@@ -36,7 +36,7 @@ extension ConsensusService {
         }
     }
 
-    /// Before any stamp up to this one is used.
+    /// Reserves stamps up to this one on disk.
     func reserve(stampsUpTo stamp: Int64) {
         let reserve = context.votes.stamps
         Reactor.spawn {
@@ -60,7 +60,7 @@ extension ConsensusService {
                 }
                 self.feed(.executed(block.hash, result))
             } catch {
-                // Other than the application's errors there is the worker's end only.
+                // Any other error means that the worker has ended.
                 self.feed(.executionFailed(block.hash, error as? ExecutionError ?? .closed))
             }
         }
@@ -78,7 +78,7 @@ extension ConsensusService {
         }
     }
 
-    /// The log first and durably, then the application, which is therefore never ahead of it.
+    /// Appends to the log first, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
         let (store, application) = (context.store, context.application)
         Reactor.spawn {
@@ -101,13 +101,13 @@ extension ConsensusService {
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
             for peer in self.holders.peers(of: block.hash) { self.onProven?(peer) }
-            // The machine first: what catching up delivers next must find it at the new height.
+            // The machine first: the next synced block must find it at the new height.
             await self.handle(.committed(block.hash))
             self.onCommit?(block, result)
         }
     }
 
-    /// The block is in the log, and the application has undone it: it is executed until it is committed.
+    /// The block is in the log, but the application has undone it: executes it again until it is committed.
     private func commitAgain(
         _ block: CheckedBlock, _ result: ExecutionResult, after error: ExecutionError
     ) async throws {
@@ -144,7 +144,7 @@ extension ConsensusService {
                             try votes.keep(block.block.bytes)
                         }
                     } catch {
-                        // The vote does not depend on it: others have the block.
+                        // The vote does not depend on it, because others have the block.
                         log.warning("block of a vote not kept", ["reason": .error(error)])
                     }
                     try votes.record(vote)

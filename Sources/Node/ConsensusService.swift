@@ -10,17 +10,16 @@ import Protocols
 import Reactor
 import Storage
 
-/// Drives the consensus machine on a worker of its own: hands it what peers, other workers and the clock bring, and does
-/// what it asks for (docs/architecture.md, "Machines").
+/// Runs the consensus machine on its own worker: passes it events from peers, other workers and the clock, and performs its
+/// actions (docs/architecture.md, "Machines").
 ///
-/// The reactor keeps `view`, the little of the machine that others may read; whatever else one must know of it is a
-/// question, `ask`.
+/// Other services read `view`, which the machine publishes. Everything else about the machine is a question (`ask`).
 @ReactorActor
 final class ConsensusService {
     let context: NodeContext
     let mempool: MempoolService
     let verifier: BlockVerifier
-    /// What consensus stands at, as the machine published it last.
+    /// The machine's view, as last published.
     private(set) var view: ConsensusView
     private let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
@@ -29,38 +28,38 @@ final class ConsensusService {
 
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()
-    /// Who has announced blocks that this node has still to commit.
+    /// Which peers have announced blocks that this node has not committed yet.
     var holders = BlockHolders()
-    /// Of whom announced blocks are fetched, and those that are being fetched.
+    /// Which peers to fetch announced blocks from, and the fetches in progress.
     var sources = BlockSources()
     var fetches: OrderedDictionary<Hash, BlockFetch> = [:]
-    /// Announcers that had not sent a byte of a block when another had sent all of it.
+    /// Announcers that had sent no byte of a block when another peer had sent all of it.
     var silent: OrderedDictionary<PeerID, BlockFetch> = [:]
-    /// Doubtful peers whose announcements wait for another's.
+    /// Doubtful peers whose announcements wait for another announcer.
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
 
-    /// So much of a block counts as a part that came.
+    /// The least part of a block that counts as progress.
     nonisolated static let progressBytes = 64 << 10
 
-    /// Who a peer is to this node.
+    /// A peer's rank.
     var rank: (PeerID) -> PeerRank = { _ in .stranger }
-    /// Catches up to a height that the peer has told of.
+    /// Syncs to a height that the peer has told.
     var catchUp: ((Int64, PeerID) -> Void)?
     /// A block of this height is proven to be committed.
     var onProof: ((Int64) -> Void)?
     /// A block is in the log and in the application.
     var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
-    /// A peer had announced a block before this node committed it.
+    /// A peer announced a block before this node committed it.
     var onProven: ((PeerID) -> Void)?
-    /// The node begins to catch up (true), or has done so.
+    /// The node has begun to sync (true) or stopped.
     var onSyncing: ((Bool) -> Void)?
-    /// What is said against the clock has changed.
+    /// The doubt about the clock has changed.
     var onClockDoubt: (() -> Void)?
     /// The node cannot go on.
     var onHalt: ((ConsensusError) -> Void)?
-    /// Publishes on a gossip topic; does nothing while there is no gossip.
+    /// Publishes on a gossip topic.
     var gossip: ((RawText, [UInt8]) -> Void)?
 
     init(_ context: NodeContext, _ mempool: MempoolService, _ outcome: ChainRecovery.Outcome) throws {
@@ -101,7 +100,7 @@ final class ConsensusService {
         driver.start { [weak self] in self?.perform($0) }
     }
 
-    /// Does nothing more, whatever arrives.
+    /// Stops: handles and sends nothing any more.
     func stop() {
         end()
         driver.stop()
@@ -122,13 +121,13 @@ final class ConsensusService {
 
     // MARK: Machine
 
-    /// Hands in an answer to one of the machine's actions, or another event of which there are few. Does not wait.
+    /// Hands in an answer to one of the machine's actions, or another rare event, without waiting.
     func feed(_ event: ConsensusEvent) { driver.submit(event) }
 
-    /// Hands in an event that peers bring about. Returns once it is dealt with.
+    /// Hands in an event that a peer has caused. Returns once it is handled; suspends while too many events wait.
     func handle(_ event: ConsensusEvent) async { await driver.handle(event) }
 
-    /// Puts a question to the machine; nil once the node is stopping.
+    /// Asks the machine; returns nil if the node is stopping.
     func ask<Answer: Sendable>(
         _ question: @escaping @Sendable (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
     ) async -> Answer? {
@@ -177,10 +176,10 @@ final class ConsensusService {
         }
     }
 
-    /// A peer that breaks the protocol is not worth its connection.
+    /// Reports a peer that broke the protocol.
     func penalize(_ peer: PeerID, _ error: ConsensusError) {
         context.log.warning("peer misbehaved", ["peer": .of(peer), "reason": .error(error)])
-        // What another leader has signed may come from a peer that knows of a change before this node.
+        // A peer that knows of a new leader before this node may send what that leader signed.
         if case .notSignedByLeader = error {
             context.host.report(peer, .wrongContent)
         } else {

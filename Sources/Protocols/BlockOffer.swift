@@ -5,20 +5,21 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// A block that a peer offers on the stream of its announcement.
+/// A block that a peer has announced and sends on request, on the announcement's stream.
 @ReactorActor
 public struct BlockOffer {
     /// The announcement's stream.
     public let stream: Stream
     let hash: Hash
     let height: Int64
-    /// The hash of the block before it, where the announcement tells it.
+    /// The hash of the block before it, if the announcement names it.
     var previousHash: Hash?
 
-    /// Who offers it.
+    /// The peer that announced the block.
     public var peer: PeerID { stream.remotePeer }
 
-    /// Asks for the block, and reads it, of at most `limit` bytes, to the stream's end. It has the announced hash and height.
+    /// Requests the block and reads it, at most `limit` bytes, to the end of the stream. The block has the announced hash and
+    /// height.
     public func take(limit: Int) async throws(ProtocolsError) -> Block {
         do {
             stream.setTimeout(ProtocolLimits.receiveBlock)
@@ -43,8 +44,7 @@ public struct BlockOffer {
         }
     }
 
-    /// Asks for the block only to see whether the peer sends any of it, and takes no more than its first byte. Returns whether
-    /// that has come.
+    /// Requests the block only to see whether the peer sends it. Returns whether the first byte came, and reads no more.
     public func test() async throws(ProtocolsError) -> Bool {
         defer { stream.reset() }
         do throws(LibP2PError) {

@@ -4,19 +4,20 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// What the consensus protocols need from the node, which alone knows whose signatures count at a height. It checks
-/// them before anything else is done about a message. What the functions throw is what the peer did wrong.
+/// What the consensus protocols need from the node. Only the node knows whose signatures count at a height, so it checks them
+/// before anything else is done with a message. The functions throw what the peer did wrong.
 @ReactorActor
 public protocol ConsensusInbox: AnyObject {
-    /// How large the next block may be.
+    /// The size limits of the next block.
     var blockSizes: BlockSizes { get }
 
-    /// A proposal, nothing of it checked. Takes the block from the offer if it is wanted.
+    /// Handles a proposal, nothing of it checked, and takes the block from the offer if it is wanted.
     func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError)
-    /// A committed block's announcement, nothing of it checked. Takes the block from the offer if it is wanted.
+    /// Handles the announcement of a committed block, nothing of it checked, and takes the block from the offer if it is
+    /// wanted.
     func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError)
-    /// A peer says, unsigned, that it has a block of this height: a reason to ask, never to believe.
+    /// Handles an unsigned claim that the peer has a block of this height, which is only a reason to ask the peer.
     func hinted(height: Int64, hash: Hash, from peer: PeerID) async
-    /// An answer to a proposal, nothing of it checked.
+    /// Handles an answer to a proposal, nothing of it checked.
     func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError)
 }

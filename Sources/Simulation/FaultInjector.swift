@@ -135,6 +135,7 @@ final class FaultInjector {
         case .slowDisk: slow(machine, "storage", kind)
         case .slowExecution: slow(machine, "execution", kind)
         case .slowMempool: slow(machine, "mempool", kind)
+        case .slowConsensus: slow(machine, "consensus", kind)
         case .executionError:
             world.count(kind.rawValue, name)
             machine.application.isTroubled = true

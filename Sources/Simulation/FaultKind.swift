@@ -32,6 +32,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case slowExecution
     /// A node's mempool answers slowly for a while.
     case slowMempool
+    /// A node's consensus answers slowly for a while.
+    case slowConsensus
     /// A node can execute and commit nothing for a while.
     case executionError
     /// A bit of a node's files flips.

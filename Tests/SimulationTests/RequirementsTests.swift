@@ -105,7 +105,7 @@ import Testing
         let strangers = [
             "LibP2P": ["Protocols", "Chain", "Consensus", "Node", "API"],
             "Protocols": ["Consensus", "Execution", "Mempool", "Node", "Storage", "API", "Log"],
-            "Consensus": ["Protocols", "LibP2P", "Reactor", "Node", "API", "Log"],
+            "Consensus": ["Protocols", "LibP2P", "Node", "API", "Log"],
             "Node": ["API", "Simulation"],
         ]
         for (module, others) in strangers.sorted(by: { $0.key < $1.key }) {
@@ -114,6 +114,18 @@ import Testing
             for file in files {
                 let lines = (Self.text(file) ?? "").split(separator: "\n")
                 for other in others { #expect(!lines.contains("import \(other)"), "\(file)") }
+            }
+        }
+    }
+
+    /// Their targets take from `Reactor` what a machine is, and nothing that runs.
+    @Test func machinesTouchNoLoop() throws {
+        for module in ["Consensus", "Mempool"] {
+            for file in try ProjectFile.paths(in: "Sources/\(module)", ending: ".swift") {
+                let text = Self.text(file) ?? ""
+                for word in ["ReactorActor", "Reactor.", "EventLoop", "Worker(", "async ", "await "] {
+                    #expect(!text.contains(word), "\(file): \(word)")
+                }
             }
         }
     }

@@ -3,28 +3,26 @@ import Crypto
 import Multiformats
 import Reactor
 
-/// What is to be done about a block that a peer has announced.
+/// The answer to a peer that announces a block.
 public enum Admission: Sendable, Equatable {
-    /// It is not wanted, now or from this peer.
+    /// The block is not wanted, now or from this peer.
     case ignore
-    /// It is fetched from the peer.
+    /// Fetch the block from the peer.
     case fetch
-    /// It is asked of others before this peer, which has let the node down. When they fail, `proposalFetchFailed` says what
-    /// follows.
+    /// Ask others first, because this peer has let the node down. If they fail, `proposalFetchFailed` decides.
     case askOthersFirst
 }
 
-/// Which block to fetch from a peer on account of its status.
+/// The block to fetch from a peer that told its status.
 public enum StatusAdmission: Sendable {
     case nothing
     case proposal(BlockProposal)
     case commit(VerifiedCommit)
 }
 
-/// Questions that peers' messages put to the machine: is the block wanted?
+/// The machine's decisions on blocks that peers announce.
 extension ConsensusMachine {
-    /// `peer` announced a proposal. A block that is fetched leads to `proposalFetched`, `proposalInvalid` or the question
-    /// `proposalFetchFailed`.
+    /// `peer` announced a proposal. A fetch ends with `proposalFetched`, `proposalInvalid` or `proposalFetchFailed`.
     public mutating func admit(
         _ proposal: VerifiedProposal, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {
@@ -33,8 +31,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// `peer` announced a committed block of a height that the machine's state can prove. A block that is fetched leads to
-    /// `decided` or `decidedFetchFailed`.
+    /// `peer` announced a committed block at a height that this state can prove. A fetch ends with `decided` or
+    /// `decidedFetchFailed`.
     public mutating func admit(
         _ commit: VerifiedCommit, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {
@@ -43,7 +41,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// A peer answered `askStatus`. A block that is fetched leads to what the admission of its proposal or commit leads to.
+    /// A peer answered `askStatus`. A fetch ends as that of an announced proposal or commit does.
     public mutating func admit(
         _ status: VerifiedStatus, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> StatusAdmission {
@@ -52,8 +50,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// The block of a proposal that `peer` announced did not come, or was not the one that was proposed: whether to fetch it
-    /// from the peer after all.
+    /// Fetching the block of a proposal that `peer` announced failed. Returns whether to fetch it from the peer after all.
     public mutating func proposalFetchFailed(
         _ block: Hash, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {

@@ -7,16 +7,15 @@ public struct BlockTemplate: Sendable {
     public let state: ChainState
     /// The newest stamp that was used at this height, ms.
     public let after: Int64
-    /// Transactions at most, while the leader looks for one that makes blocks fail.
+    /// The maximum number of transactions, reduced while the leader looks for one that makes blocks fail.
     public let transactionLimit: Int
-    /// The leader that the header must name, when this node begins to lead by promotion.
+    /// The leader that the header must name, if this node begins to lead by promotion.
     public let newLeader: PublicKey?
     /// Whether a block without transactions is due.
     public let mayBeEmpty: Bool
 
-    /// The header's time of a block that is built when the clock shows `wallClock`, ms since 1970: after the block
-    /// before it, and as new as its stamp will be, unless a clock that was ahead has used stamps that are too far ahead for
-    /// a block's time.
+    /// The time for the header of a block built when the clock shows `wallClock`, ms since 1970: later than that of the block
+    /// before it, and equal to its stamp, unless a clock that was ahead has used up all stamps that a block's time may have.
     public func timestamp(at wallClock: UInt64) -> UInt64 {
         let earliest = max(wallClock, BlockValidation.adding(state.timestamp, 1))
         let ordered = max(earliest, BlockValidation.adding(UInt64(clamping: after), 1))

@@ -4,19 +4,19 @@ import Execution
 import Multiformats
 import Reactor
 
-/// What happens to a `ConsensusMachine`. Whatever came from a peer comes as evidence that its signatures were
-/// checked (`VerifiedProposal` and its like) or as a `CheckedBlock`. What is answered at once is a question
-/// (`ConsensusMachine.admit`) and no event.
+/// An event of a `ConsensusMachine`. What came from a peer has a type that proves that its signatures were checked
+/// (`VerifiedCommit` and its like) or is a `CheckedBlock`. What needs an answer at once is a question instead
+/// (`ConsensusMachine.admit`).
 public enum ConsensusEvent: MachineEvent {
     /// The proposal's block arrived and agrees with its header.
     case proposalFetched(CheckedBlock, from: PeerID)
     /// At least 64 KiB more of the proposal's block came from the peer that announced it.
     case proposalArriving(Hash, from: PeerID)
-    /// The block is the one that the leader proposed, and holds something that no block may hold.
+    /// The block is the proposed one, and contains something that no block may contain.
     case proposalInvalid(Block, reason: String)
-    /// A committed block is here with its proof: fetched after an announcement, or by catching up.
+    /// A committed block is here with its proof: fetched after an announcement, or synced.
     case decided(VerifiedCommit, CheckedBlock)
-    /// An announced block did not come.
+    /// Fetching an announced block failed.
     case decidedFetchFailed(Hash, from: PeerID)
     /// A peer announced the newest block once more.
     case announcedAgain(from: PeerID)
@@ -24,98 +24,97 @@ public enum ConsensusEvent: MachineEvent {
     case commitDone(CommitDone, from: PeerID)
     /// Answer to `fetchLocked`; its leader's signature holds.
     case lockedFetched(CheckedBlock)
-    /// Answer to `fetchLocked`: nobody asked has the block.
+    /// Answer to `fetchLocked`: no peer that was asked has the block.
     case lockedFetchFailed(Hash)
-    /// Somebody says that it is at `height`. `isOwn`: a header of that height that this node's key has signed was seen.
+    /// A peer says that it is at `height`. `isOwn`: it showed a header of that height signed with this node's key.
     case ahead(height: Int64, isOwn: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
-    /// An answer in this node's own name came from elsewhere; its signature holds.
+    /// An answer signed with this node's key came from a peer; its signature is valid.
     case ownVoteHeard(VerifiedAcknowledgement)
-    /// Another process has answered this one in this node's own name, so that both run now; its signature holds.
+    /// Another process with this node's key has answered this one, so both are running; its signature is valid.
     case answeredInOwnName
     /// The leader says under which stamp it proposes a block.
     case stampTold(VerifiedStamp)
     /// The leader withdraws what it proposed after a height.
     case reset(VerifiedReset)
-    /// A peer's connection and protocols are there.
+    /// A peer is connected and its protocols are known.
     case peerReady(PeerID)
-    /// Answer to `build`: the signed block, or nil when there was nothing to put into one.
+    /// Answer to `build`: the signed block, or nil if there was nothing to put into one.
     case built(CheckedBlock?)
-    /// Answer to `reserveStamps`: on disk.
+    /// Answer to `reserveStamps`: the reservation is on disk.
     case stampsReserved(upTo: Int64)
     /// Answer to `execute`.
     case executed(Hash, ExecutionResult)
-    /// Answer to `execute`: nothing of the block remains in the application.
+    /// Answer to `execute`: it failed, and the application has undone the block.
     case executionFailed(Hash, ExecutionError)
     /// Answer to `rollBack`.
     case rolledBack
-    /// Answer to `recordVote`: on disk, and signed.
+    /// Answer to `vote`: the vote is on disk, and its answer is signed.
     case voteRecorded(Vote, AckRes)
-    /// Answer to `commit`: in the block log and in the application.
+    /// Answer to `commit`: the block is in the block log and in the application.
     case committed(Hash)
-    /// The disk or the application failed in a way that leaves no safe continuation.
+    /// The disk or the application failed, and going on would not be safe.
     case failed(String)
-    /// How many transactions wait in the mempool now.
+    /// The number of transactions in the mempool that a block may hold now.
     case mempool(count: Int)
-    /// Catching up reached its target, or no peer has more.
+    /// Syncing has reached its target, or no peer has more blocks.
     case syncFinished
     /// `ConsensusMachine.deadline` has passed.
     case timer
 }
 
-/// What a `ConsensusMachine` wants done. Those that name an answer get exactly one.
+/// An action of a `ConsensusMachine`. Each that names an answer gets exactly one.
 public enum ConsensusAction: Sendable {
-    /// What others may read of the machine is another. Comes before what else an event leads to.
+    /// The view has changed. Comes before the other actions of the same event.
     case publish(ConsensusView)
-    /// Ask for a proposed block outside its announcement, the leader first, then others, but not its announcer:
-    /// `proposalFetched`, `proposalInvalid`, or the question what follows from the failure.
+    /// Fetch a proposed block from others than its announcer, the leader first: `proposalFetched`, `proposalInvalid` or the
+    /// question `proposalFetchFailed`.
     case fetchProposalElsewhere(VerifiedProposal, except: PeerID)
-    /// Recovering leader: get a block that was acknowledged above the tip, from those who voted for it or anybody:
+    /// Recovering leader: fetch a block that was acknowledged above the tip, from those who voted for it or from any peer:
     /// `lockedFetched` or `lockedFetchFailed`.
     case fetchLocked(height: Int64, block: Hash, from: [PublicKey])
-    /// Ask those of these who are connected for their consensus status of the next height, which `admit` takes.
+    /// Ask those of these validators that are connected for their consensus status of the next height, for `admit`.
     case askStatus(of: [PublicKey])
     /// Validator: tell the leader that this block is committed.
     case confirmCommit(VerifiedCommit)
-    /// Leader: announce the newest block again to all but these validators, who confirmed it.
+    /// Leader: announce the newest block again, except to these validators, which have confirmed it.
     case announceAgain(VerifiedCommit, except: [PublicKey])
     /// Leader: make and sign the next block from the mempool: `built`.
     case build(BlockTemplate)
-    /// Leader: have on disk that stamps up to this one may be used: `stampsReserved` or `failed`.
+    /// Leader: reserve stamps up to this one on disk: `stampsReserved` or `failed`.
     case reserveStamps(upTo: Int64)
     /// Run the block's transactions on the application's prepared state: `executed` or `executionFailed`.
     case execute(CheckedBlock)
-    /// The execution that runs is for nothing: make it give up. Its answer is the one to `execute`.
+    /// Stop the current execution, which is not needed any more. `execute` is still answered.
     case stopExecution
     /// Undo the prepared state: `rolledBack`, or `failed`.
     case rollBack
     /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.
     case commit(CheckedBlock, ExecutionResult, VerifiedCommit)
-    /// Record the vote on disk, then sign the answer that says it: `voteRecorded` or `failed`. The block is kept with it, if
-    /// others may have to ask for it.
+    /// Record the vote on disk, with the block that others may ask for, then sign the answer: `voteRecorded` or `failed`.
     case vote(Vote, AckRes.Answer, keeping: CheckedBlock?)
-    /// Sign this answer and send it like `sendAcknowledgement`. It is no vote: nothing is recorded.
+    /// Sign this answer and send it like `sendAcknowledgement`. Nothing is recorded, because it is no vote.
     case refuse(height: Int64, block: Hash, AckRes.Answer)
     /// Send to the leader, directly and by gossip.
     case sendAcknowledgement(AckRes)
-    /// Leader: offer the proposal to the validators, or to those among them that are listed.
+    /// Leader: announce the proposal to these validators, or to all of them.
     case propose(CheckedBlock, stamp: Int64, to: [PublicKey]?)
-    /// Validator: offer the leader's proposal on to other validators, except the one it came from.
+    /// Validator: announce the leader's proposal to the other validators, except to the one it came from.
     case relayProposal(CheckedBlock, stamp: Int64, except: PeerID)
     /// Announce the committed block to one peer or, validators first, to all.
     case announce(VerifiedCommit, to: PeerID?)
-    /// Fetch the blocks up to a height by `SyncPlanner` and hand each in as `decided`; then `syncFinished`.
+    /// Sync to a height with `SyncPlanner`: `decided` for each block, then `syncFinished`.
     case catchUp(to: Int64, from: PeerID)
-    /// Leader: tell the network that what was proposed after a height is withdrawn.
+    /// Leader: tell the network that the proposal after a height is withdrawn.
     case broadcastReset(ConsensusReset)
     /// Forget these transactions.
     case dropTransactions([Hash])
-    /// The peer has announced a proposal and kept its block back, so often lately.
+    /// The peer has announced a proposal and withheld its block, for the `times`th time lately.
     case letDown(by: PeerID, block: Hash, times: Int)
     /// The peer broke the protocol.
     case misbehaved(PeerID, ConsensusError)
-    /// Worth an operator's eye; nothing stops.
+    /// A warning for the operator; the node goes on.
     case warn(StaticString, height: Int64, block: Hash, reason: String)
     /// The node must not go on: its state contradicts what the network committed, or its disk failed.
     case halt(ConsensusError)

@@ -1,18 +1,17 @@
 import Chain
 import Crypto
 
-/// What is said against a clock.
+/// A reason to doubt a clock.
 struct ClockDoubt: Sendable {
     /// One line.
     let reason: String
-    /// The time that this node's clock does not allow for a block; nil when only others say so.
+    /// The block time that this node's clock does not allow; nil if only others disagree with it.
     let time: UInt64?
 }
 
-/// What the wall clock says about blocks, and blocks about the wall clock (docs/consensus.md, "Time").
+/// Checks of blocks against the wall clock, and of the wall clock against blocks (docs/consensus.md, "Time").
 extension ConsensusMachine {
-    /// The clock was set back: what it proposed before would be refused now. A block that may have been committed stays
-    /// what it is.
+    /// Withdraws a proposal whose time is too early after the clock was set back, unless the block may have been committed.
     mutating func withdrawIfTooEarly(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil, let block = current.proposedBlock, current.decision == nil, !isCommitting,
             leader?.tally.mayBeCommitted == false
@@ -24,7 +23,7 @@ extension ConsensusMachine {
             .tooEarly(isKnown: true), now, &actions)
     }
 
-    /// A committed block far ahead of this node's clock speaks against the clock, or the one of the leader that made it.
+    /// Doubts the clock if the newest block is far ahead of it: either this node's clock or the leader's is wrong.
     mutating func judgeTip(_ actions: inout [ConsensusAction]) {
         let before = doubt
         doubt = nil
@@ -39,8 +38,8 @@ extension ConsensusMachine {
                 reason: reason))
     }
 
-    /// Takes back what was said against this node's clock once it shows a time that speaks for it: many machines boot with
-    /// a wrong one, and there may be no next block for long.
+    /// Ends the doubt once this node's clock allows the time in question: many machines boot with a wrong clock, and the next
+    /// block may be long in coming.
     mutating func settleDoubt() {
         if let time = doubt?.time, !isAhead(time) { doubt = nil }
     }
@@ -49,6 +48,6 @@ extension ConsensusMachine {
         time > BlockValidation.adding(wallClock, BlockValidation.allowedClockSkew)
     }
 
-    /// How often the clock is looked at while something speaks against it.
+    /// How often a doubted clock is looked at.
     static var doubtInterval: Duration { .seconds(1) }
 }

@@ -2,11 +2,11 @@ import Chain
 import Crypto
 import Execution
 
-/// The lane: blocks are executed, rolled back and committed, one at a time. What keeps a block from execution: it is no longer
-/// wanted, it costs too much on every node, or this node's machine has trouble, which decides nothing and is waited for.
+/// The lane, in which blocks are executed, rolled back and committed, one at a time. Execution fails if the block is no longer
+/// wanted, if it exceeds the cost limit, which it does on every node, or if this node's machine has trouble. Trouble decides
+/// nothing; the node tries again.
 extension ConsensusMachine {
-    /// Takes the next step that the state allows: the one place where blocks are executed, rolled back and
-    /// committed.
+    /// Takes the next step that the state allows. Blocks are executed, rolled back and committed only here.
     mutating func advance(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard halted == nil else { return }
         switch lane {
@@ -45,7 +45,7 @@ extension ConsensusMachine {
         actions.append(.rollBack)
     }
 
-    /// Commits a prepared block whose decision is here, if both say the same.
+    /// Commits a prepared block, if the result of its execution agrees with its commit info.
     mutating func commit(
         _ block: CheckedBlock, _ result: ExecutionResult, _ decision: VerifiedCommit,
         _ actions: inout [ConsensusAction]
@@ -75,7 +75,7 @@ extension ConsensusMachine {
         current.failures = 0
     }
 
-    /// The block that runs, if its execution has not ended.
+    /// The block that is being executed.
     var runningBlock: CheckedBlock? {
         switch lane {
         case .executing(let block), .stopping(let block): block
@@ -103,7 +103,7 @@ extension ConsensusMachine {
             return refuse(block.hash, stamp: current.stamp, .unknown, &actions)
         }
         do {
-            // The leader has looked at the clock before it proposed, and whoever agreed before a restart has, too.
+            // The leader checked the time before it proposed, and so did a node that agreed before it was restarted.
             let isJudged = isLeader || hasAgreed(to: block.hash)
             try BlockValidation.check(block, follows: state, wallClock: isJudged ? nil : current.arrived)
             if let signer = current.signer, signer != state.signer(of: block.header) {
@@ -115,7 +115,7 @@ extension ConsensusMachine {
                 .warn(
                     "refusing the leader's proposal", height: block.height, block: block.hash,
                     reason: "\(error)"))
-            // A wrong clock is no fault of the block's: nothing in it is to be dropped.
+            // A wrong clock says nothing against the block's transactions.
             var answer = AckRes.Answer.invalidBlock
             if case .tooEarly? = error as? ConsensusError {
                 answer = .unknown
@@ -127,7 +127,7 @@ extension ConsensusMachine {
         actions.append(.execute(block))
     }
 
-    /// Stops the execution of a block that was withdrawn, or that another was committed in place of.
+    /// Stops the execution of a block that was withdrawn, or in whose place another was committed.
     mutating func stopIfUnwanted(_ block: CheckedBlock, _ actions: inout [ConsensusAction]) {
         let wanted = current.decision?.hash ?? current.proposedBlock?.hash
         guard wanted != block.hash else { return }
@@ -155,7 +155,7 @@ extension ConsensusMachine {
         complain("a block cannot be executed now; this node goes on trying", block, "\(error)", now, &actions)
     }
 
-    /// Warns of what happens again and again, once in a while.
+    /// Warns about trouble that repeats, at most once a minute.
     mutating func complain(
         _ message: StaticString, _ block: CheckedBlock, _ reason: String, _ now: Duration,
         _ actions: inout [ConsensusAction]
@@ -165,7 +165,7 @@ extension ConsensusMachine {
         actions.append(.warn(message, height: block.height, block: block.hash, reason: reason))
     }
 
-    /// All nodes find the same, so nobody can have committed the block.
+    /// Every node comes to the same result, so no node can have committed the block.
     private mutating func exceededBudget(
         _ block: CheckedBlock, _ fitting: Int, _ error: ExecutionError, _ now: Duration,
         _ actions: inout [ConsensusAction]
@@ -185,7 +185,7 @@ extension ConsensusMachine {
         refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
     }
 
-    /// When the block in hand is executed again, if that is all that it waits for.
+    /// When the current block is executed again, if it waits for nothing else.
     var retryDeadline: Duration? {
         guard case .idle = lane else { return nil }
         let isWaiting =
@@ -199,19 +199,19 @@ extension ConsensusMachine {
         isLeader && current.decision == nil && current.proposedBlock?.hash == hash
     }
 
-    /// The block in hand is executed again after a wait that grows.
+    /// Executes the current block again after a wait, longer each time.
     private mutating func tryLater(_ now: Duration) {
         let wait = settings.resendInterval * (1 << min(current.failures, 6))
         current.retryAt = now + min(wait, settings.maximumResendInterval)
         current.failures += 1
     }
 
-    /// Between two warnings of a node that cannot execute what the network decides, or must not propose.
+    /// The time between two warnings about such trouble.
     private static var complaintInterval: Duration { .seconds(60) }
 }
 
 extension ExecutionResult {
-    /// What the block changes for the next one: what its transactions change, and the leader that its header names.
+    /// The parameters that the block changes: by its transactions, and by the leader that its header names.
     func parameterUpdates(of block: CheckedBlock) -> ParameterUpdates {
         var updates = parameterUpdates
         if let leader = block.header.newLeader { updates.leader = leader }

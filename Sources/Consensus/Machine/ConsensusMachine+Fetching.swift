@@ -2,24 +2,23 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Fetching proposed blocks: from the announcer, and from others when that one keeps the node waiting
-/// (`ProposalSources`).
+/// Fetching proposed blocks: from the announcer, and from others if the announcer is slow (`ProposalSources`).
 extension ConsensusMachine {
-    /// Whether a proposal's block is being fetched, from this peer or, without one, from anybody.
+    /// Whether the block of a proposal that `peer`, or anyone, announced is being fetched.
     public func awaits(_ block: Hash, from peer: PeerID? = nil) -> Bool {
         (current.offers + next.offers).contains { offer in
             offer.proposal.hash == block && (peer == nil || offer.from == peer)
         }
     }
 
-    /// How far a peer's announcements of proposals are believed.
+    /// How far this node trusts a peer's announcements of proposals.
     func standing(of peer: PeerID) -> ProposalOffer.Standing {
         if peer == proposer?.peerID { return .proposer }
         guard let key = try? PublicKey(peerID: peer), state.validators.contains(key) else { return .stranger }
         return .validator
     }
 
-    /// Fetches a proposal's block, unless that or a newer one is being fetched.
+    /// Notes that a peer offers a proposal's block, unless the same or a newer one is being fetched.
     mutating func offer(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration,
         to round: WritableKeyPath<ConsensusMachine, ConsensusRound>
@@ -27,7 +26,7 @@ extension ConsensusMachine {
         let standing = standing(of: from)
         guard !self[keyPath: round].offers.holdBack(verified.proposal, from: from, standing, now: now)
         else { return .ignore }
-        // Nobody but the leader is sure to have it.
+        // Only the leader certainly has the block.
         let isDoubtful =
             standing != .proposer && validator?.sources.isDoubtful(from, now: now) ?? false
         self[keyPath: round].offers.add(
@@ -37,8 +36,8 @@ extension ConsensusMachine {
         return isDoubtful ? .askOthersFirst : .fetch
     }
 
-    /// A failure of the announcer turns to others, and one of the others to an announcer that is known to withhold: then it is
-    /// to be fetched from that one. When all have failed, the next announcement counts.
+    /// If the announcer fails, others are asked. If others were asked first and fail, the block is fetched from the announcer
+    /// after all. When all have failed, the next announcement counts.
     mutating func proposalFetchFailed(
         _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {
@@ -63,7 +62,7 @@ extension ConsensusMachine {
         return admission
     }
 
-    /// A block is on its way, and a good part of it came just now: it is waited for a little longer.
+    /// A good part of a block has just come: the node waits a little longer for the rest.
     mutating func proposalArriving(_ hash: Hash, _ from: PeerID, _ now: Duration) {
         changeOffers(of: hash, from: from) { machine, offer in
             guard offer.deadline != nil else { return true }
@@ -74,7 +73,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// Asks others for what an announcer has not sent in time, without breaking off what it sends.
+    /// Asks others for blocks that an announcer has not sent in time, and lets it go on sending.
     mutating func runFetches(_ now: Duration, _ actions: inout [ConsensusAction]) {
         changeOffers { machine, offer in
             guard let deadline = offer.deadline, now >= deadline else { return true }
@@ -83,7 +82,7 @@ extension ConsensusMachine {
             if case .announcer = offer.asked {
                 machine.askOthers(&offer, now, &actions)
             } else {
-                // It may still come; the others do not have it.
+                // The others do not have it; the announcer may still send it.
                 offer.asked = .all
             }
             return true
@@ -99,7 +98,7 @@ extension ConsensusMachine {
         actions.append(.fetchProposalElsewhere(offer.verified, except: offer.from))
     }
 
-    /// The leader is always asked, so what it withholds counts for nothing.
+    /// Counts a block that an announcer did not send in time, except for the leader, which is always asked.
     private mutating func letDown(
         by offer: ProposalOffer, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {

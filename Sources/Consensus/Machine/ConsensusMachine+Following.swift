@@ -2,9 +2,9 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Following the leader: what is worth checking, announcements and catching up.
+/// Following the leader: which messages are worth checking, announcements of committed blocks, and resets.
 extension ConsensusMachine {
-    /// Whether checking the signature of a proposal that `peer` brings pays.
+    /// Whether the signature of a proposal from `peer` is worth checking.
     public func wantsToCheck(_ proposal: BlockProposal, from peer: PeerID, now: Duration) -> Bool {
         guard halted == nil, isValidator else { return false }
         if proposal.height <= state.height {
@@ -24,7 +24,7 @@ extension ConsensusMachine {
         return !offers.holdBack(proposal, from: peer, standing(of: peer), now: now)
     }
 
-    /// Whether checking an acknowledgement's signature pays.
+    /// Whether an answer's signature is worth checking.
     public func wantsToCheck(_ answer: AckRes, now: Duration) -> Bool {
         guard halted == nil, let leader, state.validators.contains(answer.signature.publicKey) else {
             return false
@@ -34,13 +34,13 @@ extension ConsensusMachine {
         guard answer.height > state.height else { return isAskingAgain(now) }
         guard answer.height == state.height &+ 1 else { return false }
         guard answer.block == current.proposedBlock?.hash else { return now >= leader.nextInquiry }
-        // An answer that contradicts one before is worth a warning, once.
+        // The first answer that contradicts an earlier one is worth a warning.
         let voter = answer.signature.publicKey
         return !leader.tally.answered(by: voter)
             || (!leader.doubted.contains(voter) && !leader.tally.holds(answer))
     }
 
-    /// Whether checking an announcement of this height and hash pays.
+    /// Whether the announcement of this block is worth checking.
     public func wantsToCheck(announcementOf hash: Hash, height: Int64) -> Bool {
         guard halted == nil else { return false }
         if height == state.height { return hash != state.hash }
@@ -67,7 +67,7 @@ extension ConsensusMachine {
         if let fetch = next.decisionFetch, now < fetch.until { return .ignore }
         let block = next.proposedBlock.flatMap { $0.hash == commit.hash ? $0 : nil }
         let admission = decide(commit, block, from, now, in: \.next)
-        // The block before it is committed, but its own proof has not come: ask for it.
+        // The block before it is committed, too, but its proof is not here: ask for it.
         if current.decision == nil, !isCommitting { ahead(commit.height &- 1, .proof, from, now, &actions) }
         return admission
     }
@@ -81,7 +81,7 @@ extension ConsensusMachine {
         return decide(commit, heldBlock(commit.hash), from, now, in: \.current)
     }
 
-    /// A round is decided; its block, unless it is here, is fetched.
+    /// Decides a round. Unless its block is here, it is fetched.
     private mutating func decide(
         _ commit: VerifiedCommit, _ block: CheckedBlock?, _ from: PeerID, _ now: Duration,
         in round: WritableKeyPath<ConsensusMachine, ConsensusRound>
@@ -99,7 +99,7 @@ extension ConsensusMachine {
         if case .committing = lane { true } else { false }
     }
 
-    /// A block of the present height that was fetched as a proposal or is in the lane.
+    /// The block of the current height that was fetched as a proposal or is in the lane.
     private func heldBlock(_ hash: Hash) -> CheckedBlock? {
         if let block = current.proposedBlock, block.hash == hash { return block }
         switch lane {
@@ -134,19 +134,19 @@ extension ConsensusMachine {
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {
         guard !isLeader else { return }
         if !reset.transactions.isEmpty { actions.append(.dropTransactions(reset.transactions)) }
-        // What is committed stays: a reset below the tip, or of a decided height, changes nothing here.
+        // A reset below the tip, or of a decided height, changes nothing: what is committed stays.
         guard reset.height == state.height, current.decision == nil, !isCommitting else { return }
         forgetProposal()
     }
 
-    /// What is proposed is void: a new proposal comes. The vote that was given stays on disk.
+    /// Forgets a proposal that is void; its vote stays on disk.
     mutating func forgetProposal() {
         if let proposal = current.proposal { validator?.withdrawn.note(proposal.hash) }
         current.forgetProposals()
         timers.cancel(.resend)
     }
 
-    /// A new connection: tell it where the chain is, and a validator what is being decided.
+    /// Tells a newly connected peer the newest block, and a validator the current proposal.
     mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {
         if let tipCommit { actions.append(.announce(tipCommit, to: peer)) }
         if isValidator, let proposer, proposer.peerID == peer { return askLeader(&actions) }
@@ -159,7 +159,7 @@ extension ConsensusMachine {
         actions.append(.propose(block, stamp: current.stamp, to: [validator]))
     }
 
-    /// A validator asks what became of the height that it waits for.
+    /// Asks the leader what became of the current height.
     mutating func askLeader(_ actions: inout [ConsensusAction]) {
         guard let proposer else { return }
         let proposed = current.proposedBlock?.hash

@@ -2,28 +2,27 @@ import Chain
 import Crypto
 import Multiformats
 
-/// What is proven of heights above the tip, and what follows (docs/consensus.md, "A claim and a proof"). What a peer
-/// merely says starts a bounded question to it, `catchUp`, and changes nothing here.
+/// Proofs of heights above the tip, and what follows from them (docs/consensus.md, "A claim and a proof"). A mere claim
+/// starts a bounded question to the peer, `catchUp`, and changes nothing here.
 extension ConsensusMachine {
-    /// What speaks for a height that somebody tells of.
+    /// The evidence for a height that a peer tells.
     enum HeightEvidence: Sendable {
         /// Nothing.
         case word
-        /// A header of this height bears this node's signature. Its key may have served an earlier chain: that proves
-        /// nothing, and is worth a question whoever brings it.
+        /// A header of this height has this node's own signature. The key may have served an earlier chain, so this proves
+        /// nothing, but is worth a question, whoever sent it.
         case ownSignature
-        /// The leader has signed a header of this height, under the rules that hold. It does so once the block before is
+        /// The leader signed a header of this height under the current rules. It signs one only after the block before is
         /// committed.
         case proof
     }
 
     var isSyncing: Bool { heights.isSyncing }
 
-    /// Whether blocks above the tip are proven to be committed: then this node's is not the newest, and a leader
-    /// proposes nothing.
+    /// Whether blocks above the tip are proven to be committed. A leader that is behind proposes nothing.
     var isBehind: Bool { heights.proven > state.height }
 
-    /// Whether the votes of an announcement far above the tip, which cannot be used yet, would prove anything new.
+    /// Whether the votes on a block far above the tip, which cannot be used yet, would prove a new height.
     public func wouldProve(_ header: BlockHeader, now: Duration) -> Bool {
         heights.wouldProve(header.height, tip: state.height, now: now) && state.isBasis(of: header)
     }
@@ -32,8 +31,8 @@ extension ConsensusMachine {
         heights.prove(height, tip: state.height, now: now)
     }
 
-    /// Starts catching up, or tells the sync planner of one more peer that can be asked. A leader looks into a height that
-    /// it did not sign itself only when a validator claims it, and once in a while: another may lead by now.
+    /// Starts to sync, or tells the sync planner about another peer to ask. If a leader did not sign the height itself, it
+    /// follows the claim only of a validator, and only now and then: another node may lead by now.
     mutating func ahead(
         _ height: Int64, _ evidence: HeightEvidence, _ from: PeerID, _ now: Duration,
         _ actions: inout [ConsensusAction]
@@ -52,13 +51,13 @@ extension ConsensusMachine {
         actions.append(.catchUp(to: height, from: from))
     }
 
-    /// Catching up is over, and others hear where this node is now.
+    /// Syncing is over; announces the newest block unless that was done.
     mutating func syncFinished(_ now: Duration, _ actions: inout [ConsensusAction]) {
         heights.endSync(tip: state.height, decided: current.decision?.height, now: now)
         if let tipCommit, announcing.height < state.height { announceTip(tipCommit, now, &actions) }
     }
 
-    /// A block was committed: the newest one is announced to all.
+    /// A block was committed: announces the newest one to all.
     mutating func announceCommitted(
         _ commit: VerifiedCommit, hasNewRules: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {

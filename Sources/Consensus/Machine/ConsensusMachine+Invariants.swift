@@ -1,7 +1,7 @@
 import Chain
 import Reactor
 
-/// What holds after every event, whatever peers do.
+/// What must hold after every event, whatever peers do.
 extension ConsensusMachine {
     /// See `Machine`.
     public func checkInvariants() throws(BrokenInvariant) {

@@ -3,9 +3,9 @@ import Crypto
 import Execution
 import Multiformats
 
-/// The leader: builds blocks, counts answers, commits at more than half, withdraws what cannot pass.
+/// Leading: building and proposing blocks, counting answers, committing, and withdrawing proposals that cannot pass.
 extension ConsensusMachine {
-    /// Whether nothing but the clock keeps the leader from building.
+    /// Whether the leader waits only for the time to build a block.
     private var isReadyToBuild: Bool {
         guard let leader, case .nothing = leader.building, leader.recovery == nil, !isBehind,
             current.decision == nil, current.proposedBlock == nil, case .idle = lane
@@ -13,7 +13,7 @@ extension ConsensusMachine {
         return true
     }
 
-    /// When the leader will build next, if nothing happens before.
+    /// When the leader builds the next block, if nothing happens before.
     var buildDeadline: Duration? {
         guard isReadyToBuild, let leader else { return nil }
         if mempoolCount > 0 || candidate == key { return leader.nextBuild }
@@ -26,7 +26,7 @@ extension ConsensusMachine {
         leader.building = .block(after: stamps.last)
         leader.nextBuild = now + settings.minimumBlockInterval
         self.leader = leader
-        // A promoted leader takes office with its first block, be it empty.
+        // A promoted leader takes office with its first block, even an empty one.
         let isDue =
             settings.emptyBlockInterval > .zero && now >= leader.lastBlock + settings.emptyBlockInterval
         actions.append(
@@ -40,19 +40,19 @@ extension ConsensusMachine {
         guard case .block(let after) = leader?.building else { return }
         leader?.building = .nothing
         guard let block else {
-            // What waits cannot go into a block yet; the next change of the mempool asks again.
+            // No transaction can go into a block yet. The next change of the mempool leads here again.
             mempoolCount = 0
             return
         }
         guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1
         else { return }
         guard stamps.last == after else {
-            // A newer stamp was told meanwhile: the next block has a newer time, too.
+            // A validator has told a newer stamp meanwhile: build again, with a newer time.
             leader?.nextBuild = now
             return
         }
         do {
-            // What this node's own clock speaks against, nobody's must accept.
+            // Others must not accept a block time that this node's own clock does not allow.
             try BlockValidation.check(block, follows: state, wallClock: wallClock)
         } catch {
             return complain("not proposing this node's own block", block, "\(error)", now, &actions)
@@ -60,7 +60,7 @@ extension ConsensusMachine {
         prepareProposal(block, isAgain: false, now, &actions)
     }
 
-    /// Proposes a block under the next stamp, once that is reserved on disk.
+    /// Proposes a block under the next stamp, once this is reserved on disk.
     mutating func prepareProposal(
         _ block: CheckedBlock, isAgain: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -78,20 +78,20 @@ extension ConsensusMachine {
         guard case .stamp(let block, let isAgain) = leader?.building else { return }
         leader?.building = .nothing
         guard block.header.previousHash == state.hash, isAgain ? mayProposeAgain : isReadyToBuild else {
-            // What may be committed is not forgotten: it is asked for anew before anything else is proposed.
+            // The block may have been committed: ask for it again before proposing another.
             if isAgain, current.proposedBlock == nil { considerRecovery(now) }
             return
         }
         prepareProposal(block, isAgain: isAgain, now, &actions)
     }
 
-    /// Whether a block that was acknowledged before may be proposed. It waits neither for the lane nor for what is claimed
+    /// Whether a block that was acknowledged before may be proposed. It need not wait for the lane, nor for heights claimed
     /// above the tip.
     var mayProposeAgain: Bool {
         isLeader && current.decision == nil && current.proposedBlock == nil && !isCommitting
     }
 
-    /// Offers a block to the validators, under the stamp by which they tell newer proposals from older ones.
+    /// Proposes a block to the validators, under the stamp that orders proposals.
     private mutating func propose(
         _ block: CheckedBlock, stamp: Int64, isAgain: Bool, _ now: Duration,
         _ actions: inout [ConsensusAction]
@@ -125,7 +125,7 @@ extension ConsensusMachine {
             return
         }
         if message.height <= state.height {
-            // Not just late but asking again: it missed the announcement. Here is the newest.
+            // The answer is not late but repeated: the validator missed the announcement.
             if let tipCommit, isAskingAgain(now) {
                 actions.append(.announce(tipCommit, to: answer.voter.peerID))
             }
@@ -142,13 +142,13 @@ extension ConsensusMachine {
         }
     }
 
-    /// Whether the newest block is old enough for an answer to a block before it to be no late one.
+    /// Whether the newest block is so old that an answer to an earlier one is repeated rather than late.
     func isAskingAgain(_ now: Duration) -> Bool {
         leader.map { now >= $0.lastBlock + settings.resendInterval / 2 } ?? false
     }
 
-    /// A validator answers for another block than the one proposed now: it missed the withdrawal, or knows of a
-    /// proposal that this node has forgotten.
+    /// A validator has answered for another block than the current proposal: it missed the withdrawal, or knows a proposal
+    /// that this node has forgotten.
     private mutating func answerStray(
         _ block: Hash, _ voter: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -187,14 +187,14 @@ extension ConsensusMachine {
                         height: block.height, own: result.appHash, committed: other.appHash),
                     &actions)
             }
-            // Whether this node or they went astray is for the rest to say.
+            // The remaining validators decide whether this node or those are wrong.
             if other.votes + unanswered >= state.validators.quorum { return }
         }
         let (reason, cause) = refusal(of: block, tally.unexplained, count.rejected, count.forked)
         withdraw(reason, cause, now, &actions)
     }
 
-    /// Why validators do not agree. Those that find a block's time too early say `unknown`, which is nothing against its
+    /// Why validators do not agree. Those that find the block's time too early say `unknown`, which says nothing against its
     /// transactions.
     private func refusal(
         of block: CheckedBlock, _ unexplained: Int, _ rejected: Int, _ forked: Int
@@ -213,11 +213,11 @@ extension ConsensusMachine {
         )
     }
 
-    /// Takes back the leader's own proposal: everybody forgets it and stops executing it, and a new one comes after a
-    /// growing wait.
+    /// Withdraws the leader's own proposal: all nodes forget it and stop executing it, and a new one follows after a wait,
+    /// longer each time.
     ///
-    /// A refused block may hold a transaction that fails wherever it is executed: the next has half as many, until a
-    /// block of a single one is refused. That one is dropped everywhere. Nothing is dropped for other reasons.
+    /// A refused block may contain a transaction that fails on every node. The next block has half as many transactions, and
+    /// so on; a transaction that is refused alone is dropped everywhere. Nothing is dropped for other reasons.
     mutating func withdraw(
         _ reason: String, _ cause: Role.Leader.Withdrawal, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -243,7 +243,7 @@ extension ConsensusMachine {
         case .refused, .overBudget, .tooEarly: considerRecovery(now, refused: [block.hash])
         case .timedOut, .heldBack: considerRecovery(now)
         case .ownFailure:
-            // What may be locked is proposed again no sooner than another block would be.
+            // A locked block is proposed again no sooner than another block would be.
             considerRecovery(now)
             self.leader?.recovery?.fetchAt = leader.nextBuild
         }

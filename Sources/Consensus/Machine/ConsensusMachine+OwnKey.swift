@@ -1,15 +1,15 @@
 import Chain
 import Crypto
 
-/// When this process started, by the wall clock. A clock that was set forward meanwhile, as at many machines' boot, tells of a
-/// later start.
+/// When this process started, by the wall clock. If the clock was set forward since, as happens while a machine boots, the
+/// start counts as later.
 struct ProcessStart: Sendable {
     /// Milliseconds since 1970.
     private(set) var time: UInt64 = 0
-    /// By the clock of waits.
+    /// By the reactor's clock.
     private var began: Duration?
 
-    /// Takes in what the clocks say. Returns whether it is the first time.
+    /// Notes the current time by both clocks. Returns whether this is the first time.
     mutating func note(_ now: Duration, _ wallClock: UInt64) -> Bool {
         let isFirst = began == nil
         let began = began ?? now
@@ -20,21 +20,21 @@ struct ProcessStart: Sendable {
     }
 }
 
-/// Whether another host votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two of them can sign votes
-/// that contradict each other, so a node that is sure of it stops.
+/// Whether another host votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two such hosts can sign votes
+/// that contradict each other, so a node stops when it is certain of that.
 ///
-/// Sure is an answer to this very process (`KeyWatch` in Node), and a vote that cannot be one that this host gave and forgot,
-/// or one that somebody replays: about a block whose parent was made after this process had started.
+/// Two things make it certain: an answer to this very process (`KeyWatch` in Node), and a vote that this host can neither
+/// have given and forgotten nor that anyone can have replayed, because its block's parent is newer than this process.
 extension ConsensusMachine {
-    /// Whether what is voted on at the next height was made in this process' life, as far as clocks tell: its parent is
-    /// newer than the start by more than clocks may differ, and this process has voted below it.
+    /// Whether the next block's parent is newer than this process, by more than clocks may differ, and this process has voted
+    /// before.
     var knowsItsVotes: Bool {
         votes.hasVotedBelow && !isSyncing
             && state.timestamp > BlockValidation.adding(start.time, BlockValidation.allowedClockSkew)
     }
 
-    /// Whether an answer in this node's own name is worth checking its signature: it is about a block that is known here
-    /// and says what this host did not say.
+    /// Whether the signature of an answer in this node's name is worth checking: the answer is about a block that this node
+    /// knows, and this host did not give it.
     public func mayBeForeign(_ answer: AckRes) -> Bool {
         guard halted == nil, answer.signature.publicKey == key, knowsItsVotes else { return false }
         if case .outOfSync = answer.answer { return false }
@@ -42,25 +42,25 @@ extension ConsensusMachine {
             && !votes.hasGiven(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
     }
 
-    /// Whether a block is one of the next height, by the leader's signature.
+    /// Whether the leader has signed a block as that of the next height.
     private func isKnownNext(_ block: Hash) -> Bool {
         current.proposedBlock?.hash == block || current.proposal?.hash == block
             || current.decision?.hash == block
     }
 
-    /// An answer in this node's own name, its signature checked.
+    /// An answer in this node's name has come, with a valid signature.
     mutating func ownVoteHeard(_ message: AckRes, _ actions: inout [ConsensusAction]) {
         guard mayBeForeign(message) else { return }
         halt(.keyUsedElsewhere(height: state.height &+ 1, block: message.block), &actions)
     }
 
-    /// Another process with this node's key runs beside this one. What it signs need not differ yet from what is signed here.
+    /// Another process with this node's key is running, even if its votes have not differed from this one's yet.
     mutating func answeredInOwnName(_ actions: inout [ConsensusAction]) {
         guard role.name != .sentry else { return }
         halt(.keyHeldElsewhere(key), &actions)
     }
 
-    /// Whether a commit of the next height holds a vote of this node's key that this host did not give.
+    /// Whether a commit of the next height contains a vote with this node's key that this host did not give.
     func isForeignVote(in decision: VerifiedCommit) -> Bool {
         guard knowsItsVotes, let vote = decision.info.votes.first(where: { $0.signature.publicKey == key })
         else {
@@ -75,7 +75,7 @@ extension ConsensusMachine {
         return !votes.hasGiven(said, on: decision.hash)
     }
 
-    /// A validator has given two answers to one block, both signed: two hosts have its key, or it lies.
+    /// A validator has signed two different answers to one block: two hosts have its key, or it lies.
     mutating func answeredTwice(
         _ answer: VerifiedAcknowledgement, _ actions: inout [ConsensusAction]
     ) {

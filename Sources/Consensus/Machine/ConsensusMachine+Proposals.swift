@@ -2,7 +2,7 @@ import Chain
 import Crypto
 import Multiformats
 
-/// The leader's proposals, at validators: which are taken, and what is known of them.
+/// Taking the leader's proposals, on validators.
 extension ConsensusMachine {
     mutating func proposed(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
@@ -19,7 +19,7 @@ extension ConsensusMachine {
             if let known = next.proposal, known.stamp >= proposal.stamp { return .ignore }
             return offer(verified, from, now, to: \.next)
         } else {
-            // Its height and the block before are no part of what the leader signed.
+            // The leader's signature covers neither height nor previous hash.
             ahead(proposal.height &- 1, .word, from, now, &actions)
         }
         return .ignore
@@ -50,12 +50,12 @@ extension ConsensusMachine {
         return proposedNew(verified, from, now, &actions)
     }
 
-    /// A proposal that this node may vote for, and has not voted on.
+    /// A proposal that this node may vote on and has not voted on.
     private mutating func proposedNew(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {
         let proposal = verified.proposal
-        // Others may still pass on what the leader has withdrawn; only the leader itself can want it again.
+        // Others may still relay a withdrawn proposal; only the leader itself can propose it again.
         let isWanted = from == proposer?.peerID || current.told?.block == proposal.hash
         if validator?.withdrawn.contains(proposal.hash) ?? false, !isWanted { return .ignore }
         if from == proposer?.peerID {
@@ -63,12 +63,12 @@ extension ConsensusMachine {
             believe(told, in: \.current, &actions)
             if current.proposal?.hash == proposal.hash { return .ignore }
         }
-        // It is here, and waits for the leader's word.
+        // The block is here, and waits for the leader's word on its stamp.
         if current.untold?.block.hash == proposal.hash { return .ignore }
         return offer(verified, from, now, to: \.current)
     }
 
-    /// A block that this node refused before a restart or a withdrawal is not fetched again. The leader is answered.
+    /// Answers the leader about a block that this node has refused before, and does not fetch it again.
     private mutating func proposedDespiteRefusal(
         _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -80,8 +80,8 @@ extension ConsensusMachine {
         refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
     }
 
-    /// The leader asks again: it did not get the answer, or counts votes anew under a newer stamp. Those who pass the
-    /// proposal on do not wait for an answer.
+    /// The leader asks again because it did not get the answer, or counts votes anew under a newer stamp. Relaying peers do
+    /// not wait for an answer.
     private mutating func proposedAgain(
         _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -94,14 +94,14 @@ extension ConsensusMachine {
         }
     }
 
-    /// The leader proposes what this node knows under a newer stamp: a vote that was given is given anew.
+    /// The leader proposes the same block under a newer stamp: repeats the vote under that stamp.
     private mutating func takeNewer(_ stamp: Int64, of block: Hash, _ actions: inout [ConsensusAction]) {
         current.stamp = stamp
         guard case .cast(let vote, let message) = current.ballot, vote.blockHash == block else { return }
         cast(vote.decision, on: vote.blockHash, stamp: stamp, saying: message.answer, &actions)
     }
 
-    /// The leader says by gossip under which stamp it proposes a block: to those whom the block reaches through others.
+    /// The leader has told by gossip under which stamp it proposes a block, for validators that get the block from others.
     mutating func stampTold(_ told: ProposalStamp, _ actions: inout [ConsensusAction]) {
         guard isValidator, current.decision == nil, !isCommitting else { return }
         let round: WritableKeyPath<ConsensusMachine, ConsensusRound>
@@ -116,7 +116,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// The leader's word, by gossip or from itself: a block that came from others, and waits for it, is taken.
+    /// Notes the leader's word on a stamp, by gossip or on its stream, and takes the block that has waited for it.
     private mutating func believe(
         _ told: ProposalStamp, in round: WritableKeyPath<ConsensusMachine, ConsensusRound>,
         _ actions: inout [ConsensusAction]
@@ -128,7 +128,7 @@ extension ConsensusMachine {
         accept(block, [offer], offer.from, in: round, &actions)
     }
 
-    /// Whether a peer that brings a round's proposal is the one that it is to be answered to.
+    /// Whether a peer that sends a round's proposal waits for this node's answer.
     func awaitsAnswer(_ peer: PeerID, _ round: ConsensusRound) -> Bool {
         peer == proposer?.peerID || peer == round.signer?.peerID
     }
@@ -142,7 +142,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// Takes a block as the proposal, by the first of these offers whose fields are the block's.
+    /// Takes a block as the proposal, by the first of these offers whose fields agree with the block.
     private mutating func accept(
         _ block: CheckedBlock, _ offers: [ProposalOffer], _ from: PeerID,
         in round: WritableKeyPath<ConsensusMachine, ConsensusRound>, _ actions: inout [ConsensusAction]
@@ -155,8 +155,8 @@ extension ConsensusMachine {
             } else if offer.standing >= .validator, offer.fits(block.block),
                 offer.proposal.stamp > block.stamp
             {
-                // Only the leader itself says that it proposes a block again under a newer stamp. A validator that says so
-                // passes it on, or leads by a promotion that this node was not told of.
+                // Only the leader itself can say that it proposes a block again under a newer stamp. A validator that says so
+                // relays it, or leads by a promotion that this node was not told of.
                 if !isTaken { self[keyPath: round].untold = (block, offer) }
             } else {
                 actions.append(
@@ -167,8 +167,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// The stamp under which the leader proposes a block that somebody offers; nil when the offer's fields are others
-    /// than the block's. No signature covers a newer stamp than the block's own, so only the leader's own word counts for it.
+    /// The stamp under which the leader proposes an offered block; nil if the offer's fields disagree with the block. No
+    /// signature covers a stamp newer than the block's own, so only the leader's own word counts for it.
     private func stamp(of block: Block, by offer: ProposalOffer, _ round: ConsensusRound) -> Int64? {
         guard offer.fits(block) else { return nil }
         let own = Int64(clamping: block.header.timestamp)
@@ -177,7 +177,7 @@ extension ConsensusMachine {
         return offer.proposal.stamp == own ? own : nil
     }
 
-    /// False when a newer proposal has come first.
+    /// Whether no newer proposal has come.
     private func isNewest(_ stamp: Int64, of block: Hash, in round: ConsensusRound) -> Bool {
         round.proposal.map { stamp > $0.stamp || $0.hash == block } ?? true
     }
@@ -194,7 +194,7 @@ extension ConsensusMachine {
         self[keyPath: round].stamp = stamp
         self[keyPath: round].arrived = wallClock
         self[keyPath: round].offers.removeAll { $0.proposal.stamp <= stamp }
-        // What a promoted leader finishes of the one before it must bring itself.
+        // A promoted leader must send the former leader's block itself.
         guard stamp == block.stamp || offer.leader == proposer else { return }
         actions.append(.relayProposal(block, stamp: stamp, except: from))
     }

@@ -3,7 +3,7 @@ import Chain
 import Collections
 import Crypto
 
-/// What a leader learns before it proposes at a height that it may have proposed at before, or that another led
+/// What a leader learns before it proposes at a height at which it, or another leader, may have proposed before
 /// (docs/consensus.md, "A leader without memory").
 struct LeaderRecovery: Sendable {
     /// A block that was acknowledged above the tip, and may therefore have been committed.
@@ -12,41 +12,41 @@ struct LeaderRecovery: Sendable {
         var stamp: Int64
     }
 
-    /// False for a leader that knows it committed nothing, and only saves the votes that its block has.
+    /// False for a leader that knows that it committed nothing, and only wants to save the votes for its block.
     let isRequired: Bool
     /// The newest answer of each validator.
     var answers: OrderedDictionary<PublicKey, VerifiedStatus> = [:]
-    /// When everybody is asked again.
+    /// When all validators are asked again.
     var askAt: Duration
     var wait: Duration
-    /// When a leader that needs no answers waits no longer.
+    /// When a leader that needs no answers stops waiting.
     var until: Duration?
     /// The block that is being fetched.
     var fetching: Hash?
     /// When the next attempt to fetch may begin.
     var fetchAt: Duration = .zero
-    /// Attempts that found a block nowhere.
+    /// Failed attempts to fetch a block.
     var failures: [Hash: Int] = [:]
     /// Blocks that cannot have been committed, or that nobody has.
     var dropped: Set<Hash> = []
 
-    /// Attempts after which a block that no validator has, all of them asked, is given up.
+    /// Attempts, each asking every validator, after which the leader gives a block up.
     static let attempts = 3
 }
 
 extension ConsensusMachine {
-    /// Not nil while this node leads and asks what it may propose.
+    /// The leader's questions to validators, while it asks them.
     var recovery: LeaderRecovery? { leader?.recovery }
 
-    /// Whether this node's own votes tell of every proposal that it may have made at the next height: they do when
-    /// they reach back before it.
+    /// Whether this node's vote log covers every proposal that it may have made at the next height, because it reaches back
+    /// before that height.
     private var hasMemory: Bool {
         guard let last = votes.last, let oldest = votes.oldestHeight else { return false }
         return oldest <= state.height && last.height <= state.height &+ 1
     }
 
-    /// Called when this node begins to lead, and when a leader without memory comes to another height or withdraws
-    /// its proposal. `refused`: blocks that too many refused for them to have been committed.
+    /// Called when this node begins to lead, and when a leader without memory reaches another height or withdraws its
+    /// proposal. `refused`: blocks that too many validators refused for them to have been committed.
     mutating func considerRecovery(_ now: Duration, refused: [Hash] = []) {
         leader?.memory = .whole
         guard isLeader, state.validators.contains(where: { $0.key != key }) else { return }
@@ -59,7 +59,7 @@ extension ConsensusMachine {
         leader?.memory = .asking(recovery)
     }
 
-    /// When everybody is asked again, or a leader that needs no answers waits no longer.
+    /// When all validators are asked again, or a leader that needs no answers stops waiting.
     var recoveryDeadline: Duration? {
         guard let recovery, !isBehind else { return nil }
         guard recovery.fetching == nil, let until = recovery.until else { return recovery.askAt }
@@ -80,7 +80,7 @@ extension ConsensusMachine {
         decideRecovery(now, &actions)
     }
 
-    /// A validator's answer to a leader that asks.
+    /// A validator answered the leader's question.
     mutating func recover(
         _ status: VerifiedStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -88,7 +88,7 @@ extension ConsensusMachine {
         decideRecovery(now, &actions)
     }
 
-    /// Proposes again what may have been committed, or lets the leader build, once enough validators have answered.
+    /// Once enough validators have answered, fetches the block that may have been committed, or lets the leader build.
     private mutating func decideRecovery(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let recovery, recovery.fetching == nil, current.decision == nil, current.proposedBlock == nil
         else { return }
@@ -105,7 +105,7 @@ extension ConsensusMachine {
         actions.append(.fetchLocked(height: state.height &+ 1, block: lock.block, from: holders))
     }
 
-    /// The locked block is here: the same block again, under a new stamp, so that votes for it count as the newest.
+    /// The locked block is here: proposes it again under a new stamp, so that votes for it count as the newest.
     mutating func lockedFetched(
         _ block: CheckedBlock, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -114,7 +114,7 @@ extension ConsensusMachine {
         guard mayProposeAgain, block.height == state.height &+ 1, block.header.previousHash == state.hash
         else { return }
         leader?.recovery = nil
-        // It was made by a clock that was ahead, and is committed nowhere: a new block has the right time.
+        // A clock that was ahead gave it its time, and it was not committed: a new block gets the right time.
         let latest = BlockValidation.latestTimestamp(after: state, wallClock: wallClock)
         if !recovery.isRequired, block.header.timestamp > latest { return }
         prepareProposal(block, isAgain: true, now, &actions)
@@ -135,7 +135,7 @@ extension ConsensusMachine {
         leader?.recovery = recovery
     }
 
-    /// Whether too few validators can have agreed to a block for a commit, or nobody is left to ask.
+    /// Whether too few validators can have agreed to a block to commit it, or no validator is left to ask for it.
     private func mayDrop(_ hash: Hash, after failures: Int, _ recovery: LeaderRecovery) -> Bool {
         guard let stamp = locks(recovery).first(where: { $0.block == hash })?.stamp else { return true }
         let others = recovery.answers.filter { answer in
@@ -143,17 +143,17 @@ extension ConsensusMachine {
                 && lock(of: answer.value).map { $0.stamp < stamp && $0.block != hash } ?? true
         }.count
         if state.validators.count - others < state.validators.quorum { return true }
-        // The leader that this one replaces is gone for good, its operators say.
+        // According to its operators, the leader that this one replaces is gone for good.
         let all = state.validators.keys.filter { $0 != key && !(candidate == key && $0 == state.leader) }
         return failures >= LeaderRecovery.attempts && all.allSatisfy { recovery.answers[$0] != nil }
     }
 
-    /// Whether an answer tells for certain what its validator voted for above this node's tip.
+    /// Whether an answer certainly covers its validator's votes above this node's tip.
     private func counts(_ status: VerifiedStatus) -> Bool {
         guard status.status.height <= state.height else { return false }
         guard status.tellsVotes else { return true }
         if candidate == key, status.status.follows != key { return false }
-        // A memory that begins here may be as new as ours; before the first block everybody's does.
+        // A memory that begins at this height may be as new as ours; before the first block every memory begins here.
         return tipCommit == nil || status.status.vote.map { $0.oldestHeight <= state.height } ?? false
     }
 

@@ -3,10 +3,10 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Asking and telling what consensus stands at, and what follows from the answers (docs/consensus.md, "When something
-/// is missing").
+/// Telling the consensus status, and what follows from the statuses of others (docs/consensus.md, "When something is
+/// missing").
 extension ConsensusMachine {
-    /// What this node says when it is asked about a height.
+    /// This node's answer to a question about a height.
     public func status(of height: Int64) -> ConsensusStatus {
         let vote = votes.last.map {
             ConsensusStatus.Ballot(
@@ -30,7 +30,7 @@ extension ConsensusMachine {
         return leader.map { !$0.withdrawn.isEmpty } ?? false ? .withdrawn : .idle
     }
 
-    /// A block above the tip that others may ask for: proposed now, or voted for.
+    /// A block above the tip that others may ask for, because it is proposed or this node voted for it.
     public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
         var held = [current.proposedBlock, votes.block, next.proposedBlock]
         switch lane {
@@ -67,7 +67,7 @@ extension ConsensusMachine {
         return .nothing
     }
 
-    /// The leader's answer to a validator that waits for it.
+    /// The leader has answered this validator's question.
     private mutating func follow(
         _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> StatusAdmission {
@@ -76,7 +76,7 @@ extension ConsensusMachine {
             guard proposal.proposal.height == state.height &+ 1 else { return .nothing }
             return proposed(proposal, from, now, &actions) == .fetch ? .proposal(proposal.proposal) : .nothing
         }
-        // The leader has forgotten what it proposed: it will propose anew. A leader that recovers will not.
+        // The leader has forgotten its proposal and will make a new one, unless it is recovering.
         if status.status.phase == .idle || status.status.phase == .withdrawn,
             let asked = validator.askedAbout,
             asked == current.proposedBlock?.hash, current.hasVoted
@@ -86,7 +86,7 @@ extension ConsensusMachine {
         return .nothing
     }
 
-    /// A validator that voted for a newer proposal than the leader's cannot vote for this one.
+    /// A validator that has voted for a newer block cannot vote for the leader's proposal.
     private mutating func heldBack(
         _ status: ConsensusStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -102,7 +102,7 @@ extension ConsensusMachine {
 
     // MARK: Commit done
 
-    /// Whether checking the signature of a validator's word that it committed pays.
+    /// Whether the signature on a validator's "commit done" is worth checking.
     public func wantsToCheck(_ message: CommitDone) -> Bool {
         let voter = message.signature.publicKey
         guard halted == nil, let leader, state.validators.contains(voter) else { return false }
@@ -127,13 +127,13 @@ extension ConsensusMachine {
         leader?.confirmed.insert(voter)
     }
 
-    /// The leader announces this node's newest block again: it did not hear that it is committed here.
+    /// The leader announces this node's newest block again, because it has not heard that this node has committed it.
     mutating func announcedAgain(_ from: PeerID, _ actions: inout [ConsensusAction]) {
         guard isValidator, from == proposer?.peerID, let tipCommit else { return }
         actions.append(.confirmCommit(tipCommit))
     }
 
-    /// The leader announces its newest block again to those who did not confirm it, with growing waits.
+    /// The leader announces its newest block again to those who have not confirmed it.
     mutating func announceAgain(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let leader, let tipCommit, !isBehind else { return }
         actions.append(

@@ -1,32 +1,32 @@
 import Chain
 import Reactor
 
-/// What a machine waits for. Timers that one transition arms and another cancels are set where that happens: `abandon`,
-/// `resend`, `confirm`. The others wait for what several transitions bring about together, and are set after each event.
+/// The machine's timers. The transitions themselves arm and cancel `abandon`, `resend` and `confirm`. The others depend on
+/// several parts of the state at once, so `armTimers` sets them after each event.
 extension ConsensusMachine {
     enum Timer: Hashable, Sendable {
         /// Leader: the next block is due.
         case build
-        /// Leader: too few have answered its proposal in time.
+        /// Leader: too few validators have answered the proposal.
         case abandon
-        /// Leader: the newest block is announced again to those who did not confirm it.
+        /// Leader: announce the newest block again to those who have not confirmed it.
         case confirm
-        /// Leader: validators are asked again what they voted for, or not waited for any longer.
+        /// Leader: ask validators again for their votes, or stop waiting for them.
         case recovery
-        /// Leader: the proposal is sent again. Validator: its vote is.
+        /// Leader: send the proposal again. Validator: send the vote again.
         case resend
-        /// Validator: a proposal's block is asked of others than its announcer.
+        /// Validator: ask others than the announcer for a proposal's block.
         case offers
-        /// A committed block is asked of others than its announcer.
+        /// Ask others than the announcer for a committed block.
         case decision
-        /// The block in hand is executed again.
+        /// Execute the current block again.
         case retry
-        /// The node counts as level if nothing more is proven.
+        /// Stop counting as syncing unless more heights have been proven.
         case level
-        /// A clock that was doubted is looked at again.
+        /// Look at a doubted clock again.
         case clock
 
-        /// Whether it belongs to a role, and goes with it.
+        /// Whether the timer belongs to a role and ends with it.
         var isOfRole: Bool {
             switch self {
             case .build, .abandon, .confirm, .recovery, .resend, .offers: true
@@ -38,7 +38,7 @@ extension ConsensusMachine {
     /// See `Machine`.
     public var deadline: Duration? { timers.deadline }
 
-    /// Sets the timers that follow from the state as a whole.
+    /// Arms or cancels the timers that depend on several parts of the state.
     mutating func armTimers(_ now: Duration) {
         guard halted == nil else { return }
         timers.arm(.build, at: buildDeadline)
@@ -50,7 +50,7 @@ extension ConsensusMachine {
         timers.arm(.clock, at: doubt?.time.map { _ in now + Self.doubtInterval })
     }
 
-    /// Does what is due now.
+    /// Handles the timers that are due.
     mutating func runTimers(_ now: Duration, _ actions: inout [ConsensusAction]) {
         armTimers(now)
         while halted == nil, let timer = timers.popDue(now) {
@@ -65,7 +65,7 @@ extension ConsensusMachine {
                 if let fetch = current.decisionFetch {
                     decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
                 }
-            // What is due with these, every event looks at.
+            // Every event, `timer` included, leads to the checks that these wait for.
             case .build, .retry, .level, .clock: break
             }
         }

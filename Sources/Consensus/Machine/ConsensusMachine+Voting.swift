@@ -3,7 +3,7 @@ import Chain
 import Crypto
 import Execution
 
-/// Voting: what a validator, the leader among them, says about a proposal. A vote is on disk before it is signed.
+/// Voting on proposals, as validators and the leader do. A vote is on disk before its answer is signed.
 extension ConsensusMachine {
     /// A node never votes for two blocks of one height and stamp, nor for an older stamp after a newer one.
     func mayVote(for hash: Hash, stamp: Int64) -> Bool {
@@ -11,13 +11,13 @@ extension ConsensusMachine {
         return last.blockHash == hash || stamp > last.stamp
     }
 
-    /// Whether this node has refused a block under this stamp or a newer one, also before a restart: it stays so.
+    /// Whether this node has refused a block under this stamp or a newer one, even before a restart.
     func hasRefused(_ hash: Hash, stamp: Int64) -> Bool {
         guard let last = votes.last(at: state.height &+ 1, on: hash) else { return false }
         return last.decision == .nack && stamp <= last.stamp
     }
 
-    /// Whether this node has agreed to a block, also before a restart.
+    /// Whether this node has agreed to a block, even before a restart.
     func hasAgreed(to hash: Hash) -> Bool {
         votes.last(at: state.height &+ 1, on: hash).map { $0.decision != .nack } ?? false
     }
@@ -42,7 +42,7 @@ extension ConsensusMachine {
         _ hash: Hash, stamp: Int64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
     ) {
         if hasAgreed(to: hash) {
-            // Agreed to before a restart: that stands, and cannot be taken back.
+            // This node agreed to it before it was restarted, and cannot take that back.
             actions.append(
                 .warn(
                     "a block cannot be refused any more", height: state.height &+ 1, block: hash,
@@ -61,7 +61,7 @@ extension ConsensusMachine {
         if let last = votes.last(at: vote.height, on: hash) { vote.stamp = max(stamp, last.stamp) }
         current.ballot = .recording(vote)
         votes.give(vote)
-        // With nobody to ask for it, nobody needs it.
+        // A validator that is alone keeps no block, because nobody would ask for it.
         let isKept = decision != .nack && state.validators.count > 1
         let block = isKept ? openBlock(height: vote.height, hash: hash) : nil
         actions.append(.vote(vote, answer, keeping: block))
@@ -82,8 +82,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// Answers a proposal beside this node's chain, newer than its tip: the leader is behind. Says so once in a
-    /// while, however many relay the proposal.
+    /// Tells a leader that it is behind: its proposal does not extend this node's chain, but is newer than the tip. Answers now
+    /// and then, however many peers relay the proposal.
     mutating func answerOutOfSync(
         _ proposal: BlockProposal, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -99,7 +99,7 @@ extension ConsensusMachine {
                 .outOfSync(best: tipCommit.header, leaderSignature: tipCommit.announcement.leaderSignature)))
     }
 
-    /// Sends again what waits for an answer: the leader its proposal, a validator its vote.
+    /// Sends an unanswered message again: the leader its proposal, a validator its vote.
     mutating func resend(_ now: Duration, _ actions: inout [ConsensusAction]) {
         if isCommitting { return }
         switch role {

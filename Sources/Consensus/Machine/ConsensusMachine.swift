@@ -8,13 +8,13 @@ import Reactor
 /// proposes and commits, validators execute and acknowledge, everyone else follows what was committed.
 ///
 /// It holds the two heights above the tip, one lane for the application (a block is executed, then committed or rolled
-/// back, then the next), and no queue. What only one role needs is in `role`, which follows the validator set and the
-/// leader as they change.
+/// back, then the next), and no queue. `role` holds the state that only one role needs; it follows changes of the validators
+/// and the leader.
 public struct ConsensusMachine: Machine {
     enum Lane: Sendable {
         case idle
         case executing(CheckedBlock)
-        /// Its execution has been told to give up.
+        /// The execution has been told to stop.
         case stopping(CheckedBlock)
         case prepared(CheckedBlock, ExecutionResult)
         case rollingBack
@@ -30,7 +30,7 @@ public struct ConsensusMachine: Machine {
 
     let key: PublicKey
     let settings: ConsensusSettings
-    /// Before this a leader proposes nothing: peers may tell how high the chain is.
+    /// The earliest time of the first proposal: until then peers can tell this node how high the chain is.
     let opening: Duration
 
     var role: Role
@@ -42,23 +42,23 @@ public struct ConsensusMachine: Machine {
     var votes: OwnVotes
     var stamps: ProposalStamps
     var start = ProcessStart()
-    /// What is said against the wall clock of this node, or of the leader, at present.
+    /// Why the wall clock of this node or of the leader is in doubt.
     var doubt: ClockDoubt?
-    /// Transactions that wait in the mempool.
+    /// The number of transactions in the mempool that a block may hold now.
     var mempoolCount = 0
-    /// When a block that cannot be executed is next worth a warning.
+    /// The earliest time of the next warning about a block that cannot be executed or proposed.
     var nextComplaint: Duration = .zero
     var timers = TimerTable<Timer>()
-    /// Milliseconds since 1970, as the event said that is handled.
+    /// The wall clock at the current event, ms since 1970.
     private(set) var wallClock: UInt64 = 0
 
-    /// A machine at a committed tip.
+    /// A machine whose newest committed block is that of `state`.
     /// - Parameters:
     ///   - key: this node's public key.
     ///   - lastVote: from the vote log; votes that contradict it are never cast.
     ///   - oldestVote: the lowest height of the votes in the log.
-    ///   - reservedStamp: up to which stamp the leader may have proposed, as its disk says; 0 for none.
-    ///   - votedBlock: the block of the last vote, if it is at hand.
+    ///   - reservedStamp: the highest stamp reserved on disk, which a leader may have used; 0 for none.
+    ///   - votedBlock: the block of the last vote, if this node still has it.
     public init(
         key: PublicKey, state: ChainState, tipCommit: VerifiedCommit?, lastVote: Vote?, oldestVote: Int64?,
         votedBlock: CheckedBlock? = nil, reservedStamp: Int64 = 0,
@@ -72,7 +72,7 @@ public struct ConsensusMachine: Machine {
         heights = Heights(tip: state.height, now: now)
         announcing = Announcing(tip: state.height, now: now)
         votes = OwnVotes(last: lastVote, oldestHeight: oldestVote, block: votedBlock, tip: state.height)
-        // Stamps are a height's own: what was voted on at another says nothing.
+        // Each height has its own stamps: a vote at another height says nothing.
         stamps = ProposalStamps(
             reserved: reservedStamp, voted: votes.last(at: state.height &+ 1)?.stamp ?? 0)
         role = .follower(Role.Follower())
@@ -82,7 +82,7 @@ public struct ConsensusMachine: Machine {
 
     // MARK: Events and questions
 
-    /// Takes one event and appends what is to be done about it.
+    /// Handles one event and appends the actions that follow from it.
     public mutating func handle(
         _ event: ConsensusEvent, at now: Instant, actions: inout [ConsensusAction]
     ) {
@@ -124,7 +124,7 @@ public struct ConsensusMachine: Machine {
         }
     }
 
-    /// Does what an event or a question is about, then whatever is due and the next step that the state allows.
+    /// Handles an event or a question, then the timers that are due, then takes the next step that the state allows.
     mutating func step<Answer>(
         at instant: Instant, _ actions: inout [ConsensusAction], ifHalted answer: Answer,
         _ body: (inout ConsensusMachine, Duration, inout [ConsensusAction]) -> Answer
@@ -172,7 +172,7 @@ public struct ConsensusMachine: Machine {
         if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
     }
 
-    /// The next height is the present one: what was offered for it remains if it follows the new tip.
+    /// Makes the next round the current one. Of the proposals for it, those remain that follow the new tip.
     private mutating func beginRound() {
         current = next
         next = ConsensusRound()

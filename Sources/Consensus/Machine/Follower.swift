@@ -1,5 +1,5 @@
 extension Role {
-    /// What a node keeps that neither leads nor votes: nothing. It takes what is committed (`ConsensusMachine+Following`), as
-    /// the others do.
+    /// A node that neither leads nor votes. It has no state of its own: like every node it takes committed blocks
+    /// (`ConsensusMachine+Following`).
     struct Follower: Sendable {}
 }

@@ -2,68 +2,69 @@ import Chain
 import Crypto
 
 extension Role {
-    /// What the leader keeps: what its next block waits for, what is said to its proposal, and who has confirmed the newest
+    /// The leader's own state: what its next block waits for, the answers to its proposal, and who has confirmed the newest
     /// block.
     struct Leader: Sendable {
         /// What the next proposal waits for.
         enum Building: Sendable {
             case nothing
-            /// The block to be made, with a time that fits after this stamp.
+            /// The block, whose time must follow this stamp.
             case block(after: Int64)
-            /// Its stamp to be reserved on disk. `isAgain`: it was acknowledged before, and may have been committed.
+            /// The reservation of the block's stamp on disk. `isAgain`: the block was acknowledged before and may have been
+            /// committed.
             case stamp(CheckedBlock, isAgain: Bool)
         }
 
-        /// Whether the leader knows what it has proposed at the present height.
+        /// Whether the leader knows what it has proposed at the current height.
         enum Memory: Sendable {
             case whole
-            /// It may have proposed in a life that it does not remember, and was told what it may propose now.
+            /// It may have proposed before it lost its memory, and validators have told it what it may propose now.
             case told
-            /// It asks what it may propose.
+            /// It is asking validators what it may propose.
             case asking(LeaderRecovery)
         }
 
-        /// Why the leader takes its own proposal back.
+        /// Why the leader withdraws its own proposal.
         enum Withdrawal: Hashable, Sendable {
-            /// Too few answered in time; executing it may take too long.
+            /// Too few validators answered in time; executing the block may take too long.
             case timedOut
-            /// Too many have voted for a newer one.
+            /// Too many validators have voted for a newer block.
             case heldBack
-            /// Too many validators refuse it.
+            /// Too many validators refuse the block.
             case refused
             /// Its time is ahead of most validators' clocks, or of this node's own (`isKnown`).
             case tooEarly(isKnown: Bool)
-            /// It costs more than a block may, on every node; so many of its first transactions do not.
+            /// The block exceeds the cost limit on every node; its first `fitting` transactions do not.
             case overBudget(fitting: Int)
-            /// The leader's own machine cannot execute it now, which says nothing about the block.
+            /// The leader's own machine cannot execute the block now, which says nothing about the block.
             case ownFailure
         }
 
         var building = Building.nothing
         var memory = Memory.whole
-        /// What the validators say to the proposal.
+        /// The validators' answers to the proposal.
         var tally = Tally()
         /// The earliest time of the next proposal.
         var nextBuild: Duration
         /// When the newest block was committed.
         private(set) var lastBlock: Duration
-        /// Transactions a block may have, while the leader looks for one that makes blocks fail.
+        /// The maximum number of transactions in a block, reduced while the leader looks for one that makes blocks fail.
         private(set) var transactionLimit = Int.max
         private(set) var withdrawals = 0
         var withdrawn = WithdrawnBlocks()
-        /// The proposal is sent again to those who do not answer.
+        /// The waits before the proposal is sent again to those who have not answered.
         var resending: Repetition
-        /// The newest block is announced again to those who do not confirm it.
+        /// The waits before the newest block is announced again to those who have not confirmed it.
         var confirming: Repetition
         var confirmed: Set<PublicKey> = []
-        /// When the leader may look into an unproven claim that it is behind, and into an answer that it cannot place.
+        /// When the leader may next follow an unproven claim that it is behind, and an answer that it cannot place.
         var nextHint: Duration = .zero
         var nextInquiry: Duration = .zero
-        /// Validators that were seen to answer in two ways.
+        /// Validators that have given two different answers to one proposal.
         var doubted: Set<PublicKey> = []
 
-        /// A leader that begins.
-        /// - Parameter opening: before this it proposes nothing.
+        /// Begins to lead.
+        /// - Parameter opening: the earliest time of the first proposal.
         init(_ settings: ConsensusSettings, opening: Duration, _ now: Duration) {
             nextBuild = opening
             lastBlock = now
@@ -71,7 +72,7 @@ extension Role {
             confirming = Repetition(first: settings.announceInterval, longest: settings.maximumResendInterval)
         }
 
-        /// The same leader when the height is decided: what was noted about it is forgotten.
+        /// The same leader at the next height, without the state of the decided one.
         func atNextHeight(_ now: Duration) -> Leader {
             var leader = self
             leader.tally = Tally()
@@ -88,7 +89,7 @@ extension Role {
 
         // MARK: Memory
 
-        /// Whether it may have proposed what it does not remember.
+        /// Whether the leader may have proposed something that it does not remember.
         var isAmnesiac: Bool {
             switch memory {
             case .whole: false
@@ -97,10 +98,10 @@ extension Role {
             }
         }
 
-        /// Whether it asks, or was told, what it may propose.
+        /// Whether the leader has had to ask what it may propose.
         var hasDoubts: Bool { if case .whole = memory { false } else { true } }
 
-        /// Not nil while the leader asks what it may propose; nil ends that.
+        /// The questions to validators, while the leader asks them; setting nil ends that.
         var recovery: LeaderRecovery? {
             get { if case .asking(let recovery) = memory { recovery } else { nil } }
             set {
@@ -114,7 +115,7 @@ extension Role {
 
         // MARK: Withdrawals
 
-        /// Notes a withdrawn block: how large the next may be, and when it may come.
+        /// Notes a withdrawn block, and limits the size and the time of the next one.
         mutating func withdraw(
             _ block: CheckedBlock, _ cause: Withdrawal, _ settings: ConsensusSettings, _ now: Duration
         ) {

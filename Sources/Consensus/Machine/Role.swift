@@ -1,18 +1,18 @@
 import Chain
 import Crypto
 
-/// What a node is on the chain at its present height.
+/// The name of a node's role.
 public enum RoleName: String, Sendable {
     case leader, validator, sentry
 }
 
-/// A node's part at the next height, with what only that part needs.
+/// A node's role at the next height, with the state that only this role needs.
 enum Role: Sendable {
     case leader(Leader)
     case validator(Validator)
     case follower(Follower)
 
-    /// Its name for everybody else.
+    /// The role's name.
     var name: RoleName {
         switch self {
         case .leader: .leader
@@ -26,29 +26,29 @@ extension ConsensusMachine {
     var isLeader: Bool { role.name == .leader }
     var isValidator: Bool { role.name == .validator }
 
-    /// The leader's own state; nil in another role, in which nothing can be changed in it.
+    /// The leader's own state; nil, and not to be changed, in another role.
     var leader: Role.Leader? {
         get { if case .leader(let leader) = role { leader } else { nil } }
         set { if let newValue, isLeader { role = .leader(newValue) } }
     }
 
-    /// The validator's own state; nil in another role, in which nothing can be changed in it.
+    /// The validator's own state; nil, and not to be changed, in another role.
     var validator: Role.Validator? {
         get { if case .validator(let validator) = role { validator } else { nil } }
         set { if let newValue, isValidator { role = .validator(newValue) } }
     }
 
-    /// The role that the validator set and the leader give to a node.
+    /// The role of `key` in the block after `state`.
     static func roleName(of key: PublicKey, _ state: ChainState, promotion: Promotion?) -> RoleName {
         if promotion?.candidate(after: state) ?? state.leader == key { return .leader }
         return state.validators.contains(key) ? .validator : .sentry
     }
 
-    /// The role at the next height, of which the newest commit may have changed the validators or the leader. Who keeps its
-    /// role takes along what outlives a height. Who changes it begins anew: nothing of the former role is left.
+    /// Takes the role at the next height; the newest block may have changed the validators or the leader. A node that keeps
+    /// its role keeps what outlives a height. A node that changes its role keeps nothing of the former one.
     /// - Parameters:
-    ///   - former: nil at the start.
-    ///   - isOwn: whether this node led and the newest block was its own proposal.
+    ///   - former: the role at the height before; nil when the node starts.
+    ///   - isOwn: whether the newest block was this node's own proposal.
     mutating func takeRole(after former: Role?, committedOwn isOwn: Bool = false, _ now: Duration) {
         timers.cancel(where: \.isOfRole)
         switch (Self.roleName(of: key, state, promotion: settings.promotion), former) {
@@ -67,7 +67,7 @@ extension ConsensusMachine {
         case (.sentry, _): role = .follower(Role.Follower())
         }
         if former != nil, let leader { timers.arm(.confirm, at: now + leader.confirming.first) }
-        // Proposals are for validators.
+        // Only validators take proposals.
         if !isValidator { current.forgetProposals() }
     }
 }

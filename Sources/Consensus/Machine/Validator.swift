@@ -1,24 +1,24 @@
 import Crypto
 
 extension Role {
-    /// What a validator that does not lead keeps: whom it takes proposals from, and what it has told and asked the leader.
+    /// The own state of a validator that does not lead: who lets it down, and what it has told and asked the leader.
     struct Validator: Sendable {
-        /// Who announces proposals and keeps their blocks back.
+        /// Peers that announce proposals and withhold the blocks.
         var sources = ProposalSources()
         var withdrawn = WithdrawnBlocks()
-        /// The answer to a proposal is sent again while its block is the latest.
+        /// The waits before the answer to the latest proposal is sent again.
         var resending: Repetition
-        /// When a proposal beside this node's chain was last answered.
+        /// When this node last answered a proposal that does not extend its chain.
         var outOfSyncAt: Duration?
         /// What was proposed when the leader was last asked.
         var askedAbout: Hash?
 
-        /// A validator that begins.
+        /// Begins to vote.
         init(_ settings: ConsensusSettings) {
             resending = Repetition(first: settings.resendInterval, longest: settings.maximumResendInterval)
         }
 
-        /// The same validator when the height is decided: what was noted about it is forgotten.
+        /// The same validator at the next height, without the state of the decided one.
         func atNextHeight() -> Validator {
             var validator = self
             validator.withdrawn = WithdrawnBlocks()

@@ -10,19 +10,19 @@ struct ConsensusRound: Sendable {
         case cast(Vote, AckRes)
     }
 
-    /// A committed block that is being taken from a peer: until when others are not asked.
+    /// The fetch of a committed block: until `until` no other peer is asked.
     struct Fetch: Sendable {
         var hash: Hash
         var from: PeerID
         var until: Duration
     }
 
-    /// What is known of the block that was committed at this height.
+    /// What is known about the committed block of this height.
     enum Outcome: Sendable {
         case open
-        /// It is proven to be committed, and not here. Without a fetch nobody is being asked for it.
+        /// The commit is proven, but the block is not here. Without a fetch no peer is being asked for it.
         case proven(VerifiedCommit, Fetch?)
-        /// It is here.
+        /// The block is here.
         case decided(VerifiedCommit, CheckedBlock)
     }
 
@@ -84,7 +84,7 @@ struct ConsensusRound: Sendable {
         if case .none = ballot { false } else { true }
     }
 
-    /// Forgets the proposal, and what this node says about it.
+    /// Forgets the proposal and this node's vote on it.
     mutating func clearProposal() {
         proposal = nil
         signer = nil
@@ -94,7 +94,7 @@ struct ConsensusRound: Sendable {
         ballot = .none
     }
 
-    /// Forgets the proposal, and all that were offered.
+    /// Forgets the proposal and all offers.
     mutating func forgetProposals() {
         clearProposal()
         offers = []

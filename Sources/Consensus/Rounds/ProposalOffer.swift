@@ -2,25 +2,25 @@ import Chain
 import Crypto
 import Multiformats
 
-/// A proposal whose block is being taken from a peer. Until it is here the fields that the leader's signature does not
-/// cover, all but the block's hash, may be a lie: it replaces nothing yet, and keeps nobody better from offering.
+/// A proposal whose block is being fetched. The leader's signature covers only the block's hash, so until the block is here
+/// all other fields may be false: the offer replaces nothing, and prevents no better one.
 struct ProposalOffer: Sendable {
-    /// How far whoever announces a proposal is believed.
+    /// How far the announcer of a proposal is trusted.
     enum Standing: Int, Comparable, Sendable {
         case stranger, validator, proposer
 
-        /// Offers of this standing that are followed at once.
+        /// The maximum number of offers of this standing.
         var places: Int { self == .proposer ? 1 : 2 }
 
         static func < (one: Standing, other: Standing) -> Bool { one.rawValue < other.rawValue }
     }
 
-    /// Who is asked for the block.
+    /// Which peers have been asked for the block.
     enum Asked: Sendable {
         case announcer
-        /// Others before the announcer, who is known to withhold.
+        /// Others first, because the announcer has withheld blocks.
         case othersFirst
-        /// The announcer, since none of the others has it.
+        /// The announcer, because none of the others has the block.
         case announcerLast
         case all
     }
@@ -29,18 +29,18 @@ struct ProposalOffer: Sendable {
     let from: PeerID
     let standing: Standing
     var began: Duration
-    /// Until when others are not asked, nor another announcement of the block taken.
+    /// Until when no other peer is asked and no other announcement of the block accepted.
     var until: Duration
     var asked: Asked
-    /// When a good part of the block came last.
+    /// When a good part of the block last came.
     var movedAt: Duration?
-    /// Attempts under way.
+    /// Fetches in progress.
     var fetches = 1
 
     var proposal: BlockProposal { verified.proposal }
     var leader: PublicKey { verified.leader }
 
-    /// When it is looked at again, if nothing comes.
+    /// When others are asked, if nothing comes.
     var deadline: Duration? {
         switch asked {
         case .announcer, .announcerLast: until
@@ -48,15 +48,15 @@ struct ProposalOffer: Sendable {
         }
     }
 
-    /// Whether a proposal that comes now is not worth fetching because of this one.
+    /// Whether this offer makes it pointless to fetch a proposal that comes now.
     func holdsBack(_ other: BlockProposal, by standing: Standing, now: Duration) -> Bool {
         guard now < until else { return false }
         guard proposal.hash == other.hash else {
-            // Only the leader's own word says which of two is the newer.
+            // Only the leader's own word tells which of two proposals is newer.
             return self.standing == .proposer && proposal.stamp >= other.stamp
         }
         if self.standing >= standing { return self.standing > standing || proposal.stamp >= other.stamp }
-        // What a validator has begun to send is not asked of the leader as well.
+        // The leader is not asked for what a validator has begun to send.
         if case .announcer = asked, self.standing == .validator { return says(the: other) }
         return false
     }
@@ -66,7 +66,7 @@ struct ProposalOffer: Sendable {
             && proposal.stamp == other.stamp
     }
 
-    /// Whether its fields are those of its block, the stamp apart.
+    /// Whether the offer's fields agree with its block, apart from the stamp.
     func fits(_ block: Block) -> Bool {
         proposal.height == block.height && proposal.previousHash == block.header.previousHash
             && proposal.leaderSignature == block.signature
@@ -74,18 +74,18 @@ struct ProposalOffer: Sendable {
 }
 
 extension [ProposalOffer] {
-    /// Whether a proposal that a peer brings now is not worth fetching.
+    /// Whether a proposal that a peer announces now is not worth fetching.
     func holdBack(
         _ proposal: BlockProposal, from peer: PeerID, _ standing: ProposalOffer.Standing, now: Duration
     ) -> Bool {
         if contains(where: { $0.holdsBack(proposal, by: standing, now: now) }) { return true }
         guard standing == .stranger else { return false }
-        // Each makes others be asked: no stranger has two, and all together no more than their places.
+        // Each offer makes this node ask others, so a stranger has one, and all strangers together have few.
         let live = filter { $0.standing == .stranger && now < $0.until }
         return live.count >= standing.places || live.contains { $0.from == peer }
     }
 
-    /// Takes in one more. It replaces what its peer offered before, and the oldest of its standing beyond their places.
+    /// Adds an offer. It replaces the peer's earlier one, and the oldest of the same standing if there are too many.
     mutating func add(_ offer: ProposalOffer) {
         removeAll { $0.from == offer.from }
         if count(where: { $0.standing == offer.standing }) >= offer.standing.places,
@@ -96,7 +96,7 @@ extension [ProposalOffer] {
         append(offer)
     }
 
-    /// Takes out those of a block, the best believed first.
+    /// Removes and returns the offers of a block, the most trusted first.
     mutating func take(_ block: Hash) -> [ProposalOffer] {
         let taken = filter { $0.proposal.hash == block }
         removeAll { $0.proposal.hash == block }

@@ -1,19 +1,19 @@
 import Collections
 import Multiformats
 
-/// From whom proposed blocks are taken (docs/consensus.md, "A height"): from whoever announces one first, from another as
-/// well when that is slow, and last from whoever let this node down twice lately.
+/// Remembers which peers announced proposals and did not send the blocks. A peer that did so twice lately is asked last
+/// (docs/consensus.md, "When something is missing").
 struct ProposalSources: Sendable {
-    /// After so long one let-down is forgiven.
+    /// The time after which one failure is forgiven.
     static let forgiven = Duration.seconds(300)
-    /// Peers that are remembered; more than a validator has as neighbours.
+    /// The maximum number of peers; more than a validator has neighbours.
     static let capacity = 256
-    /// Let-downs from which on others are asked first.
+    /// The number of failures from which on others are asked first.
     static let doubtful = 2
 
     private var letDowns = FadingCounts<PeerID>(forgiven: forgiven, capacity: capacity)
 
-    /// Returns how often it did so lately, this time included.
+    /// Notes a failure. Returns how many there were lately, including this one.
     mutating func letDown(by peer: PeerID, now: Duration) -> Int { letDowns.add(1, to: peer, now: now) }
 
     func isDoubtful(_ peer: PeerID, now: Duration) -> Bool {

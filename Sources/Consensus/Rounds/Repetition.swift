@@ -1,21 +1,21 @@
-/// The growing waits before what nobody has answered is sent again.
+/// The waits before an unanswered message is sent again, each twice as long as the one before.
 struct Repetition: Sendable {
     /// The wait before the first repetition.
     let first: Duration
     private let longest: Duration
     private var wait: Duration
-    /// How often it was sent again.
+    /// How often the message was sent again.
     private(set) var count = 0
 
-    /// Waits `first` at the beginning, twice as long each time, and `longest` at most.
+    /// Waits from `first` to `longest`.
     init(first: Duration, longest: Duration) {
         (self.first, self.longest, wait) = (first, longest, first)
     }
 
-    /// Something new is sent, and sent again after `first`.
+    /// A new message is sent.
     mutating func begin() { (wait, count) = (first, 0) }
 
-    /// It is sent again. Returns the wait before the next time.
+    /// The message is sent again. Returns the wait before the next time.
     mutating func again() -> Duration {
         wait = min(wait * 2, longest)
         count += 1

@@ -1,9 +1,9 @@
 import Chain
 import Crypto
 
-/// What the validators say to the leader's proposal.
+/// The validators' answers to the leader's proposal.
 struct Tally: Sendable {
-    /// The block was acknowledged before it was proposed now, so its time is not for this node to judge.
+    /// Whether the block was acknowledged before: then it may have been committed, and its time is not judged again.
     var mayBeCommitted = false
     /// The answers, in order of arrival, one a validator.
     private(set) var answers: [VerifiedAcknowledgement] = []
@@ -16,7 +16,7 @@ struct Tally: Sendable {
     /// Whether a validator has answered.
     func answered(by key: PublicKey) -> Bool { answers.contains { $0.voter == key } }
 
-    /// Whether an answer says what its voter has said before.
+    /// Whether the voter has given the same answer before.
     func holds(_ answer: AckRes) -> Bool { answers.contains { $0.says(the: answer) } }
 
     /// Takes a validator's first answer.
@@ -24,13 +24,13 @@ struct Tally: Sendable {
         if !answered(by: answer.voter) { answers.append(answer) }
     }
 
-    /// A validator cannot vote for this block any more. Returns how many cannot.
+    /// Notes that a validator cannot vote for this block any more. Returns how many validators cannot.
     mutating func holdBack(_ voter: PublicKey) -> Int {
         heldBack.insert(voter)
         return heldBack.count { !answered(by: $0) }
     }
 
-    /// Votes that agree with `appHash`, those that executed the same block to another hash, and refusals.
+    /// The number of votes that agree with `appHash`, of votes for another app hash, and of refusals.
     func count(appHash: Hash) -> (agreed: Int, forked: Int, rejected: Int) {
         var result = (agreed: 0, forked: 0, rejected: 0)
         for answer in answers {
@@ -43,10 +43,10 @@ struct Tally: Sendable {
         return result
     }
 
-    /// Refusals that do not call the block invalid.
+    /// The number of refusals that do not call the block invalid.
     var unexplained: Int { answers.count { $0.message.answer == .unknown } }
 
-    /// The application hash other than the leader's that most validators computed.
+    /// The app hash other than the leader's that most validators computed.
     func largestFork(than own: Hash) -> (appHash: Hash, votes: Int)? {
         var largest: (appHash: Hash, votes: Int)?
         for answer in answers {
@@ -57,7 +57,7 @@ struct Tally: Sendable {
         return largest
     }
 
-    /// The votes as a commit with `appHash` lists them.
+    /// The votes as listed in the commit info of a block with `appHash`.
     func votes(appHash: Hash) -> [VoteInfo] {
         answers.map { answer in
             let message = answer.message

@@ -1,8 +1,8 @@
 import Crypto
 
-/// Blocks of the present height that the leader has withdrawn, as far as this node held them.
+/// The blocks of the current height that this node held and the leader has withdrawn.
 struct WithdrawnBlocks: Sendable {
-    /// More than a height sees in an hour.
+    /// More blocks than are withdrawn at one height in an hour.
     static let capacity = 64
 
     private var blocks: [Hash] = []
@@ -11,7 +11,7 @@ struct WithdrawnBlocks: Sendable {
 
     func contains(_ block: Hash) -> Bool { blocks.contains(block) }
 
-    /// Remembers a block, and forgets the oldest beyond the capacity.
+    /// Adds a block; beyond the capacity it replaces the oldest.
     mutating func note(_ block: Hash) {
         guard !blocks.contains(block) else { return }
         blocks.append(block)
