@@ -21,7 +21,7 @@ final class ConsensusService {
     let verifier: BlockVerifier
     /// The machine's view, as last published.
     private(set) var view: ConsensusView
-    private let driver: MachineDriver<ConsensusMachine>
+    let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
     /// The newest block that this process has committed: served from memory.
     var newest: CheckedBlock?

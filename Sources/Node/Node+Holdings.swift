@@ -39,6 +39,8 @@ extension Node {
             Holding(
                 name: "mempool events", amount: mempool.driver.peakDepth, limit: mempool.driver.capacity),
             Holding(
+                name: "consensus events", amount: consensus.driver.peakDepth, limit: consensus.driver.capacity),
+            Holding(
                 name: "peers", amount: host.connectedPeers.count,
                 limit: limits.p2p.maxConnections + PeerPlanner.visitors),
             Holding(name: "connections", amount: host.use.connections, limit: host.use.limits.connections),
@@ -60,8 +62,8 @@ extension Node {
                 limit: CommitWaiters.limit),
         ]
         let workers = [
-            ("consensus", context.consensus), ("execution", context.execution), ("storage", context.storage),
-            ("check", context.checks), ("consensus check", context.consensusChecks),
+            ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
+            ("consensus check", context.consensusChecks),
             ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
             ("serving", context.serving), ("lookup", context.lookups),
         ]
