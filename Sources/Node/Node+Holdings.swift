@@ -39,7 +39,8 @@ extension Node {
             Holding(
                 name: "mempool events", amount: mempool.driver.peakDepth, limit: mempool.driver.capacity),
             Holding(
-                name: "consensus events", amount: consensus.driver.peakDepth, limit: consensus.driver.capacity),
+                name: "consensus events", amount: consensus.driver.peakDepth, limit: consensus.driver.capacity
+            ),
             Holding(
                 name: "peers", amount: host.connectedPeers.count,
                 limit: limits.p2p.maxConnections + PeerPlanner.visitors),
