@@ -55,11 +55,6 @@ public struct Mempool: Machine {
         public static let none = Contents(count: 0, readyCount: 0, bytes: 0)
     }
 
-    /// Who has brought a transaction.
-    public enum Source: Sendable {
-        case client, peer
-    }
-
     enum Timer: Hashable {
         /// Transactions are to be announced again, or have waited too long.
         case upkeep
@@ -77,8 +72,8 @@ public struct Mempool: Machine {
     static let upkeepPause = Duration.milliseconds(100)
 
     private(set) var pool: TransactionPool
-    /// Transactions whose check has begun, and whether a client has sent them.
-    private(set) var inCheck: [Hash: Bool] = [:]
+    /// Transactions of peers whose check has begun.
+    private(set) var inCheck: Set<Hash> = []
     private var refused: OrderedSet<Hash> = []
     private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
     private var isLeader = false
@@ -137,39 +132,30 @@ public struct Mempool: Machine {
         ids.filter { !refused.contains($0) && !isHere($0) && !isMined($0) }
     }
 
-    private func isHere(_ id: Hash) -> Bool { pool.contains(id) || inCheck[id] != nil }
+    private func isHere(_ id: Hash) -> Bool { pool.contains(id) || inCheck.contains(id) }
 
-    /// Notes that transactions have come. Returns the places in `ids` of those that are to be checked now and then handed to
-    /// `admit`, whatever the check says. What a client sends is checked though it was refused before, for the client to
-    /// learn why; and it is the client's though a peer has brought it first.
-    public mutating func begin(_ ids: [Hash], from source: Source, isMined: (Hash) -> Bool) -> [Int] {
+    /// Notes that a peer has sent transactions. Returns the places in `ids` of those that are to be checked now and then
+    /// handed to `admit`, whatever the check says. What clients send comes to `admit` without this, for it to be there sooner.
+    public mutating func begin(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Int] {
         ids.indices.filter { index in
             let id = ids[index]
-            guard !isHere(id) else {
-                if source == .client { markOwn(id) }
-                return false
-            }
-            guard source == .client || !refused.contains(id), !isMined(id) else { return false }
-            inCheck[id] = source == .client
+            guard !refused.contains(id), !isHere(id), !isMined(id) else { return false }
+            inCheck.insert(id)
             return true
         }
     }
 
-    private mutating func markOwn(_ id: Hash) {
-        if inCheck[id] != nil { inCheck[id] = true }
-        pool.markOwn(id)
-    }
-
-    /// Keeps what has passed its check. One outcome each, in order.
+    /// Keeps what has passed its check and is new. One outcome each, in order. `isMined` is asked of clients' transactions
+    /// only: of the others `begin` has asked.
     public mutating func admit(
-        _ checked: [CheckedTransaction], at now: Instant, actions: inout [Action]
+        _ checked: [CheckedTransaction], isMined: (Hash) -> Bool, at now: Instant, actions: inout [Action]
     ) -> [Result<Transaction, MempoolError>] {
         var announced: [Hash] = []
         let outcomes = checked.map { item -> Result<Transaction, MempoolError> in
-            let isOwn = inCheck.removeValue(forKey: item.id) ?? false
+            inCheck.remove(item.id)
             do throws(MempoolError) {
-                let transaction = try keep(item, isOwn: isOwn, at: now.elapsed)
-                if !isLeader || isOwn { announced.append(item.id) }
+                let transaction = try keep(item, isMined: isMined, at: now.elapsed)
+                if !isLeader || item.isOwn { announced.append(item.id) }
                 return .success(transaction)
             } catch {
                 if error.isPermanent { remember(refusal: item.id) }
@@ -183,13 +169,18 @@ public struct Mempool: Machine {
     }
 
     private mutating func keep(
-        _ item: CheckedTransaction, isOwn: Bool, at now: Duration
+        _ item: CheckedTransaction, isMined: (Hash) -> Bool, at now: Duration
     ) throws(MempoolError) -> Transaction {
         let transaction = try item.check.get()
+        if item.isOwn {
+            // The client's, though a peer has brought it first.
+            pool.markOwn(item.id)
+            if isMined(item.id) { throw .duplicate }
+        }
         let newest = transaction.account.flatMap { nonces[$0] } ?? 0
         _ = try pool.admit(
             transaction, accountNonce: max(item.nonce, newest), balance: isFree ? nil : item.balance,
-            isOwn: isOwn, now: now)
+            isOwn: item.isOwn, now: now)
         return transaction
     }
 
@@ -207,9 +198,6 @@ public struct Mempool: Machine {
 
     /// All transactions, the ready ones first, and whether a client of this node has sent them.
     public var all: [(transaction: Transaction, isOwn: Bool)] { pool.all }
-
-    /// Whether a client of this node has sent a transaction that waits or is being checked.
-    public func isOwn(_ id: Hash) -> Bool { inCheck[id] ?? pool.isOwn(id) }
 
     /// A transaction that waits.
     public func transaction(_ id: Hash) -> Transaction? { pool.transaction(id) }
@@ -279,7 +267,7 @@ public struct Mempool: Machine {
     public func checkInvariants() throws(BrokenInvariant) {
         try pool.checkInvariants()
         try BrokenInvariant.check(
-            !inCheck.keys.contains(where: pool.contains), "a transaction that is kept is in check again")
+            !inCheck.contains(where: pool.contains), "a transaction that is kept is in check again")
         try BrokenInvariant.check(
             refused.count <= Self.rememberedRefusals && nonces.count <= Self.rememberedNonces,
             "\(refused.count) refusals and \(nonces.count) nonces are remembered")
@@ -294,15 +282,19 @@ public struct Mempool: Machine {
 /// A transaction that was checked (`TransactionCheck`), and its account as it is in the committed state.
 public struct CheckedTransaction: Sendable {
     let id: Hash
+    let isOwn: Bool
     let check: Result<Transaction, MempoolError>
     let nonce: UInt64
     let balance: Amount
 
-    /// What the check of the transaction `id` has brought. An unknown account has nonce 0 and no balance.
+    /// What the check of the transaction `id` has brought, which a client of this node has sent if it is its own. An unknown
+    /// account has nonce 0 and no balance.
     public init(
-        _ id: Hash, _ check: Result<Transaction, MempoolError>, nonce: UInt64 = 0, balance: Amount = .zero
+        _ id: Hash, isOwn: Bool, _ check: Result<Transaction, MempoolError>, nonce: UInt64 = 0,
+        balance: Amount = .zero
     ) {
         self.id = id
+        self.isOwn = isOwn
         self.check = check
         self.nonce = nonce
         self.balance = balance

@@ -16,9 +16,10 @@ extension ConsensusService {
                 maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
             guard !transactions.isEmpty || template.mayBeEmpty else {
                 self.feed(.built(nil))
-                // The count that the machine had was too old.
+                self.knowsOfTransactions = false
+                // The machine heard of new transactions before this, and has now forgotten them.
                 if self.mempool.changes != changes {
-                    self.feed(.mempool(count: self.mempool.contents.readyCount))
+                    self.mempoolChanged(self.mempool.contents.readyCount)
                 }
                 return
             }
@@ -34,6 +35,13 @@ extension ConsensusService {
             }
             self.feed(.built(block))
         }
+    }
+
+    /// Tells the machine when the first ready transaction arrives and when none is left. Any other would only wake its worker.
+    func mempoolChanged(_ readyCount: Int) {
+        guard knowsOfTransactions != (readyCount > 0) else { return }
+        knowsOfTransactions = readyCount > 0
+        feed(.mempool(count: readyCount))
     }
 
     /// Reserves stamps up to this one on disk.

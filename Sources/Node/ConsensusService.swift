@@ -43,6 +43,9 @@ final class ConsensusService {
     /// The least part of a block that counts as progress.
     nonisolated static let progressBytes = 64 << 10
 
+    /// Whether the machine knows of ready transactions. It forgets them when none fits a block.
+    var knowsOfTransactions = false
+
     /// A peer's rank.
     var rank: (PeerID) -> PeerRank = { _ in .stranger }
     /// Syncs to a height that the peer has told.

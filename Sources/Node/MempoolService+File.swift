@@ -2,7 +2,6 @@ import Bytes
 import Collections
 import Crypto
 import Log
-import Mempool
 import Reactor
 
 /// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next
@@ -60,12 +59,10 @@ extension MempoolService {
         var read = 0
         while case .checking(var rest) = restoration, !rest.isEmpty, !isStopped {
             let batch = Array(rest.prefix(Self.batch))
-            for source in [Mempool.Source.client, .peer] {
-                let entries = batch.filter { $0.isOwn == (source == .client) }
-                let outcomes = await take(
-                    entries.map { Arrival(id: .sha256(of: $0.bytes), bytes: $0.bytes) }, from: source)
-                kept += outcomes.count { if case .success = $0 { true } else { false } }
-            }
+            let others = batch.filter { !$0.isOwn }.map { (id: Hash.sha256(of: $0.bytes), bytes: $0.bytes) }
+            var outcomes = await submit(batch.filter(\.isOwn).map(\.bytes))
+            outcomes += await take(others)
+            kept += outcomes.count { if case .success = $0 { true } else { false } }
             // Stopped meanwhile: they are written again, in whatever state they are.
             guard !isStopped else { return }
             read += batch.count
@@ -88,9 +85,7 @@ extension MempoolService {
         let unchecked = checks.items
         let kept = try? await driver.ask { mempool, _, _ in
             mempool.all.map { MempoolFile.Entry(isOwn: $0.isOwn, bytes: $0.transaction.bytes) }
-                + unchecked.map {
-                    MempoolFile.Entry(isOwn: mempool.isOwn($0.id), bytes: $0.bytes)
-                }
+                + unchecked.map { MempoolFile.Entry(isOwn: $0.isOwn, bytes: $0.bytes) }
         }
         guard var entries = kept else { return }
         var isRead = true

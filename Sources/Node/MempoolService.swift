@@ -20,9 +20,11 @@ final class MempoolService: TransactionSource {
 
     typealias Outcome = Result<Transaction, MempoolError>
 
-    /// A transaction whose check the mempool has begun.
+    /// A transaction that has come.
     struct Arrival: Sendable {
         let id: Hash
+        /// Whether a client of this node has sent it.
+        let isOwn: Bool
         let bytes: SharedBytes
     }
 
@@ -117,8 +119,7 @@ final class MempoolService: TransactionSource {
     }
 
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
-        await take(transactions.map { Arrival(id: $0.id, bytes: $0.bytes) }, from: .peer).allSatisfy {
-            outcome in
+        await take(transactions).allSatisfy { outcome in
             guard case .failure(let error) = outcome else { return true }
             return !error.isForgery
         }
@@ -134,32 +135,29 @@ final class MempoolService: TransactionSource {
     /// Takes transactions from a client: they are announced by every node, the leader included. One outcome each, in
     /// order.
     func submit(_ transactions: [SharedBytes]) async -> [Outcome] {
-        await take(transactions.map { Arrival(id: .sha256(of: $0), bytes: $0) }, from: .client)
+        await checks.run(transactions.map { Arrival(id: .sha256(of: $0), isOwn: true, bytes: $0) })
     }
 
-    /// Has what is new checked and kept. One outcome each, in order; `.duplicate` for what is not checked.
-    func take(_ arrivals: [Arrival], from source: Mempool.Source) async -> [Outcome] {
-        var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: arrivals.count)
-        guard !arrivals.isEmpty else { return outcomes }
-        let (ids, store) = (arrivals.map(\.id), context.store)
-        let begun = try? await driver.ask { mempool, _, _ in
-            mempool.begin(ids, from: source) { store.isMined($0) }
-        }
-        guard let begun else { return arrivals.map { _ in .failure(.full) } }
-        for (place, outcome) in zip(begun, await checks.run(begun.map { arrivals[$0] })) {
-            outcomes[place] = outcome
-        }
+    /// Takes transactions that clients of this node have not sent. One outcome each, in order; `.duplicate` for what is not
+    /// worth a check.
+    func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
+        var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
+        let (ids, store) = (transactions.map(\.id), context.store)
+        guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { store.isMined($0) } })
+        else { return ids.map { _ in .failure(.full) } }
+        let arrivals = begun.map { Arrival(id: ids[$0], isOwn: false, bytes: transactions[$0].bytes) }
+        for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
         return outcomes
     }
 
     /// Checks a batch and gives it to the mempool.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
-        let application = context.application
+        let (application, store) = (context.application, context.store)
         let checked = try? await context.checks.run { batch.map { $0.checked(check, application) } }
-        let results = checked ?? batch.map { CheckedTransaction($0.id, .failure(.full)) }
+        let results = checked ?? batch.map { CheckedTransaction($0.id, isOwn: $0.isOwn, .failure(.full)) }
         let outcomes = try? await driver.ask { mempool, now, actions in
-            mempool.admit(results, at: now, actions: &actions)
+            mempool.admit(results, isMined: { store.isMined($0) }, at: now, actions: &actions)
         }
         return outcomes ?? batch.map { _ in .failure(.full) }
     }
@@ -226,9 +224,9 @@ extension MempoolService.Arrival {
             let transaction = try check.check(bytes)
             let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
             return CheckedTransaction(
-                id, .success(transaction), nonce: account.nonce, balance: account.balance)
+                id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
         } catch {
-            return CheckedTransaction(id, .failure(error))
+            return CheckedTransaction(id, isOwn: isOwn, .failure(error))
         }
     }
 }

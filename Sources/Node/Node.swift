@@ -89,7 +89,7 @@ public final class Node {
         consensus.onProven = { [weak peers] in peers?.proved($0) }
         sync.onProven = consensus.onProven
         consensus.onClockDoubt = { [snapshots] in snapshots.invalidate() }
-        mempool.onChange = { [weak consensus] in consensus?.feed(.mempool(count: $0)) }
+        mempool.onChange = { [weak consensus] in consensus?.mempoolChanged($0) }
         peers.membership = { [weak consensus] in PeerService.Membership(consensus?.view) }
         mempool.isTrusted = { [weak peers] in (peers?.rank(of: $0) ?? .stranger) != .stranger }
         sync.rank = { [weak peers] in peers?.rank(of: $0) ?? .stranger }

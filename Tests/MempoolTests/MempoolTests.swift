@@ -10,6 +10,11 @@ import Testing
 @Suite struct MempoolTests {
     typealias Action = Mempool.Action
 
+    /// Who has sent transactions.
+    private enum Source {
+        case client, peer
+    }
+
     /// A mempool whose invariants hold after every event.
     private struct Script {
         var mempool: Mempool
@@ -36,18 +41,20 @@ import Testing
 
         /// Has transactions come, be checked and be admitted. Those that are not worth a check are left out.
         mutating func bring(
-            _ transactions: [Transaction], from source: Mempool.Source, mined: Set<Hash> = [],
+            _ transactions: [Transaction], from source: Source, mined: Set<Hash> = [],
             balance: Amount = 0, refusing refusal: MempoolError? = nil
         ) throws -> (outcomes: [MempoolError?], actions: [Action]) {
-            let begun = mempool.begin(transactions.map(\.id), from: source) { mined.contains($0) }
+            let ids = transactions.map(\.id)
+            let begun = source == .peer ? mempool.begin(ids) { mined.contains($0) } : Array(ids.indices)
             try mempool.checkInvariants()
             let checked = begun.map { index in
                 CheckedTransaction(
-                    transactions[index].id, refusal.map { .failure($0) } ?? .success(transactions[index]),
-                    balance: balance)
+                    ids[index], isOwn: source == .client,
+                    refusal.map { .failure($0) } ?? .success(transactions[index]), balance: balance)
             }
             var actions: [Action] = []
-            let outcomes = mempool.admit(checked, at: instant, actions: &actions)
+            let outcomes = mempool.admit(
+                checked, isMined: { mined.contains($0) }, at: instant, actions: &actions)
             try mempool.checkInvariants()
             return (outcomes.map { if case .failure(let error) = $0 { error } else { nil } }, told(actions))
         }
@@ -96,15 +103,15 @@ import Testing
         let ids = try Self.transactions(1, 1...4).map(\.id)
         let wanted = { (script: Script) in script.mempool.wanted(ids) { $0 == ids[3] } }
         #expect(wanted(script) == Array(ids[..<3]), "the last was mined")
-        #expect(script.mempool.begin(ids + ids, from: .peer) { $0 == ids[3] } == [0, 1, 2])
+        #expect(script.mempool.begin(ids + ids) { $0 == ids[3] } == [0, 1, 2])
         #expect(wanted(script) == [])
         var actions: [Action] = []
         _ = script.mempool.admit(
             [
-                CheckedTransaction(ids[0], .success(try Self.transactions(1, 1...1)[0])),
-                CheckedTransaction(ids[1], .failure(.full)),
-                CheckedTransaction(ids[2], .failure(.refused(.invalidSignature))),
-            ], at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+                CheckedTransaction(ids[0], isOwn: false, .success(try Self.transactions(1, 1...1)[0])),
+                CheckedTransaction(ids[1], isOwn: false, .failure(.full)),
+                CheckedTransaction(ids[2], isOwn: false, .failure(.refused(.invalidSignature))),
+            ], isMined: { _ in false }, at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
         try script.mempool.checkInvariants()
         #expect(wanted(script) == [ids[1]], "what only had no room is worth another try")
     }
@@ -123,8 +130,8 @@ import Testing
         let ids = (0...Mempool.rememberedRefusals).map { Hash.sha256(of: Array("\($0)".utf8)) }
         var actions: [Action] = []
         _ = script.mempool.admit(
-            ids.map { CheckedTransaction($0, .failure(.tooLarge(count: 2, limit: 1))) },
-            at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
+            ids.map { CheckedTransaction($0, isOwn: false, .failure(.tooLarge(count: 2, limit: 1))) },
+            isMined: { _ in false }, at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
         try script.mempool.checkInvariants()
         #expect(script.mempool.wanted(ids) { _ in false } == Array(ids[..<(Mempool.rememberedRefusals / 2)]))
     }
@@ -137,17 +144,18 @@ import Testing
         #expect(try script.send(.peerReady(Self.peer(9))) == [.announce(own.map(\.id), to: Self.peer(9))])
         #expect(try script.run(to: .seconds(31)).map(\.ids) == [own.map(\.id)])
         // What a client sends is its own though a peer was first: while it waits, and while it is checked.
-        #expect(try script.bring(foreign, from: .client).outcomes == [])
+        #expect(try script.bring(foreign, from: .client).outcomes == [.duplicate])
         #expect(try script.run(to: .seconds(91)).map(\.ids) == [(foreign + own).map(\.id)])
         let late = try Self.transactions(3, 1...1)
-        #expect(script.mempool.begin([late[0].id], from: .peer) { _ in false } == [0])
-        #expect(script.mempool.begin([late[0].id], from: .client) { _ in false } == [])
-        #expect(script.mempool.isOwn(late[0].id))
+        #expect(script.mempool.begin([late[0].id]) { _ in false } == [0])
+        #expect(try script.bring(late, from: .client).outcomes == [nil])
+        #expect(script.mempool.all.last?.isOwn == true)
+        #expect(try script.bring(late, from: .client, mined: [late[0].id]).outcomes == [.duplicate])
         // It no longer leads: everything is passed on.
         #expect(try script.send(.rules(isLeader: false, isFree: true)) == [])
         #expect(
             try script.send(.peerReady(Self.peer(9))) == [
-                .announce((foreign + own).map(\.id), to: Self.peer(9))
+                .announce((foreign + own + late).map(\.id), to: Self.peer(9))
             ])
     }
 
