@@ -1,6 +1,6 @@
 # The few commands that everything starts from.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
+.PHONY: setup build release simulator run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -8,6 +8,7 @@ PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev li
 # What only measuring needs. Debian's nginx package starts a web server of its own; the benchmark does not need that.
 BENCH_PACKAGES := nginx-light wrk
 APUS := .build/release/apus
+SIMULATOR := .build/release/apus-sim
 
 # Installs the Debian packages of a list that are missing.
 install = dpkg -s $(1) >/dev/null 2>&1 || { \
@@ -23,6 +24,10 @@ build: setup
 # The Swift runtime is part of the program.
 release: setup
 	swift build -c release --static-swift-stdlib --product apus
+
+# The simulator is a program of its own: nothing of it is in the node.
+simulator: setup
+	swift build -c release --static-swift-stdlib --product apus-sim
 
 # A leader, three validators and a sentry commit the Unicode Character Database. ARGS goes to `apus testnet`.
 run: release
@@ -46,7 +51,7 @@ interop: setup interop-venv
 
 # Networks of real processes: killed, restarted, misconfigured, and ten hosts in network namespaces with cut wires
 # (Tests/EndToEnd; needs root). ARGS: words of the tests' names. LATE_BLOCKS=5000 makes a late sentry's chain longer.
-e2e: release
+e2e: release simulator
 	/usr/bin/python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 
 # A network under load, with strangers of every kind at every node, for MINUTES (Tests/EndToEnd/besieged.py).
@@ -54,19 +59,24 @@ besieged: release
 	/usr/bin/python3 Tests/EndToEnd/besieged.py $(APUS) $(MINUTES)
 
 # Whole networks in one process with faults from SEEDS, and the named scenarios (docs/simulation.md). Two processes that run
-# one seed must come to one trace.
+# one seed must come to one trace. ARGS="--seed 7" runs that in place of all.
 SEEDS ?= 1-300
-simulate: release
-	$(APUS) simulate --scenario all --seeds 1-2
-	$(APUS) simulate --seeds $(SEEDS)
-	$(APUS) simulate --seeds 1-5 --cheap-crypto
-	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
-	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+ifdef ARGS
+simulate: simulator
+	@$(SIMULATOR) simulate $(ARGS)
+else
+simulate: simulator
+	$(SIMULATOR) simulate --scenario all --seeds 1-2
+	$(SIMULATOR) simulate --seeds $(SEEDS)
+	$(SIMULATOR) simulate --seeds 1-5 --cheap-crypto
+	@first=$$($(SIMULATOR) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+	second=$$($(SIMULATOR) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }
+endif
 
 # SQL from seeds on two engines of different history (docs/simulation.md). ARGS="--seconds 3600" runs new seeds for an hour.
-fuzz-sql: release
-	$(APUS) fuzz-sql $(or $(ARGS),--seeds 1-80)
+fuzz-sql: simulator
+	$(SIMULATOR) fuzz-sql $(or $(ARGS),--seeds 1-80)
 
 # Breaks the code in named ways; the simulator or fuzz-sql must notice each (Tests/Mutations). ARGS: words of the mutations' names.
 mutations: setup
@@ -74,10 +84,10 @@ mutations: setup
 
 # New seeds for MINUTES, two hundred a process. A failure tells its seed.
 MINUTES ?= 10
-soak: release
+soak: simulator
 	@end=$$(($$(date +%s) + 60 * $(MINUTES))); seed=$$(date +%s); \
 	while [ $$(date +%s) -lt $$end ]; do \
-	  $(APUS) simulate --seeds $$seed-$$((seed + 199)) || exit 1; seed=$$((seed + 200)); \
+	  $(SIMULATOR) simulate --seeds $$seed-$$((seed + 199)) || exit 1; seed=$$((seed + 200)); \
 	done
 
 interop-venv: .venv/interop

@@ -18,7 +18,7 @@ PICTURE = os.path.join(ROOT, "docs/architecture.svg")
 # Types that a box names at most.
 TYPES = 5
 WIDTH, GAP, LINE, PADDING, ROW_GAP = 156, 18, 15, 8, 46
-DECLARATION = r"^(?:public |package )?(?:@\w+ )*(?:final )?(?:indirect )?(?:struct|class|enum|actor|protocol) %s\b"
+DECLARATION = r"^(?:open |public |package )?(?:@\w+ )*(?:final )?(?:indirect )?(?:struct|class|enum|actor|protocol) %s\b"
 
 
 def targets():

@@ -46,7 +46,7 @@ public struct PublicKey: Hashable, Sendable {
     /// Takes the key's bytes; refuses a wrong length and, for secp256k1, what is no point of the curve.
     public init(type: KeyType, bytes: [UInt8]) throws(CryptoError) {
         guard bytes.count == type.publicKeyCount else { throw .invalidPublicKey }
-        if type == .secp256k1, !CheapCrypto.isActive, !Secp256k1.isValid(publicKey: bytes) {
+        if type == .secp256k1, !CryptoSuite.current.isPoint(bytes) {
             throw .invalidPublicKey
         }
         self.type = type
@@ -129,25 +129,22 @@ public struct PublicKey: Hashable, Sendable {
     /// Whether a node's or an account's `signature` of `message` is this key's: Ed25519, 64 bytes; secp256k1, 65
     /// bytes r‖s‖v over the message's SHA-256, v ignored, s in either half. Any input is safe.
     public func verify(_ signature: some ByteSource, of message: some ByteSource) -> Bool {
-        if CheapCrypto.isActive {
-            return CheapCrypto.verify(signature, of: message, by: bytes, count: type.signatureCount)
-        }
-        return switch type {
-        case .ed25519: Ed25519.verify(signature, of: message, by: bytes)
-        case .secp256k1: Secp256k1.verify(signature, digest: .sha256(of: message), by: bytes)
-        }
+        verify(signature, of: message, for: .message)
     }
 
     /// Whether `signature` of `message` is this key's as libp2p has it (peer-ids): Ed25519, 64 bytes; secp256k1,
     /// DER over the message's SHA-256. Any input is safe.
     public func verifyHandshake(_ signature: some ByteSource, of message: some ByteSource) -> Bool {
-        if CheapCrypto.isActive {
-            let count = CheapCrypto.handshakeCount(type)
-            return CheapCrypto.verify(signature, of: message, by: bytes, count: count)
-        }
-        return switch type {
-        case .ed25519: Ed25519.verify(signature, of: message, by: bytes)
-        case .secp256k1: Secp256k1.verify(der: signature, digest: .sha256(of: message), by: bytes)
+        verify(signature, of: message, for: .handshake)
+    }
+
+    private func verify(
+        _ signature: some ByteSource, of message: some ByteSource, for purpose: CryptoSuite.Purpose
+    ) -> Bool {
+        signature.withUnsafeBytes { signature in
+            message.withUnsafeBytes { message in
+                CryptoSuite.current.verify(signature, of: message, for: purpose, by: self)
+            }
         }
     }
 
@@ -165,7 +162,7 @@ extension PublicKey: CustomStringConvertible {
 
 /// A private key, in memory that is locked and wiped.
 public struct PrivateKey: Sendable {
-    private let secret: SecretBytes
+    let secret: SecretBytes
     /// The key's public half.
     public let publicKey: PublicKey
 
@@ -220,25 +217,12 @@ public struct PrivateKey: Sendable {
 
     /// A node's or an account's signature of `message`, as `PublicKey.verify` takes it: 64 or 65 bytes.
     public func sign(_ message: some ByteSource) -> [UInt8] {
-        if CheapCrypto.isActive {
-            return CheapCrypto.signature(message, by: publicKey.bytes, count: type.signatureCount)
-        }
-        return switch type {
-        case .ed25519: Ed25519.sign(message, secret)
-        case .secp256k1: Secp256k1.sign(digest: .sha256(of: message), secret)
-        }
+        message.withUnsafeBytes { CryptoSuite.current.sign($0, for: .message, with: self) }
     }
 
     /// A signature of `message` as libp2p has it: 64 bytes for Ed25519, DER for secp256k1.
     public func signHandshake(_ message: some ByteSource) -> [UInt8] {
-        if CheapCrypto.isActive {
-            let count = CheapCrypto.handshakeCount(type)
-            return CheapCrypto.signature(message, by: publicKey.bytes, count: count)
-        }
-        return switch type {
-        case .ed25519: Ed25519.sign(message, secret)
-        case .secp256k1: Secp256k1.signDER(digest: .sha256(of: message), secret)
-        }
+        message.withUnsafeBytes { CryptoSuite.current.sign($0, for: .handshake, with: self) }
     }
 
     /// Ethereum's personal_sign of `message`: 65 bytes r‖s‖v, v 0 or 1 as the reference writes it. Nil for Ed25519.

@@ -3,11 +3,11 @@ import Glibc
 /// One connection on its way: started, then finished by the driver, the time limit or the task's cancellation,
 /// whichever comes first.
 @ReactorActor
-final class ConnectAttempt {
-    let address: SocketAddress
+public final class ConnectAttempt {
+    package let address: SocketAddress
     /// The address to connect from; nil leaves the choice to the kernel.
-    let source: SocketAddress?
-    let loop: EventLoop
+    package let source: SocketAddress?
+    package let loop: EventLoop
     var socket = SocketState()
     /// The address where the kernel can read it while the connect is under way.
     let storage: AddressStorage
@@ -36,7 +36,7 @@ final class ConnectAttempt {
         return try outcome.get()
     }
 
-    var isFinished: Bool { outcome != nil }
+    package var isFinished: Bool { outcome != nil }
 
     private func giveUp(_ error: ReactorError) {
         guard outcome == nil else { return }
@@ -45,7 +45,7 @@ final class ConnectAttempt {
     }
 
     /// From the driver, once: what became of it. The driver holds nothing of the attempt any more.
-    func finish(_ result: Result<TCPConnection, ReactorError>) {
+    package func finish(_ result: Result<TCPConnection, ReactorError>) {
         guard outcome == nil else { return }
         outcome = result
         limit?.cancel()

@@ -236,7 +236,7 @@ final class IOUringDriver: Driver {
         if apus_uring_accept(ring, listener.socket.descriptor, data(.accept, listener.socket.slot)) {
             listener.socket.isReceiving = true
         } else {
-            listener.didFail(.stalled)
+            listener.didFail(.closed)
         }
     }
 

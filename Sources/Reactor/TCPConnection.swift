@@ -1,6 +1,6 @@
 import Bytes
 
-/// One TCP connection (or an in-memory one, on a virtual network). Bytes to send are queued and leave together at the
+/// One TCP connection. Bytes to send are queued and leave together at the
 /// end of the loop's turn; what comes in goes to the delegate. It stays open, and in memory, until it is closed by
 /// either side, whoever else holds it.
 @ReactorActor
@@ -37,14 +37,12 @@ public final class TCPConnection {
     /// `closed`.
     public var delegate: TCPConnectionDelegate? { didSet { needsAttention() } }
 
-    let loop: EventLoop
+    package let loop: EventLoop
     let driver: Driver
-    var socket = SocketState()
+    package var socket = SocketState()
     /// The send that the kernel holds (io_uring).
     var sendRequest: SendRequest?
-    /// The in-memory end, when the driver is a virtual one.
-    var memory: MemoryEnd?
-    let queue = SendQueue()
+    package let queue = SendQueue()
 
     private var phase = Phase.open
     private var isNoted = false
@@ -67,7 +65,7 @@ public final class TCPConnection {
         let bytes: UnsafeMutableRawBufferPointer
     }
 
-    init(loop: EventLoop, driver: Driver, local: SocketAddress, remote: SocketAddress) {
+    package init(loop: EventLoop, driver: Driver, local: SocketAddress, remote: SocketAddress) {
         self.loop = loop
         self.driver = driver
         localAddress = local
@@ -199,7 +197,7 @@ public final class TCPConnection {
     }
 
     /// For drivers: have `attend` called in the next turn.
-    func attendLater() { needsAttention() }
+    package func attendLater() { needsAttention() }
 
     /// Does what the owner's calls have made due. Only the loop calls it.
     func attend() {
@@ -225,7 +223,7 @@ public final class TCPConnection {
     }
 
     /// Whether the driver should receive now.
-    var wantsBytes: Bool {
+    package var wantsBytes: Bool {
         if hasPeerFIN || failure != nil || isAborted { return false }
         switch phase {
         case .open: return delegate != nil && !isPaused && held.isEmpty
@@ -235,7 +233,7 @@ public final class TCPConnection {
     }
 
     /// From the driver: bytes that came in, in the driver's memory.
-    func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
+    package func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard phase == .open, !isAborted, failure == nil else { return }
         if let delegate, !isPaused, held.isEmpty {
             delegate.received(bytes)
@@ -247,13 +245,13 @@ public final class TCPConnection {
     }
 
     /// From the driver: the end of the peer's stream.
-    func didReceiveEnd() {
+    package func didReceiveEnd() {
         hasPeerFIN = true
         needsAttention()
     }
 
     /// From the driver: `count` bytes of the queue are the kernel's.
-    func didSend(_ count: Int) {
+    package func didSend(_ count: Int) {
         queue.consume(count, loop.chunks)
         sendProgressAt = queue.isEmpty ? nil : driver.now
         if wasAboveHighWater, queue.count <= Self.lowWater {
@@ -264,14 +262,14 @@ public final class TCPConnection {
     }
 
     /// From the driver: the connection is broken.
-    func didFail(_ error: ReactorError) {
+    package func didFail(_ error: ReactorError) {
         guard failure == nil else { return }
         failure = error
         needsAttention()
     }
 
     /// From the driver: nothing of the kernel's refers to the queue any more.
-    func didDetach() { queue.removeAll(loop.chunks) }
+    package func didDetach() { queue.removeAll(loop.chunks) }
 
     private func deliverHeld() {
         if phase != .open {
@@ -346,7 +344,7 @@ public final class TCPConnection {
     var hasSentAll: Bool { hasSentFIN && queue.isEmpty }
 
     /// From the loop's end: the socket is gone.
-    func abandon() {
+    package func abandon() {
         phase = .closed
         limit?.cancel()
         limit = nil

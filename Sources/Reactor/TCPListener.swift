@@ -44,7 +44,8 @@ public final class TCPListener {
     }
 
     /// Listens on a socket that somebody else has bound, as a service manager does, and which is the listener's from here
-    /// on, whatever comes of it. Otherwise as the other `listen`; a virtual loop has no sockets and throws `.closed`.
+    /// on, whatever comes of it. Otherwise like the other `listen`. Throws `.closed` on a loop whose
+    /// driver has no sockets.
     public static func listen(
         descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> TCPListener {
@@ -71,7 +72,7 @@ public final class TCPListener {
     }
 
     /// From the driver: a connection, attached already.
-    func didAccept(_ connection: TCPConnection) {
+    package func didAccept(_ connection: TCPConnection) {
         guard !isClosed else { return connection.abort() }
         accept(connection)
     }

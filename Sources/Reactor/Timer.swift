@@ -26,7 +26,7 @@ public final class Timer {
 /// nothing. Four children a node, and what decides beside them without any reference: with very many timers, looking
 /// elsewhere in memory is what costs.
 @ReactorActor
-final class TimerHeap {
+package final class TimerHeap {
     private struct Entry {
         let deadline: Duration
         /// Decides between timers of one deadline: first made, first fired.
@@ -51,7 +51,7 @@ final class TimerHeap {
     var nextDeadline: Duration? { entries.first?.deadline }
     var count: Int { entries.count }
 
-    func add(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) -> Timer {
+    package func add(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) -> Timer {
         let timer = Timer(deadline, action)
         let slot = freeSlots.popLast() ?? timers.count
         if slot == timers.count {

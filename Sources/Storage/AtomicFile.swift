@@ -23,7 +23,7 @@ package enum AtomicFile {
     }
 
     /// The directory that holds a path's name.
-    static func directory(of path: String) -> String {
+    package static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }

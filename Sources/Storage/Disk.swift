@@ -1,7 +1,7 @@
 import Bytes
 
 /// What the storage layer asks of an operating system: files, names in directories, and when both are on the device.
-/// `SystemDisk` is the kernel, `VirtualDisk` a simulated device that fails as real ones do.
+/// `SystemDisk` is the kernel; simulations bring a device that fails as real ones do.
 ///
 /// Names are durable after `synchronizeDirectory`, bytes and lengths after `DiskFile.synchronize`. Safe on any thread;
 /// the caller orders writes.

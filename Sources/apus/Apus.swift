@@ -1,9 +1,8 @@
 import Arguments
 import Execution
-import Glibc
 import Node
 
-/// The command line of the node: `apus COMMAND`. Every error is one line on standard error and a non-zero exit.
+/// The command line of the node: `apus COMMAND`.
 @main
 enum Apus {
     static var command: Command {
@@ -11,67 +10,17 @@ enum Apus {
             "apus", "A Kwil-style network node.",
             subcommands: [
                 RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
-                TestnetCommand.command, SimulateCommand.command, FuzzCommand.command,
-                StatusCommand.command, ValidatorsCommand.command, QueryCommand.command,
-                TransactionCommand.command,
+                TestnetCommand.command, StatusCommand.command, ValidatorsCommand.command,
+                QueryCommand.command, TransactionCommand.command,
                 PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,
             ])
     }
 
     static func main() async {
-        // A reader that has gone is an error of the write, not of the process.
-        signal(SIGPIPE, SIG_IGN)
-        exit(await status())
-    }
-
-    /// Runs what the command line asks for; returns the process's exit status.
-    private static func status() async -> Int32 {
-        var status: Int32 = 0
-        do {
-            let words = try ProgramWords.read()
-            // Before anything else of the program runs: it is confined by what it has not begun.
-            if words.count == 2, words[0] == QueryWorker.command {
-                return QueryWorker.run(database: words[1])
-            }
-            try await perform(try command.request(words))
-        } catch {
-            status = report(error)
-        }
-        do {
-            try StandardOutput.flush()
-        } catch {
-            // If that was the error, it has been told.
-            if status == 0 { status = report(error) }
-        }
-        return status
-    }
-
-    private static func report(_ error: any Error) -> Int32 {
-        if let status = error as? ExitStatus { return status.code }
-        StandardError.print("Error: \(error)")
-        return error is UsageError ? UsageError.exitCode : 1
-    }
-
-    private static func perform(_ request: Command.Request) async throws {
-        switch request {
-        case .run(let action): try await action.run()
-        case .help(let help):
-            try StandardOutput.write(help.text(columns: StandardOutput.columns ?? HelpText.usualColumns))
-        case .version: try StandardOutput.print(NodeVersion.text)
+        await command.main(version: NodeVersion.text) { words in
+            // A process for queries is confined by what it has not begun.
+            guard words.count == 2, words[0] == QueryWorker.command else { return nil }
+            return QueryWorker.run(database: words[1])
         }
     }
-}
-
-/// Ends the program with this status; whatever there is to say has been said.
-struct ExitStatus: Error {
-    let code: Int32
-
-    init(_ code: Int32) { self.code = code }
-}
-
-/// A command that did not do what it was asked to: one line.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
 }

@@ -1,3 +1,4 @@
+import Arguments
 import Glibc
 
 /// What a person sees of a test network: a table that is drawn anew and a progress bar with the time left, or, where

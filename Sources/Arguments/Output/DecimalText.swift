@@ -1,8 +1,8 @@
 /// Numbers with a fixed number of decimals, for people.
-enum DecimalText {
+package enum DecimalText {
     /// `value` rounded to `places` decimals, of which there are 9 at most; as Swift writes it where it has no decimals
     /// to round: beyond some 2^53, infinite, or not a number.
-    static func text(_ value: Double, places: Int) -> String {
+    package static func text(_ value: Double, places: Int) -> String {
         var scale: Int64 = 1
         for _ in 0..<min(max(places, 0), 9) { scale *= 10 }
         let scaled = (value * Double(scale)).rounded()
@@ -16,8 +16,8 @@ enum DecimalText {
 
 extension Duration {
     /// Milliseconds with three decimals.
-    var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
+    package var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
 
     /// Seconds with two decimals.
-    var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
+    package var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
 }

@@ -7,12 +7,12 @@ import Synchronization
 ///
 /// After a failure nothing more is written, and every call throws it again, so that a caller that cannot throw may
 /// leave it to `flush`. Any thread may write; lines do not mix.
-enum StandardOutput {
+package enum StandardOutput {
     /// Why nothing more is written: one line.
-    struct Failure: Error, CustomStringConvertible {
+    package struct Failure: Error, CustomStringConvertible {
         let code: Int32
 
-        var description: String { "standard output: \(String(cString: strerror(code)))" }
+        package var description: String { "standard output: \(String(cString: strerror(code)))" }
     }
 
     private struct State {
@@ -25,13 +25,13 @@ enum StandardOutput {
     private static let gathered = 1 << 16
 
     /// Adds a line.
-    static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
+    package static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
 
     /// Adds a line and writes it at once, for readers that wait for it.
-    static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
+    package static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
 
     /// Adds text as it is.
-    static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
+    package static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
         try state.withLock { (state) throws(Failure) in
             if let failure = state.failure { throw failure }
             state.bytes.append(contentsOf: text.utf8)
@@ -40,7 +40,7 @@ enum StandardOutput {
     }
 
     /// Writes what is gathered.
-    static func flush() throws(Failure) {
+    package static func flush() throws(Failure) {
         try state.withLock { (state) throws(Failure) in try flush(&state) }
     }
 
@@ -72,7 +72,7 @@ enum StandardOutput {
     }
 
     /// Columns of the terminal; nil if there is none, or it does not tell.
-    static var columns: Int? {
+    package static var columns: Int? {
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
         return Int(size.ws_col)
@@ -80,12 +80,12 @@ enum StandardOutput {
 }
 
 /// Lines for people and scripts on standard error. Nobody can be told if that fails.
-enum StandardError {
+package enum StandardError {
     /// Milliseconds to wait for a reader: a process that ends with an error must end, or nobody restarts it.
     private static let patience: Int32 = 1_000
 
     /// Writes one line, whatever `text` holds. What is not read in time is lost.
-    static func print(_ text: String) {
+    package static func print(_ text: String) {
         let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
         var rest = Array("\(line)\n".utf8)[...]
         while !rest.isEmpty {
