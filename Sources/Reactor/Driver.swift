@@ -43,6 +43,7 @@ open class Driver {
     }
     /// Accepts again after a failure to accept.
     func resumeAccepting(_ listener: TCPListener) {}
+    /// Stops accepting and closes the listener's socket.
     open func close(_ listener: TCPListener) {}
 
     /// Begins to connect; the outcome goes to `attempt.finish`.

@@ -246,7 +246,7 @@ extension EventLoop {
         }
     }
 
-    /// Makes a loop of `driver` that is the calling thread's, which `body` turns. Afterwards it is shut down: the tasks
+    /// Makes a loop on `driver` for the calling thread and hands it to `body`, which turns it. Then shuts it down: tasks
     /// left behind never resume.
     package static func withLoop<T>(
         of driver: @ReactorActor () -> Driver, seed: UInt64, _ body: @ReactorActor (EventLoop) throws -> T
