@@ -1,6 +1,6 @@
 # The project's commands.
 .DEFAULT_GOAL := build
-.PHONY: setup build release run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
+.PHONY: setup build release simulator run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -8,6 +8,7 @@ PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev li
 # Needed only for benchmarks. Debian's nginx package also starts a web server, which the benchmark does not use.
 BENCH_PACKAGES := nginx-light wrk
 APUS := .build/release/apus
+SIMULATOR := .build/release/apus-sim
 
 # Installs the missing Debian packages of a list.
 install = dpkg -s $(1) >/dev/null 2>&1 || { \
@@ -23,6 +24,10 @@ build: setup
 # Links the Swift runtime statically.
 release: setup
 	swift build -c release --static-swift-stdlib --product apus
+
+# The simulator is a separate program; the node contains nothing of it.
+simulator: setup
+	swift build -c release --static-swift-stdlib --product apus-sim
 
 # A leader, three validators and a sentry commit the Unicode Character Database. ARGS: options of `apus testnet`.
 run: release
@@ -47,7 +52,7 @@ interop: setup interop-venv
 # Networks of real processes that are killed, restarted and misconfigured, and ten hosts in network namespaces that are
 # cut off (Tests/EndToEnd; needs root). ARGS: words in the tests' names. LATE_BLOCKS=5000 makes the late sentry's chain
 # longer.
-e2e: release
+e2e: release simulator
 	/usr/bin/python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 
 # A network under load with misbehaving strangers of every kind at every node, for MINUTES (Tests/EndToEnd/besieged.py).
@@ -55,20 +60,25 @@ besieged: release
 	/usr/bin/python3 Tests/EndToEnd/besieged.py $(APUS) $(MINUTES)
 
 # Simulates whole networks with faults from SEEDS, and all scenarios (docs/simulation.md). Two processes that run the
-# same seed must have the same trace.
+# same seed must have the same trace. ARGS="--seed 7" runs the simulator with these options instead.
 SEEDS ?= 1-300
-simulate: release
-	$(APUS) simulate --scenario all --seeds 1-2
-	$(APUS) simulate --seeds $(SEEDS)
-	$(APUS) simulate --seeds 1-5 --cheap-crypto
-	@first=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
-	second=$$($(APUS) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+ifdef ARGS
+simulate: simulator
+	@$(SIMULATOR) simulate $(ARGS)
+else
+simulate: simulator
+	$(SIMULATOR) simulate --scenario all --seeds 1-2
+	$(SIMULATOR) simulate --seeds $(SEEDS)
+	$(SIMULATOR) simulate --seeds 1-5 --cheap-crypto
+	@first=$$($(SIMULATOR) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
+	second=$$($(SIMULATOR) simulate --seeds 1-8 --jobs 1 | grep -o 'trace .*'); \
 	[ -n "$$first" ] && [ "$$first" = "$$second" ] || { echo "runs of one seed differ"; exit 1; }
+endif
 
 # Runs SQL from seeds on two engines with different pasts (docs/simulation.md). ARGS="--seconds 3600" runs new seeds for
 # an hour.
-fuzz-sql: release
-	$(APUS) fuzz-sql $(or $(ARGS),--seeds 1-80)
+fuzz-sql: simulator
+	$(SIMULATOR) fuzz-sql $(or $(ARGS),--seeds 1-80)
 
 # Breaks the code in named ways, each of which the simulator or fuzz-sql must detect (Tests/Mutations). ARGS: words in
 # the mutations' names.
@@ -77,10 +87,10 @@ mutations: setup
 
 # Simulates new seeds for MINUTES, two hundred per process. A failure prints its seed.
 MINUTES ?= 10
-soak: release
+soak: simulator
 	@end=$$(($$(date +%s) + 60 * $(MINUTES))); seed=$$(date +%s); \
 	while [ $$(date +%s) -lt $$end ]; do \
-	  $(APUS) simulate --seeds $$seed-$$((seed + 199)) || exit 1; seed=$$((seed + 200)); \
+	  $(SIMULATOR) simulate --seeds $$seed-$$((seed + 199)) || exit 1; seed=$$((seed + 200)); \
 	done
 
 interop-venv: .venv/interop

@@ -26,7 +26,10 @@ func module(
 
 let package = Package(
     name: "apus",
-    products: [.executable(name: "apus", targets: ["apus"])],
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "apus-sim", targets: ["apus-sim"]),
+    ],
     targets: [
         .target(
             name: "CShims",
@@ -37,16 +40,19 @@ let package = Package(
                 .linkedLibrary("csv"),
             ]),
         .target(
-            name: "TestSupport", dependencies: ["Bytes", "Collections", "Multiformats"],
+            name: "TestSupport", dependencies: ["Bytes", "Collections", "Multiformats", "Reactor"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
         .executableTarget(
             name: "apus",
             dependencies: [
                 "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
-                "LibP2P",
-                "Log", "Multiformats", "Node", "Reactor", "Simulation",
+                "LibP2P", "Log", "Multiformats", "Node", "Reactor",
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "apus-sim",
+            dependencies: ["Simulation", "VirtualIO", "Node", "Reactor", "Arguments"],
             swiftSettings: settings),
     ]
         + module("Bytes", [])
@@ -55,13 +61,17 @@ let package = Package(
         + module("Log", ["CShims"], tests: ["Collections"])
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
-        + module("Arguments", ["CShims"])
-        + module("Reactor", ["CShims", "Bytes", "Collections", "Multiformats"])
-        + module("HTTP", ["CShims", "Bytes", "Reactor"], tests: ["Collections"])
+        + module("Arguments", ["CShims", "Bytes", "Log"])
+        + module("Reactor", ["CShims", "Bytes", "Collections", "Multiformats"], tests: ["VirtualIO"])
+        + module("HTTP", ["CShims", "Bytes", "Reactor"], tests: ["Collections", "VirtualIO"])
         + module("Crypto", ["CShims", "Bytes", "Multiformats", "JSON"], tests: ["Collections"])
-        + module("LibP2P", ["Bytes", "Collections", "Multiformats", "Log", "JSON", "Reactor", "Crypto"])
+        + module(
+            "LibP2P", ["Bytes", "Collections", "Multiformats", "Log", "JSON", "Reactor", "Crypto"],
+            tests: ["VirtualIO"])
         + module("Chain", ["Bytes", "Multiformats", "JSON", "Crypto"], tests: ["Collections"])
-        + module("Storage", ["CShims", "Bytes", "Crypto", "Chain"])
+        + module(
+            "Storage", ["CShims", "Bytes", "Crypto", "Chain"], tests: ["Collections", "VirtualIO"])
+        + module("VirtualIO", ["Bytes", "Collections", "Reactor", "Crypto", "Storage"])
         + module("Mempool", ["Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "Chain"])
         + module("Execution", ["CShims", "Bytes", "Collections", "Crypto", "Chain"])
         + module(
@@ -72,29 +82,31 @@ let package = Package(
             [
                 "CShims", "Bytes", "Collections", "Multiformats", "JSON", "Reactor", "Crypto", "LibP2P",
                 "Chain",
-            ])
+            ], tests: ["VirtualIO"])
         + module(
             "Node",
             [
                 "CShims", "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P",
                 "Chain", "Storage", "Mempool", "Execution", "Consensus", "Protocols",
-            ])
+            ], tests: ["VirtualIO"])
         + module(
             "Simulation",
             [
                 "CShims", "Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "LibP2P", "Chain",
-                "Storage", "Execution", "Consensus", "Protocols", "Node",
+                "Storage", "Execution", "Consensus", "Protocols", "Node", "VirtualIO",
             ])
         + module(
             "API",
             [
                 "Bytes", "Collections", "Multiformats", "JSON", "Reactor", "HTTP", "Crypto", "Chain",
                 "Storage", "Execution", "Node",
-            ])
+            ], tests: ["VirtualIO"])
         + [
             .testTarget(
                 name: "apusTests", dependencies: ["apus", "Arguments", "Bytes", "Chain", "TestSupport"],
-                swiftSettings: settings)
+                swiftSettings: settings),
+            .testTarget(
+                name: "apus-simTests", dependencies: ["apus-sim", "Arguments"], swiftSettings: settings),
         ],
     cxxLanguageStandard: .cxx17
 )

@@ -18,7 +18,7 @@ PICTURE = os.path.join(ROOT, "docs/architecture.svg")
 # The maximum number of types in a box.
 TYPES = 5
 WIDTH, GAP, LINE, PADDING, ROW_GAP = 156, 18, 15, 8, 46
-DECLARATION = r"^(?:public |package )?(?:@\w+ )*(?:final )?(?:indirect )?(?:struct|class|enum|actor|protocol) %s\b"
+DECLARATION = r"^(?:open |public |package )?(?:@\w+ )*(?:final )?(?:indirect )?(?:struct|class|enum|actor|protocol) %s\b"
 
 
 def targets():

@@ -87,9 +87,7 @@ extension Node {
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
         return try await Reactor.run { [outcome] in
             let host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
-            let worker = { (name: String) in
-                Worker(name: name, capacity: NodeContext.workerCapacity) { environment.workerDelay(name) }
-            }
+            let worker = { environment.makeWorker($0, NodeContext.workerCapacity) }
             let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,

@@ -27,9 +27,11 @@ public struct NodeEnvironment: Sendable {
     public var dialFrom: SocketAddress?
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
-    /// How long the next job of a worker takes on a virtual loop, by the worker's name: `consensus`, `mempool`, `execution`,
-    /// `storage`, `checks`, `consensus-check`, `proofs-0`, `proofs-1`, `serving`, `lookups` or `queries`.
-    public var workerDelay: @Sendable (String) -> Duration = { _ in .zero }
+    /// Makes a worker from its name (`consensus`, `mempool`, `execution`, `storage`, `checks`, `consensus-check`, `proofs-0`,
+    /// `proofs-1`, `serving`, `lookups` or `queries`) and the number of jobs that may be queued.
+    public var makeWorker: @Sendable (_ name: String, _ capacity: Int) -> Worker = {
+        Worker(name: $0, capacity: $1)
+    }
 
     /// An environment by its parts.
     public init(

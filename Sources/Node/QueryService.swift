@@ -13,7 +13,7 @@ protocol QueryService: Sendable {
     var peakWaiting: (count: Int, limit: Int) { get }
     /// Ends everything, queries that run included.
     func stop() async
-    /// Ends a virtual loop's queries at once.
+    /// Ends everything as a crash does.
     func abandon()
 }
 

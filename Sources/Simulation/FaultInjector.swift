@@ -2,6 +2,7 @@ import Collections
 import Glibc
 import Reactor
 import Storage
+import VirtualIO
 
 /// Makes things go wrong by chance, one fault after another, until it is stopped; then everything is repaired.
 @ReactorActor

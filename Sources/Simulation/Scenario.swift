@@ -3,7 +3,7 @@ import Reactor
 /// A simulation with a script in place of chance. When the script has ended, the network must come level as after any
 /// other simulation, and all checkers hold throughout.
 public struct Scenario: Sendable {
-    /// What `apus simulate --scenario` takes.
+    /// What `apus-sim simulate --scenario` takes.
     public let name: String
     /// What it shows, in one sentence.
     public let summary: String

@@ -7,6 +7,7 @@ import LibP2P
 import Node
 import Reactor
 import Storage
+import VirtualIO
 
 /// One machine of a simulation: its disk, clock and address, and its node while that runs.
 @ReactorActor
@@ -157,8 +158,10 @@ final class SimulatedNode {
         environment.observer = observer
         environment.dialFrom = setup.address.with(port: 0)
         environment.noiseKeys = keys.make
-        environment.workerDelay = { [weak self] name in
-            ReactorActor.assumeIsolated { self?.delays[name] ?? .zero }
+        environment.makeWorker = { name, capacity in
+            Worker(name: name, capacity: capacity) { [weak self] in
+                ReactorActor.assumeIsolated { self?.delays[name] ?? .zero }
+            }
         }
         return environment
     }

@@ -3,6 +3,7 @@ import Chain
 import Crypto
 import Node
 import Reactor
+import VirtualIO
 
 /// Runs whole networks in one thread, with a virtual clock and faults from a seed (docs/simulation.md).
 public enum Simulation {

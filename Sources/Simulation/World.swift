@@ -6,6 +6,7 @@ import Crypto
 import Execution
 import Node
 import Reactor
+import VirtualIO
 
 /// Everything that there is in a simulation: machines, network, clients and checkers, on one virtual loop.
 @ReactorActor

@@ -4,6 +4,7 @@ import JSON
 import Node
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import API
 

@@ -4,6 +4,7 @@ import Node
 import Reactor
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import API
 

@@ -1,5 +1,6 @@
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import HTTP
 

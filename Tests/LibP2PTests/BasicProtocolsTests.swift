@@ -3,6 +3,7 @@ import Crypto
 import Multiformats
 import Reactor
 import Testing
+import VirtualIO
 
 /// Identify, ping and perf between two hosts in memory, and against peers that break their rules.
 @Suite struct BasicProtocolsTests {

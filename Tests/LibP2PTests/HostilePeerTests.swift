@@ -2,6 +2,7 @@ import Crypto
 import Multiformats
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import LibP2P
 

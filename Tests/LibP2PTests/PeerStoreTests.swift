@@ -4,6 +4,7 @@ import Reactor
 import Synchronization
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import LibP2P
 

@@ -1,6 +1,7 @@
 import Multiformats
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import LibP2P
 

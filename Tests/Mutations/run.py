@@ -1,5 +1,5 @@
 """Proves the checks that run whole programs: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and
-expects the command that the mutation names to fail, most often `apus simulate` with some seeds. run.py --check only finds
+expects the command of `apus-sim` that the mutation names to fail, most often `simulate` with some seeds. run.py --check only finds
 out whether they still fit the code.
 
 All mutations are built into one program, from a copy of the sources in `.build-mutations/`; the environment variable
@@ -59,7 +59,7 @@ def build():
     # The test targets are not needed, but the manifest names them.
     manifest = wanted["Package.swift"]
     tests = [f"{name}Tests" for name in re.findall(r'module\(\s*"(\w+)"', manifest)]
-    for name in tests + re.findall(r'testTarget\(\s*name: "(\w+)"', manifest):
+    for name in tests + re.findall(r'testTarget\(\s*name: "([\w-]+)"', manifest):
         wanted[f"Tests/{name}/Empty.swift"] = ""
     for path, _, names in os.walk(TREE):
         for name in names:
@@ -74,10 +74,10 @@ def build():
         with open(target, "w") as out:
             out.write(text)
     build = os.path.join(ROOT, ".build-mutations/build")
-    command = ["swift", "build", "-c", "release", "--product", "apus", "--package-path", TREE, "--scratch-path", build]
+    command = ["swift", "build", "-c", "release", "--product", "apus-sim", "--package-path", TREE, "--scratch-path", build]
     if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
         sys.exit("the mutated sources do not build")
-    return os.path.join(build, "release/apus")
+    return os.path.join(build, "release/apus-sim")
 
 
 def read(file):
@@ -85,20 +85,20 @@ def read(file):
         return source.read()
 
 
-def check(apus, mutation, command):
+def check(simulator, mutation, command):
     """Runs a command of the program with a mutation; its report if it fails, or None."""
     environment = {**os.environ, "APUS_MUTATION": mutation}
     out = subprocess.run(
-        [apus, *command.split()], env=environment, capture_output=True, text=True, timeout=PATIENCE,
+        [simulator, *command.split()], env=environment, capture_output=True, text=True, timeout=PATIENCE,
         stdin=subprocess.DEVNULL)
     return None if out.returncode == 0 else out.stdout + out.stderr
 
 
-def judge(apus, mutation):
+def judge(simulator, mutation):
     """A line that says which seed and which checker caught the mutation; None if none did."""
     start = time.monotonic()
     try:
-        report = check(apus, mutation.name, mutation.command)
+        report = check(simulator, mutation.name, mutation.command)
     except subprocess.TimeoutExpired:
         report = None
     if report is None:
@@ -113,15 +113,15 @@ def main():
     if words == ["--check"]:
         mutated()
         return 0
-    apus = build()
+    simulator = build()
     chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
     for command in sorted({SOUND.get(mutation.command, mutation.command) for mutation in chosen}):
-        report = check(apus, "none", command)
+        report = check(simulator, "none", command)
         if report is not None:
             sys.exit(f"the code fails without a mutation:\n{report}")
     missed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutation, caught in zip(chosen, pool.map(lambda m: judge(apus, m), chosen)):
+        for mutation, caught in zip(chosen, pool.map(lambda m: judge(simulator, m), chosen)):
             missed += caught is None
             print(f"{'caught' if caught else 'MISSED'}  {mutation.name}: {caught or mutation.why}", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} mutations caught")

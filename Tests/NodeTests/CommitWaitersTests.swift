@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import Node
 

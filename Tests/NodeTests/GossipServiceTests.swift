@@ -9,6 +9,7 @@ import Protocols
 import Reactor
 import Storage
 import Testing
+import VirtualIO
 
 @testable import Node
 

@@ -11,6 +11,7 @@ import Reactor
 import Storage
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Node
 

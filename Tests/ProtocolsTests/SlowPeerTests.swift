@@ -6,6 +6,7 @@ import Multiformats
 import Protocols
 import Reactor
 import Testing
+import VirtualIO
 
 /// Peers that stall, in virtual time.
 @Suite struct SlowPeerTests {

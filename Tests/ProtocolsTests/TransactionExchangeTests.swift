@@ -5,6 +5,7 @@ import LibP2P
 import Multiformats
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import Protocols
 

@@ -1,4 +1,5 @@
 import Testing
+import VirtualIO
 
 @testable import Reactor
 

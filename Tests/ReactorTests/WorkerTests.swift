@@ -1,5 +1,7 @@
 import Synchronization
+import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Reactor
 
@@ -87,7 +89,10 @@ import Testing
     /// On a kernel loop and on a virtual one: the last job runs behind all before it, and nothing behind the last.
     @Test(arguments: [false, true]) func whatFinishesAWorkerIsItsLastJob(isVirtual: Bool) async throws {
         let body: @ReactorActor @Sendable () async throws -> Void = {
-            let worker = Worker(name: "worker", capacity: 2) { .milliseconds(1) }
+            let worker =
+                isVirtual
+                ? Worker(name: "worker", capacity: 2) { .milliseconds(1) }
+                : Worker(name: "worker", capacity: 2)
             let log = Log()
             let done = Mailbox<Void>()
             for index in 0..<2 {

@@ -1,6 +1,7 @@
 import Node
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import Simulation
 

@@ -3,6 +3,7 @@ import Crypto
 import Reactor
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Execution
 @testable import Simulation

@@ -19,20 +19,6 @@ private let address = "/ip4/127.0.0.1/tcp/6600"
             ("testnet --validators 0", "--validators"), ("testnet --validators 51", "--validators"),
             ("testnet --validators many", "--validators"), ("testnet --sentries -1", "--sentries"),
             ("testnet --reactor kqueue", "--reactor"),
-            ("simulate --nodes 99999999999", "--nodes"), ("simulate --nodes 0", "--nodes"),
-            ("simulate --validators 0", "--validators"), ("simulate --validators -3", "--validators"),
-            ("simulate --nodes 2 --validators 5", "--validators 5"), ("simulate --sentries -1", "--sentries"),
-            ("simulate --nodes 5 --sentries 2", "--nodes"), ("simulate --jobs 0", "--jobs"),
-            ("simulate --jobs 1000000", "--jobs"), ("simulate --blocks 0", "--blocks"),
-            ("simulate --blocks -5", "--blocks"), ("simulate --blocks 9223372036854775807", "--blocks"),
-            ("simulate --seeds 1-99999999999999999", "--seeds"),
-            ("simulate --seeds 0-18446744073709551615", "--seeds"), ("simulate --seeds 5-3", "--seeds"),
-            ("simulate --seeds 1-2-3", "--seeds"), ("simulate --seeds 1", "--seeds"),
-            ("simulate --seeds -1-3", "--seeds"), ("simulate --seed 1 --seeds 1-2", "--seed"),
-            ("simulate --seed 18446744073709551616", "--seed"), ("simulate --seed -1", "--seed"),
-            ("simulate --scenario nothing", "--scenario"), ("simulate --execution evm", "--execution"),
-            ("simulate --scenario late-sentry --nodes 1", "--scenario"),
-            ("simulate --seeds 1-2 --trace x", "--trace"), ("simulate --scenario all --trace x", "--trace"),
             ("ping \(address) --count 0", "--count"), ("ping \(address) --count 1000000001", "--count"),
             ("ping \(address) --streams 0", "--streams"), ("ping \(address) --streams 99999", "--streams"),
             ("ping nowhere", "MULTIADDR"), ("ping \(address) --security tls", "--security"),
@@ -78,17 +64,6 @@ private let address = "/ip4/127.0.0.1/tcp/6600"
     }
 
     @Test func valuesReachTheirPlaces() throws {
-        let simulate = try #require(
-            try action(
-                [
-                    "simulate", "--seeds", "3-8", "--nodes", "9", "--validators", "4", "--blocks", "12",
-                    "--execution", "sql", "--no-faults", "--cheap-crypto", "--jobs", "5",
-                ], as: SimulateCommand.self))
-        #expect(simulate.seed == nil && simulate.seeds == SeedRange(3, 8) && simulate.scenario == nil)
-        #expect(simulate.validators == 4 && simulate.sentries == nil && simulate.nodes == 9)
-        #expect(simulate.blocks == 12 && simulate.execution == .sql && simulate.jobs == 5)
-        #expect(simulate.hasNoFaults && simulate.hasCheapCrypto && !simulate.lists && simulate.trace == nil)
-
         let testnet = try #require(
             try action(
                 [
@@ -139,13 +114,5 @@ private let address = "/ip4/127.0.0.1/tcp/6600"
         ]
         #expect(query.parameters.map { Array($0.name.utf8) } == expected.map { Array($0.0.utf8) })
         #expect(query.parameters.map(\.value) == expected.map(\.1))
-    }
-
-    /// As many seeds as there may be, none of which is made before its turn.
-    @Test func plansAreNotMadeInAdvance() {
-        let plan = SimulationPlan(
-            seeds: SeedRange(.max - SeedRange.mostSeeds + 1, .max), scenarios: [nil])
-        #expect(plan.count == 1_000_000)
-        #expect(plan[0].seed == .max - 999_999 && plan[999_999].seed == .max)
     }
 }

@@ -24,14 +24,6 @@ import Testing
         "apus testnet": (
             0, ["--input", "--root", "--validators", "--sentries", "--reactor", "--keep"]
         ),
-        "apus simulate": (
-            0,
-            [
-                "--seed", "--seeds", "--scenario", "--list", "--validators", "--sentries", "--nodes",
-                "--blocks", "--execution", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
-            ]
-        ),
-        "apus fuzz-sql": (0, ["--seeds", "--seconds", "--prices"]),
         "apus status": (0, ["--rpc"]),
         "apus validators": (0, ["--rpc"]),
         "apus query": (1, ["-p", "--parameter", "--rpc"]),

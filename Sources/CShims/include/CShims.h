@@ -5,6 +5,7 @@
 #include "CArgp.h"
 #include "CBeast.h"
 #include "CCRC32C.h"
+#include "CCrypto.h"
 #include "CCSV.h"
 #include "CDescriptors.h"
 #include "CJournal.h"

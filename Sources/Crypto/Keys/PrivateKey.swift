@@ -2,7 +2,7 @@ import Bytes
 
 /// A private key, in locked memory that is wiped on release.
 public struct PrivateKey: Sendable {
-    private let secret: SecretBytes
+    let secret: SecretBytes
     /// The key's public half.
     public let publicKey: PublicKey
 
@@ -58,25 +58,12 @@ public struct PrivateKey: Sendable {
     /// Returns a node's or account's signature of `message`, as `PublicKey.verify` accepts it: 64 or 65
     /// bytes.
     public func sign(_ message: some ByteSource) -> [UInt8] {
-        if CheapCrypto.isActive {
-            return CheapCrypto.signature(message, by: publicKey.bytes, count: type.signatureCount)
-        }
-        return switch type {
-        case .ed25519: Ed25519.sign(message, secret)
-        case .secp256k1: Secp256k1.sign(digest: .sha256(of: message), secret)
-        }
+        message.withUnsafeBytes { CryptoSuite.current.sign($0, for: .message, with: self) }
     }
 
     /// Returns a signature of `message` as libp2p specifies it: 64 bytes for Ed25519, DER for secp256k1.
     public func signHandshake(_ message: some ByteSource) -> [UInt8] {
-        if CheapCrypto.isActive {
-            let count = CheapCrypto.handshakeCount(type)
-            return CheapCrypto.signature(message, by: publicKey.bytes, count: count)
-        }
-        return switch type {
-        case .ed25519: Ed25519.sign(message, secret)
-        case .secp256k1: Secp256k1.signDER(digest: .sha256(of: message), secret)
-        }
+        message.withUnsafeBytes { CryptoSuite.current.sign($0, for: .handshake, with: self) }
     }
 
     /// Returns Ethereum's personal_sign of `message`: 65 bytes r‖s‖v, with v 0 or 1 as the reference writes

@@ -12,7 +12,7 @@ public struct PublicKey: Hashable, Sendable {
     /// point on the curve.
     public init(type: KeyType, bytes: [UInt8]) throws(CryptoError) {
         guard bytes.count == type.publicKeyCount else { throw .invalidPublicKey }
-        if type == .secp256k1, !CheapCrypto.isActive, !Secp256k1.isValid(publicKey: bytes) {
+        if type == .secp256k1, !CryptoSuite.current.isPoint(bytes) {
             throw .invalidPublicKey
         }
         self.type = type
@@ -96,25 +96,22 @@ public struct PublicKey: Hashable, Sendable {
     /// for secp256k1, 65 bytes r‖s‖v over the message's SHA-256, with v ignored and s in either half. Any
     /// input is safe.
     public func verify(_ signature: some ByteSource, of message: some ByteSource) -> Bool {
-        if CheapCrypto.isActive {
-            return CheapCrypto.verify(signature, of: message, by: bytes, count: type.signatureCount)
-        }
-        return switch type {
-        case .ed25519: Ed25519.verify(signature, of: message, by: bytes)
-        case .secp256k1: Secp256k1.verify(signature, digest: .sha256(of: message), by: bytes)
-        }
+        verify(signature, of: message, for: .message)
     }
 
     /// Returns whether this key made `signature` of `message` as libp2p specifies it (peer-ids): 64 bytes for
     /// Ed25519; for secp256k1, DER over the message's SHA-256. Any input is safe.
     public func verifyHandshake(_ signature: some ByteSource, of message: some ByteSource) -> Bool {
-        if CheapCrypto.isActive {
-            let count = CheapCrypto.handshakeCount(type)
-            return CheapCrypto.verify(signature, of: message, by: bytes, count: count)
-        }
-        return switch type {
-        case .ed25519: Ed25519.verify(signature, of: message, by: bytes)
-        case .secp256k1: Secp256k1.verify(der: signature, digest: .sha256(of: message), by: bytes)
+        verify(signature, of: message, for: .handshake)
+    }
+
+    private func verify(
+        _ signature: some ByteSource, of message: some ByteSource, for purpose: CryptoSuite.Purpose
+    ) -> Bool {
+        signature.withUnsafeBytes { signature in
+            message.withUnsafeBytes { message in
+                CryptoSuite.current.verify(signature, of: message, for: purpose, by: self)
+            }
         }
     }
 

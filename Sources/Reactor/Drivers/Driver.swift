@@ -1,36 +1,39 @@
 import CShims
 import Glibc
 
-/// What a loop waits in and moves bytes through: the kernel by io_uring or epoll, or nothing but memory and a virtual
-/// clock. A class with subclasses rather than a protocol, so that calls stay cheap; this base has a clock and refuses
+/// What a loop waits in and moves bytes through: the kernel, by io_uring or epoll; simulations bring a driver of their
+/// own. A class with subclasses rather than a protocol, so that calls stay cheap; this base has a clock and refuses
 /// everything else. All of it runs on the loop's thread, except `wake`.
 ///
 /// A driver never calls a delegate from within a call that the delegate's owner makes: it reports to the connection
 /// (`didReceive`, `didSend`, `didFail`, ...) from `wait`, or from `flush` and `updateReceiving`, which only
 /// `TCPConnection.attend` calls.
 @ReactorActor
-package class Driver {
+open class Driver {
     /// Its name for people: `io_uring`, or `epoll (io_uring refused: ...)`.
-    package nonisolated let name: String
+    public nonisolated let name: String
     private nonisolated let epoch = EventLoop.monotonic
 
-    init(name: String) { self.name = name }
+    /// A driver called `name`.
+    public init(name: String) { self.name = name }
 
-    /// Whether time is virtual, so that nothing may happen on other threads.
-    nonisolated var isVirtual: Bool { false }
     /// Time since the loop began.
-    var now: Duration { EventLoop.monotonic - epoch }
+    open var now: Duration { EventLoop.monotonic - epoch }
 
     /// Waits for events at most until `deadline` (nil: without end; one in the past: only looks) and reports them.
     /// False when nothing can ever happen any more.
-    func wait(until deadline: Duration?) -> Bool { false }
+    open func wait(until deadline: Duration?) -> Bool { false }
     /// Makes the present or the next `wait` return at once. From any thread.
-    nonisolated func wake() {}
+    open nonisolated func wake() {}
     /// Closes everything; the loop has ended.
-    func shutdown() {}
+    open func shutdown() {}
+
+    /// What runs the jobs of a worker that is first asked for one on this loop: a thread called `name`.
+    open nonisolated func makeRunner(named name: String) -> any WorkerRunner { WorkerThread(name) }
 
     /// Binds `listener` and begins to report connections to it.
-    func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress {
+    open func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress
+    {
         throw .closed
     }
     /// Begins to report connections of a bound socket, which is the listener's from here on and closed on failure.
@@ -40,31 +43,32 @@ package class Driver {
     }
     /// Accepts again after a failure to accept.
     func resumeAccepting(_ listener: TCPListener) {}
-    func close(_ listener: TCPListener) {}
+    /// Stops accepting and closes the listener's socket.
+    open func close(_ listener: TCPListener) {}
 
     /// Begins to connect; the outcome goes to `attempt.finish`.
-    func connect(_ attempt: ConnectAttempt) throws(ReactorError) { throw .closed }
+    open func connect(_ attempt: ConnectAttempt) throws(ReactorError) { throw .closed }
     /// Gives up an attempt, without a report.
     func cancel(_ attempt: ConnectAttempt) {}
 
     /// Takes in a new connection.
     func attach(_ connection: TCPConnection) {}
     /// Starts or stops receiving, as `connection.wantsBytes` says.
-    func updateReceiving(_ connection: TCPConnection) {}
+    open func updateReceiving(_ connection: TCPConnection) {}
     /// Sends as much of the queue as it can now, and the rest without being asked again.
-    func flush(_ connection: TCPConnection) {}
+    open func flush(_ connection: TCPConnection) {}
     /// Bytes that have left the queue and not been acknowledged by the peer's kernel.
-    func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
+    open func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
         max(0, Int(apus_unacknowledged_bytes(connection.descriptor)))
     }
     /// Bytes that the peer's kernel has acknowledged since the beginning.
-    func acknowledgedBytes(_ connection: TCPConnection) -> Int {
+    open func acknowledgedBytes(_ connection: TCPConnection) -> Int {
         max(0, Int(apus_acknowledged_bytes(connection.descriptor)))
     }
     /// Sends FIN; the queue is empty.
-    func shutdownWrite(_ connection: TCPConnection) {}
+    open func shutdownWrite(_ connection: TCPConnection) {}
     /// Closes the socket, with RST if `reset`, and releases the connection.
-    func detach(_ connection: TCPConnection, reset: Bool) {}
+    open func detach(_ connection: TCPConnection, reset: Bool) {}
 
     /// The driver of `kind`, for the calling thread.
     static func make(_ kind: Reactor.DriverKind) throws(ReactorError) -> Driver {
@@ -127,7 +131,7 @@ extension EventLoop {
 
 extension Duration {
     /// Whole nanoseconds, clamped to what fits.
-    var nanoseconds: Int64 {
+    package var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }

@@ -208,7 +208,7 @@ final class IOUringDriver: Driver {
         if apus_uring_accept(ring, entry.descriptor, data(.accept, listeners.tag(slot))) {
             listeners[slot]?.accept = .armed
         } else {
-            listener.didFail(.stalled)
+            listener.didFail(.closed)
         }
     }
 

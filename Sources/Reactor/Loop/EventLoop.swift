@@ -27,13 +27,11 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     package let driver: Driver
-    @ReactorActor let timers = TimerHeap()
+    @ReactorActor package let timers = TimerHeap()
     @ReactorActor let chunks = ChunkPool()
     @ReactorActor var random: SeededGenerator
     /// Jobs, calls and timers that have run.
-    @ReactorActor private(set) var eventsRun: UInt64 = 0
-    /// Carries in-memory connections, on whatever driver the loop runs.
-    @ReactorActor let memory: VirtualDriver
+    @ReactorActor package private(set) var eventsRun: UInt64 = 0
 
     private let inbox = Mutex(Inbox())
     private var work = Deque<Work>()
@@ -42,9 +40,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @ReactorActor private var attended: [TCPConnection] = []
 
     @ReactorActor
-    package init(driver: Driver, seed: UInt64? = nil) {
+    init(driver: Driver, seed: UInt64? = nil) {
         self.driver = driver
-        memory = (driver as? VirtualDriver) ?? VirtualDriver()
         random = SeededGenerator(seed: seed)
     }
 
@@ -102,7 +99,7 @@ extension EventLoop {
 
     private var isStopped: Bool { inbox.withLock { $0.isStopped } }
 
-    /// One turn. Returns false when a virtual loop has nothing left to do, now or later.
+    /// One turn. Returns false when nothing is left to do, now or later; with a kernel beneath it, that is never.
     @ReactorActor
     package func turn() -> Bool {
         takeArrived()
@@ -251,43 +248,11 @@ extension EventLoop {
         }
     }
 
-    /// Events that a virtual loop may run at one moment. What does not end by then, never does.
-    static let eventsPerMoment: UInt64 = 10_000_000
-
-    /// Runs `body` on the calling thread, which is this virtual loop's for as long, until it ends. Throws `.stalled`
-    /// when nothing is left that could make it go on, and `.endless` when it keeps time from passing. The tasks that `body` leaves behind never resume.
-    @ReactorActor
-    private func runHere<T: Sendable>(
-        eventsPerMoment: UInt64, _ body: @escaping @ReactorActor @Sendable () async throws -> T
-    ) throws -> T {
-        let outcome = Outcome<T>()
-        _ = Reactor.spawn {
-            do { outcome.result = .success(try await body()) } catch { outcome.result = .failure(error) }
-        }
-        var (moment, before) = (driver.now, eventsRun)
-        while outcome.result == nil {
-            if !turn(), outcome.result == nil { throw ReactorError.stalled }
-            if driver.now != moment {
-                (moment, before) = (driver.now, eventsRun)
-            } else if eventsRun &- before > eventsPerMoment {
-                throw ReactorError.endless
-            }
-        }
-        guard let result = outcome.result else { throw ReactorError.stalled }
-        return try result.get()
-    }
-
-    @ReactorActor
-    private final class Outcome<T> {
-        var result: Result<T, any Error>?
-    }
-
-    /// Makes a loop of `driver` and runs `body` on it, on the calling thread.
-    static func runVirtual<T: Sendable>(
-        seed: UInt64, eventsPerMoment: UInt64 = EventLoop.eventsPerMoment,
-        driver: @ReactorActor () -> VirtualDriver,
-        _ body: @escaping @ReactorActor @Sendable () async throws -> T
-    ) throws -> T {
+    /// Makes a loop on `driver` for the calling thread and hands it to `body`, which turns it. Then shuts it down: tasks
+    /// left behind never resume.
+    package static func withLoop<T>(
+        of driver: @ReactorActor () -> Driver, seed: UInt64, _ body: @ReactorActor (EventLoop) throws -> T
+    ) rethrows -> T {
         let previous = apus_current_loop()
         let loop = withUncheckedIsolation { EventLoop(driver: driver(), seed: seed) }
         apus_set_current_loop(Unmanaged.passUnretained(loop).toOpaque())
@@ -298,7 +263,7 @@ extension EventLoop {
                     loop.driver.shutdown()
                     loop.timers.removeAll()
                 }
-                return try loop.runHere(eventsPerMoment: eventsPerMoment, body)
+                return try body(loop)
             }
         }
     }

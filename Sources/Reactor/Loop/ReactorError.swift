@@ -28,10 +28,6 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
     case cancelled
     /// A driver that was asked for by name cannot be had; which one and why.
     case driverUnavailable(String)
-    /// A virtual loop ran out of things to do before the work it was run for had ended.
-    case stalled
-    /// A virtual loop ran on and on at one moment, so that time could not pass.
-    case endless
     /// Any other refusal of the kernel's: the call and its `errno`.
     case system(operation: String, code: Int32)
 
@@ -65,8 +61,6 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         case .closed: "closed"
         case .cancelled: "cancelled"
         case .driverUnavailable(let reason): "reactor driver not available: \(reason)"
-        case .stalled: "nothing left to do before the work was done"
-        case .endless: "millions of events without time passing"
         case .system(let operation, let code): "\(operation): \(SystemErrorText.of(code))"
         }
     }

@@ -12,7 +12,7 @@ final class ThreadStart<Value: Sendable>: Sendable {
 
     func wait() throws(ReactorError) -> Value {
         finished.wait()
-        guard let value = result.withLock({ $0 }) else { throw .stalled }
+        guard let value = result.withLock({ $0 }) else { throw .closed }
         return try value.get()
     }
 }

@@ -26,7 +26,7 @@ public final class Timer {
 /// nothing. A node has four children, and the keys lie in the heap itself: with very many timers, memory accesses are what
 /// costs.
 @ReactorActor
-final class TimerHeap {
+package final class TimerHeap {
     private struct Entry {
         let deadline: Duration
         /// Decides between timers with the same deadline: first made, first fired.
@@ -51,7 +51,7 @@ final class TimerHeap {
     var nextDeadline: Duration? { entries.first?.deadline }
     var count: Int { entries.count }
 
-    func add(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) -> Timer {
+    package func add(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) -> Timer {
         let timer = Timer(deadline, action)
         let slot = freeSlots.popLast() ?? timers.count
         if slot == timers.count {

@@ -2,7 +2,7 @@ import Glibc
 
 /// One attempt to connect: finished by the driver, the time limit or the task's cancellation, whichever comes first.
 @ReactorActor
-final class ConnectAttempt {
+public final class ConnectAttempt {
     private enum State {
         case connecting
         /// The task that asked waits for the outcome.
@@ -10,10 +10,10 @@ final class ConnectAttempt {
         case finished(Result<TCPConnection, ReactorError>)
     }
 
-    let address: SocketAddress
+    package let address: SocketAddress
     /// The address to connect from; nil leaves the choice to the kernel.
-    let source: SocketAddress?
-    let loop: EventLoop
+    package let source: SocketAddress?
+    package let loop: EventLoop
     /// The attempt's place in the kernel driver's table, while the connect is under way.
     var slot: Int?
     /// The address where the kernel can read it while the connect is under way.
@@ -42,7 +42,7 @@ final class ConnectAttempt {
         return try outcome.get()
     }
 
-    var isFinished: Bool { if case .finished = state { true } else { false } }
+    package var isFinished: Bool { if case .finished = state { true } else { false } }
 
     private func giveUp(_ error: ReactorError) {
         guard !isFinished else { return }
@@ -51,7 +51,7 @@ final class ConnectAttempt {
     }
 
     /// From the driver: the outcome. The driver no longer refers to the attempt. All calls but the first do nothing.
-    func finish(_ outcome: Result<TCPConnection, ReactorError>) {
+    package func finish(_ outcome: Result<TCPConnection, ReactorError>) {
         let former = state
         if case .finished = former { return }
         state = .finished(outcome)

@@ -5,7 +5,7 @@ import Glibc
 /// The bytes that one connection has yet to send: pooled chunks, filled at the tail, and shared bytes, kept by reference.
 /// An empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.
 @ReactorActor
-final class SendQueue {
+package final class SendQueue {
     private struct Segment: @unchecked Sendable {
         var base: UnsafeMutableRawPointer
         var start: Int
@@ -88,7 +88,7 @@ final class SendQueue {
     }
 
     /// The first contiguous bytes of the queue.
-    var head: UnsafeRawBufferPointer {
+    package var head: UnsafeRawBufferPointer {
         for segment in segments where segment.end > segment.start {
             return UnsafeRawBufferPointer(
                 start: segment.base + segment.start, count: segment.end - segment.start)

@@ -1,6 +1,6 @@
 import Bytes
 
-/// One TCP connection (or an in-memory one, on a virtual network). Queued bytes leave together at the end of the loop's
+/// One TCP connection. Queued bytes leave together at the end of the loop's
 /// turn; received bytes go to the delegate. The loop keeps the connection until either side closes it, whoever else holds
 /// it.
 @ReactorActor
@@ -68,15 +68,13 @@ public final class TCPConnection {
     /// end. Released after `closed`.
     public var delegate: TCPConnectionDelegate? { didSet { needsAttention() } }
 
-    let loop: EventLoop
+    package let loop: EventLoop
     let driver: Driver
-    /// The socket; -1 in memory.
+    /// The socket; -1 if the driver has none.
     let descriptor: Int32
-    /// The connection's place in the kernel driver's table, until it is detached.
-    var slot: Int?
-    /// The in-memory end, when the driver is a virtual one.
-    var memory: MemoryEnd?
-    let queue = SendQueue()
+    /// The connection's place in the driver's table, until it is detached.
+    package var slot: Int?
+    package let queue = SendQueue()
 
     private var state = State.open
     private var sending = Sending.open
@@ -97,7 +95,7 @@ public final class TCPConnection {
         let bytes: UnsafeMutableRawBufferPointer
     }
 
-    init(
+    package init(
         loop: EventLoop, driver: Driver, descriptor: Int32 = -1, local: SocketAddress, remote: SocketAddress
     ) {
         self.loop = loop
@@ -238,7 +236,7 @@ public final class TCPConnection {
     }
 
     /// For drivers: have `attend` called in the next turn.
-    func attendLater() { needsAttention() }
+    package func attendLater() { needsAttention() }
 
     /// Does what the owner's calls have made due. Only the loop calls it.
     func attend() {
@@ -261,7 +259,7 @@ public final class TCPConnection {
     }
 
     /// Whether the driver should receive now.
-    var wantsBytes: Bool {
+    package var wantsBytes: Bool {
         guard receiving == .open else { return false }
         return switch state {
         case .open: delegate != nil && !isPaused && held.isEmpty
@@ -271,7 +269,7 @@ public final class TCPConnection {
     }
 
     /// From the driver: bytes that came in, in the driver's memory.
-    func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
+    package func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard isOpen else { return }
         if let delegate, !isPaused, held.isEmpty {
             delegate.received(bytes)
@@ -283,13 +281,13 @@ public final class TCPConnection {
     }
 
     /// From the driver: the end of the peer's stream.
-    func didReceiveEnd() {
+    package func didReceiveEnd() {
         if receiving == .open { receiving = .ended }
         needsAttention()
     }
 
     /// From the driver: the kernel has taken `count` bytes of the queue.
-    func didSend(_ count: Int) {
+    package func didSend(_ count: Int) {
         queue.consume(count, loop.chunks)
         sendProgressAt = queue.isEmpty ? nil : driver.now
         if owesDrained, queue.count <= Self.lowWater {
@@ -300,7 +298,7 @@ public final class TCPConnection {
     }
 
     /// From the driver: the connection is broken.
-    func didFail(_ error: ReactorError) {
+    package func didFail(_ error: ReactorError) {
         switch state {
         case .open, .closing, .lingering: state = .broken(error)
         case .broken, .closed: return
@@ -309,7 +307,7 @@ public final class TCPConnection {
     }
 
     /// From the driver: the kernel no longer refers to the queue.
-    func didDetach() { queue.removeAll(loop.chunks) }
+    package func didDetach() { queue.removeAll(loop.chunks) }
 
     private func deliverHeld() {
         guard !held.isEmpty else { return }
@@ -393,7 +391,7 @@ public final class TCPConnection {
     var hasSentAll: Bool { sending == .finished && queue.isEmpty }
 
     /// From the loop's end: the socket is gone.
-    func abandon() {
+    package func abandon() {
         becomeClosed()
         delegate = nil
     }

@@ -51,7 +51,7 @@ public final class TCPListener {
     }
 
     /// Listens on a socket that somebody else, such as a service manager, has bound. The listener owns the socket from here
-    /// on, even if this fails. Otherwise like the other `listen`; a virtual loop has no sockets and throws `.closed`.
+    /// on, even if this fails. Otherwise like the other `listen`; throws `.closed` on a loop whose driver has no sockets.
     public static func listen(
         descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> TCPListener {
@@ -79,7 +79,7 @@ public final class TCPListener {
     }
 
     /// From the driver: a connection, attached already.
-    func didAccept(_ connection: TCPConnection) {
+    package func didAccept(_ connection: TCPConnection) {
         guard !isClosed else { return connection.abort() }
         accept(connection)
     }

@@ -54,7 +54,7 @@ public struct SQLFuzz {
             ? whole
             : whole.shrunk(attempts: Self.shrinkAttempts) { run($0, directory).failure != nil }
         let remaining = run(smallest, directory).failure ?? failure
-        report.failure = "\(remaining)\n\(smallest.text)\nreplay: apus fuzz-sql --seeds \(seed)-\(seed)"
+        report.failure = "\(remaining)\n\(smallest.text)\nreplay: apus-sim fuzz-sql --seeds \(seed)-\(seed)"
         return report
     }
 

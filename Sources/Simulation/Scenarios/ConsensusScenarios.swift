@@ -1,5 +1,6 @@
 import Crypto
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// Consensus: messages that are lost, leaders that forget or never come back.

@@ -1,6 +1,7 @@
 import Chain
 import LibP2P
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// Faults at the moments that matter.

@@ -5,6 +5,7 @@ import Multiformats
 import Node
 import Protocols
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// Peers that claim, withhold or do not read blocks while nobody else is kept waiting by it: they go all the same.

@@ -6,6 +6,7 @@ import Multiformats
 import Node
 import Protocols
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// What nodes believe of each other, and whom they ask first.

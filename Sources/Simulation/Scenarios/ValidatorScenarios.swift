@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Reactor
+import VirtualIO
 
 extension Scenario {
     /// Validators that come and go. Each set is tried by switching off all who are not needed for its quorum: with the

@@ -1,7 +1,7 @@
 import Bytes
 
-/// The file system operations that storage needs. `SystemDisk` implements them with the kernel, `VirtualDisk` with a
-/// simulated device that fails as real ones do.
+/// The file system operations that storage needs. `SystemDisk` implements them with the kernel; simulations bring a device
+/// that fails as real ones do.
 ///
 /// Names are durable after `synchronizeDirectory`, bytes and lengths after `DiskFile.synchronize`. Safe on any thread;
 /// the caller orders writes.

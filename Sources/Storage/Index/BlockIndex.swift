@@ -4,48 +4,49 @@ import Crypto
 /// The positions of blocks and transactions in the block log (docs/storage.md, "Index"). Every answer is verified
 /// against the log, from which the index can be rebuilt.
 ///
-/// Lookups are safe on any thread while one thread inserts. `LMDBIndex` is the file that a node uses, `MemoryIndex`
-/// serves simulations; every method of this base class throws `closed`.
-package class BlockIndex: @unchecked Sendable {
+/// Lookups are safe on any thread while one thread inserts. `LMDBIndex` is the file that a node uses, every
+/// method of this base class throws `closed`.
+open class BlockIndex: @unchecked Sendable {
     /// The position of a block's record.
-    struct Location: Equatable {
-        var segment: Int64
-        var offset: Int
-        var hash: Hash
+    public struct Location: Equatable, Sendable {
+        package var segment: Int64
+        package var offset: Int
+        package var hash: Hash
     }
 
     /// The position of a transaction: its block, its index in the block, and its range in the block's bytes.
-    struct TransactionLocation: Equatable {
-        var height: Int64
-        var index: Int
-        var offset: Int
-        var length: Int
+    public struct TransactionLocation: Equatable, Sendable {
+        package var height: Int64
+        package var index: Int
+        package var offset: Int
+        package var length: Int
     }
 
     /// The positions of a block and its transactions.
-    struct Entry {
-        var height: Int64
-        var location: Location
-        var transactions: [(id: Hash, location: TransactionLocation)]
+    public struct Entry: Sendable {
+        package var height: Int64
+        package var location: Location
+        package var transactions: [(id: Hash, location: TransactionLocation)]
     }
 
     let directory: String
 
-    init(directory: String) { self.directory = directory }
+    /// Creates an index in `directory`.
+    public init(directory: String) { self.directory = directory }
 
     /// Returns the index directory of the store in `directory`.
     static func directory(in directory: String) -> String { directory + "/index" }
 
     /// Inserts all of the blocks or none. A transaction ID already present keeps its first position.
-    func insert(_ entries: [Entry]) throws(StorageError) { throw .closed }
+    open func insert(_ entries: [Entry]) throws(StorageError) { throw .closed }
     /// Returns the position of the block at `height`.
-    func location(of height: Int64) throws(StorageError) -> Location? { throw .closed }
+    open func location(of height: Int64) throws(StorageError) -> Location? { throw .closed }
     /// Returns the height of the block with this hash.
-    func height(of hash: Hash) throws(StorageError) -> Int64? { throw .closed }
+    open func height(of hash: Hash) throws(StorageError) -> Int64? { throw .closed }
     /// Returns the position of the transaction with this ID.
-    func transaction(_ id: Hash) throws(StorageError) -> TransactionLocation? { throw .closed }
+    open func transaction(_ id: Hash) throws(StorageError) -> TransactionLocation? { throw .closed }
     /// Waits until everything inserted is durable.
-    func synchronize() throws(StorageError) { throw .closed }
+    open func synchronize() throws(StorageError) { throw .closed }
 }
 
 extension BlockIndex.Entry {

@@ -1,3 +1,4 @@
+import Arguments
 import Glibc
 
 /// The display of a test network: on a terminal, a table and a progress bar that are redrawn; otherwise, a plain line

@@ -1,4 +1,5 @@
 import API
+import Arguments
 import Bytes
 import Chain
 import Crypto

@@ -1,4 +1,5 @@
 import API
+import Arguments
 import Synchronization
 
 /// Polls the status of every node of a test network.

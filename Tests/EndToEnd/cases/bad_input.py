@@ -33,7 +33,7 @@ def refused_start(node, *words):
 
 
 def bad_flags(apus, directory):
-    simulate, testnet = [apus, "simulate"], [apus, "testnet", "--root", f"{directory}/t"]
+    simulate, testnet = [f"{apus}-sim", "simulate"], [apus, "testnet", "--root", f"{directory}/t"]
     for arguments, word in (
         ([apus], "needs a command"), ([apus, "tx"], "needs a command"), ([apus, "frobnicate"], "frobnicate"),
         ([apus, "run", "--rooot", "x"], 'did you mean "--root"'),
@@ -72,11 +72,12 @@ def output_that_cannot_be_written(apus, directory):
         )):
             for how in ("full", "closed", "gone"):
                 new = [f"{directory}/{number}-{how}.key"] if arguments == ["key", "new"] else []
+                program = f"{apus}-sim" if arguments[0] == "simulate" else apus
                 read, write = os.pipe()
                 os.close(read)
                 with open("/dev/full", "wb") as full:
                     out = subprocess.run(
-                        ["sh", "-c", 'exec "$@"' + (" >&-" if how == "closed" else ""), "sh", apus, *arguments, *new],
+                        ["sh", "-c", 'exec "$@"' + (" >&-" if how == "closed" else ""), "sh", program, *arguments, *new],
                         stdout={"full": full, "closed": None, "gone": write}[how], stderr=subprocess.PIPE, text=True,
                         timeout=PATIENCE)
                 os.close(write)

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -126,6 +127,16 @@ def genesis_that_cannot_work_is_refused(apus, directory):
     refused([apus, "run", "--root", node.root], "max_block_size", "270000000")
 
 
+def no_simulation_in_the_program(apus, directory):
+    """Modules stand in mangled names behind their lengths. The simulator shows that the names are right."""
+    def modules(program):
+        symbols = subprocess.run(["nm", program], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        return set(re.findall(r"7Reactor|9VirtualIO|10Simulation|CheapCrypto", symbols))
+
+    expect(modules(apus) == {"7Reactor"}, f"{apus}: {modules(apus)}")
+    expect(len(modules(f"{apus}-sim")) == 4, f"{apus}-sim: {modules(f'{apus}-sim')}")
+
+
 TESTS = [
     signals_end_a_node_in_order_or_are_ignored,
     exit_with_parent_needs_something_that_ends,
@@ -135,4 +146,5 @@ TESTS = [
     addresses_are_lists_and_have_one_form,
     too_few_descriptors_are_named,
     genesis_that_cannot_work_is_refused,
+    no_simulation_in_the_program,
 ]

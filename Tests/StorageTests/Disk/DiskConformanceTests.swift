@@ -1,6 +1,8 @@
+import Collections
 import Glibc
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Storage
 
@@ -65,24 +67,24 @@ import Testing
     @Test(arguments: [false, true]) func randomWritesAndCutsGiveTheSame(_ isVirtual: Bool) throws {
         let place = try Place(isVirtual: isVirtual)
         let file = try place.disk.open(place.path + "/a", .createNew)
-        var random = VirtualRandom(seed: 7)
+        var random = SeededGenerator(seed: 7)
         var expected: [UInt8] = []
         for step in 0..<2000 {
-            let offset = Int(random.below(3000))
-            switch random.below(10) {
+            let offset = Int(random.next() % 3000)
+            switch random.next() % 10 {
             case 0:
                 try file.truncate(to: offset)
                 expected = Array(expected.prefix(offset))
                 expected += [UInt8](repeating: 0, count: offset - expected.count)
             case 1: try file.synchronize()
             default:
-                let bytes = (0..<Int(random.below(700)) + 1).map { UInt8(truncatingIfNeeded: $0 &+ step) }
+                let bytes = (0..<Int(random.next() % 700) + 1).map { UInt8(truncatingIfNeeded: $0 &+ step) }
                 try file.write(bytes, at: offset)
                 let missing = offset + bytes.count - expected.count
                 if missing > 0 { expected += [UInt8](repeating: 0, count: missing) }
                 expected.replaceSubrange(offset..<offset + bytes.count, with: bytes)
             }
-            let start = Int(random.below(3000))
+            let start = Int(random.next() % 3000)
             #expect(try file.read(at: start, count: 500) == Array(expected.dropFirst(start).prefix(500)))
         }
         #expect(try file.read(at: 0, count: 10_000) == expected)

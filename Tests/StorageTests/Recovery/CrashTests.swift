@@ -1,6 +1,8 @@
 import Chain
+import Crypto
 import Glibc
 import Testing
+import VirtualIO
 
 @testable import Storage
 
@@ -159,6 +161,39 @@ import Testing
             run.disk.setCapacity(nil)
             if capacity % 2 == 0 { run.disk.powerFail() } else { run.disk.kill() }
             try run.inspect("capacity \(capacity)")
+        }
+    }
+
+    /// What a power failure leaves of a run, by this seed.
+    static func outcome(_ seed: UInt64) throws -> [String] {
+        let run = try StorageRun(seed: seed)
+        run.plan(at: 40) { disk in
+            disk.powerFail()
+            return nil
+        }
+        _ = try? run.work()
+        run.disk.setHook(nil)
+        let mount = run.disk.mount()
+        let files = try mount.names(in: StorageRun.directory).filter { $0 != "index" }.map {
+            let path = StorageRun.directory + "/" + $0
+            return "\($0) \(Hash.sha256(of: try mount.open(path, .read).read(at: 0, count: 1 << 20)))"
+        }
+        return files + ["\(String(describing: run.disk.flipBit { _ in true }))"]
+    }
+
+    @Test func aSeedRepeats() async throws {
+        var outcomes: Set<[String]> = []
+        for seed in UInt64(0)..<20 {
+            let first = try Self.outcome(seed)
+            #expect(try Self.outcome(seed) == first)
+            outcomes.insert(first)
+        }
+        #expect(outcomes.count == 20)
+        // In another process too, where tables have another order.
+        let expected = try (UInt64(0)..<20).flatMap(Self.outcome).joined(separator: "\n")
+        await #expect(processExitsWith: .success) { [expected = expected as String] in
+            let found = try (UInt64(0)..<20).flatMap(CrashTests.outcome).joined(separator: "\n")
+            #expect(found == expected)
         }
     }
 }

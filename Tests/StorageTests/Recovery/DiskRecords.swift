@@ -1,4 +1,5 @@
 import Synchronization
+import VirtualIO
 
 @testable import Storage
 

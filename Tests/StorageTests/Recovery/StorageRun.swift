@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Synchronization
 import Testing
+import VirtualIO
 
 @testable import Storage
 

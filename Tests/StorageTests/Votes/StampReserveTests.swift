@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import VirtualIO
 
 @testable import Storage
 

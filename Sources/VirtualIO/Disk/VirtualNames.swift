@@ -1,3 +1,6 @@
+import Collections
+import Storage
+
 /// The directories and names of a virtual disk: those on the device, and what was done since.
 struct VirtualNames {
     private enum Change {
@@ -77,7 +80,7 @@ struct VirtualNames {
     // MARK: Faults
 
     /// Of each directory's changes, those before an arbitrary one survive. What was in a directory that did not, is gone.
-    mutating func powerFail(_ random: inout VirtualRandom) {
+    mutating func powerFail(_ random: inout SeededGenerator) {
         for directory in changes.keys.sorted() {
             let changes = changes[directory] ?? []
             for change in changes.prefix(Int(random.below(changes.count + 1))) { durable.apply(change) }

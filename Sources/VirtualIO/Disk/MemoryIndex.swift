@@ -1,4 +1,5 @@
 import Crypto
+import Storage
 import Synchronization
 
 /// The block index of a simulated disk, rebuilt from the log at each start.

@@ -1,6 +1,8 @@
+import Reactor
+import TestSupport
 import Testing
 
-@testable import Reactor
+@testable import VirtualIO
 
 /// What a virtual network does to the connections of its hosts.
 @Suite struct VirtualNetworkTests {

@@ -1,11 +1,11 @@
 import Arguments
-import Crypto
 import Glibc
 import Reactor
 import Simulation
 import Synchronization
+import VirtualIO
 
-/// `apus simulate`: whole networks in one process, with faults from a seed.
+/// `apus-sim simulate`: whole networks in one process, with faults from a seed.
 struct SimulateCommand: Action {
     let seed: UInt64?
     let seeds: SeedRange?
@@ -53,7 +53,7 @@ struct SimulateCommand: Action {
                 "A stand-in in place of the cryptography: for very many nodes, not to show that anything is right."
             ),
             .option(
-                "trace", .path("FILE"), "Write a readable line for every event to this file (one run only)."),
+                "trace", .text("FILE"), "Write a readable line for every event to this file (one run only)."),
             .option("jobs", .integer(1...mostJobs), default: 2, "Runs at the same time."),
             action: SimulateCommand.init)
     }
@@ -187,7 +187,7 @@ struct SimulateCommand: Action {
             text +=
                 "\n  \(report.packets) packets, \(report.bytes) bytes, \(report.acknowledged) acknowledged"
         }
-        if report.failure != nil { text += "\n  replay: apus simulate \(arguments(run))" }
+        if report.failure != nil { text += "\n  replay: apus-sim simulate \(arguments(run))" }
         return text
     }
 }

@@ -1,8 +1,8 @@
 /// Decimal notation with a fixed number of decimal places.
-enum DecimalText {
+package enum DecimalText {
     /// Returns `value` rounded to `places` decimal places, at most 9. A value of 9e15 / 10^`places` or more, an
     /// infinite one and NaN are written as Swift writes them.
-    static func text(_ value: Double, places: Int) -> String {
+    package static func text(_ value: Double, places: Int) -> String {
         var scale: Int64 = 1
         for _ in 0..<min(max(places, 0), 9) { scale *= 10 }
         let scaled = (value * Double(scale)).rounded()
@@ -16,8 +16,8 @@ enum DecimalText {
 
 extension Duration {
     /// Milliseconds with three decimal places and the unit.
-    var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
+    package var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
 
     /// Seconds with two decimal places, without the unit.
-    var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
+    package var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }
 }

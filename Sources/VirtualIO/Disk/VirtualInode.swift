@@ -1,3 +1,5 @@
+import Collections
+
 /// The content of one file of a virtual disk: what is on the device, and in memory what was done since.
 ///
 /// Only that is kept twice, so a file takes its length, and what was done is bounded: the oldest of too many changes
@@ -113,7 +115,7 @@ struct VirtualInode {
 
     /// What a synchronization that fails does: nothing; or some writes stay in memory for as long as it holds them; or
     /// they are gone at once.
-    mutating func failSynchronize(_ random: inout VirtualRandom) {
+    mutating func failSynchronize(_ random: inout SeededGenerator) {
         let outcome = random.below(3)
         for index in changes.indices {
             guard case .write = changes[index].kind, outcome > 0, random.below(2) == 0 else { continue }
@@ -129,7 +131,7 @@ struct VirtualInode {
     }
 
     /// All, nothing, or arbitrary sectors of what was on its way are on the device.
-    mutating func powerFail(_ random: inout VirtualRandom) {
+    mutating func powerFail(_ random: inout SeededGenerator) {
         let share = [0, 100, random.below(100)][Int(random.below(3))]
         for change in changes where !change.isLost { survive(change, share, &random) }
         changes = []
@@ -137,7 +139,7 @@ struct VirtualInode {
     }
 
     /// Applies those sectors of a change that came through, each with a chance of `share` in 100.
-    private mutating func survive(_ change: Change, _ share: UInt64, _ random: inout VirtualRandom) {
+    private mutating func survive(_ change: Change, _ share: UInt64, _ random: inout SeededGenerator) {
         switch change.kind {
         case .truncate: if random.below(100) < share { VirtualInode.apply(change.kind, to: &durable) }
         case .write(let offset, let bytes):
@@ -177,22 +179,4 @@ struct VirtualInode {
             bytes.replaceSubrange(offset..<min(bytes.count, offset + new.count), with: new)
         }
     }
-}
-
-/// SplitMix64.
-struct VirtualRandom {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// A number below `bound`, which is at least 1.
-    mutating func below(_ bound: Int) -> UInt64 { next() % UInt64(bound) }
 }

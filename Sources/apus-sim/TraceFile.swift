@@ -1,3 +1,4 @@
+import Arguments
 import Glibc
 
 /// The file that `--trace` names, made or emptied.

@@ -1,4 +1,5 @@
 import Collections
+import Reactor
 
 /// The driver without a kernel: bytes go from one end to the other by timers, as `VirtualNetwork` says, and the clock
 /// jumps from one to the next.
@@ -14,19 +15,18 @@ final class VirtualDriver: Driver {
     private var nextPort = firstEphemeralPort
     private var nextNumber = 0
     private var listeners: [SocketAddress: TCPListener] = [:]
-    /// Keeps open connections alive, by their numbers.
-    private var connections: [Int: TCPConnection] = [:]
+    /// The ends of open connections, by their numbers.
+    private var ends: [Int: MemoryEnd] = [:]
     private(set) lazy var network = VirtualNetwork(self, latency: latency, seed: seed)
     private let latency: Duration
     private let seed: UInt64
 
-    init(latency: Duration = .zero, seed: UInt64 = 0) {
+    init(latency: Duration, seed: UInt64) {
         self.latency = latency
         self.seed = seed
         super.init(name: "virtual")
     }
 
-    override nonisolated var isVirtual: Bool { true }
     override var now: Duration { clock }
 
     override func wait(until deadline: Duration?) -> Bool {
@@ -36,13 +36,14 @@ final class VirtualDriver: Driver {
     }
 
     override func shutdown() {
-        for number in connections.keys.sorted() {
-            connections[number]?.memory = nil
-            connections[number]?.abandon()
-        }
-        connections = [:]
+        let open = ordered
+        ends = [:]
+        for end in open { end.connection.abandon() }
         listeners = [:]
     }
+
+    /// Jobs run on the loop itself, at once.
+    override nonisolated func makeRunner(named name: String) -> any WorkerRunner { VirtualRunner() }
 
     private func port() -> UInt16 {
         defer { nextPort = nextPort == .max ? Self.firstEphemeralPort : nextPort &+ 1 }
@@ -110,38 +111,37 @@ final class VirtualDriver: Driver {
         at(arrival, attempt.loop, body)
     }
 
-    func pair(_ loop: EventLoop) -> (TCPConnection, TCPConnection) {
-        let address = Self.loopback
-        return pair(loop, address.with(port: port()), address.with(port: port()))
-    }
-
-    private static let loopback = SocketAddress(loopbackPort: 0)
-
     private func pair(
         _ loop: EventLoop, _ local: SocketAddress, _ remote: SocketAddress
     ) -> (TCPConnection, TCPConnection) {
         let near = TCPConnection(loop: loop, driver: self, local: local, remote: remote)
         let far = TCPConnection(loop: loop, driver: self, local: remote, remote: local)
-        near.memory = MemoryEnd(number: nextNumber, peer: far)
-        far.memory = MemoryEnd(number: nextNumber &+ 1, peer: near)
-        nextNumber &+= 2
-        attach(near)
-        attach(far)
+        for (connection, peer) in [(near, far), (far, near)] {
+            connection.slot = nextNumber
+            ends[nextNumber] = MemoryEnd(of: connection, peer: peer)
+            nextNumber &+= 1
+        }
         return (near, far)
     }
 
     // MARK: Connections
 
-    override func attach(_ connection: TCPConnection) {
-        if let number = connection.memory?.number { connections[number] = connection }
+    /// A connection's end; nil once its socket is gone.
+    private func end(of connection: TCPConnection) -> MemoryEnd? {
+        connection.slot.flatMap { ends[$0] }
+    }
+
+    /// Takes a connection's socket away.
+    private func remove(_ connection: TCPConnection) {
+        if let slot = connection.slot { ends[slot] = nil }
+        connection.slot = nil
     }
 
     override func updateReceiving(_ connection: TCPConnection) { deliver(to: connection) }
 
     override func flush(_ connection: TCPConnection) {
-        guard let own = connection.memory else { return }
-        let peer = own.peer
-        guard let end = peer.memory else { return orphaned(connection) }
+        guard let peer = self.end(of: connection)?.peer else { return }
+        guard let end = self.end(of: peer) else { return orphaned(connection) }
         while connection.queuedBytes > 0, end.load < Self.windowSize {
             let count = min(connection.queue.head.count, Self.packetSize, Self.windowSize - end.load)
             let bytes = [UInt8](connection.queue.head.prefix(count))
@@ -153,28 +153,27 @@ final class VirtualDriver: Driver {
 
     /// What the peer has not taken: as if its kernel acknowledged nothing else.
     override func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
-        connection.memory?.peer.memory?.load ?? 0
+        self.end(of: connection).flatMap { self.end(of: $0.peer)?.load } ?? 0
     }
 
     override func acknowledgedBytes(_ connection: TCPConnection) -> Int {
-        connection.memory?.peer.memory?.taken ?? 0
+        self.end(of: connection).flatMap { self.end(of: $0.peer)?.taken } ?? 0
     }
 
     override func shutdownWrite(_ connection: TCPConnection) {
-        guard let peer = connection.memory?.peer else { return }
+        guard let peer = self.end(of: connection)?.peer else { return }
         transmit(.end, to: peer)
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {
-        let end = connection.memory
-        if let end { connections[end.number] = nil }
-        connection.memory = nil
+        let end = self.end(of: connection)
+        remove(connection)
         connection.didDetach()
         if reset, let peer = end?.peer { transmit(.reset, to: peer) }
     }
 
     private func transmit(_ packet: MemoryEnd.Packet, to connection: TCPConnection) {
-        guard let end = connection.memory else { return }
+        guard let end = self.end(of: connection) else { return }
         let (from, to) = (connection.remoteAddress, connection.localAddress)
         let bytes = if case .bytes(let bytes) = packet { bytes.count } else { 0 }
         guard end.stalled.isEmpty,
@@ -189,7 +188,7 @@ final class VirtualDriver: Driver {
 
     private func arrive(_ packet: MemoryEnd.Packet, at connection: TCPConnection) {
         // Bytes for a socket that is gone: its end has been told of already, or its host has lost its power.
-        guard let end = connection.memory else { return }
+        guard let end = self.end(of: connection) else { return }
         if case .reset = packet {
             network.counters.resets += 1
             network.onEvent?(.reset(connection.localAddress, connection.remoteAddress))
@@ -200,7 +199,7 @@ final class VirtualDriver: Driver {
     }
 
     private func deliver(to connection: TCPConnection) {
-        while connection.wantsBytes, let end = connection.memory, !end.inbox.isEmpty {
+        while connection.wantsBytes, let end = self.end(of: connection), !end.inbox.isEmpty {
             if let later = network.readDelay(connection.localAddress) {
                 // A look planned for later than this is from a slower rate that holds no more.
                 if let planned = end.nextRead, planned <= later { return }
@@ -231,12 +230,14 @@ final class VirtualDriver: Driver {
 // MARK: - Faults
 
 extension VirtualDriver {
-    private var ordered: [TCPConnection] { connections.keys.sorted().compactMap { connections[$0] } }
+    /// The ends of open connections in the order in which these were made.
+    private var ordered: [MemoryEnd] { ends.sorted { $0.key < $1.key }.map { $0.value } }
 
     /// Sends on what was stalled where `isOpen` holds.
     func release(where isOpen: (SocketAddress, SocketAddress) -> Bool) {
-        for connection in ordered {
-            guard let end = connection.memory, !end.stalled.isEmpty,
+        for end in ordered {
+            let connection = end.connection
+            guard self.end(of: connection) != nil, !end.stalled.isEmpty,
                 isOpen(connection.remoteAddress, connection.localAddress)
             else { continue }
             end.lastArrival = max(end.lastArrival, now + network.retryDelay())
@@ -247,30 +248,28 @@ extension VirtualDriver {
     }
 
     func deliverAll(at host: SocketAddress) {
-        for connection in ordered where connection.localAddress.with(port: 0) == host {
-            deliver(to: connection)
+        for end in ordered where end.connection.localAddress.with(port: 0) == host {
+            deliver(to: end.connection)
         }
     }
 
     /// Takes every socket of a host away.
     func vanish(_ host: SocketAddress, tellingPeers: Bool) {
         for address in listeners.keys where address.with(port: 0) == host { listeners[address] = nil }
-        for connection in ordered where connection.localAddress.with(port: 0) == host {
-            guard let end = connection.memory else { continue }
-            connections[end.number] = nil
-            connection.memory = nil
+        for end in ordered where end.connection.localAddress.with(port: 0) == host {
+            remove(end.connection)
             if tellingPeers { transmit(.reset, to: end.peer) }
-            connection.didFail(.connectionReset)
+            end.connection.didFail(.connectionReset)
         }
     }
 
     /// A host without memory of its connections is back: those who sent to it meanwhile learn that.
     func resetOrphans(of host: SocketAddress) {
-        for connection in ordered
-        where connection.remoteAddress.with(port: 0) == host && connection.memory?.peer.memory == nil
-            && connection.queuedBytes > 0
+        for end in ordered
+        where end.connection.remoteAddress.with(port: 0) == host && self.end(of: end.peer) == nil
+            && end.connection.queuedBytes > 0
         {
-            orphaned(connection)
+            orphaned(end.connection)
         }
     }
 
@@ -282,11 +281,10 @@ extension VirtualDriver {
 
     func breakConnections(of host: SocketAddress, with other: SocketAddress?) -> Int {
         var count = 0
-        for connection in ordered where connection.localAddress.with(port: 0) == host {
-            if let other, connection.remoteAddress.with(port: 0) != other { continue }
-            guard let end = connection.memory else { continue }
+        for end in ordered where end.connection.localAddress.with(port: 0) == host {
+            if let other, end.connection.remoteAddress.with(port: 0) != other { continue }
             count += 1
-            arrive(.reset, at: connection)
+            arrive(.reset, at: end.connection)
             arrive(.reset, at: end.peer)
         }
         return count
@@ -302,9 +300,9 @@ final class MemoryEnd {
         case reset
     }
 
-    /// Orders connections by their making.
-    let number: Int
-    /// The other end. The connection gives this object up when it ends.
+    /// Whose end this is.
+    let connection: TCPConnection
+    /// The other end.
     let peer: TCPConnection
     var inbox = Deque<Packet>()
     /// What a cut link holds back.
@@ -318,8 +316,8 @@ final class MemoryEnd {
     /// When a slow reader looks again by itself.
     var nextRead: Duration?
 
-    init(number: Int, peer: TCPConnection) {
-        self.number = number
+    init(of connection: TCPConnection, peer: TCPConnection) {
+        self.connection = connection
         self.peer = peer
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Storage
 
 /// A virtual disk as one process sees it.
 final class VirtualMount: Disk {

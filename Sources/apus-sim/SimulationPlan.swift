@@ -1,7 +1,7 @@
 import Arguments
 import Simulation
 
-/// What `apus simulate` runs: every scenario with every seed.
+/// What `apus-sim simulate` runs: every scenario with every seed.
 struct SimulationPlan: Sendable {
     struct Run: Sendable {
         let seed: UInt64

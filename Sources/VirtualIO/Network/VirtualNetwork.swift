@@ -1,4 +1,5 @@
 import Collections
+import Reactor
 
 /// The network of a virtual loop: what lies between its hosts, and what goes wrong there. Every choice comes from the
 /// loop's seed. See docs/architecture.md, "Reactor".

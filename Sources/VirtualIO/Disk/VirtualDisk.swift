@@ -1,4 +1,6 @@
+import Collections
 import Glibc
+import Storage
 import Synchronization
 
 /// A disk in memory that loses power, fills up and breaks as a real one may, by its seed (docs/storage.md, "Virtual
@@ -56,8 +58,8 @@ package final class VirtualDisk: Sendable {
         var capacity: Int?
         /// Bytes of all files.
         var used = 0
-        var random: VirtualRandom
-        var salts: VirtualRandom
+        var random: SeededGenerator
+        var salts: SeededGenerator
         var counters = Counters()
     }
 
@@ -67,7 +69,7 @@ package final class VirtualDisk: Sendable {
     /// An empty disk.
     package init(seed: UInt64) {
         state = Mutex(
-            State(random: VirtualRandom(seed: seed ^ 0x6469_736B), salts: VirtualRandom(seed: ~seed)))
+            State(random: SeededGenerator(seed: seed ^ 0x6469_736B), salts: SeededGenerator(seed: ~seed)))
     }
 
     /// The disk as one process sees it, until the next crash.
@@ -223,4 +225,9 @@ extension VirtualDisk.State {
         }
         used = inodes.values.reduce(0) { $0 + $1.length }
     }
+}
+
+extension SeededGenerator {
+    /// A number below `bound`, which is at least 1.
+    mutating func below(_ bound: Int) -> UInt64 { next() % UInt64(bound) }
 }

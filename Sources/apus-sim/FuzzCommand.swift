@@ -2,7 +2,7 @@ import Arguments
 import Glibc
 import Simulation
 
-/// `apus fuzz-sql`: SQL from seeds on two engines of different history, which must agree.
+/// `apus-sim fuzz-sql`: SQL from seeds on two engines of different history, which must agree.
 struct FuzzCommand: Action {
     let seeds: SeedRange?
     let seconds: Int?

@@ -8,12 +8,12 @@ import Synchronization
 ///
 /// After a failure nothing more is written and every call throws the failure again, so that a caller that cannot throw
 /// may leave it to `flush`. Any thread may write; lines do not interleave.
-enum StandardOutput {
+package enum StandardOutput {
     /// A failed write.
-    struct Failure: Error, CustomStringConvertible {
+    package struct Failure: Error, CustomStringConvertible {
         let code: Int32
 
-        var description: String { "standard output: \(SystemErrorText.of(code))" }
+        package var description: String { "standard output: \(SystemErrorText.of(code))" }
     }
 
     private struct State {
@@ -26,13 +26,13 @@ enum StandardOutput {
     private static let bufferSize = 1 << 16
 
     /// Buffers a line.
-    static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
+    package static func print(_ line: String) throws(Failure) { try write("\(line)\n") }
 
     /// Writes a line at once, for a reader that waits for it.
-    static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
+    package static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
 
     /// Buffers text, or writes it at once.
-    static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
+    package static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
         try state.withLock { (state) throws(Failure) in
             if let failure = state.failure { throw failure }
             state.bytes.append(contentsOf: text.utf8)
@@ -41,7 +41,7 @@ enum StandardOutput {
     }
 
     /// Writes the buffer.
-    static func flush() throws(Failure) {
+    package static func flush() throws(Failure) {
         try state.withLock { (state) throws(Failure) in try flush(&state) }
     }
 
@@ -73,7 +73,7 @@ enum StandardOutput {
     }
 
     /// The terminal's width in columns; nil without a terminal, or if its width is unknown.
-    static var columns: Int? {
+    package static var columns: Int? {
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
         return Int(size.ws_col)
@@ -81,13 +81,13 @@ enum StandardOutput {
 }
 
 /// Lines on standard error. Failed writes are ignored: there is nowhere left to report them.
-enum StandardError {
+package enum StandardError {
     /// The time to wait for a reader, in milliseconds: a failed process must end, or its supervisor does not restart
     /// it.
     private static let patience: Int32 = 1_000
 
     /// Writes `text` as one line, without control characters. Drops the rest if the reader is too slow.
-    static func print(_ text: String) {
+    package static func print(_ text: String) {
         let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
         var rest = Array("\(line)\n".utf8)[...]
         while !rest.isEmpty {

@@ -1,0 +1,98 @@
+import Collections
+import Synchronization
+
+/// The jobs of one worker, in the order asked, and the callers that wait for room among them.
+public final class WorkerQueue: Sendable {
+    /// Runs when it is given nil; otherwise it is refused with this error.
+    typealias Job = @Sendable (ReactorError?) -> Void
+
+    private struct State {
+        var jobs = Deque<Job>()
+        /// The most jobs that have been queued at once.
+        var peak = 0
+        /// Callers that wait for room, in order.
+        var waiting = Deque<UnsafeContinuation<Void, Never>>()
+        /// Room promised to callers that have been woken and are on their way.
+        var promised = 0
+        var isStopped = false
+        /// Jobs that have not begun are refused.
+        var isAbandoned = false
+
+        /// Wakes the caller that may hand in a job now that another has begun.
+        mutating func wakeNext() -> UnsafeContinuation<Void, Never>? {
+            guard let next = waiting.popFirst() else { return nil }
+            promised &+= 1
+            return next
+        }
+    }
+
+    private let state = Mutex(State())
+    let capacity: Int
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    /// Jobs that have not begun.
+    var depth: Int { state.withLock { $0.jobs.count } }
+
+    var peakDepth: Int { state.withLock { $0.peak } }
+
+    // MARK: The caller's side
+
+    private func takeRoom(_ state: inout State) -> Bool {
+        if state.isStopped { return true }
+        guard state.jobs.count &+ state.promised < capacity, state.waiting.isEmpty else { return false }
+        state.promised &+= 1
+        return true
+    }
+
+    /// Waits until there is room for a job, or the queue is stopped.
+    func takeRoom() async {
+        if state.withLock({ takeRoom(&$0) }) { return }
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            let hasRoom = state.withLock { state in
+                if takeRoom(&state) { return true }
+                state.waiting.append(continuation)
+                return false
+            }
+            if hasRoom { continuation.resume() }
+        }
+    }
+
+    /// Adds a job for which there is room. Returns why it is refused, if it is.
+    func append(_ job: @escaping Job, isLast: Bool) -> ReactorError? {
+        state.withLock { state in
+            state.promised = max(state.promised &- 1, 0)
+            if state.isStopped { return .closed }
+            state.jobs.append(job)
+            state.peak = max(state.peak, state.jobs.count)
+            state.isStopped = isLast
+            return nil
+        }
+    }
+
+    func stop() {
+        let waiting = state.withLock { state in
+            state.isStopped = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    func abandon() { state.withLock { $0.isAbandoned = true } }
+
+    // MARK: The runner's side
+
+    /// Runs the next job, if one waits. False when none does and none will come.
+    @discardableResult
+    package func runNext() -> Bool {
+        let (job, next, refusal, goesOn) = state.withLock {
+            state -> (Job?, UnsafeContinuation<Void, Never>?, ReactorError?, Bool) in
+            guard let job = state.jobs.popFirst() else { return (nil, nil, nil, !state.isStopped) }
+            return (job, state.wakeNext(), state.isAbandoned ? .closed : nil, true)
+        }
+        next?.resume()
+        job?(refusal)
+        return goesOn
+    }
+}

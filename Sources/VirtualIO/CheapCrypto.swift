@@ -1,0 +1,130 @@
+import Bytes
+import Crypto
+import Synchronization
+
+/// A stand-in for signatures, key agreement and encryption whose results have the same sizes, for simulations of very
+/// many nodes (docs/simulation.md, "Scale").
+///
+/// It tells keys and messages apart and keeps nothing secret: who knows a public key can sign with it. It is switched on
+/// for a whole process, by `apus-sim` alone.
+package final class CheapCrypto: CryptoSuite, @unchecked Sendable {
+    private static let flag = Atomic(false)
+    fileprivate static let suite = CheapCrypto()
+
+    /// Whether the stand-in is to take the place of the cryptography.
+    fileprivate static var isWanted: Bool { flag.load(ordering: .relaxed) }
+
+    /// Switches it on until the process ends. Call it before anything of `Crypto` is used.
+    package static func activate() {
+        flag.store(true, ordering: .relaxed)
+        precondition(CryptoSuite.current === suite, "keys have been used already")
+    }
+
+    override package func isPoint(_ bytes: [UInt8]) -> Bool { true }
+
+    override package func sign(_ message: UnsafeRawBufferPointer, for purpose: Purpose, with key: PrivateKey)
+        -> [UInt8]
+    {
+        signature(message, for: purpose, by: key.publicKey)
+    }
+
+    override package func verify(
+        _ signature: UnsafeRawBufferPointer, of message: UnsafeRawBufferPointer, for purpose: Purpose,
+        by key: PublicKey
+    ) -> Bool {
+        signature.elementsEqual(self.signature(message, for: purpose, by: key))
+    }
+
+    /// As many bytes as the real one has, which follow from a public key and a message.
+    private func signature(_ message: UnsafeRawBufferPointer, for purpose: Purpose, by key: PublicKey)
+        -> [UInt8]
+    {
+        var hasher = SHA256()
+        hasher.update(key.bytes)
+        hasher.update(message)
+        let digest = hasher.finalize().array
+        return (0..<count(key.type, purpose)).map { digest[$0 % digest.count] }
+    }
+
+    /// Bytes of a signature; for DER a typical number.
+    private func count(_ type: KeyType, _ purpose: Purpose) -> Int {
+        type == .secp256k1 && purpose == .handshake ? 71 : type.signatureCount
+    }
+
+    override package func agreementKey(of privateKey: SecretBytes) -> [UInt8] {
+        Hash.sha256(of: privateKey).array
+    }
+
+    override package func agree(
+        _ privateKey: SecretBytes, with publicKey: UnsafeRawBufferPointer
+    ) throws(CryptoError) -> SecretBytes {
+        let both = zip(agreementKey(of: privateKey), publicKey).map { $0 ^ $1 }
+        return try SecretBytes(copying: Hash.sha256(of: both).array)
+    }
+
+    override package func makeCipher(key: UnsafeRawBufferPointer) throws(CryptoError) -> Cipher {
+        CheapCipher(key: key)
+    }
+}
+
+/// The suite that this program is linked with, in place of the one in `CShims`.
+@c(apus_crypto_suite)
+public func linkedCryptoSuite() -> UnsafeMutableRawPointer? {
+    CheapCrypto.isWanted ? Unmanaged.passUnretained(CheapCrypto.suite).toOpaque() : nil
+}
+
+/// Leaves the text as it is and puts a checksum in the place of the tag.
+private final class CheapCipher: Cipher {
+    private let key: UInt64
+
+    init(key: UnsafeRawBufferPointer) { self.key = key.loadUnaligned(as: UInt64.self) }
+
+    override func seal(
+        nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        let tag = tag(nonce, aad, source)
+        if let start = source.baseAddress {
+            target.baseAddress?.copyMemory(from: start, byteCount: source.count)
+        }
+        target.storeBytes(of: tag, toByteOffset: source.count, as: UInt64.self)
+        target.storeBytes(of: tag, toByteOffset: source.count + 8, as: UInt64.self)
+        return true
+    }
+
+    override func open(
+        nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        let text = UnsafeRawBufferPointer(rebasing: source.dropLast(ChaChaPoly.tagCount))
+        let given = source.loadUnaligned(fromByteOffset: text.count, as: UInt64.self)
+        guard given == tag(nonce, aad, text) else { return false }
+        if let start = text.baseAddress {
+            target.baseAddress?.copyMemory(from: start, byteCount: text.count)
+        }
+        return true
+    }
+
+    /// Follows from key, nonce, additional data and text.
+    private func tag(_ nonce: UInt64, _ aad: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer) -> UInt64
+    {
+        var sum = mix(key &+ nonce, UInt64(truncatingIfNeeded: text.count))
+        for part in [aad, text] {
+            var place = 0
+            while place &+ 8 <= part.count {
+                sum = mix(sum, part.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+                place &+= 8
+            }
+            while place < part.count {
+                sum = mix(sum, UInt64(part[place]))
+                place &+= 1
+            }
+        }
+        return sum
+    }
+
+    private func mix(_ sum: UInt64, _ word: UInt64) -> UInt64 {
+        let product = (sum ^ word) &* 0x9E37_79B9_7F4A_7C15
+        return product ^ (product &>> 32)
+    }
+}
