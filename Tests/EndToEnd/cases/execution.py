@@ -161,7 +161,7 @@ def a_backup_beside_a_newer_log_is_refused(apus, directory):
         shutil.copy(backup, lone.database)
         lone.start()
         code = lone.process.wait(timeout=30)
-        expect(code == 1 and "-wal beside it" in lone.logged(), f"exit code {code}")
+        expect(code == 1 and "-wal belongs to" in lone.logged(), f"exit code {code}")
         # The remedy that the error names.
         for suffix in ("-wal", "-shm"):
             os.remove(lone.database + suffix)
