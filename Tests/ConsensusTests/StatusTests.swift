@@ -240,15 +240,14 @@ struct StatusTests {
                 let nack = AckRes(height: 1, block: block.hash, answer: .invalidBlock, by: key)
                 lines += script.send(.acknowledged(try chain.verified(nack), from: leaderPeer))
             }
-            _ = script.send(.timer)
             _ = script.send(.rolledBack)
             script.now += .seconds(60)
             return lines
         }
-        #expect(try refuse(5) == ["warn", "reset to 0"])
+        #expect(try refuse(5) == ["warn", "reset to 0", "roll back"])
         #expect(script.machine.leader?.transactionLimit == 2)
-        #expect(try refuse(2) == ["warn", "reset to 0"])
+        #expect(try refuse(2) == ["warn", "reset to 0", "roll back"])
         #expect(script.machine.leader?.transactionLimit == 1)
-        #expect(try refuse(1) == ["warn", "drop 1", "reset to 0"])
+        #expect(try refuse(1) == ["warn", "drop 1", "reset to 0", "roll back"])
     }
 }

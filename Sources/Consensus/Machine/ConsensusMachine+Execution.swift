@@ -36,6 +36,8 @@ extension ConsensusMachine {
             } else {
                 if !current.hasVoted { agree(block, result, &actions) }
                 if halted == nil, isLeader { commitIfAgreed(block, result, now, &actions) }
+                // Withdrawn just now. No other event may come that leads here again.
+                if halted == nil, case .prepared = lane, current.proposedBlock == nil { rollBack(&actions) }
             }
         }
     }
