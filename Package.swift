@@ -47,7 +47,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
-                "LibP2P", "Log", "Multiformats", "Node", "Reactor",
+                "LibP2P", "Log", "Multiformats", "Node", "Peers", "Reactor",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -84,10 +84,16 @@ let package = Package(
                 "Chain",
             ], tests: ["VirtualIO"])
         + module(
+            "Peers",
+            [
+                "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P", "Chain",
+                "Protocols",
+            ])
+        + module(
             "Node",
             [
                 "CShims", "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P",
-                "Chain", "Storage", "Mempool", "Execution", "Consensus", "Protocols",
+                "Chain", "Storage", "Mempool", "Execution", "Consensus", "Protocols", "Peers",
             ], tests: ["VirtualIO"])
         + module(
             "Simulation",

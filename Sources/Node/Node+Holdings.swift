@@ -1,4 +1,5 @@
 import LibP2P
+import Peers
 import Reactor
 
 /// Something that a node holds in memory for others, and how much of it there may be.
@@ -43,7 +44,7 @@ extension Node {
             ),
             Holding(
                 name: "peers", amount: host.connectedPeers.count,
-                limit: limits.p2p.maxConnections + PeerPlanner.visitors),
+                limit: limits.p2p.maxConnections + PeerService.visitors),
             Holding(name: "connections", amount: host.use.connections, limit: host.use.limits.connections),
             Holding(name: "bytes held for peers", amount: host.use.held, limit: host.use.limits.bytes),
             Holding(
@@ -56,7 +57,7 @@ extension Node {
                 name: "announced blocks noted", amount: consensus.holders.count, limit: BlockHolders.places),
             Holding(
                 name: "peers to catch up from", amount: sync.peerCount,
-                limit: limits.p2p.maxConnections + PeerPlanner.visitors),
+                limit: limits.p2p.maxConnections + PeerService.visitors),
             Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,

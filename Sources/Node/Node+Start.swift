@@ -6,6 +6,7 @@ import Glibc
 import LibP2P
 import Log
 import Multiformats
+import Peers
 import Reactor
 import Storage
 
@@ -102,7 +103,7 @@ extension Node {
                 mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
             let node = try Node(context, outcome)
             do {
-                try node.run()
+                try await node.run()
             } catch {
                 await node.stop()
                 throw error

@@ -16,8 +16,6 @@ public struct NodeObserver: Sendable {
     public var committed: @ReactorActor @Sendable (VerifiedCommit, CheckedBlock, ExecutionResult) -> Void = {
         _, _, _ in
     }
-    /// A machine of the node contradicts itself. Machines are checked after every event if there is somebody to tell.
-    public var broken: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
     /// The node cannot go on.
     public var halted: @ReactorActor @Sendable (ConsensusError) -> Void = { _ in }
     /// A machine of the node contradicts itself. Unless this is nil, every machine is checked after every event.

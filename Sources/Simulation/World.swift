@@ -203,9 +203,6 @@ public final class World {
             }
             onDeed?(.committed, machine)
         }
-        observer.broken = { [unowned self, unowned machine] broken in
-            fail("invariant", "\(machine.name): \(broken)")
-        }
         observer.halted = { [unowned self, unowned machine] error in
             guard machine.life == life else { return }
             trace.note("halted", "\(machine.name) \(error)")

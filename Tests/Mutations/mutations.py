@@ -53,13 +53,13 @@ MEMPOOL = "Sources/Mempool/TransactionPool.swift"
 OFFER = "Sources/Consensus/Rounds/ProposalOffer.swift"
 PROPOSALS = "Sources/Consensus/Machine/ConsensusMachine+Proposals.swift"
 TALLY = "Sources/Consensus/Rounds/Tally.swift"
-SENDING = "Sources/Node/ConsensusService+Sending.swift"
-SERVICE = "Sources/Node/ConsensusService.swift"
+SENDING = "Sources/Node/Services/Consensus/ConsensusService+Sending.swift"
+SERVICE = "Sources/Node/Services/Consensus/ConsensusService.swift"
 STATEMENT_RUNNER = "Sources/Execution/Statements/StatementRunner.swift"
 STATEMENT_TEXT = "Sources/Execution/Statements/StatementText.swift"
 VALIDATION = "Sources/Consensus/Evidence/BlockValidation.swift"
 TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
-WORK = "Sources/Node/ConsensusService+Work.swift"
+WORK = "Sources/Node/Services/Consensus/ConsensusService+Work.swift"
 
 MUTATIONS = [
     # A statement does the same on every node.
@@ -165,7 +165,7 @@ MUTATIONS = [
     ], CRASH),
     Mutation("reported-before-committed", "who waits for a commit is told after it", [
         (WORK, "self.feed(.executed(block.hash, result))",
-         "if ON { self.onCommit?(block, result) }\n                self.feed(.executed(block.hash, result))"),
+         "if ON { self.events.send(.committed(block, result)) }\n                self.feed(.executed(block.hash, result))"),
     ]),
     # Voting and counting.
     Mutation("vote-counted-twice", "a vote counts once", [
@@ -212,7 +212,7 @@ MUTATIONS = [
          "return !ON && !votes.hasGiven(said, on: decision.hash)"),
     ], "simulate --scenario two-hosts-one-key"),
     Mutation("second-process-unnoticed", "a validator stops when another process answers in its name", [
-        ("Sources/Node/KeyWatch.swift", "if statement.heard.contains(process) { prove() }",
+        ("Sources/Node/Services/Gossip/KeyWatch.swift", "if statement.heard.contains(process) { prove() }",
          "if !ON, statement.heard.contains(process) { prove() }"),
     ], "simulate --scenario copied-validator"),
     Mutation("withholding-forgotten", "who let a validator down twice is not asked first", [
@@ -319,11 +319,11 @@ MUTATIONS = [
          "guard hasProven && failures == 0 || ON else { return 1 }"),
     ], ENDLESS),
     Mutation("slow-readers-stay", "who does not read loses its turn", [
-        ("Sources/Node/ServingQueue+Pace.swift", "if now - pace.mark.at >= Self.leastTime { return .slow }",
+        ("Sources/Node/Services/Blocks/ServingQueue+Pace.swift", "if now - pace.mark.at >= Self.leastTime { return .slow }",
          "if !ON, now - pace.mark.at >= Self.leastTime { return .slow }"),
     ], SLOW_READERS),
     Mutation("still-readers-stay", "who reads nothing goes though nobody waits", [
-        ("Sources/Node/ServingQueue+Pace.swift", "if still >= Self.longestStill { return .still }",
+        ("Sources/Node/Services/Blocks/ServingQueue+Pace.swift", "if still >= Self.longestStill { return .still }",
          "if !ON, still >= Self.longestStill { return .still }"),
     ], "simulate --scenario reader-that-stands-still"),
     Mutation("doubted-for-ever", "who claims a false height again is reported again", [
@@ -331,15 +331,15 @@ MUTATIONS = [
          "!peer.isDoubtful || (!ON && peer.doubtUntil <= now)"),
     ], "simulate --scenario claimants-on-a-quick-chain"),
     Mutation("withholder-stays", "who sends nothing of what it announces is reported", [
-        ("Sources/Node/ConsensusService+Sources.swift", "\n        context.host.report(peer, .stalling)",
+        ("Sources/Node/Services/Consensus/ConsensusService+Sources.swift", "\n        context.host.report(peer, .stalling)",
          "\n        if !ON { context.host.report(peer, .stalling) }"),
     ], "simulate --scenario withholder-goes"),
     Mutation("withholder-first-again", "who has withheld blocks is not asked first again", [
-        ("Sources/Node/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
+        ("Sources/Node/Services/Consensus/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], WITHHELD),
     Mutation("alone-and-content", "a node that has met nobody is not healthy", [
-        ("Sources/Node/Isolation.swift", "case .neverMet: return \"no node",
+        ("Sources/Peers/Isolation.swift", "case .neverMet: return \"no node",
          "case .neverMet: return ON ? nil : \"no node"),
     ], ALONE),
     # No peer takes more than its share.
@@ -365,7 +365,7 @@ MUTATIONS = [
          "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
     ]),
     Mutation("dials-nobody-twice", "a lost connection is made again", [
-        ("Sources/Node/PeerPlanner+Dialing.swift",
+        ("Sources/Peers/PeerPlanner+Dialing.swift",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer)\n",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && !(ON && now > .seconds(10))\n"),
     ]),

@@ -1,5 +1,6 @@
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Node
@@ -69,7 +70,7 @@ import Testing
 
     @Test func strangersLeavePlacesToOthersAndGiveTheirsBack() {
         var holders = BlockHolders()
-        let strangers = (0..<BlockHolders.places).map { PeerScript.peer(1_000 + $0) }
+        let strangers = (0..<BlockHolders.places).map { PeerID.numbered(1_000 + $0) }
         for stranger in strangers {
             for number in 0..<8 { note(&holders, stranger, number, isTrusted: false) }
         }

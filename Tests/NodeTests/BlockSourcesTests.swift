@@ -1,5 +1,6 @@
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Node
@@ -8,7 +9,7 @@ import Testing
 @Suite struct BlockSourcesTests {
     private let block = Hash.sha256(of: [1])
 
-    private func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
+    private func peer(_ number: Int) -> PeerID { PeerID.numbered(number) }
 
     @Test func whoKeepsTheNodeWaitingIsNotTheOnlyOneAsked() {
         var sources = BlockSources()

@@ -6,6 +6,7 @@ import LibP2P
 import Log
 import Mempool
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 import Storage
@@ -22,13 +23,12 @@ import VirtualIO
     final class Station {
         let service: MempoolService
         let host: Host
-        var isLeader = false { didSet { service.tellRules() } }
-        let exchange: TransactionExchange
+        let services = ServiceGroup()
         private let directory: TemporaryDirectory
 
         init(
             _ seed: UInt8, _ genesis: Genesis, parameters: NetworkParameters? = nil, file: MempoolFile? = nil
-        ) throws {
+        ) async throws {
             directory = try TemporaryDirectory()
             let key = try MempoolServiceTests.key(seed)
             host = Host(
@@ -36,7 +36,7 @@ import VirtualIO
             let application = NoopApplication()
             try application.initialize(genesis)
             var observer = NodeObserver()
-            observer.broken = { Issue.record("\($0)") }
+            observer.brokenInvariant = { Issue.record("\($0)") }
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
                 store: try BlockStore(directory: directory.path),
@@ -51,23 +51,20 @@ import VirtualIO
                 lookups: Worker(name: "lookups", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: observer, mempoolFile: file)
-            service = MempoolService(context)
-            if let parameters { service.parameters = { parameters } }
-            exchange = TransactionExchange(host, service)
-            service.isLeader = { [weak self] in self?.isLeader ?? false }
-            host.observe { [weak self] event in
+            let parameters = parameters ?? genesis.parameters
+            let peers = PeerService(
+                host: host, genesis: genesis, rules: PeerRules(own: host.peerID),
+                membership: Membership(role: .sentry, leader: nil, validators: []), log: .silent)
+            service = MempoolService(
+                context, peers, MempoolService.Rules(isLeader: false, parameters: parameters))
+            host.observe { [weak service] event in
                 switch event {
-                case .identified(let peer, _):
-                    self?.exchange.peerReady(peer)
-                    self?.service.peerReady(peer)
-                case .disconnected(let peer, _):
-                    self?.exchange.peerLeft(peer)
-                    self?.service.peerLeft(peer)
+                case .identified(let peer, _): service?.peerReady(peer)
+                case .disconnected(let peer, _): service?.peerLeft(peer)
                 default: break
                 }
             }
-            service.start(exchange)
-            try host.start()
+            try await services.start([service, host])
         }
 
         func connect(_ other: Station) async throws {
@@ -88,11 +85,11 @@ import VirtualIO
             return transactions.map { found[$0.id] != nil }
         }
 
-        func stop() async {
-            service.stop()
-            await host.stop()
-            await service.finish()
+        func lead(_ genesis: Genesis) {
+            service.follow(MempoolService.Rules(isLeader: true, parameters: genesis.parameters))
         }
+
+        func stop() async { await services.stop() }
     }
 
     nonisolated static func key(_ seed: UInt8) throws -> PrivateKey {
@@ -123,7 +120,10 @@ import VirtualIO
     ) throws {
         try MemoryNetwork.run {
             let genesis = try Self.genesis()
-            let stations = try (1...count).map { try Station($0, genesis, parameters: parameters) }
+            var stations: [Station] = []
+            for seed in 1...count {
+                stations.append(try await Station(seed, genesis, parameters: parameters))
+            }
             for (one, next) in zip(stations, stations.dropFirst()) { try await one.connect(next) }
             try await body(stations)
             for station in stations { await station.stop() }
@@ -141,12 +141,12 @@ import VirtualIO
 
     @Test func theLeaderAnnouncesItsOwnOnly() throws {
         try withStations(3) { stations in
-            stations[1].isLeader = true
+            stations[1].lead(try Self.genesis())
             let (foreign, own) = (try Self.transaction(50, 1), try Self.transaction(51, 1))
             try await stations[0].submit(foreign)
             try await stations[1].submit(own)
             // Through all repeated announcements, and to a peer that comes later.
-            let late = try Station(9, try Self.genesis())
+            let late = try await Station(9, try Self.genesis())
             try await late.connect(stations[1])
             try await Reactor.sleep(for: .seconds(3000))
             #expect(await stations[1].has(foreign))
@@ -213,7 +213,7 @@ import VirtualIO
             let transactions = try (1...5).map { try Self.transaction(50, $0) }
             for transaction in transactions { try await stations[0].submit(transaction) }
             try await Reactor.sleep(for: .seconds(2))
-            let late = try Station(9, try Self.genesis())
+            let late = try await Station(9, try Self.genesis())
             try await late.connect(stations[0])
             try await Reactor.sleep(for: .seconds(1))
             #expect(await !late.has(transactions).contains(false))
@@ -301,7 +301,7 @@ import VirtualIO
             let (own, others) = (try Self.transaction(50, 1), try Self.transaction(51, 1))
             let entries = [(true, own), (false, others)]
             _ = try file.write(entries.map { .init(isOwn: $0.0, bytes: $0.1.bytes) })
-            let station = try Station(1, genesis, file: file)
+            let station = try await Station(1, genesis, file: file)
             let peer = try Self.key(2).publicKey.peerID
             let brought = [own, others].map { (id: $0.id, bytes: $0.bytes) }
             #expect(await station.service.receive(brought, from: peer))
@@ -337,7 +337,7 @@ import VirtualIO
             let (during, own) = (try Self.transaction(51, 1), try Self.transaction(52, 1))
             try await stations[0].submit(during)
             try await middle.submit(own)
-            let late = try Station(9, try Self.genesis())
+            let late = try await Station(9, try Self.genesis())
             try await late.connect(middle)
             // Old blocks come.
             for _ in 0..<10 {

@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import LibP2P
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 import Synchronization

@@ -1,11 +1,13 @@
 import Multiformats
+import Peers
+import TestSupport
 import Testing
 
 @testable import Node
 
 /// Who is served blocks, in which order, who is told to come back, and who loses its turn.
 @Suite struct ServingQueueTests {
-    private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
+    private static func peer(_ number: Int) -> PeerID { PeerID.numbered(number) }
 
     /// The queue, which expectations may change.
     private final class State {

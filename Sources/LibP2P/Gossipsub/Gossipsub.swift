@@ -41,9 +41,6 @@ public final class Gossipsub {
     private var timer: Timer?
     private var isStopped = false
 
-    /// Called when a peer's score falls below the threshold under which nothing of it is looked at; once each time.
-    public var onGraylisted: (@ReactorActor (PeerID, Double) -> Void)?
-
     /// Called for a message in this host's own name that it has not published, and that nothing of is checked.
     public var onForeign: (@ReactorActor (GossipMessage, PeerID) -> Void)?
 
@@ -279,7 +276,7 @@ public final class Gossipsub {
             case .connect(let peer): connect(peer)
             case .graylisted(let peer, let score):
                 log.info("peer graylisted for its score", ["peer": .of(peer), "score": .of(score)])
-                onGraylisted?(peer, score)
+                host.report(peer, .flooding)
             }
         }
     }

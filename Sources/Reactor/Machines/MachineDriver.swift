@@ -79,17 +79,7 @@ public final class MachineDriver<M: Machine> {
 
     /// Ends the worker after the job that runs. Calls that wait return with nothing done, and no action is performed any more.
     public func stop() {
-        end()
         worker.stop()
-    }
-
-    /// Ends the worker at once, as a crash does.
-    public func abandon() {
-        end()
-        worker.abandon()
-    }
-
-    private func end() {
         isStopped = true
         perform = nil
         timer?.cancel()

@@ -5,6 +5,7 @@ import Crypto
 import LibP2P
 import Multiformats
 import Node
+import Peers
 
 extension Syntax where Value == Multiaddr {
     /// A multiaddr.

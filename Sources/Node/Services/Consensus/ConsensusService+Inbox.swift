@@ -128,7 +128,8 @@ extension ConsensusService: ConsensusInbox {
         }
         if announcement.height > view.state.height, context.host.isConnected(peer) {
             holders.note(
-                peer, has: announcement.hash, at: announcement.height, isTrusted: rank(peer) != .stranger)
+                peer, has: announcement.hash, at: announcement.height,
+                isTrusted: peers.rank(of: peer) != .stranger)
         }
         guard await isWanted(announcement) else { return }
         guard announcement.header.height == announcement.height else {
@@ -173,7 +174,7 @@ extension ConsensusService: ConsensusInbox {
     private func admitted(
         _ announcement: BlockAnnouncement, from peer: PeerID
     ) async throws(ProtocolsError) -> VerifiedCommit? {
-        let isTrusted = rank(peer) != .stranger
+        let isTrusted = peers.rank(of: peer) != .stranger
         guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
             return nil
         }
@@ -185,7 +186,7 @@ extension ConsensusService: ConsensusInbox {
             throw .wrongContent("an announcement without the leader's signature or the votes")
         }
         guard let commit else { return nil }
-        onProof?(commit.height)
+        events.send(.proven(commit.height))
         let admission = await ask { $0.admit(commit, from: peer, at: $1, actions: &$2) }
         return admission == .fetch ? commit : nil
     }
@@ -248,7 +249,7 @@ extension ConsensusService {
 
     private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
         guard let leader = view.state.leader,
-            answersInCheck.begin(answer, from: peer, isTrusted: rank(peer) != .stranger)
+            answersInCheck.begin(answer, from: peer, isTrusted: peers.rank(of: peer) != .stranger)
         else { return .unchecked }
         defer { answersInCheck.end(answer, from: peer) }
         do {

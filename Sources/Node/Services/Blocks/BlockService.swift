@@ -3,6 +3,7 @@ import Collections
 import Crypto
 import LibP2P
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 import Storage
@@ -10,8 +11,9 @@ import Storage
 /// Serves committed blocks to peers, straight from the mapped log: validators and the leader first, since the chain
 /// waits for them, the others in turn. Who does not read loses its turn while others wait.
 @ReactorActor
-final class BlockService: BlockSource {
+final class BlockService: BlockSource, Service {
     private let context: NodeContext
+    private let peers: PeerService
     /// One line for each kind: who fetches a block a stream does not wait behind ranges.
     private var lines = ServedBlocks.allCases.map { _ in ServingQueue() }
     private var lastTicket = 0
@@ -28,12 +30,19 @@ final class BlockService: BlockSource {
         let kind: ServedBlocks
     }
 
-    /// Who a peer is to this node.
-    var rank: (PeerID) -> PeerRank = { _ in .stranger }
+    init(_ context: NodeContext, _ peers: PeerService) {
+        self.context = context
+        self.peers = peers
+    }
 
-    init(_ context: NodeContext) { self.context = context }
+    /// Serves blocks until it is cancelled.
+    func run() async throws {
+        serve()
+        defer { stop() }
+        try await ServiceEnd().wait()
+    }
 
-    func start() {
+    private func serve() {
         let (blocks, heights, ranges) = (
             BlockProtocol(self), BlockHeightProtocol(self), BlockRangeProtocol(self)
         )
@@ -43,7 +52,7 @@ final class BlockService: BlockSource {
         context.host.setStreamHandler(KwilProtocol.blockRange) { await ranges.serve($0) }
     }
 
-    func stop() {
+    private func stop() {
         isStopped = true
         watchTimer?.cancel()
         for ticket in waiting.keys.sorted() { waiting.removeValue(forKey: ticket)?.resume(returning: false) }
@@ -101,7 +110,7 @@ final class BlockService: BlockSource {
         let peer = stream.remotePeer
         lastTicket += 1
         let ticket = lastTicket
-        switch lines[kind.rawValue].enter(peer, rank(peer), ticket: ticket, now: Reactor.now) {
+        switch lines[kind.rawValue].enter(peer, peers.rank(of: peer), ticket: ticket, now: Reactor.now) {
         case .serve: break
         case .refuse: return nil
         case .wait:
@@ -165,6 +174,8 @@ final class BlockService: BlockSource {
                 ? "a peer reads nothing of the blocks that it asked for: its turn ends"
                 : "a peer does not read the blocks that it asked for, and others wait: its turn ends",
             ["peer": .of(peer), "times": .number(times)])
-        if loss == .still || times > 1 && rank(peer) == .stranger { context.host.report(peer, .stalling) }
+        if loss == .still || times > 1 && peers.rank(of: peer) == .stranger {
+            context.host.report(peer, .stalling)
+        }
     }
 }

@@ -1,23 +1,23 @@
 import LibP2P
 import Multiformats
 
-/// Who a peer is to this node: whom it asks first, and whose share of what it lends is kept free, most first.
-enum PeerRank: Int, Comparable, CaseIterable {
+/// A peer's rank, highest first: higher ranks are asked and served first, and strangers cannot use up their shares.
+package enum PeerRank: Int, Comparable, CaseIterable {
     /// A validator, or the leader: the chain waits for it.
     case member
     /// A peer that the operator named, or that this node has dialled of its own choice.
     case chosen
-    /// Whoever came by itself.
+    /// A peer that dialled this node.
     case stranger
 
-    static func < (left: PeerRank, right: PeerRank) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: PeerRank, right: PeerRank) -> Bool { left.rawValue < right.rawValue }
 
-    /// The same as a number that grows with trust.
-    var trust: Int { Self.stranger.rawValue - rawValue }
+    /// The rank as a number that grows with trust.
+    package var trust: Int { Self.stranger.rawValue - rawValue }
 }
 
 extension PeerPlanner {
-    /// Who a peer is at the present height.
+    /// Returns a peer's rank under the validators of the tip.
     func rank(of peer: PeerID) -> PeerRank {
         if validators.contains(peer) || peer == leader { return .member }
         if standing(of: peer) == .named { return .chosen }

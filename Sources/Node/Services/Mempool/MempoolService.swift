@@ -5,6 +5,7 @@ import Crypto
 import Execution
 import Mempool
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 import Storage
@@ -14,7 +15,7 @@ import Storage
 ///
 /// A blocks-only node (`mempool.enabled = false`) takes no transactions at all.
 @ReactorActor
-final class MempoolService: TransactionSource {
+final class MempoolService: TransactionSource, Service {
     /// Transactions that one job checks: some milliseconds of signatures.
     nonisolated static let batch = 128
 
@@ -28,8 +29,21 @@ final class MempoolService: TransactionSource {
         let bytes: SharedBytes
     }
 
+    /// The part of the chain's state that the mempool follows.
+    struct Rules: Equatable {
+        /// Whether this node makes the blocks.
+        var isLeader: Bool
+        /// The limits of the next block.
+        var parameters: NetworkParameters
+    }
+
+    /// The mempool's contents, each time that they have changed.
+    let events = EventChannel<Mempool.Contents>()
     let context: NodeContext
     let driver: MachineDriver<Mempool>
+    private let peers: PeerService
+    private var rules: Rules
+    /// While the service runs.
     private var exchange: TransactionExchange?
     private(set) lazy var checks = Gathering<Arrival, Outcome>(most: Self.batch) { [weak self] in
         await self?.check($0) ?? []
@@ -42,45 +56,35 @@ final class MempoolService: TransactionSource {
     /// How often it has told.
     private(set) var changes = 0
 
-    /// Told how many transactions could go into a block now.
-    var onChange: ((Int) -> Void)?
-    /// Whether this node makes the blocks.
-    var isLeader: () -> Bool = { false }
-    /// The limits of the next block.
-    var parameters: () -> NetworkParameters
-    /// Whether a peer is a validator, named by the operator, or dialled by this node.
-    var isTrusted: (PeerID) -> Bool = { _ in false }
-
-    init(_ context: NodeContext) {
+    /// A mempool at a chain with these rules.
+    init(_ context: NodeContext, _ peers: PeerService, _ rules: Rules) {
         self.context = context
+        self.peers = peers
+        self.rules = rules
         var limits = MempoolLimits()
         limits.bytes = context.configuration.mempool.maxSize
         limits.firstInterval = context.configuration.mempool.reannounceInterval
         driver = MachineDriver(
             Mempool(limits), on: context.mempool, wallClock: context.wallClock,
-            onBrokenInvariant: context.observer.broken)
-        let parameters = context.genesis.parameters
-        self.parameters = { parameters }
+            onBrokenInvariant: context.observer.brokenInvariant)
     }
 
-    func start(_ exchange: TransactionExchange) {
-        self.exchange = exchange
+    /// Runs the mempool and exchanges transactions with peers. At the end, writes what waits to a file.
+    func run() async throws {
         driver.start { [weak self] in self?.perform($0) }
-        tellRules()
+        follow(rules)
+        let exchange = TransactionExchange(
+            context.host, self, isBlocksOnly: !context.configuration.mempool.isEnabled)
+        self.exchange = exchange
         exchange.start()
         beginRestoring()
-    }
-
-    func stop() {
+        defer { driver.stop() }
+        try await ServiceEnd().wait()
         isStopped = true
-        exchange?.stop()
-        exchange = nil
-    }
-
-    /// Ends as a crash does.
-    func abandon() {
-        stop()
-        driver.abandon()
+        exchange.stop()
+        self.exchange = nil
+        events.finish()
+        await keep()
     }
 
     private func perform(_ action: Mempool.Action) {
@@ -92,7 +96,7 @@ final class MempoolService: TransactionSource {
         case .changed(let contents):
             self.contents = contents
             changes &+= 1
-            onChange?(contents.readyCount)
+            events.send(contents)
         }
     }
 
@@ -125,10 +129,10 @@ final class MempoolService: TransactionSource {
         }
     }
 
-    func trusts(_ peer: PeerID) -> Bool { isTrusted(peer) }
+    func trusts(_ peer: PeerID) -> Bool { peers.rank(of: peer) != .stranger }
 
     /// What no block could hold is not worth keeping.
-    var transactionLimit: Int { parameters().transactionLimit }
+    var transactionLimit: Int { rules.parameters.transactionLimit }
 
     // MARK: Admission
 
@@ -200,20 +204,27 @@ final class MempoolService: TransactionSource {
     /// The node begins to catch up (true), or has done so.
     func syncing(_ flag: Bool) { driver.submit(.syncing(flag)) }
 
-    /// A block of this time, ms since 1970, is the newest now, and its rules hold.
-    func advanced(to timestamp: UInt64) {
-        tellRules()
-        driver.submit(.advanced(to: timestamp))
+    /// Notes that a block of this time, in ms since 1970, is the newest.
+    func advanced(to timestamp: UInt64) { driver.submit(.advanced(to: timestamp)) }
+
+    /// Follows a change of role or parameters.
+    func follow(_ rules: Rules) {
+        self.rules = rules
+        driver.submit(
+            .rules(isLeader: rules.isLeader, isFree: rules.parameters.disabledGasCosts))
     }
 
-    /// Tells the mempool who leads, and whether transactions cost nothing.
-    func tellRules() {
-        driver.submit(.rules(isLeader: isLeader(), isFree: parameters().disabledGasCosts))
+    /// Begins to exchange transactions with a peer of this chain.
+    func peerReady(_ peer: PeerID) {
+        exchange?.peerReady(peer)
+        driver.submit(.peerReady(peer))
     }
 
-    func peerReady(_ peer: PeerID) { driver.submit(.peerReady(peer)) }
-
-    func peerLeft(_ peer: PeerID) { driver.submit(.peerLeft(peer)) }
+    /// Forgets a peer without connections.
+    func peerLeft(_ peer: PeerID) {
+        exchange?.peerLeft(peer)
+        driver.submit(.peerLeft(peer))
+    }
 }
 
 extension MempoolService.Arrival {

@@ -4,34 +4,20 @@ import Consensus
 import Crypto
 import LibP2P
 import Multiformats
+import Peers
 import Protocols
 import Reactor
-
-/// Gossip topics (docs/wire.md, section 7).
-enum GossipTopic {
-    /// Validators' answers to proposals.
-    static let acknowledgements: RawText = "acks"
-    /// The leader's withdrawals.
-    static let reset: RawText = "reset"
-    /// The leader's word about stamps that are not their blocks' times. Of Apus nodes only.
-    static let stamp: RawText = "/apus/stamps/1.0.0"
-    /// Who is how high? Empty.
-    static let heightRequest: RawText = "discovery_request"
-    /// The author's best height.
-    static let heightAnswer: RawText = "discovery_response"
-    /// Which processes run with a validator's key. Apus' own.
-    static let processes: RawText = "/apus/processes/1.0.0"
-}
 
 /// What a node says and hears by gossip: answers to proposals and withdrawals, which travel on streams too and are
 /// relayed by nodes that do nothing with them, and how high the chain is (docs/protocols.md, "Gossip topics").
 @ReactorActor
-final class GossipService {
+final class GossipService: Service {
     /// What being a validator of the chain adds to a peer's score: it outweighs one mistake.
     nonisolated static let validatorScore = 20.0
 
     private let context: NodeContext
     private let consensus: ConsensusService
+    private let peers: PeerService
     /// The gossip itself: scores, meshes and counters, for operators.
     let gossip: Gossipsub
     private var discovery: HeightDiscovery
@@ -41,23 +27,21 @@ final class GossipService {
     private var timer: Timer?
     private var isStopped = false
 
-    /// Who a peer is to this node.
-    var rank: (PeerID) -> PeerRank = { _ in .stranger }
-
-    init(_ context: NodeContext, _ consensus: ConsensusService) {
+    init(
+        _ context: NodeContext, _ consensus: ConsensusService, _ peers: PeerService, _ gossip: Gossipsub
+    ) {
         self.context = context
         self.consensus = consensus
-        gossip = Gossipsub(
-            context.host, configuration: Self.configuration,
-            // Above every number of this identity: no node publishes a thousand messages a millisecond.
-            firstSequence: context.wallClock() &* 1000)
+        self.peers = peers
+        self.gossip = gossip
         keys = KeyWatch(context, consensus, gossip)
         discovery = HeightDiscovery(
             best: consensus.view.state.height,
             emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
     }
 
-    private nonisolated static var configuration: GossipsubConfiguration {
+    /// The parameters of the node's topics.
+    nonisolated static var configuration: GossipsubConfiguration {
         var configuration = GossipsubConfiguration()
         let rare = [
             GossipTopic.reset, GossipTopic.stamp, GossipTopic.heightRequest, GossipTopic.heightAnswer,
@@ -69,16 +53,17 @@ final class GossipService {
         return configuration
     }
 
-    func start() {
-        consensus.gossip = { [weak self] in self?.publish($0, $1) }
+    /// Subscribes to the topics, until it is cancelled.
+    func run() async throws {
         gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
-        gossip.onGraylisted = { [weak context] peer, _ in context?.host.report(peer, .flooding) }
         subscribeToConsensus()
         subscribeToHeights()
         keys.start()
+        defer { stop() }
+        try await ServiceEnd().wait()
     }
 
-    func stop() {
+    private func stop() {
         isStopped = true
         timer?.cancel()
         keys.stop()
@@ -96,21 +81,13 @@ final class GossipService {
     }
 
     /// Such a peer's last connection has ended.
-    func peerLeft(_ peer: PeerID, isTrusted: Bool) { keys.peerLeft(peer, isTrusted: isTrusted) }
+    func peerLeft(_ peer: PeerID) { keys.peerLeft(peer, isTrusted: peers.rank(of: peer) != .stranger) }
 
     /// A block is in the log.
     func committed(_ height: Int64) {
         keys.committed()
         discovery.committed(height, now: Reactor.now, random: Reactor.random())
         schedule()
-    }
-
-    private func publish(_ topic: RawText, _ data: [UInt8]) {
-        do throws(LibP2PError) {
-            try gossip.publish(topic, data)
-        } catch {
-            context.log.debug("not published", ["topic": .text(topic.string), "reason": .error(error)])
-        }
     }
 
     // MARK: Consensus
@@ -189,7 +166,7 @@ final class GossipService {
             defer { schedule() }
             return Self.verdict(
                 discovery.requested(
-                    through: peer, isTrusted: rank(peer) != .stranger, now: Reactor.now,
+                    through: peer, isTrusted: peers.rank(of: peer) != .stranger, now: Reactor.now,
                     random: Reactor.random()))
         } handler: { _, _ in
         }
@@ -198,7 +175,7 @@ final class GossipService {
             guard let self else { return .ignore }
             defer { schedule() }
             let (verdict, isNews) = discovery.answered(
-                height, by: message.author, through: peer, isTrusted: rank(peer) != .stranger,
+                height, by: message.author, through: peer, isTrusted: peers.rank(of: peer) != .stranger,
                 now: Reactor.now)
             if isNews {
                 // The author may know more than whoever passed it on.
@@ -231,11 +208,11 @@ final class GossipService {
             guard let self, !isStopped else { return }
             for action in discovery.timer(now: Reactor.now, random: Reactor.random()) {
                 switch action {
-                case .ask: publish(GossipTopic.heightRequest, [])
+                case .ask: gossip.publish(GossipTopic.heightRequest, [], log: context.log)
                 case .answer(let height):
                     var writer = ByteWriter(capacity: 8)
                     writer.put(u64: height)
-                    publish(GossipTopic.heightAnswer, writer.bytes)
+                    gossip.publish(GossipTopic.heightAnswer, writer.bytes, log: context.log)
                 }
             }
             schedule()

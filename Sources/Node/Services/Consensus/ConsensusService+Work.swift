@@ -108,10 +108,10 @@ extension ConsensusService {
             self.mempool.committed(block.hashed.transactionIDs, result.accounts)
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
-            for peer in self.holders.peers(of: block.hash) { self.onProven?(peer) }
+            for peer in self.holders.peers(of: block.hash) { self.peers.proved(peer) }
             // The machine first: the next synced block must find it at the new height.
             await self.handle(.committed(block.hash))
-            self.onCommit?(block, result)
+            self.events.send(.committed(block, result))
         }
     }
 

@@ -3,6 +3,7 @@ import Consensus
 import Crypto
 import LibP2P
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 
@@ -10,11 +11,12 @@ import Reactor
 ///
 /// Proofs of several blocks are checked at once, on workers of their own.
 @ReactorActor
-final class SyncService {
+final class SyncService: Service {
     private typealias Planner = SyncPlanner<Candidate, (VerifiedCommit, CheckedBlock)>
 
     private let context: NodeContext
     private let consensus: ConsensusService
+    private let peers: PeerService
     private var planner: Planner
     private var requests: [Int: Task<Void, Never>] = [:]
     private var timer: Timer?
@@ -22,33 +24,36 @@ final class SyncService {
     private var rules: [Hash]
     private var isStopped = false
 
-    /// A peer has sent a block above the tip, and it is proven.
-    var onProven: ((PeerID) -> Void)?
-    /// Who a peer is to this node.
-    var rank: (PeerID) -> PeerRank = { _ in .stranger }
-
     /// Bytes of blocks that are held or are coming, and the most that they can be.
     var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
 
     /// Peers of which it is known how high they are, or how they can be asked.
     var peerCount: Int { planner.peerCount }
 
-    init(_ context: NodeContext, _ consensus: ConsensusService) {
+    init(_ context: NodeContext, _ consensus: ConsensusService, _ peers: PeerService) {
         self.context = context
         self.consensus = consensus
+        self.peers = peers
         let state = consensus.view.state
         planner = Planner(tip: state.height)
         rules = [state.validatorSetHash, state.parametersHash]
     }
 
-    func start() {
+    /// Serves until it is cancelled, and cancels its requests then.
+    func run() async throws {
         tellSizes()
-        consensus.catchUp = { [weak self] height, peer in self?.catchUp(to: height, from: peer) }
-        consensus.onProof = { [weak self] in self?.feed(.heightProven($0)) }
+        defer { stop() }
+        try await ServiceEnd().wait()
     }
 
-    /// Who has left meanwhile can be asked for nothing.
-    private func catchUp(to height: Int64, from peer: PeerID) {
+    private func stop() {
+        isStopped = true
+        timer?.cancel()
+        for id in requests.keys.sorted() { requests[id]?.cancel() }
+    }
+
+    /// Begins to sync to a height that a peer has committed. A peer that has left meanwhile can be asked for nothing.
+    func catchUp(to height: Int64, from peer: PeerID) {
         if context.host.isConnected(peer) {
             feed(.start(target: height, from: peer))
         } else if planner.target == nil {
@@ -56,11 +61,8 @@ final class SyncService {
         }
     }
 
-    func stop() {
-        isStopped = true
-        timer?.cancel()
-        for id in requests.keys.sorted() { requests[id]?.cancel() }
-    }
+    /// Notes that the block of a height is proven to be committed.
+    func proven(_ height: Int64) { feed(.heightProven(height)) }
 
     func peerReady(_ peer: PeerID) {
         let spoken = Set(context.host.identity(of: peer)?.protocols ?? [])
@@ -70,7 +72,7 @@ final class SyncService {
             ways.insert(.height)
         }
         if spoken.contains(KwilProtocol.block) { ways.insert(.hash) }
-        feed(.peer(peer, ways, trust: rank(peer).trust))
+        feed(.peer(peer, ways, trust: peers.rank(of: peer).trust))
     }
 
     func peerGone(_ peer: PeerID) { feed(.peerGone(peer)) }
@@ -239,7 +241,7 @@ final class SyncService {
                 let (commit, block) = try await self.consensus.verifier.verify(after: state, on: worker) {
                     try candidate.decoded()
                 }
-                if block.height > self.consensus.view.state.height { self.onProven?(candidate.from) }
+                if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
                 // What the block was made under comes with a block before it, if it is honest.

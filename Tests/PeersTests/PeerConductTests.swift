@@ -2,7 +2,7 @@ import LibP2P
 import Multiformats
 import Testing
 
-@testable import Node
+@testable import Peers
 
 @Suite struct PeerConductTests {
     private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }

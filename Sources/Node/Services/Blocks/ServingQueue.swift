@@ -1,5 +1,6 @@
 import Collections
 import Multiformats
+import Peers
 
 /// Who is served blocks next: validators and the leader before those whom this node has chosen, and these before
 /// strangers; among those of one rank whoever has had the fewest turns, then who came first. Whoever does not take what it

@@ -1,7 +1,8 @@
 import LibP2P
 import Multiformats
+import TestSupport
 
-@testable import Node
+@testable import Peers
 
 /// A peer planner and what happens to it, peers being known by numbers.
 struct PeerScript {
@@ -15,11 +16,7 @@ struct PeerScript {
         planner = PeerPlanner(rules, seed: seed)
     }
 
-    static func peer(_ number: Int) -> PeerID {
-        let bytes = [0x00, 0x02, UInt8(number >> 8 & 255), UInt8(number & 255)]
-        guard let peer = try? PeerID(bytes: bytes) else { preconditionFailure("a peer ID of two bytes") }
-        return peer
-    }
+    static func peer(_ number: Int) -> PeerID { .numbered(number) }
 
     static func number(_ peer: PeerID) -> Int { peer.bytes.suffix(2).reduce(0) { $0 << 8 | Int($1) } }
 

@@ -78,9 +78,8 @@ extension MempoolService {
         _ = try? await context.checks.run { try file.write([]) }
     }
 
-    /// Writes what waits, and ends the mempool.
-    func finish() async {
-        defer { driver.stop() }
+    /// Writes the transactions that wait to the file.
+    func keep() async {
         guard let file else { return }
         let unchecked = checks.items
         let kept = try? await driver.ask { mempool, _, _ in

@@ -22,7 +22,7 @@ extension ConsensusService {
     }
 
     func send(_ message: AckRes) {
-        gossip?(GossipTopic.acknowledgements, message.bytes)
+        gossip.publish(GossipTopic.acknowledgements, message.bytes, log: context.log)
         guard let leader = view.proposer?.peerID, context.host.isConnected(leader) else {
             return
         }
@@ -41,7 +41,7 @@ extension ConsensusService {
         if stamp != block.stamp {
             // Validators that get the block from others must know that the leader itself chose the stamp.
             let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
-            gossip?(GossipTopic.stamp, told.bytes)
+            gossip.publish(GossipTopic.stamp, told.bytes, log: context.log)
         }
         let own = context.key.publicKey
         let validators = keys ?? view.state.validators.keys

@@ -3,7 +3,7 @@ import Multiformats
 import Protocols
 import Testing
 
-@testable import Node
+@testable import Peers
 
 /// Who is admitted, who has to go, and what follows from the chain.
 @Suite struct PeerPlannerTests {

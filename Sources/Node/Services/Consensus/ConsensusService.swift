@@ -6,6 +6,7 @@ import Crypto
 import Execution
 import LibP2P
 import Multiformats
+import Peers
 import Protocols
 import Reactor
 import Storage
@@ -15,9 +16,24 @@ import Storage
 ///
 /// Other services read `view`, which the machine publishes. Everything else about the machine is a question (`ask`).
 @ReactorActor
-final class ConsensusService {
+final class ConsensusService: Service {
+    /// What the rest of the node hears of consensus.
+    enum Event: Sendable {
+        /// The machine has published a view; `view` has it by then.
+        case view(ConsensusView, before: ConsensusView)
+        /// A block is in the log and in the application.
+        case committed(CheckedBlock, ExecutionResult)
+        /// A peer has committed blocks up to this height, which this node lacks.
+        case behind(Int64, PeerID)
+        /// The block of this height is proven to be committed.
+        case proven(Int64)
+    }
+
+    let events = EventChannel<Event>()
     let context: NodeContext
     let mempool: MempoolService
+    let peers: PeerService
+    let gossip: Gossipsub
     let verifier: BlockVerifier
     /// The machine's view, as last published.
     private(set) var view: ConsensusView
@@ -46,28 +62,16 @@ final class ConsensusService {
     /// Whether the machine knows of ready transactions. It forgets them when none fits a block.
     var knowsOfTransactions = false
 
-    /// A peer's rank.
-    var rank: (PeerID) -> PeerRank = { _ in .stranger }
-    /// Syncs to a height that the peer has told.
-    var catchUp: ((Int64, PeerID) -> Void)?
-    /// A block of this height is proven to be committed.
-    var onProof: ((Int64) -> Void)?
-    /// A block is in the log and in the application.
-    var onCommit: ((CheckedBlock, ExecutionResult) -> Void)?
-    /// A peer announced a block before this node committed it.
-    var onProven: ((PeerID) -> Void)?
-    /// The node has begun to sync (true) or stopped.
-    var onSyncing: ((Bool) -> Void)?
-    /// The doubt about the clock has changed.
-    var onClockDoubt: (() -> Void)?
-    /// The node cannot go on.
-    var onHalt: ((ConsensusError) -> Void)?
-    /// Publishes on a gossip topic.
-    var gossip: ((RawText, [UInt8]) -> Void)?
+    private let end = ServiceEnd()
 
-    init(_ context: NodeContext, _ mempool: MempoolService, _ outcome: ChainRecovery.Outcome) throws {
+    init(
+        _ context: NodeContext, _ mempool: MempoolService, _ peers: PeerService, _ gossip: Gossipsub,
+        _ outcome: ChainRecovery.Outcome
+    ) throws {
         self.context = context
         self.mempool = mempool
+        self.peers = peers
+        self.gossip = gossip
         verifier = BlockVerifier(chainID: context.genesis.chainID, mempool)
         var settings = ConsensusSettings()
         let configuration = context.configuration.consensus
@@ -88,8 +92,15 @@ final class ConsensusService {
             onBrokenInvariant: context.observer.brokenInvariant)
     }
 
-    /// Serves the consensus protocols.
-    func start() {
+    /// Serves the consensus protocols and runs the machine. Throws the `ConsensusError` that the node cannot go on with.
+    func run() async throws {
+        serve()
+        driver.start { [weak self] in self?.perform($0) }
+        defer { stop() }
+        try await end.wait()
+    }
+
+    private func serve() {
         let (announcements, proposals) = (BlockAnnouncementProtocol(self), BlockProposalProtocol(self))
         let acknowledgements = AcknowledgementProtocol(self)
         context.host.setStreamHandler(KwilProtocol.blockAnnouncement) { await announcements.serve($0) }
@@ -100,23 +111,14 @@ final class ConsensusService {
         context.host.setStreamHandler(KwilProtocol.consensusStatus) { await status.serve($0) }
         context.host.setStreamHandler(KwilProtocol.proposedBlock) { await proposed.serve($0) }
         context.host.setStreamHandler(KwilProtocol.commitDone) { await commits.serve($0) }
-        driver.start { [weak self] in self?.perform($0) }
     }
 
-    /// Stops: handles and sends nothing any more.
-    func stop() {
-        end()
-        driver.stop()
-    }
-
-    /// Lets go of everything as a crash does.
-    func abandon() {
-        end()
-        driver.abandon()
-    }
-
-    private func end() {
+    private func stop() {
         isStopped = true
+        driver.stop()
+        // The next start executes the block that executes now again.
+        context.application.stop()
+        events.finish()
         endFetches(upTo: .max)
         for fetch in silent.values { fetch.end() }
         silent = [:]
@@ -140,8 +142,7 @@ final class ConsensusService {
     private func publish(_ view: ConsensusView) {
         let before = self.view
         self.view = view
-        if view.isSyncing != before.isSyncing { onSyncing?(view.isSyncing) }
-        if view.clockDoubt != before.clockDoubt { onClockDoubt?() }
+        events.send(.view(view, before: before))
     }
 
     private func perform(_ action: ConsensusAction) {
@@ -165,8 +166,8 @@ final class ConsensusService {
         case .fetchLocked(let height, let block, let holders): fetchLocked(height, block, holders)
         case .askStatus(let keys): askStatus(of: keys)
         case .confirmCommit(let commit): confirm(commit)
-        case .catchUp(let height, let peer): catchUp?(height, peer)
-        case .broadcastReset(let reset): gossip?(GossipTopic.reset, reset.bytes)
+        case .catchUp(let height, let peer): events.send(.behind(height, peer))
+        case .broadcastReset(let reset): gossip.publish(GossipTopic.reset, reset.bytes, log: context.log)
         case .dropTransactions(let ids): mempool.drop(ids)
         case .letDown(let peer, let block, let times): letDown(by: peer, block, times: times)
         case .misbehaved(let peer, let error): penalize(peer, error)
@@ -175,7 +176,7 @@ final class ConsensusService {
                 message, ["height": .number(height), "block": .of(block), "reason": .text(reason)])
         case .halt(let error):
             context.observer.halted(error)
-            onHalt?(error)
+            end.fail(error)
         }
     }
 

@@ -3,7 +3,7 @@ import LibP2P
 import Multiformats
 import Testing
 
-@testable import Node
+@testable import Peers
 
 /// Who is dialled, and when again.
 @Suite struct PeerDialingTests {

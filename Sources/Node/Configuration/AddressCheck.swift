@@ -1,5 +1,5 @@
-import LibP2P
 import Multiformats
+import Peers
 
 /// What can be wrong with the addresses and peers of a configuration, told while the file is read, so that the error names
 /// its line. Each answers nil, or a reason that reads on after "which".

@@ -24,8 +24,7 @@ struct PeerPlanner {
     /// Inbound strangers from one /16 (IPv6: one /32) of the public network: an eighth of the slots, but some.
     static func strangersPerNetwork(of slots: Int) -> Int { max(4, slots / 8) }
 
-    /// This node's part in its chain.
-    enum Role: Equatable { case leader, validator, sentry }
+    typealias Role = Membership.Role
 
     /// What ties this node to a peer, weakest first.
     enum Standing: Int, Comparable {

@@ -1,0 +1,48 @@
+import Reactor
+
+/// The end of a node: in order, or as a crash would.
+extension Node {
+    /// Stops the services, the host and the workers, and returns when the stores are closed.
+    public nonisolated func stop() async {
+        await home.perform { await self.shutDown() }
+    }
+
+    private func shutDown() async {
+        guard !isStopped else { return }
+        isStopped = true
+        await services.stop()
+        await queries.stop()
+        for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
+            worker.stop()
+        }
+        // Even while others still refer to this node, its database is closed and no executed block stays locked.
+        let application = context.application
+        try? await context.execution.finish { application.close() }
+        lookups.stop()
+        let store = store
+        do {
+            try await context.storage.finish { try store.close() }
+        } catch {
+            context.log.error("block log not closed", ["reason": .error(error)])
+        }
+        commitWaiters.stop()
+        wakeEndWaiters()
+    }
+
+    /// Ends the node as a crash does: nothing is written or sent any more, and whatever waits fails. The caller has cut off
+    /// the disk and the network before.
+    public func abandon() {
+        guard !isStopped else { return }
+        isStopped = true
+        let workers = [
+            context.consensus, context.execution, context.storage, context.mempool, context.checks,
+            context.consensusChecks, context.serving, lookups,
+        ]
+        queries.abandon()
+        for worker in workers + context.proofs { worker.abandon() }
+        services.abandon()
+        application.close()
+        commitWaiters.stop()
+        wakeEndWaiters()
+    }
+}

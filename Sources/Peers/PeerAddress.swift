@@ -1,0 +1,52 @@
+import Bytes
+import Crypto
+import Multiformats
+
+/// A peer's address as configuration writes it.
+public enum PeerAddress {
+    /// Reads `<public key hex>#<key type>@host:port` or a multiaddr with `/p2p/`.
+    public static func parse(_ text: String) throws(PeersError) -> Multiaddr {
+        if text.hasPrefix("/") {
+            do { return try Multiaddr(text) } catch { throw .invalidAddress("\"\(text)\": \(error)") }
+        }
+        guard let at = text.lastIndex(of: "@") else {
+            throw .invalidAddress("\"\(text)\" is not <node ID>@host:port")
+        }
+        let transport = try transport(String(text[text.index(after: at)...]))
+        do {
+            return try Multiaddr("\(transport)/p2p/\(try PublicKey(nodeID: text[..<at]).peerID)")
+        } catch {
+            throw .invalidAddress("\"\(text)\": \(error)")
+        }
+    }
+
+    /// The multiaddr of `host:port`, where an IPv6 address stands in brackets.
+    public static func transport(_ text: String) throws(PeersError) -> Multiaddr {
+        let place: HostPort
+        do { place = try HostPort(text) } catch { throw .invalidAddress("\"\(text)\" \(error)") }
+        let name =
+            switch place.ip {
+            case nil: "/dns/\(place.host)"
+            case .some where place.host.utf8.contains(UInt8(ascii: ":")): "/ip6/\(place.host)"
+            case .some: "/ip4/\(place.host)"
+            }
+        do {
+            return try Multiaddr("\(name)/tcp/\(place.port)")
+        } catch {
+            throw .invalidAddress("\"\(text)\": \(error)")
+        }
+    }
+}
+
+extension PeerID {
+    /// Reads a node ID, `<public key hex>#<key type>`, or a peer ID.
+    package init?(nodeOrPeer text: String) {
+        if let key = try? PublicKey(nodeID: text) {
+            self = key.peerID
+        } else if let peer = try? PeerID(text) {
+            self = peer
+        } else {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import Collections
+import LibP2P
+import Multiformats
+import Protocols
+import Reactor
+
+/// Peer exchange: asks peers for their peers, and answers when they ask (docs/protocols.md, "Discovery").
+extension PeerService: PeerDirectory {
+    /// The time between two rounds of asking; up to a quarter more, at random.
+    private nonisolated static let exchangeInterval = (
+        usually: Duration.seconds(60), inNeed: Duration.seconds(10)
+    )
+    /// The number of peers asked in a round: more while peers are missing.
+    private nonisolated static let asked = (usually: 1, inNeed: 4)
+
+    var isInNeed: Bool { ready.count < planner.rules.target }
+
+    func exchange() {
+        let (asked, interval) = (Self.asked, Self.exchangeInterval)
+        var generator = SeededGenerator(seed: Reactor.random())
+        for peer in generator.choose(isInNeed ? asked.inNeed : asked.usually, of: Array(ready)) { ask(peer) }
+        exchangeTimer = Reactor.schedule(after: jittered(isInNeed ? interval.inNeed : interval.usually)) {
+            [weak self] in self?.exchange()
+        }
+    }
+
+    func ask(_ peer: PeerID) {
+        guard planner.rules.tellsPeers, !isStopped else { return }
+        Reactor.spawn {
+            do throws(ProtocolsError) {
+                let told = try await DiscoveryProtocol.request(
+                    from: peer, chainID: self.chainID, on: self.host)
+                self.learn(told, from: peer)
+            } catch {
+                if error.isMisbehaviour { self.host.report(peer, .malformed) }
+            }
+        }
+    }
+
+    private func learn(_ told: [DiscoveredPeer], from teller: PeerID) {
+        let place = host.remoteAddress(of: teller)?.ip
+        for peer in planner.believed(told, from: place, now: Reactor.now) {
+            store.add(peer.addresses, for: peer.id, toldBy: teller)
+            feed(.learned(peer.id))
+        }
+    }
+
+    /// Returns the peers to tell another about; nil if this node does not take part in peer exchange.
+    package func peers(toTell asker: PeerID) -> [DiscoveredPeer]? {
+        guard planner.rules.tellsPeers else { return nil }
+        let all = ready.map {
+            DiscoveredPeer(
+                id: $0, addresses: store.addresses(of: $0),
+                protocols: host.identity(of: $0)?.protocols ?? [])
+        }
+        return planner.told(
+            to: asker, at: host.remoteAddress(of: asker)?.ip, of: all, now: Reactor.now)
+    }
+}

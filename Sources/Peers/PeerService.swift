@@ -1,0 +1,286 @@
+import Chain
+import Collections
+import Crypto
+import LibP2P
+import Log
+import Multiformats
+import Protocols
+import Reactor
+
+/// Something that has become of a peer, for the other services of the node.
+package enum PeerEvent: Sendable {
+    /// A peer of this chain has identified itself.
+    case ready(PeerID)
+    /// A peer of this chain has named its process. Comes before `ready`.
+    case identified(PeerID, ProcessID)
+    /// A peer's last connection has ended, whether or not the peer was ready.
+    case gone(PeerID)
+}
+
+/// Drives the peer planner: passes it what happens to connections, dials and disconnects as it decides, runs peer exchange
+/// and keeps the address book (docs/peers.md).
+@ReactorActor
+package final class PeerService: Service {
+    /// The time between two looks at whether enough peers are connected; up to a quarter more, at random.
+    private nonisolated static let interval = Duration.seconds(1)
+    /// How long a node may be without peers before it warns, and between two such warnings.
+    private nonisolated static let loneliness = Duration.seconds(60)
+    /// The number of peers of another genesis that are logged at once; after that one a minute.
+    package nonisolated static let namedAtOnce = 8
+    /// Strangers without a slot that are admitted to learn about other peers, at once.
+    package nonisolated static let visitors = PeerPlanner.visitors
+
+    /// What becomes of peers.
+    package let events = EventChannel<PeerEvent>()
+
+    let host: Host
+    package let chainID: String
+    let store: PeerStore
+    let log: Log
+    private let genesisHash: Hash
+    /// Peers of another genesis that were logged lately, and how many more may be: identities cost nothing.
+    private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
+    private var namings = RateLimiter<Hash>(burst: PeerService.namedAtOnce, interval: .seconds(60))
+    var planner: PeerPlanner
+    private var pending: [PeerPlanner.Event] = []
+    private var isDraining = false
+    private var membership: Membership
+    private(set) var ready: OrderedSet<PeerID> = []
+    private var timer: Timer?
+    var exchangeTimer: Timer?
+    private(set) var isStopped = false
+    private var isolation = Isolation()
+    /// When to warn that there are no peers, and why the last dial failed.
+    private var warnAt = Duration.zero
+    private var lastFailure: String?
+
+    /// A service that waits for `run`. The chain of `host` has these members now.
+    package init(host: Host, genesis: Genesis, rules: PeerRules, membership: Membership, log: Log) {
+        self.host = host
+        self.log = log
+        self.membership = membership
+        store = host.configuration.peerStore
+        chainID = genesis.chainID
+        genesisHash = genesis.hash
+        planner = PeerPlanner(rules, seed: Reactor.random())
+    }
+
+    /// Serves discovery, dials, and exchanges peers.
+    package func run() async throws {
+        serve()
+        follow(membership)
+        warnAt = Reactor.now + Self.loneliness
+        tick()
+        exchange()
+        defer {
+            isStopped = true
+            timer?.cancel()
+            exchangeTimer?.cancel()
+            events.finish()
+        }
+        try await ServiceEnd().wait()
+    }
+
+    private func serve() {
+        let discovery = DiscoveryProtocol(self, host: host)
+        host.setStreamHandler(KwilProtocol.discovery) { await discovery.serve($0) }
+        host.advertise(KwilProtocol.chain(chainID))
+        host.advertise(KwilProtocol.genesis(genesisHash))
+        host.connectionGater = { [weak self] in self?.admits($0) ?? true }
+        host.isTrusted = { [weak self] peer in
+            guard let self else { return false }
+            return planner.standing(of: peer) != .stranger
+        }
+        host.observe { [weak self] in self?.observe($0) }
+    }
+
+    // MARK: Questions
+
+    /// The number of connected peers of this chain.
+    package var peerCount: Int { ready.count }
+
+    /// Returns why this node cannot tell whether it is behind; nil while it can.
+    package func isolation(makesBlocksAlone: Bool) -> String? {
+        isolation.reason(makesBlocksAlone: makesBlocksAlone, now: Reactor.now)
+    }
+
+    /// Returns a peer's rank under the validators of the tip.
+    package func rank(of peer: PeerID) -> PeerRank { planner.rank(of: peer) }
+
+    // MARK: Chain and operator
+
+    /// Follows a change of role, leader or validators.
+    package func follow(_ membership: Membership) {
+        self.membership = membership
+        feed(.membership(membership.role, leader: membership.leader, validators: membership.validators))
+        updateIsolation()
+    }
+
+    /// Notes that a peer has shown a block of this chain that this node did not have.
+    package func proved(_ peer: PeerID) {
+        guard planner.links[peer] != nil else { return }
+        isolation.proved(peer)
+        updateIsolation()
+    }
+
+    private func updateIsolation() {
+        isolation.members(ready, isKnown: { planner.standing(of: $0) > .stranger }, now: Reactor.now)
+    }
+
+    /// Keeps a peer or a network out from now on.
+    package func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
+
+    /// Ends a block; a ban for misbehaviour goes on.
+    package func unblock(_ entry: BlockList.Entry) { feed(.unblock(entry)) }
+
+    // MARK: Planner
+
+    func feed(_ event: PeerPlanner.Event) {
+        pending.append(event)
+        guard !isDraining else { return }
+        isDraining = true
+        defer { isDraining = false }
+        var actions: [PeerPlanner.Action] = []
+        while !pending.isEmpty {
+            planner.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
+            for action in actions { perform(action) }
+            actions.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func perform(_ action: PeerPlanner.Action) {
+        switch action {
+        case .dial(let peer, let addresses): dial(peer, addresses)
+        case .disconnect(let peer, let reason, let offence): disconnect(peer, reason, offence)
+        case .banned(let peer, let time, let offence):
+            log.warning(
+                "peer banned",
+                [
+                    "peer": .of(peer), "seconds": .number(time.components.seconds),
+                    "reason": .text(offence.explanation),
+                ])
+        case .forget(let peer): store.remove(peer)
+        }
+    }
+
+    private func disconnect(_ peer: PeerID, _ reason: PeerPlanner.Reason, _ offence: Misbehaviour? = nil) {
+        log.info(
+            "disconnecting", ["peer": .of(peer), "reason": .text(offence?.explanation ?? reason.rawValue)])
+        host.disconnect(peer)
+    }
+
+    private func dial(_ peer: PeerID, _ addresses: [Multiaddr]) {
+        Reactor.spawn {
+            do throws(LibP2PError) {
+                try await self.host.connect(peer, addresses, backsOff: false)
+                self.lastFailure = nil
+                self.feed(.dialed(peer))
+            } catch {
+                self.lastFailure = "\(error)"
+                self.log.debug("dial failed", ["peer": .of(peer), "reason": .error(error)])
+                self.feed(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
+            }
+        }
+    }
+
+    private func tick() {
+        warnIfAlone()
+        let candidates =
+            switch planner.interest {
+            case .nobody: [PeerPlanner.Candidate]()
+            case .some(let peers): peers.compactMap { store.record(of: $0).flatMap(candidate) }
+            case .everybody: store.all.compactMap(candidate)
+            }
+        feed(.tick(candidates))
+        timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
+    }
+
+    /// A node that nobody answers is most often wrongly configured: its bootnode may be full, private or the leader.
+    private func warnIfAlone() {
+        if !ready.isEmpty { warnAt = Reactor.now + Self.loneliness }
+        guard Reactor.now >= warnAt, !planner.rules.kept.isEmpty else { return }
+        warnAt = Reactor.now + Self.loneliness
+        log.warning(
+            "no node of this chain is connected",
+            [
+                "tried": .text(planner.rules.kept.keys.map(\.description).joined(separator: " ")),
+                "last": .text(lastFailure ?? "connected, and sent away"),
+            ])
+    }
+
+    private func candidate(_ record: PeerRecord) -> PeerPlanner.Candidate? {
+        guard let first = record.addresses.first else { return nil }
+        return PeerPlanner.Candidate(peer: record.peer, isVerified: record.isVerified, ip: first.address.ip)
+    }
+
+    func jittered(_ time: Duration) -> Duration {
+        time + time / 4 * Int(Reactor.random() % 1_024) / 1_024
+    }
+
+    // MARK: Connections
+
+    /// Judges a connection about to be made, for the host.
+    private func admits(_ candidate: ConnectionCandidate) -> Bool {
+        let (now, ip) = (Reactor.now, candidate.address?.ip)
+        guard let peer = candidate.peer else { return planner.admits(ip, now: now) }
+        switch planner.admits(peer, ip, candidate.direction, now: now) {
+        case .success(let victim):
+            if let victim, candidate.isProven { disconnect(victim, .room) }
+            return true
+        case .failure(let reason):
+            log.debug("connection refused", ["peer": .of(peer), "reason": .text(reason.rawValue)])
+            return false
+        }
+    }
+
+    private func observe(_ event: HostEvent) {
+        switch event {
+        case .connected(let peer, let direction):
+            feed(.connected(peer, direction, host.remoteAddress(of: peer)?.ip))
+        case .identified(let peer, let info): identified(peer, info)
+        case .disconnected(let peer, let reason):
+            feed(.disconnected(peer))
+            isolation.left(peer)
+            defer { events.send(.gone(peer)) }
+            guard ready.remove(peer) != nil else { return }
+            updateIsolation()
+            log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
+        case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
+        }
+    }
+
+    private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
+        let traits = PeerTraits(info.protocols)
+        let kind: PeerPlanner.Kind =
+            switch traits.chainID {
+            case nil: .guest
+            case _ where traits.isCrawler: .guest
+            case chainID:
+                traits.genesis.map { $0 == genesisHash } ?? true ? .member : .namesake
+            default: .foreign
+            }
+        feed(.identified(peer, kind))
+        if kind == .namesake, let other = traits.genesis { metNamesake(peer, other) }
+        if kind == .foreign { isolation.met(foreign: "of the chain \(traits.chainID ?? "")") }
+        guard kind == .member, let link = planner.links[peer], link.visitEnd == nil else { return }
+        if let process = traits.process { events.send(.identified(peer, process)) }
+        guard ready.append(peer) else { return }
+        updateIsolation()
+        log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
+        events.send(.ready(peer))
+        // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
+        if isInNeed, store.count <= 2 * planner.rules.target { ask(peer) }
+    }
+
+    /// Nothing that it says can be of use, and what it sends could be taken for this chain's.
+    private func metNamesake(_ peer: PeerID, _ other: Hash) {
+        isolation.met(foreign: "of a chain with the same ID and another genesis, \(other)")
+        guard namesakes.count(of: peer, now: Reactor.now) == 0,
+            namings.allows(genesisHash, now: Reactor.now)
+        else { return }
+        namesakes.add(1, to: peer, now: Reactor.now)
+        log.warning(
+            "a peer's chain has the same ID and another genesis: one of the two nodes has the wrong genesis.json",
+            ["peer": .of(peer), "own": .of(genesisHash), "other": .of(other)])
+    }
+}
