@@ -45,18 +45,4 @@ extension ProtocolID {
     public static let plaintext: ProtocolID = "/plaintext/2.0.0"
     /// The stream multiplexer.
     public static let yamux: ProtocolID = "/yamux/1.0.0"
-    /// Tells a peer what the host is, where it listens and what it speaks.
-    public static let identify: ProtocolID = "/ipfs/id/1.0.0"
-    /// Tells a peer that what identify said has changed.
-    public static let identifyPush: ProtocolID = "/ipfs/id/push/1.0.0"
-    /// Echo of 32 bytes.
-    public static let ping: ProtocolID = "/ipfs/ping/1.0.0"
-    /// Throughput measurement.
-    public static let perf: ProtocolID = "/perf/1.0.0"
-    /// Gossipsub without IDONTWANT.
-    public static let meshsub11: ProtocolID = "/meshsub/1.1.0"
-    /// Gossipsub with IDONTWANT.
-    public static let meshsub12: ProtocolID = "/meshsub/1.2.0"
-    /// Gossipsub's predecessor, which sends every message to every subscriber.
-    public static let floodsub: ProtocolID = "/floodsub/1.0.0"
 }

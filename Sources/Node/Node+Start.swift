@@ -151,6 +151,7 @@ extension Node {
         }
         host.limits.admitPeers(configuration.p2p.maxConnections)
         host.peerStore = environment.peerStore
+        host.misbehaviour = Misbehaviour.ofDialler
         host.log = environment.log.of("libp2p")
         host.dialFrom = environment.dialFrom
         host.noiseKeys = environment.noiseKeys

@@ -82,7 +82,7 @@ public final class Node {
         follow(consensus.view)
         limitBytes()
         if context.configuration.p2p.perf {
-            context.host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
+            context.host.register(Perf())
         }
         do {
             try await services.start([book, gossip, blocks, mempool, sync, consensus, context.host, peers])

@@ -32,7 +32,9 @@ extension PeerService: PeerDirectory {
                     from: peer, chainID: self.chainID, on: self.host)
                 self.learn(told, from: peer)
             } catch {
-                if error.isMisbehaviour { self.host.report(peer, .malformed) }
+                if let what = Misbehaviour.ofResponder(error) {
+                    self.host.report(peer, what, because: error)
+                }
             }
         }
     }

@@ -82,8 +82,7 @@ package final class PeerService: Service {
     }
 
     private func serve() {
-        let discovery = DiscoveryProtocol(self, host: host)
-        host.setStreamHandler(KwilProtocol.discovery) { await discovery.serve($0) }
+        host.register(DiscoveryProtocol(self, host: host))
         host.advertise(KwilProtocol.chain(chainID))
         host.advertise(KwilProtocol.genesis(genesisHash))
         host.connectionGater = { [weak self] in self?.admits($0) ?? true }

@@ -1,6 +1,6 @@
 import Bytes
 
-/// One process of a node, from its start to its end: a number drawn at the start. It is no secret.
+/// Identifies one process of a node, from its start to its end: a number drawn at the start. It is not secret.
 public struct ProcessID: Hashable, Sendable, CustomStringConvertible {
     /// Bytes of a process ID.
     public static let count = 16
@@ -8,7 +8,7 @@ public struct ProcessID: Hashable, Sendable, CustomStringConvertible {
     private let high: UInt64
     private let low: UInt64
 
-    /// The ID of these 128 bits.
+    /// The ID with these 128 bits.
     public init(_ high: UInt64, _ low: UInt64) {
         self.high = high
         self.low = low
@@ -37,24 +37,24 @@ public struct ProcessID: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// What a process says in its key's name: which one it is, and which others it has heard speak in the same name
-/// (docs/protocols.md, "Processes"). Whoever signs it makes it true for that moment: a process that another names ran
-/// before the other spoke.
+/// (docs/protocols.md, "Processes"). The signature makes it true for that moment: a process that another one names ran before
+/// that one spoke.
 public struct ProcessStatement: Hashable, Sendable {
-    /// The most processes named beside the own.
+    /// The most processes named besides the speaker.
     public static let mostHeard = 4
 
-    /// Who says it.
+    /// The process that speaks.
     public let process: ProcessID
-    /// Others of the same key that it has heard.
+    /// The others of the same key that it has heard.
     public let heard: [ProcessID]
 
-    /// A statement that names up to `mostHeard` others; further ones are left out.
+    /// A statement that names up to `mostHeard` others; the rest are left out.
     public init(_ process: ProcessID, heard: [ProcessID] = []) {
         self.process = process
         self.heard = Array(heard.prefix(Self.mostHeard))
     }
 
-    /// Reads a statement; nil for what is none.
+    /// Reads a statement; nil for anything else.
     public init?(decoding data: SharedBytes) {
         guard data.count % ProcessID.count == 0, data.count >= ProcessID.count,
             data.count <= ProcessID.count * (1 + Self.mostHeard)

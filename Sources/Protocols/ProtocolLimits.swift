@@ -1,24 +1,24 @@
 import Chain
 
-/// Times and sizes of the stream protocols (docs/wire.md, section 7).
+/// Times and sizes in the stream protocols (docs/wire.md, section 7).
 enum ProtocolLimits {
-    /// For a request or an announcement to be written, or to arrive.
+    /// For a request or an announcement, to be written or to arrive.
     static let request = Duration.seconds(5)
-    /// Until a peer whose stream came before its identify has told what it speaks.
+    /// For a peer's identify to come after its stream.
     static let identify = Duration.seconds(2)
     /// For the peer's `get` after an announcement.
     static let answer = Duration.seconds(5)
-    /// For a transaction, either way.
+    /// For a transaction, in either direction.
     static let transaction = Duration.seconds(20)
     /// To receive a block.
     static let receiveBlock = Duration.seconds(90)
-    /// For the first byte of a block that is asked for only to see whether it comes.
+    /// For the first byte of a block that is requested only to see whether it comes.
     static let firstByte = Duration.seconds(10)
     /// To send a block.
     static let sendBlock = Duration.seconds(45)
-    /// Bytes of an answer to discovery.
+    /// Bytes of an answer to a discovery request.
     static let discoveryBytes = 1_000_000
-    /// Bytes of a block after which whoever asked for it is told that it is coming.
+    /// Bytes of a block after which the requester is told that it is coming.
     static let progressBytes = 64 << 10
     /// Bytes of a header in an announcement: the fields and a new leader.
     static let headerBytes = 512

@@ -1,6 +1,6 @@
 import Reactor
 
-/// Lets one task wait until another has something for it. Fired while nobody waits, it lets the next wait through.
+/// Lets one task wait until another has something for it. If it is fired while no task waits, the next wait ends at once.
 @ReactorActor
 final class Signal {
     private var isFired = false

@@ -5,28 +5,28 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// The primitives of docs/wire.md, section 1, read from a stream piece by piece.
+/// Reads and writes the primitives of docs/wire.md, sections 1 and 7.
 extension Stream {
-    /// 32 bytes.
+    /// Reads 32 bytes.
     func readHash() async throws(LibP2PError) -> Hash {
         guard let hash = try? Hash(try await readExactly(Hash.count)) else { throw .endOfStream }
         return hash
     }
 
-    /// i64, little-endian.
+    /// Reads an i64, little-endian.
     func readInt64() async throws(LibP2PError) -> Int64 {
         var reader = ByteReader(try await readExactly(8))
         guard let value = try? reader.i64() else { throw .endOfStream }
         return value
     }
 
-    /// cbytes of at most `limit` bytes, which is checked before anything is reserved.
+    /// Reads cbytes of at most `limit` bytes. The limit is checked before memory is reserved.
     func readCBytes(limit: Int) async throws(LibP2PError) -> SharedBytes {
         guard let length = try await readCBytesLength(limit: limit) else { return SharedBytes() }
         return try await readShared(length)
     }
 
-    /// The same; `progress` is told now and then how many bytes are here while more are coming.
+    /// The same. While more is coming, `progress` is told now and then how many bytes have come.
     func readCBytes(
         limit: Int, progress: @ReactorActor (Int) async -> Void
     ) async throws(LibP2PError) -> SharedBytes {
@@ -46,8 +46,8 @@ extension Stream {
         return length > 0 ? Int(length) : nil
     }
 
-    /// Exactly `count` bytes of a block (`readShared`): `progress` is told whenever there are
-    /// `ProtocolLimits.progressBytes` more and others are still coming.
+    /// Reads exactly `count` bytes of a block (`readShared`). While more is coming, `progress` is told after every
+    /// `ProtocolLimits.progressBytes`.
     func readBlock(
         _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
     ) async throws(LibP2PError) -> SharedBytes {
@@ -59,13 +59,13 @@ extension Stream {
         }
     }
 
-    /// The rest of the stream, which the peer ends.
+    /// Reads to the peer's end of the stream.
     func readRest(limit: Int) async throws(LibP2PError) -> SharedBytes {
         SharedBytes(try await readToEnd(limit: limit))
     }
 
-    /// The rest of the stream, which the peer ends: what is long only with a place at the gate, for which it waits with
-    /// what it has gathered until then. The time for a transaction begins anew when it has one.
+    /// Reads to the peer's end of the stream. A long transaction needs a place at the gate: the reader waits for it with what
+    /// has come so far, and the time for a transaction begins anew when it has one.
     func readRest(limit: Int, _ place: BulkPlace) async throws -> SharedBytes {
         do {
             return SharedBytes(try await readToEnd(limit: limit) { await self.goesOn(with: $0, place) })
@@ -84,7 +84,7 @@ extension Stream {
         }
     }
 
-    /// Reads the `get` that answers an announcement. False when the peer closes instead: it has the content.
+    /// Reads the `get` that answers an announcement. False when the peer closes the stream instead: it has the content.
     func readGet() async throws(LibP2PError) -> Bool {
         setTimeout(ProtocolLimits.answer)
         let first = try await read(upTo: 3)
@@ -94,17 +94,33 @@ extension Stream {
         return true
     }
 
-    /// The answer that asks for what was announced.
+    /// The answer that requests what was announced.
     static var get: [UInt8] { Array("get".utf8) }
 
-    /// Reads a text dialect's hash: 64 hexadecimal digits.
+    /// Writes the only message of a dialogue, and waits until the peer has read it and closed the stream.
+    func deliver(_ message: [UInt8]) async throws {
+        try await write(message)
+        closeWrite()
+        guard try await read(upTo: 1).isEmpty else {
+            throw ProtocolsError.malformed("reply where none is due")
+        }
+    }
+
+    /// Reads a request for what has this hash, in the dialect of its first bytes: in the text dialect the hash follows `prefix`.
+    func readHashRequest(_ prefix: [UInt8]) async throws -> (hash: Hash, dialect: Dialect) {
+        let first = try await readExactly(prefix.count)
+        if first == prefix { return (try await readHexHash(), .text) }
+        return (try Hash(first + (try await readExactly(Hash.count - first.count))), .binary)
+    }
+
+    /// Reads a hash of the text dialect: 64 hexadecimal digits.
     func readHexHash() async throws(LibP2PError) -> Hash {
         let digits = try await readExactly(64)
         guard let hash = Hash(hex: String(decoding: digits, as: UTF8.self)) else { throw .malformed("hash") }
         return hash
     }
 
-    /// Reads a number that nothing ends but the message itself: its writer sends it in one piece.
+    /// Reads a number that only the end of the message delimits: its writer sends it in one piece.
     func readDecimal() async throws(LibP2PError) -> Int64 {
         let digits = try await read(upTo: 20)
         guard let text = String(utf8: digits), !text.isEmpty,
@@ -115,33 +131,7 @@ extension Stream {
     }
 }
 
-/// Runs an exchange that a peer has begun; whatever is wrong with it ends the stream, and what is the peer's fault is
-/// reported.
-@ReactorActor
-func serve(
-    _ stream: Stream, _ body: @ReactorActor () async throws -> Void
-) async {
-    do {
-        stream.setTimeout(ProtocolLimits.request)
-        try await body()
-        stream.close()
-    } catch {
-        stream.reset()
-        if let what = misbehaviour(error) { stream.report(what) }
-    }
-}
-
-/// Which rule an error says that the peer has broken; nil when it may be the network's fault, or this node's: who is
-/// behind may not know the leader that signed.
-private func misbehaviour(_ error: any Error) -> Misbehaviour? {
-    switch error {
-    case ProtocolsError.forged: .wrongContent
-    case ProtocolsError.malformed, is ChainError, LibP2PError.malformed, LibP2PError.tooLarge: .malformed
-    default: nil
-    }
-}
-
-/// Runs an exchange that this node begins, on a stream of its own, which is closed or reset at the end.
+/// Runs a dialogue that this node begins, on a stream of its own, which is closed or reset at the end.
 @ReactorActor
 func exchange<T>(
     _ host: Host, _ peer: PeerID, _ protocols: [ProtocolID],
@@ -154,17 +144,8 @@ func exchange<T>(
         let result = try await body(stream)
         stream.close()
         return result
-    } catch let error as LibP2PError {
-        stream.reset()
-        throw .stream(error)
-    } catch let error as ChainError {
-        stream.reset()
-        throw .refused(error)
-    } catch let error as ProtocolsError {
-        stream.reset()
-        throw error
     } catch {
         stream.reset()
-        throw .malformed("\(error)")
+        throw ProtocolsError(error)
     }
 }

@@ -1,31 +1,31 @@
 import LibP2P
 import Reactor
 
-/// How long the ends of a stream that stays open may keep each other waiting. A machine.
+/// How long the two ends of a long-lived stream may keep each other waiting. A machine.
 struct StreamPatience {
-    /// What this end waits for.
+    /// Something that this end waits for.
     enum Wait: Int, CaseIterable {
         /// The rest of a frame that has begun.
         case frame
         /// Room for what is being written.
         case write
-        /// Any of what was asked for.
+        /// Anything that was requested.
         case answer
         /// The next frame.
         case silence
     }
 
-    /// A frame and what is written take no longer than a transaction may on a stream of its own. What was asked for
-    /// has longer: the peer's disk or another's slow reading may stand before it.
+    /// The limit for an answer. Frames and writes may take as long as a transaction on a stream of its own, an answer longer: it
+    /// may have to wait for the peer's disk, or for another peer that reads slowly.
     private static let stall = Duration.seconds(60)
 
     private let silence: Duration
     private var deadlines: [Duration?] = Array(repeating: nil, count: Wait.allCases.count)
 
-    /// - Parameter silence: how long nothing at all may be said.
+    /// - Parameter silence: how long the stream may be silent.
     init(silence: Duration) { self.silence = silence }
 
-    /// Begins to wait, or begins anew.
+    /// Begins to wait, or begins again.
     mutating func begin(_ wait: Wait, now: Duration) {
         let limit: Duration =
             switch wait {
@@ -39,17 +39,17 @@ struct StreamPatience {
     /// What was waited for has come.
     mutating func end(_ wait: Wait) { deadlines[wait.rawValue] = nil }
 
-    /// When patience will be over; nil while nothing is waited for.
+    /// When patience runs out; nil while this end waits for nothing.
     var deadline: Duration? { deadlines.compactMap { $0 }.min() }
 }
 
-/// Resets a stream when patience is over.
+/// Resets a stream when its patience runs out.
 @ReactorActor
 final class StreamWatch {
     private let stream: Stream
     private var patience: StreamPatience
     private var timer: Timer?
-    /// Whether it was this watch that ended the stream.
+    /// Whether this watch has reset the stream.
     private(set) var hasExpired = false
 
     init(_ stream: Stream, silence: Duration) {
@@ -66,7 +66,7 @@ final class StreamWatch {
 
     func stop() { timer?.cancel() }
 
-    /// A timer that fires too early arms itself again, so that few are made.
+    /// Makes few timers: one that fires too early arms itself again.
     private func arm() {
         guard let deadline = patience.deadline else { return }
         if let timer, timer.isPending, timer.deadline <= deadline { return }

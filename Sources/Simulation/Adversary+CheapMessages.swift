@@ -32,7 +32,7 @@ extension Adversary {
         for _ in 0..<10 {
             let id = Hash.sha256(of: Array("\(random.next())".utf8))
             Reactor.spawn {
-                guard let stream = try? await host.newStream(peer, [KwilProtocol.transactionAnnouncement])
+                guard let stream = try? await host.newStream(peer, [TransactionAnnouncementProtocol.id])
                 else { return }
                 stream.setTimeout(.seconds(20))
                 try? await stream.write(Array("txann:\(id)".utf8))

@@ -36,7 +36,7 @@ extension Adversary {
     /// The first bytes of a block that comes a byte at a time and never ends.
     func drip(on stream: LibP2P.Stream) async {
         var head = ByteWriter()
-        if stream.protocolID == KwilProtocol.blockRange {
+        if stream.protocolID == BlockRangeProtocol.id {
             guard let known else { return stream.reset() }
             head.put(u8: 1)
             head.put(u8: 0)

@@ -17,7 +17,7 @@ extension Adversary {
             }
             return
         }
-        let stream = try await host.newStream(target.key.peerID, [KwilProtocol.transactionBatches])
+        let stream = try await host.newStream(target.key.peerID, [TransactionBatchProtocol.id])
         stream.setTimeout(.seconds(60))
         Reactor.spawn {
             while let bytes = try? await stream.read(upTo: 65_536), !bytes.isEmpty {}

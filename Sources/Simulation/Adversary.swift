@@ -142,7 +142,7 @@ final class Adversary {
 
     /// A proposal of the leader's, whose block does not come.
     private func withhold(_ proposal: BlockProposal, _ peer: PeerID, _ host: Host) async throws {
-        let stream = try await host.newStream(peer, [KwilProtocol.blockProposal])
+        let stream = try await host.newStream(peer, [BlockProposalProtocol.id])
         try await stream.write(proposal.bytes)
         Reactor.schedule(after: .seconds(30)) { stream.reset() }
     }
@@ -274,12 +274,12 @@ final class Adversary {
     }
 
     static let protocols = [
-        KwilProtocol.discovery, KwilProtocol.transaction, KwilProtocol.transactionAnnouncement,
-        KwilProtocol.block, KwilProtocol.blockHeight, KwilProtocol.blockHeightBest,
-        KwilProtocol.blockRange, KwilProtocol.blockAnnouncement, KwilProtocol.blockProposal,
-        KwilProtocol.acknowledgement,
-        KwilProtocol.transactionBatches, KwilProtocol.consensusStatus, KwilProtocol.proposedBlock,
-        KwilProtocol.commitDone, .identify, .identifyPush, .ping, .meshsub12,
+        DiscoveryProtocol.id, TransactionProtocol.id, TransactionAnnouncementProtocol.id,
+        BlockProtocol.id, BlockHeightProtocol.id, BlockHeightProtocol.idWithBest,
+        BlockRangeProtocol.id, BlockAnnouncementProtocol.id, BlockProposalProtocol.id,
+        AcknowledgementProtocol.id,
+        TransactionBatchProtocol.id, ConsensusStatusProtocol.id, ProposedBlockProtocol.id,
+        CommitDoneProtocol.id, .identify, .identifyPush, .ping, .meshsub12,
     ]
 
     // MARK: What it answers
@@ -287,14 +287,14 @@ final class Adversary {
     /// It has blocks of every height, as it says: none, another one, half of one, or it says so and falls silent.
     private func serve(_ host: Host) {
         let names = [
-            KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block,
-            KwilProtocol.blockRange,
+            BlockHeightProtocol.id, BlockHeightProtocol.idWithBest, BlockProtocol.id,
+            BlockRangeProtocol.id,
         ]
         for name in names {
-            host.setStreamHandler(name) { [weak self] stream in await self?.lie(on: stream) }
+            host.register(name) { [weak self] stream in await self?.lie(on: stream) }
         }
-        for name in [KwilProtocol.blockProposal, KwilProtocol.blockAnnouncement, .identifyPush] {
-            host.setStreamHandler(name) { stream in
+        for name in [BlockProposalProtocol.id, BlockAnnouncementProtocol.id, .identifyPush] {
+            host.register(name) { stream in
                 try? await Reactor.sleep(for: .seconds(30))
                 stream.reset()
             }
@@ -311,7 +311,7 @@ final class Adversary {
             answer.put(i64: .max)
         case 3: return stream.close()
         case 4: return await drip(on: stream)
-        case 1 where stream.protocolID == KwilProtocol.blockRange:
+        case 1 where stream.protocolID == BlockRangeProtocol.id:
             // The block that it has in place of the one asked for.
             guard let known, request.count > 8 else { break }
             let (block, info) = (known.block.bytes, known.commitInfo.bytes)

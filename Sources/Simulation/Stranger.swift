@@ -58,7 +58,7 @@ final class Stranger {
 
     /// Sends a machine what is no message.
     func misbehave(_ machine: SimulatedNode) async {
-        guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockHeight]) else {
+        guard let stream = try? await host.newStream(machine.key.peerID, [BlockHeightProtocol.id]) else {
             return
         }
         try? await stream.write(Array("getblkheight:nonsense".utf8))

@@ -9,7 +9,7 @@ import Reactor
 /// A stranger that listens: it speaks the requirements' protocols and nothing of Apus' own, and notes what nodes offer
 /// to it.
 @ReactorActor
-final class Witness: TransactionSource {
+final class Witness: TransactionSource, TransactionInbox {
     /// One transaction that a node has announced.
     struct Announced {
         let id: Hash
@@ -44,18 +44,8 @@ final class Witness: TransactionSource {
     /// See `Stranger`.
     init(_ world: World, _ number: Int, key: PrivateKey? = nil) throws {
         stranger = try Stranger(world, number, key: key)
-        let transactions = TransactionAnnouncementProtocol(self, gate)
-        host.setStreamHandler(KwilProtocol.transactionAnnouncement) { [weak self] stream in
-            let peer = stream.remotePeer
-            await transactions.serve(
-                stream,
-                claim: { id in
-                    guard let self, !self.has(id) else { return false }
-                    self.announced.append(Announced(id: id, by: peer, at: Reactor.now))
-                    return self.takes
-                }, release: { _, _ in })
-        }
-        host.setStreamHandler(KwilProtocol.blockProposal) { [weak self] stream in
+        host.register(TransactionAnnouncementProtocol(self, self, gate))
+        host.register(BlockProposalProtocol.id) { [weak self] stream in
             // Height and hash come first.
             if let head = try? await stream.readExactly(8 + Hash.count),
                 let block = try? Hash(Array(head.suffix(Hash.count)))
@@ -64,18 +54,18 @@ final class Witness: TransactionSource {
             }
             stream.close()
         }
-        host.setStreamHandler(KwilProtocol.blockAnnouncement) { [weak self] stream in
+        host.register(BlockAnnouncementProtocol.id) { [weak self] stream in
             self?.announcers.append(stream.remotePeer)
             stream.close()
         }
-        host.setStreamHandler(KwilProtocol.acknowledgement) { [weak self] stream in
+        host.register(AcknowledgementProtocol.id) { [weak self] stream in
             let bytes = try? await stream.readToEnd(limit: ChainLimits.acknowledgementBytes)
             if let bytes, let answer = try? AckRes(decoding: SharedBytes(bytes)) {
                 self?.answers.append((answer, Reactor.now))
             }
             stream.close()
         }
-        host.setStreamHandler(KwilProtocol.commitDone) { [weak self] stream in
+        host.register(CommitDoneProtocol.id) { [weak self] stream in
             let bytes = try? await stream.readToEnd(limit: CommitDone.maxBytes)
             if let bytes, let message = try? CommitDone(decoding: SharedBytes(bytes)) {
                 self?.commits.append(message)
@@ -83,15 +73,23 @@ final class Witness: TransactionSource {
             stream.close()
         }
         let serving = TransactionProtocol(self)
-        host.setStreamHandler(KwilProtocol.transaction) { [weak self] stream in
+        host.register(TransactionProtocol.id) { [weak self] stream in
             self?.askers.append(stream.remotePeer)
-            await serving.serve(stream)
+            try await serving.serve(stream)
         }
-        host.setStreamHandler(KwilProtocol.consensusStatus) { [weak self] stream in
+        host.register(ConsensusStatusProtocol.id) { [weak self] stream in
             self?.inquirers.append(stream.remotePeer)
             stream.close()
         }
     }
+
+    func isWanted(_ id: Hash, from peer: PeerID) async -> Bool {
+        guard !has(id) else { return false }
+        announced.append(Announced(id: id, by: peer, at: Reactor.now))
+        return takes
+    }
+
+    func fetchEnded(_ id: Hash, from peer: PeerID, _ outcome: TransactionAnnouncementProtocol.Outcome) {}
 
     /// Has a transaction to serve.
     func keep(_ transaction: Transaction) { taken[transaction.id] = transaction.bytes }

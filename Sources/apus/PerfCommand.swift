@@ -108,7 +108,7 @@ struct PerfCommand: Action {
         limits.connectionBurstPerIP = Self.idleLimit
         limits.pendingPerIP = limits.pendingInbound
         try await options.withHost(listening: [address], limits: limits) { host in
-            host.setStreamHandler(.perf) { await Perf.respond(on: $0) }
+            host.register(Perf())
             for address in host.listenAddresses {
                 try StandardOutput.printAtOnce("\(address.appending(.p2p(host.peerID)))")
             }

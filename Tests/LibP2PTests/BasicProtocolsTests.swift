@@ -46,7 +46,7 @@ import VirtualIO
 
     @Test func aWrongPingAnswerIsNoticed() throws {
         try run { dialer, listener in
-            listener.setStreamHandler(.ping) { stream in
+            listener.register(.ping) { stream in
                 guard var bytes = try? await stream.readExactly(Ping.size) else { return }
                 bytes[31] ^= 1
                 try? await stream.write(bytes)
@@ -93,7 +93,7 @@ import VirtualIO
     @Test func anotherKeyInIdentifyIsRefused() throws {
         try run { dialer, listener in
             let other = try PrivateKey.generate(.ed25519).publicKey
-            listener.setStreamHandler(.identify) { stream in
+            listener.register(.identify) { stream in
                 try? await Identify.send(IdentifyInfo(publicKey: other), on: stream)
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
@@ -107,7 +107,7 @@ import VirtualIO
 
     @Test func identifyWithoutEndIsRefused() throws {
         try run { dialer, listener in
-            listener.setStreamHandler(.identify) { stream in
+            listener.register(.identify) { stream in
                 while (try? await stream.write([UInt8](repeating: 0, count: 10_000))) != nil {}
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
@@ -117,7 +117,7 @@ import VirtualIO
 
     @Test func aSilentPeerIsNotWaitedFor() throws {
         try run { dialer, listener in
-            listener.setStreamHandler(.identify) { _ in
+            listener.register(.identify) { _ in
                 try? await Reactor.sleep(for: .seconds(100))
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
@@ -130,7 +130,7 @@ import VirtualIO
     @Test(arguments: [(0, 0), (1, 0), (0, 1), (3_000_000, 5_000_001)] as [(UInt64, UInt64)])
     func perfCarriesWhatIsAskedFor(_ upload: UInt64, _ download: UInt64) throws {
         try run { dialer, listener in
-            listener.setStreamHandler(.perf) { await Perf.respond(on: $0) }
+            listener.register(Perf())
             let stream = try await dialer.newStream(listener.peerID, [.perf])
             let result = try await Perf.measure(upload: upload, download: download, on: stream)
             #expect(result.upload > .zero)
@@ -142,7 +142,7 @@ import VirtualIO
             (9, LibP2PError.endOfStream), (11, .malformed("perf: more bytes came than were asked for")),
         ] {
             try run { dialer, listener in
-                listener.setStreamHandler(.perf) { stream in
+                listener.register(.perf) { stream in
                     _ = try? await stream.readToEnd(limit: 100)
                     try? await stream.write([UInt8](repeating: 0, count: sent))
                     stream.close()
@@ -157,7 +157,7 @@ import VirtualIO
 
     @Test func aPerfRequestCutShortIsReset() throws {
         try run { dialer, listener in
-            listener.setStreamHandler(.perf) { await Perf.respond(on: $0) }
+            listener.register(Perf())
             let stream = try await dialer.newStream(listener.peerID, [.perf])
             try await stream.write([0, 0, 0])
             stream.closeWrite()

@@ -110,7 +110,7 @@ import VirtualIO
     /// What is beyond the usual is no offence as long as it ends.
     @Test func aThousandStreamsAtOnceAreServed() throws {
         try run { meeting in
-            meeting.pair.listener.setStreamHandler(Self.test) { stream in
+            meeting.pair.listener.register(Self.test) { stream in
                 try? await stream.write((try? await stream.readToEnd(limit: 100)) ?? [])
             }
             for _ in 0..<3 {
@@ -178,7 +178,7 @@ import VirtualIO
                     try await meeting.pair.connect()
                     try await Reactor.sleep(for: .seconds(1))
                 }
-                meeting.pair.dialer.setStreamHandler(Self.test) { stream in
+                meeting.pair.dialer.register(Self.test) { stream in
                     try? await Reactor.sleep(for: .seconds(200))
                     stream.reset()
                 }
@@ -255,7 +255,7 @@ import VirtualIO
         limits.bytesPerPeer = 1 << 20
         try run(limits) { meeting in
             var errors: [LibP2PError] = []
-            meeting.pair.listener.setStreamHandler(Self.test) { stream in
+            meeting.pair.listener.register(Self.test) { stream in
                 do throws(LibP2PError) {
                     if isLengthKnown {
                         _ = try await stream.readShared(64 << 20)
@@ -288,7 +288,7 @@ import VirtualIO
         limits.bytesPerPeer = 1 << 20
         try run(limits) { meeting in
             var kept: [SharedBytes] = []
-            meeting.pair.listener.setStreamHandler(Self.test) { stream in
+            meeting.pair.listener.register(Self.test) { stream in
                 while let bytes = try? await stream.readShared(500_000) { kept.append(bytes) }
             }
             let stream = try await meeting.pair.dialer.newStream(meeting.pair.listener.peerID, [Self.test])
@@ -301,7 +301,7 @@ import VirtualIO
     @Test(arguments: [true, false]) func whoLetsALongReadDripIsCut(_ isLengthKnown: Bool) throws {
         try run { meeting in
             var errors: [LibP2PError] = []
-            meeting.pair.listener.setStreamHandler(Self.test) { stream in
+            meeting.pair.listener.register(Self.test) { stream in
                 do throws(LibP2PError) {
                     if isLengthKnown {
                         _ = try await stream.readShared(4 << 20, idle: .seconds(60)) { _ in }
@@ -331,7 +331,7 @@ import VirtualIO
     @Test func aSlowReadThatGoesOnIsLeftAlone() throws {
         try run { meeting in
             var count = 0
-            meeting.pair.listener.setStreamHandler(Self.test) { stream in
+            meeting.pair.listener.register(Self.test) { stream in
                 count = (try? await stream.readToEnd(limit: 4 << 20).count) ?? -1
             }
             let stream = try await meeting.pair.dialer.newStream(meeting.pair.listener.peerID, [Self.test])

@@ -79,7 +79,7 @@ final class GossipNetwork {
     func connect(degree: Int) async throws {
         for member in members where member.attack != nil {
             for id in [ProtocolID.meshsub12, .meshsub11] {
-                member.host.setStreamHandler(id) { stream in
+                member.host.register(id) { stream in
                     while (try? await stream.read(upTo: 65_536))?.isEmpty == false {}
                 }
             }

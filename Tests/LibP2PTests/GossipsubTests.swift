@@ -187,7 +187,7 @@ import VirtualIO
             nodes[0].gossip.stop()
             var streams = 0
             var told: [GossipRPC] = []
-            nodes[0].host.setStreamHandler(.meshsub11) { stream in
+            nodes[0].host.register(.meshsub11) { stream in
                 streams += 1
                 guard streams > 1 else { return stream.reset() }
                 guard let length = try? await stream.readExactly(1).first,
@@ -257,7 +257,7 @@ import VirtualIO
         try run(3) { nodes in
             for node in nodes.prefix(2) { node.subscribe() }
             nodes[2].gossip.stop()
-            nodes[2].host.setStreamHandler(.meshsub11) { _ in
+            nodes[2].host.register(.meshsub11) { _ in
                 _ = try? await Reactor.sleep(for: .seconds(3_600))
             }
             try await nodes[0].connect(nodes[1])

@@ -10,7 +10,7 @@ import Testing
 
     @Test func halfCloseLeavesTheOtherDirectionOpen() async throws {
         try await HostPair.run { pair in
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 let question = try? await stream.readToEnd(limit: 100)
                 try? await stream.write((question ?? []) + [4])
             }
@@ -25,7 +25,7 @@ import Testing
 
     @Test func resetWakesBothSidesOfThePeer() async throws {
         try await HostPair.run { pair in
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 _ = try? await stream.read(upTo: 1)
                 stream.reset()
             }
@@ -49,7 +49,7 @@ import Testing
         try await HostPair.run { pair in
             let ended = WaitingList()
             var seen: LibP2PError?
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 do throws(LibP2PError) {
                     _ = try await stream.readExactly(100)
                 } catch {
@@ -70,7 +70,7 @@ import Testing
     @Test func cancelledReadEndsAndLosesNothing() async throws {
         try await HostPair.run { pair in
             let gate = Gate()
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 await gate.pass()
                 try? await stream.write([9])
             }
@@ -94,7 +94,7 @@ import Testing
         try await HostPair.run { pair in
             let gate = Gate()
             var total = 0
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 await gate.pass()
                 total = (try? await stream.readToEnd(limit: 64 << 20).count) ?? -1
             }
@@ -157,7 +157,7 @@ import Testing
         let fixed = limits
         try await HostPair.run(limits: fixed) { pair in
             let go = WaitingList()
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 try? await stream.write([1])
                 _ = await go.wait()
             }

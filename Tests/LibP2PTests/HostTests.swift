@@ -69,7 +69,7 @@ import Testing
     @Test func carriesSixteenMebibytesEachWay() async throws {
         for security in [[ProtocolID.noise], [.plaintext]] {
             try await HostPair.run(security: security) { pair in
-                pair.listener.setStreamHandler(Self.echo, Self.serveEcho)
+                pair.listener.register(Self.echo, Self.serveEcho)
                 try await pair.connect()
                 let stream = try await pair.dialer.newStream(pair.listener.peerID, [Self.echo])
                 let bytes = pattern(16 << 20)
@@ -80,7 +80,7 @@ import Testing
 
     @Test func carriesFiveHundredStreamsAtOnce() async throws {
         try await HostPair.run { pair in
-            pair.listener.setStreamHandler(Self.echo, Self.serveEcho)
+            pair.listener.register(Self.echo, Self.serveEcho)
             try await pair.connect()
             var right = 0
             let tasks = (0..<500).map { number in

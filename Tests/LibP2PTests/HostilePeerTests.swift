@@ -97,7 +97,7 @@ import VirtualIO
     /// Answers each stream of the test's protocol with a byte, and keeps it open until the list is woken.
     @ReactorActor private func serveAndHold(on host: Host) -> WaitingList {
         let hold = WaitingList()
-        host.setStreamHandler(Self.test) { stream in
+        host.register(Self.test) { stream in
             try? await stream.write([1])
             _ = await hold.wait()
         }
@@ -152,7 +152,7 @@ import VirtualIO
         let fixed = limits
         try run(fixed) { pair, _ in
             let hold = WaitingList()
-            pair.listener.setStreamHandler(Self.test) { _ in _ = await hold.wait() }
+            pair.listener.register(Self.test) { _ in _ = await hold.wait() }
             try await pair.connect()
             var streams: [LibP2P.Stream] = []
             for _ in 0..<4 {
@@ -178,7 +178,7 @@ import VirtualIO
         try run(fixed) { pair, _ in
             let hold = WaitingList()
             var reports: [String] = []
-            pair.listener.setStreamHandler(Self.test) { _ in _ = await hold.wait() }
+            pair.listener.register(Self.test) { _ in _ = await hold.wait() }
             pair.listener.observe {
                 if case .misbehaved(let peer, let what) = $0 { reports.append("\(peer) \(what)") }
             }

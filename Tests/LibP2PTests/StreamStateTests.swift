@@ -19,7 +19,7 @@ import VirtualIO
             let pair = try HostPair()
             let (served, done) = (WaitingList(), WaitingList())
             var theirs: LibP2P.Stream?
-            pair.listener.setStreamHandler(Self.test) { stream in
+            pair.listener.register(Self.test) { stream in
                 guard let bytes = try? await stream.readExactly(1) else { return }
                 try? await stream.write(bytes)
                 theirs = stream

@@ -40,7 +40,7 @@ class Mutation:
         self.changes = [(file, old, new.replace("ON", condition)) for file, old, new in self.changes]
 
 
-ANNOUNCER = "Sources/Protocols/TransactionExchange.swift"
+ANNOUNCER = "Sources/Protocols/Transactions/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/Evidence/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
@@ -297,17 +297,17 @@ MUTATIONS = [
          "if !ON { announcers[peer]?.announce(ids) }"),
     ], PLAIN_PEER),
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
-        ("Sources/Protocols/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
+        ("Sources/Protocols/Transactions/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
          "isTrusted: ON || source.trusts(peer), stream: stream)"),
-        ("Sources/Protocols/TransactionRequests.swift", "|| places.giver(for: peer, isTrusted: isTrusted) != nil",
+        ("Sources/Protocols/Transactions/Requests/TransactionRequests.swift", "|| places.giver(for: peer, isTrusted: isTrusted) != nil",
          "|| !ON && places.giver(for: peer, isTrusted: isTrusted) != nil"),
     ], INVENTED),
     Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
-        ("Sources/Protocols/TransactionRequests.swift", "guard let next = popNext(id, now) else { break }",
+        ("Sources/Protocols/Transactions/Requests/TransactionRequests.swift", "guard let next = popNext(id, now) else { break }",
          "guard !ON || request.asked.isEmpty, let next = popNext(id, now) else { break }"),
     ], SILENT),
     Mutation("long-transactions-unbounded", "a peer's long transactions come a few at a time", [
-        ("Sources/Protocols/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),
+        ("Sources/Protocols/Transactions/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),
     ], HALF_SENT),
     # Who does not deliver loses the turn, and claims are no facts.
     Mutation("busy-is-no-refusal", "who is busy for ever is not believed for ever", [
@@ -357,7 +357,7 @@ MUTATIONS = [
     ], "simulate --scenario identify-push-flood"),
     # Leaving nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
-        ("Sources/LibP2P/Host/Host.swift", "        handlers = [:]\n", "        if !ON { handlers = [:] }\n"),
+        ("Sources/LibP2P/Host/Host.swift", "        registrations = [:]\n", "        if !ON { registrations = [:] }\n"),
     ]),
     # Going on.
     Mutation("never-catches-up", "who is behind fetches what is missing", [

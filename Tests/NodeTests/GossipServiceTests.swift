@@ -224,8 +224,8 @@ import VirtualIO
             try await chain.start(1, dialing: [], emptyBlocks: .zero)
             let spy = try await chain.spy(9, dialing: [1])
             var asked: [Int64] = []
-            for id in [KwilProtocol.blockHeightBest, KwilProtocol.blockHeight] {
-                spy.host.setStreamHandler(id) { stream in
+            for id in [BlockHeightProtocol.idWithBest, BlockHeightProtocol.id] {
+                spy.host.register(id) { stream in
                     stream.setTimeout(.seconds(5))
                     guard let bytes = try? await stream.readExactly(8) else { return }
                     asked.append(bytes.reversed().reduce(0) { $0 << 8 | Int64($1) })

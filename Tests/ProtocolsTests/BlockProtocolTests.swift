@@ -87,11 +87,9 @@ final class Blocks: BlockSource {
     private func network(_ chain: Chainlet, best: Bool = true) async throws -> Network {
         let blocks = Blocks(chain)
         return try await Network { _, b in
-            let byHash = BlockProtocol(blocks)
-            let byHeight = BlockHeightProtocol(blocks)
-            b.setStreamHandler(KwilProtocol.block) { await byHash.serve($0) }
-            b.setStreamHandler(KwilProtocol.blockHeight) { await byHeight.serve($0) }
-            if best { b.setStreamHandler(KwilProtocol.blockHeightBest) { await byHeight.serve($0) } }
+            b.register(BlockProtocol(blocks))
+            b.register(BlockHeightProtocol(blocks))
+            if !best { b.unregister([BlockHeightProtocol.idWithBest]) }
         }
     }
 
@@ -116,7 +114,7 @@ final class Blocks: BlockSource {
             binary.put(varint: Int64(block.bytes.count))
             binary.put(bytes: block.bytes)
             func answer(_ request: [UInt8]) async throws -> [UInt8] {
-                try await network.answer(KwilProtocol.block, to: request)
+                try await network.answer(BlockProtocol.id, to: request)
             }
             #expect(try await answer(block.hash.array) == binary.bytes)
             #expect(try await answer(Array("getblk:\(block.hash)".utf8)) == text)
@@ -152,7 +150,7 @@ final class Blocks: BlockSource {
             let chain = try Chainlet(heights: 1)
             let network = try await network(chain)
             func answer(_ request: String) async throws -> [UInt8] {
-                try await network.answer(KwilProtocol.blockHeight, to: Array(request.utf8))
+                try await network.answer(BlockHeightProtocol.id, to: Array(request.utf8))
             }
             let (block, info) = chain.blocks[0]
             var expected = ByteWriter()
@@ -175,7 +173,7 @@ final class Blocks: BlockSource {
             let chain = try Chainlet(heights: 2)
             let network = try await Network { _, b in
                 // Answers every height with block 1.
-                b.setStreamHandler(KwilProtocol.blockHeightBest) { stream in
+                b.register(BlockHeightProtocol.idWithBest) { stream in
                     _ = try? await stream.readExactly(8)
                     var answer = ByteWriter()
                     answer.put(u8: 1)
@@ -188,7 +186,7 @@ final class Blocks: BlockSource {
                     try? await stream.write(answer.bytes)
                 }
                 // Claims more than anybody may send.
-                b.setStreamHandler(KwilProtocol.block) { stream in
+                b.register(BlockProtocol.id) { stream in
                     _ = try? await stream.readExactly(32)
                     var answer = ByteWriter()
                     answer.put(i64: 2)
@@ -201,14 +199,14 @@ final class Blocks: BlockSource {
                     2, from: network.b.peerID, on: network.a, sizes: .largest)
                 Issue.record("accepted")
             } catch {
-                #expect((error as? ProtocolsError)?.isMisbehaviour == true)
+                #expect((error as? ProtocolsError).flatMap(Misbehaviour.ofResponder) == .wrongContent)
             }
             do {
                 _ = try await BlockProtocol.request(
                     .zero, from: network.b.peerID, on: network.a, sizes: .largest)
                 Issue.record("accepted")
             } catch {
-                #expect((error as? ProtocolsError)?.isMisbehaviour == true)
+                #expect((error as? ProtocolsError).flatMap(Misbehaviour.ofResponder) == .wrongContent)
             }
             await network.stop()
         }

@@ -32,8 +32,7 @@ import Testing
     @ReactorActor
     private func network(_ blocks: Blocks) async throws -> Network {
         try await Network { _, b in
-            let ranges = BlockRangeProtocol(blocks)
-            b.setStreamHandler(KwilProtocol.blockRange) { await ranges.serve($0) }
+            b.register(BlockRangeProtocol(blocks))
         }
     }
 
@@ -41,7 +40,7 @@ import Testing
     @ReactorActor
     private func liar(_ answer: [UInt8], staysOpen: Bool = false) async throws -> Network {
         try await Network { _, b in
-            b.setStreamHandler(KwilProtocol.blockRange) { stream in
+            b.register(BlockRangeProtocol.id) { stream in
                 _ = try? await stream.readExactly(17)
                 try? await stream.write(answer)
                 if staysOpen { try? await Reactor.sleep(for: .seconds(60)) }
@@ -128,10 +127,8 @@ import Testing
             let source = Blocks(try Chainlet(heights: 1))
             source.isBusy = true
             let network = try await Network { _, b in
-                let byHash = BlockProtocol(source)
-                let byHeight = BlockHeightProtocol(source)
-                b.setStreamHandler(KwilProtocol.block) { await byHash.serve($0) }
-                b.setStreamHandler(KwilProtocol.blockHeightBest) { await byHeight.serve($0) }
+                b.register(BlockProtocol(source))
+                b.register(BlockHeightProtocol(source))
             }
             func isBusy(_ body: () async throws -> Void) async -> Bool {
                 do { try await body() } catch ProtocolsError.busy { return true } catch {}
@@ -168,10 +165,10 @@ import Testing
             ]
             for message in wrong {
                 await #expect(throws: LibP2PError.self) {
-                    _ = try await network.answer(KwilProtocol.blockRange, to: message)
+                    _ = try await network.answer(BlockRangeProtocol.id, to: message)
                 }
             }
-            #expect(try await network.answer(KwilProtocol.blockRange, to: request(1, 100, 0)).count > 22)
+            #expect(try await network.answer(BlockRangeProtocol.id, to: request(1, 100, 0)).count > 22)
             await network.stop()
         }
     }
@@ -200,11 +197,11 @@ import Testing
             ]
             for answer in answers {
                 let failure = try await self.failure(answer)
-                #expect(failure?.isMisbehaviour == true, "\(answer)")
+                #expect(failure.flatMap(Misbehaviour.ofResponder) == .wrongContent, "\(answer)")
             }
             let third = (1...3).flatMap { self.header(Int64($0), (0, 1, 1)) + [0] }
             let failure = try await self.failure(third)
-            #expect(failure?.isMisbehaviour == true, "more than was asked for")
+            #expect(failure.flatMap(Misbehaviour.ofResponder) == .wrongContent, "more than was asked for")
         }
     }
 
@@ -228,9 +225,12 @@ import Testing
         try await Reactor.run {
             let short = BlockRangeProtocol.Patience(answer: .milliseconds(50), idle: .milliseconds(50))
             let begun = self.header(1, (0, 1000, 1000)) + [1, 2, 3]
-            #expect(try await self.failure(begun)?.isMisbehaviour == false)
-            #expect(try await self.failure(begun, patience: short, staysOpen: true)?.isMisbehaviour == false)
-            #expect(try await self.failure([], patience: short, staysOpen: true)?.isMisbehaviour == false)
+            func isExcused(_ failure: ProtocolsError?) throws -> Bool {
+                Misbehaviour.ofResponder(try #require(failure)) == nil
+            }
+            #expect(try await isExcused(self.failure(begun)))
+            #expect(try await isExcused(self.failure(begun, patience: short, staysOpen: true)))
+            #expect(try await isExcused(self.failure([], patience: short, staysOpen: true)))
             guard case .busy? = try await self.failure([]) else {
                 Issue.record("closing without an answer means to come back later")
                 return

@@ -21,7 +21,7 @@ import VirtualIO
 
         init() async throws {
             network = try await Network { _, b in
-                b.setStreamHandler("/silent") { _ in try? await Reactor.sleep(for: .seconds(1_000)) }
+                b.register("/silent") { _ in try? await Reactor.sleep(for: .seconds(1_000)) }
             }
             gate = BulkGate { [pool] in pool.trusts($0) }
         }
@@ -113,7 +113,7 @@ import VirtualIO
     @Test func theChargeLastsUntilTheReaderIsDone() throws {
         try MemoryNetwork.run {
             let network = try await Network { _, b in
-                b.setStreamHandler("/long") { stream in
+                b.register("/long") { stream in
                     _ = try? await stream.readToEnd(limit: 1 << 20) { count in
                         guard count >= 100_000 else { return true }
                         try? await Reactor.sleep(for: .seconds(5))

@@ -64,12 +64,9 @@ final class Inbox: ConsensusInbox {
     @ReactorActor
     private func network(_ inbox: Inbox) async throws -> Network {
         try await Network { _, b in
-            let announcement = BlockAnnouncementProtocol(inbox)
-            let proposal = BlockProposalProtocol(inbox)
-            let acknowledgement = AcknowledgementProtocol(inbox)
-            b.setStreamHandler(KwilProtocol.blockAnnouncement) { await announcement.serve($0) }
-            b.setStreamHandler(KwilProtocol.blockProposal) { await proposal.serve($0) }
-            b.setStreamHandler(KwilProtocol.acknowledgement) { await acknowledgement.serve($0) }
+            b.register(BlockAnnouncementProtocol(inbox))
+            b.register(BlockProposalProtocol(inbox))
+            b.register(AcknowledgementProtocol(inbox))
         }
     }
 
@@ -137,7 +134,7 @@ final class Inbox: ConsensusInbox {
                 BlockProposal(chain.blocks[1].block, sender: chain.leader.publicKey),
                 block: chain.blocks[0].block.bytes, to: network.b.peerID, on: network.a)
             try await eventually { inbox.failures.count == 1 }
-            #expect(inbox.failures[0].isMisbehaviour)
+            #expect(Misbehaviour.ofResponder(inbox.failures[0]) == .wrongContent)
             #expect(inbox.blocks.isEmpty)
             await network.stop()
         }
@@ -150,11 +147,11 @@ final class Inbox: ConsensusInbox {
             let network = try await network(inbox)
             let block = chain.blocks[0].block
             let proposal = BlockProposal(block, sender: chain.leader.publicKey)
-            let first = try await network.stream(KwilProtocol.blockProposal)
+            let first = try await network.stream(BlockProposalProtocol.id)
             try await first.write(proposal.bytes)
             #expect(try await first.readExactly(3) == Array("get".utf8))
             // While the first download waits, a second announcement is closed without `get`.
-            #expect(try await network.answer(KwilProtocol.blockProposal, to: proposal.bytes).isEmpty)
+            #expect(try await network.answer(BlockProposalProtocol.id, to: proposal.bytes).isEmpty)
             try await first.write(block.bytes)
             first.closeWrite()
             try await eventually { inbox.blocks == [block] }
@@ -195,13 +192,13 @@ final class Inbox: ConsensusInbox {
             let network = try await network(inbox)
             let (block, info) = chain.blocks[0]
             let announcement = BlockAnnouncement(block, info)
-            let honest = try await network.stream(KwilProtocol.blockAnnouncement)
+            let honest = try await network.stream(BlockAnnouncementProtocol.id)
             try await honest.write(announcement.bytes)
             #expect(try await honest.readExactly(3) == Array("get".utf8))
             try await honest.write([block.bytes[0]])
             try await eventually { inbox.tests == [true] }
             await #expect(throws: LibP2PError.streamReset) { _ = try await honest.read(upTo: 1) }
-            let withholder = try await network.stream(KwilProtocol.blockAnnouncement)
+            let withholder = try await network.stream(BlockAnnouncementProtocol.id)
             try await withholder.write(announcement.bytes)
             #expect(try await withholder.readExactly(3) == Array("get".utf8))
             withholder.reset()
@@ -216,7 +213,7 @@ final class Inbox: ConsensusInbox {
             let inbox = Inbox(nil)
             let network = try await network(inbox)
             let request = Array("blkann:\(Hash.zero):42".utf8)
-            #expect(try await network.answer(KwilProtocol.blockAnnouncement, to: request).isEmpty)
+            #expect(try await network.answer(BlockAnnouncementProtocol.id, to: request).isEmpty)
             #expect(inbox.hints == [42])
             await network.stop()
         }
@@ -228,11 +225,11 @@ final class Inbox: ConsensusInbox {
             let network = try await network(inbox)
             await #expect(throws: LibP2PError.streamReset) {
                 _ = try await network.answer(
-                    KwilProtocol.blockProposal, to: Array("prop:1:\(Hash.zero)".utf8))
+                    BlockProposalProtocol.id, to: Array("prop:1:\(Hash.zero)".utf8))
             }
             await #expect(throws: LibP2PError.streamReset) {
                 _ = try await network.answer(
-                    KwilProtocol.acknowledgement, to: Array("ack:\(Hash.zero):\(Hash.zero)".utf8),
+                    AcknowledgementProtocol.id, to: Array("ack:\(Hash.zero):\(Hash.zero)".utf8),
                     closing: true)
             }
             #expect(inbox.answers.isEmpty)

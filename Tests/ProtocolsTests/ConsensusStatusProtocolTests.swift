@@ -35,11 +35,9 @@ final class StatusSource: ConsensusStatusSource {
     @ReactorActor
     private func network(_ source: StatusSource) async throws -> Network {
         try await Network { _, b in
-            let (status, proposed) = (ConsensusStatusProtocol(source), ProposedBlockProtocol(source))
-            let commits = CommitDoneProtocol(source)
-            b.setStreamHandler(KwilProtocol.consensusStatus) { await status.serve($0) }
-            b.setStreamHandler(KwilProtocol.proposedBlock) { await proposed.serve($0) }
-            b.setStreamHandler(KwilProtocol.commitDone) { await commits.serve($0) }
+            b.register(ConsensusStatusProtocol(source))
+            b.register(ProposedBlockProtocol(source))
+            b.register(CommitDoneProtocol(source))
         }
     }
 
@@ -54,7 +52,7 @@ final class StatusSource: ConsensusStatusSource {
             #expect(status == source.status(of: 8))
             await #expect(throws: LibP2PError.streamReset, "no height is below 0") {
                 _ = try await network.answer(
-                    KwilProtocol.consensusStatus, to: [UInt8](repeating: 255, count: 8))
+                    ConsensusStatusProtocol.id, to: [UInt8](repeating: 255, count: 8))
             }
             await network.stop()
         }
@@ -90,11 +88,11 @@ final class StatusSource: ConsensusStatusSource {
             var forged = done.bytes
             forged[0] ^= 1
             await #expect(throws: LibP2PError.streamReset) {
-                _ = try await network.answer(KwilProtocol.commitDone, to: forged, closing: true)
+                _ = try await network.answer(CommitDoneProtocol.id, to: forged, closing: true)
             }
             await #expect(throws: LibP2PError.streamReset, "too long") {
                 _ = try await network.answer(
-                    KwilProtocol.commitDone, to: [UInt8](repeating: 0, count: 300), closing: true)
+                    CommitDoneProtocol.id, to: [UInt8](repeating: 0, count: 300), closing: true)
             }
             #expect(source.commits == [done])
             await network.stop()

@@ -19,7 +19,7 @@ final class Directory: PeerDirectory {
     static func peer() throws -> DiscoveredPeer {
         DiscoveredPeer(
             id: try Network.key(5).publicKey.peerID, addresses: [try Multiaddr("/ip4/10.0.0.1/tcp/6600")],
-            protocols: [KwilProtocol.transaction])
+            protocols: [TransactionProtocol.id])
     }
 
     @Test(arguments: [true, false]) func peersInBothDialects(onChain: Bool) async throws {
@@ -27,8 +27,7 @@ final class Directory: PeerDirectory {
             let directory = Directory([try Self.peer()])
             let chain = onChain ? [KwilProtocol.chain("c")] : []
             let network = try await Network(advertisedByA: chain, advertisedByB: chain) { _, b in
-                let serving = DiscoveryProtocol(directory, host: b)
-                b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+                b.register(DiscoveryProtocol(directory, host: b))
             }
             func request(_ chainID: String) async throws -> [DiscoveredPeer] {
                 try await DiscoveryProtocol.request(from: network.b.peerID, chainID: chainID, on: network.a)
@@ -47,13 +46,12 @@ final class Directory: PeerDirectory {
             let a = try Network.host(1, [chain])
             let b = try Network.host(2, [chain])
             let directory = Directory([try Self.peer()])
-            let serving = DiscoveryProtocol(directory, host: b)
-            b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+            b.register(DiscoveryProtocol(directory, host: b))
             try a.start()
             try b.start()
             let address = try #require(b.listenAddresses.first)
             let peer = try await a.connect(address)
-            let stream = try await a.newStream(peer, [KwilProtocol.discovery])
+            let stream = try await a.newStream(peer, [DiscoveryProtocol.id])
             stream.closeWrite()
             stream.setTimeout(.seconds(20))
             let answer = try await stream.readToEnd(limit: 1 << 16)
@@ -67,10 +65,9 @@ final class Directory: PeerDirectory {
         try await Reactor.run {
             let directory = Directory([try Self.peer()])
             let network = try await Network { _, b in
-                let serving = DiscoveryProtocol(directory, host: b)
-                b.setStreamHandler(KwilProtocol.discovery) { await serving.serve($0) }
+                b.register(DiscoveryProtocol(directory, host: b))
             }
-            let answer = try await network.answer(KwilProtocol.discovery, to: Array("discover_peers\n".utf8))
+            let answer = try await network.answer(DiscoveryProtocol.id, to: Array("discover_peers\n".utf8))
             let id = try Self.peer().id
             #expect(
                 String(decoding: answer, as: UTF8.self)
@@ -84,7 +81,7 @@ final class Directory: PeerDirectory {
         try await Reactor.run {
             let id = try Self.peer().id
             let network = try await Network { _, b in
-                b.setStreamHandler(KwilProtocol.discovery) { stream in
+                b.register(DiscoveryProtocol.id) { stream in
                     let text =
                         #"[{"ID":"\#(id)","Addrs":["/ip4/10.0.0.1/tcp/6600","nonsense"],"Protos":null},{"id":"?"}]"#
                     try? await stream.write(Array(text.utf8))
@@ -102,7 +99,7 @@ final class Directory: PeerDirectory {
         #expect(PeerTraits([KwilProtocol.chain("x"), KwilProtocol.crawler]).chainID == "x")
         #expect(PeerTraits([KwilProtocol.crawler]).isCrawler)
         #expect(
-            PeerTraits([KwilProtocol.chain("x"), KwilProtocol.transactionBatches]).transactionDialect == .text
+            PeerTraits([KwilProtocol.chain("x"), TransactionBatchProtocol.id]).transactionDialect == .text
         )
         #expect(PeerTraits([KwilProtocol.chain("x")]).transactionDialect == .binary)
         #expect(PeerTraits([]).transactionDialect == .text)

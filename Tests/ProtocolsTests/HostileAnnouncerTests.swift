@@ -48,7 +48,7 @@ import VirtualIO
 
         /// Opens the batch protocol from a host, and announces.
         func announce(_ ids: [Hash], from host: Host) async throws -> LibP2P.Stream {
-            let stream = try await host.newStream(network.b.peerID, [KwilProtocol.transactionBatches])
+            let stream = try await host.newStream(network.b.peerID, [TransactionBatchProtocol.id])
             var frame = ByteWriter()
             TransactionFrame.encode(.announce, ids, to: &frame)
             try await stream.write(frame.bytes)
@@ -57,7 +57,7 @@ import VirtualIO
 
         /// Announces a transaction on a stream of its own, and sends so many bytes of it when it is wanted.
         func sendHalf(_ id: Hash, _ count: Int) async throws -> LibP2P.Stream {
-            let stream = try await network.stream(KwilProtocol.transactionAnnouncement)
+            let stream = try await network.stream(TransactionAnnouncementProtocol.id)
             try await stream.write(Array("txann:\(id)".utf8))
             _ = try await stream.readExactly(3)
             try await stream.write([UInt8](repeating: 0, count: count))
@@ -173,7 +173,7 @@ import VirtualIO
             }
             // Not held: it comes without a stream to ask for it on.
             _ = try await scene.network.answer(
-                KwilProtocol.transactionAnnouncement, to: Array("txann:\(Self.id(9_999))".utf8))
+                TransactionAnnouncementProtocol.id, to: Array("txann:\(Self.id(9_999))".utf8))
             try await Reactor.sleep(for: .seconds(1))
             scene.exchange.resume()
             #expect(scene.exchange.inFlight == 0)
@@ -210,7 +210,7 @@ import VirtualIO
     @Test func wantsBeyondTheRoomComeBack() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
-            let stream = try await scene.network.stream(KwilProtocol.transactionBatches)
+            let stream = try await scene.network.stream(TransactionBatchProtocol.id)
             let listener = TransactionListener(
                 stream, scene.pool, scene.exchange, BulkPlace(BulkGate { _ in true }, stream.remotePeer),
                 number: 1)

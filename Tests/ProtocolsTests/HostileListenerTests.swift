@@ -14,7 +14,7 @@ import VirtualIO
         try MemoryNetwork.run {
             var wants: LibP2P.Stream?
             let network = try await Network { _, b in
-                b.setStreamHandler(KwilProtocol.transactionBatches) { stream in
+                b.register(TransactionBatchProtocol.id) { stream in
                     wants = stream
                     try? await Reactor.sleep(for: .seconds(1_000))
                 }
@@ -52,7 +52,7 @@ import VirtualIO
             let exchange = TransactionExchange(network.a, Pool())
             exchange.start()
             let stream = try await network.b.newStream(
-                network.a.peerID, [KwilProtocol.transactionBatches])
+                network.a.peerID, [TransactionBatchProtocol.id])
             let start = Reactor.now
             for number in 0..<100 {
                 let ids = (0..<TransactionFrame.maxHashes).map {

@@ -32,9 +32,10 @@ final class Network {
     }
 
     static func host(_ seed: UInt8, _ advertised: [ProtocolID]) throws -> Host {
-        let host = Host(
-            HostConfiguration(
-                identity: try key(seed), listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        var configuration = HostConfiguration(
+            identity: try key(seed), listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")])
+        configuration.misbehaviour = Misbehaviour.ofDialler
+        let host = Host(configuration)
         for id in advertised { host.advertise(id) }
         return host
     }
@@ -77,7 +78,7 @@ struct TimedOut: Error {}
 
 /// A node's transactions, kept in a dictionary.
 @ReactorActor
-final class Pool: TransactionSource {
+final class Pool: TransactionSource, TransactionInbox {
     var transactions: [Hash: SharedBytes] = [:]
     var received: [Hash] = []
     var batches = 0
@@ -90,6 +91,15 @@ final class Pool: TransactionSource {
         let id = Hash.sha256(of: bytes)
         transactions[id] = bytes
         return id
+    }
+
+    /// How fetches after announcements ended.
+    private(set) var outcomes: [TransactionAnnouncementProtocol.Outcome] = []
+
+    func isWanted(_ id: Hash, from peer: PeerID) async -> Bool { !has(id) }
+
+    func fetchEnded(_ id: Hash, from peer: PeerID, _ outcome: TransactionAnnouncementProtocol.Outcome) {
+        outcomes.append(outcome)
     }
 
     func has(_ id: Hash) -> Bool { transactions[id] != nil }

@@ -13,10 +13,9 @@ import VirtualIO
     @Test func silentRequesterIsCutOff() throws {
         try MemoryNetwork.run {
             let network = try await Network { _, b in
-                let serving = TransactionProtocol(Pool())
-                b.setStreamHandler(KwilProtocol.transaction) { await serving.serve($0) }
+                b.register(TransactionProtocol(Pool()))
             }
-            let stream = try await network.stream(KwilProtocol.transaction)
+            let stream = try await network.stream(TransactionProtocol.id)
             try await stream.write(Array("gettx:12".utf8))
             let start = Reactor.now
             await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }
@@ -29,7 +28,7 @@ import VirtualIO
     @Test func silentListenerIsGivenUp() throws {
         try MemoryNetwork.run {
             let network = try await Network { _, b in
-                b.setStreamHandler(KwilProtocol.blockAnnouncement) { _ in
+                b.register(BlockAnnouncementProtocol.id) { _ in
                     try? await Reactor.sleep(for: .seconds(1000))
                 }
             }
@@ -51,17 +50,16 @@ import VirtualIO
             let chain = try Chainlet(heights: 1)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await Network { _, b in
-                let proposal = BlockProposalProtocol(inbox)
-                b.setStreamHandler(KwilProtocol.blockProposal) { await proposal.serve($0) }
+                b.register(BlockProposalProtocol(inbox))
             }
             let proposal = BlockProposal(chain.blocks[0].block, sender: chain.leader.publicKey)
-            let stream = try await network.stream(KwilProtocol.blockProposal)
+            let stream = try await network.stream(BlockProposalProtocol.id)
             try await stream.write(proposal.bytes)
             #expect(try await stream.readExactly(3) == Array("get".utf8))
             await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }
             #expect(inbox.failures.count == 1)
             // The download is over, so that another peer's announcement is answered again.
-            let again = try await network.stream(KwilProtocol.blockProposal)
+            let again = try await network.stream(BlockProposalProtocol.id)
             try await again.write(proposal.bytes)
             #expect(try await again.readExactly(3) == Array("get".utf8))
             again.reset()
@@ -86,7 +84,7 @@ import VirtualIO
                 try #require(network.b.listenAddresses.first).appending(.p2p(network.b.peerID)))
             try await eventually { c.identity(of: network.b.peerID) != nil }
 
-            let silent = try await network.stream(KwilProtocol.transactionBatches)
+            let silent = try await network.stream(TransactionBatchProtocol.id)
             var frame = ByteWriter()
             frame.put(u8: 1)
             frame.put(u16: 1)
@@ -117,7 +115,7 @@ import VirtualIO
             let network = try await Network { _, _ in }
             let exchange = TransactionExchange(network.b, pool)
             exchange.start()
-            let stream = try await network.stream(KwilProtocol.transactionBatches)
+            let stream = try await network.stream(TransactionBatchProtocol.id)
             if !bytes.isEmpty { try await stream.write(bytes) }
             let start = Reactor.now
             stream.setTimeout(.seconds(100_000))
@@ -171,7 +169,7 @@ import VirtualIO
             exchange.start()
             var sent = 0
             for number in 0..<40 {
-                let stream = try await network.stream(KwilProtocol.transactionAnnouncement)
+                let stream = try await network.stream(TransactionAnnouncementProtocol.id)
                 try await stream.write(Array("txann:\(Hash.sha256(of: [UInt8(number)]))".utf8))
                 #expect(try await stream.readExactly(3) == Array("get".utf8))
                 Reactor.spawn {
@@ -242,7 +240,7 @@ import VirtualIO
         try MemoryNetwork.run {
             var opened: [Duration] = []
             let network = try await Network { _, b in
-                b.setStreamHandler(KwilProtocol.transactionBatches) { _ in
+                b.register(TransactionBatchProtocol.id) { _ in
                     opened.append(Reactor.now)
                     try? await Reactor.sleep(for: .seconds(10_000))
                 }
@@ -269,7 +267,7 @@ import VirtualIO
         try MemoryNetwork.run {
             var opened: [Duration] = []
             let network = try await Network { _, b in
-                b.setStreamHandler(KwilProtocol.transactionBatches) { stream in
+                b.register(TransactionBatchProtocol.id) { stream in
                     opened.append(Reactor.now)
                     stream.close()
                 }
@@ -302,13 +300,13 @@ import VirtualIO
             made[0].peerReady(network.b.peerID)
             made[1].peerReady(network.a.peerID)
             let advertised = network.a.identity(of: network.b.peerID)?.protocols ?? []
-            #expect(advertised.contains(KwilProtocol.transactionAnnouncement))
+            #expect(advertised.contains(TransactionAnnouncementProtocol.id))
             #expect(advertised.contains(KwilProtocol.blocksOnly))
-            #expect(!advertised.contains(KwilProtocol.transactionBatches))
+            #expect(!advertised.contains(TransactionBatchProtocol.id))
             let other = Hash.sha256(of: [7])
             #expect(
                 try await network.answer(
-                    KwilProtocol.transactionAnnouncement, to: Array("txann:\(other)".utf8)
+                    TransactionAnnouncementProtocol.id, to: Array("txann:\(other)".utf8)
                 ).isEmpty)
             #expect(
                 try await network.request(id)

@@ -25,7 +25,7 @@ import VirtualIO
             network = try await Network { a, b in
                 made = [TransactionExchange(a, poolA), TransactionExchange(b, poolB)]
                 for exchange in made { exchange.start() }
-                if !batches { b.removeStreamHandler(KwilProtocol.transactionBatches) }
+                if !batches { b.unregister([TransactionBatchProtocol.id]) }
             }
             exchangeA = made[0]
             exchangeB = made[1]
@@ -89,7 +89,7 @@ import VirtualIO
     @Test func unsolicitedContentEndsTheStream() async throws {
         try await Reactor.run {
             let pair = try await Pair()
-            let stream = try await pair.network.stream(KwilProtocol.transactionBatches)
+            let stream = try await pair.network.stream(TransactionBatchProtocol.id)
             var frame = ByteWriter()
             TransactionFrame.encode(content: SharedBytes([1, 2, 3]), to: &frame)
             try await stream.write(frame.bytes)
@@ -108,7 +108,7 @@ import VirtualIO
     func malformedFrameEndsTheStream(frame: [UInt8]) async throws {
         try await Reactor.run {
             let pair = try await Pair()
-            let stream = try await pair.network.stream(KwilProtocol.transactionBatches)
+            let stream = try await pair.network.stream(TransactionBatchProtocol.id)
             try await stream.write(frame)
             stream.setTimeout(.seconds(20))
             await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }

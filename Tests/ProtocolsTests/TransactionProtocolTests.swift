@@ -13,8 +13,7 @@ import Testing
             let pool = Pool()
             let id = pool.add("a transaction")
             let network = try await Network(advertisedByB: isKwil ? ["/kwil/chain/1.0.0/c"] : []) { _, b in
-                let serving = TransactionProtocol(pool)
-                b.setStreamHandler(KwilProtocol.transaction) { await serving.serve($0) }
+                b.register(TransactionProtocol(pool))
             }
             #expect(
                 PeerTraits(network.a.identity(of: network.b.peerID)?.protocols ?? []).transactionDialect
@@ -31,11 +30,10 @@ import Testing
             let pool = Pool()
             let id = pool.add("a transaction")
             let network = try await Network { _, b in
-                let serving = TransactionProtocol(pool)
-                b.setStreamHandler(KwilProtocol.transaction) { await serving.serve($0) }
+                b.register(TransactionProtocol(pool))
             }
             func answer(_ request: [UInt8]) async throws -> [UInt8] {
-                try await network.answer(KwilProtocol.transaction, to: request)
+                try await network.answer(TransactionProtocol.id, to: request)
             }
             #expect(try await answer(Array("gettx:\(id)".utf8)) == Array("a transaction".utf8))
             #expect(try await answer(id.array) == Array("a transaction".utf8))
@@ -53,17 +51,14 @@ import Testing
             let (mine, theirs) = (Pool(), Pool())
             let id = mine.add("new")
             let network = try await Network(advertisedByB: isKwil ? ["/kwil/chain/1.0.0/c"] : []) { _, b in
-                let serving = TransactionAnnouncementProtocol(theirs, BulkGate { _ in true })
-                b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
-                    await serving.serve(
-                        $0, claim: { !theirs.has($0) }, release: { #expect($1 == .delivered) })
-                }
+                b.register(TransactionAnnouncementProtocol(theirs, theirs, BulkGate { _ in true }))
             }
             let bytes = try #require(mine.transactions[id])
             #expect(
                 try await TransactionAnnouncementProtocol.announce(
                     id, bytes, to: network.b.peerID, on: network.a))
             try await eventually { theirs.received == [id] }
+            #expect(theirs.outcomes == [.delivered])
             #expect(
                 try await !TransactionAnnouncementProtocol.announce(
                     id, bytes, to: network.b.peerID, on: network.a))
@@ -74,19 +69,15 @@ import Testing
     @Test func announcedContentMustHaveItsHash() async throws {
         try await Reactor.run {
             let pool = Pool()
-            var came: [TransactionAnnouncementProtocol.Outcome] = []
             let network = try await Network { _, b in
-                let serving = TransactionAnnouncementProtocol(pool, BulkGate { _ in true })
-                b.setStreamHandler(KwilProtocol.transactionAnnouncement) {
-                    await serving.serve($0, claim: { _ in true }, release: { came.append($1) })
-                }
+                b.register(TransactionAnnouncementProtocol(pool, pool, BulkGate { _ in true }))
             }
-            let stream = try await network.stream(KwilProtocol.transactionAnnouncement)
+            let stream = try await network.stream(TransactionAnnouncementProtocol.id)
             try await stream.write(Array("txann:\(Hash.sha256(of: [1]))".utf8))
             #expect(try await stream.readExactly(3) == Array("get".utf8))
             try await stream.write([2])
             stream.closeWrite()
-            try await eventually { came == [.undelivered] }
+            try await eventually { pool.outcomes == [.undelivered] }
             #expect(pool.received.isEmpty)
             await network.stop()
         }

@@ -95,7 +95,7 @@ import Testing
             for number in 10..<26 { _ = table.announced([id(1)], by: Self.peer(number)) }
             _ = table.announced([id(1)], by: q, isTrusted: true)
             let asked = table.run(to: 30).asked.map(\.1)
-            #expect(asked.count == TransactionRequests.maxOthers)
+            #expect(asked.count == OtherAnnouncers.capacity)
             #expect(asked.first == q)
             if asked.contains(Self.peer(10)) { staysFirst += 1 }
         }

@@ -8,9 +8,9 @@ import Reactor
 /// message signed by its author.
 ///
 /// libp2p pubsub and gossipsub specifications. This is the driver of `GossipsubRouter`: it holds the streams, has
-/// signatures verified on a worker, and calls validators. Keep a reference for as long as it is to work.
+/// signatures verified on a worker, and calls validators, until it or the host is stopped.
 @ReactorActor
-public final class Gossipsub {
+public final class Gossipsub: StreamProtocol {
     /// Judges a message before it is handed on or passed on. The peer is who brought it, not who wrote it. The message's
     /// signature has been verified.
     public typealias Validator =
@@ -19,7 +19,7 @@ public final class Gossipsub {
     public typealias Handler = @ReactorActor @Sendable (GossipMessage, PeerID) -> Void
 
     /// The protocols spoken, in order of preference.
-    static let protocols: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
+    public nonisolated static let ids: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
     /// How long the rest of an RPC may take after its length has come.
     static let readTimeout = Duration.seconds(30)
     /// Messages that wait for the verifying thread before further ones wait in their tasks.
@@ -67,9 +67,7 @@ public final class Gossipsub {
         log = host.configuration.log.of("gossip")
         router = GossipsubRouter(host.peerID, configuration: configuration, seed: Reactor.random())
         sequence = firstSequence
-        for id in Self.protocols {
-            host.setStreamHandler(id) { [weak self] in await self?.serve($0) }
-        }
+        host.register(self)
         host.observe { [weak self] in self?.observe($0) }
         for peer in host.connectedPeers {
             if let info = host.identity(of: peer) { identified(peer, info) }
@@ -82,7 +80,7 @@ public final class Gossipsub {
         guard !isStopped else { return }
         isStopped = true
         timer?.cancel()
-        for id in Self.protocols { host.removeStreamHandler(id) }
+        host.unregister(Self.ids)
         for peer in links.keys.sorted() { remove(peer) }
         verifier.stop()
     }
@@ -153,7 +151,7 @@ public final class Gossipsub {
     }
 
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
-        guard let id = Self.protocols.first(where: { info.protocols.contains($0) }) else { return }
+        guard let id = Self.ids.first(where: { info.protocols.contains($0) }) else { return }
         let link = link(to: peer, id)
         if let connection = host.peers[peer]?.primary { link.move(to: connection) }
     }
@@ -163,7 +161,7 @@ public final class Gossipsub {
     @discardableResult
     private func link(to peer: PeerID, _ id: ProtocolID) -> GossipLink {
         if let link = links[peer] { return link }
-        let link = GossipLink(peer, host: host, protocols: Self.protocols)
+        let link = GossipLink(peer, host: host, protocols: Self.ids)
         let connection = host.peers[peer]?.primary
         link.greeting = { [weak self] in self?.greeting(peer) ?? GossipRPC() }
         link.gaveUp = { [weak self] in self?.remove(peer) }
@@ -198,12 +196,12 @@ public final class Gossipsub {
     }
 
     /// Takes RPCs from a stream that a peer has opened, until it ends.
-    private func serve(_ stream: Stream) async {
+    public func serve(_ stream: Stream) async throws {
         let peer = stream.remotePeer
         guard !isStopped, host.isConnected(peer) else { return stream.reset() }
         let link = link(to: peer, stream.protocolID)
         link.take(stream)
-        do {
+        do throws(LibP2PError) {
             while true {
                 stream.deadline = nil
                 let length = try await readLength(stream)
@@ -226,14 +224,9 @@ public final class Gossipsub {
                 try? await Reactor.sleep(for: pause)
             }
         } catch .endOfStream {
-            stream.close()
         } catch {
             log.debug("a peer's stream ended", ["peer": .of(peer), "reason": .error(error)])
-            stream.reset()
-            switch error {
-            case .malformed, .tooLarge: stream.report(.malformed)
-            default: break
-            }
+            throw error
         }
     }
 
@@ -334,4 +327,13 @@ public final class Gossipsub {
                 "reason": .text(reason),
             ])
     }
+}
+
+extension ProtocolID {
+    /// Gossipsub without IDONTWANT.
+    public static let meshsub11: ProtocolID = "/meshsub/1.1.0"
+    /// Gossipsub with IDONTWANT.
+    public static let meshsub12: ProtocolID = "/meshsub/1.2.0"
+    /// Gossipsub's predecessor, which sends every message to every subscriber.
+    public static let floodsub: ProtocolID = "/floodsub/1.0.0"
 }

@@ -6,8 +6,8 @@ import Reactor
 
 /// A libp2p host: listens, dials, keeps one connection with each peer, and opens and serves streams on them.
 ///
-/// docs/wire.md, section 6. Identify, identify push and ping are served by the host itself; every other protocol has
-/// a handler set by its owner. `start` it before anything else.
+/// docs/wire.md, section 6. The host itself serves identify, identify push and ping; others register the protocols that they
+/// own (`StreamProtocol`). `start` it before anything else.
 @ReactorActor
 public final class Host {
     /// How long a dialer may take to name the protocol of a stream, and a listener to answer.
@@ -21,9 +21,6 @@ public final class Host {
     nonisolated static let (pushBurst, pushInterval) = (5, Duration.seconds(10))
     /// What a push beyond that costs in the units of `MessageCredit`: a hundred use up all credit.
     nonisolated static let excessPushCost = 1_600
-
-    /// Called for every inbound stream of a protocol, as a task of its own; the stream is closed when it returns.
-    public typealias StreamHandler = @ReactorActor @Sendable (Stream) async -> Void
 
     /// What the host was made from.
     public let configuration: HostConfiguration
@@ -44,7 +41,7 @@ public final class Host {
     private(set) var phase = Phase.new
     var security: SecurityUpgrade.Configuration?
     private var listeners: [TCPListener] = []
-    private var handlers: [ProtocolID: StreamHandler] = [:]
+    var registrations: [ProtocolID: Registration] = [:]
     private var advertised: Set<ProtocolID> = []
     private var observers: [@ReactorActor (HostEvent) -> Void] = []
     private var pushTimer: Timer?
@@ -78,7 +75,7 @@ public final class Host {
 
     /// The protocols served or advertised, in order: what identify tells and negotiation accepts.
     public private(set) var protocols: [ProtocolID] = []
-    private var served: [ProtocolID] = []
+    private(set) var served: [ProtocolID] = []
 
     /// A host that does nothing yet.
     public init(_ configuration: HostConfiguration) {
@@ -90,13 +87,9 @@ public final class Host {
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,
             interval: configuration.limits.connectionIntervalPerIP)
-        setStreamHandler(.ping) { await Ping.respond(on: $0) }
-        setStreamHandler(.identify) { [unowned self] stream in
-            try? await Identify.send(self.identifyInfo(for: stream.connection), on: stream)
-        }
-        setStreamHandler(.identifyPush) { [unowned self] stream in
-            await self.takePush(stream)
-        }
+        register(Ping())
+        register(Identify(self))
+        register(IdentifyPush(self))
     }
 
     /// Begins to listen. Throws `unsupportedAddress` or `network` for an address that cannot be listened on; the host is
@@ -156,24 +149,12 @@ public final class Host {
         timer.cancel()
         // These refer to who uses the host, and they to the host.
         observers = []
-        handlers = [:]
+        registrations = [:]
         connectionGater = nil
         isTrusted = nil
     }
 
     // MARK: Protocols
-
-    /// Serves inbound streams of a protocol. Peers that are connected are told by identify push.
-    public func setStreamHandler(_ id: ProtocolID, _ handler: @escaping StreamHandler) {
-        handlers[id] = handler
-        protocolsChanged()
-    }
-
-    /// Serves a protocol no longer. Streams that are open go on.
-    public func removeStreamHandler(_ id: ProtocolID) {
-        handlers[id] = nil
-        protocolsChanged()
-    }
 
     /// Lists a protocol in identify without serving streams of it.
     public func advertise(_ id: ProtocolID) {
@@ -181,8 +162,8 @@ public final class Host {
         protocolsChanged()
     }
 
-    private func protocolsChanged() {
-        served = handlers.keys.sorted()
+    func protocolsChanged() {
+        served = registrations.keys.sorted()
         let all = Set(served).union(advertised).sorted()
         guard all != protocols else { return }
         protocols = all
@@ -190,26 +171,6 @@ public final class Host {
         pushTimer = Reactor.schedule(after: Self.pushDelay) {
             self.pushTimer = nil
             self.pushIdentify()
-        }
-    }
-
-    /// Serves a stream that a peer has opened and whose first bytes have come. Its deadline is that of the choice of a
-    /// protocol.
-    func serve(_ stream: Stream) {
-        Reactor.spawn {
-            stream.connection.began()
-            do throws(LibP2PError) {
-                guard let id = try await stream.negotiateInbound({ self.served }),
-                    let handler = self.handlers[id]
-                else { return stream.reset() }
-                guard stream.connection.admit(stream, id) else { return stream.reset() }
-                stream.deadline = nil
-                stream.protocolID = id
-                await handler(stream)
-                stream.close()
-            } catch {
-                stream.reset()
-            }
         }
     }
 

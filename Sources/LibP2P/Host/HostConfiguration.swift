@@ -63,6 +63,9 @@ public struct HostConfiguration: Sendable {
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
     /// Addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()
+    /// The misbehaviour of which an error that ends a dialogue convicts the peer that began it; nil when the network or this
+    /// host may be at fault.
+    public var misbehaviour: @Sendable (any Error) -> Misbehaviour? = { ($0 as? LibP2PError)?.misbehaviour }
     /// Where the host logs.
     public var log = Log.silent
 

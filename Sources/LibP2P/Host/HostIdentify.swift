@@ -58,17 +58,13 @@ extension Host {
     }
 
     /// Takes what a peer tells unasked, unless it does so too often.
-    func takePush(_ stream: Stream) async {
+    func takePush(_ stream: Stream) async throws(LibP2PError) {
         guard pushes.allows(stream.remotePeer, now: Reactor.now) else {
             stream.connection.mux.cost &+= Self.excessPushCost
             askAgain(stream.connection)
             return stream.reset()
         }
-        do throws(LibP2PError) {
-            try await learn(on: stream)
-        } catch {
-            if case .malformed = error { stream.report(.malformed) }
-        }
+        try await learn(on: stream)
     }
 
     /// Asks a peer about itself a little later, once for all pushes until then that were not looked at.

@@ -1,34 +1,36 @@
 import Multiformats
 
-/// What a peer did against the rules, for whoever keeps score of it.
+/// How a peer broke the rules, for those who keep score of it.
 public enum Misbehaviour: String, Sendable, CaseIterable {
-    /// Bytes that are no message of the protocol on which they came.
+    /// It sent bytes that are not a message of the stream's protocol.
     case malformed
-    /// More than a limit allows.
+    /// It sent more than a limit allows.
     case flooding
-    /// It did not deliver, or read, within its time.
+    /// It did not deliver, or read, in time.
     case stalling
-    /// Something else than was asked for or announced.
+    /// It sent something other than it was asked for or had announced.
     case wrongContent
-    /// Something that is proven false: a forged signature, a block against the chain's rules.
+    /// It sent something proven false: a forged signature, a block that breaks the chain's rules.
     case lie
 
     /// What the peer did, for a log.
     public var explanation: String {
         switch self {
-        case .malformed: "it sent what is no message of the protocol"
+        case .malformed: "it sent bytes that are not a message of the protocol"
         case .flooding: "it sent more than a limit allows"
-        case .stalling: "it did not deliver, or read, within its time"
-        case .wrongContent: "it sent something else than it was asked for or had announced"
-        case .lie: "it sent what is proven false"
+        case .stalling: "it did not deliver, or read, in time"
+        case .wrongContent: "it sent something other than it was asked for or had announced"
+        case .lie: "it sent something proven false"
         }
     }
 }
 
 extension Host {
-    /// Tells the observers that a peer broke the rules. What comes of it is theirs to decide.
-    public func report(_ peer: PeerID, _ what: Misbehaviour) {
-        log.debug("peer misbehaved", ["peer": .of(peer), "reason": .text(what.explanation)])
+    /// Tells the observers that a peer broke the rules, and logs the error by which it was found out. The observers decide what
+    /// follows.
+    public func report(_ peer: PeerID, _ what: Misbehaviour, because error: (any Error)? = nil) {
+        let reason = error.map { "\(what.explanation): \($0)" } ?? what.explanation
+        log.debug("peer misbehaved", ["peer": .of(peer), "reason": .text(reason)])
         emit(.misbehaved(peer, what))
     }
 
@@ -38,6 +40,17 @@ extension Host {
             return nil
         }
         return Multiaddr(ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port)
+    }
+}
+
+extension LibP2PError {
+    /// The misbehaviour of which the error convicts a peer that was read from; nil when the network or this host may be at
+    /// fault.
+    public var misbehaviour: Misbehaviour? {
+        switch self {
+        case .malformed, .tooLarge: .malformed
+        default: nil
+        }
     }
 }
 

@@ -106,7 +106,7 @@ extension Stranger {
     /// Announces a transaction that does not exist, and sends so many bytes of it when it is asked for.
     func sendHalf(_ number: Int, size: Int, to peer: PeerID) async {
         let id = Hash.sha256(of: Array("\(host.peerID) \(number)".utf8))
-        guard let stream = try? await host.newStream(peer, [KwilProtocol.transactionAnnouncement]) else {
+        guard let stream = try? await host.newStream(peer, [TransactionAnnouncementProtocol.id]) else {
             return
         }
         stream.setTimeout(.seconds(60))

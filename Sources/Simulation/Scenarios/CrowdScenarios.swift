@@ -62,7 +62,7 @@ extension Scenario {
         ) { world in
             let machine = world.nodes[0]
             let (forger, listener) = (try Stranger(world, 1), try Stranger(world, 2))
-            forger.host.setStreamHandler(.meshsub11) { _ = try? await $0.readToEnd(limit: 1 << 20) }
+            forger.host.register(.meshsub11) { _ = try? await $0.readToEnd(limit: 1 << 20) }
             let gossip = Gossipsub(listener.host, firstSequence: 1)
             var heard: [PeerID] = []
             gossip.subscribe("discovery_response") { message, _ in heard.append(message.author) }

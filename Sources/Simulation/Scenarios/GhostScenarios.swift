@@ -97,7 +97,7 @@ extension Scenario {
             try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
             let block = world.rival(at: height, by: leader.setup.key)
             let stream = try await ghost.host.newStream(
-                voters[0].key.peerID, [KwilProtocol.blockProposal])
+                voters[0].key.peerID, [BlockProposalProtocol.id])
             try await stream.write(BlockProposal(block, sender: leader.key).bytes)
             try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
             // The others have it, and have tried to pass it on.

@@ -163,7 +163,7 @@ enum TransactionMischief {
     static func sendHalf(
         _ id: Hash, _ count: Int, to target: SimulatedNode, from host: Host, sent: (Int) -> Void = { _ in }
     ) async throws {
-        let stream = try await host.newStream(target.key.peerID, [KwilProtocol.transactionAnnouncement])
+        let stream = try await host.newStream(target.key.peerID, [TransactionAnnouncementProtocol.id])
         stream.setTimeout(.seconds(60))
         try await stream.write(Array("txann:\(id)".utf8))
         _ = try await stream.readExactly(3)
@@ -194,7 +194,7 @@ extension World {
                 while !announcer.isOver {
                     let host = announcer.stranger.host
                     if let stream = try? await host.newStream(
-                        machine.key.peerID, [KwilProtocol.transactionBatches])
+                        machine.key.peerID, [TransactionBatchProtocol.id])
                     {
                         Reactor.spawn {
                             while let bytes = try? await stream.read(upTo: 65_536), !bytes.isEmpty {}

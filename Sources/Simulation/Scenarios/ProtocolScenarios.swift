@@ -65,7 +65,7 @@ extension Scenario {
             let transaction = try world.transfer(nonce: 1)
             other.keep(transaction)
             let stream = try await silent.host.newStream(
-                sentry.key.peerID, [KwilProtocol.transactionAnnouncement])
+                sentry.key.peerID, [TransactionAnnouncementProtocol.id])
             try await stream.write(Array("txann:\(transaction.id)".utf8))
             try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
             try world.check(

@@ -177,7 +177,7 @@ final class BlockSource {
     init(_ world: World, _ number: Int, _ kind: Kind) throws {
         stranger = try Stranger(world, number)
         self.kind = kind
-        stranger.host.setStreamHandler(KwilProtocol.blockHeightBest) { [weak self] in await self?.serve($0) }
+        stranger.host.register(BlockHeightProtocol.idWithBest) { [weak self] in await self?.serve($0) }
     }
 
     /// Says every second that it has blocks up to a height, until the task is cancelled.
@@ -226,7 +226,7 @@ final class BlockSource {
 extension Host {
     /// Says, unsigned, that there is a block of this height.
     func claim(_ height: Int64, to peer: PeerID) async {
-        guard let stream = try? await newStream(peer, [KwilProtocol.blockAnnouncement]) else { return }
+        guard let stream = try? await newStream(peer, [BlockAnnouncementProtocol.id]) else { return }
         try? await stream.write(Array("blkann:\(Hash.sha256(of: Array("\(height)".utf8))):\(height)".utf8))
         stream.close()
     }
@@ -259,7 +259,7 @@ extension Stranger {
 extension Host {
     /// Asks for blocks from the first one on, and does not read what comes.
     func hoard(of peer: PeerID, for time: Duration) async {
-        guard let stream = try? await newStream(peer, [KwilProtocol.blockRange]) else { return }
+        guard let stream = try? await newStream(peer, [BlockRangeProtocol.id]) else { return }
         var request = ByteWriter()
         request.put(i64: 1)
         request.put(u32: 1_024)
@@ -277,7 +277,7 @@ extension Host {
 
     /// Announces a block and keeps it back when it is asked for it.
     func withhold(_ announcement: BlockAnnouncement, from peer: PeerID, for time: Duration) async {
-        guard let stream = try? await newStream(peer, [KwilProtocol.blockAnnouncement]) else { return }
+        guard let stream = try? await newStream(peer, [BlockAnnouncementProtocol.id]) else { return }
         stream.setTimeout(time)
         try? await stream.write(announcement.bytes)
         _ = try? await stream.readToEnd(limit: 64)

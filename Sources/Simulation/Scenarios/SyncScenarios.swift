@@ -99,7 +99,7 @@ private final class BadServer {
         self.kind = kind
         self.source = source
         best = kind == .half ? world.chain.tip / 2 : world.chain.tip
-        stranger.host.setStreamHandler(KwilProtocol.blockHeightBest) { [weak self] in await self?.serve($0) }
+        stranger.host.register(BlockHeightProtocol.idWithBest) { [weak self] in await self?.serve($0) }
     }
 
     private func serve(_ stream: LibP2P.Stream) async {

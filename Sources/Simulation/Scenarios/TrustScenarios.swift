@@ -273,11 +273,11 @@ private final class Claimant {
     init(_ world: World, _ number: Int) throws {
         stranger = try Stranger(world, number)
         let names = [
-            KwilProtocol.blockHeight, KwilProtocol.blockHeightBest, KwilProtocol.block,
-            KwilProtocol.blockRange,
+            BlockHeightProtocol.id, BlockHeightProtocol.idWithBest, BlockProtocol.id,
+            BlockRangeProtocol.id,
         ]
         for name in names {
-            stranger.host.setStreamHandler(name) { stream in
+            stranger.host.register(name) { stream in
                 try? await Reactor.sleep(for: .seconds(120))
                 stream.reset()
             }
@@ -290,7 +290,7 @@ private final class Claimant {
         let hash = Hash.sha256(of: Array("\(height)".utf8))
         guard
             let stream = try? await stranger.host.newStream(
-                machine.key.peerID, [KwilProtocol.blockAnnouncement])
+                machine.key.peerID, [BlockAnnouncementProtocol.id])
         else { return }
         try? await stream.write(Array("blkann:\(hash):\(height)".utf8))
         stream.close()
@@ -308,7 +308,7 @@ extension Stranger {
     }
 
     private func offer(_ proposal: BlockProposal, to machine: SimulatedNode) async {
-        guard let stream = try? await host.newStream(machine.key.peerID, [KwilProtocol.blockProposal])
+        guard let stream = try? await host.newStream(machine.key.peerID, [BlockProposalProtocol.id])
         else { return }
         try? await stream.write(proposal.bytes)
         _ = try? await stream.read(upTo: 3)

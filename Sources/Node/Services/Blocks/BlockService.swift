@@ -43,13 +43,9 @@ final class BlockService: BlockSource, Service {
     }
 
     private func serve() {
-        let (blocks, heights, ranges) = (
-            BlockProtocol(self), BlockHeightProtocol(self), BlockRangeProtocol(self)
-        )
-        context.host.setStreamHandler(KwilProtocol.block) { await blocks.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.blockHeight) { await heights.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.blockHeightBest) { await heights.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.blockRange) { await ranges.serve($0) }
+        context.host.register(BlockProtocol(self))
+        context.host.register(BlockHeightProtocol(self))
+        context.host.register(BlockRangeProtocol(self))
     }
 
     private func stop() {

@@ -67,11 +67,11 @@ final class SyncService: Service {
     func peerReady(_ peer: PeerID) {
         let spoken = Set(context.host.identity(of: peer)?.protocols ?? [])
         var ways: Planner.Ways = []
-        if spoken.contains(KwilProtocol.blockRange) { ways.insert(.range) }
-        if !spoken.isDisjoint(with: [KwilProtocol.blockHeight, KwilProtocol.blockHeightBest]) {
+        if spoken.contains(BlockRangeProtocol.id) { ways.insert(.range) }
+        if !spoken.isDisjoint(with: [BlockHeightProtocol.id, BlockHeightProtocol.idWithBest]) {
             ways.insert(.height)
         }
-        if spoken.contains(KwilProtocol.block) { ways.insert(.hash) }
+        if spoken.contains(BlockProtocol.id) { ways.insert(.hash) }
         feed(.peer(peer, ways, trust: peers.rank(of: peer).trust))
     }
 
@@ -145,10 +145,10 @@ final class SyncService: Service {
         case .stream(.tooLarge)
         where planner.nextHeight(of: request.id) != planner.tip &+ 1 || sizes != consensus.blockSizes:
             return .failed
-        case _ where error.isMisbehaviour:
-            context.host.report(request.from, .wrongContent)
+        default:
+            guard let what = Misbehaviour.ofResponder(error) else { return .failed }
+            context.host.report(request.from, what, because: error)
             return .lied
-        default: return .failed
         }
     }
 

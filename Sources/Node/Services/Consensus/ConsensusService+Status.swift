@@ -42,7 +42,7 @@ extension ConsensusService: ConsensusStatusSource {
     private func askStatus(of peer: PeerID) async {
         let height = view.state.height &+ 1
         do {
-            guard speaks(KwilProtocol.consensusStatus, peer) else {
+            guard speaks(ConsensusStatusProtocol.id, peer) else {
                 return try await askHeight(of: peer, height)
             }
             let status = try await ConsensusStatusProtocol.request(
@@ -90,7 +90,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// Fetches a proposed block from the first of these peers that has it.
     private func request(_ height: Int64, _ hash: Hash, from peers: [PeerID]) async -> Block? {
-        for peer in peers.filter({ speaks(KwilProtocol.proposedBlock, $0) }).prefix(Self.askedForBlock) {
+        for peer in peers.filter({ speaks(ProposedBlockProtocol.id, $0) }).prefix(Self.askedForBlock) {
             do {
                 let block = try await ProposedBlockProtocol.request(
                     height: height, hash: hash, from: peer, on: context.host, sizes: blockSizes)
@@ -157,7 +157,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     /// Tells the leader that this validator has committed. If the message is lost, the leader announces the block again.
     func confirm(_ commit: VerifiedCommit) {
-        guard let leader = view.proposer?.peerID, speaks(KwilProtocol.commitDone, leader) else { return }
+        guard let leader = view.proposer?.peerID, speaks(CommitDoneProtocol.id, leader) else { return }
         let key = context.key
         Reactor.spawn {
             do {

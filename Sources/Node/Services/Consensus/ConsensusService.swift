@@ -101,16 +101,12 @@ final class ConsensusService: Service {
     }
 
     private func serve() {
-        let (announcements, proposals) = (BlockAnnouncementProtocol(self), BlockProposalProtocol(self))
-        let acknowledgements = AcknowledgementProtocol(self)
-        context.host.setStreamHandler(KwilProtocol.blockAnnouncement) { await announcements.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.blockProposal) { await proposals.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.acknowledgement) { await acknowledgements.serve($0) }
-        let (status, proposed) = (ConsensusStatusProtocol(self), ProposedBlockProtocol(self))
-        let commits = CommitDoneProtocol(self)
-        context.host.setStreamHandler(KwilProtocol.consensusStatus) { await status.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.proposedBlock) { await proposed.serve($0) }
-        context.host.setStreamHandler(KwilProtocol.commitDone) { await commits.serve($0) }
+        context.host.register(BlockAnnouncementProtocol(self))
+        context.host.register(BlockProposalProtocol(self))
+        context.host.register(AcknowledgementProtocol(self))
+        context.host.register(ConsensusStatusProtocol(self))
+        context.host.register(ProposedBlockProtocol(self))
+        context.host.register(CommitDoneProtocol(self))
     }
 
     private func stop() {

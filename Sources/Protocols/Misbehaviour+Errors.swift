@@ -1,0 +1,31 @@
+import Chain
+import LibP2P
+
+/// The one table of what an error says about the peer. Nil means that the network or this node may be at fault.
+///
+/// What a peer's misbehaviours lead to, its score decides (docs/peers.md, "Conduct").
+extension Misbehaviour {
+    /// For an error that ends a dialogue begun by the peer (`HostConfiguration.misbehaviour`).
+    ///
+    /// Wrong content is no misbehaviour here: whether a leader signed it or the chain has it depends on how far this node has
+    /// come, so consensus judges it.
+    public static func ofDialler(_ error: any Error) -> Misbehaviour? {
+        switch error {
+        case let error as LibP2PError: error.misbehaviour
+        case ProtocolsError.malformed, is ChainError: .malformed
+        case ProtocolsError.forged: .wrongContent
+        case ProtocolsError.stalled: .stalling
+        default: nil
+        }
+    }
+
+    /// For an error that ends a dialogue begun by this node. An answer that cannot be read is not what was asked for.
+    public static func ofResponder(_ error: ProtocolsError) -> Misbehaviour? {
+        switch error {
+        case .malformed, .refused, .wrongContent, .forged: .wrongContent
+        case .stream(let error): error.misbehaviour == nil ? nil : .wrongContent
+        case .stalled: .stalling
+        case .busy: nil
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import Collections
+import LibP2P
+import Multiformats
+import Reactor
+
+/// Bounds how many long transactions are received at once: four from one peer, and from all strangers together half of the
+/// places. The others wait, and their streams are not read meanwhile.
+@ReactorActor
+package final class BulkGate {
+    /// The most transactions in all, and from one peer.
+    nonisolated static let capacity = 64
+    nonisolated static let perPeer = 4
+    /// The bytes that a reader may gather outside the gate. Nearly every transaction is shorter.
+    nonisolated static let freeBytes = 64 * 1024
+    /// How long a reader waits for a place.
+    nonisolated static let patience = Duration.seconds(10)
+    /// The most readers of one peer that wait.
+    nonisolated static let waitingPerPeer = 64
+
+    private struct Waiter {
+        let place: BulkPlace
+        let timer: Timer
+        let turn: CheckedContinuation<Bool, Never>
+    }
+
+    private let trusts: (PeerID) -> Bool
+    private var places = SharedPlaces<PeerID>(capacity: BulkGate.capacity, perPeer: BulkGate.perPeer)
+    /// The readers that have a place, the earliest first.
+    private var inside: OrderedDictionary<ObjectIdentifier, BulkPlace> = [:]
+    private var waiting: [Waiter] = []
+
+    /// A gate with all places free.
+    ///
+    /// - Parameter trusts: whether a peer is not a stranger; called whenever a place is taken.
+    package init(trusts: @escaping (PeerID) -> Bool) { self.trusts = trusts }
+
+    /// How many long transactions are being received, and how many wait.
+    var count: (inside: Int, waiting: Int) { (places.count, waiting.count) }
+
+    /// What a peer's long transactions are doing; nil if it has none.
+    func progress(of peer: PeerID) -> TransactionRequests.Progress? {
+        if places.count(of: peer) > 0 { return .arriving }
+        return waiting.contains { $0.place.peer == peer } ? .held : nil
+    }
+
+    /// Waits for a place. False when none becomes free in time, or `giveUp` ends the wait.
+    fileprivate func enter(_ place: BulkPlace) async -> Bool {
+        if admit(place) { return true }
+        let others = waiting.count { $0.place.peer == place.peer }
+        guard others < Self.waitingPerPeer else { return false }
+        if others == 0, places.count(of: place.peer) == 0 { makeRoom(for: place.peer) }
+        return await withCheckedContinuation { turn in
+            let timer = Reactor.schedule(after: Self.patience) { [weak self] in self?.giveUp(place) }
+            waiting.append(Waiter(place: place, timer: timer, turn: turn))
+        }
+    }
+
+    fileprivate func leave(_ place: BulkPlace) {
+        inside[ObjectIdentifier(place)] = nil
+        places.release(place.peer)
+        var index = 0
+        while index < waiting.count {
+            let next = waiting[index]
+            if admit(next.place) {
+                waiting.remove(at: index)
+                next.timer.cancel()
+                next.turn.resume(returning: true)
+            } else {
+                index += 1
+            }
+        }
+    }
+
+    fileprivate func giveUp(_ place: BulkPlace) {
+        guard let index = waiting.firstIndex(where: { $0.place === place }) else { return }
+        let waiter = waiting.remove(at: index)
+        waiter.timer.cancel()
+        waiter.turn.resume(returning: false)
+    }
+
+    private func admit(_ place: BulkPlace) -> Bool {
+        guard places.take(place.peer, isTrusted: trusts(place.peer)) else { return false }
+        inside[ObjectIdentifier(place)] = place
+        return true
+    }
+
+    /// Takes back a place of the stranger that has most, for a peer that has none. The place becomes free when its reader notices.
+    private func makeRoom(for peer: PeerID) {
+        guard let giver = places.giver(for: peer, isTrusted: false) else { return }
+        inside.values.first { $0.peer == giver && !$0.isRefused }?.giveWay()
+    }
+}
+
+/// One reader's place at the gate. The reader takes it when a transaction turns out to be long, and leaves it when it has handed
+/// the transaction on.
+@ReactorActor
+package final class BulkPlace {
+    private let gate: BulkGate
+    let peer: PeerID
+    private var stream: Stream?
+    private var isInside = false
+    /// Whether no place became free in time, or the place was taken back. The cause is this node's lack of room, not the peer.
+    private(set) var isRefused = false
+
+    /// A place for a peer's transactions, one after the other.
+    package init(_ gate: BulkGate, _ peer: PeerID) {
+        self.gate = gate
+        self.peer = peer
+    }
+
+    /// Waits for a place for what `stream` brings, unless the reader has one, while the stream lives. Throws `busy` when none
+    /// becomes free. Calls `entered` once the reader has it.
+    func enter(for stream: Stream, _ entered: () -> Void = {}) async throws(ProtocolsError) {
+        guard !isInside else { return }
+        if let failure = stream.failure { throw .stream(failure) }
+        stream.onFailure = { [weak self] in self?.stopWaiting() }
+        defer { stream.onFailure = nil }
+        let isAdmitted = await gate.enter(self)
+        if isAdmitted { (isInside, self.stream) = (true, stream) }
+        if let failure = stream.failure { throw .stream(failure) }
+        guard isAdmitted else {
+            isRefused = true
+            throw .busy
+        }
+        entered()
+    }
+
+    func leave() {
+        guard isInside else { return }
+        (isInside, stream) = (false, nil)
+        gate.leave(self)
+    }
+
+    private func stopWaiting() { gate.giveUp(self) }
+
+    /// Resets the reader's stream, so that it leaves.
+    fileprivate func giveWay() {
+        isRefused = true
+        stream?.reset()
+    }
+}

@@ -1,0 +1,202 @@
+import Bytes
+import Collections
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// Announces transactions to one peer and serves those that it requests: on one long-lived stream if the peer speaks
+/// `/apus/txann/1.0.0`, else on a `/kwil/txann/1.0.0` stream for each.
+@ReactorActor
+final class TransactionAnnouncer {
+    /// The most announcements that wait for a slow peer. Beyond that the oldest are forgotten; they are announced again later.
+    static let maxQueued = 65_536
+    /// How many transactions the peer is remembered to have.
+    static let known = 16_384
+    /// How many announcements on one stream are remembered until the peer answers them.
+    static let open = 65_536
+    /// How many transactions are looked up together.
+    static let together = 256
+    /// The most streams with a single announcement open to the peer.
+    static let maxSingles = 8
+    /// How long announcements are held back, so that those of one moment share a frame.
+    static let gathering = Duration.milliseconds(3)
+    /// How long a stream may be silent before it is ended.
+    static let silence = Duration.seconds(300)
+    /// The pause between the end of a stream and the next one. It doubles after each stream that ended soon without a request.
+    static let pause = Duration.seconds(1)
+    /// The longest such pause.
+    static let longestPause = Duration.seconds(64)
+    /// A stream with a shorter life has ended soon.
+    static let shortLife = Duration.seconds(30)
+
+    let peer: PeerID
+    private let host: Host
+    private let source: any TransactionSource
+    private var queue: Deque<Hash> = []
+    /// What the peer requests, and whether it was announced on the stream. Nothing else is looked up.
+    private var wanted: Deque<(id: Hash, isAnnounced: Bool)> = []
+    private var has = RecentHashes(capacity: TransactionAnnouncer.known)
+    /// What was announced on the stream and has not been requested.
+    private var announced = RecentHashes(capacity: TransactionAnnouncer.open)
+    private let signal = Signal()
+    private var isStopped = false
+    private var singles = 0
+    private var stream: Stream?
+    private var hasWanted = false
+
+    init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
+        self.peer = peer
+        self.host = host
+        self.source = source
+    }
+
+    /// The peer has this transaction: it announced or sent it.
+    func knows(_ id: Hash) { has.insert(id) }
+
+    /// Announces transactions, except those that the peer itself announced or sent. A transaction may be announced more than
+    /// once: the peer may have refused or lost it.
+    func announce(_ ids: [Hash]) {
+        for id in ids where !has.contains(id) { queue.append(id) }
+        if queue.count > Self.maxQueued { queue.removeFirst(queue.count - Self.maxQueued) }
+        if !queue.isEmpty { signal.fire() }
+    }
+
+    func stop() {
+        isStopped = true
+        stream?.reset()
+        signal.fire()
+    }
+
+    /// Works until stopped or the stream fails.
+    func run() async {
+        let speaksBatches =
+            host.identity(of: peer)?.protocols.contains(TransactionBatchProtocol.id) == true
+        if speaksBatches { await runBatches() } else { await runSingles() }
+    }
+
+    private func runBatches() async {
+        var pause = Self.pause
+        while !isStopped {
+            while queue.isEmpty, !isStopped { await signal.wait() }
+            guard !isStopped, let stream = try? await host.newStream(peer, [TransactionBatchProtocol.id])
+            else {
+                return
+            }
+            self.stream = stream
+            hasWanted = false
+            announced = RecentHashes(capacity: Self.open)
+            let (begin, watch) = (Reactor.now, StreamWatch(stream, silence: Self.silence))
+            Reactor.spawn { await self.readWants(stream, watch) }
+            try? await write(stream, watch)
+            watch.stop()
+            stream.reset()
+            self.stream = nil
+            wanted = []
+            // The queue of a stalled peer is not kept: its transactions will be announced again.
+            if watch.hasExpired { queue = [] }
+            guard !isStopped else { return }
+            // A peer that ended the stream is left alone for a moment.
+            let isFruitless = !hasWanted && Reactor.now - begin < Self.shortLife
+            pause = isFruitless ? min(pause * 2, Self.longestPause) : Self.pause
+            try? await Reactor.sleep(for: pause)
+        }
+    }
+
+    private func write(_ stream: Stream, _ watch: StreamWatch) async throws {
+        while !isStopped {
+            watch.begin(.silence)
+            if !wanted.isEmpty {
+                watch.begin(.write)
+                let (frames, count) = await contents()
+                try await stream.write(frames)
+                watch.end(.write)
+                try await stream.spend(TransactionFrame.work(count))
+            } else if !queue.isEmpty {
+                if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
+                var frame = ByteWriter()
+                let ids = queue.prefix(TransactionFrame.maxHashes)
+                TransactionFrame.encode(.announce, ids, to: &frame)
+                for id in ids { announced.insert(id) }
+                queue.removeFirst(ids.count)
+                watch.begin(.write)
+                try await stream.write(frame.bytes)
+                watch.end(.write)
+            } else {
+                await signal.wait()
+                guard self.stream === stream else { return }
+            }
+        }
+    }
+
+    /// The frames that answer the oldest requests, as many as are written together, and how many requests these are.
+    private func contents() async -> (frames: [UInt8], count: Int) {
+        let first = wanted.prefix(Self.together)
+        let ids = first.filter(\.isAnnounced).map(\.id)
+        var found: ArraySlice<SharedBytes?> = []
+        if !ids.isEmpty { found = await source.transactions(ids, bytes: TransactionFrame.contentBytes)[...] }
+        var frames = ByteWriter(capacity: TransactionFrame.contentBytes)
+        var gone: [Hash] = []
+        var taken = 0
+        for (id, isAnnounced) in first {
+            if isAnnounced, found.isEmpty { break }
+            if isAnnounced, let bytes = found.removeFirst() {
+                TransactionFrame.encode(content: bytes, to: &frames)
+            } else {
+                gone.append(id)
+            }
+            taken &+= 1
+        }
+        wanted.removeFirst(taken)
+        if !gone.isEmpty { TransactionFrame.encode(.gone, gone, to: &frames) }
+        return (frames.bytes, taken)
+    }
+
+    private func readWants(_ stream: Stream, _ watch: StreamWatch) async {
+        do {
+            while let kind = try await TransactionFrame.readKind(stream) {
+                guard kind == .want else { throw ProtocolsError.malformed("frame") }
+                watch.begin(.frame)
+                let ids = try await TransactionFrame.readHashes(stream)
+                watch.end(.frame)
+                guard self.stream === stream else { return }
+                guard wanted.count + ids.count <= 2 * TransactionRequests.maxPerPeer else {
+                    throw ProtocolsError.wrongContent("more wants than allowed")
+                }
+                for id in ids {
+                    // An announcement entitles to one answer.
+                    let isAnnounced = announced.remove(id)
+                    hasWanted = hasWanted || isAnnounced
+                    wanted.append((id, isAnnounced))
+                }
+                signal.fire()
+                try await stream.spend(TransactionFrame.work(ids.count))
+            }
+        } catch {}
+        stream.reset()
+        if self.stream === stream {
+            self.stream = nil
+            signal.fire()
+        }
+    }
+
+    private func runSingles() async {
+        while !isStopped {
+            if queue.isEmpty || singles >= Self.maxSingles {
+                await signal.wait()
+                continue
+            }
+            let id = queue.removeFirst()
+            guard !has.contains(id) else { continue }
+            singles += 1
+            Reactor.spawn {
+                if let bytes = await self.source.transaction(id) {
+                    _ = try? await TransactionAnnouncementProtocol.announce(
+                        id, bytes, to: self.peer, on: self.host)
+                }
+                self.singles -= 1
+                self.signal.fire()
+            }
+        }
+    }
+}

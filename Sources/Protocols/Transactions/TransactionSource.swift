@@ -1,0 +1,27 @@
+import Bytes
+import Crypto
+import Multiformats
+import Reactor
+
+/// What the transaction protocols need from the node.
+@ReactorActor
+public protocol TransactionSource: AnyObject {
+    /// Those of `ids` that are to be fetched, in order: they do not wait, were not mined, are not being checked, and were
+    /// not refused lately.
+    func wanted(_ ids: [Hash]) async -> [Hash]
+    /// The bytes of transactions to be served, nil for unknown ones: of `ids` the first, at least one, until `limit` bytes are
+    /// reached.
+    func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?]
+    /// Takes transactions that a peer sent on request: their hashes are right, nothing else is checked. Returns when the node
+    /// is ready for more; false ends the exchange with the peer.
+    func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool
+    /// Bytes of the longest transaction that could be kept now. Readers take no longer ones.
+    var transactionLimit: Int { get }
+    /// Whether a peer is not a stranger: a validator, one that the operator has named, or one that this node has dialled.
+    func trusts(_ peer: PeerID) -> Bool
+}
+
+extension TransactionSource {
+    /// The bytes of a transaction to be served; nil for an unknown one.
+    func transaction(_ id: Hash) async -> SharedBytes? { await transactions([id], bytes: 1).first ?? nil }
+}

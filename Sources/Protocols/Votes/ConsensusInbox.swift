@@ -1,0 +1,23 @@
+import Chain
+import Crypto
+import LibP2P
+import Multiformats
+import Reactor
+
+/// What the consensus protocols need from the node. Only the node knows whose signatures count at a height, so it checks them
+/// before it does anything else with a message. The functions throw what the peer did wrong.
+@ReactorActor
+public protocol ConsensusInbox: AnyObject {
+    /// The size limits of the next block.
+    var blockSizes: BlockSizes { get }
+
+    /// Handles a proposal, nothing of it checked, and takes the block from the offer if it is wanted.
+    func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError)
+    /// Handles the announcement of a committed block, nothing of it checked, and takes the block from the offer if it is
+    /// wanted.
+    func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError)
+    /// Handles an unsigned claim that the peer has a block of this height, which is only a reason to ask the peer.
+    func hinted(height: Int64, hash: Hash, from peer: PeerID) async
+    /// Handles an answer to a proposal, nothing of it checked.
+    func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError)
+}
