@@ -8,13 +8,13 @@ import Testing
 
 @testable import Protocols
 
-/// Two hosts connected over loopback, both having identified each other.
+/// Two hosts that are connected over loopback and have identified each other.
 @ReactorActor
 final class Network {
     let a: Host
     let b: Host
 
-    /// `protocolsOfA` and so on are advertised besides what is served.
+    /// Advertises the given protocols besides those that `setUp` registers.
     init(advertisedByA: [ProtocolID] = [], advertisedByB: [ProtocolID] = [], setUp: (Host, Host) -> Void)
         async throws
     {
@@ -48,13 +48,13 @@ final class Network {
     /// Opens a stream from A to B.
     func stream(_ id: ProtocolID) async throws -> Stream { try await a.newStream(b.peerID, [id]) }
 
-    /// Asks B for a transaction.
+    /// Requests a transaction from B.
     func request(_ id: Hash) async throws -> SharedBytes? {
         try await TransactionProtocol.request(
             id, from: b.peerID, on: a, limit: 6 << 20, BulkPlace(BulkGate { _ in true }, b.peerID))
     }
 
-    /// What B answers to `request` until it ends the stream.
+    /// Sends B a request and reads its answer to the end of the stream.
     func answer(_ id: ProtocolID, to request: [UInt8], closing: Bool = false) async throws -> [UInt8] {
         let stream = try await stream(id)
         try await stream.write(request)
@@ -64,7 +64,7 @@ final class Network {
     }
 }
 
-/// Waits until something holds; a test that waits in vain fails.
+/// Waits until a condition holds. A test that waits in vain fails.
 @ReactorActor
 func eventually(_ condition: @ReactorActor () -> Bool) async throws {
     for _ in 0..<4000 {
@@ -83,7 +83,7 @@ final class Pool: TransactionSource, TransactionInbox {
     var received: [Hash] = []
     var batches = 0
     var accepts = true
-    /// Called for each batch before it is taken over.
+    /// Called for each batch before `receive` returns.
     var onReceive: (@ReactorActor () async -> Void)?
 
     func add(_ text: String) -> Hash {
@@ -106,7 +106,7 @@ final class Pool: TransactionSource, TransactionInbox {
 
     func wanted(_ ids: [Hash]) async -> [Hash] { ids.filter { !has($0) } }
 
-    /// How often a transaction was looked for.
+    /// How many transactions were looked up.
     private(set) var looks = 0
 
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {

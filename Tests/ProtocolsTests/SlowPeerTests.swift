@@ -58,7 +58,7 @@ import VirtualIO
             #expect(try await stream.readExactly(3) == Array("get".utf8))
             await #expect(throws: LibP2PError.streamReset) { _ = try await stream.readToEnd(limit: 10) }
             #expect(inbox.failures.count == 1)
-            // The download is over, so that another peer's announcement is answered again.
+            // The fetch has failed, so the next announcement is answered again.
             let again = try await network.stream(BlockProposalProtocol.id)
             try await again.write(proposal.bytes)
             #expect(try await again.readExactly(3) == Array("get".utf8))
@@ -105,7 +105,7 @@ import VirtualIO
         }
     }
 
-    /// Opens the batch protocol towards B and writes `bytes`; how long B bears with what follows, or does not.
+    /// Opens a batch stream to B and writes `bytes`. Returns how long B then keeps the stream open.
     private func patience(
         after bytes: [UInt8], knowing text: String? = nil
     ) throws -> Duration {
@@ -141,7 +141,7 @@ import VirtualIO
     }
 
     @Test func whoOpensAndSaysNothingIsCutOff() throws {
-        // One byte, since the stream itself comes with the first.
+        // One byte, because only the first opens the stream at B.
         #expect(Self.isAbout(try patience(after: [1]), 20))
     }
 
@@ -160,7 +160,7 @@ import VirtualIO
         #expect(Self.isAbout(try patience(after: frame, knowing: "known"), 600))
     }
 
-    /// Long transactions that peers begin and do not end: what they make a node hold is bounded.
+    /// Peers begin long transactions and do not finish them: what they make a node hold is bounded.
     @Test func halfSentTransactionsAreFewAtATime() throws {
         try MemoryNetwork.run {
             let pool = Pool()
@@ -181,7 +181,7 @@ import VirtualIO
                 }
             }
             try await Reactor.sleep(for: .seconds(5))
-            // Four as far as they are sent, and a window of each of the others.
+            // Four transactions as far as they were sent, and one window of each of the others.
             #expect(sent < 4 * 5_000_000 + 40 * 600_000, "\(sent)")
             try await Reactor.sleep(for: .seconds(60))
             exchange.stop()
@@ -189,7 +189,7 @@ import VirtualIO
         }
     }
 
-    /// One peer's long transactions all come, a few at a time.
+    /// All long transactions of one peer come, a few at a time.
     @Test func longTransactionsWaitForEachOther() throws {
         try MemoryNetwork.run {
             let (poolA, poolB) = (Pool(), Pool())
@@ -235,7 +235,7 @@ import VirtualIO
         #expect(try patience(after: [3, 0, 0, 200, 1]) < .seconds(1))
     }
 
-    /// B takes the stream and never reads it: A gives up, forgets what B was to be told, and tries again later.
+    /// B accepts the stream and never reads it: A gives up, forgets its announcements to B, and tries again later.
     @Test func whoDoesNotReadIsForgotten() throws {
         try MemoryNetwork.run {
             var opened: [Duration] = []
@@ -311,7 +311,7 @@ import VirtualIO
             #expect(
                 try await network.request(id)
                     == poolB.transactions[id])
-            // Neither tells the other of anything.
+            // Neither announces anything to the other.
             made[0].announce([poolA.add("waits")])
             made[1].announce([id])
             try await Reactor.sleep(for: .seconds(100))
@@ -338,7 +338,7 @@ import VirtualIO
             #expect(poolB.received.isEmpty)
             made[1].resume()
             try await eventually { poolB.received == ids }
-            // And goes on as ever.
+            // It then goes on as before.
             let last = poolA.add("last")
             made[0].announce([last])
             try await eventually { poolB.received.last == last }

@@ -7,7 +7,7 @@ import Protocols
 import Reactor
 import Testing
 
-/// Answers with what it was given, and notes what it is told.
+/// Answers with what the test has set, and notes what it is told.
 @ReactorActor
 final class StatusSource: ConsensusStatusSource {
     var block: Block?
@@ -71,7 +71,7 @@ final class StatusSource: ConsensusStatusSource {
             #expect(try await request(block.hash) == nil)
             source.block = block
             #expect(try await request(block.hash) == block)
-            await #expect(throws: ProtocolsError.self, "another block than asked for") {
+            await #expect(throws: ProtocolsError.self, "another block than the requested one") {
                 _ = try await request(.zero)
             }
             await network.stop()

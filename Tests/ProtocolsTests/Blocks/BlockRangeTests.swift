@@ -10,11 +10,11 @@ import Testing
 
 @testable import Protocols
 
-/// Ranges of blocks: what an honest server sends, and what is refused from others.
+/// Ranges of blocks: what an honest server sends, and what a dishonest one does that is refused.
 @Suite struct BlockRangeTests {
     static let patience = BlockRangeProtocol.Patience(answer: .seconds(20), idle: .seconds(20))
 
-    /// Asks B and collects what comes.
+    /// Requests a range from B and collects the blocks.
     @ReactorActor
     private func ask(
         _ network: Network, _ request: BlockRangeRequest, sizes: BlockSizes = .largest,
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    /// B answers a request with these bytes, whatever was asked.
+    /// A network in which B answers every request with these bytes.
     @ReactorActor
     private func liar(_ answer: [UInt8], staysOpen: Bool = false) async throws -> Network {
         try await Network { _, b in
@@ -201,7 +201,7 @@ import Testing
             }
             let third = (1...3).flatMap { self.header(Int64($0), (0, 1, 1)) + [0] }
             let failure = try await self.failure(third)
-            #expect(failure.flatMap(Misbehaviour.ofResponder) == .wrongContent, "more than was asked for")
+            #expect(failure.flatMap(Misbehaviour.ofResponder) == .wrongContent, "more than was requested")
         }
     }
 
@@ -247,7 +247,7 @@ import Testing
             #expect(LZ4.decompress(compressed, count: count) == nil, "\(count)")
         }
         var generator = SeededGenerator(seed: 3)
-        #expect(LZ4.compress(SharedBytes(generator.bytes(4096))) == nil, "does not pay")
+        #expect(LZ4.compress(SharedBytes(generator.bytes(4096))) == nil, "it is not worthwhile")
         #expect(LZ4.compress(SharedBytes([UInt8](repeating: 0, count: LZ4.least - 1))) == nil)
         for _ in 0..<2000 {
             var damaged = compressed.array

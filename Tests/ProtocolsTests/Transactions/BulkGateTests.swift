@@ -7,16 +7,16 @@ import VirtualIO
 
 @testable import Protocols
 
-/// Who may receive long transactions, in virtual time.
+/// Which readers may receive long transactions, in virtual time.
 @Suite struct BulkGateTests {
     static func peer(_ number: Int) -> PeerID { TransactionRequestsTests.peer(number) }
 
-    /// A gate, and streams whose readers want to pass it.
+    /// A gate, and streams whose readers want a place at it.
     @ReactorActor
     final class Readers {
         let gate: BulkGate
         let network: Network
-        /// Trusts its peers.
+        /// The peers that the gate trusts.
         let pool = Pool()
 
         init() async throws {
@@ -28,7 +28,7 @@ import VirtualIO
 
         func stream() async throws -> Stream { try await network.stream("/silent") }
 
-        /// Lets a reader of a peer's come; it stays until its stream ends.
+        /// Starts a reader for a peer. It stays until its stream ends.
         func enter(_ peer: PeerID) async throws -> Reader {
             let reader = Reader(BulkPlace(gate, peer), try await stream())
             Reactor.spawn { await reader.run() }
@@ -88,7 +88,7 @@ import VirtualIO
             #expect(readers.gate.count.inside == BulkGate.capacity / 2)
             let newcomer = try await readers.enter(Self.peer(100))
             #expect(newcomer.isInside)
-            #expect(all[0].isOver && all[0].place.isRefused, "that of the first peer's that came first")
+            #expect(all[0].isOver && all[0].place.isRefused, "the earliest of the first peer")
             let another = try await readers.enter(Self.peer(100))
             #expect(!another.isInside, "one has it already")
             await readers.network.stop()
@@ -104,12 +104,12 @@ import VirtualIO
             let place = BulkPlace(readers.gate, Self.peer(50))
             readers.pool.trusted = [Self.peer(50)]
             try await place.enter(for: try await readers.stream())
-            #expect(readers.gate.count.inside == BulkGate.capacity / 2 + 1, "nobody has to give way")
+            #expect(readers.gate.count.inside == BulkGate.capacity / 2 + 1, "no reader has to give way")
             await readers.network.stop()
         }
     }
 
-    /// What a reader holds is its peer's as long as it holds it, also when the stream has ended meanwhile.
+    /// What a reader holds is charged to its peer until the reader lets go of it, even if the stream has ended meanwhile.
     @Test func theChargeLastsUntilTheReaderIsDone() throws {
         try MemoryNetwork.run {
             let network = try await Network { _, b in

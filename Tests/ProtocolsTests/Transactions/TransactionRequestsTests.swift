@@ -19,11 +19,11 @@ import Testing
 
     func id(_ number: Int) -> Hash { Hash.sha256(of: Array("\(number)".utf8)) }
 
-    /// The requests, and a clock that only goes on.
+    /// The requests, and a clock that only advances.
     private struct Table {
         var requests = TransactionRequests(seed: 1)
         var now = Duration.zero
-        /// What the node has.
+        /// The transactions that the node has.
         var known: Set<Hash> = []
 
         mutating func announced(_ ids: [Hash], by peer: PeerID, isTrusted: Bool = false) -> [Hash] {
@@ -41,7 +41,7 @@ import Testing
             requests.left(peer, stream: 0, isExcused: isExcused, now: now)
         }
 
-        /// Who is asked in each second until then, and who is reported.
+        /// Which peers are asked in each second until then, and which are reported.
         mutating func run(
             to second: Int64, doing: (PeerID) -> TransactionRequests.Progress? = { _ in nil }
         ) -> (asked: [(Int64, PeerID)], stalling: [(Int64, PeerID)]) {
@@ -75,7 +75,7 @@ import Testing
         let (asked, _) = table.run(to: 30)
         #expect(asked.map(\.0) == [2, 4, 4, 6, 6, 6, 6, 8])
         #expect(Set(asked.map(\.1)) == Set(others))
-        #expect(table.requests.count == 0, "nobody is left")
+        #expect(table.requests.count == 0, "no peer is left")
     }
 
     @Test func trustedPeersAreAskedFirst() {
@@ -107,11 +107,11 @@ import Testing
         var table = Table()
         _ = table.announced([id(1)], by: p)
         var reported = table.run(to: 10).stalling
-        #expect(reported.isEmpty, "once may happen to anybody")
+        #expect(reported.isEmpty, "once is excused")
         #expect(table.doubts(of: p) == 1)
-        // It announces first again; nobody waits for it.
+        // It announces first again, and others do not wait for it.
         #expect(table.announced([id(2)], by: p) == [id(2)])
-        #expect(table.announced([id(2)], by: q) == [id(2)], "it is not waited for")
+        #expect(table.announced([id(2)], by: q) == [id(2)], "others do not wait for it")
         table.requests.delivered(id(2), by: q)
         _ = table.announced([id(3)], by: p)
         reported = table.run(to: 20).stalling
@@ -120,9 +120,9 @@ import Testing
             _ = table.announced([id(turn + 1)], by: p)
             _ = table.run(to: Int64(turn) * 10)
         }
-        #expect(table.announced([id(9)], by: p).isEmpty, "it is not asked any more")
+        #expect(table.announced([id(9)], by: p).isEmpty, "it is no longer asked")
         _ = table.run(to: 600)
-        #expect(table.announced([id(9)], by: p) == [id(9)], "that is forgiven in time")
+        #expect(table.announced([id(9)], by: p) == [id(9)], "doubts are forgotten in time")
     }
 
     @Test func oneStallOfManyRequestsIsOneDoubt() {
@@ -162,7 +162,7 @@ import Testing
         _ = table.announced([id(3), id(2), id(1)], by: p)
         _ = table.announced([id(1), id(3)], by: q)
         let again = table.left(p)
-        #expect(again.map(\.id) == [id(3), id(1)], "in the order in which they were asked for")
+        #expect(again.map(\.id) == [id(3), id(1)], "in the order of the requests")
         #expect(again.allSatisfy { $0.peer == q })
         #expect(table.requests.count == 2)
         #expect(table.left(p).isEmpty)
@@ -228,7 +228,7 @@ import Testing
         #expect(table.doubts(of: p) == 1)
         #expect(table.doubts(of: q) == 0)
         _ = table.announced([id(9)], by: p)
-        #expect(table.announced([id(9)], by: q) == [id(9)], "nobody waits for it")
+        #expect(table.announced([id(9)], by: q) == [id(9)], "others do not wait for it")
         #expect(table.gone(id(9), from: p).isEmpty)
         table.requests.delivered(id(9), by: q)
         #expect(table.run(to: 20).stalling.map(\.1) == [p])
@@ -245,7 +245,7 @@ import Testing
         #expect(table.doubts(of: p) == 1)
     }
 
-    /// A peer that is ahead has no use for what its last block has in it.
+    /// A peer that is ahead no longer has what its newest block contains.
     @Test(arguments: [true, false]) func goneWithABlockIsNoLetDown(isKnownBefore: Bool) {
         var table = Table()
         _ = table.announced([id(1), id(2)], by: p)
@@ -265,7 +265,7 @@ import Testing
         var table = Table()
         _ = table.announced([id(1)], by: p)
         #expect(table.gone(id(1), from: p).isEmpty)
-        // Nobody is waited for.
+        // No peer waits for another.
         #expect(table.announced([id(1)], by: q) == [id(1)])
         _ = table.run(to: 10)
         #expect(table.doubts(of: p) == 1)
@@ -289,7 +289,7 @@ import Testing
         #expect(table.doubts(of: q) == 0)
     }
 
-    /// What was delivered long ago is no credit.
+    /// What was delivered long ago does not count.
     @Test func eachTurnIsJudgedByItself() {
         var table = Table()
         func batch(_ second: Int) -> [Hash] { (0..<50).map { id(second * 50 + $0) } }
@@ -329,13 +329,13 @@ import Testing
         }
         let wanted = table.announced((0..<1_000).map { id(1_000_000 + $0) }, by: Self.peer(100))
         #expect(wanted.count > 100, "\(wanted.count)")
-        #expect(table.requests.count <= TransactionRequests.maxInFlight / 2, "others give places up")
+        #expect(table.requests.count <= TransactionRequests.maxInFlight / 2, "others give up places")
         _ = table.run(to: 100)
         #expect(table.requests.count == 0)
         #expect(table.requests.isIdle)
     }
 
-    /// What a peer has no place for is not looked for.
+    /// What a peer has no place for is not looked up.
     @Test func withoutAPlaceTheIndexIsNotAsked() {
         var requests = TransactionRequests(seed: 1)
         var looks = 0
@@ -351,7 +351,7 @@ import Testing
         #expect(asked < 10_000)
         #expect(looks == asked)
         _ = announce(Array(ids.prefix(asked)), q, .seconds(1))
-        #expect(looks == asked, "what is asked of another is not looked for")
+        #expect(looks == asked, "what another peer is asked for is not looked up")
     }
 
     @Test func aStreamsEndCostsWhatWasAskedOnIt() {

@@ -85,7 +85,7 @@ import Testing
 }
 
 @Suite struct ChainProtocolTests {
-    /// A genesis takes no chain ID with which the node's protocols could not be read by others.
+    /// A genesis accepts no chain ID so long that others could not read the protocol ID that names it.
     @Test func theLongestChainIDFitsIntoAProtocolID() {
         let longest = String(repeating: "x", count: ChainLimits.genesisChainIDBytes)
         #expect(KwilProtocol.chain(longest).rawValue.utf8.count == IdentifyInfo.maximumText)

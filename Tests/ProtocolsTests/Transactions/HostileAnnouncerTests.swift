@@ -8,9 +8,9 @@ import VirtualIO
 
 @testable import Protocols
 
-/// Peers that announce transactions and do not deliver them, and what follows for them and for others, in virtual time.
+/// Peers that announce transactions and do not deliver them, and the consequences for them and for others, in virtual time.
 @Suite struct HostileAnnouncerTests {
-    /// A node with an exchange, a stranger connected to it, and what the node reports.
+    /// A node with an exchange, a stranger that is connected to it, and the node's reports.
     @ReactorActor
     final class Scene {
         let pool = Pool()
@@ -31,7 +31,7 @@ import VirtualIO
             }
         }
 
-        /// Another host that is connected to the node.
+        /// Connects another host to the node.
         func another(_ seed: UInt8) async throws -> Host {
             let host = try Network.host(seed, [])
             try host.start()
@@ -46,7 +46,7 @@ import VirtualIO
             await network.stop()
         }
 
-        /// Opens the batch protocol from a host, and announces.
+        /// Opens a batch stream from a host and announces transactions on it.
         func announce(_ ids: [Hash], from host: Host) async throws -> LibP2P.Stream {
             let stream = try await host.newStream(network.b.peerID, [TransactionBatchProtocol.id])
             var frame = ByteWriter()
@@ -55,7 +55,7 @@ import VirtualIO
             return stream
         }
 
-        /// Announces a transaction on a stream of its own, and sends so many bytes of it when it is wanted.
+        /// Announces a transaction on a stream of its own, and sends this many bytes of it on request.
         func sendHalf(_ id: Hash, _ count: Int) async throws -> LibP2P.Stream {
             let stream = try await network.stream(TransactionAnnouncementProtocol.id)
             try await stream.write(Array("txann:\(id)".utf8))
@@ -67,7 +67,7 @@ import VirtualIO
 
     static func id(_ number: Int) -> Hash { Hash.sha256(of: Array("invented \(number)".utf8)) }
 
-    /// Strangers announce first and keep silent, and what they announced comes with a block.
+    /// Strangers announce first and then keep silent; what they announced comes with a block.
     @Test func whoIsNeverAskedIsNotReported() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -95,7 +95,7 @@ import VirtualIO
         }
     }
 
-    /// A stranger sends 64 KiB and a little more now and then, until the stream's time is over, and begins anew.
+    /// A stranger sends 64 KiB and a little more now and then until the stream's time is over, and begins again.
     @Test func drippedTransactionsAreCounted() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -113,7 +113,7 @@ import VirtualIO
         }
     }
 
-    /// A reader that waits for a place with what a stream has brought does not keep the peer's next stream out.
+    /// A reader that waits for a place with what a stream has brought does not keep out the peer's next stream.
     @Test func aNewStreamReplacesTheOld() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -128,14 +128,14 @@ import VirtualIO
             #expect(try await new.readExactly(3) == [2, 1, 0])
             await #expect(throws: LibP2PError.streamReset) { _ = try await old.readToEnd(limit: 1_000) }
             #expect(Reactor.now - start < .seconds(1))
-            // What the old one was asked for is no longer asked of this peer.
+            // This peer is no longer asked for what was requested on the old stream.
             #expect(scene.exchange.inFlight == 5)
             for other in others { other.reset() }
             await scene.stop()
         }
     }
 
-    /// However long the node takes to check what it has got, that is not the sender's fault.
+    /// The sender is not to blame for the time that the node takes to check what it has received.
     @Test func aSlowCheckIsNoLetDown() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -158,7 +158,7 @@ import VirtualIO
         }
     }
 
-    /// What was announced during a pause is wanted in pieces, between which the loop does other things.
+    /// What was announced during a pause is requested in portions, between which the loop does other things.
     @Test func aPauseEndsWithoutALongTurn() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -171,7 +171,7 @@ import VirtualIO
                     .announce, (0..<1_000).map { Self.id(frame * 1_000 + $0) }, to: &writer)
                 try await first.write(writer.bytes)
             }
-            // Not held: it comes without a stream to ask for it on.
+            // This is not held: there is no stream on which to request it.
             _ = try await scene.network.answer(
                 TransactionAnnouncementProtocol.id, to: Array("txann:\(Self.id(9_999))".utf8))
             try await Reactor.sleep(for: .seconds(1))
@@ -206,7 +206,7 @@ import VirtualIO
         }
     }
 
-    /// A listener that wants more than it may is told what it cannot have.
+    /// A listener told to request more than it may returns what it cannot request.
     @Test func wantsBeyondTheRoomComeBack() throws {
         try MemoryNetwork.run {
             let scene = try await Scene()
@@ -216,7 +216,7 @@ import VirtualIO
                 number: 1)
             let ids = (0..<TransactionListener.maxAsked + 2).map(Self.id)
             #expect(listener.want(ids) == Array(ids.suffix(2)))
-            #expect(listener.want([ids[0]]).isEmpty, "it is asked for already")
+            #expect(listener.want([ids[0]]).isEmpty, "it has been requested already")
             listener.stop()
             #expect(listener.want([Self.id(-1)]) == [Self.id(-1)])
             await scene.stop()

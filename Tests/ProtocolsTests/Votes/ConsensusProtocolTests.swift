@@ -19,7 +19,7 @@ final class Inbox: ConsensusInbox {
     var failures: [ProtocolsError] = []
     var answers: [AckRes] = []
     var hints: [Int64] = []
-    /// Whether announcers are only tested, and which of them have sent something.
+    /// Whether announcers are only tested, and the results of these tests.
     var onlyTests = false
     var tests: [Bool] = []
 
@@ -150,7 +150,7 @@ final class Inbox: ConsensusInbox {
             let first = try await network.stream(BlockProposalProtocol.id)
             try await first.write(proposal.bytes)
             #expect(try await first.readExactly(3) == Array("get".utf8))
-            // While the first download waits, a second announcement is closed without `get`.
+            // While the first peer's block is awaited, a second announcement is closed without `get`.
             #expect(try await network.answer(BlockProposalProtocol.id, to: proposal.bytes).isEmpty)
             try await first.write(block.bytes)
             first.closeWrite()

@@ -7,7 +7,7 @@ import Protocols
 import Reactor
 import Testing
 
-/// A short chain, made and signed here.
+/// A short chain, made and signed by the test.
 struct Chainlet {
     let leader: PrivateKey
     private(set) var blocks: [(block: Block, commitInfo: CommitInfo)] = []
@@ -37,9 +37,9 @@ struct Chainlet {
 final class Blocks: BlockSource {
     let chain: Chainlet
 
-    /// Whether everybody is told to come back later.
+    /// Whether every peer is told to come back later.
     var isBusy = false
-    /// Whether a turn should end after what was read at once.
+    /// Whether a turn should end after the first blocks that were read together.
     var yields = false
     private(set) var servings = 0
     private(set) var mostServings = 0
@@ -172,7 +172,7 @@ final class Blocks: BlockSource {
         try await Reactor.run {
             let chain = try Chainlet(heights: 2)
             let network = try await Network { _, b in
-                // Answers every height with block 1.
+                // It answers with block 1, whatever the height.
                 b.register(BlockHeightProtocol.idWithBest) { stream in
                     _ = try? await stream.readExactly(8)
                     var answer = ByteWriter()
@@ -185,7 +185,7 @@ final class Blocks: BlockSource {
                     answer.put(i64: 2)
                     try? await stream.write(answer.bytes)
                 }
-                // Claims more than anybody may send.
+                // It announces more than the limit.
                 b.register(BlockProtocol.id) { stream in
                     _ = try? await stream.readExactly(32)
                     var answer = ByteWriter()

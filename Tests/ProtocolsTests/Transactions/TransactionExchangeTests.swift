@@ -10,7 +10,7 @@ import VirtualIO
 @testable import Protocols
 
 @Suite struct TransactionExchangeTests {
-    /// Two nodes with an exchange each.
+    /// Two nodes, each with an exchange.
     @ReactorActor
     final class Pair {
         let poolA = Pool()
@@ -55,7 +55,7 @@ import VirtualIO
                 #expect(pair.poolB.received.count == count)
             }
             #expect(pair.exchangeB.inFlight == 0)
-            // What B has from A is not announced back.
+            // B does not announce back what it has from A.
             pair.exchangeB.announce(ids)
             pair.exchangeA.announce(ids)
             let last = pair.poolB.add("of B")

@@ -8,7 +8,7 @@ import VirtualIO
 
 @testable import Protocols
 
-/// Peers that want what they were not told of.
+/// Peers that request what was not announced to them.
 @Suite struct HostileListenerTests {
     @Test func onlyWhatWasAnnouncedIsLookedFor() throws {
         try MemoryNetwork.run {
@@ -39,7 +39,9 @@ import VirtualIO
             try await want([told])
             #expect(try await stream.readExactly(5 + 4) == [3, 4, 0, 0, 0] + Array("told".utf8))
             try await want([told])
-            #expect(try await stream.readExactly(3 + Hash.count) == [4, 1, 0] + told.array, "it has had it")
+            #expect(
+                try await stream.readExactly(3 + Hash.count) == [4, 1, 0] + told.array,
+                "it has been sent already")
             #expect(pool.looks == 1)
             exchange.stop()
             await network.stop()
@@ -62,7 +64,7 @@ import VirtualIO
                 TransactionFrame.encode(.announce, ids[...], to: &frame)
                 try await stream.write(frame.bytes)
             }
-            // What is on its way at the end fits into the stream's window.
+            // What is still on its way at the end fits into the stream's window.
             #expect(Reactor.now - start > .milliseconds(1_500))
             exchange.stop()
             await network.stop()
