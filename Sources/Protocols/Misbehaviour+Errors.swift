@@ -3,11 +3,11 @@ import LibP2P
 
 /// The one table of what an error says about the peer. Nil means that the network or this node may be at fault.
 ///
-/// What a peer's misbehaviours lead to, its score decides (docs/peers.md, "Conduct").
+/// A peer's score decides what its misbehaviours lead to (docs/peers.md, "Conduct").
 extension Misbehaviour {
     /// For an error that ends a dialogue begun by the peer (`HostConfiguration.misbehaviour`).
     ///
-    /// Wrong content is no misbehaviour here: whether a leader signed it or the chain has it depends on how far this node has
+    /// Wrong content does not count here: whether the leader signed it, or the chain has it, depends on how far this node has
     /// come, so consensus judges it.
     public static func ofDialler(_ error: any Error) -> Misbehaviour? {
         switch error {

@@ -7,8 +7,8 @@ import Reactor
 /// Decides which announced transactions are fetched.
 @ReactorActor
 package protocol TransactionInbox: AnyObject {
-    /// Whether to fetch a transaction that a peer announces: it is not here, and no other peer is sending it. If so,
-    /// `fetchEnded` follows.
+    /// Whether to fetch a transaction that a peer announces: it is not here, and no other peer has been asked for it.
+    /// If so, `fetchEnded` follows.
     func isWanted(_ id: Hash, from peer: PeerID) async -> Bool
     /// The transaction has been fetched, or will not be.
     func fetchEnded(_ id: Hash, from peer: PeerID, _ outcome: TransactionAnnouncementProtocol.Outcome)

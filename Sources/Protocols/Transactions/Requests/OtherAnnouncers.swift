@@ -67,7 +67,7 @@ struct Lots {
     /// Keep it from peers.
     let seed: UInt64
 
-    /// From which all lots of a peer follow.
+    /// The number from which all lots of a peer follow.
     func salt(of peer: PeerID) -> UInt64 {
         var writer = ByteWriter()
         writer.put(u64: seed)
