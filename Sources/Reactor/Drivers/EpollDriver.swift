@@ -153,19 +153,22 @@ final class EpollDriver: Driver {
     }
 
     private func handle(_ mask: UInt32, on slot: Int) {
-        guard let connection = connections[slot]?.connection else { return }
+        guard var entry = connections[slot] else { return }
+        let connection = entry.connection
+        // Every event says it, also one for bytes that have come.
         if mask & EPOLLOUT.rawValue != 0 {
-            connections[slot]?.isWritable = true
+            if !entry.isWritable { connections[slot]?.isWritable = true }
             if connection.queuedBytes > 0 { connection.attendLater() }
         }
         if mask & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
+            entry.isHungUp = true
             connections[slot]?.isHungUp = true
         }
-        if mask & EPOLLERR.rawValue != 0, connections[slot]?.reading == .off {
+        if mask & EPOLLERR.rawValue != 0, entry.reading == .off {
             let code = Socket.pendingError(connection.descriptor)
             if code != 0 { return connection.didFail(ReactorError("recv", code)) }
         }
-        if mask & ~EPOLLOUT.rawValue != 0 { receive(slot) }
+        if mask & ~EPOLLOUT.rawValue != 0 { receive(slot, entry) }
     }
 
     private func lookAgain(_ tag: UInt64) {
@@ -175,9 +178,12 @@ final class EpollDriver: Driver {
             listeners[slot]?.isReady = false
             accept(slot)
         case .connection:
-            guard let slot = connections.slot(tag: tag), connections[slot]?.reading == .ready else { return }
-            connections[slot]?.reading = .waiting
-            receive(slot)
+            guard let slot = connections.slot(tag: tag), var entry = connections[slot],
+                entry.reading == .ready
+            else { return }
+            entry.reading = .waiting
+            connections[slot] = entry
+            receive(slot, entry)
         case .attempt, .wake, nil: break
         }
     }
@@ -291,12 +297,12 @@ final class EpollDriver: Driver {
     }
 
     override func updateReceiving(_ connection: TCPConnection) {
-        guard let slot = connection.slot else { return }
-        if !connection.wantsBytes {
-            connections[slot]?.reading = .off
-        } else if connections[slot]?.reading == .off {
-            // The event for what came meanwhile has passed.
-            noteReady(slot)
+        guard let slot = connection.slot, let reading = connections[slot]?.reading else { return }
+        switch (reading, connection.wantsBytes) {
+        // The event for what came meanwhile has passed.
+        case (.off, true): noteReady(slot)
+        case (.waiting, false), (.ready, false): connections[slot]?.reading = .off
+        case (.off, false), (.waiting, true), (.ready, true): break
         }
     }
 
@@ -306,8 +312,8 @@ final class EpollDriver: Driver {
         ready.append(tag(.connection, connections.tag(slot)))
     }
 
-    private func receive(_ slot: Int) {
-        guard let entry = connections[slot], entry.reading != .off else { return }
+    private func receive(_ slot: Int, _ entry: ConnectionSlot) {
+        guard entry.reading != .off else { return }
         let connection = entry.connection
         var share = Self.fairShare
         while connection.wantsBytes {
@@ -334,9 +340,9 @@ final class EpollDriver: Driver {
     }
 
     override func flush(_ connection: TCPConnection) {
-        guard let slot = connection.slot else { return }
+        guard let slot = connection.slot, connections[slot]?.isWritable == true else { return }
         var share = Self.fairShare
-        while connections[slot]?.isWritable == true, connection.queuedBytes > 0 {
+        while connection.queuedBytes > 0 {
             guard share > 0 else { return connection.attendLater() }
             let (used, bytes) = connection.queue.describe(vectors, limit: share)
             var message = msghdr()
@@ -348,9 +354,12 @@ final class EpollDriver: Driver {
                 // Less than asked for: the kernel's buffer is full, and it will say when it is not.
                 if count < bytes { connections[slot]?.isWritable = false }
                 connection.didSend(count)
+                if count < bytes { return }
             } else {
                 switch errno {
-                case EAGAIN: connections[slot]?.isWritable = false
+                case EAGAIN:
+                    connections[slot]?.isWritable = false
+                    return
                 case EINTR: continue
                 default: return connection.didFail(ReactorError("sendmsg", errno))
                 }

@@ -13,8 +13,9 @@ struct SlotTable<Entry> {
 
     /// The entry in a slot that `add` or `slot(tag:)` has returned.
     subscript(slot: Int) -> Entry? {
-        get { entries[slot] }
-        _modify { yield &entries[slot] }
+        @inline(__always) get { entries[slot] }
+        // Else each change allocates the accessor's frame.
+        @inline(__always) _modify { yield &entries[slot] }
     }
 
     mutating func add(_ entry: Entry) -> Int {
