@@ -1,8 +1,8 @@
 import Glibc
 
-/// How many files and sockets the process may have open.
+/// The limit on the process's open files and sockets.
 public enum DescriptorLimit {
-    /// The default of Linux, for a kernel that does not tell its own.
+    /// Linux's default, for when the limit cannot be read.
     private static let usual = 1_024
 
     /// Raises the soft limit to the hard one, which costs nothing by itself, and returns the new limit.

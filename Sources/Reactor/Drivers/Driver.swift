@@ -1,16 +1,16 @@
 import CShims
 import Glibc
 
-/// What a loop waits in and moves bytes through: the kernel, by io_uring or epoll; simulations bring a driver of their
-/// own. A class with subclasses rather than a protocol, so that calls stay cheap; this base has a clock and refuses
-/// everything else. All of it runs on the loop's thread, except `wake`.
+/// The I/O backend of a loop: the kernel, by io_uring or epoll, or a simulation's network. A class rather than a
+/// protocol keeps calls cheap; this base class has a clock and refuses everything else. All calls but `wake` are made
+/// on the loop's thread.
 ///
 /// A driver never calls a delegate from within a call that the delegate's owner makes: it reports to the connection
 /// (`didReceive`, `didSend`, `didFail`, ...) from `wait`, or from `flush` and `updateReceiving`, which only
 /// `TCPConnection.attend` calls.
 @ReactorActor
 open class Driver {
-    /// Its name for people: `io_uring`, or `epoll (io_uring refused: ...)`.
+    /// The name for logs and people: `io_uring`, or `epoll (io_uring refused: ...)`.
     public nonisolated let name: String
     private nonisolated let epoch = EventLoop.monotonic
 
@@ -20,48 +20,48 @@ open class Driver {
     /// Time since the loop began.
     open var now: Duration { EventLoop.monotonic - epoch }
 
-    /// Waits for events at most until `deadline` (nil: without end; one in the past: only looks) and reports them.
-    /// False when nothing can ever happen any more.
+    /// Waits for events until `deadline` and reports them. Nil means no limit; a deadline in the past only polls.
+    /// Returns false once nothing can happen any more.
     open func wait(until deadline: Duration?) -> Bool { false }
-    /// Makes the present or the next `wait` return at once. From any thread.
+    /// Makes the current or next `wait` return at once. May be called on any thread.
     open nonisolated func wake() {}
-    /// Closes everything; the loop has ended.
+    /// Closes everything, because the loop has ended.
     open func shutdown() {}
 
-    /// What runs the jobs of a worker that is first asked for one on this loop: a thread called `name`.
+    /// Makes the runner of a worker that gets its first job on this loop: a thread called `name`.
     open nonisolated func makeRunner(named name: String) -> any WorkerRunner { WorkerThread(name) }
 
-    /// Binds `listener` and begins to report connections to it.
+    /// Binds `listener`, begins to report connections to it, and returns the bound address.
     open func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress
     {
         throw .closed
     }
-    /// Begins to report connections of a bound socket, which is the listener's from here on and closed on failure.
+    /// Begins to report connections of a bound socket, which now belongs to the listener. Closes it on failure.
     func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
         Glibc.close(descriptor)
         throw .closed
     }
-    /// Accepts again after a failure to accept.
+    /// Resumes accepting after a failure.
     func resumeAccepting(_ listener: TCPListener) {}
     /// Stops accepting and closes the listener's socket.
     open func close(_ listener: TCPListener) {}
 
     /// Begins to connect; the outcome goes to `attempt.finish`.
     open func connect(_ attempt: ConnectAttempt) throws(ReactorError) { throw .closed }
-    /// Gives up an attempt, without a report.
+    /// Abandons an attempt without a report.
     func cancel(_ attempt: ConnectAttempt) {}
 
-    /// Takes in a new connection.
+    /// Takes charge of a new connection.
     func attach(_ connection: TCPConnection) {}
-    /// Starts or stops receiving, as `connection.wantsBytes` says.
+    /// Starts or stops receiving, to match `connection.wantsBytes`.
     open func updateReceiving(_ connection: TCPConnection) {}
-    /// Sends as much of the queue as it can now, and the rest without being asked again.
+    /// Sends as much of the queue as fits now, and the rest as room appears.
     open func flush(_ connection: TCPConnection) {}
-    /// Bytes that have left the queue and not been acknowledged by the peer's kernel.
+    /// The number of bytes that have left the queue but that the peer's kernel has not acknowledged.
     open func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
         max(0, Int(apus_unacknowledged_bytes(connection.descriptor)))
     }
-    /// Bytes that the peer's kernel has acknowledged since the beginning.
+    /// The number of bytes that the peer's kernel has acknowledged since the connection began.
     open func acknowledgedBytes(_ connection: TCPConnection) -> Int {
         max(0, Int(apus_acknowledged_bytes(connection.descriptor)))
     }
@@ -87,9 +87,9 @@ open class Driver {
     }
 }
 
-/// What the kernel drivers have in common.
+/// Code that the kernel drivers share.
 extension Driver {
-    /// Takes in a connection that `listener`'s socket has accepted, unless the listener has been closed.
+    /// Adopts a connection accepted on `listener`'s socket, unless the listener has been closed.
     func accepted(_ descriptor: Int32, _ listener: TCPListener) {
         Socket.setNoDelay(descriptor)
         guard !listener.isClosed, let connection = adopt(descriptor, listener.loop) else {
@@ -99,7 +99,7 @@ extension Driver {
         listener.didAccept(connection)
     }
 
-    /// Reports the outcome of a connect, of which the driver holds nothing any more: `code` is its `errno`, or 0.
+    /// Reports the outcome of a connect that the driver no longer tracks. `code` is its `errno`, or 0.
     func connected(_ attempt: ConnectAttempt, _ descriptor: Int32, code: Int32) {
         guard code == 0, !attempt.isFinished, let connection = adopt(descriptor, attempt.loop) else {
             Glibc.close(descriptor)
@@ -108,7 +108,7 @@ extension Driver {
         attempt.finish(.success(connection))
     }
 
-    /// Attaches a connected socket; nil if its peer has gone by now and has no address any more.
+    /// Attaches a connected socket. Returns nil if the peer has already left, so that the socket has no remote address.
     private func adopt(_ descriptor: Int32, _ loop: EventLoop) -> TCPConnection? {
         guard let local = try? Socket.localAddress(descriptor),
             let remote = try? Socket.remoteAddress(descriptor)
@@ -130,7 +130,7 @@ extension EventLoop {
 }
 
 extension Duration {
-    /// Whole nanoseconds, clamped to what fits.
+    /// Whole nanoseconds, clamped to the range of `Int64`.
     package var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

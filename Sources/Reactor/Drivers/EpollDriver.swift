@@ -2,13 +2,13 @@ import CShims
 import Glibc
 
 /// The driver for kernels and containers without io_uring: edge-triggered epoll, one receive buffer for all
-/// connections, and a bound on what one connection gets in a turn.
+/// connections, and a bound on the bytes of one connection in a turn.
 final class EpollDriver: Driver {
-    /// Bytes of the receive buffer that all connections share.
+    /// The size of the receive buffer that all connections share, in bytes.
     private static let receiveSize = 256 * 1024
-    /// Bytes that one connection may receive, or send, before it is the others' turn.
+    /// The most bytes that one connection receives, or sends, before the others get their turn.
     private static let fairShare = 1024 * 1024
-    /// Connections that one listener may accept before it is the others' turn.
+    /// The most connections that one listener accepts before the others get their turn.
     private static let acceptShare = 64
     private static let eventsPerWait = 256
     private static let vectorsPerSend = 16
@@ -30,9 +30,9 @@ final class EpollDriver: Driver {
 
     private struct ConnectionSlot {
         enum Reading {
-            /// Nobody wants bytes. Events pass, so the socket is looked at when bytes are wanted again.
+            /// No bytes are wanted. Events are ignored, so the socket is read when bytes are wanted again.
             case off
-            /// The next event says that bytes have come.
+            /// The next event reports new bytes.
             case waiting
             /// The socket is in `ready`: it may hold bytes without a further event.
             case ready
@@ -42,7 +42,8 @@ final class EpollDriver: Driver {
         var reading = Reading.off
         /// Whether the kernel's send buffer has room, as far as is known.
         var isWritable = true
-        /// Whether the peer's end has been seen: reading goes on to the end of the stream, whatever one read gives.
+        /// Whether the kernel has reported the peer's end: even after a short read, reading goes on to the end of the
+        /// stream.
         var isHungUp = false
     }
 
@@ -54,7 +55,7 @@ final class EpollDriver: Driver {
     private var listeners = SlotTable<ListenerSlot>()
     private var attempts = SlotTable<(attempt: ConnectAttempt, descriptor: Int32)>()
     private var connections = SlotTable<ConnectionSlot>()
-    /// Tags of sockets to look at again without waiting for an event. One whose slot says otherwise by then is ignored.
+    /// Tags of sockets to poll without waiting for an event. A tag whose slot is no longer ready is ignored.
     private var ready: [UInt64] = []
     private var readyNow: [UInt64] = []
 
@@ -131,7 +132,7 @@ final class EpollDriver: Driver {
         return true
     }
 
-    /// Whole milliseconds, rounded up: a loop that woke early would only turn in vain.
+    /// Whole milliseconds, rounded up: waking early would waste a turn.
     private func timeout(_ deadline: Duration?) -> Int32 {
         if !ready.isEmpty { return 0 }
         guard let deadline else { return -1 }
@@ -155,7 +156,7 @@ final class EpollDriver: Driver {
     private func handle(_ mask: UInt32, on slot: Int) {
         guard var entry = connections[slot] else { return }
         let connection = entry.connection
-        // Every event says it, also one for bytes that have come.
+        // Every event has this bit while there is room, even one for received bytes.
         if mask & EPOLLOUT.rawValue != 0 {
             if !entry.isWritable { connections[slot]?.isWritable = true }
             if connection.queuedBytes > 0 { connection.attendLater() }
@@ -234,7 +235,7 @@ final class EpollDriver: Driver {
         guard let entry = listeners[slot] else { return }
         let listener = entry.listener
         for _ in 0..<Self.acceptShare {
-            // Taking a connection in may have closed the listener.
+            // The owner may close the listener when it gets a connection.
             guard listener.slot != nil else { return }
             let descriptor = apus_accept(entry.descriptor)
             if descriptor >= 0 {
@@ -299,7 +300,7 @@ final class EpollDriver: Driver {
     override func updateReceiving(_ connection: TCPConnection) {
         guard let slot = connection.slot, let reading = connections[slot]?.reading else { return }
         switch (reading, connection.wantsBytes) {
-        // The event for what came meanwhile has passed.
+        // The event for bytes that came meanwhile was ignored.
         case (.off, true): noteReady(slot)
         case (.waiting, false), (.ready, false): connections[slot]?.reading = .off
         case (.off, false), (.waiting, true), (.ready, true): break
@@ -322,7 +323,7 @@ final class EpollDriver: Driver {
             if count > 0 {
                 share -= count
                 connection.didReceive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
-                // Less than asked for: the kernel has no more, and will say when it has.
+                // A short read: the kernel has no more bytes, and an event follows when it has.
                 if count < buffer.count, !entry.isHungUp { return }
             } else if count == 0 {
                 return connection.didReceiveEnd()
@@ -334,8 +335,8 @@ final class EpollDriver: Driver {
                 }
             }
         }
-        // What is left makes no event any more: the socket must be looked at when bytes are wanted again, also if that
-        // is before the connection's attention.
+        // The remaining bytes cause no further event: the socket must be read when bytes are wanted again, even if that
+        // is before `attend`.
         connections[slot]?.reading = .off
     }
 
@@ -351,7 +352,7 @@ final class EpollDriver: Driver {
             let count = sendmsg(connection.descriptor, &message, Int32(MSG_NOSIGNAL))
             if count >= 0 {
                 share -= count
-                // Less than asked for: the kernel's buffer is full, and it will say when it is not.
+                // A short write: the kernel's buffer is full, and an event follows when it has room.
                 if count < bytes { connections[slot]?.isWritable = false }
                 connection.didSend(count)
                 if count < bytes { return }

@@ -2,23 +2,24 @@ import Bytes
 import CShims
 import Glibc
 
-/// The driver for kernels with io_uring: one multishot accept a listener, one multishot receive a connection out of
-/// buffers that all share, one send a connection at a time, and everything submitted together once a turn.
+/// The driver for kernels with io_uring: one multishot accept per listener, one multishot receive per connection into
+/// shared buffers, one send per connection at a time, and one submission per turn.
 ///
-/// The kernel's requests refer to descriptors, chunks and buffers, so the requests of a socket that is given up are
-/// cancelled first; the socket is closed and released when the last of them has ended.
+/// Requests refer to descriptors, chunks and buffers. To close a socket, the driver cancels its requests, and closes
+/// and releases it when the last of them has ended.
 final class IOUringDriver: Driver {
-    /// Submission entries; more requests in one turn are submitted in several goes.
+    /// Submission entries; more requests in one turn are submitted in several batches.
     nonisolated static let entries: UInt32 = 512
-    /// Completion entries; beyond them the kernel keeps a list.
+    /// Completion entries; the kernel keeps the excess in a list.
     nonisolated static let completionEntries: UInt32 = 4096
-    /// Receive buffers, a power of two: what can wait to be delivered in one turn, for all connections together.
+    /// The number of receive buffers, a power of two. They hold what arrives on all connections in one turn.
     nonisolated static let bufferCount: UInt32 = 64
     nonisolated static let bufferSize: UInt32 = 64 * 1024
-    /// Bytes of one send: enough to be worth the request, little enough that `drained` comes before the queue is empty.
+    /// The size of a send, in bytes: large enough to be worth the request, small enough that `drained` comes before the
+    /// queue is empty.
     private static let sendSize = 1024 * 1024
     private static let completionsPerReap = 256
-    /// Reaps in one wait, so that the loop's jobs and timers get their turn.
+    /// The most reaps in one wait, so that the loop's jobs and timers get their turn.
     private static let reapsPerWait = 16
 
     private enum Operation: UInt64 {
@@ -30,7 +31,7 @@ final class IOUringDriver: Driver {
         case wake
     }
 
-    /// A multishot request: it goes on until the kernel ends it or it is cancelled.
+    /// The state of a multishot request, which lasts until the kernel ends it or it is cancelled.
     private enum Multishot {
         case idle
         case armed
@@ -66,7 +67,7 @@ final class IOUringDriver: Driver {
     /// Cancellations that the ring had no room for.
     private var owedCancels: [UInt64] = []
 
-    /// Makes a ring for the calling thread, or throws why the kernel will not have it.
+    /// Creates a ring for the calling thread. Throws `.driverUnavailable` if the kernel refuses it.
     init() throws(ReactorError) {
         let size = Int(Self.bufferCount * Self.bufferSize)
         buffers = .allocate(byteCount: size, alignment: 4096)
@@ -149,7 +150,7 @@ final class IOUringDriver: Driver {
         let result = apus_uring_wait(ring, isWakeArmed && owedCancels.isEmpty ? limit : 0)
         switch result {
         case 0, -EINTR, -ETIME, -EAGAIN, -EBUSY: break
-        // Nothing that a ring in order answers; rest a little rather than spin on it.
+        // A working ring returns nothing else: pause rather than spin.
         default: usleep(1000)
         }
         for _ in 0..<Self.reapsPerWait {
@@ -215,7 +216,7 @@ final class IOUringDriver: Driver {
     override func close(_ listener: TCPListener) {
         guard let slot = listener.slot, let entry = listeners[slot] else { return }
         listener.slot = nil
-        // Nobody may connect from here on, though the request still holds the socket.
+        // No peer can connect from here on, although the request still holds the socket.
         _ = Glibc.shutdown(entry.descriptor, Int32(SHUT_RDWR))
         guard entry.accept == .armed else { return release(listenerAt: slot) }
         listeners[slot]?.accept = .cancelling
@@ -302,7 +303,7 @@ final class IOUringDriver: Driver {
         switch completion.result {
         case 1...: break
         case 0: return connection.didReceiveEnd()
-        // Out of buffers, which are being given back as this turn goes; cancelled, perhaps wanted again by now.
+        // Out of buffers, which this turn gives back; or cancelled, and perhaps wanted again by now.
         case -ENOBUFS, -ECANCELED, -EINTR, -EAGAIN: break
         default: return connection.didFail(ReactorError("recv", -completion.result))
         }
@@ -353,7 +354,7 @@ final class IOUringDriver: Driver {
         releaseIfIdle(slot)
     }
 
-    /// Releases a detached connection of which the kernel holds no request any more.
+    /// Releases a detached connection once the kernel holds no request for it.
     private func releaseIfIdle(_ slot: Int) {
         guard let entry = connections[slot], entry.receive == .idle, entry.send == nil else { return }
         connections.remove(slot)

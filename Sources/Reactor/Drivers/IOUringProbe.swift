@@ -1,9 +1,10 @@
 import CShims
 import Glibc
 
-/// Rings are tried before they are used: some kernels and containers refuse io_uring, others know only a part of it.
+/// Tests a ring before it is used: some kernels and containers refuse io_uring, others support only part of it.
 extension IOUringDriver {
-    /// A ring on which multishot receive into its buffers has been seen to work.
+    /// Creates a ring and tests multishot receive into its buffers. Returns nil, with the reason in `code`, if either
+    /// fails.
     nonisolated static func makeRing(
         deferred: Bool, _ buffers: UnsafeMutableRawBufferPointer, _ code: inout Int32
     ) -> OpaquePointer? {
@@ -30,7 +31,7 @@ extension IOUringDriver {
         Glibc.close(pair.1)
         defer { Glibc.close(pair.0) }
         guard written == 1, apus_uring_receive(ring, pair.0, 1) else { return EIO }
-        // One byte in a buffer, then the end, which ends the request.
+        // Expects one byte in a buffer, then the end of the stream, which ends the request.
         var completion = apus_completion()
         var received = false
         for _ in 0..<4 {

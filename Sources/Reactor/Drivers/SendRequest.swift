@@ -1,6 +1,7 @@
 import Glibc
 
-/// What the kernel reads of a send while it is under way: a message header and its vectors, at a fixed address.
+/// The message header and vectors of a send, at a fixed address because the kernel reads them while the send is under
+/// way.
 @ReactorActor
 final class SendRequest {
     private nonisolated static let vectorCount = 16

@@ -1,5 +1,5 @@
-/// What a kernel driver holds open, by small numbers that fit an event's user data. A number that comes back has another
-/// generation, so that an event still under way for its former entry is known to be stale.
+/// The open objects of a kernel driver, by small numbers that fit an event's user data. A reused number gets a new
+/// generation, so that a late event for its former entry is recognised as stale.
 @ReactorActor
 struct SlotTable<Entry> {
     private var entries: [Entry?] = []
@@ -14,7 +14,7 @@ struct SlotTable<Entry> {
     /// The entry in a slot that `add` or `slot(tag:)` has returned.
     subscript(slot: Int) -> Entry? {
         @inline(__always) get { entries[slot] }
-        // Else each change allocates the accessor's frame.
+        // Without inlining, each change allocates the accessor's frame.
         @inline(__always) _modify { yield &entries[slot] }
     }
 

@@ -1,9 +1,9 @@
 import CShims
 import Glibc
 
-/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: their holder closes them.
+/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: the caller closes them.
 enum Socket {
-    /// Connections that the kernel holds for a listener before they are accepted.
+    /// The most connections that the kernel queues for a listener.
     static let backlog: Int32 = 1024
 
     /// A new TCP socket for `address`, closed on exec, without Nagle's delay.
@@ -16,7 +16,7 @@ enum Socket {
         return descriptor
     }
 
-    /// A bound, listening socket and the address that it got.
+    /// A bound, listening socket and its address.
     static func listening(
         on address: SocketAddress, takesIPv4: Bool, nonBlocking: Bool
     ) throws(ReactorError) -> (descriptor: Int32, address: SocketAddress) {
@@ -82,7 +82,7 @@ enum Socket {
         return address
     }
 
-    /// The error that waits on the socket, such as that of a failed connect: its `errno`, or 0.
+    /// The socket's pending error, such as that of a failed connect, as an `errno`; 0 if there is none.
     static func pendingError(_ descriptor: Int32) -> Int32 {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
@@ -90,13 +90,13 @@ enum Socket {
         return value
     }
 
-    /// Small messages leave at once. A socket that refuses this is slower, not wrong.
+    /// Disables Nagle's delay, so that small messages leave at once. A failure makes the socket slower, not wrong.
     static func setNoDelay(_ descriptor: Int32) {
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Makes the coming `close` send RST and drop queued bytes.
+    /// Makes `close` send RST and drop queued bytes.
     static func setResetOnClose(_ descriptor: Int32) {
         var value = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))

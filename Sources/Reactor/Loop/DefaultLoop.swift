@@ -1,11 +1,11 @@
 import Glibc
 import Synchronization
 
-/// The process's loop, started by name or by first use.
+/// The process's loop, started explicitly or by its first use.
 enum DefaultLoop {
     private static let state = Mutex<EventLoop?>(nil)
 
-    /// The loop; the first use starts it. A process that cannot have one cannot go on: one line says why.
+    /// The loop, started by the first use. If it cannot start, prints the reason and exits.
     static var loop: EventLoop {
         do {
             return try start(nil)
@@ -32,7 +32,7 @@ enum DefaultLoop {
 }
 
 extension Reactor.DriverKind {
-    /// What `APUS_REACTOR` names; `auto` where it names nothing.
+    /// The kind that `APUS_REACTOR` names; `auto` if it is not set.
     static func ofEnvironment() throws(ReactorError) -> Reactor.DriverKind {
         guard let value = getenv("APUS_REACTOR") else { return .auto }
         let name = String(cString: value)

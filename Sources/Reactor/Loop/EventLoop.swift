@@ -8,9 +8,10 @@ import Synchronization
 /// docs/architecture.md, "Threads" and "Reactor".
 ///
 /// A turn runs the timers that are due, the jobs that are queued and the connections that have something to send, so
-/// that what one event makes a connection say leaves together; then it waits in the driver. Everything but `enqueue` and `stop` belongs to the loop's thread.
+/// that all bytes that one event causes leave together; then it waits in the driver. Other threads may call only
+/// `enqueue`, `call`, `run`, `perform` and `stop`.
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
-    /// Jobs that a turn runs before it looks at the sockets again, so that busy tasks cannot starve them.
+    /// The most jobs that a turn runs before it polls the sockets, so that busy tasks cannot starve them.
     static let jobsPerTurn = 1024
 
     private enum Work {
@@ -18,7 +19,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         case call(@ReactorActor @Sendable () -> Void)
     }
 
-    /// What other threads may touch.
+    /// The state shared with other threads.
     private struct Inbox {
         var work: [Work] = []
         /// Whether the loop waits in its driver, or is about to, and must be woken.
@@ -30,7 +31,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @ReactorActor package let timers = TimerHeap()
     @ReactorActor let chunks = ChunkPool()
     @ReactorActor var random: SeededGenerator
-    /// Jobs, calls and timers that have run.
+    /// The number of jobs, calls and timers run so far.
     @ReactorActor package private(set) var eventsRun: UInt64 = 0
 
     private let inbox = Mutex(Inbox())
@@ -45,7 +46,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         random = SeededGenerator(seed: seed)
     }
 
-    /// The loop that the calling thread runs.
+    /// The calling thread's loop.
     package static var current: EventLoop? {
         guard let pointer = apus_current_loop() else { return nil }
         return Unmanaged<EventLoop>.fromOpaque(pointer).takeUnretainedValue()
@@ -57,9 +58,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 // MARK: - Running
 
 extension EventLoop {
-    /// Starts a loop on a thread of its own, and waits until its driver runs or has refused. Such a loop is never
-    /// freed: another thread may hold the right to resume a task on it for as long as the process lives. Without a kind
-    /// it has that of the environment's `APUS_REACTOR`, or `auto`.
+    /// Starts a loop on its own thread and waits until its driver runs or fails. The loop is never freed, because
+    /// another thread may resume a task on it as long as the process lives. If `kind` is nil, the environment's
+    /// `APUS_REACTOR` decides, or else it is `auto`.
     package static func start(_ kind: Reactor.DriverKind?, name: String) throws(ReactorError) -> EventLoop {
         let kind = if let kind { kind } else { try Reactor.DriverKind.ofEnvironment() }
         let start = ThreadStart<EventLoop>()
@@ -84,14 +85,14 @@ extension EventLoop {
         return try start.wait()
     }
 
-    /// io_uring rings belong to the thread that makes them, so this runs on the loop's.
+    /// An io_uring ring belongs to the thread that creates it, so this runs on the loop's.
     private static func make(_ kind: Reactor.DriverKind) throws(ReactorError) -> EventLoop {
         try withUncheckedIsolation { () throws(ReactorError) in
             EventLoop(driver: try Driver.make(kind))
         }
     }
 
-    /// Ends the loop's thread after its present turn and closes its sockets. Tasks that wait on it never resume.
+    /// Ends the loop's thread after the current turn and closes its sockets. Tasks that wait on it never resume.
     package func stop() {
         inbox.withLock { $0.isStopped = true }
         driver.wake()
@@ -99,7 +100,7 @@ extension EventLoop {
 
     private var isStopped: Bool { inbox.withLock { $0.isStopped } }
 
-    /// One turn. Returns false when nothing is left to do, now or later; with a kernel beneath it, that is never.
+    /// Runs one turn. Returns false once nothing is left to do, now or later; a kernel driver never gets there.
     @ReactorActor
     package func turn() -> Bool {
         takeArrived()
@@ -142,7 +143,7 @@ extension EventLoop {
     @ReactorActor
     private func runTimers() {
         guard timers.nextDeadline != nil else { return }
-        // Timers set while these run wait for the next turn, however short.
+        // A timer that one of these sets waits for the next turn, however short its delay.
         var budget = timers.count
         let now = driver.now
         while budget > 0, let action = timers.popDue(now) {
@@ -199,7 +200,7 @@ extension EventLoop {
 // MARK: - From outside
 
 extension EventLoop {
-    /// Runs `body` on this loop and waits for what comes of it, from any other thread.
+    /// Runs `body` on this loop and returns its result. For callers on other threads.
     package func run<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
     ) async throws -> T {
@@ -214,9 +215,9 @@ extension EventLoop {
         }
     }
 
-    /// Runs `body` on this loop, from any thread and any other loop, and returns there with what comes of it. Cancelling
-    /// the caller's task cancels the body's. State that belongs to this loop may be touched by others in this way only:
-    /// code of the actor's that is merely called runs on the caller's loop.
+    /// Runs `body` on this loop and returns its result to the caller, which may be on any thread or loop. Cancelling
+    /// the caller's task cancels the body's. This is the only way for others to touch this loop's state: actor code
+    /// that is merely called runs on the caller's loop.
     package func perform<T: Sendable>(_ body: @escaping @ReactorActor @Sendable () async -> T) async -> T {
         if isCurrent { return await body() }
         let crossing = Crossing()
@@ -229,7 +230,7 @@ extension EventLoop {
         }
     }
 
-    /// The task that does on one loop what a task of another waits for.
+    /// A task on one loop whose result a task on another loop awaits.
     @ReactorActor
     private final class Crossing {
         private var task: Task<Void, Never>?
@@ -248,8 +249,8 @@ extension EventLoop {
         }
     }
 
-    /// Makes a loop on `driver` for the calling thread and hands it to `body`, which turns it. Then shuts it down: tasks
-    /// left behind never resume.
+    /// Creates a loop with `driver` on the calling thread and passes it to `body`, which runs its turns. Then shuts it
+    /// down: unfinished tasks never resume.
     package static func withLoop<T>(
         of driver: @ReactorActor () -> Driver, seed: UInt64, _ body: @ReactorActor (EventLoop) throws -> T
     ) rethrows -> T {
@@ -268,7 +269,7 @@ extension EventLoop {
         }
     }
 
-    /// Runs `body` as the actor's while a loop is being made, before anything else can know it.
+    /// Runs `body` isolated to the actor while a loop is being created and nothing else can reach it.
     private static func withUncheckedIsolation<T, E: Error>(_ body: @ReactorActor () throws(E) -> T) throws(E)
         -> T
     {

@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// An operating system thread with a name, that takes no signals: those are for the main thread.
+/// A named operating system thread that blocks all signals: the main thread handles them.
 public enum LoopThread {
     private final class Start {
         let name: String
@@ -12,8 +12,8 @@ public enum LoopThread {
         }
     }
 
-    /// Starts a detached thread that runs `body` and ends. Linux keeps 15 bytes of `name`. `stackSize` is in bytes,
-    /// the usual one if nil. Throws `.system` if the machine has no room for it.
+    /// Starts a detached thread that runs `body`. Linux keeps 15 bytes of `name`. `stackSize` is in bytes; nil means
+    /// the default. Throws `.system` if the thread cannot be created.
     public static func start(
         _ name: String, stackSize: Int? = nil, _ body: @escaping @Sendable () -> Void
     ) throws(ReactorError) {

@@ -1,11 +1,11 @@
 import Synchronization
 
-/// The process's event loop, as everything above uses it: starting it, time, timers and tasks. See
+/// The calling thread's event loop as the layers above use it: its start, time, timers and tasks. See
 /// docs/architecture.md, "Reactor".
 public enum Reactor {
-    /// Which way to the kernel.
+    /// The interface to the kernel.
     public enum DriverKind: String, Sendable, CaseIterable {
-        /// io_uring where the kernel allows it, else epoll.
+        /// io_uring if the kernel allows it, else epoll.
         case auto
         /// io_uring or an error.
         case ioUring = "io_uring"
@@ -13,8 +13,8 @@ public enum Reactor {
         case epoll
     }
 
-    /// Starts the default loop, once a process; later calls do nothing. Without it the first use starts a loop of the
-    /// kind that the environment's `APUS_REACTOR` names, or `auto`. Throws `.driverUnavailable` or what the kernel says.
+    /// Starts the process's default loop; later calls do nothing. Without this call, the first use starts a loop of the
+    /// kind that the environment's `APUS_REACTOR` names, or `auto`. Throws `.driverUnavailable` or the kernel's error.
     public static func start(_ kind: DriverKind) throws(ReactorError) { _ = try DefaultLoop.start(kind) }
 
     /// The driver in use, for a log: `io_uring`, `epoll`, or `epoll (io_uring refused: ...)`.
@@ -22,20 +22,20 @@ public enum Reactor {
 
     // MARK: Tasks
 
-    /// Starts a task on the reactor: on the calling thread's loop, or from another thread on the default one. The only
-    /// way to start one: a plain `Task` would leave the loop.
+    /// Starts a task on the calling thread's loop, or on the default loop if the thread has none. This is the only way
+    /// to start a task: a plain `Task` would leave the loop.
     @discardableResult
     public static func spawn(_ body: @escaping @ReactorActor @Sendable () async -> Void) -> Task<Void, Never>
     {
         Task(executorPreference: loop, operation: body)
     }
 
-    /// Calls `body` on the reactor soon. From any thread; calls of one thread keep their order.
+    /// Queues a call of `body` on the reactor. May be called on any thread; calls from one thread keep their order.
     public static func enqueue(_ body: @escaping @ReactorActor @Sendable () -> Void) {
         loop.call(body)
     }
 
-    /// Runs `body` on the reactor and waits for what comes of it: the way in for `main`, other threads and tests.
+    /// Runs `body` on the reactor and returns its result: the entry point for `main`, other threads and tests.
     /// Cancelling the caller's task cancels the body's.
     public static func run<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
@@ -53,7 +53,8 @@ public enum Reactor {
     /// Time since the loop began: monotonic, or virtual in a simulation.
     @ReactorActor public static var now: Duration { loop.driver.now }
 
-    /// Calls `body` once after `delay`, unless the timer is cancelled. It stays pending whether or not it is kept.
+    /// Calls `body` once after `delay`, unless the timer is cancelled. The timer stays pending even if the caller does
+    /// not keep it.
     @discardableResult
     @ReactorActor public static func schedule(
         after delay: Duration, _ body: @escaping @ReactorActor () -> Void
@@ -61,7 +62,7 @@ public enum Reactor {
         loop.timers.add(loop.driver.now + delay, body)
     }
 
-    /// Waits for `delay`. Throws at once when the task is, or becomes, cancelled.
+    /// Suspends the task for `delay`. Throws as soon as the task is cancelled.
     @ReactorActor public static func sleep(for delay: Duration) async throws(CancellationError) {
         let sleeper = Sleeper()
         let loop = loop
@@ -73,8 +74,8 @@ public enum Reactor {
         if wasCancelled { throw CancellationError() }
     }
 
-    /// Runs `body` as a task of its own and waits for it at most `limit`; then the task is cancelled, and when it has
-    /// ended by throwing, `ReactorError.timedOut` is thrown in its place. It must therefore honour cancellation.
+    /// Runs `body` as a task of its own and cancels it after `limit`. If the cancelled task then throws, throws
+    /// `ReactorError.timedOut` instead. `body` must therefore honour cancellation.
     @ReactorActor public static func withTimeout<T: Sendable>(
         _ limit: Duration, _ body: @escaping @ReactorActor @Sendable () async throws -> T
     ) async throws -> T {
@@ -96,17 +97,17 @@ public enum Reactor {
         }
     }
 
-    /// A number from the loop's generator: seeded in a simulation. Never for keys.
+    /// A random number from the loop's generator, which a simulation seeds. Never use it for keys.
     @ReactorActor public static func random() -> UInt64 { loop.random.next() }
 
-    /// Jobs, calls and timers that this loop has run.
+    /// The number of jobs, calls and timers that this loop has run.
     @ReactorActor public static var eventsRun: UInt64 { loop.eventsRun }
 
-    /// The calling thread's loop; on any other thread the default one.
+    /// The calling thread's loop, or the default loop if the thread has none.
     package static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
 }
 
-/// One task asleep.
+/// A sleeping task.
 @ReactorActor
 private final class Sleeper {
     private var waiting: CheckedContinuation<Bool, Never>?

@@ -1,11 +1,11 @@
-/// The actor that owns every socket, connection, stream and handler. Its executor is the event loop of the calling
-/// thread; from any other thread it is the process's default loop, which the first use starts.
+/// The actor that owns every socket, connection, stream and handler. Its executor is the calling thread's event loop,
+/// or the process's default loop if the thread has none.
 ///
-/// One process has one default loop. A test or a simulation may run more of them, each on its own thread, and what
-/// runs on a loop stays there: state must not be handed from one loop to another.
+/// A process has one default loop. The HTTP server, tests and simulations run further loops, each on its own thread.
+/// State belongs to one loop and must not be passed to another.
 @globalActor
 public actor ReactorActor {
-    /// The one instance that the annotation names.
+    /// The shared instance.
     public static let shared = ReactorActor()
 
     /// The loop as an executor.
@@ -13,8 +13,8 @@ public actor ReactorActor {
         (EventLoop.current ?? DefaultLoop.loop).asUnownedSerialExecutor()
     }
 
-    /// Runs `body` as the actor's, without a hop, for code that knows it is on a loop's thread: callbacks that have no
-    /// isolation of their own. Stops the program when it is not, as the same call of every actor does.
+    /// Runs `body` isolated to the actor, without a hop. For callbacks without isolation of their own that run on a
+    /// loop's thread. Traps on any other thread, as `assumeIsolated` does for every actor.
     public static func assumeIsolated<T>(_ body: @ReactorActor () throws -> T) rethrows -> T {
         precondition(EventLoop.current != nil, "not on a reactor thread")
         return try withoutActuallyEscaping(body) { try unsafeBitCast($0, to: (() throws -> T).self)() }

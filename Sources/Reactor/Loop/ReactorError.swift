@@ -2,36 +2,36 @@ import Bytes
 import Glibc
 import Multiformats
 
-/// Everything that the reactor, its sockets and its workers can fail with.
+/// The errors of the reactor, its sockets and its workers.
 public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Nobody listens at the address dialled.
+    /// Nothing listens at the dialled address.
     case connectionRefused
     /// The network or the host cannot be reached.
     case unreachable
-    /// The peer reset the connection, or went away while bytes were on their way to it.
+    /// The peer reset the connection, or left while bytes to it were in flight.
     case connectionReset
-    /// The time given has passed.
+    /// The time limit has passed.
     case timedOut
-    /// The address to listen on is taken.
+    /// The address to listen on is in use.
     case addressInUse
     /// The address to listen on is not this machine's.
     case addressNotAvailable
-    /// The text is no IPv4 or IPv6 address.
+    /// The text is not an IPv4 or IPv6 address.
     case invalidAddress(String)
-    /// The name has no address; the resolver's own words.
+    /// The name has no address; the text is the resolver's.
     case nameNotResolved(String)
     /// The process or the machine has no file descriptors left.
     case tooManyFiles
-    /// What was asked of is closed or stopped.
+    /// The connection, worker or loop is closed or stopped.
     case closed
-    /// The task that asked was cancelled.
+    /// The calling task was cancelled.
     case cancelled
-    /// A driver that was asked for by name cannot be had; which one and why.
+    /// A driver requested by name is not available: which one and why.
     case driverUnavailable(String)
-    /// Any other refusal of the kernel's: the call and its `errno`.
+    /// Any other error of the kernel: the call and its `errno`.
     case system(operation: String, code: Int32)
 
-    /// The error that stands for `errno` value `code` of `operation`.
+    /// The error for `errno` value `code` of `operation`.
     init(_ operation: StaticString, _ code: Int32) {
         switch code {
         case ECONNREFUSED: self = .connectionRefused
@@ -46,7 +46,7 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// One line for a log or a person.
+    /// One line, for logs and people.
     public var description: String {
         switch self {
         case .connectionRefused: "connection refused"

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Lets the thread that starts another wait for what the new one makes first.
+/// Passes a new thread's first result to the thread that started it.
 final class ThreadStart<Value: Sendable>: Sendable {
     private let result = Mutex<Result<Value, ReactorError>?>(nil)
     private let finished = Semaphore()

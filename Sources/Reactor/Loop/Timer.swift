@@ -4,7 +4,7 @@ public final class Timer {
     /// When it fires, in reactor time.
     public let deadline: Duration
     fileprivate var action: (@ReactorActor () -> Void)?
-    /// Where it waits, and its slot there; nil once it waits no longer.
+    /// The heap that holds it and its slot there; nil once it has fired or been cancelled.
     fileprivate var place: (heap: TimerHeap, slot: Int)?
 
     fileprivate init(_ deadline: Duration, _ action: @escaping @ReactorActor () -> Void) {
@@ -12,24 +12,24 @@ public final class Timer {
         self.action = action
     }
 
-    /// Whether the call is still to come.
+    /// Whether it has neither fired nor been cancelled.
     public var isPending: Bool { place != nil }
 
-    /// Takes back the call, which is released at once. Does nothing if it has been made already.
+    /// Cancels the call and releases it at once. Does nothing if it has been made.
     public func cancel() {
         action = nil
         place?.heap.remove(self)
     }
 }
 
-/// The pending timers of one loop: a heap that knows where each timer is, so that a cancelled one leaves at once and holds
-/// nothing. A node has four children, and the keys lie in the heap itself: with very many timers, memory accesses are what
-/// costs.
+/// The pending timers of one loop: a heap that tracks each timer's position, so that a cancelled one leaves at once and
+/// frees its call. A node of the heap has four children and holds the key itself, because memory accesses dominate when
+/// timers are many.
 @ReactorActor
 package final class TimerHeap {
     private struct Entry {
         let deadline: Duration
-        /// Decides between timers with the same deadline: first made, first fired.
+        /// Orders timers with the same deadline: first made, first fired.
         let sequence: UInt64
         let slot: Int
 
@@ -40,7 +40,7 @@ package final class TimerHeap {
 
     private static let children = 4
     private var entries: [Entry] = []
-    /// The timers by their slots, and where their entries are.
+    /// The timers by slot, and the positions of their entries.
     private var timers: [Timer?] = []
     private var positions: [Int] = []
     private var freeSlots: [Int] = []
@@ -94,7 +94,7 @@ package final class TimerHeap {
         }
     }
 
-    /// Takes every call back: the loop has ended.
+    /// Cancels every timer, because the loop has ended.
     func removeAll() {
         let ended = timers
         entries = []

@@ -3,12 +3,12 @@
 /// A machine touches nothing but its own state. It has no clock, input or output, thread or random source, so a table of
 /// events tests it and a seed replays it. `MachineDriver` runs one in a node (docs/architecture.md, "Machines").
 public protocol Machine: Sendable {
-    /// What can happen to it.
+    /// The events that it handles.
     associatedtype Event: MachineEvent
-    /// What it wants done.
+    /// The actions that it requests.
     associatedtype Action: Sendable
 
-    /// Takes one event and appends what is to be done about it.
+    /// Handles one event and appends the actions that follow from it.
     mutating func handle(_ event: Event, at now: Instant, actions: inout [Action])
 
     /// When it wants the event `timer`, as `Instant.elapsed`; nil for never.
@@ -24,7 +24,7 @@ public protocol MachineEvent: Sendable {
     static var timer: Self { get }
 }
 
-/// One moment, by the two clocks that a machine may be told.
+/// A moment by the two clocks that a machine may see.
 public struct Instant: Hashable, Sendable {
     /// Time since the reactor began. It never goes back, and every wait is measured by it.
     public let elapsed: Duration

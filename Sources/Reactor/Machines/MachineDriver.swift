@@ -1,12 +1,11 @@
 import Collections
 
-/// Runs a machine on a worker of its own: the one way in which a machine gets its events, its time and its timer, and in
-/// which its actions are performed (docs/architecture.md, "Machines").
+/// Runs a machine on a worker of its own: the only source of its events, time and timer, and the only performer of its
+/// actions (docs/architecture.md, "Machines").
 ///
-/// The machine lives on the worker and never leaves it. Calls wait in one bounded queue and reach the machine in the order in
-/// which they were made, several with one job under load; calling while the queue is full suspends the caller. Actions come
-/// back to the reactor and are performed there in the order in which the machine wrote them, before the call that caused
-/// them returns.
+/// The machine lives on the worker and never leaves it. Calls wait in one bounded queue and reach the machine in order,
+/// several per job under load; a full queue suspends the caller. The reactor performs the actions in the machine's
+/// order, before the call that caused them returns.
 @ReactorActor
 public final class MachineDriver<M: Machine> {
     /// The machine, which only the worker's jobs touch, one at a time.
@@ -26,17 +25,17 @@ public final class MachineDriver<M: Machine> {
         let caller: CheckedContinuation<Void, Never>?
     }
 
-    /// What a job brings back.
+    /// The result of a job.
     private struct Outcome: Sendable {
         var actions: [M.Action] = []
         var deadline: Duration?
         var broken: BrokenInvariant?
     }
 
-    /// Calls that one job takes to the machine: the first of them waits for the last one's actions.
+    /// The most calls in one job: the first of them waits for the last one's actions.
     private static var batch: Int { 64 }
 
-    /// Calls that wait for the machine beyond which callers are suspended. `submit` is exempt.
+    /// The number of waiting calls at which further callers are suspended. `submit` is exempt.
     public let capacity: Int
 
     /// The most calls that have waited at once.
@@ -57,8 +56,8 @@ public final class MachineDriver<M: Machine> {
     /// - Parameters:
     ///   - worker: the machine's own; `stop` stops it. Its capacity is the driver's.
     ///   - wallClock: milliseconds since 1970. Called on the reactor.
-    ///   - onBrokenInvariant: asks for the machine's invariants to be checked after every call, and is told of each
-    ///     that is broken. Nil in production.
+    ///   - onBrokenInvariant: if set, the machine's invariants are checked after every call, and it receives each
+    ///     broken one. Nil in production.
     public init(
         _ machine: sending M, on worker: Worker, wallClock: @escaping @Sendable () -> UInt64,
         onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)? = nil
@@ -70,14 +69,14 @@ public final class MachineDriver<M: Machine> {
         capacity = worker.capacity
     }
 
-    /// Begins to handle calls, to perform actions and to keep time.
+    /// Starts handling calls, performing actions and keeping time.
     public func start(_ perform: @escaping @ReactorActor (M.Action) -> Void) {
         guard !isStopped else { return }
         self.perform = perform
         submit(.timer)
     }
 
-    /// Ends the worker after the job that runs. Calls that wait return with nothing done, and no action is performed any more.
+    /// Stops the worker after its current job. Waiting calls return without effect, and no further action is performed.
     public func stop() {
         worker.stop()
         isStopped = true
@@ -91,15 +90,15 @@ public final class MachineDriver<M: Machine> {
 
     // MARK: Calls
 
-    /// Hands an event in and returns once the machine has handled it and its actions are performed; at once, with nothing
-    /// done, after `stop`. Suspends the caller while the queue is full.
+    /// Submits an event and returns once the machine has handled it and its actions are performed. Suspends the caller
+    /// while the queue is full. Has no effect after `stop`.
     public func handle(_ event: M.Event) async {
         await takeRoom()
         await enter { machine, now, actions in machine.handle(event, at: now, actions: &actions) }
     }
 
-    /// Hands an event in without waiting, whether or not there is room: for events whose number the machine itself bounds,
-    /// its timer and the answers to its actions. What peers or clients cause comes by `handle` or `ask`.
+    /// Submits an event without waiting, even to a full queue: only for events whose number the machine bounds, which
+    /// are its timer and the answers to its actions. Events that peers or clients cause go through `handle` or `ask`.
     public func submit(_ event: M.Event) {
         guard !isStopped else { return }
         add(nil) { machine, now, actions in machine.handle(event, at: now, actions: &actions) }
@@ -141,7 +140,7 @@ public final class MachineDriver<M: Machine> {
 
     // MARK: Jobs
 
-    /// Takes calls to the machine as long as any wait.
+    /// Passes waiting calls to the machine until none is left.
     private func run() async {
         while !queue.isEmpty {
             let calls = takeBatch()

@@ -1,15 +1,15 @@
 import Glibc
 
-/// Memory for send queues, in two sizes: a large chunk takes several full messages at a stretch, a small one is all
-/// that an idle connection's occasional message needs. The last given back is the first handed out, while it is warm
-/// in the cache.
+/// Memory for send queues, in two sizes: a large chunk holds several full messages, a small one the occasional message
+/// of an idle connection. The chunk returned last is reused first, while it is warm in the cache.
 @ReactorActor
 final class ChunkPool {
-    /// Bytes of a large chunk: three messages of the largest size that `TCPConnection.reserve` promises.
+    /// The size of a large chunk, in bytes: three messages of the largest size that `TCPConnection.reserve` promises.
     nonisolated static let largeSize = 256 * 1024
-    /// Bytes of a small chunk.
+    /// The size of a small chunk, in bytes.
     nonisolated static let smallSize = 4096
-    /// Chunks kept for later: 16 MiB of large, 1 MiB of small. Any more go back to the allocator.
+    /// The most chunks kept for reuse: 16 MiB of large ones, 1 MiB of small ones. The excess goes back to the
+    /// allocator.
     private static let keptLarge = 64
     private static let keptSmall = 256
 
@@ -23,7 +23,7 @@ final class ChunkPool {
         for chunk in small { chunk.deallocate() }
     }
 
-    /// A chunk of at least `size` bytes: small, large, or one of its own for more than either.
+    /// Returns a chunk of at least `size` bytes: a small one, a large one, or one made for a size beyond both.
     func take(_ size: Int) -> UnsafeMutableRawBufferPointer {
         let capacity = size <= Self.smallSize ? Self.smallSize : max(size, Self.largeSize)
         let kept =

@@ -5,7 +5,7 @@ import Glibc
 public final class ConnectAttempt {
     private enum State {
         case connecting
-        /// The task that asked waits for the outcome.
+        /// The calling task awaits the outcome.
         case awaited(CheckedContinuation<Void, Never>)
         case finished(Result<TCPConnection, ReactorError>)
     }
@@ -16,7 +16,7 @@ public final class ConnectAttempt {
     package let loop: EventLoop
     /// The attempt's place in the kernel driver's table, while the connect is under way.
     var slot: Int?
-    /// The address where the kernel can read it while the connect is under way.
+    /// The copy of the address that the kernel reads while the connect is under way.
     let storage: AddressStorage
     private var state = State.connecting
     private var limit: Timer?
@@ -50,7 +50,8 @@ public final class ConnectAttempt {
         finish(.failure(error))
     }
 
-    /// From the driver: the outcome. The driver no longer refers to the attempt. All calls but the first do nothing.
+    /// Finishes the attempt. A driver calls this once it no longer refers to the attempt. Only the first call has an
+    /// effect.
     package func finish(_ outcome: Result<TCPConnection, ReactorError>) {
         let former = state
         if case .finished = former { return }
@@ -63,7 +64,7 @@ public final class ConnectAttempt {
 
 extension TCPConnection {
     /// Connects to `address`, from `source` (port 0: any free one) or from an address that the kernel chooses. Throws
-    /// `.connectionRefused`, `.unreachable`, `.timedOut`, `.cancelled`, or any other error of the kernel's.
+    /// `.connectionRefused`, `.unreachable`, `.timedOut`, `.cancelled`, or another error of the kernel.
     public static func connect(
         to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration
     ) async throws(ReactorError) -> TCPConnection {
@@ -73,7 +74,7 @@ extension TCPConnection {
     }
 }
 
-/// A kernel address at a fixed place.
+/// A socket address in the kernel's form, at a fixed place in memory.
 final class AddressStorage: @unchecked Sendable {
     private let bytes: UnsafeMutableRawBufferPointer
 
@@ -87,7 +88,7 @@ final class AddressStorage: @unchecked Sendable {
 
     deinit { bytes.deallocate() }
 
-    /// Hands out the pointer, valid for as long as this object.
+    /// Calls `body` with the pointer, which is valid as long as this object.
     func withAddress<R>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> R) -> R {
         body(
             bytes.baseAddress.map { UnsafePointer($0.assumingMemoryBound(to: sockaddr.self)) },

@@ -1,9 +1,9 @@
 import CShims
 import Glibc
 
-/// Resolves names to addresses by the system's resolver, on threads of its own.
+/// Resolves names to addresses with the system's resolver, on threads of its own.
 public enum Resolver {
-    /// Which addresses are wanted.
+    /// The address family to resolve to.
     public enum Family: Sendable {
         /// IPv4 and IPv6, in the system's order of preference.
         case any
@@ -15,16 +15,16 @@ public enum Resolver {
 
     /// The most addresses taken from one answer.
     public static let largestAnswer = 16
-    /// As many names as threads are resolved at a time; a query that hangs delays only those queued behind it.
+    /// Each thread resolves one name at a time; a query that hangs delays only those queued behind it.
     private static let workers = (0..<4).map { Worker(name: "apus-resolve-\($0)", capacity: 64) }
 
-    /// The addresses of `host` with `port`. A literal address is answered at once. Throws `.nameNotResolved`.
+    /// Returns the addresses of `host` with `port`; a literal address needs no query. Throws `.nameNotResolved`.
     public static func resolve(
         host: String, port: UInt16, family: Family = .any
     ) async throws(ReactorError) -> [SocketAddress] {
         if let literal = try? SocketAddress(ip: host, port: port) {
             guard family == .any || literal.isIPv6 == (family == .ip6) else {
-                throw .nameNotResolved("\(host) is of the other family")
+                throw .nameNotResolved("\(host) is an address of the other family")
             }
             return [literal]
         }

@@ -16,7 +16,7 @@ package final class SendQueue {
     }
 
     private var segments = Deque<Segment>()
-    /// Room handed out by `reserve` and not yet committed.
+    /// Room reserved but not yet committed.
     private var reserved = 0
     private(set) var count = 0
 
@@ -28,14 +28,14 @@ package final class SendQueue {
 
     var isEmpty: Bool { count == 0 }
 
-    /// At least `size` bytes of contiguous room at the tail.
+    /// Returns at least `size` bytes of contiguous room at the tail.
     func reserve(_ size: Int, _ pool: ChunkPool) -> UnsafeMutableRawBufferPointer {
         let size = max(size, 1)
         if let last = segments.last, last.capacity - last.end >= size {
             reserved = last.capacity - last.end
             return UnsafeMutableRawBufferPointer(start: last.base + last.end, count: reserved)
         }
-        // An earlier `reserve` made the tail, and nothing was committed to it: nobody uses it.
+        // An earlier `reserve` made the tail, and nothing was committed to it, so it is unused.
         if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
         let chunk = pool.take(segments.isEmpty ? size : max(size, ChunkPool.largeSize))
         guard let base = chunk.baseAddress else { return chunk }

@@ -2,10 +2,10 @@ import Glibc
 
 /// An IPv4 or IPv6 address with a TCP port.
 public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
-    /// The address's 16 bytes, big-endian; an IPv4 address stands in the first four.
+    /// The address's 16 bytes, big-endian; an IPv4 address occupies the first four.
     private let high: UInt64
     private let low: UInt64
-    /// The TCP port; 0 asks for any free one.
+    /// The TCP port; 0 means any free one.
     public let port: UInt16
     /// Whether this is an IPv6 address.
     public let isIPv6: Bool
@@ -44,8 +44,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         isIPv6 = true
     }
 
-    /// Reads what the kernel or `getaddrinfo` wrote; nil for another family. The IPv4 address of a peer at a socket for
-    /// both families, which the kernel writes as `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2), is read as such.
+    /// Reads an address written by the kernel or `getaddrinfo`; nil for another family. An IPv4 address that a
+    /// dual-stack socket reports as `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2) is read as IPv4.
     init?(_ storage: UnsafePointer<sockaddr>, length: socklen_t) {
         switch Int32(storage.pointee.sa_family) {
         case AF_INET where Int(length) >= MemoryLayout<sockaddr_in>.size:
@@ -74,8 +74,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// The network whose connections count together: the address without the port, or the first 64 bits of an IPv6
-    /// address, since its owner chooses the rest.
+    /// The network whose connections are counted together: the address without the port, or the first 64 bits of an
+    /// IPv6 address, since its owner chooses the rest.
     public var network: SocketAddress { SocketAddress(network: self) }
 
     private init(network other: SocketAddress) {
@@ -99,7 +99,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// `192.0.2.1:6600` or `[2001:db8::1]:6600`.
     public var description: String { isIPv6 ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
 
-    /// Whether the address is of the loopback network.
+    /// Whether the address is in the loopback network.
     public var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : high >> 56 == 127 }
 
     /// Calls `body` with the kernel's form of the address.

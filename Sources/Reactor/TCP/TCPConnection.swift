@@ -1,22 +1,21 @@
 import Bytes
 
-/// One TCP connection. Queued bytes leave together at the end of the loop's
-/// turn; received bytes go to the delegate. The loop keeps the connection until either side closes it, whoever else holds
-/// it.
+/// A TCP connection. Queued bytes leave together at the end of the loop's turn; received bytes go to the delegate. The
+/// loop keeps the connection alive until either side closes it.
 @ReactorActor
 public final class TCPConnection {
-    /// Queued bytes beyond which `isAboveHighWater` holds and producers should wait for `drained`.
+    /// The number of queued bytes beyond which `isAboveHighWater` holds and producers should wait for `drained`.
     public nonisolated static let highWater = 1024 * 1024
-    /// Queued bytes at which `drained` is called after high water.
+    /// The number of queued bytes at which `drained` is called after high water.
     public nonisolated static let lowWater = 256 * 1024
-    /// The most bytes that `reserve` promises: a Noise message of 65,535 bytes with its length, and a few small ones.
+    /// The most bytes that `reserve` promises: a Noise message of 65,535 bytes with its length, plus a few small ones.
     public nonisolated static let largestReservation = 70_000
-    /// How long `close` tries to send the queued bytes before it resets.
+    /// How long `close` tries to send the queued bytes before it resets the connection.
     public nonisolated static let flushLimit: Duration = .seconds(5)
-    /// How long after its own FIN a closed connection waits for the peer's: if it did not, the kernel would answer late
-    /// bytes with a reset, which would destroy those still on their way to the peer.
+    /// How long a closed connection waits for the peer's FIN after its own. Without the wait, the kernel would answer
+    /// late bytes with a reset, which would destroy bytes in flight to the peer.
     public nonisolated static let lingerLimit: Duration = .seconds(1)
-    /// Shared bytes up to this many are copied: cheaper than a vector of their own.
+    /// Shared bytes up to this size are copied, which is cheaper than a vector of their own.
     private static let copyLimit = 4096
 
     /// What the connection as a whole is doing.
@@ -27,7 +26,7 @@ public final class TCPConnection {
         case closing
         /// FIN has left and the end was reported; the socket waits for the peer's FIN.
         case lingering
-        /// The driver has failed, or `abort` was called (nil): the next attention resets the connection.
+        /// The driver has failed, or `abort` was called (nil): the next `attend` resets the connection.
         case broken(ReactorError?)
         /// The socket is gone.
         case closed
@@ -45,17 +44,17 @@ public final class TCPConnection {
     /// The peer's half of the connection.
     private enum Receiving {
         case open
-        /// The peer's FIN has come; the delegate does not know yet.
+        /// The peer's FIN has come but has not been reported.
         case ended
-        /// The delegate has been told of the peer's FIN.
+        /// The peer's FIN has been reported.
         case finished
     }
 
-    /// What the delegate knows of the connection's end.
+    /// Whether the end of the connection has been reported.
     private enum EndReport {
         /// There is nothing to report.
         case none
-        /// The end came while there was no delegate: the next one is told.
+        /// The connection ended without a delegate; the next one gets the report.
         case due(ReactorError?)
         case made
     }
@@ -64,8 +63,8 @@ public final class TCPConnection {
     public let localAddress: SocketAddress
     /// The peer's address.
     public let remoteAddress: SocketAddress
-    /// Receives the connection's events. Receiving starts when it is set; a delegate set after the end is told of the
-    /// end. Released after `closed`.
+    /// Receives the connection's events. Receiving starts when it is set; one set after the end gets only `closed`.
+    /// Released after `closed`.
     public var delegate: TCPConnectionDelegate? { didSet { needsAttention() } }
 
     package let loop: EventLoop
@@ -84,11 +83,11 @@ public final class TCPConnection {
     private var isNoted = false
     /// Whether the owner has paused receiving.
     private var isPaused = false
-    /// Whether the delegate is to be told when the queue has fallen to low water.
+    /// Whether to call `drained` when the queue falls to low water.
     private var owesDrained = false
-    /// What the kernel had already delivered when receiving was paused: at most the driver's receive buffers.
+    /// Bytes that the kernel had delivered before receiving was paused: at most the driver's receive buffers.
     private var held: [ReceivedBytes] = []
-    /// Ends a state that may last only so long.
+    /// The time limit of `closing` or `lingering`.
     private var limit: Timer?
 
     private struct ReceivedBytes: @unchecked Sendable {
@@ -114,17 +113,18 @@ public final class TCPConnection {
     /// Bytes queued and not yet handed to the kernel.
     public var queuedBytes: Int { queue.count }
 
-    /// When the peer was last seen to take some of the queued bytes; nil while none are queued or nobody has looked.
+    /// When the peer was last seen to take queued bytes; nil while none are queued and before the first
+    /// `updateSendProgress`.
     public private(set) var sendProgressAt: Duration?
-    /// The value of `acknowledgedBytes` at the last look.
+    /// `acknowledgedBytes` at the last update.
     private var acknowledged = 0
 
-    /// Bytes that the peer's kernel has not acknowledged, queued here or handed to the kernel.
+    /// The number of bytes, queued here or in the kernel, that the peer's kernel has not acknowledged.
     public var unacknowledgedBytes: Int {
         queue.count + (isClosed ? 0 : driver.unacknowledgedBytes(self))
     }
 
-    /// Bytes that the peer's kernel has acknowledged since the beginning.
+    /// The number of bytes that the peer's kernel has acknowledged since the connection began.
     public var acknowledgedBytes: Int { isClosed ? acknowledged : driver.acknowledgedBytes(self) }
 
     /// Whether the queue is long enough that producers should wait for `drained`.
@@ -168,8 +168,8 @@ public final class TCPConnection {
         }
     }
 
-    /// Brings `sendProgressAt` up to date. Whoever watches it calls this now and then: most sends leave at once and are not
-    /// worth a look at the clock, and of a long one the kernel reports only the end.
+    /// Updates `sendProgressAt`. Call it periodically to watch progress: most sends leave at once and are not worth
+    /// reading the clock for, and the kernel reports only the end of a long one.
     public func updateSendProgress() {
         guard !queue.isEmpty else { return }
         let count = acknowledgedBytes
@@ -190,7 +190,7 @@ public final class TCPConnection {
         needsAttention()
     }
 
-    /// Receives again, beginning with the bytes that were held.
+    /// Resumes receiving, beginning with the held bytes.
     public func resumeReceiving() {
         isPaused = false
         needsAttention()
@@ -205,7 +205,7 @@ public final class TCPConnection {
     }
 
     /// Sends the queued bytes, then FIN, and calls `closed` when that is done, after at most `flushLimit`. Bytes that
-    /// still come in are dropped.
+    /// arrive meanwhile are dropped.
     public func close() {
         guard isOpen else { return }
         state = .closing
@@ -235,10 +235,10 @@ public final class TCPConnection {
         loop.noteAttention(self)
     }
 
-    /// For drivers: have `attend` called in the next turn.
+    /// Schedules `attend` for the next turn. For drivers.
     package func attendLater() { needsAttention() }
 
-    /// Does what the owner's calls have made due. Only the loop calls it.
+    /// Carries out what calls of the owner and the driver have made due. Only the loop calls it.
     func attend() {
         isNoted = false
         if case .due(let error) = endReport { reportEnd(error) }
@@ -268,7 +268,7 @@ public final class TCPConnection {
         }
     }
 
-    /// From the driver: bytes that came in, in the driver's memory.
+    /// Takes received bytes, which lie in the driver's memory. For drivers.
     package func didReceive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard isOpen else { return }
         if let delegate, !isPaused, held.isEmpty {
@@ -280,13 +280,13 @@ public final class TCPConnection {
         }
     }
 
-    /// From the driver: the end of the peer's stream.
+    /// Records the peer's FIN. For drivers.
     package func didReceiveEnd() {
         if receiving == .open { receiving = .ended }
         needsAttention()
     }
 
-    /// From the driver: the kernel has taken `count` bytes of the queue.
+    /// Removes `count` bytes, which the kernel has taken, from the queue. For drivers.
     package func didSend(_ count: Int) {
         queue.consume(count, loop.chunks)
         sendProgressAt = queue.isEmpty ? nil : driver.now
@@ -297,7 +297,7 @@ public final class TCPConnection {
         if queue.isEmpty, sending == .finishing { needsAttention() }
     }
 
-    /// From the driver: the connection is broken.
+    /// Marks the connection as broken. For drivers.
     package func didFail(_ error: ReactorError) {
         switch state {
         case .open, .closing, .lingering: state = .broken(error)
@@ -306,7 +306,7 @@ public final class TCPConnection {
         needsAttention()
     }
 
-    /// From the driver: the kernel no longer refers to the queue.
+    /// Drops the queue, to which the kernel no longer refers. For drivers.
     package func didDetach() { queue.removeAll(loop.chunks) }
 
     private func deliverHeld() {
@@ -333,7 +333,7 @@ public final class TCPConnection {
             receiving = .finished
             delegate.peerClosedWrite()
         }
-        // The state before FIN decides: a FIN that cannot be sent has nobody left to reach.
+        // The state before FIN decides: a FIN that cannot be sent has no peer left to reach.
         let state = state
         if sending == .finishing, queue.isEmpty {
             if case .broken = state { return }
@@ -390,7 +390,7 @@ public final class TCPConnection {
     /// Whether the kernel has all bytes and the FIN, so that they reach the peer even when the socket is closed.
     var hasSentAll: Bool { sending == .finished && queue.isEmpty }
 
-    /// From the loop's end: the socket is gone.
+    /// Closes the connection without a report, because the loop has ended and its socket is gone. For drivers.
     package func abandon() {
         becomeClosed()
         delegate = nil

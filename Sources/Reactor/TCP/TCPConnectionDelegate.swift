@@ -5,8 +5,8 @@ open class TCPConnectionDelegate {
     /// A delegate that ignores everything.
     public nonisolated init() {}
 
-    /// Bytes came in. They lie in the reactor's memory: during the call only, they are valid and may be overwritten
-    /// (decrypted in place).
+    /// Takes received bytes. They lie in the reactor's memory and are valid and writable, for decryption in place, only
+    /// during the call.
     open func received(_ bytes: UnsafeMutableRawBufferPointer) {}
 
     /// The peer will send nothing more; sending to it may go on.
@@ -15,6 +15,7 @@ open class TCPConnectionDelegate {
     /// The send queue was above high water and has fallen to low water.
     open func drained() {}
 
-    /// The connection is over: after an orderly end or `abort` (nil), or for a reason. The last call, made exactly once.
+    /// The connection has ended: nil after an orderly end or `abort`, otherwise the reason. The last call, made exactly
+    /// once.
     open func closed(_ error: ReactorError?) {}
 }

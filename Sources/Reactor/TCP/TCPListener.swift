@@ -3,17 +3,17 @@ import Glibc
 /// Accepts TCP connections at one address.
 @ReactorActor
 public final class TCPListener {
-    /// How long accepting rests when the process is out of descriptors or memory: trying at once would only spin.
+    /// How long accepting rests when the process is out of descriptors or memory: an immediate retry would only spin.
     nonisolated static let restAfterFailure: Duration = .milliseconds(100)
 
     private enum State {
         case accepting
-        /// Accepting has failed and is tried again when the timer fires.
+        /// Accepting has failed and is retried when the timer fires.
         case resting(Timer)
         case closed
     }
 
-    /// The address listened on; with the port that the kernel chose when 0 was asked for.
+    /// The address listened on, with the port that the kernel chose if 0 was requested.
     public private(set) var localAddress: SocketAddress
     /// Whether a listener on `::` takes IPv4 connections, too.
     let takesIPv4: Bool
@@ -35,8 +35,8 @@ public final class TCPListener {
         self.accept = accept
     }
 
-    /// Listens on `address` (port 0 takes any free one) until `close` and hands every connection to `accept`, which sets its
-    /// delegate. Throws `.addressInUse`, `.addressNotAvailable`, or any other error of the kernel's.
+    /// Listens on `address` (port 0 takes any free one) until `close` and passes every connection to `accept`, which
+    /// sets its delegate. Throws `.addressInUse`, `.addressNotAvailable`, or another error of the kernel.
     ///
     /// - Parameter takesIPv4: whether `::` stands for all addresses of both families, as in most servers. In libp2p it
     ///   stands for those of IPv6 only: each family has an address of its own.
@@ -50,8 +50,8 @@ public final class TCPListener {
         return listener
     }
 
-    /// Listens on a socket that somebody else, such as a service manager, has bound. The listener owns the socket from here
-    /// on, even if this fails. Otherwise like the other `listen`; throws `.closed` on a loop whose driver has no sockets.
+    /// Listens on a socket bound by another program, such as a service manager. The listener takes over the socket,
+    /// even if this fails. Otherwise like the other `listen`; throws `.closed` on a loop whose driver has no sockets.
     public static func listen(
         descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> TCPListener {
@@ -70,7 +70,7 @@ public final class TCPListener {
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
-    /// Stops listening. Connections that were accepted stay.
+    /// Stops listening. Accepted connections stay open.
     public func close() {
         guard !isClosed else { return }
         if case .resting(let timer) = state { timer.cancel() }
@@ -78,13 +78,13 @@ public final class TCPListener {
         driver.close(self)
     }
 
-    /// From the driver: a connection, attached already.
+    /// Takes an accepted connection, already attached. For drivers.
     package func didAccept(_ connection: TCPConnection) {
         guard !isClosed else { return connection.abort() }
         accept(connection)
     }
 
-    /// From the driver: accepting failed and has stopped.
+    /// Retries later, because accepting has failed and stopped. For drivers.
     func didFail(_ error: ReactorError) {
         guard case .accepting = state else { return }
         state = .resting(

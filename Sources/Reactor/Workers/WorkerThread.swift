@@ -15,7 +15,7 @@ final class WorkerThread: WorkerRunner {
                     repeat { available.wait() } while queue.runNext()
                 }
             } catch {
-                // No thread can be had now: what is queued runs here, late, rather than never.
+                // No thread can be created now: run the queued jobs here, late rather than never.
                 isStarted.store(false, ordering: .sequentiallyConsistent)
                 while queue.depth > 0 { queue.runNext() }
                 return
