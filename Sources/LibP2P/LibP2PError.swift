@@ -1,30 +1,30 @@
 import Multiformats
 
-/// Everything that can go wrong between two libp2p hosts.
+/// The errors of a libp2p host.
 ///
-/// Whatever a peer sends ends in one of these, never in a trap. Text in a case says what was being read or done
-/// and is written by this module, not taken from the peer; names that a peer lists are in printable ASCII.
+/// Invalid input from a peer causes one of these, never a trap. The text in a case names what was being read or done;
+/// it comes from this module, not from the peer. Names that a peer lists are reduced to printable ASCII.
 public enum LibP2PError: Error, Equatable, Sendable {
     // Setting up a connection.
-    /// A handshake message, negotiation token or frame breaks its format; the text says which and how.
+    /// A handshake message, negotiation token or frame violates its format; the text names it and the fault.
     case malformed(String)
-    /// A message, token, frame or field is longer than its limit; the text says which.
+    /// A message, token, frame or field is longer than its limit; the text names it.
     case tooLarge(String)
     /// A frame or handshake message did not decrypt.
     case decryptionFailed
     /// The peer's signature over its Noise key does not verify.
     case badSignature
-    /// The remote host proved to be another peer than the one dialled.
+    /// The remote host is not the peer that was dialled.
     case wrongPeer(expected: PeerID, actual: PeerID)
     /// The remote host is this host.
     case dialedSelf
-    /// The peer is on another chain, or failed to say on which it is.
+    /// The peer is on another chain.
     case wrongChain
     /// The two sides have no security protocol, multiplexer or stream protocol in common.
     case protocolNotSupported([ProtocolID])
-    /// The peer's handshake lists its multiplexers, and none is spoken here; what it lists.
+    /// The peer's handshake lists its multiplexers, given here, and this host supports none of them.
     case noCommonMultiplexer([ProtocolID])
-    /// A cipher has been used for as many messages as its nonce can number; the connection has to be replaced.
+    /// A cipher has used all its nonces; the connection must be replaced.
     case nonceExhausted
     /// The peer closed the connection in the middle of a handshake.
     case handshakeInterrupted
@@ -32,15 +32,15 @@ public enum LibP2PError: Error, Equatable, Sendable {
     // Connections.
     /// No address of the peer could be reached; the text has one reason for each address tried.
     case dialFailed(String)
-    /// The address cannot be dialled or listened on by this host.
+    /// This host cannot dial or listen on the address.
     case unsupportedAddress(String)
     /// No address is known for the peer.
     case noAddress(PeerID)
-    /// There is no connection to the peer, and none was asked for.
+    /// There is no connection to the peer.
     case notConnected(PeerID)
-    /// The peer or address failed a short time ago and is left alone until its back-off has passed.
+    /// The peer or address failed recently and is not dialled until its backoff has passed.
     case backingOff
-    /// A limit on connections, streams or bytes has been reached; the text says which.
+    /// A limit on connections, streams or bytes has been reached; the text names it.
     case limitReached(String)
     /// This host's connection gater refuses the peer.
     case refused
@@ -50,11 +50,11 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case peerClosed
     /// The peer broke the multiplexer's rules; the text says how.
     case multiplexer(String)
-    /// The peer did not take what was sent to it for too long.
+    /// The peer has not read for too long.
     case stalled
     /// The host has been stopped, or has not been started.
     case notRunning
-    /// The kernel refused an operation; the text has its reason.
+    /// A network operation failed; the text is the reason.
     case network(String)
 
     // Streams.
@@ -62,15 +62,15 @@ public enum LibP2PError: Error, Equatable, Sendable {
     case streamReset
     /// The stream was closed by this side before the operation.
     case streamClosed
-    /// The peer closed its side of the stream before all expected bytes had come.
+    /// The peer closed its side of the stream before all expected bytes had arrived.
     case endOfStream
     /// The deadline of the stream or operation has passed.
     case timedOut
-    /// The task that waited has been cancelled.
+    /// The waiting task was cancelled.
     case cancelled
 
     // Peer store.
-    /// The file with known peers cannot be read or is not what this program writes.
+    /// The address book file is damaged, or this program did not write it.
     case corruptFile(path: String, reason: String)
     /// A file operation failed.
     case file(path: String, reason: String)
@@ -81,7 +81,7 @@ public enum LibP2PError: Error, Equatable, Sendable {
 }
 
 extension LibP2PError: CustomStringConvertible {
-    /// One line that says what went wrong.
+    /// The failure in one line.
     public var description: String {
         switch self {
         case .malformed(let what): "malformed \(what)"
@@ -95,15 +95,15 @@ extension LibP2PError: CustomStringConvertible {
             "the peer supports none of \(ids.map(\.rawValue).joined(separator: ", "))"
         case .noCommonMultiplexer(let ids):
             "no multiplexer in common: the peer supports \(ids.map(\.rawValue).joined(separator: ", "))"
-        case .nonceExhausted: "the connection's cipher is used up"
+        case .nonceExhausted: "the connection's cipher has no nonces left"
         case .handshakeInterrupted: "the peer closed the connection during the handshake"
         case .dialFailed(let reasons): "dialling failed: \(reasons)"
         case .unsupportedAddress(let address): "address \(address) is not supported"
         case .noAddress(let peer): "no address is known for peer \(peer)"
         case .notConnected(let peer): "not connected to peer \(peer)"
-        case .backingOff: "the address failed recently and is left alone for now"
+        case .backingOff: "the address failed recently and is not dialled until its backoff has passed"
         case .limitReached(let what): "limit reached: \(what)"
-        case .refused: "the connection was refused by this host's rules"
+        case .refused: "this host's rules refuse the connection"
         case .connectionClosed: "the connection is closed"
         case .peerClosed: "the peer closed the connection"
         case .stalled: "the peer did not read what it was sent"

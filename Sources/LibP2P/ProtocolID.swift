@@ -1,6 +1,6 @@
 import Bytes
 
-/// The name of a protocol that is spoken on a stream or negotiated for a connection, such as `/ipfs/ping/1.0.0`.
+/// The name of a protocol spoken on a stream or negotiated for a connection, such as `/ipfs/ping/1.0.0`.
 ///
 /// libp2p connections specification, "Protocol IDs": an identifier is any UTF-8 text, compared byte for byte.
 public struct ProtocolID: Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -15,7 +15,7 @@ public struct ProtocolID: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The identifier's text.
     public var description: String { rawValue }
 
-    /// Whether both have the same bytes.
+    /// Compares identifiers byte for byte.
     public static func == (left: ProtocolID, right: ProtocolID) -> Bool {
         RawText(left.rawValue) == RawText(right.rawValue)
     }

@@ -1,22 +1,23 @@
-/// What a step of a negotiation asks for and how far it has come.
+/// The result of a step of a negotiation.
 public struct MultistreamStep: Equatable, Sendable {
-    /// How many of the given bytes belonged to the negotiation. The rest is the chosen protocol's.
+    /// The number of bytes used by the negotiation. The rest belongs to the chosen protocol.
     public var consumed = 0
-    /// Bytes for the peer, in order.
+    /// Bytes to send to the peer.
     public var output: [UInt8] = []
-    /// The protocol agreed on; nil while the negotiation goes on.
+    /// The negotiated protocol; nil until there is one.
     public var selected: ProtocolID?
 }
 
-/// The dialer's side of multistream-select 1.0: offers protocols in order of preference until one is taken.
+/// The dialer's side of multistream-select 1.0: offers protocols in order of preference until one is accepted.
 ///
-/// libp2p connections specification, "multistream-select". A machine: feed it what arrives, send what it returns.
+/// libp2p connections specification, "multistream-select". A machine: feed it the bytes received, send the bytes it
+/// returns.
 ///
-/// The header and the first offer leave together. A dialer with one protocol may go further and send the
-/// protocol's own bytes right behind them (`mayWriteEarly`): either the listener confirms, or the exchange fails as a
-/// whole. What arrives still has to pass through `receive` until it reports the selection.
+/// The header and the first offer leave together. A dialer with one protocol may also send the protocol's own bytes
+/// right after them (`mayWriteEarly`): either the listener confirms, or the whole exchange fails. Received bytes must
+/// still pass through `receive` until it reports the selection.
 public struct MultistreamDialer: Sendable {
-    /// The token that comes next.
+    /// The next token.
     private enum Awaited {
         case header
         /// The answer to the offer of `protocols[offer]`.
@@ -27,7 +28,7 @@ public struct MultistreamDialer: Sendable {
     private var awaited = Awaited.header
     private var reader = MultistreamTokenReader()
 
-    /// A dialer that offers `protocols`, the most wanted first.
+    /// Creates a dialer that offers `protocols`, in order of preference.
     public init(_ protocols: [ProtocolID]) {
         self.protocols = protocols
     }
@@ -35,7 +36,7 @@ public struct MultistreamDialer: Sendable {
     /// Whether bytes of the protocol may follow the offer before the listener has confirmed it.
     public var mayWriteEarly: Bool { protocols.count == 1 }
 
-    /// The bytes that open the negotiation: the header and the first offer.
+    /// Returns the first bytes to send: the header and the first offer.
     public func start() -> [UInt8] {
         var output: [UInt8] = []
         MultistreamToken.append(MultistreamToken.header, to: &output)
@@ -45,10 +46,10 @@ public struct MultistreamDialer: Sendable {
         return output
     }
 
-    /// Takes bytes from the listener.
+    /// Handles bytes from the listener.
     ///
-    /// Throws `malformed` or `tooLarge` for what is not a negotiation and `protocolNotSupported` when the listener
-    /// has declined every offer. Not to be called again after a selection or an error.
+    /// Throws `malformed` or `tooLarge` if the listener breaks the protocol, and `protocolNotSupported` when it has
+    /// declined every offer. Do not call it again after a selection or an error.
     public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> MultistreamStep {
         var step = MultistreamStep()
         while step.selected == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
@@ -68,7 +69,7 @@ public struct MultistreamDialer: Sendable {
                     MultistreamToken.append(protocols[next].rawValue, to: &step.output)
                     awaited = .answer(offer: next)
                 } else {
-                    throw .malformed("negotiation: the listener answered with another protocol than offered")
+                    throw .malformed("negotiation: the listener answered with a protocol not offered")
                 }
             }
         }

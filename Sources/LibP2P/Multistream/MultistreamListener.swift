@@ -1,26 +1,27 @@
-/// The listener's side of multistream-select 1.0: takes the first offered protocol that it speaks.
+/// The listener's side of multistream-select 1.0: accepts the first offered protocol that it supports.
 ///
-/// libp2p connections specification, "multistream-select". A machine: feed it what arrives, send what it returns.
+/// libp2p connections specification, "multistream-select". A machine: feed it the bytes received, send the bytes it
+/// returns.
 public struct MultistreamListener: Sendable {
-    /// The most tokens a dialer may send before it names a protocol that is spoken here. A dialer offers a
-    /// handful; one that goes on is guessing or stalling.
+    /// The most tokens a dialer may send before it names a supported protocol. A dialer offers a handful; one that
+    /// sends more is guessing or stalling.
     public static let maximumTokens = 64
 
-    /// What an offer that is declined, and a list of the protocols, cost in the units of `MessageCredit`.
+    /// The cost of a declined offer and of a list of the protocols, in the units of `MessageCredit`.
     static let (declineCost, listCost) = (16, 64)
 
     private var tokens = 0
-    /// What the dialer's offers have cost so far.
+    /// The cost of the dialer's offers so far.
     private(set) var cost = 0
     private var reader = MultistreamTokenReader()
 
-    /// A listener that has seen nothing yet.
+    /// Creates a listener that has received nothing.
     public init() {}
 
-    /// Takes bytes from the dialer and chooses among `protocols`.
+    /// Handles bytes from the dialer and chooses among `protocols`.
     ///
-    /// Throws `malformed` or `tooLarge` for what is not a negotiation. Not to be called again after a selection
-    /// or an error.
+    /// Throws `malformed` or `tooLarge` if the dialer breaks the protocol. Do not call it again after a selection or an
+    /// error.
     public mutating func receive(
         _ bytes: UnsafeRawBufferPointer, protocols: [ProtocolID]
     ) throws(LibP2PError) -> MultistreamStep {

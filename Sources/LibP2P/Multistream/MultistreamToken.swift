@@ -1,15 +1,16 @@
-/// The framing of multistream-select 1.0: an unsigned varint length, the text, a line feed that the length counts.
+/// The framing of multistream-select 1.0: an unsigned varint length, the text, and a line feed, which the length
+/// includes.
 ///
 /// libp2p connections specification, "multistream-select".
 enum MultistreamToken {
     /// The protocol's own name, which each side sends first.
     static let header = "/multistream/1.0.0"
-    /// The listener's answer to a protocol that it does not speak.
+    /// The listener's answer to a protocol that it does not support.
     static let notAvailable = "na"
     /// A dialer's request for the list of protocols.
     static let list = "ls"
-    /// The longest token taken from a peer, line feed included. The longest protocol ID in use is a chain's
-    /// (`/kwil/chain/1.0.0/…`); other implementations stop at this number too.
+    /// The longest token accepted from a peer, in bytes, line feed included. The longest protocol ID in use is a
+    /// chain's (`/kwil/chain/1.0.0/…`); other implementations have the same limit.
     static let maximumLength = 1024
 
     /// Appends the framed text to `output`.
@@ -30,13 +31,13 @@ enum MultistreamToken {
     }
 }
 
-/// Cuts the bytes of a peer into tokens, whatever pieces they come in.
+/// Splits a peer's bytes, which arrive in arbitrary pieces, into tokens.
 struct MultistreamTokenReader {
     private var reader = ShortMessageReader(limit: MultistreamToken.maximumLength, name: "negotiation token")
 
-    /// The next token without its line feed, or nil when `bytes` ended before it did.
+    /// Returns the next token without its line feed, or nil if it is not complete.
     ///
-    /// `offset` moves behind the last byte used; nothing behind a whole token is touched.
+    /// Advances `offset` past the bytes used; bytes after a complete token stay.
     mutating func next(
         in bytes: UnsafeRawBufferPointer, from offset: inout Int
     ) throws(LibP2PError) -> [UInt8]? {

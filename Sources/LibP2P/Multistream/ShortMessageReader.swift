@@ -1,27 +1,27 @@
-/// Cuts the bytes of a peer into messages with an unsigned varint of at most two bytes for a length, whatever pieces they
-/// come in.
+/// Splits a peer's bytes, which arrive in arbitrary pieces, into messages whose length is an unsigned varint of one or
+/// two bytes.
 struct ShortMessageReader {
     private enum Stage {
-        /// The length's low seven bits, once they have come.
+        /// The length's low seven bits, once they have arrived.
         case length(low: Int?)
         case body(length: Int)
     }
 
     private let limit: Int
-    /// What the messages are, for errors.
+    /// The kind of message, for errors.
     private let name: StaticString
     private var stage = Stage.length(low: nil)
     private var body: [UInt8] = []
 
-    /// A reader of messages of up to `limit` bytes.
+    /// Creates a reader of messages of up to `limit` bytes.
     init(limit: Int, name: StaticString) {
         self.limit = limit
         self.name = name
     }
 
-    /// The next message, or nil when `bytes` ended before it did. Throws `tooLarge`.
+    /// Returns the next message, or nil if it is not complete. Throws `tooLarge`.
     ///
-    /// `offset` moves behind the last byte used; nothing behind a whole message is touched.
+    /// Advances `offset` past the bytes used; bytes after a complete message stay.
     mutating func next(
         in bytes: UnsafeRawBufferPointer, from offset: inout Int
     ) throws(LibP2PError) -> [UInt8]? {

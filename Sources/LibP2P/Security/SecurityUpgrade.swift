@@ -1,29 +1,29 @@
 import Crypto
 import Multiformats
 
-/// Turns a raw connection into a secured one with a multiplexer chosen: multistream-select, the security handshake,
-/// then multistream-select for the multiplexer inside it unless the handshake has settled that.
+/// Upgrades a raw connection to a secured one with a multiplexer: multistream-select, the security handshake, and
+/// multistream-select for the multiplexer inside it, unless the handshake has negotiated one.
 ///
-/// docs/wire.md, section 6; libp2p connections specification, "Upgrading Connections". A machine: feed it what the
-/// connection receives, send what it returns. One object serves one connection.
+/// docs/wire.md, section 6; libp2p connections specification, "Upgrading Connections". A machine: feed it the bytes
+/// received, send the bytes it returns. One object serves one connection.
 ///
-/// A dialer with one security protocol sends the handshake's first message right behind its offer, which saves a
-/// round trip.
+/// A dialer with one security protocol sends the handshake's first message right after its offer, which saves a round
+/// trip.
 public final class SecurityUpgrade {
-    /// What a host brings to every connection.
+    /// The host's part in every upgrade.
     public struct Configuration: Sendable {
         /// The host's identity.
         public var identity: PrivateKey
         /// The host's key for Noise handshakes, signed by `identity`.
         public var noise: NoiseIdentity
-        /// Security protocols in order of preference; of `.noise`, `.noiseChainID` and `.plaintext`.
+        /// Security protocols in order of preference: any of `.noise`, `.noiseChainID` and `.plaintext`.
         public var protocols: [ProtocolID]
         /// Multiplexers in order of preference.
         public var muxers: [ProtocolID]
-        /// The chain that `.noiseChainID` asks for.
+        /// The chain ID that `.noiseChainID` requires.
         public var chainID: String
 
-        /// A configuration with these parts. `staticKey` is the key pair that Noise handshakes of this host use.
+        /// Creates a configuration. `staticKey` is the host's key pair for Noise handshakes.
         public init(
             identity: PrivateKey, staticKey: NoiseKeyPair, protocols: [ProtocolID] = [.noise],
             muxers: [ProtocolID] = [.yamux], chainID: String = ""
@@ -40,31 +40,31 @@ public final class SecurityUpgrade {
     public enum Transport {
         /// Framed and encrypted.
         case noise(NoiseTransport)
-        /// As they are.
+        /// Neither framed nor encrypted.
         case plaintext
     }
 
-    /// What an upgrade has established.
+    /// The result of an upgrade.
     public struct Outcome {
-        /// The other side's identity; with `.plaintext` it is a claim only.
+        /// The remote identity key; with `.plaintext` it is only a claim.
         public let remoteKey: PublicKey
-        /// The other side's peer ID, which is `remoteKey`'s.
+        /// The peer ID of `remoteKey`.
         public let remotePeer: PeerID
-        /// The security protocol that was agreed on.
+        /// The negotiated security protocol.
         public let security: ProtocolID
-        /// The multiplexer that was agreed on.
+        /// The negotiated multiplexer.
         public let muxer: ProtocolID
         /// Cipher and framing for all further bytes.
         public let transport: Transport
-        /// Plaintext that came behind the handshake and belongs to the multiplexer. Feed it before anything else.
+        /// Plaintext received after the handshake, which belongs to the multiplexer. Feed it before anything else.
         public let leftover: [UInt8]
     }
 
-    /// What a step asks for and how far the upgrade has come.
+    /// The result of a step.
     public struct Step {
-        /// Bytes for the peer, ready for the socket.
+        /// Bytes to send to the peer.
         public var output: [UInt8] = []
-        /// Set when the connection is ready, once `output` has been sent. The upgrade takes no more bytes then.
+        /// Set when the connection is ready as soon as `output` has been sent. The upgrade then takes no more bytes.
         public var outcome: Outcome?
     }
 
@@ -74,7 +74,7 @@ public final class SecurityUpgrade {
         case plaintext(PlaintextExchange)
     }
 
-    /// What a finished handshake has established.
+    /// The result of a finished handshake.
     private struct Secured {
         let security: ProtocolID
         let remoteKey: PublicKey
@@ -82,16 +82,16 @@ public final class SecurityUpgrade {
     }
 
     private enum Phase {
-        /// `early`: the handshake that was started before the listener has confirmed the protocol.
+        /// `early` is the handshake begun before the listener has confirmed the protocol.
         case dialingSecurity(MultistreamDialer, early: Handshake?)
         case listeningSecurity(MultistreamListener)
         case handshake(Handshake, ProtocolID)
         case chainID(ChainIDExchange, NoiseHandshake.Outcome)
         case dialingMuxer(MultistreamDialer, Secured)
         case listeningMuxer(MultistreamListener, Secured)
-        /// Plaintext that comes now belongs to the multiplexer.
+        /// Further plaintext belongs to the multiplexer.
         case done(Secured, muxer: ProtocolID)
-        /// The outcome has been handed out, or an error thrown.
+        /// The outcome has been returned, or an error thrown.
         case closed
     }
 
@@ -102,13 +102,13 @@ public final class SecurityUpgrade {
     private let pool: FrameBufferPool
     private var phase: Phase
     private var step = Step()
-    /// Plaintext that has come behind the choice of the multiplexer.
+    /// Plaintext received after the multiplexer was chosen.
     private var leftover: [UInt8] = []
 
-    /// An upgrade in which nothing has been sent.
+    /// Creates an upgrade that has not begun.
     ///
-    /// `ephemeral` is this connection's Noise ephemeral key pair; it must be fresh and random. A dialer that knows
-    /// whom it dials gives `expectedPeer`.
+    /// `ephemeral` is this connection's Noise ephemeral key pair; it must be fresh and random. A dialer that expects a
+    /// certain peer passes `expectedPeer`.
     public init(
         _ configuration: Configuration, dialing: Bool, expectedPeer: PeerID?, ephemeral: NoiseKeyPair,
         pool: FrameBufferPool
@@ -124,7 +124,7 @@ public final class SecurityUpgrade {
             : .listeningSecurity(MultistreamListener())
     }
 
-    /// The bytes that open the connection; empty for a listener.
+    /// Returns the first bytes to send; none for a listener.
     public func start() throws(LibP2PError) -> [UInt8] {
         guard case .dialingSecurity(let dialer, _) = phase else { return [] }
         var output = dialer.start()
@@ -136,10 +136,10 @@ public final class SecurityUpgrade {
         return output
     }
 
-    /// Takes bytes from the peer. They are overwritten.
+    /// Handles bytes from the peer, and overwrites them.
     ///
-    /// Throws what the protocols throw, `dialedSelf` when the peer is this host, and `malformed` when called after the
-    /// end. Nothing is to be sent after an error: the connection is only good for closing.
+    /// Throws the protocols' errors, `dialedSelf` if the peer is this host, and `malformed` after the end. After an
+    /// error, close the connection without sending anything.
     public func receive(_ bytes: UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Step {
         step = Step()
         do {
@@ -193,7 +193,7 @@ public final class SecurityUpgrade {
                 try receive(rest, through: secured.transport)
                 offset = bytes.count
             case .closed:
-                throw .malformed("connection: the upgrade is given bytes after its end")
+                throw .malformed("connection: bytes after the end of the upgrade")
             }
         }
         if case .done(let secured, let muxer) = phase {
@@ -205,7 +205,7 @@ public final class SecurityUpgrade {
         }
     }
 
-    /// The handshake of a security protocol and this side's first bytes in it.
+    /// Begins the handshake of a security protocol and returns it with this side's first bytes.
     private func handshake(_ id: ProtocolID) throws(LibP2PError) -> (Handshake, [UInt8]) {
         if id == .plaintext {
             let exchange = PlaintextExchange(
@@ -242,7 +242,7 @@ public final class SecurityUpgrade {
             Secured(security: security, remoteKey: outcome.remoteKey, transport: transport), outcome.muxer)
     }
 
-    /// The peer is known and its bytes travel through a transport from here on. `muxer`: what the handshake has settled.
+    /// Continues over the transport of a peer that is known now. `muxer` is the handshake's choice, if it made one.
     private func secured(_ secured: Secured, _ muxer: ProtocolID?) throws(LibP2PError) {
         guard secured.remoteKey != configuration.identity.publicKey else { throw .dialedSelf }
         if let muxer {
@@ -284,7 +284,7 @@ public final class SecurityUpgrade {
         }
     }
 
-    /// Takes a step of the multiplexer's negotiation.
+    /// Carries out a step of the multiplexer's negotiation.
     private func take(
         _ result: MultistreamStep, of bytes: UnsafeRawBufferPointer, _ secured: Secured
     ) throws(LibP2PError) {
@@ -294,7 +294,7 @@ public final class SecurityUpgrade {
         leftover.append(contentsOf: bytes[result.consumed...])
     }
 
-    /// Appends plaintext to the output, through the transport.
+    /// Appends plaintext to the output, encrypted by the transport.
     private func send(_ plaintext: [UInt8], through transport: Transport) throws(LibP2PError) {
         switch transport {
         case .plaintext: step.output += plaintext

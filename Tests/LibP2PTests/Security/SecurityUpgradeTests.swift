@@ -240,7 +240,7 @@ import Testing
         let listener = try Side(dialing: false)
         #expect(throws: LibP2PError.self) { try listener.receive([0]) }
         let opening = try Side(dialing: true).output
-        #expect(throws: LibP2PError.malformed("connection: the upgrade is given bytes after its end")) {
+        #expect(throws: LibP2PError.malformed("connection: bytes after the end of the upgrade")) {
             try listener.receive(opening)
         }
     }
@@ -254,7 +254,7 @@ import Testing
         message.put(2, bytes: other.libp2pProtobuf)
         let bytes = [UInt8(message.bytes.count)] + message.bytes
         var exchange = PlaintextExchange(ownKey: one, expectedPeer: nil)
-        #expect(throws: LibP2PError.malformed("plaintext exchange: the key is not the peer ID's")) {
+        #expect(throws: LibP2PError.malformed("plaintext exchange: the key does not match the peer ID")) {
             _ = try bytes.span.bytes.withUnsafeBytes { (raw) throws(LibP2PError) in try exchange.receive(raw)
             }
         }

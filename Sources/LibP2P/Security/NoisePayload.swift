@@ -2,23 +2,23 @@ import Bytes
 import Crypto
 import Multiformats
 
-/// What each side proves in a libp2p Noise handshake: that its identity key vouches for its static key.
+/// The payload of a libp2p Noise handshake, in which an identity key signs the sender's static key.
 ///
-/// libp2p noise specification, "The libp2p Handshake Payload": protobuf with 1 identity key, 2 signature of
-/// "noise-libp2p-static-key:" and the static key, 4 extensions with 2 stream multiplexers (inlined muxer negotiation
-/// specification).
+/// libp2p noise specification, "The libp2p Handshake Payload": a protobuf of 1 the identity key, 2 the signature of
+/// "noise-libp2p-static-key:" and the static key, and 4 extensions, of which 2 are the stream multiplexers (inlined
+/// muxer negotiation specification).
 struct NoisePayload: Equatable {
-    /// Stream multiplexers taken from a peer's list; it is a list of preferences, not a data channel.
+    /// The most stream multiplexers accepted from a peer's list.
     static let maximumMuxers = 16
 
     /// The identity's public key as libp2p's protobuf.
     var identityKey: [UInt8]
     /// The identity's signature of the static key.
     var signature: [UInt8]
-    /// Multiplexers in order of preference; empty when the side takes no part in early negotiation.
+    /// Multiplexers in order of preference; empty if the side takes no part in early negotiation.
     var muxers: [String]
 
-    /// What the identity signs.
+    /// Returns the message that the identity key signs.
     static func signedMessage(staticKey: [UInt8]) -> [UInt8] {
         Array("noise-libp2p-static-key:".utf8) + staticKey
     }
@@ -38,14 +38,14 @@ struct NoisePayload: Equatable {
         return writer.bytes
     }
 
-    /// The payload with these parts.
+    /// Creates a payload.
     init(identityKey: [UInt8], signature: [UInt8], muxers: [String]) {
         self.identityKey = identityKey
         self.signature = signature
         self.muxers = muxers
     }
 
-    /// A peer's payload. Unknown fields are skipped, as the specification asks.
+    /// Decodes a peer's payload. Skips unknown fields, as the specification requires. Throws `malformed`.
     init(decoding bytes: [UInt8]) throws(LibP2PError) {
         self.init(identityKey: [], signature: [], muxers: [])
         do {
@@ -71,7 +71,7 @@ struct NoisePayload: Equatable {
         }
     }
 
-    /// The key that the payload proves, for a side with this static key.
+    /// Returns the identity key if it has signed `staticKey`. Throws `malformed` or `badSignature`.
     func verifiedKey(staticKey: [UInt8]) throws(LibP2PError) -> PublicKey {
         guard let key = try? PublicKey(libp2pProtobuf: identityKey) else { throw .malformed("identity key") }
         guard key.verifyHandshake(signature, of: Self.signedMessage(staticKey: staticKey)) else {

@@ -1,34 +1,34 @@
 import Crypto
 
-/// Frames and ciphers of a connection after its Noise handshake: both directions of the byte path.
+/// The framing and ciphers of a connection after its Noise handshake, for both directions.
 ///
 /// libp2p noise specification, "Wire Format": each message is preceded by its length as a big-endian u16.
 ///
-/// Neither direction allocates for a frame. Outbound, plaintext is encrypted from where it lies to where it is sent
-/// from. Inbound, a frame that lies whole in the receive buffer is decrypted there; only a frame that spans reads is
-/// put together in a buffer, taken from the pool for as long as the frame is incomplete.
+/// Neither direction allocates per frame. Outbound plaintext is encrypted straight into the send buffer. An inbound
+/// frame that lies whole in the receive buffer is decrypted there; only a frame that spans reads is assembled in a
+/// buffer of the pool, which is given back when the frame is complete.
 public final class NoiseTransport {
     /// The most plaintext bytes that one message carries.
     public static let maximumPlaintext = 65_535 - NoiseXX.tagLength
-    /// Bytes that a message is longer on the wire than its plaintext: length and tag.
+    /// The number of bytes that a message adds to its plaintext on the wire: length and tag.
     public static let overhead = lengthBytes + NoiseXX.tagLength
     static let lengthBytes = 2
 
-    /// What a message costs that brings so many bytes and no costly frame, in the units of `MessageCredit`: one that is
-    /// empty, or a piece of a frame that a longer one could have brought.
+    /// The cost of a message with `count` bytes and no costly frame, in the units of `MessageCredit`. An empty message
+    /// costs most; a short piece of a frame could have been part of a longer message.
     static func cost(of count: Int) -> Int { count >= YamuxHeader.freeBody ? 0 : count > 0 ? 1 : 4 }
 
     private var sending: NoiseCipherState
     private var receiving: NoiseCipherState
     private let pool: FrameBufferPool
-    /// The first length byte of a frame whose second has not come.
+    /// The first length byte of a frame whose second has not arrived.
     private var firstLengthByte: UInt8?
-    /// A frame that spans reads, its length still missing from it.
+    /// A frame that spans reads, without its length.
     private var partial: FrameBufferPool.Buffer?
     private var partialLength = 0
     private var partialCount = 0
 
-    /// A transport with the handshake's two keys, 32 bytes each.
+    /// Creates a transport with the handshake's two ciphers.
     init(
         sending: consuming NoiseCipherState, receiving: consuming NoiseCipherState, pool: FrameBufferPool
     ) {
@@ -44,10 +44,10 @@ public final class NoiseTransport {
     /// Whether no part of a frame is held.
     public var isIdle: Bool { partial == nil && firstLengthByte == nil }
 
-    /// Encrypts up to `maximumPlaintext` bytes as one message and returns how many bytes of `target` it takes.
+    /// Encrypts up to `maximumPlaintext` bytes as one message and returns its length in `target`.
     ///
-    /// `target` needs room for the plaintext and `overhead`. Throws `tooLarge` when either is not so and
-    /// `nonceExhausted` when the connection has to be replaced.
+    /// `target` needs room for the plaintext and `overhead`. Throws `tooLarge` if the plaintext is too long or the room
+    /// too small, and `nonceExhausted` if the connection must be replaced.
     public func seal(
         _ plaintext: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) throws(LibP2PError) -> Int {
@@ -64,7 +64,7 @@ public final class NoiseTransport {
         return end
     }
 
-    /// One message with a few bytes of plaintext, for use before a connection has its buffers.
+    /// Returns a message with a few bytes of plaintext, for use before a connection has its buffers.
     func sealed(_ plaintext: [UInt8]) throws(LibP2PError) -> [UInt8] {
         var frame = [UInt8](repeating: 0, count: plaintext.count + Self.overhead)
         _ = try plaintext.span.bytes.withUnsafeBytes { (source) throws(LibP2PError) in
@@ -77,13 +77,13 @@ public final class NoiseTransport {
         return frame
     }
 
-    /// Takes bytes from the peer and hands each whole message's plaintext to `deliver`, in order.
+    /// Handles bytes from the peer and passes the plaintext of each complete message to `deliver`, in order.
     ///
-    /// `bytes` are overwritten. What `deliver` gets is valid during its call only. Throws `decryptionFailed` or
-    /// `malformed` for a frame that the peer's cipher cannot have made; the connection is then of no more use.
+    /// Overwrites `bytes`. The plaintext is valid only during the call of `deliver`. Throws `decryptionFailed` or
+    /// `malformed` for an invalid frame, after which the connection must be closed.
     ///
-    /// `place` is asked where a message of so many plaintext bytes belongs; what it gives must have that size and is
-    /// decrypted to without a copy. Nil: where the message lies.
+    /// `place` gets the number of plaintext bytes of a message and returns memory of that size to decrypt it into, or
+    /// nil to decrypt it in place.
     public func receive(
         _ bytes: UnsafeMutableRawBufferPointer,
         place: (Int) -> UnsafeMutableRawBufferPointer? = { _ in nil },

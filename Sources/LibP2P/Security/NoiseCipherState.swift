@@ -1,13 +1,13 @@
 import Crypto
 
-/// A key with the number of messages it has been used for; one for each direction of a connection.
+/// A key and the number of messages that it has served. Each direction of a connection has one.
 ///
 /// Noise Protocol Framework revision 34, section 5.1. A nonce is never used twice: `nonceExhausted` comes first.
 public struct NoiseCipherState: ~Copyable {
     private let cipher: ChaChaPoly
     private var nonce: UInt64
 
-    /// A cipher with this 32-byte key whose next message has this number.
+    /// Creates a cipher with a 32-byte key. `nonce` is the number of its next message.
     init(key: SecretBytes, nonce: UInt64 = 0) throws(LibP2PError) {
         do {
             cipher = try ChaChaPoly(key: key)
@@ -17,19 +17,18 @@ public struct NoiseCipherState: ~Copyable {
         self.nonce = nonce
     }
 
-    /// Encrypts `source` into `target`, whose size must be the source's and 16 bytes more. The two may start at
-    /// the same address.
+    /// Encrypts `source` into `target`, which must be 16 bytes longer. Both may start at the same address.
     mutating func seal(
         _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
         authenticating data: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) throws(LibP2PError) {
-        // The last number is reserved by the framework.
+        // The framework reserves the last number.
         guard nonce < UInt64.max else { throw .nonceExhausted }
         cipher.seal(nonce: nonce, aad: data, in: source, into: target)
         nonce &+= 1
     }
 
-    /// Decrypts `bytes` in place and returns the plaintext's part of it.
+    /// Decrypts `bytes` in place and returns the part with the plaintext.
     mutating func open(
         _ bytes: UnsafeMutableRawBufferPointer,
         authenticating data: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -40,8 +39,8 @@ public struct NoiseCipherState: ~Copyable {
         return plaintext
     }
 
-    /// Decrypts `source` into `target`, whose size must be the source's less 16 bytes. After an error `target` holds
-    /// nothing of use.
+    /// Decrypts `source` into `target`, which must be 16 bytes shorter. After an error the content of `target` is
+    /// undefined.
     mutating func open(
         _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
         authenticating data: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)

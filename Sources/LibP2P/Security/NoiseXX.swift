@@ -4,24 +4,24 @@ import Crypto
 /// which both sides know each other's static key and share two keys, one for each direction.
 ///
 /// Noise Protocol Framework revision 34, sections 5 and 7.5: `-> e`, `<- e, ee, s, es`, `-> s, se`. A machine: both key
-/// pairs come from outside. What libp2p puts into the payloads is `NoiseHandshake`'s affair.
+/// pairs come from outside. `NoiseHandshake` adds libp2p's payloads.
 struct NoiseXX {
-    /// Who sends the first message.
+    /// The initiator sends the first message.
     enum Role: Sendable {
         case initiator
         case responder
     }
 
     static let protocolName = "Noise_XX_25519_ChaChaPoly_SHA256"
-    /// Bytes of a public key.
+    /// The size of a public key, in bytes.
     static let keyLength = 32
-    /// Bytes that authenticate an encrypted field.
+    /// The size of the tag that authenticates an encrypted field, in bytes.
     static let tagLength = 16
 
     let role: Role
-    /// The other side's static key, known once it has been received.
+    /// The other side's static key; empty until it has been received.
     private(set) var remoteStatic: [UInt8] = []
-    /// Messages written and read so far; the handshake is over at 3.
+    /// The number of messages written and read so far; the handshake is complete at 3.
     private(set) var messages = 0
 
     private var symmetric: NoiseSymmetricState
@@ -29,7 +29,7 @@ struct NoiseXX {
     private let ephemeral: NoiseKeyPair
     private var remoteEphemeral: [UInt8] = []
 
-    /// A handshake that has not begun. An ephemeral key pair must never serve two handshakes.
+    /// Creates a handshake that has not begun. An ephemeral key pair must never serve two handshakes.
     init(
         role: Role, prologue: [UInt8] = [], staticKey: NoiseKeyPair, ephemeral: NoiseKeyPair
     ) throws(LibP2PError) {
@@ -48,7 +48,7 @@ struct NoiseXX {
     /// Whether it is this side's turn to write.
     var isWriting: Bool { !isComplete && (messages % 2 == 0) == (role == .initiator) }
 
-    /// The next handshake message, with a payload. It must be this side's turn.
+    /// Returns the next handshake message, with a payload. Throws `malformed` if it is not this side's turn.
     mutating func write(payload: [UInt8]) throws(LibP2PError) -> [UInt8] {
         guard isWriting else { throw .malformed("Noise handshake: a message out of turn") }
         var message: [UInt8] = []
@@ -69,7 +69,8 @@ struct NoiseXX {
         return message
     }
 
-    /// The payload of the other side's next handshake message. It must be the other side's turn.
+    /// Reads the other side's next handshake message and returns its payload. Throws `malformed` if it is not the other
+    /// side's turn.
     mutating func read(_ message: [UInt8]) throws(LibP2PError) -> [UInt8] {
         guard !isWriting, !isComplete else { throw .malformed("Noise handshake: a message out of turn") }
         var rest = message[...]
@@ -90,7 +91,7 @@ struct NoiseXX {
         return payload
     }
 
-    /// The keys for the two directions. The handshake must be complete.
+    /// Returns the keys for the two directions. Throws `malformed` unless the handshake is complete.
     func split() throws(LibP2PError) -> (send: SecretBytes, receive: SecretBytes) {
         guard isComplete else { throw .malformed("Noise handshake: not complete") }
         let (first, second) = try symmetric.split()

@@ -1,12 +1,11 @@
 /// Buffers for Noise frames that span reads, shared by a host's connections.
 ///
-/// A connection holds one only while it has part of a frame, so that idle connections hold none. Not safe for use
-/// from several threads.
+/// A connection holds one only while it has part of a frame, so that idle connections hold none. Not thread-safe.
 public final class FrameBufferPool {
-    /// Room for the longest frame.
+    /// The size of the longest frame, in bytes.
     static let bufferSize = 65_535
-    /// Buffers kept for reuse. Frames are put together one at a time on one thread, and only connections in the
-    /// middle of a frame hold a buffer beyond that; more than this many idle ones would be memory for a burst.
+    /// The most buffers kept for reuse. Frames are assembled one at a time on one thread, and otherwise only
+    /// connections in the middle of a frame hold a buffer; more idle ones would only serve a burst.
     static let kept = 16
 
     /// A buffer of the pool.

@@ -1,13 +1,13 @@
 import Crypto
 import Multiformats
 
-/// What a host brings to every Noise handshake: a static key and its identity's word for it.
+/// The host's part in every Noise handshake: a static key, signed by its identity key.
 public struct NoiseIdentity: Sendable {
     let staticKey: NoiseKeyPair
     let payload: NoisePayload
 
-    /// Signs `staticKey` with the host's identity once, for all handshakes to come. `muxers` are offered for early
-    /// negotiation, the most wanted first; an empty list leaves it out.
+    /// Signs `staticKey` with the host's identity once, for all handshakes. `muxers` are offered for early negotiation,
+    /// in order of preference; an empty list disables it.
     public init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
         self.staticKey = staticKey
         let message = NoisePayload.signedMessage(staticKey: staticKey.publicKey)
@@ -19,32 +19,32 @@ public struct NoiseIdentity: Sendable {
 
 /// The libp2p Noise handshake: XX with identity payloads, framed for the wire, for either role.
 ///
-/// libp2p noise specification. A machine: feed it what arrives, send what it returns. The dialer verifies the
-/// listener's identity before it shows its own.
+/// libp2p noise specification. A machine: feed it the bytes received, send the bytes it returns. The dialer verifies
+/// the listener's identity before it reveals its own.
 public struct NoiseHandshake {
-    /// The longest handshake message taken from a peer that has proved nothing yet. Two keys, a signature and a few
-    /// names take under 500 bytes; this leaves room for extensions.
+    /// The longest handshake message accepted from a peer, in bytes. Two keys, a signature and a few names take under
+    /// 500 bytes; this leaves room for extensions.
     public static let maximumMessage = 8_192
 
-    /// What a finished handshake has established.
+    /// The result of a finished handshake.
     public struct Outcome {
-        /// The other side's identity.
+        /// The other side's identity key.
         public let remoteKey: PublicKey
         /// The cipher and framing for the connection's life.
         public let transport: NoiseTransport
-        /// The multiplexer both sides agreed on in their payloads; nil if it has to be negotiated.
+        /// The multiplexer agreed on in the payloads; nil if it must be negotiated.
         public let muxer: ProtocolID?
         /// The hash of the whole handshake, the same on both sides.
         public let hash: [UInt8]
     }
 
-    /// What a step asks for and how far the handshake has come.
+    /// The result of a step.
     public struct Step {
-        /// How many of the given bytes belonged to the handshake.
+        /// The number of bytes used by the handshake.
         public var consumed = 0
-        /// Bytes for the peer.
+        /// Bytes to send to the peer.
         public var output: [UInt8] = []
-        /// Set when the handshake is complete, once `output` has been sent.
+        /// Set when the handshake is complete as soon as `output` has been sent.
         public var outcome: Outcome?
     }
 
@@ -55,9 +55,9 @@ public struct NoiseHandshake {
     private var frame: [UInt8] = []
     private var remote: (key: PublicKey, muxers: [String])?
 
-    /// A handshake in which nothing has been sent.
+    /// Creates a handshake that has not begun.
     ///
-    /// `ephemeral` must be fresh and random. A dialer that knows whom it dials gives `expectedPeer`.
+    /// `ephemeral` must be fresh and random. A dialer that expects a certain peer passes `expectedPeer`.
     public init(
         dialing: Bool, identity: NoiseIdentity, ephemeral: NoiseKeyPair, expectedPeer: PeerID?,
         pool: FrameBufferPool
@@ -69,18 +69,18 @@ public struct NoiseHandshake {
         self.pool = pool
     }
 
-    /// The dialer's first bytes; empty for a listener.
+    /// Returns the dialer's first bytes; none for a listener.
     public mutating func start() throws(LibP2PError) -> [UInt8] {
         guard noise.isWriting else { return [] }
         return Self.framed(try noise.write(payload: []))
     }
 
-    /// Takes bytes from the peer; stops behind the last handshake message.
+    /// Handles bytes from the peer, up to the end of the last handshake message.
     public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
         var step = Step()
         while step.outcome == nil, let message = try nextMessage(in: bytes, from: &step.consumed) {
             let payload = try noise.read(message)
-            // The first message travels in the clear and proves nothing; a payload there is ignored.
+            // The first message is not encrypted and proves nothing, so its payload is ignored.
             if noise.messages > 1 {
                 let decoded = try NoisePayload(decoding: payload)
                 let key = try decoded.verifiedKey(staticKey: noise.remoteStatic)
@@ -109,8 +109,8 @@ public struct NoiseHandshake {
             hash: noise.handshakeHash)
     }
 
-    /// The initiator's most wanted multiplexer that the responder has too; nil when one side lists none, and they are to
-    /// be negotiated. Lists without a common one must fail (inlined muxer negotiation specification).
+    /// Returns the first of the initiator's multiplexers that the responder supports; nil if one side lists none, so
+    /// that it must be negotiated. Lists without a common one must fail (inlined muxer negotiation specification).
     private func agreedMuxer(_ remote: [String]) throws(LibP2PError) -> ProtocolID? {
         let local = identity.payload.muxers
         guard !local.isEmpty, !remote.isEmpty else { return nil }
@@ -121,7 +121,7 @@ public struct NoiseHandshake {
         return ProtocolID(agreed)
     }
 
-    /// A peer's name for something as an error may show it.
+    /// A name that a peer sent, made safe to show in an error.
     private static func printable(_ name: String) -> String {
         String(decoding: name.utf8.prefix(64).map { (0x21...0x7e).contains($0) ? $0 : 0x3f }, as: UTF8.self)
     }

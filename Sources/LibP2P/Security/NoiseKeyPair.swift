@@ -6,14 +6,14 @@ public struct NoiseKeyPair: Sendable {
     /// The public half, 32 bytes.
     public let publicKey: [UInt8]
 
-    /// The pair of this private key, which must have 32 bytes.
+    /// Creates the pair of a private key, which must have 32 bytes.
     public init(privateKey: SecretBytes) throws(LibP2PError) {
         guard privateKey.count == X25519.keyCount else { throw .malformed("Noise key") }
         self.privateKey = privateKey
         publicKey = X25519.publicKey(of: privateKey)
     }
 
-    /// A new random pair. Throws `limitReached` if there is no memory to keep it safe in.
+    /// Generates a random pair. Throws `limitReached` if no protected memory is available.
     public static func generate() throws(LibP2PError) -> NoiseKeyPair {
         do {
             return try NoiseKeyPair(privateKey: try X25519.generate())
@@ -22,7 +22,7 @@ public struct NoiseKeyPair: Sendable {
         }
     }
 
-    /// The secret shared with the owner of `publicKey`, which the peer has sent.
+    /// Returns the secret shared with the owner of `publicKey`, which the peer has sent.
     func agree(with publicKey: [UInt8]) throws(LibP2PError) -> SecretBytes {
         do throws(CryptoError) {
             return try X25519.sharedSecret(privateKey, publicKey)

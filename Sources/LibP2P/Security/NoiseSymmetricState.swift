@@ -34,7 +34,7 @@ struct NoiseSymmetricState {
         nonce = 0
     }
 
-    /// Encrypts once there is a key, and mixes what goes on the wire into the hash.
+    /// Encrypts if there is a key, and mixes the bytes for the wire into the hash.
     mutating func encryptAndHash(_ plaintext: [UInt8]) throws(LibP2PError) -> [UInt8] {
         guard let key else {
             mix(hash: plaintext)
@@ -56,7 +56,7 @@ struct NoiseSymmetricState {
         return ciphertext
     }
 
-    /// Decrypts once there is a key, and mixes what came from the wire into the hash.
+    /// Decrypts if there is a key, and mixes the bytes from the wire into the hash.
     mutating func decryptAndHash(_ ciphertext: [UInt8]) throws(LibP2PError) -> [UInt8] {
         guard let key else {
             mix(hash: ciphertext)

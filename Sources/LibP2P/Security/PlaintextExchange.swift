@@ -4,23 +4,23 @@ import Multiformats
 
 /// The handshake of `/plaintext/2.0.0`: each side sends its peer ID and public key, and proves nothing.
 ///
-/// libp2p plaintext specification: an unsigned varint length and protobuf `Exchange{1: id, 2: pubkey}`, `pubkey` being
-/// the key's own protobuf message. A machine: feed it what arrives, send what it returns.
+/// libp2p plaintext specification: an unsigned varint length and protobuf `Exchange{1: id, 2: pubkey}`, where `pubkey`
+/// is the key's own protobuf message. A machine: feed it the bytes received, send the bytes it returns.
 struct PlaintextExchange {
-    /// The longest message taken from a peer: a peer ID and a key are under 100 bytes.
+    /// The longest message accepted from a peer, in bytes: a peer ID and a key take under 100.
     static let maximumMessage = 1_024
 
     private let ownKey: PublicKey
     private let expectedPeer: PeerID?
     private var reader = ShortMessageReader(limit: Self.maximumMessage, name: "plaintext exchange")
 
-    /// An exchange in which nothing has been sent. A dialer that knows whom it dials gives `expectedPeer`.
+    /// Creates an exchange that has not begun. A dialer that expects a certain peer passes `expectedPeer`.
     init(ownKey: PublicKey, expectedPeer: PeerID?) {
         self.ownKey = ownKey
         self.expectedPeer = expectedPeer
     }
 
-    /// This side's message, which both sides send without waiting.
+    /// Returns this side's message. Both sides send theirs without waiting.
     func start() -> [UInt8] {
         var exchange = ProtobufWriter()
         exchange.put(1, bytes: ownKey.peerID.bytes)
@@ -31,10 +31,10 @@ struct PlaintextExchange {
         return output.bytes
     }
 
-    /// What a step has come to: how many bytes were used, and the peer's key at the end.
+    /// The result of a step: the number of bytes used, and the peer's key at the end.
     typealias Step = (consumed: Int, key: PublicKey?)
 
-    /// Takes bytes from the peer and returns its key once the whole message has come.
+    /// Handles bytes from the peer and returns its key once the whole message has arrived.
     ///
     /// Throws `malformed`, `tooLarge` or `wrongPeer`.
     mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
@@ -59,7 +59,7 @@ struct PlaintextExchange {
             throw .malformed("plaintext exchange")
         }
         guard let id, let key, key.peerID == id else {
-            throw .malformed("plaintext exchange: the key is not the peer ID's")
+            throw .malformed("plaintext exchange: the key does not match the peer ID")
         }
         if let expectedPeer, id != expectedPeer { throw .wrongPeer(expected: expectedPeer, actual: id) }
         return key

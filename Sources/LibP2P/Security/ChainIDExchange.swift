@@ -1,29 +1,29 @@
 /// The second half of `/noise-chainID`: after the Noise handshake each side names its chain, the dialer first.
 ///
-/// docs/wire.md, section 6: the raw connection carries a big-endian u16 length and the chain ID. A machine: feed it
-/// what arrives, send what it returns.
+/// docs/wire.md, section 6: the raw connection carries a big-endian u16 length and the chain ID. A machine: feed it the
+/// bytes received, send the bytes it returns.
 struct ChainIDExchange {
-    /// The longest chain ID, in bytes of UTF-8, as kwil-db has it.
+    /// The longest chain ID, in bytes of UTF-8, as in kwil-db.
     static let maximumLength = 4_096
 
     private let chainID: [UInt8]
     private let dialing: Bool
     private var received: [UInt8] = []
 
-    /// An exchange in which nothing has been sent. Throws `tooLarge` if the host's own chain ID cannot be sent.
+    /// Creates an exchange that has not begun. Throws `tooLarge` if the host's own chain ID is too long.
     init(chainID: String, dialing: Bool) throws(LibP2PError) {
         self.chainID = Array(chainID.utf8)
         self.dialing = dialing
         guard self.chainID.count <= Self.maximumLength else { throw .tooLarge("chain ID") }
     }
 
-    /// The dialer's message; empty for a listener.
+    /// Returns the dialer's message; empty for a listener.
     func start() -> [UInt8] { dialing ? message : [] }
 
-    /// What a step asks for: how many bytes were used, bytes for the peer, whether the exchange is over.
+    /// The result of a step: the number of bytes used, bytes to send, and whether the exchange is over.
     typealias Step = (consumed: Int, output: [UInt8], isDone: Bool)
 
-    /// Takes bytes from the peer; done once its chain ID has come and is the host's own.
+    /// Handles bytes from the peer. The exchange is over once the peer's chain ID has arrived and equals the host's.
     ///
     /// Throws `wrongChain` or `tooLarge`.
     mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
