@@ -2,19 +2,20 @@ import Crypto
 import Multiformats
 import Reactor
 
-/// One secured connection to a peer, the multiplexer on it, and its streams.
+/// A secured connection to a peer, with its multiplexer and streams.
 ///
-/// Everything between the socket and a stream happens in plain calls: received bytes are decrypted where they lie (or
-/// straight into a waiting reader's memory), taken apart and delivered; written bytes are encrypted straight into the
-/// send queue. No task is involved and nothing is allocated for a frame. An idle connection holds no buffers.
+/// Between the socket and a stream there are only plain calls: received bytes are decrypted in place (or straight into
+/// a waiting reader's memory), demultiplexed and delivered; written bytes are encrypted straight into the send queue.
+/// No frame needs a task or an allocation. An idle connection holds no buffers.
 @ReactorActor
 final class Connection: TCPConnectionDelegate {
-    /// How long the streams of a connection that is being given up may go on.
+    /// How long the streams of a draining connection may continue.
     nonisolated static let drainTimeout: Duration = .seconds(30)
 
     private enum Phase {
         case open
-        /// This side opens no more streams. The connection ends, for the reason, with the last stream or with the timer.
+        /// This side opens no more streams. The connection ends with the last stream or when the timer fires, for the
+        /// given reason.
         case draining(Timer, LibP2PError)
         case closed
     }
@@ -27,28 +28,28 @@ final class Connection: TCPConnectionDelegate {
     let openedAt: Duration
     let chunks: ChunkPool
     let noise: NoiseTransport?
-    /// The peer's, for what is counted over all its connections.
+    /// The state of the peer, which counts over all its connections.
     let peer: PeerState
-    /// Bytes that reads have gathered and not handed over.
+    /// The number of bytes that reads have gathered but not yet returned.
     var gathered = 0
-    /// How many of the bytes held the peer and the host have been told of.
+    /// The number of held bytes that are counted in `peer.held` and `host.held`.
     var countedHeld = 0
-    /// Why the socket is not read at the moment.
+    /// Why the socket is not being read; empty while it is.
     var pauses: Pauses = []
-    /// Inbound streams whose tasks have been started and do not run yet.
+    /// The number of inbound streams whose tasks have been started but do not run yet.
     var startingStreams = 0
     private var phase = Phase.open
     var mux: Yamux
     var streams: [Stream?] = []
 
-    /// Streams with something to send, first to last, while the send queue is full.
+    /// The line of streams that have bytes to send while the send queue is full.
     var lineHead: Stream?
     var lineTail: Stream?
     var isReceiving = false
-    /// The stream into whose reader's memory the message at hand is decrypted.
+    /// The stream whose waiting reader receives the current message directly.
     var direct: Stream?
     private var tickTimer: Timer?
-    /// Fires when inbound streams that have said nothing may be late.
+    /// Fires when the first bytes of a silent inbound stream may be overdue.
     var silenceTimer: Timer?
     var creditTimer: Timer?
     /// Tasks that wait to open a stream.
@@ -56,7 +57,7 @@ final class Connection: TCPConnectionDelegate {
     /// Inbound streams by protocol, for the limit on them.
     private var inboundByProtocol: [ProtocolID: Int] = [:]
 
-    /// A connection over `tcp`, which has been upgraded. `start` sets it going.
+    /// Creates a connection over `tcp`, which has been upgraded. `start` begins to use it.
     init(
         host: Host, tcp: TCPConnection, isInbound: Bool, outcome: SecurityUpgrade.Outcome, of peer: PeerState
     ) {
@@ -72,7 +73,7 @@ final class Connection: TCPConnectionDelegate {
         mux = Yamux(isInbound ? .listener : .dialer, limits: host.limits.yamux, now: Reactor.now)
     }
 
-    /// Takes over the connection. `leftover` came behind the handshake.
+    /// Takes over the socket. `leftover` was received after the handshake.
     func start(leftover: [UInt8]) {
         tcp.delegate = self
         mux.ping(now: Reactor.now)
@@ -88,7 +89,7 @@ final class Connection: TCPConnectionDelegate {
 
     // MARK: Streams
 
-    /// Opens a stream, waiting for its turn when the peer has many unanswered ones.
+    /// Opens a stream. Suspends while the peer has too many unacknowledged ones.
     func openStream() async throws(LibP2PError) -> Stream {
         while isOpen {
             switch mux.open(now: Reactor.now) {
@@ -125,7 +126,8 @@ final class Connection: TCPConnectionDelegate {
         if !isReceiving { closeIfDrained() }
     }
 
-    /// Counts an inbound stream towards its protocol's limit. False when that is reached.
+    /// Counts an inbound stream towards its protocol's limit. Returns false if the limit has been reached or the stream
+    /// has ended.
     func admit(_ stream: Stream, _ id: ProtocolID) -> Bool {
         let count = inboundByProtocol[id, default: 0]
         guard stream.slot != nil, count < host.limits.streamsPerProtocol else { return false }
@@ -147,14 +149,14 @@ final class Connection: TCPConnectionDelegate {
         flushSoon()
     }
 
-    /// Resets the stream in a slot, which has failed already.
+    /// Resets the slot of a stream that has failed.
     func reset(_ slot: Int) {
         mux.reset(slot)
         detach(slot)
         flushSoon()
     }
 
-    /// Gives back the window of what the stream's reader has taken.
+    /// Gives back the window of `count` bytes that the stream's reader has taken.
     func consumed(_ stream: Stream, _ count: Int) {
         guard count > 0, let slot = stream.slot else { return }
         mux.consumed(slot, count, now: Reactor.now)
@@ -162,7 +164,7 @@ final class Connection: TCPConnectionDelegate {
         flushSoon()
     }
 
-    /// The multiplexer has freed the slot, both sides having ended the stream in order.
+    /// Completes a stream that both sides have ended in order, so that the multiplexer has freed its slot.
     func gone(_ stream: Stream, _ slot: Int) {
         stream.completed()
         detach(slot)
@@ -248,13 +250,13 @@ final class Connection: TCPConnectionDelegate {
 
     // MARK: Ending
 
-    /// Opens no more streams and closes when the last one has ended, after `drainTimeout` at the latest.
+    /// Stops opening streams and closes once the last one has ended, after `drainTimeout` at the latest.
     func drain() {
         beginDraining(.connectionClosed)
         flushSoon()
     }
 
-    /// `reason`: why the connection ends.
+    /// Begins to drain. `reason` is why the connection will end.
     func beginDraining(_ reason: LibP2PError) {
         guard isOpen else { return }
         phase = .draining(Reactor.schedule(after: Self.drainTimeout) { self.close() }, reason)
@@ -263,13 +265,13 @@ final class Connection: TCPConnectionDelegate {
         openers.wakeAll()
     }
 
-    /// Closes once neither side can open a stream and none is left. A side that has not said so may have sent the
-    /// first bytes of one.
+    /// Closes a draining connection once the peer has sent its go-away and no stream is left. Until then it may have
+    /// sent the first bytes of one.
     func closeIfDrained() {
         if case .draining = phase, mux.hasReceivedGoAway, mux.streamCount == 0 { close() }
     }
 
-    /// Says goodbye and closes; streams that are still open fail.
+    /// Sends a go-away and closes. Open streams fail.
     func close(for reason: LibP2PError? = nil) {
         guard !isClosed else { return }
         mux.goAway()
@@ -280,7 +282,7 @@ final class Connection: TCPConnectionDelegate {
         end(reason ?? farewell)
     }
 
-    /// Gives up a connection on which nothing makes sense any more.
+    /// Closes a broken connection, without a go-away.
     func fail(_ reason: LibP2PError) {
         guard !isClosed else { return }
         tcp.close()
@@ -313,7 +315,8 @@ final class Connection: TCPConnectionDelegate {
         host.connectionEnded(self, reason)
     }
 
-    /// Sends the control frames that a call from a stream has made, unless more may come in this turn.
+    /// Sends the control frames that a stream's call has queued, unless received bytes are being handled and more may
+    /// follow.
     func flushSoon() {
         if !isReceiving { flushControl() }
         if mux.lingering > 0 { armTick() }

@@ -1,31 +1,30 @@
 import Log
 import Reactor
 
-/// What the peer may make this side hold, do and wait for.
+/// Limits on what a peer can make this side hold, do and wait for.
 extension Connection {
-    /// How long the send queue may stand still while the peer is alive.
+    /// How long the send queue may make no progress.
     nonisolated static let sendPatience: Duration = .seconds(30)
-    /// Tasks of inbound streams that may wait to run. Beyond, the socket is not read until they have run.
+    /// The number of inbound streams' tasks waiting to run at which the socket is not read until all have run.
     nonisolated static let startingLimit = 256
 
-    /// Units of credit from which a settlement is worth a look at the clock.
+    /// The units of credit from which a settlement is worth reading the clock.
     private nonisolated static let settledCost = 64
 
-    /// Why a socket is not read for a while.
+    /// Reasons not to read a socket for a while.
     struct Pauses: OptionSet {
         let rawValue: Int
-        /// The peer has used up its `MessageCredit`.
+        /// The peer's `MessageCredit` is used up.
         static let credit = Pauses(rawValue: 1)
-        /// Many streams that it has opened have not been looked at.
+        /// Too many streams that the peer opened wait to be served.
         static let streams = Pauses(rawValue: 2)
-        /// It does not take the answers that it has asked for.
+        /// The peer does not read the answers that it has requested.
         static let answers = Pauses(rawValue: 4)
     }
 
     // MARK: Bytes
 
-    /// Brings the counts of bytes held for the peer and by the host up to date: those that nobody has read, and those
-    /// that reads have gathered.
+    /// Updates the counts of bytes held for the peer and by the host: unread bytes, and bytes gathered by reads.
     func countHeld() {
         guard !isClosed else { return }
         let held = mux.unread &+ gathered
@@ -36,13 +35,13 @@ extension Connection {
         host.held &+= change
     }
 
-    /// Counts what has come for a stream, and ends what goes beyond the limits: the stream, or the peer that holds the
-    /// most. What a read of this side's has asked for and does not fit is no offence.
+    /// Counts bytes received for a stream and enforces the limits: by resetting the stream, or disconnecting the peer
+    /// for which the most is held. Only a stream that the peer opened counts as an offence.
     func charge(_ stream: Stream) {
         countHeld()
         if peer.held > host.limits.bytesPerPeer {
             host.log.info(
-                "stream reset: too many bytes are held for its peer",
+                "stream reset: too many bytes held for its peer",
                 [
                     "peer": .of(remotePeer), "protocol": .of(stream.protocolID),
                     "bytes": .number(peer.held), "limit": .number(host.limits.bytesPerPeer),
@@ -53,14 +52,14 @@ extension Connection {
         if host.held > host.limits.bytes { host.shedHeld() }
     }
 
-    /// A read has handed over or given up what it had gathered.
+    /// Releases bytes that a read had gathered and has returned or dropped.
     func release(_ count: Int) {
         guard count > 0 else { return }
         gathered &-= count
         countHeld()
     }
 
-    /// The connection's end: nothing is held for it any more.
+    /// Takes the connection's bytes off the counts, because it has ended.
     func dropHeld() {
         peer.held &-= countedHeld
         host.held &-= countedHeld
@@ -69,8 +68,8 @@ extension Connection {
 
     // MARK: Streams that say nothing
 
-    /// Lets an inbound stream wait for its first bytes. Until they come it has no task, so that one that is reset at once
-    /// leaves nothing behind.
+    /// Makes an inbound stream wait for its first bytes. Until they arrive it has no task, so that a stream reset at
+    /// once leaves nothing behind.
     func awaitFirstBytes(_ stream: Stream, now: Duration) {
         stream.deadline = now + Host.negotiationTimeout
         guard silenceTimer == nil else { return }
@@ -87,14 +86,14 @@ extension Connection {
         silenceTimer = Reactor.schedule(after: max(.zero, next - now)) { self.endSilentStreams() }
     }
 
-    /// Has the host serve a stream whose first bytes have come.
+    /// Lets the host serve a stream whose first bytes have arrived.
     func begin(_ stream: Stream) {
         stream.begin()
         startingStreams &+= 1
         host.serve(stream)
     }
 
-    /// A stream's task has begun to run.
+    /// Notes that a stream's task has begun to run.
     func began() {
         startingStreams &-= 1
         if startingStreams == 0 { updatePauses() }
@@ -102,7 +101,7 @@ extension Connection {
 
     // MARK: Reading the socket
 
-    /// Settles what the last messages have cost, and stops or resumes reading accordingly.
+    /// Settles the cost of the last messages, and pauses or resumes reading accordingly.
     func updatePauses() {
         guard !isClosed else { return }
         var now: Pauses = []
@@ -124,7 +123,7 @@ extension Connection {
         if now.isEmpty { tcp.resumeReceiving() } else { tcp.pauseReceiving() }
     }
 
-    /// Whether the peer has to be paused for what its messages have cost; nil when it is given up.
+    /// Charges the cost of the last messages. Returns whether to pause reading; nil if the peer is disconnected.
     private func settle() -> Bool? {
         let cost = mux.cost
         mux.cost = 0
@@ -144,14 +143,14 @@ extension Connection {
 
     // MARK: Sending
 
-    /// When to look next whether the send queue moves.
+    /// Returns when to check the progress of the send queue next.
     func nextSendCheck() -> Duration {
         if tcp.sendProgressAt == nil { tcp.updateSendProgress() }
         return tcp.sendProgressAt.map { $0 + Self.sendPatience } ?? .seconds(Int64.max)
     }
 
-    /// Ends the connection when the peer has taken nothing of what waits for it for too long; false then. One that has
-    /// itself sent something meanwhile is alive and does not read.
+    /// Closes the connection and returns false if the send queue has made no progress for too long. A peer that has
+    /// sent something meanwhile is alive but does not read, which is reported as a stall.
     func checkSending() -> Bool {
         guard isSendingLate else { return true }
         tcp.updateSendProgress()

@@ -1,12 +1,13 @@
 import Bytes
 import Reactor
 
-/// The way in: decrypted bytes are taken apart and delivered, straight into a waiting reader's memory where that is
+/// The receiving path: decrypted bytes are demultiplexed and delivered, straight into a waiting reader's memory where
 /// possible.
 extension Connection {
-    /// Where a message of `count` plaintext bytes belongs when it is the body of a frame that a reader waits for.
+    /// Returns the reader's memory for a message of `count` plaintext bytes, if it is part of a frame's body that a
+    /// reader waits for.
     func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
-        // What a read still holds may come when what it began with has ended the connection, and all streams with it.
+        // Earlier messages of the same read may have closed the connection, and all its streams.
         guard !isClosed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
             slot < streams.count, let stream = streams[slot]
         else { return nil }

@@ -1,16 +1,16 @@
 import Bytes
 import Reactor
 
-/// The way out: frames are made, encrypted and queued in one step, streams take turns when the queue is full.
+/// The sending path: frames are made, encrypted and queued in one step; streams take turns when the queue is full.
 extension Connection {
-    /// The longest body of a data frame: what one Noise message carries, so that the other side can decrypt it straight
-    /// to where it belongs, and small enough that no stream holds up the others for long.
+    /// The longest body of a data frame, in bytes: it fits one Noise message, so that the other side can decrypt it
+    /// straight into the reader's memory, and does not delay other streams for long.
     static var largestBody: Int { NoiseTransport.maximumPlaintext }
-    /// Up to this size a body is copied behind its header and encrypted with it; beyond, the copy costs more than a
-    /// message of its own for the header.
+    /// The size, in bytes, up to which a body is copied after its header and encrypted with it. For longer bodies, a
+    /// separate message for the header costs less than the copy.
     static var inlineBody: Int { 2048 }
 
-    /// Sends as much of `bytes` as the stream's window and the send queue allow; the number of bytes sent.
+    /// Sends as much of `bytes` as the stream's window and the send queue allow, and returns the number of bytes.
     func send(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) -> Int {
         guard lineHead == nil else { return 0 }
         var offset = 0
@@ -20,19 +20,19 @@ extension Connection {
         return offset
     }
 
-    /// Sends the first bytes of a stream, for which its window and the queue always have room.
+    /// Sends the first bytes of a stream, even if the send queue is full. Its window has room for them.
     func sendFirst(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) {
         guard sendWindow(stream) >= bytes.count else { return }
         _ = sendFrame(stream, bytes)
     }
 
-    /// How many bytes the stream may send now.
+    /// Returns how many bytes the stream may send now.
     func sendWindow(_ stream: Stream) -> Int {
         guard let slot = stream.slot, !isClosed else { return 0 }
         return mux.sendWindow(slot)
     }
 
-    /// Sends one frame with the first of `bytes`; the number of bytes sent.
+    /// Sends one frame from the start of `bytes` and returns the number of bytes sent.
     func sendFrame(_ stream: Stream, _ bytes: UnsafeRawBufferPointer) -> Int {
         let count = min(bytes.count, sendWindow(stream), Self.largestBody)
         guard count > 0 else { return 0 }
@@ -60,7 +60,7 @@ extension Connection {
         }
         let overhead = NoiseTransport.overhead
         let room = tcp.reserve(headerSize &+ body.count &+ 2 &* overhead)
-        // The cipher writes behind the length, so plaintext that lies there is encrypted in place.
+        // The cipher writes after the length, so plaintext placed there is encrypted in place.
         let inner = UnsafeMutableRawBufferPointer(rebasing: room[NoiseTransport.lengthBytes...])
         header.write(to: inner)
         if body.count <= Self.inlineBody {
@@ -74,8 +74,8 @@ extension Connection {
         }
     }
 
-    /// Sends the control frames that wait. While the send queue is full they wait with it, so that a peer that asks
-    /// for answers and does not read them is found out.
+    /// Sends the queued control frames, unless the send queue is full: then they wait, so that a peer that requests
+    /// answers and does not read them is noticed.
     func flushControl(evenIfFull: Bool = false) {
         guard !mux.control.isEmpty, !isClosed, evenIfFull || !tcp.isAboveHighWater else { return }
         var offset = 0
@@ -102,7 +102,7 @@ extension Connection {
 
     // MARK: Taking turns
 
-    /// Lines the stream up if it has something to send and may; sends at once what there is room for.
+    /// Adds the stream to the line if it has bytes to send and window for them, and sends what fits at once.
     func enterLine(_ stream: Stream) {
         guard !stream.isInLine, stream.isBlocked, sendWindow(stream) > 0 else { return }
         append(stream)
@@ -115,7 +115,7 @@ extension Connection {
         lineTail = stream
     }
 
-    /// One frame for each stream in turn until the send queue is full.
+    /// Sends one frame of each stream in turn until the send queue is full.
     func serveLine() {
         while !tcp.isAboveHighWater, let stream = lineHead {
             lineHead = stream.nextInLine
@@ -126,7 +126,7 @@ extension Connection {
         }
     }
 
-    /// Takes a stream that has ended out of the line.
+    /// Removes a stream that has ended from the line.
     func leaveLine(_ stream: Stream) {
         guard stream.isInLine else { return }
         stream.isInLine = false

@@ -1,12 +1,12 @@
 import Multiformats
 import Reactor
 
-/// Takes a TCP connection through the security handshake and the choice of a multiplexer, within a time limit.
+/// Upgrades a TCP connection, with the security handshake and the choice of a multiplexer, within a time limit.
 ///
-/// Whatever goes wrong closes the connection and says nothing to the peer.
+/// Any failure closes the connection without a message to the peer.
 @ReactorActor
 final class ConnectionUpgrade: TCPConnectionDelegate {
-    /// How long this may take. The slowest honest handshake is a few round trips.
+    /// The time limit. The slowest honest handshake takes a few round trips.
     nonisolated static let timeout: Duration = .seconds(10)
 
     typealias Completion = @ReactorActor (Result<SecurityUpgrade.Outcome, LibP2PError>) -> Void
@@ -20,7 +20,7 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
     private var completion: Completion?
     private var timer: Timer?
 
-    /// Begins. `completion` is called once, not before this returns; with success it has to set the delegate anew.
+    /// Begins the upgrade. Calls `completion` once, after this returns; on success it must set a new delegate.
     init(_ tcp: TCPConnection, _ machine: SecurityUpgrade, completion: @escaping Completion) {
         self.tcp = tcp
         self.machine = machine
@@ -38,7 +38,7 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
         }
     }
 
-    /// Gives up.
+    /// Cancels the upgrade, which fails for `reason`.
     func cancel(_ reason: LibP2PError) {
         finish(.failure(reason))
     }
@@ -73,7 +73,7 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
 }
 
 extension SocketAddress {
-    /// What counts as one place in the network: an IPv4 address, or the /64 of an IPv6 address, which is what one
-    /// customer has.
+    /// The network that counts as one source: an IPv4 address, or the /64 of an IPv6 address, which one customer
+    /// typically has.
     var network: IPNetwork? { IP(ip).map { $0.network($0.isIPv6 ? 64 : 32) } }
 }

@@ -1,19 +1,18 @@
 import Reactor
 
-/// How much of the reactor's time the messages inside one peer's streams may take: a tenth (docs/peers.md).
+/// Limits the reactor's time for the messages in one peer's streams to a tenth (docs/peers.md).
 ///
-/// Frames are `MessageCredit`'s; this counts the messages that handlers take out of them, of which one frame may carry
-/// thousands. Handlers wait beyond the share, and the streams' windows then hold the peer back. A machine: time comes
-/// from outside.
+/// `MessageCredit` counts frames; this counts the messages in them, thousands of which may fit one frame. Beyond the
+/// share handlers are suspended, and the streams' windows then hold the peer back. A machine: time comes from outside.
 struct WorkShare {
-    /// What is given out at once, and the work that it has room for, in microseconds or so.
+    /// The unit of time, and the work allowed in each, in approximate microseconds.
     static let (slice, perSlice) = (Duration.milliseconds(1), 100)
 
     private var began = Duration.zero
-    /// Work of the present slice, and what earlier ones had no room for.
+    /// The work of the current slice, and the excess of earlier ones.
     private var spent = 0
 
-    /// Counts work that has been done. How long to wait before there may be more; nil for no time.
+    /// Counts completed work. Returns how long to wait before the next; nil for no wait.
     mutating func spend(_ work: Int, now: Duration) -> Duration? {
         let passed = max(.zero, now - began)
         let slices = Int(min(passed, .seconds(60)) / Self.slice)
@@ -27,8 +26,8 @@ struct WorkShare {
 }
 
 extension Stream {
-    /// Counts work that this stream's messages make beyond the carrying of their bytes, in microseconds or so, and waits
-    /// when the peer's messages have had their share of the reactor's time.
+    /// Counts the work of this stream's messages beyond carrying their bytes, in approximate microseconds. Suspends the
+    /// caller while the peer exceeds its share of the reactor's time.
     public func spend(_ work: Int) async throws(LibP2PError) {
         guard let wait = connection.peer.work.spend(work, now: Reactor.now) else { return }
         do { try await Reactor.sleep(for: wait) } catch { throw .cancelled }

@@ -1,13 +1,13 @@
 import Bytes
 
-/// Received bytes of one stream that no reader has taken yet, in chunks of the host's pool.
+/// The received bytes of one stream that no reader has taken yet, in chunks of the host's pool.
 ///
-/// Small contents take small chunks, so that thousands of streams with a message each stay cheap. Holds no memory
-/// when empty.
+/// Small amounts use small chunks, so that thousands of streams with one message each stay cheap. An empty queue holds
+/// no memory.
 struct ReceiveQueue {
     private var head: ChunkPool.Chunk?
     private var tail: ChunkPool.Chunk?
-    /// Number of bytes held.
+    /// The number of bytes held.
     private(set) var count = 0
 
     /// Appends a copy of `bytes`.
@@ -27,7 +27,7 @@ struct ReceiveQueue {
         }
     }
 
-    /// Moves up to `target.count` bytes out; the number moved.
+    /// Moves up to `target.count` bytes out and returns their number.
     mutating func take(into target: UnsafeMutableRawBufferPointer, pool: ChunkPool) -> Int {
         var filled = 0
         while filled < target.count, let chunk = head {
@@ -39,13 +39,13 @@ struct ReceiveQueue {
         return filled
     }
 
-    /// Hands out the first bytes, as many as lie together. The queue must not be empty.
+    /// Calls `body` with the first contiguous bytes. The queue must not be empty.
     func withFront<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         guard let head else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
         return try body(head.content)
     }
 
-    /// Drops the first `dropped` bytes, which must be within what `withFront` gave.
+    /// Drops the first `dropped` bytes, at most those that `withFront` passes.
     mutating func drop(_ dropped: Int, pool: ChunkPool) {
         guard let chunk = head else { return }
         count &-= chunk.drop(dropped)
@@ -67,15 +67,15 @@ struct ReceiveQueue {
     }
 }
 
-/// Pieces of memory for received bytes, shared by a host's streams. Not safe for use from several threads.
+/// Memory for received bytes, shared by a host's streams. Not thread-safe.
 final class ChunkPool {
-    /// Sizes of chunks: for a small message, a larger one, and bulk. Only the last are kept for reuse; the
-    /// allocator is quick with the others.
+    /// The sizes of chunks, in bytes: for a small message, a larger one, and bulk. Only bulk chunks are kept for reuse;
+    /// the allocator is quick with the others.
     static let sizes = (small: 1 << 10, medium: 8 << 10, large: 64 << 10)
-    /// Large chunks kept for reuse: 2 MiB, about what one fast reader has waiting.
+    /// The most large chunks kept for reuse: 2 MiB, about the backlog of one fast stream.
     static let kept = 32
 
-    /// Bytes that are written at one end and read at the other.
+    /// A block of bytes, written at one end and read at the other.
     final class Chunk {
         private let bytes: UnsafeMutableRawBufferPointer
         private var start = 0
@@ -124,7 +124,7 @@ final class ChunkPool {
 
     private var free: [Chunk] = []
 
-    /// An empty chunk that suits a queue which then holds `count` bytes.
+    /// Returns an empty chunk of a size for a queue of `count` bytes.
     func take(for count: Int) -> Chunk {
         if count <= Self.sizes.small { return Chunk(size: Self.sizes.small) }
         if count <= Self.sizes.medium { return Chunk(size: Self.sizes.medium) }

@@ -1,26 +1,26 @@
-/// The least rate at which the bytes of a long read must come while they take up memory.
+/// The minimum rate at which the bytes of a long read must arrive while they occupy memory.
 ///
-/// A read that gathers what a peer sends holds it until the end has come. A peer that lets it drip would hold that memory
-/// for as long as it likes. A machine: time comes from outside.
+/// A read that gathers bytes holds them until the last has arrived, so a peer that sends slowly could occupy that
+/// memory indefinitely. A machine: time comes from outside.
 struct StreamPace {
-    /// The least that has to come in each window: 1.6 KB/s, which the slowest of honest links exceed.
+    /// The minimum that must arrive in each window: 1.6 KB/s, which even slow honest links exceed.
     static let (leastBytes, window) = (16 << 10, Duration.seconds(10))
-    /// Bytes that may be held for longer: waiting for a peer's next words is not holding its bytes.
+    /// The number of bytes that may be held at any rate, so that a read may wait for a peer's next message.
     static let exempt = 64 << 10
 
-    /// When the present window began, and how much had come by then; nil while no long read is under way.
+    /// When the current window began, and how many bytes had arrived by then; nil while no long read is under way.
     private var started: (at: Duration, bytes: Int)?
 
-    /// A read begins that holds what it gathers.
+    /// Begins to measure a read that gathers bytes.
     mutating func begin(now: Duration) { started = (now, 0) }
 
     mutating func end() { started = nil }
 
-    /// When to look next.
+    /// When to check next.
     var deadline: Duration? { started.map { $0.at + Self.window } }
 
-    /// Looks at the end of a window, `gathered` bytes being held. True when the peer is too slow. `isExcused`: this side
-    /// has not read the socket all the time.
+    /// Checks a window that has ended, with `gathered` bytes held. Returns true if the peer is too slow. `isExcused`:
+    /// this side paused reading the socket meanwhile.
     mutating func isTooSlow(gathered: Int, isExcused: Bool, now: Duration) -> Bool {
         guard let begun = started, now >= begun.at + Self.window else { return false }
         started = (now, gathered)

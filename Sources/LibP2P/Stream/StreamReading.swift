@@ -2,7 +2,7 @@ import Bytes
 import Reactor
 
 extension Stream {
-    /// Reads at most `limit` bytes, at least one unless the stream has ended, where the result is empty.
+    /// Reads up to `limit` bytes and at least one; the result is empty only at the end of the stream.
     public func read(upTo limit: Int) async throws(LibP2PError) -> [UInt8] {
         try beginRead()
         defer { endRead() }
@@ -11,7 +11,7 @@ extension Stream {
         return takeArray(min(limit, queue.count))
     }
 
-    /// Reads into `target` what is there, at least one byte unless the stream has ended, where the result is 0.
+    /// Reads the available bytes into `target` and returns their number, at least one; 0 means the end of the stream.
     ///
     /// `target` belongs to the stream until the call returns; bytes that arrive meanwhile go straight into it.
     public func read(into target: UnsafeMutableRawBufferPointer) async throws(LibP2PError) -> Int {
@@ -23,7 +23,8 @@ extension Stream {
 
     /// Reads exactly `count` bytes. Throws `endOfStream` when the peer ends its side earlier.
     ///
-    /// When cancelled or late, the bytes that had come are lost. For more than some KiB prefer `readShared`.
+    /// If the read is cancelled or times out, the bytes that have arrived are lost. For more than a few KiB prefer
+    /// `readShared`.
     public func readExactly(_ count: Int) async throws(LibP2PError) -> [UInt8] {
         guard count <= ChunkPool.sizes.large else { return try await readShared(count).array }
         try beginRead()
@@ -33,10 +34,11 @@ extension Stream {
         return takeArray(count)
     }
 
-    /// Reads exactly `count` bytes into one block, without a copy in between where the transport allows. Throws
+    /// Reads exactly `count` bytes into one block, without an intermediate copy where the transport allows. Throws
     /// `endOfStream` when the peer ends its side earlier.
     ///
-    /// The block is reserved at once; memory is used as bytes come. The caller checks `count` against its limit.
+    /// Reserves the block at once, but uses memory only as bytes arrive. The caller must check `count` against its
+    /// limit.
     public func readShared(_ count: Int) async throws(LibP2PError) -> SharedBytes {
         try beginRead()
         defer { endRead() }
@@ -50,8 +52,8 @@ extension Stream {
         return buffer.freeze()
     }
 
-    /// The same in pieces, no two of which may be further apart than `idle`. `progress` is told after each how many bytes
-    /// are here.
+    /// Does the same in pieces, which must follow each other within `idle`. Calls `progress` after each with the number
+    /// of bytes read so far.
     public func readShared(
         _ count: Int, idle: Duration?, progress: @ReactorActor (Int) async -> Void
     ) async throws(LibP2PError) -> SharedBytes {
@@ -76,10 +78,10 @@ extension Stream {
         return buffer.freeze()
     }
 
-    /// Reads until the peer ends its side. Throws `tooLarge` when that is more than `limit` bytes.
+    /// Reads until the peer ends its side. Throws `tooLarge` if there are more than `limit` bytes.
     ///
-    /// Before it reads on, `goesOn` is asked with the number of bytes that are here, and may keep the peer waiting; the
-    /// read throws `cancelled` when it says no.
+    /// After each piece it calls `goesOn` with the number of bytes read so far. `goesOn` may suspend, which makes the
+    /// peer wait; if it returns false, the read throws `cancelled`.
     public func readToEnd(
         limit: Int, goesOn: @ReactorActor (Int) async -> Bool = { _ in true }
     ) async throws(LibP2PError) -> [UInt8] {
@@ -101,7 +103,7 @@ extension Stream {
             let isToGoOn = await goesOn(bytes.count)
             reader = .reading
             guard isToGoOn else { throw .cancelled }
-            // The peer is not to blame for what it was kept waiting.
+            // The peer is not to blame for time in which it had to wait.
             if Reactor.now > asked { pace.begin(now: Reactor.now) }
         }
         kept(pace: bytes.count)
@@ -110,7 +112,7 @@ extension Stream {
 
     // MARK: Negotiation
 
-    /// Reads the listener's answer to an offer that was sent together with the stream's first bytes.
+    /// Reads the listener's answer to an offer that was sent with the stream's first bytes.
     func finishNegotiation() async throws(LibP2PError) {
         sendOffer()
         do throws(LibP2PError) {
@@ -128,13 +130,13 @@ extension Stream {
                 }
             }
         } catch {
-            // A cancelled wait leaves the negotiation where it stands, for the next read.
+            // After a cancelled wait, the next read continues the negotiation.
             if failure == nil, error != .cancelled { abandon(error) }
             throw error
         }
     }
 
-    /// Lets the dialer choose one of `protocols()` for this inbound stream; nil when it ended without.
+    /// Negotiates one of `protocols()` with the dialer of this inbound stream. Returns nil if the stream ends first.
     func negotiateInbound(
         _ protocols: @ReactorActor () -> [ProtocolID]
     ) async throws(LibP2PError) -> ProtocolID? {
@@ -177,24 +179,25 @@ extension Stream {
         releaseGathered()
     }
 
-    /// Charges bytes that the read under way takes to the peer, until it is done.
+    /// Charges bytes to the peer until the current read has ended.
     private func gather(_ count: Int) {
         gathered &+= count
         connection.gathered &+= count
     }
 
-    /// A read of so many bytes is done: a long one that this host has asked for shows that the peer is not slow.
+    /// Notes a completed read of `count` bytes. A long one on a stream of this host's own shows that the peer is not
+    /// slow.
     private func kept(pace count: Int) {
         if count >= StreamPace.exempt, !isInbound { connection.host.sendingStalls.forget(remotePeer) }
     }
 
-    /// The read is done, or will fail.
+    /// Releases the charge of a read that has ended or will fail.
     func releaseGathered() {
         connection.release(gathered)
         gathered = 0
     }
 
-    /// Waits until at least `minimum` bytes are in the queue or the peer has ended; the number in the queue.
+    /// Waits until at least `minimum` bytes are queued or the peer has ended its side, and returns the number queued.
     private func waitForBytes(_ minimum: Int) async throws(LibP2PError) -> Int {
         while queue.count < minimum, try mayCome() {
             demand = .queued(minimum)
@@ -243,7 +246,7 @@ extension Stream {
 
     // MARK: Delivery
 
-    /// The part of the waiting reader's memory where the stream's next bytes belong.
+    /// The part of the waiting reader's memory for the stream's next bytes; empty if no reader waits with memory.
     var directTarget: UnsafeMutableRawBufferPointer {
         guard queue.count == 0, case .placed(let target, let filled, _) = demand, filled < target.count else {
             return UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -261,7 +264,7 @@ extension Stream {
         if filled >= minimum { readerWait.resume() }
     }
 
-    /// Takes bytes from the multiplexer; returns how many went straight to the reader.
+    /// Takes bytes from the multiplexer and returns how many went straight to the reader.
     func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
         let target = directTarget
         let direct = min(target.count, bytes.count)
@@ -277,7 +280,7 @@ extension Stream {
         return direct
     }
 
-    /// The peer has ended its side.
+    /// Notes that the peer has ended its side.
     func peerFinished() {
         if receiving == .open { receiving = .finished }
         readerWait.resume()

@@ -1,22 +1,22 @@
 import Reactor
 
-/// Where the one task that reads a stream, or the one that writes it, waits until it can go on.
+/// Suspends the task that reads a stream, or the one that writes to it, until it can continue.
 @ReactorActor
 final class StreamWait {
     private var task: UnsafeContinuation<Void, Never>?
-    /// Counts the waits: a cancellation that comes late must not end a later one.
+    /// The number of the current wait, so that a late cancellation does not end the next one.
     private var serial = 0
 
     var isWaiting: Bool { task != nil }
 
-    /// Lets the task that waits go on, if there is one.
+    /// Resumes the waiting task, if there is one.
     func resume() {
         guard let waiting = task else { return }
         task = nil
         waiting.resume()
     }
 
-    /// Suspends the calling task until `resume`. False when the task was cancelled.
+    /// Suspends the calling task until `resume`. Returns false if the task was cancelled.
     func suspend() async -> Bool {
         serial &+= 1
         let serial = serial

@@ -1,7 +1,7 @@
 import Bytes
 import Reactor
 
-/// A write whose bytes could not all be sent at once.
+/// A write that could not be sent at once.
 struct PendingWrite {
     enum Content {
         case array([UInt8])
@@ -9,7 +9,7 @@ struct PendingWrite {
     }
 
     private let content: Content
-    /// Bytes that have been sent.
+    /// The number of bytes sent.
     private(set) var sent: Int
     private let count: Int
 
@@ -25,7 +25,7 @@ struct PendingWrite {
 
     var isDone: Bool { sent >= count }
 
-    /// Has `send` send some of the rest and return how many bytes those are.
+    /// Passes the rest to `send`, which sends some of it and returns the number of bytes.
     mutating func advance(_ send: (UnsafeRawBufferPointer) -> Int) {
         let start = sent
         let body = { (bytes: UnsafeRawBufferPointer) in
@@ -39,8 +39,8 @@ struct PendingWrite {
 }
 
 extension Stream {
-    /// Sends `bytes`; returns when all of them are on their way, having waited for the peer's window and for the
-    /// connection's send queue. A cancelled write that has not finished resets the stream.
+    /// Sends `bytes` and returns once all are in the connection's send queue. Suspends while the peer's window or that
+    /// queue is full. Cancelling an unfinished write resets the stream.
     public func write(_ bytes: [UInt8]) async throws(LibP2PError) {
         try beginWrite()
         defer { endWrite() }
@@ -49,9 +49,7 @@ extension Stream {
         bytesSent &+= bytes.count
     }
 
-    /// Sends `bytes`, encrypted straight from where they lie; returns when all of them are on their way, having
-    /// waited for the peer's window and for the connection's send queue. A cancelled write that has not finished
-    /// resets the stream.
+    /// Sends `bytes` like the other `write`, and encrypts them without an intermediate copy.
     public func write(_ bytes: SharedBytes) async throws(LibP2PError) {
         try beginWrite()
         defer { endWrite() }
@@ -60,7 +58,7 @@ extension Stream {
         bytesSent &+= bytes.count
     }
 
-    /// Bytes of the stream's writes that are on their way, and whether more wait for the peer to read.
+    /// The number of bytes sent so far, and whether a write is blocked.
     public var sendProgress: (bytes: Int, isBlocked: Bool) {
         guard writerWait.isWaiting, case .blocked(let write) = sending else { return (bytesSent, false) }
         return (bytesSent &+ write.sent, true)
@@ -83,7 +81,7 @@ extension Stream {
         sending = .idle
     }
 
-    /// Sends the offer of the stream's protocol if that has not been done. A new stream's window has room for it.
+    /// Sends the offer of the stream's protocol, unless it has been sent. A new stream's window has room for it.
     func sendOffer() {
         guard case .due(let dialer) = negotiation else { return }
         negotiation = .offered(dialer)
@@ -104,7 +102,7 @@ extension Stream {
 
     var isBlocked: Bool { if case .blocked = sending { true } else { false } }
 
-    /// Sends one frame of what waits. True when more could follow at once.
+    /// Sends one frame of a blocked write. Returns true if another could follow at once.
     func sendTurn() -> Bool {
         guard failure == nil, case .blocked(var write) = sending else { return false }
         write.advance { connection.sendFrame(self, $0) }

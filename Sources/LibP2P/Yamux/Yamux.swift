@@ -1,58 +1,57 @@
 /// The yamux multiplexer of one connection, without I/O: many streams with flow control over one byte stream.
 ///
-/// Yamux specification (hashicorp/yamux, spec.md) and the libp2p yamux profile; windows grow with the round-trip
-/// time as in go-yamux. A machine: `next` turns received bytes into events, `dataHeader` turns what is to be sent
-/// into frames, everything else that has to be said collects in `control`.
+/// Yamux specification (hashicorp/yamux, spec.md) and the libp2p yamux profile; windows grow with the round-trip time
+/// as in go-yamux. A machine: `next` turns received bytes into events, `dataHeader` makes the headers of data frames,
+/// and all other frames to be sent collect in `control`.
 ///
-/// A stream is named by its slot, a small number that its owner keeps until the machine says that it is gone.
-/// Memory is bounded by `YamuxLimits`: the owner must hold at most what `unread` counts, which never exceeds the
-/// sum of the windows.
+/// A stream is named by its slot, a small number that is valid until the machine reports that it is gone. `YamuxLimits`
+/// bounds memory: the owner holds no more bytes than `unread` counts, and they never exceed the sum of the windows.
 struct Yamux {
     enum Role: Sendable { case dialer, listener }
 
-    /// What received bytes mean. Pointers are into the bytes given to `next`.
+    /// The meaning of received bytes. Pointers refer to the bytes passed to `next`.
     enum Event {
         /// The peer opened a stream.
         case opened(slot: Int)
-        /// Bytes of a stream, to be delivered or dropped; `consumed` gives their window back.
+        /// Bytes of a stream, to deliver or drop; `consumed` gives their window back.
         case data(slot: Int, UnsafeRawBufferPointer)
-        /// The peer sends no more on this stream. `gone` when the slot is free now.
+        /// The peer has ended its side of the stream. `gone`: the slot is free now.
         case finished(slot: Int, gone: Bool)
-        /// The peer reset the stream; the slot is free now.
+        /// The stream was reset; the slot is free now.
         case reset(slot: Int)
-        /// A stream that had no send window has some.
+        /// A stream without send window has some again.
         case writable(slot: Int)
-        /// The peer took a stream that this side opened: there is room in the backlog.
+        /// The peer accepted a stream that this side opened, which makes room in the backlog.
         case acknowledged(slot: Int)
-        /// An answer to a ping of this side came.
+        /// The peer has answered this side's ping.
         case pong
-        /// The peer takes and opens no more streams; the code is its reason.
+        /// The peer accepts and opens no more streams; the code is its reason.
         case goAway(UInt32)
     }
 
     /// One stream.
     struct Slot {
-        /// How far the stream has come to its end. A stream that both sides have ended has no slot.
+        /// Which sides have ended the stream. A stream that both have ended has no slot.
         enum State: Equatable {
             /// There is no stream.
             case free
-            /// Neither side has ended its bytes. `isRead`: whether this side still wants the peer's.
+            /// Neither side has ended its bytes. `isRead`: this side still reads the peer's.
             case open(isRead: Bool)
             /// Only the peer has ended its bytes.
             case peerFinished(isRead: Bool)
             /// Only this side has ended its bytes, and it reads the peer's.
             case finished
-            /// This side has ended its bytes, reads no more, and has been waiting for the peer's end since then.
+            /// This side has ended its bytes, no longer reads, and has waited for the peer's end since then.
             case lingering(since: Duration)
         }
 
-        /// How far the announcement of the stream has come.
+        /// Whether the peer knows of the stream.
         enum Announcement {
             /// SYN leaves with the stream's first frame.
             case due
-            /// SYN has left, the peer's ACK has not come.
+            /// SYN has left; the peer's ACK has not arrived.
             case sent
-            /// The peer knows the stream, having acknowledged or opened it.
+            /// The peer has acknowledged or opened the stream.
             case settled
         }
 
@@ -66,7 +65,7 @@ struct Yamux {
         var unread = 0
         var epoch: Duration = .zero
 
-        /// Whether this side wants the bytes that the peer sends.
+        /// Whether this side still reads the peer's bytes.
         var isRead: Bool {
             switch state {
             case .open(let isRead), .peerFinished(let isRead): isRead
@@ -88,7 +87,7 @@ struct Yamux {
         var isLingering: Bool { if case .lingering = state { true } else { false } }
     }
 
-    /// Where the parser stands within a frame: the steps in which a header's meaning is reported.
+    /// The parser's position in a frame: each step may report an event.
     enum Stage { case header, open, acknowledge, content, finish }
 
     let role: Role
@@ -104,16 +103,17 @@ struct Yamux {
     var growth = 0
     var lingering = 0
 
-    /// Bytes delivered by `data` events and not given back by `consumed`, over all streams.
+    /// The number of bytes reported by `data` events and not yet given back by `consumed`, over all streams.
     var unread = 0
-    /// Control frames that wait to be sent, in order and before any data frame made later.
+    /// Control frames to send, in order and before any data frame made later.
     var control: [UInt8] = []
-    /// What the frames taken cost, less what those sent ask for; the owner sets it back to zero (`MessageCredit`).
+    /// The cost of the frames received, less that of the answers to frames sent. The owner resets it to zero
+    /// (`MessageCredit`).
     var cost = 0
 
-    /// Smoothed round-trip time; nil until the first ping has come back.
+    /// The smoothed round-trip time; nil until the first pong.
     var roundTrip: Duration?
-    /// The last ping's answer took this long.
+    /// The last measured round-trip time.
     var lastRoundTrip: Duration?
     var pingValue: UInt32 = 0
     var pingSent: Duration?
@@ -121,9 +121,9 @@ struct Yamux {
     var lastReceived: Duration
     var lastLingerCheck: Duration
 
-    /// Whether this side has said that it opens and takes no more streams.
+    /// Whether this side has announced that it opens no more streams.
     var hasSentGoAway = false
-    /// Whether the peer has said so.
+    /// Whether the peer has announced the same.
     var hasReceivedGoAway = false
 
     var stage = Stage.header
@@ -133,7 +133,8 @@ struct Yamux {
     var frameSlot = -1
     var bodyLeft = 0
 
-    /// A connection that begins at `now`; the dialer opens streams with odd numbers, the listener with even ones.
+    /// Creates the state of a connection that begins at `now`. The dialer's streams have odd IDs, the listener's even
+    /// ones.
     init(_ role: Role, limits: YamuxLimits = YamuxLimits(), now: Duration) {
         self.role = role
         self.limits = limits
@@ -143,7 +144,7 @@ struct Yamux {
         lastLingerCheck = now
     }
 
-    /// Number of streams that are open in at least one direction.
+    /// The number of streams that are open in at least one direction.
     var streamCount: Int { inboundCount &+ outboundCount }
 
     /// Whether this side opened the stream with this ID.
@@ -151,15 +152,15 @@ struct Yamux {
 
     // MARK: Opening and closing
 
-    /// Whether another stream can be opened.
+    /// The outcome of opening a stream.
     enum Opening: Equatable {
         /// The stream's slot; its SYN leaves with its first frame.
         case opened(slot: Int)
-        /// Too many streams wait for the peer's ACK: try again after an `acknowledged` event or a stream's end.
+        /// Too many streams wait for the peer's ACK: try again after an `acknowledged` event or the end of a stream.
         case backlogFull
-        /// As many streams as the limit allows are open.
+        /// The limit on open streams has been reached.
         case tooMany
-        /// One of the sides takes no more streams on this connection, or it has used up its numbers.
+        /// A side has sent a go-away, or the stream IDs are used up.
         case exhausted
     }
 
@@ -206,7 +207,7 @@ struct Yamux {
         if stream.isLingering { lingering &-= 1 }
         slots[slot] = Slot()
         if streamCount == 0 {
-            // An idle connection keeps no memory of the busiest moment it had.
+            // An idle connection holds no memory from its busiest moment.
             slots = []
             freeSlots = []
             index = [:]
@@ -215,7 +216,7 @@ struct Yamux {
         }
     }
 
-    /// The flag that a stream's first frame carries; nothing once it has left.
+    /// Returns the flag for a stream's first frame, and no flag after that.
     mutating func opening(_ slot: Int) -> YamuxHeader.Flags {
         guard slots[slot].announcement == .due else { return [] }
         slots[slot].announcement = .sent
@@ -223,13 +224,13 @@ struct Yamux {
         return .syn
     }
 
-    /// Sends a SYN that has not left with a data frame, so that the peer knows of the stream.
+    /// Sends SYN, unless it has left with a data frame, so that the peer learns of the stream.
     mutating func announce(_ slot: Int) {
         let flags = opening(slot)
         if !flags.isEmpty { put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id)) }
     }
 
-    /// Says that this side sends no more on the stream. True if the slot is free now.
+    /// Ends this side's bytes. Returns true if the slot is free now.
     mutating func closeWrite(_ slot: Int, now: Duration) -> Bool {
         guard slots[slot].isWritable else { return false }
         put(YamuxHeader(.windowUpdate, flags: opening(slot).union(.fin), streamID: slots[slot].id))
@@ -244,8 +245,8 @@ struct Yamux {
         return false
     }
 
-    /// Says that nothing more will be read from the stream: what still comes is dropped and, once this side has ended its
-    /// bytes, answered by a reset. True if the slot is free now.
+    /// Stops reading from the stream: further bytes are dropped and, once this side has ended its bytes, answered with
+    /// a reset. Returns true if the slot is free now.
     mutating func closeRead(_ slot: Int, now: Duration) -> Bool {
         guard slots[slot].isRead else { return false }
         let dropped = slots[slot].unread
@@ -269,18 +270,18 @@ struct Yamux {
         lingering &+= 1
     }
 
-    /// Ends the stream in both directions at once. The slot is free now.
+    /// Resets the stream and frees the slot.
     mutating func reset(_ slot: Int) {
         let stream = slots[slot]
         guard stream.state != .free else { return }
-        // A peer that has not heard of the stream need not hear of its end.
+        // A peer that does not know of the stream need not learn of its end.
         if stream.announcement != .due {
             put(YamuxHeader(.windowUpdate, flags: .rst, streamID: stream.id))
         }
         free(slot)
     }
 
-    /// Says that this side opens no more streams; those that the peer opens before it has heard are still taken.
+    /// Announces that this side opens no more streams. Streams that the peer opens meanwhile are still accepted.
     mutating func goAway(_ code: UInt32 = 0) {
         guard !hasSentGoAway else { return }
         hasSentGoAway = true
@@ -289,23 +290,23 @@ struct Yamux {
 
     // MARK: Sending
 
-    /// Bytes of a data frame from which one update of the window may answer it, whoever opened the stream.
+    /// The number of bytes from which a data frame may cause a window update, whichever side opened the stream.
     static let answeredBody = 4_096
 
-    /// How many bytes may be sent on the stream now.
+    /// Returns how many bytes may be sent on the stream now.
     func sendWindow(_ slot: Int) -> Int { slots[slot].isWritable ? slots[slot].sendWindow : 0 }
 
-    /// The header of a data frame with `count` bytes, which must be within `sendWindow`; it leaves after `control`.
+    /// Returns the header of a data frame with `count` bytes, which must fit `sendWindow`. Send it after `control`.
     mutating func dataHeader(_ slot: Int, count: Int) -> YamuxHeader {
         precondition(count <= slots[slot].sendWindow)
         slots[slot].sendWindow &-= count
-        // What is sent is answered: with a window update, and on streams of this side with content.
+        // Bytes sent are answered: with a window update, and on streams of this side with content.
         if count >= Self.answeredBody || isOwn(slots[slot].id) { cost &-= YamuxHeader.updateCost }
         return YamuxHeader(
             .data, flags: opening(slot), streamID: slots[slot].id, length: UInt32(truncatingIfNeeded: count))
     }
 
-    /// Adds a control frame to those that wait.
+    /// Queues a control frame.
     mutating func put(_ header: YamuxHeader) {
         withUnsafeTemporaryAllocation(byteCount: YamuxHeader.size, alignment: 8) { bytes in
             header.write(to: bytes)
@@ -313,14 +314,14 @@ struct Yamux {
         }
     }
 
-    /// Forgets the waiting control frames, which have been sent.
+    /// Forgets the queued control frames, which have been sent.
     mutating func clearControl() {
         control.removeAll(keepingCapacity: control.count <= 256)
     }
 
     // MARK: Time
 
-    /// Sends a ping and measures how long the answer takes. Only one is under way at a time.
+    /// Sends a ping to measure the round-trip time, unless one is under way.
     mutating func ping(now: Duration) {
         guard pingSent == nil else { return }
         pingValue &+= 1
@@ -330,7 +331,7 @@ struct Yamux {
         put(YamuxHeader(.ping, flags: .syn, length: pingValue))
     }
 
-    /// When `tick` wants to be called next.
+    /// When to call `tick` next.
     var nextTick: Duration {
         let alive =
             pingSent.map { max($0, lastReceived) + limits.keepAliveTimeout }
@@ -338,9 +339,10 @@ struct Yamux {
         return lingering > 0 ? min(alive, lastLingerCheck + limits.lingerTime) : alive
     }
 
-    /// Does what is due: pings, gives up a silent peer, resets streams whose peer does not end them.
+    /// Sends a ping if due and resets lingering streams that the peer does not end. Throws `keepAliveTimeout` if the
+    /// peer is silent.
     ///
-    /// `gone` is called with each slot that was freed.
+    /// Calls `gone` with each slot freed.
     mutating func tick(now: Duration, gone: (Int) -> Void) throws(YamuxError) {
         if let sent = pingSent {
             if now >= max(sent, lastReceived) + limits.keepAliveTimeout { throw .keepAliveTimeout }

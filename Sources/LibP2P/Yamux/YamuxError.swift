@@ -1,4 +1,4 @@
-/// How a peer broke the multiplexer's rules. Each ends the connection.
+/// A peer's violation of the protocol, or its silence. Each ends the connection.
 enum YamuxError: Error, Equatable, Sendable {
     case truncatedHeader
     case unknownVersion(UInt8)
@@ -9,18 +9,18 @@ enum YamuxError: Error, Equatable, Sendable {
     case badStreamID(UInt32)
     /// A second SYN for a stream that exists.
     case duplicateStream(UInt32)
-    /// A frame of a stream that nobody has opened.
+    /// A frame of a stream that was never opened.
     case unknownStream(UInt32)
-    /// More data than the stream's window allowed.
+    /// More data than the stream's window allows.
     case windowExceeded(UInt32)
-    /// Window updates that add up to more than 32 bits can count.
+    /// Window updates that add up to more than 32 bits can hold.
     case windowOverflow(UInt32)
-    /// Data behind the end of the peer's side of the stream.
+    /// Data after the end of the peer's side of the stream.
     case dataAfterFinish(UInt32)
-    /// Nothing came back within the time limit of a ping.
+    /// Nothing arrived within the time limit of a ping.
     case keepAliveTimeout
 
-    /// The code for the go-away frame that says goodbye: 1 for a broken rule, 2 for everything else.
+    /// The code of the go-away frame: 1 for a protocol violation, 2 for anything else.
     var goAwayCode: UInt32 { self == .keepAliveTimeout ? 2 : 1 }
 }
 

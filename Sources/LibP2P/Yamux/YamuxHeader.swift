@@ -1,34 +1,34 @@
-/// The 12 bytes in front of every yamux frame.
+/// The 12-byte header of every yamux frame.
 ///
 /// Yamux specification (hashicorp/yamux, spec.md, "Framing"): version, type, flags, stream ID and length, big-endian.
 struct YamuxHeader: Equatable, Sendable {
-    /// Number of bytes on the wire.
+    /// The size on the wire, in bytes.
     static let size = 12
 
-    /// What a frame is for.
+    /// The type of a frame.
     enum Kind: UInt8, Sendable {
         /// Bytes of a stream; `length` of them follow the header.
         case data = 0
         /// `length` more bytes may be sent on the stream.
         case windowUpdate = 1
-        /// Liveness and round-trip time; `length` is an opaque value that comes back.
+        /// A test of liveness and round-trip time; `length` is an opaque value that the answer repeats.
         case ping = 2
-        /// The sender opens and takes no more streams; `length` is the reason.
+        /// The sender opens and accepts no more streams; `length` is the reason.
         case goAway = 3
     }
 
-    /// What a frame says about its stream's life.
+    /// Changes of the stream's state, or the direction of a ping.
     struct Flags: OptionSet, Sendable {
         let rawValue: UInt16
-        /// Opens a stream, or asks for a ping's answer.
+        /// Opens a stream, or requests an answer to a ping.
         static let syn = Flags(rawValue: 1)
         /// Accepts a stream, or answers a ping.
         static let ack = Flags(rawValue: 2)
-        /// The sender sends no more on the stream.
+        /// Ends the sender's bytes.
         static let fin = Flags(rawValue: 4)
-        /// The stream is over in both directions.
+        /// Ends the stream in both directions.
         static let rst = Flags(rawValue: 8)
-        /// Every flag that has a meaning.
+        /// All defined flags.
         static let known: Flags = [.syn, .ack, .fin, .rst]
     }
 
@@ -44,7 +44,7 @@ struct YamuxHeader: Equatable, Sendable {
         self.length = length
     }
 
-    /// Reads a header and refuses what the specification does not define. `bytes` holds at least `size` bytes.
+    /// Reads a header from the first `size` bytes and throws if it violates the specification.
     init(_ bytes: UnsafeRawBufferPointer) throws(YamuxError) {
         guard bytes.count >= Self.size else { throw .truncatedHeader }
         guard bytes[0] == 0 else { throw .unknownVersion(bytes[0]) }
@@ -73,10 +73,10 @@ struct YamuxHeader: Equatable, Sendable {
         }
     }
 
-    /// Bytes of content from which a data frame costs nothing: they pay for the work, and windows bound them.
+    /// The number of bytes from which a data frame costs nothing: its content justifies the work, and windows bound it.
     static let freeBody = 1_024
 
-    /// What taking the frame costs beyond carrying its bytes, in the units of `MessageCredit`.
+    /// The cost of handling the frame beyond carrying its bytes, in the units of `MessageCredit`.
     var cost: Int {
         let opening = flags.contains(.syn) && streamID != 0 ? Self.openingCost : 0
         switch kind {
@@ -87,12 +87,12 @@ struct YamuxHeader: Equatable, Sendable {
         }
     }
 
-    /// A new stream: its state, a task, a choice of protocol.
+    /// The cost of a new stream: its state, a task and the negotiation of a protocol.
     static let openingCost = 32
-    /// A window update, or a flag alone.
+    /// The cost of a window update, or of a flag alone.
     static let updateCost = 4
 
-    /// Writes the header to the first `size` bytes of `target`, which must be there.
+    /// Writes the header to the first `size` bytes of `target`, which must have them.
     func write(to target: UnsafeMutableRawBufferPointer) {
         target[0] = 0
         target[1] = kind.rawValue

@@ -1,8 +1,8 @@
-/// The receiving half of the machine: a parser that takes bytes in any pieces, and the window it hands out.
+/// The receiving half of the machine: a parser of bytes in arbitrary pieces, and the receive windows.
 extension Yamux {
-    /// The next event in `input`, which moves behind what has been used; nil when all of it has.
+    /// Returns the next event in `input` and advances `input` past the bytes used; nil when all are used.
     ///
-    /// The event is to be acted on before the next call. An error is final: the connection has to be closed.
+    /// Act on the event before the next call. After an error the connection must be closed.
     mutating func next(_ input: inout UnsafeRawBufferPointer, now: Duration) throws(YamuxError) -> Event? {
         while true {
             switch stage {
@@ -42,8 +42,8 @@ extension Yamux {
         }
     }
 
-    /// The stream whose frame body comes next and how much of it is left: what a driver may put where it belongs
-    /// itself, if it then calls `tookBody`.
+    /// The stream whose frame body comes next and the number of bytes left of it. A driver may deliver these bytes
+    /// itself if it then calls `tookBody`.
     var expectedBody: (slot: Int, count: Int)? {
         guard stage == .content, frame.kind == .data, bodyLeft > 0, let slot = currentSlot,
             slots[slot].isRead
@@ -51,12 +51,12 @@ extension Yamux {
         return (slot, bodyLeft)
     }
 
-    /// Tells that `count` bytes of `expectedBody` have been delivered; `consumed` is still to be called for them.
+    /// Accounts for `count` bytes of `expectedBody` that have been delivered. `consumed` must still be called for them.
     mutating func tookBody(_ count: Int) {
         _ = took(count)
     }
 
-    /// Gives back window for `count` bytes that the stream's reader has taken.
+    /// Gives back the window of `count` bytes that the stream's reader has taken.
     mutating func consumed(_ slot: Int, _ count: Int, now: Duration) {
         guard count > 0, slots[slot].isRead else { return }
         slots[slot].unread &-= count
@@ -64,7 +64,7 @@ extension Yamux {
         guard !slots[slot].isPeerFinished else { return }
         var maximum = slots[slot].receiveMaximum
         guard maximum &- slots[slot].unread &- slots[slot].receiveWindow >= maximum / 2 else { return }
-        // A reader that empties half a window within a few round trips is held back by the window.
+        // For a reader that empties half a window within a few round trips, the window is the bottleneck.
         if let roundTrip, now - slots[slot].epoch < roundTrip * 4 {
             let larger = min(maximum &* 2, limits.maximumWindow)
             if larger > maximum, growth &+ (larger &- maximum) <= limits.windowGrowth {
@@ -90,7 +90,7 @@ extension Yamux {
         return frameSlot
     }
 
-    /// True when a whole header has been read and looked at.
+    /// Returns true once a complete header has been read and checked.
     private mutating func readHeader(
         _ input: inout UnsafeRawBufferPointer, now: Duration
     ) throws(YamuxError) -> Bool {
@@ -141,7 +141,7 @@ extension Yamux {
             guard !isOwn(id) else { throw .badStreamID(id) }
             guard bodyLeft <= YamuxLimits.initialWindow else { throw .windowExceeded(id) }
         } else {
-            // Late frames of a stream that has ended are dropped; those of one that never was are an error.
+            // Late frames of an ended stream are dropped; frames of a stream that never existed are an error.
             guard isOwn(id) ? id < nextID : id <= highestPeerID else { throw .unknownStream(id) }
             guard bodyLeft <= limits.maximumWindow else { throw .windowExceeded(id) }
         }
@@ -162,7 +162,7 @@ extension Yamux {
         return slot
     }
 
-    /// The slot, when the update ended a lack of window.
+    /// Returns the slot if its send window was empty before.
     private mutating func enlargeSendWindow() throws(YamuxError) -> Int? {
         guard frame.length > 0, let slot = currentSlot else { return nil }
         let window = slots[slot].sendWindow
@@ -171,10 +171,10 @@ extension Yamux {
         return window == 0 ? slot : nil
     }
 
-    /// What bytes cost that were carried for nothing.
+    /// The cost of bytes that are dropped.
     private static func wasted(_ bytes: Int) -> Int { bytes >> 10 }
 
-    /// Accounts for body bytes; the slot, when somebody wants them.
+    /// Accounts for body bytes. Returns the slot if its stream is read.
     private mutating func took(_ count: Int) -> Int? {
         bodyLeft &-= count
         guard let slot = currentSlot else {
@@ -191,7 +191,7 @@ extension Yamux {
         return slot
     }
 
-    /// What is left of a frame when its body has been read: pings, farewells and the flags that end a stream.
+    /// Handles the rest of a frame once its body has been read: pings, go-aways and the flags that end a stream.
     private mutating func finishFrame(now: Duration) throws(YamuxError) -> Event? {
         switch frame.kind {
         case .ping:
@@ -218,7 +218,7 @@ extension Yamux {
                 return .finished(slot: slot, gone: gone)
             }
             if frame.kind == .data, frame.length > 0, slots[slot].isLingering {
-                // Nobody here will ever read this: tell the peer to stop.
+                // These bytes will never be read: tell the peer to stop.
                 reset(slot)
                 return .reset(slot: slot)
             }
@@ -226,7 +226,7 @@ extension Yamux {
         }
     }
 
-    /// Takes the peer's FIN: whether the slot is free now, or nil for a repeated one.
+    /// Handles the peer's FIN. Returns whether the slot is free now, or nil for a repeated FIN.
     private mutating func peerFinished(_ slot: Int) -> Bool? {
         switch slots[slot].state {
         case .open(let isRead):
