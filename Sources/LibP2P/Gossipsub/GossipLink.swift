@@ -2,28 +2,29 @@ import Bytes
 import Multiformats
 import Reactor
 
-/// The gossip streams with one peer: the one it has opened, which is read elsewhere, and the one this side writes to.
+/// The gossip streams with one peer: the one that it has opened, which `Gossipsub` reads, and the one to which this
+/// side writes.
 ///
-/// The outgoing stream is opened again when it fails, with growing pauses, until the link is stopped. What is to be sent
-/// waits in a bounded queue. A peer that does not even take control has its stream reset: the next one begins with all
-/// that control would have said.
+/// If the outgoing stream fails, it is opened again, with growing pauses, until the link is stopped. RPCs wait in a
+/// bounded queue. If a peer does not even read control, its stream is reset: the next one begins with the complete
+/// state.
 @ReactorActor
 final class GossipLink {
-    /// How long one RPC may take to leave.
+    /// How long one RPC may take to be written.
     static let writeTimeout = Duration.seconds(30)
     /// The pause before the second attempt to open a stream; it doubles up to the longest.
     static let firstPause = Duration.seconds(1)
     static let longestPause = Duration.seconds(60)
 
     let peer: PeerID
-    /// What a new stream begins with.
+    /// Returns the first RPC of a new stream.
     var greeting: @ReactorActor () -> GossipRPC = { GossipRPC() }
-    /// Called when the peer turns out not to take gossip streams.
+    /// Called when the peer turns out not to support gossip.
     var gaveUp: @ReactorActor () -> Void = {}
 
     private let host: Host
     private let protocols: [ProtocolID]
-    /// What the peer may still send before the next heartbeat, on whichever stream.
+    /// What the peer may still send before the next heartbeat, on any of its streams.
     var budget = GossipBudget()
     private var queue = GossipQueue()
     private let waiting = WaitingList()
@@ -62,13 +63,13 @@ final class GossipLink {
         queue.removeAll()
     }
 
-    /// Takes the stream that the peer has opened in the place of an earlier one, which is reset: one is enough.
+    /// Takes a stream that the peer has opened, and resets an earlier one.
     func take(_ stream: Stream) {
         incoming?.reset()
         incoming = stream
     }
 
-    /// The peer is reached by another connection now: the outgoing stream is opened on it at once.
+    /// Opens the outgoing stream on another connection at once, because that is the peer's primary one now.
     func move(to connection: Connection) {
         if let outgoing, outgoing.connection !== connection {
             isMoving = true
@@ -78,8 +79,8 @@ final class GossipLink {
         }
     }
 
-    /// Puts an encoded RPC behind those of its priority; `message` is the one in it. Returns how many RPCs, this one or
-    /// others, did not find room.
+    /// Queues an encoded RPC. `message` is the ID of the message in it. Returns how many RPCs, this one or others, were
+    /// dropped for it.
     func send(_ rpc: SharedBytes, _ priority: GossipPriority, message: GossipMessage.ID? = nil) -> Int {
         guard !isStopped else { return 0 }
         switch queue.push(rpc, priority, message: message) {
@@ -95,7 +96,7 @@ final class GossipLink {
         }
     }
 
-    /// Takes back messages that still wait.
+    /// Removes messages that are still queued.
     func withdraw(_ messages: [GossipMessage.ID]) { queue.remove(Set(messages)) }
 
     private func run() async {
@@ -122,7 +123,7 @@ final class GossipLink {
         }
     }
 
-    /// Waits, unless the peer moves meanwhile. False when the task is cancelled.
+    /// Waits for `pause`, or until `move` is called. Returns false if the task is cancelled.
     private func rest(for pause: Duration) async -> Bool {
         let timer = Reactor.schedule(after: pause) { self.resting.wakeAll() }
         isResting = true
@@ -133,7 +134,7 @@ final class GossipLink {
         return await resting.wait()
     }
 
-    /// Writes what is queued until the stream fails. Returns only if the link is stopped.
+    /// Writes queued RPCs until the stream fails. Returns only when the link is stopped.
     private func write(to stream: Stream, pause: inout Duration) async throws(LibP2PError) {
         try await write(SharedBytes(greeting().encoded), to: stream)
         watch(stream)
@@ -151,11 +152,11 @@ final class GossipLink {
     private func write(_ bytes: SharedBytes, to stream: Stream) async throws(LibP2PError) {
         stream.setTimeout(Self.writeTimeout)
         try await stream.write(bytes)
-        // The deadline is the whole stream's, and nothing is ever to come from the other side.
+        // The deadline applies to the whole stream, and `watch` waits on it for an unlimited time.
         stream.deadline = nil
     }
 
-    /// Waits for the one thing that can come on the outgoing stream: its end.
+    /// Waits for the end of the outgoing stream, on which the peer sends nothing.
     private func watch(_ stream: Stream) {
         failure = nil
         Reactor.spawn {

@@ -8,23 +8,23 @@ import Multiformats
 /// 3 seqno, 4 topic, 5 signature, 6 key}`; the signature is over "libp2p-pubsub:" and the message without fields 5
 /// and 6.
 public struct GossipMessage: Sendable, Equatable {
-    /// What tells two messages apart: the author's peer ID and its sequence number, one behind the other.
+    /// The identity of a message: the author's peer ID followed by the sequence number.
     public typealias ID = [UInt8]
 
-    /// Bytes of a sequence number.
+    /// The size of a sequence number, in bytes.
     static let sequenceLength = 8
 
-    /// Who wrote the message.
+    /// The author's peer ID.
     public let author: PeerID
-    /// The author's number of the message.
+    /// The author's number for the message.
     public let sequence: UInt64
-    /// Where it was published.
+    /// The topic.
     public let topic: RawText
-    /// What it says.
+    /// The content.
     public let data: SharedBytes
     /// The message's ID.
     public let id: ID
-    /// The message as it goes on the wire. It is passed on byte for byte.
+    /// The message as on the wire. It is forwarded byte for byte.
     public let encoded: SharedBytes
     private let hasData: Bool
     private let signature: SharedBytes
@@ -36,7 +36,7 @@ public struct GossipMessage: Sendable, Equatable {
         return id
     }
 
-    /// A new message, signed with its author's key.
+    /// Creates a message, signed with its author's key.
     public init(topic: RawText, data: [UInt8], sequence: UInt64, author: PrivateKey) {
         let peer = author.publicKey.peerID
         var writer = Self.unsigned(author: peer, data: SharedBytes(data), sequence: sequence, topic: topic)
@@ -55,10 +55,10 @@ public struct GossipMessage: Sendable, Equatable {
         self.key = SharedBytes(key)
     }
 
-    /// A message from the wire, its signature not yet verified. Shares memory with `encoded`.
+    /// Decodes a message from the wire without verifying its signature. It shares memory with `encoded`.
     ///
-    /// Throws `malformed` unless author, sequence number, one topic and a signature are there, and nothing else: what
-    /// the signature does not cover anyone could add on the way.
+    /// Throws `malformed` unless it has an author, a sequence number, one topic and a signature, and no unknown field:
+    /// anyone could add what the signature does not cover.
     init(decoding encoded: SharedBytes) throws(LibP2PError) {
         var author: PeerID?
         var sequence: UInt64?
@@ -90,7 +90,7 @@ public struct GossipMessage: Sendable, Equatable {
             throw .malformed("gossip message")
         }
         guard let author, let sequence, let topic, let signature else {
-            throw .malformed("gossip message: it lacks an author, a number, a topic or a signature")
+            throw .malformed("gossip message: author, sequence number, topic or signature missing")
         }
         self.author = author
         self.sequence = sequence
@@ -103,10 +103,10 @@ public struct GossipMessage: Sendable, Equatable {
         self.key = key
     }
 
-    /// The same message in memory of its own, to be kept: as it came, it keeps all that came with it.
+    /// The same message in memory of its own, to be kept: the original may share memory with much more.
     public var copy: GossipMessage { (try? GossipMessage(decoding: SharedBytes(encoded.array))) ?? self }
 
-    /// An RPC with this message and nothing else, as it goes on a stream: to be made once for all receivers.
+    /// An RPC with only this message, as on a stream. Make it once for all receivers.
     var frame: SharedBytes {
         var field = ByteWriter(capacity: 5)
         field.put(uvarint: 2 << 3 | 2)
@@ -119,11 +119,11 @@ public struct GossipMessage: Sendable, Equatable {
         return SharedBytes(writer.bytes)
     }
 
-    /// Whether the author's key, out of its peer ID, has signed the message.
+    /// Whether the author's key, taken from its peer ID, has signed the message.
     public func verify() -> Bool {
         guard let own = try? PublicKey(peerID: author) else { return false }
         if let key, (try? PublicKey(libp2pProtobuf: key)) != own { return false }
-        // Some implementations leave out the field when there is nothing in it, and sign it so.
+        // Some implementations omit and do not sign an empty data field.
         let data = hasData ? data : nil
         let unsigned = Self.unsigned(author: author, data: data, sequence: sequence, topic: topic)
         return own.verifyHandshake(signature, of: Self.signedBytes(unsigned))

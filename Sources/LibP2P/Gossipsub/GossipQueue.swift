@@ -1,38 +1,38 @@
 import Bytes
 import Collections
 
-/// Which of the things that wait for one peer goes first.
+/// The order in which queued RPCs are sent to a peer.
 public enum GossipPriority: Int, Sendable, Comparable, CaseIterable {
-    /// Subscriptions and the meshes' affairs: small, and everything else depends on them.
+    /// Subscriptions and mesh control: small, and everything else depends on them.
     case control
     /// Messages of this host.
     case own
-    /// Messages of others, passed on.
+    /// Forwarded messages.
     case relayed
-    /// Messages that the peer has asked for.
+    /// Messages that the peer has requested.
     case requested
     /// Offers of messages.
     case offered
 
-    /// The one that goes first is the smaller.
+    /// Orders the more urgent first.
     public static func < (left: GossipPriority, right: GossipPriority) -> Bool {
         left.rawValue < right.rawValue
     }
 }
 
-/// RPCs that wait for a peer which reads slowly: by priority, and bounded.
+/// The bounded queue of RPCs for a peer that reads slowly, by priority.
 ///
-/// What does not fit displaces what is less urgent, the least urgent and oldest first; else it is itself left out.
-/// Messages left out are not lost: the router offers them. Control must not be left out, so it has room of its own.
+/// An RPC that does not fit displaces less urgent ones, the least urgent and oldest first, or else is dropped. Dropped
+/// messages are not lost: the router offers them. Control must not be dropped, so it has room of its own.
 struct GossipQueue {
-    /// Bytes of messages and offers that may wait: a few of the longest.
+    /// The most bytes of messages and offers: a few of the longest.
     static let capacity = 4 << 20
-    /// Bytes of control: two of the longest RPCs.
+    /// The most bytes of control: two of the longest RPCs.
     static let controlCapacity = 2 << 20
 
-    /// What becomes of an entry.
+    /// The result of adding an entry.
     enum Outcome: Equatable {
-        /// It waits; so many others had to go for it.
+        /// It is queued and has displaced this many others.
         case queued(displaced: Int)
         /// There is no room.
         case full
@@ -49,7 +49,7 @@ struct GossipQueue {
 
     var isEmpty: Bool { lanes.allSatisfy(\.isEmpty) }
 
-    /// Adds an encoded RPC; `message` is the one in it, if it has one.
+    /// Adds an encoded RPC. `message` is the ID of the message in it, if it has one.
     mutating func push(
         _ rpc: SharedBytes, _ priority: GossipPriority, message: GossipMessage.ID? = nil
     ) -> Outcome {
@@ -75,7 +75,7 @@ struct GossipQueue {
         return .queued(displaced: displaced)
     }
 
-    /// Takes out what goes next.
+    /// Removes and returns the next RPC to send.
     mutating func popFirst() -> SharedBytes? {
         for lane in lanes.indices {
             guard let entry = lanes[lane].popFirst() else { continue }
@@ -89,7 +89,7 @@ struct GossipQueue {
         return nil
     }
 
-    /// Takes out messages that the peer has by now.
+    /// Removes messages that the peer has by now.
     mutating func remove(_ messages: Set<GossipMessage.ID>) {
         guard bytes > 0 else { return }
         for lane in lanes.indices {
@@ -105,17 +105,17 @@ struct GossipQueue {
     mutating func removeAll() { self = GossipQueue() }
 }
 
-/// What one peer may send between two heartbeats before it is not read from until the next.
+/// What one peer may send between two heartbeats. Beyond that, it is not read until the next.
 struct GossipBudget {
-    /// RPCs: a thousand votes each in its own, twice.
+    /// RPCs: twice a thousand votes, each in an RPC of its own.
     static let rpcs = 2_000
     /// Bytes: 128 Mbit/s.
     static let bytes = 16 << 20
-    /// Entries of RPCs: offers of as many messages as a peer may offer, twice, and as many other things.
+    /// Entries of RPCs: twice the offers that a peer may make, and as many others.
     static let entries = 20_000
 
-    /// How many times as much a byte counts when the peer's gossip is ignored: it may send 256 KiB, more than an honest
-    /// peer does that does not know.
+    /// The factor for the bytes of a peer whose gossip is ignored, which may thus send 256 KiB: more than an honest
+    /// peer that does not know sends.
     static let ignoredCost = 64
 
     private var window = Duration.zero
@@ -123,8 +123,7 @@ struct GossipBudget {
     private var bytes = 0
     private var entries = 0
 
-    /// Counts an RPC, whether it is looked at or ignored; returns how long not to read, zero unless the peer has used up
-    /// what it may send.
+    /// Counts an RPC, handled or ignored, and returns how long not to read: zero unless the budget is used up.
     mutating func spend(
         _ size: Int, entries count: Int, isIgnored: Bool = false, now: Duration, interval: Duration
     ) -> Duration {

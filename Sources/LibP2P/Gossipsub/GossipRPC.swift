@@ -1,81 +1,81 @@
 import Bytes
 import Multiformats
 
-/// What two routers send each other: subscriptions, messages and control, in one protobuf.
+/// A message between two routers: subscriptions, published messages and control, in one protobuf.
 ///
 /// libp2p pubsub specification, `RPC{1 subscriptions, 2 publish, 3 control}`, and gossipsub 1.0 to 1.2,
 /// `ControlMessage{1 ihave, 2 iwant, 3 graft, 4 prune, 5 idontwant}`. On a stream each is preceded by its length as an
 /// unsigned varint.
 public struct GossipRPC: Sendable, Equatable {
-    /// The longest RPC sent or taken, as other implementations have it.
+    /// The longest RPC sent or accepted, in bytes, as in other implementations.
     public static let maximumSize = 1 << 20
-    /// The longest topic, in bytes of UTF-8.
+    /// The longest topic, in bytes.
     public static let maximumTopic = 256
-    /// The most entries of any one kind taken from one RPC; a peer with more to say sends several.
+    /// The most entries of each kind accepted in one RPC; a peer with more sends several RPCs.
     public static let maximumEntries = 5_000
-    /// The longest message ID taken. This host's own are under 50 bytes; other ways to make them are hashes.
+    /// The longest message ID accepted, in bytes. This host's own are under 50 bytes; other schemes use hashes.
     public static let maximumID = 128
 
-    /// The most peers taken from one PRUNE.
+    /// The most peers accepted in one PRUNE.
     public static let maximumPeers = 64
 
     /// A topic joined or left.
     public struct Subscription: Sendable, Equatable {
-        /// Joined or left.
+        /// Whether it was joined.
         public var subscribe: Bool
-        /// Which topic.
+        /// The topic.
         public var topic: RawText
     }
 
     /// Messages that the sender has.
     public struct IHave: Sendable, Equatable {
-        /// Where they were published.
+        /// Their topic.
         public var topic: RawText
-        /// Which they are.
+        /// Their IDs.
         public var ids: [GossipMessage.ID]
     }
 
-    /// The sender leaves the receiver's mesh, or does not let it into its own.
+    /// The sender leaves a mesh with the receiver, or refuses its GRAFT.
     public struct Prune: Sendable, Equatable {
-        /// Of which topic's mesh.
+        /// The mesh's topic.
         public var topic: RawText
-        /// Peers to ask instead. Signed records of their addresses are neither sent nor looked at.
+        /// Peers to graft instead. Signed records of their addresses are neither sent nor read.
         public var peers: [PeerID] = []
-        /// How long not to ask again, in seconds; nil if not said.
+        /// How long not to graft again, in seconds; nil if not given.
         public var backoff: UInt64?
     }
 
     /// Topics joined and left.
     public var subscriptions: [Subscription] = []
-    /// Messages.
+    /// Published messages.
     public var messages: [GossipMessage] = []
     /// Messages offered.
     public var iHave: [IHave] = []
-    /// Messages asked for.
+    /// Messages requested.
     public var iWant: [GossipMessage.ID] = []
     /// Topics whose mesh the sender wants the receiver in.
     public var graft: [RawText] = []
     /// Topics whose mesh the sender leaves.
     public var prune: [Prune] = []
-    /// Messages not to be sent.
+    /// Messages that the receiver need not send.
     public var iDontWant: [GossipMessage.ID] = []
-    /// Messages that were left out in decoding: not well formed, or not signed.
+    /// The number of messages skipped in decoding, because they are malformed or not signed.
     public private(set) var malformed = 0
 
-    /// An RPC that says nothing.
+    /// Creates an empty RPC.
     public init() {}
 
-    /// Whether it says nothing.
+    /// Whether it has no entries.
     public var isEmpty: Bool { self == GossipRPC() }
 
-    /// Whether it only offers messages: then it can wait, and be left out.
+    /// Whether it has only offers, so that it can wait or be dropped.
     var isOffer: Bool {
         var rest = self
         rest.iHave = []
         return rest.isEmpty
     }
 
-    /// The RPC as it goes on a stream, its length first.
+    /// The RPC as on a stream, its length first.
     public var encoded: [UInt8] {
         var message = ProtobufWriter()
         for subscription in subscriptions {
@@ -131,10 +131,10 @@ public struct GossipRPC: Sendable, Equatable {
         return entry.bytes
     }
 
-    /// An RPC from the wire, without its length. A message that is the larger part of it shares memory with `bytes`.
+    /// Decodes an RPC without its length. A message that makes up half of it or more shares memory with `bytes`.
     ///
-    /// A message that is not well formed is left out and counted: others in the RPC may be good.
-    /// Throws `malformed` for what is not an RPC and `tooLarge` for one with too many entries.
+    /// Skips and counts a malformed message, because others in the RPC may be good. Throws `malformed` if the bytes are
+    /// not an RPC and `tooLarge` if it has too many entries.
     public init(decoding bytes: SharedBytes) throws(LibP2PError) {
         do {
             var reader = ProtobufReader(bytes)
@@ -171,13 +171,13 @@ public struct GossipRPC: Sendable, Equatable {
         else { throw .tooLarge("gossip RPC") }
     }
 
-    /// A message's bytes, copied if they are the smaller part of what came with them: a message that waits or is kept
-    /// must not hold an RPC that is much longer.
+    /// Returns a message's bytes, copied if they are less than half of the RPC, so that a queued or kept message does
+    /// not hold a much longer RPC.
     private static func own(_ message: SharedBytes, of rpc: Int) -> SharedBytes {
         message.count >= rpc / 2 ? message : SharedBytes(message.array)
     }
 
-    /// How many entries it has, of all kinds: each is work.
+    /// The number of entries of all kinds, each of which causes work.
     var entries: Int {
         subscriptions.count &+ messages.count &+ malformed &+ iWant.count &+ graft.count &+ iDontWant.count
             &+ iHave.reduce(0) { $0 &+ 1 &+ $1.ids.count } &+ prune.reduce(0) { $0 &+ 1 &+ $1.peers.count }

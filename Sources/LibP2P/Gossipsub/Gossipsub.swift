@@ -7,22 +7,22 @@ import Reactor
 /// Publish and subscribe over a host's connections: gossipsub 1.1 and 1.2, with floodsub peers tolerated, and every
 /// message signed by its author.
 ///
-/// libp2p pubsub and gossipsub specifications. This is the driver of `GossipsubRouter`: it holds the streams, has
-/// signatures verified on a worker, and calls validators, until it or the host is stopped.
+/// libp2p pubsub and gossipsub specifications. The driver of `GossipsubRouter`: it holds the streams, verifies
+/// signatures on a worker and calls validators, until it or the host is stopped.
 @ReactorActor
 public final class Gossipsub: StreamProtocol {
     /// Judges a message before it is handed on or passed on. The peer is who brought it, not who wrote it. The message's
     /// signature has been verified.
     public typealias Validator =
         @ReactorActor @Sendable (GossipMessage, PeerID) async -> GossipsubRouter.Verdict
-    /// Takes an accepted message, and the peer that brought it. Own messages are not among them.
+    /// Takes an accepted message and the peer that sent it. Not called for this host's own messages.
     public typealias Handler = @ReactorActor @Sendable (GossipMessage, PeerID) -> Void
 
     /// The protocols spoken, in order of preference.
     public nonisolated static let ids: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
     /// How long the rest of an RPC may take after its length has come.
     static let readTimeout = Duration.seconds(30)
-    /// Messages that wait for the verifying thread before further ones wait in their tasks.
+    /// The most messages queued for the verifying thread; further ones suspend their tasks.
     static let verifierCapacity = 256
 
     private struct Topic {
@@ -44,10 +44,10 @@ public final class Gossipsub: StreamProtocol {
     /// Called for a message in this host's own name that it has not published, and that nothing of is checked.
     public var onForeign: (@ReactorActor (GossipMessage, PeerID) -> Void)?
 
-    /// What has happened since the start.
+    /// The counts since the start.
     public var counters: GossipCounters { router.counters }
 
-    /// Nanoseconds since 1970, with which sequence numbers begin: higher than those of the process before.
+    /// Nanoseconds since 1970: a first sequence number above those of earlier processes.
     public nonisolated static var systemSequence: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -55,7 +55,7 @@ public final class Gossipsub: StreamProtocol {
             &+ UInt64(truncatingIfNeeded: time.tv_nsec)
     }
 
-    /// Begins to speak with the host's peers, those connected already included.
+    /// Begins to exchange messages with the host's peers, including those already connected.
     ///
     /// `firstSequence` numbers the first message published; it must be above every number this identity has used.
     public init(
@@ -75,7 +75,7 @@ public final class Gossipsub: StreamProtocol {
         scheduleHeartbeat()
     }
 
-    /// Ends all exchange with peers. Nothing can be done with the object afterwards.
+    /// Ends all exchange with peers. The object cannot be used afterwards.
     public func stop() {
         guard !isStopped else { return }
         isStopped = true
@@ -87,8 +87,8 @@ public final class Gossipsub: StreamProtocol {
 
     // MARK: Topics
 
-    /// Joins a topic. Messages that `validator` accepts (all that are signed, without one) go to `handler` and on to
-    /// other peers. Subscribing again replaces both.
+    /// Joins a topic. Messages that `validator` accepts, or all signed ones if it is nil, go to `handler` and are
+    /// forwarded. Subscribing again replaces both.
     public func subscribe(_ topic: RawText, validator: Validator? = nil, handler: @escaping Handler) {
         guard !isStopped else { return }
         topics[topic] = Topic(validator: validator, handler: handler)
@@ -107,10 +107,10 @@ public final class Gossipsub: StreamProtocol {
     public func publish(_ topic: RawText, _ data: [UInt8]) throws(LibP2PError) {
         guard !isStopped else { throw .notRunning }
         guard !topic.utf8.isEmpty, topic.utf8.count <= GossipRPC.maximumTopic else {
-            throw .invalidMessage("a topic has 1 to \(GossipRPC.maximumTopic) bytes")
+            throw .invalidMessage("a topic must have 1 to \(GossipRPC.maximumTopic) bytes")
         }
         guard data.count <= configuration.maximumData else {
-            throw .invalidMessage("\(data.count) bytes are more than \(configuration.maximumData)")
+            throw .invalidMessage("\(data.count) bytes exceed the limit of \(configuration.maximumData)")
         }
         let message = GossipMessage(
             topic: topic, data: data, sequence: sequence, author: host.configuration.identity)
@@ -118,8 +118,7 @@ public final class Gossipsub: StreamProtocol {
         perform(router.publish(message, now: Reactor.now))
     }
 
-    /// Sends a peer a message that was signed by its author, whatever it has heard: also one in the peer's own name, which
-    /// meshes never bring back.
+    /// Sends a signed message to a peer that may have it or be its author, to whom no mesh returns it.
     public func bring(_ message: GossipMessage, to peer: PeerID) {
         guard !isStopped else { return }
         send(message.frame, .relayed, message.id, to: [peer])
@@ -128,15 +127,15 @@ public final class Gossipsub: StreamProtocol {
     /// The connected peers that have joined a topic.
     public func subscribers(_ topic: RawText) -> [PeerID] { router.subscribers(topic) }
 
-    /// The peers that messages of a topic are exchanged with directly.
+    /// The peers in a topic's mesh.
     public func mesh(_ topic: RawText) -> [PeerID] { router.mesh(topic) }
 
     // MARK: Peers
 
-    /// What is thought of a peer's conduct on the scale of `PeerScoreParameters`; zero for a peer not known.
+    /// Returns a peer's score on the scale of `PeerScoreParameters`; zero for an unknown peer.
     public func score(_ peer: PeerID) -> Double { router.score(peer) }
 
-    /// Adds what the application thinks of a connected peer to its score, in the place of what it thought before.
+    /// Sets the application's part of a connected peer's score.
     public func setApplicationScore(_ peer: PeerID, _ score: Double) {
         router.setApplicationScore(peer, score)
     }
@@ -156,8 +155,8 @@ public final class Gossipsub: StreamProtocol {
         if let connection = host.peers[peer]?.primary { link.move(to: connection) }
     }
 
-    /// The peer's link, made if there is none. Either side's first stream makes it, so that what a peer tells before
-    /// identify has finished is not lost.
+    /// Returns the peer's link, creating it if there is none. Identify or the peer's first stream creates it, so that
+    /// nothing that a peer sends before identify has finished is lost.
     @discardableResult
     private func link(to peer: PeerID, _ id: ProtocolID) -> GossipLink {
         if let link = links[peer] { return link }
@@ -167,21 +166,22 @@ public final class Gossipsub: StreamProtocol {
         link.gaveUp = { [weak self] in self?.remove(peer) }
         links[peer] = link
         link.start()
-        // What this says the stream begins with anyway.
+        // The stream begins with these subscriptions anyway.
         _ = router.connected(
             peer, protocolID: id, isOutbound: connection?.isInbound == false,
             address: connection.flatMap { Self.owner($0.tcp.remoteAddress) })
         return link
     }
 
-    /// What peers of one owner have in common: an IPv4 address, or the network of an IPv6 one. Loopback is everyone's.
+    /// What peers of one owner share: an IPv4 address, or the network of an IPv6 address; nil for loopback, which all
+    /// share.
     private static func owner(_ address: SocketAddress) -> String? {
         guard let ip = IP(address.ip), ip.scope != .loopback else { return nil }
         return ip.isIPv6 ? ip.network(64).description : ip.description
     }
 
-    /// What a stream begins with: all topics joined, and those in whose mesh the peer is, in case a stream before has
-    /// lost what was said.
+    /// Returns the first RPC of a stream: all topics joined, and GRAFTs for the meshes with the peer, in case an
+    /// earlier stream has lost them.
     private func greeting(_ peer: PeerID) -> GossipRPC {
         var rpc = GossipRPC()
         rpc.subscriptions = router.subscriptions.map { .init(subscribe: true, topic: $0) }
@@ -219,7 +219,7 @@ public final class Gossipsub: StreamProtocol {
                     length, entries: entries, isIgnored: isGraylisted, now: Reactor.now,
                     interval: configuration.heartbeat)
                 guard pause > .zero else { continue }
-                // Nothing of it is looked at, and it goes on all the same.
+                // The peer continues although everything from it is ignored.
                 if isGraylisted { stream.report(.flooding) }
                 try? await Reactor.sleep(for: pause)
             }
@@ -243,7 +243,7 @@ public final class Gossipsub: StreamProtocol {
         throw .tooLarge("gossip RPC")
     }
 
-    // MARK: The router's wishes
+    // MARK: The router's actions
 
     private func scheduleHeartbeat() {
         timer = Reactor.schedule(after: configuration.heartbeat) { [weak self] in
@@ -289,7 +289,7 @@ public final class Gossipsub: StreamProtocol {
             do {
                 try await host.connect(peer, [])
             } catch {
-                log.debug("offered peer not reached", ["peer": .of(peer), "reason": .error(error)])
+                log.debug("peer not reached", ["peer": .of(peer), "reason": .error(error)])
             }
         }
     }
@@ -311,8 +311,8 @@ public final class Gossipsub: StreamProtocol {
             }
             guard !isStopped else { return }
             if verdict == .reject {
-                reject(message, from: peer, "its validator refuses it")
-                // Who passes on another's may know no better.
+                reject(message, from: peer, "its validator rejects it")
+                // A peer that forwards another's message may not know better.
                 if message.author == peer { host.report(peer, .malformed) }
             }
             perform(router.validated(message, from: peer, verdict, now: Reactor.now))

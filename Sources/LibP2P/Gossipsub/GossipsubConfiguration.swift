@@ -1,81 +1,85 @@
 import Multiformats
 
-/// The numbers that shape a gossipsub mesh; the specification's names stand behind them.
+/// The parameters of a gossipsub mesh, with the specification's names in parentheses.
 ///
 /// gossipsub 1.0 and 1.1 specifications, "Parameters" and "Overview of New Parameters", with their default values.
 public struct GossipsubConfiguration: Sendable {
-    /// Peers wanted in a topic's mesh (D).
+    /// The number of peers wanted in a topic's mesh (D).
     public var degree = 6
     /// Below this the mesh is filled up (D_low).
     public var degreeLow = 5
     /// Above this the mesh is cut down (D_high).
     public var degreeHigh = 12
-    /// Peers outside the mesh that are offered messages at each heartbeat, at least (D_lazy).
+    /// The minimum number of peers outside the mesh that are offered messages at each heartbeat (D_lazy).
     public var degreeLazy = 6
-    /// Peers with the best scores that stay when a mesh is cut down (D_score).
+    /// The number of peers with the best scores that stay when a mesh is cut down (D_score).
     public var degreeScore = 4
-    /// Peers in a mesh that this host has dialled, at least (D_out): nobody can fill a mesh by dialling.
+    /// The minimum number of peers in a mesh that this host has dialled (D_out), so that no attacker can fill it by
+    /// dialling.
     public var degreeOut = 2
-    /// The part of the peers outside the mesh that is offered messages, if it is more than `degreeLazy`
-    /// (GossipFactor).
+    /// The fraction of the peers outside the mesh that are offered messages, if more than `degreeLazy` (GossipFactor).
     public var gossipFactor = 0.25
-    /// Time between two heartbeats.
+    /// The time between two heartbeats.
     public var heartbeat = Duration.seconds(1)
-    /// How long a pruned peer is not asked into the mesh again.
+    /// How long a pruned peer is not grafted again.
     public var pruneBackoff = Duration.seconds(60)
     /// The same after this host has left the topic (UnsubscribeBackoff).
     public var unsubscribeBackoff = Duration.seconds(10)
     /// A GRAFT that comes this soon after a PRUNE counts twice (GraftFloodThreshold of other implementations).
     public var graftFloodThreshold = Duration.seconds(10)
-    /// How long peers are kept for publishing to a topic that is not subscribed to.
+    /// How long the peers of a topic that is only published to are kept after the last message.
     public var fanoutLifetime = Duration.seconds(60)
-    /// Whether own messages go to every subscriber, not to the mesh only (FloodPublish).
+    /// Whether this host's messages go to every subscriber, not only to the mesh (FloodPublish).
     public var floodPublish = true
-    /// How long a peer has to send what it offered and was asked for.
+    /// How long a peer has to send a message that it offered and that was requested.
     public var promiseLifetime = Duration.seconds(3)
-    /// Heartbeats between two looks at whether a mesh could be better.
+    /// The number of heartbeats between two attempts to improve a mesh.
     public var opportunisticGraftBeats = 60
-    /// Peers then asked in.
+    /// The number of peers then grafted.
     public var opportunisticGrafts = 2
-    /// Data from which on mesh peers are told at once that they need not send a message (gossipsub 1.2).
+    /// The size of data, in bytes, from which mesh peers are told at once not to send the message (gossipsub 1.2).
     public var unwantedThreshold = 1_024
-    /// Whether a pruned peer is told of others, and what peers tell then is believed. Peer IDs only go over the wire:
-    /// where they are must be known otherwise.
+    /// Whether a PRUNE names other peers, and peers named in one are used. Only peer IDs are exchanged: their addresses
+    /// must be known otherwise.
     public var peerExchange = false
-    /// Peers with whom everything is exchanged outside meshes and whatever their score (explicit peering agreements).
+    /// Peers with which all messages are exchanged, outside meshes and regardless of score (explicit peering
+    /// agreements).
     public var directPeers: [PeerID] = []
-    /// Heartbeats between two attempts to connect to those that are not connected.
+    /// The number of heartbeats between two attempts to connect to missing direct peers.
     public var directConnectBeats = 300
-    /// The longest data of a message published or taken. An RPC with one such message stays within its limit.
+    /// The longest data of a message published or accepted, in bytes. An RPC with one such message stays within its
+    /// limit.
     public var maximumData = GossipRPC.maximumSize - 4_096
-    /// What is thought of peers' conduct.
+    /// The parameters of peer scoring.
     public var score = PeerScoreParameters()
 
     /// The specification's defaults.
     public init() {}
 }
 
-/// What a router does not let a peer exceed.
+/// Limits on what a router accepts from a peer.
 enum GossipsubLimits {
-    /// Topics that one peer may subscribe to.
+    /// The most topics of one peer.
     static let topicsPerPeer = 128
-    /// IHAVE entries looked at from one peer between two heartbeats.
+    /// The most IHAVE entries handled from one peer between two heartbeats.
     static let offersPerHeartbeat = 10
-    /// Messages asked of one peer between two heartbeats, and offered to one at a heartbeat.
+    /// The most messages requested from one peer between two heartbeats, and offered to one at a heartbeat.
     static let idsPerHeartbeat = 5_000
-    /// IDONTWANT entries taken from one peer between two heartbeats; as many again are remembered from the one before.
+    /// The most IDONTWANT entries accepted from one peer between two heartbeats. Those of the previous interval are
+    /// remembered, too.
     static let unwantedPerHeartbeat = 1_024
-    /// Messages that wait for their signature's check or their validator, over all peers and of one: a burst of a
-    /// thousand votes may come by one peer. Beyond, new ones are dropped unseen, so that another peer may bring them.
+    /// The most messages that wait for the check of their signature or their validator, from all peers and from one:
+    /// one peer may send a burst of a thousand votes. Beyond that, new ones are dropped without being marked as seen,
+    /// so that another peer may send them.
     static let pendingMessages = 4_096
     static let pendingPerPeer = 1_024
-    /// Bytes of these messages: several of the longest from every peer of a full mesh.
+    /// The most bytes of these messages: several of the longest from every peer of a full mesh.
     static let pendingBytes = 64 << 20
     static let pendingBytesPerPeer = 8 << 20
-    /// Back-offs remembered in a topic; peers that come and go could make them without end.
+    /// The most backoffs remembered for a topic: peers that come and go could create them without end.
     static let backoffs = 4_096
-    /// The longest back-off taken from a peer.
+    /// The longest backoff accepted from a peer.
     static let longestBackoff = Duration.seconds(3_600)
-    /// Peers named in one PRUNE, sent or looked at: more than a mesh holds.
+    /// The most peers named in a PRUNE sent, and used from one received: more than a mesh holds.
     static let exchangedPeers = 16
 }

@@ -1,16 +1,16 @@
 import Multiformats
 import Reactor
 
-/// Turns the addresses of one peer into socket addresses, all at the same time: a name server that does not answer
-/// must not hold up the addresses that need none.
+/// Resolves the addresses of one peer to socket addresses, all at the same time, so that a name server that does not
+/// answer delays no other address.
 @ReactorActor
 final class AddressLookup {
     typealias Found = Result<[SocketAddress], LibP2PError>
 
-    /// How long names are waited for. Later answers are of no use; a resolver asks twice within this time.
+    /// How long to wait for names. A resolver asks twice within this time.
     nonisolated static let limit = Duration.seconds(5)
 
-    /// Answers one name; the system's resolver unless a test has its own.
+    /// Resolves one name; the system's resolver, except in tests.
     typealias Resolve =
         @ReactorActor @Sendable (String, UInt16, Resolver.Family) async throws(ReactorError) ->
         [SocketAddress]
@@ -31,7 +31,7 @@ final class AddressLookup {
         found = Array(repeating: nil, count: addresses.count)
     }
 
-    /// One result for each address, in order. `timedOut` for a name that has no answer within `limit`.
+    /// Returns one result for each address, in order: `timedOut` for a name without an answer within `limit`.
     func run() async -> [Found] {
         for (index, address) in addresses.enumerated() { start(index, address) }
         var isLate = false

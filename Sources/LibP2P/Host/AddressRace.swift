@@ -1,12 +1,12 @@
 import Reactor
 
-/// Connects to whichever of several addresses of one peer answers first.
+/// Connects to the first of several addresses of one peer to answer.
 ///
-/// "Happy eyeballs" (RFC 8305): the attempts start a quarter of a second apart, sooner when one fails, IPv6 and IPv4 in
-/// turn; the first connection wins and the other attempts are given up.
+/// "Happy eyeballs" (RFC 8305): attempts start a quarter of a second apart, or as soon as one fails, alternating
+/// between IPv6 and IPv4; the first connection wins and the other attempts are cancelled.
 @ReactorActor
 final class AddressRace {
-    /// Time between the starts of two attempts.
+    /// The time between the starts of two attempts.
     nonisolated static let stagger: Duration = .milliseconds(250)
     /// How long one attempt may take.
     nonisolated static let timeout: Duration = .seconds(10)
@@ -14,7 +14,7 @@ final class AddressRace {
     private enum State {
         case running
         case won(TCPConnection)
-        /// Every address has failed, or the task was cancelled.
+        /// All addresses have failed, or the task was cancelled.
         case lost
     }
 
@@ -25,16 +25,16 @@ final class AddressRace {
     private var ended = 0
     private var state = State.running
     private let progress = WaitingList()
-    /// Why attempts failed, in the order in which they did.
+    /// The failures of attempts, in order.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
 
-    /// `source`: where to dial from; nil leaves that to the kernel.
+    /// Creates a race that has not begun. `source` is the address to dial from; nil leaves the choice to the kernel.
     init(_ addresses: [SocketAddress], from source: SocketAddress?) {
         self.source = source
         self.addresses = Self.interleaved(addresses)
     }
 
-    /// Runs the race; nil when every address has failed or the task was cancelled.
+    /// Runs the race. Returns nil if all addresses have failed or the task was cancelled.
     func run() async -> TCPConnection? {
         while case .running = state, ended < addresses.count {
             var timer: Timer?
@@ -80,7 +80,7 @@ final class AddressRace {
         progress.wakeAll()
     }
 
-    /// IPv6 and IPv4 addresses in turn, each family in its order, IPv6 first.
+    /// Returns IPv6 and IPv4 addresses alternately, IPv6 first, each family in its order.
     nonisolated static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
         let six = addresses.filter(\.isIPv6)
         let four = addresses.filter { !$0.isIPv6 }

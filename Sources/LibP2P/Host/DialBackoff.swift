@@ -1,5 +1,5 @@
-/// How long a peer or an address that failed is left alone: longer with every failure, with jitter, so that many
-/// hosts that lost the same peer do not come back at the same moment.
+/// The backoff of peers or addresses that failed: longer with every failure, and with jitter, so that hosts that lost
+/// the same peer do not all redial it at the same moment.
 ///
 /// A machine: time and random numbers come from outside.
 struct DialBackoff<Key: Hashable> {
@@ -7,7 +7,7 @@ struct DialBackoff<Key: Hashable> {
     static var shortest: Duration { .milliseconds(500) }
     /// The longest wait.
     static var longest: Duration { .seconds(60) }
-    /// Entries kept. Beyond, those whose wait has passed are dropped, and if that is not enough all.
+    /// The most entries kept. Beyond that, those whose wait has passed are dropped, or all if there are none.
     static var capacity: Int { 4096 }
 
     private struct Entry {
@@ -17,13 +17,13 @@ struct DialBackoff<Key: Hashable> {
 
     private var entries: [Key: Entry] = [:]
 
-    /// Whether the wait has passed, or there is none.
+    /// Whether the key has no wait or it has passed.
     func mayDial(_ key: Key, now: Duration) -> Bool {
         guard let entry = entries[key] else { return true }
         return now >= entry.until
     }
 
-    /// Notes a failure. The wait is between half and all of the doubled last one, by `random`.
+    /// Notes a failure. The longest wait doubles each time; `random` chooses one between half and all of it.
     mutating func failed(_ key: Key, now: Duration, random: UInt64) {
         if entries.count >= Self.capacity, entries[key] == nil {
             entries = entries.filter { $0.value.until > now }
@@ -35,7 +35,7 @@ struct DialBackoff<Key: Hashable> {
         entries[key] = Entry(failures: failures, until: now + wait)
     }
 
-    /// Forgets the failures of what has been reached.
+    /// Forgets the failures of a key that has been reached.
     mutating func succeeded(_ key: Key) {
         entries[key] = nil
     }

@@ -3,63 +3,63 @@ import Log
 import Multiformats
 import Reactor
 
-/// Which side dialled a connection.
+/// The side that dialled a connection.
 public enum Direction: Sendable, Equatable {
-    /// The peer did.
+    /// The peer dialled.
     case inbound
-    /// This host did.
+    /// This host dialled.
     case outbound
 }
 
-/// A connection about to be made, for a host's gater to judge.
+/// A connection about to be made, for a host's gater to accept or refuse.
 public struct ConnectionCandidate: Sendable {
-    /// Who dials.
+    /// The side that dials.
     public let direction: Direction
-    /// The remote end, without a peer ID.
+    /// The remote address, without a peer ID.
     public let address: Multiaddr?
     /// The peer; nil for an inbound connection before its handshake.
     public let peer: PeerID?
-    /// Whether the handshake is done: the peer is who it says it is, and the connection comes to be unless refused.
+    /// Whether the handshake is complete: the peer's identity is proven, and the connection stands unless refused.
     public let isProven: Bool
 }
 
-/// What happens to a host's connections, as its observers are told.
+/// The events of a host's connections, for its observers.
 public enum HostEvent: Sendable {
-    /// The first connection with the peer stands.
+    /// The first connection with the peer is established.
     case connected(PeerID, Direction)
-    /// The peer has told about itself, for the first time on this connection or anew.
+    /// The peer has identified itself, or sent new information.
     case identified(PeerID, IdentifyInfo)
-    /// The last connection with the peer has ended, and why.
+    /// The last connection with the peer has ended, for the given reason.
     case disconnected(PeerID, LibP2PError)
-    /// The peer broke a rule, on a connection that may have ended since.
+    /// The peer broke a rule, on a connection that may have ended by now.
     case misbehaved(PeerID, Misbehaviour)
 }
 
-/// Everything that makes one host different from another.
+/// The configuration of a host.
 public struct HostConfiguration: Sendable {
-    /// The host's key; its peer ID follows from it.
+    /// The host's key, which determines its peer ID.
     public var identity: PrivateKey
-    /// Where to listen: IPv4 and IPv6 TCP addresses; port 0 takes any free one. Empty: dial only.
+    /// The IPv4 and IPv6 TCP addresses to listen on; port 0 means any free one. Empty for a host that only dials.
     public var listenAddresses: [Multiaddr]
-    /// What to tell peers instead of the listen addresses, for a host behind a forwarded port; empty: the listen
-    /// addresses.
+    /// The addresses to announce instead of the listen addresses, for a host behind a forwarded port; empty for the
+    /// listen addresses.
     public var announceAddresses: [Multiaddr] = []
-    /// Address of this machine's to dial from, port 0; nil leaves the choice to the kernel.
+    /// The local address to dial from, with port 0; nil leaves the choice to the kernel.
     public var dialFrom: SocketAddress?
-    /// Makes the keys of Noise handshakes. A simulation gives its own, so that runs repeat.
+    /// Makes the keys of Noise handshakes. A simulation supplies its own, so that runs are reproducible.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
     /// Security protocols in order of preference: `.noise`, `.noiseChainID`, `.plaintext`.
     public var securityProtocols: [ProtocolID] = [.noise]
-    /// The chain that `.noiseChainID` asks for.
+    /// The chain ID that `.noiseChainID` requires.
     public var chainID = ""
-    /// What to spend on peers.
+    /// The limits on what to spend on peers.
     public var limits = ResourceLimits()
-    /// Program and version, as identify tells them.
+    /// The program and its version, as sent in identify.
     public var agentVersion = "apus"
-    /// Family of protocols, as identify tells it.
+    /// The family of protocols, as sent in identify.
     public var protocolVersion = "ipfs/0.1.0"
-    /// Asked before a connection is set up, and again when the handshake is done; false refuses it. The host's can be
-    /// changed later.
+    /// Called before a connection is set up, and again after the handshake; false refuses it. The host's can be
+    /// replaced later.
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
     /// Addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()
@@ -69,7 +69,7 @@ public struct HostConfiguration: Sendable {
     /// Where the host logs.
     public var log = Log.silent
 
-    /// A configuration with the usual limits that listens on these addresses.
+    /// Creates a configuration with the default limits.
     public init(identity: PrivateKey, listenAddresses: [Multiaddr] = []) {
         self.identity = identity
         self.listenAddresses = listenAddresses

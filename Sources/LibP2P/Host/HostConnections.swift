@@ -6,37 +6,37 @@ import Reactor
 /// A peer with at least one connection.
 @ReactorActor
 final class PeerState {
-    /// The connection that is used; nil while none is open for new streams.
+    /// The connection for new streams; nil while none is open.
     var primary: Connection?
-    /// All connections, oldest first: the one in use and those that are being given up.
+    /// All connections, oldest first, including draining ones.
     var connections: [Connection] = []
-    /// What the peer has told about itself.
+    /// What the peer has told about itself by identify.
     var info: IdentifyInfo?
-    /// The hash of the message that said so.
+    /// The hash of the message with `info`.
     var infoHash: Hash?
-    /// Bytes held for the peer: received and unread, or gathered by a read that is not done.
+    /// The number of bytes held for the peer: unread, or gathered by a read that has not returned.
     var held = 0
-    /// What the peer's messages may still cost.
+    /// The credit left for the cost of the peer's messages.
     var credit: MessageCredit
-    /// How much of the reactor's time the messages in its streams have taken.
+    /// The share of the reactor's time that the messages in its streams have taken.
     var work = WorkShare()
-    /// Whether it will be asked about itself again, as it has told more often than this host listens.
+    /// Whether identify is due again, because the peer pushed more often than this host accepts.
     var isToBeAsked = false
-    /// Who waits for `info`, or for the peer's end.
+    /// The tasks that wait for `info` or for the peer to disconnect.
     let identifying = WaitingList()
 
     init(creditPerSecond: Int) { credit = MessageCredit(perSecond: creditPerSecond, now: Reactor.now) }
 }
 
-/// How connections come, are chosen and go.
+/// The lifetime of connections: how they are accepted, chosen and ended.
 extension Host {
-    /// Two connections with one peer that were made within this time come from simultaneous dials; a later one means
-    /// that the peer has lost the earlier.
+    /// Two connections with one peer made within this time come from simultaneous dials; a later one means that the
+    /// peer has lost the earlier one.
     nonisolated static let simultaneousDials: Duration = .seconds(10)
 
     // MARK: Coming
 
-    /// Takes a connection that somebody has dialled.
+    /// Takes an inbound connection.
     func accepted(_ tcp: TCPConnection) {
         let ip = tcp.remoteAddress.with(port: 0)
         guard phase == .running, connectionCount < limits.connections,
@@ -67,7 +67,7 @@ extension Host {
         }
     }
 
-    /// Whether the limits by IP address leave room for one more connection.
+    /// Whether the limits by IP address allow one more connection.
     private func mayCome(from ip: SocketAddress) -> Bool {
         guard limits.limitsLoopback || !ip.isLoopback else { return true }
         guard inboundByIP[ip, default: 0] < limits.connectionsPerIP, let network = ip.network else {
@@ -77,8 +77,8 @@ extension Host {
         return pending < limits.pendingPerIP && inboundRate.allows(network, now: Reactor.now)
     }
 
-    /// Whether one more handshake may begin. When there are too many, the oldest gives way if it has had fair time:
-    /// peers that begin handshakes and leave them cannot keep others out.
+    /// Whether one more handshake may begin. At the limit the oldest is cancelled if it has had its fair time, so that
+    /// peers that begin handshakes and abandon them cannot keep others out.
     private func makeRoomForHandshake() -> Bool {
         guard upgrades.count >= limits.pendingInbound else { return true }
         guard let oldest = upgrades.keys.min(), let upgrade = upgrades[oldest],
@@ -100,7 +100,7 @@ extension Host {
         return ConnectionUpgrade(tcp, machine, completion: completion)
     }
 
-    /// Takes a connection that has been upgraded. Throws when it is not wanted; the caller closes it then.
+    /// Takes an upgraded connection. Throws if it is refused; the caller then closes it.
     func established(
         _ tcp: TCPConnection, isInbound: Bool, _ outcome: SecurityUpgrade.Outcome
     ) throws(LibP2PError) {
@@ -159,13 +159,13 @@ extension Host {
 
     // MARK: Going
 
-    /// A connection takes no more streams.
+    /// Replaces a primary connection that opens no more streams.
     func connectionDraining(_ connection: Connection) {
         guard let state = peers[connection.remotePeer], state.primary === connection else { return }
         state.primary = state.connections.last(where: \.isOpen)
     }
 
-    /// A connection's streams have failed and it is being closed.
+    /// Forgets a connection that is being closed, and whose streams have failed.
     func connectionEnded(_ connection: Connection, _ reason: LibP2PError) {
         let peer = connection.remotePeer
         log.debug("connection ended", ["peer": .of(peer), "reason": .of(reason)])
@@ -181,7 +181,7 @@ extension Host {
         }
     }
 
-    /// A connection's socket has done what it had to.
+    /// Notes that a connection's socket is closed.
     func socketClosed() {
         openSockets -= 1
         if openSockets == 0 { stopping.wakeAll() }

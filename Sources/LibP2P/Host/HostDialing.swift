@@ -1,13 +1,13 @@
 import Multiformats
 import Reactor
 
-/// What a dial is for: a peer, or an address whose peer is not known yet.
+/// The target of a dial: a peer, or an address whose peer is not known yet.
 enum DialKey: Hashable {
     case peer(PeerID)
     case address(Multiaddr)
 }
 
-/// A dial under way, which everybody who wants the same waits for.
+/// A dial under way. All tasks that want the same target wait for it.
 @ReactorActor
 final class Dial {
     let number: Int
@@ -21,16 +21,16 @@ final class Dial {
 }
 
 extension Host {
-    /// How long all attempts to reach one peer may take together.
+    /// The time limit for all attempts to reach one peer together.
     nonisolated static let dialTimeout: Duration = .seconds(30)
-    /// The most addresses of one peer that are tried.
+    /// The most addresses of one peer to try.
     nonisolated static let largestDial = 16
 
-    /// Connects to the host at an address. With a peer ID in the address any other peer is refused; if there is a
-    /// connection with that peer, nothing happens.
+    /// Connects to the host at an address and returns its peer ID. If the address has a peer ID, any other peer is
+    /// refused, and an existing connection with that peer suffices.
     ///
-    /// Throws `dialFailed` with a reason for each IP address that was tried, `wrongPeer`, what the handshake throws,
-    /// `backingOff` shortly after a failure, `unsupportedAddress`.
+    /// Throws `dialFailed` with a reason for each IP address tried, `wrongPeer`, the handshake's errors, `backingOff`
+    /// shortly after a failure, or `unsupportedAddress`.
     @discardableResult
     public func connect(_ address: Multiaddr) async throws(LibP2PError) -> PeerID {
         if let peer = address.peerID {
@@ -42,9 +42,9 @@ extension Host {
         }
     }
 
-    /// Connects to a peer at one of several addresses and those that the peer store has; if there is a connection
-    /// with it, nothing happens. Throws like the other `connect`, and `noAddress`. With `backsOff` false, addresses are
-    /// tried however lately they failed: for a caller with a plan of its own.
+    /// Connects to a peer at one of several addresses or those in the peer store; an existing connection suffices.
+    /// Throws like the other `connect`, and `noAddress`. If `backsOff` is false, addresses are tried even shortly after
+    /// a failure, for a caller that schedules dials itself.
     public func connect(
         _ peer: PeerID, _ addresses: [Multiaddr], backsOff: Bool = true
     ) async throws(LibP2PError) {
@@ -62,7 +62,7 @@ extension Host {
         }
     }
 
-    /// Joins the dial for `key`, or begins it.
+    /// Joins the dial for `key` or begins one.
     private func dial(
         _ key: DialKey, _ body: @escaping @ReactorActor @Sendable () async throws(LibP2PError) -> PeerID
     ) async throws(LibP2PError) -> PeerID {
@@ -91,7 +91,7 @@ extension Host {
         }
     }
 
-    /// Connects to whichever address leads to the peer.
+    /// Connects to the first address that leads to the peer.
     private func reach(
         _ addresses: [Multiaddr], expecting peer: PeerID?, backsOff: Bool = true
     ) async throws(LibP2PError) -> PeerID {
@@ -139,7 +139,7 @@ extension Host {
         }
         if Task.isCancelled { throw .cancelled }
         guard phase == .running else { throw .notRunning }
-        // One address, one reason: say it in its own terms.
+        // With only one reason, throw that error itself.
         if reasons.count <= 1, let last { throw last }
         throw .dialFailed(reasons.joined(separator: "; "))
     }
@@ -149,7 +149,7 @@ extension Host {
         if let peer { configuration.peerStore.noteDialFailed(peer, at: address) }
     }
 
-    /// Upgrades a dialled connection and takes it in.
+    /// Upgrades a dialled connection and adds it to the host's.
     private func secure(_ tcp: TCPConnection, expecting peer: PeerID?) async throws(LibP2PError) -> PeerID {
         connectionCount += 1
         do throws(LibP2PError) {

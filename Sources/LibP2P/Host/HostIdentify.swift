@@ -5,7 +5,7 @@ import Reactor
 
 /// Identify and identify push, as the host uses them.
 extension Host {
-    /// What this host tells the peer at the other end of `connection`.
+    /// Returns this host's information for the peer of `connection`.
     func identifyInfo(for connection: Connection) -> IdentifyInfo {
         IdentifyInfo(
             protocolVersion: configuration.protocolVersion, agentVersion: configuration.agentVersion,
@@ -15,7 +15,8 @@ extension Host {
             protocols: protocols)
     }
 
-    /// The listen addresses, where "any address" stands for the one that this peer's connection uses.
+    /// Returns the addresses to announce. In listen addresses, the local address of this connection replaces "any
+    /// address".
     private func announced(to connection: Connection) -> [Multiaddr] {
         guard configuration.announceAddresses.isEmpty else { return configuration.announceAddresses }
         let local = connection.tcp.localAddress
@@ -28,7 +29,7 @@ extension Host {
         }
     }
 
-    /// Asks the peer of a new connection about itself.
+    /// Runs identify on a connection.
     func identify(_ connection: Connection) {
         Reactor.spawn {
             do throws(LibP2PError) {
@@ -41,8 +42,8 @@ extension Host {
         }
     }
 
-    /// What a connected peer has told about itself; waits for it up to `limit` while the connection is new. Nil if
-    /// nothing has come by then.
+    /// Returns what a connected peer has told about itself. Waits up to `limit` for a new connection's identify; nil if
+    /// it has not finished by then.
     public func identity(of peer: PeerID, within limit: Duration) async -> IdentifyInfo? {
         guard let state = peers[peer], state.info == nil else { return identity(of: peer) }
         var isLate = false
@@ -67,7 +68,7 @@ extension Host {
         try await learn(on: stream)
     }
 
-    /// Asks a peer about itself a little later, once for all pushes until then that were not looked at.
+    /// Runs identify a little later, once for all ignored pushes until then.
     private func askAgain(_ connection: Connection) {
         let state = connection.peer
         guard !state.isToBeAsked else { return }
@@ -79,7 +80,7 @@ extension Host {
         }
     }
 
-    /// Reads what a peer tells about itself. What it has told before does nothing.
+    /// Reads a peer's information about itself. A repetition has no effect.
     private func learn(on stream: Stream) async throws(LibP2PError) {
         let message = try await Identify.read(on: stream)
         let hash = Hash.sha256(of: message)
@@ -99,7 +100,7 @@ extension Host {
         emit(.identified(connection.remotePeer, info))
     }
 
-    /// Tells every peer that takes it what this host speaks now.
+    /// Pushes this host's information to every peer that supports identify push.
     func pushIdentify() {
         for peer in connectedPeers {
             guard let state = peers[peer], let connection = state.primary,
@@ -116,6 +117,6 @@ extension Host {
 }
 
 extension SocketAddress {
-    /// Whether this is the address that means every interface's.
+    /// Whether this is the address that stands for all interfaces.
     var isUnspecified: Bool { ip == "0.0.0.0" || ip == "::" }
 }

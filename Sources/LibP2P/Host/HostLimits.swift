@@ -2,22 +2,24 @@ import Log
 import Multiformats
 import Reactor
 
-/// What peers may make the host hold and do, and what follows when they go beyond it.
+/// Limits on what peers can make the host hold and do, and the consequences of exceeding them.
 extension Host {
-    /// Bytes that a peer may have sent on one stream before anybody has asked for more: no reason to disconnect it.
+    /// The number of bytes that a peer may send on a stream without being asked: holding them is no reason to
+    /// disconnect it.
     private static let unasked = YamuxLimits.initialWindow
 
-    /// What peers make this host spend at the moment, and what it spends at most.
+    /// What peers make this host spend now, and its limits.
     package var use: (connections: Int, held: Int, limits: ResourceLimits) { (connectionCount, held, limits) }
 
-    /// Sets how many bytes may be held for one peer, and for all, from now on: the chain decides what is large.
+    /// Sets how many bytes may be held for one peer and for all from now on, because they depend on the chain's
+    /// parameters.
     public func setByteLimits(perPeer: Int, total: Int) {
         limits.bytesPerPeer = perPeer
         limits.bytes = total
     }
 
-    /// Ends the connections of the peer with the most bytes held while there are too many of all peers together.
-    /// Strangers that have sent much unasked go before others; for what this host has asked for nobody is blamed.
+    /// Disconnects peers with the most bytes held until the bytes of all peers are within the limit. Untrusted peers
+    /// that have sent much unasked go first; no peer is blamed for bytes that this host requested.
     func shedHeld() {
         while held > limits.bytes {
             let unasked = peers.mapValues(\.unaskedBytes)
@@ -26,7 +28,7 @@ extension Host {
             let most = candidates.max { ($0.value, $1.key) < ($1.value, $0.key) }
             guard let (peer, bytes) = most, bytes > 0, let state = peers[peer] else { return }
             log.info(
-                "disconnecting the peer for which the most bytes are held",
+                "disconnecting the peer with the most bytes held",
                 ["peer": .of(peer), "bytes": .number(bytes), "limit": .number(limits.bytes)])
             let connections = state.connections
             if unasked[peer, default: 0] > Self.unasked { report(peer, .flooding) }
@@ -36,7 +38,7 @@ extension Host {
         }
     }
 
-    /// Gives up a peer that has gone on sending what costs more to take than to send.
+    /// Disconnects a peer that keeps sending messages that cost more to handle than to send.
     func endFlood(of peer: PeerID) {
         guard let state = peers[peer] else { return }
         log.info(
@@ -47,15 +49,16 @@ extension Host {
         for connection in connections { connection.close(for: .limitReached("messages without content")) }
     }
 
-    /// What a peer was too slow at.
+    /// What a peer did too slowly.
     enum Stall: Hashable {
-        /// Bringing the rest of what it had begun to send.
+        /// Sending the rest of what it had begun.
         case sending
-        /// Taking what was sent to it.
+        /// Reading what was sent to it.
         case reading
     }
 
-    /// A peer was slower than a limit allows. Once may be the network's fault; the second time in ten minutes counts.
+    /// Notes that a peer was slower than a limit allows. The first time may be the network's fault; the second in ten
+    /// minutes is reported.
     func stalled(_ peer: PeerID, _ what: Stall) {
         let now = Reactor.now
         let times =
@@ -68,12 +71,12 @@ extension Host {
 }
 
 extension PeerState {
-    /// Bytes held that the peer has sent on streams of its own.
+    /// The number of bytes held from streams that the peer opened.
     var unaskedBytes: Int { connections.reduce(0) { $0 &+ $1.unaskedBytes } }
 }
 
 extension Connection {
-    /// Bytes held of streams that the peer has opened.
+    /// The number of bytes held from streams that the peer opened.
     var unaskedBytes: Int {
         streams.reduce(0) { sum, stream in
             guard let stream, stream.isInbound else { return sum }

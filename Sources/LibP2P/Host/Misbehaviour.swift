@@ -13,7 +13,7 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
     /// It sent something proven false: a forged signature, a block that breaks the chain's rules.
     case lie
 
-    /// What the peer did, for a log.
+    /// A description for logs.
     public var explanation: String {
         switch self {
         case .malformed: "it sent bytes that are not a message of the protocol"
@@ -34,7 +34,7 @@ extension Host {
         emit(.misbehaved(peer, what))
     }
 
-    /// The remote end of the connection with a peer, without a peer ID; nil when there is none.
+    /// Returns the remote address of the connection with a peer, without a peer ID; nil if there is none.
     public func remoteAddress(of peer: PeerID) -> Multiaddr? {
         guard let state = peers[peer], let connection = state.primary ?? state.connections.last else {
             return nil
@@ -55,6 +55,6 @@ extension LibP2PError {
 }
 
 extension Stream {
-    /// Tells the host's observers that the peer broke the rules on this stream.
+    /// Reports to the host's observers that the peer broke the rules on this stream.
     public func report(_ what: Misbehaviour) { connection.host.report(remotePeer, what) }
 }

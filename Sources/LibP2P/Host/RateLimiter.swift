@@ -1,23 +1,23 @@
-/// Allows each key a burst of events, and after that one more whenever an interval has passed.
+/// Allows each key a burst of events, and then one event per interval.
 ///
-/// A machine: time comes from outside. Needs one number for each key that has been busy lately.
+/// A machine: time comes from outside. Remembers one number for each recently busy key.
 public struct RateLimiter<Key: Hashable> {
-    /// Keys remembered. Beyond, those at rest are dropped, and if that is not enough all: a flood from ever new keys is
-    /// for other limits to stop.
+    /// The most keys remembered. Beyond that, idle ones are dropped, or all if none is idle: other limits stop a flood
+    /// from ever new keys.
     static var capacity: Int { 4_096 }
 
     private let burst: Int
     private let interval: Duration
-    /// When each busy key will have its whole burst again.
+    /// When each busy key will have its full burst again.
     private var restored: [Key: Duration] = [:]
 
-    /// Allows `burst` events at once, one more after each `interval`.
+    /// Creates a limiter of `burst` events at once and one more after each `interval`.
     public init(burst: Int, interval: Duration) {
         self.burst = burst
         self.interval = interval
     }
 
-    /// Whether one more event is allowed, which then counts.
+    /// Counts one more event and returns true, if it is allowed.
     public mutating func allows(_ key: Key, now: Duration) -> Bool {
         let until = max(restored[key] ?? now, now) + interval
         guard until - now <= interval * burst else { return false }

@@ -3,25 +3,26 @@ import Glibc
 import JSON
 import Multiformats
 
-/// The file that a peer store is kept in, `addrbook.json`: JSON with a version and one object for each peer.
+/// The file of a peer store, `addrbook.json`: JSON with a version and one object for each peer.
 ///
-/// It is replaced as a whole: written beside, synced, renamed. Reading and writing block.
+/// It is replaced as a whole: a new file is written, synced and renamed. Reading and writing block.
 public struct AddressBookFile: Sendable {
-    /// The longest file read; a full store takes about a tenth.
+    /// The longest file accepted, in bytes; a full store takes about a tenth.
     static let maximumSize = 64 << 20
     static let version = 1
 
-    /// Where the file lies.
+    /// The path of the file.
     public let path: String
 
-    /// The system's Unix time in seconds.
+    /// Returns the system's Unix time in seconds.
     public static let unixTime: @Sendable () -> Int64 = {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec)
     }
 
-    /// The records in the file; none if there is no file. Single entries that make no sense are left out.
+    /// Reads the records; none if there is no file. Skips peers and addresses that are invalid. Throws `corruptFile` or
+    /// `file`.
     func read() throws(LibP2PError) -> [PeerRecord] {
         let content: [UInt8]
         do {
@@ -29,7 +30,7 @@ public struct AddressBookFile: Sendable {
         } catch .system(ENOENT) {
             return []
         } catch .tooLarge(let limit) {
-            throw .corruptFile(path: path, reason: "more than the \(limit) bytes that a peer store writes")
+            throw .corruptFile(path: path, reason: "longer than the limit of \(limit) bytes")
         } catch {
             throw .file(path: path, reason: error.description)
         }
@@ -49,7 +50,7 @@ public struct AddressBookFile: Sendable {
         }
     }
 
-    /// Takes a file that cannot be used out of the way, keeping it for whoever wants to know. The result is its path.
+    /// Renames an unusable file, so that it can be examined, and returns its new path.
     func putAside() throws(LibP2PError) -> String {
         let aside = path + ".damaged"
         guard rename(path, aside) == 0 else { throw .file(path: path, reason: Self.reason()) }
@@ -67,7 +68,7 @@ public struct AddressBookFile: Sendable {
         return records
     }
 
-    /// A peer of the file; nil if its ID is none. Addresses that are none are left out.
+    /// Reads a peer; nil if its ID is invalid. Skips invalid addresses.
     private static func record(_ peer: JSONValue) throws(JSONError) -> PeerRecord? {
         var members = try peer.members()
         let id = try? PeerID(try members.value("id").string())

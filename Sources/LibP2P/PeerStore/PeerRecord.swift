@@ -1,23 +1,23 @@
 import Multiformats
 
-/// What a host remembers about one peer.
+/// What a host remembers of one peer.
 public struct PeerRecord: Equatable, Sendable {
     /// An address with its history.
     public struct Address: Equatable, Sendable {
-        /// Without a peer ID.
+        /// The address, without a peer ID.
         public var address: Multiaddr
-        /// Attempts that have failed since the last that did not.
+        /// The number of failed attempts since the last success.
         public var failures = 0
         /// When the peer last answered there, in Unix seconds; 0 for never.
         public var lastConnected: Int64 = 0
-        /// Whether only others have told of it: neither the peer itself nor a connection.
+        /// Whether only other peers have named it, and neither the peer itself nor a connection.
         public var isHearsay = false
 
         /// Whether the peer has answered there.
         public var isVerified: Bool { lastConnected > 0 }
 
-        /// Whether this is the one to try first: no hearsay, fewer failures, then answered later, then by text, so that the order
-        /// is the same everywhere.
+        /// Whether to try this address first: no hearsay before hearsay, then fewer failures, then the later answer,
+        /// then by text, so that the order is the same everywhere.
         func isBetter(than other: Address) -> Bool {
             if isHearsay != other.isHearsay { return other.isHearsay }
             if failures != other.failures { return failures < other.failures }
@@ -26,11 +26,11 @@ public struct PeerRecord: Equatable, Sendable {
         }
     }
 
-    /// Whom this is about.
+    /// The peer.
     public let peer: PeerID
-    /// In the order learned.
+    /// Its addresses, in the order learned.
     public internal(set) var addresses: [Address] = []
-    /// What the peer said it speaks.
+    /// The protocols that the peer has listed in identify.
     public internal(set) var protocols: [ProtocolID] = []
     /// When the peer was last connected, in Unix seconds; 0 for never.
     public internal(set) var lastSeen: Int64 = 0
@@ -39,15 +39,15 @@ public struct PeerRecord: Equatable, Sendable {
         self.peer = peer
     }
 
-    /// The peer from which all that is known of this one comes; nil when some of it is the peer's own word or a
-    /// connection, or when it comes from the file.
+    /// The peer that first named this one; nil once this one has connected or named its own addresses, and in records
+    /// from the file.
     var teller: PeerID?
 
     /// Whether the peer has answered at one of the addresses.
     public var isVerified: Bool { addresses.contains(where: \.isVerified) }
 
-    /// Adds an address if it is new. In a full record the worst one has to go, if it is hearsay or has failed. Hearsay
-    /// has but some of the places.
+    /// Adds an address if it is new. In a full record it replaces the worst one, if that has failed, or is hearsay and
+    /// the new one is not. Hearsay has fewer places and replaces only hearsay.
     mutating func insert(_ address: Multiaddr, isHearsay: Bool = false) {
         if let index = addresses.firstIndex(where: { $0.address == address }) {
             if !isHearsay { addresses[index].isHearsay = false }
@@ -72,8 +72,8 @@ public struct PeerRecord: Equatable, Sendable {
         body(&addresses[index])
     }
 
-    /// Whether this peer is more worth remembering: one that has answered, then one seen later, then one with an
-    /// address that fails less.
+    /// Whether this peer is more worth remembering: one that has answered, then the one seen later, then the one whose
+    /// best address has failed less.
     func isBetter(than other: PeerRecord) -> Bool {
         if isVerified != other.isVerified { return isVerified }
         if lastSeen != other.lastSeen { return lastSeen > other.lastSeen }

@@ -3,20 +3,21 @@ import Log
 import Multiformats
 import Reactor
 
-/// What a host remembers about its peers, over restarts if it has a file: addresses, protocols, when they were last
-/// seen and how dialling them went. Public keys are part of the peer IDs.
+/// What a host remembers of its peers, across restarts if it has a file: addresses, protocols, when they were last seen
+/// and the results of dials. Public keys are part of the peer IDs.
 ///
-/// The number of peers and of addresses for each is bounded; the least useful make room. Changes are written a few
-/// seconds after they happen, on a worker, and by `save`.
+/// The number of peers, and of addresses of each, is bounded; the least useful make room. A worker writes changes after
+/// a few seconds; `save` writes them at once.
 @ReactorActor
 public final class PeerStore {
-    /// The most peers remembered. At some 300 bytes each the file stays near a megabyte.
+    /// The most peers remembered. At about 300 bytes each, the file stays near a megabyte.
     public nonisolated static let maximumPeers = 4_096
     /// The most addresses remembered for a peer.
     public nonisolated static let maximumAddresses = 16
-    /// The most of them that others than the peer have told.
+    /// The most of them that only other peers have named.
     public nonisolated static let maximumHearsay = 4
-    /// The most peers remembered on the word of one other. Beyond, a new one takes the place of the one that fails most.
+    /// The most peers remembered of one teller (`PeerRecord.teller`). Beyond that, a new one replaces the least useful
+    /// of them.
     public nonisolated static let maximumPerTeller = 128
     /// The most protocols remembered for a peer.
     public nonisolated static let maximumProtocols = 128
@@ -24,7 +25,7 @@ public final class PeerStore {
     static let saveDelay = Duration.seconds(5)
 
     private var records: OrderedDictionary<PeerID, PeerRecord> = [:]
-    /// How many of them are known by the word of one other peer only.
+    /// The number of records of each teller.
     private var told: [PeerID: Int] = [:]
     private var isClosed = false
     private let file: AddressBookFile?
@@ -33,7 +34,7 @@ public final class PeerStore {
     private let log: Log
     private var saveTimer: Timer?
 
-    /// A store that forgets everything at its end. `clock` gives Unix time in seconds.
+    /// Creates a store without a file. `clock` returns Unix time in seconds.
     public nonisolated init(clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime) {
         file = nil
         worker = nil
@@ -41,10 +42,10 @@ public final class PeerStore {
         self.clock = clock
     }
 
-    /// A store kept in a file, which is read now, on the calling thread, and need not exist yet.
+    /// Creates a store with a file, which is read now, on the calling thread, and need not exist yet.
     ///
-    /// Throws `corruptFile` if the file is not what this program writes, and `file` if it cannot be read. `worker` is
-    /// where the file is written. `clock` gives Unix time in seconds.
+    /// Throws `corruptFile` if the file is damaged or another program's, and `file` if it cannot be read. `worker`
+    /// writes the file. `clock` returns Unix time in seconds.
     public nonisolated init(
         path: String, worker: Worker, log: Log = .silent,
         clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
@@ -58,8 +59,8 @@ public final class PeerStore {
             try file.read().map { ($0.peer, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// A store kept in a file like the other one's, except that a file which this program did not write is put aside,
-    /// as `<path>.damaged`, and the store begins empty.
+    /// Creates a store with a file. If the file is damaged or another program's, renames it to `<path>.damaged` and
+    /// begins with an empty store.
     public nonisolated static func recovering(
         path: String, worker: Worker, log: Log = .silent,
         clock: @escaping @Sendable () -> Int64 = AddressBookFile.unixTime
@@ -69,35 +70,35 @@ public final class PeerStore {
         } catch .corruptFile(let path, let reason) {
             let aside = try AddressBookFile(path: path).putAside()
             log.warning(
-                "address book is damaged: beginning with an empty one",
+                "address book is damaged; starting with an empty one",
                 ["kept": .text(aside), "reason": .text(reason)])
             return try PeerStore(path: path, worker: worker, log: log, clock: clock)
         }
     }
 
-    /// What is remembered of every peer, in the order learned.
+    /// The records of all peers, in the order learned.
     public var all: some Sequence<PeerRecord> { records.values }
 
     /// The number of peers remembered.
     public var count: Int { records.count }
 
-    /// All peers, those seen last first.
+    /// All peers, the most recently seen first.
     public var peers: [PeerID] {
         records.values.sorted { ($1.lastSeen, $0.peer) < ($0.lastSeen, $1.peer) }.map(\.peer)
     }
 
-    /// What is known of a peer.
+    /// Returns the record of a peer.
     public func record(of peer: PeerID) -> PeerRecord? { records[peer] }
 
-    /// A peer's addresses, those most likely to answer first.
+    /// Returns a peer's addresses, those most likely to answer first.
     public func addresses(of peer: PeerID) -> [Multiaddr] {
         records[peer]?.addresses.sorted { $0.isBetter(than: $1) }.map(\.address) ?? []
     }
 
-    /// What a peer said it speaks when it last said so.
+    /// Returns the protocols that a peer last listed.
     public func protocols(of peer: PeerID) -> [ProtocolID] { records[peer]?.protocols ?? [] }
 
-    /// Remembers addresses of a peer, without judging them. Peer IDs at their ends are taken off.
+    /// Remembers addresses of a peer without checking them. Strips trailing peer IDs.
     public func add(_ addresses: [Multiaddr], for peer: PeerID) {
         guard !addresses.isEmpty else { return }
         change(peer) { record in
@@ -108,8 +109,8 @@ public final class PeerStore {
         }
     }
 
-    /// Remembers addresses of a peer on the word of another. Such peers are the first to make room, and nobody can fill
-    /// the store with them.
+    /// Remembers addresses of a peer that another peer has named. Such peers are the first to make room, and no peer
+    /// can fill the store with them.
     public func add(_ addresses: [Multiaddr], for peer: PeerID, toldBy teller: PeerID) {
         guard !addresses.isEmpty else { return }
         let isNew = records[peer] == nil
@@ -120,7 +121,7 @@ public final class PeerStore {
         }
     }
 
-    /// Makes room for one more peer of which `teller` tells. False when the store is full of better ones.
+    /// Makes room for one more peer named by `teller`. Returns false if the store is full of better ones.
     private func makeRoom(forWordOf teller: PeerID) -> Bool {
         if told[teller] ?? 0 >= Self.maximumPerTeller {
             let rivals = records.values.filter { $0.teller == teller }
@@ -130,12 +131,12 @@ public final class PeerStore {
         return records.count < Self.maximumPeers || records.values.contains { !$0.isVerified }
     }
 
-    /// Remembers what a peer said it speaks.
+    /// Remembers the protocols that a peer lists.
     public func setProtocols(_ protocols: [ProtocolID], of peer: PeerID) {
         change(peer) { $0.protocols = Array(protocols.prefix(Self.maximumProtocols)) }
     }
 
-    /// Notes that the peer is, or was until now, connected.
+    /// Notes that the peer is connected, or was until now.
     public func noteSeen(_ peer: PeerID) {
         let now = clock()
         change(peer) {
@@ -173,14 +174,14 @@ public final class PeerStore {
         saveSoon()
     }
 
-    /// Writes the file a last time and ends the worker. What changes afterwards is not kept. Throws like `save`.
+    /// Writes the file a last time and stops the worker. Later changes are not saved. Throws like `save`.
     public func close() async throws(LibP2PError) {
         isClosed = true
         defer { worker?.stop() }
         try await save()
     }
 
-    /// Writes the file now. Throws `file` if that fails; the old file is then still whole.
+    /// Writes the file now. Throws `file` if that fails, and leaves the old file intact.
     public func save() async throws(LibP2PError) {
         saveTimer?.cancel()
         saveTimer = nil
@@ -205,7 +206,7 @@ public final class PeerStore {
         saveSoon()
     }
 
-    /// Replaces or removes a record and keeps count of who told.
+    /// Replaces or removes a record and updates `told`.
     private func put(_ record: PeerRecord?, for peer: PeerID) {
         if let teller = records[peer]?.teller {
             told[teller] = told[teller].flatMap { $0 > 1 ? $0 - 1 : nil }

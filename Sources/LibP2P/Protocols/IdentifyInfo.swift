@@ -2,14 +2,15 @@ import Bytes
 import Crypto
 import Multiformats
 
-/// What a host tells its peers about itself.
+/// A host's information about itself for its peers.
 ///
-/// libp2p identify specification: protobuf `Identify{1 publicKey, 2 listenAddrs, 3 protocols, 4 observedAddr,
-/// 5 protocolVersion, 6 agentVersion, 8 signedPeerRecord}`. A signed peer record is neither sent nor looked at.
+/// libp2p identify specification: protobuf `Identify{1 publicKey, 2 listenAddrs, 3 protocols, 4 observedAddr, 5
+/// protocolVersion, 6 agentVersion, 8 signedPeerRecord}`. A signed peer record is neither sent nor read.
 public struct IdentifyInfo: Equatable, Sendable {
-    /// The most bytes of identify messages taken from a peer. Hosts with hundreds of protocols stay below.
+    /// The maximum size of identify messages accepted from a peer, in bytes. Hosts with hundreds of protocols stay
+    /// below.
     public static let maximumSize = 65_536
-    /// The most listen addresses kept; a peer that lists more is telling about others.
+    /// The most listen addresses kept; no host needs more for itself.
     public static let maximumAddresses = 64
     /// The most protocols kept.
     public static let maximumProtocols = 512
@@ -22,14 +23,14 @@ public struct IdentifyInfo: Equatable, Sendable {
     public var agentVersion: String
     /// The host's identity; nil if the message had none.
     public var publicKey: PublicKey?
-    /// Where the host listens, without its peer ID.
+    /// The host's listen addresses, without its peer ID.
     public var listenAddresses: [Multiaddr]
-    /// Where the host sees the one it is talking to.
+    /// The receiver's address as the host sees it.
     public var observedAddress: Multiaddr?
-    /// What the host speaks, in its order.
+    /// The host's protocols, in its order.
     public var protocols: [ProtocolID]
 
-    /// Information with these parts.
+    /// Creates information from its parts.
     public init(
         protocolVersion: String = "", agentVersion: String = "", publicKey: PublicKey? = nil,
         listenAddresses: [Multiaddr] = [], observedAddress: Multiaddr? = nil, protocols: [ProtocolID] = []
@@ -62,10 +63,10 @@ public struct IdentifyInfo: Equatable, Sendable {
         return output.bytes
     }
 
-    /// What a peer has sent until the end of the stream: one message, or several that add to each other.
+    /// Decodes all that a peer has sent on a stream: one message, or several to be merged.
     ///
-    /// Addresses of transports that are not known here, and what is beyond a limit, are left out. Throws `malformed`
-    /// for what is not a sequence of messages.
+    /// Skips addresses of unknown transports and entries beyond the limits. Throws `malformed` unless the bytes are a
+    /// sequence of messages.
     public init(decoding bytes: [UInt8]) throws(LibP2PError) {
         self.init()
         do {

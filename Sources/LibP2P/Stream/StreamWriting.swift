@@ -39,8 +39,8 @@ struct PendingWrite {
 }
 
 extension Stream {
-    /// Sends `bytes` and returns once all are in the connection's send queue. Suspends while the peer's window or that
-    /// queue is full. Cancelling an unfinished write resets the stream.
+    /// Sends `bytes` and returns once all are in the connection's send queue. Suspends while the peer's window is used
+    /// up or that queue is full. Cancelling an unfinished write resets the stream.
     public func write(_ bytes: [UInt8]) async throws(LibP2PError) {
         try beginWrite()
         defer { endWrite() }

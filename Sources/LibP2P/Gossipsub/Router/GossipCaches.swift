@@ -1,14 +1,14 @@
 import Bytes
 import Multiformats
 
-/// Messages seen lately, so that none is handled twice.
+/// The messages seen recently, so that none is handled twice.
 ///
-/// Two generations: the older is forgotten as a whole. An ID is remembered for at least `lifetime` unless more than
-/// `capacity` come in that time.
+/// Two generations: the older is dropped as a whole. An ID is remembered for at least `lifetime`, unless more than
+/// `capacity` arrive in that time.
 struct SeenMessages {
-    /// How long a message may travel; 120 s is what other implementations use.
+    /// How long a message may be in transit; other implementations also use 120 s.
     static let lifetime = Duration.seconds(120)
-    /// IDs in a generation, some 100 bytes each.
+    /// The most IDs in a generation, about 100 bytes each.
     static let capacity = 50_000
 
     private var current: Set<GossipMessage.ID> = []
@@ -18,7 +18,7 @@ struct SeenMessages {
     /// Whether the message has been seen.
     func contains(_ id: GossipMessage.ID) -> Bool { current.contains(id) || previous.contains(id) }
 
-    /// Remembers the message; false if it was known.
+    /// Remembers the message. Returns false if it was known.
     mutating func insert(_ id: GossipMessage.ID, now: Duration) -> Bool {
         guard !contains(id) else { return false }
         if now - began >= Self.lifetime || current.count >= Self.capacity {
@@ -31,17 +31,17 @@ struct SeenMessages {
     }
 }
 
-/// The messages of the last few heartbeats, to be offered and sent to those who ask.
+/// The messages of the last few heartbeats, to offer and to send on request.
 ///
 /// gossipsub 1.0 specification, "Message Cache".
 struct RecentMessages {
-    /// Heartbeats that a message is kept for.
+    /// The number of heartbeats for which a message is kept.
     static let history = 5
-    /// Of these, those whose messages are offered.
+    /// The number of latest heartbeats whose messages are offered.
     static let gossip = 3
-    /// Bytes of messages kept; when there are more the oldest go early.
+    /// The most bytes of messages kept; beyond that the oldest are dropped early.
     static let capacity = 16 << 20
-    /// How often one peer is sent the same message on request.
+    /// The most times that one peer is sent the same message on request.
     static let maximumSends = 3
 
     private struct Entry {
@@ -68,7 +68,7 @@ struct RecentMessages {
         }
     }
 
-    /// The IDs to offer for a topic, at most `limit`, the newest first.
+    /// Returns up to `limit` IDs to offer for a topic, the newest first.
     func offers(topic: RawText, limit: Int) -> [GossipMessage.ID] {
         var ids: [GossipMessage.ID] = []
         for window in windows.prefix(Self.gossip) {
@@ -80,7 +80,7 @@ struct RecentMessages {
         return ids
     }
 
-    /// A message that a peer asks for, unless it has had it often enough.
+    /// Returns a requested message, unless the peer has been sent it `maximumSends` times.
     mutating func message(_ id: GossipMessage.ID, for peer: PeerID) -> GossipMessage? {
         guard let entry = entries[id] else { return nil }
         let sends = entry.sends[peer] ?? 0
@@ -89,7 +89,7 @@ struct RecentMessages {
         return entry.message
     }
 
-    /// Begins a new heartbeat's window and forgets the oldest.
+    /// Begins a new heartbeat's window and drops the oldest.
     mutating func shift() {
         windows.insert([], at: 0)
         while windows.count > Self.history { dropOldest() }

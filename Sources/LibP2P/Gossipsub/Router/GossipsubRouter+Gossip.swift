@@ -2,13 +2,13 @@ import Bytes
 import Collections
 import Multiformats
 
-/// Gossip: telling peers outside the mesh what there is, and asking for what is missing.
+/// Gossip: offering messages to peers outside the mesh, and requesting missing ones.
 extension GossipsubRouter {
     private func gossips(with peer: PeerID) -> Bool {
         peers[peer]?.isDirect == true || score(peer) >= configuration.score.gossipThreshold
     }
 
-    /// A peer has messages. What is not here is asked for; of each offer one message, chosen at random, is a promise
+    /// Handles a peer's IHAVE. Requests the missing messages; one of each offer, chosen at random, counts as a promise
     /// (gossipsub 1.1, "Spam Protection Measures").
     mutating func offered(
         _ offer: GossipRPC.IHave, by peer: PeerID, now: Duration, _ output: inout Output
@@ -29,7 +29,7 @@ extension GossipsubRouter {
         }
     }
 
-    /// A peer asks for messages.
+    /// Handles a peer's IWANT.
     mutating func wanted(_ ids: [GossipMessage.ID], by peer: PeerID, _ output: inout Output) {
         guard !ids.isEmpty, gossips(with: peer) else { return }
         for id in ids {
@@ -39,10 +39,10 @@ extension GossipsubRouter {
         }
     }
 
-    /// Offers recent messages to some peers that are not sent them anyway (gossipsub 1.1, "Adaptive Gossip
+    /// Offers recent messages to some peers that are not sent them otherwise (gossipsub 1.1, "Adaptive Gossip
     /// Dissemination").
     mutating func offer(_ topic: RawText, besides others: OrderedSet<PeerID>, _ output: inout Output) {
-        // One peer may be offered messages of all topics in one RPC.
+        // One RPC may offer a peer messages of all topics.
         let limit = GossipsubLimits.idsPerHeartbeat / max(1, meshes.count + fanouts.count)
         let ids = recent.offers(topic: topic, limit: limit)
         guard !ids.isEmpty else { return }
@@ -53,7 +53,7 @@ extension GossipsubRouter {
         }
     }
 
-    /// Subscribers that may be offered messages of a topic.
+    /// Returns the subscribers that may be offered messages of a topic.
     private func readers(of topic: RawText, besides others: OrderedSet<PeerID>) -> [PeerID] {
         var readers: [PeerID] = []
         for (peer, state) in peers
@@ -65,7 +65,7 @@ extension GossipsubRouter {
         return readers
     }
 
-    /// Keeps up the sets of peers for topics that are published to and not subscribed to, and offers what was published.
+    /// Maintains the peers of topics that are published to but not subscribed to, and offers the messages published.
     mutating func maintainFanouts(now: Duration, _ output: inout Output) {
         fanouts.removeAll { now - $0.value.lastPublished >= configuration.fanoutLifetime }
         for topic in fanouts.keys {
@@ -84,22 +84,22 @@ extension GossipsubRouter {
     }
 }
 
-/// Messages that peers have offered and were asked for.
+/// Messages that peers have offered and this host has requested.
 struct GossipPromises {
     private var promises: OrderedDictionary<GossipMessage.ID, OrderedDictionary<PeerID, Duration>> = [:]
 
-    /// A peer has to send the message until then, unless somebody else does.
+    /// Expects the message from a peer by `end`, unless another peer sends it.
     mutating func add(_ message: GossipMessage.ID, by peer: PeerID, until end: Duration) {
         if promises[message]?[peer] == nil { promises[message, default: [:]][peer] = end }
     }
 
-    /// The message has come.
+    /// Notes that the message has arrived.
     mutating func kept(_ message: GossipMessage.ID) {
         guard promises[message] != nil else { return }
         promises[message] = nil
     }
 
-    /// Peers, once for each promise whose time is over; the promises are forgotten.
+    /// Removes overdue promises and returns their peers, once for each promise.
     mutating func broken(now: Duration) -> [PeerID] {
         var broken: [PeerID] = []
         for message in Array(promises.keys) {

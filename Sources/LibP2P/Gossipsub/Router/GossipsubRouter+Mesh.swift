@@ -2,16 +2,16 @@ import Bytes
 import Collections
 import Multiformats
 
-/// Meshes: who is asked in, let in and sent out.
+/// Meshes: whom the router grafts, admits and prunes.
 extension GossipsubRouter {
-    /// How much later than allowed a peer is asked again: its clock may be behind by a heartbeat.
+    /// How much later than allowed a peer is grafted again: its clock may be behind by a heartbeat.
     var backoffSlack: Duration { configuration.heartbeat }
 
     // MARK: What peers want
 
-    /// A peer wants to be in the mesh.
+    /// Handles a peer's GRAFT.
     mutating func grafted(_ peer: PeerID, _ topic: RawText, now: Duration, _ output: inout Output) {
-        // A topic that is not known here is not answered (gossipsub 1.1): the answer would be work for nothing.
+        // A GRAFT for an unknown topic is not answered (gossipsub 1.1), so that spam causes no work.
         guard let mesh = meshes[topic], let state = peers[peer], !mesh.contains(peer) else { return }
         if let end = backoffs[topic]?[peer], end > now, !state.isDirect {
             counters.earlyGrafts &+= 1
@@ -26,11 +26,11 @@ extension GossipsubRouter {
         }
         meshes[topic]?.append(peer)
         scores.grafted(peer, topic, now: now)
-        // Whoever asks into the mesh is a subscriber, even if its saying so is still on the way.
+        // A peer that grafts is a subscriber, even if its subscription has not arrived yet.
         if state.topics.count < GossipsubLimits.topicsPerPeer { peers[peer]?.topics.append(topic) }
     }
 
-    /// A peer is no longer, or will not be, in the mesh.
+    /// Handles a peer's PRUNE.
     mutating func pruned(
         _ peer: PeerID, _ item: GossipRPC.Prune, now: Duration, _ output: inout Output
     ) {
@@ -93,7 +93,7 @@ extension GossipsubRouter {
         output[peer].graft.append(topic)
     }
 
-    /// Asks peers into a topic's mesh until it has `count`.
+    /// Grafts peers into a topic's mesh until it has `count`.
     mutating func fill(_ topic: RawText, to count: Int, now: Duration, _ output: inout Output) {
         let missing = count - (meshes[topic]?.count ?? count)
         guard missing > 0 else { return }
@@ -110,8 +110,8 @@ extension GossipsubRouter {
         for peer in random.choose(count, of: candidates) { graft(peer, topic, now: now, &output) }
     }
 
-    /// Sends peers out of a topic's mesh until it has D: the best stay, of the others some at random, and enough of those
-    /// that this host has dialled.
+    /// Prunes peers from a topic's mesh until it has D. The best stay, some others at random, and enough of those that
+    /// this host has dialled.
     private mutating func cut(_ topic: RawText, now: Duration, _ output: inout Output) {
         let scored = random.choose(.max, of: mesh(topic)).map { (peer: $0, score: score($0)) }
         let ranked = scored.sorted { $0.score > $1.score }.map(\.peer)
@@ -121,7 +121,7 @@ extension GossipsubRouter {
         let outbound = order.filter { peers[$0]?.isOutbound == true }.prefix(configuration.degreeOut)
         var kept = OrderedSet(order.prefix(configuration.degree))
         for peer in outbound where !kept.contains(peer) {
-            // The last that is not itself needed makes room.
+            // The last peer that is not one of these makes room.
             guard let last = kept.last(where: { !outbound.contains($0) }) else { break }
             kept.remove(last)
             kept.append(peer)
@@ -133,8 +133,8 @@ extension GossipsubRouter {
 
     // MARK: Pruning
 
-    /// Sends a peer out of the mesh, or tells it that it cannot come in. `exchange`: for want of room, so that others may
-    /// be named.
+    /// Removes a peer from the mesh or refuses its GRAFT. `exchange`: the reason is lack of room, so that other peers
+    /// may be named.
     mutating func prune(
         _ peer: PeerID, _ topic: RawText, backoff: Duration, exchange: Bool = false, now: Duration,
         _ output: inout Output

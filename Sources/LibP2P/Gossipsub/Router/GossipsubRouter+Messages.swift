@@ -6,15 +6,15 @@ import Multiformats
 struct PendingMessage {
     let encoded: SharedBytes
     let from: PeerID
-    /// Who else has brought the same bytes.
+    /// Other peers that have sent the same bytes.
     var others: OrderedSet<PeerID> = []
 }
 
-/// Messages: how they come in, are judged, and go on.
+/// Messages: how they are received, verified, validated and forwarded.
 extension GossipsubRouter {
-    /// Sends out a message of this host's own. With flood publishing it goes to every known subscriber, so that it is in
-    /// many hands before the mesh has any part in it (gossipsub 1.1, "Flood Publishing"); without any it is offered
-    /// later.
+    /// Publishes a message of this host. With flood publishing it goes to every known subscriber, so that many peers
+    /// have it before any mesh peer could suppress it (gossipsub 1.1, "Flood Publishing"). If there are no subscribers,
+    /// it is offered later.
     public mutating func publish(_ message: GossipMessage, now: Duration) -> [Action] {
         guard seen.insert(message.id, now: now) else { return [] }
         recent.insert(message)
@@ -76,7 +76,7 @@ extension GossipsubRouter {
         output.first.append(.verify(message, from: peer))
     }
 
-    /// A message waits for nothing any more.
+    /// Takes a message off the pending counts.
     private mutating func settle(_ message: GossipMessage, from peer: PeerID) {
         let size = message.encoded.count
         pending = max(pending - 1, 0)
@@ -86,10 +86,10 @@ extension GossipsubRouter {
         peers[peer]?.pendingBytes = max(state.pendingBytes - size, 0)
     }
 
-    /// Whether the author has signed a message that was to be verified.
+    /// Takes the result of verifying a message's signature.
     ///
-    /// Only now does it count as seen, and are others told not to send it: else a forger could keep out the true message
-    /// of the same number.
+    /// Only a signed message counts as seen, and only then are peers told not to send it: otherwise a forgery could
+    /// keep out the genuine message with the same number.
     public mutating func verified(
         _ message: GossipMessage, from peer: PeerID, isSigned: Bool, now: Duration
     ) -> [Action] {
@@ -120,7 +120,7 @@ extension GossipsubRouter {
         return output.actions
     }
 
-    /// The verdict on a message that was to be validated.
+    /// Takes the verdict on a message.
     public mutating func validated(
         _ message: GossipMessage, from peer: PeerID, _ verdict: Verdict, now: Duration
     ) -> [Action] {
@@ -151,7 +151,7 @@ extension GossipsubRouter {
         return output.actions
     }
 
-    /// Sends a message to those of the peers that have not said that they do not want it.
+    /// Sends a message to the peers that have not declined it by IDONTWANT.
     private func forward(
         _ message: GossipMessage, to receivers: [PeerID], _ priority: GossipPriority, _ output: inout Output
     ) {

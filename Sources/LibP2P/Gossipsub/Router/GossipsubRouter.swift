@@ -2,41 +2,41 @@ import Bytes
 import Collections
 import Multiformats
 
-/// Decides which peer is told what: the meshes, what is passed on, offered and asked for.
+/// Decides what to send to which peer: meshes, and messages to forward, offer and request.
 ///
-/// gossipsub 1.0, 1.1 and 1.2 specifications. A machine: every method takes what happened and returns what to do; time
-/// comes with the events and choices among peers from a seed.
+/// gossipsub 1.0, 1.1 and 1.2 specifications. A machine: every method takes an event and returns actions. Time comes
+/// with the events; a seed decides choices among peers.
 public struct GossipsubRouter: Sendable {
-    /// What is to be done.
+    /// An action to perform.
     public enum Action: Sendable, Equatable {
         /// Send subscriptions and control to the peer.
         case send(PeerID, GossipRPC)
-        /// Send the message to the peers, each in an RPC of its own, which is the same for all.
+        /// Send the message to the peers, each in the same RPC without other entries.
         case forward(GossipMessage, to: [PeerID], GossipPriority)
-        /// The peer has the message by now: it need not be sent if it still waits.
+        /// Remove messages that the peer has by now from its queue.
         case withdraw([GossipMessage.ID], from: PeerID)
-        /// Find out whether the author has signed the message, then call `verified`. The peer is who brought it.
+        /// Check whether the author has signed the message, then call `verified`. The peer is the one that sent it.
         case verify(GossipMessage, from: PeerID)
-        /// A message in this host's own name that it has not published: an echo of a former life, a replay, or another host
-        /// with its key. Nothing of it is checked, and it goes no further.
+        /// Report a message in this host's own name that this process has not published: an earlier process, a replay,
+        /// or another host with the same key. It is not checked or forwarded.
         case foreign(GossipMessage, from: PeerID)
-        /// Find out whether the message is good, then call `validated`. The peer is who brought it.
+        /// Run the topic's validator, then call `validated`. The peer is the one that sent the message.
         case validate(GossipMessage, from: PeerID)
-        /// Hand the message to the topic's subscriber.
+        /// Pass the message to the topic's handler.
         case deliver(GossipMessage, from: PeerID)
-        /// Connect to the peer, if it is known where.
+        /// Connect to the peer, if its addresses are known.
         case connect(PeerID)
-        /// The peer's score has fallen so low that nothing of it is looked at any more.
+        /// Report that the peer's score has fallen below the threshold under which everything from it is ignored.
         case graylisted(PeerID, score: Double)
     }
 
-    /// What a topic's validator makes of a message.
+    /// The verdict of a topic's validator on a message.
     public enum Verdict: Sendable, Equatable {
-        /// Good: handed on and passed on.
+        /// Valid: delivered and forwarded.
         case accept
-        /// Against the rules: whoever brought it should have known.
+        /// Against the rules: the peer that sent it is blamed.
         case reject
-        /// Of no use now: dropped without blame.
+        /// Useless now: dropped without blame.
         case ignore
     }
 
@@ -54,7 +54,7 @@ public struct GossipsubRouter: Sendable {
         var pendingBytes = 0
         var isGraylisted = false
 
-        /// A heartbeat: what is counted between two of them is forgotten.
+        /// Resets what is counted between two heartbeats.
         mutating func beat(isGraylisted: Bool) {
             self.isGraylisted = isGraylisted
             offers = 0
@@ -73,11 +73,11 @@ public struct GossipsubRouter: Sendable {
     let own: PeerID
     var random: SeededGenerator
     var peers: OrderedDictionary<PeerID, Peer> = [:]
-    /// Connected peers that are sent every message of their topics: floodsub peers and direct ones.
+    /// Connected peers that are sent every message of their topics: floodsub peers and direct peers.
     var served: OrderedSet<PeerID> = []
     /// The meshes of the topics subscribed to.
     var meshes: OrderedDictionary<RawText, OrderedSet<PeerID>> = [:]
-    /// When a peer may be asked into a mesh again. Outlives subscriptions and connections.
+    /// When a peer may be grafted again. Outlives subscriptions and connections.
     var backoffs: OrderedDictionary<RawText, OrderedDictionary<PeerID, Duration>> = [:]
     var fanouts: OrderedDictionary<RawText, Fanout> = [:]
     var seen = SeenMessages()
@@ -86,15 +86,16 @@ public struct GossipsubRouter: Sendable {
     var scores: PeerScore
     /// Messages whose signature is being checked.
     var unverified: [GossipMessage.ID: [PendingMessage]] = [:]
-    /// Messages with their validator: who has brought them.
+    /// Messages being validated, and the peers that have sent them.
     var validating: [GossipMessage.ID: OrderedSet<PeerID>] = [:]
     var pending = 0
     var pendingBytes = 0
     var beats = 0
-    /// What has happened since the start.
+    /// The counts since the start.
     public internal(set) var counters = GossipCounters()
 
-    /// A router of this peer without topics or peers. `seed` decides its choices and should be hard to guess.
+    /// Creates the router of the host `peer`, without topics or peers. `seed` decides its choices and should be hard to
+    /// guess.
     public init(
         _ peer: PeerID, configuration: GossipsubConfiguration = GossipsubConfiguration(), seed: UInt64
     ) {
@@ -106,26 +107,26 @@ public struct GossipsubRouter: Sendable {
 
     // MARK: What the host asks
 
-    /// The topics subscribed to, in the order joined.
+    /// The topics joined, in order.
     public var subscriptions: [RawText] { Array(meshes.keys) }
 
-    /// The peers in a topic's mesh.
+    /// Returns the peers in a topic's mesh.
     public func mesh(_ topic: RawText) -> [PeerID] { meshes[topic].map { Array($0) } ?? [] }
 
-    /// The peers that have subscribed to a topic, as far as they are connected.
+    /// Returns the connected peers that have subscribed to a topic.
     public func subscribers(_ topic: RawText) -> [PeerID] {
         peers.lazy.filter { $0.value.topics.contains(topic) }.map(\.key)
     }
 
-    /// What is thought of a peer's conduct: `PeerScoreParameters` tells the scale.
+    /// Returns a peer's score on the scale of `PeerScoreParameters`.
     public func score(_ peer: PeerID) -> Double { scores.score(peer) }
 
-    /// Whether nothing of the peer is looked at.
+    /// Whether everything from the peer is ignored.
     public func isGraylisted(_ peer: PeerID) -> Bool {
         scores.score(peer) < configuration.score.graylistThreshold && peers[peer]?.isDirect != true
     }
 
-    /// What the application thinks of a connected peer (P5).
+    /// Sets the application's score of a connected peer (P5).
     public mutating func setApplicationScore(_ peer: PeerID, _ score: Double) {
         scores.setApplicationScore(peer, score)
     }
@@ -144,7 +145,7 @@ public struct GossipsubRouter: Sendable {
         return output.actions
     }
 
-    /// Leaves a topic. Joining it again soon finds peers unwilling for `unsubscribeBackoff`.
+    /// Leaves a topic. For `unsubscribeBackoff`, its peers refuse to graft this host again.
     public mutating func unsubscribe(_ topic: RawText, now: Duration) -> [Action] {
         guard let mesh = meshes[topic] else { return [] }
         var output = Output()
@@ -158,8 +159,8 @@ public struct GossipsubRouter: Sendable {
 
     // MARK: What happens to peers
 
-    /// A peer is ready to be sent RPCs, over a stream of one of the protocols `.meshsub12`, `.meshsub11`, `.floodsub`.
-    /// `isOutbound`: this host dialled. `address`: what peers of one owner would share; nil counts as nobody else's.
+    /// Adds a peer that can be sent RPCs, over a stream of `.meshsub12`, `.meshsub11` or `.floodsub`. `isOutbound`:
+    /// this host dialled. `address` is what peers of one owner share; nil is shared with no other peer.
     public mutating func connected(
         _ peer: PeerID, protocolID: ProtocolID, isOutbound: Bool = false, address: String? = nil
     ) -> [Action] {
@@ -175,7 +176,7 @@ public struct GossipsubRouter: Sendable {
         return output.actions
     }
 
-    /// A peer can no longer be sent anything.
+    /// Removes a peer that can no longer be sent RPCs.
     public mutating func disconnected(_ peer: PeerID, now: Duration) {
         guard peers.removeValue(forKey: peer) != nil else { return }
         served.remove(peer)
@@ -184,7 +185,7 @@ public struct GossipsubRouter: Sendable {
         scores.disconnected(peer, now: now)
     }
 
-    /// A peer has sent an RPC. RPCs of peers that are not connected here, or graylisted, are dropped.
+    /// Handles a peer's RPC. RPCs of unknown or graylisted peers are dropped.
     public mutating func received(_ rpc: GossipRPC, from peer: PeerID, now: Duration) -> [Action] {
         guard peers[peer] != nil, !isGraylisted(peer) else { return [] }
         var output = Output()
@@ -214,7 +215,7 @@ public struct GossipsubRouter: Sendable {
         }
         guard let state = peers[peer], state.topics.count < GossipsubLimits.topicsPerPeer else { return }
         peers[peer]?.topics.append(topic)
-        // A small mesh takes a newcomer at once, not at the next heartbeat.
+        // A small mesh grafts a new subscriber at once, not at the next heartbeat.
         if let mesh = meshes[topic], mesh.count < configuration.degreeLow, canMesh(peer, topic, now: now) {
             graft(peer, topic, now: now, &output)
         }
@@ -222,7 +223,7 @@ public struct GossipsubRouter: Sendable {
 
     // MARK: Time
 
-    /// To be called at the configured interval: mends the meshes, offers messages, forgets old ones.
+    /// Maintains the meshes, offers messages and drops old ones. Call it at the configured interval.
     public mutating func heartbeat(now: Duration) -> [Action] {
         var output = Output()
         beats &+= 1
@@ -259,9 +260,9 @@ public struct GossipsubRouter: Sendable {
 
     // MARK: Actions
 
-    /// Gathers what one event makes of it into few RPCs, in the order in which peers are first spoken to.
+    /// Collects the control for each peer into one RPC per event, in the order in which peers are first addressed.
     struct Output {
-        /// Actions that are not control; they come first.
+        /// Actions other than control, which come first.
         var first: [Action] = []
         private var rpcs: OrderedDictionary<PeerID, GossipRPC> = [:]
 
@@ -276,29 +277,29 @@ public struct GossipsubRouter: Sendable {
     }
 }
 
-/// What has happened to a router's messages and peers, for operators.
+/// Counts of a router's messages and peers, for operators.
 public struct GossipCounters: Sendable, Equatable, Encodable {
     /// Messages accepted.
     public var accepted: UInt64 = 0
-    /// Copies of messages that were there already.
+    /// Copies of known messages.
     public var duplicates: UInt64 = 0
-    /// Messages against the rules, by signature or validator.
+    /// Messages rejected for their signature or by a validator.
     public var rejected: UInt64 = 0
-    /// Messages that validators had no use for.
+    /// Messages ignored by validators.
     public var ignored: UInt64 = 0
-    /// Messages that were not even well formed, or not signed.
+    /// Messages that were malformed or not signed.
     public var malformed: UInt64 = 0
-    /// Messages dropped because too many waited to be checked.
+    /// Messages dropped because too many waited to be verified or validated.
     public var overflowed: UInt64 = 0
-    /// Messages offered, asked for and not sent.
+    /// Messages offered and requested, but not sent.
     public var brokenPromises: UInt64 = 0
-    /// GRAFTs that came during their back-off.
+    /// GRAFTs received during their backoff.
     public var earlyGrafts: UInt64 = 0
     /// Peers whose score fell below the threshold.
     public var graylisted: UInt64 = 0
-    /// Messages and offers that did not fit into a peer's queue.
+    /// RPCs that did not fit a peer's queue.
     public var unsent: UInt64 = 0
 
-    /// Nothing has happened.
+    /// Creates counters at zero.
     public init() {}
 }

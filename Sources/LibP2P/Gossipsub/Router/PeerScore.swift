@@ -2,13 +2,13 @@ import Bytes
 import Collections
 import Multiformats
 
-/// What this host thinks of its peers' conduct: a number for each, from what it saw itself.
+/// The scores of peers' conduct, from this host's own observations.
 ///
-/// gossipsub 1.1 specification, "Peer Scoring". A machine: it is told what happened and when, and decays by `refresh`.
+/// gossipsub 1.1 specification, "Peer Scoring". A machine: time comes from outside, and `refresh` lets scores decay.
 public struct PeerScore: Sendable {
-    /// Scores of peers that have left, kept at most; beyond it the one that left first is forgotten.
+    /// The most scores kept of peers that have left; beyond that, the one that left first is forgotten.
     static let maximumRetained = 4_096
-    /// Messages remembered for what their later copies say of who brings them.
+    /// The most messages remembered, to score the peers that send later copies.
     static let maximumDeliveries = 20_000
 
     private struct Counters {
@@ -19,7 +19,7 @@ public struct PeerScore: Sendable {
         var failure = 0.0
         var invalid = 0.0
 
-        /// What is missing of the messages expected of a mesh peer.
+        /// Returns how many of the messages expected from a mesh peer are missing.
         func deficit(_ parameters: PeerScoreParameters.Topic) -> Double {
             guard graftedAt != nil, timeInMesh > parameters.meshDeliveriesActivation else { return 0 }
             return max(0, parameters.meshDeliveriesThreshold - mesh)
@@ -44,7 +44,7 @@ public struct PeerScore: Sendable {
         /// When to forget a peer that has left; nil while it is connected.
         var forgetAt: Duration?
 
-        /// Changes the counters of a topic; returns the peer as it is then.
+        /// Changes the counters of a topic and returns the changed peer.
         mutating func change(_ topic: RawText, _ body: (inout Counters) -> Void) -> Peer {
             body(&topics[topic, default: Counters()])
             return self
@@ -73,13 +73,13 @@ public struct PeerScore: Sendable {
     private struct Delivery {
         /// When the message was accepted; nil if it was rejected.
         let acceptedAt: Duration?
-        /// Who has brought it, so that nobody counts twice.
+        /// The peers that have sent it, so that none counts twice.
         var bringers: OrderedSet<PeerID>
     }
 
     private let parameters: PeerScoreParameters
     private var peers: OrderedDictionary<PeerID, Peer> = [:]
-    /// What comes of it for each, up to date: scores are asked for far more often than they change.
+    /// The current scores, kept because they are read far more often than they change.
     private var scores: [PeerID: Double] = [:]
     private var retained = 0
     private var atAddress: [RawText: Int] = [:]
@@ -87,22 +87,22 @@ public struct PeerScore: Sendable {
     private var deliveryOrder = Deque<(id: GossipMessage.ID, at: Duration)>()
     private var lastDecay = Duration.zero
 
-    /// A score that knows nobody.
+    /// Creates scores without peers.
     public init(_ parameters: PeerScoreParameters = PeerScoreParameters()) {
         self.parameters = parameters
     }
 
     // MARK: Scores
 
-    /// A peer's score; zero for one that is not known.
+    /// Returns a peer's score; zero for an unknown peer.
     public func score(_ id: PeerID) -> Double { scores[id] ?? 0 }
 
-    /// Brings a peer's score up to date.
+    /// Updates a peer's score.
     private mutating func update(_ id: PeerID) {
         scores[id] = peers[id].map(score)
     }
 
-    /// Does the same for all peers at an address.
+    /// Updates the scores of all peers at an address.
     private mutating func update(at address: RawText) {
         for (id, peer) in peers where peer.address == address { scores[id] = score(peer) }
     }
@@ -126,7 +126,7 @@ public struct PeerScore: Sendable {
 
     // MARK: What happens to peers
 
-    /// A peer is there. `address` is what peers of one owner would share; nil counts as nobody else's.
+    /// Adds a peer. `address` is what peers of one owner share; nil is shared with no other peer.
     public mutating func connected(_ id: PeerID, address: String?) {
         guard peers[id]?.forgetAt != nil || peers[id] == nil else { return }
         var peer = peers[id] ?? Peer()
@@ -141,11 +141,11 @@ public struct PeerScore: Sendable {
         update(at: address)
     }
 
-    /// A peer has left. What is thought of it is kept for a while, as it was: leaving makes nothing good or bad.
+    /// Notes that a peer has left. Its score is kept for a while, unchanged, so that reconnecting does not reset it.
     public mutating func disconnected(_ id: PeerID, now: Duration) {
         guard var peer = peers[id], peer.forgetAt == nil else { return }
         for topic in peer.topics.keys { leave(topic, &peer) }
-        // To the end, so that those that have left stand in the order in which they did.
+        // Moves the peer to the end, so that peers that have left stay in order of leaving.
         peers[id] = nil
         if let address = peer.address {
             atAddress[address] = atAddress[address].flatMap { $0 > 1 ? $0 - 1 : nil }
@@ -169,7 +169,7 @@ public struct PeerScore: Sendable {
         retained -= 1
     }
 
-    /// A peer is in a topic's mesh now.
+    /// Notes that a peer has joined a topic's mesh.
     public mutating func grafted(_ id: PeerID, _ topic: RawText, now: Duration) {
         change(id, topic) {
             guard $0.graftedAt == nil else { return }
@@ -178,7 +178,7 @@ public struct PeerScore: Sendable {
         }
     }
 
-    /// A peer is in a topic's mesh no longer.
+    /// Notes that a peer has left a topic's mesh.
     public mutating func pruned(_ id: PeerID, _ topic: RawText) {
         guard var peer = peers[id] else { return }
         leave(topic, &peer)
@@ -197,13 +197,13 @@ public struct PeerScore: Sendable {
         peer.topics[name]?.mesh = 0
     }
 
-    /// What the application thinks of a connected peer (P5); replaces what it thought before.
+    /// Sets the application's score of a connected peer (P5).
     public mutating func setApplicationScore(_ id: PeerID, _ value: Double) {
         peers[id]?.application = value
         update(id)
     }
 
-    /// A peer has broken the router's rules.
+    /// Counts breaches of the router's rules.
     public mutating func misbehaved(_ id: PeerID, _ count: Int = 1) {
         peers[id]?.behaviour += Double(count)
         update(id)
@@ -211,7 +211,7 @@ public struct PeerScore: Sendable {
 
     // MARK: What happens to messages
 
-    /// A message was accepted. `others` brought it too, before that was known.
+    /// Notes that a message was accepted. `others` are peers that sent it before that.
     public mutating func accepted(
         _ message: GossipMessage.ID, _ topic: RawText, first: PeerID, others: OrderedSet<PeerID>,
         now: Duration
@@ -225,7 +225,7 @@ public struct PeerScore: Sendable {
         remember(message, Delivery(acceptedAt: now, bringers: bringers), now)
     }
 
-    /// A message was rejected, having been brought by these peers.
+    /// Notes that a message from these peers was rejected.
     public mutating func rejected(
         _ message: GossipMessage.ID, _ topic: RawText, _ bringers: OrderedSet<PeerID>, now: Duration
     ) {
@@ -233,7 +233,7 @@ public struct PeerScore: Sendable {
         remember(message, Delivery(acceptedAt: nil, bringers: bringers), now)
     }
 
-    /// A peer has brought a message that was accepted or rejected before.
+    /// Notes that a peer has sent a message that was accepted or rejected before.
     public mutating func duplicate(
         _ message: GossipMessage.ID, _ topic: RawText, from peer: PeerID, now: Duration
     ) {
@@ -249,7 +249,7 @@ public struct PeerScore: Sendable {
         deliveredInMesh(peer, topic, parameters)
     }
 
-    /// A peer has brought what its author did not sign.
+    /// Counts an invalid message from a peer.
     public mutating func invalid(_ peer: PeerID, _ topic: RawText) {
         change(peer, topic) { $0.invalid += 1 }
     }
@@ -278,7 +278,7 @@ public struct PeerScore: Sendable {
 
     // MARK: Time
 
-    /// Lets counters decay and forgets what is too old. To be called at least as often as counters decay.
+    /// Lets counters decay and forgets old entries. Call it at least once per `decayInterval`.
     public mutating func refresh(now: Duration) {
         if retained > 0 {
             let left: [PeerID] = peers.lazy.filter { $0.value.forgetAt.map { $0 <= now } ?? false }.map(\.key)
