@@ -2,14 +2,14 @@ import Testing
 
 @testable import Reactor
 
-/// What a connection does in each of its states, against a driver that does as the test says.
+/// The behaviour of a connection in each state, with a scripted driver.
 @Suite struct ConnectionStateTests {
     enum Step {
         // The owner's calls.
         case listen, send(Int), closeWrite, close, abort, pause, resume
         // The driver's reports.
         case bytes(Int), end, failure
-        /// The kernel takes so many bytes more.
+        /// The kernel accepts this many more bytes.
         case room(Int)
         /// FIN cannot be sent.
         case refuseFIN
@@ -17,9 +17,9 @@ import Testing
 
     struct Row: CustomTestStringConvertible {
         let testDescription: String
-        /// Between two groups the loop attends to the connection.
+        /// The loop calls `attend` after each group.
         let groups: [[Step]]
-        /// What the driver was asked for and the delegate was told.
+        /// The calls of the driver and the delegate.
         let log: [String]
 
         init(_ description: String, _ groups: [[Step]], _ log: [String]) {
@@ -81,7 +81,7 @@ import Testing
         Row("close, failure", [[.listen, .close], [.failure]], ["FIN", "closed", "RST"]),
         Row("close, abort", [[.listen, .close], [.abort], [.end]], ["FIN", "closed", "shut"]),
         Row("abort twice", [[.listen, .abort], [.abort], [.failure], [.end]], ["RST", "closed"]),
-        // FIN that nobody can take.
+        // A FIN that cannot be sent.
         Row("close without FIN", [[.listen, .refuseFIN, .close]], ["FIN", "closed", "RST"]),
         Row(
             "close without FIN after the peer's", [[.listen, .refuseFIN, .end], [.close]],
@@ -124,7 +124,7 @@ import Testing
                 loop: Reactor.loop, driver: driver, local: address, remote: address)
             for group in row.groups {
                 for step in group { driver.perform(step, on: connection) }
-                // What the first finds out may be for the second to act on.
+                // The second call acts on what the first finds.
                 connection.attend()
                 connection.attend()
             }
@@ -149,7 +149,7 @@ import Testing
     }
 }
 
-/// A driver that writes down what it is asked for, and whose kernel takes as many bytes as a test allows.
+/// A driver that logs its calls, and whose kernel accepts as many bytes as a test allows.
 private final class ScriptedDriver: Driver {
     var log: [String] = []
     private var room = Int.max
@@ -195,7 +195,7 @@ private final class ScriptedDriver: Driver {
         connection.didDetach()
     }
 
-    /// Writes down what it is told.
+    /// Logs its calls.
     private final class Listening: TCPConnectionDelegate {
         private let note: @ReactorActor (String) -> Void
 

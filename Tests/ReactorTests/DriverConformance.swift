@@ -5,13 +5,13 @@ import VirtualIO
 
 @testable import Reactor
 
-/// The drivers that the conformance suites run on, each time on a loop of the test's own.
+/// The drivers under test in the conformance suites. Each test gets a loop of its own.
 enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
     case epoll
     case ioUring
     case virtual
 
-    /// Those that have a kernel behind them.
+    /// The drivers that use the kernel.
     static let real: [TestDriver] = [.epoll, .ioUring]
 
     var testDescription: String { rawValue }
@@ -82,7 +82,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
                 _ = try TCPListener.listen(on: address) { $0.abort() }
             }
             server.close()
-            // The socket may be held for a moment by the kernel's own request.
+            // A request in the kernel may hold the socket for a moment.
             var again: TCPListener?
             while again == nil {
                 again = try? TCPListener.listen(on: address) { $0.abort() }
@@ -100,7 +100,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
                 let address = try SocketAddress(ip: ip, port: both.address.port)
                 let near = try await TCPConnection.connect(to: address, timeout: .seconds(10))
                 let far = await both.accepted.take()
-                // An IPv4 address, not one that stands for it in IPv6.
+                // An IPv4 address, not its IPv6-mapped form.
                 #expect(far.remoteAddress == near.localAddress && far.remoteAddress.ip == ip)
                 #expect(far.remoteAddress.isLoopback && far.localAddress == near.remoteAddress)
                 near.abort()
@@ -195,7 +195,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
             far.connection.resumeReceiving()
             await far.untilClosed()
             #expect(far.error == .connectionReset)
-            // The kernel's own request may still hold the bytes for a moment.
+            // A request in the kernel may hold the bytes for a moment.
             while near.connection.queuedBytes > 0 { try await Reactor.sleep(for: .milliseconds(1)) }
         }
     }
@@ -222,7 +222,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
         }
     }
 
-    /// A receive that is being cancelled does not hold the connection.
+    /// A receive that is being cancelled does not keep the connection open.
     @Test(arguments: TestDriver.allCases)
     func endsDuringAPause(_ driver: TestDriver) async throws {
         try await driver.run {
@@ -231,7 +231,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
                 near.send([1])
                 await far.until { far.count == 1 }
                 far.connection.pauseReceiving()
-                // The next turn takes the pause to the driver.
+                // The next turn passes the pause to the driver.
                 try await Reactor.sleep(for: .zero)
                 near.send([2])
                 if abrupt { far.connection.abort() } else { far.connection.close() }
@@ -352,7 +352,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
     @Test(arguments: TestDriver.real)
     func connectTimesOut(_ driver: TestDriver) async throws {
         try await driver.run {
-            // A listener whose queue is full answers nothing more: fill one that never accepts.
+            // A listener whose queue is full no longer answers: fill one that never accepts.
             let (descriptor, address) = try unresponsiveListener()
             defer { close(descriptor) }
             var kept: [TCPConnection] = []

@@ -82,22 +82,6 @@ import Testing
         }
     }
 
-    @Test(arguments: TestDriver.allCases)
-    func timeoutsEndWhatTakesTooLong(_ driver: TestDriver) async throws {
-        try await driver.run {
-            let value = try await Reactor.withTimeout(.seconds(60)) { 7 }
-            #expect(value == 7)
-            await #expect(throws: ReactorError.timedOut) {
-                try await Reactor.withTimeout(.milliseconds(2)) {
-                    try await Reactor.sleep(for: .seconds(3600))
-                }
-            }
-            await #expect(throws: ReactorError.closed) {
-                try await Reactor.withTimeout(.seconds(60)) { throw ReactorError.closed }
-            }
-        }
-    }
-
     @Test(arguments: TestDriver.real)
     func wakesFromOtherThreadsAreNotLost(_ driver: TestDriver) async throws {
         try await driver.run {
@@ -150,7 +134,7 @@ import Testing
             let busy = Busy()
             busy.go()
             near.send([1])
-            // A virtual clock stands still while there is work; real sockets must get through.
+            // A virtual clock stands still while there is work; real sockets must be served.
             if driver == .virtual { busy.isDone = true }
             await far.until { far.count == 1 }
             busy.isDone = true
@@ -174,7 +158,7 @@ import Testing
     }
 }
 
-/// Counts calls of several threads, of which each thread's must come in order.
+/// Counts calls from several threads and checks that each thread's arrive in order.
 @ReactorActor
 private final class Tally {
     let done = Mailbox<Int>()
@@ -194,15 +178,15 @@ private final class Tally {
     }
 }
 
-/// What code without isolation finds when it says that it is on the actor.
+/// Returns the loop that code without isolation finds with `assumeIsolated`.
 private nonisolated func isolatedLoop() -> EventLoop? {
     ReactorActor.assumeIsolated { ReactorActor.shared.assumeIsolated { _ in EventLoop.current } }
 }
 
-/// Leaves the actor and comes back.
+/// Leaves the actor and returns to it.
 @concurrent private func elsewhere() async {}
 
-/// Work that always makes more work.
+/// Work that always queues more work.
 @ReactorActor
 private final class Busy {
     var isDone = false
@@ -213,7 +197,7 @@ private final class Busy {
     }
 }
 
-/// From one loop to another and back.
+/// Calls from one loop to another and back.
 @Suite(.timeLimit(.minutes(2))) struct CrossingTests {
     @Test func workIsDoneOnTheOtherLoopAndTheCallerGoesOnOnItsOwn() async throws {
         let home = try EventLoop.start(.auto, name: "test-home")
@@ -226,14 +210,14 @@ private final class Busy {
             for _ in 0..<100 {
                 let isThere = await home.perform { EventLoop.current === home }
                 #expect(isThere && EventLoop.current === other)
-                // Also when the work there has waited, on itself or for a third.
+                // Even after the work there was suspended, or called another loop.
                 let isStillThere = await home.perform {
                     try? await Reactor.sleep(for: .microseconds(100))
                     let isBack = await other.perform { EventLoop.current === other }
                     return isBack && EventLoop.current === home
                 }
                 #expect(isStillThere && EventLoop.current === other)
-                // In place, when the caller is there already.
+                // In place, if the caller is on that loop already.
                 #expect(await other.perform { EventLoop.current === other })
             }
         }

@@ -4,7 +4,7 @@ import VirtualIO
 @testable import Reactor
 
 @Suite struct MachineDriverTests {
-    /// Adds numbers, tells each sum, and rings at a deadline.
+    /// Adds numbers, reports each sum, and rings at a deadline.
     private struct Adder: Machine {
         enum Event: MachineEvent {
             case add(Int)
@@ -52,7 +52,7 @@ import VirtualIO
         return driver
     }
 
-    /// Runs `body` on a virtual loop and on a real one.
+    /// Runs `body` on a virtual loop and on a kernel loop.
     private static func both(_ body: @escaping @ReactorActor @Sendable () async throws -> Void) async throws {
         try MemoryNetwork.run(seed: 1, body)
         try await Reactor.run(body)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Reactor
 
-/// The heap against a sorted list: timers made, cancelled and due in any order.
+/// Compares the heap with a sorted list: timers are made, cancelled and due in any order.
 @Suite struct TimerHeapTests {
     @Test(arguments: 1...20)
     @ReactorActor

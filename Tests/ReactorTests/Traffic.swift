@@ -1,13 +1,13 @@
 import Glibc
 import Reactor
 
-/// `count` bytes in which every place is told from its neighbours: byte `i` is that of a counter, mixed.
+/// Returns `count` bytes in which misplaced ones are noticed: byte `i` is a hash of its index.
 func pattern(_ count: Int, from start: Int = 0) -> [UInt8] { (start..<start + count).map(patternByte) }
 
-/// Byte `index` of the pattern.
+/// Returns byte `index` of the pattern.
 func patternByte(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: (index &* 0x9E37_79B1) >> 16) }
 
-/// Sends the pattern, as far as the connection's high water lets it.
+/// Sends the pattern, up to the connection's high water.
 @ReactorActor
 final class Producer {
     static let pieceSize = 65_536
@@ -31,7 +31,7 @@ final class Producer {
     }
 }
 
-/// Checks that what comes is the pattern from its start.
+/// Checks that the bytes received are the pattern from its start.
 @ReactorActor
 final class PatternChecker {
     private(set) var isRight = true
@@ -45,7 +45,7 @@ final class PatternChecker {
     }
 }
 
-/// Waits until a value has not changed for a while of the reactor's time.
+/// Waits until a value has not changed for a while, in reactor time.
 @ReactorActor
 func untilStable(_ value: @ReactorActor () -> Int) async throws {
     var last = value()
@@ -57,7 +57,7 @@ func untilStable(_ value: @ReactorActor () -> Int) async throws {
     }
 }
 
-/// A listening socket that takes one connection and never accepts.
+/// Creates a listening socket whose queue takes one connection, which it never accepts.
 func unresponsiveListener() throws -> (descriptor: Int32, address: SocketAddress) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Reactor
 
-/// Bytes arrive whole and in order, and nobody's slowness costs memory or others' time, on every driver.
+/// On every driver, bytes arrive complete and in order, and a slow side costs neither memory nor other connections'
+/// time.
 @Suite(.timeLimit(.minutes(2))) struct TransferConformance {
     @Test(arguments: TestDriver.allCases)
     func largeTransfersArriveWholeBothWays(_ driver: TestDriver) async throws {
@@ -92,31 +93,28 @@ import Testing
 
     @Test(arguments: TestDriver.allCases)
     func pausingLosesNothingAndHoldsThePeerBack(_ driver: TestDriver) async throws {
-        try await driver.run {
-            let (near, far) = try await Server().connect()
-            let bytes = pattern(6_000_000)
-            far.onReceived = { [unowned far] _ in
-                far.connection.pauseReceiving()
-                Reactor.schedule(after: .microseconds(200)) { far.connection.resumeReceiving() }
-            }
-            near.send(bytes)
-            near.connection.closeWrite()
-            await far.until { far.peerHasClosedWrite }
-            #expect(far.bytes == bytes)
-            far.connection.close()
-            await far.untilClosed()
+        try await transfer(6_000_000, driver) { resume in
+            Reactor.schedule(after: .microseconds(200), resume)
         }
     }
 
-    /// The pause ends before the loop has looked at the connection again.
+    /// The pause ends before the loop calls `attend`.
     @Test(arguments: TestDriver.allCases)
     func aPauseWithinATurnLosesNothing(_ driver: TestDriver) async throws {
+        try await transfer(1_000_000, driver) { Reactor.enqueue($0) }
+    }
+
+    /// Transfers `count` bytes to a receiver that pauses after each piece and calls `pause` to be resumed.
+    private func transfer(
+        _ count: Int, _ driver: TestDriver,
+        pause: @escaping @ReactorActor @Sendable (@escaping @ReactorActor @Sendable () -> Void) -> Void
+    ) async throws {
         try await driver.run {
             let (near, far) = try await Server().connect()
-            let bytes = pattern(1_000_000)
+            let bytes = pattern(count)
             far.onReceived = { [unowned far] _ in
                 far.connection.pauseReceiving()
-                Reactor.enqueue { far.connection.resumeReceiving() }
+                pause { far.connection.resumeReceiving() }
             }
             near.send(bytes)
             near.connection.closeWrite()
@@ -133,7 +131,7 @@ import Testing
             let server = try Server()
             let (near, far) = try await server.connect()
             far.connection.pauseReceiving()
-            // A producer that minds high water stops, however much the kernel takes before.
+            // A producer that respects high water stops, however much the kernel buffers.
             let producer = Producer(near.connection, size: .max)
             near.onDrained = { producer.produce() }
             producer.produce()
@@ -157,7 +155,7 @@ import Testing
 
     @Test(arguments: TestDriver.allCases)
     func closingAgainstAPeerThatDoesNotReadIsBounded(_ driver: TestDriver) async throws {
-        // The limit is five seconds, which a virtual clock does not spend.
+        // The limit of five seconds takes no real time on a virtual clock.
         guard driver == .virtual else { return }
         try await driver.run {
             let (near, far) = try await Server().connect()

@@ -86,7 +86,7 @@ import VirtualIO
         }
     }
 
-    /// On a kernel loop and on a virtual one: the last job runs behind all before it, and nothing behind the last.
+    /// On a kernel loop and on a virtual one, the last job runs after all earlier ones, and no job runs after it.
     @Test(arguments: [false, true]) func whatFinishesAWorkerIsItsLastJob(isVirtual: Bool) async throws {
         let body: @ReactorActor @Sendable () async throws -> Void = {
             let worker =

@@ -11,9 +11,6 @@ public struct GossipMessage: Sendable, Equatable {
     /// The identity of a message: the author's peer ID followed by the sequence number.
     public typealias ID = [UInt8]
 
-    /// The size of a sequence number, in bytes.
-    static let sequenceLength = 8
-
     /// The author's peer ID.
     public let author: PeerID
     /// The author's number for the message.

@@ -201,12 +201,7 @@ final class EpollDriver: Driver {
     }
 
     override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
-        do throws(ReactorError) {
-            try Socket.listening(descriptor, nonBlocking: true)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+        try Socket.listening(descriptor, nonBlocking: true)
         try add(listener, descriptor)
     }
 

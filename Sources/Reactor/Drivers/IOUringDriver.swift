@@ -190,12 +190,7 @@ final class IOUringDriver: Driver {
     }
 
     override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
-        do throws(ReactorError) {
-            try Socket.listening(descriptor, nonBlocking: false)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+        try Socket.listening(descriptor, nonBlocking: false)
         add(listener, descriptor)
     }
 

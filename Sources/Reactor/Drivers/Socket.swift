@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: the caller closes them.
+/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: the caller closes them, unless stated otherwise.
 enum Socket {
     /// The most connections that the kernel queues for a listener.
     static let backlog: Int32 = 1024
@@ -35,13 +35,17 @@ enum Socket {
         }
     }
 
-    /// Makes a bound socket listen.
+    /// Makes a bound socket listen. Closes it on failure.
     static func listening(_ descriptor: Int32, nonBlocking: Bool) throws(ReactorError) {
         let flags = fcntl(descriptor, F_GETFL)
-        guard flags >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0,
-            fcntl(descriptor, F_SETFL, nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0
-        else { throw ReactorError("fcntl", errno) }
-        guard listen(descriptor, backlog) == 0 else { throw ReactorError("listen", errno) }
+        let isSet =
+            flags >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+            && fcntl(descriptor, F_SETFL, nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0
+        guard isSet, listen(descriptor, backlog) == 0 else {
+            let error = ReactorError(isSet ? "listen" : "fcntl", errno)
+            close(descriptor)
+            throw error
+        }
     }
 
     /// A socket for a connection attempt, bound to the attempt's source if it has one of the same family.

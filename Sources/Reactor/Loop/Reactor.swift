@@ -74,29 +74,6 @@ public enum Reactor {
         if wasCancelled { throw CancellationError() }
     }
 
-    /// Runs `body` as a task of its own and cancels it after `limit`. If the cancelled task then throws, throws
-    /// `ReactorError.timedOut` instead. `body` must therefore honour cancellation.
-    @ReactorActor public static func withTimeout<T: Sendable>(
-        _ limit: Duration, _ body: @escaping @ReactorActor @Sendable () async throws -> T
-    ) async throws -> T {
-        let task = Task(executorPreference: loop, operation: body)
-        var hasTimedOut = false
-        let timer = schedule(after: limit) {
-            hasTimedOut = true
-            task.cancel()
-        }
-        defer { timer.cancel() }
-        do {
-            return try await withTaskCancellationHandler {
-                try await task.value
-            } onCancel: {
-                task.cancel()
-            }
-        } catch {
-            throw hasTimedOut ? ReactorError.timedOut : error
-        }
-    }
-
     /// A random number from the loop's generator, which a simulation seeds. Never use it for keys.
     @ReactorActor public static func random() -> UInt64 { loop.random.next() }
 

@@ -15,7 +15,7 @@ import Testing
         texts.flatMap { token($0) }
     }
 
-    /// What a machine makes of bytes in one piece.
+    /// Feeds bytes to a machine in one piece.
     private func dial(_ dialer: inout MultistreamDialer, _ bytes: [UInt8]) throws(LibP2PError)
         -> MultistreamStep
     {
@@ -154,7 +154,7 @@ import Testing
         var listener = MultistreamListener()
         #expect(throws: LibP2PError.self) {
             let step = try listen(&listener, bytes, ["/a"])
-            // Not wrong yet, only incomplete: the rest must not make it right, nor may an answer have been given.
+            // An incomplete token is not an error yet, but must not cause an answer or become valid.
             #expect(step.output == [] && step.selected == nil)
             _ = try listen(&listener, [UInt8](repeating: 0x20, count: 128), ["/a"])
         }
@@ -189,7 +189,7 @@ import Testing
         #expect(toListener.isEmpty && toDialer.isEmpty)
     }
 
-    /// Canonical equivalence is none between identifiers: the Kelvin sign is no K.
+    /// Canonically equivalent identifiers differ: the Kelvin sign is not a K.
     @Test func identifiersAreBytes() {
         for (one, other) in [("/\u{212A}wil/1", "/Kwil/1"), ("/\u{E9}", "/e\u{301}")] {
             let ids = [ProtocolID(one), ProtocolID(other)]

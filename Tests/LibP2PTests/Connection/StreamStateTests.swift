@@ -5,11 +5,11 @@ import VirtualIO
 
 @testable import LibP2P
 
-/// How the ends of a stream's two directions, and its failure, show to whoever reads and writes it.
+/// How readers and writers see the end of each direction of a stream, and its failure.
 @Suite struct StreamStateTests {
     private static let test: ProtocolID = "/test/1.0.0"
 
-    /// Runs `body` with both ends of a stream, over which one byte has gone each way.
+    /// Runs `body` with both ends of a stream that has carried one byte each way.
     private func run(
         _ body:
             @escaping @ReactorActor @Sendable (_ ours: LibP2P.Stream, _ theirs: LibP2P.Stream) async throws
@@ -37,13 +37,13 @@ import VirtualIO
         }
     }
 
-    /// An operation of a stream in a task of its own.
+    /// An operation on a stream in a task of its own.
     @ReactorActor
     private final class Operation {
         private(set) var error: LibP2PError?
         private var task: Task<Void, Never>?
 
-        /// Starts `body` and lets it go as far as it can for a while.
+        /// Starts `body` and lets it run for a while.
         init(_ body: @escaping @ReactorActor @Sendable () async throws(LibP2PError) -> Void) async throws {
             task = Reactor.spawn { [self] in
                 do throws(LibP2PError) { try await body() } catch { self.error = error }
@@ -53,7 +53,7 @@ import VirtualIO
 
         func cancel() { task?.cancel() }
 
-        /// What the operation throws, once it has ended.
+        /// The error of the operation, once it has ended.
         var outcome: LibP2PError? {
             get async {
                 await task?.value
@@ -99,7 +99,7 @@ import VirtualIO
             let read = try await Operation { () async throws(LibP2PError) in
                 _ = try await theirs.readToEnd(limit: 1 << 20)
             }
-            // What came before does not look like all there was.
+            // The bytes before the reset are not mistaken for the whole content.
             #expect(await read.outcome == .streamReset)
         }
     }
@@ -161,7 +161,7 @@ import VirtualIO
         }
     }
 
-    /// Deadlines of streams that have ended in order mean nothing.
+    /// The deadline of a stream that has ended in order has no effect.
     @Test func aLateDeadlineLeavesACompletedStreamAlone() throws {
         try run { ours, theirs in
             try await theirs.write([2])

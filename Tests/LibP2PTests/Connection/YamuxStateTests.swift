@@ -2,17 +2,17 @@ import Testing
 
 @testable import LibP2P
 
-/// A stream's states, by the events that lead to them.
+/// The states of a stream, by the events that lead to them.
 @Suite struct YamuxStateTests {
     typealias State = Yamux.Slot.State
 
-    /// What happens to a stream: small letters are this side's calls, capital ones the peer's frames.
+    /// An event of a stream: lower case for this side's calls, upper case for the peer's frames.
     enum Event: Character {
         case announce = "a"
         case closeWrite = "w"
         case closeRead = "r"
         case reset = "x"
-        /// The time for the peer's end passes.
+        /// The time limit for the peer's end passes.
         case lingerTime = "t"
         case acknowledgement = "A"
         case byte = "D"
@@ -20,7 +20,7 @@ import Testing
         case resetByPeer = "X"
     }
 
-    /// Lets `events` happen to the first stream of a connection; the flags of the frames that this side has sent then.
+    /// Applies `events` to the first stream of a connection and returns the flags of the frames sent.
     private static func run(_ events: String, on mux: inout Yamux, _ id: UInt32) throws -> [UInt16] {
         mux.clearControl()
         var now = Duration.zero
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    /// Nil: the stream has no slot any more.
+    /// A state of nil means that the stream has no slot any more.
     static let rows: [(String, State?, sent: [UInt16])] = [
         ("", .open(isRead: true), []),
         ("D", .open(isRead: true), []),
@@ -62,7 +62,7 @@ import Testing
         ("wx", nil, [4, 8]),
         ("wX", nil, [4]),
         ("wDr", nil, [4, 8]),
-        // The peer does.
+        // The peer ends its bytes first.
         ("F", .peerFinished(isRead: true), []),
         ("FF", .peerFinished(isRead: true), []),
         ("DF", .peerFinished(isRead: true), []),
@@ -75,7 +75,7 @@ import Testing
         ("Frw", nil, [4]),
         ("rFw", nil, [4]),
         ("DFw", nil, [4]),
-        // This side has closed both ways, and the peer has not.
+        // This side has closed both directions, and the peer neither.
         ("wr", .lingering(since: .zero), [4]),
         ("rw", .lingering(since: .zero), [4]),
         ("Drw", .lingering(since: .zero), [4]),
@@ -85,7 +85,7 @@ import Testing
         ("wrx", nil, [4, 8]),
         ("wrD", nil, [4, 8]),
         ("wrt", nil, [4, 1, 8]),
-        // Late frames of a stream that has ended.
+        // Late frames of an ended stream.
         ("xD", nil, [8]),
         ("XF", nil, []),
         ("wFX", nil, [4]),
@@ -94,7 +94,7 @@ import Testing
     @Test(arguments: rows)
     func endsStreamsOfThePeer(_ events: String, _ state: State?, _ sent: [UInt16]) throws {
         var mux = Yamux(.listener, now: .zero)
-        // A stream beside it, so that the slots stay.
+        // A second stream, so that the slots stay.
         _ = try YamuxTests.feed(&mux, YamuxTests.frame(1, 1, 1, 0) + YamuxTests.frame(1, 1, 3, 0))
         let flags = try Self.run(events, on: &mux, 1)
         #expect(mux.slots[0].state == state ?? .free)
@@ -110,10 +110,10 @@ import Testing
         ("aa", .open(isRead: true), [1], 2),
         ("aA", .open(isRead: true), [1], 1),
         ("aAA", .open(isRead: true), [1], 1),
-        // An answer to what has not been said.
+        // An ACK without SYN.
         ("A", .open(isRead: true), [], 2),
         ("AaA", .open(isRead: true), [1], 1),
-        // A peer that has not heard of the stream need not hear of its end.
+        // A peer that does not know of the stream need not learn of its end.
         ("x", nil, [], 1),
         ("ax", nil, [1, 8], 1),
         ("w", .finished, [5], 2),

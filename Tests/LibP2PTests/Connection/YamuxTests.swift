@@ -3,7 +3,7 @@ import Testing
 @testable import LibP2P
 
 @Suite struct YamuxTests {
-    /// A header as bytes.
+    /// Returns a frame's bytes.
     static func frame(
         _ kind: UInt8, _ flags: UInt16, _ id: UInt32, _ length: UInt32, body: Int = 0, version: UInt8 = 0
     ) -> [UInt8] {
@@ -14,7 +14,7 @@ import Testing
         return bytes + [UInt8](repeating: 7, count: body)
     }
 
-    /// What a machine makes of bytes: one word an event.
+    /// Feeds bytes to a machine and returns its events, one word each.
     static func feed(
         _ mux: inout Yamux, _ bytes: [UInt8], now: Duration = .zero
     ) throws(YamuxError) -> [String] {
@@ -38,7 +38,7 @@ import Testing
         return events
     }
 
-    /// The rule that bytes break.
+    /// Returns the error that bytes cause.
     private static func failure(_ mux: inout Yamux, _ bytes: [UInt8]) -> YamuxError? {
         do throws(YamuxError) {
             _ = try feed(&mux, bytes)
@@ -147,13 +147,13 @@ import Testing
         #expect(next == .opened(slot: 3))
     }
 
-    /// What is cheap to send and dear to take costs credit; content, and answers to what was sent, cost none.
+    /// Frames that are cheap to send and expensive to handle cost credit; content and answers to frames sent do not.
     @Test(
         arguments: [
             (frame(1, 1, 1, 0) + frame(1, 8, 1, 0), 40), (frame(2, 1, 0, 7), 8), (frame(0, 1, 1, 0), 36),
             (frame(0, 1, 1, 1, body: 1), 33), (frame(0, 1, 1, 1_024, body: 1_024), 32),
             (frame(0, 1, 1, 0) + frame(1, 0, 1, 5), 40), (frame(3, 0, 0, 0), 32),
-            // Content that nobody will read.
+            // Content that is never read.
             (frame(0, 1, 1, 4_096, body: 4_096) + frame(1, 8, 1, 0), 40),
         ] as [([UInt8], Int)])
     func messagesWithoutContentCost(bytes: [UInt8], cost: Int) throws {
@@ -232,8 +232,7 @@ import Testing
         #expect(mux.control.suffix(12) == Self.frame(1, 8, 1, 0)[...])
     }
 
-    /// Two machines against each other under schedules from seeds: what is sent is received, in order, and both
-    /// end empty.
+    /// Two machines talk to each other under schedules from seeds: all bytes sent arrive in order, and both end empty.
     @Test(arguments: 1...20) func twoMachinesAgree(seed: UInt64) throws {
         var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
         func random(_ bound: Int) -> Int {
@@ -269,7 +268,7 @@ import Testing
             ends[end].clearControl()
             let piece = Array(wires[end].prefix(count))
             wires[end].removeFirst(piece.count)
-            // Events are acted on after the piece here, so pieces hold one frame's worth at most.
+            // The test acts on events only after the piece, so a piece holds at most one frame.
             try run(1 - end, piece)
         }
         for step in 0..<600 {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibP2P
 
-/// Who is asked into meshes, let in and sent out.
+/// Which peers are grafted, admitted and pruned.
 @Suite struct GossipMeshTests {
     private typealias Fixture = RouterFixture
 
@@ -16,7 +16,7 @@ import Testing
         Fixture.sends(actions).filter { !$0.value.prune.isEmpty }.keys.sorted()
     }
 
-    // MARK: Letting in
+    // MARK: Admission
 
     @Test func graftsArePrunedWhenTheMeshIsFull() {
         var router = Fixture.meshed(5) { $0.degreeHigh = 5 }
@@ -24,7 +24,7 @@ import Testing
         let refusal = [Fixture.refusal(6)]
         #expect(router.received(Fixture.graft, from: Fixture.peer(6), now: .zero) == refusal)
         router.disconnected(Fixture.peer(1), now: .zero)
-        // Still in its back-off, then not.
+        // During its backoff, and after it.
         #expect(router.received(Fixture.graft, from: Fixture.peer(6), now: .seconds(59)) == refusal)
         #expect(router.counters.earlyGrafts == 1)
         #expect(router.received(Fixture.graft, from: Fixture.peer(6), now: .seconds(120)) == [])
@@ -61,7 +61,7 @@ import Testing
             _ = router.received(Fixture.graft, from: Fixture.peer(6), now: .seconds(seconds))
             seconds += 1
         }
-        // Each counts twice, and the first four points are let pass.
+        // Each counts twice, and the first four points are tolerated.
         #expect(seconds == 6)
         #expect(router.received(Fixture.graft, from: Fixture.peer(6), now: .seconds(seconds)) == [])
         let told = router.heartbeat(now: .seconds(seconds)).compactMap { action -> PeerID? in
@@ -79,7 +79,7 @@ import Testing
         #expect(router.score(Fixture.peer(6)) == 0)
     }
 
-    // MARK: Back-off
+    // MARK: Backoff
 
     @Test func aPrunedPeerIsLeftAloneForItsBackoff() {
         var router = Fixture.meshed(1)
@@ -87,7 +87,7 @@ import Testing
         let prune = Fixture.rpc { $0.prune = [.init(topic: "t", backoff: 90)] }
         #expect(router.received(prune, from: Fixture.peer(1), now: .seconds(1)) == [])
         #expect(router.mesh("t") == [])
-        // A heartbeat more than asked for: the peer's own clock decides whether it was too early.
+        // A heartbeat later than requested, because the peer's clock decides whether it is too early.
         #expect(router.heartbeat(now: .seconds(91)) == [])
         #expect(router.heartbeat(now: .seconds(92)) == [.send(Fixture.peer(1), Fixture.graft)])
     }
@@ -145,7 +145,7 @@ import Testing
     func heartbeatCutsALargeMesh(_ size: UInt8, _ cut: Int) {
         var router = Fixture.meshed(size)
         for peer in Fixture.peers(1...size) {
-            // Dialled ones could come in at any size; here the mesh is filled behind the router's back.
+            // Dialled peers would be admitted at any size; the test adds these directly.
             router.meshes["t"]?.append(peer)
         }
         #expect(sentOut(router.heartbeat(now: .seconds(1))).count == cut)
@@ -187,7 +187,7 @@ import Testing
         for _ in 0..<2 { Fixture.accept(try Fixture.message(), &router, from: 7) }
         for beat in 1...2 { #expect(invited(router.heartbeat(now: .seconds(beat))) == []) }
         #expect(invited(router.heartbeat(now: .seconds(3))) == [Fixture.peer(7)])
-        // A mesh that does well is left as it is.
+        // A mesh with good scores is left unchanged.
         Fixture.join(8, &router)
         for number: UInt8 in 1...5 {
             for _ in 0..<8 { Fixture.accept(try Fixture.message(), &router, from: number) }
@@ -208,7 +208,7 @@ import Testing
         let message = try Fixture.message()
         let receivers = Fixture.receivers(Fixture.accept(message, &router, from: 2))
         #expect(receivers == [Fixture.peer(3), Fixture.peer(1)])
-        // Whatever its score, what it sends is taken.
+        // Its messages are accepted regardless of its score.
         try Fixture.reject(10, &router, from: 1)
         let other = try Fixture.message(2)
         #expect(!Fixture.bring(other, &router, from: 1).isEmpty)

@@ -6,20 +6,20 @@ import Reactor
 
 @testable import LibP2P
 
-/// Hosts in virtual time that gossip about one topic, some of them against the rules.
+/// Hosts in virtual time that gossip on one topic, some of which break the rules.
 @ReactorActor
 final class GossipNetwork {
-    /// What a host does that is not honest.
+    /// A dishonest host's behaviour.
     enum Attack: CaseIterable {
-        /// Messages that every validator rejects, signed well.
+        /// Signed messages that every validator rejects.
         case spam
-        /// Messages in the name of others.
+        /// Messages in other hosts' names.
         case forgery
-        /// Into the mesh and out of it, again and again.
+        /// GRAFT and PRUNE in turn, without pause.
         case grafts
         /// Offers of messages that do not exist.
         case offers
-        /// Takes everything and passes on nothing.
+        /// Receives everything and forwards nothing.
         case blackHole
     }
 
@@ -49,7 +49,7 @@ final class GossipNetwork {
     private var random: SeededGenerator
     private var isOver = false
 
-    /// Starts hosts; of each attack there are `attackers`, the last ones.
+    /// Starts hosts; the last ones are the attackers.
     init(honest: Int, attackers: [(Attack, Int)], seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let attacks = attackers.flatMap { [Attack](repeating: $0.0, count: $0.1) }
@@ -75,7 +75,7 @@ final class GossipNetwork {
         }
     }
 
-    /// Connects everyone with `degree` others at random, and lets the attacks begin.
+    /// Connects every host with `degree` others at random, and starts the attacks.
     func connect(degree: Int) async throws {
         for member in members where member.attack != nil {
             for id in [ProtocolID.meshsub12, .meshsub11] {
@@ -137,7 +137,7 @@ final class GossipNetwork {
             let claim = GossipMessage(
                 topic: Self.topic, data: Array("false".utf8), sequence: sequence, author: member.key)
             let victim = honestMembers[Int(sequence % UInt64(honestMembers.count))].host.peerID
-            // The author's peer ID stands behind the first tag and length; both are 38 bytes long.
+            // The author's peer ID follows the first tag and length. Both authors' IDs are 38 bytes long.
             var bytes = claim.encoded.array
             bytes.replaceSubrange(2..<(2 + victim.bytes.count), with: victim.bytes)
             rpc.messages = (try? GossipMessage(decoding: SharedBytes(bytes))).map { [$0] } ?? []

@@ -7,11 +7,11 @@ import VirtualIO
 
 /// Networks of hosts in virtual time, a fifth of them hostile.
 @Suite struct GossipNetworkTests {
-    /// What everyone has received, and what is thought of the attackers.
+    /// What every host has received, and how the attackers are scored.
     private struct Outcome: Sendable, Equatable {
         var received: [[String]] = []
-        /// For each attack, of the peers that it was run against, how many do not send it even
-        /// their own messages. Whether they listen goes up and down with what is forgiven.
+        /// For each attack, how many of the attacked peers do not even send the attacker their own messages. (Whether
+        /// they accept its gossip varies as scores decay.)
         var shunned: [GossipNetwork.Attack: (by: Int, of: Int)] = [:]
         var badScores = 0
 
@@ -30,7 +30,7 @@ import VirtualIO
             let members = network.honestMembers
             for number in 0..<messages {
                 let author = members[number * 7 % members.count]
-                // Every third is long enough to be announced as no longer wanted.
+                // Every third is long enough for IDONTWANT.
                 let text = "\(number) " + String(repeating: "x", count: number % 3 == 0 ? 2_000 : 10)
                 try author.gossip?.publish(GossipNetwork.topic, Array(text.utf8))
                 try await Reactor.sleep(for: .milliseconds(500))
@@ -62,7 +62,7 @@ import VirtualIO
             let expected = (0..<30).filter { !own.contains($0) }.map { "\($0)" }
             #expect(received.sorted() == expected.sorted(), "host \(number)")
         }
-        // Attackers are found out by everyone they attack, and nobody else is blamed.
+        // All attacked hosts notice the attackers, and no other host is blamed.
         for attack in [GossipNetwork.Attack.spam, .forgery, .grafts, .offers] {
             let shunned = outcome.shunned[attack] ?? (0, 0)
             #expect(shunned.of > 0 && shunned.by == shunned.of, "\(attack): \(shunned)")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibP2P
 
-/// What is offered, asked for, not wanted, and remembered.
+/// Which messages are offered, requested, unwanted and remembered.
 @Suite struct GossipOfferTests {
     private typealias Action = GossipsubRouter.Action
     private typealias Fixture = RouterFixture
@@ -39,7 +39,7 @@ import Testing
             router.received(offer, from: Fixture.peer(1), now: .zero) == [
                 .send(Fixture.peer(1), Fixture.rpc { $0.iWant = [[1], [2]] })
             ])
-        // A peer that offers without end is not listened to before the next heartbeat.
+        // Excess offers of a peer are ignored until the next heartbeat.
         for _ in 1..<GossipsubLimits.offersPerHeartbeat {
             _ = router.received(offer, from: Fixture.peer(1), now: .zero)
         }
@@ -56,7 +56,7 @@ import Testing
         Fixture.join(3, &router, .meshsub11)
         let message = try Fixture.message()
         let unwanted = Fixture.rpc { $0.iDontWant = [message.id] }
-        // What waits for the peer already is taken back.
+        // A message queued for the peer already is withdrawn.
         #expect(
             router.received(unwanted, from: Fixture.peer(1), now: .zero) == [
                 .withdraw([message.id], from: Fixture.peer(1))
@@ -64,7 +64,7 @@ import Testing
         #expect(router.received(unwanted, from: Fixture.peer(3), now: .zero) == [])
         let own = [Action.forward(message, to: Fixture.peers(2...3), .own)]
         #expect(router.publish(message, now: .zero) == own)
-        // It is remembered over one heartbeat.
+        // It is remembered across one heartbeat.
         let second = try Fixture.message(2)
         let third = try Fixture.message(3)
         for id in [second.id, third.id] {
@@ -99,7 +99,7 @@ import Testing
         for number: UInt8 in 1...2 {
             _ = router.received(arrival, from: Fixture.peer(number), now: .zero)
         }
-        // Neither those that have it, nor one that would not understand.
+        // Neither the peers that have it, nor one that does not support IDONTWANT.
         let actions = router.verified(message, from: Fixture.peer(1), isSigned: true, now: .zero)
         let told = Action.send(Fixture.peer(3), Fixture.rpc { $0.iDontWant = [message.id] })
         #expect(actions == [.validate(message, from: Fixture.peer(1))] + (isTold ? [told] : []))
@@ -116,13 +116,13 @@ import Testing
         for number: UInt8 in 2...3 { _ = router.received(offer, from: Fixture.peer(number), now: .zero) }
         _ = router.heartbeat(now: .seconds(2))
         #expect(router.counters.brokenPromises == 0)
-        // One peer's sending it keeps the promise of the other.
+        // A message from one peer also keeps another's promise.
         Fixture.accept(message, &router, from: 2, now: .seconds(2))
         _ = router.heartbeat(now: .seconds(3))
         #expect(router.counters.brokenPromises == 8)
         #expect(router.score(Fixture.peer(1)) < -100)
         #expect(router.score(Fixture.peer(3)) >= 0)
-        // The peer is not listened to when it offers more, nor offered or sent anything.
+        // Further offers of the peer are ignored, and it is neither offered nor sent anything.
         #expect(router.received(offer, from: Fixture.peer(1), now: .seconds(3)) == [])
         #expect(
             router.received(
@@ -143,7 +143,7 @@ import Testing
         var router = Fixture.meshed(6) { $0.floodPublish = false }
         for number: UInt8 in 7...206 { Fixture.join(number, &router) }
         _ = router.publish(try Fixture.message(), now: .zero)
-        // A quarter of those outside the mesh.
+        // A quarter of the peers outside the mesh.
         #expect(Fixture.sends(router.heartbeat(now: .seconds(1))).count == 50)
     }
 
@@ -160,9 +160,9 @@ import Testing
         var router = Fixture.router()
         for number: UInt8 in 1...10 { Fixture.join(number, &router) }
         #expect(Fixture.receivers(router.publish(try Fixture.message(), now: .zero)).count == 10)
-        // The four that are not in the fanout are offered the message.
+        // The four peers outside the fanout are offered the message.
         #expect(Fixture.sends(router.heartbeat(now: .seconds(1))).count == 4)
-        // One that goes is replaced.
+        // A peer that leaves is replaced.
         let gone = try #require(router.fanouts["t"]?.peers.first)
         router.disconnected(gone, now: .seconds(1))
         _ = router.heartbeat(now: .seconds(2))

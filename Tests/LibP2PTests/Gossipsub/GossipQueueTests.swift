@@ -38,7 +38,7 @@ import Testing
         #expect(queue.push(bytes(8, part), .relayed) == .queued(displaced: 1))
         #expect(queue.push(bytes(9, part), .relayed) == .full)
         #expect(drain(&queue) == [7, 6, 8])
-        // Room is counted as it was left.
+        // The displaced and removed RPCs are no longer counted.
         #expect(queue.push(bytes(10, GossipQueue.capacity), .offered) == .queued(displaced: 0))
     }
 
@@ -75,7 +75,7 @@ import Testing
         #expect(
             budget.spend(9, entries: GossipBudget.entries, now: .milliseconds(3_300), interval: .seconds(1))
                 == .seconds(1))
-        // What is ignored counts for more.
+        // Ignored bytes count more.
         let most = GossipBudget.bytes / GossipBudget.ignoredCost
         let late = Duration.seconds(10)
         #expect(

@@ -6,8 +6,8 @@ import Testing
 @testable import LibP2P
 
 @Suite struct GossipRPCTests {
-    /// RPCs written and signed by py-libp2p 0.8.1, with every kind of entry: an Ed25519 author saying "hello" and a
-    /// secp256k1 author saying nothing.
+    /// RPCs encoded and signed by py-libp2p 0.8.1, with every kind of entry: from an Ed25519 author with the data
+    /// "hello" and a secp256k1 author without data.
     static let foreign = [
         (
             "12D3KooWHbiPhWjSdg1gsoDdX1NkuWEzJCEZfRrnv5uENpWeQy5V", "hello",
@@ -88,10 +88,11 @@ import Testing
         for number: UInt32 in [1, 3, 4, 5] {
             #expect(throws: LibP2PError.self) { try GossipMessage(decoding: try without(number)) }
         }
-        // The key stands in the peer ID, so its field may be missing; the data may be empty, but then others signed.
+        // The peer ID contains the key, so its field may be missing. The data may be missing, too, but the signature
+        // covers it.
         #expect(try GossipMessage(decoding: try without(6)).verify())
         #expect(try !GossipMessage(decoding: try without(2)).verify())
-        // Two topics, which the specification no longer has.
+        // Two topics, which the specification no longer allows.
         var writer = ProtobufWriter()
         for field in fields { writer.put(field.number, bytes: try field.bytes) }
         writer.put(4, text: "other")
@@ -157,7 +158,7 @@ import Testing
         #expect(message.frame.array == rpc.encoded)
     }
 
-    /// A message that is kept must not keep what it came with.
+    /// A message that is kept must not hold the memory of its whole RPC.
     @Test(arguments: [0, 100_000]) func aSmallMessageDoesNotHoldItsRPC(padding: Int) throws {
         let message = GossipMessage(
             topic: "t", data: [1, 2, 3], sequence: 1, author: try .generate(.ed25519))

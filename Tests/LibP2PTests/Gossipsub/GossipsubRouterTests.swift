@@ -61,7 +61,7 @@ import Testing
         let message = try Fixture.message()
         let arrival = Fixture.rpc { $0.messages = [message] }
         #expect(Fixture.bring(message, &router, from: 1) == [.validate(message, from: Fixture.peer(1))])
-        // Again, from another peer, before and after the verdict: it is not sent to one that has it.
+        // A copy from another peer, before and after the verdict: the message is not sent to a peer that has it.
         #expect(router.received(arrival, from: Fixture.peer(2), now: .zero) == [])
         #expect(
             router.validated(message, from: Fixture.peer(1), .accept, now: .zero) == [
@@ -87,7 +87,7 @@ import Testing
             router.received(truth, from: Fixture.peer(2), now: .zero) == [
                 .verify(message, from: Fixture.peer(2))
             ])
-        // The same bytes are checked once.
+        // The same bytes are verified once.
         #expect(router.received(truth, from: Fixture.peer(3), now: .zero) == [])
         #expect(router.verified(forged, from: Fixture.peer(1), isSigned: false, now: .zero) == [])
         #expect(
@@ -98,7 +98,7 @@ import Testing
         #expect(router.score(Fixture.peer(2)) == 0 && router.score(Fixture.peer(3)) == 0)
     }
 
-    /// The message's bytes with other data of one byte, which its author has not signed.
+    /// Returns the message's bytes with one byte of other data, which its author has not signed.
     private static func withOtherData(_ message: GossipMessage) throws -> SharedBytes {
         var writer = ProtobufWriter()
         var reader = ProtobufReader(message.encoded)
@@ -171,7 +171,7 @@ import Testing
         let arrival = Fixture.rpc { $0.messages = flood }
         #expect(router.received(arrival, from: Fixture.peer(1), now: .zero).count == flood.count - 1)
         #expect(router.counters.overflowed == 1)
-        // Another peer still has room for the one that was dropped.
+        // The dropped message is accepted from another peer, which has room.
         let late = try #require(flood.last)
         let again = Fixture.rpc { $0.messages = [late] }
         #expect(

@@ -9,7 +9,7 @@ import VirtualIO
 
 /// Hosts that gossip over connections in memory, in virtual time.
 @Suite struct GossipsubTests {
-    /// A host with its gossip and what it has received.
+    /// A host with its gossip and the messages received.
     @ReactorActor
     private final class Node {
         let key: PrivateKey
@@ -49,7 +49,7 @@ import VirtualIO
         }
     }
 
-    /// Runs `body` with this many nodes, which are stopped afterwards.
+    /// Runs `body` with `count` nodes, and stops them.
     private func run(
         _ count: Int, _ body: @escaping @ReactorActor @Sendable ([Node]) async throws -> Void
     ) throws {
@@ -121,7 +121,7 @@ import VirtualIO
             }
             nodes[0].subscribe()
             nodes[1].subscribe { message, _ in
-                // A validator may take its time.
+                // A validator may suspend.
                 guard (try? await Reactor.sleep(for: .milliseconds(200))) != nil else { return .ignore }
                 return message.data.array == Array("good".utf8) ? .accept : .reject
             }
@@ -154,7 +154,7 @@ import VirtualIO
         }
     }
 
-    /// Another process of one key takes the place of the one before: gossip goes over to it without a pause.
+    /// Another process with the same key replaces the earlier one: gossip moves to it without a pause.
     @Test func gossipFollowsAPeerToItsNewConnection() throws {
         try run(1) { nodes in
             let key = try PrivateKey.generate(.ed25519)
@@ -169,7 +169,7 @@ import VirtualIO
             try await Reactor.sleep(for: .milliseconds(200))
             #expect(processes.map(\.received) == [[], ["to whom it may concern"]])
             #expect(processes[0].host.connectedPeers == [])
-            // What was said in a peer's name is brought to it all the same.
+            // A peer can be sent even a message in its own name.
             var foreign: [GossipMessage] = []
             processes[1].gossip.onForeign = { message, _ in foreign.append(message) }
             let message = GossipMessage(topic: "t", data: [1], sequence: 77, author: key)
@@ -183,7 +183,7 @@ import VirtualIO
     @Test func aBrokenStreamIsOpenedAgain() throws {
         try run(2) { nodes in
             nodes[1].subscribe()
-            // The other side takes the first stream and resets it.
+            // The other side accepts the first stream and resets it.
             nodes[0].gossip.stop()
             var streams = 0
             var told: [GossipRPC] = []
@@ -275,7 +275,7 @@ import VirtualIO
             }
             try await Reactor.sleep(for: .seconds(2))
             #expect(nodes[1].received.count == 30)
-            // Eight fit into its queue, and a little is on the way.
+            // Eight fit its queue, and some are in flight.
             #expect((15...22).contains(nodes[0].gossip.counters.unsent))
         }
     }

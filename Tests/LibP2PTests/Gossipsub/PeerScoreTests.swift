@@ -4,12 +4,12 @@ import Testing
 
 @testable import LibP2P
 
-/// Each part of the score by itself (gossipsub 1.1, "The Score Function").
+/// Each part of the score on its own (gossipsub 1.1, "The Score Function").
 @Suite struct PeerScoreTests {
     private let one = RouterFixture.peer(1)
     private let two = RouterFixture.peer(2)
 
-    /// Parameters of which nothing counts until a test says so.
+    /// Creates scores with parameters in which nothing counts but what the test sets.
     private func score(_ change: (inout PeerScoreParameters, inout PeerScoreParameters.Topic) -> Void)
         -> PeerScore
     {
@@ -73,7 +73,7 @@ import Testing
         }
         score.grafted(one, "t", now: .zero)
         score.grafted(two, "t", now: .zero)
-        // First, together with the first, just after it; then too late, and twice.
+        // The first copy, one before the verdict, one just after it; then one too late, and one repeated.
         accept(&score, 1, first: two, others: [one])
         accept(&score, 2, first: two)
         score.duplicate([2], "t", from: one, now: .milliseconds(10))
@@ -85,7 +85,7 @@ import Testing
         #expect(score.score(one) == 0 && score.score(two) == 0)
         score.refresh(now: .seconds(11))
         #expect(score.score(one) == -4 && score.score(two) == 0)
-        // What was missing at the end stays for a while (P3b).
+        // The final deficit counts for a while (P3b).
         score.pruned(one, "t")
         #expect(score.score(one) == -4)
         score.refresh(now: .seconds(12))
@@ -100,7 +100,7 @@ import Testing
         score.rejected([1], "t", [one, two], now: .zero)
         score.rejected([2], "t", [one], now: .zero)
         #expect(score.score(one) == -12 && score.score(two) == -3)
-        // Whoever brings it later too, once; not what was accepted.
+        // Later copies count against their senders, too, but only once; accepted messages do not.
         score.duplicate([2], "t", from: two, now: .seconds(100))
         score.duplicate([2], "t", from: two, now: .seconds(100))
         accept(&score, 3, first: one)
@@ -129,7 +129,7 @@ import Testing
         #expect(score.score(two) == 0 && score.score(RouterFixture.peer(6)) == 0)
         score.disconnected(RouterFixture.peer(4), now: .zero)
         #expect(score.score(one) == -10)
-        // Said again, it is still one connection.
+        // A repeated call adds no connection.
         score.connected(RouterFixture.peer(5), address: "192.0.2.1")
         #expect(score.score(one) == -10)
     }

@@ -38,7 +38,7 @@ enum RouterFixture {
 
     static let graft = rpc { $0.graft = ["t"] }
 
-    /// A PRUNE as a router with the default back-off sends it.
+    /// A PRUNE with the default backoff.
     static func refusal(_ number: UInt8, backoff: UInt64 = 60) -> Action {
         .send(peer(number), rpc { $0.prune = [.init(topic: "t", backoff: backoff)] })
     }
@@ -49,21 +49,21 @@ enum RouterFixture {
         GossipMessage(topic: topic, data: data, sequence: sequence, author: try .generate(.ed25519))
     }
 
-    /// RPCs by receiver.
+    /// Returns RPCs by receiver.
     static func sends(_ actions: [Action]) -> [PeerID: GossipRPC] {
         var sends: [PeerID: GossipRPC] = [:]
         for case .send(let peer, let rpc) in actions { sends[peer] = rpc }
         return sends
     }
 
-    /// Who is sent a message.
+    /// Returns the receivers of messages.
     static func receivers(_ actions: [Action]) -> [PeerID] {
         var receivers: [PeerID] = []
         for case .forward(_, let peers, _) in actions { receivers += peers }
         return receivers
     }
 
-    /// A router in topic "t" whose peers 1...count have joined it too.
+    /// Creates a router in topic "t", which peers 1...`count` have joined, too.
     static func meshed(_ count: UInt8, _ change: (inout GossipsubConfiguration) -> Void = { _ in })
         -> GossipsubRouter
     {
@@ -81,7 +81,7 @@ enum RouterFixture {
         _ = router.received(joins("t"), from: peer(number), now: now)
     }
 
-    /// What becomes of a message that a peer brings and that is signed.
+    /// Lets a peer send a message and finds it signed.
     static func bring(
         _ message: GossipMessage, _ router: inout GossipsubRouter, from number: UInt8, now: Duration = .zero
     ) -> [Action] {
@@ -91,7 +91,7 @@ enum RouterFixture {
         return router.verified(message, from: peer(number), isSigned: true, now: now)
     }
 
-    /// A message that a peer brings and that is accepted.
+    /// Lets a peer send a message and accepts it.
     @discardableResult
     static func accept(
         _ message: GossipMessage, _ router: inout GossipsubRouter, from number: UInt8, now: Duration = .zero
@@ -100,7 +100,7 @@ enum RouterFixture {
         return router.validated(message, from: peer(number), .accept, now: now)
     }
 
-    /// Messages that a peer brings and that are rejected.
+    /// Lets a peer send messages and rejects them.
     static func reject(
         _ count: Int, _ router: inout GossipsubRouter, from number: UInt8, now: Duration = .zero
     ) throws {

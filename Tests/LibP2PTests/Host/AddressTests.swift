@@ -6,10 +6,9 @@ import VirtualIO
 
 @testable import LibP2P
 
-/// Names, both families of addresses, and which of them leads to a connection; on the kernel's sockets where nothing
-/// else is said.
+/// Dialling by name and by addresses of both families, on the kernel's sockets unless stated otherwise.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct AddressTests {
-    /// Runs `body` with a host that listens on `ip` and one that dials, which is given the port.
+    /// Runs `body` with a host that listens on `ip`, one to dial from, and the port.
     private func run(
         listening ip: String,
         _ body: @escaping @ReactorActor @Sendable (Host, Host, UInt16) async throws -> Void
@@ -69,7 +68,7 @@ import VirtualIO
             let wrong = try Multiaddr("/dns4/nowhere.invalid/tcp/1")
             let error = await #expect(throws: LibP2PError.self) { try await dialer.connect(wrong) }
             #expect("\(error.map { "\($0)" } ?? "")".contains("nowhere.invalid"))
-            // It does not stand in the way of an address that leads there.
+            // It does not prevent a dial to an address that works.
             try await dialer.connect(
                 listener.peerID, [try Multiaddr("/dns4/nowhere.invalid/tcp/2")] + listener.listenAddresses)
             #expect(dialer.connectedPeers == [listener.peerID])
@@ -78,11 +77,11 @@ import VirtualIO
 
     @Test(arguments: ["127.0.0.1", "::1"]) func whicheverFamilyAnswers(_ ip: String) async throws {
         try await run(listening: ip) { listener, dialer, port in
-            // Nobody listens at the same port of the other family.
+            // Nothing listens at the same port of the other family.
             let both = [try Multiaddr("/ip4/127.0.0.1/tcp/\(port)"), try Multiaddr("/ip6/::1/tcp/\(port)")]
             try await dialer.connect(listener.peerID, both)
             #expect(dialer.remoteAddress(of: listener.peerID)?.ip == IP(ip))
-            // The one that answered is tried first from now on.
+            // The address that answered is tried first from now on.
             #expect(
                 dialer.configuration.peerStore.addresses(of: listener.peerID).first
                     == (ip == "::1" ? both[1] : both[0]))

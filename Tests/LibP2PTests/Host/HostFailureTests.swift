@@ -178,8 +178,7 @@ import Testing
         }
     }
 
-    /// What a peer says that does not speak the protocols, at each phase, and how many bytes of honest handshake
-    /// come before it.
+    /// Garbage in each phase, after `honest` bytes of a valid handshake.
     @Test(arguments: [0, 1, 20, 28, 40, 60]) func garbageIsAnsweredByACloseOnly(honest: Int) async throws {
         try await HostPair.run { pair in
             guard let transport = pair.address.transport,
@@ -193,7 +192,7 @@ import Testing
             garbage.withUnsafeBytes { tcp.send($0) }
             while !recorder.isEnded { _ = await recorder.progress.wait() }
             tcp.close()
-            // An honest prefix gets the honest answers to it: the negotiation's, and the handshake's message.
+            // A valid prefix gets its valid answers: the negotiation's, and the handshake's message.
             let honestAnswers = MultistreamDialer([.noise]).start().count + 400
             #expect(recorder.bytes.count <= (honest < 20 ? 0 : honestAnswers))
             #expect(pair.listener.connectedPeers.isEmpty)
@@ -201,7 +200,7 @@ import Testing
         }
     }
 
-    /// Holds tasks up until it is opened.
+    /// Suspends tasks until it is opened.
     @ReactorActor private final class Gate {
         private var isOpen = false
         private let waiting = WaitingList()

@@ -3,7 +3,7 @@ import LibP2P
 import Multiformats
 import Reactor
 
-/// Two hosts on loopback, the second of which listens.
+/// Two hosts on loopback, of which the second listens.
 @ReactorActor
 struct HostPair {
     let dialer: Host
@@ -22,7 +22,7 @@ struct HostPair {
         address = first.appending(.p2p(listener.peerID))
     }
 
-    /// A host with a new key that will listen on a free port of loopback.
+    /// Creates a host with a new key, to listen on a free port of loopback.
     static func host(
         security: [ProtocolID] = [.noise], limits: ResourceLimits = ResourceLimits(),
         configure: (inout HostConfiguration) -> Void = { _ in }
@@ -36,7 +36,7 @@ struct HostPair {
         return Host(configuration)
     }
 
-    /// Connects the two.
+    /// Connects the hosts.
     func connect() async throws {
         try await dialer.connect(address)
     }
@@ -46,7 +46,7 @@ struct HostPair {
         await listener.stop()
     }
 
-    /// Runs `body` on the reactor with two hosts that are stopped afterwards.
+    /// Runs `body` on the reactor with two hosts, and stops them.
     nonisolated static func run(
         security: [ProtocolID] = [.noise], limits: ResourceLimits = ResourceLimits(),
         _ body: @escaping @ReactorActor @Sendable (HostPair) async throws -> Void
@@ -64,7 +64,7 @@ struct HostPair {
     }
 }
 
-/// Bytes that depend on their position and a seed, so that misplaced ones show.
+/// Returns bytes that depend on position and seed, so that misplaced ones are noticed.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
     var bytes = [UInt8](repeating: 0, count: count)

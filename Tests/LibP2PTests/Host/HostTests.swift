@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct HostTests {
     static let echo: ProtocolID = "/test/echo/1.0.0"
 
-    /// Sends back what comes until the peer's end.
+    /// Echoes bytes until the peer ends its side.
     @ReactorActor static func serveEcho(_ stream: LibP2P.Stream) async {
         let buffer = ByteBuffer(count: 64 << 10)
         do {

@@ -10,7 +10,7 @@ import VirtualIO
 @Suite struct HostilePeerTests {
     private static let test: ProtocolID = "/test/1.0.0"
 
-    /// Runs `body` with a listening host and what dials it.
+    /// Runs `body` with two hosts and the address of the one that listens.
     private func run(
         _ limits: ResourceLimits,
         _ body: @escaping @ReactorActor @Sendable (HostPair, SocketAddress) async throws -> Void
@@ -23,7 +23,7 @@ import VirtualIO
         }
     }
 
-    /// A raw connection that begins a handshake, says `opening` and then nothing.
+    /// Makes a raw connection that sends `opening`, and then nothing.
     @ReactorActor private func stall(_ address: SocketAddress, _ opening: [UInt8] = []) async throws -> Silent
     {
         let silent = Silent(try await TCPConnection.connect(to: address, timeout: .seconds(5)))
@@ -36,7 +36,7 @@ import VirtualIO
             let mute = try await stall(address)
             let slow = try await stall(address, MultistreamDialer([.noise]).start())
             let dripping = try await stall(address)
-            // A byte now and then does not buy more time.
+            // An occasional byte does not extend the time limit.
             for byte in MultistreamDialer([.noise]).start().prefix(9) {
                 [byte].withUnsafeBytes { dripping.tcp.send($0) }
                 try await Reactor.sleep(for: .seconds(1))
@@ -57,12 +57,12 @@ import VirtualIO
             var stalled: [Silent] = []
             for _ in 0..<8 { stalled.append(try await stall(address)) }
             try await Reactor.sleep(for: .milliseconds(100))
-            // Before the fair time is over the first come are served.
+            // Until their fair time is over, the first keep their places.
             await #expect(throws: LibP2PError.self) { try await pair.connect() }
             try await Reactor.sleep(for: .seconds(2))
             let late = try HostPair.host(limits: fixed)
             try late.start()
-            // From the same address there is no room among the pending, whatever they did.
+            // The limit on pending connections from one address holds regardless.
             await #expect(throws: LibP2PError.self) { try await late.connect(pair.address) }
             await late.stop()
         }
@@ -94,7 +94,7 @@ import VirtualIO
         }
     }
 
-    /// Answers each stream of the test's protocol with a byte, and keeps it open until the list is woken.
+    /// Answers each stream of the test's protocol with a byte, and keeps it open until the returned list is woken.
     @ReactorActor private func serveAndHold(on host: Host) -> WaitingList {
         let hold = WaitingList()
         host.register(Self.test) { stream in
@@ -201,7 +201,7 @@ import VirtualIO
         }
     }
 
-    /// A stranger that holds more than anybody may unasked goes before a trusted peer that holds more.
+    /// A stranger that has sent much unasked is disconnected before a trusted peer for which more is held.
     @Test func strangersGoBeforeTrustedPeers() throws {
         var limits = ResourceLimits()
         limits.bytes = 900 << 10
@@ -228,7 +228,7 @@ import VirtualIO
         }
     }
 
-    /// The body of a frame comes in two messages at once; the connection ends with the first.
+    /// The body of a frame arrives in two messages of one read; the connection ends with the first.
     @Test func aConnectionThatEndsWithinAFrameTakesNoMoreOfIt() throws {
         var limits = ResourceLimits()
         limits.bytes = 20_000
@@ -268,7 +268,7 @@ import VirtualIO
     }
 }
 
-/// A raw connection that never says anything by itself.
+/// A raw connection that sends nothing by itself.
 private final class Silent: TCPConnectionDelegate {
     let tcp: TCPConnection
     private(set) var isEnded = false

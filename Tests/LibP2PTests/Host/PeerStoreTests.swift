@@ -17,10 +17,10 @@ import VirtualIO
         try Multiaddr("/ip4/10.0.0.1/tcp/\(port)")
     }
 
-    /// Where a store's file would be in a directory.
+    /// The path of a store's file in a directory.
     private static func path(_ directory: TemporaryDirectory) -> String { "\(directory.path)/addrbook.json" }
 
-    /// A clock that stands where it is put.
+    /// A clock that stands still at the time set.
     private final class Clock: Sendable {
         let time = Mutex<Int64>(1_000)
         var read: @Sendable () -> Int64 { { self.time.withLock { $0 } } }
@@ -53,7 +53,7 @@ import VirtualIO
             store.add(all, for: peer)
             #expect(store.addresses(of: peer).count == PeerStore.maximumAddresses)
             #expect(!store.addresses(of: peer).contains(all[19]))
-            // One that fails makes room.
+            // An address that fails makes room.
             store.noteDialFailed(peer, at: all[4])
             store.add([all[19]], for: peer)
             #expect(store.addresses(of: peer).contains(all[19]))
@@ -201,7 +201,7 @@ import VirtualIO
             let (peer, teller) = (try Self.peer(1), try Self.peer(2))
             store.add(try (1...40).map(Self.address), for: peer, toldBy: teller)
             #expect(store.addresses(of: peer).count == PeerStore.maximumHearsay)
-            // The peer's own word comes first, and takes all places if it has to.
+            // Addresses that the peer names itself come first, and may take all places.
             store.add(try (100...115).map(Self.address), for: peer)
             #expect(store.addresses(of: peer) == (try (100...115).map(Self.address)))
             store.add([try Self.address(1)], for: peer, toldBy: teller)
@@ -221,7 +221,7 @@ import VirtualIO
             store.add([try Self.address(2)], for: try id(60_001), toldBy: honest)
             for number in 0..<1_000 { store.add([try Self.address(3)], for: try id(number), toldBy: liar) }
             #expect(store.peers.count == 2 + PeerStore.maximumPerTeller)
-            // Many tellers together push each other out, and nobody who has answered.
+            // The peers of many tellers replace each other, but no peer that has answered.
             for number in 0..<(PeerStore.maximumPeers + 100) {
                 let teller = try Self.peer(UInt8(10 + number % 200))
                 store.add([try Self.address(4)], for: try id(20_000 + number), toldBy: teller)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct RateLimiterTests {
     @Test func aBurstAndThenOneEachInterval() {
         var limiter = RateLimiter<Int>(burst: 3, interval: .seconds(10))
-        // Second, key, whether one more is allowed.
+        // Time in seconds, key, and whether one more event is allowed.
         let table: [(Int, Int, Bool)] = [
             (0, 1, true), (0, 1, true), (0, 1, true), (0, 1, false), (9, 1, false), (9, 2, true),
             (10, 1, true),

@@ -17,7 +17,7 @@ import VirtualIO
         return host
     }
 
-    /// Runs `body` with a dialer that is connected to a listener, both stopped afterwards.
+    /// Runs `body` with a connected dialer and listener, and stops both.
     private func run(_ body: @escaping @ReactorActor @Sendable (Host, Host) async throws -> Void) throws {
         try MemoryNetwork.run(seed: 3, latency: .milliseconds(5)) {
             let (dialer, listener) = (try Self.host(6_001), try Self.host(6_002, .secp256k1))
@@ -38,7 +38,7 @@ import VirtualIO
     @Test func pingTakesTheRoundTrip() throws {
         try run { dialer, listener in
             let stream = try await dialer.newStream(listener.peerID, [.ping])
-            // The first one carries the negotiation; it costs no round trip of its own.
+            // The first ping carries the negotiation, which costs no round trip of its own.
             for _ in 0..<3 { #expect(try await Ping.measure(on: stream) == .milliseconds(10)) }
             stream.close()
         }

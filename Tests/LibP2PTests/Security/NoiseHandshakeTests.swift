@@ -22,7 +22,7 @@ import Testing
                 pool: FrameBufferPool())
         }
 
-        /// Feeds bytes in one piece and returns what is to be sent.
+        /// Feeds bytes in one piece and returns the bytes to send.
         func receive(_ bytes: [UInt8]) throws(LibP2PError) -> [UInt8] {
             let step = try bytes.span.bytes.withUnsafeBytes { (raw) throws(LibP2PError) in
                 try handshake.receive(raw)
@@ -67,7 +67,7 @@ import Testing
         #expect(listener.outcome != nil && listener.outcome?.muxer == nil)
     }
 
-    /// Lists without a common entry must not be followed by a negotiation; what the peer lists is told, in harmless letters.
+    /// Lists without a common entry must not lead to a negotiation. The error shows the peer's list in printable ASCII.
     @Test func listsWithoutACommonMuxerFail() throws {
         let dialer = try Side(dialing: true, try .generate(.ed25519), muxers: ["/x", "/y"])
         let listener = try Side(dialing: false, try .generate(.ed25519), muxers: ["/a", "/b\n"])
@@ -116,7 +116,8 @@ import Testing
 
     @Test(arguments: keyTypes) func everyFlippedByteIsNoticed(_ type: KeyType) throws {
         let (dialerKey, listenerKey) = (try PrivateKey.generate(type), try PrivateKey.generate(type))
-        /// Whether the handshake completes on both sides and carries data, with one byte of one message flipped.
+        /// Returns whether the handshake completes on both sides and carries data, with one byte of one message
+        /// flipped.
         func completes(message: Int, byte: Int) throws -> (done: Bool, length: Int) {
             let dialer = try Side(dialing: true, dialerKey)
             let listener = try Side(dialing: false, listenerKey)
@@ -142,7 +143,7 @@ import Testing
         for message in 0..<3 {
             let length = try completes(message: message, byte: 0).length
             #expect(length > 32)
-            // Every byte of the first message; of the longer ones, enough of each field.
+            // Every byte of the first message, and some of each field of the longer ones.
             for byte in stride(from: 0, to: length, by: message == 0 ? 1 : 7) {
                 #expect(try !completes(message: message, byte: byte).done, "message \(message), byte \(byte)")
             }

@@ -61,7 +61,7 @@ import Testing
             var frame = try left.sealed([1, 2, 3])
             #expect(frame.count == 21)
             frame[index] ^= 0x80
-            // A flipped length leaves the frame incomplete or cut; the bytes that follow then do not decrypt.
+            // A flipped length leaves the frame incomplete or cut, so that the following bytes do not decrypt.
             frame += try left.sealed(plaintext(40_000))
             #expect(throws: LibP2PError.self, "byte \(index)") { try right.plaintext(of: frame) }
         }

@@ -76,7 +76,7 @@ import Testing
         ]
         for (index, message) in vector.messages.enumerated().dropFirst(3) {
             let payload = try Hex.decode(message.payload)
-            // The responder sends the first transport message: the vectors go on alternating.
+            // The sides continue to alternate, so the responder sends the first transport message.
             let sender = ends[(index + 1) % 2]
             let receiver = ends[index % 2]
             let frame = try sender.sealed(payload)
@@ -87,7 +87,7 @@ import Testing
 }
 
 extension NoiseTransport {
-    /// The plaintext of the messages in `bytes`, fed in one piece.
+    /// Feeds `bytes` in one piece and returns the plaintext of their messages.
     func plaintext(of bytes: [UInt8]) throws(LibP2PError) -> [UInt8] {
         var copy = bytes
         var output: [UInt8] = []

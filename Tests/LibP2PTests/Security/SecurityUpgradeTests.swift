@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    /// Carries bytes to and fro in pieces until both sides are done or wait for each other.
+    /// Exchanges bytes in pieces until both sides are done or wait for each other.
     private func run(_ dialer: Side, _ listener: Side, piece: Int = .max) throws(LibP2PError) {
         while true {
             if !dialer.output.isEmpty, listener.outcome == nil {
@@ -138,7 +138,7 @@ import Testing
     }
 
     @Test func noMuxerInCommon() throws {
-        // What the other side supports is only known if it lists it.
+        // The error names the other side's multiplexers only if it has listed them.
         for early in [true, false] {
             let dialer = try Side(dialing: true, muxers: ["/mplex/6.7.0"], early: early)
             let listener = try Side(dialing: false)
@@ -158,7 +158,7 @@ import Testing
     @Test func aDialerWithOneProtocolSavesARoundTrip() throws {
         let dialer = try Side(dialing: true)
         let listener = try Side(dialing: false)
-        // Listener's first answer: header, protocol and its handshake message. Dialer's second: done.
+        // The listener's first answer has header, protocol and handshake message; then the dialer is done.
         let first = dialer.output
         dialer.output = []
         try listener.receive(first)
@@ -187,7 +187,7 @@ import Testing
                 return
             }
             if early {
-                // The listener still has to see the last handshake message; data arrives with it.
+                // The listener receives data together with the last handshake message.
                 let bytes = dialer.output + (try transport.sealed([1, 2])) + (try transport.sealed([3]))
                 let half = try transport.sealed([4, 5])
                 try listener.receive(bytes + half.prefix(10))
@@ -221,7 +221,7 @@ import Testing
 
     @Test func garbageIsAnsweredWithNothing() throws {
         let garbage = (0..<300).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ 13) }
-        // At the start, behind the header, behind the protocol, and behind the handshake's first message.
+        // At the start, after the header, after the protocol, and after the first handshake message.
         let opening = try Side(dialing: true).output
         let header = MultistreamDialer([]).start()
         for prefix in [0, header.count, header.count + 8, opening.count] {
