@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The calling thread's event loop as the layers above use it: its start, time, timers and tasks. See
+/// The process's event loop, as everything above uses it: starting it, time, timers and tasks. See
 /// docs/architecture.md, "Reactor".
 public enum Reactor {
     /// The interface to the kernel.
@@ -30,7 +30,7 @@ public enum Reactor {
         Task(executorPreference: loop, operation: body)
     }
 
-    /// Queues a call of `body` on the reactor. May be called on any thread; calls from one thread keep their order.
+    /// Calls `body` on the reactor soon. From any thread; calls of one thread keep their order.
     public static func enqueue(_ body: @escaping @ReactorActor @Sendable () -> Void) {
         loop.call(body)
     }
@@ -84,7 +84,7 @@ public enum Reactor {
     package static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
 }
 
-/// A sleeping task.
+/// One task asleep.
 @ReactorActor
 private final class Sleeper {
     private var waiting: CheckedContinuation<Bool, Never>?

@@ -94,7 +94,7 @@ import VirtualIO
         }
     }
 
-    /// Answers each stream of the test's protocol with a byte, and keeps it open until the returned list is woken.
+    /// Answers each stream of the test's protocol with a byte, and keeps it open until the list is woken.
     @ReactorActor private func serveAndHold(on host: Host) -> WaitingList {
         let hold = WaitingList()
         host.register(Self.test) { stream in
