@@ -3,7 +3,7 @@ import Reactor
 
 /// Limits on what a peer can make this side hold, do and wait for.
 extension Connection {
-    /// How long the send queue may make no progress.
+    /// How long the send queue may make no progress before the connection is closed.
     nonisolated static let sendPatience: Duration = .seconds(30)
     /// The number of inbound streams' tasks waiting to run at which the socket is not read until all have run.
     nonisolated static let startingLimit = 256

@@ -20,7 +20,7 @@ struct StreamPace {
     var deadline: Duration? { started.map { $0.at + Self.window } }
 
     /// Checks a window that has ended, with `gathered` bytes held. Returns true if the peer is too slow. `isExcused`:
-    /// this side paused reading the socket meanwhile.
+    /// this side has paused reading the socket.
     mutating func isTooSlow(gathered: Int, isExcused: Bool, now: Duration) -> Bool {
         guard let begun = started, now >= begun.at + Self.window else { return false }
         started = (now, gathered)

@@ -20,8 +20,8 @@ open class Driver {
     /// Time since the loop began.
     open var now: Duration { EventLoop.monotonic - epoch }
 
-    /// Waits for events until `deadline` and reports them. Nil means no limit; a deadline in the past only polls.
-    /// Returns false once nothing can happen any more.
+    /// Waits for events, at most until `deadline`, and reports them. Nil means no limit; a deadline in the past only
+    /// polls. Returns false once nothing can happen any more.
     open func wait(until deadline: Duration?) -> Bool { false }
     /// Makes the current or next `wait` return at once. May be called on any thread.
     open nonisolated func wake() {}
