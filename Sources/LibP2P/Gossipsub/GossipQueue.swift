@@ -1,25 +1,6 @@
 import Bytes
 import Collections
 
-/// The order in which queued RPCs are sent to a peer.
-public enum GossipPriority: Int, Sendable, Comparable, CaseIterable {
-    /// Subscriptions and mesh control: small, and everything else depends on them.
-    case control
-    /// Messages of this host.
-    case own
-    /// Forwarded messages.
-    case relayed
-    /// Messages that the peer has requested.
-    case requested
-    /// Offers of messages.
-    case offered
-
-    /// Orders the more urgent first.
-    public static func < (left: GossipPriority, right: GossipPriority) -> Bool {
-        left.rawValue < right.rawValue
-    }
-}
-
 /// The bounded queue of RPCs for a peer that reads slowly, by priority.
 ///
 /// An RPC that does not fit displaces less urgent ones, the least urgent and oldest first, or else is dropped. Dropped
@@ -138,5 +119,24 @@ struct GossipBudget {
         entries += count
         guard rpcs >= Self.rpcs || bytes >= Self.bytes || entries >= Self.entries else { return .zero }
         return window + interval - now
+    }
+}
+
+/// The order in which queued RPCs are sent to a peer.
+public enum GossipPriority: Int, Sendable, Comparable, CaseIterable {
+    /// Subscriptions and mesh control: small, and everything else depends on them.
+    case control
+    /// Messages of this host.
+    case own
+    /// Forwarded messages.
+    case relayed
+    /// Messages that the peer has requested.
+    case requested
+    /// Offers of messages.
+    case offered
+
+    /// Orders the more urgent first.
+    public static func < (left: GossipPriority, right: GossipPriority) -> Bool {
+        left.rawValue < right.rawValue
     }
 }

@@ -3,38 +3,6 @@ import Log
 import Multiformats
 import Reactor
 
-/// The side that dialled a connection.
-public enum Direction: Sendable, Equatable {
-    /// The peer dialled.
-    case inbound
-    /// This host dialled.
-    case outbound
-}
-
-/// A connection about to be made, for a host's gater to accept or refuse.
-public struct ConnectionCandidate: Sendable {
-    /// The side that dials.
-    public let direction: Direction
-    /// The remote address, without a peer ID.
-    public let address: Multiaddr?
-    /// The peer; nil for an inbound connection before its handshake.
-    public let peer: PeerID?
-    /// Whether the handshake is complete: the peer's identity is proven, and the connection stands unless refused.
-    public let isProven: Bool
-}
-
-/// The events of a host's connections, for its observers.
-public enum HostEvent: Sendable {
-    /// The first connection with the peer is established.
-    case connected(PeerID, Direction)
-    /// The peer has identified itself, or sent new information.
-    case identified(PeerID, IdentifyInfo)
-    /// The last connection with the peer has ended, for the given reason.
-    case disconnected(PeerID, LibP2PError)
-    /// The peer broke a rule, on a connection that may have ended by now.
-    case misbehaved(PeerID, Misbehaviour)
-}
-
 /// The configuration of a host.
 public struct HostConfiguration: Sendable {
     /// The host's key, which determines its peer ID.
@@ -74,4 +42,36 @@ public struct HostConfiguration: Sendable {
         self.identity = identity
         self.listenAddresses = listenAddresses
     }
+}
+
+/// The side that dialled a connection.
+public enum Direction: Sendable, Equatable {
+    /// The peer dialled.
+    case inbound
+    /// This host dialled.
+    case outbound
+}
+
+/// A connection about to be made, for a host's gater to accept or refuse.
+public struct ConnectionCandidate: Sendable {
+    /// The side that dials.
+    public let direction: Direction
+    /// The remote address, without a peer ID.
+    public let address: Multiaddr?
+    /// The peer; nil for an inbound connection before its handshake.
+    public let peer: PeerID?
+    /// Whether the handshake is complete: the peer's identity is proven, and the connection stands unless refused.
+    public let isProven: Bool
+}
+
+/// The events of a host's connections, for its observers.
+public enum HostEvent: Sendable {
+    /// The first connection with the peer is established.
+    case connected(PeerID, Direction)
+    /// The peer has identified itself, or sent new information.
+    case identified(PeerID, IdentifyInfo)
+    /// The last connection with the peer has ended, for the given reason.
+    case disconnected(PeerID, LibP2PError)
+    /// The peer broke a rule, on a connection that may have ended by now.
+    case misbehaved(PeerID, Misbehaviour)
 }

@@ -1,13 +1,3 @@
-/// The result of a step of a negotiation.
-public struct MultistreamStep: Equatable, Sendable {
-    /// The number of bytes used by the negotiation. The rest belongs to the chosen protocol.
-    public var consumed = 0
-    /// Bytes to send to the peer.
-    public var output: [UInt8] = []
-    /// The negotiated protocol; nil until there is one.
-    public var selected: ProtocolID?
-}
-
 /// The dialer's side of multistream-select 1.0: offers protocols in order of preference until one is accepted.
 ///
 /// libp2p connections specification, "multistream-select". A machine: feed it the bytes received, send the bytes it
@@ -75,4 +65,14 @@ public struct MultistreamDialer: Sendable {
         }
         return step
     }
+}
+
+/// The result of a step of a negotiation.
+public struct MultistreamStep: Equatable, Sendable {
+    /// The number of bytes used by the negotiation. The rest belongs to the chosen protocol.
+    public var consumed = 0
+    /// Bytes to send to the peer.
+    public var output: [UInt8] = []
+    /// The negotiated protocol; nil until there is one.
+    public var selected: ProtocolID?
 }

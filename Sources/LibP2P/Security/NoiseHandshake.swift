@@ -1,22 +1,6 @@
 import Crypto
 import Multiformats
 
-/// The host's part in every Noise handshake: a static key, signed by its identity key.
-public struct NoiseIdentity: Sendable {
-    let staticKey: NoiseKeyPair
-    let payload: NoisePayload
-
-    /// Signs `staticKey` with the host's identity once, for all handshakes. `muxers` are offered for early negotiation,
-    /// in order of preference; an empty list disables it.
-    public init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
-        self.staticKey = staticKey
-        let message = NoisePayload.signedMessage(staticKey: staticKey.publicKey)
-        payload = NoisePayload(
-            identityKey: identity.publicKey.libp2pProtobuf, signature: identity.signHandshake(message),
-            muxers: muxers.map(\.rawValue))
-    }
-}
-
 /// The libp2p Noise handshake: XX with identity payloads, framed for the wire, for either role.
 ///
 /// libp2p noise specification. A machine: feed it the bytes received, send the bytes it returns. The dialer verifies
@@ -150,5 +134,21 @@ public struct NoiseHandshake {
 
     private static func framed(_ message: [UInt8]) -> [UInt8] {
         [UInt8(truncatingIfNeeded: message.count >> 8), UInt8(truncatingIfNeeded: message.count)] + message
+    }
+}
+
+/// The host's part in every Noise handshake: a static key, signed by its identity key.
+public struct NoiseIdentity: Sendable {
+    let staticKey: NoiseKeyPair
+    let payload: NoisePayload
+
+    /// Signs `staticKey` with the host's identity once, for all handshakes. `muxers` are offered for early negotiation,
+    /// in order of preference; an empty list disables it.
+    public init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
+        self.staticKey = staticKey
+        let message = NoisePayload.signedMessage(staticKey: staticKey.publicKey)
+        payload = NoisePayload(
+            identityKey: identity.publicKey.libp2pProtobuf, signature: identity.signHandshake(message),
+            muxers: muxers.map(\.rawValue))
     }
 }

@@ -1,43 +1,6 @@
 import Bytes
 import Reactor
 
-/// A write that could not be sent at once.
-struct PendingWrite {
-    enum Content {
-        case array([UInt8])
-        case shared(SharedBytes)
-    }
-
-    private let content: Content
-    /// The number of bytes sent.
-    private(set) var sent: Int
-    private let count: Int
-
-    init(_ content: Content, sent: Int) {
-        self.content = content
-        self.sent = sent
-        count =
-            switch content {
-            case .array(let bytes): bytes.count
-            case .shared(let bytes): bytes.count
-            }
-    }
-
-    var isDone: Bool { sent >= count }
-
-    /// Passes the rest to `send`, which sends some of it and returns the number of bytes.
-    mutating func advance(_ send: (UnsafeRawBufferPointer) -> Int) {
-        let start = sent
-        let body = { (bytes: UnsafeRawBufferPointer) in
-            send(UnsafeRawBufferPointer(rebasing: bytes[start...]))
-        }
-        switch content {
-        case .array(let bytes): sent &+= bytes.withUnsafeBytes(body)
-        case .shared(let bytes): sent &+= bytes.withUnsafeBytes(body)
-        }
-    }
-}
-
 extension Stream {
     /// Sends `bytes` and returns once all are in the connection's send queue. Suspends while the peer's window is used
     /// up or that queue is full. Cancelling an unfinished write resets the stream.
@@ -113,5 +76,42 @@ extension Stream {
         }
         sending = .blocked(write)
         return connection.sendWindow(self) > 0
+    }
+}
+
+/// A write that could not be sent at once.
+struct PendingWrite {
+    enum Content {
+        case array([UInt8])
+        case shared(SharedBytes)
+    }
+
+    private let content: Content
+    /// The number of bytes sent.
+    private(set) var sent: Int
+    private let count: Int
+
+    init(_ content: Content, sent: Int) {
+        self.content = content
+        self.sent = sent
+        count =
+            switch content {
+            case .array(let bytes): bytes.count
+            case .shared(let bytes): bytes.count
+            }
+    }
+
+    var isDone: Bool { sent >= count }
+
+    /// Passes the rest to `send`, which sends some of it and returns the number of bytes.
+    mutating func advance(_ send: (UnsafeRawBufferPointer) -> Int) {
+        let start = sent
+        let body = { (bytes: UnsafeRawBufferPointer) in
+            send(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        }
+        switch content {
+        case .array(let bytes): sent &+= bytes.withUnsafeBytes(body)
+        case .shared(let bytes): sent &+= bytes.withUnsafeBytes(body)
+        }
     }
 }

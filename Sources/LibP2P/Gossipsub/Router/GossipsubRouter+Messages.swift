@@ -2,14 +2,6 @@ import Bytes
 import Collections
 import Multiformats
 
-/// A message whose signature is being checked.
-struct PendingMessage {
-    let encoded: SharedBytes
-    let from: PeerID
-    /// Other peers that have sent the same bytes.
-    var others: OrderedSet<PeerID> = []
-}
-
 /// Messages: how they are received, verified, validated and forwarded.
 extension GossipsubRouter {
     /// Publishes a message of this host. With flood publishing it goes to every known subscriber, so that many peers
@@ -170,4 +162,12 @@ extension GossipsubRouter {
         peers[peer] = state
         output.first.append(.withdraw(Array(ids.prefix(room)), from: peer))
     }
+}
+
+/// A message whose signature is being checked.
+struct PendingMessage {
+    let encoded: SharedBytes
+    let from: PeerID
+    /// Other peers that have sent the same bytes.
+    var others: OrderedSet<PeerID> = []
 }
