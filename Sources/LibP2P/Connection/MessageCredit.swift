@@ -24,7 +24,7 @@ struct MessageCredit {
     private let perSecond: Int
     private var left: Int
     private var updatedAt: Duration
-    /// When the credit ran out, unless half of it has come back since.
+    /// When the credit ran out; nil once half of it has been restored.
     private var emptySince: Duration?
 
     /// Creates full credit, which is that of two seconds.

@@ -131,8 +131,8 @@ extension Host {
         if state.primary === connection { identify(connection) }
     }
 
-    /// Whether a new connection takes the place of the one in use. Both ends come to the same answer: of two that were
-    /// dialled from both sides at once, the one that the smaller peer ID dialled stays.
+    /// Whether a new connection replaces the primary one. Both hosts decide alike: of two simultaneous dials, the
+    /// connection that the smaller peer ID dialled stays.
     private func isPreferred(_ new: Connection, over old: Connection) -> Bool {
         guard new.isInbound != old.isInbound, new.openedAt - old.openedAt < Self.simultaneousDials else {
             return true

@@ -39,7 +39,7 @@ public struct ResourceLimits: Sendable {
     /// 500 messages a second spends a quarter of it.
     public var messageCredit = 80_000
 
-    /// The usual limits.
+    /// Creates the default limits.
     public init() {}
 
     var yamux: YamuxLimits {

@@ -36,7 +36,7 @@ public final class SecurityUpgrade {
         }
     }
 
-    /// How bytes travel once the connection is upgraded.
+    /// The transport of an upgraded connection.
     public enum Transport {
         /// Framed and encrypted.
         case noise(NoiseTransport)

@@ -13,7 +13,7 @@ final class EpollDriver: Driver {
     private static let eventsPerWait = 256
     private static let vectorsPerSend = 16
 
-    /// What an event concerns: the highest byte of its tag.
+    /// The object of an event: the highest byte of its tag.
     private enum Kind: UInt64 {
         case wake = 1
         case listener

@@ -18,9 +18,9 @@ public final class TCPConnection {
     /// Shared bytes up to this size are copied, which is cheaper than a vector of their own.
     private static let copyLimit = 4096
 
-    /// What the connection as a whole is doing.
+    /// The state of the whole connection.
     private enum State {
-        /// Bytes go both ways, as far as `sending` and `receiving` say.
+        /// Bytes flow in both directions, as `sending` and `receiving` allow.
         case open
         /// `close` was called: queued bytes still leave, received ones are dropped.
         case closing
