@@ -98,26 +98,14 @@ extension Host {
         let start = Reactor.now
         let due = addresses.filter { !backsOff || backoff.mayDial(.address($0), now: start) }
         guard !due.isEmpty else { throw .backingOff }
-        var reasons: [String] = []
-        var last: LibP2PError?
-        var sockets: [(SocketAddress, Multiaddr)] = []
-        for (address, found) in zip(due, await AddressLookup(due).run()) {
-            do throws(LibP2PError) {
-                for socket in try found.get() where !sockets.contains(where: { $0.0 == socket }) {
-                    if mayDial(socket, peer) { sockets.append((socket, address)) } else { last = .refused }
-                }
-            } catch {
-                last = error
-                reasons.append("\(address): \(error)")
-                noteFailure(address, peer)
-            }
-        }
+        var failures = Failures()
+        var sockets = await resolve(due, of: peer, &failures)
         while !sockets.isEmpty, !Task.isCancelled, phase == .running, Reactor.now - start < Self.dialTimeout {
             if let peer, peers[peer]?.primary != nil { return peer }
             let race = AddressRace(sockets.map(\.0), from: configuration.dialFrom)
             let tcp = await race.run()
             for (socket, error) in race.failures {
-                reasons.append("\(socket): \(error)")
+                failures.reasons.append("\(socket): \(error)")
                 if let address = sockets.first(where: { $0.0 == socket })?.1 { noteFailure(address, peer) }
                 sockets.removeAll { $0.0 == socket }
             }
@@ -132,16 +120,53 @@ extension Host {
                 }
                 return found
             } catch {
-                last = error
-                reasons.append("\(tcp.remoteAddress): \(error)")
+                failures.add(error, at: "\(tcp.remoteAddress)")
                 if let address { noteFailure(address, peer) }
             }
         }
         if Task.isCancelled { throw .cancelled }
         guard phase == .running else { throw .notRunning }
-        // With only one reason, throw that error itself.
-        if reasons.count <= 1, let last { throw last }
-        throw .dialFailed(reasons.joined(separator: "; "))
+        throw failures.error
+    }
+
+    /// What has gone wrong in a dial.
+    private struct Failures {
+        /// One reason for each address tried.
+        var reasons: [String] = []
+        /// The last failure other than that of a TCP connection.
+        var last: LibP2PError?
+
+        mutating func add(_ error: LibP2PError, at place: String) {
+            last = error
+            reasons.append("\(place): \(error)")
+        }
+
+        /// The error of the whole dial. With only one reason, that error itself.
+        var error: LibP2PError {
+            if reasons.count <= 1, let last { last } else { .dialFailed(reasons.joined(separator: "; ")) }
+        }
+    }
+
+    /// Resolves addresses to socket addresses that may be dialled, each with the address that led to it.
+    private func resolve(
+        _ addresses: [Multiaddr], of peer: PeerID?, _ failures: inout Failures
+    ) async -> [(SocketAddress, Multiaddr)] {
+        var sockets: [(SocketAddress, Multiaddr)] = []
+        for (address, found) in zip(addresses, await AddressLookup(addresses).run()) {
+            do throws(LibP2PError) {
+                for socket in try found.get() where !sockets.contains(where: { $0.0 == socket }) {
+                    if mayDial(socket, peer) {
+                        sockets.append((socket, address))
+                    } else {
+                        failures.last = .refused
+                    }
+                }
+            } catch {
+                failures.add(error, at: "\(address)")
+                noteFailure(address, peer)
+            }
+        }
+        return sockets
     }
 
     private func noteFailure(_ address: Multiaddr, _ peer: PeerID?) {

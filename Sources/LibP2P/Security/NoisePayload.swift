@@ -4,9 +4,9 @@ import Multiformats
 
 /// The payload of a libp2p Noise handshake, in which an identity key signs the sender's static key.
 ///
-/// libp2p noise specification, "The libp2p Handshake Payload": a protobuf of 1 the identity key, 2 the signature of
-/// "noise-libp2p-static-key:" and the static key, and 4 extensions, of which 2 are the stream multiplexers (inlined
-/// muxer negotiation specification).
+/// libp2p noise specification, "The libp2p Handshake Payload": protobuf `NoiseHandshakePayload{1 identity_key, 2
+/// identity_sig, 4 extensions{2 stream_muxers}}`; the signature is over "noise-libp2p-static-key:" and the static key.
+/// `stream_muxers`: inlined muxer negotiation specification.
 struct NoisePayload: Equatable {
     /// The most stream multiplexers accepted from a peer's list.
     static let maximumMuxers = 16
