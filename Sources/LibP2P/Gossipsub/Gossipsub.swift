@@ -11,16 +11,16 @@ import Reactor
 /// signatures on a worker and calls validators, until it or the host is stopped.
 @ReactorActor
 public final class Gossipsub: StreamProtocol {
-    /// Judges a message before it is handed on or passed on. The peer is who brought it, not who wrote it. The message's
-    /// signature has been verified.
+    /// Decides on a message, whose signature has been verified, before it is delivered or forwarded. The peer is the
+    /// one that sent it, not its author.
     public typealias Validator =
         @ReactorActor @Sendable (GossipMessage, PeerID) async -> GossipsubRouter.Verdict
     /// Takes an accepted message and the peer that sent it. Not called for this host's own messages.
     public typealias Handler = @ReactorActor @Sendable (GossipMessage, PeerID) -> Void
 
-    /// The protocols spoken, in order of preference.
+    /// The protocol's IDs, in order of preference.
     public nonisolated static let ids: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
-    /// How long the rest of an RPC may take after its length has come.
+    /// The time limit for the rest of an RPC after its length.
     static let readTimeout = Duration.seconds(30)
     /// The most messages queued for the verifying thread; further ones suspend their tasks.
     static let verifierCapacity = 256
@@ -41,7 +41,7 @@ public final class Gossipsub: StreamProtocol {
     private var timer: Timer?
     private var isStopped = false
 
-    /// Called for a message in this host's own name that it has not published, and that nothing of is checked.
+    /// Called for an unverified message in this host's own name that it has not published.
     public var onForeign: (@ReactorActor (GossipMessage, PeerID) -> Void)?
 
     /// The counts since the start.
@@ -195,7 +195,7 @@ public final class Gossipsub: StreamProtocol {
         router.disconnected(peer, now: Reactor.now)
     }
 
-    /// Takes RPCs from a stream that a peer has opened, until it ends.
+    /// Handles the RPCs of a stream that a peer has opened, until it ends.
     public func serve(_ stream: Stream) async throws {
         let peer = stream.remotePeer
         guard !isStopped, host.isConnected(peer) else { return stream.reset() }

@@ -10,26 +10,26 @@ import Reactor
 /// own (`StreamProtocol`). `start` it before anything else.
 @ReactorActor
 public final class Host {
-    /// How long a dialer may take to name the protocol of a stream, and a listener to answer.
+    /// How long the negotiation of a stream's protocol may take.
     nonisolated static let negotiationTimeout: Duration = .seconds(10)
-    /// How long `stop` waits for farewells to leave.
+    /// How long `stop` waits for connections to close.
     nonisolated static let stopTimeout: Duration = .seconds(2)
-    /// How long changes of what the host speaks are collected before peers are told.
+    /// How long changes of the protocols are collected before they are pushed to peers.
     nonisolated static let pushDelay: Duration = .milliseconds(100)
 
     /// Identify pushes that a peer may send at once, and the time after which it may send one more.
     nonisolated static let (pushBurst, pushInterval) = (5, Duration.seconds(10))
-    /// What a push beyond that costs in the units of `MessageCredit`: a hundred use up all credit.
+    /// The cost of a push beyond that, in the units of `MessageCredit`: a hundred use up all credit.
     nonisolated static let excessPushCost = 1_600
 
-    /// What the host was made from.
+    /// The host's configuration.
     public let configuration: HostConfiguration
     /// The host's peer ID.
     public let peerID: PeerID
-    /// Where the host listens, with actual ports; empty before `start`.
+    /// The addresses listened on, with actual ports; empty before `start`.
     public private(set) var listenAddresses: [Multiaddr] = []
 
-    /// Judges connections about to be made; the configuration's unless it has been set since.
+    /// Accepts or refuses connections about to be made; initially the configuration's.
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
 
     let log: Log
@@ -46,22 +46,22 @@ public final class Host {
     private var observers: [@ReactorActor (HostEvent) -> Void] = []
     private var pushTimer: Timer?
 
-    /// Everything with a connection, by peer.
+    /// The peers with a connection.
     var peers: [PeerID: PeerState] = [:]
     var connectionCount = 0
     var inboundCount = 0
     var inboundByIP: [SocketAddress: Int] = [:]
     var inboundRate: RateLimiter<IPNetwork>
-    /// Bytes held for all peers: received and unread, or gathered by a read that is not done.
+    /// The number of bytes held for all peers: unread, or gathered by a read that has not returned.
     var held = 0
-    /// Who is not to be disconnected for the bytes held for it while strangers hold many: validators and peers that the
-    /// operator has named, for instance. Nobody unless set.
+    /// Whether a peer, such as a validator or one that the operator has named, is disconnected for the bytes held for
+    /// it only after strangers. No peer is trusted if it is nil.
     public var isTrusted: (@ReactorActor @Sendable (PeerID) -> Bool)?
-    /// Identify pushes that are looked at.
+    /// The limit on identify pushes.
     var pushes = RateLimiter<PeerID>(burst: Host.pushBurst, interval: Host.pushInterval)
-    /// How often peers were too slow lately at sending, not counting what came before a long message that came in time.
+    /// How often peers have recently been too slow at sending. A long message in time resets the count.
     var sendingStalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
-    /// How often they did not read lately.
+    /// How often peers have recently failed to read.
     var readingStalls = FadingCounts<PeerID>(forgiven: .seconds(600), capacity: 1_024)
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
@@ -73,11 +73,11 @@ public final class Host {
     var dials: [DialKey: Dial] = [:]
     var backoff = DialBackoff<DialKey>()
 
-    /// The protocols served or advertised, in order: what identify tells and negotiation accepts.
+    /// The protocols served or advertised, in order, as listed in identify.
     public private(set) var protocols: [ProtocolID] = []
     private(set) var served: [ProtocolID] = []
 
-    /// A host that does nothing yet.
+    /// Creates a host that does nothing before `start`.
     public init(_ configuration: HostConfiguration) {
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
@@ -92,8 +92,8 @@ public final class Host {
         register(IdentifyPush(self))
     }
 
-    /// Begins to listen. Throws `unsupportedAddress` or `network` for an address that cannot be listened on; the host is
-    /// stopped then.
+    /// Begins to listen. Throws `unsupportedAddress` or `network` for an address that cannot be listened on, and stops
+    /// the host.
     public func start() throws(LibP2PError) {
         guard phase == .new else { throw .notRunning }
         security = try SecurityUpgrade.Configuration(
@@ -127,8 +127,8 @@ public final class Host {
         }
     }
 
-    /// Closes every connection with a farewell and stops listening. Returns when the farewells have left, or after a
-    /// short while. A stopped host cannot be started again.
+    /// Stops listening and closes every connection with a go-away. Returns when all have closed, or after
+    /// `stopTimeout`. A stopped host cannot be started again.
     public func stop() async {
         guard phase != .stopped else { return }
         phase = .stopped
@@ -147,7 +147,7 @@ public final class Host {
             guard await stopping.wait() else { break }
         }
         timer.cancel()
-        // These refer to who uses the host, and they to the host.
+        // These refer to users of the host, which refer to it.
         observers = []
         registrations = [:]
         connectionGater = nil
@@ -176,11 +176,11 @@ public final class Host {
 
     // MARK: Streams
 
-    /// Opens a stream to a peer, which takes the first of `protocols` that it speaks. Dials the peer's known
-    /// addresses when there is no connection.
+    /// Opens a stream with the first of `protocols` that the peer supports. Dials the peer's known addresses if there
+    /// is no connection.
     ///
-    /// With one protocol, or when identify has told which of them the peer speaks, nothing is waited for: the offer
-    /// leaves with the first write, and a peer that declines it fails the first read with `protocolNotSupported`.
+    /// With one protocol, or if identify has listed one of them, it does not wait for the peer's answer: the offer
+    /// leaves with the first write, and if the peer declines it, the first read throws `protocolNotSupported`.
     public func newStream(_ peer: PeerID, _ protocols: [ProtocolID]) async throws(LibP2PError) -> Stream {
         guard phase == .running else { throw .notRunning }
         if peers[peer]?.primary == nil { try await connect(peer, []) }
@@ -208,7 +208,7 @@ public final class Host {
         return stream
     }
 
-    /// Measures the round trip to a peer by `/ipfs/ping/1.0.0`.
+    /// Measures the round-trip time to a peer by `/ipfs/ping/1.0.0`.
     public func ping(_ peer: PeerID) async throws(LibP2PError) -> Duration {
         let stream = try await newStream(peer, [.ping])
         defer { stream.close() }
@@ -225,16 +225,16 @@ public final class Host {
     /// Whether there is a connection with the peer.
     public func isConnected(_ peer: PeerID) -> Bool { peers[peer]?.primary != nil }
 
-    /// What a connected peer has told about itself.
+    /// Returns what a connected peer has told about itself by identify.
     public func identity(of peer: PeerID) -> IdentifyInfo? { peers[peer]?.info }
 
-    /// Ends the connection with a peer, with a farewell.
+    /// Closes the connections with a peer, with a go-away.
     public func disconnect(_ peer: PeerID) {
         guard let state = peers[peer] else { return }
         for connection in state.connections { connection.close() }
     }
 
-    /// Closes the connections with a peer but the one in use: they lead to a process of its key that has ended, or to
+    /// Closes all connections with a peer but the primary one: they lead to an earlier process with its key, or to
     /// another host with the same key.
     public func closeFormer(of peer: PeerID) {
         guard let state = peers[peer], let primary = state.primary else { return }

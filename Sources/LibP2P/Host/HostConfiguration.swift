@@ -29,12 +29,12 @@ public struct HostConfiguration: Sendable {
     /// Called before a connection is set up, and again after the handshake; false refuses it. The host's can be
     /// replaced later.
     public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
-    /// Addresses of known peers, for dialling by peer ID.
+    /// The addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()
     /// The misbehaviour of which an error that ends a dialogue convicts the peer that began it; nil when the network or this
     /// host may be at fault.
     public var misbehaviour: @Sendable (any Error) -> Misbehaviour? = { ($0 as? LibP2PError)?.misbehaviour }
-    /// Where the host logs.
+    /// The host's log.
     public var log = Log.silent
 
     /// Creates a configuration with the default limits.

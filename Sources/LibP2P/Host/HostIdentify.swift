@@ -58,7 +58,7 @@ extension Host {
         return state.info
     }
 
-    /// Takes what a peer tells unasked, unless it does so too often.
+    /// Handles identify push, unless the peer pushes too often.
     func takePush(_ stream: Stream) async throws(LibP2PError) {
         guard pushes.allows(stream.remotePeer, now: Reactor.now) else {
             stream.connection.mux.cost &+= Self.excessPushCost

@@ -1,6 +1,6 @@
 import Multiformats
 
-/// How a peer broke the rules, for those who keep score of it.
+/// A peer's breach of the rules.
 public enum Misbehaviour: String, Sendable, CaseIterable {
     /// It sent bytes that are not a message of the stream's protocol.
     case malformed
@@ -26,8 +26,8 @@ public enum Misbehaviour: String, Sendable, CaseIterable {
 }
 
 extension Host {
-    /// Tells the observers that a peer broke the rules, and logs the error by which it was found out. The observers decide what
-    /// follows.
+    /// Reports to the observers that a peer broke the rules, and logs the error that showed it. The observers decide
+    /// the consequences.
     public func report(_ peer: PeerID, _ what: Misbehaviour, because error: (any Error)? = nil) {
         let reason = error.map { "\(what.explanation): \($0)" } ?? what.explanation
         log.debug("peer misbehaved", ["peer": .of(peer), "reason": .text(reason)])
@@ -44,7 +44,7 @@ extension Host {
 }
 
 extension LibP2PError {
-    /// The misbehaviour of which the error convicts a peer that was read from; nil when the network or this host may be at
+    /// The misbehaviour that the error proves of the peer that was read from; nil if the network or this host may be at
     /// fault.
     public var misbehaviour: Misbehaviour? {
         switch self {

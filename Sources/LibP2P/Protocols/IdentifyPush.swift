@@ -1,6 +1,6 @@
 import Reactor
 
-/// `/ipfs/id/push/1.0.0`: the initiator tells that what it said about itself has changed, and closes the stream.
+/// `/ipfs/id/push/1.0.0`: the initiator sends changed information about itself and closes the stream.
 ///
 /// libp2p identify specification.
 @ReactorActor
@@ -11,11 +11,11 @@ struct IdentifyPush: StreamProtocol {
 
     init(_ host: Host) { self.host = host }
 
-    /// Takes what the peer tells, unless it does so too often.
+    /// Reads the peer's information, unless it pushes too often.
     func serve(_ stream: Stream) async throws { try await host.takePush(stream) }
 }
 
 extension ProtocolID {
-    /// Tells a peer that what identify said has changed.
+    /// Sends a host's changed information to a peer.
     public static let identifyPush: ProtocolID = "/ipfs/id/push/1.0.0"
 }

@@ -1,31 +1,31 @@
 import Bytes
 import Reactor
 
-/// `/perf/1.0.0`: the initiator asks for a number of bytes (big-endian u64) and uploads as many as it likes. Once it has closed
-/// its side, the responder sends what it asked for.
+/// `/perf/1.0.0`: the initiator requests a number of bytes (big-endian u64), uploads any number itself and ends its
+/// side. Then the responder sends the bytes requested.
 ///
-/// libp2p perf specification. Off by default: it lets any peer use up bandwidth.
+/// libp2p perf specification. Off by default, because any peer could use up bandwidth.
 @ReactorActor
 public struct Perf: StreamProtocol {
     /// The protocol's only ID.
     public nonisolated static let ids: [ProtocolID] = [.perf]
-    /// Bytes handed to a stream at a time.
+    /// The size of one write, in bytes.
     static let chunkSize = 1 << 18
-    /// How long one chunk may take in either direction.
+    /// The time limit of one chunk in either direction.
     static let timeout = Duration.seconds(60)
 
-    /// How long the two halves of a measurement took.
+    /// The durations of the two halves of a measurement.
     public struct Result: Sendable {
-        /// From the request until the responder had everything: the first byte of its answer, or its close.
+        /// From the request until the responder has received all bytes, which its first byte or its close shows.
         public var upload: Duration
-        /// From there until the last byte.
+        /// From then until the last byte.
         public var download: Duration
     }
 
     /// Answers measurements.
     public init() {}
 
-    /// Takes what the peer uploads, then sends what it asked for.
+    /// Receives the peer's upload, then sends the bytes requested.
     public func serve(_ stream: Stream) async throws {
         stream.setTimeout(Self.timeout)
         var reader = ByteReader(try await stream.readExactly(8))
@@ -36,7 +36,7 @@ public struct Perf: StreamProtocol {
         try await Self.send(wanted, on: stream)
     }
 
-    /// Uploads and downloads that many bytes. Throws `endOfStream` if fewer come back.
+    /// Uploads and downloads the given numbers of bytes. Throws `endOfStream` if fewer arrive.
     public static func measure(
         upload: UInt64, download: UInt64, on stream: Stream
     ) async throws(LibP2PError) -> Result {
@@ -57,7 +57,7 @@ public struct Perf: StreamProtocol {
                 guard count > 0 else { return }
                 received += UInt64(count)
                 guard received <= download else {
-                    throw .malformed("perf: more bytes came than were asked for")
+                    throw .malformed("perf: more bytes than requested")
                 }
             }
         }

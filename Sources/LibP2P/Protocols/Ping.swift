@@ -7,7 +7,7 @@ import Reactor
 public struct Ping: StreamProtocol {
     /// The protocol's only ID.
     public nonisolated static let ids: [ProtocolID] = [.ping]
-    /// Bytes of one ping.
+    /// The size of a ping, in bytes.
     public static let size = 32
     /// How long an answer may take, and how long a responder waits for the next ping.
     public static let timeout = Duration.seconds(60)
@@ -24,16 +24,16 @@ public struct Ping: StreamProtocol {
             while true {
                 stream.setTimeout(Self.timeout)
                 try await stream.write(try await stream.readExactly(Self.size))
-                // A peer that measures waits for the answer.
+                // An honest peer waits for the answer.
                 if stream.queue.count >= Self.size { stream.connection.mux.cost &+= Self.earlyCost }
                 try await stream.spend(1)
             }
         } catch .endOfStream {}
     }
 
-    /// Sends one ping and returns how long its answer took. The stream stays open for another.
+    /// Sends a ping and returns the round-trip time. The stream stays open for another.
     ///
-    /// Throws `malformed` if other bytes come back than were sent.
+    /// Throws `malformed` if the answer differs from the bytes sent.
     public static func measure(on stream: Stream) async throws(LibP2PError) -> Duration {
         var payload: [UInt8] = []
         while payload.count < size {
@@ -44,7 +44,7 @@ public struct Ping: StreamProtocol {
         try await stream.write(payload)
         guard try await stream.readExactly(size) == payload else {
             stream.reset()
-            throw .malformed("ping: other bytes came back than were sent")
+            throw .malformed("ping: the answer differs from the bytes sent")
         }
         return Reactor.now - start
     }

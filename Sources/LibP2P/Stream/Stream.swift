@@ -2,49 +2,49 @@ import Crypto
 import Multiformats
 import Reactor
 
-/// One stream to a peer: bytes in order both ways, flow-controlled, on a connection shared with other streams.
+/// A stream to a peer: ordered bytes in both directions, with flow control, on a connection shared with other streams.
 ///
-/// Reads and writes suspend until they can proceed. One task may read while another writes; two reads or two
-/// writes at once are refused. What a slow reader leaves waiting is bounded by the stream's window. Whoever holds
-/// a stream ends it with `close()` or `reset()`; a handler's stream is closed when the handler returns.
+/// Reads and writes suspend until they can proceed. One task may read while another writes; two reads or two writes at
+/// once are refused. The stream's window bounds the bytes that wait for a slow reader. The owner ends a stream with
+/// `close()` or `reset()`; a handler's stream is closed when the handler returns.
 ///
-/// Every operation throws the reason for which the stream cannot go on: `streamReset` by the peer,
-/// `connectionClosed`, `timedOut` past the deadline, `streamClosed` after this side ended it, `cancelled`.
+/// Every operation throws the reason why the stream cannot continue: `streamReset` by the peer, `connectionClosed`,
+/// `timedOut` past the deadline, `streamClosed` after this side ended it, `cancelled`.
 @ReactorActor
 public final class Stream {
-    /// How the stream stands with its connection's multiplexer.
+    /// The stream's state in its connection's multiplexer.
     enum State {
-        /// The peer has opened it and not sent a byte. Nobody serves it yet.
+        /// The peer has opened it but sent no byte. It is not served yet.
         case silent(slot: Int)
         /// It is in use.
         case open(slot: Int)
-        /// Both sides have ended it in order and the multiplexer has forgotten it. What has come can still be read.
+        /// Both sides have ended it in order, and the multiplexer has forgotten it. Received bytes can still be read.
         case completed
-        /// It cannot be written any more, nor read beyond a peer's end that has come before.
+        /// Writes fail. Reads fail, too, unless the peer had ended its bytes before.
         case failed(LibP2PError)
     }
 
-    /// The peer's half.
+    /// The peer's half of the stream.
     enum Receiving {
         case open
         /// The peer has ended its bytes; some may still wait to be read.
         case finished
-        /// This side reads no more.
+        /// This side has stopped reading.
         case closed
     }
 
-    /// This side's half.
+    /// This side's half of the stream.
     enum Sending {
         case idle
-        /// A write is under way that does not wait.
+        /// A write is under way and not suspended.
         case writing
-        /// A write waits for the peer's window or the send queue with bytes that have not left.
+        /// A write is suspended until the peer's window or the send queue has room for the rest of its bytes.
         case blocked(PendingWrite)
         /// This side has ended its bytes.
         case closed
     }
 
-    /// How far the choice of the stream's protocol has come.
+    /// The state of the negotiation of the stream's protocol.
     enum Negotiation {
         /// The offer leaves with the first write.
         case due(MultistreamDialer)
@@ -53,29 +53,29 @@ public final class Stream {
         case settled
     }
 
-    /// What the one task that reads is doing.
+    /// The state of the only task that reads.
     enum Reader {
         case none
         /// Taking the stream's bytes, or waiting for them.
         case reading
-        /// Waiting for something else, with the bytes it has gathered.
+        /// Waiting for something else, while it holds the bytes gathered.
         case elsewhere
     }
 
-    /// What a suspended read waits for.
+    /// The bytes that a suspended read waits for.
     enum Demand {
         case none
-        /// That many bytes in the queue.
+        /// This many bytes in the queue.
         case queued(Int)
-        /// At least `minimum` bytes in the reader's own memory, the first `filled` of which have come.
+        /// At least `minimum` bytes in the reader's own memory, whose first `filled` bytes have arrived.
         case placed(UnsafeMutableRawBufferPointer, filled: Int, minimum: Int)
     }
 
-    /// The protocol that is spoken on the stream.
+    /// The stream's protocol.
     public internal(set) var protocolID: ProtocolID
     /// The peer at the other end.
     public var remotePeer: PeerID { connection.remotePeer }
-    /// The peer's key. With `/plaintext/2.0.0` it is a claim only.
+    /// The peer's key. With `/plaintext/2.0.0` it is only a claim.
     public var remotePublicKey: PublicKey { connection.remoteKey }
     /// Whether the peer opened the stream.
     public let isInbound: Bool
@@ -90,30 +90,30 @@ public final class Stream {
     var demand = Demand.none
     let readerWait = StreamWait()
     var queue = ReceiveQueue()
-    /// Bytes that the peer has sent on the stream, those of the negotiation included.
+    /// The number of bytes received on the stream, including the negotiation.
     public internal(set) var bytesReceived = 0
-    /// Bytes that the read under way has taken and not handed over.
+    /// The number of bytes that the current read has taken but not returned.
     var gathered = 0
     var pace = StreamPace()
 
     // Sending.
     var sending = Sending.idle
     let writerWait = StreamWait()
-    /// Bytes of the writes that are done.
+    /// The number of bytes of completed writes.
     var bytesSent = 0
-    /// Whether the stream stands in its connection's line of streams with something to send.
+    /// Whether the stream is in its connection's line of streams with bytes to send.
     var isInLine = false
     var nextInLine: Stream?
 
-    /// Called when the stream fails: for a reader that waits for something else, with what it has gathered.
+    /// Called when the stream fails, for a reader that waits for something else while it holds bytes.
     public var onFailure: (@ReactorActor () -> Void)?
 
-    /// The protocol towards whose limit the stream counts.
+    /// The protocol whose limit counts the stream.
     var countedProtocol: ProtocolID?
 
     private var deadlineTimer: Timer?
 
-    /// A stream that the multiplexer has in `slot`: silent if the peer has opened it, else with an offer of protocols.
+    /// Creates the stream in `slot` of the multiplexer: silent if the peer opened it, otherwise open.
     init(_ connection: Connection, slot: Int, isInbound: Bool) {
         self.connection = connection
         state = isInbound ? .silent(slot: slot) : .open(slot: slot)
@@ -121,7 +121,7 @@ public final class Stream {
         self.isInbound = isInbound
     }
 
-    /// The stream's place in the multiplexer; nil once it is gone from there.
+    /// The stream's slot in the multiplexer; nil once that has forgotten the stream.
     var slot: Int? {
         switch state {
         case .silent(let slot), .open(let slot): slot
@@ -129,12 +129,12 @@ public final class Stream {
         }
     }
 
-    /// Why the stream can neither be read nor written any more.
+    /// Why the stream has failed; nil if it has not.
     public var failure: LibP2PError? { if case .failed(let reason) = state { reason } else { nil } }
 
     var isSilent: Bool { if case .silent = state { true } else { false } }
 
-    /// The first bytes of a silent stream have come.
+    /// Opens a silent stream, whose first bytes have arrived.
     func begin() {
         if case .silent(let slot) = state { state = .open(slot: slot) }
     }
@@ -151,7 +151,8 @@ public final class Stream {
         deadline = Reactor.now + duration
     }
 
-    /// Makes sure that a timer fires at the deadline or before. Kept over many waits: it re-arms itself if early.
+    /// Ensures that a timer fires at the deadline or before. The timer serves many waits and re-arms itself if it is
+    /// early.
     private func armDeadline() {
         guard let deadline = nextLook else { return }
         if let timer = deadlineTimer, timer.isPending, timer.deadline <= deadline { return }
@@ -161,7 +162,7 @@ public final class Stream {
         }
     }
 
-    /// When the deadline passes or the pace of a long read is to be looked at.
+    /// The deadline, or the time of the next check of a long read's pace, if that is earlier.
     private var nextLook: Duration? {
         guard let pace = pace.deadline else { return deadline }
         return deadline.map { min($0, pace) } ?? pace
@@ -173,7 +174,7 @@ public final class Stream {
         if !failIfLate(), !failIfSlow() { armDeadline() }
     }
 
-    /// Resets the stream when its long read is slower than the least rate.
+    /// Resets the stream and returns true if a long read is slower than the minimum rate.
     private func failIfSlow() -> Bool {
         let isExcused = !connection.pauses.isEmpty
         guard pace.isTooSlow(gathered: gathered, isExcused: isExcused, now: Reactor.now) else { return false }
@@ -185,7 +186,7 @@ public final class Stream {
         return true
     }
 
-    /// Resets the stream when its deadline has passed.
+    /// Resets the stream and returns true if its deadline has passed.
     @discardableResult
     func failIfLate() -> Bool {
         guard let deadline, Reactor.now >= deadline, slot != nil else { return false }
@@ -195,9 +196,9 @@ public final class Stream {
 
     // MARK: Ending
 
-    /// Ends this side's bytes; the peer reads end of stream behind them. Reading goes on.
+    /// Ends this side's bytes, after which the peer reads the end of the stream. Reading continues.
     ///
-    /// A write that is suspended at that moment fails, and the stream is reset.
+    /// If a write is suspended, it fails and the stream is reset.
     public func closeWrite() {
         guard failure == nil else { return }
         switch sending {
@@ -210,7 +211,7 @@ public final class Stream {
         connection.closeWrite(self)
     }
 
-    /// Ends both sides: the peer reads end of stream, and what it still sends is dropped.
+    /// Ends both directions: the peer reads the end of the stream, and further bytes from it are dropped.
     public func close() {
         closeWrite()
         guard failure == nil, receiving != .closed else { return }
@@ -220,8 +221,7 @@ public final class Stream {
         readerWait.resume()
     }
 
-    /// Ends the stream at once in both directions; what has not been delivered is lost. The peer's reads and
-    /// writes fail with `streamReset`.
+    /// Ends both directions at once; undelivered bytes are lost. The peer's reads and writes fail with `streamReset`.
     public func reset() {
         abandon(.streamClosed)
     }
@@ -236,7 +236,7 @@ public final class Stream {
         failed()
     }
 
-    /// Ends the stream here, the multiplexer having forgotten it.
+    /// Fails a stream that the multiplexer has forgotten.
     func fail(_ reason: LibP2PError) {
         guard failure == nil else { return }
         state = .failed(reason)
@@ -246,7 +246,7 @@ public final class Stream {
 
     /// Wakes both sides after a failure.
     private func failed() {
-        // What came in order before the peer's end can still be read.
+        // Bytes before the peer's end can still be read.
         if receiving != .finished { queue.clear(pool: connection.chunks) }
         cancelDeadline()
         readerWait.resume()
@@ -254,12 +254,13 @@ public final class Stream {
         onFailure?()
     }
 
-    /// Gives up the charge of a read that ends with the stream. One that waits for something else still has the bytes.
+    /// Releases the charge of a read that ends with the stream. A reader that waits for something else still holds its
+    /// bytes.
     private func releaseUnheld() {
         if reader != .elsewhere { releaseGathered() }
     }
 
-    /// The stream has ended in order in both directions.
+    /// Notes that both sides have ended the stream in order.
     func completed() {
         state = .completed
         cancelDeadline()
@@ -270,7 +271,7 @@ public final class Stream {
         deadlineTimer = nil
     }
 
-    /// Suspends the reading or the writing task until that side is resumed. False when the task was cancelled.
+    /// Suspends the reading or the writing task until that side is resumed. Returns false if the task was cancelled.
     func suspend(_ side: StreamWait) async -> Bool {
         armDeadline()
         return await side.suspend()

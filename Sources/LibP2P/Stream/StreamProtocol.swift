@@ -11,8 +11,8 @@ public protocol StreamProtocol {
     /// The deadline of a stream when `serve` is called, unless that sets another; nil for none.
     nonisolated static var patience: Duration? { get }
 
-    /// Speaks with the peer until the dialogue is over. The host then closes the stream. If this throws, the host resets the
-    /// stream and reports the peer for the misbehaviour that `HostConfiguration.misbehaviour` finds in the error.
+    /// Runs the dialogue with the peer. Then the host closes the stream. If this throws, the host resets the stream and
+    /// reports the peer for the misbehaviour that `HostConfiguration.misbehaviour` finds in the error.
     func serve(_ stream: Stream) async throws
 }
 
@@ -37,7 +37,7 @@ extension Host {
         protocolsChanged()
     }
 
-    /// Stops serving these protocols. Open streams go on.
+    /// Stops serving these protocols. Open streams continue.
     public func unregister(_ ids: [ProtocolID]) {
         for id in ids { registrations[id] = nil }
         protocolsChanged()
@@ -49,7 +49,7 @@ extension Host {
         let serve: @ReactorActor (Stream) async throws -> Void
     }
 
-    /// Serves a stream whose first bytes have come. Its deadline is that of the negotiation.
+    /// Serves a stream whose first bytes have arrived. Its deadline is that of the negotiation.
     func serve(_ stream: Stream) {
         Reactor.spawn {
             stream.connection.began()

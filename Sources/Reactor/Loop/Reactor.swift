@@ -30,7 +30,7 @@ public enum Reactor {
         Task(executorPreference: loop, operation: body)
     }
 
-    /// Calls `body` on the reactor soon. From any thread; calls of one thread keep their order.
+    /// Queues a call of `body` on the reactor. May be called on any thread; calls from one thread keep their order.
     public static func enqueue(_ body: @escaping @ReactorActor @Sendable () -> Void) {
         loop.call(body)
     }

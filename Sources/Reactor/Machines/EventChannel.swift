@@ -28,7 +28,7 @@ public final class EventChannel<Event: Sendable> {
         return await withCheckedContinuation { consumer = $0 }
     }
 
-    /// Ends the channel: discards the events that nobody has taken.
+    /// Ends the channel and discards the events that have not been taken.
     public func finish() {
         isFinished = true
         events = []

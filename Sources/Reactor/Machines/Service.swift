@@ -3,8 +3,7 @@
 public protocol Service: AnyObject {
     /// Serves until the task is cancelled, and returns when everything that it began has ended.
     ///
-    /// The service is ready at its first suspension: what others may rely on comes before. Throws the error that the
-    /// program cannot go on with.
+    /// The service is ready at its first suspension. Throws an error with which the program cannot continue.
     func run() async throws
 }
 
@@ -40,7 +39,7 @@ public final class ServiceGroup {
         }
     }
 
-    /// How far a starting service is.
+    /// The state of a starting service.
     @ReactorActor
     private final class Start {
         var isReady = false
@@ -76,7 +75,7 @@ public final class ServiceEnd {
 
     private var state = State.open
 
-    /// An end that has not come.
+    /// Creates a wait that has not ended.
     public nonisolated init() {}
 
     /// Suspends until the task is cancelled. Throws the error that `fail` was called with, if that comes first.

@@ -52,7 +52,7 @@ import VirtualIO
                 try? await stream.write(bytes)
             }
             let stream = try await dialer.newStream(listener.peerID, [.ping])
-            await #expect(throws: LibP2PError.malformed("ping: other bytes came back than were sent")) {
+            await #expect(throws: LibP2PError.malformed("ping: the answer differs from the bytes sent")) {
                 try await Ping.measure(on: stream)
             }
         }
@@ -98,7 +98,7 @@ import VirtualIO
             }
             let stream = try await dialer.newStream(listener.peerID, [.identify])
             await #expect(
-                throws: LibP2PError.malformed("identify message: it names another key than the peer's")
+                throws: LibP2PError.malformed("identify message: its key is not the peer's")
             ) {
                 try await receiveIdentify(stream)
             }
@@ -139,7 +139,7 @@ import VirtualIO
 
     @Test func perfNoticesTooFewAndTooManyBytes() throws {
         for (sent, error) in [
-            (9, LibP2PError.endOfStream), (11, .malformed("perf: more bytes came than were asked for")),
+            (9, LibP2PError.endOfStream), (11, .malformed("perf: more bytes than requested")),
         ] {
             try run { dialer, listener in
                 listener.register(.perf) { stream in
