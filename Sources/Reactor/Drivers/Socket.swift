@@ -1,7 +1,8 @@
 import CShims
 import Glibc
 
-/// The socket calls that both kernel drivers share. Descriptors are plain numbers here: the caller closes them, unless stated otherwise.
+/// The socket calls that both kernel drivers share. Descriptors are plain numbers here; unless stated otherwise, the
+/// caller closes them.
 enum Socket {
     /// The most connections that the kernel queues for a listener.
     static let backlog: Int32 = 1024
