@@ -2,7 +2,7 @@ import LibP2P
 import Log
 import Reactor
 
-/// Keeps the address book on disk while the node runs, and writes it a last time at the end.
+/// Saves the address book when the node stops.
 @ReactorActor
 package final class AddressBook: Service {
     private let store: PeerStore
@@ -13,7 +13,7 @@ package final class AddressBook: Service {
         self.log = log
     }
 
-    /// Runs from before the host's first connection until after its last one.
+    /// Starts before the host and stops after it, so that the saved book includes the last connection.
     package func run() async throws {
         try await ServiceEnd().wait()
         do {

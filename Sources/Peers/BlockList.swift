@@ -1,7 +1,7 @@
 import Collections
 import Multiformats
 
-/// The peers and networks that are kept out.
+/// The peers and networks with which no connection is made or accepted.
 package struct BlockList: Sendable, Equatable {
     /// A peer or a network.
     package enum Entry: Hashable, Sendable {

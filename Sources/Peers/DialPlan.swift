@@ -2,26 +2,26 @@ import Collections
 import LibP2P
 import Multiformats
 
-/// When each peer may be dialled again: later with every failure, with jitter, so that many nodes that lost the same
-/// peer do not come back at the same moment.
+/// When each peer may be dialled again: the backoff grows with every failure, with jitter, so that nodes that lost the
+/// same peer do not all return at once.
 ///
 /// A machine: time and random numbers come from outside.
 struct DialPlan {
-    /// The wait after the first failure, and after a connection that ended soon.
+    /// The backoff after the first failure, and after a connection that ended soon.
     static let shortest = Duration.seconds(1)
-    /// The longest wait for a peer that is always to be connected.
+    /// The longest backoff for a peer to keep connected.
     static let longestWanted = Duration.seconds(30)
-    /// The longest wait for any other.
+    /// The longest backoff for any other peer.
     static let longest = Duration.seconds(600)
-    /// A connection that lasted less counts as a failure: the peer did not want it.
+    /// A shorter connection counts as a failure, because the peer did not want it.
     static let lasting = Duration.seconds(10)
-    /// A peer is dead after so many failures one after the other, over at least this time.
+    /// A peer is dead after this many consecutive failures, over at least `deadlyTime`.
     static let deadlyFailures = 10
     static let deadlyTime = Duration.seconds(3_600)
-    /// Peers remembered: as many as the address book has. Beyond, the one that is due first makes room.
+    /// The maximum number of peers: the address book's. A new one replaces the peer that is due first.
     static let capacity = PeerStore.maximumPeers
 
-    /// The wait before one is dialled again that is of no use until its operator or this one's changes something.
+    /// The backoff after a connection with a peer that is of no use until an operator changes something.
     static let avoided = Duration.seconds(600)
 
     private struct Entry {
@@ -37,7 +37,7 @@ struct DialPlan {
     /// Peers being dialled now.
     private(set) var running: OrderedSet<PeerID> = []
 
-    /// Whether a peer may be dialled now. One that is always to be connected may become so during a long wait.
+    /// Returns whether a peer may be dialled now. A peer that becomes wanted during a long backoff need not finish it.
     func isDue(_ peer: PeerID, isWanted: Bool, now: Duration) -> Bool {
         guard !running.contains(peer) else { return false }
         guard let entry = entries[peer] else { return true }
@@ -45,13 +45,13 @@ struct DialPlan {
             >= (isWanted && !entry.isAvoided ? min(entry.due, entry.last + Self.longestWanted) : entry.due)
     }
 
-    /// A dial begins.
+    /// Notes that a dial begins.
     mutating func begin(_ peer: PeerID) { running.append(peer) }
 
-    /// A dial has succeeded. Failures are forgotten once the connection has lasted.
+    /// Notes that a dial succeeded. Its failures are forgotten once the connection has lasted.
     mutating func succeeded(_ peer: PeerID) { running.remove(peer) }
 
-    /// A dial has failed. `isWanted` for a peer that is always to be connected.
+    /// Notes that a dial failed. `isWanted` is true for a peer to keep connected.
     mutating func failed(
         _ peer: PeerID, lacksAddress: Bool = false, isWanted: Bool, now: Duration,
         _ random: inout SeededGenerator
@@ -61,7 +61,8 @@ struct DialPlan {
         entries[peer]?.lacksAddress = lacksAddress
     }
 
-    /// A connection has ended that lasted so long. What lasted was no failure, and is made anew soon.
+    /// Notes that a connection ended after `time`. A connection that lasted was no failure, and the peer is dialled
+    /// again soon.
     mutating func ended(
         _ peer: PeerID, after time: Duration, isWanted: Bool, now: Duration, _ random: inout SeededGenerator
     ) {
@@ -69,14 +70,14 @@ struct DialPlan {
         postpone(peer, failures: failures, isWanted, now, &random)
     }
 
-    /// A connection has ended with a peer that is of no use: it is left alone for long, also if it is wanted.
+    /// Notes that a connection ended with a peer that is of no use. Even a wanted peer is then not dialled for long.
     mutating func avoid(_ peer: PeerID, now: Duration) {
         makeRoom(for: peer)
         entries[peer] = Entry(
             failures: 0, since: now, last: now, due: now + Self.avoided, isAvoided: true)
     }
 
-    /// The wait is between half and all of the full one.
+    /// Starts a backoff, shortened at random by up to half.
     private mutating func postpone(
         _ peer: PeerID, failures: Int, _ isWanted: Bool, _ now: Duration, _ random: inout SeededGenerator
     ) {
@@ -88,13 +89,13 @@ struct DialPlan {
         entries[peer] = Entry(failures: min(failures, 1_000), since: since, last: now, due: now + wait)
     }
 
-    /// An address of the peer has become known.
+    /// Notes that an address of the peer has become known.
     mutating func learned(_ peer: PeerID, now: Duration) {
         guard entries[peer]?.lacksAddress == true else { return }
         entries[peer] = nil
     }
 
-    /// Whether the peer has failed for so long that it is not worth remembering.
+    /// Returns whether the peer has failed for so long that it should be forgotten.
     func isDead(_ peer: PeerID, now: Duration) -> Bool {
         guard let entry = entries[peer] else { return false }
         return entry.failures >= Self.deadlyFailures && now - entry.since >= Self.deadlyTime
@@ -103,7 +104,7 @@ struct DialPlan {
     /// Forgets a peer.
     mutating func forget(_ peer: PeerID) { entries[peer] = nil }
 
-    /// Failures one after the other up to now.
+    /// Returns the number of consecutive failures.
     func failures(of peer: PeerID) -> Int { entries[peer]?.failures ?? 0 }
 
     private mutating func makeRoom(for peer: PeerID) {

@@ -1,16 +1,16 @@
 import Multiformats
 
-/// Whether a node knows anything of its network: without a peer of its chain it cannot tell whether it is behind, and does
-/// not call itself healthy. A machine.
+/// Whether a node is cut off from its network: without a peer of its chain it cannot tell whether it lags, and does not
+/// report itself healthy. A machine.
 ///
-/// What a peer lists of itself is a claim: a validator or named peer counts at once, any other once it has shown a block
-/// that this node did not have. At the tip nothing can be shown, as this node itself serves all that is below.
+/// What a peer advertises is a claim: a validator or named peer counts at once, any other once it has sent or announced
+/// a block that this node lacked. At the tip no peer can, since this node has all blocks.
 struct Isolation {
-    /// How long a node that had peers may be without any.
+    /// How long a node that had peers may be without one.
     static let patience = Duration.seconds(60)
 
     private enum State {
-        /// No peer of this chain has been seen since the start.
+        /// No peer of this chain has connected since the start.
         case neverMet
         case connected
         /// The last peer has left.
@@ -18,20 +18,20 @@ struct Isolation {
     }
 
     private var state = State.neverMet
-    /// Connected peers that have shown a block.
+    /// Connected peers that have sent or announced a block that this node lacked.
     private var proven: Set<PeerID> = []
-    /// Connected peers of which nothing but their word is known.
+    /// The number of connected peers that only claim to be of this chain.
     private var claims = 0
-    /// Why the newest one of the peers that were sent away since then had to go.
+    /// Which chain the latest foreign peer belonged to; nil once a peer of this chain is connected.
     private var refused: String?
 
-    /// A connected peer had a block of this chain before this node had it.
+    /// Notes that a connected peer sent or announced a block of this chain that this node lacked.
     mutating func proved(_ peer: PeerID) { proven.insert(peer) }
 
-    /// A connection has ended.
+    /// Notes that a peer's connection has ended.
     mutating func left(_ peer: PeerID) { proven.remove(peer) }
 
-    /// Those that say that they are of this chain and are connected now; `isKnown` tells validators and named peers.
+    /// Notes the connected peers that claim to be of this chain. `isKnown` returns true for validators and named peers.
     mutating func members(_ peers: some Sequence<PeerID>, isKnown: (PeerID) -> Bool, now: Duration) {
         claims = 0
         var isConnected = false
@@ -47,21 +47,21 @@ struct Isolation {
         }
     }
 
-    /// A peer was sent away since it is of another chain; `what` says of which.
+    /// Notes that a peer of another chain connected; `what` reads on after "is".
     mutating func met(foreign what: String) { refused = what }
 
-    /// Why the node cannot vouch for what it says; nil while it can. One that makes blocks by itself always can.
+    /// Returns why the node cannot tell whether it lags; nil while it can. A node that makes blocks alone always can.
     func reason(makesBlocksAlone: Bool, now: Duration) -> String? {
         if makesBlocksAlone { return nil }
-        var more = claims > 0 ? "; \(claims) connected that say so have shown no block of it" : ""
-        more += refused.map { "; the last to be connected is \($0)" } ?? ""
+        var more = claims > 0 ? "; \(claims) connected peers claim to be of it but have shown no block" : ""
+        more += refused.map { "; the last peer that connected is \($0)" } ?? ""
         switch state {
         case .connected: return nil
-        case .neverMet: return "no node of this chain has been connected since the start\(more)"
+        case .neverMet: return "no peer of this chain has been connected since the start\(more)"
         case .left(let since):
             guard now - since >= Self.patience else { return nil }
             return
-                "no node of this chain has been connected for \((now - since).components.seconds) s\(more)"
+                "no peer of this chain has been connected for \((now - since).components.seconds) s\(more)"
         }
     }
 }

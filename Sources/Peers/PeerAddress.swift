@@ -2,7 +2,7 @@ import Bytes
 import Crypto
 import Multiformats
 
-/// A peer's address as configuration writes it.
+/// A peer's address as written in the configuration.
 public enum PeerAddress {
     /// Reads `<public key hex>#<key type>@host:port` or a multiaddr with `/p2p/`.
     public static func parse(_ text: String) throws(PeersError) -> Multiaddr {
@@ -20,7 +20,7 @@ public enum PeerAddress {
         }
     }
 
-    /// The multiaddr of `host:port`, where an IPv6 address stands in brackets.
+    /// Returns the multiaddr of `host:port`; an IPv6 address needs brackets.
     public static func transport(_ text: String) throws(PeersError) -> Multiaddr {
         let place: HostPort
         do { place = try HostPort(text) } catch { throw .invalidAddress("\"\(text)\" \(error)") }

@@ -2,32 +2,30 @@ import Collections
 import LibP2P
 import Multiformats
 
-/// Keeps score of how peers behave, and for how long those who behaved too badly are kept out.
+/// Keeps score of peers' conduct, and bans those that misbehave too much (docs/peers.md, "Conduct").
 ///
-/// Every offence weighs some points, which are forgiven one by one; too many at once lead to a disconnection, more to a
-/// ban, each longer than the last. A machine: time comes from outside.
+/// Each offence adds points, which expire one by one. Many points end the connection; more ban the peer, each time for
+/// longer. A machine: time comes from outside.
 struct PeerConduct {
-    /// The time after which one point is forgiven: a hundred take ten minutes.
+    /// The time after which one point expires: a hundred take ten minutes.
     static let pointForgiven = Duration.seconds(6)
-    /// Points from which every further offence ends the connection.
+    /// From this many points on, every offence ends the connection.
     static let disconnecting = 50
-    /// Points at which the peer is banned.
+    /// At this many points the peer is banned.
     static let banning = 100
-    /// The first ban; each further one is four times as long as the last.
+    /// The length of the first ban; each further one lasts four times as long as the last.
     static let firstBan = Duration.seconds(120)
     static let longestBan = Duration.seconds(86_400)
-    /// A peer that the operator named or the chain trusts is kept out for this long only: a mistake must not cut a
-    /// validator off.
+    /// The length of every ban of a validator or named peer: a mistake must not cut a validator off.
     static let trustedBan = Duration.seconds(10)
-    /// The longest for which the address of a banned peer is refused before any handshake. Addresses change hands.
+    /// The longest time for which a banned peer's address is refused before the handshake. Addresses change hands.
     static let longestAddressBan = Duration.seconds(3_600)
-    /// How long after a ban the peer's next one is still longer than that.
+    /// How long after a ban the next one is still longer.
     static let memory = Duration.seconds(86_400)
-    /// Peers and addresses in each table: more than a node can be connected with in a day of bans. The entry that ends
-    /// first makes room.
+    /// The capacity of each table: more than a node can ban in a day. A new entry replaces the one that ends first.
     static let capacity = 1_024
 
-    /// What an offence leads to.
+    /// The consequence of an offence.
     enum Verdict: Equatable {
         case tolerated
         case disconnected
@@ -43,7 +41,7 @@ struct PeerConduct {
     private var bans: OrderedDictionary<PeerID, Ban> = [:]
     private var addresses: OrderedDictionary<IP, Duration> = [:]
 
-    /// What an offence weighs.
+    /// Returns the points of an offence.
     static func weight(_ what: Misbehaviour) -> Int {
         switch what {
         case .malformed, .flooding, .stalling: 20
@@ -52,7 +50,7 @@ struct PeerConduct {
         }
     }
 
-    /// Counts an offence. `ip` is the peer's address if nobody else is to be expected there.
+    /// Counts an offence. `ip` is the peer's address, unless other peers are connected from it.
     mutating func report(
         _ peer: PeerID, _ what: Misbehaviour, isTrusted: Bool, ip: IP?, now: Duration
     ) -> Verdict {
@@ -77,7 +75,7 @@ struct PeerConduct {
         return length
     }
 
-    /// Drops entries that are over, and if there is none the one that is over first, when a table is full.
+    /// Removes ended entries from a full table, or the entry that ends first if none has ended.
     private static func makeRoom<Key, Value>(
         _ table: inout OrderedDictionary<Key, Value>, _ now: Duration, _ end: (Value) -> Duration
     ) {
@@ -89,12 +87,12 @@ struct PeerConduct {
         table[first.key] = nil
     }
 
-    /// Whether a peer is banned now.
+    /// Returns whether a peer is banned now.
     func isBanned(_ peer: PeerID, now: Duration) -> Bool { bans[peer].map { $0.until > now } ?? false }
 
-    /// Whether an address is that of a peer banned now.
+    /// Returns whether an address belongs to a banned peer.
     func isBanned(_ ip: IP, now: Duration) -> Bool { addresses[ip].map { $0 > now } ?? false }
 
-    /// How bad a peer has been lately, in points.
+    /// Returns a peer's unexpired points.
     func points(of peer: PeerID, now: Duration) -> Int { debts.count(of: peer, now: now) }
 }

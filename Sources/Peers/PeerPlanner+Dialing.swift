@@ -2,24 +2,24 @@ import Collections
 import LibP2P
 import Multiformats
 
-/// Whom to dial.
+/// Which peers to dial (docs/peers.md, "Dialling").
 extension PeerPlanner {
-    /// Dials under way at once.
+    /// The maximum number of concurrent dials.
     static let dialsAtOnce = 16
 
-    /// Connections with members that this node should have dialled itself, however many have come by themselves: who
-    /// only takes what comes can be surrounded.
+    /// The number of connections that this node should have dialled itself, however many are inbound: a node with
+    /// inbound connections only can be surrounded.
     private var ownChoices: Int { min(rules.target, max(2, rules.target / 2)) }
 
-    /// Of whom the address book is to tell at the next tick.
+    /// The peers whose addresses the next tick needs.
     enum Interest: Equatable {
         case nobody
-        /// These only.
+        /// Only these.
         case some([PeerID])
         case everybody
     }
 
-    /// Whose addresses are of interest now: a large address book is not to be looked through every second.
+    /// The peers whose addresses are needed now: searching a large address book every second would be wasteful.
     var interest: Interest {
         if admitsStrangers, missing > 0 { return .everybody }
         var peers = Array(rules.named.filter { links[$0] == nil })
@@ -60,17 +60,17 @@ extension PeerPlanner {
         }
     }
 
-    /// Validators that are missing to what a sentry tries to hold.
+    /// The number of validators that a sentry still lacks.
     private var missingValidators: Int {
         let connected = links.keys.count { standing(of: $0) == .validator }
         let running = dials.running.count { standing(of: $0) == .validator }
         return max(1, rules.target / 4) - connected - running
     }
 
-    /// Connections that may still be made.
+    /// The number of free slots, less the dials in progress.
     private var openSlots: Int { rules.maximum - residents - dials.running.count }
 
-    /// Connections that are missing to what this node tries to hold.
+    /// The number of connections that this node still lacks.
     private var missing: Int {
         let counted = links.filter { $0.value.kind != .guest && $0.value.visitEnd == nil }
         let running = dials.running.count { links[$0] == nil }
@@ -78,14 +78,16 @@ extension PeerPlanner {
         let own = counted.values.count { $0.direction == .outbound }
         missing = max(missing, ownChoices - own - running)
         if role == .validator {
-            // However many validators there are, some sentries carry what happens to the rest of the network.
+            // However many validators there are, a validator needs some sentries to carry blocks to the rest of the
+            // network.
             let strangers = counted.keys.count { standing(of: $0) == .stranger }
             missing = max(missing, rules.target / 4 - strangers - running)
         }
         return min(missing, openSlots)
     }
 
-    /// Strangers to dial: from networks of which there are fewest already, verified before hearsay, else at random.
+    /// Chooses strangers to dial: networks with the fewest connections first, then peers that have answered before,
+    /// then at random.
     private mutating func choose(_ count: Int, of candidates: [Candidate]) -> [PeerID] {
         guard count > 0 else { return [] }
         var present: [IPNetwork: Int] = [:]

@@ -2,21 +2,21 @@ import LibP2P
 import Multiformats
 import Protocols
 
-/// What is told and believed in peer exchange.
+/// What a node answers and accepts in peer exchange (docs/peers.md, "Peer exchange").
 extension PeerPlanner {
-    /// Answers that one asker gets at once, and the time after which it gets one more. Nodes ask every ten seconds at
-    /// most.
+    /// The number of answers that a peer gets at once, and the time until it gets one more. Nodes ask every ten seconds
+    /// at most.
     static let answersAtOnce = 5
     static let answerInterval = Duration.seconds(5)
-    /// Peers told in one answer.
+    /// The maximum number of peers in an answer.
     static let toldPeers = 100
-    /// Peers believed of one answer, and addresses of each.
+    /// The maximum number of peers accepted from an answer, and of addresses for each.
     static let believedPeers = 100
     static let believedAddresses = 4
 
-    /// The peers of `known` that an asker at `place` is told about, some of them if there are many; nil when it asks
-    /// too often. The leader's address is for validators only; hidden, blocked and banned peers are nobody's business,
-    /// and an address is only of use to who can reach it.
+    /// Returns the peers of `known` to tell `asker`, which is at `place`: a random choice if there are many, nil if it
+    /// asks too often. Only validators are told the leader's address; hidden, blocked and banned peers are never told,
+    /// nor are addresses that the asker cannot reach.
     mutating func told(
         to asker: PeerID, at place: IP?, of known: [DiscoveredPeer], now: Duration
     ) -> [DiscoveredPeer]? {
@@ -37,7 +37,7 @@ extension PeerPlanner {
         return random.choose(Self.toldPeers, of: open)
     }
 
-    /// What is kept of an answer from a peer at `place`.
+    /// Returns the acceptable part of an answer from a peer at `place`.
     func believed(_ told: [DiscoveredPeer], from place: IP?, now: Duration) -> [DiscoveredPeer] {
         told.prefix(Self.believedPeers).compactMap { peer in
             guard peer.id != rules.own, !rules.blocked.contains(peer.id), !conduct.isBanned(peer.id, now: now)

@@ -2,39 +2,41 @@ import Collections
 import LibP2P
 import Multiformats
 
-/// Decides with whom this node is connected: whom to dial, whom to let in, whom to send away and whom to forget
-/// (docs/peers.md). Its role, the leader and the validators follow the chain.
+/// Decides which peers to dial, admit, disconnect and forget (docs/peers.md). The node's role, the leader and the
+/// validators follow the chain.
 ///
 /// A machine: `handle` turns an event into actions, `admits` judges a connection about to be made.
 struct PeerPlanner {
-    /// A peer that has not told about itself by then is sent away.
+    /// A peer that has not identified itself after this time is disconnected.
     static let identifyLimit = Duration.seconds(30)
-    /// How long a guest may stay: a peer that is served, but is no member of this chain's network.
+    /// How long a guest may stay: a peer that is served but does not belong to this chain's network.
     static let guestLimit = Duration.seconds(600)
-    /// Strangers that find no slot and may stay until they have been told of other peers, at once and how long: a newcomer
-    /// must not depend on a bootnode that has room.
+    /// The maximum number of visitors: strangers without a slot, which may stay until they have been told other peers,
+    /// so that a newcomer does not depend on a bootnode with free slots.
     static let visitors = 32
+    /// How long a visitor may stay.
     static let visitLimit = Duration.seconds(10)
-    /// After that one makes room for the next: time enough to ask.
+    /// After this time a visitor makes room for the next: time enough to ask.
     static let visitMinimum = Duration.seconds(2)
-    /// How long one stays after that, for the answer to arrive.
+    /// How long a visitor stays after the answer was sent, so that the answer arrives.
     static let farewell = Duration.seconds(1)
-    /// Inbound strangers from one IP address (IPv6: one /64), loopback aside.
+    /// The maximum number of inbound strangers from one IP address (IPv6: one /64), except loopback.
     static let strangersPerAddress = 3
-    /// Inbound strangers from one /16 (IPv6: one /32) of the public network: an eighth of the slots, but some.
+    /// Returns the maximum number of inbound strangers from one public /16 (IPv6: /32): an eighth of the slots, but at
+    /// least four.
     static func strangersPerNetwork(of slots: Int) -> Int { max(4, slots / 8) }
 
     typealias Role = Membership.Role
 
-    /// What ties this node to a peer, weakest first.
+    /// A peer's standing, lowest first.
     enum Standing: Int, Comparable {
         case stranger, validator, named
         static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
     }
 
-    /// What a connected peer has turned out to be.
+    /// The kind of a connected peer, from what it advertises.
     enum Kind: Int, Equatable {
-        /// It has not told yet.
+        /// It has not identified itself yet.
         case unknown
         /// A crawler, or a host without a chain.
         case guest
@@ -42,7 +44,7 @@ struct PeerPlanner {
         case member
         /// A node of another chain.
         case foreign
-        /// A node of a chain that has the same ID and another genesis.
+        /// A node of a chain with the same ID and another genesis.
         case namesake
     }
 
@@ -51,12 +53,12 @@ struct PeerPlanner {
         let peer: PeerID
         /// Whether it has answered before.
         let isVerified: Bool
-        /// Where it is, as far as known.
+        /// Its address, if known.
         let ip: IP?
     }
 
     enum Event {
-        /// The chain has this leader and these validators now; the node itself may be among them.
+        /// The chain now has this leader and these validators, which may include the node itself.
         case membership(Role, leader: PeerID?, validators: [PeerID])
         case connected(PeerID, Direction, IP?)
         case identified(PeerID, Kind)
@@ -68,7 +70,7 @@ struct PeerPlanner {
         case misbehaved(PeerID, Misbehaviour)
         case block(BlockList.Entry)
         case unblock(BlockList.Entry)
-        /// Time has passed; the address book has these.
+        /// Time has passed. The address book holds these candidates.
         case tick([Candidate])
     }
 
@@ -82,15 +84,15 @@ struct PeerPlanner {
     /// Why a connection is refused or ended.
     enum Reason: String, Error {
         case blocked = "it is on the block list"
-        case banned = "it misbehaved"
-        case misbehaved = "it misbehaves"
+        case banned = "it is banned"
+        case misbehaved = "it misbehaved"
         case notNamed = "only named peers and validators are admitted"
         case leader = "the leader admits only validators and named peers"
         case full = "there is no free slot"
-        case crowded = "there are enough peers from its address or network"
-        case silent = "it told nothing about itself"
-        case guest = "guests stay for a while only"
-        case foreign = "it is of another chain"
+        case crowded = "too many peers are connected from its address or network"
+        case silent = "it did not identify itself"
+        case guest = "its time as a guest is over"
+        case foreign = "it belongs to another chain"
         case namesake = "its chain has the same ID and another genesis"
         case room = "its slot is needed"
     }
@@ -100,7 +102,7 @@ struct PeerPlanner {
         let ip: IP?
         let since: Duration
         var kind = Kind.unknown
-        /// When a peer that has no slot must go.
+        /// When a peer without a slot, or of another genesis, must leave.
         var visitEnd: Duration?
     }
 
@@ -127,41 +129,42 @@ struct PeerPlanner {
         return validators.contains(peer) || peer == leader ? .validator : .stranger
     }
 
-    /// Whether a peer is always to be connected. A sentry that has no validator, the leader having sent it away perhaps,
-    /// wants any but the leader, who refuses.
+    /// Returns whether to keep a peer connected. A sentry without a validator, perhaps because the leader disconnected
+    /// it, wants any validator but the leader, which would refuse.
     func isWanted(_ peer: PeerID) -> Bool {
         if rules.kept[peer] != nil { return true }
         guard standing(of: peer) == .validator else { return false }
         return role != .sentry || peer != leader && !links.keys.contains { standing(of: $0) == .validator }
     }
 
-    /// Whether strangers are admitted at all. A leader without another validator is: nobody else could carry its blocks.
+    /// Whether strangers are admitted. A leader without another validator admits them, since no other node could relay
+    /// its blocks.
     var admitsStrangers: Bool { !rules.isPrivate && (role != .leader || validators.isEmpty) }
 
-    /// Slots for strangers: what validators and named peers leave, but a quarter of all.
+    /// The number of slots for strangers: what validators and named peers leave, but at least a quarter of all.
     var strangerSlots: Int {
         guard admitsStrangers else { return 0 }
         let others = rules.named.count + validators.count { !rules.named.contains($0) }
         return max(rules.maximum - others, rules.maximum / 4, 1)
     }
 
-    /// Slots for strangers that dial; the others are for those that this node chooses itself.
+    /// The number of slots for inbound strangers; the others are for strangers that this node dials.
     var inboundStrangerSlots: Int {
         let slots = strangerSlots
         return slots - min(rules.target, slots / 2)
     }
 
-    /// Connected strangers that have a slot.
+    /// The connected strangers with a slot.
     var strangers: [PeerID] {
         links.lazy.filter { $0.value.visitEnd == nil }.map(\.key).filter {
             standing(of: $0) == .stranger
         }
     }
 
-    /// Connections that have a slot.
+    /// The number of connections with a slot.
     var residents: Int { links.values.count { $0.visitEnd == nil } }
 
-    /// Whether a stranger that comes this way finds a slot.
+    /// Returns whether there is a slot for a stranger with a connection of this direction.
     private func hasSlot(_ direction: Direction) -> Bool {
         let strangers = strangers
         guard strangers.count < strangerSlots, residents < rules.maximum else { return false }
@@ -169,7 +172,8 @@ struct PeerPlanner {
             || strangers.count { links[$0]?.direction == .inbound } < inboundStrangerSlots
     }
 
-    /// Judges a stranger that finds no slot, and comes to be told of other peers: it may take the place of another.
+    /// Judges an inbound stranger for which no slot is free. It may visit to be told other peers; the result is a
+    /// visitor that it replaces, or nil.
     private func admitsVisitor(now: Duration) -> Result<PeerID?, Reason> {
         guard rules.tellsPeers else { return .failure(.full) }
         let visitors = links.filter { $0.value.visitEnd != nil }
@@ -182,19 +186,19 @@ struct PeerPlanner {
 
     // MARK: Admission
 
-    /// Whether a connection from an address may begin its handshake.
+    /// Returns whether a connection from an address may begin its handshake.
     func admits(_ ip: IP?, now: Duration) -> Bool {
         guard let ip else { return true }
         guard !rules.blocked.contains(ip) else { return false }
         return !conduct.isBanned(ip, now: now) || isShared(ip)
     }
 
-    /// Whether a validator or named peer is connected from an address.
+    /// Returns whether a validator or named peer is connected from an address.
     private func isShared(_ ip: IP) -> Bool {
         links.contains { $0.value.ip == ip && standing(of: $0.key) > .stranger }
     }
 
-    /// Whether there may be a connection with a peer at all, slots aside.
+    /// Returns why there may be no connection with a peer, even if a slot is free; nil if there may.
     func objection(to peer: PeerID, _ ip: IP?, now: Duration) -> Reason? {
         if rules.blocked.contains(peer) || rules.blocked.contains(ip) { return .blocked }
         if conduct.isBanned(peer, now: now) { return .banned }
@@ -203,7 +207,7 @@ struct PeerPlanner {
         return admitsStrangers ? nil : .leader
     }
 
-    /// Judges a connection whose peer is known. The result is a peer whose slot it takes, if there is no free one.
+    /// Judges a connection whose peer is known. The result is a peer to disconnect in its favour, or nil.
     func admits(_ peer: PeerID, _ ip: IP?, _ direction: Direction, now: Duration) -> Result<PeerID?, Reason> {
         if let reason = objection(to: peer, ip, now: now) { return .failure(reason) }
         guard links[peer] == nil else { return .success(nil) }
@@ -217,7 +221,7 @@ struct PeerPlanner {
         return hasSlot ? .success(nil) : admitsVisitor(now: now)
     }
 
-    /// Whether enough strangers come from an address's surroundings.
+    /// Returns whether as many strangers as allowed are connected from an address or its network.
     private func isCrowded(_ ip: IP?) -> Bool {
         guard let ip, ip.scope != .loopback else { return false }
         let others = links.lazy.filter {
@@ -229,7 +233,7 @@ struct PeerPlanner {
                 >= Self.strangersPerNetwork(of: inboundStrangerSlots)
     }
 
-    /// The stranger that is missed least: the one that is no member, then one that dialled, then the newest.
+    /// Returns the least useful stranger: one that is no member, then one that dialled, then the newest.
     private func leastUseful() -> PeerID? {
         strangers.min { left, right in
             guard let left = links[left], let right = links[right] else { return false }
@@ -241,7 +245,7 @@ struct PeerPlanner {
 
     // MARK: Events
 
-    /// Takes one event and appends what is to be done about it.
+    /// Handles an event and appends the resulting actions.
     mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
         switch event {
         case .membership(let role, let leader, let validators):
@@ -276,7 +280,7 @@ struct PeerPlanner {
         }
     }
 
-    /// Ends what the rules no longer allow, and frees slots that are no longer strangers'.
+    /// Ends connections that the rules no longer allow, and frees slots that strangers may no longer have.
     private mutating func reconsider(_ now: Duration, _ actions: inout [Action]) {
         var leaving: OrderedSet<PeerID> = []
         for (peer, link) in links {
@@ -299,7 +303,7 @@ struct PeerPlanner {
     ) {
         guard links[peer] != nil else { return }
         links[peer]?.kind = kind
-        // It goes once it has had time to find out the same.
+        // It is disconnected once it has had time to notice the same.
         if kind == .namesake { links[peer]?.visitEnd = now + Self.farewell }
         guard kind == .foreign else { return }
         actions.append(.disconnect(peer, .foreign))
@@ -323,7 +327,7 @@ struct PeerPlanner {
         if links[peer] != nil { actions.append(.disconnect(peer, .misbehaved, what)) }
     }
 
-    /// Peers that stay without being of use.
+    /// Disconnects peers whose time is up: visitors, guests and peers that have not identified themselves.
     private func sendAway(_ now: Duration, _ actions: inout [Action]) {
         for (peer, link) in links {
             if let end = link.visitEnd {
@@ -341,12 +345,12 @@ struct PeerPlanner {
         }
     }
 
-    /// An answer about other peers is on its way: who came for it only can go.
+    /// Notes that a peer has been told other peers. A visitor may leave now.
     mutating func hasBeenTold(_ peer: PeerID, now: Duration) {
         if let end = links[peer]?.visitEnd { links[peer]?.visitEnd = min(end, now + Self.farewell) }
     }
 
-    /// Validators and named peers are never forgotten.
+    /// Forgets a stranger. Validators and named peers are never forgotten.
     private mutating func forget(_ peer: PeerID, _ actions: inout [Action]) {
         guard standing(of: peer) == .stranger else { return }
         dials.forget(peer)
@@ -355,8 +359,8 @@ struct PeerPlanner {
 }
 
 extension IP {
-    /// What counts as one place: an IPv4 address, or the /64 that one customer has.
+    /// The network that counts as one place: an IPv4 address, or the /64 of one customer.
     var place: IPNetwork { network(isIPv6 ? 64 : 32) }
-    /// What one operator is likely to have whole.
+    /// The network that one operator is likely to own.
     var neighbourhood: IPNetwork { network(isIPv6 ? 32 : 16) }
 }

@@ -1,18 +1,19 @@
 import LibP2P
 import Multiformats
 
-/// A peer's rank, highest first: higher ranks are asked and served first, and strangers cannot use up their shares.
+/// A peer's rank, highest first. Peers of higher rank are asked and served first, and strangers cannot use up their
+/// shares.
 package enum PeerRank: Int, Comparable, CaseIterable {
     /// A validator, or the leader: the chain waits for it.
     case member
-    /// A peer that the operator named, or that this node has dialled of its own choice.
+    /// A peer that the operator named or this node dialled.
     case chosen
     /// A peer that dialled this node.
     case stranger
 
     package static func < (left: PeerRank, right: PeerRank) -> Bool { left.rawValue < right.rawValue }
 
-    /// The rank as a number that grows with trust.
+    /// The rank as a number that increases with trust.
     package var trust: Int { Self.stranger.rawValue - rawValue }
 }
 

@@ -5,9 +5,9 @@ import Multiformats
 package struct PeerRules: Sendable {
     /// This node.
     let own: PeerID
-    /// Peers that are always kept connected, with their addresses: bootnodes, and sentries whose address is given.
+    /// Peers to keep connected, with their addresses: bootnodes, and sentries whose address is given.
     package private(set) var kept: OrderedDictionary<PeerID, [Multiaddr]> = [:]
-    /// Peers that the operator has named: those kept, sentries and the whitelist. Admitted in every role and mode.
+    /// The named peers: those kept, sentries and the whitelist. Admitted in every role and mode.
     package private(set) var named: OrderedSet<PeerID> = []
     /// Whether only named peers and validators are admitted.
     package var isPrivate = false
@@ -22,7 +22,7 @@ package struct PeerRules: Sendable {
     /// Whether the node takes part in peer exchange.
     package var tellsPeers = true
 
-    /// The defaults.
+    /// Creates the default rules.
     package init(own: PeerID) { self.own = own }
 
     /// Keeps a peer connected, and adds an address to dial it at.

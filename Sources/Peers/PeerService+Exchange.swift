@@ -4,13 +4,13 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Peer exchange: asks peers for their peers, and answers when they ask (docs/protocols.md, "Discovery").
+/// Peer exchange: asks peers for other peers, and answers their requests (docs/peers.md, "Peer exchange").
 extension PeerService: PeerDirectory {
-    /// The time between two rounds of asking; up to a quarter more, at random.
+    /// The time between two rounds, plus up to a quarter at random.
     private nonisolated static let exchangeInterval = (
         usually: Duration.seconds(60), inNeed: Duration.seconds(10)
     )
-    /// The number of peers asked in a round: more while peers are missing.
+    /// The number of peers asked in a round: more while the node lacks peers.
     private nonisolated static let asked = (usually: 1, inNeed: 4)
 
     var isInNeed: Bool { ready.count < planner.rules.target }

@@ -7,30 +7,30 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Something that has become of a peer, for the other services of the node.
+/// A change in a peer's connections, for the other services of the node.
 package enum PeerEvent: Sendable {
     /// A peer of this chain has identified itself.
     case ready(PeerID)
-    /// A peer of this chain has named its process. Comes before `ready`.
+    /// A peer of this chain has sent its process ID. Precedes `ready`.
     case identified(PeerID, ProcessID)
     /// A peer's last connection has ended, whether or not the peer was ready.
     case gone(PeerID)
 }
 
-/// Drives the peer planner: passes it what happens to connections, dials and disconnects as it decides, runs peer exchange
-/// and keeps the address book (docs/peers.md).
+/// Drives the peer planner: passes it events of connections, dials and disconnects as it decides, exchanges peers and
+/// keeps the address book (docs/peers.md).
 @ReactorActor
 package final class PeerService: Service {
-    /// The time between two looks at whether enough peers are connected; up to a quarter more, at random.
+    /// The time between two ticks of the planner, plus up to a quarter at random.
     private nonisolated static let interval = Duration.seconds(1)
-    /// How long a node may be without peers before it warns, and between two such warnings.
+    /// How long a node may be without peers before it warns, and the time between two such warnings.
     private nonisolated static let loneliness = Duration.seconds(60)
-    /// The number of peers of another genesis that are logged at once; after that one a minute.
+    /// The number of peers of another genesis that are logged at once, and then one per minute.
     package nonisolated static let namedAtOnce = 8
-    /// Strangers without a slot that are admitted to learn about other peers, at once.
+    /// The maximum number of strangers without a slot.
     package nonisolated static let visitors = PeerPlanner.visitors
 
-    /// What becomes of peers.
+    /// Changes in peers' connections.
     package let events = EventChannel<PeerEvent>()
 
     let host: Host
@@ -38,7 +38,7 @@ package final class PeerService: Service {
     let store: PeerStore
     let log: Log
     private let genesisHash: Hash
-    /// Peers of another genesis that were logged lately, and how many more may be: identities cost nothing.
+    /// Peers of another genesis that were logged lately, and a limit on further ones, since identities cost nothing.
     private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
     private var namings = RateLimiter<Hash>(burst: PeerService.namedAtOnce, interval: .seconds(60))
     var planner: PeerPlanner
@@ -50,11 +50,11 @@ package final class PeerService: Service {
     var exchangeTimer: Timer?
     private(set) var isStopped = false
     private var isolation = Isolation()
-    /// When to warn that there are no peers, and why the last dial failed.
+    /// When to warn that no peer is connected, and why the last dial failed.
     private var warnAt = Duration.zero
     private var lastFailure: String?
 
-    /// A service that waits for `run`. The chain of `host` has these members now.
+    /// Creates a service that `run` starts. `membership` is the chain's current one.
     package init(host: Host, genesis: Genesis, rules: PeerRules, membership: Membership, log: Log) {
         self.host = host
         self.log = log
@@ -65,7 +65,7 @@ package final class PeerService: Service {
         planner = PeerPlanner(rules, seed: Reactor.random())
     }
 
-    /// Serves discovery, dials, and exchanges peers.
+    /// Serves discovery, dials, and exchanges peers until cancelled.
     package func run() async throws {
         serve()
         follow(membership)
@@ -98,7 +98,7 @@ package final class PeerService: Service {
     /// The number of connected peers of this chain.
     package var peerCount: Int { ready.count }
 
-    /// Returns why this node cannot tell whether it is behind; nil while it can.
+    /// Returns why this node cannot tell whether it lags; nil while it can.
     package func isolation(makesBlocksAlone: Bool) -> String? {
         isolation.reason(makesBlocksAlone: makesBlocksAlone, now: Reactor.now)
     }
@@ -115,7 +115,7 @@ package final class PeerService: Service {
         updateIsolation()
     }
 
-    /// Notes that a peer has shown a block of this chain that this node did not have.
+    /// Notes that a peer has sent or announced a block of this chain that this node lacked.
     package func proved(_ peer: PeerID) {
         guard planner.links[peer] != nil else { return }
         isolation.proved(peer)
@@ -126,10 +126,10 @@ package final class PeerService: Service {
         isolation.members(ready, isKnown: { planner.standing(of: $0) > .stranger }, now: Reactor.now)
     }
 
-    /// Keeps a peer or a network out from now on.
+    /// Blocks a peer or a network.
     package func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
 
-    /// Ends a block; a ban for misbehaviour goes on.
+    /// Unblocks a peer or a network. A ban for misbehaviour continues.
     package func unblock(_ entry: BlockList.Entry) { feed(.unblock(entry)) }
 
     // MARK: Planner
@@ -194,16 +194,17 @@ package final class PeerService: Service {
         timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
     }
 
-    /// A node that nobody answers is most often wrongly configured: its bootnode may be full, private or the leader.
+    /// Warns if no peer of this chain is connected. The usual cause is the configuration: the bootnode may be full,
+    /// private or the leader.
     private func warnIfAlone() {
         if !ready.isEmpty { warnAt = Reactor.now + Self.loneliness }
         guard Reactor.now >= warnAt, !planner.rules.kept.isEmpty else { return }
         warnAt = Reactor.now + Self.loneliness
         log.warning(
-            "no node of this chain is connected",
+            "no peer of this chain is connected",
             [
                 "tried": .text(planner.rules.kept.keys.map(\.description).joined(separator: " ")),
-                "last": .text(lastFailure ?? "connected, and sent away"),
+                "last": .text(lastFailure ?? "connected, then disconnected"),
             ])
     }
 
@@ -218,7 +219,7 @@ package final class PeerService: Service {
 
     // MARK: Connections
 
-    /// Judges a connection about to be made, for the host.
+    /// Decides for the host whether a connection may be made.
     private func admits(_ candidate: ConnectionCandidate) -> Bool {
         let (now, ip) = (Reactor.now, candidate.address?.ip)
         guard let peer = candidate.peer else { return planner.admits(ip, now: now) }
@@ -267,11 +268,11 @@ package final class PeerService: Service {
         updateIsolation()
         log.info("peer connected", ["peer": .of(peer), "agent": .text(info.agentVersion)])
         events.send(.ready(peer))
-        // A newcomer's peers matter as long as there are hardly more to choose from than are wanted.
+        // Ask a new peer only while the address book has few peers to choose from.
         if isInNeed, store.count <= 2 * planner.rules.target { ask(peer) }
     }
 
-    /// Nothing that it says can be of use, and what it sends could be taken for this chain's.
+    /// Warns of a peer whose chain has the same ID: messages of that chain could be taken for messages of this one.
     private func metNamesake(_ peer: PeerID, _ other: Hash) {
         isolation.met(foreign: "of a chain with the same ID and another genesis, \(other)")
         guard namesakes.count(of: peer, now: Reactor.now) == 0,

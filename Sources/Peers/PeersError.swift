@@ -1,9 +1,9 @@
-/// What the module throws. The description is one line.
+/// An error of this module. The description is one line.
 public enum PeersError: Error, Equatable, CustomStringConvertible {
-    /// Text from configuration that is no peer address.
+    /// Text from the configuration that is no peer address.
     case invalidAddress(String)
 
-    /// The reason, with the text that was refused.
+    /// The reason, with the refused text.
     public var description: String {
         switch self {
         case .invalidAddress(let reason): reason
