@@ -4,50 +4,50 @@ import Multiformats
 import Storage
 
 extension Configuration {
-    /// The limits that no key sets, for operators: a part of `docs/configuration.md`.
+    /// The section of `docs/configuration.md` on limits that no key sets.
     static var limits: String {
         let mempool = MempoolLimits()
         let rows: [(String, String, String)] = [
             (
                 "transaction", "`max_block_size` of the genesis, and \(ChainLimits.transactionBytes) bytes",
-                "the same for the mempool, JSON-RPC, peers and commands"
+                "applies to the mempool, JSON-RPC, peers and commands alike"
             ),
             (
                 "`max_block_size`", "\(ChainLimits.largestMaxBlockSize) bytes",
-                "of a block's transactions together; \(ChainLimits.defaultMaxBlockSize) where the genesis names none. More is refused"
+                "total size of a block's transactions; \(ChainLimits.defaultMaxBlockSize) by default. A genesis with more is refused"
             ),
             (
                 "`chain_id`", "\(ChainLimits.genesisChainIDBytes) bytes",
-                "a longer one does not fit into a protocol ID; refused"
+                "a longer one would not fit into a protocol ID and is refused"
             ),
             ("genesis file", "\(ChainLimits.genesisBytes) bytes", ""),
-            ("commit info of a block", "\(ChainLimits.commitInfoBytes) bytes", "some 100,000 votes"),
-            ("waiting transactions", "\(mempool.count)", "beside `mempool.max_size`"),
+            ("commit info of a block", "\(ChainLimits.commitInfoBytes) bytes", "about 100,000 votes"),
+            ("waiting transactions", "\(mempool.count)", "in addition to `mempool.max_size`"),
             (
                 "waiting transactions of one sender", "\(mempool.perSender)",
-                "and the highest nonce ahead of the account's"
+                "also how far a nonce may be ahead of the account's"
             ),
             (
                 "time that a transaction waits", DurationText.format(mempool.lifetime),
-                "until it is dropped unmined"
+                "after which it is dropped"
             ),
             (
                 "address space of the block index", "\(BlockStore.indexAddressSpace >> 30) GiB",
-                "reserved, not used: `ulimit -v` and `LimitAS=` must be unlimited; bound memory by `MemoryMax=`"
+                "reserved, not used: `ulimit -v` and `LimitAS=` must be unlimited; limit memory with `MemoryMax=`"
             ),
             (
                 "open files", "`ulimit -n`, `LimitNOFILE=`",
-                "the node raises the soft limit to the hard one: one for each peer and client, and about 100 besides"
+                "the node raises the soft limit to the hard one; it needs one per peer and client, and about 100 more"
             ),
         ]
         var out = """
 
             ## Limits
 
-            What no key sets. What SQL statements cost and may cost is in [execution.md](execution.md) (`apus config --limits`),
-            what JSON-RPC and HTTP take in [wire.md](wire.md), section 10, what peers may do in [peers.md](peers.md).
+            No key sets these limits. Others are in [execution.md](execution.md) (SQL statements; `apus config --limits`),
+            [wire.md](wire.md), section 10 (JSON-RPC and HTTP), and [peers.md](peers.md) (peers).
 
-            | what | at most | |
+            | what | maximum | |
             | --- | --- | --- |
 
             """

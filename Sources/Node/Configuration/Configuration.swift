@@ -2,10 +2,10 @@ import Chain
 import Consensus
 import Crypto
 
-/// How a node is set up: what `config.toml` in its root directory says, with defaults for what it leaves out.
+/// The settings of a node: those in `config.toml` in its root directory, and defaults for the rest.
 ///
-/// Sections and keys are kwil-db's where it has them (docs/wire.md, section 9). `Configuration.keys` is the one
-/// source of truth: the parser, the sample file and `docs/configuration.md` are all made from it.
+/// Sections and keys are kwil-db's where it has them (docs/wire.md, section 9). `Configuration.keys` is the one source
+/// of truth: the parser, the sample file and `docs/configuration.md` are generated from it.
 public struct Configuration: Sendable, Equatable {
     /// `[log]`
     public struct Log: Sendable, Equatable {
@@ -60,11 +60,12 @@ public struct Configuration: Sendable, Equatable {
         /// `consensus.promote_height`
         public var promoteHeight = 0
 
-        /// The leader that this node's operator promotes; nil without one.
+        /// Returns the leader that the operator promotes; nil if there is none.
         func promotion() throws -> Promotion? {
             guard !promoteLeader.isEmpty else { return nil }
             guard promoteHeight > 0 else {
-                throw NodeError.failed("consensus.promote_leader is set, but not consensus.promote_height")
+                throw NodeError.failed(
+                    "consensus.promote_leader is set, but not consensus.promote_height: set both")
             }
             do {
                 return Promotion(leader: try PublicKey(nodeID: promoteLeader), height: Int64(promoteHeight))
@@ -92,7 +93,7 @@ public struct Configuration: Sendable, Equatable {
         public var broadcastTxTimeout = Duration.seconds(15)
         /// `rpc.timeout`
         public var timeout = Duration.seconds(20)
-        /// `rpc.max_req_size`; 0 for what the chain's longest transaction takes.
+        /// `rpc.max_req_size`; 0 for as much as the chain's largest transaction needs.
         public var maxRequestSize = 0
         /// `rpc.max_connections`
         public var maxConnections = 8_192
@@ -127,22 +128,23 @@ public struct Configuration: Sendable, Equatable {
     /// `[reactor]`
     public var reactor = Reactor()
 
-    /// The defaults.
+    /// Creates the default configuration.
     public init() {}
 }
 
 extension Configuration.RPC {
-    /// The least that `max_req_size` 0 means: kwil-db's default.
+    /// The minimum that `max_req_size` 0 stands for: kwil-db's default.
     static let leastRequestSize = 6_000_000
-    /// Bytes of a broadcast request around its payload: signature, sender, description, chain ID and JSON.
+    /// The bytes of a broadcast request besides its payload: signature, sender, description, chain ID and JSON.
     static let requestFrame = 8_192
 
-    /// Bytes of a request's body that are read: `max_req_size`, or what the longest transaction takes in base64.
+    /// Returns the maximum size of a request body, in bytes: `max_req_size`, or what the largest transaction takes in
+    /// base64.
     public func requestLimit(_ parameters: NetworkParameters) -> Int {
         maxRequestSize > 0 ? maxRequestSize : max(Self.leastRequestSize, Self.request(with: parameters))
     }
 
-    /// Whether a transaction that the chain allows may be too long for a request.
+    /// Returns whether a request may be too small for the largest transaction that the chain allows.
     public func cutsTransactions(_ parameters: NetworkParameters) -> Bool {
         requestLimit(parameters) < Self.request(with: parameters)
     }

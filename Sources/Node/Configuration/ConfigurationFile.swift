@@ -1,23 +1,23 @@
-/// What is wrong with a configuration; each description is one line that names the file, line and column, and the key.
+/// An error in a configuration file. Each description is one line with the file, line, column and key.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// A place in a file. Lines and columns count from 1, columns in characters as Unicode counts them (code points).
+    /// A place in a file. Lines and columns count from 1, columns in code points; 0 means unknown.
     public struct Place: Sendable, Equatable, CustomStringConvertible {
-        /// As the caller named it.
+        /// The name that the caller gave.
         public var file: String
-        /// From 1; 0 if it is not known.
+        /// The line.
         public var line: Int
-        /// From 1; 0 if it is not known.
+        /// The column.
         public var column: Int
 
         /// `file:line:column`.
         public var description: String { "\(file):\(line):\(column)" }
     }
 
-    /// Not TOML, not UTF-8, or a key twice.
+    /// Invalid TOML, invalid UTF-8, or a duplicate key.
     case syntax(Place, String)
-    /// A section or key that no version knows.
+    /// An unknown section or key.
     case unknownKey(Place, String)
-    /// A known key with a value that it cannot have.
+    /// A value that its key does not allow.
     case invalid(Place, key: String, String)
 
     /// One line.
@@ -31,7 +31,7 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
 }
 
 extension Configuration {
-    /// Parses TOML; `file` is only named in errors. Keys that the text leaves out keep their defaults.
+    /// Parses TOML. `file` appears in errors only. Missing keys keep their defaults.
     public init(parsing text: [UInt8], file: String) throws(ConfigurationError) {
         func place(_ position: TOMLDocument.Position) -> ConfigurationError.Place {
             .init(file: file, line: position.line, column: position.column)
@@ -52,7 +52,7 @@ extension Configuration {
                 else { throw .unknownKey(place(entry.position), "\(section.key).\(entry.key)") }
                 guard let value = ConfigurationValue(entry.value.content) else {
                     throw .invalid(
-                        place(entry.value.position), key: key.path, "has a value of a type that no key takes")
+                        place(entry.value.position), key: key.path, "has a value of an unsupported type")
                 }
                 if let reason = key.write(&self, value) {
                     throw .invalid(place(entry.value.position), key: key.path, reason)
@@ -61,9 +61,9 @@ extension Configuration {
         }
     }
 
-    /// `config.toml` with every key, what it means and this configuration's values.
+    /// The text of a `config.toml` with every key, its meaning and this configuration's values.
     public var fileText: String {
-        var out = "# Configuration of an Apus node. What is left out has the value shown by `apus config`.\n"
+        var out = "# Configuration of an Apus node. `apus config` shows the defaults of missing keys.\n"
         var section = ""
         for key in Self.keys {
             if key.section != section {
@@ -75,13 +75,13 @@ extension Configuration {
         return out
     }
 
-    /// `docs/configuration.md`.
+    /// The text of `docs/configuration.md`.
     public static var documentation: String {
         var out = """
             # Configuration
 
-            `config.toml` in the node's root directory; every key has a default. This page is made by
-            `apus config --markdown` from the same table as the parser.
+            `config.toml` in the node's root directory; every key has a default. This page is generated
+            by `apus config --markdown` from the parser's table.
 
             """
         var section = ""

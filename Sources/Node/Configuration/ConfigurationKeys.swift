@@ -2,13 +2,13 @@ import Bytes
 import Chain
 import Multiformats
 
-/// One key of `config.toml`: where it stands, what it means and the property that it sets.
+/// A key of `config.toml`: its section, name, meaning, and the property that it sets.
 public struct ConfigurationKey: Sendable {
     /// The TOML table, such as `p2p`.
     public let section: String
     /// The key within the table.
     public let name: String
-    /// What it means, in one sentence.
+    /// The meaning, in one sentence.
     public let summary: String
     let read: @Sendable (Configuration) -> ConfigurationValue
     let write: @Sendable (inout Configuration, ConfigurationValue) -> String?
@@ -16,13 +16,13 @@ public struct ConfigurationKey: Sendable {
     /// `section.key`.
     public var path: String { "\(section).\(name)" }
 
-    /// Whether a file means this key; compared by bytes.
+    /// Returns whether a file names this key. Compares bytes.
     func isNamed(_ section: String, _ name: String) -> Bool {
         self.section.utf8.elementsEqual(section.utf8) && self.name.utf8.elementsEqual(name.utf8)
     }
 }
 
-/// A value as `config.toml` writes it.
+/// A value as written in `config.toml`.
 public enum ConfigurationValue: Sendable, Equatable {
     case text(String)
     case list([String])
@@ -39,7 +39,7 @@ public enum ConfigurationValue: Sendable, Equatable {
         }
     }
 
-    /// A TOML basic string: quotes, backslashes and control characters escaped.
+    /// Returns a TOML basic string, with quotes, backslashes and control characters escaped.
     private static func quote(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {
@@ -49,7 +49,7 @@ public enum ConfigurationValue: Sendable, Equatable {
         return out + "\""
     }
 
-    /// One line: control characters as TOML escapes them, everything else as it is.
+    /// Returns the text as one line, with control characters escaped as in TOML.
     static func line(_ text: String) -> String { text.unicodeScalars.map(escapingControl).joined() }
 
     private static func escapingControl(_ scalar: Unicode.Scalar) -> String {
@@ -64,7 +64,7 @@ public enum ConfigurationValue: Sendable, Equatable {
     }
 }
 
-/// What is wrong with a text, to be read on after "which"; nil for nothing.
+/// Returns nil for a valid text, or a reason that reads on after "which".
 private typealias Check = @Sendable (String) -> String?
 
 private typealias Property<Value> = any WritableKeyPath<Configuration, Value> & Sendable
@@ -109,7 +109,7 @@ extension ConfigurationKey {
         }
     }
 
-    /// Addresses to listen on: one as a string, or several as an array.
+    /// Creates a key for addresses to listen on: a string for one, or an array.
     fileprivate init(listen path: (String, String), _ property: Property<[String]>, _ summary: String) {
         (section, name) = path
         self.summary = summary

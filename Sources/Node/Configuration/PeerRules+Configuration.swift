@@ -1,9 +1,9 @@
 import Multiformats
 import Peers
 
-/// Reading the `[p2p]` section.
+/// Reads the `[p2p]` section.
 extension PeerRules {
-    /// Reads the configuration. Throws one line that names the key and what is wrong.
+    /// Creates the rules of a configuration. Throws an error whose one-line description names the key and the fault.
     init(_ configuration: Configuration.P2P, own: PeerID) throws(NodeError) {
         self.init(own: own)
         isPrivate = configuration.isPrivate
@@ -31,7 +31,7 @@ extension PeerRules {
         }
     }
 
-    /// A peer as configuration names it: by node ID or peer ID, or by an address that ends with either.
+    /// Parses a node ID, a peer ID, or an address that ends with either.
     private static func reference(
         _ text: String, in key: String
     ) throws(NodeError) -> (peer: PeerID, address: Multiaddr?) {
@@ -42,6 +42,6 @@ extension PeerRules {
         } catch {
             throw .failed("\(key): \(error)")
         }
-        throw .failed("\(key): \"\(text)\" names no node ID")
+        throw .failed("\(key): \"\(text)\" does not end with a node ID or peer ID")
     }
 }

@@ -3,9 +3,9 @@ import Chain
 import Crypto
 import Glibc
 
-/// A node's root directory: which file stands where (docs/wire.md, section 9).
+/// The files of a node's root directory (docs/wire.md, section 9).
 public struct RootDirectory: Sendable {
-    /// Why a root directory cannot be made or read: one line that names the file.
+    /// Why a root directory cannot be created or read. The description is one line that names the file.
     public enum Failure: Error, Equatable, CustomStringConvertible {
         case exists(String)
         case unwritable(String, String)
@@ -14,20 +14,20 @@ public struct RootDirectory: Sendable {
         /// One line.
         public var description: String {
             switch self {
-            case .exists(let file): "\(file): exists already; not overwritten"
+            case .exists(let file): "\(file): already exists and is not overwritten"
             case .unwritable(let file, let reason): "\(file): cannot be written: \(reason)"
             case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
             }
         }
     }
 
-    /// Bytes of `config.toml` at most: some thousand peers and every key.
+    /// The maximum size of `config.toml`, in bytes: enough for every key and thousands of peers.
     static let maximumConfigurationSize = 1 << 20
 
-    /// The directory.
+    /// The path of the directory.
     public let path: String
 
-    /// Names a directory; nothing is touched.
+    /// Names a directory without touching it.
     public init(_ path: String) { self.path = path }
 
     /// `config.toml`.
@@ -38,14 +38,14 @@ public struct RootDirectory: Sendable {
     public var keyFile: String { "\(path)/nodekey.json" }
     /// `addrbook.json`.
     public var addressBookFile: String { "\(path)/addrbook.json" }
-    /// `mempool`, the transactions that waited when the node was stopped.
+    /// `mempool`: the transactions that were unconfirmed when the node stopped.
     public var mempoolFile: String { "\(path)/mempool" }
     /// The block log, its indexes and the vote log.
     public var blocksDirectory: String { "\(path)/blocks" }
     /// The application's database.
     public var applicationDirectory: String { "\(path)/application" }
 
-    /// Makes the directory, mode 0700, with a key, a genesis and a configuration. Overwrites nothing.
+    /// Creates the directory, mode 0700, with a key, a genesis and a configuration. Overwrites no file.
     public func create(key: PrivateKey, genesis: Genesis, configuration: Configuration) throws {
         for file in [keyFile, genesisFile, configurationFile] where access(file, F_OK) == 0 {
             throw Failure.exists(file)

@@ -1,23 +1,23 @@
 import CShims
 
-/// A TOML 1.0 document (toml.io/en/v1.0.0) as Swift values, each with its place in the text. Read by toml++.
+/// A TOML 1.0 document (toml.io/en/v1.0.0), parsed by toml++ into Swift values that know their positions.
 struct TOMLDocument {
-    /// Where something stands. Both count from 1, columns in code points; 0 is unknown.
+    /// A position in the text. Both numbers count from 1, columns in code points; 0 means unknown.
     struct Position: Sendable, Equatable {
         var line: Int
         var column: Int
     }
 
-    /// Why a text is no document: not TOML, not UTF-8, a key twice, an integer beyond 64 bits, too deep.
+    /// Why a text is invalid: no TOML, no UTF-8, a duplicate key, an integer beyond 64 bits, or too deep nesting.
     struct Failure: Error {
         let position: Position
-        /// One line, except that it may quote the text.
+        /// One line, unless it quotes a line break of the text.
         let reason: String
     }
 
     struct Value {
         enum Content {
-            /// In the order of the keys' bytes, none twice.
+            /// Ordered by the bytes of the keys, which are unique.
             case table([Entry])
             case array([Value])
             case string(String)
@@ -37,10 +37,10 @@ struct TOMLDocument {
         let value: Value
     }
 
-    /// The entries of the document's table.
+    /// The entries of the root table.
     let root: [Entry]
 
-    /// Parses a whole document.
+    /// Parses a document.
     init(_ text: [UInt8]) throws(Failure) {
         var error = apus_toml_error()
         guard let document = apus_toml_parse(text, text.count, &error) else {
@@ -55,7 +55,7 @@ struct TOMLDocument {
         root = values.isEmpty ? [] : Self.entries(of: 0, in: values)
     }
 
-    // The parser bounds the depth (`apus_toml_depth`).
+    // The recursion is safe, because the parser limits the depth (`apus_toml_depth`).
     private static func entries(of table: Int, in values: UnsafeBufferPointer<apus_toml_value>) -> [Entry] {
         children(of: table, in: values).map { index in
             let value = values[index]
@@ -91,7 +91,7 @@ struct TOMLDocument {
         return indices
     }
 
-    /// Valid UTF-8 by the parser's word.
+    /// The parser has checked that the bytes are UTF-8.
     private static func text(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> String {
         String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
     }
