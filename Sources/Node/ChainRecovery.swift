@@ -7,25 +7,28 @@ import Log
 import Reactor
 import Storage
 
-/// Brings a starting node to the end of its own block log: rebuilds the chain's state from the log and executes what
-/// the application has not committed. The application is at the log's tip or behind it, never ahead.
+/// Brings a starting node to the tip of its block log: rebuilds the chain's state from the log and executes the blocks
+/// that the application has not committed. The application is never ahead of the log (docs/consensus.md, "After a
+/// crash").
 enum ChainRecovery {
-    /// The state after the log's last block, the proof of that block, and how many transactions the log holds.
+    /// The state after the last block of the log.
     struct Outcome: Sendable {
         var state: ChainState
+        /// The proof of the last block.
         var tipCommit: VerifiedCommit?
+        /// The number of transactions in the log.
         var transactions: UInt64 = 0
-        /// Blocks that were executed again.
+        /// The number of blocks that were executed.
         var replayed: Int64 = 0
-        /// The block of the newest vote, if it is above the log.
+        /// The block of the latest vote, if it is above the tip.
         var votedBlock: CheckedBlock?
     }
 
-    /// Blocks that one job takes: a long log is followed in few of them, and the start can be given up between two.
+    /// The maximum number of blocks per job: few jobs even for a long log, and the start can be cancelled between them.
     private static let batch: Int64 = 64
 
-    /// Works on `worker`, and throws one line: `NodeError.stopped` once its task is cancelled. What only the machine keeps it
-    /// from is tried again and again.
+    /// Recovers on `worker`. An error's description is one line; `NodeError.stopped` if the task is cancelled. A block
+    /// that the machine cannot execute now (memory, disk, an unreadable file) is retried until it succeeds.
     static func run(
         genesis: Genesis, store: BlockStore, votes: VoteLog, application: any Application, log: Log,
         on worker: Worker
@@ -64,11 +67,12 @@ enum ChainRecovery {
         let (applied, tip) = (application.tip, store.tip)
         if tip == nil, applied.height > genesis.initialHeight {
             throw NodeError.failed(
-                "the application is at height \(applied.height), but the block log is empty")
+                "the application is at height \(applied.height), but the block log is empty: restore it"
+            )
         }
         if let tip, applied.height > tip.height {
             throw NodeError.failed(
-                "the application is at height \(applied.height), beyond the block log's \(tip.height)")
+                "the application is at height \(applied.height), but the block log ends at \(tip.height)")
         }
         return Outcome(
             state: ChainState(
@@ -76,7 +80,7 @@ enum ChainRecovery {
                 parameters: genesis.parameters, validators: genesis.validators))
     }
 
-    /// The next blocks of the log. Returns how far that came, and what went wrong.
+    /// Follows the next blocks of the log. Returns how far that came, and the error that stopped it, if any.
     private static func follow(
         _ store: BlockStore, from outcome: Outcome, _ applied: ApplicationTip, _ application: any Application
     ) -> (Outcome, (any Error)?) {
@@ -96,13 +100,13 @@ enum ChainRecovery {
     ) throws {
         let height = outcome.state.height &+ 1
         guard let stored = try store.block(at: height) else {
-            throw NodeError.failed("the block log lacks height \(height)")
+            throw NodeError.failed("the block log has no block at height \(height)")
         }
         let block = try Block(decoding: stored.block)
         let info = try CommitInfo(decoding: stored.commitInfo)
         if height == applied.height, info.appHash != applied.appHash {
             throw NodeError.failed(
-                "height \(height): the application's hash \(applied.appHash) is not the log's \(info.appHash)"
+                "height \(height): the application has app hash \(applied.appHash), the log \(info.appHash)"
             )
         }
         if height > applied.height {
@@ -125,14 +129,14 @@ enum ChainRecovery {
         guard result.appHash == info.appHash else {
             try application.rollback()
             throw NodeError.failed(
-                "height \(block.height): executing it again came to \(result.appHash), not to \(info.appHash)"
+                "height \(block.height): execution gave app hash \(result.appHash), the log has \(info.appHash)"
             )
         }
         try application.commit()
     }
 
-    /// The block of the newest vote, as this node kept it: checked when it was voted for, and whole if its hash is the
-    /// vote's, its transactions are the header's and its signature holds.
+    /// Returns the block of the latest vote as this node kept it, if its hash and signature are right. The node checked
+    /// it before it voted.
     private static func votedBlock(_ votes: VoteLog, _ state: ChainState, _ log: Log) -> CheckedBlock? {
         guard let vote = votes.last, vote.decision != .nack else { return nil }
         do {
@@ -143,7 +147,7 @@ enum ChainRecovery {
             else { return nil }
             return try CheckedBlock(kept: HashedBlock(hashing: block))
         } catch {
-            log.warning("block of the newest vote cannot be read", ["reason": .error(error)])
+            log.warning("block of the latest vote cannot be read", ["reason": .error(error)])
             return nil
         }
     }

@@ -3,10 +3,10 @@ import Collections
 import Crypto
 import Reactor
 
-/// Clients that wait for their transactions' commit.
+/// Clients that wait for the commit of their transactions.
 @ReactorActor
 final class CommitWaiters {
-    /// Transactions that may be waited for at once; clients share them by their addresses (`RPCDispatcher`).
+    /// The maximum number of transactions waited for. `RPCDispatcher` shares them among clients by address.
     nonisolated static let limit = 10_000
 
     private struct Waiter {
@@ -17,14 +17,14 @@ final class CommitWaiters {
     private var waiters: OrderedDictionary<Hash, [Waiter]> = [:]
     private var count: UInt64 = 0
 
-    /// Transactions that are waited for.
+    /// The number of transactions waited for.
     var transactions: Int { waiters.count }
 
-    /// Whether no more may wait.
+    /// Whether the limit is reached.
     var isFull: Bool { transactions >= Self.limit }
 
-    /// The transaction's result once it is committed; nil after `timeout`, when the node stops, or when the client that
-    /// waits is gone.
+    /// Returns the transaction's result once it is committed; nil after `timeout`, when the node stops, or when the
+    /// client is gone.
     func wait(for id: Hash, timeout: Duration) async -> TransactionResult? {
         count &+= 1
         let number = count
@@ -41,7 +41,7 @@ final class CommitWaiters {
         }
     }
 
-    /// A block was committed.
+    /// Wakes the clients that wait for the transactions of a committed block.
     func committed(_ transactions: [Transaction], _ results: [TransactionResult]) {
         guard !waiters.isEmpty else { return }
         for (transaction, result) in zip(transactions, results) {
@@ -49,12 +49,12 @@ final class CommitWaiters {
         }
     }
 
-    /// A transaction was committed.
+    /// Wakes the clients that wait for a committed transaction.
     func committed(_ id: Hash, _ result: TransactionResult) {
         for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.done.resume(returning: result) }
     }
 
-    /// Nobody waits any longer.
+    /// Wakes all clients without a result.
     func stop() {
         let all = waiters.values.flatMap { $0 }
         waiters = [:]

@@ -2,17 +2,17 @@ import LibP2P
 import Peers
 import Reactor
 
-/// Something that a node holds in memory for others, and how much of it there may be.
+/// A limited resource that clients and peers can make a node hold.
 package struct Holding: Sendable {
-    /// What it is, with its unit.
+    /// Its name and unit.
     package let name: String
-    /// How much of it is held now; of a worker's jobs the most so far.
+    /// The amount held now; for jobs of a worker, the maximum so far.
     package let amount: Int
-    /// How much may be held.
+    /// The maximum amount.
     package let limit: Int
 }
 
-/// What must be gone from memory once a node has ended and nobody refers to it any more.
+/// What must be freed once a node has ended and is no longer referenced.
 package struct NodeRemains {
     private weak var host: Host?
     private weak var context: NodeContext?
@@ -22,17 +22,17 @@ package struct NodeRemains {
         host = context.host
     }
 
-    /// What is still there.
+    /// The parts that are still in memory.
     package var left: [String] {
         [host.map { _ in "host" }, context.map { _ in "services" }].compactMap { $0 }
     }
 }
 
 extension Node {
-    /// To look at after the node's end.
+    /// What must be freed after the node's end.
     package var remains: NodeRemains { NodeRemains(context) }
 
-    /// What clients and peers can make this node hold.
+    /// The resources that clients and peers can make this node hold.
     package var holdings: [Holding] {
         let (host, limits) = (context.host, context.configuration)
         var all = [

@@ -9,12 +9,12 @@ import Multiformats
 import Reactor
 import Storage
 
-/// What the outside asks of a node, answered on its reactor or by a worker.
+/// Requests of clients, answered on the node's reactor or by a worker.
 extension Node {
     /// The peers with a connection, ordered by their IDs; on the node's reactor.
     public var connectedPeers: [PeerID] { context.host.connectedPeers }
 
-    /// The newest vote on disk.
+    /// The latest vote on disk.
     package var lastVote: Vote? { context.votes.last }
 
     private func snapshot() -> NodeSnapshots.Snapshot {
@@ -65,7 +65,7 @@ extension Node {
 
     private func accept(_ transaction: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
         if wait, commitWaiters.isFull {
-            throw .rejected(.mempoolFull, "too many clients wait for a commit")
+            throw .rejected(.mempoolFull, "too many clients are waiting for commits; retry later")
         }
         var outcome = try await accept([transaction])[0].get()
         guard wait else { return outcome }
@@ -74,9 +74,9 @@ extension Node {
         return outcome
     }
 
-    /// The transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
+    /// Returns the transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
     private func commit(of id: Hash) async -> TransactionResult? {
-        // It may have been committed on the way here.
+        // It may have been committed before the wait begins.
         let (store, lookups) = (store, lookups)
         Reactor.spawn {
             let stored = try? await lookups.run { try store.transaction(id) }
@@ -148,7 +148,7 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
-        // What is mined now is in the block log before it leaves the mempool.
+        // A block is in the log before its transactions leave the mempool.
         if let waiting = await reactor({ await self.mempool.waiting(id) }) {
             return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
         }
@@ -182,7 +182,7 @@ extension Node: NodeInterface {
         do throws(ExecutionError) {
             return try await queries.answer(sql, parameters)
         } catch {
-            // Nobody should vote on what such a database says.
+            // The node must not vote on the state of a corrupt database.
             if error.isCorruption { await reactor { self.consensus.feed(.failed("\(error)")) } }
             throw queryError(error)
         }
@@ -214,7 +214,7 @@ extension Node: NodeInterface {
         }
     }
 
-    /// Runs on the node's own loop what cannot throw, from wherever it is asked.
+    /// Runs a closure that cannot throw on the node's own loop. Called from any thread.
     private nonisolated func reactor<T: Sendable>(
         _ body: @escaping @ReactorActor @Sendable () async -> T
     ) async -> T {

@@ -11,11 +11,11 @@ import Reactor
 import Storage
 
 extension Node {
-    /// Opens everything in a root directory, brings the application to the end of the block log, listens and dials.
+    /// Opens the files of a root directory, brings the application to the tip of the block log, listens and dials.
     ///
-    /// - Parameter hasQueryProcesses: queries run in processes of the program that runs, which must know
-    ///   `QueryWorker.command`.
-    /// - Throws: an error whose description is one line naming what is wrong and where.
+    /// - Parameter hasQueryProcesses: whether to run queries in processes of the running program, which must handle
+    /// `QueryWorker.command`.
+    /// - Throws: an error whose one-line description says what is wrong and where.
     public nonisolated static func start(
         root: RootDirectory, configuration: Configuration, log: Log = .silent, hasQueryProcesses: Bool = false
     ) async throws -> Node {
@@ -58,16 +58,16 @@ extension Node {
         let database = SQLApplication.path(in: root.applicationDirectory)
         if let program = QueryProgram(database: database) { return .processes(program) }
         log.warning(
-            "queries have no processes of their own: /proc/self/exe cannot be opened",
+            "queries run inside the node: /proc/self/exe cannot be opened",
             ["reason": .text(String(cString: strerror(errno)))])
         return .inProcess
     }
 
-    /// Starts a node of `genesis` with the identity `key` in an environment, on the reactor of the calling thread or
-    /// else on the default one.
+    /// Starts a node with the identity `key` on the chain of `genesis`, on the reactor of the calling thread or else
+    /// the default one.
     ///
-    /// - Throws: an error whose description is one line naming what is wrong and where; `NodeError.stopped` when the
-    ///   task is cancelled while the block log is executed.
+    /// - Throws: an error whose one-line description says what is wrong and where; `NodeError.stopped` if the task is
+    /// cancelled while the block log is executed.
     public nonisolated static func start(
         genesis: Genesis, key: PrivateKey, configuration: Configuration, environment: NodeEnvironment
     ) async throws -> Node {
@@ -112,7 +112,7 @@ extension Node {
         }
     }
 
-    /// Brings the application to the end of the block log; closes both if that fails.
+    /// Brings the application to the tip of the block log. Closes both if that fails.
     private nonisolated static func recover(
         _ genesis: Genesis, _ store: BlockStore, _ votes: VoteLog, _ application: any Application, _ log: Log,
         on worker: Worker
@@ -129,7 +129,7 @@ extension Node {
             throw error
         }
         if outcome.replayed > 0 {
-            log.info("blocks of the log executed again", ["blocks": .number(outcome.replayed)])
+            log.info("blocks of the log executed", ["blocks": .number(outcome.replayed)])
         }
         return outcome
     }
@@ -158,7 +158,7 @@ extension Node {
         return host
     }
 
-    /// The addresses to listen on, names resolved. Throws one line that names the key.
+    /// Returns the addresses to listen on, with names resolved. An error names the key.
     private nonisolated static func listenAddresses(_ texts: [String]) async throws(NodeError) -> [Multiaddr]
     {
         var addresses: [Multiaddr] = []

@@ -1,8 +1,8 @@
 import Reactor
 
-/// The end of a node: in order, or as a crash would.
+/// Stopping a node: in order, or as in a crash.
 extension Node {
-    /// Stops the services, the host and the workers, and returns when the stores are closed.
+    /// Stops the services, the host and the workers. Returns when the stores are closed.
     public nonisolated func stop() async {
         await home.perform { await self.shutDown() }
     }
@@ -15,7 +15,7 @@ extension Node {
         for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
             worker.stop()
         }
-        // Even while others still refer to this node, its database is closed and no executed block stays locked.
+        // Close the database even if the node is still referenced, so that no executed block keeps it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
         lookups.stop()
@@ -29,8 +29,8 @@ extension Node {
         wakeEndWaiters()
     }
 
-    /// Ends the node as a crash does: nothing is written or sent any more, and whatever waits fails. The caller has cut off
-    /// the disk and the network before.
+    /// Ends the node as a crash would: nothing more is written or sent, and all waits fail. The caller has cut off the
+    /// disk and the network first.
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true

@@ -11,10 +11,10 @@ import Reactor
 import Storage
 import Synchronization
 
-/// A whole node: builds the graph of its services, runs them, and routes the events between them
-/// (docs/architecture.md). `Node+Start.swift` opens what they stand on.
+/// A whole node: builds the graph of its services, runs them, and routes events between them (docs/architecture.md).
+/// `Node+Start.swift` opens the stores and makes the workers.
 ///
-/// The services live on the reactor; what `NodeInterface` offers may be called from any thread.
+/// The services live on the reactor. The methods of `NodeInterface` may be called from any thread.
 @ReactorActor
 public final class Node {
     /// The network that the node belongs to.
@@ -23,9 +23,9 @@ public final class Node {
     nonisolated let store: BlockStore
     nonisolated let lookups: Worker
     nonisolated let queries: any QueryService
-    /// Whether a corrupt database, found by a query, has been logged.
+    /// Whether a query has found the database corrupt, which is logged once.
     nonisolated let corruption = Mutex(false)
-    /// The loop that the services live on. Callers from other threads cross to it.
+    /// The loop of the services, which callers from other threads cross to.
     nonisolated let home: EventLoop
     nonisolated let snapshots = NodeSnapshots()
 
@@ -41,7 +41,7 @@ public final class Node {
     let commitWaiters = CommitWaiters()
     /// The number of transactions in the chain.
     private(set) var transactions: UInt64
-    /// The role for which a blocks-only node has warned.
+    /// The last role that a blocks-only node warned about.
     private var role = RoleName.sentry
     var isStopped = false
     private(set) var ending: NodeError?
@@ -66,7 +66,7 @@ public final class Node {
             membership: Membership(.sentry, outcome.state), log: log)
         let gossipsub = Gossipsub(
             host, configuration: GossipService.configuration,
-            // Above every number of this identity: no node publishes a thousand messages a millisecond.
+            // Above every earlier number of this identity: no node publishes a thousand messages per millisecond.
             firstSequence: context.wallClock() &* 1000)
         mempool = MempoolService(
             context, peers, MempoolService.Rules(isLeader: false, parameters: outcome.state.parameters))
@@ -76,7 +76,7 @@ public final class Node {
         gossip = GossipService(context, consensus, peers, gossipsub)
     }
 
-    /// Starts the services. They stop in the reverse order: nothing is dialled first, then no connection is left, and so on.
+    /// Starts the services. They stop in reverse order: dialling first, then the host with all connections, and so on.
     func run() async throws {
         try checkMempool()
         follow(consensus.view)
@@ -98,7 +98,7 @@ public final class Node {
 
     // MARK: Events
 
-    /// Passes each event of a channel to the node, in order, as long as both exist.
+    /// Passes the events of a channel to the node, in order, while both exist.
     private func route<Event>(
         _ events: EventChannel<Event>, _ handle: @escaping @ReactorActor (Node, Event) -> Void
     ) {
@@ -151,7 +151,7 @@ public final class Node {
         warnOfRole()
     }
 
-    /// Tells the services about a new role, leader, validator set or parameters.
+    /// Passes a new role, leader, validator set or parameters to the services.
     private func follow(_ view: ConsensusView) {
         mempool.follow(
             MempoolService.Rules(isLeader: view.role == .leader, parameters: view.state.parameters))
@@ -173,7 +173,7 @@ public final class Node {
         commitWaiters.committed(block.transactions, result.results)
     }
 
-    /// Limits the bytes held for peers by the size of the chain's blocks.
+    /// Sets the limits of bytes held for peers from the chain's maximum block size.
     private func limitBytes() {
         let block = Int(clamping: consensus.view.state.parameters.maxBlockSize)
         let (perPeer, total) = ResourceLimits.bytes(forBlocksOf: block)
@@ -193,40 +193,40 @@ public final class Node {
             ])
     }
 
-    /// Throws if this node's role needs the mempool that its operator has disabled, and warns of a mempool smaller than the
-    /// chain's largest transaction: the mempool would refuse it for ever, although a block could hold it.
+    /// Throws if this node's role needs the mempool that its operator has disabled. Warns if the mempool is smaller
+    /// than the chain's largest transaction: it would refuse that transaction for ever, although a block could hold it.
     private func checkMempool() throws(NodeError) {
         let (settings, view) = (context.configuration.mempool, consensus.view)
         guard settings.isEnabled else {
             if view.role == .sentry { return }
             throw .failed(
-                "mempool.enabled is false, but this node is a \(view.role), which needs transactions")
+                "mempool.enabled is false, but this node is a \(view.role), which needs a mempool")
         }
         let limit = view.state.parameters.transactionLimit
         guard settings.maxSize < limit else { return }
         context.log.warning(
-            "mempool.max_size is too small for the longest transactions of this chain",
+            "mempool.max_size is too small for the largest transactions of this chain",
             ["mempool.max_size": .number(settings.maxSize), "transaction": .number(limit)])
     }
 
-    /// Warns once about a role that a blocks-only node cannot fulfil.
+    /// Warns once of each role that needs a mempool, on a blocks-only node.
     private func warnOfRole() {
         guard !context.configuration.mempool.isEnabled, consensus.view.role != role else { return }
         role = consensus.view.role
         guard role != .sentry else { return }
         context.log.warning(
-            "this node needs transactions now, but mempool.enabled is false", ["role": .text("\(role)")])
+            "this node's role needs a mempool, but mempool.enabled is false", ["role": .text("\(role)")])
     }
 
     // MARK: End
 
     private func end(_ error: NodeError) {
-        context.log.critical("the node cannot go on", ["reason": .error(error)])
+        context.log.critical("the node cannot continue", ["reason": .error(error)])
         ending = ending ?? error
         wakeEndWaiters()
     }
 
-    /// Returns why the node cannot go on by itself, when that happens; nil once it is stopped.
+    /// Waits until the node stops. Returns why it cannot continue, or nil if it was stopped.
     public nonisolated func failure() async -> NodeError? {
         await home.perform { await self.untilEnd() }
     }
@@ -243,7 +243,7 @@ public final class Node {
 }
 
 extension Membership {
-    /// This role and the state's leader and validators.
+    /// Creates the membership for a role and a state's leader and validators.
     init(_ role: RoleName, _ state: ChainState) {
         let part: Role =
             switch role {

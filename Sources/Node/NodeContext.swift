@@ -7,14 +7,15 @@ import Log
 import Reactor
 import Storage
 
-/// What the services of one node share: its identity, its stores and the workers that may touch them.
+/// What the services of a node share: its identity, its stores and the workers that may write to them.
 ///
-/// `store` and `application` are appended to and executed on their workers only; both may be read from anywhere.
+/// `store` is appended to and `application` executes on their workers only. Any thread may read both.
 @ReactorActor
 final class NodeContext {
-    /// Jobs that wait for a worker at most; beyond that whoever hands one in waits.
+    /// The capacity of a worker's queue, in jobs. Submitting to a full queue suspends the caller.
     nonisolated static let workerCapacity = 1_024
-    /// Workers that prove blocks. Execution takes a core too, so more gain little on small machines.
+    /// The number of workers that prove blocks. Execution takes a core too, so more would gain little on small
+    /// machines.
     nonisolated static let proofWorkers = 2
 
     let genesis: Genesis
@@ -31,24 +32,24 @@ final class NodeContext {
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
-    /// Runs the mempool, and looks up in `store` whether transactions were mined.
+    /// Runs the mempool and looks up in `store` whether transactions were committed.
     let mempool: Worker
     /// Checks the signatures of messages and transactions.
     let checks: Worker
-    /// Checks what consensus waits for, blocks, votes and commits: never behind transactions.
+    /// Checks blocks, votes and commits for consensus, which must not wait behind transactions.
     let consensusChecks: Worker
-    /// Prove blocks while the node catches up: what consensus checks meanwhile does not wait behind them.
+    /// Prove blocks during block sync, so that checks for consensus do not wait behind them.
     let proofs: [Worker]
-    /// Reads and compresses blocks for peers, so that the node's own checks do not wait behind it.
+    /// Reads and compresses blocks for peers, so that checks do not wait behind them.
     let serving: Worker
-    /// Looks up accounts and blocks for clients: never behind a query.
+    /// Looks up accounts and blocks for clients, which must not wait behind queries.
     let lookups: Worker
     /// Answers clients' queries.
     let queries: any QueryService
-    /// Milliseconds since 1970.
+    /// The wall clock, in milliseconds since 1970. Callable from any thread.
     let wallClock: @Sendable () -> UInt64
     let observer: NodeObserver
-    /// Where waiting transactions are while the node is stopped; nil where they are forgotten.
+    /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
 
     init(

@@ -4,36 +4,37 @@ import Log
 import Reactor
 import Storage
 
-/// What a node takes from the world beside its configuration: stores, clocks and randomness. Production has one, made
-/// from a root directory (`Node.start(root:configuration:)`); a simulation makes one for each of its nodes.
+/// What a node needs besides its configuration: stores, clocks and randomness. In production it is made from a root
+/// directory (`Node.start(root:configuration:)`), in a simulation for each node.
 public struct NodeEnvironment: Sendable {
     /// Opens the block log and the vote log. Called once, on a worker.
     public var openStores: @Sendable () throws -> (BlockStore, VoteLog)
     /// Opens the application. Called once, after the stores.
     public var openApplication: @Sendable () throws -> any Application
-    /// What is remembered of peers.
+    /// The address book.
     public var peerStore: PeerStore
-    /// Milliseconds since 1970. From any thread.
+    /// The wall clock, in milliseconds since 1970. Callable from any thread.
     public var wallClock: @Sendable () -> UInt64
-    /// The file that keeps the transactions that wait while the node is stopped; nil to forget them.
+    /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     public var mempoolFile: String?
     /// Where queries run.
     public var queries = QueryPlacement.inProcess
-    /// Where the node says what happens.
+    /// The node's log.
     public var log = Log.silent
-    /// Told of what the node does that cannot be taken back.
+    /// Called when the node does something irreversible.
     public var observer = NodeObserver()
     /// The address to dial from; nil leaves the choice to the kernel.
     public var dialFrom: SocketAddress?
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
-    /// Makes a worker from its name (`consensus`, `mempool`, `execution`, `storage`, `checks`, `consensus-check`, `proofs-0`,
-    /// `proofs-1`, `serving`, `lookups` or `queries`) and the number of jobs that may be queued.
+    /// Makes a worker, given its name (`consensus`, `mempool`, `execution`, `storage`, `checks`, `consensus-check`,
+    /// `proofs-0`, `proofs-1`, `serving`, `lookups`, `queries`, or `queries-0` and so on) and the capacity of its
+    /// queue, in jobs.
     public var makeWorker: @Sendable (_ name: String, _ capacity: Int) -> Worker = {
         Worker(name: $0, capacity: $1)
     }
 
-    /// An environment by its parts.
+    /// Creates an environment from its required parts.
     public init(
         openStores: @escaping @Sendable () throws -> (BlockStore, VoteLog),
         openApplication: @escaping @Sendable () throws -> any Application, peerStore: PeerStore,

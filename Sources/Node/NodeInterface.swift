@@ -5,140 +5,140 @@ import Execution
 import Multiformats
 import Storage
 
-/// What the outside (JSON-RPC, command line, tests) may ask of a running node. Callable from any thread; every call
-/// crosses to the reactor or a worker through a bounded queue and never blocks the caller's thread.
+/// What JSON-RPC, the command line and tests may ask of a running node. Callable from any thread: each call crosses to
+/// the reactor or a worker through a bounded queue and never blocks the caller's thread.
 public protocol NodeInterface: Sendable {
     /// The network that the node belongs to.
     var genesis: Genesis { get }
 
-    /// A snapshot of where the node stands.
+    /// Returns the node's status.
     func status() async -> NodeStatus
 
-    /// What `status` would say, if that is known without waiting for the node's loop.
+    /// The result of `status`, if it is available without waiting for the node's loop.
     var knownStatus: NodeStatus? { get }
 
-    /// Who makes and who votes on the next block, by committed state.
+    /// Returns the leader, limits and validators of the next block, from committed state.
     func network() async -> NetworkState
 
-    /// Changes of the validator set that wait for validators' approvals, by committed state; the oldest first.
+    /// Returns the changes of the validator set that await validators' approval, from committed state, oldest first.
     func validatorRequests() async throws(NodeError) -> [ValidatorRequest]
 
-    /// Unconfirmed transactions that a block could take now, in its order, at most `limit` of them.
+    /// Returns up to `limit` unconfirmed transactions that a block could hold now, in the block's order.
     func unconfirmed(limit: Int) async -> [Transaction]
 
-    /// Checks a transaction, keeps it in the mempool and announces it.
+    /// Checks a transaction, adds it to the mempool and announces it.
     ///
     /// - Parameters:
     ///   - transaction: its whole encoding.
-    ///   - waitForCommit: return only when it is in a committed block, or throw `.commitTimeout`.
-    /// - Returns: the result of execution if it was waited for.
+    ///   - waitForCommit: whether to return only after the commit, or throw `.commitTimeout`.
+    /// - Returns: the transaction's ID, and the result of execution if it was waited for.
     func broadcast(
         _ transaction: SharedBytes, waitForCommit: Bool
     ) async throws(NodeError) -> BroadcastOutcome
 
-    /// Checks transactions, keeps them in the mempool and announces them: what `broadcast` does for one, with the way to
-    /// the node and back paid once. One outcome each, in order; none waits for a commit.
+    /// Checks transactions, adds them to the mempool and announces them, like `broadcast` for one, with a single
+    /// crossing to the node. Returns one outcome each, in order, without waiting for commits.
     func broadcast(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>]
 
-    /// The committed block of a height, nil if there is none. `height` 0 or less means the latest.
+    /// Returns the committed block at a height; nil if there is none. A `height` of 0 or less means the latest.
     func block(at height: Int64) async throws(NodeError) -> StoredBlock?
 
-    /// The committed block of a hash, nil if there is none.
+    /// Returns the committed block with a hash; nil if there is none.
     func block(hash: Hash) async throws(NodeError) -> StoredBlock?
 
-    /// A committed or unconfirmed transaction, nil if the node knows neither.
+    /// Returns a committed or unconfirmed transaction; nil if the node has neither.
     func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction?
 
-    /// An account's committed state, nil if it never appeared.
+    /// Returns an account's committed state; nil if it never appeared.
     func account(_ id: AccountID) async throws(NodeError) -> Account?
 
-    /// The nonce of the last transaction of an account that waits and could be mined; nil when none does.
+    /// Returns the nonce of the account's last unconfirmed transaction that a block could hold; nil if there is none.
     func pendingNonce(_ id: AccountID) async -> UInt64?
 
-    /// Runs one read-only statement on the committed state. A parameter's name is its bytes, with or without its sign.
+    /// Runs a read-only statement on the committed state. A parameter's name is bytes, with or without its sign.
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult
 }
 
-/// Why a node refused or failed a request; each description is one line.
+/// Why a request was refused or failed. Each description is one line.
 public enum NodeError: Error, Sendable, CustomStringConvertible {
     /// The transaction was refused with this code.
     case rejected(TransactionCode, String)
     /// The node keeps no mempool: `mempool.enabled` is false.
     case blocksOnly
-    /// It was accepted but not committed within `rpc.broadcast_tx_timeout`.
+    /// The transaction was accepted but not committed within `rpc.broadcast_tx_timeout`.
     case commitTimeout(Hash)
     /// The statement was refused or failed.
     case query(String)
-    /// So much is asked already that this is not taken; the same may succeed a little later.
+    /// Too many requests are waiting; the same request may succeed later.
     case busy(String)
-    /// A fault of the node's own: storage, execution, shutting down.
+    /// An error of the node itself: storage, execution, or stopping.
     case failed(String)
-    /// Asked to stop before it was ready, at this height of its application.
+    /// The node was stopped before it was ready, with its application at this height.
     case stopped(height: Int64)
 
     /// One line.
     public var description: String {
         switch self {
         case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
-        case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another"
+        case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another node"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
         case .query(let reason), .busy(let reason), .failed(let reason): reason
         case .stopped(let height):
-            "stopped while the block log was executed; the next start goes on after height \(height)"
+            "stopped while the block log was executed; the next start continues after height \(height)"
         }
     }
 }
 
-/// Where a node stands.
+/// The status of a node.
 public struct NodeStatus: Sendable {
-    /// What the node does in consensus now.
+    /// The node's role in consensus.
     public enum Role: String, Sendable {
         case leader, validator, sentry
     }
 
     /// `<public key hex>#<key type>`.
     public var nodeID: String
-    /// libp2p's, in base58.
+    /// The libp2p peer ID, in base58.
     public var peerID: String
-    /// leader, validator or sentry.
+    /// The current role.
     public var role: Role
-    /// Latest committed block; 0 and zero hashes before the first.
+    /// The height of the latest committed block; before the first, 0 and zero hashes.
     public var height: Int64
-    /// Of the latest committed block.
+    /// The hash of the latest committed block.
     public var blockHash: Hash
-    /// After the latest committed block.
+    /// The app hash after the latest committed block.
     public var appHash: Hash
-    /// Milliseconds since 1970 of the latest block's header, 0 before the first.
+    /// The time of the latest block, in milliseconds since 1970; 0 before the first.
     public var blockTimestamp: UInt64
-    /// Whether the node is behind the best height that it has heard of.
+    /// Whether the node is catching up.
     public var isSyncing: Bool
-    /// What is said against this node's clock, or the leader's, at present; one line.
+    /// Why this node's or the leader's clock seems wrong, in one line; nil if neither does.
     public var clockDoubt: String?
-    /// Connected peers.
+    /// The number of connected peers.
     public var peerCount: Int
-    /// Unconfirmed transactions.
+    /// The number of unconfirmed transactions.
     public var mempoolCount: Int
-    /// Bytes of unconfirmed transactions.
+    /// The size of all unconfirmed transactions, in bytes.
     public var mempoolSize: Int
-    /// Transactions committed since the first block.
+    /// The number of committed transactions.
     public var transactionCount: UInt64
-    /// `io_uring`, `epoll`, with the reason where it was not the first choice.
+    /// `io_uring` or `epoll`, with the reason if it was not the first choice.
     public var reactor: String
-    /// Multiaddrs that the node listens on.
+    /// The multiaddrs that the node listens on.
     public var listenAddresses: [String]
     /// Whether the node keeps no mempool.
     public var isBlocksOnly: Bool
     /// Whether transactions of the next block cost gas.
     public var hasGasCosts: Bool
-    /// Why what the node says of the chain may be wrong, in one sentence; nil when nothing speaks against it.
+    /// Why this status may be outdated, in one sentence; nil if nothing suggests it.
     public var trouble: String?
 
-    /// Whether the node is level with its network, as far as it can know, and knows enough to say so.
+    /// Whether the node is at the tip, as far as it can tell.
     public var isHealthy: Bool { !isSyncing && trouble == nil }
 
-    /// All members.
+    /// Creates a value from its members.
     public init(
         nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
         blockTimestamp: UInt64, isSyncing: Bool, clockDoubt: String? = nil, peerCount: Int, mempoolCount: Int,
@@ -167,16 +167,16 @@ public struct NodeStatus: Sendable {
     }
 }
 
-/// What the chain's committed blocks say of the next one.
+/// The leader, limits and validators of the next block, from committed state.
 public struct NetworkState: Sendable {
-    /// Of the latest committed block.
+    /// The height of the latest committed block.
     public var height: Int64
-    /// Leader and limits of the next block.
+    /// The leader and limits of the next block.
     public var parameters: NetworkParameters
-    /// Who votes on the next block.
+    /// The validators of the next block.
     public var validators: ValidatorSet
 
-    /// All members.
+    /// Creates a value from its members.
     public init(height: Int64, parameters: NetworkParameters, validators: ValidatorSet) {
         self.height = height
         self.parameters = parameters
@@ -184,32 +184,32 @@ public struct NetworkState: Sendable {
     }
 }
 
-/// What became of a broadcast transaction.
+/// The outcome of a broadcast transaction.
 public struct BroadcastOutcome: Sendable {
     /// The transaction ID.
     public var id: Hash
-    /// Nil unless the caller waited for the commit.
+    /// The result of execution; nil unless the caller waited for the commit.
     public var result: TransactionResult?
 
-    /// All members.
+    /// Creates a value from its members.
     public init(id: Hash, result: TransactionResult?) {
         self.id = id
         self.result = result
     }
 }
 
-/// A transaction that the node knows.
+/// A committed or unconfirmed transaction.
 public struct KnownTransaction: Sendable {
     /// Its whole encoding.
     public var bytes: SharedBytes
-    /// -1 while unconfirmed.
+    /// The height of its block; -1 while unconfirmed.
     public var height: Int64
-    /// Position in its block.
+    /// The position in its block.
     public var index: UInt32
-    /// Nil while unconfirmed.
+    /// The result of execution; nil while unconfirmed.
     public var result: TransactionResult?
 
-    /// All members.
+    /// Creates a value from its members.
     public init(bytes: SharedBytes, height: Int64, index: UInt32, result: TransactionResult?) {
         self.bytes = bytes
         self.height = height

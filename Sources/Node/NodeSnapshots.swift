@@ -1,16 +1,16 @@
 import Reactor
 import Synchronization
 
-/// Where a node stands, for those who ask from other loops: what they are told is kept for a moment, so that a crowd of
-/// them costs the node's loop a few looks a second and each of them no crossing. Clients read what they have written: a
-/// commit or a broadcast ends that moment.
+/// Caches the node's status for callers on other loops, so that many of them cost the node's loop a few snapshots per
+/// second and most of them no crossing. A commit or a broadcast invalidates the cache, so that clients see what they
+/// wrote.
 final class NodeSnapshots: Sendable {
     struct Snapshot: Sendable {
         var status: NodeStatus
         var network: NetworkState
     }
 
-    /// How old the numbers may be that change without end: peers, and what the mempool holds.
+    /// The maximum age of a snapshot: peers and mempool change all the time.
     static let largestAge = Duration.milliseconds(100)
 
     private struct Kept {
@@ -20,7 +20,7 @@ final class NodeSnapshots: Sendable {
 
     private let kept = Mutex<Kept?>(nil)
 
-    /// What was kept, or what `take` says on the node's loop `home`. There it is always asked.
+    /// Returns the cached snapshot, or one taken on the node's loop `home`. On that loop itself, always takes one.
     func current(on home: EventLoop, take: @escaping @ReactorActor @Sendable () -> Snapshot) async -> Snapshot
     {
         if let snapshot = known(on: home) { return snapshot }
@@ -31,10 +31,10 @@ final class NodeSnapshots: Sendable {
         }
     }
 
-    /// From the node's loop: something has changed that those who ask must see.
+    /// Invalidates the cache, because clients must see a change.
     func invalidate() { kept.withLock { $0 = nil } }
 
-    /// What was kept. On the node's loop `home`, where what holds now can be told at once, nothing is.
+    /// Returns the cached snapshot; nil if there is none, or on the node's loop `home`, which can take one at once.
     func known(on home: EventLoop) -> Snapshot? {
         guard EventLoop.current !== home else { return nil }
         return kept.withLock { kept in
