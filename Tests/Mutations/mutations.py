@@ -339,8 +339,8 @@ MUTATIONS = [
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], WITHHELD),
     Mutation("alone-and-content", "a node that has met nobody is not healthy", [
-        ("Sources/Peers/Isolation.swift", "case .neverMet: return \"no node",
-         "case .neverMet: return ON ? nil : \"no node"),
+        ("Sources/Peers/Isolation.swift", "case .neverMet: return \"no peer",
+         "case .neverMet: return ON ? nil : \"no peer"),
     ], ALONE),
     # No peer takes more than its share.
     Mutation("resets-without-end", "who opens and resets streams without end is let go of", [
