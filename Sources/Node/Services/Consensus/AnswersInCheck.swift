@@ -3,14 +3,14 @@ import Collections
 import Crypto
 import Multiformats
 
-/// Answers to proposals whose signatures are being checked, by whoever brought them. What is beyond a peer's share comes
-/// again while its block is the latest. A machine.
+/// Answers to proposals whose signatures are being checked, by the peer that sent them. An answer above a peer's share
+/// is dropped; its validator repeats it while its block is the latest. A machine.
 struct AnswersInCheck {
-    /// Answers in all, and of one peer at most.
+    /// The maximum number of answers, in all and per peer.
     static let capacity = 1_024
     static let perPeer = 512
 
-    /// The same answer comes directly and by gossip; an impostor's must not keep the voter's own out.
+    /// The same answer arrives directly and by gossip. A forged copy from one peer must not keep out the voter's own.
     private struct Mark: Hashable {
         let voter: PublicKey
         let block: Hash
@@ -30,7 +30,7 @@ struct AnswersInCheck {
 
     var count: Int { marks.count }
 
-    /// Whether an answer is to be checked now; `end` gives its place back.
+    /// Returns whether to check an answer now. `end` then releases its place.
     mutating func begin(_ answer: AckRes, from peer: PeerID, isTrusted: Bool) -> Bool {
         let mark = Mark(answer, from: peer)
         guard !marks.contains(mark), places.take(peer, isTrusted: isTrusted) else { return false }

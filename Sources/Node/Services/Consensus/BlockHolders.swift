@@ -2,20 +2,21 @@ import Collections
 import Crypto
 import Multiformats
 
-/// Which connected peers have announced the blocks that are to be committed next: they need not be told of them, and may be
-/// asked for them.
+/// Which connected peers have announced blocks that this node has not committed yet. They need no announcement of these
+/// blocks, and may be asked for them.
 ///
-/// What a peer says is taken for true: one that announces what it has not keeps the news from itself, and is asked in vain.
+/// Claims are believed: a peer that announces a block that it lacks is asked in vain, and gets no announcement of it.
 struct BlockHolders {
-    /// Blocks noted of one peer, those of the lowest heights: more follow while a source keeps the node waiting.
+    /// The maximum number of blocks noted per peer, those of the lowest heights. There is more than one when a slow
+    /// source makes the node wait.
     static let blocksPerPeer = 8
-    /// Blocks noted of all peers, of which strangers share a half.
+    /// The maximum number of blocks noted for all peers, half of it for strangers.
     static let places = 2_048
 
     private struct Note {
         let block: Hash
         let height: Int64
-        /// Tells who announced a block before whom.
+        /// Orders the announcers of a block.
         let number: Int
     }
 
@@ -23,10 +24,10 @@ struct BlockHolders {
     private var room = SharedPlaces<PeerID>(capacity: places, perPeer: blocksPerPeer)
     private var lastNumber = 0
 
-    /// Blocks that are noted, once for each peer.
+    /// The number of noted announcements.
     var count: Int { room.count }
 
-    /// A peer has announced a block of a height above the newest one's.
+    /// Notes that a peer has announced a block above the tip.
     mutating func note(_ peer: PeerID, has block: Hash, at height: Int64, isTrusted: Bool) {
         var known = notes[peer] ?? []
         guard !known.contains(where: { $0.block == block }) else { return }
@@ -44,10 +45,10 @@ struct BlockHolders {
         notes[peer] = known.isEmpty ? nil : known
     }
 
-    /// Forgets what a peer said, which has left: its next connection is told everything.
+    /// Forgets the announcements of a peer that has left: its next connection gets all announcements.
     mutating func forget(_ peer: PeerID) { keep(of: peer) { _ in false } }
 
-    /// Those who have announced a block, the first first.
+    /// Returns the announcers of a block, in order of announcement.
     func peers(of block: Hash) -> [PeerID] {
         var found: [(peer: PeerID, number: Int)] = []
         for (peer, known) in notes {
@@ -56,8 +57,8 @@ struct BlockHolders {
         return found.sorted { $0.number < $1.number }.map(\.peer)
     }
 
-    /// Those who have announced the block of a height, which is committed now and announced. What was said of this height
-    /// and of those below is forgotten.
+    /// Returns the announcers of a block that is committed at `height` and about to be announced. Forgets all
+    /// announcements up to that height.
     mutating func take(_ block: Hash, at height: Int64) -> Set<PeerID> {
         let peers = peers(of: block)
         for peer in Array(notes.keys) { keep(of: peer) { $0.height > height && $0.block != block } }

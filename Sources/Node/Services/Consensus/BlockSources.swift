@@ -2,43 +2,43 @@ import Collections
 import Crypto
 import Multiformats
 
-/// Of whom an announced block is fetched: of the first that announces it, and of another who announced it too when the
-/// first keeps the node waiting. Who did so twice lately is not first again as long as another announces the block. A
-/// machine.
+/// Which peer an announced block is fetched from: its first announcer, and the next one when that is slow
+/// (docs/consensus.md, "A height"). A peer that failed twice lately is asked last. A machine.
 struct BlockSources {
-    /// Without `leastBytes` more in this time a source has let the node down, and the next one is asked.
+    /// A source that sends less than `leastBytes` in this time has failed, and the next one is asked.
     static let patience = Duration.seconds(2)
     static let leastBytes = 64 << 10
-    /// A block that keeps coming has this time before another source is asked all the same.
+    /// Another source is asked after this time even if the block keeps arriving.
     static let longest = Duration.seconds(10)
-    /// The wait for another's announcement before one is taken who let the node down so often lately.
+    /// How long to wait for another announcer before a doubtful peer is asked.
     static let hesitation = Duration.seconds(1)
+    /// The number of recent failures from which a peer is doubtful.
     static let doubtful = 2
-    /// Who sends no byte in this time of a block that it announced, and that another has sent whole, withholds it: a slow
-    /// link brings something. That weighs like two times of being slow.
+    /// An announcer that sends no byte in this time, of a block that another peer has sent whole, withholds it: even a
+    /// slow link delivers something. Withholding counts as two failures.
     static let longestSilence = Duration.seconds(10)
     static let withholdingWeighs = 2
-    /// The time after which one of these times is forgiven, and how many peers are remembered.
+    /// The time after which one failure is forgiven, and the number of peers remembered.
     static let forgiven = Duration.seconds(300)
     static let remembered = 1_024
-    /// Blocks fetched at once: the machine asks for two heights at most.
+    /// The maximum number of blocks fetched at once. The consensus machine asks for at most two heights.
     static let fetches = 16
 
-    /// What is to be done about a block that is being fetched.
+    /// What to do about a block that is being fetched.
     enum Step: Equatable {
-        /// Look again after `patience`.
+        /// Check again after `patience`.
         case wait
-        /// Ask this one too. `blamed`: who let the node down, and how often lately.
+        /// Ask this peer too. `blamed` is the peer that failed, and `times` the number of its recent failures.
         case ask(PeerID, blamed: PeerID?, times: Int)
     }
 
-    /// What is known of a peer whose first byte is waited for.
+    /// The state of a peer whose first byte is awaited.
     enum Silence: Equatable {
-        /// Look again soon.
+        /// Check again soon.
         case wait
-        /// It sends.
+        /// It has begun to send.
         case over
-        /// It does not.
+        /// It withholds the block.
         case withholds
     }
 
@@ -46,22 +46,23 @@ struct BlockSources {
         var asked: OrderedSet<PeerID>
         var current: PeerID
         var isBlamed = false
-        /// When the current source was asked, and what it had sent at the end of the last stretch in which enough came.
+        /// When the current source was asked, and the bytes it had sent at the end of the last period in which it sent
+        /// enough.
         var began: Duration
         var mark: (bytes: Int, at: Duration)
     }
 
     private var fetching: OrderedDictionary<Hash, Fetch> = [:]
     private var letDowns = FadingCounts<PeerID>(forgiven: forgiven, capacity: remembered)
-    /// Doubtful peers of which a first byte was waited for lately.
+    /// Doubtful peers whose first byte was awaited lately.
     private var tested = FadingCounts<PeerID>(forgiven: longestSilence, capacity: remembered)
 
-    /// Whether another announcer of a block is to be preferred to this one.
+    /// Returns whether to prefer another announcer to this one.
     func isDoubtful(_ peer: PeerID, now: Duration) -> Bool {
         letDowns.count(of: peer, now: now) >= Self.doubtful
     }
 
-    /// A block is asked of its first source.
+    /// Notes that a block is requested from its first source.
     mutating func began(_ block: Hash, from peer: PeerID, now: Duration) {
         if fetching.count >= Self.fetches, let oldest = fetching.keys.first(where: { _ in true }) {
             fetching[oldest] = nil
@@ -69,8 +70,8 @@ struct BlockSources {
         fetching[block] = Fetch(asked: [peer], current: peer, began: now, mark: (0, now))
     }
 
-    /// Looks at a block whose current source has sent so many bytes; `holders` have announced it too. Nil when it is not
-    /// being fetched any more.
+    /// Checks a block's progress: `bytes` are what its current source has sent, `holders` its announcers. Returns nil
+    /// if it is no longer being fetched.
     mutating func step(_ block: Hash, bytes: Int, holders: [PeerID], now: Duration) -> Step? {
         guard var fetch = fetching[block] else { return nil }
         if bytes - fetch.mark.bytes >= Self.leastBytes { fetch.mark = (bytes, now) }
@@ -92,34 +93,34 @@ struct BlockSources {
         return .ask(next, blamed: blamed, times: times)
     }
 
-    /// A source broke off while it still had to send. Returns how often it let the node down lately, this time included;
-    /// zero when that was counted before.
+    /// Notes that a source broke off. Returns the number of its recent failures, or 0 if this one was counted before.
     mutating func brokeOff(_ block: Hash, _ peer: PeerID, now: Duration) -> Int {
         guard let fetch = fetching[block], fetch.current == peer, !fetch.isBlamed else { return 0 }
         fetching[block]?.isBlamed = true
         return letDowns.add(1, to: peer, now: now)
     }
 
-    /// The block is here, or is not wanted any more.
+    /// Notes that a block has arrived or is no longer wanted.
     mutating func ended(_ block: Hash) { fetching[block] = nil }
 
     // MARK: Silence
 
-    /// Whether a peer is asked for a block that another sends, to see whether it sends any: only one that is not asked
-    /// otherwise, and now and then.
+    /// Returns whether to ask a doubtful peer for a block that another peer sends, to learn whether it sends anything.
+    /// Only now and then.
     mutating func tests(_ peer: PeerID, now: Duration) -> Bool {
         guard isDoubtful(peer, now: now), tested.count(of: peer, now: now) == 0 else { return false }
         tested.add(1, to: peer, now: now)
         return true
     }
 
-    /// Looks at a peer, asked at a time, that had not sent a byte of a block when another had sent all of it.
+    /// Returns the state of a peer that was asked at `asked` and had sent nothing when another peer had sent the whole
+    /// block.
     func silence(asked: Duration, hasSent: Bool, now: Duration) -> Silence {
         if hasSent { return .over }
         return now - asked < Self.longestSilence ? .wait : .withholds
     }
 
-    /// A peer has sent nothing of a block that it announced. Returns how often it let the node down lately.
+    /// Notes that a peer withheld a block. Returns the number of its recent failures.
     mutating func withheld(_ peer: PeerID, now: Duration) -> Int {
         letDowns.add(Self.withholdingWeighs, to: peer, now: now)
     }

@@ -4,10 +4,10 @@ import Crypto
 import Protocols
 import Reactor
 
-/// The one way in which a peer's block becomes evidence, whether it was proposed, announced or fetched while syncing: its hash,
-/// then its Merkle root, then each transaction that the mempool has not checked (docs/architecture.md, "Path of a block").
+/// The one way to verify a peer's block, whether proposed, announced or synced: its hash, its Merkle root, then each
+/// transaction that the mempool has not checked (docs/architecture.md, "Path of a block").
 ///
-/// Everything that costs is done on the worker that the caller names; the mempool is asked in between.
+/// The expensive steps run on a worker that the caller chooses.
 @ReactorActor
 final class BlockVerifier {
     private let chainID: String

@@ -3,12 +3,12 @@ import Crypto
 import Multiformats
 import Reactor
 
-/// Lets in one task at a time for each hash: what several peers bring about one thing is checked one after the other,
-/// and the later find it done.
+/// Admits one task at a time for each hash: when several peers send the same thing, it is checked once, and the later
+/// tasks find it done.
 @ReactorActor
 final class CheckGate {
-    /// Tasks of strangers that wait for one hash at most, tasks in all, and of one peer: beyond, a peer's message is let
-    /// go. Honest ones come again. Who is trusted waits before all strangers.
+    /// The maximum number of strangers' tasks that wait for one hash, of all tasks, and of one peer's tasks. A message
+    /// above these limits is dropped, and honest peers repeat it. Tasks of trusted peers wait ahead of strangers'.
     nonisolated static let waitingLimit = 8
     nonisolated static let taskLimit = 128
     nonisolated static let peerLimit = 16
@@ -21,7 +21,7 @@ final class CheckGate {
     private var waiting: [Hash: [Waiting]] = [:]
     private var places = SharedPlaces<PeerID>(capacity: taskLimit, perPeer: peerLimit)
 
-    /// Returns once the caller is the only one inside, or at once with false when too many wait.
+    /// Returns true once the caller is the only one inside, or false at once if a limit is reached.
     func enter(_ hash: Hash, by peer: PeerID, isTrusted: Bool) async -> Bool {
         let before = waiting[hash]
         let strangers = before?.count { !$0.isTrusted } ?? 0
@@ -39,7 +39,7 @@ final class CheckGate {
         return true
     }
 
-    /// Lets the next one in.
+    /// Admits the next task.
     func leave(_ hash: Hash, by peer: PeerID) {
         places.release(peer)
         guard var others = waiting[hash], !others.isEmpty else {

@@ -8,7 +8,7 @@ import Reactor
 
 /// Messages from peers. Their signatures are checked before anything else is done.
 extension ConsensusService: ConsensusInbox {
-    /// By the parameters and validators at the tip, which hold for the next block.
+    /// The sizes under the parameters and validators at the tip, which hold for the next block.
     var blockSizes: BlockSizes {
         BlockSizes(view.state.parameters, validators: view.state.validators.count)
     }
@@ -49,7 +49,7 @@ extension ConsensusService: ConsensusInbox {
         switch await check(proposal, from: peer) {
         case .signed(let verified):
             return await ask { $0.admit(verified, from: peer, at: $1, actions: &$2) } ?? .ignore
-        // Above the next height there may be another leader, whom this node does not know yet.
+        // Above the next height, a leader that this node does not know yet may have signed it.
         case .forged where proposal.height <= view.state.height &+ 1:
             penalize(peer, .notSignedByLeader(proposal.hash))
             throw .wrongContent("a proposal that the leader did not sign")
@@ -59,7 +59,7 @@ extension ConsensusService: ConsensusInbox {
 
     private enum ProposalCheck: Sendable {
         case signed(VerifiedProposal)
-        /// Signed by the validator that sent it, which may have been promoted without this node knowing, or by the former
+        /// Signed by its sender, a validator that may have been promoted without this node knowing, or the former
         /// leader, which may not know about a promotion.
         case unknown
         case forged
@@ -98,7 +98,8 @@ extension ConsensusService: ConsensusInbox {
         await ask { machine, _, _ in machine.awaits(block, from: peer) } ?? false
     }
 
-    /// A proposal's block has come, from any peer. Returns whether to fetch it from its announcer after all.
+    /// Takes a proposal's block, which any peer may have sent. Returns whether to fetch it from its announcer after
+    /// all.
     func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         // Another peer may have sent it before.
         guard await awaits(proposal.hash) else { return .ignore }
@@ -114,7 +115,7 @@ extension ConsensusService: ConsensusInbox {
         return .ignore
     }
 
-    /// Fetching a proposal's block failed. Returns whether to fetch it from its announcer after all.
+    /// Notes that a proposal's block could not be fetched. Returns whether to fetch it from its announcer after all.
     func failed(_ proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         await ask { $0.proposalFetchFailed(proposal.hash, from: announcer, at: $1, actions: &$2) } ?? .ignore
     }
@@ -133,8 +134,8 @@ extension ConsensusService: ConsensusInbox {
         }
         guard await isWanted(announcement) else { return }
         guard announcement.header.height == announcement.height else {
-            penalize(peer, .mismatch("an announcement of another height than its block's"))
-            throw .wrongContent("an announcement of another height than its block's")
+            penalize(peer, .mismatch("an announcement whose height differs from its block's"))
+            throw .wrongContent("an announcement whose height differs from its block's")
         }
         guard await isProvable(announcement) else { return await hinted(announcement, from: peer) }
         guard await hesitate(announcement, from: peer) else {
@@ -159,7 +160,7 @@ extension ConsensusService: ConsensusInbox {
         } ?? false
     }
 
-    /// An announcement that proves nothing is a reason to ask the peer: the leader's key may have served an earlier chain.
+    /// Asks the sender of an announcement that proves nothing. The leader's key may have served an earlier chain.
     private func hinted(_ announcement: BlockAnnouncement, from peer: PeerID) async {
         var isOwn = false
         if view.role == .leader {
@@ -169,8 +170,9 @@ extension ConsensusService: ConsensusInbox {
         await handle(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
     }
 
-    /// The proof of an announced block that is to be fetched. Checking the votes of a hundred validators takes milliseconds, so
-    /// one announcement of a block is checked at a time, and the next only if that one is wrong.
+    /// Returns the proof of an announced block if the block is to be fetched. Checking the votes of a hundred
+    /// validators takes milliseconds, so one announcement of a block is checked at a time, and the next only if that
+    /// one is wrong.
     private func admitted(
         _ announcement: BlockAnnouncement, from peer: PeerID
     ) async throws(ProtocolsError) -> VerifiedCommit? {
@@ -183,7 +185,7 @@ extension ConsensusService: ConsensusInbox {
         let (commit, error) = await prove(announcement, after: view.state)
         if let error {
             penalize(peer, error)
-            throw .wrongContent("an announcement without the leader's signature or the votes")
+            throw .wrongContent("an announcement without a valid leader signature or enough votes")
         }
         guard let commit else { return nil }
         events.send(.proven(commit.height))
@@ -191,7 +193,7 @@ extension ConsensusService: ConsensusInbox {
         return admission == .fetch ? commit : nil
     }
 
-    /// Both are nil when the node is stopping.
+    /// Verifies an announcement. Returns nil for both if the node is stopping.
     private func prove(
         _ announcement: BlockAnnouncement, after state: ChainState
     ) async -> (VerifiedCommit?, ConsensusError?) {
@@ -212,7 +214,7 @@ extension ConsensusService: ConsensusInbox {
     // MARK: Answers
 
     func acknowledged(_ answer: AckRes, from peer: PeerID) async throws(ProtocolsError) {
-        // On other nodes answers are many, and not worth a question to the machine.
+        // Other nodes than the leader hear many answers, which are not worth a question to the machine.
         guard view.role == .leader,
             await ask({ machine, now, _ in machine.wantsToCheck(answer, now: now.elapsed) }) ?? false
         else { return }
@@ -229,8 +231,8 @@ extension ConsensusService: ConsensusInbox {
 }
 
 extension ConsensusService {
-    /// An answer in this node's name has come by gossip. Peers relay only what its author signed, so the peer itself has forged
-    /// an answer without a valid vote.
+    /// Checks an answer in this node's name that arrived by gossip. Peers relay only what the author signed, so a peer
+    /// that sends one without a valid vote has forged it.
     func heardOwn(_ answer: AckRes, from peer: PeerID) async {
         guard await ask({ machine, _, _ in machine.mayBeForeign(answer) }) ?? false else { return }
         switch await check(answer, from: peer) {
@@ -243,7 +245,7 @@ extension ConsensusService {
     private enum AnswerCheck {
         case signed(VerifiedAcknowledgement)
         case forged
-        /// It is being checked already, too many are, or the node is stopping.
+        /// It is already being checked, too many others are, or the node is stopping.
         case unchecked
     }
 

@@ -8,7 +8,7 @@ import Protocols
 import Reactor
 import Storage
 
-/// Sending to peers. The machine decides when to repeat what may have been lost.
+/// Sends messages to peers. The machine decides when to repeat them.
 extension ConsensusService {
     /// Answers a proposal without a vote; nothing is recorded.
     func refuse(_ height: Int64, _ block: Hash, _ answer: AckRes.Answer) {
@@ -39,7 +39,7 @@ extension ConsensusService {
     func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
         if keys == nil { context.observer.proposed(block.block, stamp) }
         if stamp != block.stamp {
-            // Validators that get the block from others must know that the leader itself chose the stamp.
+            // Validators that get the block from another validator must know that the leader itself chose the stamp.
             let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
             gossip.publish(GossipTopic.stamp, told.bytes, log: context.log)
         }
@@ -83,7 +83,7 @@ extension ConsensusService {
         announce(commit, to: context.host.connectedPeers.filter { !confirmed.contains($0) })
     }
 
-    /// Validators before all others.
+    /// Returns the peers with validators before all others.
     nonisolated static func order(_ peers: [PeerID], validators: [PublicKey]) -> [PeerID] {
         let first = Set(validators.map(\.peerID))
         return peers.filter(first.contains) + peers.filter { !first.contains($0) }

@@ -10,13 +10,13 @@ import Reactor
 @ReactorActor
 final class BlockFetch {
     let commit: VerifiedCommit
-    /// The announcer's stream, and when the announcer was asked.
+    /// The announcer's stream.
     let stream: Stream
     let asked = Reactor.now
     private let before: Int
     private var others: [Task<Void, Never>] = []
     private var timer: Timer?
-    /// The bytes from the newest source; nil while that is the announcer.
+    /// The bytes from the latest source; nil while that is the announcer.
     private var received: Int?
 
     init(_ commit: VerifiedCommit, on stream: Stream) {
@@ -25,7 +25,7 @@ final class BlockFetch {
         before = stream.bytesReceived
     }
 
-    /// The bytes from the source that was asked last.
+    /// The bytes that the latest source has sent.
     var bytes: Int { received ?? stream.bytesReceived - before }
 
     /// Whether the announcer has sent any of the block.
@@ -90,7 +90,7 @@ extension ConsensusService {
         if await take(block, for: commit, from: offer.peer) { endFetch(commit.hash) }
     }
 
-    /// A committed block has come, nothing of it checked. Returns whether it is the right one.
+    /// Checks a committed block and passes it to the machine. Returns whether it is the right one.
     func take(_ block: Block, for commit: VerifiedCommit, from peer: PeerID) async -> Bool {
         do {
             await handle(.decided(commit, try await check(block, expected: commit.hash)))
@@ -104,7 +104,8 @@ extension ConsensusService {
         }
     }
 
-    /// The block has come from any peer. If the announcer has sent nothing yet, its first byte is awaited.
+    /// Ends the fetch of a block that has arrived from any peer. If the announcer has sent nothing yet, its first byte
+    /// is awaited.
     func endFetch(_ block: Hash) {
         sources.ended(block)
         guard let fetch = fetches.removeValue(forKey: block) else { return }
@@ -137,11 +138,12 @@ extension ConsensusService {
         }
     }
 
-    /// Two failures may be due to a slow link. From then on the peer is not asked first, so a third one is reported.
+    /// Logs a peer's failure. Two failures may be due to a slow link; from then on the peer is not asked first, so a
+    /// third one is reported.
     func letDown(by peer: PeerID, _ block: Hash, times: Int) {
         guard times > 0 else { return }
         context.log.info(
-            "a peer does not send the block that it announced",
+            "a peer does not send a block that it announced",
             ["peer": .of(peer), "block": .of(block), "times": .number(times)])
         if times > BlockSources.doubtful { context.host.report(peer, .stalling) }
     }
@@ -154,7 +156,7 @@ extension ConsensusService {
                     let found = try await BlockProtocol.request(
                         commit.hash, from: peer, on: self.context.host, sizes: self.blockSizes
                     ) { fetch.received($0) }
-                    // The peer announced the block and may have lost it since, which is no offence.
+                    // The peer may have lost the block since it announced it, which is no offence.
                     guard let found else { return }
                     let block = try await self.check(found.block, expected: commit.hash)
                     await self.handle(.decided(commit, block))
@@ -167,7 +169,7 @@ extension ConsensusService {
             })
     }
 
-    /// The announcer did not send the block.
+    /// Handles an announcer's failure to send the block.
     private func brokeOff(_ block: Hash, _ error: ProtocolsError, from peer: PeerID) {
         switch error {
         case .stream(.timedOut), .stream(.endOfStream), .stream(.streamReset):
@@ -196,10 +198,11 @@ extension ConsensusService {
         if let block { withheld(block, by: peer) }
     }
 
-    /// A peer that is only slow would have sent something. As this may still be an accident, only repetition ends its connection.
+    /// Reports a peer that withheld a block. A slow peer would have sent something. It may still be an accident, so
+    /// only repetition ends the connection.
     func withheld(_ block: Hash, by peer: PeerID) {
         context.log.info(
-            "a peer withholds the block that it announced, which another has sent",
+            "a peer withholds a block that it announced and another peer has sent",
             [
                 "peer": .of(peer), "block": .of(block),
                 "times": .number(sources.withheld(peer, now: Reactor.now)),
@@ -207,7 +210,7 @@ extension ConsensusService {
         context.host.report(peer, .stalling)
     }
 
-    /// A peer's last connection has ended.
+    /// Forgets a peer whose last connection has ended.
     func peerGone(_ peer: PeerID) {
         holders.forget(peer)
         silent.removeValue(forKey: peer)?.end()

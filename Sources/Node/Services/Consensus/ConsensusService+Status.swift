@@ -7,10 +7,9 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Asking peers for their consensus status, fetching proposed blocks without an announcement, and telling the leader about
-/// commits (docs/wire.md, section 8).
+/// Requests peers' consensus status and proposed blocks, and confirms commits to the leader (docs/wire.md, section 8).
 extension ConsensusService: ConsensusStatusSource {
-    /// The maximum number of peers asked for one block, one after the other.
+    /// The maximum number of peers asked for one block, one after another.
     private nonisolated static let askedForBlock = 8
 
     func status(of height: Int64) async throws(ProtocolsError) -> ConsensusStatus {
@@ -57,7 +56,7 @@ extension ConsensusService: ConsensusStatusSource {
         }
     }
 
-    /// A node of another kind tells only its best height.
+    /// Asks a peer that does not speak the status protocol for its best height.
     private func askHeight(of peer: PeerID, _ height: Int64) async throws(ProtocolsError) {
         let answer = try await BlockHeightProtocol.request(
             height, from: peer, on: context.host, sizes: blockSizes)
@@ -65,7 +64,7 @@ extension ConsensusService: ConsensusStatusSource {
         await take(VerifiedStatus(height: best), from: peer)
     }
 
-    /// Hands in a peer's status, and fetches the block that the machine wants because of it.
+    /// Passes a peer's status to the machine, and fetches the block that the machine then wants.
     private func take(_ status: VerifiedStatus, from peer: PeerID) async {
         switch await ask({ $0.admit(status, from: peer, at: $1, actions: &$2) }) {
         case .nothing, nil: break
@@ -103,7 +102,7 @@ extension ConsensusService: ConsensusStatusSource {
         return nil
     }
 
-    /// The connected validators, those in `first` before the others.
+    /// Returns the connected validators, those in `first` before the others.
     private func validators(_ first: [PublicKey]) -> [PeerID] {
         let others = view.state.validators.keys.filter {
             !first.contains($0) && $0 != context.key.publicKey
@@ -111,7 +110,8 @@ extension ConsensusService: ConsensusStatusSource {
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    /// Fetches a proposal's block from others than its announcer. Returns whether to fetch it from the announcer after all.
+    /// Fetches a proposal's block from validators other than its announcer. Returns whether to fetch it from the
+    /// announcer after all.
     func fetchElsewhere(_ proposal: BlockProposal, except announcer: PeerID) async -> Admission {
         let peers = validators([view.proposer].compactMap { $0 }).filter { $0 != announcer }
         guard let block = await request(proposal.height, proposal.hash, from: peers) else {
@@ -173,7 +173,7 @@ extension ConsensusService: ConsensusStatusSource {
 
     func committed(_ message: CommitDone, from peer: PeerID) async throws(ProtocolsError) {
         let voter = message.signature.publicKey
-        // A validator speaks only for itself, and once per height. Repetitions are not checked.
+        // A validator confirms only its own commits, and once per height. Repetitions are not checked.
         guard voter.peerID == peer, await ask({ machine, _, _ in machine.wantsToCheck(message) }) ?? false
         else { return }
         guard (try? await context.consensusChecks.run { message.verify() }) ?? true else {

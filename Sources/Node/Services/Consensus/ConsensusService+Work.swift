@@ -6,7 +6,7 @@ import Execution
 import Reactor
 import Storage
 
-/// Work on other workers: building, checking, executing and committing blocks, and recording votes.
+/// Runs work on other workers: builds, checks, executes and commits blocks, and records votes.
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
         let (state, key) = (template.state, context.key)
@@ -37,14 +37,15 @@ extension ConsensusService {
         }
     }
 
-    /// Tells the machine when the first ready transaction arrives and when none is left. Any other would only wake its worker.
+    /// Tells the machine when the first transaction becomes ready and when none is left. More events would only wake
+    /// its worker.
     func mempoolChanged(_ readyCount: Int) {
         guard knowsOfTransactions != (readyCount > 0) else { return }
         knowsOfTransactions = readyCount > 0
         feed(.mempool(count: readyCount))
     }
 
-    /// Reserves stamps up to this one on disk.
+    /// Reserves stamps up to `stamp` on disk.
     func reserve(stampsUpTo stamp: Int64) {
         let reserve = context.votes.stamps
         Reactor.spawn {
@@ -86,7 +87,7 @@ extension ConsensusService {
         }
     }
 
-    /// Appends to the log first, durably, then commits the application, which is therefore never ahead of the log.
+    /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
         let (store, application) = (context.store, context.application)
         Reactor.spawn {
@@ -109,13 +110,13 @@ extension ConsensusService {
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
             for peer in self.holders.peers(of: block.hash) { self.peers.proved(peer) }
-            // The machine first: the next synced block must find it at the new height.
+            // The machine comes first, because it must be at the new height when the next synced block arrives.
             await self.handle(.committed(block.hash))
             self.events.send(.committed(block, result))
         }
     }
 
-    /// The block is in the log, but the application has undone it: executes it again until it is committed.
+    /// Executes a block in the log again, until the application, which has rolled it back, commits it.
     private func commitAgain(
         _ block: CheckedBlock, _ result: ExecutionResult, after error: ExecutionError
     ) async throws {
@@ -152,7 +153,7 @@ extension ConsensusService {
                             try votes.keep(block.block.bytes)
                         }
                     } catch {
-                        // The vote does not depend on it, because others have the block.
+                        // The vote is valid without it, because others have the block.
                         log.warning("block of a vote not kept", ["reason": .error(error)])
                     }
                     try votes.record(vote)

@@ -11,15 +11,15 @@ import Protocols
 import Reactor
 import Storage
 
-/// Runs the consensus machine on its own worker: passes it events from peers, other workers and the clock, and performs its
+/// Drives the consensus machine on its own worker: passes it events from peers, workers and the clock, and performs its
 /// actions (docs/architecture.md, "Machines").
 ///
-/// Other services read `view`, which the machine publishes. Everything else about the machine is a question (`ask`).
+/// Other services read `view`, which the machine publishes. They learn anything else by asking the machine (`ask`).
 @ReactorActor
 final class ConsensusService: Service {
-    /// What the rest of the node hears of consensus.
+    /// An event for the rest of the node.
     enum Event: Sendable {
-        /// The machine has published a view; `view` has it by then.
+        /// The machine has published a view, and `view` is up to date.
         case view(ConsensusView, before: ConsensusView)
         /// A block is in the log and in the application.
         case committed(CheckedBlock, ExecutionResult)
@@ -39,7 +39,7 @@ final class ConsensusService: Service {
     private(set) var view: ConsensusView
     let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
-    /// The newest block that this process has committed: served from memory.
+    /// The latest block that this process has committed, served from memory.
     var newest: CheckedBlock?
 
     /// Announced blocks whose proofs are being checked.
@@ -49,14 +49,14 @@ final class ConsensusService: Service {
     /// Which peers to fetch announced blocks from, and the fetches in progress.
     var sources = BlockSources()
     var fetches: OrderedDictionary<Hash, BlockFetch> = [:]
-    /// Announcers that had sent no byte of a block when another peer had sent all of it.
+    /// Announcers that had sent no byte of a block when another peer had sent the whole block.
     var silent: OrderedDictionary<PeerID, BlockFetch> = [:]
     /// Doubtful peers whose announcements wait for another announcer.
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
 
-    /// The least part of a block that counts as progress.
+    /// The number of bytes that count as progress of a block.
     nonisolated static let progressBytes = 64 << 10
 
     /// Whether the machine knows of ready transactions. It forgets them when none fits a block.
@@ -92,7 +92,8 @@ final class ConsensusService: Service {
             onBrokenInvariant: context.observer.brokenInvariant)
     }
 
-    /// Serves the consensus protocols and runs the machine. Throws the `ConsensusError` that the node cannot go on with.
+    /// Serves the consensus protocols and runs the machine until cancelled. Throws the `ConsensusError` that stopped
+    /// the machine.
     func run() async throws {
         serve()
         driver.start { [weak self] in self?.perform($0) }
@@ -112,7 +113,7 @@ final class ConsensusService: Service {
     private func stop() {
         isStopped = true
         driver.stop()
-        // The next start executes the block that executes now again.
+        // The next start executes the interrupted block again.
         context.application.stop()
         events.finish()
         endFetches(upTo: .max)
@@ -122,10 +123,10 @@ final class ConsensusService: Service {
 
     // MARK: Machine
 
-    /// Hands in an answer to one of the machine's actions, or another rare event, without waiting.
+    /// Submits the result of an action, or another rare event, without waiting.
     func feed(_ event: ConsensusEvent) { driver.submit(event) }
 
-    /// Hands in an event that a peer has caused. Returns once it is handled; suspends while too many events wait.
+    /// Submits an event that a peer caused. Returns once it is handled. A full queue suspends the caller.
     func handle(_ event: ConsensusEvent) async { await driver.handle(event) }
 
     /// Asks the machine; returns nil if the node is stopping.
@@ -179,7 +180,7 @@ final class ConsensusService: Service {
     /// Reports a peer that broke the protocol.
     func penalize(_ peer: PeerID, _ error: ConsensusError) {
         context.log.warning("peer misbehaved", ["peer": .of(peer), "reason": .error(error)])
-        // A peer that knows of a new leader before this node may send what that leader signed.
+        // The peer may know a new leader before this node, and send a block that it signed.
         if case .notSignedByLeader = error {
             context.host.report(peer, .wrongContent)
         } else {

@@ -2,16 +2,16 @@ import Execution
 import Log
 import Reactor
 
-/// Waits, longer each time, for a machine that cannot execute or commit a block now, and says so once a minute.
+/// The backoff of a block that the machine cannot execute or commit now. Logs a warning once a minute.
 struct ExecutionRetry {
     private let log: Log
     private let height: Int64
     private var wait = Duration.seconds(1)
     private var silence = Duration.zero
 
-    /// Longest wait between two attempts.
+    /// The longest backoff.
     private static var longestWait: Duration { .seconds(30) }
-    /// Between two warnings.
+    /// The time between two warnings.
     private static var complaintInterval: Duration { .seconds(60) }
 
     init(_ log: Log, height: Int64) {
@@ -19,14 +19,14 @@ struct ExecutionRetry {
         self.height = height
     }
 
-    /// Returns when it is time for the next attempt; throws what failed if no attempt can go better.
+    /// Waits until the next attempt. Throws `error` if another attempt would not help.
     mutating func pause(after error: any Error) async throws {
         guard let failure = error as? ExecutionError, !failure.isLasting else { throw error }
         if failure != .stopped {
             if silence <= .zero {
                 silence = Self.complaintInterval
                 log.warning(
-                    "a block cannot be executed now; this node goes on trying",
+                    "a block cannot be executed now; this node keeps trying",
                     ["height": .number(height), "reason": .error(failure)])
             }
         }
