@@ -8,20 +8,20 @@ import Peers
 import Protocols
 import Reactor
 
-/// What a node says and hears by gossip: answers to proposals and withdrawals, which travel on streams too and are
-/// relayed by nodes that do nothing with them, and how high the chain is (docs/protocols.md, "Gossip topics").
+/// Publishes and handles gossip: answers to proposals and resets, which also travel on streams and are relayed by nodes
+/// that do not act on them, and heights (docs/protocols.md, "Topics").
 @ReactorActor
 final class GossipService: Service {
-    /// What being a validator of the chain adds to a peer's score: it outweighs one mistake.
+    /// The bonus for a validator's peer score: it outweighs one mistake.
     nonisolated static let validatorScore = 20.0
 
     private let context: NodeContext
     private let consensus: ConsensusService
     private let peers: PeerService
-    /// The gossip itself: scores, meshes and counters, for operators.
+    /// The gossip protocol.
     let gossip: Gossipsub
     private var discovery: HeightDiscovery
-    /// Watches for two hosts with one key.
+    /// Detects two hosts with one key.
     let keys: KeyWatch
     private var resets = MessageOrder()
     private var timer: Timer?
@@ -40,7 +40,7 @@ final class GossipService: Service {
             emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
     }
 
-    /// The parameters of the node's topics.
+    /// The gossip configuration, with the node's topics.
     nonisolated static var configuration: GossipsubConfiguration {
         var configuration = GossipsubConfiguration()
         let rare = [
@@ -53,7 +53,7 @@ final class GossipService: Service {
         return configuration
     }
 
-    /// Subscribes to the topics, until it is cancelled.
+    /// Subscribes to the topics and serves them until cancelled.
     func run() async throws {
         gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
         subscribeToConsensus()
@@ -70,7 +70,7 @@ final class GossipService: Service {
         gossip.stop()
     }
 
-    /// A peer of this chain has told what it speaks.
+    /// Notes that a peer of this chain has identified itself.
     func peerReady(_ peer: PeerID) {
         if let key = try? PublicKey(peerID: peer), consensus.view.state.validators.contains(key) {
             gossip.setApplicationScore(peer, Self.validatorScore)
@@ -80,10 +80,10 @@ final class GossipService: Service {
         schedule()
     }
 
-    /// Such a peer's last connection has ended.
+    /// Notes that a peer's last connection has ended.
     func peerLeft(_ peer: PeerID) { keys.peerLeft(peer, isTrusted: peers.rank(of: peer) != .stranger) }
 
-    /// A block is in the log.
+    /// Notes that a block was committed.
     func committed(_ height: Int64) {
         keys.committed()
         discovery.committed(height, now: Reactor.now, random: Reactor.random())
@@ -96,7 +96,7 @@ final class GossipService: Service {
         gossip.subscribe(GossipTopic.acknowledgements) { [weak self] message, _ in
             self?.judge(acknowledgement: message) ?? .ignore
         } handler: { [weak consensus] message, peer in
-            // Those to other leaders are many.
+            // Only the leader decodes the many answers.
             guard let consensus, consensus.view.role == .leader,
                 let answer = try? AckRes(decoding: message.data)
             else { return }
@@ -126,15 +126,15 @@ final class GossipService: Service {
         }
     }
 
-    /// Who has signed a message, and who leads.
+    /// Returns the author of a message and the current leader; nil if either is unknown.
     private func authorAndLeader(of message: GossipMessage) -> (PublicKey, PublicKey)? {
         guard let author = try? PublicKey(peerID: message.author), let leader = consensus.view.proposer
         else { return nil }
         return (author, leader)
     }
 
-    /// An answer is passed on while it may still count, if its author may vote. What a node that is behind cannot judge it
-    /// does not pass on: its neighbours, who can, would hold it against it.
+    /// Judges an answer: relays it while it may count, if its author may vote. A node that lags ignores what it cannot
+    /// judge, because neighbours that can would penalize it for relaying a wrong one.
     private func judge(acknowledgement message: GossipMessage) -> GossipsubRouter.Verdict {
         guard let answer = try? AckRes(decoding: message.data),
             answer.signature.publicKey.peerID == message.author
@@ -149,7 +149,8 @@ final class GossipService: Service {
         return answer.height == height &+ 1 ? .reject : .ignore
     }
 
-    /// A message in this node's own name that it has not published. A vote's own signature tells whether it is one.
+    /// Handles a message in this node's name that it has not published. A vote carries its own signature, which is
+    /// verified.
     private func heardOwn(_ message: GossipMessage, from peer: PeerID) {
         if message.topic == GossipTopic.processes { return keys.heardOwn(message, from: peer) }
         guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data)
@@ -178,7 +179,7 @@ final class GossipService: Service {
                 height, by: message.author, through: peer, isTrusted: peers.rank(of: peer) != .stranger,
                 now: Reactor.now)
             if isNews {
-                // The author may know more than whoever passed it on.
+                // The author may have more blocks than the peer that relayed its answer.
                 let source = context.host.isConnected(message.author) ? message.author : peer
                 consensus.feed(.ahead(height: Int64(clamping: height), isOwn: false, from: source))
             }

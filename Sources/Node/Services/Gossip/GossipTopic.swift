@@ -4,24 +4,24 @@ import Log
 import Multiformats
 import Reactor
 
-/// Gossip topics (docs/wire.md, section 7).
+/// The gossip topics (docs/protocols.md, "Topics").
 enum GossipTopic {
     /// Validators' answers to proposals.
     static let acknowledgements: RawText = "acks"
-    /// The leader's withdrawals.
+    /// The leader's resets, which withdraw proposals.
     static let reset: RawText = "reset"
-    /// The leader's word about stamps that are not their blocks' times. Of Apus nodes only.
+    /// The leader's statements of stamps that are not their blocks' times. Apus nodes only.
     static let stamp: RawText = "/apus/stamps/1.0.0"
-    /// Who is how high? Empty.
+    /// Requests for best heights. The data is empty.
     static let heightRequest: RawText = "discovery_request"
-    /// The author's best height.
+    /// Answers with the author's best height.
     static let heightAnswer: RawText = "discovery_response"
-    /// Which processes run with a validator's key. Apus' own.
+    /// Statements of the processes that run with a validator's key. Apus nodes only.
     static let processes: RawText = "/apus/processes/1.0.0"
 }
 
 extension Gossipsub {
-    /// Publishes, and logs if that fails: what is published is repeated, or travels on streams as well.
+    /// Publishes a message. A failure is only logged, because the data is published again or also travels on streams.
     func publish(_ topic: RawText, _ data: [UInt8], log: Log) {
         do throws(LibP2PError) {
             try publish(topic, data)

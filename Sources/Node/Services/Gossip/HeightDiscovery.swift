@@ -1,32 +1,32 @@
 import Collections
 import Multiformats
 
-/// Asks by gossip how high the chain is when nothing has been heard of it for long, and answers others that ask
+/// Requests the chain's height by gossip when no block has been committed for long, and answers such requests
 /// (docs/protocols.md, "Heights by gossip").
 ///
-/// A machine: time and random numbers come with the events. Requests and answers are heard by everyone, so that one of
-/// each is enough for all: a request of another takes the place of one's own, and an answer that says the same that of
-/// one's own. Answers prove nothing; they are hints to look.
+/// A machine: time and random numbers come with the events. All nodes receive all requests and answers. So a node's own
+/// request waits when another node sends one, and its answer is dropped when another gives the same height. Answers
+/// prove nothing: they only make the node ask.
 struct HeightDiscovery {
-    /// How long nothing is heard before a node asks, if the network makes no empty blocks more often.
+    /// The shortest silence after which a node asks; longer if the network makes empty blocks less often.
     static let shortestSilence = Duration.seconds(90)
-    /// The longest wait between two requests; it doubles from the silence up to this.
+    /// The longest wait between two requests. It doubles from the silence up to this.
     static let longestPause = Duration.seconds(1_800)
-    /// Wait after the first peer is there, for others to come; as much again at random.
+    /// The wait for more peers after the first one, plus up to as much at random.
     static let startDelay = Duration.seconds(2)
-    /// Time between two answers of a node, however many ask.
+    /// The time between two of a node's answers, however many nodes ask.
     static let answerInterval = Duration.seconds(10)
-    /// An answer waits up to this at random, so that a thousand nodes do not answer at once: those that hear another's in
-    /// time stay silent.
+    /// The maximum random delay of an answer, so that a thousand nodes do not answer at once: those that receive the
+    /// same answer meanwhile send none.
     static let answerJitter = Duration.seconds(4)
-    /// Requests passed on in one interval, over all authors.
+    /// The maximum number of requests accepted in an interval, from all authors.
     static let requestsPerInterval = 16
-    /// Answers listened to in one interval, one of each author: a thousand nodes at a thousand heights.
+    /// The maximum number of answers accepted in an interval, one per author: a thousand nodes at a thousand heights.
     static let answersPerInterval = 1_024
-    /// Of either, what one neighbour may bring: an eighth. Neighbours that are strangers bring a half together.
+    /// One neighbour may deliver an eighth of either, and all neighbours that are strangers together a half.
     static let share = 8
 
-    /// What is to be done.
+    /// An action.
     enum Action: Equatable {
         /// Publish a request.
         case ask
@@ -34,7 +34,7 @@ struct HeightDiscovery {
         case answer(UInt64)
     }
 
-    /// What a message is.
+    /// The verdict on a message.
     enum Verdict: Equatable {
         case accept
         case reject
@@ -50,34 +50,34 @@ struct HeightDiscovery {
     private var answeredAt: Duration?
     private var windowBegan = Duration.zero
     private var authors: Set<PeerID> = []
-    /// Requests and answers that neighbours have brought in this interval.
+    /// Requests and answers that neighbours have delivered in this interval.
     private var requests = places(requestsPerInterval)
     private var answers = places(answersPerInterval)
 
-    /// A machine at a height. `emptyBlockInterval`: the longest time between two blocks, zero for any.
+    /// Creates a machine at a height. `emptyBlockInterval` is the longest time between two blocks, zero if unlimited.
     init(best: Int64, emptyBlockInterval: Duration) {
         self.best = UInt64(clamping: best)
         silence = max(Self.shortestSilence, emptyBlockInterval * 2)
         pause = silence
     }
 
-    /// When `timer` is due.
+    /// The time at which `timer` is due.
     var deadline: Duration? { [askAt, answerAt].compactMap { $0 }.min() }
 
-    /// There is a peer to ask.
+    /// Notes that a peer is connected.
     mutating func peerReady(now: Duration, random: UInt64) {
         guard askAt == nil else { return }
         askAt = now + Self.startDelay + Self.part(of: Self.startDelay, random)
     }
 
-    /// A block was committed: nothing is amiss.
+    /// Notes that a block was committed, and restarts the wait.
     mutating func committed(_ height: Int64, now: Duration, random: UInt64) {
         best = max(best, UInt64(clamping: height))
         pause = silence
         if askAt != nil { askAt = now + pause + Self.part(of: pause, random) }
     }
 
-    /// Another node asks. Its answers will do for this one too. `neighbour` brings the request.
+    /// Handles a request of another node, whose answers serve this node too. `neighbour` delivered it.
     mutating func requested(
         through neighbour: PeerID, isTrusted: Bool, now: Duration, random: UInt64
     ) -> Verdict {
@@ -90,8 +90,8 @@ struct HeightDiscovery {
         return .accept
     }
 
-    /// A node says how high it is; `neighbour` brings the answer. It is passed on only by nodes that are as high
-    /// themselves: others cannot tell whether it is true. `isNews`: a reason to ask whoever said it.
+    /// Handles an answer; `neighbour` delivered it. Only nodes that have reached the height relay it, because others
+    /// cannot judge it. `isNews` is true if the height is a reason to ask its author.
     mutating func answered(
         _ height: UInt64, by author: PeerID, through neighbour: PeerID, isTrusted: Bool, now: Duration
     ) -> (verdict: Verdict, isNews: Bool) {
@@ -108,7 +108,7 @@ struct HeightDiscovery {
         return (height <= best ? .accept : .ignore, height > best)
     }
 
-    /// `deadline` has passed.
+    /// Handles the passing of `deadline`.
     mutating func timer(now: Duration, random: UInt64) -> [Action] {
         var actions: [Action] = []
         if let due = askAt, due <= now {
@@ -140,7 +140,7 @@ struct HeightDiscovery {
         SharedPlaces(capacity: count, perPeer: count / share)
     }
 
-    /// From nothing up to the whole of a time.
+    /// Returns a random part of a time.
     private static func part(of whole: Duration, _ random: UInt64) -> Duration {
         whole / 1_024 * Int(random % 1_024)
     }

@@ -3,24 +3,26 @@ import LibP2P
 import Multiformats
 import Protocols
 
-/// The processes that speak with each key, so that a key with two of them is known. A machine.
+/// The processes that have used each key, to detect a key with two hosts (docs/consensus.md, "Two hosts with one key").
+/// A machine.
 ///
-/// A process ends before the next one of its node starts, so nobody hears the first again after the second. Two that name
-/// each other have run at the same time. Both are proven by the key: what a process says of itself on its connections, and
-/// what it has signed for others to pass on. Old statements come from whoever kept them, so one alone proves nothing.
+/// A process ends before its node's next one starts, so the first never returns after the second, and two that name
+/// each other ran at the same time. The key proves both: a process's statement on its own connection, and signed
+/// statements that others relay. Anyone may keep and replay an old statement, so one alone proves nothing.
 struct KeyHolders {
-    /// Processes of one key that are remembered; those with the highest numbers, which begin with the time of the start.
+    /// The maximum number of processes remembered per key: those with the highest sequence numbers, which begin with
+    /// the time of the start.
     static let capacity = ProcessStatement.mostHeard
-    /// Peers whose processes are remembered. Strangers are forgotten with their connections.
+    /// The maximum number of peers whose processes are remembered. Strangers are forgotten with their connections.
     static let peers = 1_024
 
-    /// What a peer's word on its connection means.
+    /// The meaning of the process ID that a peer sends on its connection.
     enum Meeting {
-        /// The process that it was before, or the first one known.
+        /// The same process as before, or the first one known.
         case same
-        /// A process not met before: the node was started anew, or another host has its key.
+        /// A new process: the node was restarted, or another host has its key.
         case next
-        /// One that another took the place of: both run.
+        /// A process that another had replaced: both are running.
         case back
     }
 
@@ -30,12 +32,12 @@ struct KeyHolders {
     }
 
     private var holders: OrderedDictionary<PeerID, [Holder]> = [:]
-    /// What processes each peer has been on its connections, the present one last.
+    /// The process IDs that each peer has sent on its connections, the current one last.
     private var met: OrderedDictionary<PeerID, [ProcessID]> = [:]
 
     // MARK: Connections
 
-    /// A peer says on its connection which process it is.
+    /// Notes the process ID that a peer sent on its connection.
     mutating func met(_ peer: PeerID, as process: ProcessID) -> Meeting {
         guard var processes = met[peer] else {
             if met.count >= Self.peers { met.removeFirst() }
@@ -50,16 +52,16 @@ struct KeyHolders {
         return wasThere ? .back : .next
     }
 
-    /// The process that a peer is on its newest connection, as far as known.
+    /// Returns the process ID that a peer sent last, if any.
     func process(of peer: PeerID) -> ProcessID? { met[peer]?.last }
 
-    /// Forgets what a peer was on its connections.
+    /// Forgets the process IDs that a peer sent on its connections.
     mutating func left(_ peer: PeerID) { met[peer] = nil }
 
     // MARK: Statements
 
-    /// Whether a statement says more than is known. A replayed one does not, nor does one of a process that is older than
-    /// the latest few.
+    /// Returns whether a statement is newer than the known ones. Replayed statements are not, nor are those of
+    /// processes older than the ones remembered.
     func isNews(_ statement: ProcessStatement, in message: GossipMessage) -> Bool {
         guard let known = holders[message.author] else { return true }
         if let same = known.first(where: { $0.statement.process == statement.process }) {
@@ -68,7 +70,7 @@ struct KeyHolders {
         return known.count < Self.capacity || known.contains { $0.message.sequence < message.sequence }
     }
 
-    /// Remembers a statement whose signature holds. Returns whether it was news.
+    /// Remembers a statement whose signature is valid. Returns whether it was news.
     mutating func note(_ statement: ProcessStatement, in message: GossipMessage) -> Bool {
         guard isNews(statement, in: message) else { return false }
         var known = holders[message.author] ?? []
@@ -79,7 +81,7 @@ struct KeyHolders {
         return true
     }
 
-    /// Whether two processes of a key name each other.
+    /// Returns whether two processes of a key name each other.
     func isShared(_ author: PeerID) -> Bool {
         let known = holders[author] ?? []
         return known.contains { one in
@@ -91,14 +93,14 @@ struct KeyHolders {
         }
     }
 
-    /// The processes that have spoken in an author's name, the newest first.
+    /// Returns the processes that have published under an author's key, newest first.
     func processes(of author: PeerID) -> [ProcessID] { (holders[author] ?? []).map(\.statement.process) }
 
-    /// The newest statements of an author's processes but one.
+    /// Returns the latest statements of an author's processes, except one process.
     func messages(of author: PeerID, except process: ProcessID?) -> [GossipMessage] {
         (holders[author] ?? []).filter { $0.statement.process != process }.map(\.message)
     }
 
-    /// Forgets the statements of all authors but these.
+    /// Forgets the statements of the authors for which `isKept` returns false.
     mutating func keep(_ isKept: (PeerID) -> Bool) { holders.removeAll { !isKept($0.key) } }
 }

@@ -1,20 +1,20 @@
 import Collections
 import Crypto
 
-/// Notices that two hosts publish with one validator's key, by the numbers of their messages. A machine.
+/// Detects two hosts that vote with one validator's key, by the sequence numbers of their messages. A machine.
 ///
-/// A process numbers its messages from the time of its start, in microseconds, and counts up by one. So the numbers of
-/// two processes lie far apart, and a restart changes from one range to another once. Who returns to a range that it had
-/// left, with a vote of a later height, is two processes.
+/// A process numbers its messages upwards from the time of its start, in microseconds. So the numbers of two processes
+/// are far apart, and a restart changes the range once. A key that returns to an earlier range with a vote for a later
+/// height is used by two processes.
 struct KeyUse {
-    /// Numbers of one process lie within this: no node publishes a million messages.
+    /// The numbers of one process differ by less than this: no node publishes a million messages.
     static let range: UInt64 = 1_000_000
 
     private struct Use {
-        /// The last number, and the last of the range before.
+        /// The latest number, and the latest of the range before.
         var last: UInt64
         var former: UInt64?
-        /// The highest height voted on, and what it was when the range last changed.
+        /// The highest height voted on, and that height when the range last changed.
         var height: Int64
         var changedAt: Int64 = 0
         var isKnown = false
@@ -22,7 +22,7 @@ struct KeyUse {
 
     private var uses: OrderedDictionary<PublicKey, Use> = [:]
 
-    /// A validator's vote was heard. True once for a key that two hosts use.
+    /// Notes a validator's vote. Returns true once for a key that two hosts use.
     mutating func heard(_ key: PublicKey, number: UInt64, height: Int64) -> Bool {
         guard var use = uses[key] else {
             uses[key] = Use(last: number, height: height)
@@ -35,7 +35,7 @@ struct KeyUse {
             return false
         }
         let returns = use.former.map { Self.isSame(number, $0) } ?? false
-        // What comes late of a process that has ended is about heights that were voted on before.
+        // Late messages of a former process are about heights already voted on.
         guard !returns || height > use.changedAt else { return false }
         (use.last, use.former) = (number, use.last)
         use.height = max(use.height, height)
@@ -45,7 +45,7 @@ struct KeyUse {
         return true
     }
 
-    /// Forgets all but these.
+    /// Forgets the keys for which `isValidator` returns false.
     mutating func keep(_ isValidator: (PublicKey) -> Bool) { uses.removeAll { !isValidator($0.key) } }
 
     private static func isSame(_ one: UInt64, _ other: UInt64) -> Bool {

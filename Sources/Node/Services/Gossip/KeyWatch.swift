@@ -6,29 +6,30 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// Notices that two hosts run with one key, warns of it, and stops the node if the key is its own and votes
-/// (docs/consensus.md, "Two hosts with one key").
+/// Detects two hosts with one key, logs a warning, and stops the node if the key is its own and it is a validator or
+/// leader (docs/consensus.md, "Two hosts with one key").
 ///
-/// Each process tells its peers which one it is, and validators publish it, together with the other processes that they have
-/// heard in their own name. Peers bring a node what was said in its name. Whoever hears its own process named by another
-/// one of its key knows that both run: nobody else can have signed that, and nobody can have kept it from before.
+/// Each process sends its ID to its peers. Validators publish theirs, with the other process IDs that they have
+/// received under their own key, and peers send a node the statements made in its name. A node named in a statement
+/// under its own key knows that both processes run: no other node can have signed it, and not before this process
+/// started.
 @ReactorActor
 final class KeyWatch {
-    /// The time from a new peer to a statement: until it has told what topics it has joined.
+    /// The time from a new peer to a statement: until the peer has sent its subscriptions.
     private nonisolated static let settling = Duration.seconds(1)
-    /// The least time between two statements, and the most.
+    /// The shortest and the longest time between two statements.
     private nonisolated static let (pause, period) = (Duration.seconds(1), Duration.seconds(60))
-    /// The time from the proof to the end, in which the other process is told as well.
+    /// The time from the statement that follows the proof to the end, so that the other process receives it.
     private nonisolated static let farewell = Duration.seconds(1)
-    /// How long a key that was warned of is not warned of again.
+    /// The time between two warnings about one key.
     private nonisolated static let reminder = Duration.seconds(600)
-    /// Statements of one author that are looked at, and signatures that are checked for one peer.
+    /// The burst and interval of statements accepted per author, and of signatures verified per peer.
     private nonisolated static let (burst, interval) = (16, Duration.seconds(1))
 
     private let context: NodeContext
     private let consensus: ConsensusService
     private let gossip: Gossipsub
-    /// This process.
+    /// This process's ID.
     private let process: ProcessID
     private var holders = KeyHolders()
     private var keyUse = KeyUse()
@@ -65,29 +66,29 @@ final class KeyWatch {
 
     // MARK: Peers
 
-    /// A peer of this chain has told what it speaks.
+    /// Notes that a peer of this chain has identified itself.
     func peerReady(_ peer: PeerID) {
         bring(to: peer)
         speak(within: Self.settling)
     }
 
-    /// A peer of this chain has told which process it is.
+    /// Notes the process ID of a peer of this chain.
     func identified(_ peer: PeerID, as process: ProcessID) {
         let meeting = holders.met(peer, as: process)
         guard meeting != .same else { return }
-        // The process before has ended, or is to notice.
+        // The former process has ended, or must notice the new one.
         context.host.closeFormer(of: peer)
         if meeting == .back { warn(of: peer, "it comes back after another process of the same key") }
         bring(to: peer)
         speak(within: Self.settling)
     }
 
-    /// Such a peer's last connection has ended.
+    /// Notes that a peer's last connection has ended.
     func peerLeft(_ peer: PeerID, isTrusted: Bool) {
         if !isTrusted { holders.left(peer) }
     }
 
-    /// Brings a peer what was said in its name by other processes than the one that it is.
+    /// Sends a peer the statements that other processes made in its name.
     private func bring(to peer: PeerID) {
         guard let process = holders.process(of: peer) else { return }
         for message in holders.messages(of: peer, except: process) { gossip.bring(message, to: peer) }
@@ -95,7 +96,7 @@ final class KeyWatch {
 
     // MARK: Others' keys
 
-    /// A block is in the log.
+    /// Forgets former validators. Called after each commit.
     func committed() {
         let validators = consensus.view.state.validators
         keyUse.keep { validators.contains($0) }
@@ -107,8 +108,7 @@ final class KeyWatch {
         return consensus.view.state.validators.contains(key)
     }
 
-    /// A vote on the next block, or on the newest, was heard. Of any other height it may be made up, and would hide what
-    /// comes then.
+    /// Notes a vote on the latest or the next block. A vote for another height may be made up to hide later ones.
     func heard(_ answer: AckRes, number: UInt64) {
         let (state, voter) = (consensus.view.state, answer.signature.publicKey)
         let isCurrent =
@@ -143,7 +143,7 @@ final class KeyWatch {
 
     // MARK: The own key
 
-    /// A statement in this node's own name that this process has not made: of a former process, or of another that runs.
+    /// Handles a statement in this node's name by another process, a former or a running one.
     func heardOwn(_ message: GossipMessage, from peer: PeerID) {
         guard let statement = ProcessStatement(decoding: message.data), statement.process != process,
             holders.isNews(statement, in: message), bringers.allows(peer, now: Reactor.now)
@@ -161,19 +161,19 @@ final class KeyWatch {
         speak(within: .zero)
     }
 
-    /// Another process has heard this one.
+    /// Stops the node, because another process has received its ID.
     private func prove() {
         guard !isProven, consensus.view.role != .sentry else { return }
         isProven = true
         Reactor.schedule(after: Self.pause + Self.farewell) { [weak self] in
             guard let self, !isStopped else { return }
             consensus.feed(.answeredInOwnName)
-            // It may be no validator by now.
+            // If the node is no validator by then, it continues.
             isProven = false
         }
     }
 
-    /// Publishes which process this is, after this time or as soon as the pause is over.
+    /// Publishes this process's ID after `delay`, or once the shortest time between two statements has passed.
     private func speak(within delay: Duration) {
         let now = Reactor.now
         let due = max(now + delay, spokeAt.map { $0 + Self.pause } ?? now)

@@ -1,26 +1,26 @@
 import Collections
 import Crypto
 
-/// Tells an author's new messages from those that somebody has kept and sends again, by their numbers. A machine.
+/// Distinguishes an author's new messages from replayed ones by their sequence numbers. A machine.
 ///
-/// A process counts its messages up by one from a number that its start gave it, so the numbers of two processes lie far
-/// apart, and those of a later one are lower if the clock was set back. Each process' messages count in their order only: one
-/// that comes after a later one is let go.
+/// A process numbers its messages upwards from a number drawn at its start. So the numbers of two processes are far
+/// apart, and those of the later one are lower if the clock was set back. Within a process order counts: a message that
+/// arrives after a later one is dropped.
 struct MessageOrder {
-    /// Processes that are remembered: more than one node has in the time that a height takes.
+    /// The maximum number of processes remembered: more than a node has while a height is decided.
     static let remembered = 16
-    /// Numbers of one process lie within this: no node publishes a million messages.
+    /// The numbers of one process differ by less than this: no node publishes a million messages.
     static let range: UInt64 = 1_000_000
 
     private struct Process: Hashable {
         let author: PublicKey
-        /// What its numbers have in common.
+        /// The leading digits of its numbers.
         let range: UInt64
     }
 
     private var newest: OrderedDictionary<Process, UInt64> = [:]
 
-    /// Whether a message comes after all that were heard of its process.
+    /// Returns whether a message is later than all others of its process.
     mutating func isNew(_ number: UInt64, of author: PublicKey) -> Bool {
         let process = Process(author: author, range: number / Self.range)
         if let last = newest[process] {

@@ -1,11 +1,11 @@
 import Collections
 import Reactor
 
-/// Gathers what many callers hand in while the batch before is being worked on: under load each batch serves many callers,
-/// and no more than one is under way.
+/// Gathers the items that callers submit while the previous batch is processed. Under load each batch serves many
+/// callers, and only one batch is in progress.
 @ReactorActor
 final class Gathering<Item: Sendable, Outcome: Sendable> {
-    /// What became of the items of one caller.
+    /// The outcomes of one caller's items.
     @ReactorActor
     private final class Answer {
         var outcomes: [Outcome] = []
@@ -24,17 +24,17 @@ final class Gathering<Item: Sendable, Outcome: Sendable> {
     private var isWorking = false
 
     /// - Parameters:
-    ///   - most: items of a batch at most.
-    ///   - work: gives one outcome an item, in order.
+    ///   - most: the maximum number of items in a batch.
+    ///   - work: returns one outcome per item, in order.
     init(most: Int, work: @escaping @ReactorActor ([Item]) async -> [Outcome]) {
         self.most = most
         self.work = work
     }
 
-    /// What no batch has taken yet.
+    /// The items that are in no batch yet.
     var items: [Item] { waiting.map(\.item) }
 
-    /// Hands items in and returns one outcome each, in order.
+    /// Submits items. Returns one outcome each, in order.
     func run(_ items: [Item]) async -> [Outcome] {
         guard !items.isEmpty else { return [] }
         return await withUnsafeContinuation { continuation in

@@ -3,18 +3,18 @@ import Chain
 import Crypto
 import Glibc
 
-/// The file in which a node that stops keeps the transactions that wait, for its next start (docs/storage.md).
+/// The file that keeps unconfirmed transactions between a node's stop and its next start (docs/storage.md).
 ///
-/// It is written whole, beside the old one, and ends with a checksum. Reading and writing block.
+/// A write replaces the whole file. The file ends with a checksum. Reading and writing block the thread.
 struct MempoolFile: Sendable {
-    /// A transaction that waits.
+    /// An unconfirmed transaction.
     struct Entry: Equatable, Sendable {
-        /// Whether a client of this node has sent it.
+        /// Whether a client of this node sent it.
         var isOwn: Bool
         var bytes: SharedBytes
     }
 
-    /// Why a file is not used; one line, without its path.
+    /// Why a file cannot be used. The description is one line without the path.
     enum Failure: Error, CustomStringConvertible {
         case file(FileContent.Failure)
         case damaged(String)
@@ -29,18 +29,18 @@ struct MempoolFile: Sendable {
         }
     }
 
-    /// Bytes around the transactions of a full mempool, at most.
+    /// The maximum number of bytes besides the transactions of a full mempool.
     static let frameBytes = 1 << 20
     static let magic = Array("apus mempool 1\n".utf8)
 
-    /// Where the file lies.
+    /// The path of the file.
     let path: String
-    /// The chain that the transactions are for.
+    /// The genesis hash of the transactions' chain.
     let genesis: Hash
-    /// Bytes of the file at most.
+    /// The maximum size of the file, in bytes.
     let limit: Int
 
-    /// What was kept, in its order; nothing without a file.
+    /// Reads the transactions, in order; none if there is no file.
     func read() throws(Failure) -> [Entry] {
         let content: [UInt8]
         do {
@@ -53,7 +53,8 @@ struct MempoolFile: Sendable {
         return try decode(content)
     }
 
-    /// Keeps these, as many of the first as fit. Without any there is no file afterwards. Returns how many are kept.
+    /// Writes the transactions that fit, earlier ones first, or removes the file if there are none. Returns how many it
+    /// wrote.
     func write(_ entries: [Entry]) throws(Failure) -> Int {
         let (content, count) = encode(entries)
         do {
@@ -68,8 +69,8 @@ struct MempoolFile: Sendable {
         return count
     }
 
-    /// Keeps these beside what is in the file, which nobody has read. A file that cannot be read makes room for these,
-    /// unless there are none.
+    /// Adds transactions to a file that has not been read. An unreadable file is moved aside if there is anything to
+    /// write. Returns how many transactions the file has.
     func add(_ entries: [Entry]) throws(Failure) -> Int {
         var all = entries
         do {
@@ -81,14 +82,15 @@ struct MempoolFile: Sendable {
         return try write(all.ownFirst)
     }
 
-    /// Moves the file out of the way, for the operator to look at. Returns where it is then; nil when it stays.
+    /// Renames the file so that the operator can inspect it. Returns the new path; nil if that failed.
     @discardableResult
     func setAside() -> String? {
         let other = path + ".old"
         return rename(path, other) == 0 ? other : nil
     }
 
-    /// Magic, hash of the genesis, for each transaction u8 own or not, u32 length and its bytes; then SHA-256 of all that.
+    /// Encodes the magic, the genesis hash, and each transaction (u8 own or not, u32 length, bytes), followed by the
+    /// SHA-256 of all that.
     func encode(_ entries: [Entry]) -> (content: [UInt8], count: Int) {
         let frame = Self.magic.count + 2 * Hash.count
         var writer = ByteWriter(
@@ -123,7 +125,7 @@ struct MempoolFile: Sendable {
             while reader.remaining > 0 {
                 let isOwn = try reader.u8() != 0
                 let length = Int(try reader.u32())
-                // Memory of its own: the mempool keeps it for longer than the file's.
+                // A copy, because the mempool may keep a transaction for long, and should not keep the whole file.
                 entries.append(Entry(isOwn: isOwn, bytes: SharedBytes(try reader.bytes(length).array)))
             }
         } catch {
@@ -134,13 +136,13 @@ struct MempoolFile: Sendable {
 }
 
 extension MempoolFile {
-    /// The file at `path` of a node with this mempool.
+    /// Creates the description of a file for a node with this mempool.
     init(_ path: String, _ genesis: Genesis, _ mempool: Configuration.Mempool) {
         self.init(path: path, genesis: genesis.hash, limit: mempool.maxSize + Self.frameBytes)
     }
 }
 
 extension [MempoolFile.Entry] {
-    /// Those of own clients before the others; each sender's stay in the order of their nonces.
+    /// The transactions of own clients, then the others. Those of one sender stay in the order of their nonces.
     var ownFirst: [MempoolFile.Entry] { filter(\.isOwn) + filter { !$0.isOwn } }
 }

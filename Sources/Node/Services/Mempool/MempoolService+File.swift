@@ -4,21 +4,21 @@ import Crypto
 import Log
 import Reactor
 
-/// Transactions that wait outlive the node that stops in order: it writes them to a file, own clients' first, and the next
-/// start gives them to the mempool by the same checks as any other.
+/// Unconfirmed transactions survive an orderly stop: the node writes them to a file, own clients' first, and the next
+/// start passes them through the same checks as any other.
 extension MempoolService {
-    /// How far the file of the last run has come.
+    /// The progress of reading back the file.
     enum Restoration {
-        /// It has not been read yet, or could not be.
+        /// The file has not been read yet, or could not be.
         case reading
-        /// What is left of it.
+        /// These transactions have not been checked yet.
         case checking(Deque<MempoolFile.Entry>)
         case over
     }
 
     private var file: MempoolFile? { context.configuration.mempool.isEnabled ? context.mempoolFile : nil }
 
-    /// Gives what the last run kept to the mempool, by and by.
+    /// Passes the kept transactions to the mempool, batch by batch.
     func beginRestoring() {
         guard let file else { return }
         restoration = .reading
@@ -30,9 +30,9 @@ extension MempoolService {
                 rest.append(contentsOf: kept)
                 self.restoration = .checking(rest)
             } catch MempoolFile.Failure.file(.system(let code)) {
-                // It may be read another time: it stays as it is.
+                // The file stays, because a later start may be able to read it.
                 return self.context.log.warning(
-                    "the transactions that waited when the node stopped cannot be read",
+                    "the unconfirmed transactions of the last run cannot be read",
                     ["file": .text(file.path), "reason": .text(SystemErrorText.of(code))])
             } catch let error as MempoolFile.Failure {
                 self.restoration = .over
@@ -47,7 +47,7 @@ extension MempoolService {
     private func warnOfLoss(_ file: MempoolFile, _ error: MempoolFile.Failure) async {
         let kept = try? await context.checks.run { file.setAside() }
         context.log.warning(
-            "the transactions that waited when the node stopped are lost",
+            "the unconfirmed transactions of the last run are lost",
             [
                 "file": .text(file.path), "reason": .error(error),
                 "kept": .text(kept ?? "nowhere"),
@@ -63,7 +63,7 @@ extension MempoolService {
             var outcomes = await submit(batch.filter(\.isOwn).map(\.bytes))
             outcomes += await take(others)
             kept += outcomes.count { if case .success = $0 { true } else { false } }
-            // Stopped meanwhile: they are written again, in whatever state they are.
+            // The node stopped meanwhile: the batch is written again, whatever its state.
             guard !isStopped else { return }
             read += batch.count
             rest.removeFirst(batch.count)
@@ -78,7 +78,7 @@ extension MempoolService {
         _ = try? await context.checks.run { try file.write([]) }
     }
 
-    /// Writes the transactions that wait to the file.
+    /// Writes the unconfirmed transactions to the file.
     func keep() async {
         guard let file else { return }
         let unchecked = checks.items
@@ -99,11 +99,11 @@ extension MempoolService {
             }
             if count > 0 {
                 context.log.info(
-                    "transactions that wait are kept for the next start", ["count": .number(count)])
+                    "unconfirmed transactions kept for the next start", ["count": .number(count)])
             }
         } catch {
             context.log.warning(
-                "transactions that wait are lost with this run",
+                "unconfirmed transactions cannot be kept for the next start",
                 ["file": .text(file.path), "reason": .error(error)])
         }
     }

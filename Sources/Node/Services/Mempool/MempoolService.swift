@@ -10,53 +10,53 @@ import Protocols
 import Reactor
 import Storage
 
-/// Drives the mempool, which lives on a worker of its own: has what clients and peers bring checked on another worker, and
-/// tells the exchange of what is to be announced.
+/// Drives the mempool on its own worker: has transactions from clients and peers checked on another worker, and
+/// announces them to peers.
 ///
-/// A blocks-only node (`mempool.enabled = false`) takes no transactions at all.
+/// A blocks-only node (`mempool.enabled = false`) accepts no transactions.
 @ReactorActor
 final class MempoolService: TransactionSource, Service {
-    /// Transactions that one job checks: some milliseconds of signatures.
+    /// The maximum number of transactions checked in one job: some milliseconds of signatures.
     nonisolated static let batch = 128
 
     typealias Outcome = Result<Transaction, MempoolError>
 
-    /// A transaction that has come.
+    /// A received transaction.
     struct Arrival: Sendable {
         let id: Hash
-        /// Whether a client of this node has sent it.
+        /// Whether a client of this node sent it.
         let isOwn: Bool
         let bytes: SharedBytes
     }
 
     /// The part of the chain's state that the mempool follows.
     struct Rules: Equatable {
-        /// Whether this node makes the blocks.
+        /// Whether this node is the leader.
         var isLeader: Bool
         /// The limits of the next block.
         var parameters: NetworkParameters
     }
 
-    /// The mempool's contents, each time that they have changed.
+    /// The mempool's contents, after each change.
     let events = EventChannel<Mempool.Contents>()
     let context: NodeContext
     let driver: MachineDriver<Mempool>
     private let peers: PeerService
     private var rules: Rules
-    /// While the service runs.
+    /// The exchange with peers, while the service runs.
     private var exchange: TransactionExchange?
     private(set) lazy var checks = Gathering<Arrival, Outcome>(most: Self.batch) { [weak self] in
         await self?.check($0) ?? []
     }
-    /// What the file of the last run has and the mempool has not been given yet.
+    /// The progress of reading back the transactions of the last run.
     var restoration = Restoration.over
     private(set) var isStopped = false
-    /// What the mempool has told last of how much it keeps.
+    /// The latest contents that the mempool reported.
     private(set) var contents = Mempool.Contents.none
-    /// How often it has told.
+    /// The number of reports.
     private(set) var changes = 0
 
-    /// A mempool at a chain with these rules.
+    /// Creates a service under the chain's current rules.
     init(_ context: NodeContext, _ peers: PeerService, _ rules: Rules) {
         self.context = context
         self.peers = peers
@@ -69,7 +69,8 @@ final class MempoolService: TransactionSource, Service {
             onBrokenInvariant: context.observer.brokenInvariant)
     }
 
-    /// Runs the mempool and exchanges transactions with peers. At the end, writes what waits to a file.
+    /// Runs the mempool and exchanges transactions with peers until cancelled. Then writes the unconfirmed transactions
+    /// to a file.
     func run() async throws {
         driver.start { [weak self] in self?.perform($0) }
         follow(rules)
@@ -108,7 +109,7 @@ final class MempoolService: TransactionSource, Service {
         return wanted ?? []
     }
 
-    /// What waits from the mempool, what was mined from the block log.
+    /// Returns unconfirmed transactions from the mempool and committed ones from the block log.
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
         let waiting = try? await driver.ask { mempool, _, _ in mempool.transactions(ids) }
         guard let waiting else { return ids.map { _ in nil } }
@@ -131,19 +132,19 @@ final class MempoolService: TransactionSource, Service {
 
     func trusts(_ peer: PeerID) -> Bool { peers.rank(of: peer) != .stranger }
 
-    /// What no block could hold is not worth keeping.
+    /// A transaction that no block can hold is refused.
     var transactionLimit: Int { rules.parameters.transactionLimit }
 
     // MARK: Admission
 
-    /// Takes transactions from a client: they are announced by every node, the leader included. One outcome each, in
+    /// Accepts transactions of clients, which every node announces, including the leader. Returns one outcome each, in
     /// order.
     func submit(_ transactions: [SharedBytes]) async -> [Outcome] {
         await checks.run(transactions.map { Arrival(id: .sha256(of: $0), isOwn: true, bytes: $0) })
     }
 
-    /// Takes transactions that clients of this node have not sent. One outcome each, in order; `.duplicate` for what is not
-    /// worth a check.
+    /// Accepts transactions of peers or of the last run. Returns one outcome each, in order; `.duplicate` for those
+    /// that need no check.
     func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
         var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
         let (ids, store) = (transactions.map(\.id), context.store)
@@ -154,7 +155,7 @@ final class MempoolService: TransactionSource, Service {
         return outcomes
     }
 
-    /// Checks a batch and gives it to the mempool.
+    /// Checks a batch and passes it to the mempool.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
         let (application, store) = (context.application, context.store)
@@ -168,17 +169,17 @@ final class MempoolService: TransactionSource, Service {
 
     // MARK: Questions
 
-    /// A transaction that waits.
+    /// Returns an unconfirmed transaction.
     func waiting(_ id: Hash) async -> Transaction? {
         (try? await driver.ask { mempool, _, _ in mempool.transaction(id) }) ?? nil
     }
 
-    /// The nonce of the account's last transaction here that a block could hold; nil when none of it waits.
+    /// Returns the nonce of the account's last transaction here that a block could hold; nil if it has none.
     func pendingNonce(_ account: AccountID) async -> UInt64? {
         (try? await driver.ask { mempool, _, _ in mempool.pendingNonce(account) }) ?? nil
     }
 
-    /// Transactions for the next block.
+    /// Returns transactions for the next block.
     func propose(maxBytes: Int, maxCount: Int = .max) async -> [Transaction] {
         let proposed = try? await driver.ask { mempool, _, _ in
             mempool.propose(maxBytes: maxBytes, maxCount: maxCount)
@@ -186,14 +187,14 @@ final class MempoolService: TransactionSource, Service {
         return proposed ?? []
     }
 
-    /// Those of `ids` whose signatures this node has checked.
+    /// Returns the transactions of `ids` that the mempool has checked.
     func checked(_ ids: [Hash]) async -> [Hash: Transaction] {
         (try? await driver.ask { mempool, _, _ in mempool.transactions(ids) }) ?? [:]
     }
 
     // MARK: Events
 
-    /// A block was committed: its transactions are gone, and the rest is held against the new nonces and balances.
+    /// Removes a committed block's transactions, and checks the others against the new nonces and balances.
     func committed(_ ids: [Hash], _ accounts: [ExecutionResult.ChangedAccount]) {
         guard context.configuration.mempool.isEnabled else { return }
         driver.submit(.committed(ids, accounts))
@@ -201,10 +202,10 @@ final class MempoolService: TransactionSource, Service {
 
     func drop(_ ids: [Hash]) { driver.submit(.dropped(ids)) }
 
-    /// The node begins to catch up (true), or has done so.
+    /// Notes that the node has begun to catch up, or has finished.
     func syncing(_ flag: Bool) { driver.submit(.syncing(flag)) }
 
-    /// Notes that a block of this time, in ms since 1970, is the newest.
+    /// Notes the time of the latest block, in ms since 1970.
     func advanced(to timestamp: UInt64) { driver.submit(.advanced(to: timestamp)) }
 
     /// Follows a change of role or parameters.
@@ -214,7 +215,7 @@ final class MempoolService: TransactionSource, Service {
             .rules(isLeader: rules.isLeader, isFree: rules.parameters.disabledGasCosts))
     }
 
-    /// Begins to exchange transactions with a peer of this chain.
+    /// Starts exchanging transactions with a peer of this chain.
     func peerReady(_ peer: PeerID) {
         exchange?.peerReady(peer)
         driver.submit(.peerReady(peer))
@@ -228,7 +229,7 @@ final class MempoolService: TransactionSource, Service {
 }
 
 extension MempoolService.Arrival {
-    /// The check on a worker, and the account that the transaction spends from.
+    /// Checks the transaction and looks up the account that it spends from. Called on a worker.
     fileprivate func checked(_ check: TransactionCheck, _ application: any Application) -> CheckedTransaction
     {
         do throws(MempoolError) {
@@ -243,12 +244,12 @@ extension MempoolService.Arrival {
 }
 
 extension BlockStore {
-    /// Whether a transaction was mined, as far as the index can tell. Off the reactor.
+    /// Returns whether a transaction was committed, as far as the index can tell. Not for the reactor's thread.
     fileprivate func isMined(_ id: Hash) -> Bool { (try? contains(id)) ?? false }
 }
 
 extension [Hash] {
-    /// What `bytes` gives for the first of these, until `limit` bytes are reached.
+    /// Returns the results of `bytes` for the first IDs, until `limit` bytes are reached.
     fileprivate func contents(of limit: Int, _ bytes: (Hash) -> SharedBytes?) -> [SharedBytes?] {
         var found: [SharedBytes?] = []
         var total = 0
