@@ -8,13 +8,13 @@ import Protocols
 import Reactor
 import Storage
 
-/// Serves committed blocks to peers, straight from the mapped log: validators and the leader first, since the chain
-/// waits for them, the others in turn. Who does not read loses its turn while others wait.
+/// Serves committed blocks to peers from the mapped log: validators and the leader first, since the chain waits for
+/// them, then others in turn. A peer that does not read loses its turn while others wait.
 @ReactorActor
 final class BlockService: BlockSource, Service {
     private let context: NodeContext
     private let peers: PeerService
-    /// One line for each kind: who fetches a block a stream does not wait behind ranges.
+    /// One queue per kind, so that requests for single blocks do not wait behind ranges.
     private var lines = ServedBlocks.allCases.map { _ in ServingQueue() }
     private var lastTicket = 0
     private var waiting: [Int: CheckedContinuation<Bool, Never>] = [:]
@@ -22,7 +22,7 @@ final class BlockService: BlockSource, Service {
     private var watchTimer: Timer?
     private var isStopped = false
 
-    /// How often it is looked at whether those who are served read.
+    /// The time between two checks of whether served peers read.
     private nonisolated static let watchInterval = ServingQueue.leastTime / 8
 
     private struct Serving {
@@ -35,7 +35,7 @@ final class BlockService: BlockSource, Service {
         self.peers = peers
     }
 
-    /// Serves blocks until it is cancelled.
+    /// Serves blocks until cancelled.
     func run() async throws {
         serve()
         defer { stop() }
@@ -86,7 +86,7 @@ final class BlockService: BlockSource, Service {
         await read { try body($0).map(Self.served) }
     }
 
-    /// Reads on a worker: a cold page of the log must not stop the reactor.
+    /// Reads on a worker, because a page fault in the log must not stop the reactor.
     private func read<T: Sendable>(_ body: @escaping @Sendable (BlockStore) throws -> T?) async -> T? {
         let store = context.store
         do {
@@ -134,7 +134,7 @@ final class BlockService: BlockSource, Service {
         return lines[serving.kind.rawValue].shouldYield(ticket, now: Reactor.now)
     }
 
-    /// Those who are served are to read.
+    /// Checks regularly that served peers read, while any is served.
     private func watch() {
         guard watchTimer?.isPending != true, !isStopped else { return }
         watchTimer = Reactor.schedule(after: Self.watchInterval) { [weak self] in
@@ -161,14 +161,15 @@ final class BlockService: BlockSource, Service {
         for (peer, loss) in losers { lose(peer, kind, loss, now) }
     }
 
-    /// To be too slow once may be an accident of the network, and a member or a chosen peer may always have a slow link.
-    /// To read nothing for long is no accident.
+    /// Logs a lost turn, and reports the peer. A stranger that was slow is reported from the second time on, since once
+    /// may be an accident; a member or chosen peer never, since its link may always be slow. A peer that read nothing
+    /// for long is always reported.
     private func lose(_ peer: PeerID, _ kind: ServedBlocks, _ loss: ServingQueue.Loss, _ now: Duration) {
         let times = lines[kind.rawValue].noteLoss(peer, now: now)
         context.log.info(
             loss == .still
-                ? "a peer reads nothing of the blocks that it asked for: its turn ends"
-                : "a peer does not read the blocks that it asked for, and others wait: its turn ends",
+                ? "a peer reads none of the blocks that it requested: its turn ends"
+                : "a peer reads the blocks that it requested too slowly while others wait: its turn ends",
             ["peer": .of(peer), "times": .number(times)])
         if loss == .still || times > 1 && peers.rank(of: peer) == .stranger {
             context.host.report(peer, .stalling)

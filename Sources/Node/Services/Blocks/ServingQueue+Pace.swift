@@ -1,46 +1,46 @@
 import Bytes
 
-/// How those who are served take what they asked for, and whose turns end for it.
+/// How fast served peers read, and whose turns end because they do not.
 ///
-/// A peer's turns count together while others wait for its place, so that it may read many streams as slowly as one. They
-/// are looked at all the time: whoever has stood still before another came makes room at once.
+/// A peer's turns count together while others wait for its place, so it may read many streams as slowly as one. They
+/// are checked all the time: a peer that stood still before another began to wait loses its place at once.
 extension ServingQueue {
-    /// What a peer must take while others wait, in which time: 64 KiB a second. Readers tell what they have taken when
-    /// it is half of a window, 128 KiB.
+    /// The bytes that a peer must read while others wait, and in which time: 64 KiB per second. Readers report progress
+    /// after half a window, 128 KiB.
     static let leastBytes = 128 << 10
     static let leastTime = Duration.seconds(2)
-    /// A stranger must take twice as much with every such time for which others have waited for its place.
+    /// A stranger must read twice as fast after each such period in which others waited for its place.
     static let contestedTime = Duration.seconds(5)
-    /// Whoever takes nothing of what is sent to it for so long loses its turn although nobody waits.
+    /// A peer that reads nothing for this long loses its turn even if no other waits.
     static let longestStill = Duration.seconds(30)
 
-    /// How a peer takes what is sent to it, all its turns together.
+    /// The progress of a peer, over all its turns.
     struct Pace {
-        /// Bytes that it has read for more to be sent.
+        /// The number of bytes that it has read, beyond the first window of each turn.
         var taken = 0
-        /// The end of the last stretch in which that was enough.
+        /// The state at the end of the last period in which it read enough.
         var mark: (taken: Int, at: Duration)
     }
 
-    /// What a turn's stream has sent.
+    /// The progress of a turn's stream.
     struct Progress {
         let ticket: Int
         let taken: Int
-        /// Whether more waits for the peer to read.
+        /// Whether more data waits for the peer to read.
         let isBlocked: Bool
     }
 
-    /// Why a turn ends before its end.
+    /// Why a turn ends early.
     enum Loss: Equatable {
-        /// Its peer took nothing for long.
+        /// The peer read nothing for long.
         case still
-        /// Its peer takes too little, and others wait.
+        /// The peer reads too slowly, and others wait.
         case slow
-        /// It has taken long enough, and others wait: no offence.
+        /// The turn has lasted long enough, and others wait. No offence.
         case late
     }
 
-    /// Looks at all turns that go on, and returns those that are to end now. To be called a few times a second.
+    /// Checks all current turns, and returns those that must end now. Called a few times per second.
     mutating func look(_ all: [Progress], now: Duration) -> [(ticket: Int, loss: Loss)] {
         let elapsed = min(max(.zero, now - (looked ?? now)), Self.leastTime)
         looked = now
@@ -61,7 +61,7 @@ extension ServingQueue {
         guard var turn = active[one.ticket] else { return }
         let more = max(0, one.taken - turn.taken)
         turn.taken = one.taken
-        // What fits in the first window is taken without reading.
+        // The first window fills without the peer reading.
         paces[turn.peer, default: Pace(mark: (0, now))].taken += turn.hasFilled ? more : 0
         if one.isBlocked { turn.hasFilled = true }
         if more > 0 || !one.isBlocked || turn.moved == nil { turn.moved = now }
@@ -76,7 +76,7 @@ extension ServingQueue {
         guard isContested, let pace = paces[turn.peer] else { return nil }
         if now - pace.mark.at >= Self.leastTime { return .slow }
         guard turn.rank == .stranger else { return nil }
-        // Of several turns those go that stand still, while the peer reads another.
+        // Of several turns, those that stand still end while the peer reads another.
         let own = servings(of: turn.peer)
         if own > 1, still >= Self.leastTime * own { return .late }
         let doublings = min(Int(turn.contested / Self.contestedTime), 20)

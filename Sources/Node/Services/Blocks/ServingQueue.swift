@@ -2,28 +2,29 @@ import Collections
 import Multiformats
 import Peers
 
-/// Who is served blocks next: validators and the leader before those whom this node has chosen, and these before
-/// strangers; among those of one rank whoever has had the fewest turns, then who came first. Whoever does not take what it
-/// asked for loses its turn (`ServingQueue+Pace.swift`). A pure state machine.
+/// Which peer is served blocks next: validators and the leader first, then chosen peers, then strangers; within a rank
+/// the peer with the fewest turns, then the one that came first. A peer that does not read loses its turn
+/// (`ServingQueue+Pace.swift`). A machine.
 struct ServingQueue {
-    /// What becomes of one who enters.
+    /// The answer to a request.
     enum Entry: Equatable {
         case serve
-        /// `leave` will name its ticket.
+        /// `leave` will return its ticket.
         case wait
         case refuse
     }
 
-    /// Servings at once. Each holds at most 1 MiB for its peer, mostly in the mapped log.
+    /// The maximum number of turns at once. Each holds at most 1 MiB for its peer, mostly in the mapped log.
     static let places = 16
-    /// Places that those who are no members can take together, and those of one rank alone: a member finds one free, and
-    /// neither strangers nor chosen peers can take all that the others have.
+    /// The maximum number of places for all but members together, and for one rank of them. A member always finds a
+    /// place, and neither strangers nor chosen peers can take all of the rest.
     static let openPlaces = 12
     static let placesPerRank = 8
-    /// Places of one peer. While others wait a stranger is given no second one, and gives back what it has beyond one after
-    /// the block that each is at, or at once if it does not read it.
+    /// The maximum number of places per peer. While others wait, a stranger gets no second one, and gives up those
+    /// beyond one after their current blocks, or at once if it does not read.
     static let placesPerPeer = 4
-    /// Requests that wait, of all, and of those of each rank and of one peer of it: strangers cannot fill the line.
+    /// The maximum number of waiting requests: of all peers, of each rank, and of one peer of that rank. Strangers
+    /// cannot fill the queue.
     static let waiting = 256
     static func waiting(of rank: PeerRank) -> (all: Int, peer: Int) {
         switch rank {
@@ -32,11 +33,11 @@ struct ServingQueue {
         case .stranger: (96, 4)
         }
     }
-    /// How long one may wait before it is told to come back: less than the asker's patience.
+    /// How long a request may wait before the answer is "busy": less than the asking node's patience.
     static let longestWait = Duration.seconds(2)
-    /// A turn ends after the block it is at when another of the same rank has waited so long.
+    /// A turn ends after its current block when another request of the same rank has waited this long.
     static let fairWait = Duration.milliseconds(500)
-    /// The time after which a turn that was lost is forgiven, and peers of which it is remembered.
+    /// The time after which a lost turn is forgiven, and the number of peers remembered.
     static let forgiven = Duration.seconds(60)
     static let remembered = 1_024
 
@@ -50,35 +51,35 @@ struct ServingQueue {
     struct Turn {
         let peer: PeerID
         let rank: PeerRank
-        /// What it had taken when it was last looked at, and when that was more than before.
+        /// The bytes taken by the last check, and when they last increased.
         var taken = 0
         var moved: Duration?
-        /// Whether its peer's first window was full.
+        /// Whether the peer's first window was full.
         var hasFilled = false
-        /// For how long others have waited for its place, and what it has taken meanwhile.
+        /// How long others have waited for its place, and the bytes taken meanwhile.
         var contested = Duration.zero
         var takenContested = 0
     }
 
     private var line: [Waiting] = []
-    /// Turns that go on, by ticket.
+    /// The current turns, by ticket.
     var active: OrderedDictionary<Int, Turn> = [:]
-    /// Turns had, of peers that are served or wait.
+    /// The number of turns that each served or waiting peer has had.
     private var turns: [PeerID: Int] = [:]
-    /// How those who are served take it.
+    /// The progress of served peers.
     var paces: [PeerID: Pace] = [:]
-    /// When that was last looked at.
+    /// When progress was last checked.
     var looked: Duration?
     private var lost = FadingCounts<PeerID>(forgiven: forgiven, capacity: remembered)
 
-    /// Servings that go on.
+    /// The number of current turns.
     var activeCount: Int { active.count }
-    /// Requests that wait.
+    /// The number of waiting requests.
     var waitingCount: Int { line.count }
 
     mutating func enter(_ peer: PeerID, _ rank: PeerRank, ticket: Int, now: Duration) -> Entry {
         let own = line.count { $0.peer == peer }
-        // Whoever was told to wait goes first, unless it could not go now anyway.
+        // Waiting requests go first, except those that could not go now.
         if own == 0, mayGo(peer, rank), !line.contains(where: { $0.rank <= rank && mayGo($0.peer, $0.rank) })
         {
             begin(peer, rank, ticket)
@@ -91,14 +92,14 @@ struct ServingQueue {
         return .wait
     }
 
-    /// A turn is over. Returns the tickets whose turns begin.
+    /// Ends a turn. Returns the tickets whose turns begin.
     mutating func leave(_ ticket: Int) -> [Int] {
         guard let turn = active.removeValue(forKey: ticket) else { return [] }
         forget(turn.peer)
         return advance()
     }
 
-    /// One that waited does not any more. Returns whether it did.
+    /// Removes a waiting request. Returns whether it was waiting.
     mutating func giveUp(_ ticket: Int) -> Bool {
         guard let index = line.firstIndex(where: { $0.ticket == ticket }) else { return false }
         let peer = line.remove(at: index).peer
@@ -106,7 +107,7 @@ struct ServingQueue {
         return true
     }
 
-    /// Whether a turn should end soon for the sake of others.
+    /// Returns whether a turn should end soon because others wait.
     func shouldYield(_ ticket: Int, now: Duration) -> Bool {
         guard let turn = active[ticket] else { return true }
         let hasMore = turn.rank == .stranger && servings(of: turn.peer) > 1
@@ -115,14 +116,14 @@ struct ServingQueue {
         }
     }
 
-    /// Whether another, of no lower rank, waits for a turn's place.
+    /// Returns whether a request of equal or higher rank waits for a turn's place.
     func isContested(_ turn: Turn) -> Bool { line.contains { couldGo($0, instead: turn) } }
 
     private func couldGo(_ one: Waiting, instead turn: Turn) -> Bool {
         one.peer != turn.peer && one.rank <= turn.rank && mayGo(one.peer, one.rank, instead: turn)
     }
 
-    /// A peer has lost turns. Returns how often lately, this time included.
+    /// Notes that a peer has lost turns. Returns how often it has lately, including this time.
     mutating func noteLoss(_ peer: PeerID, now: Duration) -> Int { lost.add(1, to: peer, now: now) }
 
     func servings(of peer: PeerID) -> Int { active.values.count { $0.peer == peer } }
@@ -144,7 +145,7 @@ struct ServingQueue {
         }
     }
 
-    /// Whether there is a place for a peer, or would be if another's turn ended.
+    /// Returns whether there is a place for a peer, or would be if `turn` ended.
     private func mayGo(_ peer: PeerID, _ rank: PeerRank, instead turn: Turn? = nil) -> Bool {
         let own = servings(of: peer)
         func taken(_ isCounted: (PeerRank) -> Bool) -> Int {

@@ -7,9 +7,10 @@ import Peers
 import Protocols
 import Reactor
 
-/// Drives the catch-up planner: asks peers for blocks, proves what they send, and hands it to consensus.
+/// Drives the sync planner: requests blocks from peers, verifies them, and passes them to consensus (docs/consensus.md,
+/// "Catching up").
 ///
-/// Proofs of several blocks are checked at once, on workers of their own.
+/// Several blocks are verified at once, on workers of their own.
 @ReactorActor
 final class SyncService: Service {
     private typealias Planner = SyncPlanner<Candidate, (VerifiedCommit, CheckedBlock)>
@@ -20,14 +21,14 @@ final class SyncService: Service {
     private var planner: Planner
     private var requests: [Int: Task<Void, Never>] = [:]
     private var timer: Timer?
-    /// Hashes of the validators and the parameters at the tip.
+    /// The hashes of the validators and the parameters at the tip.
     private var rules: [Hash]
     private var isStopped = false
 
-    /// Bytes of blocks that are held or are coming, and the most that they can be.
+    /// The bytes of blocks that are held or arriving, and their maximum.
     var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
 
-    /// Peers of which it is known how high they are, or how they can be asked.
+    /// The number of peers that the planner tracks.
     var peerCount: Int { planner.peerCount }
 
     init(_ context: NodeContext, _ consensus: ConsensusService, _ peers: PeerService) {
@@ -39,7 +40,7 @@ final class SyncService: Service {
         rules = [state.validatorSetHash, state.parametersHash]
     }
 
-    /// Serves until it is cancelled, and cancels its requests then.
+    /// Serves until cancelled, then cancels all requests.
     func run() async throws {
         tellSizes()
         defer { stop() }
@@ -52,7 +53,7 @@ final class SyncService: Service {
         for id in requests.keys.sorted() { requests[id]?.cancel() }
     }
 
-    /// Begins to sync to a height that a peer has committed. A peer that has left meanwhile can be asked for nothing.
+    /// Starts to sync to a height that a peer has committed. A peer that has left meanwhile cannot be asked.
     func catchUp(to height: Int64, from peer: PeerID) {
         if context.host.isConnected(peer) {
             feed(.start(target: height, from: peer))
@@ -61,7 +62,7 @@ final class SyncService: Service {
         }
     }
 
-    /// Notes that the block of a height is proven to be committed.
+    /// Notes that the block at a height is proven to be committed.
     func proven(_ height: Int64) { feed(.heightProven(height)) }
 
     func peerReady(_ peer: PeerID) {
@@ -108,7 +109,7 @@ final class SyncService: Service {
             case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
             case .stalled(let peer):
                 context.log.info(
-                    "a peer does not send the blocks that it says it has", ["peer": .of(peer)])
+                    "a peer does not send the blocks that it claims to have", ["peer": .of(peer)])
                 context.host.report(peer, .stalling)
             case .finished: consensus.feed(.syncFinished)
             }
@@ -141,7 +142,7 @@ final class SyncService: Service {
     ) -> Planner.Outcome {
         switch error {
         case .busy: return .busy
-        // A block further up may be made under rules that allow it; so may this one, if the rules have changed meanwhile.
+        // A later block may be larger under other rules; so may this one, if the rules have changed meanwhile.
         case .stream(.tooLarge)
         where planner.nextHeight(of: request.id) != planner.tip &+ 1 || sizes != consensus.blockSizes:
             return .failed
@@ -244,12 +245,12 @@ final class SyncService: Service {
                 if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
                 self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
-                // What the block was made under comes with a block before it, if it is honest.
+                // If the block is honest, an earlier one introduces the rules that it was made under.
                 self.feed(.unproven(check: id))
             } catch is ReactorError {
                 // The node is stopping.
             } catch ConsensusError.unproven {
-                // Another network's block, or one of validators that this node will never have: nobody's lie.
+                // The block belongs to another network, or to validators that this node will never know: no lie.
                 self.feed(.wrong(check: id))
             } catch let error as ConsensusError {
                 self.consensus.penalize(candidate.from, error)

@@ -4,16 +4,16 @@ import Log
 import Reactor
 import Synchronization
 
-/// Answers queries in processes of their own, one query a process at a time; what SQL does inside SQLite costs one query
+/// Answers queries in separate processes, each one query at a time: whatever SQL does inside SQLite costs one query
 /// (docs/execution.md, "Queries").
 final class QueryPool: QueryService {
-    /// Processes: one more than one, so that a long query does not keep all others waiting, and few, as each may take what
-    /// `QueryLimits` says of memory and a processor.
+    /// The number of processes. With two, a long query does not hold up all others; more would cost too much, since
+    /// each may use the memory and processor time of `QueryLimits`.
     static let size = 2
-    /// Queries that wait for a process at most; of the shortest kind they are answered within milliseconds. Who among clients
-    /// is next is decided before (`ReplyBudget`), so that no more of theirs come at once than there are processes.
+    /// The maximum number of queries that wait for a process. Short queries take milliseconds. `ReplyBudget` decides
+    /// before which client is next, so that clients submit no more queries at once than there are processes.
     static let capacity = 64
-    /// How often processes that answer nothing are looked after, so that one that was ended from outside is cleared away.
+    /// The time between two checks for idle processes that something else has killed.
     private static let rounds = Duration.seconds(1)
 
     private struct Waiter {
@@ -23,7 +23,7 @@ final class QueryPool: QueryService {
 
     private struct State {
         var idle: [QueryProcess]
-        /// In the order in which they came.
+        /// In order of arrival.
         var waiting: [Waiter] = []
         var count: UInt64 = 0
         var peak = 0
@@ -33,13 +33,13 @@ final class QueryPool: QueryService {
     private let processes: [QueryProcess]
     private let state: Mutex<State>
 
-    /// A pool of `processes`, which start with the first query unless `start` is called.
+    /// Creates a pool of `processes`, which start with the first query unless `start` is called.
     init(_ processes: [QueryProcess]) {
         self.processes = processes
         state = Mutex(State(idle: processes))
     }
 
-    /// Starts the processes and looks after them until `stop`.
+    /// Starts the processes and checks on them until `stop`.
     @ReactorActor
     func start() {
         for process in processes { Reactor.spawn { await process.prepare() } }
@@ -78,7 +78,7 @@ final class QueryPool: QueryService {
 
     func abandon() { for process in processes { process.end() } }
 
-    /// A process that nobody else uses, as soon as there is one.
+    /// Waits for an idle process.
     private func take() async throws(ExecutionError) -> QueryProcess {
         let (process, number) = try state.withLock {
             (state) throws(ExecutionError) -> (QueryProcess?, UInt64) in
@@ -124,11 +124,11 @@ final class QueryPool: QueryService {
     }
 }
 
-/// One query on its way through a process.
+/// A query in a process.
 final class QueryCall: Sendable {
-    /// What the process is sent.
+    /// The frame sent to the process.
     let frame: [UInt8]
-    /// What the answer may be.
+    /// The limits of the query.
     let limits: QueryLimits
     private let gone = Mutex(false)
 
@@ -141,6 +141,6 @@ final class QueryCall: Sendable {
     /// Whether the client is gone.
     var isGone: Bool { gone.withLock { $0 } }
 
-    /// The client is gone.
+    /// Notes that the client is gone.
     func abandon() { gone.withLock { $0 = true } }
 }

@@ -5,44 +5,45 @@ import Log
 import Reactor
 import Synchronization
 
-/// One process that answers queries, and its successors: a process that does not answer in time, or whose client is gone,
-/// is killed, and the next one started.
+/// A process that answers queries, and its successors: a process that exceeds its time, or whose client is gone, is
+/// killed and replaced.
 ///
-/// One query at a time; its thread waits for the process's bytes, and nobody else does.
+/// It answers one query at a time. Only the worker's thread waits for its answer.
 final class QueryProcess: Sendable {
-    /// Why the kernel started no process: an errno.
+    /// Why the kernel did not start a process: an errno.
     struct Refusal: Error, CustomStringConvertible {
         let code: Int32
 
         var description: String { SystemErrorText.of(code) }
     }
 
-    /// How long a query may take beyond its own limit, which SQLite looks at where it can: for a machine that is busy.
+    /// How much longer a query may take than its own limit, which SQLite checks where it can: allowance for a busy
+    /// machine.
     private static let grace = Duration.milliseconds(500)
-    /// How long a process may take to become ready.
+    /// The maximum time for a process to become ready.
     private static let startTime = Duration.seconds(5)
-    /// How long to wait after two processes in a row that ended before they were ready; doubled with each more, to the
-    /// greatest. One may have been killed from outside.
+    /// The backoff after two consecutive processes that ended before they were ready; doubled with each further one up
+    /// to the longest. A single one may have been killed from outside.
     private static let firstPause = Duration.milliseconds(100)
     private static let longestPause = Duration.seconds(10)
-    /// Bytes read from the socket at once.
+    /// The number of bytes read from the socket at once.
     private static let readBytes = 64 << 10
 
     private struct Child {
         let pid: pid_t
         let socket: Int32
-        /// Whether it has said that it is ready.
+        /// Whether it has reported that it is ready.
         var isReady = false
     }
 
     private struct State {
         var child: Child?
-        /// The query that it answers.
+        /// The query that it is answering.
         var call: QueryCall?
         var isEnded = false
-        /// Processes in a row that ended before they were ready.
+        /// The number of consecutive processes that ended before they were ready.
         var failures = 0
-        /// No process is started before.
+        /// No process starts before this time.
         var pauseEnd: ContinuousClock.Instant?
         var hasNoted = false
     }
@@ -53,12 +54,12 @@ final class QueryProcess: Sendable {
     private let log: Log
     private let state = Mutex(State())
 
-    /// A process of a program, which starts with the first query or `prepare`.
+    /// Creates a process of a program, which starts with the first query or `prepare`.
     convenience init(_ program: QueryProgram, _ worker: Worker, _ log: Log) {
         self.init(worker, log, database: program.database) { program.start() }
     }
 
-    /// `start` makes a process, or in tests what stands for one: a socket, and the ID of a child.
+    /// Creates a process that `start` starts. In tests, `start` may return any socket and child.
     init(
         _ worker: Worker, _ log: Log, database: String,
         start: @escaping @Sendable () -> Result<(pid: pid_t, socket: Int32), Refusal>
@@ -71,10 +72,10 @@ final class QueryProcess: Sendable {
 
     // MARK: From any thread
 
-    /// Starts the process.
+    /// Starts the process, unless it is running.
     func prepare() async { try? await worker.run { _ = try? self.running() } }
 
-    /// The answer to a query.
+    /// Returns the answer to a query.
     func answer(_ call: QueryCall) async -> Result<QueryResult, ExecutionError> {
         await withTaskCancellationHandler {
             do {
@@ -90,7 +91,7 @@ final class QueryProcess: Sendable {
         }
     }
 
-    /// Clears away a process that has ended while it had nothing to do.
+    /// Reaps a process that ended while idle.
     func clear() {
         let ending: Int32? = state.withLock { state in
             guard state.call == nil, let child = state.child else { return nil }
@@ -106,7 +107,7 @@ final class QueryProcess: Sendable {
         }
     }
 
-    /// Kills the process, at once; there is no other after it.
+    /// Kills the process at once. No other one starts.
     func end() {
         state.withLock { state in
             state.isEnded = true
@@ -114,11 +115,11 @@ final class QueryProcess: Sendable {
         }
     }
 
-    /// Returns when the process that `end` has killed is gone.
+    /// Waits until the process that `end` killed is gone.
     func finish() async { try? await worker.finish { _ = self.reap() } }
 
     private static func kill(_ child: Child?) {
-        // It is no other process's ID: whoever clears the child away holds the lock.
+        // The ID cannot have been reused, because the child is reaped under the lock.
         if let child { Glibc.kill(child.pid, SIGKILL) }
     }
 
@@ -149,12 +150,12 @@ final class QueryProcess: Sendable {
         } catch {
             outcome = .failure(failure(error, call, wasReady: child.isReady || answer.note != nil))
         }
-        // Of one that was killed because its client has gone nothing is known.
+        // A process killed because its client is gone does not count as a failure.
         renew(wasReady: child.isReady || answer.note != nil || call.isGone, outcome)
         return outcome
     }
 
-    /// Why there is no answer.
+    /// Why a query got no answer.
     private enum Interruption: Error {
         case late, gone
         case nonsense(ExecutionError)
@@ -178,7 +179,7 @@ final class QueryProcess: Sendable {
         }
     }
 
-    /// Clears a process away that is of no more use, and starts the next.
+    /// Kills and reaps a process, and starts the next.
     private func renew(wasReady: Bool, _ outcome: Result<QueryResult, ExecutionError>) {
         state.withLock { Self.kill($0.child) }
         _ = reap()
@@ -214,7 +215,7 @@ final class QueryProcess: Sendable {
         if isNew { log.warning("queries run with less protection", ["reason": .text(note)]) }
     }
 
-    /// The process, which is started if there is none.
+    /// Returns the process, starting it if necessary.
     private func running() throws(ExecutionError) -> Child {
         let (child, refusal) = try state.withLock { (state) throws(ExecutionError) -> (Child?, Refusal?) in
             if state.isEnded { throw .closed }
@@ -231,15 +232,18 @@ final class QueryProcess: Sendable {
             }
         }
         if let refusal {
-            log.error("queries cannot be answered", ["reason": .text("no process: \(refusal)")])
+            log.error(
+                "queries cannot be answered",
+                ["reason": .text("the query process cannot be started: \(refusal)")])
         }
         guard let child else { throw .queryProcess(Self.unavailable) }
         return child
     }
 
-    private static let unavailable = "queries cannot be answered now: their processes do not start"
+    private static let unavailable =
+        "queries cannot be answered now: no query process starts; see the node's log"
 
-    /// Waits for the end of a process that has been killed or has gone, and clears it away. Returns its status.
+    /// Waits for the end of a process that was killed or is gone, and reaps it. Returns its status.
     private func reap() -> Int32 {
         guard let pid = state.withLock({ $0.child?.pid }) else { return 0 }
         var information = siginfo_t()
@@ -254,7 +258,7 @@ final class QueryProcess: Sendable {
         }
     }
 
-    /// As WIFEXITED, WEXITSTATUS and WTERMSIG read it.
+    /// Describes a status, decoded as by WIFEXITED, WEXITSTATUS and WTERMSIG.
     private static func text(of status: Int32) -> String {
         let signal = status & 0x7F
         return signal == 0 ? "status \(status >> 8 & 0xFF)" : "signal \(signal)"
@@ -280,7 +284,7 @@ extension QueryProcess {
             } else if errno == EAGAIN {
                 try Self.wait(POLLOUT, child.socket, until: deadline)
             } else if errno != EINTR {
-                // What it has said before it ended may tell why.
+                // What the process sent before it ended may tell why.
                 break
             }
         }

@@ -2,14 +2,14 @@ import CShims
 import Execution
 import Glibc
 
-/// The program whose processes answer queries: the one that runs, whatever has become of its file, and the database that
-/// they read.
+/// The program of the query processes, which is the running one even if its file has been replaced, and the database
+/// that they read.
 public final class QueryProgram: Sendable {
     private let executable: Int32
     /// The database's path.
     let database: String
 
-    /// The program that runs; nil where the kernel does not show it, as without /proc.
+    /// Opens the running program; nil if the kernel does not show it, for example without /proc.
     public init?(database: String) {
         let executable = apus_open_program()
         guard executable >= 0 else { return nil }
@@ -19,7 +19,7 @@ public final class QueryProgram: Sendable {
 
     deinit { close(executable) }
 
-    /// Starts a process; its ID and the socket to it, or an errno.
+    /// Starts a process. Returns its ID and a socket to it, or an errno.
     func start() -> Result<(pid: pid_t, socket: Int32), QueryProcess.Refusal> {
         let words = ["apus", QueryWorker.command, database].map { (word: String) in strdup(word) }
         defer { for word in words { free(word) } }

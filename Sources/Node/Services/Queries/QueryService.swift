@@ -4,28 +4,28 @@ import Log
 import Reactor
 import Synchronization
 
-/// Answers clients' queries from committed state. Called from any thread; no thread that calls it waits.
+/// Answers clients' queries from committed state. Callable from any thread without blocking it.
 protocol QueryService: Sendable {
-    /// The query's result. Ends the query when the task is cancelled: its client is gone.
+    /// Returns the result of a query. Cancelling the task, because the client is gone, ends the query.
     func answer(_ sql: String, _ parameters: [RawStatement.Parameter]) async throws(ExecutionError)
         -> QueryResult
-    /// The most queries that have waited at once, and how many may.
+    /// The maximum number of queries that have waited at once so far, and the limit.
     var peakWaiting: (count: Int, limit: Int) { get }
-    /// Ends everything, queries that run included.
+    /// Stops all processes and threads, and ends running queries.
     func stop() async
-    /// Ends everything as a crash does.
+    /// Stops everything as a crash would.
     func abandon()
 }
 
 /// Where a node's queries run.
 public enum QueryPlacement: Sendable {
-    /// On a thread of the node: for simulations, tests, and applications that keep no database.
+    /// On a thread of the node: for simulations, tests, and applications without a database.
     case inProcess
-    /// In processes of their own.
+    /// In separate processes.
     case processes(QueryProgram)
 }
 
-/// Answers queries one after another on one thread of the node, which nothing but the look at the time ends.
+/// Answers queries one after another on a thread of the node. Only the check of its time limit ends a query.
 final class InProcessQueries: QueryService {
     private let application: any Application
     private let worker: Worker
@@ -56,7 +56,7 @@ final class InProcessQueries: QueryService {
 }
 
 extension Worker {
-    /// Runs `job`, unless the client that asks is gone by the time that it is its turn.
+    /// Runs `job`, unless the client is gone by then.
     func runForClient<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
         let isGone = Mutex(false)
         return try await withTaskCancellationHandler {
