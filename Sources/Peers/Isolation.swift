@@ -53,7 +53,8 @@ struct Isolation {
     /// Returns why the node cannot tell whether it lags; nil while it can. A node that makes blocks alone always can.
     func reason(makesBlocksAlone: Bool, now: Duration) -> String? {
         if makesBlocksAlone { return nil }
-        var more = claims > 0 ? "; \(claims) connected peers claim to be of it but have shown no block" : ""
+        var more =
+            claims > 0 ? "; connected peers that claim to be of it but have shown no block: \(claims)" : ""
         more += refused.map { "; the last peer that connected is \($0)" } ?? ""
         switch state {
         case .connected: return nil

@@ -13,7 +13,7 @@ import Testing
         keys = try (1...9).map { try PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32)) }
     }
 
-    /// An answer in the first key's name with a signature of nobody's.
+    /// An answer in the first key's name with an invalid signature.
     func forged(_ number: Int) -> AckRes {
         AckRes(
             height: 1, block: .zero, answer: .ack(appHash: .sha256(of: Array("\(number)".utf8))),

@@ -59,7 +59,7 @@ import Testing
 
     @Test func whatComesNextIsKnownHoweverMuchFollows() {
         var holders = BlockHolders()
-        // While a source keeps the node waiting for the second, the chain goes on.
+        // While a slow source delays the second block, the chain grows.
         for number in [5, 1] + Array(6..<20) + [2] { note(&holders, peers[0], number, at: Int64(number)) }
         #expect(holders.peers(of: hashes[1]) == [peers[0]])
         #expect(holders.peers(of: hashes[2]) == [peers[0]])

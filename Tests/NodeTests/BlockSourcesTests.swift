@@ -5,7 +5,7 @@ import Testing
 
 @testable import Node
 
-/// Whom an announced block is fetched from, and who is not first again.
+/// Which peer an announced block is fetched from, and which is asked last.
 @Suite struct BlockSourcesTests {
     private let block = Hash.sha256(of: [1])
 
@@ -51,7 +51,7 @@ import Testing
     @Test func enoughInTwoSecondsIsEnough() {
         var sources = BlockSources()
         sources.began(block, from: peer(1), now: .zero)
-        // 40 KiB a second: no single second brings 64 KiB, each two do.
+        // 40 KiB per second: less than 64 KiB in any second, but more in any two.
         for second in 1..<10 {
             #expect(
                 sources.step(
@@ -61,7 +61,7 @@ import Testing
         #expect(
             sources.step(block, bytes: 400 << 10, holders: [peer(1), peer(2)], now: .seconds(10))
                 == .ask(peer(2), blamed: nil, times: 0))
-        // 20 KiB a second are too few.
+        // 20 KiB per second is too slow.
         #expect(
             sources.step(block, bytes: 20 << 10, holders: [peer(2), peer(3)], now: .seconds(11)) == .wait)
         #expect(
@@ -93,7 +93,7 @@ import Testing
         }
         #expect(sources.isDoubtful(peer(1), now: .seconds(13)))
         #expect(!sources.isDoubtful(peer(2), now: .seconds(13)))
-        // Nor is it the second, while there is a third.
+        // Nor is it the second choice, while there is a third peer.
         sources.began(block, from: peer(4), now: .seconds(13))
         #expect(
             sources.step(block, bytes: 0, holders: [peer(1), peer(3)], now: .seconds(15))

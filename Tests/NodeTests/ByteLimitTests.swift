@@ -4,7 +4,7 @@ import Testing
 @testable import Node
 
 @Suite struct ByteLimitTests {
-    /// MiB of a chain's largest block, and those held for one peer and for all.
+    /// In MiB: a chain's largest block, and the limits for one peer and for all.
     @Test(arguments: [
         (0, 16, 128), (1, 24, 192), (6, 64, 512), (40, 64, 512), (60, 76, 512), (280, 296, 592),
     ])

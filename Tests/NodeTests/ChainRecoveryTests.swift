@@ -8,7 +8,7 @@ import Testing
 @testable import Node
 
 @Suite(.serialized) struct ChainRecoveryTests {
-    /// A chain of one validator with some rows, stopped.
+    /// A chain of one validator with some rows, whose node is stopped.
     private func withChain(_ body: (LocalNetwork, NodeStatus) async throws -> Void) async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")
@@ -77,7 +77,7 @@ import Testing
 
     @Test func anApplicationOfAnotherChainIsRefused() async throws {
         try await withChain { network, before in
-            // The same owner's other chain, as high as this one but with other rows.
+            // Another chain of the same owner with equal height and other rows.
             try await LocalNetwork.run(validators: 0, sentries: 0) { other in
                 try await other.start("leader")
                 while await (try other.node("leader")).status().height < before.height {

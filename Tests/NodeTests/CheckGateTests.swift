@@ -11,7 +11,7 @@ import Testing
         var peers: [PeerID] = []
     }
 
-    /// A peer that brings many things leaves the places to others, and strangers leave some to those who are trusted.
+    /// A peer with many messages leaves places to others, and strangers leave some to trusted peers.
     @Test func aPeerHasAFewPlaces() async throws {
         let peers = try (0..<12).map { _ in try PrivateKey.generate(.ed25519).publicKey.peerID }
         let hashes = (0..<40).map { Hash.sha256(of: [UInt8($0)]) }

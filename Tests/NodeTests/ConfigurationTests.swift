@@ -22,7 +22,7 @@ import Testing
                 == configuration)
     }
 
-    /// The one line with which a text is refused.
+    /// Returns the error for a text, which must be one line.
     private func refusal(of text: some Sequence<UInt8>) -> String {
         let error = #expect(throws: ConfigurationError.self) {
             try Configuration(parsing: Array(text), file: "config.toml")
@@ -137,13 +137,13 @@ import Testing
         #expect(line.hasPrefix("config.toml:2:"), "\(line)")
     }
 
-    /// Two keys of one look and different bytes are two keys.
+    /// Two keys that look the same but differ in bytes are different keys.
     @Test func keysAreBytes() {
         let line = refusal(of: "[p2p]\n\"\u{E9}\" = 1\n\"e\u{301}\" = 2\n".utf8)
         #expect(line.utf8.elementsEqual("config.toml:3:1: unknown key p2p.e\u{301}".utf8), "\(line)")
     }
 
-    /// As deep as this ended the process.
+    /// Nesting this deep once crashed the process.
     @Test(arguments: [
         ("", "a.", 500_000, "a = 1"), ("[", "a . ", 250_000, "a]"), ("a = { ", "b.", 500_000, "b = 1 }"),
         ("", "\"=\".", 200_000, "a = 1"), ("x = \"\"\"\n\\\"\"\"\"\"\n", "a.", 500_000, "a = 1"),

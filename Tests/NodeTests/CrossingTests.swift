@@ -4,13 +4,13 @@ import Testing
 
 @testable import Node
 
-/// The node as those ask it who live on another loop, as the HTTP server does.
+/// Requests to the node from another loop, as the HTTP server makes them.
 @Suite(.serialized) struct CrossingTests {
     @Test func aNodeIsAskedFromAnotherLoop() async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")
             let home = await node.status().reactor
-            // Work that ran on the caller's loop would name that one's driver.
+            // Work run on the caller's loop would name the driver of that loop.
             let other = try EventLoop.start(home.hasPrefix("io_uring") ? .epoll : .auto, name: "test-other")
             defer { other.stop() }
             let created = try network.transaction(LocalNetwork.createTable)
@@ -21,7 +21,7 @@ import Testing
                 let outcome = try await node.broadcast(created.bytes, waitForCommit: true)
                 #expect(outcome.result != nil)
                 #expect(EventLoop.current === other)
-                // What has been written is read, though what was told before is kept for a moment.
+                // Writes are visible at once although snapshots are cached.
                 let height = await node.status().height
                 #expect(await node.network().height == height && height > 0)
                 #expect(await node.status().height == height)
@@ -39,7 +39,7 @@ import Testing
         }
     }
 
-    /// Many at a time, while blocks are made.
+    /// Many concurrent requests while blocks are made.
     @Test func aCrowdAsksFromAnotherLoop() async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")

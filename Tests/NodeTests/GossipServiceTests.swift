@@ -13,9 +13,9 @@ import VirtualIO
 
 @testable import Node
 
-/// Nodes and plain gossiping hosts in virtual time.
+/// Nodes and hosts that only gossip, in virtual time.
 @Suite struct GossipServiceTests {
-    /// A chain's validators, the leader first, and what each has committed.
+    /// A chain's validators, leader first, and the height that each has committed.
     @ReactorActor
     final class Chain {
         let keys: [PrivateKey]
@@ -37,8 +37,8 @@ import VirtualIO
 
         static func ip(_ number: Int) -> String { "10.0.0.\(number + 1)" }
 
-        /// Starts a validator that dials others and nobody else. It is found at its own address, or at that of another
-        /// number, and has its own key, or that of another number.
+        /// Starts a validator that dials only `others`. `place` and `key` give it the address or the key of another
+        /// number.
         func start(
             _ number: Int, dialing others: [Int], at place: Int? = nil, key: Int? = nil,
             emptyBlocks: Duration = .seconds(1), log: Log = .silent
@@ -82,7 +82,7 @@ import VirtualIO
             disks[number]?.kill()
         }
 
-        /// A host that says to be of the chain and only gossips.
+        /// Starts a host that claims to be of the chain and only gossips.
         func spy(_ number: Int, dialing others: [Int]) async throws -> Spy {
             let spy = try Spy(number, chainID: genesis.chainID)
             spies.append(spy)
@@ -148,8 +148,8 @@ import VirtualIO
             try await chain.start(1, dialing: [0])
             for number in 2...3 { try await chain.start(number, dialing: [0, 1]) }
             try await Reactor.sleep(for: .seconds(5))
-            // Two come back elsewhere and know the leader only by way of another validator, whose vote and the leader's
-            // are not enough.
+            // Two validators return at other addresses. They reach the leader only through another validator, whose
+            // vote and the leader's are not enough.
             for number in 2...3 { await chain.stop(number) }
             let before = chain.heights[0] ?? 0
             #expect(before > 0)
@@ -173,7 +173,7 @@ import VirtualIO
             far.listen(GossipTopic.heightRequest)
             _ = try await far.host.connect(
                 Multiaddr("/ip4/\(Chain.ip(8))/tcp/6600/p2p/\(relay.host.peerID)"))
-            // The node asks for heights; the far host hears it by the relay.
+            // The node asks for heights, and the far host receives the request through the relay.
             try await Reactor.sleep(for: .seconds(10))
             #expect((far.heard[GossipTopic.heightRequest] ?? []).count == 1)
         }
@@ -181,7 +181,7 @@ import VirtualIO
 
     @Test func aWithdrawalReachesAValidatorByGossip() throws {
         try run(validators: 4) { chain in
-            // Half of the votes go missing: the leader withdraws its proposal in the end.
+            // Half of the votes are missing, so the leader eventually withdraws its proposal.
             try await chain.start(0, dialing: [])
             for number in 1...3 { try await chain.start(number, dialing: [0]) }
             try await Reactor.sleep(for: .seconds(5))
@@ -207,7 +207,7 @@ import VirtualIO
                 try spammer.gossip.publish(GossipTopic.acknowledgements, [1, 2, 3])
                 try await Reactor.sleep(for: .milliseconds(100))
             }
-            // An honest word of the spammer goes nowhere now, whereas another's does.
+            // A valid message of the spammer is no longer relayed, whereas another's is.
             try spammer.gossip.publish(GossipTopic.heightRequest, [])
             try await Reactor.sleep(for: .seconds(20))
             #expect(witness.heard[GossipTopic.acknowledgements] == nil)
@@ -252,7 +252,7 @@ import VirtualIO
             ] { witness.listen(topic) }
             try await Reactor.sleep(for: .seconds(10))
             let before = witness.heard.values.reduce(0) { $0 + $1.count }
-            // An answer by one that may not vote, a withdrawal by one that does not lead, wrong lengths.
+            // An answer of a key that may not vote, a reset of a node that does not lead, wrong lengths.
             let stranger = try PrivateKey(ed25519Seed: [UInt8](repeating: 9, count: 32))
             let answer = AckRes(height: 1, block: .zero, answer: .invalidBlock, by: stranger)
             try sender.gossip.publish(GossipTopic.acknowledgements, answer.bytes)

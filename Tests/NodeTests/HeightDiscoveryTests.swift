@@ -170,7 +170,7 @@ import Testing
     }
 
     @Test func aThousandNodesAnswerAFewTimes() throws {
-        // All hear the request at once, and an answer a tenth of a second after it was published.
+        // All nodes receive the request at once, and an answer a tenth of a second after it was published.
         var random = SeededGenerator(seed: 1)
         var due: [Duration] = []
         for _ in 0..<1_000 {

@@ -14,7 +14,7 @@ struct KeyHoldersTests {
 
     private func process(_ number: Int) -> ProcessID { ProcessID(0, UInt64(number)) }
 
-    /// Has a process say that it has heard others.
+    /// Notes a process's statement that it has heard others.
     @discardableResult
     private func say(_ number: Int, heard: [Int] = [], at sequence: UInt64, to holders: inout KeyHolders)
         -> Bool
@@ -50,7 +50,7 @@ struct KeyHoldersTests {
         #expect(!holders.isShared(peer) && holders.processes(of: peer).isEmpty)
     }
 
-    /// A node that was restarted many times, each process having heard those before.
+    /// A node that was restarted many times, where each process has heard the earlier ones.
     @Test func restartsAreNoSharedKey() {
         var holders = KeyHolders()
         for life in 1...20 {
@@ -62,7 +62,7 @@ struct KeyHoldersTests {
         #expect(holders.processes(of: peer) == [20, 19, 18, 17].map(process))
     }
 
-    /// Somebody has kept what was said and says it again.
+    /// Replayed statements.
     @Test func whatIsReplayedIsNoNewsAndDisplacesNothing() {
         var holders = KeyHolders()
         for life in 1...4 { say(life, at: UInt64(life) * 100, to: &holders) }

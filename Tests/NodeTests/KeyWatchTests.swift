@@ -13,7 +13,7 @@ import Testing
 
 /// Two processes with one key, among nodes in virtual time.
 struct KeyWatchTests {
-    /// Counts what a node says of shared keys.
+    /// Counts a node's warnings of shared keys.
     private final class Warnings: LogSink {
         private let count = Mutex(0)
 
@@ -25,7 +25,7 @@ struct KeyWatchTests {
         var log: Log { Log(source: "node", level: .trace, sink: self) }
     }
 
-    /// Why nodes end by themselves.
+    /// The reasons for which nodes stopped by themselves.
     @ReactorActor
     private final class Ends {
         private(set) var reasons: [Int: String] = [:]
@@ -44,7 +44,7 @@ struct KeyWatchTests {
         try GossipServiceTests().run(validators: validators, body)
     }
 
-    /// Whoever is connected with both, or hears both, warns once; the two stop, a leader too.
+    /// Each node that is connected to both, or hears both, warns once. Both stop, even a leader.
     @Test(arguments: [0, 2]) func twoHostsWithOneKeyStop(copied: Int) throws {
         try run { chain in
             let (warnings, ends) = ((0..<4).map { _ in Warnings() }, Ends())
@@ -66,7 +66,7 @@ struct KeyWatchTests {
         }
     }
 
-    /// Each of the two has a neighbour of its own, and no node is connected with both.
+    /// The two have different neighbours, and no node is connected to both.
     @Test func twoHostsThatShareNoNeighbourStop() throws {
         try run(validators: 5) { chain in
             let (warnings, ends) = ((0..<4).map { _ in Warnings() }, Ends())
@@ -82,7 +82,7 @@ struct KeyWatchTests {
         }
     }
 
-    /// What a validator's former processes have signed is brought to it again and again.
+    /// A validator is sent the statements and votes of its former processes again and again.
     @Test func restartsAndReplaysStopNobody() throws {
         try run { chain in
             let (warnings, ends) = ((0..<4).map { _ in Warnings() }, Ends())
@@ -118,7 +118,7 @@ struct KeyWatchTests {
         }
     }
 
-    /// A statement that the node's key has not signed says nothing, whatever it names.
+    /// A statement that the node's key has not signed has no effect.
     @Test func aForgedAnswerStopsNobody() throws {
         try run { chain in
             let ends = Ends()
@@ -136,7 +136,7 @@ struct KeyWatchTests {
             spy.gossip.bring(try foreign.renamed(chain.keys[0], chain.keys[1]), to: own)
             try await Reactor.sleep(for: .seconds(10))
             #expect(ends.reasons == [:])
-            // The key's own signature is what counts.
+            // With the key's own signature, the statement counts.
             let signed = GossipMessage(
                 topic: GossipTopic.processes, data: answer.bytes, sequence: .max, author: chain.keys[1])
             let other = try await chain.spy(8, dialing: [1])
@@ -150,7 +150,7 @@ struct KeyWatchTests {
 }
 
 extension GossipMessage {
-    /// The same with the same signature in another's name.
+    /// Returns the message with another author but the same signature.
     fileprivate func renamed(_ author: PrivateKey, _ other: PrivateKey) throws -> GossipMessage {
         let (before, after) = (author.publicKey.bytes, other.publicKey.bytes)
         var bytes = encoded.array

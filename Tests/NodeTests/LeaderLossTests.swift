@@ -5,7 +5,7 @@ import Testing
 
 @testable import Node
 
-/// Leaders that lose their disks, or never come back.
+/// Leaders that lose their disks or never return.
 @Suite(.serialized) struct LeaderLossTests {
     @Test func aLeaderWithANewDiskCatchesUpAndGoesOn() async throws {
         try await LocalNetwork.run { network in
@@ -48,7 +48,7 @@ import Testing
             try await network.insert(10..<20, at: "validator-2")
             try await network.agree(rows: 20)
             #expect(try await network.node("validator-1").status().role == .leader)
-            // The old leader comes back, learns of it, and follows.
+            // The old leader returns, learns of the promotion, and follows.
             try await network.start("leader") {
                 $0.p2p.bootnodes = [try? network.bootnode("validator-1")].compactMap { $0 }
             }

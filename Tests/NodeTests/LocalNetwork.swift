@@ -7,16 +7,16 @@ import TestSupport
 
 @testable import Node
 
-/// A whole network inside the test's process: nodes on loopback, each with its own root directory, that can be
-/// stopped and started again one by one.
+/// A network inside the test process: nodes on loopback, each with its own root directory, which can be stopped and
+/// started individually.
 final class LocalNetwork {
-    /// What a test waited for did not come.
+    /// The condition that a test waited for did not become true.
     struct Unreached: Error, CustomStringConvertible {
         let description: String
     }
 
     static let chainID = "local-network"
-    /// Only bounds how long a broken network can hold up the tests.
+    /// The maximum time for which a broken network can hold up the tests.
     static let patience = Duration.seconds(60)
 
     /// The database's owner, who signs every statement.
@@ -46,7 +46,7 @@ final class LocalNetwork {
             allocations: [], parameters: NetworkParameters(leader: keys[0].publicKey))
     }
 
-    /// Makes a network, runs `body` and stops whatever runs then.
+    /// Creates a network, runs `body`, and stops all nodes.
     static func run(
         validators: Int = 2, sentries: Int = 1, _ body: (LocalNetwork) async throws -> Void
     ) async throws {
@@ -65,8 +65,8 @@ final class LocalNetwork {
 
     // MARK: Nodes
 
-    /// Starts a node, the first time on any free port and later on the same one. Sentries dial the first validator,
-    /// validators the leader, the leader nobody.
+    /// Starts a node, on any free port the first time and then on the same one. Sentries dial the first validator,
+    /// validators the leader, the leader none.
     @discardableResult
     func start(
         _ name: String, log: Log = .silent, _ configure: (inout Configuration) -> Void = { _ in }
@@ -95,23 +95,23 @@ final class LocalNetwork {
         return node
     }
 
-    /// Starts all, in the order of `names`.
+    /// Starts all nodes, in the order of `names`.
     func startAll() async throws {
         for name in names { try await start(name) }
     }
 
-    /// A node's key.
+    /// Returns a node's key.
     func key(_ name: String) throws -> PrivateKey {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
         return keys[index]
     }
 
-    /// A running node as a bootnode.
+    /// Returns a running node's address, as in `bootnodes`.
     func bootnode(_ name: String) throws -> String {
         "\(try key(name).publicKey.nodeID)@\(addresses[name] ?? "")"
     }
 
-    /// Takes a stopped node's stores away, as a lost disk does.
+    /// Removes a stopped node's stores, as a lost disk would.
     func wipe(_ name: String) throws {
         let root = root(name)
         for directory in [root.blocksDirectory, root.applicationDirectory] {
@@ -128,7 +128,7 @@ final class LocalNetwork {
 
     // MARK: Transactions
 
-    /// A signed statement; the owner's next nonce unless one is given.
+    /// Returns a signed statement with the owner's next nonce, unless one is given.
     func transaction(
         _ sql: String, _ parameters: [RawStatement.Parameter] = [], nonce given: UInt64? = nil,
         chainID: String = LocalNetwork.chainID, by key: PrivateKey? = nil
@@ -172,7 +172,7 @@ final class LocalNetwork {
 
     // MARK: Waiting
 
-    /// Asks again and again until `condition` returns no complaint.
+    /// Evaluates `condition` until it returns no complaint.
     static func wait(_ condition: () async throws -> String?) async throws {
         let clock = ContinuousClock()
         let deadline = clock.now.advanced(by: patience)
@@ -182,8 +182,8 @@ final class LocalNetwork {
         }
     }
 
-    /// Waits until every running node holds exactly the rows 0..<count in `t`, and all stand at the same height with
-    /// the same block and application hash.
+    /// Waits until the table `t` of every running node holds exactly the rows 0..<count, and all have the same height,
+    /// block hash and app hash.
     func agree(rows count: Int64) async throws {
         try await Self.wait {
             var lines: [String] = []
@@ -206,7 +206,7 @@ final class LocalNetwork {
         }
     }
 
-    /// Waits until every running node has `count` peers.
+    /// Waits until every running node has at least `count` peers.
     func connected(_ count: Int = 1) async throws {
         try await Self.wait {
             for (name, node) in nodes {

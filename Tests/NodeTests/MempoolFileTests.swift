@@ -8,7 +8,7 @@ import Testing
 @testable import Log
 @testable import Node
 
-/// Transactions that wait outlive a node that is stopped in order.
+/// Unconfirmed transactions survive an orderly stop of the node.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct MempoolFileTests {
     private static let entries = (0..<20).map {
         MempoolFile.Entry(
@@ -53,7 +53,7 @@ import Testing
         #expect(throws: MempoolFile.Failure.self) { try other.decode(content) }
     }
 
-    /// A file that cannot be read is no reason to lose what waits; it stays, out of the way.
+    /// An unreadable file does not cost new transactions their place; it is moved aside and kept.
     @Test func whatCannotBeReadMakesRoom() throws {
         let directory = try TemporaryDirectory()
         let large = Self.file(in: directory)
@@ -65,12 +65,12 @@ import Testing
         #expect(try small.read() == Array(Self.entries[..<2]))
         let old = try FileContent.read(small.path + ".old", limit: 1 << 20)
         #expect(old == large.encode(Self.entries).content)
-        // One that can be read stays, behind own clients' that are new.
+        // A readable file keeps its transactions, behind new ones of own clients.
         #expect(try large.add(Array(Self.entries[2..<4])) == 4)
         #expect(try large.read() == [3, 0, 2, 1].map { Self.entries[$0] })
     }
 
-    /// A mempool that was made smaller has no room for the file, but for what waits next.
+    /// A mempool reduced in size has no room for the old file, but for later transactions.
     @Test func aSmallerMempoolKeepsWhatWaitsLater() async throws {
         let lines = Lines()
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
@@ -99,7 +99,7 @@ import Testing
             let node = try await network.start("leader")
             try await network.commit(LocalNetwork.createTable, at: "leader")
             let insert = "INSERT INTO t (id, name) VALUES (1, 'a')"
-            // The second waits for the first, which is not sent yet.
+            // The second transaction waits for the first, which is not sent yet.
             let second = try network.transaction(insert, nonce: 3)
             _ = try await node.broadcast(second.bytes, waitForCommit: false)
             let sender = AccountID(network.owner.publicKey)
@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    /// What the log has written.
+    /// The lines written to the log.
     private final class Lines: LogSink {
         private let bytes = Mutex<[UInt8]>([])
 

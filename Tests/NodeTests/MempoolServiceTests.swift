@@ -16,9 +16,9 @@ import VirtualIO
 
 @testable import Node
 
-/// The requirements' rules for transactions, held against mempools that hosts connect, in virtual time.
+/// The required rules for transactions, tested with mempools connected by hosts, in virtual time.
 @Suite struct MempoolServiceTests {
-    /// A node's mempool and host, with no chain behind them.
+    /// A node's mempool and host without a chain.
     @ReactorActor
     final class Station {
         let service: MempoolService
@@ -79,7 +79,7 @@ import VirtualIO
 
         func has(_ transaction: Transaction) async -> Bool { await service.waiting(transaction.id) != nil }
 
-        /// Which of these wait.
+        /// Returns which of these are unconfirmed.
         func has(_ transactions: [Transaction]) async -> [Bool] {
             let found = await service.checked(transactions.map(\.id))
             return transactions.map { found[$0.id] != nil }
@@ -113,7 +113,7 @@ import VirtualIO
                 nonce: nonce, chainID: "stations"), by: key(sender))
     }
 
-    /// Stations in a row, each connected to the next.
+    /// Runs `body` with a row of stations, each connected to the next.
     private func withStations(
         _ count: UInt8, parameters: NetworkParameters? = nil,
         _ body: @escaping @ReactorActor @Sendable ([Station]) async throws -> Void
@@ -145,7 +145,7 @@ import VirtualIO
             let (foreign, own) = (try Self.transaction(50, 1), try Self.transaction(51, 1))
             try await stations[0].submit(foreign)
             try await stations[1].submit(own)
-            // Through all repeated announcements, and to a peer that comes later.
+            // Not with the repeated announcements either, nor to a late peer.
             let late = try await Station(9, try Self.genesis())
             try await late.connect(stations[1])
             try await Reactor.sleep(for: .seconds(3000))
@@ -178,7 +178,7 @@ import VirtualIO
             exchange.announce([id])
             try await Reactor.sleep(for: .seconds(5))
             #expect(source.served == 1)
-            // It is not fetched again, though it is announced again.
+            // It is not fetched again when it is announced again.
             exchange.announce([id])
             try await Reactor.sleep(for: .seconds(5))
             #expect(source.served == 1)
@@ -194,7 +194,7 @@ import VirtualIO
             try await stations[0].submit(transaction)
             try await Reactor.sleep(for: .seconds(1))
             #expect(await stations[1].has(transaction))
-            // What the other loses comes back with the next announcement: after 30 s, then 60, then 120.
+            // A transaction that the other drops returns with the next announcement: after 30 s, then 60, then 120.
             for interval in [30, 60, 120] {
                 stations[1].service.drop([transaction.id])
                 try await Reactor.sleep(for: .seconds(interval - 2))
@@ -202,7 +202,7 @@ import VirtualIO
                 try await Reactor.sleep(for: .seconds(2))
                 #expect(await stations[1].has(transaction), "after \(interval) s")
             }
-            // Nobody mines it: it is dropped, and nothing brings it back.
+            // No block includes it: it is dropped and does not return.
             try await Reactor.sleep(for: .seconds(4000))
             for station in stations { #expect(station.service.contents.count == 0) }
         }
@@ -238,12 +238,12 @@ import VirtualIO
             await #expect(throws: MempoolError.insufficientBalance) {
                 try await stations[0].submit(stranger)
             }
-            // The first was mined, and what is left does not pay for the third.
+            // The first was committed, and the remaining balance does not cover the third.
             service.committed(
                 [transactions[0].id], [.init(id: account, nonce: 1, balance: 50)])
             #expect(await stations[0].has(transactions) == [false, true, false, true])
             #expect(service.contents.readyCount == 1)
-            // A rival with the second's nonce was mined.
+            // Another transaction with the second's nonce was committed.
             service.committed([.zero], [.init(id: account, nonce: 2, balance: 30)])
             #expect(await stations[0].has(transactions) == [false, false, false, true])
             await #expect(throws: MempoolError.nonceTooLow(expected: 3)) {
@@ -271,7 +271,7 @@ import VirtualIO
         }
     }
 
-    /// Far more than the queues hold: the callers wait, and each has its outcome.
+    /// Far more transactions than the queues hold: the callers are suspended, and each gets its outcome.
     @Test func fullQueuesLoseNothing() throws {
         try withStations(1) { stations in
             let service = stations[0].service
@@ -292,7 +292,7 @@ import VirtualIO
         }
     }
 
-    /// What a client sent before the restart is its own also when a peer brings it first.
+    /// A client's transaction from before a restart stays its own even if a peer sends it first.
     @Test func aClientsTransactionStaysItsOwn() throws {
         let directory = try TemporaryDirectory()
         try MemoryNetwork.run {
@@ -339,7 +339,7 @@ import VirtualIO
             try await middle.submit(own)
             let late = try await Station(9, try Self.genesis())
             try await late.connect(middle)
-            // Old blocks come.
+            // Old blocks arrive.
             for _ in 0..<10 {
                 try await Reactor.sleep(for: .seconds(10))
                 middle.service.advanced(to: 1_000)
@@ -362,13 +362,13 @@ import VirtualIO
             let transaction = try Self.transaction(50, 1)
             stations[1].service.syncing(true)
             try await stations[0].submit(transaction)
-            // No block has come: whoever claims that there are some is not believed.
+            // No block has arrived, so claims of heights are not believed.
             try await Reactor.sleep(for: .seconds(2))
             #expect(await stations[1].has(transaction))
         }
     }
 
-    /// Holds whatever it was given.
+    /// A source that serves any transaction it was given.
     @ReactorActor
     final class Forger: TransactionSource {
         var transactions: [Hash: SharedBytes] = [:]

@@ -138,14 +138,14 @@ import Testing
                 })
             forged[place + 5] ^= 1
             #expect(await code(node, SharedBytes(forged)) == .invalidSignature)
-            // The refusal of the forgery must not stand in the way of the original.
+            // Refusing the forgery must not keep out the original.
             #expect(await code(node, good.bytes) == .ok)
             try await network.agree(rows: 1)
         }
     }
 
     @Test func whatWaitsIsNotTakenTwice() async throws {
-        // A leader whose only other validator is missing commits nothing, so that everything keeps waiting.
+        // A leader commits nothing while its only other validator is missing, so all transactions keep waiting.
         try await LocalNetwork.run(validators: 3, sentries: 0) { network in
             let node = try await network.start("leader")
             let waiting = try network.transaction(LocalNetwork.createTable)
@@ -158,7 +158,7 @@ import Testing
             #expect(known?.result == nil)
             #expect(await node.status().mempoolCount == 1)
             #expect(await node.status().height == 0)
-            // The others come, and what waited is committed.
+            // The others start, and the waiting transactions are committed.
             for name in network.names.dropFirst() { try await network.start(name) }
             try await network.agree(rows: 0)
         }

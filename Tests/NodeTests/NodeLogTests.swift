@@ -11,9 +11,9 @@ import Testing
 @testable import Log
 @testable import Node
 
-/// What a node says about its peers.
+/// What a node logs about its peers.
 @Suite(.timeLimit(.minutes(5))) struct NodeLogTests {
-    /// The lines that the log has written.
+    /// The lines written to the log.
     private final class Lines: LogSink {
         private let bytes = Mutex<[UInt8]>([])
 
@@ -30,8 +30,8 @@ import Testing
         func count(_ text: String) -> Int { lines(having: text).count }
     }
 
-    /// An agent version that looks like a line of the log and commands a terminal remains a value on one line; and the
-    /// end of the connection says why.
+    /// An agent version that imitates a log line and contains terminal commands remains one value on one line. The end
+    /// of the connection is logged with its reason.
     @Test func textOfAPeerStaysAValue() async throws {
         let lines = Lines()
         let agent = "x \u{1b}[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m"
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    /// A mempool that has no room for what a block could hold is warned of, with both figures.
+    /// A node warns, with both figures, of a mempool that is smaller than a block's largest transaction.
     @Test func aSmallMempoolIsWarnedOf() async throws {
         let lines = Lines()
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    /// Identities cost nothing: however many come from a chain with the same ID, few lines name them.
+    /// Identities cost nothing: however many peers come from a chain with the same ID, few are logged.
     @Test func linesAboutNamesakesAreBounded() async throws {
         let lines = Lines()
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in

@@ -10,9 +10,9 @@ import Testing
 
 @testable import Node
 
-/// Processes that answer queries, as shell scripts that say what such a process says, or something else.
+/// Query processes, played by shell scripts that send what a process would, or something else.
 @Suite(.timeLimit(.minutes(2))) struct QueryProcessTests {
-    /// Starts a script with the socket as its descriptor 3, and counts how often.
+    /// Starts a script with the socket as its descriptor 3, and counts the starts.
     private final class Scripts: Sendable {
         let starts = Mutex(0)
         let pids = Mutex<[pid_t]>([])
@@ -47,7 +47,7 @@ import Testing
         QueryProcess(Worker(name: "queries", capacity: 8), .silent, database: "database") { scripts.start() }
     }
 
-    /// Runs `body` with a process; afterwards none of its kind is left.
+    /// Runs `body` with a process, and checks that no child is left.
     private func with(
         _ script: String, _ body: @escaping @Sendable (QueryProcess, Scripts) async throws -> Void
     ) async throws {
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// Processes that end at once are not started again and again.
+    /// Processes that end at once are not restarted for each query.
     @Test func oneThatDoesNotStartIsNotTriedForEachQuery() async throws {
         try await with("exit 3") { process, scripts in
             #expect(await ask(process) == .failure(.queryProcess("the query's process ended: status 3")))
@@ -163,7 +163,7 @@ import Testing
         }
         while pool.peakWaiting.count < QueryPool.capacity { await Task.yield() }
         await #expect(throws: ExecutionError.tooManyQueries) { try await pool.answer("SELECT 1", []) }
-        // A client that goes makes room.
+        // A client that leaves makes room.
         asking[0].cancel()
         asking[QueryPool.capacity].cancel()
         _ = await asking[QueryPool.capacity].value

@@ -14,7 +14,7 @@ import Testing
             try await network.connected()
             try await network.commit(LocalNetwork.createTable, at: "leader")
             await network.stop(name)
-            // Two of three validators are a quorum: blocks go on.
+            // Two of three validators are a quorum, so blocks continue.
             for row in 0..<5 {
                 try await network.insert(Int64(row)..<Int64(row + 1), at: "leader")
                 try await committed(row + 1, on: network, at: "leader")
@@ -34,7 +34,7 @@ import Testing
             try await network.insert(0..<10, at: "sentry-1")
             try await network.agree(rows: 10)
             await network.stop("leader")
-            // What comes while there is no leader waits for it.
+            // Transactions wait while there is no leader.
             try await network.insert(10..<15, at: "sentry-1")
             try await network.start("leader")
             try await network.connected()
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// Stopped in the midst of blocks and still referred to, nodes hold neither files nor locks of their databases.
+    /// Nodes stopped while blocks are made, and still referenced, hold no files or locks of their databases.
     @Test func stoppedNodesHaveClosedTheirDatabases() async throws {
         try await LocalNetwork.run { network in
             try await network.startAll()

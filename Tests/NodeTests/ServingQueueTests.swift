@@ -5,7 +5,7 @@ import Testing
 
 @testable import Node
 
-/// Who is served blocks, in which order, who is told to come back, and who loses its turn.
+/// Which peers are served blocks, in which order, which are told "busy", and which lose their turns.
 @Suite struct ServingQueueTests {
     private static func peer(_ number: Int) -> PeerID { PeerID.numbered(number) }
 
@@ -30,8 +30,8 @@ import Testing
 
     private func giveUp(_ ticket: Int) -> Bool { state.queue.giveUp(ticket) }
 
-    /// Looks at turns every quarter of a second from one time to another; each has taken what it takes in a second times
-    /// the time. Returns which ended, when and why, and ends them.
+    /// Checks turns every quarter of a second from one time to another; each takes a constant number of bytes per
+    /// second. Ends the turns that must end, and returns when and why.
     private func read(
         _ rates: [Int: Int], from start: Duration = .zero, to end: Duration, steps: Int = 1,
         isBlocked: Bool = true
@@ -54,7 +54,7 @@ import Testing
         let loss: ServingQueue.Loss
     }
 
-    /// Strangers take all places that they can have; their tickets are 1 and so on.
+    /// Fills all of the strangers' places; the tickets start at 1.
     private func fill() {
         for number in 0..<ServingQueue.placesPerRank { #expect(enter(number) == .serve) }
     }
@@ -105,7 +105,7 @@ import Testing
         let newcomer = tickets
         #expect(leave(1) == [newcomer])
         #expect(enter(51) == .wait)
-        // The one that waits is who has a place already: neither of them takes the next one from the other.
+        // Only a peer that has a place waits: the two do not take the next place from each other.
         #expect(leave(3) == [tickets])
         #expect(leave(4) == [tickets - 2], "nobody else waits any more")
     }
@@ -130,7 +130,7 @@ import Testing
     @Test func whoDoesNotReadLosesItsTurnWhileOthersWait() {
         fill()
         #expect(enter(50) == .wait)
-        // One reads nothing, one too little, one enough.
+        // One peer reads nothing, one too little, one enough.
         let ends = read([1: 0, 2: 10 << 10, 3: 80 << 10], to: .seconds(4))
         #expect(ends == [1: End(at: .seconds(2), loss: .slow), 2: End(at: .seconds(2), loss: .slow)])
         #expect(leave(1) == [tickets])
@@ -159,20 +159,20 @@ import Testing
     }
 
     @Test func onlyThoseCountWhoCouldTakeThePlace() {
-        // A validator reads slowly; strangers wait, for places that are strangers'.
+        // A validator reads slowly, and strangers wait for places that are theirs.
         #expect(enter(100, .member) == .serve)
         let member = tickets
         fill()
         for number in 50..<60 { #expect(enter(number) == .wait) }
         #expect(read([member: 0], to: .seconds(20)) == [:])
         #expect(!queue.shouldYield(member, now: .seconds(20)))
-        // Other members take all places; one more waits.
+        // Other members take all places, and one more waits.
         for number in 0..<4 * ServingQueue.placesPerPeer { _ = enter(101 + number / 4, .member) }
         #expect(read([member: 0], from: .seconds(20), to: .seconds(20))[member]?.loss == .slow)
     }
 
     @Test func theTurnsOfAPeerCountTogether() {
-        // Four streams that share a link of 100 KiB a second.
+        // Four streams share a link of 100 KiB per second.
         for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(1, .chosen) == .serve) }
         for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(2, .chosen) == .serve) }
         #expect(enter(3, .chosen) == .wait)
@@ -188,7 +188,7 @@ import Testing
         let ends = read(rates, to: .seconds(30))
         #expect((1...7).allSatisfy { ends[$0] == End(at: .seconds(5), loss: .late) }, "\(ends)")
         #expect(ends[8] == nil)
-        // One that this node has chosen keeps its place.
+        // A chosen peer keeps its place.
         let state = State()
         for number in 0..<8 {
             _ = state.queue.enter(Self.peer(number), .chosen, ticket: number, now: .zero)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Node
 
-/// Validators come and go while a network runs.
+/// Validators join and leave while a network runs.
 @Suite(.serialized) struct ValidatorNetworkTests {
     private func expectRoles(_ roles: [String: NodeStatus.Role], _ network: LocalNetwork) async throws {
         try await LocalNetwork.wait {
@@ -19,7 +19,7 @@ import Testing
     @Test(arguments: ["sql", "noop"])
     func aSentryJoinsAndVotesAndAnotherIsRemoved(_ application: String) async throws {
         try await LocalNetwork.run(validators: 1, sentries: 1) { network in
-            // Neither is always a validator, and a leader admits no other strangers.
+            // Neither is a validator all the time, and a leader admits strangers only if they are named.
             let sentries = try ["sentry-1", "validator-1"].map { try network.key($0).publicKey.nodeID }
             try await network.start("leader") {
                 $0.execution.application = application
@@ -51,7 +51,7 @@ import Testing
                 #expect(try await network.node(name).validatorRequests().isEmpty)
             }
 
-            // Its vote decides while the other is away; together with the leader it removes the other.
+            // Its vote decides while the other is stopped. Together with the leader it removes the other.
             await network.stop("validator-1")
             for name in ["leader", "sentry-1"] {
                 let vote = try await network.commit(.validatorRemove(other), by: name, at: name)
@@ -61,7 +61,7 @@ import Testing
             try await expectRoles(["sentry-1": .validator, "validator-1": .sentry], network)
             #expect(try await network.commit(.validatorLeave, by: "validator-1", at: "leader")?.code == 9)
 
-            // A restart, which for the noop application means to execute everything again, changes nothing.
+            // A restart changes nothing, although the noop application executes everything again.
             await network.stop("sentry-1")
             try await network.start("sentry-1") {
                 $0.execution.application = application
@@ -94,14 +94,14 @@ import Testing
                 return true
             }
             network.nonce -= 1
-            // A node that knows nobody else gets all blocks from it, and goes on with them.
+            // A node whose only peer it is gets all blocks from it, and follows the chain.
             let source = try network.bootnode("sentry-1")
             try await network.start("sentry-2") {
                 $0.p2p.bootnodes = [source]
                 $0.p2p.pex = false
             }
             try await network.agree(rows: 20)
-            // Nor did unconfirmed transactions ever reach it.
+            // Unconfirmed transactions never reached it either.
             await network.stop("validator-1")
             try await network.insert(20..<25, at: "leader")
             try await LocalNetwork.wait {

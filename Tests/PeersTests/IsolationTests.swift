@@ -8,7 +8,7 @@ import Testing
 
 @testable import Peers
 
-/// A node that knows nobody of its chain does not say that all is well.
+/// A node without a peer of its chain does not report itself healthy.
 @Suite(.timeLimit(.minutes(5))) struct IsolationTests {
     private static func peer(_ seed: UInt8) throws -> PeerID {
         try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)).publicKey.peerID
@@ -45,11 +45,11 @@ import Testing
         let (one, other) = (try Self.peer(1), try Self.peer(2))
         isolation.members([one, other], isKnown: { _ in false }, now: .zero)
         let reason = try #require(isolation.reason(makesBlocksAlone: false, now: .seconds(1_000)))
-        #expect(reason.contains("2 connected that say so"))
+        #expect(reason.contains("shown no block: 2"))
         isolation.proved(one)
         isolation.members([one, other], isKnown: { _ in false }, now: .seconds(1_000))
         #expect(isolation.reason(makesBlocksAlone: false, now: .seconds(1_000)) == nil)
-        // The other has shown nothing; and who comes back begins anew.
+        // The other peer has shown nothing, and a peer that reconnects starts anew.
         isolation.left(one)
         isolation.members([other], isKnown: { _ in false }, now: .seconds(2_000))
         isolation.members([one, other], isKnown: { _ in false }, now: .seconds(2_001))

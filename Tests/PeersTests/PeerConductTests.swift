@@ -16,7 +16,7 @@ import Testing
         #expect(conduct.points(of: Self.peer(1), now: .zero) == 40)
         #expect(conduct.points(of: Self.peer(1), now: .seconds(60)) == 30)
         #expect(conduct.points(of: Self.peer(1), now: .seconds(240)) == 0)
-        // Forty points every five minutes are forgiven in between; every minute they add up.
+        // Forty points every five minutes expire in between; every minute they add up.
         for minute in 1...20 { #expect(report(.wrongContent, at: minute * 300) == .tolerated) }
         var verdicts: [PeerConduct.Verdict] = []
         for minute in 0..<4 { verdicts.append(report(.wrongContent, at: 10_000 + minute * 60)) }

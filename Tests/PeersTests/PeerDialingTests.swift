@@ -5,7 +5,7 @@ import Testing
 
 @testable import Peers
 
-/// Who is dialled, and when again.
+/// Which peers are dialled, and when again.
 @Suite struct PeerDialingTests {
     private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
 
@@ -44,7 +44,7 @@ import Testing
             let full = min(DialPlan.shortest * (1 << min(index, 10)), DialPlan.longestWanted)
             #expect(wait >= full / 2 && wait <= full + .milliseconds(200), "wait \(index) was \(wait)")
         }
-        // Not all of one length: many nodes that lost the same peer must not come back together.
+        // The backoffs vary, so that nodes that lost the same peer do not return together.
         #expect(Set(waits.suffix(20)).count > 10)
     }
 
@@ -62,7 +62,7 @@ import Testing
         #expect(script.dialled(after: .seconds(20)) == [])
         script.feed(.disconnected(Self.peer(1)))
         #expect(script.dialled(after: DialPlan.shortest) == [1], "soon, as after a first failure")
-        // One that ends at once does not: the peer does not want this node.
+        // A connection that ends at once does not end the backoff: the peer does not want this node.
         for count in 1...4 {
             script.connect(1, .outbound)
             script.feed(.dialed(Self.peer(1)))
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    /// Long unreachable, a validator is tried again soon once the sentry has no other.
+    /// A validator that was unreachable for long is dialled again soon once the sentry has no other.
     @Test func aSentryThatLosesItsLastValidatorLooksForAnother() throws {
         var script = PeerScript()
         script.become(.sentry, leader: 1, validators: [1, 2, 3])
@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func whomWhichRoleDials() throws {
-        // Validators 1 to 6 (1 leads), named 7, strangers from 20 on; target 8.
+        // Validators 1 to 6 (1 leads), named peer 7, strangers from 20 on; the target is 8.
         let book = (1...7).map { PeerScript.candidate($0) } + (20..<40).map { PeerScript.candidate($0) }
         func dialled(_ role: PeerPlanner.Role) -> [Int] {
             var script = PeerScript {
@@ -147,7 +147,7 @@ import Testing
         #expect(first.count == 5)
         #expect(Set(first).isSuperset(of: [50, 51, 52, 53]), "a network of its own each, and verified")
         #expect(first.count { (20..<30).contains($0) } == 1)
-        // The same seed makes the same choice, another seed another one.
+        // The same seed gives the same choice, another seed another.
         var again = PeerScript { $0.target = 5 }
         #expect(again.dialled(book) == first)
         let choices = (2..<10).map { seed in
@@ -197,7 +197,7 @@ import Testing
         for second in 0..<100 { plan.failed(Self.peer(1), isWanted: false, now: .seconds(second), &random) }
         #expect(!plan.isDead(Self.peer(1), now: .seconds(100)))
         #expect(plan.isDead(Self.peer(1), now: DialPlan.deadlyTime))
-        // One that answers in between begins anew.
+        // A peer that answers in between starts anew.
         plan.ended(Self.peer(1), after: .seconds(60), isWanted: false, now: .seconds(3_700), &random)
         #expect(!plan.isDead(Self.peer(1), now: .seconds(3_800)))
     }

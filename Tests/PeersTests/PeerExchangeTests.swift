@@ -5,7 +5,7 @@ import Testing
 
 @testable import Peers
 
-/// What peer exchange tells and believes.
+/// What peer exchange answers and accepts.
 @Suite struct PeerExchangeTests {
     private static func told(_ number: Int, _ addresses: String...) throws -> DiscoveredPeer {
         DiscoveredPeer(
@@ -24,7 +24,7 @@ import Testing
         #expect(numbers(1) == [2, 3, 4, 5])
         #expect(numbers(5) == [2, 3, 4])
         #expect(numbers(99) == [2, 3, 4, 5])
-        // The lead changes, and with it the secret.
+        // When the leader changes, the new leader's address becomes secret.
         script.become(.validator, leader: 3, validators: [0, 1, 2, 3])
         #expect(numbers(5) == [1, 2, 4])
     }
@@ -40,7 +40,7 @@ import Testing
         let known = try (5...9).map { try Self.told($0, "/ip4/20.\($0).0.1/tcp/6600") }
         let told = script.planner.told(to: PeerScript.peer(1), at: nil, of: known, now: .zero)
         #expect(told?.map { PeerScript.number($0.id) } == [9])
-        // What is not told is not believed either, the operator's private peers aside.
+        // Peers that are not told are not accepted either, except the operator's private peers.
         let believed = script.planner.believed(known, from: nil, now: .zero)
         #expect(believed.map { PeerScript.number($0.id) } == [5, 9])
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Peers
 
-/// Who is admitted, who has to go, and what follows from the chain.
+/// Which peers are admitted and disconnected, and how the chain changes that.
 @Suite struct PeerPlannerTests {
     private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
 
@@ -49,28 +49,28 @@ import Testing
         var script = PeerScript()
         script.become(.leader, leader: 0, validators: [0])
         #expect(script.connect(5) == .success(nil))
-        // Another validator comes: now there is somebody else to carry the blocks.
+        // A second validator joins, which can relay the blocks.
         let actions = script.become(.leader, leader: 0, validators: [0, 1])
         #expect(actions == [.disconnect(Self.peer(5), .leader)])
     }
 
     @Test func theValidatorSetOpensAndClosesSlots() {
         var script = script(.validator) { $0.maximum = 8 }
-        // Four others of 8 slots belong to validators and the named peer.
+        // The other four of 8 slots belong to validators and the named peer.
         #expect(script.planner.strangerSlots == 4)
         for number in 10..<14 { #expect(script.connect(number, .outbound) == .success(nil)) }
         #expect(script.connect(14, .outbound) == .failure(.full))
-        // Two more validators: the newest strangers make room.
+        // Two more validators join, and the newest strangers make room.
         script.now = .seconds(1)
         let actions = script.become(.validator, leader: 1, validators: [1, 2, 3, 20, 21])
         #expect(PeerScript.leaving(actions).count == 2)
         for peer in PeerScript.leaving(actions) { script.feed(.disconnected(Self.peer(peer))) }
         for number in [1, 2, 3, 4, 20, 21] { #expect(script.connect(number) == .success(nil), "\(number)") }
         #expect(script.connected.count == 8)
-        // A validator leaves the set: it is a stranger now, and one too many.
+        // A validator leaves the set and becomes a stranger, but keeps its slot.
         #expect(PeerScript.leaving(script.become(.validator, leader: 1, validators: [1, 2, 3, 21])) == [])
         #expect(script.planner.standing(of: Self.peer(20)) == .stranger)
-        // This node takes the lead, and strangers go.
+        // This node becomes leader, and strangers are disconnected.
         let led = script.become(.leader, leader: 0, validators: [0, 1, 2, 3, 21])
         #expect(Set(PeerScript.leaving(led)) == Set(script.connected.filter { $0 >= 10 && $0 != 21 }))
     }
@@ -86,7 +86,7 @@ import Testing
         script.now += .seconds(1)
         script.connect(13, .outbound)
         #expect(script.planner.links.count == 4)
-        // Slots are kept for the validators, but the set outgrows them.
+        // Slots are reserved for the validators, but the set outgrows them.
         script.planner.rules.maximum = 4
         #expect(script.connect(1) == .success(12), "a guest first")
         #expect(script.connect(2) == .success(11), "then one that came by itself")
@@ -109,7 +109,7 @@ import Testing
         }
         #expect(script.connect(60) == .failure(.full))
         #expect(script.planner.strangers.count == 4)
-        // They take no slot from anybody.
+        // Visitors take no slot.
         for number in 14..<18 { #expect(script.connect(number, .outbound) == .success(nil)) }
         #expect(script.connect(18, .outbound) == .failure(.full))
         let known = try (10..<18).map {
@@ -151,7 +151,7 @@ import Testing
             #expect(script.connected.count == admitted + PeerPlanner.visitors)
             for number in 1...4 { #expect(script.connect(number) == .success(nil)) }
             let book = (20..<60).map { PeerScript.candidate($0) }
-            // However full, the node still makes connections of its own choice.
+            // However full it is, the node still dials peers of its own choice.
             var chosen: [Int] = []
             for _ in 0..<20 {
                 for number in script.dialled(book) {
@@ -181,14 +181,14 @@ import Testing
         }
         #expect(script.connect(310, ip: try ip("2001:db8::9:9")) == .failure(.crowded), "the same /64")
         #expect(script.connect(310, ip: try ip("2001:db8:0:1::1")) == .success(nil))
-        // Private networks have few addresses, and loopback one.
+        // Private networks have few addresses, and loopback has one.
         for number in 0..<40 {
             #expect(script.connect(400 + number, ip: try ip("10.0.0.\(number)")) == .success(nil))
         }
         for number in 0..<40 {
             #expect(script.connect(500 + number, ip: try ip("127.0.0.1")) == .success(nil))
         }
-        // Whom the operator or the chain names is not counted.
+        // Validators and named peers are not counted.
         script.become(.validator, leader: nil, validators: [1, 2, 3, 4])
         for number in 1...4 { #expect(script.connect(number, ip: try ip("20.0.0.1")) == .success(nil)) }
     }
@@ -203,7 +203,7 @@ import Testing
         #expect(script.connect(5, .outbound) == .failure(.blocked))
         #expect(!script.planner.admits(PeerScript.ip(6), now: .zero))
         #expect(script.planner.admits(PeerScript.ip(5), now: .zero))
-        // While the node runs, validators too.
+        // Blocks at run time also apply to validators.
         script.connect(2)
         script.connect(7)
         #expect(script.feed(.block(.peer(Self.peer(2)))) == [.disconnect(Self.peer(2), .blocked)])
@@ -258,7 +258,7 @@ import Testing
         script.now += PeerConduct.firstBan
         #expect(script.planner.admits(PeerScript.ip(5), now: script.now))
         #expect(script.connect(5) == .success(nil), "forgiven")
-        // A validator is kept out for a moment only, and never forgotten.
+        // A validator is banned only briefly, and never forgotten.
         script.connect(2)
         #expect(
             script.feed(.misbehaved(Self.peer(2), .lie)) == [

@@ -4,12 +4,12 @@ import TestSupport
 
 @testable import Peers
 
-/// A peer planner and what happens to it, peers being known by numbers.
+/// A peer planner and the events of a test, with peers known by numbers.
 struct PeerScript {
     var planner: PeerPlanner
     var now = Duration.zero
 
-    /// A planner whose rules `change` has set; the node itself is peer 0.
+    /// Creates a planner with rules that `change` has set. The node itself is peer 0.
     init(seed: UInt64 = 1, _ change: (inout PeerRules) -> Void = { _ in }) {
         var rules = PeerRules(own: Self.peer(0))
         change(&rules)
@@ -20,10 +20,10 @@ struct PeerScript {
 
     static func number(_ peer: PeerID) -> Int { peer.bytes.suffix(2).reduce(0) { $0 << 8 | Int($1) } }
 
-    /// A public address for each number, each in a /16 of its own as far as they go.
+    /// Returns a public address for a number, in a /16 of its own for the first 256 numbers.
     static func ip(_ number: Int) -> IP? { IP("20.\(number & 255).\(number >> 8 & 255).1") }
 
-    /// An address book entry.
+    /// Returns an address book entry.
     static func candidate(_ number: Int, verified: Bool = true, ip: IP? = nil) -> PeerPlanner.Candidate {
         PeerPlanner.Candidate(peer: peer(number), isVerified: verified, ip: ip ?? self.ip(number))
     }
@@ -35,7 +35,7 @@ struct PeerScript {
         return actions
     }
 
-    /// What the chain says.
+    /// Sets the membership.
     @discardableResult
     mutating func become(
         _ role: PeerPlanner.Role, leader: Int?, validators: [Int]
@@ -44,7 +44,7 @@ struct PeerScript {
             .membership(role, leader: leader.map(Self.peer), validators: validators.map(Self.peer)))
     }
 
-    /// What comes of a peer's connection: whether it is let in, and who has to go for it.
+    /// Connects a peer. Returns whether it was admitted, and which peer was disconnected for it.
     @discardableResult
     mutating func connect(
         _ number: Int, _ direction: Direction = .inbound, ip: IP? = nil, kind: PeerPlanner.Kind = .member
@@ -58,7 +58,7 @@ struct PeerScript {
         return .success(victim.map(Self.number))
     }
 
-    /// Lets time pass and returns who is dialled then.
+    /// Lets time pass, and returns the peers that are then dialled.
     mutating func dialled(
         after time: Duration = .seconds(1), _ candidates: [PeerPlanner.Candidate] = []
     ) -> [Int] {
@@ -68,7 +68,7 @@ struct PeerScript {
         }
     }
 
-    /// Those who are sent away by an event.
+    /// Returns the peers that these actions disconnect.
     static func leaving(_ actions: [PeerPlanner.Action]) -> [Int] {
         actions.compactMap { if case .disconnect(let peer, _, _) = $0 { number(peer) } else { nil } }
     }

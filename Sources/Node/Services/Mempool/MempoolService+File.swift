@@ -73,7 +73,8 @@ extension MempoolService {
         restoration = .over
         if read > 0 {
             context.log.info(
-                "transactions of the last run wait again", ["kept": .number(kept), "of": .number(read)])
+                "unconfirmed transactions of the last run restored",
+                ["kept": .number(kept), "of": .number(read)])
         }
         _ = try? await context.checks.run { try file.write([]) }
     }
