@@ -8,6 +8,6 @@ import Testing
         let page = try ProjectFile.text("docs/configuration.md")
         #expect(
             page == Configuration.documentation,
-            "make it again: apus config --markdown > docs/configuration.md")
+            "regenerate it: apus config --markdown > docs/configuration.md")
     }
 }
