@@ -145,7 +145,7 @@ import Testing
         var script = PeerScript { $0.target = 5 }
         let first = script.dialled(book)
         #expect(first.count == 5)
-        #expect(Set(first).isSuperset(of: [50, 51, 52, 53]), "a network of its own each, and verified")
+        #expect(Set(first).isSuperset(of: [50, 51, 52, 53]), "verified, each in its own network")
         #expect(first.count { (20..<30).contains($0) } == 1)
         // The same seed gives the same choice, another seed another.
         var again = PeerScript { $0.target = 5 }

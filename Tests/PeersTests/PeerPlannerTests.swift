@@ -89,12 +89,12 @@ import Testing
         // Slots are reserved for the validators, but the set outgrows them.
         script.planner.rules.maximum = 4
         #expect(script.connect(1) == .success(12), "a guest first")
-        #expect(script.connect(2) == .success(11), "then one that came by itself")
+        #expect(script.connect(2) == .success(11), "then an inbound one")
         script.become(.validator, leader: 1, validators: [1, 2, 3])
         #expect(script.connect(3) == .success(13), "then the newest")
         script.become(.validator, leader: 1, validators: [1, 2, 3, 4, 5])
         #expect(script.connect(4) == .success(10))
-        #expect(script.connect(5) == .failure(.full), "nobody is less")
+        #expect(script.connect(5) == .failure(.full), "no peer ranks lower")
     }
 
     @Test func whoFindsNoSlotMayStayToBeToldOfOthers() throws {
@@ -135,7 +135,7 @@ import Testing
             $0.tellsPeers = false
         }
         #expect(script.connect(1) == .success(nil))
-        #expect(script.connect(2) == .failure(.full), "there is nothing to be told")
+        #expect(script.connect(2) == .failure(.full), "it would be told nothing")
     }
 
     @Test func strangersCannotSurroundANode() {
@@ -147,7 +147,7 @@ import Testing
             script.become(role, leader: 1, validators: [1, 2, 3, 4])
             for number in 100..<300 { script.connect(number) }
             let admitted = script.planner.strangers.count
-            #expect(admitted == 40 - 4 - 10, "neither validators' slots nor those for own choices")
+            #expect(admitted == 40 - 4 - 10, "neither validators' slots nor those for outbound strangers")
             #expect(script.connected.count == admitted + PeerPlanner.visitors)
             for number in 1...4 { #expect(script.connect(number) == .success(nil)) }
             let book = (20..<60).map { PeerScript.candidate($0) }
@@ -253,7 +253,7 @@ import Testing
         script.feed(.disconnected(Self.peer(5)))
         #expect(script.connect(5) == .failure(.banned))
         #expect(
-            !script.planner.admits(PeerScript.ip(5), now: script.now), "nor its address, before any handshake"
+            !script.planner.admits(PeerScript.ip(5), now: script.now), "nor its address, before the handshake"
         )
         script.now += PeerConduct.firstBan
         #expect(script.planner.admits(PeerScript.ip(5), now: script.now))

@@ -22,7 +22,7 @@ import Testing
                 try host.start()
                 _ = try await host.connect(id, [address.withoutPeerID])
                 try await LocalNetwork.wait {
-                    await sentry.status().peerCount == 1 ? nil : "the stranger is not there"
+                    await sentry.status().peerCount == 1 ? nil : "the stranger is not connected"
                 }
                 #expect(await sentry.status().trouble?.contains("shown no block: 1") == true)
                 #expect(await !sentry.status().isHealthy)

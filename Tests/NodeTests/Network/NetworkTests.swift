@@ -119,7 +119,7 @@ import Testing
             let zero = try network.transaction("SELECT 1", nonce: 0)
             #expect(await code(node, zero.bytes) == .invalidNonce, "nonce zero")
             let far = try network.transaction("SELECT 1", nonce: .max)
-            #expect(await code(node, far.bytes) == .invalidNonce, "nonce beyond reach")
+            #expect(await code(node, far.bytes) == .invalidNonce, "nonce too far ahead")
             let foreign = try network.transaction("SELECT 1", nonce: 2, chainID: "other")
             #expect(await code(node, foreign.bytes) == .wrongChain)
             #expect(await code(node, SharedBytes()) == .encodingError)

@@ -101,7 +101,7 @@ import Testing
                     hosts.append(host)
                 }
                 try await LocalNetwork.wait {
-                    lines.count("its chain has the same ID") == hosts.count ? nil : "not all were sent away"
+                    lines.count("its chain has the same ID") == hosts.count ? nil : "some stayed"
                 }
                 for host in hosts { await host.stop() }
             }

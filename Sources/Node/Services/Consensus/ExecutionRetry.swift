@@ -26,7 +26,7 @@ struct ExecutionRetry {
             if silence <= .zero {
                 silence = Self.complaintInterval
                 log.warning(
-                    "a block cannot be executed now; this node keeps trying",
+                    "a block cannot be executed now; this node goes on trying",
                     ["height": .number(height), "reason": .error(failure)])
             }
         }

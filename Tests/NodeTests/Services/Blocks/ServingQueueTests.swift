@@ -64,7 +64,7 @@ import Testing
         let most = ServingQueue.waiting(of: rank).peer
         for _ in 0..<most { #expect(enter(1, rank) == .wait) }
         #expect(enter(1, rank) == .refuse)
-        #expect(enter(2, rank) == .serve, "another is not kept waiting by that")
+        #expect(enter(2, rank) == .serve, "another peer does not wait for that")
         #expect(leave(1) == [ServingQueue.placesPerPeer + 1])
     }
 
@@ -72,14 +72,14 @@ import Testing
         fill()
         #expect(enter(90) == .wait)
         for number in 0..<ServingQueue.openPlaces - ServingQueue.placesPerRank {
-            #expect(enter(200 + number, .chosen) == .serve, "so do those whom the node has chosen")
+            #expect(enter(200 + number, .chosen) == .serve, "so do chosen peers")
         }
         #expect(enter(290, .chosen) == .wait)
         for _ in 0..<ServingQueue.placesPerPeer { #expect(enter(100, .member) == .serve) }
         #expect(queue.activeCount == ServingQueue.places)
         #expect(enter(101, .member) == .wait)
         let member = tickets
-        #expect(leave(1) == [member], "before who has waited for longer")
+        #expect(leave(1) == [member], "before peers that have waited longer")
     }
 
     @Test func chosenPeersLeavePlacesToStrangers() {
@@ -94,7 +94,7 @@ import Testing
         for number in 1...ServingQueue.placesPerRank { #expect(enter(number) == .serve) }
         #expect(enter(1) == .wait)
         #expect(enter(50) == .wait)
-        #expect(leave(1) == [tickets], "who has had no turn comes first")
+        #expect(leave(1) == [tickets], "a peer without a turn so far comes first")
         #expect(leave(2) == [tickets - 1])
     }
 
@@ -107,7 +107,7 @@ import Testing
         #expect(enter(51) == .wait)
         // Only a peer that has a place waits: the two do not take the next place from each other.
         #expect(leave(3) == [tickets])
-        #expect(leave(4) == [tickets - 2], "nobody else waits any more")
+        #expect(leave(4) == [tickets - 2], "no other peer waits")
     }
 
     @Test func aTurnEndsForThoseWhoWait() {
@@ -136,12 +136,12 @@ import Testing
         #expect(leave(1) == [tickets])
         #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(6)) == 1)
         #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(8)) == 2, "in a row")
-        #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(200)) == 1, "and once again after a while")
+        #expect(state.queue.noteLoss(Self.peer(0), now: .seconds(200)) == 1, "forgiven after a while")
     }
 
     @Test func whoHasStoodStillMakesRoomAtOnce() {
         fill()
-        #expect(read([1: 0], to: .seconds(20)) == [:], "nobody waits")
+        #expect(read([1: 0], to: .seconds(20)) == [:], "no peer waits")
         #expect(enter(50, now: .seconds(20)) == .wait)
         #expect(read([1: 0], from: .seconds(20), to: .seconds(20)) == [1: End(at: .seconds(20), loss: .slow)])
     }

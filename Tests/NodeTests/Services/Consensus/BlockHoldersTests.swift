@@ -64,7 +64,7 @@ import Testing
         #expect(holders.peers(of: hashes[1]) == [peers[0]])
         #expect(holders.peers(of: hashes[2]) == [peers[0]])
         #expect(holders.take(hashes[2], at: 2) == [peers[0]])
-        #expect(holders.peers(of: hashes[1]) == [], "what is below is of no use")
+        #expect(holders.peers(of: hashes[1]) == [], "lower heights are forgotten")
         #expect(holders.peers(of: hashes[5]) == [peers[0]])
     }
 
@@ -80,6 +80,6 @@ import Testing
         #expect(holders.peers(of: hashes[9]) == [peers[0]])
         for stranger in strangers { holders.forget(stranger) }
         note(&holders, peers[1], 10, isTrusted: false)
-        #expect(holders.peers(of: hashes[10]) == [peers[1]], "who has left takes no place")
+        #expect(holders.peers(of: hashes[10]) == [peers[1]], "a peer that left takes no place")
     }
 }

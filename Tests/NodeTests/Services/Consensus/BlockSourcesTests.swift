@@ -16,7 +16,7 @@ import Testing
         sources.began(block, from: peer(1), now: .zero)
         #expect(sources.step(block, bytes: 0, holders: [peer(1), peer(2)], now: .seconds(1)) == .wait)
         #expect(
-            sources.step(block, bytes: 9, holders: [peer(1)], now: .seconds(2)) == .wait, "nobody else has it"
+            sources.step(block, bytes: 9, holders: [peer(1)], now: .seconds(2)) == .wait, "no other has it"
         )
         #expect(
             sources.step(block, bytes: 9, holders: [peer(1), peer(2), peer(3)], now: .seconds(3))
@@ -44,7 +44,7 @@ import Testing
         #expect(
             sources.step(
                 block, bytes: 10 * BlockSources.leastBytes, holders: [peer(1), peer(2)], now: .seconds(10))
-                == .ask(peer(2), blamed: nil, times: 0), "it is no let-down")
+                == .ask(peer(2), blamed: nil, times: 0), "it is no failure")
         #expect(!sources.isDoubtful(peer(1), now: .seconds(10)))
     }
 
@@ -75,7 +75,7 @@ import Testing
         #expect(sources.silence(asked: .seconds(1), hasSent: false, now: limit) == .wait)
         #expect(sources.silence(asked: .seconds(1), hasSent: true, now: .seconds(60)) == .over, "it is slow")
         #expect(sources.silence(asked: .seconds(1), hasSent: false, now: .seconds(1) + limit) == .withholds)
-        #expect(sources.tests(peer(1), now: .zero) == false, "who is not doubted is asked anyway")
+        #expect(sources.tests(peer(1), now: .zero) == false, "a peer that is not doubtful is asked anyway")
         #expect(sources.withheld(peer(1), now: .zero) == BlockSources.withholdingWeighs)
         #expect(sources.isDoubtful(peer(1), now: .zero), "at once")
         #expect(sources.tests(peer(1), now: .zero) == true)
@@ -98,7 +98,7 @@ import Testing
         #expect(
             sources.step(block, bytes: 0, holders: [peer(1), peer(3)], now: .seconds(15))
                 == .ask(peer(3), blamed: peer(4), times: 1))
-        #expect(!sources.isDoubtful(peer(1), now: .seconds(700)), "it is forgiven")
+        #expect(!sources.isDoubtful(peer(1), now: .seconds(700)), "forgiven")
     }
 
     @Test func breakingOffCountsOnce() {

@@ -53,7 +53,7 @@ import Testing
             try await Reactor.sleep(for: .milliseconds(10))
             gate.leave(hash, by: peers[0])
             try await Reactor.sleep(for: .milliseconds(50))
-            #expect(entered.peers.prefix(2) == peers[10...], "although the line was full")
+            #expect(entered.peers.prefix(2) == peers[10...], "although the queue was full")
             #expect(entered.peers.count == 2 + CheckGate.waitingLimit)
         }
     }

@@ -91,7 +91,7 @@ import Testing
             for number in 0...share {
                 let verdict = machine.requested(
                     through: try peer(neighbour), isTrusted: true, now: .seconds(20), random: 0)
-                #expect(verdict == (number < share ? .accept : .ignore), "one neighbour has a share")
+                #expect(verdict == (number < share ? .accept : .ignore), "one neighbour has one share")
             }
         }
         #expect(
@@ -115,7 +115,7 @@ import Testing
             let (verdict, isNews) = machine.answered(
                 height, by: try peer(author), through: try peer(100), isTrusted: true, now: .seconds(1))
             #expect(verdict == (height <= 5 ? .accept : .ignore))
-            #expect(isNews == (height > 5), "what is higher is a reason to ask")
+            #expect(isNews == (height > 5), "a greater height is a reason to ask")
         }
     }
 

@@ -25,7 +25,7 @@ import Testing
         var order = MessageOrder()
         #expect(order.isNew(9_000_000, of: keys[0]) == true)
         #expect(order.isNew(2_000_000, of: keys[0]) == true)
-        #expect(order.isNew(9_000_000, of: keys[0]) == false, "of the process before")
+        #expect(order.isNew(9_000_000, of: keys[0]) == false, "from the former process")
         #expect(order.isNew(2_000_001, of: keys[0]) == true)
         #expect(order.isNew(.max, of: keys[0]) == true)
     }

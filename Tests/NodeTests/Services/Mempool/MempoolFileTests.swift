@@ -60,7 +60,7 @@ import Testing
         _ = try large.write(Self.entries)
         let small = Self.file(in: directory, limit: 200)
         #expect(try small.add([]) == 0)
-        #expect(try large.read() == Self.entries, "nobody needs its place")
+        #expect(try large.read() == Self.entries, "its place is not needed")
         #expect(try small.add(Array(Self.entries[..<2])) == 2)
         #expect(try small.read() == Array(Self.entries[..<2]))
         let old = try FileContent.read(small.path + ".old", limit: 1 << 20)
@@ -82,7 +82,7 @@ import Testing
             _ = try file.write([.init(isOwn: true, bytes: bytes)])
             let log = Log(source: "node", level: .info, sink: lines)
             let node = try await network.start("leader", log: log) { $0.mempool.maxSize = 1_000_000 }
-            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is said" }
+            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is logged" }
             #expect(lines.having("more than 2048576 bytes") && lines.having("kept=\(path).old"))
             let waiting = try network.transaction("SELECT 1", nonce: 2)
             _ = try await node.broadcast(waiting.bytes, waitForCommit: false)
@@ -115,7 +115,7 @@ import Testing
             _ = try await again.broadcast(first.bytes, waitForCommit: true)
             try await LocalNetwork.wait {
                 let nonce = try await again.account(sender)?.nonce
-                return nonce == 3 ? nil : "it is not mined: nonce \(nonce ?? 0)"
+                return nonce == 3 ? nil : "it is not committed: nonce \(nonce ?? 0)"
             }
             try await LocalNetwork.wait {
                 TestFile.exists(root.mempoolFile) ? "the file is still there" : nil
@@ -136,7 +136,7 @@ import Testing
             try FileContent.replace(file, content)
             let again = try await network.start(
                 "leader", log: Log(source: "node", level: .info, sink: lines))
-            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is said" }
+            try await LocalNetwork.wait { lines.having("are lost") ? nil : "nothing is logged" }
             #expect(lines.having("the checksum does not match"))
             #expect(await again.status().mempoolCount == 0)
         }

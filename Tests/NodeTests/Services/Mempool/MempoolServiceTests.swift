@@ -346,7 +346,7 @@ import VirtualIO
             }
             let all = [before, during, own]
             #expect(await middle.has(all) == [true, false, true])
-            #expect(await stations[0].has(all) == [false, true, true], "its clients' go out at once")
+            #expect(await stations[0].has(all) == [false, true, true], "its own clients' at once")
             #expect(await stations[2].has(all) == [false, false, true])
             #expect(await !late.has(before))
 

@@ -100,7 +100,7 @@ import Testing
             #expect(await ask(process) == .failure(.queryProcess("the query's process ended: status 3")))
             for _ in 0..<50 {
                 guard case .failure(.queryProcess) = await ask(process) else {
-                    Issue.record("an answer of nobody")
+                    Issue.record("an answer without a process")
                     return
                 }
             }
@@ -118,7 +118,7 @@ import Testing
         try await with(Self.ready + Self.read + #"printf '\377\377\377\377' >&3; "# + Self.wait) {
             process, scripts in
             guard case .failure(.queryProcess(let reason)) = await ask(process) else {
-                Issue.record("an answer of nonsense")
+                Issue.record("an answer from invalid data")
                 return
             }
             #expect(reason.utf8.starts(with: "the query process sent invalid data".utf8))
