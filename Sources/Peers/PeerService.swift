@@ -106,6 +106,9 @@ package final class PeerService: Service {
     /// Returns a peer's rank under the validators of the tip.
     package func rank(of peer: PeerID) -> PeerRank { planner.rank(of: peer) }
 
+    /// Returns whether a peer ranks above strangers.
+    package func trusts(_ peer: PeerID) -> Bool { rank(of: peer) != .stranger }
+
     // MARK: Chain and operator
 
     /// Follows a change of role, leader or validators.

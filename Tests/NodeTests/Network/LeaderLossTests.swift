@@ -9,9 +9,7 @@ import Testing
 @Suite(.serialized) struct LeaderLossTests {
     @Test func aLeaderWithANewDiskCatchesUpAndGoesOn() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             try await network.insert(0..<10, at: "sentry-1")
             try await network.agree(rows: 10)
             for round in 1...2 as ClosedRange<Int64> {
@@ -27,9 +25,7 @@ import Testing
 
     @Test func aPromotedValidatorLeads() async throws {
         try await LocalNetwork.run(validators: 3, sentries: 0) { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "validator-2")
+            try await network.startAll(withTableAt: "validator-2")
             try await network.insert(0..<10, at: "validator-2")
             try await network.agree(rows: 10)
             await network.stop("leader")

@@ -100,6 +100,13 @@ final class LocalNetwork {
         for name in names { try await start(name) }
     }
 
+    /// Starts all nodes, waits until each has a peer, and creates the table `t` at one of them.
+    func startAll(withTableAt name: String) async throws {
+        try await startAll()
+        try await connected()
+        try await commit(Self.createTable, at: name)
+    }
+
     /// Returns a node's key.
     func key(_ name: String) throws -> PrivateKey {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }

@@ -61,9 +61,7 @@ import Testing
 
     @Test func aFailingStatementConsumesItsNonce() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             let failed = try await network.commit("INSERT INTO nowhere VALUES (1)", at: "sentry-1")
             #expect(failed?.isOK == false)
             #expect(failed?.log.isEmpty == false)
@@ -80,9 +78,7 @@ import Testing
 
     @Test func aStrangersStatementFailsAndChangesNothing() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             let stranger = try PrivateKey.generate(.secp256k1)
             let statement = try network.transaction("INSERT INTO t VALUES (1, 'x')", nonce: 1, by: stranger)
             let outcome = try await network.node("sentry-1").broadcast(statement.bytes, waitForCommit: true)

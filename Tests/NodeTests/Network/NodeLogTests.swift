@@ -1,39 +1,21 @@
 import Chain
 import Crypto
 import LibP2P
+import Log
 import Multiformats
 import Peers
 import Protocols
 import Reactor
-import Synchronization
 import Testing
 
-@testable import Log
 @testable import Node
 
 /// What a node logs about its peers.
 @Suite(.timeLimit(.minutes(5))) struct NodeLogTests {
-    /// The lines written to the log.
-    private final class Lines: LogSink {
-        private let bytes = Mutex<[UInt8]>([])
-
-        func write(_ event: LogEvent) { bytes.withLock { LogFormat.text.append(event, to: &$0) } }
-
-        var all: [[UInt8]] { bytes.withLock { $0.split(separator: 10).map { Array($0) } } }
-
-        private func lines(having text: String) -> [String] {
-            all.map { String(decoding: $0, as: UTF8.self) }.filter { $0.contains(text) }
-        }
-
-        func having(_ text: String) -> String? { lines(having: text).first }
-
-        func count(_ text: String) -> Int { lines(having: text).count }
-    }
-
     /// An agent version that imitates a log line and contains terminal commands remains one value on one line. The end
     /// of the connection is logged with its reason.
     @Test func textOfAPeerStaysAValue() async throws {
-        let lines = Lines()
+        let lines = LogLines()
         let agent = "x \u{1b}[2J\r\n20:00:00.000 critical node: consensus stopped \u{202e}\u{9b}31m"
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader", log: Log(source: "node", level: .trace, sink: lines))
@@ -67,7 +49,7 @@ import Testing
 
     /// A node warns, with both figures, of a mempool that is smaller than a block's largest transaction.
     @Test func aSmallMempoolIsWarnedOf() async throws {
-        let lines = Lines()
+        let lines = LogLines()
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let limit = network.genesis.parameters.transactionLimit
             try await network.start("leader", log: Log(source: "node", level: .info, sink: lines)) {
@@ -85,7 +67,7 @@ import Testing
 
     /// Identities cost nothing: however many peers come from a chain with the same ID, few are logged.
     @Test func linesAboutNamesakesAreBounded() async throws {
-        let lines = Lines()
+        let lines = LogLines()
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader", log: Log(source: "node", level: .info, sink: lines))
             let peer = try network.key("leader").publicKey.peerID

@@ -10,9 +10,7 @@ import Testing
     @Test(arguments: ["validator-1", "validator-2"])
     func aRestartedValidatorCatchesUp(_ name: String) async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "leader")
+            try await network.startAll(withTableAt: "leader")
             await network.stop(name)
             // Two of three validators are a quorum, so blocks continue.
             for row in 0..<5 {
@@ -28,9 +26,7 @@ import Testing
 
     @Test func aRestartedLeaderGoesOn() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             try await network.insert(0..<10, at: "sentry-1")
             try await network.agree(rows: 10)
             await network.stop("leader")
@@ -46,9 +42,7 @@ import Testing
     /// Nodes stopped while blocks are made, and still referenced, hold no files or locks of their databases.
     @Test func stoppedNodesHaveClosedTheirDatabases() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             try await network.insert(0..<50, at: "sentry-1")
             for name in network.names {
                 let node = try network.node(name)
@@ -62,9 +56,7 @@ import Testing
 
     @Test func aLeaderStoppedWithFullHandsLosesNothing() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             for round in 0..<3 {
                 let first = Int64(round * 50)
                 try await network.insert(first..<(first + 50), at: "sentry-1")
@@ -100,9 +92,7 @@ import Testing
 
     @Test func aWholeNetworkStartsAgain() async throws {
         try await LocalNetwork.run { network in
-            try await network.startAll()
-            try await network.connected()
-            try await network.commit(LocalNetwork.createTable, at: "sentry-1")
+            try await network.startAll(withTableAt: "sentry-1")
             try await network.insert(0..<10, at: "sentry-1")
             try await network.agree(rows: 10)
             let before = await (try network.node("leader")).status()

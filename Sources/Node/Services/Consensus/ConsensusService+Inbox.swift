@@ -129,8 +129,7 @@ extension ConsensusService: ConsensusInbox {
         }
         if announcement.height > view.state.height, context.host.isConnected(peer) {
             holders.note(
-                peer, has: announcement.hash, at: announcement.height,
-                isTrusted: peers.rank(of: peer) != .stranger)
+                peer, has: announcement.hash, at: announcement.height, isTrusted: peers.trusts(peer))
         }
         guard await isWanted(announcement) else { return }
         guard announcement.header.height == announcement.height else {
@@ -176,10 +175,8 @@ extension ConsensusService: ConsensusInbox {
     private func admitted(
         _ announcement: BlockAnnouncement, from peer: PeerID
     ) async throws(ProtocolsError) -> VerifiedCommit? {
-        let isTrusted = peers.rank(of: peer) != .stranger
-        guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: isTrusted) else {
-            return nil
-        }
+        guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: peers.trusts(peer))
+        else { return nil }
         defer { announcementChecks.leave(announcement.hash, by: peer) }
         guard await isWanted(announcement), view.state.isBasis(of: announcement.header) else { return nil }
         let (commit, error) = await prove(announcement, after: view.state)
@@ -251,7 +248,7 @@ extension ConsensusService {
 
     private func check(_ answer: AckRes, from peer: PeerID) async -> AnswerCheck {
         guard let leader = view.state.leader,
-            answersInCheck.begin(answer, from: peer, isTrusted: peers.rank(of: peer) != .stranger)
+            answersInCheck.begin(answer, from: peer, isTrusted: peers.trusts(peer))
         else { return .unchecked }
         defer { answersInCheck.end(answer, from: peer) }
         do {

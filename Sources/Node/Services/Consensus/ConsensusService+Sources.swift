@@ -58,8 +58,8 @@ final class BlockFetch {
 
 /// Fetching committed blocks (docs/consensus.md, "A height").
 extension ConsensusService {
-    /// Waits for another announcer of a block if this one has let the node down lately. Returns false if the block is no longer
-    /// wanted, or another announcement of the peer is waiting.
+    /// Waits for another announcer of a block if this one failed repeatedly lately. Returns false if the block is no
+    /// longer wanted, or another announcement of the peer is waiting.
     func hesitate(_ announcement: BlockAnnouncement, from peer: PeerID) async -> Bool {
         guard sources.isDoubtful(peer, now: Reactor.now) else { return true }
         guard hesitating.insert(peer).inserted else { return false }

@@ -81,7 +81,7 @@ final class GossipService: Service {
     }
 
     /// Notes that a peer's last connection has ended.
-    func peerLeft(_ peer: PeerID) { keys.peerLeft(peer, isTrusted: peers.rank(of: peer) != .stranger) }
+    func peerLeft(_ peer: PeerID) { keys.peerLeft(peer, isTrusted: peers.trusts(peer)) }
 
     /// Notes that a block was committed.
     func committed(_ height: Int64) {
@@ -165,10 +165,8 @@ final class GossipService: Service {
             guard message.data.isEmpty else { return .reject }
             guard let self else { return .ignore }
             defer { schedule() }
-            return Self.verdict(
-                discovery.requested(
-                    through: peer, isTrusted: peers.rank(of: peer) != .stranger, now: Reactor.now,
-                    random: Reactor.random()))
+            return discovery.requested(
+                through: peer, isTrusted: peers.trusts(peer), now: Reactor.now, random: Reactor.random())
         } handler: { _, _ in
         }
         gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, peer in
@@ -176,14 +174,13 @@ final class GossipService: Service {
             guard let self else { return .ignore }
             defer { schedule() }
             let (verdict, isNews) = discovery.answered(
-                height, by: message.author, through: peer, isTrusted: peers.rank(of: peer) != .stranger,
-                now: Reactor.now)
+                height, by: message.author, through: peer, isTrusted: peers.trusts(peer), now: Reactor.now)
             if isNews {
                 // The author may have more blocks than the peer that relayed its answer.
                 let source = context.host.isConnected(message.author) ? message.author : peer
                 consensus.feed(.ahead(height: Int64(clamping: height), isOwn: false, from: source))
             }
-            return Self.verdict(verdict)
+            return verdict
         } handler: { _, _ in
         }
     }
@@ -192,14 +189,6 @@ final class GossipService: Service {
         var reader = ByteReader(data)
         guard data.count == 8 else { return nil }
         return try? reader.u64()
-    }
-
-    private nonisolated static func verdict(_ verdict: HeightDiscovery.Verdict) -> GossipsubRouter.Verdict {
-        switch verdict {
-        case .accept: .accept
-        case .reject: .reject
-        case .ignore: .ignore
-        }
     }
 
     private func schedule() {

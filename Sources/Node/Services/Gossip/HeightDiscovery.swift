@@ -1,4 +1,5 @@
 import Collections
+import LibP2P
 import Multiformats
 
 /// Requests the chain's height by gossip when no block has been committed for long, and answers such requests
@@ -34,12 +35,7 @@ struct HeightDiscovery {
         case answer(UInt64)
     }
 
-    /// The verdict on a message.
-    enum Verdict: Equatable {
-        case accept
-        case reject
-        case ignore
-    }
+    typealias Verdict = GossipsubRouter.Verdict
 
     /// This node's best height.
     private(set) var best: UInt64

@@ -130,7 +130,7 @@ final class MempoolService: TransactionSource, Service {
         }
     }
 
-    func trusts(_ peer: PeerID) -> Bool { peers.rank(of: peer) != .stranger }
+    func trusts(_ peer: PeerID) -> Bool { peers.trusts(peer) }
 
     /// A transaction that no block can hold is refused.
     var transactionLimit: Int { rules.parameters.transactionLimit }
