@@ -104,7 +104,7 @@ public struct NodeStatus: Sendable {
     public var peerID: String
     /// The current role.
     public var role: Role
-    /// The height of the latest committed block; before the first, 0 and zero hashes.
+    /// The height of the latest committed block; 0 before the first, when the hashes are zero.
     public var height: Int64
     /// The hash of the latest committed block.
     public var blockHash: Hash

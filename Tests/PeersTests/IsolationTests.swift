@@ -56,7 +56,7 @@ import Testing
         #expect(isolation.reason(makesBlocksAlone: false, now: .seconds(2_060)) != nil)
     }
 
-    @Test func whoMakesBlocksAloneNeedsNobody() {
+    @Test func aNodeThatMakesBlocksAloneNeedsNoPeer() {
         #expect(Isolation().reason(makesBlocksAlone: true, now: .seconds(1_000)) == nil)
     }
 }

@@ -97,7 +97,7 @@ import Testing
         #expect(script.connect(5) == .failure(.full), "no peer ranks lower")
     }
 
-    @Test func whoFindsNoSlotMayStayToBeToldOfOthers() throws {
+    @Test func aStrangerWithoutASlotMayVisit() throws {
         var script = PeerScript {
             $0.maximum = 8
             $0.target = 4

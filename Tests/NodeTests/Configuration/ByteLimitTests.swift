@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: [
         (0, 16, 128), (1, 24, 192), (6, 64, 512), (40, 64, 512), (60, 76, 512), (280, 296, 592),
     ])
-    func whatIsHeldFollowsTheChain(block: Int, peer: Int, all: Int) {
+    func byteLimitsFollowTheChain(block: Int, peer: Int, all: Int) {
         let (perPeer, total) = ResourceLimits.bytes(forBlocksOf: block << 20)
         #expect(perPeer == peer << 20 && total == all << 20)
     }

@@ -1,9 +1,9 @@
 import Bytes
 
-/// How fast served peers read, and whose turns end because they do not.
+/// How fast served peers read, and which turns end because their peers read too slowly.
 ///
-/// A peer's turns count together while others wait for its place, so it may read many streams as slowly as one. They
-/// are checked all the time: a peer that stood still before another began to wait loses its place at once.
+/// A peer's turns count together while others wait for its place, so it need not read several streams faster than one.
+/// They are checked all the time: a peer that stood still before another began to wait loses its place at once.
 extension ServingQueue {
     /// The bytes that a peer must read while others wait, and in which time: 64 KiB per second. Readers report progress
     /// after half a window, 128 KiB.

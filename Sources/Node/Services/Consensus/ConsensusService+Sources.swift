@@ -10,7 +10,7 @@ import Reactor
 @ReactorActor
 final class BlockFetch {
     let commit: VerifiedCommit
-    /// The announcer's stream.
+    /// The announcer's stream, and when the announcer was asked.
     let stream: Stream
     let asked = Reactor.now
     private let before: Int

@@ -110,8 +110,8 @@ extension ConsensusService: ConsensusStatusSource {
         return (first + others).map(\.peerID).filter(context.host.isConnected)
     }
 
-    /// Fetches a proposal's block from validators other than its announcer. Returns whether to fetch it from the
-    /// announcer after all.
+    /// Fetches a proposal's block from the leader or a validator, but not its announcer. Returns whether to fetch it
+    /// from the announcer after all.
     func fetchElsewhere(_ proposal: BlockProposal, except announcer: PeerID) async -> Admission {
         let peers = validators([view.proposer].compactMap { $0 }).filter { $0 != announcer }
         guard let block = await request(proposal.height, proposal.hash, from: peers) else {

@@ -22,7 +22,7 @@ import Testing
         holders.note(peer, has: hashes[block], at: height, isTrusted: isTrusted)
     }
 
-    @Test func whoHasAnnouncedABlockIsKnownUntilItIsAnnounced() {
+    @Test func announcersOfABlockAreKnownUntilItIsAnnounced() {
         var holders = BlockHolders()
         note(&holders, peers[0], 0)
         note(&holders, peers[1], 0)
@@ -40,7 +40,7 @@ import Testing
         #expect(holders.take(hashes[0], at: 1) == [peers[1]])
     }
 
-    @Test func whoHasIsToldInTheOrderOfTheirAnnouncements() {
+    @Test func announcersComeInTheOrderOfTheirAnnouncements() {
         var holders = BlockHolders()
         note(&holders, peers[0], 5)
         for peer in [peers[1], peers[0]] { note(&holders, peer, 3) }
@@ -48,7 +48,7 @@ import Testing
         #expect(holders.peers(of: hashes[4]) == [])
     }
 
-    @Test func inventedBlocksTakeNoMemoryAndNobodyElsesPlace() {
+    @Test func inventedBlocksTakeOnlyTheirAnnouncersPlaces() {
         var holders = BlockHolders()
         note(&holders, peers[1], 0)
         for number in hashes.indices { note(&holders, peers[0], number) }
@@ -57,7 +57,7 @@ import Testing
         #expect(holders.peers(of: hashes[0]).contains(peers[1]))
     }
 
-    @Test func whatComesNextIsKnownHoweverMuchFollows() {
+    @Test func theNextBlocksAreKnownHoweverManyFollow() {
         var holders = BlockHolders()
         // While a slow source delays the second block, the chain grows.
         for number in [5, 1] + Array(6..<20) + [2] { note(&holders, peers[0], number, at: Int64(number)) }

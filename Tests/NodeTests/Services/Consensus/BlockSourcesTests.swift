@@ -11,7 +11,7 @@ import Testing
 
     private func peer(_ number: Int) -> PeerID { PeerID.numbered(number) }
 
-    @Test func whoKeepsTheNodeWaitingIsNotTheOnlyOneAsked() {
+    @Test func aSlowSourceIsNotTheOnlyOneAsked() {
         var sources = BlockSources()
         sources.began(block, from: peer(1), now: .zero)
         #expect(sources.step(block, bytes: 0, holders: [peer(1), peer(2)], now: .seconds(1)) == .wait)
@@ -32,7 +32,7 @@ import Testing
         #expect(sources.step(block, bytes: 0, holders: [], now: .seconds(10)) == nil)
     }
 
-    @Test func whatIsComingIsWaitedFor() {
+    @Test func aBlockThatKeepsArrivingIsAwaited() {
         var sources = BlockSources()
         sources.began(block, from: peer(1), now: .zero)
         for second in 1..<10 {

@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test func whatIsPassedOnIsBounded() throws {
+    @Test func relayedMessagesAreBounded() throws {
         var machine = machine()
         let share = HeightDiscovery.requestsPerInterval / HeightDiscovery.share
         for neighbour in 0..<UInt8(HeightDiscovery.share) {

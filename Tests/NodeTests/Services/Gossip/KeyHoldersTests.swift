@@ -63,7 +63,7 @@ struct KeyHoldersTests {
     }
 
     /// Replayed statements.
-    @Test func whatIsReplayedIsNoNewsAndDisplacesNothing() {
+    @Test func replayedStatementsAreNoNewsAndDisplaceNothing() {
         var holders = KeyHolders()
         for life in 1...4 { say(life, at: UInt64(life) * 100, to: &holders) }
         say(9, at: 900, to: &holders)

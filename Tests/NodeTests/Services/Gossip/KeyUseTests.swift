@@ -20,7 +20,7 @@ struct KeyUseTests {
         #expect(found == [3])
     }
 
-    @Test func restartsAreNone() {
+    @Test func restartsAreNoSharedKeys() {
         var use = KeyUse()
         for (height, start) in [early, late, late * 2, early / 2].enumerated() {
             for number in 0..<50 as Range<UInt64> {
@@ -30,7 +30,7 @@ struct KeyUseTests {
         }
     }
 
-    @Test func whatComesLateOfAProcessThatEndedIsNone() {
+    @Test func lateMessagesOfAFormerProcessAreNoSharedKey() {
         var use = KeyUse()
         for (number, height) in [(early, 1), (early + 1, 2), (late, 3), (early + 2, 3), (late + 1, 4)] {
             let found = use.heard(key, number: number, height: Int64(height))

@@ -10,7 +10,7 @@ import Testing
         keys = try (1...2).map { try PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32)).publicKey }
     }
 
-    @Test func whatWasKeptAndIsSentAgainIsNotNew() {
+    @Test func replayedMessagesAreNotNew() {
         var order = MessageOrder()
         #expect(order.isNew(5_000_000, of: keys[0]) == true)
         #expect(order.isNew(5_000_002, of: keys[0]) == true)

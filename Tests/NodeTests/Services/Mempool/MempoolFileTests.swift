@@ -18,7 +18,7 @@ import Testing
         MempoolFile(path: "\(directory.path)/mempool", genesis: Hash.sha256(of: [1]), limit: limit)
     }
 
-    @Test func whatIsWrittenIsReadAgain() throws {
+    @Test func writtenTransactionsAreReadAgain() throws {
         let directory = try TemporaryDirectory()
         let file = Self.file(in: directory)
         #expect(try file.read().isEmpty, "there is no file yet")
@@ -53,7 +53,7 @@ import Testing
     }
 
     /// An unreadable file does not cost new transactions their place; it is moved aside and kept.
-    @Test func whatCannotBeReadMakesRoom() throws {
+    @Test func anUnreadableFileMakesRoom() throws {
         let directory = try TemporaryDirectory()
         let large = Self.file(in: directory)
         _ = try large.write(Self.entries)
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func whatWaitsOutlivesARestart() async throws {
+    @Test func unconfirmedTransactionsSurviveARestart() async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")
             try await network.commit(LocalNetwork.createTable, at: "leader")

@@ -313,7 +313,7 @@ import VirtualIO
         }
     }
 
-    @Test func whatNoBlockHoldsIsRefused() throws {
+    @Test func aTransactionThatNoBlockHoldsIsRefused() throws {
         var parameters = NetworkParameters(leader: try Self.key(1).publicKey)
         parameters.maxBlockSize = 1000
         try withStations(1, parameters: parameters) { stations in
