@@ -2,7 +2,7 @@ import LibP2P
 import Log
 import Reactor
 
-/// Saves the address book when the node stops.
+/// Saves the address book when the node stops. `PeerStore` saves changes meanwhile.
 @ReactorActor
 package final class AddressBook: Service {
     private let store: PeerStore

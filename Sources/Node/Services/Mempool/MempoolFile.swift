@@ -70,7 +70,7 @@ struct MempoolFile: Sendable {
     }
 
     /// Adds transactions to a file that has not been read. An unreadable file is moved aside if there is anything to
-    /// write. Returns how many transactions the file has.
+    /// write. Returns how many transactions it wrote.
     func add(_ entries: [Entry]) throws(Failure) -> Int {
         var all = entries
         do {
