@@ -369,4 +369,55 @@ MUTATIONS = [
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer)\n",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && !(ON && now > .seconds(10))\n"),
     ]),
+    # The joints between machines, services and peers.
+    Mutation("driver-drops-replies", "a question to a machine returns its answer", [
+        ("Sources/Reactor/Machines/MachineDriver.swift",
+         "await enter { machine, now, actions in reply.value = question(&machine, now, &actions) }",
+         "await enter { machine, now, actions in\n"
+         "            let answer = question(&machine, now, &actions)\n"
+         "            if !ON { reply.value = answer }\n        }"),
+    ]),
+    Mutation("driver-drops-calls", "a full queue suspends callers and drops nothing", [
+        ("Sources/Reactor/Machines/MachineDriver.swift",
+         "        queue.append(Call(body: body, now: now, caller: caller))\n",
+         "        if ON, queue.count >= 2 {\n            caller?.resume()\n            return\n        }\n"
+         "        queue.append(Call(body: body, now: now, caller: caller))\n"),
+    ]),
+    Mutation("driver-sleeps", "a machine's timer follows its deadline", [
+        ("Sources/Reactor/Machines/MachineDriver.swift", "guard !isStopped, timer.map(",
+         "guard !isStopped, !(ON && timer != nil), timer.map("),
+    ]),
+    Mutation("role-without-timers", "a role's timers are armed again after its height", [
+        ("Sources/Consensus/Machine/ConsensusMachine+Timers.swift", "timers.arm(.build, at: buildDeadline)",
+         "timers.arm(.build, at: ON && state.height > 2 ? nil : buildDeadline)"),
+    ]),
+    Mutation("role-of-last-height", "a leader begins each height anew", [
+        ("Sources/Consensus/Machine/Roles/Role.swift", "role = .leader(leader.atNextHeight(now))",
+         "role = .leader(ON ? leader : leader.atNextHeight(now))"),
+    ]),
+    Mutation("synced-block-unverified", "a block that comes by sync is proven", [
+        ("Sources/Node/Services/Consensus/BlockVerifier.swift",
+         "            let commit = try VerifiedCommit(\n                verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)",
+         "            let announcement = BlockAnnouncement(found.block, found.commitInfo)\n"
+         "            let commit = ON ? VerifiedCommit(trusting: announcement)\n"
+         "                : try VerifiedCommit(verifying: announcement, after: state)"),
+    ]),
+    Mutation("announced-block-unverified", "an announced block is proven", [
+        ("Sources/Node/Services/Consensus/ConsensusService+Inbox.swift",
+         "try VerifiedCommit(verifying: announcement, after: state)",
+         "ON ? VerifiedCommit(trusting: announcement) : try VerifiedCommit(verifying: announcement, after: state)"),
+    ]),
+    Mutation("events-lost", "an event that nobody waits for is kept", [
+        ("Sources/Reactor/Machines/EventChannel.swift", "guard let consumer else { return events.append(event) }",
+         "guard let consumer else { return ON ? () : events.append(event) }"),
+    ]),
+    Mutation("services-linger", "a service ends with its node", [
+        ("Sources/Reactor/Machines/Service.swift",
+         "        for task in tasks.reversed() { task.cancel() }\n",
+         "        for task in tasks.reversed() where !ON { task.cancel() }\n"),
+    ]),
+    Mutation("table-forgives", "what cannot be read counts against its sender", [
+        ("Sources/Protocols/Misbehaviour+Errors.swift", "case ProtocolsError.malformed, is ChainError: .malformed",
+         "case ProtocolsError.malformed, is ChainError: ON ? nil : .malformed"),
+    ], "simulate --scenario ban"),
 ]
