@@ -23,7 +23,7 @@ final class PeerState {
     /// Whether it will be asked about itself again, as it has told more often than this host listens.
     var isToBeAsked = false
     /// Who waits for `info`, or for the peer's end.
-    let identifying = WaitingList()
+    let identifying = WaitQueue()
 
     init(creditPerSecond: Int) { credit = MessageCredit(perSecond: creditPerSecond, now: Reactor.now) }
 }
