@@ -91,7 +91,7 @@ public final class Node {
         }
         route(peers.events) { $0.peerEvent($1) }
         route(consensus.events) { $0.consensusEvent($1) }
-        route(mempool.events) { $0.consensus.mempoolChanged($1.readyCount) }
+        route(mempool.events) { $0.consensus.mempoolChanged($1) }
         route(services.failures) { $0.end(.failed("consensus stopped: \($1)")) }
         logStart()
     }

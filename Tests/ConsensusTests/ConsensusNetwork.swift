@@ -204,7 +204,7 @@ final class ConsensusNetwork {
 
     private func poke(_ node: Node) {
         local(node) {
-            try self.handle(node, .mempool(count: 1))
+            try self.handle(node, .mempool(hasTransactions: true))
             self.alarm(node)
         }
     }
