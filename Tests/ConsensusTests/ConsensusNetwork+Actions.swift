@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 
 @testable import Consensus
 @testable import Execution

@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Execution
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus

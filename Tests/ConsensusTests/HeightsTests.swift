@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus

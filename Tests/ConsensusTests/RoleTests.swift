@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Consensus

@@ -2,6 +2,7 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
