@@ -26,7 +26,7 @@ extension Node {
             context.log.error("block log not closed", ["reason": .error(error)])
         }
         commitWaiters.stop()
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 
     /// Ends the node as a crash does: nothing is written or sent any more, and whatever waits fails. The caller has cut off
@@ -43,6 +43,6 @@ extension Node {
         services.abandon()
         application.close()
         commitWaiters.stop()
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 }

@@ -45,7 +45,7 @@ public final class Node {
     private var role = RoleName.sentry
     var isStopped = false
     private(set) var ending: NodeError?
-    private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
+    let awaitingEnd = WaitQueue()
 
     // MARK: Graph
 
@@ -91,7 +91,7 @@ public final class Node {
         }
         route(peers.events) { $0.peerEvent($1) }
         route(consensus.events) { $0.consensusEvent($1) }
-        route(mempool.events) { $0.consensus.mempoolChanged($1.readyCount) }
+        route(mempool.events) { $0.consensus.mempoolChanged($1) }
         route(services.failures) { $0.end(.failed("consensus stopped: \($1)")) }
         logStart()
     }
@@ -223,7 +223,7 @@ public final class Node {
     private func end(_ error: NodeError) {
         context.log.critical("the node cannot go on", ["reason": .error(error)])
         ending = ending ?? error
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 
     /// Returns why the node cannot go on by itself, when that happens; nil once it is stopped.
@@ -232,13 +232,8 @@ public final class Node {
     }
 
     private func untilEnd() async -> NodeError? {
-        if isStopped || ending != nil { return ending }
-        return await withCheckedContinuation { endWaiters.append($0) }
-    }
-
-    func wakeEndWaiters() {
-        for waiter in endWaiters { waiter.resume(returning: ending) }
-        endWaiters = []
+        if !isStopped, ending == nil { _ = await awaitingEnd.wait() }
+        return ending
     }
 }
 

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 
 @testable import Consensus
 @testable import Execution
@@ -17,7 +18,7 @@ extension ConsensusNetwork {
                     $0.newLeader = template.newLeader
                 }
                 try self.handle(node, .built(block))
-                try self.handle(node, .mempool(count: 1))
+                try self.handle(node, .mempool(hasTransactions: true))
             }
         case .reserveStamps(let end):
             local(node) {
@@ -45,7 +46,7 @@ extension ConsensusNetwork {
                 self.local(node) {
                     let before = node.machine.state
                     try self.handle(node, .committed(block.hash))
-                    try self.handle(node, .mempool(count: 1))
+                    try self.handle(node, .mempool(hasTransactions: true))
                     let after = node.machine.state
                     try self.plan(
                         node,

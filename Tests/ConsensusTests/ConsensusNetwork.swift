@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Multiformats
 import Reactor
+import TestSupport
 
 @testable import Consensus
 @testable import Execution
@@ -84,7 +85,7 @@ final class ConsensusNetwork {
         settings.minimumBlockInterval = interval
         settings.emptyBlockInterval = .seconds(5)
         settings.proposalTimeout = .seconds(20)
-        let keys = chain.validators + (try (0..<sentries).map { try TestChain.key(100 + $0) })
+        let keys = chain.validators + (try (0..<sentries).map { try TestChain.key(101 + $0) })
         for (index, key) in keys.enumerated() { nodes.append(Node(index, key, machine(key))) }
         for node in nodes {
             poke(node)
@@ -204,7 +205,7 @@ final class ConsensusNetwork {
 
     private func poke(_ node: Node) {
         local(node) {
-            try self.handle(node, .mempool(count: 1))
+            try self.handle(node, .mempool(hasTransactions: true))
             self.alarm(node)
         }
     }

@@ -1,6 +1,7 @@
 import Bytes
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -116,7 +117,8 @@ struct EvidenceTests {
         -> CheckedBlock
     {
         try CheckedBlock(
-            checking: HashedBlock(hashing: block, expected: expected ?? block.hash), chainID: chain.chainID,
+            checking: HashedBlock(hashing: block, expected: expected ?? block.hash),
+            chainID: TestChain.chainID,
             known: known)
     }
 

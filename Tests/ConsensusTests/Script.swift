@@ -3,6 +3,7 @@ import Chain
 import Crypto
 import Multiformats
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Consensus

@@ -1,13 +1,14 @@
 import Bytes
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Mempool
 
 @Suite struct TransactionPoolTests {
     static func key(_ seed: UInt8) -> PrivateKey {
-        do { return try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)) } catch {
+        do { return try TestChain.key(seed) } catch {
             preconditionFailure("\(error)")
         }
     }

@@ -56,8 +56,8 @@ public enum ConsensusEvent: MachineEvent {
     case committed(Hash)
     /// The disk or the application failed, so that continuing would not be safe.
     case failed(String)
-    /// The number of transactions in the mempool that a block may hold now.
-    case mempool(count: Int)
+    /// Whether the mempool has transactions that a block may hold now.
+    case mempool(hasTransactions: Bool)
     /// Syncing has reached its target, or no peer has more blocks.
     case syncFinished
     /// `ConsensusMachine.deadline` has passed.

@@ -44,8 +44,8 @@ public struct ConsensusMachine: Machine {
     var start = ProcessStart()
     /// Why the wall clock of this node or of the leader is in doubt.
     var doubt: ClockDoubt?
-    /// The number of transactions in the mempool that a block may hold now.
-    var mempoolCount = 0
+    /// Whether the mempool has transactions that a block may hold now.
+    var hasTransactions = false
     /// The earliest time of the next warning about a block that cannot be executed or proposed.
     var nextComplaint: Duration = .zero
     var timers = TimerTable<Timer>()
@@ -118,7 +118,7 @@ public struct ConsensusMachine: Machine {
         case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
         case .committed(let hash): committed(hash, now, &actions)
         case .failed(let message): halt(.driver(message), &actions)
-        case .mempool(let count): mempoolCount = count
+        case .mempool(let hasTransactions): self.hasTransactions = hasTransactions
         case .syncFinished: syncFinished(now, &actions)
         case .timer: break
         }

@@ -13,6 +13,8 @@ public struct ConsensusView: Sendable {
     public let proposer: PublicKey?
     /// Whether this node is provably behind and syncing.
     public let isSyncing: Bool
+    /// Whether the machine knows of transactions for a block. It forgets them when none fits.
+    public let hasTransactions: Bool
     /// Why the wall clock of this node or of the leader is in doubt, in one line; nil if neither is.
     public let clockDoubt: String?
 
@@ -34,7 +36,8 @@ public struct ConsensusView: Sendable {
     /// Returns whether both views are equal.
     func says(the other: ConsensusView) -> Bool {
         role == other.role && state.height == other.state.height && state.hash == other.state.hash
-            && isSyncing == other.isSyncing && clockDoubt == other.clockDoubt
+            && isSyncing == other.isSyncing && hasTransactions == other.hasTransactions
+            && clockDoubt == other.clockDoubt
     }
 }
 
@@ -43,6 +46,6 @@ extension ConsensusMachine {
     public var view: ConsensusView {
         ConsensusView(
             role: role.name, state: state, proposer: proposer, isSyncing: heights.isSyncing,
-            clockDoubt: doubt?.reason)
+            hasTransactions: hasTransactions, clockDoubt: doubt?.reason)
     }
 }

@@ -67,7 +67,7 @@ public final class Host {
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0
     /// TCP connections that have been given up and not yet reported their end.
-    let stopping = WaitingList()
+    let stopping = WaitQueue()
     var openSockets = 0
 
     var dials: [DialKey: Dial] = [:]

@@ -23,7 +23,7 @@ final class PeerState {
     /// Whether identify is due again, because the peer pushed more often than this host accepts.
     var isToBeAsked = false
     /// Who waits for `info`, or for the peer's end.
-    let identifying = WaitingList()
+    let identifying = WaitQueue()
 
     init(creditPerSecond: Int) { credit = MessageCredit(perSecond: creditPerSecond, now: Reactor.now) }
 }

@@ -2,6 +2,7 @@ import Chain
 import Crypto
 import Execution
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -27,7 +28,7 @@ struct ExecutionTroubleTests {
     /// A leader that executes its own proposal.
     func leader(_ block: CheckedBlock) -> Script {
         var script = Script(chain, as: chain.leader)
-        _ = script.send(.mempool(count: 4))
+        _ = script.send(.mempool(hasTransactions: true))
         #expect(script.send(.built(block)) == ["propose 1 to all", "execute 1"])
         return script
     }

@@ -2,6 +2,7 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -142,7 +143,7 @@ struct FetchingTests {
     @Test func strangersTogetherHaveTwoPlaces() throws {
         var script = validator()
         for (number, block) in blocks.enumerated() {
-            let stranger = try TestChain.key(100 + number).publicKey.peerID
+            let stranger = try TestChain.key(101 + number).publicKey.peerID
             let lines = script.propose(try replayed(block), from: stranger)
             #expect(lines == (number < 2 ? ["fetch proposal 1"] : []))
             #expect(script.machine.wantsToCheck(try replayed(block).proposal, from: peer(0), now: .zero))

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -57,7 +58,7 @@ struct HeightsTests {
     @Test func aClaimDoesNotKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
         #expect(script.send(.ahead(height: 9, isOwn: false, from: peer)) == ["catch up to 9"])
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
     }
 
     @Test func aProposalsHeightProvesNothing() throws {
@@ -106,7 +107,7 @@ struct HeightsTests {
     @Test func votesKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
         #expect(script.announce(commits[4], from: peer) == ["catch up to 5"])
-        #expect(script.send(.mempool(count: 1)) == [], "an earlier process was further")
+        #expect(script.send(.mempool(hasTransactions: true)) == [], "an earlier process was further")
         #expect(script.send(.syncFinished) == ["build 1"])
     }
 
@@ -117,7 +118,7 @@ struct HeightsTests {
             script.send(.ahead(height: 1_000_000, isOwn: true, from: stranger)) == ["catch up to 1000000"],
             "its key may have served an earlier chain, and its disk may be new")
         #expect(script.machine.heights.proven == 0)
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
     }
 
     @Test func aHeaderUnderOtherRulesProvesNothing() throws {
@@ -135,7 +136,7 @@ struct HeightsTests {
 
     @Test func whatNobodyDeliversTwiceIsNotBelieved() throws {
         var script = Script(chain, as: chain.leader)
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         for (round, disbelief) in [0, 60, 120].enumerated() {
             #expect(script.machine.wouldProve(commits[4].header, now: script.now), "round \(round)")
             _ = script.announce(commits[4], from: peer)

@@ -2,6 +2,7 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -58,7 +59,7 @@ struct LeaderRecoveryTests {
     func wiped() -> Script {
         var script = Script(chain, as: chain.leader, recovered: false)
         script.wallClock = 9000
-        #expect(script.send(.mempool(count: 1)) == ["ask 3"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["ask 3"])
         return script
     }
 
@@ -66,7 +67,7 @@ struct LeaderRecoveryTests {
     func wipedAtOne() -> Script {
         var script = Script(chain, as: chain.leader, state: state1, tipCommit: tip, recovered: false)
         script.wallClock = 9000
-        #expect(script.send(.mempool(count: 1)) == ["ask 3"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["ask 3"])
         return script
     }
 
@@ -90,7 +91,7 @@ struct LeaderRecoveryTests {
     @Test func aLeaderAloneWaitsForNobody() throws {
         let alone = try TestChain(validators: 1)
         var script = Script(alone, as: alone.leader, recovered: false)
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
     }
 
     @Test func catchesUpFirst() throws {
@@ -175,7 +176,7 @@ struct LeaderRecoveryTests {
         var script = Script(
             chain, as: chain.leader, state: state1, tipCommit: tip, lastVote: vote, oldestVote: 1,
             recovered: false)
-        #expect(script.send(.mempool(count: 1)) == ["ask 3", "fetch locked 2 from 0"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["ask 3", "fetch locked 2 from 0"])
         #expect(script.send(.lockedFetchFailed(block2.hash)) == [])
         _ = script.wait(.milliseconds(500))
         #expect(
@@ -183,7 +184,7 @@ struct LeaderRecoveryTests {
         var late = Script(
             chain, as: chain.leader, state: state1, tipCommit: tip, lastVote: vote, oldestVote: 1,
             recovered: false)
-        _ = late.send(.mempool(count: 1))
+        _ = late.send(.mempool(hasTransactions: true))
         _ = late.send(.lockedFetchFailed(block2.hash))
         let actions = {
             late.now += .seconds(5); return late.actions(.timer)

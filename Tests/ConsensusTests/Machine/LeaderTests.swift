@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -21,7 +22,7 @@ struct LeaderTests {
     /// Returns a leader whose block is proposed and executed, and its own vote counted.
     func proposing() -> Script {
         var script = leader()
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         _ = script.send(.built(block))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
@@ -31,8 +32,8 @@ struct LeaderTests {
     @Test func proposesVotesAndCommits() throws {
         var script = leader()
         #expect(script.machine.role.name == .leader)
-        #expect(script.send(.mempool(count: 3)) == ["build 1"])
-        #expect(script.send(.mempool(count: 4)) == [], "one build at a time")
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == [], "one build at a time")
         #expect(script.send(.built(block)) == ["propose 1 to all", "execute 1"])
         #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["vote 1 ack"])
         #expect(script.agreed(block) == [])
@@ -53,7 +54,7 @@ struct LeaderTests {
 
     @Test func countsAnswersThatComeBeforeItsOwn() throws {
         var script = leader()
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         _ = script.send(.built(block))
         let peer = chain.sentry.publicKey.peerID
         for key in chain.validators[1...3] {
@@ -124,7 +125,7 @@ struct LeaderTests {
         #expect(
             script.machine.halted
                 == .applicationHashDiffers(height: 1, own: TestChain.appHash(block), committed: wrong))
-        #expect(script.send(.mempool(count: 9)) == [], "a halted machine does nothing")
+        #expect(script.send(.mempool(hasTransactions: true)) == [], "a halted machine does nothing")
     }
 
     @Test func withdrawsWhatIsRefused() throws {
@@ -171,7 +172,7 @@ struct LeaderTests {
         }
         _ = script.send(.committed(block.hash))
         let late = try chain.verified(chain.ack(block, by: chain.validators[3]))
-        _ = script.send(.mempool(count: 0))
+        _ = script.send(.mempool(hasTransactions: false))
         #expect(script.send(.acknowledged(late, from: peer)) == [], "merely late")
         _ = script.wait(.seconds(2))
         #expect(script.send(.acknowledged(late, from: peer)).contains("announce 1 to one"))
@@ -189,10 +190,10 @@ struct LeaderTests {
 
     @Test func waitsForTheMempoolWhenNothingFitsABlock() {
         var script = leader()
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
         #expect(script.send(.built(nil)) == [])
         #expect(script.wait(.seconds(1)) == [])
-        #expect(script.send(.mempool(count: 2)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
     }
 
     @Test func learnsThatItIsBehind() throws {
@@ -217,14 +218,14 @@ struct LeaderTests {
         let peer = chain.sentry.publicKey.peerID
         #expect(script.send(.ahead(height: 9, isOwn: false, from: peer)) == [])
         #expect(script.send(.ahead(height: 9, isOwn: true, from: peer)) == ["catch up to 9"])
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
     }
 
     @Test func proposesAnewAfterARestartAboveItsOldStamp() throws {
         let vote = Vote(
             height: 1, stamp: 5_000, blockHash: block.hash, decision: .ack(appHash: TestChain.appHash(block)))
         var script = Script(chain, as: chain.leader, lastVote: vote)
-        let actions = script.actions(.mempool(count: 1))
+        let actions = script.actions(.mempool(hasTransactions: true))
         guard case .build(let template)? = actions.first else {
             Issue.record("no build")
             return

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -116,7 +117,7 @@ struct OwnKeyTests {
     @Test func aValidatorThatAnswersInTwoWaysIsDoubtedOnce() throws {
         var script = Script(chain, as: chain.leader)
         script.wallClock = start + 61_000
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         _ = script.send(.built(first))
         let voter = chain.validators[2]
         let nack = AckRes(height: 1, block: first.hash, answer: .invalidBlock, by: voter)

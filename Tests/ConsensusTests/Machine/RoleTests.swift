@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -100,7 +101,14 @@ struct RoleTests {
         }
         #expect(view.state.height == 1 && view.role == .sentry && view.proposer == chain.leader.publicKey)
         actions = []
-        script.machine.handle(.mempool(count: 3), at: now, actions: &actions)
+        script.machine.handle(.mempool(hasTransactions: true), at: now, actions: &actions)
+        guard actions.count == 1, case .publish(let view)? = actions.first else {
+            Issue.record("\(actions.map(Script.line))")
+            return
+        }
+        #expect(view.hasTransactions)
+        actions = []
+        script.machine.handle(.mempool(hasTransactions: true), at: now, actions: &actions)
         #expect(actions.isEmpty, "nothing that others read has changed")
     }
 }

@@ -2,6 +2,7 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -27,7 +28,7 @@ struct StatusTests {
     /// Returns a leader that waits for votes on `block`.
     func proposing() -> Script {
         var script = Script(chain, as: chain.leader)
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         _ = script.send(.built(block))
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
@@ -80,7 +81,7 @@ struct StatusTests {
 
     @Test func theLeaderProposedAnotherBlock() throws {
         var leader = Script(chain, as: chain.leader)
-        _ = leader.send(.mempool(count: 1))
+        _ = leader.send(.mempool(hasTransactions: true))
         _ = leader.send(.built(other))
         var script = try voted()
         #expect(script.tell(try answer(of: leader, to: script)) == ["fetch proposal 1"])
@@ -160,7 +161,7 @@ struct StatusTests {
             _ = script.send(.acknowledged(try chain.verified(chain.ack(block, by: key)), from: leaderPeer))
         }
         _ = script.send(.committed(block.hash))
-        _ = script.send(.mempool(count: 0))
+        _ = script.send(.mempool(hasTransactions: false))
         #expect(script.send(done(1, block)) == [])
         #expect(script.send(done(1, block)) == [])
         #expect(script.wait(.seconds(3)) == ["announce 1 again except 1"])
@@ -231,7 +232,7 @@ struct StatusTests {
             let block = try chain.block(
                 after: chain.genesis, stamp: stamp,
                 transactions: (0..<count).map { try chain.transaction(UInt64($0 + 1)) })
-            _ = script.send(.mempool(count: count))
+            _ = script.send(.mempool(hasTransactions: true))
             _ = script.send(.built(block))
             _ = script.send(.executed(block.hash, TestChain.result(block)))
             _ = script.agreed(block)

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -20,7 +21,7 @@ struct TimeTests {
     func leaderAhead(_ block: CheckedBlock) -> Script {
         var script = Script(chain, as: chain.leader)
         script.wallClock = ahead
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
         #expect(script.send(.built(block)) == ["propose 1 to all", "execute 1"])
         _ = script.send(.executed(block.hash, TestChain.result(block)))
         _ = script.agreed(block)
@@ -86,7 +87,7 @@ struct TimeTests {
     @Test func theLeaderProposesNothingThatItsOwnClockRefuses() throws {
         var script = Script(chain, as: chain.leader)
         script.wallClock = right
-        #expect(script.send(.mempool(count: 1)) == ["build 1"])
+        #expect(script.send(.mempool(hasTransactions: true)) == ["build 1"])
         let early = try chain.block(after: chain.genesis, stamp: right + 61_000)
         #expect(script.send(.built(early)) == ["warn"])
         #expect(script.machine.current.proposedBlock == nil)
@@ -106,7 +107,7 @@ struct TimeTests {
         let state = try chain.genesis.after(block.header, hash: block.hash, commit: commit.info)
         var script = Script(chain, as: chain.leader, state: state, tipCommit: commit)
         script.wallClock = right
-        let template = try template(script.actions(.mempool(count: 1)))
+        let template = try template(script.actions(.mempool(hasTransactions: true)))
         #expect(template.timestamp(at: right) == ahead + 1)
         for (step, isTaken) in [(0, true), (1, true), (1_000, true), (1_001, false)] {
             let next = try chain.block(after: state, stamp: ahead + UInt64(step))
@@ -132,9 +133,9 @@ struct TimeTests {
         script.reservesAtOnce = false
         script.wallClock = right
         let block = try chain.block(after: chain.genesis, stamp: right)
-        _ = script.send(.mempool(count: 1))
+        _ = script.send(.mempool(hasTransactions: true))
         #expect(script.send(.built(block)) == ["reserve to \(right + 10_000)"])
-        #expect(script.send(.mempool(count: 2)) == [], "one proposal at a time")
+        #expect(script.send(.mempool(hasTransactions: true)) == [], "one proposal at a time")
         #expect(
             script.send(.stampsReserved(upTo: Int64(right) + 10_000)) == ["propose 1 to all", "execute 1"])
     }
@@ -142,7 +143,7 @@ struct TimeTests {
     @Test func aRestartedLeaderBeginsAboveWhatItMayHaveUsed() throws {
         var script = Script(chain, as: chain.leader, reservedStamp: Int64(right) + 10_000)
         script.wallClock = right
-        let template = try template(script.actions(.mempool(count: 1)))
+        let template = try template(script.actions(.mempool(hasTransactions: true)))
         #expect(template.timestamp(at: right) == right + 10_001, "its time, too, as long as others take it")
         #expect(template.timestamp(at: right - 60_000) == right - 60_000)
     }

@@ -1,5 +1,6 @@
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -8,7 +9,7 @@ import Testing
 struct SyncClaimsTests {
     typealias Planner = SyncPlanner<SyncWorld.Sent, Int64>
 
-    func peer(_ number: Int) throws -> PeerID { try TestChain.key(number).publicKey.peerID }
+    func peer(_ number: Int) throws -> PeerID { try TestChain.key(number + 1).publicKey.peerID }
 
     func world(_ behaviours: [SyncWorld.Behaviour]) throws -> SyncWorld {
         var world = SyncWorld()
@@ -131,7 +132,7 @@ struct SyncClaimsTests {
     @Test func peersThatDoNotTellHowTheyCanBeAskedAreFew() throws {
         var world = try world([.full(3)])
         for number in 0..<2 * Planner.mostUnknown {
-            let key = try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8(number + 1), count: 32))
+            let key = try TestChain.key(number + 1)
             world.send(.start(target: 1_000_000, from: key.publicKey.peerID))
         }
         #expect(world.planner.peers.count <= 1 + Planner.mostUnknown)

@@ -1,5 +1,6 @@
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Consensus
@@ -8,7 +9,7 @@ import Testing
 struct SyncPlannerTests {
     typealias Planner = SyncPlanner<SyncWorld.Sent, Int64>
 
-    func peer(_ number: Int) throws -> PeerID { try TestChain.key(number).publicKey.peerID }
+    func peer(_ number: Int) throws -> PeerID { try TestChain.key(number + 1).publicKey.peerID }
 
     func world(
         _ behaviours: [SyncWorld.Behaviour], ways: Planner.Ways = [.range, .height, .hash]

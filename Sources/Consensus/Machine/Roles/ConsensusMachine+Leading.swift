@@ -16,7 +16,7 @@ extension ConsensusMachine {
     /// When the leader builds the next block, unless an event precedes it.
     var buildDeadline: Duration? {
         guard isReadyToBuild, let leader else { return nil }
-        if mempoolCount > 0 || candidate == key { return leader.nextBuild }
+        if hasTransactions || candidate == key { return leader.nextBuild }
         guard settings.emptyBlockInterval > .zero else { return nil }
         return max(leader.nextBuild, leader.lastBlock + settings.emptyBlockInterval)
     }
@@ -41,7 +41,7 @@ extension ConsensusMachine {
         leader?.building = .nothing
         guard let block else {
             // No transaction can go into a block yet. The next change of the mempool leads here again.
-            mempoolCount = 0
+            hasTransactions = false
             return
         }
         guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1

@@ -24,7 +24,7 @@ final class AddressRace {
     private var running: [Task<Void, Never>] = []
     private var ended = 0
     private var state = State.running
-    private let progress = WaitingList()
+    private let progress = WaitQueue()
     /// Why attempts failed, in the order in which they did.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
 

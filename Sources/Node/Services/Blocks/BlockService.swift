@@ -17,7 +17,8 @@ final class BlockService: BlockSource, Service {
     /// One line for each kind: who fetches a block a stream does not wait behind ranges.
     private var lines = ServedBlocks.allCases.map { _ in ServingQueue() }
     private var lastTicket = 0
-    private var waiting: [Int: CheckedContinuation<Bool, Never>] = [:]
+    /// Those who wait for their turn, by ticket.
+    private let waiting = WaitQueue<Int, Void>()
     private var served: OrderedDictionary<Int, Serving> = [:]
     private var watchTimer: Timer?
     private var isStopped = false
@@ -51,7 +52,7 @@ final class BlockService: BlockSource, Service {
     private func stop() {
         isStopped = true
         watchTimer?.cancel()
-        for ticket in waiting.keys.sorted() { waiting.removeValue(forKey: ticket)?.resume(returning: false) }
+        waiting.wakeAll(nil)
     }
 
     // MARK: Blocks
@@ -110,12 +111,11 @@ final class BlockService: BlockSource, Service {
         case .serve: break
         case .refuse: return nil
         case .wait:
-            let timer = Reactor.schedule(after: ServingQueue.longestWait) { [weak self] in
-                guard let self, lines[kind.rawValue].giveUp(ticket) else { return }
-                waiting.removeValue(forKey: ticket)?.resume(returning: false)
+            guard await waiting.wait(as: ticket, limit: ServingQueue.longestWait) != nil else {
+                // The turn may have begun after the wait had ended: then the next in line has it.
+                if !lines[kind.rawValue].giveUp(ticket) { endTurn(ticket, kind) }
+                return nil
             }
-            defer { timer.cancel() }
-            guard await withCheckedContinuation({ waiting[ticket] = $0 }) else { return nil }
         }
         served[ticket] = Serving(stream: stream, kind: kind)
         watch()
@@ -124,9 +124,12 @@ final class BlockService: BlockSource, Service {
 
     func endServing(_ ticket: Int) {
         guard let serving = served.removeValue(forKey: ticket) else { return }
-        for next in lines[serving.kind.rawValue].leave(ticket) {
-            waiting.removeValue(forKey: next)?.resume(returning: true)
-        }
+        endTurn(ticket, serving.kind)
+    }
+
+    private func endTurn(_ ticket: Int, _ kind: ServedBlocks) {
+        let next = lines[kind.rawValue].leave(ticket)
+        waiting.wakeAll(()) { next.contains($0) }
     }
 
     func shouldYield(_ ticket: Int) -> Bool {

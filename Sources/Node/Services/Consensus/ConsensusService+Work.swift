@@ -15,11 +15,10 @@ extension ConsensusService {
             let transactions = await self.mempool.propose(
                 maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
             guard !transactions.isEmpty || template.mayBeEmpty else {
-                self.feed(.built(nil))
-                self.knowsOfTransactions = false
+                await self.handle(.built(nil))
                 // The machine heard of new transactions before this, and has now forgotten them.
-                if self.mempool.changes != changes {
-                    self.mempoolChanged(self.mempool.contents.readyCount)
+                if self.mempool.changes != changes, self.mempool.contents.readyCount > 0 {
+                    self.feed(.mempool(hasTransactions: true))
                 }
                 return
             }
@@ -37,11 +36,12 @@ extension ConsensusService {
         }
     }
 
-    /// Tells the machine when the first ready transaction arrives and when none is left. Any other would only wake its worker.
-    func mempoolChanged(_ readyCount: Int) {
-        guard knowsOfTransactions != (readyCount > 0) else { return }
-        knowsOfTransactions = readyCount > 0
-        feed(.mempool(count: readyCount))
+    /// Tells the machine when the first ready transaction arrives, when none is left, and of any while it knows of none. To
+    /// hear of the others would only wake its worker. What it has published may be older than what it was told last.
+    func mempoolChanged(_ change: MempoolService.Change) {
+        let (hadReady, hasReady) = (change.before.readyCount > 0, change.contents.readyCount > 0)
+        guard hasReady != hadReady || hasReady != view.hasTransactions else { return }
+        feed(.mempool(hasTransactions: hasReady))
     }
 
     /// Reserves stamps up to this one on disk.

@@ -59,9 +59,6 @@ final class ConsensusService: Service {
     /// The least part of a block that counts as progress.
     nonisolated static let progressBytes = 64 << 10
 
-    /// Whether the machine knows of ready transactions. It forgets them when none fits a block.
-    var knowsOfTransactions = false
-
     private let end = ServiceEnd()
 
     init(

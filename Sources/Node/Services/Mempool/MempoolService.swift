@@ -37,8 +37,14 @@ final class MempoolService: TransactionSource, Service {
         var parameters: NetworkParameters
     }
 
-    /// The mempool's contents, each time that they have changed.
-    let events = EventChannel<Mempool.Contents>()
+    /// How much the mempool keeps, before and after a change.
+    struct Change: Sendable {
+        let before: Mempool.Contents
+        let contents: Mempool.Contents
+    }
+
+    /// Each change of the mempool's contents.
+    let events = EventChannel<Change>()
     let context: NodeContext
     let driver: MachineDriver<Mempool>
     private let peers: PeerService
@@ -94,9 +100,10 @@ final class MempoolService: TransactionSource, Service {
         case .pause: exchange?.pause()
         case .resume: exchange?.resume()
         case .changed(let contents):
+            let before = self.contents
             self.contents = contents
             changes &+= 1
-            events.send(contents)
+            events.send(Change(before: before, contents: contents))
         }
     }
 

@@ -6,7 +6,7 @@ import TestSupport
 @testable import Execution
 
 /// A chain of blocks for one application, with the right nonces and heights.
-final class TestChain {
+final class ApplicationChain {
     static let chainID = "execution-tests"
 
     let application: any Application
@@ -25,25 +25,23 @@ final class TestChain {
         owner: String? = nil, otherValidators: [(seed: UInt8, power: Int64)] = []
     ) throws {
         self.application = application
-        self.owner = try Self.key(1)
-        stranger = try Self.key(2)
+        self.owner = try TestChain.key(1)
+        stranger = try TestChain.key(2)
         parameters = NetworkParameters(leader: self.owner.publicKey)
         parameters.disabledGasCosts = isGasFree
         let allocations = try balances.map { seed, amount in
-            Genesis.Allocation(account: AccountID(try Self.key(seed).publicKey), amount: amount)
+            Genesis.Allocation(account: AccountID(try TestChain.key(seed).publicKey), amount: amount)
         }
         validators = ValidatorSet(
             try [Validator(key: self.owner.publicKey, power: 1)]
-                + otherValidators.map { Validator(key: try Self.key($0.seed).publicKey, power: $0.power) })
+                + otherValidators.map {
+                    Validator(key: try TestChain.key($0.seed).publicKey, power: $0.power)
+                })
         genesis = Genesis(
             chainID: Self.chainID, databaseOwner: owner ?? self.owner.publicKey.nodeID,
             validators: validators, allocations: allocations,
             parameters: parameters)
         try application.initialize(genesis)
-    }
-
-    static func key(_ seed: UInt8) throws -> PrivateKey {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
     }
 
     /// Returns a transaction with the sender's next nonce, or the given one.
@@ -77,12 +75,11 @@ final class TestChain {
 
     func block(_ transactions: [Transaction], newLeader: PublicKey? = nil) -> Block {
         let tip = application.tip
-        return Block(
-            header: BlockHeader(
-                height: tip.height + 1, transactionCount: UInt32(transactions.count), previousHash: .zero,
-                previousAppHash: tip.appHash, validatorSetHash: .zero, networkParametersHash: .zero,
-                timestamp: time, merkleRoot: .zero, newLeader: newLeader),
-            signature: [], transactions: transactions.map(\.bytes))
+        var header = TestChain.header(height: tip.height + 1, timestamp: time)
+        header.transactionCount = UInt32(transactions.count)
+        header.previousAppHash = tip.appHash
+        header.newLeader = newLeader
+        return Block(header: header, signature: [], transactions: transactions.map(\.bytes))
     }
 
     /// Executes a block of these transactions and leaves it prepared.
