@@ -1,5 +1,6 @@
 import Bytes
 import Chain
+import Crypto
 
 /// Checks a transaction's form, size, chain and signature, which needs no state. A check takes tens of microseconds,
 /// so it belongs on a worker. Thread-safe.
@@ -15,11 +16,12 @@ public struct TransactionCheck: Sendable {
         self.maxBytes = maxBytes
     }
 
-    /// Decodes and checks one transaction, which keeps `bytes` alive: pass memory of its own size.
-    public func check(_ bytes: SharedBytes) throws(MempoolError) -> Transaction {
+    /// Decodes and checks one transaction, which keeps `bytes` alive: pass memory of its own size. `id` is their SHA-256, if
+    /// that is known.
+    public func check(_ bytes: SharedBytes, id: Hash? = nil) throws(MempoolError) -> Transaction {
         guard bytes.count <= maxBytes else { throw .tooLarge(count: bytes.count, limit: maxBytes) }
         let transaction: Transaction
-        do { transaction = try Transaction(decoding: bytes) } catch { throw .refused(error) }
+        do { transaction = try Transaction(decoding: bytes, id: id) } catch { throw .refused(error) }
         try check(transaction)
         return transaction
     }

@@ -19,7 +19,7 @@ extension Node {
         let application = context.application
         try? await context.execution.finish { application.close() }
         lookups.stop()
-        let store = store
+        let store = context.store
         do {
             try await context.storage.finish { try store.close() }
         } catch {

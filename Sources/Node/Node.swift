@@ -20,7 +20,7 @@ public final class Node {
     /// The network that the node belongs to.
     public nonisolated let genesis: Genesis
     nonisolated let application: any Application
-    nonisolated let store: BlockStore
+    nonisolated let chain: ChainReader
     nonisolated let lookups: Worker
     nonisolated let queries: any QueryService
     /// Whether a corrupt database, found by a query, has been logged.
@@ -54,7 +54,7 @@ public final class Node {
         home = Reactor.loop
         genesis = context.genesis
         application = context.application
-        store = context.store
+        chain = context.chain
         lookups = context.lookups
         queries = context.queries
         transactions = outcome.transactions

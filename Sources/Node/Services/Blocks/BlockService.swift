@@ -57,23 +57,23 @@ final class BlockService: BlockSource, Service {
 
     // MARK: Blocks
 
-    var bestHeight: Int64 { context.store.tip?.height ?? 0 }
+    var bestHeight: Int64 { context.chain.tip?.height ?? 0 }
 
-    func block(height: Int64) async -> ServedBlock? { await read { try $0.block(at: height) } }
+    func block(height: Int64) async -> ServedBlock? {
+        // The chain takes a height of 0 for the newest.
+        guard height > 0 else { return nil }
+        return await read { try await $0.block(at: height, on: $1).map { Self.served($0.block) } }
+    }
 
-    func block(hash: Hash) async -> ServedBlock? { await read { try $0.block(hash: hash) } }
+    func block(hash: Hash) async -> ServedBlock? {
+        await read { try await $0.block(hash: hash, on: $1).map { Self.served($0.block) } }
+    }
 
     func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock] {
-        let read = await read { store in
-            var blocks: [RangeBlock] = []
-            var size = 0
-            while blocks.count < count, size < bytes,
-                let stored = try store.block(at: height &+ Int64(blocks.count))
-            {
-                size += stored.block.count
-                blocks.append(RangeBlock(Self.served(stored), compressing: compressing))
+        let read = await read { chain, worker in
+            try await chain.blocks(from: height, count: count, bytes: bytes, on: worker) {
+                RangeBlock(Self.served($0), compressing: compressing)
             }
-            return blocks
         }
         return read ?? []
     }
@@ -83,15 +83,9 @@ final class BlockService: BlockSource, Service {
             height: stored.height, hash: stored.hash, block: stored.block, commitInfo: stored.commitInfo)
     }
 
-    private func read(_ body: @escaping @Sendable (BlockStore) throws -> StoredBlock?) async -> ServedBlock? {
-        await read { try body($0).map(Self.served) }
-    }
-
-    /// Reads on a worker: a cold page of the log must not stop the reactor.
-    private func read<T: Sendable>(_ body: @escaping @Sendable (BlockStore) throws -> T?) async -> T? {
-        let store = context.store
+    private func read<T>(_ body: (ChainReader, Worker) async throws -> T?) async -> T? {
         do {
-            return try await context.serving.run { try body(store) }
+            return try await body(context.chain, context.serving)
         } catch {
             if !isStopped {
                 context.log.error("block cannot be read", ["reason": .error(error)])

@@ -88,11 +88,11 @@ extension ConsensusService {
 
     /// Appends to the log first, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
-        let (store, application) = (context.store, context.application)
+        let (store, chain, application) = (context.store, context.chain, context.application)
         Reactor.spawn {
             do {
                 try await self.context.storage.run {
-                    try store.append(block.hashed, commit.info, result.results)
+                    chain.appended(try store.append(block.hashed, commit.info, result.results))
                 }
                 try await self.context.execution.run { try application.commit() }
             } catch let error as ExecutionError where !error.isLasting {
@@ -104,7 +104,6 @@ extension ConsensusService {
             } catch {
                 return self.feed(.failed("\(error)"))
             }
-            self.newest = block
             self.mempool.committed(block.hashed.transactionIDs, result.accounts)
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)

@@ -39,8 +39,6 @@ final class ConsensusService: Service {
     private(set) var view: ConsensusView
     let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
-    /// The newest block that this process has committed: served from memory.
-    var newest: CheckedBlock?
 
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()

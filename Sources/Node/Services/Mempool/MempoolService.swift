@@ -110,22 +110,17 @@ final class MempoolService: TransactionSource, Service {
     // MARK: TransactionSource
 
     func wanted(_ ids: [Hash]) async -> [Hash] {
-        let store = context.store
-        let wanted = try? await driver.ask { mempool, _, _ in mempool.wanted(ids) { store.isMined($0) } }
+        let chain = context.chain
+        let wanted = try? await driver.ask { mempool, _, _ in mempool.wanted(ids) { chain.isMined($0) } }
         return wanted ?? []
     }
 
-    /// What waits from the mempool, what was mined from the block log.
+    /// Returns waiting transactions from the mempool and committed ones from the chain.
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
-        let waiting = try? await driver.ask { mempool, _, _ in mempool.transactions(ids) }
+        let waiting = try? await driver.ask { mempool, _, _ in mempool.transactions(ids).mapValues(\.bytes) }
         guard let waiting else { return ids.map { _ in nil } }
-        if waiting.count == ids.count { return ids.contents(of: limit) { waiting[$0]?.bytes } }
-        let store = context.store
-        let found = try? await context.serving.run {
-            ids.contents(of: limit) { id in
-                waiting[id]?.bytes ?? (try? store.transaction(id)).flatMap { $0?.bytes }
-            }
-        }
+        let found = try? await context.chain.transactions(
+            ids, waiting: waiting, bytes: limit, on: context.serving)
         return found ?? ids.map { _ in nil }
     }
 
@@ -153,8 +148,8 @@ final class MempoolService: TransactionSource, Service {
     /// worth a check.
     func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
         var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
-        let (ids, store) = (transactions.map(\.id), context.store)
-        guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { store.isMined($0) } })
+        let (ids, chain) = (transactions.map(\.id), context.chain)
+        guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { chain.isMined($0) } })
         else { return ids.map { _ in .failure(.full) } }
         let arrivals = begun.map { Arrival(id: ids[$0], isOwn: false, bytes: transactions[$0].bytes) }
         for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
@@ -164,11 +159,11 @@ final class MempoolService: TransactionSource, Service {
     /// Checks a batch and gives it to the mempool.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
-        let (application, store) = (context.application, context.store)
+        let (application, chain) = (context.application, context.chain)
         let checked = try? await context.checks.run { batch.map { $0.checked(check, application) } }
         let results = checked ?? batch.map { CheckedTransaction($0.id, isOwn: $0.isOwn, .failure(.full)) }
         let outcomes = try? await driver.ask { mempool, now, actions in
-            mempool.admit(results, isMined: { store.isMined($0) }, at: now, actions: &actions)
+            mempool.admit(results, isMined: { chain.isMined($0) }, at: now, actions: &actions)
         }
         return outcomes ?? batch.map { _ in .failure(.full) }
     }
@@ -239,31 +234,12 @@ extension MempoolService.Arrival {
     fileprivate func checked(_ check: TransactionCheck, _ application: any Application) -> CheckedTransaction
     {
         do throws(MempoolError) {
-            let transaction = try check.check(bytes)
+            let transaction = try check.check(bytes, id: id)
             let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
             return CheckedTransaction(
                 id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
         } catch {
             return CheckedTransaction(id, isOwn: isOwn, .failure(error))
         }
-    }
-}
-
-extension BlockStore {
-    /// Whether a transaction was mined, as far as the index can tell. Off the reactor.
-    fileprivate func isMined(_ id: Hash) -> Bool { (try? contains(id)) ?? false }
-}
-
-extension [Hash] {
-    /// What `bytes` gives for the first of these, until `limit` bytes are reached.
-    fileprivate func contents(of limit: Int, _ bytes: (Hash) -> SharedBytes?) -> [SharedBytes?] {
-        var found: [SharedBytes?] = []
-        var total = 0
-        for id in self where total < limit {
-            let bytes = bytes(id)
-            total += bytes?.count ?? 0
-            found.append(bytes)
-        }
-        return found
     }
 }
