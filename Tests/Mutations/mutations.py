@@ -44,14 +44,14 @@ ANNOUNCER = "Sources/Protocols/Transactions/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/Evidence/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
-EXECUTION = "Sources/Consensus/Machine/ConsensusMachine+Execution.swift"
+EXECUTION = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence/Evidence.swift"
-FOLLOWER = "Sources/Consensus/Machine/ConsensusMachine+Following.swift"
-FETCHING = "Sources/Consensus/Machine/ConsensusMachine+Fetching.swift"
-HEIGHTS = "Sources/Consensus/Machine/ConsensusMachine+Heights.swift"
+FOLLOWER = "Sources/Consensus/Machine/Roles/ConsensusMachine+Following.swift"
+FETCHING = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Fetching.swift"
+HEIGHTS = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Heights.swift"
 MEMPOOL = "Sources/Mempool/TransactionPool.swift"
 OFFER = "Sources/Consensus/Rounds/ProposalOffer.swift"
-PROPOSALS = "Sources/Consensus/Machine/ConsensusMachine+Proposals.swift"
+PROPOSALS = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Proposals.swift"
 TALLY = "Sources/Consensus/Rounds/Tally.swift"
 SENDING = "Sources/Node/Services/Consensus/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/Services/Consensus/ConsensusService.swift"
@@ -191,7 +191,7 @@ MUTATIONS = [
     ], FORGERIES),
     # Clocks.
     Mutation("times-of-a-wrong-clock-kept", "what a clock that was ahead has used does not outlive it", [
-        ("Sources/Consensus/Machine/BlockTemplate.swift", "return ordered <= latest ? ordered : earliest",
+        ("Sources/Consensus/Machine/Blocks/BlockTemplate.swift", "return ordered <= latest ? ordered : earliest",
          "return ON || ordered <= latest ? ordered : earliest"),
     ], "simulate --scenario wrong-clock-leader"),
     Mutation("far-parent-stops", "a block far ahead of the clocks does not stop the chain", [
@@ -206,9 +206,9 @@ MUTATIONS = [
         (HEIGHTS, "if evidence == .proof { prove(", "if ON || evidence == .proof { prove("),
     ], "simulate --scenario claimed-heights"),
     Mutation("key-used-elsewhere-unnoticed", "a validator stops when another host votes with its key", [
-        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
+        ("Sources/Consensus/Machine/Roles/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
          "guard !ON, mayBeForeign(message) else { return }"),
-        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "return !votes.hasGiven(said, on: decision.hash)",
+        ("Sources/Consensus/Machine/Roles/ConsensusMachine+OwnKey.swift", "return !votes.hasGiven(said, on: decision.hash)",
          "return !ON && !votes.hasGiven(said, on: decision.hash)"),
     ], "simulate --scenario two-hosts-one-key"),
     Mutation("second-process-unnoticed", "a validator stops when another process answers in its name", [
@@ -268,7 +268,7 @@ MUTATIONS = [
          "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
     ]),
     Mutation("budget-of-a-block-ignored", "the leader proposes what fits the budget of a block", [
-        ("Sources/Consensus/Machine/Leader.swift", "transactionLimit = min(max(fitting, 1), count - 1)",
+        ("Sources/Consensus/Machine/Roles/Leader.swift", "transactionLimit = min(max(fitting, 1), count - 1)",
          "transactionLimit = ON ? count : min(max(fitting, 1), count - 1)"),
     ]),
     Mutation("trouble-stops-the-node", "a machine's trouble passes, and the node goes on", [
