@@ -1,11 +1,11 @@
-/// A checker saw what must never happen.
+/// A checker's report of a state that must never occur.
 public struct CheckerFailure: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Which checker.
+    /// The checker's name.
     public let checker: String
-    /// What it saw, in one line.
+    /// What the checker found, in one line.
     public let detail: String
 
-    /// A failure of a checker.
+    /// Creates a failure of the named checker.
     public init(_ checker: String, _ detail: String) {
         self.checker = checker
         self.detail = detail

@@ -5,9 +5,9 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// What costs an adversary less than those whom it sends it to.
+/// Messages that cost an adversary less than they cost the receiver.
 extension Adversary {
-    /// Streams that are opened and reset at once.
+    /// Opens streams and resets each of them at once.
     func resetStreams(_ peer: PeerID, _ host: Host) async throws {
         for _ in 0..<Self.flood {
             let stream = try await host.newStream(peer, [.ping])
@@ -16,7 +16,7 @@ extension Adversary {
         }
     }
 
-    /// What it speaks, in other words each time.
+    /// Pushes a different list of protocols each time.
     func pushIdentify(_ peer: PeerID, _ host: Host) async throws {
         for _ in 0..<30 {
             let info = IdentifyInfo(
@@ -26,7 +26,7 @@ extension Adversary {
         }
     }
 
-    /// The beginnings of transactions that it has announced.
+    /// Announces transactions and sends only the beginning of each.
     func holdBackEnds(_ peer: PeerID, _ host: Host) {
         let size = 1 + Int(random.next() % 200_000)
         for _ in 0..<10 {

@@ -6,16 +6,16 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// What an adversary does as a source of blocks, and to sources.
+/// Attacks by an adversary as a source of blocks, and on sources.
 extension Adversary {
-    /// Asks for all blocks on several streams, and reads none.
+    /// Asks for all blocks on several streams and reads none.
     func hoard(_ peer: PeerID, _ host: Host) {
         for _ in 0..<1 + Int(random.next() % 6) {
             Reactor.spawn { await host.hoard(of: peer, for: .seconds(10)) }
         }
     }
 
-    /// A block's signature as that of a proposal of the next height, newer than any other.
+    /// Returns a proposal of the next height, newer than any other, that carries the signature of an old block.
     func replay(of block: Block) -> BlockProposal {
         let tip = world.chain.tip
         return BlockProposal(
@@ -23,7 +23,7 @@ extension Adversary {
             stamp: .max, leaderSignature: block.signature, senderKey: SharedBytes(world.nodes[0].key.bytes))
     }
 
-    /// Announces the newest block that was committed, and keeps it back.
+    /// Announces the newest committed block and withholds its body.
     func withhold(_ peer: PeerID, _ host: Host) async throws {
         guard let source = world.nodes.max(by: { $0.committed < $1.committed })?.node,
             let stored = try? await source.block(at: 0), let block = try? Block(decoding: stored.block),
@@ -33,7 +33,7 @@ extension Adversary {
         Reactor.spawn { await host.withhold(announcement, from: peer, for: .seconds(20)) }
     }
 
-    /// The first bytes of a block that comes a byte at a time and never ends.
+    /// Sends the beginning of a block, then single bytes that never complete it.
     func drip(on stream: LibP2P.Stream) async {
         var head = ByteWriter()
         if stream.protocolID == BlockRangeProtocol.id {
@@ -55,7 +55,7 @@ extension Adversary {
                 try await Reactor.sleep(for: .milliseconds(400))
             }
         } catch {
-            // It was cut off.
+            // The node closed or reset the stream.
         }
         stream.reset()
     }

@@ -4,9 +4,10 @@ import LibP2P
 import Protocols
 import Reactor
 
+/// Announcements of transactions that the adversary does not deliver.
 extension Adversary {
-    /// Announces transactions that it does not deliver: invented ones, ones that wait at another node, or long ones of
-    /// which it holds back the end.
+    /// Announces transactions and does not deliver them: invented ones, ones that wait at another node, or long ones
+    /// whose end it withholds.
     func announceTransactions(_ target: SimulatedNode, _ host: Host) async throws {
         if random.oneIn(3) {
             for _ in 0..<20 {
@@ -28,6 +29,6 @@ extension Adversary {
         }
         if ids.isEmpty { ids = TransactionMischief.inventions(1_024, &random) }
         try await stream.write(TransactionMischief.announcement(of: ids))
-        // The stream stays open as long as the node bears with it.
+        // The stream stays open until the node closes it.
     }
 }

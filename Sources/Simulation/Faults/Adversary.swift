@@ -7,30 +7,31 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// A host that speaks the network's protocols and keeps none of its rules: it forges proposals, announcements and
-/// answers, replays what others said, sends rubbish, opens streams without end, claims heights, withholds blocks, does not
-/// read what it asks for, and lies to, stalls or drips on whoever asks it for blocks. Nodes that have had enough of it meet it again under another name.
+/// A host that speaks the network's protocols and breaks their rules. It forges proposals, announcements and votes,
+/// replays messages, sends garbage, opens streams without limit, claims heights, withholds blocks, does not read the
+/// replies it requests, and answers requests for blocks with lies, stalls or single bytes. When nodes ban it, it
+/// returns under another key.
 ///
-/// With a validator's key in its hands it also answers proposals wrongly in that validator's name.
+/// With a stolen validator's key it also casts wrong votes in that validator's name.
 @ReactorActor
 final class Adversary {
     unowned let world: World
     private let index: Int
     var random: SeededGenerator
     private var host: Host?
-    /// Signs what it makes up.
+    /// Signs its forgeries.
     private let identity: PrivateKey
     private var names = 0
     private var isOver = false
-    /// A validator's key that it has come by.
+    /// The key stolen from a validator.
     private let stolen: PrivateKey?
-    /// Blocks that it has fetched as anybody may, to change and replay.
+    /// The block fetched last, as any peer may, to be forged and replayed.
     private(set) var known: FetchedBlock?
     private var attempts = 0
 
-    /// How often it changes its name at most: each is a host of its own.
+    /// The maximum number of keys it uses; each is a host of its own.
     private static let mostNames = 20
-    /// Streams that it opens at once.
+    /// The number of streams opened at once.
     static let flood = 200
 
     init(_ world: World, _ index: Int) throws {
@@ -38,7 +39,7 @@ final class Adversary {
         self.index = index
         random = SeededGenerator(seed: world.options.seed, stream: "adversary \(index)")
         identity = try World.key("adversary \(index)", world.options.seed, index)
-        // One of at least four validators may lie without harm: the others are a majority of all.
+        // With at least four validators one may lie without harm: the others are a majority.
         stolen = world.options.validators > 3 ? world.nodes[world.options.validators - 1].setup.key : nil
     }
 
@@ -54,7 +55,7 @@ final class Adversary {
                     world.count("attack", "\(target.name)")
                 } catch {
                     attempts += 1
-                    // Nobody wants it any more, or nobody is there.
+                    // Nodes have banned it, or the target is down.
                     if attempts > 10 { await leave() }
                 }
             }
@@ -111,7 +112,7 @@ final class Adversary {
         }
     }
 
-    /// Fetches a block as anybody may.
+    /// Fetches a recent block, as any peer may.
     func learn(_ peer: PeerID, _ host: Host) async throws {
         let height = max(1, world.chain.tip - Int64(random.next() % 3))
         known =
@@ -119,8 +120,8 @@ final class Adversary {
             ?? known
     }
 
-    /// A block after the tip that the leader has not signed, or with the leader's signature of another one, one that it did
-    /// propose, perhaps some time ago, or an old one as a new one.
+    /// Proposes a block above the tip: without the leader's signature, with the leader's signature of another block,
+    /// or one that the leader did propose, perhaps some time ago; or replays an old signature as a new proposal.
     private func propose(_ peer: PeerID, _ host: Host) async throws {
         if random.oneIn(3), let old = random.pick(world.proposed) {
             let proposal = BlockProposal(old, sender: world.nodes[0].key)
@@ -140,15 +141,15 @@ final class Adversary {
         try await BlockProposalProtocol.announce(proposal, block: forged.bytes, to: peer, on: host)
     }
 
-    /// A proposal of the leader's, whose block does not come.
+    /// Announces a proposal of the leader's and withholds its block.
     private func withhold(_ proposal: BlockProposal, _ peer: PeerID, _ host: Host) async throws {
         let stream = try await host.newStream(peer, [BlockProposalProtocol.id])
         try await stream.write(proposal.bytes)
         Reactor.schedule(after: .seconds(30)) { stream.reset() }
     }
 
-    /// A block that was committed, but not with these votes, this signature or these transactions: to whoever lacks it,
-    /// if somebody does.
+    /// Announces a committed block with forged votes, signature or transactions, to a node that lacks the block if
+    /// there is one.
     private func announce(_ peer: PeerID, _ host: Host) async throws {
         var peer = peer
         if let victim = random.pick(world.nodes.filter { $0.node != nil && $0.committed < world.chain.tip }) {
@@ -176,7 +177,7 @@ final class Adversary {
         return forgery.made(of: known, world, by: identity)
     }
 
-    /// What is true, once more.
+    /// Announces a valid committed block again.
     private func repeatAnnouncement(_ peer: PeerID, _ host: Host) async throws {
         guard let known else { return try await learn(peer, host) }
         let announcement = BlockAnnouncement(known.block, known.commitInfo)
@@ -184,8 +185,8 @@ final class Adversary {
             SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
     }
 
-    /// Answers to proposals: of nobody who votes, of a voter to another block, of the stolen key, old ones, and refusals
-    /// that are not signed.
+    /// Sends votes: by a key that is no validator's, by a validator on another block, with the stolen key, old ones,
+    /// and refusals with an invalid signature.
     private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
         let height = world.chain.tip + 1
         let block = Hash.sha256(of: Array("\(random.next())".utf8))
@@ -210,8 +211,8 @@ final class Adversary {
         try await AcknowledgementProtocol.send(answer, to: peer, on: host)
     }
 
-    /// What the leader proposes next is refused by gossip in the name of the stolen key, before its owner answers, with
-    /// a signature that is none.
+    /// Refuses the leader's next proposal by gossip, in the name of the stolen key and with an invalid signature,
+    /// before the key's owner votes.
     private func refuse(_ peer: PeerID, _ host: Host) async throws {
         guard let stolen else { return }
         let before = world.proposed.last?.hash
@@ -230,7 +231,7 @@ final class Adversary {
         end(stream)
     }
 
-    /// Bytes without meaning on some protocol; then it waits, goes, or breaks off.
+    /// Sends random bytes on some protocol; then waits, closes or resets.
     private func babble(_ peer: PeerID, _ host: Host) async throws {
         let stream = try await open(peer, host)
         stream.setTimeout(.seconds(5))
@@ -239,7 +240,7 @@ final class Adversary {
         end(stream)
     }
 
-    /// A length that nobody can hold, and too little behind it.
+    /// Sends a length too large for any memory, followed by too few bytes.
     private func threaten(_ peer: PeerID, _ host: Host) async throws {
         let stream = try await open(peer, host)
         stream.setTimeout(.seconds(5))
@@ -282,9 +283,9 @@ final class Adversary {
         CommitDoneProtocol.id, .identify, .identifyPush, .ping, .meshsub12,
     ]
 
-    // MARK: What it answers
+    // MARK: Answers
 
-    /// It has blocks of every height, as it says: none, another one, half of one, or it says so and falls silent.
+    /// Serves blocks of every height: none, another block, random bytes, or nothing after accepting the request.
     private func serve(_ host: Host) {
         let names = [
             BlockHeightProtocol.id, BlockHeightProtocol.idWithBest, BlockProtocol.id,
@@ -312,7 +313,7 @@ final class Adversary {
         case 3: return stream.close()
         case 4: return await drip(on: stream)
         case 1 where stream.protocolID == BlockRangeProtocol.id:
-            // The block that it has in place of the one asked for.
+            // The block it has, in place of the one asked for.
             guard let known, request.count > 8 else { break }
             let (block, info) = (known.block.bytes, known.commitInfo.bytes)
             answer.put(u8: 1)
@@ -343,7 +344,7 @@ final class Adversary {
     }
 }
 
-/// Noise keys from a seed.
+/// Noise keys derived from a seed.
 @ReactorActor
 final class KeyStream {
     private var random: SeededGenerator
@@ -356,7 +357,7 @@ final class KeyStream {
         (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
     }
 
-    /// Makes the next key pair. On the reactor.
+    /// Makes the next key pair. Call it on the reactor.
     nonisolated func make() throws(LibP2PError) -> NoiseKeyPair {
         let bytes = ReactorActor.assumeIsolated { self.bytes() }
         guard let secret = try? SecretBytes(copying: bytes) else { throw .limitReached("memory for keys") }

@@ -4,7 +4,7 @@ import Reactor
 import Storage
 import VirtualIO
 
-/// Makes things go wrong by chance, one fault after another, until it is stopped; then everything is repaired.
+/// Injects random faults one after another until stopped; `stop` then repairs everything.
 @ReactorActor
 final class FaultInjector {
     private unowned let world: World
@@ -12,8 +12,8 @@ final class FaultInjector {
     private let kinds: [FaultKind]
     private var random: SeededGenerator
     private var isOver = false
-    /// The validator that lost its disk last: no other may lose its own until this one has voted again for what is
-    /// committed by now, for what may have been decided is known by the memory of a majority only.
+    /// The validator that lost its disk last. No other may lose its disk until this one has voted again for the
+    /// current tip, because only the vote logs of a majority record what may have been decided.
     private var wipedValidator: SimulatedNode?
 
     init(_ world: World) {
@@ -39,7 +39,7 @@ final class FaultInjector {
         }
     }
 
-    /// Ends all faults and repairs what they left, but starts nothing.
+    /// Ends all faults and repairs their effects, but starts no node.
     func stop() {
         isOver = true
         let network = world.network
@@ -142,8 +142,8 @@ final class FaultInjector {
             machine.application.isTroubled = true
             after(500...10_000) { machine.application.isTroubled = false }
         case .bitFlip:
-            // The vote log keeps every vote twice; in the blocks there is no second copy.
-            // Who finds the damage gets an empty disk.
+            // The vote log keeps every vote twice; the block log has no second copy. A node that finds the damage
+            // gets an empty disk.
             guard mayLoseDisk(machine), let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") })
             else { return }
             world.count(kind.rawValue, "\(name) \(flipped.path) \(flipped.offset)")
@@ -186,7 +186,7 @@ final class FaultInjector {
         restart(machine)
     }
 
-    /// Whether what the network decided is known without this machine's disk.
+    /// Returns whether the network's decisions survive the loss of this machine's disk.
     private func mayLoseDisk(_ machine: SimulatedNode) -> Bool {
         let validators = world.chain.committed(at: world.chain.tip)?.validators ?? world.genesis.validators
         guard validators.contains(machine.key) else { return true }
@@ -244,7 +244,7 @@ final class FaultInjector {
     }
 }
 
-/// True once, at the given call.
+/// Returns true once, at the given call.
 @ReactorActor
 private final class Countdown {
     private var left: Int

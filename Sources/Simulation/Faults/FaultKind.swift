@@ -1,16 +1,16 @@
-/// What can go wrong by chance.
+/// The faults that `FaultInjector` injects.
 public enum FaultKind: String, Sendable, CaseIterable {
-    /// A node's machine loses power: what was not synchronized is lost in part.
+    /// A node's machine loses power: unsynchronized writes are lost in part.
     case powerFailure
-    /// A node's machine loses power in the middle of an operation of its disk.
+    /// A node's machine loses power during a disk operation.
     case powerFailureOnDisk
     /// A node's process is killed.
     case kill
-    /// A node is stopped and started by its operator.
+    /// A node's operator restarts it.
     case restart
     /// A sentry, or one validator at a time, loses its disk.
     case wipe
-    /// The network falls into two parts.
+    /// The network splits into two parts.
     case partition
     /// Some directions between hosts are cut.
     case cut
@@ -34,9 +34,9 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case slowMempool
     /// A node's consensus answers slowly for a while.
     case slowConsensus
-    /// A node can execute and commit nothing for a while.
+    /// A node cannot execute or commit for a while.
     case executionError
-    /// A bit of a node's files flips.
+    /// A bit in a node's files flips.
     case bitFlip
     /// A node's clock is minutes ahead or behind for a while.
     case clockAway

@@ -4,24 +4,24 @@ import Crypto
 import Protocols
 import Reactor
 
-/// One change to what makes a committed block believable, each of which every node must notice.
+/// A forgery of a committed block or its commit info that every node must detect.
 enum Forgery: CaseIterable {
-    /// A single vote proves the commit.
+    /// The commit info has a single vote.
     case fewVotes
-    /// One vote is repeated until there are enough.
+    /// The commit info repeats one vote until there are enough.
     case repeatedVote
-    /// The votes are those of hosts that are no validators.
+    /// The votes come from keys that are no validators'.
     case impostors
     /// The votes were cast for another application hash.
     case applicationHash
-    /// Somebody else signs in place of the leader.
+    /// The signature is not the leader's.
     case signature
     /// One bit of a transaction is flipped.
     case flippedBit
     /// One transaction is not in the block's Merkle tree.
     case otherTransaction
 
-    /// The forged block and its proof; `identity` signs what needs a signature.
+    /// Returns the forged block and commit info; `identity` signs where a signature is needed.
     @ReactorActor
     func made(of known: FetchedBlock, _ world: World, by identity: PrivateKey) -> (Block, CommitInfo) {
         let (block, info) = (known.block, known.commitInfo)

@@ -1,11 +1,11 @@
 import Reactor
 
-/// A simulation with a script in place of chance. When the script has ended, the network must come level as after any
-/// other simulation, and all checkers hold throughout.
+/// A simulation that follows a script in place of random faults. When the script has ended, the nodes must reach the
+/// same height as after any other simulation. All checkers apply throughout.
 public struct Scenario: Sendable {
-    /// What `apus-sim simulate --scenario` takes.
+    /// The name that `apus-sim simulate --scenario` takes.
     public let name: String
-    /// What it shows, in one sentence.
+    /// What the scenario shows, in one sentence.
     public let summary: String
     let options: @Sendable (inout SimulationOptions) -> Void
     let script: @ReactorActor @Sendable (World) async throws -> Void
@@ -21,13 +21,14 @@ public struct Scenario: Sendable {
         self.script = script
     }
 
-    /// All of them.
+    /// All scenarios.
     public static let all: [Scenario] =
         networks + consensus + clocks + trust + peers + validators + roles + transactions
         + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + liveSources
         + standing + forgeries + faults + cheapMessages
 
-    /// The options of a run: a quiet network of four validators and two sentries with what the scenario changes.
+    /// Returns the options of a run: a quiet network of four validators and two sentries, with the scenario's
+    /// changes.
     public func options(seed: UInt64) -> SimulationOptions {
         var options = SimulationOptions(seed: seed)
         options.validators = 4
@@ -52,7 +53,7 @@ public struct Scenario: Sendable {
 }
 
 extension World {
-    /// Waits until `condition` holds, or ends the scenario with what did not come.
+    /// Waits until `condition` holds; at the limit, fails the scenario with `what`.
     func expect(_ what: String, within limit: Duration = .seconds(60), _ condition: () async -> Bool)
         async throws
     {
@@ -61,7 +62,7 @@ extension World {
         throw CheckerFailure("scenario", what)
     }
 
-    /// Waits until the chain has so many more blocks.
+    /// Waits until the chain has grown by `blocks`.
     func grow(_ blocks: Int64, within limit: Duration = .seconds(120)) async throws {
         let target = chain.tip + blocks
         try await expect("the chain does not grow to \(target)", within: limit) { chain.tip >= target }

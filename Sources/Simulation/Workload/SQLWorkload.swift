@@ -2,34 +2,36 @@ import Chain
 import Collections
 import Crypto
 
-/// What clients of an SQL application send: statements on fixed tables, of which some fail, such as have split, stopped
-/// or stalled chains, and what `SQLGenerator` makes up.
+/// Statements that clients of an SQL application send: ordinary ones on fixed tables, some of which fail; hostile
+/// ones, which once split, stopped or stalled chains; and those of `SQLGenerator`.
 struct SQLWorkload {
-    /// The largest number that a row ID can be, after which SQLite chooses them at random.
+    /// The largest possible row ID, after which SQLite chooses row IDs at random.
     private static let lastRowID = "9223372036854775807"
-    /// Longer statements are left out, where a block may be so small that they would never be mined.
+    /// The maximum length of a generated statement: a longer one might never fit into a small block.
     private static let longest = 1_000
-    /// So that a statement stays shorter.
+    /// Keeps a statement of many rows below `longest`.
     private static let mostRows: UInt64 = 56
     private static let schema = [
         "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER)",
         "CREATE TABLE \"Ämter\" (id INTEGER PRIMARY KEY, name TEXT)",
         "CREATE TABLE \"Ключи\" (k TEXT PRIMARY KEY, v TEXT)",
     ]
-    /// Endless rows. The first is large, which raises the price of every instruction: the budget ends within a millisecond.
+    /// Endless rows. The large first row raises the price of every instruction, so the budget ends within a
+    /// millisecond.
     private static let endless =
         "WITH RECURSIVE c(i, b) AS (SELECT 1, zeroblob(600000) UNION ALL SELECT i + 1, NULL FROM c)"
 
     private var generator: SQLGenerator
     private let clients: [PublicKey]
 
-    /// - Parameter clients: who else may be allowed to write.
+    /// - Parameter clients: the clients that may be granted the right to write.
     init(seed: UInt64, clients: [PublicKey]) {
         generator = SQLGenerator(seed: seed, isThrifty: true)
         self.clients = clients
     }
 
-    /// The owner's next statement, to come after so many others; the first ones make the tables and let clients write.
+    /// Returns the owner's next statement, after `count` others; the first ones create the tables and grant clients
+    /// the right to write.
     mutating func next(after count: UInt64, _ random: inout SeededGenerator) -> RawStatement {
         if count < Self.schema.count { return RawStatement(Self.schema[Int(count)]) }
         let granted = count - UInt64(Self.schema.count)
@@ -42,11 +44,11 @@ struct SQLWorkload {
         }
     }
 
-    /// What anybody sends who may change rows.
+    /// Returns a statement for any sender who may change rows.
     static func ordinary(_ random: inout SeededGenerator) -> RawStatement {
         let id = random.next() % 50
         let amount = random.next() % 1000
-        // One letter in two forms, which are two texts and two names.
+        // One letter in two normal forms, which are two texts and two names.
         let letter = random.oneIn(2) ? "\u{E9}" : "e\u{301}"
         return switch random.next() % 16 {
         case 0: RawStatement("INSERT INTO items VALUES (\(id), 'item \(amount)', \(amount))")
@@ -75,7 +77,7 @@ struct SQLWorkload {
         }
     }
 
-    /// A text that compiles to some hundred instructions.
+    /// Returns a statement that compiles to some hundred instructions.
     private static func manyRows(from id: UInt64, count: UInt64) -> RawStatement {
         let rows = (0...count).map { "(\(id + $0), 'r', \($0))" }
         return RawStatement("INSERT OR REPLACE INTO items VALUES \(rows.joined(separator: ", "))")
@@ -97,7 +99,8 @@ struct SQLWorkload {
             ? RawStatement("DELETE FROM grants WHERE identifier = '\(client.nodeID)'") : Self.grant(client)
     }
 
-    /// Views that multiply each other's rows, row IDs at their end, more work or memory than is allowed.
+    /// Returns a statement with views that multiply each other's rows, the largest row ID, or more work or memory
+    /// than allowed.
     private func hostile(_ random: inout SeededGenerator) -> RawStatement {
         let times = Int(2 + random.next() % 19)
         let views = ["va", "vb", "vc"]

@@ -4,8 +4,8 @@ import Crypto
 import Node
 import Reactor
 
-/// The operators of the machines: now and then one asks to validate, leaves, or is voted out, while everything else goes
-/// on. Each transaction is sent until it is committed, by whichever node takes it.
+/// The machines' operators: now and then a node joins or leaves the validators or is voted out. Each transaction is
+/// sent until it is committed, to any node that accepts it.
 @ReactorActor
 final class ValidatorChanges {
     private unowned let world: World
@@ -13,7 +13,7 @@ final class ValidatorChanges {
     private var random: SeededGenerator
     private var nonces: [PublicKey: UInt64] = [:]
     private var isOver = false
-    /// Whether nothing is under way.
+    /// Whether nothing is in progress.
     private(set) var isDone = true
 
     init(_ world: World) {
@@ -35,7 +35,7 @@ final class ValidatorChanges {
         }
     }
 
-    /// Begins nothing new; what is under way goes on to its end.
+    /// Starts no more changes; those in progress complete.
     func stop() { isOver = true }
 
     private func change() async {
@@ -45,7 +45,7 @@ final class ValidatorChanges {
         let others = world.nodes.filter { voters.contains($0.key) && $0.key != leader }
         switch random.next() % 3 {
         case 0:
-            // Two remain beside the leader, so that one machine that is off does not stop everything.
+            // Two remain beside the leader, so that one machine may be off.
             guard others.count > 2, let leaver = random.pick(others) else { return }
             await send(.validatorLeave, leaver)
         case 1:
@@ -54,18 +54,18 @@ final class ValidatorChanges {
         default:
             guard let candidate = random.pick(outsiders) else { return }
             await send(.validatorJoin(power: 1), candidate)
-            // Some are forgotten, and expire.
+            // Some requests get no approval and expire.
             if random.oneIn(4) { return }
             await vote(.validatorApprove(candidate.key)) { [self] in members.contains(candidate.key) }
         }
     }
 
-    /// Who votes on the next block.
+    /// The validators of the next block.
     private var members: ValidatorSet {
         world.chain.committed(at: world.chain.tip)?.validators ?? world.genesis.validators
     }
 
-    /// One validator after another votes, until it is decided.
+    /// Makes one validator after another vote until the matter is decided.
     private func vote(_ payload: Payload, until isDecided: () -> Bool) async {
         for machine in world.nodes.filter({ members.contains($0.key) }).shuffled(using: &random) {
             if isDecided() { return }
@@ -73,7 +73,7 @@ final class ValidatorChanges {
         }
     }
 
-    /// Until it is committed, with whatever result.
+    /// Sends a transaction until it is committed, with any result.
     private func send(_ payload: Payload, _ signer: SimulatedNode) async {
         let nonce = nonces[signer.key, default: 0] + 1
         nonces[signer.key] = nonce

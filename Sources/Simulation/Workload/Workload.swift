@@ -5,18 +5,18 @@ import Crypto
 import Node
 import Reactor
 
-/// The clients: each sends one transaction after another to whichever node takes it, some more than once, some broken,
-/// and remembers what it was told.
+/// The clients: each sends one transaction after another to any node that accepts it, repeats some, sends some
+/// malformed ones, and records the replies.
 @ReactorActor
 final class Workload {
-    /// What clients were told to be committed, and by whom.
+    /// Transactions reported to clients as committed, and the reporting nodes.
     private(set) var acknowledged: [(id: Hash, by: String)] = []
-    /// Transactions that a node accepted.
+    /// Transactions that a node has accepted.
     private(set) var accepted: [Hash] = []
     private(set) var refused = 0
     private var isOver = false
     private let keys: [PrivateKey]
-    /// Who may write to the database, where there is one and there are clients.
+    /// The database's owner, if the application is SQL and there are clients.
     private let owner: PrivateKey?
     private var statements: SQLWorkload
     private let chainID: String
@@ -33,7 +33,7 @@ final class Workload {
         runs = keys.count + (self.owner == nil ? 0 : 1)
     }
 
-    /// Begins to send.
+    /// Starts the clients.
     func start(_ world: World) {
         for (index, key) in (keys + [owner].compactMap { $0 }).enumerated() {
             Reactor.spawn { [unowned self, unowned world] in
@@ -43,10 +43,10 @@ final class Workload {
         }
     }
 
-    /// Sends nothing new; what is under way goes on to its end.
+    /// Sends no new transactions; those in progress are sent until they are committed.
     func stop() { isOver = true }
 
-    /// Whether everything that was sent is committed.
+    /// Whether all transactions sent are committed.
     var isDone: Bool { idle == runs }
 
     private func run(_ index: Int, _ key: PrivateKey, _ world: World) async {
@@ -79,7 +79,7 @@ final class Workload {
         return try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: key)
     }
 
-    /// Until some node has committed it.
+    /// Sends a transaction until a node has committed it.
     private func send(
         _ transaction: Transaction, _ world: World, _ random: inout SeededGenerator
     ) async {
@@ -107,7 +107,7 @@ final class Workload {
         }
     }
 
-    /// What no node may take.
+    /// Sends a transaction that is truncated, changed, possibly out of date, or far ahead in its nonce.
     private func annoy(
         _ key: PrivateKey, _ nonce: UInt64, _ world: World, _ random: inout SeededGenerator
     ) async {
@@ -115,8 +115,8 @@ final class Workload {
             let transaction = try? make(key, nonce, &random)
         else { return }
         var bytes = transaction.bytes.withUnsafeBytes { Array($0) }
-        // Cut off; or changed, which an unused byte of a signature survives; or a nonce that may be used already; or large,
-        // with a nonce whose turn never comes.
+        // Truncated; or changed, which an unused byte of a signature survives; or with a nonce that may be used
+        // already; or large, with a nonce whose turn never comes.
         let kind = random.next() % 4
         if kind == 0 { bytes.removeLast(1 + Int(random.next() % UInt64(bytes.count - 1))) }
         if kind == 1 {

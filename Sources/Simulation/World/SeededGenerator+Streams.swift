@@ -1,18 +1,18 @@
 import Collections
 import Crypto
 
-/// The simulator's draws. Each part of a simulation has a stream of its own, so that one more draw in one of them does not
-/// change the others.
+/// The simulator's random numbers. Each part of a simulation has a stream of its own, so an additional draw in one
+/// part does not change the others.
 extension SeededGenerator {
     init(seed: UInt64, stream: String) {
         let hash = Hash.sha256(of: Array("\(seed) \(stream)".utf8))
         self.init(seed: hash.array.prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
     }
 
-    /// True once in so many times.
+    /// Returns true with probability 1/`count`.
     mutating func oneIn(_ count: UInt64) -> Bool { next() % max(1, count) == 0 }
 
-    /// A number of milliseconds.
+    /// Returns a random duration in a range of milliseconds.
     mutating func milliseconds(_ range: ClosedRange<Int64>) -> Duration {
         .milliseconds(Int64.random(in: range, using: &self))
     }

@@ -3,32 +3,32 @@ import Execution
 import Reactor
 import Synchronization
 
-/// An application on a machine that may be unable to execute for a while, and with a budget for a block that is the same
-/// on every machine. What it executes, a twin executes too.
+/// An application on a simulated machine: it can be made to fail, its block budget is the same on every machine, and
+/// a twin repeats its executions.
 final class SimulatedApplication: Application {
     private let application: any Application
     private let machine: Machine
     private let blockBudget: Int?
     private let twin: TwinChecker?
 
-    /// What the machine can do; it outlives the process.
+    /// The machine's fault state, which outlives the process.
     final class Machine: Sendable {
         private let trouble = Atomic(false)
         private let stopCount = Atomic(0)
 
-        /// Whether nothing can be executed now.
+        /// Whether executions and commits fail.
         var isTroubled: Bool {
             get { trouble.load(ordering: .relaxed) }
             set { trouble.store(newValue, ordering: .relaxed) }
         }
 
-        /// How often an execution was told to stop.
+        /// The number of requests to stop an execution.
         var stops: Int { stopCount.load(ordering: .relaxed) }
 
         fileprivate func countStop() { stopCount.add(1, ordering: .relaxed) }
     }
 
-    /// `blockBudget`: the most transactions that a block may have; nil for no limit.
+    /// - Parameter blockBudget: the maximum number of transactions in a block; nil for no limit.
     init(_ application: any Application, on machine: Machine, blockBudget: Int?, twin: TwinChecker?) {
         self.application = application
         self.machine = machine
@@ -58,7 +58,7 @@ final class SimulatedApplication: Application {
         }
     }
 
-    /// The twin hears of what this application has executed. Under simulation, all of it runs on the loop.
+    /// Passes an execution to the twin. In a simulation the application runs on the loop.
     private func tell(
         _ input: SQLTwin.Input, _ outcome: (SQLApplication) throws(ExecutionError) -> SQLTwin.Outcome
     ) {

@@ -9,55 +9,55 @@ import Reactor
 import Storage
 import VirtualIO
 
-/// One machine of a simulation: its disk, clock and address, and its node while that runs.
+/// A machine of a simulation: its disk, clock, address, and its node while one runs.
 @ReactorActor
 final class SimulatedNode {
-    /// What the machine does now.
+    /// The state of the machine's process.
     enum State {
         case off
         case starting
         case running(Node)
     }
 
-    /// What a node of this machine is made from.
+    /// The inputs from which the machine's nodes are built.
     struct Setup {
         let name: String
         let key: PrivateKey
         let address: SocketAddress
         let genesis: Genesis
         var configuration: Configuration
-        /// Where SQLite keeps its files; nil for the application without any.
+        /// The directory of SQLite's files; nil for the no-op application, which has none.
         let applicationDirectory: String?
-        /// The most transactions that a block may have.
+        /// The maximum number of transactions in a block; nil for no limit.
         let blockBudget: Int?
     }
 
     var setup: Setup
     let disk: VirtualDisk
     private(set) var state = State.off
-    /// Counts starts and ends, so that what belongs to a former process is known.
+    /// Counts starts and ends, so that events of a former process can be told apart.
     private(set) var life = 0
-    /// Highest height that a process of this machine committed to its present disk.
+    /// The highest block that a process of this machine committed to its present disk.
     var committed: Int64 = 0
-    /// Whether the disk holds damage that the node may refuse to start on.
+    /// Whether the disk is damaged, so that the node may refuse to start.
     var isDamaged = false
-    /// Whether the last process ended by an error that a fault explains.
+    /// Whether a fault explains a failure of the process.
     var mayFail = false
-    /// Proposals that the present process has fetched.
+    /// Proposals that the current process has fetched.
     var downloads: Set<Hash> = []
-    /// Added to the true time, milliseconds.
+    /// The clock's offset from the true time, in milliseconds.
     var clockSkew: Int64
-    /// How far a clock that is plainly wrong is away from what it should show, milliseconds.
+    /// The additional offset of a clock that is plainly wrong, in milliseconds.
     var clockAway: Int64 = 0
-    /// What a clock shows that stands still.
+    /// The reading of a stopped clock, in milliseconds since 1970; nil while the clock runs.
     var clockStopped: UInt64?
-    /// What a job of a worker takes, by its name.
+    /// The duration of a worker's job, by the worker's name.
     var delays: [String: Duration] = [:]
-    /// Whether it can execute.
+    /// The fault state of the machine's application.
     let application = SimulatedApplication.Machine()
-    /// Executes what the machine executes, where that is SQL; it outlives process and disk.
+    /// Repeats the machine's executions where the application is SQL; outlives process and disk.
     private var twin: TwinChecker?
-    /// What the machine's node remembers of peers; like its file, it outlives the process.
+    /// The node's address book; like its file, it outlives the process.
     private(set) var book = PeerStore()
     private let keys: KeyStream
 
@@ -87,10 +87,10 @@ final class SimulatedNode {
         if case .off = state { true } else { false }
     }
 
-    /// Where the true time of a simulation begins: milliseconds since 1970.
+    /// The true time at which simulations begin, in milliseconds since 1970.
     nonisolated static let epoch: Int64 = 1_750_000_000_000
 
-    /// What this machine's clock shows.
+    /// The machine's wall clock, in milliseconds since 1970.
     var wallClock: UInt64 {
         if let clockStopped { return clockStopped }
         let parts = Reactor.now.components
@@ -100,7 +100,7 @@ final class SimulatedNode {
 
     // MARK: Life
 
-    /// Starts a node; throws what keeps it from running. `observer` gets the number of the new life.
+    /// Starts a node and throws its startup error. `observer` receives the number of the new life.
     func start(_ observer: (Int) -> NodeObserver) async throws {
         guard case .off = state else { return }
         state = .starting
@@ -121,14 +121,14 @@ final class SimulatedNode {
         }
     }
 
-    /// Has a twin execute what the machine executes, and tell `report` where they part.
+    /// Creates the twin that repeats the machine's executions and passes differences to `report`.
     func startTwin(seed: UInt64, _ report: @escaping (CheckerFailure) -> Void) {
         guard let directory = setup.applicationDirectory else { return }
         twin = TwinChecker(
             of: name, seed: seed, directory: "\(directory)-twin", genesis: setup.genesis, report: report)
     }
 
-    /// The simulation is over.
+    /// Closes and removes the twin.
     func endTwin() {
         twin?.close()
         twin = nil
@@ -166,21 +166,21 @@ final class SimulatedNode {
         return environment
     }
 
-    /// The machine loses power.
+    /// Cuts the machine's power.
     func powerFail() {
         disk.powerFail()
         VirtualNetwork.current?.powerFail(setup.address)
         end()
     }
 
-    /// The process is killed.
+    /// Kills the process.
     func kill() {
         disk.kill()
         VirtualNetwork.current?.kill(setup.address)
         end()
     }
 
-    /// The operator stops the process.
+    /// Stops the process as its operator does.
     func stop() async {
         guard case .running(let node) = state else { return }
         life += 1
@@ -190,7 +190,7 @@ final class SimulatedNode {
         if case .starting = state { state = .off }
     }
 
-    /// The disk is replaced by an empty one. The machine is off.
+    /// Replaces the disk of a machine that is off by an empty one.
     func wipe() {
         disk.wipe()
         forgetPeers()
@@ -209,7 +209,7 @@ final class SimulatedNode {
 }
 
 extension SeededGenerator {
-    /// The first number of a stream.
+    /// Returns the first number of a stream.
     static func first(seed: UInt64, stream: String) -> UInt64 {
         var random = SeededGenerator(seed: seed, stream: stream)
         return random.next()

@@ -4,16 +4,16 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// A host that is no machine of the network: it has the chain's name, an address of its own and a will of its own.
+/// A host outside the simulated machines: it has the chain's ID and an address of its own, and scripts control it.
 @ReactorActor
 final class Stranger {
     let host: Host
-    /// Who it is: itself, or whomever it pretends to be.
+    /// Its own key, or the key it pretends to own.
     let key: PrivateKey
     let world: World
 
-    /// The stranger of a number, which listens at 10.200.x.y unless told otherwise. With another's `key` it goes for that
-    /// one. A guest does not say that it is of the chain.
+    /// Creates the stranger with a number. It listens at 10.200.x.y unless `ip` is given. With another host's `key`
+    /// it impersonates that host. A guest does not announce the chain's ID.
     init(
         _ world: World, _ number: Int, ip: String? = nil, key: PrivateKey? = nil, isGuest: Bool = false
     ) throws {
@@ -32,7 +32,7 @@ final class Stranger {
 
     var id: PeerID { host.peerID }
 
-    /// Dials a machine. False when it does not answer or refuses at once.
+    /// Dials a machine. Returns false when the machine does not answer or refuses at once.
     @discardableResult
     func dial(_ machine: SimulatedNode) async -> Bool {
         do {
@@ -44,19 +44,19 @@ final class Stranger {
         }
     }
 
-    /// Whether a machine counts the stranger among its peers.
+    /// Returns whether a machine has the stranger among its peers.
     func isPeer(of machine: SimulatedNode) -> Bool {
         machine.node?.connectedPeers.contains(id) ?? false
     }
 
-    /// Asks a machine for peers; nil when there is no answer, an empty list also when the stream was closed.
+    /// Asks a machine for peers. Returns nil when there is no answer; an empty list may also mean a closed stream.
     func ask(_ machine: SimulatedNode) async -> [PeerID]? {
         let found = try? await DiscoveryProtocol.request(
             from: machine.key.peerID, chainID: world.genesis.chainID, on: host)
         return found?.map(\.id)
     }
 
-    /// Sends a machine what is no message.
+    /// Sends a machine a malformed message.
     func misbehave(_ machine: SimulatedNode) async {
         guard let stream = try? await host.newStream(machine.key.peerID, [BlockHeightProtocol.id]) else {
             return
@@ -68,7 +68,7 @@ final class Stranger {
 }
 
 extension World {
-    /// Lets a stranger dial a machine until it is a peer.
+    /// Makes a stranger dial a machine until it is a peer.
     func admit(_ stranger: Stranger, at machine: SimulatedNode) async throws {
         try await expect("\(machine.name) refuses the stranger") {
             await stranger.dial(machine)

@@ -1,24 +1,24 @@
 import Glibc
 import Reactor
 
-/// What happened in a simulation, in order: a hash of all of it, and on request readable lines.
+/// The events of a simulation in order: a hash of all of them, and optionally readable lines.
 @ReactorActor
 final class Trace {
     /// FNV-1a over every event's time and words.
     private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     private(set) var events = 0
-    /// Why lines are missing from the file.
+    /// The error that ended writing to the file.
     private(set) var failure: String?
     private let file: Int32?
     private var lines = ""
     private static let linesInMemory = 1 << 20
 
-    /// - Parameter file: a descriptor, which the caller closes.
+    /// - Parameter file: the descriptor of the file for readable lines, which the caller closes; nil for none.
     init(file: Int32?) { self.file = file }
 
     var isReadable: Bool { file != nil }
 
-    /// Takes an event: words for the hash, and a line if anybody reads them.
+    /// Records an event: words for the hash, and a line if a file is open.
     func note(_ kind: StaticString, _ words: [UInt64], _ line: @autoclosure () -> String) {
         events += 1
         kind.withUTF8Buffer { for byte in $0 { mix(UInt64(byte)) } }
@@ -29,7 +29,7 @@ final class Trace {
         if lines.utf8.count > Trace.linesInMemory { flush() }
     }
 
-    /// Takes an event that is its line.
+    /// Records an event whose line is also its words.
     func note(_ kind: StaticString, _ line: String) {
         note(kind, line.utf8.map { UInt64($0) }, line)
     }
@@ -60,7 +60,7 @@ final class Trace {
             &+ UInt64(truncatingIfNeeded: parts.attoseconds / 1_000_000_000)
     }
 
-    /// Seconds with microseconds.
+    /// Formats a time as seconds with six decimals.
     static func time(_ time: Duration) -> String {
         let microseconds = nanoseconds(time) / 1000
         let fraction = String(microseconds % 1_000_000)

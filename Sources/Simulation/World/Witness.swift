@@ -6,11 +6,11 @@ import Multiformats
 import Protocols
 import Reactor
 
-/// A stranger that listens: it speaks the requirements' protocols and nothing of Apus' own, and notes what nodes offer
-/// to it.
+/// A stranger that listens: it speaks only the requirements' protocols, none of Apus' own, and records what nodes
+/// announce to it.
 @ReactorActor
 final class Witness: TransactionSource, TransactionInbox {
-    /// One transaction that a node has announced.
+    /// A node's announcement of a transaction.
     struct Announced {
         let id: Hash
         let by: PeerID
@@ -18,30 +18,30 @@ final class Witness: TransactionSource, TransactionInbox {
     }
 
     let stranger: Stranger
-    /// Whether it asks for what is announced; else it closes the stream.
+    /// Whether it requests announced transactions; otherwise it closes the stream.
     var takes = true
-    /// In order.
+    /// Announcements in order of arrival.
     private(set) var announced: [Announced] = []
-    /// Transactions that it has taken.
+    /// Transactions that it has received.
     private(set) var taken: [Hash: SharedBytes] = [:]
-    /// Proposals that it was offered: by whom, and of which block.
+    /// Announced proposals: the peer and the block.
     private(set) var proposals: [(by: PeerID, block: Hash)] = []
-    /// Who has announced committed blocks to it.
+    /// The peers that have announced committed blocks.
     private(set) var announcers: [PeerID] = []
-    /// Answers to proposals, and when they came.
+    /// Votes and their times of arrival.
     private(set) var answers: [(said: AckRes, at: Duration)] = []
-    /// Words of validators that they have committed.
+    /// Validators' confirmations of commits.
     private(set) var commits: [CommitDone] = []
-    /// Who has asked for a transaction, outside of any announcement.
+    /// The peers that have requested a transaction outside an announcement.
     private(set) var askers: [PeerID] = []
-    /// Who has asked for its consensus status. It has none.
+    /// The peers that have asked for its consensus status, of which it has none.
     private(set) var inquirers: [PeerID] = []
 
     private let gate = BulkGate { _ in true }
 
     var host: Host { stranger.host }
 
-    /// See `Stranger`.
+    /// Creates the stranger with a number, as `Stranger` does.
     init(_ world: World, _ number: Int, key: PrivateKey? = nil) throws {
         stranger = try Stranger(world, number, key: key)
         host.register(TransactionAnnouncementProtocol(self, self, gate))
@@ -91,7 +91,7 @@ final class Witness: TransactionSource, TransactionInbox {
 
     func fetchEnded(_ id: Hash, from peer: PeerID, _ outcome: TransactionAnnouncementProtocol.Outcome) {}
 
-    /// Has a transaction to serve.
+    /// Adds a transaction to those it serves.
     func keep(_ transaction: Transaction) { taken[transaction.id] = transaction.bytes }
 
     /// Dials machines and waits until they count it among their peers.
@@ -99,29 +99,29 @@ final class Witness: TransactionSource, TransactionInbox {
         for machine in machines {
             try await world.admit(stranger, at: machine)
         }
-        // For identify, without which nobody tells it anything.
+        // Nodes announce nothing to a peer before identify has completed.
         try await Reactor.sleep(for: .seconds(1))
     }
 
-    /// What a validator has answered.
+    /// Returns a validator's votes.
     func answers(of machine: SimulatedNode) -> [(said: AckRes, at: Duration)] {
         answers.filter { $0.said.signature.publicKey == machine.key && $0.said.verify() }
     }
 
-    /// How many of these a machine's node has announced.
+    /// Returns how many of `ids` a machine's node has announced.
     func heard(_ ids: [Hash], from machine: SimulatedNode) -> Int {
         var count = 0
         for id in ids where !times(of: id, from: machine).isEmpty { count += 1 }
         return count
     }
 
-    /// When a machine's node has announced a transaction.
+    /// Returns the times at which a machine's node has announced a transaction.
     func times(of id: Hash, from machine: SimulatedNode) -> [Duration] {
         let peer = machine.key.peerID
         return announced.filter { $0.id == id && $0.by == peer }.map(\.at)
     }
 
-    /// Asks a peer for a transaction; nil when it has none.
+    /// Requests a transaction from a peer; returns nil when the peer has none.
     func request(_ id: Hash, from peer: PeerID) async throws -> SharedBytes? {
         try await TransactionProtocol.request(
             id, from: peer, on: host, limit: transactionLimit, BulkPlace(gate, peer))

@@ -8,43 +8,43 @@ import Node
 import Reactor
 import VirtualIO
 
-/// Everything that there is in a simulation: machines, network, clients and checkers, on one virtual loop.
+/// A simulation's machines, network, clients and checkers, on one virtual loop.
 @ReactorActor
 public final class World {
     let options: SimulationOptions
     let network: VirtualNetwork
     let trace: Trace
     let genesis: Genesis
-    /// Who may change the database.
+    /// The owner of the database.
     let owner: PrivateKey
     private(set) var nodes: [SimulatedNode] = []
     let chain: ChainChecker
     let votes = VoteChecker()
     let clients: Workload
     private(set) lazy var operators = ValidatorChanges(self)
-    /// The first thing that must not happen and did.
+    /// The first failure.
     private(set) var failure: CheckerFailure?
-    /// Faults injected, by kind.
+    /// The number of injected faults, by kind.
     var faults: [String: Int] = [:]
-    /// The last proposals, the newest last.
+    /// The last eight proposals, the newest last.
     private(set) var proposed: [Block] = []
-    /// The most that any node was seen to hold, by what it is.
+    /// The peak of every bounded holding over all nodes, by its name.
     var most: [String: Int] = [:]
-    /// Of every node that has run.
+    /// What is left in memory of every node that has run.
     private(set) var remains: [(name: String, node: NodeRemains)] = []
-    /// Whether faults are over: from now on nothing may fail.
+    /// Whether faults have ended, so that nothing may fail from now on.
     var isCalm = false
-    /// Told of what nodes do, for scripts that wait for a moment.
+    /// Called for what nodes do, so that scripts can wait for a moment.
     var onDeed: (@ReactorActor (Deed, SimulatedNode) -> Void)?
     private let directory: String
 
-    /// What a script may wait for.
+    /// An event that a script may wait for.
     enum Deed { case proposed, voted, committed }
 
-    /// How long after the last fault all nodes may take to be level: the longest wait of the protocol (a proposal's
-    /// time-out, 60 s, doubled by one withdrawal) and some catching up.
+    /// The time within which all nodes must reach one height after the last fault: the longest wait of the protocol
+    /// (a proposal's timeout, 60 s, doubled by one withdrawal) and some time to catch up.
     nonisolated static let livenessBound = Duration.seconds(300)
-    /// The port that nodes listen on.
+    /// The port on which nodes listen.
     nonisolated static let port: UInt16 = 6600
 
     init(_ options: SimulationOptions, directory: String, trace: Trace) throws {
@@ -84,14 +84,14 @@ public final class World {
         }
     }
 
-    /// A key that follows from the seed; every other one is of the other type.
+    /// Returns a key derived from the seed: secp256k1 for even indexes, Ed25519 for odd ones.
     static func key(_ name: String, _ seed: UInt64, _ index: Int) throws -> PrivateKey {
         let bytes = Hash.sha256(of: Array("\(seed) key \(name)".utf8)).array
         return index % 2 == 0
             ? try PrivateKey(type: .secp256k1, bytes: bytes) : try PrivateKey(ed25519Seed: bytes)
     }
 
-    /// The address of the machine of this number.
+    /// Returns the address of the machine with an index.
     static func address(_ index: Int) throws -> SocketAddress {
         try SocketAddress(ip: "10.\(index >> 16 & 255).\(index >> 8 & 255).\(index & 255)", port: 0)
     }
@@ -108,8 +108,9 @@ public final class World {
         configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
         configuration.mempool.reannounceInterval = .seconds(5)
         configuration.execution.application = options.execution.rawValue
-        // Validators know the leader and each other's first; sentries two validators, as operators would set it up. Beside
-        // a leader alone they know each other: it lets no strangers in from the day on which one of them validates.
+        // Bootstrap nodes, as operators would set them up: validators know the leader and the first validator,
+        // sentries one or two validators. Beside a lone leader the sentries know each other, because it admits no
+        // strangers once one of them is a validator.
         let boots: [Int] =
             if isSentry {
                 switch options.validators {
@@ -133,9 +134,9 @@ public final class World {
             seed: options.seed, clockSkew: skew == 0 ? 0 : Int64(random % UInt64(2 * skew)) - skew)
     }
 
-    // MARK: What happens
+    // MARK: Events
 
-    /// Records the first failure; the simulation ends.
+    /// Records the first failure, which ends the simulation.
     func fail(_ failure: CheckerFailure) {
         guard self.failure == nil else { return }
         self.failure = failure
@@ -164,7 +165,7 @@ public final class World {
         }
     }
 
-    /// What a process of this machine reports is taken as long as the process lives.
+    /// Returns the observer of one process, whose reports count as long as the process lives.
     private func observer(of machine: SimulatedNode, life: Int) -> NodeObserver {
         var observer = NodeObserver()
         observer.proposed = { [unowned self, unowned machine] block, stamp in
@@ -215,15 +216,15 @@ public final class World {
         return observer
     }
 
-    /// Proposals are for validators, as far as a node knows that is up to two blocks behind them; and without faults nobody
-    /// fetches one twice.
+    /// Checks a fetched proposal: only validators fetch proposals, by the validator set of up to two blocks back,
+    /// which a lagging node may still have; and without faults no node fetches one twice.
     private func downloaded(_ block: Block, by machine: SimulatedNode) {
         trace.note("downloaded", "\(machine.name) \(block.height) \(block.hash)")
         let isValidator = (block.height - 2..<block.height).contains { height in
             (chain.committed(at: height)?.validators ?? genesis.validators).contains(machine.key)
         }
         if !isValidator {
-            fail("download", "\(machine.name), no validator, fetched the proposal \(block.hash)")
+            fail("download", "\(machine.name) is not a validator but fetched the proposal \(block.hash)")
         }
         let isFirst = machine.downloads.insert(block.hash).inserted
         if !isFirst, options.faultInterval == nil, faults["attack"] == nil {
@@ -233,8 +234,8 @@ public final class World {
 
     // MARK: Machines
 
-    /// Starts a machine's node. A node that cannot start for a reason that a fault explains is treated as its operator
-    /// would: tried again later, or given an empty disk when what it has is damaged.
+    /// Starts a machine's node. If a fault explains why the node cannot start, does what its operator would: tries
+    /// again later, or replaces a damaged disk by an empty one.
     func start(_ machine: SimulatedNode) async {
         network.powerOn(machine.setup.address)
         guard machine.isOff else { return }
@@ -255,7 +256,7 @@ public final class World {
         remains.append((machine.name, node.remains))
         let height = await node.status().height
         if height == machine.committed - 1, machine.isDamaged {
-            // A flipped bit in the last record looks like a write that a power failure has torn. Peers have the block.
+            // A flipped bit in the last record looks like a torn write after a power failure. Peers have the block.
             faults["tail lost at start", default: 0] += 1
             machine.committed = height
         } else if height < machine.committed {
@@ -268,7 +269,7 @@ public final class World {
         watch(machine, node)
     }
 
-    /// A block that came into the log just before a crash is committed, but was never reported.
+    /// Checks blocks that entered the log just before a crash: they are committed but were never reported.
     private func review(_ machine: SimulatedNode, _ node: Node, to height: Int64) async {
         while machine.committed < height, failure == nil {
             guard let stored = try? await node.block(at: machine.committed + 1),
@@ -280,7 +281,7 @@ public final class World {
         }
     }
 
-    /// What an operator's supervisor does when a node ends by itself.
+    /// Restarts a node that ends by itself, as a supervisor does.
     private func watch(_ machine: SimulatedNode, _ node: Node) {
         let life = machine.life
         Reactor.spawn { [unowned self] in
@@ -292,7 +293,7 @@ public final class World {
         }
     }
 
-    /// Starts a machine after a while, as a supervisor does.
+    /// Starts a machine after two seconds, as a supervisor does.
     private func again(_ machine: SimulatedNode) {
         let life = machine.life
         Reactor.spawn { [unowned self] in
@@ -301,13 +302,13 @@ public final class World {
         }
     }
 
-    /// Gives a machine that is off an empty disk.
+    /// Replaces the disk of a machine that is off by an empty one.
     func wiped(_ machine: SimulatedNode) {
         machine.wipe()
         votes.forget(machine.key)
     }
 
-    /// Waits until `condition` holds; false when it did not within a time, or the simulation has failed.
+    /// Waits until `condition` holds. Returns false after `limit`, or when the simulation has failed.
     @discardableResult
     func wait(
         _ limit: Duration, every interval: Duration = .milliseconds(100), until condition: () async -> Bool
@@ -321,7 +322,7 @@ public final class World {
         return false
     }
 
-    /// Each running node's newest committed height, by the order of the machines; nil for one that does not run.
+    /// Returns each node's committed height, in the order of the machines; nil for one that is not running.
     func heights() async -> [Int64?] {
         var heights: [Int64?] = []
         for machine in nodes { heights.append(await machine.node?.status().height) }
