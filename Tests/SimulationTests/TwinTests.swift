@@ -25,7 +25,7 @@ import VirtualIO
             try pair.step { $0.appHash = .zero }
             let failure = try #require(pair.failures.first)
             #expect(failure.checker == "twin")
-            #expect(failure.detail.contains("node 7 and its twin part at height 2: application hashes 0000"))
+            #expect(failure.detail.contains("node 7 and its twin differ at height 2: application hashes 0000"))
             // What follows from it is not told.
             try pair.step()
             #expect(pair.failures.count == 1)
