@@ -13,7 +13,8 @@ struct FuzzCommand: Action {
 
     static var command: Command {
         Command(
-            "fuzz-sql", "Run SQL derived from seeds on two engines with different histories, which must agree.",
+            "fuzz-sql",
+            "Run SQL derived from seeds on two engines with different histories, which must agree.",
             Parameter<SeedRange?>.option(
                 "seeds", .seedRange, "The seeds to run; the default is 1-20."),
             Parameter<Int?>.option(

@@ -36,15 +36,18 @@ struct SimulateCommand: Action {
 
     static var command: Command {
         Command(
-            "simulate", "Run whole networks in one process, with a virtual clock and faults derived from a seed.",
+            "simulate",
+            "Run whole networks in one process, with a virtual clock and faults derived from a seed.",
             Parameter<UInt64?>.option("seed", .integer(0...UInt64.max), "The seed to run; the default is 1."),
             .option("seeds", .seedRange, "The seeds to run."),
             .option("scenario", .scenario, "The scenario to run, or `all`."),
             .flag("list", "List the scenarios."),
-            .option("validators", .integer(1...mostValidators), "The number of validators, the leader included."),
+            .option(
+                "validators", .integer(1...mostValidators), "The number of validators, the leader included."),
             .option("sentries", .integer(0...mostNodes), "The number of sentries."),
             .option(
-                "nodes", .integer(1...mostNodes), "The number of nodes; those that are not validators are sentries."),
+                "nodes", .integer(1...mostNodes),
+                "The number of nodes; those that are not validators are sentries."),
             Parameter<Int64?>.option("blocks", .integer(1...mostBlocks), "The height at which faults end."),
             .option("execution", .choice("APPLICATION"), "The application that executes transactions."),
             .flag("no-faults", "Inject no faults."),
@@ -53,7 +56,8 @@ struct SimulateCommand: Action {
                 "Replace cryptography with a cheap substitute, for very many nodes; such a run proves nothing about correctness."
             ),
             .option(
-                "trace", .text("FILE"), "Write a readable line for every event to this file; for a single run only."),
+                "trace", .text("FILE"),
+                "Write a readable line for every event to this file; for a single run only."),
             .option("jobs", .integer(1...mostJobs), default: 2, "The number of concurrent runs."),
             action: SimulateCommand.init)
     }
@@ -72,7 +76,9 @@ struct SimulateCommand: Action {
             throw .inconsistent(
                 "--scenario determines the nodes: give it without --validators, --sentries and --nodes")
         }
-        if trace != nil, plan.count != 1 { throw .inconsistent("--trace needs a single run: give one seed and at most one scenario") }
+        if trace != nil, plan.count != 1 {
+            throw .inconsistent("--trace needs a single run: give one seed and at most one scenario")
+        }
     }
 
     private var plan: SimulationPlan {

@@ -43,7 +43,8 @@ struct EndChecker {
         if let expected = world.chain.committed(at: network.height), network.validators != expected.validators
         {
             throw CheckerFailure(
-                "agreement", "\(network.validators.count) validators are known, not \(expected.validators.count)")
+                "agreement",
+                "\(network.validators.count) validators are known, not \(expected.validators.count)")
         }
         for (id, _) in world.clients.acknowledged where try await node.transaction(id)?.height ?? -1 < 0 {
             throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged but is missing")

@@ -27,7 +27,9 @@ struct LivenessChecker {
             for machine in world.nodes { await world.start(machine) }
             return world.nodes.allSatisfy { $0.node != nil && $0.committed >= goal }
         }
-        if !isLevel, world.failure == nil { world.fail("liveness", "nodes did not reach height \(goal): \(await state())") }
+        if !isLevel, world.failure == nil {
+            world.fail("liveness", "nodes did not reach height \(goal): \(await state())")
+        }
     }
 
     /// Returns the heights of the 20 lowest nodes.
