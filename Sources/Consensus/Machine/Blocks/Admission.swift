@@ -13,7 +13,7 @@ public enum Admission: Sendable, Equatable {
     case askOthersFirst
 }
 
-/// The block to fetch from a peer that told its status.
+/// The block to fetch from a peer that reported its status.
 public enum StatusAdmission: Sendable {
     case nothing
     case proposal(BlockProposal)
@@ -31,8 +31,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// `peer` announced a committed block at a height that this state can prove. A fetch ends with `decided` or
-    /// `decidedFetchFailed`.
+    /// `peer` announced a committed block whose votes the current validator set can verify. A fetch ends with
+    /// `decided` or `decidedFetchFailed`.
     public mutating func admit(
         _ commit: VerifiedCommit, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {

@@ -2,9 +2,9 @@ import Chain
 import Crypto
 import Execution
 
-/// The lane, in which blocks are executed, rolled back and committed, one at a time. Execution fails if the block is no longer
-/// wanted, if it exceeds the cost limit, which it does on every node, or if this node's machine has trouble. Trouble decides
-/// nothing; the node tries again.
+/// The lane, in which blocks are executed, rolled back and committed, one at a time. Execution fails if the block is
+/// no longer wanted, if it exceeds the cost limit, which it then does on every node, or if this node's machine has
+/// trouble. Trouble decides nothing; the node tries again.
 extension ConsensusMachine {
     /// Takes the next step that the state allows. Blocks are executed, rolled back and committed only here.
     mutating func advance(_ now: Duration, _ actions: inout [ConsensusAction]) {
@@ -36,7 +36,7 @@ extension ConsensusMachine {
             } else {
                 if !current.hasVoted { agree(block, result, &actions) }
                 if halted == nil, isLeader { commitIfAgreed(block, result, now, &actions) }
-                // Withdrawn just now. No other event may come that leads here again.
+                // Withdrawn just now: no other event may lead here again.
                 if halted == nil, case .prepared = lane, current.proposedBlock == nil { rollBack(&actions) }
             }
         }
@@ -63,7 +63,7 @@ extension ConsensusMachine {
         else {
             return halt(
                 .mismatch(
-                    "block \(block.height): its updates of parameters or validators differ from the committed"
+                    "block \(block.height): its updates of parameters or validators differ from those committed"
                 ),
                 &actions)
         }
@@ -117,7 +117,7 @@ extension ConsensusMachine {
                 .warn(
                     "refusing the leader's proposal", height: block.height, block: block.hash,
                     reason: "\(error)"))
-            // A wrong clock says nothing against the block's transactions.
+            // A wrong clock proves nothing about the block's transactions.
             var answer = AckRes.Answer.invalidBlock
             if case .tooEarly? = error as? ConsensusError {
                 answer = .unknown
@@ -187,7 +187,7 @@ extension ConsensusMachine {
         refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
     }
 
-    /// When the current block is executed again, if it waits for nothing else.
+    /// When the current block is executed again, if nothing else holds it up.
     var retryDeadline: Duration? {
         guard case .idle = lane else { return nil }
         let isWaiting =

@@ -4,14 +4,14 @@ import Multiformats
 
 /// Fetching proposed blocks: from the announcer, and from others if the announcer is slow (`ProposalSources`).
 extension ConsensusMachine {
-    /// Whether the block of a proposal that `peer`, or anyone, announced is being fetched.
+    /// Returns whether the block of a proposal is being fetched after an announcement by `peer`, or by anyone if nil.
     public func awaits(_ block: Hash, from peer: PeerID? = nil) -> Bool {
         (current.offers + next.offers).contains { offer in
             offer.proposal.hash == block && (peer == nil || offer.from == peer)
         }
     }
 
-    /// How far this node trusts a peer's announcements of proposals.
+    /// Returns how far this node trusts a peer's announcements of proposals.
     func standing(of peer: PeerID) -> ProposalOffer.Standing {
         if peer == proposer?.peerID { return .proposer }
         guard let key = try? PublicKey(peerID: peer), state.validators.contains(key) else { return .stranger }
@@ -26,7 +26,7 @@ extension ConsensusMachine {
         let standing = standing(of: from)
         guard !self[keyPath: round].offers.holdBack(verified.proposal, from: from, standing, now: now)
         else { return .ignore }
-        // Only the leader certainly has the block.
+        // Only the leader is certain to have the block.
         let isDoubtful =
             standing != .proposer && validator?.sources.isDoubtful(from, now: now) ?? false
         self[keyPath: round].offers.add(
@@ -36,8 +36,8 @@ extension ConsensusMachine {
         return isDoubtful ? .askOthersFirst : .fetch
     }
 
-    /// If the announcer fails, others are asked. If others were asked first and fail, the block is fetched from the announcer
-    /// after all. When all have failed, the next announcement counts.
+    /// If the announcer fails, other peers are asked. If others were asked first and fail, the block is fetched from
+    /// the announcer after all. When all have failed, the next announcement starts afresh.
     mutating func proposalFetchFailed(
         _ hash: Hash, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {
@@ -62,7 +62,7 @@ extension ConsensusMachine {
         return admission
     }
 
-    /// A good part of a block has just come: the node waits a little longer for the rest.
+    /// Extends the wait for a block of which a good part has just arrived.
     mutating func proposalArriving(_ hash: Hash, _ from: PeerID, _ now: Duration) {
         changeOffers(of: hash, from: from) { machine, offer in
             guard offer.deadline != nil else { return true }
@@ -73,7 +73,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// Asks others for blocks that an announcer has not sent in time, and lets it go on sending.
+    /// Asks other peers for blocks that their announcers have not sent in time, without cancelling the first fetch.
     mutating func runFetches(_ now: Duration, _ actions: inout [ConsensusAction]) {
         changeOffers { machine, offer in
             guard let deadline = offer.deadline, now >= deadline else { return true }
@@ -98,7 +98,7 @@ extension ConsensusMachine {
         actions.append(.fetchProposalElsewhere(offer.verified, except: offer.from))
     }
 
-    /// Counts a block that an announcer did not send in time, except for the leader, which is always asked.
+    /// Counts a block that an announcer did not send in time, except against the leader, which is always asked.
     private mutating func letDown(
         by offer: ProposalOffer, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -107,7 +107,7 @@ extension ConsensusMachine {
         actions.append(.letDown(by: offer.from, block: offer.proposal.hash, times: times))
     }
 
-    /// Changes the offers of a block that a peer announced, or all; `change` says whether to keep one.
+    /// Changes the offers of a block by one announcer, or all offers; `change` returns whether to keep one.
     private mutating func changeOffers(
         of hash: Hash? = nil, from peer: PeerID? = nil,
         _ change: (inout ConsensusMachine, inout ProposalOffer) -> Bool

@@ -2,18 +2,18 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Proofs of heights above the tip, and what follows from them (docs/consensus.md, "A claim and a proof"). A mere claim
-/// starts a bounded question to the peer, `catchUp`, and changes nothing here.
+/// Proofs of heights above the tip, and their effects (docs/consensus.md, "A claim and a proof"). A mere claim starts
+/// a bounded question to the peer, `catchUp`, and changes nothing here.
 extension ConsensusMachine {
-    /// The evidence for a height that a peer tells.
+    /// The evidence for a height that a peer reports.
     enum HeightEvidence: Sendable {
-        /// Nothing.
+        /// The peer's word only.
         case word
         /// A header of this height has this node's own signature. The key may have served an earlier chain, so this proves
         /// nothing, but is worth a question, whoever sent it.
         case ownSignature
-        /// The leader signed a header of this height under the current rules. It signs one only after the block before is
-        /// committed.
+        /// The leader signed a header of this height under the current rules. It signs one only after the previous
+        /// block is committed.
         case proof
     }
 
@@ -22,7 +22,7 @@ extension ConsensusMachine {
     /// Whether blocks above the tip are proven to be committed. A leader that is behind proposes nothing.
     var isBehind: Bool { heights.proven > state.height }
 
-    /// Whether the votes on a block far above the tip, which cannot be used yet, would prove a new height.
+    /// Returns whether the votes on a block far above the tip, which cannot be used yet, would prove a new height.
     public func wouldProve(_ header: BlockHeader, now: Duration) -> Bool {
         heights.wouldProve(header.height, tip: state.height, now: now) && state.isBasis(of: header)
     }
@@ -31,8 +31,8 @@ extension ConsensusMachine {
         heights.prove(height, tip: state.height, now: now)
     }
 
-    /// Starts to sync, or tells the sync planner about another peer to ask. If a leader did not sign the height itself, it
-    /// follows the claim only of a validator, and only now and then: another node may lead by now.
+    /// Starts to sync, or gives the sync planner another peer to ask. A leader follows a mere `word` only from a
+    /// validator, and at intervals: another node may lead by now.
     mutating func ahead(
         _ height: Int64, _ evidence: HeightEvidence, _ from: PeerID, _ now: Duration,
         _ actions: inout [ConsensusAction]
@@ -51,13 +51,13 @@ extension ConsensusMachine {
         actions.append(.catchUp(to: height, from: from))
     }
 
-    /// Syncing is over; announces the newest block unless that was done.
+    /// Ends syncing, and announces the newest block unless that was done.
     mutating func syncFinished(_ now: Duration, _ actions: inout [ConsensusAction]) {
         heights.endSync(tip: state.height, decided: current.decision?.height, now: now)
         if let tipCommit, announcing.height < state.height { announceTip(tipCommit, now, &actions) }
     }
 
-    /// A block was committed: announces the newest one to all.
+    /// Notes a committed block, and announces the newest one to all peers.
     mutating func announceCommitted(
         _ commit: VerifiedCommit, hasNewRules: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {

@@ -2,7 +2,7 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Taking the leader's proposals, on validators.
+/// Accepting the leader's proposals, on validators.
 extension ConsensusMachine {
     mutating func proposed(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
@@ -50,7 +50,7 @@ extension ConsensusMachine {
         return proposedNew(verified, from, now, &actions)
     }
 
-    /// A proposal that this node may vote on and has not voted on.
+    /// Handles a proposal that this node may vote on and has not voted on.
     private mutating func proposedNew(
         _ verified: VerifiedProposal, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> Admission {
@@ -63,12 +63,12 @@ extension ConsensusMachine {
             believe(told, in: \.current, &actions)
             if current.proposal?.hash == proposal.hash { return .ignore }
         }
-        // The block is here, and waits for the leader's word on its stamp.
+        // The block is here, but the leader has not confirmed its stamp.
         if current.untold?.block.hash == proposal.hash { return .ignore }
         return offer(verified, from, now, to: \.current)
     }
 
-    /// Answers the leader about a block that this node has refused before, and does not fetch it again.
+    /// Answers the leader about a block that this node has refused before, without fetching it again.
     private mutating func proposedDespiteRefusal(
         _ verified: VerifiedProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -80,8 +80,8 @@ extension ConsensusMachine {
         refuse(verified.proposal.hash, stamp: verified.proposal.stamp, .unknown, &actions)
     }
 
-    /// The leader asks again because it did not get the answer, or counts votes anew under a newer stamp. Relaying peers do
-    /// not wait for an answer.
+    /// Handles a repeated proposal: the leader did not get the answer, or counts votes anew under a newer stamp.
+    /// Relaying peers do not wait for an answer.
     private mutating func proposedAgain(
         _ proposal: BlockProposal, _ from: PeerID, _ actions: inout [ConsensusAction]
     ) {
@@ -94,14 +94,15 @@ extension ConsensusMachine {
         }
     }
 
-    /// The leader proposes the same block under a newer stamp: repeats the vote under that stamp.
+    /// Repeats the vote on a block that the leader proposes again under a newer stamp.
     private mutating func takeNewer(_ stamp: Int64, of block: Hash, _ actions: inout [ConsensusAction]) {
         current.stamp = stamp
         guard case .cast(let vote, let message) = current.ballot, vote.blockHash == block else { return }
         cast(vote.decision, on: vote.blockHash, stamp: stamp, saying: message.answer, &actions)
     }
 
-    /// The leader has told by gossip under which stamp it proposes a block, for validators that get the block from others.
+    /// Handles the leader's message, by gossip, with the stamp of a proposal, for validators that get the block from
+    /// others.
     mutating func stampTold(_ told: ProposalStamp, _ actions: inout [ConsensusAction]) {
         guard isValidator, current.decision == nil, !isCommitting else { return }
         let round: WritableKeyPath<ConsensusMachine, ConsensusRound>
@@ -116,7 +117,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// Notes the leader's word on a stamp, by gossip or on its stream, and takes the block that has waited for it.
+    /// Notes a stamp that the leader reported, by gossip or on its stream, and accepts the block that has waited for
+    /// it.
     private mutating func believe(
         _ told: ProposalStamp, in round: WritableKeyPath<ConsensusMachine, ConsensusRound>,
         _ actions: inout [ConsensusAction]
@@ -128,7 +130,7 @@ extension ConsensusMachine {
         accept(block, [offer], offer.from, in: round, &actions)
     }
 
-    /// Whether a peer that sends a round's proposal waits for this node's answer.
+    /// Returns whether a peer that sends a round's proposal waits for this node's answer.
     func awaitsAnswer(_ peer: PeerID, _ round: ConsensusRound) -> Bool {
         peer == proposer?.peerID || peer == round.signer?.peerID
     }
@@ -142,7 +144,7 @@ extension ConsensusMachine {
         }
     }
 
-    /// Takes a block as the proposal, by the first of these offers whose fields agree with the block.
+    /// Accepts a block as the proposal, by the first of these offers whose fields agree with the block.
     private mutating func accept(
         _ block: CheckedBlock, _ offers: [ProposalOffer], _ from: PeerID,
         in round: WritableKeyPath<ConsensusMachine, ConsensusRound>, _ actions: inout [ConsensusAction]
@@ -155,8 +157,8 @@ extension ConsensusMachine {
             } else if offer.standing >= .validator, offer.fits(block.block),
                 offer.proposal.stamp > block.stamp
             {
-                // Only the leader itself can say that it proposes a block again under a newer stamp. A validator that says so
-                // relays it, or leads by a promotion that this node was not told of.
+                // Only the leader itself can propose a block again under a newer stamp. A validator that reports one
+                // relays it, or leads by a promotion that this node's operator has not made.
                 if !isTaken { self[keyPath: round].untold = (block, offer) }
             } else {
                 actions.append(
@@ -167,8 +169,9 @@ extension ConsensusMachine {
         }
     }
 
-    /// The stamp under which the leader proposes an offered block; nil if the offer's fields disagree with the block. No
-    /// signature covers a stamp newer than the block's own, so only the leader's own word counts for it.
+    /// Returns the stamp under which the leader proposes an offered block; nil if the offer's fields disagree with
+    /// the block. No signature covers a stamp newer than the block's own, so only the leader's own report counts for
+    /// it.
     private func stamp(of block: Block, by offer: ProposalOffer, _ round: ConsensusRound) -> Int64? {
         guard offer.fits(block) else { return nil }
         let own = Int64(clamping: block.header.timestamp)
@@ -177,7 +180,7 @@ extension ConsensusMachine {
         return offer.proposal.stamp == own ? own : nil
     }
 
-    /// Whether no newer proposal has come.
+    /// Returns whether no newer proposal has come.
     private func isNewest(_ stamp: Int64, of block: Hash, in round: ConsensusRound) -> Bool {
         round.proposal.map { stamp > $0.stamp || $0.hash == block } ?? true
     }

@@ -3,7 +3,7 @@ import Chain
 import Collections
 import Crypto
 
-/// What a leader learns before it proposes at a height at which it, or another leader, may have proposed before
+/// A leader's inquiry before it proposes at a height at which it, or another leader, may have proposed before
 /// (docs/consensus.md, "A leader without memory").
 struct LeaderRecovery: Sendable {
     /// A block that was acknowledged above the tip, and may therefore have been committed.
@@ -12,7 +12,7 @@ struct LeaderRecovery: Sendable {
         var stamp: Int64
     }
 
-    /// False for a leader that knows that it committed nothing, and only wants to save the votes for its block.
+    /// False for a leader that is certain to have committed nothing and only wants to save the votes for its block.
     let isRequired: Bool
     /// The newest answer of each validator.
     var answers: OrderedDictionary<PublicKey, VerifiedStatus> = [:]
@@ -27,7 +27,7 @@ struct LeaderRecovery: Sendable {
     var fetchAt: Duration = .zero
     /// Failed attempts to fetch a block.
     var failures: [Hash: Int] = [:]
-    /// Blocks that cannot have been committed, or that nobody has.
+    /// Blocks that cannot have been committed, or that no validator has.
     var dropped: Set<Hash> = []
 
     /// Attempts, each asking every validator, after which the leader gives a block up.
@@ -130,7 +130,7 @@ extension ConsensusMachine {
             actions.append(
                 .warn(
                     "proposing another block than the one that was acknowledged", height: state.height &+ 1,
-                    block: hash, reason: "nobody has it"))
+                    block: hash, reason: "no queried peer has it"))
         }
         leader?.recovery = recovery
     }
@@ -143,7 +143,7 @@ extension ConsensusMachine {
                 && lock(of: answer.value).map { $0.stamp < stamp && $0.block != hash } ?? true
         }.count
         if state.validators.count - others < state.validators.quorum { return true }
-        // According to its operators, the leader that this one replaces is gone for good.
+        // The operators have declared the leader that this one replaces gone for good.
         let all = state.validators.keys.filter { $0 != key && !(candidate == key && $0 == state.leader) }
         return failures >= LeaderRecovery.attempts && all.allSatisfy { recovery.answers[$0] != nil }
     }
@@ -153,7 +153,8 @@ extension ConsensusMachine {
         guard status.status.height <= state.height else { return false }
         guard status.tellsVotes else { return true }
         if candidate == key, status.status.follows != key { return false }
-        // A memory that begins at this height may be as new as ours; before the first block every memory begins here.
+        // A vote log that begins at this height may be as new as this node's; before the first block every vote log
+        // begins here.
         return tipCommit == nil || status.status.vote.map { $0.oldestHeight <= state.height } ?? false
     }
 

@@ -4,7 +4,7 @@ import Multiformats
 
 /// Following the leader: which messages are worth checking, announcements of committed blocks, and resets.
 extension ConsensusMachine {
-    /// Whether the signature of a proposal from `peer` is worth checking.
+    /// Returns whether the signature of a proposal from `peer` is worth checking.
     public func wantsToCheck(_ proposal: BlockProposal, from peer: PeerID, now: Duration) -> Bool {
         guard halted == nil, isValidator else { return false }
         if proposal.height <= state.height {
@@ -24,7 +24,7 @@ extension ConsensusMachine {
         return !offers.holdBack(proposal, from: peer, standing(of: peer), now: now)
     }
 
-    /// Whether an answer's signature is worth checking.
+    /// Returns whether an answer's signature is worth checking.
     public func wantsToCheck(_ answer: AckRes, now: Duration) -> Bool {
         guard halted == nil, let leader, state.validators.contains(answer.signature.publicKey) else {
             return false
@@ -40,7 +40,7 @@ extension ConsensusMachine {
             || (!leader.doubted.contains(voter) && !leader.tally.holds(answer))
     }
 
-    /// Whether the announcement of this block is worth checking.
+    /// Returns whether the announcement of this block is worth checking.
     public func wantsToCheck(announcementOf hash: Hash, height: Int64) -> Bool {
         guard halted == nil else { return false }
         if height == state.height { return hash != state.hash }
@@ -67,7 +67,7 @@ extension ConsensusMachine {
         if let fetch = next.decisionFetch, now < fetch.until { return .ignore }
         let block = next.proposedBlock.flatMap { $0.hash == commit.hash ? $0 : nil }
         let admission = decide(commit, block, from, now, in: \.next)
-        // The block before it is committed, too, but its proof is not here: ask for it.
+        // The previous block is committed, too, but its commit is not here: ask for it.
         if current.decision == nil, !isCommitting { ahead(commit.height &- 1, .proof, from, now, &actions) }
         return admission
     }
@@ -81,7 +81,7 @@ extension ConsensusMachine {
         return decide(commit, heldBlock(commit.hash), from, now, in: \.current)
     }
 
-    /// Decides a round. Unless its block is here, it is fetched.
+    /// Decides a round. Fetches its block unless that is here.
     private mutating func decide(
         _ commit: VerifiedCommit, _ block: CheckedBlock?, _ from: PeerID, _ now: Duration,
         in round: WritableKeyPath<ConsensusMachine, ConsensusRound>
@@ -99,7 +99,7 @@ extension ConsensusMachine {
         if case .committing = lane { true } else { false }
     }
 
-    /// The block of the current height that was fetched as a proposal or is in the lane.
+    /// Returns the block of the current height that was fetched as a proposal or is in the lane.
     private func heldBlock(_ hash: Hash) -> CheckedBlock? {
         if let block = current.proposedBlock, block.hash == hash { return block }
         switch lane {
@@ -134,19 +134,19 @@ extension ConsensusMachine {
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {
         guard !isLeader else { return }
         if !reset.transactions.isEmpty { actions.append(.dropTransactions(reset.transactions)) }
-        // A reset below the tip, or of a decided height, changes nothing: what is committed stays.
+        // A reset below the tip, or of a decided height, changes nothing: commits are final.
         guard reset.height == state.height, current.decision == nil, !isCommitting else { return }
         forgetProposal()
     }
 
-    /// Forgets a proposal that is void; its vote stays on disk.
+    /// Forgets a withdrawn proposal; the vote on it stays on disk.
     mutating func forgetProposal() {
         if let proposal = current.proposal { validator?.withdrawn.note(proposal.hash) }
         current.forgetProposals()
         timers.cancel(.resend)
     }
 
-    /// Tells a newly connected peer the newest block, and a validator the current proposal.
+    /// Announces the newest block to a newly connected peer, and the current proposal to a validator.
     mutating func peerReady(_ peer: PeerID, _ actions: inout [ConsensusAction]) {
         if let tipCommit { actions.append(.announce(tipCommit, to: peer)) }
         if isValidator, let proposer, proposer.peerID == peer { return askLeader(&actions) }
@@ -159,7 +159,7 @@ extension ConsensusMachine {
         actions.append(.propose(block, stamp: current.stamp, to: [validator]))
     }
 
-    /// Asks the leader what became of the current height.
+    /// Asks the leader for the status of the current height.
     mutating func askLeader(_ actions: inout [ConsensusAction]) {
         guard let proposer else { return }
         let proposed = current.proposedBlock?.hash

@@ -5,7 +5,7 @@ import Multiformats
 
 /// Leading: building and proposing blocks, counting answers, committing, and withdrawing proposals that cannot pass.
 extension ConsensusMachine {
-    /// Whether the leader waits only for the time to build a block.
+    /// Whether the leader only waits for the time to build a block.
     private var isReadyToBuild: Bool {
         guard let leader, case .nothing = leader.building, leader.recovery == nil, !isBehind,
             current.decision == nil, current.proposedBlock == nil, case .idle = lane
@@ -13,7 +13,7 @@ extension ConsensusMachine {
         return true
     }
 
-    /// When the leader builds the next block, if nothing happens before.
+    /// When the leader builds the next block, unless an event precedes it.
     var buildDeadline: Duration? {
         guard isReadyToBuild, let leader else { return nil }
         if mempoolCount > 0 || candidate == key { return leader.nextBuild }
@@ -47,7 +47,7 @@ extension ConsensusMachine {
         guard isReadyToBuild, block.header.previousHash == state.hash, block.height == state.height &+ 1
         else { return }
         guard stamps.last == after else {
-            // A validator has told a newer stamp meanwhile: build again, with a newer time.
+            // A validator has reported a newer stamp meanwhile: build again, with a newer time.
             leader?.nextBuild = now
             return
         }
@@ -60,7 +60,7 @@ extension ConsensusMachine {
         prepareProposal(block, isAgain: false, now, &actions)
     }
 
-    /// Proposes a block under the next stamp, once this is reserved on disk.
+    /// Proposes a block under the next stamp, once that is reserved on disk.
     mutating func prepareProposal(
         _ block: CheckedBlock, isAgain: Bool, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -85,8 +85,8 @@ extension ConsensusMachine {
         prepareProposal(block, isAgain: isAgain, now, &actions)
     }
 
-    /// Whether a block that was acknowledged before may be proposed. It need not wait for the lane, nor for heights claimed
-    /// above the tip.
+    /// Whether a block that was acknowledged before may be proposed. It waits neither for the lane nor for heights
+    /// claimed above the tip.
     var mayProposeAgain: Bool {
         isLeader && current.decision == nil && current.proposedBlock == nil && !isCommitting
     }
@@ -147,8 +147,8 @@ extension ConsensusMachine {
         leader.map { now >= $0.lastBlock + settings.resendInterval / 2 } ?? false
     }
 
-    /// A validator has answered for another block than the current proposal: it missed the withdrawal, or knows a proposal
-    /// that this node has forgotten.
+    /// Responds to a validator's answer on a block other than the current proposal: the validator missed the
+    /// withdrawal, or has a proposal that this node has forgotten.
     private mutating func answerStray(
         _ block: Hash, _ voter: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -187,15 +187,15 @@ extension ConsensusMachine {
                         height: block.height, own: result.appHash, committed: other.appHash),
                     &actions)
             }
-            // The remaining validators decide whether this node or those are wrong.
+            // The remaining validators decide which side is wrong.
             if other.votes + unanswered >= state.validators.quorum { return }
         }
         let (reason, cause) = refusal(of: block, tally.unexplained, count.rejected, count.forked)
         withdraw(reason, cause, now, &actions)
     }
 
-    /// Why validators do not agree. Those that find the block's time too early say `unknown`, which says nothing against its
-    /// transactions.
+    /// Returns why validators do not agree. Those that find the block's time too early answer `unknown`, which is no
+    /// objection to its transactions.
     private func refusal(
         of block: CheckedBlock, _ unexplained: Int, _ rejected: Int, _ forked: Int
     ) -> (String, Role.Leader.Withdrawal) {

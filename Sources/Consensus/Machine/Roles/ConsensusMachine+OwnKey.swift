@@ -1,12 +1,12 @@
 import Chain
 import Crypto
 
-/// When this process started, by the wall clock. If the clock was set forward since, as happens while a machine boots, the
-/// start counts as later.
+/// The start of this process by the wall clock. If the clock was set forward since, as happens while a machine boots,
+/// the start counts as later.
 struct ProcessStart: Sendable {
     /// Milliseconds since 1970.
     private(set) var time: UInt64 = 0
-    /// By the reactor's clock.
+    /// The start by the reactor's clock.
     private var began: Duration?
 
     /// Notes the current time by both clocks. Returns whether this is the first time.
@@ -20,11 +20,12 @@ struct ProcessStart: Sendable {
     }
 }
 
-/// Whether another host votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two such hosts can sign votes
-/// that contradict each other, so a node stops when it is certain of that.
+/// Detects another host that votes with this node's key (docs/consensus.md, "Two hosts with one key"). Two such hosts
+/// can sign votes that contradict each other, so a node stops when it is certain of that.
 ///
-/// Two things make it certain: an answer to this very process (`KeyWatch` in Node), and a vote that this host can neither
-/// have given and forgotten nor that anyone can have replayed, because its block's parent is newer than this process.
+/// Two observations make it certain: an answer to this very process (`KeyWatch` in Node), and a vote that this host
+/// cannot have given and forgotten and that nobody can have replayed, because its block's parent is newer than this
+/// process.
 extension ConsensusMachine {
     /// Whether the next block's parent is newer than this process, by more than clocks may differ, and this process has voted
     /// before.
@@ -33,8 +34,8 @@ extension ConsensusMachine {
             && state.timestamp > BlockValidation.adding(start.time, BlockValidation.allowedClockSkew)
     }
 
-    /// Whether the signature of an answer in this node's name is worth checking: the answer is about a block that this node
-    /// knows, and this host did not give it.
+    /// Returns whether the signature of an answer in this node's name is worth checking: the answer is about a block
+    /// that this node has, and this host did not give it.
     public func mayBeForeign(_ answer: AckRes) -> Bool {
         guard halted == nil, answer.signature.publicKey == key, knowsItsVotes else { return false }
         if case .outOfSync = answer.answer { return false }
@@ -42,25 +43,25 @@ extension ConsensusMachine {
             && !votes.hasGiven(answer.appHash.map(Vote.Decision.ack) ?? .nack, on: answer.block)
     }
 
-    /// Whether the leader has signed a block as that of the next height.
+    /// Returns whether the leader has signed a block as that of the next height.
     private func isKnownNext(_ block: Hash) -> Bool {
         current.proposedBlock?.hash == block || current.proposal?.hash == block
             || current.decision?.hash == block
     }
 
-    /// An answer in this node's name has come, with a valid signature.
+    /// Handles an answer in this node's name with a valid signature.
     mutating func ownVoteHeard(_ message: AckRes, _ actions: inout [ConsensusAction]) {
         guard mayBeForeign(message) else { return }
         halt(.keyUsedElsewhere(height: state.height &+ 1, block: message.block), &actions)
     }
 
-    /// Another process with this node's key is running, even if its votes have not differed from this one's yet.
+    /// Handles proof that another process with this node's key is running, even if their votes have not differed yet.
     mutating func answeredInOwnName(_ actions: inout [ConsensusAction]) {
         guard role.name != .sentry else { return }
         halt(.keyHeldElsewhere(key), &actions)
     }
 
-    /// Whether a commit of the next height contains a vote with this node's key that this host did not give.
+    /// Returns whether a commit of the next height contains a vote with this node's key that this host did not give.
     func isForeignVote(in decision: VerifiedCommit) -> Bool {
         guard knowsItsVotes, let vote = decision.info.votes.first(where: { $0.signature.publicKey == key })
         else {
@@ -75,7 +76,7 @@ extension ConsensusMachine {
         return !votes.hasGiven(said, on: decision.hash)
     }
 
-    /// A validator has signed two different answers to one block: two hosts have its key, or it lies.
+    /// Warns of a validator that has signed two different answers to one block: two hosts have its key, or it lies.
     mutating func answeredTwice(
         _ answer: VerifiedAcknowledgement, _ actions: inout [ConsensusAction]
     ) {

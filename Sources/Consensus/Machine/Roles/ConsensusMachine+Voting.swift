@@ -5,19 +5,20 @@ import Execution
 
 /// Voting on proposals, as validators and the leader do. A vote is on disk before its answer is signed.
 extension ConsensusMachine {
-    /// A node never votes for two blocks of one height and stamp, nor for an older stamp after a newer one.
+    /// Returns whether this node may vote for a block: it never votes for two blocks of one height and stamp, nor for
+    /// an older stamp after a newer one.
     func mayVote(for hash: Hash, stamp: Int64) -> Bool {
         guard let last = votes.last(at: state.height &+ 1) else { return true }
         return last.blockHash == hash || stamp > last.stamp
     }
 
-    /// Whether this node has refused a block under this stamp or a newer one, even before a restart.
+    /// Returns whether this node has refused a block under this stamp or a newer one, even before a restart.
     func hasRefused(_ hash: Hash, stamp: Int64) -> Bool {
         guard let last = votes.last(at: state.height &+ 1, on: hash) else { return false }
         return last.decision == .nack && stamp <= last.stamp
     }
 
-    /// Whether this node has agreed to a block, even before a restart.
+    /// Returns whether this node has agreed to a block, even before a restart.
     func hasAgreed(to hash: Hash) -> Bool {
         votes.last(at: state.height &+ 1, on: hash).map { $0.decision != .nack } ?? false
     }
@@ -61,7 +62,7 @@ extension ConsensusMachine {
         if let last = votes.last(at: vote.height, on: hash) { vote.stamp = max(stamp, last.stamp) }
         current.ballot = .recording(vote)
         votes.give(vote)
-        // A validator that is alone keeps no block, because nobody would ask for it.
+        // A lone validator keeps no block, because nobody would ask for it.
         let isKept = decision != .nack && state.validators.count > 1
         let block = isKept ? openBlock(height: vote.height, hash: hash) : nil
         actions.append(.vote(vote, answer, keeping: block))
@@ -82,8 +83,8 @@ extension ConsensusMachine {
         }
     }
 
-    /// Tells a leader that it is behind: its proposal does not extend this node's chain, but is newer than the tip. Answers now
-    /// and then, however many peers relay the proposal.
+    /// Tells a leader that it is behind: its proposal does not extend this node's chain, but is newer than the tip.
+    /// Limits the rate of answers, however many peers relay the proposal.
     mutating func answerOutOfSync(
         _ proposal: BlockProposal, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {

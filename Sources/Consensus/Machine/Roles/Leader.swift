@@ -2,10 +2,10 @@ import Chain
 import Crypto
 
 extension Role {
-    /// The leader's own state: what its next block waits for, the answers to its proposal, and who has confirmed the newest
-    /// block.
+    /// The leader's own state: the step before its next proposal, the answers to its proposal, and the confirmations
+    /// of the newest block.
     struct Leader: Sendable {
-        /// What the next proposal waits for.
+        /// The answer that the next proposal awaits.
         enum Building: Sendable {
             case nothing
             /// The block, whose time must follow this stamp.
@@ -15,10 +15,10 @@ extension Role {
             case stamp(CheckedBlock, isAgain: Bool)
         }
 
-        /// Whether the leader knows what it has proposed at the current height.
+        /// Whether the leader has a record of its proposals at the current height.
         enum Memory: Sendable {
             case whole
-            /// It may have proposed before it lost its memory, and validators have told it what it may propose now.
+            /// It may have proposed before it lost its memory; validators have reported what it may propose now.
             case told
             /// It is asking validators what it may propose.
             case asking(LeaderRecovery)
@@ -36,7 +36,7 @@ extension Role {
             case tooEarly(isKnown: Bool)
             /// The block exceeds the cost limit on every node; its first `fitting` transactions do not.
             case overBudget(fitting: Int)
-            /// The leader's own machine cannot execute the block now, which says nothing about the block.
+            /// The leader's own machine cannot execute the block now, which proves nothing about the block.
             case ownFailure
         }
 
@@ -52,18 +52,19 @@ extension Role {
         private(set) var transactionLimit = Int.max
         private(set) var withdrawals = 0
         var withdrawn = WithdrawnBlocks()
-        /// The waits before the proposal is sent again to those who have not answered.
+        /// The waits before the proposal is sent again to validators that have not answered.
         var resending: Repetition
-        /// The waits before the newest block is announced again to those who have not confirmed it.
+        /// The waits before the newest block is announced again to validators that have not confirmed it.
         var confirming: Repetition
         var confirmed: Set<PublicKey> = []
-        /// When the leader may next follow an unproven claim that it is behind, and an answer that it cannot place.
+        /// When the leader may next follow an unproven claim that it is behind.
         var nextHint: Duration = .zero
+        /// When the leader may next respond to an answer on an unknown block.
         var nextInquiry: Duration = .zero
         /// Validators that have given two different answers to one proposal.
         var doubted: Set<PublicKey> = []
 
-        /// Begins to lead.
+        /// Creates the state of a node that begins to lead.
         /// - Parameter opening: the earliest time of the first proposal.
         init(_ settings: ConsensusSettings, opening: Duration, _ now: Duration) {
             nextBuild = opening
@@ -72,7 +73,7 @@ extension Role {
             confirming = Repetition(first: settings.announceInterval, longest: settings.maximumResendInterval)
         }
 
-        /// The same leader at the next height, without the state of the decided one.
+        /// Returns the leader's state at the next height, without that of the decided one.
         func atNextHeight(_ now: Duration) -> Leader {
             var leader = self
             leader.tally = Tally()
@@ -115,7 +116,7 @@ extension Role {
 
         // MARK: Withdrawals
 
-        /// Notes a withdrawn block, and limits the size and the time of the next one.
+        /// Notes a withdrawn block, and limits the size and delays the time of the next one.
         mutating func withdraw(
             _ block: CheckedBlock, _ cause: Withdrawal, _ settings: ConsensusSettings, _ now: Duration
         ) {

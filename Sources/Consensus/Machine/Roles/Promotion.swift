@@ -10,19 +10,19 @@ public struct Promotion: Sendable, Hashable {
     /// The first height that it may propose.
     public let height: Int64
 
-    /// A promotion of `leader` from `height` on.
+    /// Creates a promotion of `leader` from `height` on.
     public init(leader: PublicKey, height: Int64) {
         self.leader = leader
         self.height = height
     }
 
-    /// Whether the promotion decides who may propose the block after `state`.
+    /// Returns whether the promotion decides who may propose the block after `state`.
     func applies(to state: ChainState) -> Bool {
         state.height &+ 1 >= height && state.leaderSince < height && state.leader != leader
             && state.validators.contains(leader)
     }
 
-    /// The promoted leader, if it may propose the block after `state`.
+    /// Returns the promoted leader, if it may propose the block after `state`.
     func candidate(after state: ChainState) -> PublicKey? { applies(to: state) ? leader : nil }
 }
 
@@ -31,6 +31,6 @@ extension ConsensusMachine {
     /// The validator that this node's operator promotes, while the promotion applies.
     var candidate: PublicKey? { settings.promotion?.candidate(after: state) }
 
-    /// Whose proposals this node follows at the next height: the chain's leader, or the promoted one.
+    /// The validator whose proposals this node follows at the next height: the chain's leader, or the promoted one.
     var proposer: PublicKey? { candidate ?? state.leader }
 }

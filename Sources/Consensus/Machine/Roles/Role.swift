@@ -26,26 +26,27 @@ extension ConsensusMachine {
     var isLeader: Bool { role.name == .leader }
     var isValidator: Bool { role.name == .validator }
 
-    /// The leader's own state; nil, and not to be changed, in another role.
+    /// The leader's own state; nil in another role, which ignores assignments.
     var leader: Role.Leader? {
         get { if case .leader(let leader) = role { leader } else { nil } }
         set { if let newValue, isLeader { role = .leader(newValue) } }
     }
 
-    /// The validator's own state; nil, and not to be changed, in another role.
+    /// The validator's own state; nil in another role, which ignores assignments.
     var validator: Role.Validator? {
         get { if case .validator(let validator) = role { validator } else { nil } }
         set { if let newValue, isValidator { role = .validator(newValue) } }
     }
 
-    /// The role of `key` in the block after `state`.
+    /// Returns the role of `key` in the block after `state`.
     static func roleName(of key: PublicKey, _ state: ChainState, promotion: Promotion?) -> RoleName {
         if promotion?.candidate(after: state) ?? state.leader == key { return .leader }
         return state.validators.contains(key) ? .validator : .sentry
     }
 
-    /// Takes the role at the next height; the newest block may have changed the validators or the leader. A node that keeps
-    /// its role keeps what outlives a height. A node that changes its role keeps nothing of the former one.
+    /// Takes the role at the next height; the newest block may have changed the validators or the leader. A node that
+    /// keeps its role keeps the state that outlives a height. A node that changes its role keeps nothing of the
+    /// former one.
     /// - Parameters:
     ///   - former: the role at the height before; nil when the node starts.
     ///   - isOwn: whether the newest block was this node's own proposal.

@@ -1,7 +1,7 @@
 import Crypto
 
 extension Role {
-    /// The own state of a validator that does not lead: who lets it down, and what it has told and asked the leader.
+    /// The state of a validator that does not lead: peers that withhold blocks, and its exchange with the leader.
     struct Validator: Sendable {
         /// Peers that announce proposals and withhold the blocks.
         var sources = ProposalSources()
@@ -10,15 +10,15 @@ extension Role {
         var resending: Repetition
         /// When this node last answered a proposal that does not extend its chain.
         var outOfSyncAt: Duration?
-        /// What was proposed when the leader was last asked.
+        /// The proposal at the time of the last question to the leader.
         var askedAbout: Hash?
 
-        /// Begins to vote.
+        /// Creates the state of a node that begins to vote.
         init(_ settings: ConsensusSettings) {
             resending = Repetition(first: settings.resendInterval, longest: settings.maximumResendInterval)
         }
 
-        /// The same validator at the next height, without the state of the decided one.
+        /// Returns the validator's state at the next height, without that of the decided one.
         func atNextHeight() -> Validator {
             var validator = self
             validator.withdrawn = WithdrawnBlocks()
