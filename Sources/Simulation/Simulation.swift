@@ -10,9 +10,9 @@ public enum Simulation {
     /// Runs one simulation on the calling thread. Several may run at once, each on its own thread.
     ///
     /// - Parameters:
-    /// - directory: the directory for SQLite's files, which is created and removed.
-    /// - traceFile: the descriptor of a file that receives a readable line for every event. It stays open; a failed
-    ///   write fails the run.
+    ///   - directory: the directory for SQLite's files, which is created and removed.
+    ///   - traceFile: the descriptor of a file that receives a readable line for every event. It stays open; a failed
+    ///     write fails the run.
     public static func run(
         _ options: SimulationOptions, scenario: Scenario? = nil, directory: String,
         traceFile: Int32? = nil

@@ -50,9 +50,9 @@ struct Heights: Sendable {
 
     /// Notes that the block at `tip` was committed.
     /// - Parameters:
-    /// - decided: the height above the tip for which this node holds a commit.
-    /// - hasNewRules: whether validators, leader or parameters have changed, which voids earlier proofs, because
-    ///   former validators may have lied.
+    ///   - decided: the height above the tip for which this node holds a commit.
+    ///   - hasNewRules: whether validators, leader or parameters have changed, which voids earlier proofs, because
+    ///     former validators may have lied.
     mutating func committed(tip: Int64, decided: Int64?, hasNewRules: Bool) {
         if hasNewRules { proven = decided ?? 0 }
         proven = max(proven, tip)

@@ -33,8 +33,8 @@ final class TwinChecker {
     private var isOver = false
 
     /// - Parameters:
-    /// - directory: the directory of its database, which is created.
-    /// - report: called with a difference.
+    ///   - directory: the directory of its database, which is created.
+    ///   - report: called with a difference.
     init(
         of machine: String, seed: UInt64, directory: String, genesis: Genesis,
         report: @escaping (CheckerFailure) -> Void
