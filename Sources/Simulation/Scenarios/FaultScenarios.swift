@@ -53,7 +53,7 @@ extension Scenario {
             try await world.grow(30)
             for machine in empty { await world.start(machine) }
             try await Reactor.sleep(for: .seconds(5))
-            last.setup.configuration.p2p.bootnodes = (empty + full).map(world.bootnode)
+            last.setup.configuration.p2p.bootnodes = (empty + full).map { world.bootnode($0) }
             await world.start(last)
             try await world.expect("it does not catch up") { last.committed >= 30 }
             world.part(empty, from: full, false)
