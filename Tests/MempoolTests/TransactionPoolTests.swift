@@ -12,7 +12,7 @@ import Testing
         }
     }
 
-    /// A transaction; `salt` makes another one of the same sender and nonce.
+    /// Returns a transaction; `salt` makes a different one with the same sender and nonce.
     static func transaction(
         _ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0, fee: Amount = 0
     ) throws -> Transaction {

@@ -6,8 +6,7 @@ import Testing
 
 @testable import Consensus
 
-/// What nodes do with a block that is withdrawn while they execute it, that costs too much, or that their machine
-/// cannot execute, event by event.
+/// Event by event: blocks that are withdrawn during execution, cost too much, or cannot be executed on this machine.
 struct ExecutionTroubleTests {
     let chain: TestChain
     /// Four transactions.
@@ -49,7 +48,7 @@ struct ExecutionTroubleTests {
                 leader: chain.leader.publicKey))
     }
 
-    /// The transactions that the leader puts into its next block at most, once it may build it.
+    /// Returns the transaction limit of the leader's next block, once it may build it.
     func limit(_ script: inout Script, after wait: Duration) -> Int? {
         script.now += wait
         for action in script.actions(.timer) {
@@ -58,7 +57,7 @@ struct ExecutionTroubleTests {
         return nil
     }
 
-    // MARK: Withdrawn while it runs
+    // MARK: Withdrawn during execution
 
     @Test func aTimeoutStopsTheExecutionAndHalvesTheBlock() {
         var script = leader(block)
@@ -119,7 +118,7 @@ struct ExecutionTroubleTests {
         #expect(script.send(.executionFailed(block.hash, .stopped)) == ["execute 1"])
     }
 
-    // MARK: Over the budget
+    // MARK: Over budget
 
     @Test func theLeaderProposesWhatFitsTheBudget() {
         var script = leader(block)
@@ -154,7 +153,7 @@ struct ExecutionTroubleTests {
         }
     }
 
-    // MARK: The machine's own trouble
+    // MARK: Trouble of the machine
 
     @Test func theLeaderKeepsWhatItsMachineCannotExecute() throws {
         let single = try chain.block(

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Consensus
 
-/// From whom a validator takes a proposed block.
+/// The peers from which a validator fetches a proposed block.
 struct FetchingTests {
     let chain: TestChain
     let blocks: [CheckedBlock]
@@ -30,7 +30,7 @@ struct FetchingTests {
         #expect(script.wait(.seconds(5)) == [], "once")
         #expect(
             script.send(.proposalFetched(blocks[0], from: peer(2))) == ["relay 1", "execute 1"],
-            "what the first one sends after all is taken")
+            "a late block from the announcer is accepted")
     }
 
     @Test func whatIsArrivingIsWaitedForUpToTenSeconds() throws {
@@ -87,9 +87,9 @@ struct FetchingTests {
         #expect(!script.machine.awaits(block.hash))
     }
 
-    // MARK: What no signature covers
+    // MARK: Unsigned fields
 
-    /// What anybody can say with a block of the leader's from elsewhere: all but the hash is made up.
+    /// Returns a proposal that any peer can make with a block of the leader's: all fields but the hash are invented.
     func replayed(_ block: CheckedBlock, stamp: Int64 = .max) throws -> VerifiedProposal {
         let lie = BlockProposal(
             height: 1, hash: block.hash, previousHash: .zero, stamp: stamp,

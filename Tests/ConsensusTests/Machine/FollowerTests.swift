@@ -5,7 +5,7 @@ import Testing
 
 @testable import Consensus
 
-/// Validators' and sentries' transitions, event by event.
+/// The transitions of validators and sentries, event by event.
 struct FollowerTests {
     let chain: TestChain
     let block: CheckedBlock
@@ -172,7 +172,7 @@ struct FollowerTests {
         #expect(script.wait(.seconds(2)) == ["send 1 ack", "ask 1"])
         #expect(
             script.propose(try chain.proposal(block), from: peer) == ["send 1 ack"], "asked again")
-        #expect(script.propose(try chain.proposal(block), from: peer2) == [], "passed on")
+        #expect(script.propose(try chain.proposal(block), from: peer2) == [], "relayed")
         let proposal = try chain.proposal(block).proposal
         #expect(script.machine.wantsToCheck(proposal, from: peer, now: script.now))
         #expect(!script.machine.wantsToCheck(proposal, from: peer2, now: script.now))
@@ -214,7 +214,7 @@ struct FollowerTests {
         #expect(script.send(fetched(big)) == ["relay 1", "warn", "vote 1 invalid block"])
     }
 
-    /// Agreed to before a restart, it can neither be refused nor tried without end.
+    /// A block agreed to before a restart can neither be refused nor be tried without a pause.
     @Test func triesAgainAfterAWhileWhatItAgreedToAndCannotExecuteNow() throws {
         let vote = Vote(
             height: 1, stamp: block.stamp, blockHash: block.hash,
@@ -247,7 +247,7 @@ struct FollowerTests {
             #expect(script.propose(verified, from: source) == ["fetch proposal 1"])
             #expect(
                 script.send(.proposalFetched(block, from: source)) == lines,
-                "a validator may lead by a promotion that this one was not told of")
+                "a validator may lead by a promotion unknown to this one")
         }
         #expect(script.propose(try chain.proposal(block), from: peer) == ["fetch proposal 1"])
     }
@@ -279,7 +279,7 @@ struct FollowerTests {
         #expect(script.propose(try chain.proposal(block3), from: peer) == ["catch up to 2"])
         let other = chain.validators[2].publicKey.peerID
         let again = script.propose(try chain.proposal(block3), from: other)
-        #expect(again == ["catch up to 2"], "another may be asked for it too")
+        #expect(again == ["catch up to 2"], "another peer may be asked for it, too")
         #expect(script.announce(try chain.commit(block3), from: peer) == ["catch up to 3"])
         #expect(script.send(.decided(try chain.commit(block), block)) == ["execute 1"])
         #expect(script.send(.decided(try chain.commit(block2), block2)) == [])
@@ -301,7 +301,8 @@ struct FollowerTests {
         _ = slow.announce(try chain.commit(block), from: peer)
         #expect(slow.machine.deadline == .seconds(10))
         #expect(slow.wait(.seconds(10)) == ["catch up to 1"])
-        #expect(slow.send(.decided(try chain.commit(block), block)) == ["execute 1"], "late is not too late")
+        #expect(
+            slow.send(.decided(try chain.commit(block), block)) == ["execute 1"], "a late block is accepted")
     }
 
     @Test func haltsOnAForkedTip() throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Consensus
 
-/// What claims and proofs of heights above the tip change.
+/// The effects of claims and proofs of heights above the tip.
 struct HeightsTests {
     let chain: TestChain
     var blocks: [CheckedBlock] = []
@@ -28,7 +28,7 @@ struct HeightsTests {
 
     func sentry() -> Script { Script(chain, as: chain.sentry) }
 
-    /// Commits the block of a height that is decided, and returns what is said then.
+    /// Commits the block of a decided height, and returns the resulting lines.
     func commit(_ height: Int, _ script: inout Script) -> [String] {
         let block = blocks[height - 1]
         _ = script.send(.executed(block.hash, TestChain.result(block)))
@@ -42,7 +42,7 @@ struct HeightsTests {
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
         #expect(script.announce(commits[0], from: peer) == ["fetch decided 1"])
         #expect(script.send(.decided(commits[0], blocks[0])) == ["execute 1"])
-        #expect(commit(1, &script) == ["announce 1 to all"], "while the question runs")
+        #expect(commit(1, &script) == ["announce 1 to all"], "while the peer is asked")
         #expect(!script.machine.isSyncing)
         #expect(script.send(.syncFinished) == [])
     }
@@ -82,7 +82,7 @@ struct HeightsTests {
             _ = script.send(.decided(commits[height - 1], blocks[height - 1]))
             if commit(height, &script).contains("announce \(height) to all") { announced.append(height) }
         }
-        #expect(announced == [5], "the newest, and not all that were made up for")
+        #expect(announced == [5], "only the newest of the synced blocks")
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
     }
 
@@ -99,14 +99,14 @@ struct HeightsTests {
         _ = script.announce(commits[4], from: peer)
         _ = script.send(.decided(commits[0], blocks[0]))
         #expect(commit(1, &script) == [])
-        #expect(script.send(.syncFinished) == ["announce 1 to all"], "the tip, at the end")
+        #expect(script.send(.syncFinished) == ["announce 1 to all"], "the tip, when syncing ends")
         #expect(!script.machine.isSyncing && !script.machine.isBehind)
     }
 
     @Test func votesKeepALeaderFromProposing() throws {
         var script = Script(chain, as: chain.leader)
         #expect(script.announce(commits[4], from: peer) == ["catch up to 5"])
-        #expect(script.send(.mempool(count: 1)) == [], "another life of it was further")
+        #expect(script.send(.mempool(count: 1)) == [], "an earlier process was further")
         #expect(script.send(.syncFinished) == ["build 1"])
     }
 
@@ -129,7 +129,7 @@ struct HeightsTests {
                 answer: .outOfSync(best: block.header, leaderSignature: block.block.signature),
                 by: chain.validators[2])
             _ = script.send(.acknowledged(try chain.verified(answer), from: peer))
-            #expect(script.machine.isBehind == isProven, "anybody can put another header beside a vote")
+            #expect(script.machine.isBehind == isProven, "any peer can send another header with a vote")
         }
     }
 
@@ -173,16 +173,16 @@ struct HeightsTests {
         _ = script.send(.decided(commits[0], blocks[0]))
         #expect(!script.machine.isSyncing)
         _ = script.send(.decided(commits[1], blocks[1]))
-        #expect(!script.machine.isSyncing, "as far as anybody knows it follows")
+        #expect(!script.machine.isSyncing, "as far as is known, it follows")
         script.now = .seconds(5)
         _ = script.send(.decided(commits[1], blocks[1]))
         #expect(script.machine.isSyncing, "it does not get level")
         _ = commit(1, &script)
-        #expect(script.machine.isSyncing, "the next are about to come")
+        #expect(script.machine.isSyncing, "the next ones are about to arrive")
         _ = commit(2, &script)
         #expect(script.machine.deadline == .seconds(10))
         _ = script.wait(.seconds(5))
-        #expect(!script.machine.isSyncing, "nothing more came")
+        #expect(!script.machine.isSyncing, "nothing more arrived")
     }
 
     @Test func aClaimDoesNotMakeABusyNodeCountAsBehind() throws {

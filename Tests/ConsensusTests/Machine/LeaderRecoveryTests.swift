@@ -6,12 +6,12 @@ import Testing
 
 @testable import Consensus
 
-/// A leader that does not know what it may have proposed.
+/// A leader without a record of its proposals.
 struct LeaderRecoveryTests {
     let chain: TestChain
     let block: CheckedBlock
     let other: CheckedBlock
-    /// The chain at height 1, where memories can be told from new disks.
+    /// The chain at height 1, where a vote log can be told from a new disk.
     let tip: VerifiedCommit
     let state1: ChainState
     let block2: CheckedBlock
@@ -29,7 +29,7 @@ struct LeaderRecoveryTests {
 
     func peer(_ number: Int) -> PeerID { chain.validators[number].publicKey.peerID }
 
-    /// What a validator at `state` says.
+    /// Returns the status of a validator at `state`.
     func status(
         at state: ChainState, vote: CheckedBlock? = nil, stamp: Int64? = nil, since: Int64 = 1,
         follows: PublicKey? = nil
@@ -62,7 +62,7 @@ struct LeaderRecoveryTests {
         return script
     }
 
-    /// The same once it has caught up to height 1 (votes and all are gone).
+    /// Returns the same leader once it has synced to height 1, without its votes.
     func wipedAtOne() -> Script {
         var script = Script(chain, as: chain.leader, state: state1, tipCommit: tip, recovered: false)
         script.wallClock = 9000
@@ -113,7 +113,7 @@ struct LeaderRecoveryTests {
         #expect(script.tell(amnesiac, from: peer(2)) == [])
         #expect(script.machine.recovery != nil)
         #expect(script.tell(status(at: chain.genesis), from: peer(3)).contains("announce 1 to one"))
-        #expect(script.machine.recovery != nil, "without a memory, being behind says nothing")
+        #expect(script.machine.recovery != nil, "without a vote log, being behind proves nothing")
     }
 
     @Test func proposesTheLockedBlockAgain() throws {
@@ -155,7 +155,7 @@ struct LeaderRecoveryTests {
         var actions = script.actions(telling: status(at: state1), from: peer(3))
         if actions.isEmpty { actions = script.actions(.timer) }
         #expect(script.machine.recovery == nil)
-        #expect(script.machine.stamps.last >= 3000, "what comes is newer than the lock")
+        #expect(script.machine.stamps.last >= 3000, "the next stamp is newer than the lock")
     }
 
     @Test func aLockThatMayBeCommittedIsWaitedFor() throws {
@@ -206,7 +206,7 @@ struct LeaderRecoveryTests {
         #expect(script.machine.recovery != nil, "it may still have been committed")
     }
 
-    /// A leader that has withdrawn its block for a newer one that validators hold, and waits for the disk.
+    /// Returns a leader that has withdrawn its block for a newer one that validators hold, and waits for the disk.
     func lockedWhileRollingBack() throws -> Script {
         var script = wipedAtOne()
         _ = script.tell(status(at: state1), from: peer(1))
@@ -288,7 +288,7 @@ struct LeaderRecoveryTests {
         let again = try VerifiedProposal(
             verifying: BlockProposal(block2.block, sender: successor.publicKey, stamp: 9000),
             leader: chain.leader.publicKey)
-        #expect(validator.propose(again, from: peer(3)) == [], "only the new leader may bring it")
+        #expect(validator.propose(again, from: peer(3)) == [], "only the new leader may propose it")
         #expect(validator.propose(again, from: peer(1)) == ["fetch proposal 2"])
         #expect(validator.send(.proposalFetched(block2, from: peer(1))) == ["execute 2"])
         #expect(validator.send(.executed(block2.hash, TestChain.result(block2))) == ["vote 2 ack"])

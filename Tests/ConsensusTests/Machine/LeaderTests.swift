@@ -18,7 +18,7 @@ struct LeaderTests {
         Script(chain, as: chain.leader, change: change)
     }
 
-    /// A leader whose block is proposed and executed, and its own vote counted.
+    /// Returns a leader whose block is proposed and executed, and its own vote counted.
     func proposing() -> Script {
         var script = leader()
         _ = script.send(.mempool(count: 1))
@@ -204,7 +204,7 @@ struct LeaderTests {
             answer: .outOfSync(best: better.header, leaderSignature: better.block.signature),
             by: chain.validators[1])
         #expect(script.send(.acknowledged(try chain.verified(message), from: peer)) == ["catch up to 1"])
-        #expect(!script.machine.isSyncing, "one height is no reason to count as behind")
+        #expect(!script.machine.isSyncing, "one height does not make it count as behind")
         #expect(script.send(.decided(try chain.commit(better), better)) == ["roll back"])
         #expect(script.send(.rolledBack) == ["execute 1"])
         #expect(script.send(.executed(better.hash, TestChain.result(better))) == ["commit 1 votes 4"])

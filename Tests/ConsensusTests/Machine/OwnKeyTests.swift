@@ -5,10 +5,10 @@ import Testing
 
 @testable import Consensus
 
-/// Votes of a node's own key that it did not give.
+/// Votes with a node's own key that it did not give.
 struct OwnKeyTests {
     let chain: TestChain
-    /// When the process starts, by its clock.
+    /// The start of the process by its clock.
     let start: UInt64 = 1_700_000_000_000
     let first: CheckedBlock
     let second: CheckedBlock
@@ -25,7 +25,7 @@ struct OwnKeyTests {
     var own: PrivateKey { chain.validators[1] }
     var leader: PeerID { chain.leader.publicKey.peerID }
 
-    /// A validator that has voted on the first block and committed it, and has the second one proposed.
+    /// Returns a validator that has voted on the first block and committed it, and has a proposal for the second.
     func following(votes: Bool = true) throws -> Script {
         var script = Script(chain, as: own)
         script.wallClock = start
@@ -88,11 +88,11 @@ struct OwnKeyTests {
     }
 
     @Test func oldVotesStopNobody() throws {
-        // It has not voted below: its disk may be new, and the vote one that it has forgotten.
+        // It has not voted below: its disk may be new, and it may have forgotten the vote.
         var script = try following(votes: false)
         _ = script.send(try heard(chain.ack(second, by: own)))
         #expect(script.machine.halted == nil)
-        // The clock was set forward after the start, so nothing tells how old the block is.
+        // The clock was set forward after the start, so the block's age is unknown.
         script = Script(chain, as: own)
         script.wallClock = 0
         _ = script.send(.timer)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Consensus
 
-/// A leader that is gone for good: operators promote a validator.
+/// A leader that is gone for good: the operators promote a validator.
 struct PromotionTests {
     let chain: TestChain
     let successor: PrivateKey
@@ -101,9 +101,9 @@ struct PromotionTests {
             again.header, hash: again.hash, commit: chain.commit(again, after: after).info)
         #expect(promotion.applies(to: chain.genesis))
         #expect(!promotion.applies(to: after))
-        #expect(!promotion.applies(to: later), "an old promotion does not come back")
+        #expect(!promotion.applies(to: later), "an old promotion stays void")
         #expect(Promotion(leader: successor.publicKey, height: 3).applies(to: later))
         #expect(!Promotion(leader: successor.publicKey, height: 4).applies(to: later), "not yet")
-        #expect(!Promotion(leader: chain.sentry.publicKey, height: 3).applies(to: later), "no validator")
+        #expect(!Promotion(leader: chain.sentry.publicKey, height: 3).applies(to: later), "not a validator")
     }
 }

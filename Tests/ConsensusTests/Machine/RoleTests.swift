@@ -5,7 +5,7 @@ import Testing
 
 @testable import Consensus
 
-/// What a role takes along to the next height, and what others read of the machine.
+/// The state that a role keeps at the next height, and the part of the machine that others read.
 struct RoleTests {
     let chain: TestChain
     let settings = ConsensusSettings()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Consensus
 
-/// Status asked and answered, commits confirmed, strays resolved.
+/// Questions for the status and their answers, confirmed commits, and answers on unknown blocks.
 struct StatusTests {
     let chain: TestChain
     let block: CheckedBlock
@@ -24,7 +24,7 @@ struct StatusTests {
         leaderPeer = chain.leader.publicKey.peerID
     }
 
-    /// A leader that waits for votes on `block`.
+    /// Returns a leader that waits for votes on `block`.
     func proposing() -> Script {
         var script = Script(chain, as: chain.leader)
         _ = script.send(.mempool(count: 1))
@@ -34,7 +34,7 @@ struct StatusTests {
         return script
     }
 
-    /// A validator that has answered.
+    /// Returns a validator that has voted.
     func voted() throws -> Script {
         var script = Script(chain, as: chain.validators[1])
         _ = script.propose(try chain.proposal(block), from: leaderPeer)
@@ -44,7 +44,7 @@ struct StatusTests {
         return script
     }
 
-    /// What `teller` says to `asker`, over the wire.
+    /// Returns the status that `teller` sends to `asker`, over the wire.
     func answer(
         of teller: Script, to asker: Script
     ) throws -> (status: VerifiedStatus, from: PeerID) {
@@ -179,7 +179,7 @@ struct StatusTests {
         #expect(sentry.send(.announcedAgain(from: leaderPeer)) == [])
     }
 
-    // MARK: Strays
+    // MARK: Answers on other blocks
 
     @Test func anAnswerForAWithdrawnBlockIsAnsweredByTheReset() throws {
         var script = proposing()

@@ -5,10 +5,10 @@ import Testing
 
 @testable import Consensus
 
-/// Clocks that are wrong, stand still and go back.
+/// Clocks that are wrong, stop or go back.
 struct TimeTests {
     let chain: TestChain
-    /// Ms since 1970 of a clock that is right, and of one that is 30 days ahead.
+    /// The time of a correct clock, and of one that is 30 days ahead, in ms since 1970.
     let right: UInt64 = 1_700_000_000_000
     let ahead: UInt64 = 1_700_000_000_000 + 2_592_000_000
 
@@ -16,7 +16,7 @@ struct TimeTests {
 
     var peer: PeerID { chain.leader.publicKey.peerID }
 
-    /// A leader whose clock is ahead, with a block proposed, executed and voted for.
+    /// Returns a leader whose clock is ahead and whose proposal is executed and voted for.
     func leaderAhead(_ block: CheckedBlock) -> Script {
         var script = Script(chain, as: chain.leader)
         script.wallClock = ahead
@@ -32,7 +32,7 @@ struct TimeTests {
         return .acknowledged(try chain.verified(message), from: peer)
     }
 
-    /// The template of the build that the actions ask for.
+    /// Returns the template of the build in the actions.
     func template(_ actions: [ConsensusAction]) throws -> BlockTemplate {
         for case .build(let template) in actions { return template }
         throw ConsensusError.mismatch("no build")
@@ -78,7 +78,9 @@ struct TimeTests {
         script.wallClock = right
         #expect(script.send(.timer) == ["warn", "reset to 0", "roll back"])
         #expect(script.send(.rolledBack) == [])
-        #expect(script.wait(.milliseconds(100)) == ["build 1"], "at once: the next has the right time")
+        #expect(
+            script.wait(.milliseconds(100)) == ["build 1"],
+            "at once, because the next block has the right time")
     }
 
     @Test func theLeaderProposesNothingThatItsOwnClockRefuses() throws {
@@ -148,7 +150,7 @@ struct TimeTests {
     @Test func reservationsOfAWrongClockAreTakenBackAtTheNextHeight() {
         var stamps = ProposalStamps(reserved: 5_000_000, voted: 0)
         #expect(stamps.next(notBefore: 1_000) == 5_000_001)
-        #expect(stamps.reservation(for: 4_000_000) == nil, "an earlier life may have used it")
+        #expect(stamps.reservation(for: 4_000_000) == nil, "an earlier process may have used it")
         stamps.beginHeight()
         #expect(stamps.next(notBefore: 1_000) == 1_000)
         #expect(stamps.reservation(for: 1_000) == 11_000)
@@ -192,7 +194,7 @@ struct TimeTests {
         #expect(script.send(.proposalFetched(again, from: peer)) == ["relay 1 again", "execute 1"])
     }
 
-    /// The leader's new proposal, as another validator passes it on.
+    /// Returns the leader's new proposal as relayed by another validator.
     func passedOn(_ block: CheckedBlock, stamp: Int64) throws -> VerifiedProposal {
         try VerifiedProposal(
             verifying: BlockProposal(block.block, sender: chain.validators[2].publicKey, stamp: stamp),
@@ -224,7 +226,7 @@ struct TimeTests {
         } else {
             #expect(lines == [], "a validator may lie")
             #expect(
-                script.propose(try passedOn(block, stamp: stamp), from: other) == [], "it is here")
+                script.propose(try passedOn(block, stamp: stamp), from: other) == [], "the block is here")
             #expect(script.send(try told(block, stamp, height: 2)) == [])
             #expect(script.send(try told(early, stamp)) == [])
             #expect(script.send(try told(block, stamp + 1)) == ["relay 1 again", "execute 1"])
@@ -268,7 +270,7 @@ struct TimeTests {
         }
     }
 
-    // MARK: What is said against a clock
+    // MARK: Doubts about a clock
 
     @Test func aClockThatIsSetRightIsDoubtedNoMore() throws {
         let block = try chain.block(after: chain.genesis, stamp: right)
@@ -304,7 +306,7 @@ struct TimeTests {
         var script = validator(right, lastVote: vote)
         let other = chain.validators[2].publicKey.peerID
         let proposal = try chain.proposal(block)
-        #expect(script.propose(proposal, from: other) == [], "nobody but the leader is answered")
+        #expect(script.propose(proposal, from: other) == [], "only the leader gets an answer")
         #expect(script.propose(proposal, from: peer) == ["vote 1 unknown"], "and nothing fetched")
     }
 

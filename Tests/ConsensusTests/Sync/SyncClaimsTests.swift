@@ -4,7 +4,7 @@ import Testing
 
 @testable import Consensus
 
-/// Who claims heights: what is believed, who is called stalled for it, and who is not.
+/// Peers that claim heights: which claims are believed, and which peers are reported as stalled.
 struct SyncClaimsTests {
     typealias Planner = SyncPlanner<SyncWorld.Sent, Int64>
 
@@ -20,8 +20,9 @@ struct SyncClaimsTests {
         return world
     }
 
-    /// Runs a chain of four blocks a second that are committed without the planner, told of by the second peer, while the
-    /// first one claims a height every five seconds. Returns when it was called stalled.
+    /// Runs a chain with four blocks a second that are committed without the planner. The second peer reports them,
+    /// while the first claims a height every five seconds. Returns the times at which the first was reported as
+    /// stalled.
     private func live(_ world: inout SyncWorld, for seconds: Int) throws -> [Duration] {
         let (claimant, honest) = (try peer(0), try peer(1))
         var times: [Duration] = []
@@ -33,7 +34,7 @@ struct SyncClaimsTests {
             let height = Int64(quarter) + 1
             if quarter % 20 == 0 { world.send(.start(target: 1_000_000, from: claimant)) }
             world.peers[honest] = .full(height)
-            // Now and then the node is two blocks behind for a moment.
+            // At times the node is two blocks behind for a moment.
             if quarter % 3 == 0 { world.send(.start(target: height + 1, from: honest)) }
             world.send(.committed(height: height, newRules: false))
             let before = times.count
@@ -48,7 +49,7 @@ struct SyncClaimsTests {
         let times = try live(&world, for: 200)
         let claimant = try peer(0)
         #expect(world.stalled.allSatisfy { $0 == claimant })
-        // Twenty points each time, ten are forgiven a minute: at fifty it goes.
+        // Each report costs twenty points, and ten are forgiven a minute: at fifty the peer is disconnected.
         var points = 0.0
         var last = Duration.zero
         let gone = times.first { time in
@@ -66,7 +67,7 @@ struct SyncClaimsTests {
         world.send(.start(target: 500, from: source))
         world.run(.seconds(600))
         #expect(world.stalled == [])
-        #expect(world.finished == nil, "it is asked on")
+        #expect(world.finished == nil, "it is still asked")
         world.peers[source] = .full(500)
         world.run(.seconds(620))
         #expect(world.delivered == Array(1...500), "soon after its turn has come")
@@ -95,14 +96,14 @@ struct SyncClaimsTests {
     }
 
     @Test func whoIsBusyOftenIsStillAskedWhenOthersCannotBe() throws {
-        // The first was busy often; fresh peers are busy as well, and would keep it from being asked.
+        // The first peer was often busy; new peers are busy as well and must not keep it from being asked.
         var world = try world([.full(50), .busy, .busy, .busy])
         let honest = try peer(0)
         for _ in 0..<4 { world.planner.letDowns.add(1, to: honest, now: world.now) }
         world.send(.start(target: 50, from: honest))
         world.run(.seconds(5))
         #expect(world.delivered == Array(1...50))
-        // So would one that drips.
+        // Nor must a peer that stalls.
         world = try self.world([.full(50), .stalls])
         for _ in 0..<4 { world.planner.letDowns.add(1, to: honest, now: world.now) }
         world.send(.start(target: 50, from: honest))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Consensus
 
-/// Catching up: peers that have all, part or nothing, that stall and lie.
+/// Block sync from peers that have all, some or no blocks, stall or lie.
 struct SyncPlannerTests {
     typealias Planner = SyncPlanner<SyncWorld.Sent, Int64>
 
@@ -70,13 +70,13 @@ struct SyncPlannerTests {
     }
 
     @Test func bytesOfBlocksThatAreStillComingAreBounded() throws {
-        // Twenty peers begin blocks that are as large as any may be, and end none.
+        // Twenty peers begin blocks of the maximum size and complete none.
         var world = try world([SyncWorld.Behaviour](repeating: .stalls, count: 20), ways: .height)
         let (largest, limit) = (8 << 20, Planner.heldBytes)
         world.send(.largestBlock(largest))
         world.send(.start(target: 10_000, from: try peer(0)))
         #expect(world.requests.count <= limit / largest + 1)
-        // Those who have proven small ones are believed to send small ones, until they do not.
+        // Peers that have proven small blocks are expected to send small ones until they do not.
         var trusted = try self.world([SyncWorld.Behaviour](repeating: .full(100), count: 20), ways: .height)
         trusted.send(.start(target: 10_000, from: try peer(0)))
         trusted.run(.milliseconds(30))
@@ -124,7 +124,7 @@ struct SyncPlannerTests {
     @Test func aSlowPeerIsEnough() throws {
         var world = try world([.slow(3, .seconds(20)), .full(0)])
         world.send(.start(target: 3, from: try peer(0)))
-        // It has the time that it needs when its claim is looked into again.
+        // It has enough time when its claim is tried again.
         for _ in 0..<4 where world.finished != true {
             world.finished = nil
             world.run()
@@ -138,7 +138,7 @@ struct SyncPlannerTests {
         world.send(.start(target: 400, from: try peer(0)))
         world.run()
         #expect(world.delivered == Array(1...400))
-        #expect(world.now < .seconds(20), "nobody waited for all that the slow one was asked")
+        #expect(world.now < .seconds(20), "the slow peer's whole request delayed nobody")
     }
 
     @Test func partOfTheChainHelps() throws {
@@ -154,9 +154,9 @@ struct SyncPlannerTests {
         world.send(.start(target: .max, from: try peer(0)))
         world.run()
         #expect(world.delivered == Array(1...50))
-        #expect(world.finished == false, "it does not go on for ever")
+        #expect(world.finished == false, "syncing ends")
         #expect(world.now < .seconds(120))
-        // Nor is it believed at once when it says so again.
+        // Nor is the same claim believed at once.
         world.finished = nil
         world.send(.start(target: .max, from: try peer(0)))
         #expect(world.finished == false)
@@ -206,7 +206,7 @@ struct SyncPlannerTests {
         var world = try world([.busy])
         world.send(.start(target: 5, from: try peer(0)))
         world.run(.seconds(3))
-        #expect(world.finished == nil, "it is no reason to give up")
+        #expect(world.finished == nil, "a busy peer is no reason to give up")
         world.peers[try peer(0)] = .full(5)
         world.run(.seconds(5))
         #expect(world.delivered == Array(1...5))
@@ -218,10 +218,10 @@ struct SyncPlannerTests {
         let claimant = try peer(0)
         world.send(.start(target: 1_000_000, from: claimant))
         world.run(.seconds(65))
-        #expect(world.finished == false, "and it does not take long")
+        #expect(world.finished == false, "and soon")
         #expect(world.stalled.contains(claimant))
         #expect(world.requests.filter { $0.from == claimant }.count < 20)
-        // It may say so again, and is given a chance now and then; each one that it misses counts.
+        // The peer may claim it again and gets a chance at intervals; each chance that it misses counts.
         for _ in 0..<10 {
             world.finished = nil
             world.send(.start(target: 1_000_000, from: claimant))
@@ -246,7 +246,7 @@ struct SyncPlannerTests {
     }
 
     @Test func whoOftenDoesNotDeliverIsAskedLast() throws {
-        // Each of its blocks takes longer than a block may; it brings some all the same.
+        // Each of its blocks takes longer than allowed, but it delivers some.
         var world = try world([.slow(10_000, .seconds(6)), .full(400)], ways: .height)
         world.send(.start(target: 400, from: try peer(0)))
         world.run()
@@ -261,7 +261,7 @@ struct SyncPlannerTests {
         world.run()
         #expect(world.delivered == Array(1...800))
         #expect(world.requests.allSatisfy { $0.from == (try? peer(1)) }, "another has all of it")
-        // Nobody else has more: then it is asked.
+        // No other peer has more: then it is asked.
         world.finished = nil
         world.send(.start(target: 803, from: try peer(0)))
         world.run()
@@ -275,7 +275,7 @@ struct SyncPlannerTests {
         #expect(world.delivered == Array(1...20))
         let slow = try peer(0)
         world.send(.peerGone(slow))
-        #expect(world.planner.letDowns.count(of: slow, now: world.now) > 0, "also when it comes back")
+        #expect(world.planner.letDowns.count(of: slow, now: world.now) > 0, "also when it reconnects")
     }
 
     @Test func ofEqualsTheTrustedIsAskedFirst() throws {
@@ -315,7 +315,7 @@ struct SyncPlannerTests {
     }
 
     @Test func aGapIsFilledByItsHash() throws {
-        // The first lacks one block; the second can only be asked by hash.
+        // The first peer lacks one block; the second can only be asked by hash.
         var world = try world([.holed(30, 17)])
         let other = try peer(1)
         world.peers[other] = .full(30)
