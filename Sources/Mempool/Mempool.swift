@@ -273,7 +273,7 @@ public struct Mempool: Machine {
         try BrokenInvariant.check(
             refused.count <= Self.rememberedRefusals && nonces.count <= Self.rememberedNonces,
             "\(refused.count) refusals and \(nonces.count) nonces are remembered")
-        try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers are not told")
+        try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers lack announcements")
         try BrokenInvariant.check(
             (timers[.doubt] != nil) == isPaused, "the node is far behind and nothing ends that")
         try BrokenInvariant.check(

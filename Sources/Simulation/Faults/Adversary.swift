@@ -185,7 +185,7 @@ final class Adversary {
             SharedBytes(announcement.bytes), block: known.block.bytes, to: peer, on: host)
     }
 
-    /// Sends votes: by a key that is no validator's, by a validator on another block, with the stolen key, old ones,
+    /// Sends votes: with a non-validator's key, a validator's vote on another block, with the stolen key, old ones,
     /// and refusals with an invalid signature.
     private func acknowledge(_ peer: PeerID, _ host: Host) async throws {
         let height = world.chain.tip + 1

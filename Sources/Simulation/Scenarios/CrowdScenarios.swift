@@ -99,7 +99,7 @@ extension Scenario {
 }
 
 /// Hosts that gossip on one topic. The first publishes without subscribing, the others are connected at random; the
-/// second dials nobody.
+/// second does not dial.
 @ReactorActor
 private final class Crowd {
     static let topic: RawText = "crowd"

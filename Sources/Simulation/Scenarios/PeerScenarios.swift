@@ -63,7 +63,7 @@ extension Scenario {
             await world.end(strangers)
         },
         Scenario(
-            "leader-address", "Peer exchange gives the leader's address to validators and to nobody else."
+            "leader-address", "Peer exchange gives the leader's address to validators only."
         ) {
             world in
             let (leader, validator) = (world.nodes[0].key.peerID, world.nodes[1])
@@ -95,7 +95,7 @@ extension Scenario {
             }
             await world.end([stranger])
         },
-        Scenario("pex-off", "A node without peer exchange closes the stream and asks nobody.") { world in
+        Scenario("pex-off", "A node without peer exchange closes the stream and asks no peer.") { world in
             let validator = world.nodes[1]
             await world.restart(validator) { $0.pex = false }
             let stranger = try Stranger(world, 1)
@@ -103,7 +103,7 @@ extension Scenario {
             try world.check(await stranger.dial(validator), "the stranger is refused")
             try await Reactor.sleep(for: .seconds(1))
             let told = await stranger.ask(validator)
-            try world.check(told == [], "it answers")
+            try world.check(told == [], "a node without peer exchange answers")
             try world.check(await stranger.dial(world.nodes[2]), "the stranger is refused by the next")
             try await Reactor.sleep(for: .seconds(1))
             try world.check(await stranger.ask(world.nodes[2])?.isEmpty == false, "the next does not answer")
@@ -126,7 +126,7 @@ extension Scenario {
             }
             try await world.grow(3)
             await world.start(sentry)
-            try await world.expect("it finds nobody") { sentry.committed >= world.chain.tip - 1 }
+            try await world.expect("it finds no peer") { sentry.committed >= world.chain.tip - 1 }
             await world.start(boot)
         },
         Scenario(
@@ -145,7 +145,7 @@ extension Scenario {
             }
             newcomer.setup.configuration.p2p.bootnodes = [world.bootnode(boot)]
             await world.start(newcomer)
-            try await world.expect("it finds nobody") {
+            try await world.expect("it finds no peer") {
                 world.peers(of: newcomer).contains { $0 != boot.key.peerID }
             }
             try await world.grow(5)

@@ -9,7 +9,7 @@ import Reactor
 import VirtualIO
 
 extension Scenario {
-    /// What nodes believe of each other, and whom they ask first.
+    /// Claims between nodes, and the order in which nodes ask their peers.
     static let trust: [Scenario] = [
         Scenario(
             "claimed-heights",

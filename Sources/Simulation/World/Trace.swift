@@ -16,8 +16,6 @@ final class Trace {
     /// - Parameter file: the descriptor of the file for readable lines, which the caller closes; nil for none.
     init(file: Int32?) { self.file = file }
 
-    var isReadable: Bool { file != nil }
-
     /// Records an event: words for the hash, and a line if a file is open.
     func note(_ kind: StaticString, _ words: [UInt64], _ line: @autoclosure () -> String) {
         events += 1

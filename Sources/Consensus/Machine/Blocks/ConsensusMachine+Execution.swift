@@ -157,7 +157,7 @@ extension ConsensusMachine {
         complain("a block cannot be executed now; this node goes on trying", block, "\(error)", now, &actions)
     }
 
-    /// Warns about trouble that repeats, at most once a minute.
+    /// Warns about repeated trouble, no more than once a minute.
     mutating func complain(
         _ message: StaticString, _ block: CheckedBlock, _ reason: String, _ now: Duration,
         _ actions: inout [ConsensusAction]

@@ -62,7 +62,7 @@ extension ConsensusMachine {
         return admission
     }
 
-    /// Extends the wait for a block of which a good part has just arrived.
+    /// Extends the wait for a block when a good part of it arrives.
     mutating func proposalArriving(_ hash: Hash, _ from: PeerID, _ now: Duration) {
         changeOffers(of: hash, from: from) { machine, offer in
             guard offer.deadline != nil else { return true }

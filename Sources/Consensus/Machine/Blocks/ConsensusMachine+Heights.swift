@@ -9,8 +9,8 @@ extension ConsensusMachine {
     enum HeightEvidence: Sendable {
         /// The peer's word only.
         case word
-        /// A header of this height has this node's own signature. The key may have served an earlier chain, so this proves
-        /// nothing, but is worth a question, whoever sent it.
+        /// A header of this height has this node's own signature. The key may have served an earlier chain, so this
+        /// proves nothing, but is worth a question to any sender.
         case ownSignature
         /// The leader signed a header of this height under the current rules. It signs one only after the previous
         /// block is committed.
