@@ -26,7 +26,7 @@ import VirtualIO
             let failure = try #require(pair.failures.first)
             #expect(failure.checker == "twin")
             #expect(
-                failure.detail.contains("node 7 and its twin differ at height 2: application hashes 0000"))
+                failure.detail.contains("node 7 and its twin differ at height 2: app hashes 0000"))
             // Later differences are not reported.
             try pair.step()
             #expect(pair.failures.count == 1)

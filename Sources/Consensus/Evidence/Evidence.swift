@@ -66,7 +66,7 @@ public struct VerifiedCommit: Sendable {
     public var height: Int64 { announcement.height }
     /// The votes and the block's updates.
     public var info: CommitInfo { announcement.commitInfo }
-    /// The application hash after the block.
+    /// The app hash after the block.
     public var appHash: Hash { announcement.commitInfo.appHash }
 
     /// Checks the leader's signature and every vote against the chain before the block. Throws `unproven` for a block

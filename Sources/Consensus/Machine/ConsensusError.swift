@@ -42,7 +42,7 @@ public enum ConsensusError: Error, Sendable, Hashable, CustomStringConvertible {
             "block \(height): its time is \(milliseconds / 1000) s ahead of this node's clock: either this clock is behind or the leader's is ahead"
         case .mismatch(let what): what
         case .applicationHashDiffers(let height, let own, let committed):
-            "block \(height): own application hash \(own) differs from the committed \(committed)"
+            "block \(height): own app hash \(own) differs from the committed \(committed)"
         case .forked(let height, let own, let committed):
             "block \(height): the network's previous block is \(committed), this node's is \(own)"
         case .keyUsedElsewhere(let height, let block):

@@ -43,7 +43,7 @@ final class ChainChecker {
             guard known.appHash == info.appHash else {
                 throw CheckerFailure(
                     "agreement",
-                    "\(node) has application hash \(info.appHash) at height \(height), others \(known.appHash)"
+                    "\(node) has app hash \(info.appHash) at height \(height), others \(known.appHash)"
                 )
             }
         }

@@ -75,80 +75,111 @@ final class FaultInjector {
     }
 
     private func inject(_ kind: FaultKind, _ machine: SimulatedNode) {
-        let name = machine.name
+        let (network, address) = (world.network, machine.setup.address)
         switch kind {
-        case .powerFailure:
-            guard machine.node != nil else { return }
-            world.count(kind.rawValue, name)
-            machine.powerFail()
-            restart(machine)
+        case .powerFailure: interrupt(machine, kind) { machine.powerFail() }
         case .powerFailureOnDisk:
-            guard machine.node != nil else { return }
-            crash(machine, after: 1 + Int(random.next() % 40))
-        case .kill:
-            guard machine.node != nil else { return }
-            world.count(kind.rawValue, name)
-            machine.kill()
-            restart(machine)
-        case .restart:
-            guard machine.node != nil else { return }
-            world.count(kind.rawValue, name)
-            Reactor.spawn { [self] in
-                await machine.stop()
-                restart(machine, 10...2_000)
+            if machine.node != nil { crash(machine, after: 1 + Int(random.next() % 40)) }
+        case .kill: interrupt(machine, kind) { machine.kill() }
+        case .restart: restartInOrder(machine)
+        case .wipe:
+            guard machine.node != nil, mayLoseDisk(machine) else { return }
+            interrupt(machine, kind) {
+                machine.powerFail()
+                world.wiped(machine)
             }
-        case .wipe: wipe(machine)
-        case .partition:
-            let parts = world.nodes.map { _ in random.oneIn(2) }
-            world.count(kind.rawValue, "\(parts)")
-            cut { a, b in parts[a] != parts[b] }
-        case .cut:
-            let chosen = pairs().map { _ in random.oneIn(4) }
-            world.count(kind.rawValue, "")
-            let count = world.nodes.count
-            cut { a, b in a < b ? chosen[a * (count - 1) + b - 1] : chosen[a * (count - 1) + b] }
+        case .partition: partition()
+        case .cut: cutLinks()
         case .degrade: degrade(machine)
         case .reset:
-            world.count(kind.rawValue, name)
-            world.network.resetConnections(of: machine.setup.address)
+            world.count(kind.rawValue, machine.name)
+            network.resetConnections(of: address)
         case .slowReader:
-            world.count(kind.rawValue, name)
-            world.network.setReadRate(
-                machine.setup.address, bytesPerSecond: Int(random.next() % 20_000) + 500)
-            after(500...10_000) { [self] in
-                world.network.setReadRate(machine.setup.address, bytesPerSecond: nil)
+            disturb(machine, kind) {
+                network.setReadRate(address, bytesPerSecond: Int(random.next() % 20_000) + 500)
+            } until: {
+                network.setReadRate(address, bytesPerSecond: nil)
             }
         case .clockJump:
-            world.count(kind.rawValue, name)
+            world.count(kind.rawValue, machine.name)
             machine.clockSkew += Int64(random.next() % 4_000) - 2_000
         case .clockAway:
-            // Further than any other node accepts, ahead or behind.
-            world.count(kind.rawValue, name)
-            let minutes = 1 + Int64(random.next() % 20)
-            machine.clockAway = (random.oneIn(2) ? 1 : -1) * minutes * 60_000
-            after(500...10_000) { machine.clockAway = 0 }
+            disturb(machine, kind) {
+                // Further than any other node accepts, ahead or behind.
+                let minutes = 1 + Int64(random.next() % 20)
+                machine.clockAway = (random.oneIn(2) ? 1 : -1) * minutes * 60_000
+            } until: {
+                machine.clockAway = 0
+            }
         case .fullDisk:
-            world.count(kind.rawValue, name)
-            machine.mayFail = true
-            machine.disk.setCapacity(machine.disk.usedBytes + Int(random.next() % 4_000))
-            after(500...10_000) { machine.disk.setCapacity(nil) }
+            disturb(machine, kind) {
+                machine.mayFail = true
+                machine.disk.setCapacity(machine.disk.usedBytes + Int(random.next() % 4_000))
+            } until: {
+                machine.disk.setCapacity(nil)
+            }
         case .diskError: breakDisk(machine)
         case .slowDisk: slow(machine, "storage", kind)
         case .slowExecution: slow(machine, "execution", kind)
         case .slowMempool: slow(machine, "mempool", kind)
         case .slowConsensus: slow(machine, "consensus", kind)
         case .executionError:
-            world.count(kind.rawValue, name)
-            machine.application.isTroubled = true
-            after(500...10_000) { machine.application.isTroubled = false }
-        case .bitFlip:
-            // The vote log keeps every vote twice; the block log has no second copy. A node that finds the damage
-            // gets an empty disk.
-            guard mayLoseDisk(machine), let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") })
-            else { return }
-            world.count(kind.rawValue, "\(name) \(flipped.path) \(flipped.offset)")
-            machine.isDamaged = true
+            disturb(machine, kind) {
+                machine.application.isTroubled = true
+            } until: {
+                machine.application.isTroubled = false
+            }
+        case .bitFlip: flipBit(machine)
         }
+    }
+
+    /// Ends a running node by `how` and starts it again later.
+    private func interrupt(_ machine: SimulatedNode, _ kind: FaultKind, _ how: () -> Void) {
+        guard machine.node != nil else { return }
+        world.count(kind.rawValue, machine.name)
+        how()
+        restart(machine)
+    }
+
+    private func restartInOrder(_ machine: SimulatedNode) {
+        guard machine.node != nil else { return }
+        world.count(FaultKind.restart.rawValue, machine.name)
+        Reactor.spawn { [self] in
+            await machine.stop()
+            restart(machine, 10...2_000)
+        }
+    }
+
+    /// Begins a fault, and ends it within ten seconds.
+    private func disturb(
+        _ machine: SimulatedNode, _ kind: FaultKind, _ begin: () -> Void,
+        until end: @escaping @ReactorActor @Sendable () async -> Void
+    ) {
+        world.count(kind.rawValue, machine.name)
+        begin()
+        after(500...10_000, end)
+    }
+
+    private func partition() {
+        let parts = world.nodes.map { _ in random.oneIn(2) }
+        world.count(FaultKind.partition.rawValue, "\(parts)")
+        cut { a, b in parts[a] != parts[b] }
+    }
+
+    private func cutLinks() {
+        let chosen = pairs().map { _ in random.oneIn(4) }
+        world.count(FaultKind.cut.rawValue, "")
+        let count = world.nodes.count
+        cut { a, b in a < b ? chosen[a * (count - 1) + b - 1] : chosen[a * (count - 1) + b] }
+    }
+
+    /// Flips a bit in a machine's files. The vote log keeps every vote twice; the block log has no second copy. A node
+    /// that finds the damage gets an empty disk.
+    private func flipBit(_ machine: SimulatedNode) {
+        guard mayLoseDisk(machine), let flipped = machine.disk.flipBit(where: { !$0.hasSuffix("/LOCK") })
+        else { return }
+        world.count(FaultKind.bitFlip.rawValue, "\(machine.name) \(flipped.path) \(flipped.offset)")
+        machine.isDamaged = true
     }
 
     private func crash(_ machine: SimulatedNode, after count: Int) {
@@ -176,14 +207,6 @@ final class FaultInjector {
                 return EIO
             }
         }
-    }
-
-    private func wipe(_ machine: SimulatedNode) {
-        guard machine.node != nil, mayLoseDisk(machine) else { return }
-        world.count(FaultKind.wipe.rawValue, machine.name)
-        machine.powerFail()
-        world.wiped(machine)
-        restart(machine)
     }
 
     /// Returns whether the network's decisions survive the loss of this machine's disk.

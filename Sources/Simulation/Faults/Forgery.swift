@@ -12,7 +12,7 @@ enum Forgery: CaseIterable {
     case repeatedVote
     /// The votes come from keys that are no validators'.
     case impostors
-    /// The votes were cast for another application hash.
+    /// The votes were cast for another app hash.
     case applicationHash
     /// The signature is not the leader's.
     case signature

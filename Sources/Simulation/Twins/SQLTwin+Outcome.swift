@@ -24,7 +24,7 @@ extension SQLTwin {
         private var text: String {
             switch self {
             case .executed(let result, let cost):
-                "executed for \(cost) units with application hash \(result.appHash)"
+                "executed for \(cost) units with app hash \(result.appHash)"
             case .cut(let count): "cut after \(count) transactions"
             }
         }
@@ -42,7 +42,7 @@ extension SQLTwin {
                 ("accounts", text(one.accounts), text(other.accounts)),
             ] where left != right { return "\(what) \(left) and \(right)" }
             if one.appHash != other.appHash {
-                return "application hashes \(one.appHash) and \(other.appHash) after the same results"
+                return "app hashes \(one.appHash) and \(other.appHash) after the same results"
             }
             return one == other ? nil : "parameter updates differ"
         }
