@@ -72,7 +72,9 @@ extension Scenario {
             leader.delays["execution"] = .milliseconds(500)
             for round in 0..<6 {
                 var isOut = false
-                world.onDeed = { deed, machine in if deed == .proposed, machine === leader { isOut = true } }
+                world.onNodeEvent = { event, machine in
+                    if event == .proposed, machine === leader { isOut = true }
+                }
                 try await world.expect("no proposal") { isOut }
                 leader.powerFail()
                 // The same block may come again under a newer stamp.
@@ -83,7 +85,7 @@ extension Scenario {
                 // leader are refused here.
                 for nonce in 1...UInt64(round + 1) { _ = try? await world.send(1, at: leader, from: nonce) }
             }
-            world.onDeed = nil
+            world.onNodeEvent = nil
             for machine in world.nodes { machine.downloads = [] }
             leader.delays = [:]
             try await world.grow(3)

@@ -127,28 +127,28 @@ extension Scenario {
 
 extension World {
     /// Waits for an event of a machine's node.
-    func next(_ deed: Deed, at machine: SimulatedNode) async throws {
+    func next(_ event: NodeEvent, at machine: SimulatedNode) async throws {
         var isDone = false
-        onDeed = { if $0 == deed, $1 === machine { isDone = true } }
-        defer { onDeed = nil }
-        try await expect("\(machine.name): no \(deed)") { isDone }
+        onNodeEvent = { if $0 == event, $1 === machine { isDone = true } }
+        defer { onNodeEvent = nil }
+        try await expect("\(machine.name): no \(event)") { isDone }
     }
 
     /// Cuts a machine's power each time right after an event of its node; the network goes on afterwards.
-    fileprivate func strike(_ deed: Deed, at index: Int, times: Int) async throws {
+    fileprivate func strike(_ event: NodeEvent, at index: Int, times: Int) async throws {
         let machine = nodes[index]
         for _ in 0..<times {
             try await grow(2)
             var isStruck = false
-            onDeed = { [unowned self] in
-                guard $0 == deed, $1 === machine else { return }
-                onDeed = nil
+            onNodeEvent = { [unowned self] in
+                guard $0 == event, $1 === machine else { return }
+                onNodeEvent = nil
                 Reactor.enqueue {
                     machine.powerFail()
                     isStruck = true
                 }
             }
-            try await expect("\(machine.name): no \(deed)") { isStruck }
+            try await expect("\(machine.name): no \(event)") { isStruck }
             try await Reactor.sleep(for: .seconds(3))
             await start(machine)
         }

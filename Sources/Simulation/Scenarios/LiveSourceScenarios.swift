@@ -95,11 +95,11 @@ extension Scenario {
             world.network.setLink(from: sentry.setup.address, to: slow.setup.address, link)
             let stranger = try Stranger(world, 1)
             try await world.admit(stranger, at: sentry)
-            world.onDeed = { deed, machine in
-                guard deed == .committed, machine === leader else { return }
+            world.onNodeEvent = { event, machine in
+                guard event == .committed, machine === leader else { return }
                 stranger.withholds(machine.committed, of: leader, from: sentry)
             }
-            defer { world.onDeed = nil }
+            defer { world.onNodeEvent = nil }
             try await world.expect("a peer that withholds blocks stays", within: .seconds(120)) {
                 !stranger.isPeer(of: sentry)
             }

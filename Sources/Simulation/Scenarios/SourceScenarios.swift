@@ -128,15 +128,15 @@ extension Scenario {
             try await world.admit(stranger, at: sentry)
             var times: [Duration] = []
             var made: [Int64: Duration] = [:]
-            world.onDeed = { deed, machine in
-                guard deed == .committed else { return }
+            world.onNodeEvent = { event, machine in
+                guard event == .committed else { return }
                 let height = machine.committed
                 if machine === sentry, let at = made[height] { times.append(Reactor.now - at) }
                 guard machine === leader else { return }
                 made[height] = Reactor.now
                 stranger.withholds(height, of: leader, from: sentry)
             }
-            defer { world.onDeed = nil }
+            defer { world.onNodeEvent = nil }
             try await world.grow(7, within: .seconds(200))
             try await world.expect("the sentry has no blocks") { times.count >= 6 }
             try world.check(times.contains { $0 > .seconds(1) }, "the stranger is never first")

@@ -64,17 +64,17 @@ extension Scenario {
             }
             var delays: [Duration] = []
             var proposedAt: Duration?
-            world.onDeed = { deed, machine in
-                if deed == .proposed, machine === leader {
+            world.onNodeEvent = { event, machine in
+                if event == .proposed, machine === leader {
                     proposedAt = Reactor.now
                     if let block = world.proposed.last { stranger.withhold(block, from: validator) }
-                } else if deed == .voted, machine === validator, let at = proposedAt {
+                } else if event == .voted, machine === validator, let at = proposedAt {
                     delays.append(Reactor.now - at)
                     proposedAt = nil
                 }
             }
             try await world.grow(6)
-            world.onDeed = nil
+            world.onNodeEvent = nil
             await world.end([stranger])
             await world.start(world.nodes[2])
             try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
@@ -101,12 +101,12 @@ extension Scenario {
                 let link = VirtualNetwork.Link(latency: .milliseconds(300), bytesPerSecond: 20_000_000)
                 world.network.setLink(from: other.setup.address, to: validator.setup.address, link)
             }
-            world.onDeed = { deed, _ in
-                guard deed == .proposed, let block = world.proposed.last else { return }
+            world.onNodeEvent = { event, _ in
+                guard event == .proposed, let block = world.proposed.last else { return }
                 withholder.withhold(block, from: validator)
             }
             try await world.grow(3)
-            world.onDeed = nil
+            world.onNodeEvent = nil
             await world.end([withholder])
             await world.start(relay)
             try await world.grow(2)
@@ -139,17 +139,17 @@ extension Scenario {
             Reactor.spawn { await replayers.replay(block, to: validator) }
             var delays: [Duration] = []
             var proposedAt: Duration?
-            world.onDeed = { deed, machine in
-                if deed == .proposed, machine === leader {
+            world.onNodeEvent = { event, machine in
+                if event == .proposed, machine === leader {
                     proposedAt = proposedAt ?? Reactor.now
-                } else if deed == .voted, machine === validator, let at = proposedAt {
+                } else if event == .voted, machine === validator, let at = proposedAt {
                     delays.append(Reactor.now - at)
                     proposedAt = nil
                 }
             }
             try await world.grow(9)
             replayers.isOver = true
-            world.onDeed = nil
+            world.onNodeEvent = nil
             try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
             try world.check(delays.allSatisfy { $0 < .seconds(1) }, "it waits \(delays)")
             try world.check(replayers.strangers.count > 1, "the withholder is not disconnected")

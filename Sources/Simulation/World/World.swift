@@ -35,11 +35,11 @@ public final class World {
     /// Whether faults have ended, so that nothing may fail from now on.
     var isCalm = false
     /// Called for what nodes do, so that scripts can wait for a moment.
-    var onDeed: (@ReactorActor (Deed, SimulatedNode) -> Void)?
+    var onNodeEvent: (@ReactorActor (NodeEvent, SimulatedNode) -> Void)?
     private let directory: String
 
     /// An event that a script may wait for.
-    enum Deed { case proposed, voted, committed }
+    enum NodeEvent { case proposed, voted, committed }
 
     /// The time within which all nodes must reach one height after the last fault: the longest wait of the protocol
     /// (a proposal's timeout, 60 s, doubled by one withdrawal) and some time to catch up.
@@ -176,7 +176,7 @@ public final class World {
             check { () throws(CheckerFailure) in
                 try votes.proposal(block, stamp: stamp, by: machine.key, machine.name)
             }
-            onDeed?(.proposed, machine)
+            onNodeEvent?(.proposed, machine)
         }
         observer.downloaded = { [unowned self, unowned machine] block in
             guard machine.life == life else { return }
@@ -190,7 +190,7 @@ public final class World {
                 try votes.vote(
                     answer, stamp: stamp, isValidator: validators.contains(machine.key), by: machine.name)
             }
-            onDeed?(.voted, machine)
+            onNodeEvent?(.voted, machine)
         }
         observer.committed = { [unowned self, unowned machine] commit, block, _ in
             guard machine.life == life else { return }
@@ -202,7 +202,7 @@ public final class World {
             machine.committed = block.height
             check { () throws(CheckerFailure) in try chain.commit(commit.info, block.block, by: machine.name)
             }
-            onDeed?(.committed, machine)
+            onNodeEvent?(.committed, machine)
         }
         observer.halted = { [unowned self, unowned machine] error in
             guard machine.life == life else { return }
