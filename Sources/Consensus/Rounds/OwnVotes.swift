@@ -7,7 +7,7 @@ struct OwnVotes: Sendable {
     private(set) var last: Vote?
     /// The oldest height in this node's record of votes.
     private(set) var oldestHeight: Int64?
-    /// The block that this node agreed to, until the height is decided: no other node may have it.
+    /// The block that this node agreed to, until the height is decided; perhaps no other node has it.
     private(set) var block: CheckedBlock?
     /// The votes of this process at the next height.
     private(set) var given: [Vote] = []

@@ -47,8 +47,7 @@ extension Scenario {
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = (voters.map(\.committed).max() ?? 0) + 1
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let height = try await world.expectLevel(voters) + 1
             let wrong = world.rival(at: height, by: leader.setup.key) { $0.previousAppHash = .zero }
             for voter in voters { _ = try await ghost.propose(wrong, to: voter) }
             for voter in voters {
@@ -94,8 +93,7 @@ extension Scenario {
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = (voters.map(\.committed).max() ?? 0) + 1
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let height = try await world.expectLevel(voters) + 1
             let block = world.rival(at: height, by: leader.setup.key)
             let stream = try await ghost.host.newStream(
                 voters[0].key.peerID, [BlockProposalProtocol.id])
@@ -121,8 +119,7 @@ extension Scenario {
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = voters.map(\.committed).max() ?? 0
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height } }
+            let height = try await world.expectLevel(voters)
             for voter in voters {
                 let found = try await BlockProtocol.request(
                     world.chain.committed(at: height)?.hash ?? .zero, from: voter.key.peerID, on: ghost.host,
@@ -186,7 +183,14 @@ extension World {
         return ghost
     }
 
-    /// Returns an empty valid block that competes with the chain's, except for its signer and the changes by
+    /// Waits until machines have committed the same height, and returns it.
+    fileprivate func expectLevel(_ machines: [SimulatedNode]) async throws -> Int64 {
+        let height = machines.map(\.committed).max() ?? 0
+        try await expect("they are not level") { machines.allSatisfy { $0.committed == height } }
+        return height
+    }
+
+    /// Returns an empty block that competes with the chain's, valid except for its signer and the changes by
     /// `change`. With the leader's key, nodes may vote for it.
     func rival(
         at height: Int64, by key: PrivateKey, change: (inout BlockHeader) -> Void = { _ in }

@@ -37,7 +37,7 @@ final class SimulatedNode {
     private(set) var state = State.off
     /// Counts starts and ends, so that events of a former process can be told apart.
     private(set) var life = 0
-    /// The highest block that a process of this machine committed to its present disk.
+    /// The highest height that a process of this machine committed to its present disk.
     var committed: Int64 = 0
     /// Whether the disk is damaged, so that the node may refuse to start.
     var isDamaged = false
