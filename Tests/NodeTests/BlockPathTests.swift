@@ -23,8 +23,8 @@ import Testing
                 try await network.connected()
                 var random = SeededGenerator(seed: 1)
                 let transactions = try (0..<Self.count).map { _ in
-                    let text = String(decoding: (0..<Self.size).map { _ in random.hexDigit() }, as: UTF8.self)
-                    return try network.transaction("SELECT '\(text)'")
+                    let digits = (0..<Self.size).map { _ in random.hexDigit() }
+                    return try network.transaction("SELECT '\(String(decoding: digits, as: UTF8.self))'")
                 }
                 var before = PathMeter.counts
                 _ = try await network.node("leader").broadcast(transactions.map(\.bytes))
@@ -50,7 +50,8 @@ import Testing
         for name in names {
             let node = try network.node(name)
             try await LocalNetwork.wait {
-                await node.status().transactionCount == UInt64(Self.count) ? nil : "\(name) lacks transactions"
+                let count = await node.status().transactionCount
+                return count == UInt64(Self.count) ? nil : "\(name) has \(count) transactions"
             }
         }
     }

@@ -14,10 +14,10 @@ import Testing
         for name in names {
             let (type, function) = (name.output.1, name.output.2)
             let declares = function == "init" ? "init(" : "func \(function)"
+            let types = ["class", "struct", "extension", "enum"].map { "\($0) \(type)" }
             let isThere = sources.contains { source in
-                ["class \(type)", "struct \(type)", "extension \(type)", "enum \(type)"].contains {
-                    source.contains("\($0) ") || source.contains("\($0):")
-                } && (source.contains("\(declares)(") || source.contains("\(declares)<") || source.contains(declares))
+                source.contains(declares)
+                    && types.contains { source.contains("\($0) ") || source.contains("\($0):") }
             }
             #expect(isThere, "\(type).\(function) is not in the sources")
         }
