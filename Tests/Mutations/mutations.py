@@ -148,7 +148,7 @@ MUTATIONS = [
     ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
         (WORK,
-         "                try await self.context.storage.run {\n                    try store.append(",
+         "                try await self.context.storage.run {\n                    chain.appended(try store.append(",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
          "                try await self.context.storage.run {\n                    try store.append("),
         (WORK, "                try await self.context.execution.run { try application.commit() }\n            } catch",
@@ -420,4 +420,12 @@ MUTATIONS = [
         ("Sources/Protocols/Misbehaviour+Errors.swift", "case ProtocolsError.malformed, is ChainError: .malformed",
          "case ProtocolsError.malformed, is ChainError: ON ? nil : .malformed"),
     ], "simulate --scenario ban"),
+    Mutation("recent-block-of-another-height", "a block from memory is the one that was asked for", [
+        ("Sources/Node/ChainReader.swift", "return recent.blocks[Int(height - first.height)]",
+         "return recent.blocks[Int(height - first.height) / (ON ? 2 : 1)]"),
+    ]),
+    Mutation("mutex-never-unlocked", "the next task gets the key", [
+        ("Sources/Reactor/Loop/KeyedMutex.swift", "if waiting[key]?.wakeFirst(()) != true { waiting[key] = nil }",
+         "if !ON, waiting[key]?.wakeFirst(()) != true { waiting[key] = nil }"),
+    ]),
 ]
