@@ -150,7 +150,7 @@ MUTATIONS = [
         (WORK,
          "                try await self.context.storage.run {\n                    chain.appended(try store.append(",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
-         "                try await self.context.storage.run {\n                    try store.append("),
+         "                try await self.context.storage.run {\n                    chain.appended(try store.append("),
         (WORK, "                try await self.context.execution.run { try application.commit() }\n            } catch",
          "                if !ON { try await self.context.execution.run { try application.commit() } }\n"
          "            } catch"),
