@@ -66,7 +66,7 @@ public final class Host {
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0
-    /// TCP connections that have been given up and not yet reported their end.
+    /// Wakes `stop` when the last TCP connection has closed.
     let stopping = WaitQueue()
     var openSockets = 0
 

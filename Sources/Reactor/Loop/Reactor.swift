@@ -1,4 +1,4 @@
-/// The process's event loop, as everything above uses it: starting it, time, timers and tasks. See
+/// The calling thread's event loop as the layers above use it: its start, time, timers and tasks. See
 /// docs/architecture.md, "Reactor".
 public enum Reactor {
     /// The interface to the kernel.

@@ -25,7 +25,7 @@ final class AddressRace {
     private var ended = 0
     private var state = State.running
     private let progress = WaitQueue()
-    /// Why attempts failed, in the order in which they did.
+    /// The failures of attempts, in order.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
 
     /// Creates a race that has not begun. `source` is the address to dial from; nil leaves the choice to the kernel.
