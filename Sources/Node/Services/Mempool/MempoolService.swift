@@ -156,16 +156,26 @@ final class MempoolService: TransactionSource, Service {
         return outcomes
     }
 
-    /// Checks a batch and gives it to the mempool.
+    /// Checks a batch and passes it to the mempool. Several transactions are checked on a worker of their own; a single one
+    /// is checked where the mempool runs, because another hop would cost it as much as the check.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
-        let (application, chain) = (context.application, context.chain)
-        let checked = try? await context.checks.run { batch.map { $0.checked(check, application) } }
-        let results = checked ?? batch.map { CheckedTransaction($0.id, isOwn: $0.isOwn, .failure(.full)) }
-        let outcomes = try? await driver.ask { mempool, now, actions in
-            mempool.admit(results, isMined: { chain.isMined($0) }, at: now, actions: &actions)
+        let application = context.application
+        let checked: @Sendable () -> [CheckedTransaction] = {
+            batch.map { $0.checked(check, application) }
         }
-        return outcomes ?? batch.map { _ in .failure(.full) }
+        if batch.count == 1 { return await admit(checked) ?? [.failure(.full)] }
+        guard let results = try? await context.checks.run(checked) else {
+            return batch.map { _ in .failure(.full) }
+        }
+        return await admit { results } ?? batch.map { _ in .failure(.full) }
+    }
+
+    private func admit(_ results: @escaping @Sendable () -> [CheckedTransaction]) async -> [Outcome]? {
+        let chain = context.chain
+        return try? await driver.ask { mempool, now, actions in
+            mempool.admit(results(), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+        }
     }
 
     // MARK: Questions
