@@ -40,7 +40,7 @@ let package = Package(
                 .linkedLibrary("csv"),
             ]),
         .target(
-            name: "TestSupport", dependencies: ["Bytes", "Collections", "Multiformats", "Reactor"],
+            name: "TestSupport", dependencies: ["Bytes", "Chain", "Collections", "Crypto", "Reactor"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
         .executableTarget(

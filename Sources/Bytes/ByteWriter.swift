@@ -52,7 +52,10 @@ public struct ByteWriter {
 
     /// Appends bytes without a length.
     public mutating func put(bytes source: some ByteSource) {
-        source.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        source.withUnsafeBytes {
+            PathMeter.copied($0.count)
+            bytes.append(contentsOf: $0)
+        }
     }
 
     /// Appends bytes without a length.

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Immutable bytes shared by reference: a heap block or a mapped file. A slice keeps the whole owner alive.
 ///
 /// Copying a value copies two words and a reference, never the bytes. Safe to use from any thread, because
@@ -38,6 +40,7 @@ public struct SharedBytes: @unchecked Sendable, Hashable {
         }
         let buffer = ByteBuffer(count: bytes.count)
         buffer.bytes.copyMemory(from: bytes)
+        PathMeter.copied(bytes.count)
         self = buffer.freeze()
     }
 
@@ -75,7 +78,10 @@ public struct SharedBytes: @unchecked Sendable, Hashable {
     }
 
     /// A copy as an array.
-    public var array: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+    public var array: [UInt8] {
+        PathMeter.copied(count)
+        return withUnsafeBytes { [UInt8]($0) }
+    }
 
     /// Compares contents.
     @inlinable
@@ -99,23 +105,54 @@ public final class ByteBuffer {
     /// The block, uninitialized. Valid as long as this object or a frozen value lives.
     public let bytes: UnsafeMutableRawBufferPointer
 
+    /// The size requested, in bytes.
+    public let count: Int
+
+    /// The bytes that are mapped: whole pages, and none beyond those in use once frozen. Zero for heap memory.
+    private var mapped = 0
+
     /// A block of `count` bytes (not negative).
     public init(count: Int) {
         bytes = .allocate(byteCount: max(count, 1), alignment: 16)
         self.count = count
     }
 
-    /// The size requested, in bytes.
-    public let count: Int
+    /// Reserves address space for up to `limit` bytes (more than none). Memory is used only where bytes are written, and
+    /// `freeze(count:)` gives the rest of the address space back. Returns nil if the kernel refuses.
+    public init?(reserving limit: Int) {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard limit > 0, limit <= Int.max - Self.page else { return nil }
+        let size = Self.pages(limit)
+        guard let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), base != MAP_FAILED else {
+            return nil
+        }
+        bytes = UnsafeMutableRawBufferPointer(start: base, count: limit)
+        count = limit
+        mapped = size
+    }
 
-    deinit { bytes.deallocate() }
+    deinit {
+        if mapped > 0 { munmap(bytes.baseAddress, mapped) } else { bytes.deallocate() }
+    }
+
+    private static let page = 4_096
+
+    private static func pages(_ count: Int) -> Int { (count + page - 1) / page * page }
+
+    private func unmap(beyond count: Int) {
+        let size = Self.pages(max(count, 1))
+        guard size < mapped, let base = bytes.baseAddress else { return }
+        munmap(base + size, mapped - size)
+        mapped = size
+    }
 
     /// Returns the whole block as immutable bytes, owned by this object.
     public func freeze() -> SharedBytes { freeze(count: count) }
 
-    /// Returns the block's first `count` bytes as immutable bytes, owned by this object.
+    /// Returns the block's first `count` bytes as immutable bytes, owned by this object. Call it once.
     public func freeze(count: Int) -> SharedBytes {
         precondition(count >= 0 && count <= self.count)
+        unmap(beyond: count)
         guard count > 0, let base = bytes.baseAddress else { return SharedBytes() }
         return SharedBytes(unsafe: UnsafeRawPointer(base), count: count, owner: self)
     }

@@ -1,34 +1,34 @@
-/// Whether a node is so far behind that it leaves unconfirmed transactions alone.
+/// Decides whether a node is so far behind that it ignores unconfirmed transactions.
 ///
-/// That it catches up is not enough: any peer may claim a height that nobody has, and must not keep transactions from a
-/// node by that. So blocks must come first, and they must be old.
+/// Syncing is not enough: a peer may claim a height that does not exist, and must not thereby keep transactions from
+/// the node. So blocks must arrive, and they must be old.
 struct FarBehind {
-    /// A block younger than this is one of those being made now; in ms.
+    /// The age below which a block counts as current, in ms.
     static let freshness: UInt64 = 30_000
-    /// Without a block for so long, what was claimed is not believed.
+    /// The time without a block after which claims of a higher tip are not believed.
     static let patience = Duration.seconds(30)
 
     private var isSyncing = false
-    /// Whether the newest block that came while the node catches up is old; false before the first.
+    /// Whether the newest block received while syncing is old; false before the first.
     private var isOld = false
     private var progress = Duration.zero
 
-    /// The node begins to catch up (true), or has done so.
+    /// Notes that the node starts (true) or stops syncing.
     mutating func syncing(_ flag: Bool, now: Duration) {
         isSyncing = flag
         isOld = false
         progress = now
     }
 
-    /// A block of this time was committed; times in ms since 1970.
+    /// Notes a committed block by its time; times in ms since 1970.
     mutating func committed(timestamp: UInt64, wallClock: UInt64, now: Duration) {
         isOld = wallClock >= timestamp && wallClock - timestamp >= Self.freshness
         progress = now
     }
 
-    /// Whether transactions are to be left alone.
+    /// Returns whether to ignore transactions.
     func isFar(now: Duration) -> Bool { isSyncing && isOld && now - progress < Self.patience }
 
-    /// When that will change if no block comes; nil for never.
+    /// When `isFar` becomes false if no block comes; nil for never.
     var deadline: Duration? { isSyncing && isOld ? progress + Self.patience : nil }
 }

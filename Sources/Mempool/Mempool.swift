@@ -4,75 +4,77 @@ import Crypto
 import Multiformats
 import Reactor
 
-/// Unconfirmed transactions: which of them a node wants, keeps, announces and to whom, proposes, and drops.
+/// The unconfirmed transactions: decides which of them the node fetches, keeps, announces, proposes and drops.
 ///
-/// The requirements' transaction rules: every node announces its own and passes on what it fetched and checked; the
-/// leader, to whom all transactions run, announces only those that clients gave to it. While the node is far behind, it
-/// neither fetches what is announced nor passes anything on.
+/// By the requirements' rules every node announces its clients' transactions and relays those that it has fetched and
+/// checked, except the leader, where all transactions end up: it announces only its clients' own. While the node is
+/// far behind, it neither fetches announced transactions nor relays any.
 public struct Mempool: Machine {
-    /// What can happen to it, beside questions.
+    /// An event other than a question.
     public enum Event: MachineEvent {
-        /// Whether this node makes the blocks, and whether transactions cost nothing.
+        /// Whether this node is the leader, and whether transactions are free.
         case rules(isLeader: Bool, isFree: Bool)
-        /// A block was committed: its transactions, and the accounts that it touched.
+        /// A block was committed, with these transactions and changed accounts.
         case committed([Hash], [ExecutionResult.ChangedAccount])
-        /// A block of this time, ms since 1970, is the newest now.
+        /// The newest block now has this time, in ms since 1970.
         case advanced(to: UInt64)
-        /// Transactions are to be dropped, as a consensus reset asks.
+        /// A consensus reset drops these transactions.
         case dropped([Hash])
-        /// The node begins to catch up (true), or has done so.
+        /// The node starts (true) or stops syncing.
         case syncing(Bool)
-        /// A peer can be told of transactions now.
+        /// The peer is ready for announcements.
         case peerReady(PeerID)
-        /// The peer is gone.
+        /// The peer has disconnected.
         case peerLeft(PeerID)
         /// The deadline has passed.
         case timer
     }
 
-    /// What it wants done.
+    /// An action of the mempool.
     public enum Action: Equatable, Sendable {
-        /// Announces transactions to a peer, or to all without one.
+        /// Announce transactions to a peer, or to all peers if nil.
         case announce([Hash], to: PeerID?)
-        /// Fetches nothing more that is announced.
+        /// Stop fetching announced transactions.
         case pause
-        /// Fetches again, also what was announced meanwhile.
+        /// Resume fetching, including transactions announced meanwhile.
         case resume
-        /// So much is kept now.
+        /// The contents have changed.
         case changed(Contents)
     }
 
-    /// How much is kept.
+    /// The amount of transactions in the mempool.
     public struct Contents: Equatable, Sendable {
-        /// Transactions.
+        /// The number of transactions.
         public let count: Int
-        /// Of these, the ones that a block could take now.
+        /// The number of transactions that a block could include now.
         public let readyCount: Int
-        /// Bytes of all.
+        /// The size of all transactions, in bytes.
         public let bytes: Int
 
-        /// What an empty mempool holds.
+        /// The contents of an empty mempool.
         public static let none = Contents(count: 0, readyCount: 0, bytes: 0)
     }
 
     enum Timer: Hashable {
-        /// Transactions are to be announced again, or have waited too long.
+        /// Announce transactions again, or drop expired ones.
         case upkeep
-        /// No block has come for so long that the node counts as near the tip.
+        /// No block has arrived for so long that the node no longer counts as far behind.
         case doubt
     }
 
-    /// Refused transactions that are remembered, so that they are not fetched again.
+    /// The maximum number of refused transactions remembered, so that they are not fetched again.
     static let rememberedRefusals = 10_000
-    /// Accounts whose newest nonce is remembered, against checks that read the state before a commit.
+    /// The maximum number of accounts whose newest nonce is remembered, because checks may have read the state before
+    /// a commit.
     static let rememberedNonces = 100_000
-    /// Transactions that a new peer is told of at most; the rest comes when it is announced again.
+    /// The maximum number of transactions announced to a new peer; it learns of the others when they are announced
+    /// again.
     static let toldAtOnce = 10_000
-    /// Between two looks at what is due.
+    /// The minimum interval between two runs of upkeep.
     static let upkeepPause = Duration.milliseconds(100)
 
     private(set) var pool: TransactionPool
-    /// Transactions of peers whose check has begun.
+    /// Peers' transactions that are being checked.
     private(set) var inCheck: Set<Hash> = []
     private var refused: OrderedSet<Hash> = []
     private var nonces: OrderedDictionary<AccountID, UInt64> = [:]
@@ -80,18 +82,18 @@ public struct Mempool: Machine {
     private var isFree = true
     private var farBehind = FarBehind()
     private var isPaused = false
-    /// Peers that came while the node was far behind, and do not know yet what waits.
+    /// Peers that connected while the node was far behind, to which nothing has been announced yet.
     private var untold: OrderedSet<PeerID> = []
     private var lastUpkeep: Duration?
     private var timers = TimerTable<Timer>()
 
-    /// An empty mempool.
+    /// Creates an empty mempool.
     public init(_ limits: MempoolLimits = MempoolLimits()) { pool = TransactionPool(limits) }
 
-    /// When it wants the event `timer`.
+    /// When the event `timer` is due; nil for never.
     public var deadline: Duration? { timers.deadline }
 
-    /// Takes one event and appends what is to be done about it.
+    /// Handles one event and appends the resulting actions.
     public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
         let before = contents
         switch event {
@@ -126,16 +128,16 @@ public struct Mempool: Machine {
 
     // MARK: Admission
 
-    /// Those of `ids` that are worth fetching, in order: they neither wait nor are being checked, were not refused lately,
-    /// and `isMined` does not hold for them.
+    /// Returns the transactions in `ids` that are worth fetching, in order: those neither kept nor being checked, not
+    /// refused lately, and for which `isMined` is false.
     public func wanted(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Hash] {
         ids.filter { !refused.contains($0) && !isHere($0) && !isMined($0) }
     }
 
     private func isHere(_ id: Hash) -> Bool { pool.contains(id) || inCheck.contains(id) }
 
-    /// Notes that a peer has sent transactions. Returns the places in `ids` of those that are to be checked now and then
-    /// handed to `admit`, whatever the check says. What clients send comes to `admit` without this, for it to be there sooner.
+    /// Notes that a peer has sent transactions. Returns the indexes in `ids` of those to check and then pass to
+    /// `admit`, whatever the result. Clients' transactions go to `admit` directly, which saves a step.
     public mutating func begin(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Int] {
         ids.indices.filter { index in
             let id = ids[index]
@@ -145,8 +147,8 @@ public struct Mempool: Machine {
         }
     }
 
-    /// Keeps what has passed its check and is new. One outcome each, in order. `isMined` is asked of clients' transactions
-    /// only: of the others `begin` has asked.
+    /// Keeps new transactions that have passed their check. Returns one result each, in order. Calls `isMined` for
+    /// clients' transactions only, because `begin` has called it for the others.
     public mutating func admit(
         _ checked: [CheckedTransaction], isMined: (Hash) -> Bool, at now: Instant, actions: inout [Action]
     ) -> [Result<Transaction, MempoolError>] {
@@ -173,7 +175,7 @@ public struct Mempool: Machine {
     ) throws(MempoolError) -> Transaction {
         let transaction = try item.check.get()
         if item.isOwn {
-            // The client's, though a peer has brought it first.
+            // A client has sent it too, although a peer was first.
             pool.markOwn(item.id)
             if isMined(item.id) { throw .duplicate }
         }
@@ -191,18 +193,18 @@ public struct Mempool: Machine {
 
     // MARK: Questions
 
-    /// How much is kept.
+    /// The amount of transactions in the mempool.
     public var contents: Contents {
         Contents(count: pool.count, readyCount: pool.readyCount, bytes: pool.bytes)
     }
 
-    /// All transactions, the ready ones first, and whether a client of this node has sent them.
+    /// All transactions, ready ones first, and whether a client of this node has sent them.
     public var all: [(transaction: Transaction, isOwn: Bool)] { pool.all }
 
-    /// A transaction that waits.
+    /// Returns a transaction that is in the mempool, or nil.
     public func transaction(_ id: Hash) -> Transaction? { pool.transaction(id) }
 
-    /// Those of `ids` that wait: this node has checked their signatures.
+    /// Returns the transactions in `ids` that are in the mempool, whose signatures this node has checked.
     public func transactions(_ ids: [Hash]) -> [Hash: Transaction] {
         var found: [Hash: Transaction] = [:]
         found.reserveCapacity(min(ids.count, pool.count))
@@ -210,17 +212,17 @@ public struct Mempool: Machine {
         return found
     }
 
-    /// Ready transactions in an order in which a block can hold them, of at most `maxBytes` together.
+    /// Returns ready transactions in an order that a block can have, with a total size of up to `maxBytes`.
     public func propose(maxBytes: Int, maxCount: Int) -> [Transaction] {
         pool.propose(maxBytes: maxBytes, maxCount: maxCount)
     }
 
-    /// The nonce of the account's last transaction here that a block could hold; nil when none of it waits.
+    /// Returns the nonce of the account's last transaction that a block could include; nil when the mempool has none.
     public func pendingNonce(_ account: AccountID) -> UInt64? { pool.nextNonce(account).map { $0 &- 1 } }
 
     // MARK: Announcements
 
-    /// Tells a new peer of what waits: it may be the leader, back with an empty mempool, or the way to it.
+    /// Announces ready transactions to a new peer, which may be the leader with an empty mempool or a path to it.
     private func tell(_ peer: PeerID, _ actions: inout [Action]) {
         announce(pool.propose(maxBytes: .max, maxCount: Self.toldAtOnce).map(\.id), to: peer, &actions)
     }
@@ -244,7 +246,7 @@ public struct Mempool: Machine {
         }
     }
 
-    /// Pauses the exchange when the node is far behind, and resumes it when it no longer is.
+    /// Pauses the exchange of transactions when the node is far behind, and resumes it afterwards.
     private mutating func look(_ now: Instant, _ actions: inout [Action]) {
         let isFar = farBehind.isFar(now: now.elapsed)
         timers.arm(.doubt, at: isFar ? farBehind.deadline : nil)
@@ -263,7 +265,7 @@ public struct Mempool: Machine {
             at: due.map { due in lastUpkeep.map { max($0 + Self.upkeepPause, due) } ?? due })
     }
 
-    /// Throws when the state contradicts itself.
+    /// Throws if the state is inconsistent.
     public func checkInvariants() throws(BrokenInvariant) {
         try pool.checkInvariants()
         try BrokenInvariant.check(
@@ -271,7 +273,7 @@ public struct Mempool: Machine {
         try BrokenInvariant.check(
             refused.count <= Self.rememberedRefusals && nonces.count <= Self.rememberedNonces,
             "\(refused.count) refusals and \(nonces.count) nonces are remembered")
-        try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers are not told")
+        try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers lack announcements")
         try BrokenInvariant.check(
             (timers[.doubt] != nil) == isPaused, "the node is far behind and nothing ends that")
         try BrokenInvariant.check(
@@ -279,7 +281,7 @@ public struct Mempool: Machine {
     }
 }
 
-/// A transaction that was checked (`TransactionCheck`), and its account as it is in the committed state.
+/// The result of a transaction's check (`TransactionCheck`), with its account in the committed state.
 public struct CheckedTransaction: Sendable {
     let id: Hash
     let isOwn: Bool
@@ -287,8 +289,8 @@ public struct CheckedTransaction: Sendable {
     let nonce: UInt64
     let balance: Amount
 
-    /// What the check of the transaction `id` has brought, which a client of this node has sent if it is its own. An unknown
-    /// account has nonce 0 and no balance.
+    /// Creates the result of checking the transaction `id`. `isOwn` is true if a client of this node has sent it. An
+    /// unknown account has nonce 0 and no balance.
     public init(
         _ id: Hash, isOwn: Bool, _ check: Result<Transaction, MempoolError>, nonce: UInt64 = 0,
         balance: Amount = .zero
@@ -310,7 +312,7 @@ extension MempoolError {
         }
     }
 
-    /// Whether an honest node would not have passed the transaction on.
+    /// Whether an honest node would not have relayed the transaction.
     public var isForgery: Bool {
         if case .refused = self { true } else { false }
     }

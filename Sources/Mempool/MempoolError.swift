@@ -1,12 +1,12 @@
 import Chain
 
-/// Why a transaction is not kept.
+/// The reason that the mempool refuses a transaction.
 public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// It is kept already.
+    /// The transaction is already in the mempool or on the chain.
     case duplicate
-    /// Not a transaction, unsigned, wrongly signed or for another chain.
+    /// The transaction is malformed, unsigned, wrongly signed or for another chain.
     case refused(ChainError)
-    /// More bytes than one transaction may have.
+    /// The transaction exceeds the maximum size.
     case tooLarge(count: Int, limit: Int)
     /// The fee is negative.
     case negativeFee
@@ -14,16 +14,16 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case insufficientBalance
     /// The account has used the nonce.
     case nonceTooLow(expected: UInt64)
-    /// The nonce is further ahead of the account's than is kept.
+    /// The nonce is too far ahead of the account's.
     case nonceTooHigh(limit: UInt64)
-    /// Another transaction with this nonce waits; it is not replaced.
+    /// Another transaction with this nonce is in the mempool; it is not replaced.
     case nonceTaken
-    /// The sender has as many transactions waiting as it may.
+    /// The sender has the maximum number of transactions in the mempool.
     case senderFull(limit: Int)
-    /// No room, and nothing that yields.
+    /// The mempool is full and nothing may be evicted.
     case full
 
-    /// The code that an RPC client gets.
+    /// The code returned to RPC clients.
     public var code: TransactionCode {
         switch self {
         case .duplicate, .tooLarge: .unknownError
@@ -37,7 +37,7 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// One line for logs and replies.
+    /// A one-line description for logs and replies.
     public var description: String {
         switch self {
         case .duplicate: "transaction already exists"

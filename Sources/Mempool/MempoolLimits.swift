@@ -1,22 +1,23 @@
 import Chain
 
-/// Bounds of the mempool and the times of its schedule.
+/// The limits of the mempool and the intervals of its schedule.
 public struct MempoolLimits: Sendable {
-    /// Bytes of all transactions together.
+    /// The maximum size of all transactions together, in bytes.
     public var bytes = 200_000_000
-    /// Transactions.
+    /// The maximum number of transactions.
     public var count = 50_000
-    /// Bytes of one transaction; what the chain allows (`NetworkParameters.transactionLimit`) is checked besides.
+    /// The maximum size of a transaction, in bytes. The chain's limit (`NetworkParameters.transactionLimit`) also
+    /// applies.
     public var transactionBytes = ChainLimits.transactionBytes
-    /// Transactions of one sender, and how far a nonce may lie ahead of the account's.
+    /// The maximum number of transactions of one sender, and the maximum distance of a nonce from the account's.
     public var perSender = 20_000
-    /// How long a transaction may wait to be mined. Other nodes' clocks play no part: each counts from arrival.
+    /// The time after which an unconfirmed transaction is dropped, counted from its arrival here.
     public var lifetime = Duration.seconds(3600)
-    /// Between a transaction's announcements: the first interval, doubled each time up to the last.
+    /// The time between a transaction's first two announcements; doubles each time up to `lastInterval`.
     public var firstInterval = Duration.seconds(30)
-    /// The longest time between two announcements of a transaction.
+    /// The maximum time between two announcements of a transaction.
     public var lastInterval = Duration.seconds(960)
 
-    /// The defaults.
+    /// Creates the default limits.
     public init() {}
 }

@@ -1,5 +1,5 @@
-/// Doubly linked lists over the slots of a table: each slot is in at most one of them. Appending and removing
-/// take constant time and allocate nothing.
+/// Doubly linked lists over the slots of a table, each of which is in at most one list. Appending and removing take
+/// constant time; removing allocates nothing.
 struct SlotLists {
     /// No slot.
     static let none: Int32 = -1
@@ -12,21 +12,21 @@ struct SlotLists {
     private var links: [Links] = []
     private var ends: [Links]
 
-    /// This many empty lists.
+    /// Creates `count` empty lists.
     init(count: Int) {
         ends = Array(repeating: Links(), count: count)
     }
 
-    /// The slot at the front; `none` for an empty list.
+    /// Returns the first slot; `none` for an empty list.
     func first(in list: Int) -> Int32 { ends[list].next }
 
-    /// The slot at the back; `none` for an empty list.
+    /// Returns the last slot; `none` for an empty list.
     func last(in list: Int) -> Int32 { ends[list].previous }
 
-    /// The slot behind this one; `none` at the back.
+    /// Returns the slot after this one; `none` at the end.
     func next(after slot: Int32) -> Int32 { links[Int(slot)].next }
 
-    /// A list's slots, the front first. The walk ends where it would go in a circle.
+    /// Returns a list's slots in order. Stops rather than walk in a circle.
     func slots(in list: Int) -> [Int32] {
         var slots: [Int32] = []
         var slot = first(in: list)
@@ -37,7 +37,7 @@ struct SlotLists {
         return slots
     }
 
-    /// Puts a slot that is in no list at the back of one.
+    /// Appends a slot that is in no list.
     mutating func append(_ slot: Int32, to list: Int) {
         while links.count <= Int(slot) { links.append(Links()) }
         let last = ends[list].previous
@@ -46,7 +46,7 @@ struct SlotLists {
         ends[list].previous = slot
     }
 
-    /// Takes a slot out of the list that it is in.
+    /// Removes a slot from its list.
     mutating func remove(_ slot: Int32, from list: Int) {
         let link = links[Int(slot)]
         if link.previous == Self.none {

@@ -1,9 +1,9 @@
 import Chain
 import Reactor
 
-/// What must hold between calls.
+/// The pool's invariants between calls.
 extension TransactionPool {
-    /// Throws what contradicts itself: counts, bytes, the order of nonces, lists.
+    /// Throws if counts, bytes, the order of nonces or lists are inconsistent.
     func checkInvariants() throws(BrokenInvariant) {
         let used = entries.indices.filter { entries[$0] != nil }.map { Int32($0) }
         try BrokenInvariant.check(
@@ -28,7 +28,8 @@ extension TransactionPool {
             count <= limits.count && bytes <= limits.bytes, "\(count) transactions of \(bytes) bytes")
     }
 
-    /// An entry is found by its ID and its place, and is ready exactly if its nonce follows the account's without a gap.
+    /// Checks that an entry is found by its ID and its place, and is ready exactly if its nonce follows the account's
+    /// without a gap.
     private func check(_ slot: Int32) throws(BrokenInvariant) {
         guard let entry = entries[Int(slot)], let sender = senders[entry.account] else {
             throw BrokenInvariant("the transaction in slot \(slot) has no sender")

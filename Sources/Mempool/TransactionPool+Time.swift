@@ -1,9 +1,9 @@
 import Chain
 import Crypto
 
-/// What becomes of transactions that wait for long: they are announced again, and dropped in the end.
+/// Announcing transactions again, and dropping them when they have expired.
 extension TransactionPool {
-    /// Drops transactions that have waited too long, the oldest first, at most `limit` of them.
+    /// Drops up to `limit` expired transactions, the oldest first.
     @discardableResult
     mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
         var expired: [Hash] = []
@@ -18,8 +18,8 @@ extension TransactionPool {
         return expired
     }
 
-    /// Transactions that are to be announced again now, the most overdue first, at most `limit` of them; the rest
-    /// stays due. Each of them waits twice as long for its next time.
+    /// Returns up to `limit` transactions to announce again now, the most overdue first; the others stay due. Doubles
+    /// the interval of each.
     mutating func due(now: Duration, limit: Int = 1000) -> [Hash] {
         var due: [Hash] = []
         while due.count < limit, let (level, slot, time) = nextAnnouncement, time <= now {
@@ -33,14 +33,14 @@ extension TransactionPool {
         return due
     }
 
-    /// When `expire` will next have something to do; nil when nothing waits.
+    /// When `expire` next has something to do; nil when the pool is empty.
     var nextExpiry: Duration? {
         let oldest = arrivals.first(in: 0)
         guard oldest != SlotLists.none, let entry = entries[Int(oldest)] else { return nil }
         return entry.arrived + limits.lifetime
     }
 
-    /// When `due` or `expire` will next have something to do; nil when nothing waits.
+    /// When `due` or `expire` next has something to do; nil when the pool is empty.
     var nextDeadline: Duration? {
         nextExpiry.map { expiry in nextAnnouncement.map { min($0.time, expiry) } ?? expiry }
     }

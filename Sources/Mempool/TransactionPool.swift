@@ -1,23 +1,23 @@
 import Chain
 import Crypto
 
-/// Transactions that wait to be mined, in the order in which blocks can hold them. Every call says what time it is.
+/// The transactions that wait for a block, in an order in which blocks can include them. Callers pass the time.
 ///
-/// A transaction is *ready* when its nonce follows the account's, or that of another ready transaction of the
-/// sender; else it is *gapped*. Ready ones are proposed in the order in which they became ready, which within a
-/// sender is the order of the nonces.
+/// A transaction is *ready* when its nonce follows the account's or that of another ready transaction of the sender;
+/// otherwise it is *gapped*. Ready transactions are proposed in the order in which they became ready, which for one
+/// sender is the order of nonces.
 ///
-/// Full: a gapped newcomer is refused; a ready one takes the place of the youngest gapped ones, or is refused when
-/// there are not enough of them. Ready transactions are never evicted, and no transaction is replaced by another
-/// with its nonce: there are no fees that could say which is worth more.
+/// A full pool refuses a new gapped transaction. A new ready one replaces the youngest gapped ones, or is refused if
+/// they do not make enough room. Ready transactions are never evicted, and no transaction replaces another with its
+/// nonce, because no fee says which is worth more.
 ///
 /// Every operation takes constant time for each transaction that it touches.
 struct TransactionPool {
-    /// What `admit` did beside keeping the transaction.
+    /// The effects of `admit` beside keeping the transaction.
     struct Admission: Sendable {
         /// Whether the transaction could be mined now.
         let isReady: Bool
-        /// Gapped transactions that made room.
+        /// The gapped transactions evicted to make room.
         let evicted: [Hash]
     }
 
@@ -33,19 +33,19 @@ struct TransactionPool {
     }
 
     struct Sender {
-        /// Its number in `Place`.
+        /// The sender's number in `Place`.
         let number: UInt64
-        /// The account's nonce: that of its last mined transaction.
+        /// The account's nonce, which is that of its last mined transaction.
         var nonce: UInt64
-        /// The first nonce for which no ready transaction is here.
+        /// The first nonce without a ready transaction.
         var next: UInt64
-        /// No transaction here has a higher nonce.
+        /// An upper bound of the sender's nonces in the pool.
         var highest: UInt64
-        /// Transactions here.
+        /// The number of the sender's transactions.
         var count = 0
     }
 
-    /// A sender and a nonce: what only one transaction may have.
+    /// A sender and a nonce, which identify at most one transaction.
     struct Place: Hashable {
         let sender: UInt64
         let nonce: UInt64
@@ -54,9 +54,9 @@ struct TransactionPool {
     static let readyList = 0
     static let gappedList = 1
 
-    /// The bounds.
+    /// The limits.
     let limits: MempoolLimits
-    /// Bytes of all transactions together.
+    /// The size of all transactions together, in bytes.
     private(set) var bytes = 0
     private(set) var gappedBytes = 0
     private(set) var gappedCount = 0
@@ -67,15 +67,16 @@ struct TransactionPool {
     private(set) var senders: [AccountID: Sender] = [:]
     private var sendersSeen: UInt64 = 0
     private(set) var places: [Place: Int32] = [:]
-    /// Ready and gapped ones, in the order in which they became so.
+    /// The ready and the gapped transactions, each in the order in which they became so.
     private(set) var order = SlotLists(count: 2)
-    /// All, in the order of arrival.
+    /// All transactions in the order of arrival.
     var arrivals = SlotLists(count: 1)
-    /// By number of announcements made. All of a level wait equally long, so each list is ordered by time.
+    /// Transactions by the number of announcements made. All of a level wait equally long, so each list is ordered by
+    /// time.
     var announcements: SlotLists
     let intervals: [Duration]
 
-    /// An empty mempool.
+    /// Creates an empty pool.
     init(_ limits: MempoolLimits = MempoolLimits()) {
         self.limits = limits
         var intervals = [limits.firstInterval]
@@ -86,39 +87,43 @@ struct TransactionPool {
         announcements = SlotLists(count: intervals.count)
     }
 
-    /// Transactions kept.
+    /// The number of transactions.
     var count: Int { slots.count }
 
-    /// Of these, the ones that could be mined now.
+    /// The number of transactions that could be mined now.
     var readyCount: Int { slots.count - gappedCount }
 
-    /// Whether the transaction is kept.
+    /// Returns whether the transaction is in the pool.
     func contains(_ id: Hash) -> Bool { slots[id] != nil }
 
-    /// A transaction that is kept.
+    /// Returns a transaction in the pool, or nil.
     func transaction(_ id: Hash) -> Transaction? {
         slots[id].flatMap { entries[Int($0)]?.transaction }
     }
 
-    /// All transactions: the ready ones in an order in which blocks can hold them, then the gapped ones.
+    /// All transactions: ready ones in an order in which blocks can include them, then gapped ones.
     var all: [(transaction: Transaction, isOwn: Bool)] {
         [Self.readyList, Self.gappedList].flatMap(order.slots).compactMap { slot in
             entries[Int(slot)].map { ($0.transaction, $0.isOwn) }
         }
     }
 
-    /// Whether a transaction is kept that a client of this node has sent.
+    /// Returns whether the transaction is in the pool and a client of this node has sent it.
     func isOwn(_ id: Hash) -> Bool { slots[id].flatMap { entries[Int($0)]?.isOwn } ?? false }
 
-    /// Notes that a client has sent a transaction that is kept. Does nothing for another.
+    /// Notes that a client has sent a transaction in the pool. Does nothing for others.
     mutating func markOwn(_ id: Hash) { if let slot = slots[id] { entries[Int(slot)]?.isOwn = true } }
 
-    /// The nonce that the sender's next transaction should have; nil when nothing of the sender waits.
+    /// Returns the nonce that the sender's next transaction should have; nil when the pool has none of the sender.
     func nextNonce(_ account: AccountID) -> UInt64? { senders[account]?.next }
 
-    /// Keeps a transaction that `TransactionCheck` has passed. `accountNonce` is the account's in the committed
-    /// state, 0 for an unknown account, `balance` what the account holds, nil where transactions are free; `isOwn` says
-    /// whether a client of this node has sent it. The caller announces it; announcing again is scheduled from `now`.
+    /// Keeps a transaction that has passed `TransactionCheck`. The caller announces it; further announcements are
+    /// scheduled from `now`.
+    ///
+    /// - Parameters:
+    ///   - accountNonce: the account's nonce in the committed state; 0 for an unknown account.
+    ///   - balance: the account's balance; nil where transactions are free.
+    ///   - isOwn: whether a client of this node has sent it.
     mutating func admit(
         _ transaction: Transaction, accountNonce: UInt64, balance: Amount? = nil, isOwn: Bool = false,
         now: Duration
@@ -152,8 +157,8 @@ struct TransactionPool {
         return Admission(isReady: isReady, evicted: evicted)
     }
 
-    /// Takes over a block: removes what was mined, and what the accounts' new nonces have made worthless. Returns
-    /// the latter: transactions that are gone without having been mined.
+    /// Applies a block: removes mined transactions and those that the accounts' new nonces invalidate. Returns the
+    /// latter.
     @discardableResult
     mutating func commit(
         _ mined: some Sequence<Hash>, nonces: [(account: AccountID, nonce: UInt64)]
@@ -162,15 +167,15 @@ struct TransactionPool {
         for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }
         var dropped: [Hash] = []
         for change in nonces { dropped += setNonce(change.nonce, of: change.account) }
-        // Mined without effect: the account's nonce did not move, so the sender's later ones wait again.
+        // Mined without effect: the account's nonce did not move, so the sender's later transactions become gapped.
         for slot in minedSlots where entries[Int(slot)].map({ slots[$0.transaction.id] == nil }) == true {
             remove(slot)
         }
         return dropped
     }
 
-    /// Drops the transactions whose fee an account of this balance cannot pay, which would fail in a block. Returns
-    /// them. To be called after `commit`, where transactions are not free.
+    /// Drops and returns the transactions whose fee exceeds an account's balance, which would fail in a block. Call
+    /// it after `commit`, where transactions are not free.
     @discardableResult
     mutating func drop(beyond balance: Amount, of account: AccountID) -> [Hash] {
         guard let sender = senders[account], sender.highest > sender.nonce else { return [] }
@@ -189,16 +194,16 @@ struct TransactionPool {
         (transaction.body.fee ?? .zero) <= balance
     }
 
-    /// Drops transactions, as a consensus reset or a failed check asks. Unknown ones are ignored.
+    /// Drops transactions. Ignores unknown ones.
     mutating func remove(_ ids: some Sequence<Hash>) {
         for id in ids { if let slot = slots[id] { remove(slot) } }
     }
 
-    /// Ready transactions in an order in which a block can hold them, of at most `maxBytes` together.
+    /// Returns ready transactions in an order that a block can have, with a total size of up to `maxBytes`.
     func propose(maxBytes: Int, maxCount: Int = .max) -> [Transaction] {
         var result: [Transaction] = []
         var room = maxBytes
-        // Senders of which one did not fit: their later ones cannot go first.
+        // Senders with a transaction that did not fit, so that their later ones cannot be included.
         var blocked: Set<AccountID> = []
         var slot = order.first(in: Self.readyList)
         while slot != SlotLists.none, result.count < maxCount, blocked.count < Self.proposalSearch {
@@ -216,10 +221,11 @@ struct TransactionPool {
         return result
     }
 
-    /// After this many senders whose next transaction does not fit, a proposal is full.
+    /// The number of senders whose next transaction does not fit after which a proposal counts as full.
     static let proposalSearch = 16
 
-    /// Evicts the youngest gapped transactions for a ready one, unless that would not be enough.
+    /// Evicts the youngest gapped transactions for a ready one. Throws without evicting any if that would not make
+    /// enough room.
     private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) -> [Hash] {
         if count < limits.count, bytes &+ size <= limits.bytes { return [] }
         guard isReady, readyCount < limits.count, bytes &- gappedBytes &+ size <= limits.bytes else {
@@ -256,7 +262,7 @@ struct TransactionPool {
         order.append(slot, to: Self.gappedList)
         arrivals.append(slot, to: 0)
         announcements.append(slot, to: 0)
-        // Making room may have taken the sender's last transaction, and with it the sender.
+        // Making room may have removed the sender's last transaction, and with it the sender.
         var sender =
             senders[account] ?? Sender(number: sendersSeen, nonce: nonce, next: nonce &+ 1, highest: nonce)
         if sender.number == sendersSeen { sendersSeen &+= 1 }
@@ -267,7 +273,7 @@ struct TransactionPool {
         promote(account)
     }
 
-    /// Makes ready what follows the sender's last ready transaction.
+    /// Makes the transactions that follow the sender's last ready one ready.
     private mutating func promote(_ account: AccountID) {
         guard var sender = senders[account] else { return }
         while let slot = places[Place(sender: sender.number, nonce: sender.next)] {
@@ -297,7 +303,7 @@ struct TransactionPool {
         gappedCount = isReady ? gappedCount &- 1 : gappedCount &+ 1
     }
 
-    /// Takes one transaction out; its sender's later ones become gapped.
+    /// Removes one transaction; the sender's later ones become gapped.
     mutating func remove(_ slot: Int32) {
         guard let entry = entries[Int(slot)], var sender = senders[entry.account] else { return }
         forget(slot, &sender)
@@ -305,7 +311,7 @@ struct TransactionPool {
         senders[entry.account] = sender.count > 0 ? sender : nil
     }
 
-    /// Takes one transaction out, and leaves its sender's other ones as they are.
+    /// Removes one transaction without changing the sender's others.
     private mutating func forget(_ slot: Int32, _ sender: inout Sender) {
         guard let entry = entries[Int(slot)] else { return }
         let size = entry.transaction.bytes.count
@@ -324,12 +330,12 @@ struct TransactionPool {
         free.append(slot)
     }
 
-    /// Moves an account's nonce. Returns the transactions that this made worthless, unless they were mined.
+    /// Sets an account's nonce. Returns the transactions that it invalidates and that were not mined.
     private mutating func setNonce(_ nonce: UInt64, of account: AccountID) -> [Hash] {
         guard var sender = senders[account], sender.nonce != nonce else { return [] }
         var dropped: [Hash] = []
         if nonce < sender.nonce {
-            // Only a reset brings a nonce back: the sender's transactions wait until the gap is filled again.
+            // Only a reset lowers a nonce: the sender's transactions become gapped.
             demote(&sender, from: sender.nonce &+ 1)
             sender.next = nonce &+ 1
         } else {

@@ -124,7 +124,7 @@ enum ChainRecovery {
         _ block: Block, _ info: CommitInfo, after state: ChainState, _ application: any Application
     ) throws {
         let result = try application.execute(
-            block, transactions: try block.transactions.map { try Transaction(decoding: $0) },
+            block, transactions: try HashedBlock(hashing: block).decodedTransactions(),
             parameters: state.parameters, validators: state.validators)
         guard result.appHash == info.appHash else {
             try application.rollback()

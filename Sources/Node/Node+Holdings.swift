@@ -58,6 +58,8 @@ extension Node {
             Holding(
                 name: "peers to catch up from", amount: sync.peerCount,
                 limit: limits.p2p.maxConnections + PeerService.visitors),
+            Holding(
+                name: "recent blocks", amount: context.chain.held.count, limit: ChainReader.recentCount),
             Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,

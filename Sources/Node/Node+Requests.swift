@@ -77,9 +77,8 @@ extension Node {
     /// Returns the transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
     private func commit(of id: Hash) async -> TransactionResult? {
         // It may have been committed before the wait begins.
-        let (store, lookups) = (store, lookups)
         Reactor.spawn {
-            let stored = try? await lookups.run { try store.transaction(id) }
+            let stored = try? await self.chain.transaction(id, on: self.lookups)
             if let stored { self.commitWaiters.committed(id, stored.result) }
         }
         return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
@@ -135,15 +134,12 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
-        try await read { store in
-            guard let height = height > 0 ? height : store.tip?.height else { return nil }
-            return try store.block(at: height)
-        }
+        try await read { try await $0.block(at: height, on: $1)?.block }
     }
 
     /// See `NodeInterface`.
     public nonisolated func block(hash: Hash) async throws(NodeError) -> StoredBlock? {
-        try await read { try $0.block(hash: hash) }
+        try await read { try await $0.block(hash: hash, on: $1)?.block }
     }
 
     /// See `NodeInterface`.
@@ -152,8 +148,8 @@ extension Node: NodeInterface {
         if let waiting = await reactor({ await self.mempool.waiting(id) }) {
             return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
         }
-        return try await read { store in
-            try store.transaction(id).map {
+        return try await read { chain, worker in
+            try await chain.transaction(id, on: worker).map {
                 KnownTransaction(
                     bytes: $0.bytes, height: $0.height, index: UInt32(clamping: $0.index), result: $0.result)
             }
@@ -204,11 +200,10 @@ extension Node: NodeInterface {
     }
 
     private nonisolated func read<T: Sendable>(
-        _ body: @escaping @Sendable (BlockStore) throws -> T
+        _ body: (ChainReader, Worker) async throws -> T
     ) async throws(NodeError) -> T {
-        let store = store
         do {
-            return try await lookups.runForClient { try body(store) }
+            return try await body(chain, lookups)
         } catch {
             throw .failed("\(error)")
         }

@@ -19,14 +19,14 @@ extension Node {
         let application = context.application
         try? await context.execution.finish { application.close() }
         lookups.stop()
-        let store = store
+        let store = context.store
         do {
             try await context.storage.finish { try store.close() }
         } catch {
             context.log.error("block log not closed", ["reason": .error(error)])
         }
         commitWaiters.stop()
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 
     /// Ends the node as a crash would: nothing more is written or sent, and all waits fail. The caller has cut off the
@@ -43,6 +43,6 @@ extension Node {
         services.abandon()
         application.close()
         commitWaiters.stop()
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 }

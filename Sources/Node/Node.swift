@@ -20,7 +20,7 @@ public final class Node {
     /// The network that the node belongs to.
     public nonisolated let genesis: Genesis
     nonisolated let application: any Application
-    nonisolated let store: BlockStore
+    nonisolated let chain: ChainReader
     nonisolated let lookups: Worker
     nonisolated let queries: any QueryService
     /// Whether a query has found the database corrupt, which is logged once.
@@ -45,7 +45,7 @@ public final class Node {
     private var role = RoleName.sentry
     var isStopped = false
     private(set) var ending: NodeError?
-    private var endWaiters: [CheckedContinuation<NodeError?, Never>] = []
+    let awaitingEnd = WaitQueue()
 
     // MARK: Graph
 
@@ -54,7 +54,7 @@ public final class Node {
         home = Reactor.loop
         genesis = context.genesis
         application = context.application
-        store = context.store
+        chain = context.chain
         lookups = context.lookups
         queries = context.queries
         transactions = outcome.transactions
@@ -91,7 +91,7 @@ public final class Node {
         }
         route(peers.events) { $0.peerEvent($1) }
         route(consensus.events) { $0.consensusEvent($1) }
-        route(mempool.events) { $0.consensus.mempoolChanged($1.readyCount) }
+        route(mempool.events) { $0.consensus.mempoolChanged($1) }
         route(services.failures) { $0.end(.failed("consensus stopped: \($1)")) }
         logStart()
     }
@@ -223,7 +223,7 @@ public final class Node {
     private func end(_ error: NodeError) {
         context.log.critical("the node cannot continue", ["reason": .error(error)])
         ending = ending ?? error
-        wakeEndWaiters()
+        awaitingEnd.wakeAll()
     }
 
     /// Waits until the node stops. Returns why it cannot continue, or nil if it was stopped.
@@ -232,13 +232,8 @@ public final class Node {
     }
 
     private func untilEnd() async -> NodeError? {
-        if isStopped || ending != nil { return ending }
-        return await withCheckedContinuation { endWaiters.append($0) }
-    }
-
-    func wakeEndWaiters() {
-        for waiter in endWaiters { waiter.resume(returning: ending) }
-        endWaiters = []
+        if !isStopped, ending == nil { _ = await awaitingEnd.wait() }
+        return ending
     }
 }
 

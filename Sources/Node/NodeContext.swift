@@ -23,6 +23,8 @@ final class NodeContext {
     let configuration: Configuration
     let host: Host
     let store: BlockStore
+    /// What has been committed, for all who read.
+    let chain: ChainReader
     let votes: VoteLog
     let application: any Application
     let log: Log
@@ -64,6 +66,7 @@ final class NodeContext {
         self.configuration = configuration
         self.host = host
         self.store = store
+        chain = ChainReader(store)
         self.votes = votes
         self.application = application
         self.log = log

@@ -61,7 +61,7 @@ extension Stream {
 
     /// Reads to the peer's end of the stream.
     func readRest(limit: Int) async throws(LibP2PError) -> SharedBytes {
-        SharedBytes(try await readToEnd(limit: limit))
+        try await readSharedToEnd(limit: limit)
     }
 
     /// Reads to the peer's end of the stream. A long transaction needs a place at the gate: the reader waits for it with what

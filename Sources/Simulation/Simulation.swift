@@ -5,14 +5,14 @@ import Node
 import Reactor
 import VirtualIO
 
-/// Runs whole networks in one thread, with a virtual clock and faults from a seed (docs/simulation.md).
+/// Runs whole networks in one thread, with a virtual clock and faults derived from a seed (docs/simulation.md).
 public enum Simulation {
-    /// Runs one simulation on the calling thread. Several may run at once on threads of their own.
+    /// Runs one simulation on the calling thread. Several may run at once, each on its own thread.
     ///
     /// - Parameters:
-    ///   - directory: where the files of SQLite go; it is made and removed.
-    ///   - traceFile: descriptor of a file that takes a readable line for every event; stays open. That it cannot be
-    ///     written is a failure of the run.
+    ///   - directory: the directory for SQLite's files, which is created and removed.
+    ///   - traceFile: the descriptor of a file that receives a readable line for every event. It stays open; a failed
+    ///     write fails the run.
     public static func run(
         _ options: SimulationOptions, scenario: Scenario? = nil, directory: String,
         traceFile: Int32? = nil
@@ -21,7 +21,7 @@ public enum Simulation {
         defer { try? DirectoryTree.remove(directory) }
         var report: SimulationReport
         do {
-            // What is under way when a failure ends the run still refers to the world until the loop ends.
+            // Work in progress when a failure ends the run refers to the world until the loop ends.
             let world: World
             (report, world) = try MemoryNetwork.run(seed: options.seed) {
                 let trace = Trace(file: traceFile)
@@ -79,31 +79,31 @@ public enum Simulation {
     }
 }
 
-/// What became of a simulation.
+/// The result of a simulation.
 public struct SimulationReport: Sendable {
-    /// Nil when every checker was content.
+    /// The first failure; nil when every checker passed.
     public var failure: CheckerFailure?
-    /// Over everything that happened, in order.
+    /// The hash of all events in order.
     public var traceHash: UInt64 = 0
-    /// Events of the loop: jobs, calls and timers.
+    /// The number of the loop's events: jobs, calls and timers.
     public var events: UInt64 = 0
-    /// Time that passed in the simulation.
+    /// The virtual time that passed.
     public var virtualTime = Duration.zero
-    /// Time that it took.
+    /// The real time that the run took.
     public var wallTime = Duration.zero
-    /// The highest committed block.
+    /// The highest committed height.
     public var height: Int64 = 0
-    /// Committed transactions.
+    /// The number of committed transactions.
     public var transactions = 0
-    /// Transactions that clients were told are committed.
+    /// The number of transactions that nodes reported to clients as committed.
     public var acknowledged = 0
-    /// Faults injected, by kind.
+    /// The number of injected faults, by kind.
     public var faults: [String: Int] = [:]
-    /// The most that any node held, by what it is.
+    /// The peak of every bounded holding over all nodes, by its name.
     public var most: [String: Int] = [:]
-    /// Pieces of streams that arrived.
+    /// The number of packets that arrived.
     public var packets = 0
-    /// Their bytes.
+    /// The number of bytes that arrived.
     public var bytes = 0
 
     init(failure: CheckerFailure) { self.failure = failure }

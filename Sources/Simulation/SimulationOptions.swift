@@ -1,52 +1,52 @@
 import Collections
 
-/// Everything that one simulation is made of. `init(seed:)` derives all of it from the seed; each can then be changed.
+/// The options of a simulation. `init(seed:)` derives all of them from the seed; each can then be changed.
 public struct SimulationOptions: Sendable, Equatable {
-    /// What executes transactions.
+    /// The application that executes transactions.
     public enum Execution: String, Sendable, CaseIterable {
-        /// Accounts only, in memory: lost with the process and made again from the block log.
+        /// Accounts only, in memory: lost with the process and rebuilt from the block log.
         case noop
-        /// SQL on SQLite, in files that outlive the process.
+        /// SQLite, in files that outlive the process.
         case sql
     }
 
-    /// Where every choice comes from.
+    /// The source of every random choice.
     public var seed: UInt64
-    /// Who votes, the leader included.
+    /// The number of validators, the leader included.
     public var validators: Int
-    /// Who follows.
+    /// The number of sentries.
     public var sentries: Int
-    /// Height at which the phase with faults ends.
+    /// The height at which faults end.
     public var blocks: Int64
-    /// Shortest and longest time of the phase with faults.
+    /// The shortest and longest duration of faults.
     public var duration: ClosedRange<Duration>
-    /// What executes transactions.
+    /// The application that executes transactions.
     public var execution: Execution
-    /// Clients that send transactions.
+    /// The number of clients that send transactions.
     public var clients: Int
-    /// Mean time between two faults; nil for none.
+    /// The mean time between two faults; nil for none.
     public var faultInterval: Duration?
-    /// Faults that may happen.
+    /// The kinds of faults to inject.
     public var faults: [FaultKind]
-    /// Latency between hosts.
+    /// The latency between hosts.
     public var latency: Duration
-    /// Of 1,000 packets, how many are lost.
+    /// The number of packets lost per 1,000.
     public var lossPerMille: Int
-    /// Largest difference of a node's clock from the true time.
+    /// The maximum offset of a node's clock from the true time.
     public var clockSkew: Duration
-    /// Shortest time between two blocks.
+    /// The minimum time between two blocks.
     public var blockInterval: Duration
-    /// Longest time without a block.
+    /// The interval of empty blocks; zero for none.
     public var emptyBlockInterval: Duration
-    /// Peers that lie, flood and stall.
+    /// The number of peers that lie, flood and stall.
     public var adversaries: Int
-    /// Largest block's transactions, bytes.
+    /// The maximum size of a block's transactions, in bytes.
     public var maxBlockSize: Int64
-    /// The most transactions that a block may have without costing too much; nil for no limit.
+    /// The number of transactions that fit into a block's budget; nil for no limit.
     public var blockBudget: Int?
-    /// Mean time between two changes of who validates; nil for none.
+    /// The mean time between two changes of the validator set; nil for none.
     public var validatorInterval: Duration?
-    /// How long a request to join may wait for approval.
+    /// The time for which a request to join waits for approval.
     public var joinExpiry: Duration
 
     /// Derives everything from a seed.
@@ -61,7 +61,7 @@ public struct SimulationOptions: Sendable, Equatable {
         execution = random.oneIn(4) ? .sql : .noop
         clients = Int.random(in: 1...4, using: &random)
         faultInterval = random.oneIn(10) ? nil : random.milliseconds(500...6_000)
-        // Some seeds mix everything, others dwell on a few kinds.
+        // Some seeds mix all kinds, others use only a few.
         faults =
             random.oneIn(2)
             ? FaultKind.allCases
@@ -78,7 +78,7 @@ public struct SimulationOptions: Sendable, Equatable {
         blockBudget = random.oneIn(3) ? Int.random(in: 1...4, using: &random) : nil
     }
 
-    /// One line a option, as a simulation prints them.
+    /// The options as a simulation prints them, one per line.
     public var lines: [String] {
         [
             "seed \(seed)", "validators \(validators)", "sentries \(sentries)", "blocks \(blocks)",

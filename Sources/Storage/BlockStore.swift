@@ -72,18 +72,20 @@ public final class BlockStore: Sendable {
 
     // MARK: Appending
 
-    /// Appends the next block, with one result for each transaction, and returns once it is durable.
+    /// Appends the next block, with one result for each transaction, and returns once it is durable: the block as a read
+    /// would return it, but with the bytes that were appended instead of slices of the log.
     ///
     /// Throws `refused` if the block does not follow the tip. After any error the store is unchanged and the caller may
     /// retry.
+    @discardableResult
     public func append(
         _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
-    ) throws(StorageError) {
+    ) throws(StorageError) -> StoredBlock {
         assert(apus_may_block(), "the block log is written on a reactor's thread")
         let block = hashed.block
         let resultBytes = ResultList(results).bytes
         let commitBytes = SharedBytes(commitInfo.bytes)
-        try writer.withLock { writer throws(StorageError) in
+        return try writer.withLock { writer throws(StorageError) in
             let (index, tip, firstHeight) = state.withLock { ($0.index, $0.tip, $0.firstHeight) }
             guard let index else { throw .closed }
             try BlockStore.check(block, commitBytes, results, after: tip)
@@ -118,6 +120,9 @@ public final class BlockStore: Sendable {
                 $0.firstHeight = first
                 $0.tip = BlockTip(height: block.height, hash: block.hash, appHash: commitInfo.appHash)
             }
+            return StoredBlock(
+                height: block.height, hash: block.hash, block: block.bytes, commitInfo: commitBytes,
+                resultBytes: resultBytes, path: segments.path(segment.firstHeight), offset: before.end)
         }
     }
 

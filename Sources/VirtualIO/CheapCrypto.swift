@@ -2,19 +2,19 @@ import Bytes
 import Crypto
 import Synchronization
 
-/// A stand-in for signatures, key agreement and encryption whose results have the same sizes, for simulations of very
-/// many nodes (docs/simulation.md, "Scale").
+/// A substitute for signatures, key agreement and encryption whose results have the same sizes, for simulations of
+/// very many nodes (docs/simulation.md, "Scale").
 ///
-/// It tells keys and messages apart and keeps nothing secret: who knows a public key can sign with it. It is switched on
-/// for a whole process, by `apus-sim` alone.
+/// It distinguishes keys and messages but keeps nothing secret: a public key suffices to sign. Only `apus-sim`
+/// activates it, for the whole process.
 package final class CheapCrypto: CryptoSuite, @unchecked Sendable {
     private static let flag = Atomic(false)
     fileprivate static let suite = CheapCrypto()
 
-    /// Whether the stand-in is to take the place of the cryptography.
+    /// Whether the substitute replaces the cryptography.
     fileprivate static var isWanted: Bool { flag.load(ordering: .relaxed) }
 
-    /// Switches it on until the process ends. Call it before anything of `Crypto` is used.
+    /// Activates the substitute until the process ends. Call it before anything in `Crypto` is used.
     package static func activate() {
         flag.store(true, ordering: .relaxed)
         precondition(CryptoSuite.current === suite, "keys have been used already")
@@ -35,7 +35,7 @@ package final class CheapCrypto: CryptoSuite, @unchecked Sendable {
         signature.elementsEqual(self.signature(message, for: purpose, by: key))
     }
 
-    /// As many bytes as the real one has, which follow from a public key and a message.
+    /// Returns bytes that depend on the public key and the message, as many as a real signature has.
     private func signature(_ message: UnsafeRawBufferPointer, for purpose: Purpose, by key: PublicKey)
         -> [UInt8]
     {
@@ -46,7 +46,7 @@ package final class CheapCrypto: CryptoSuite, @unchecked Sendable {
         return (0..<count(key.type, purpose)).map { digest[$0 % digest.count] }
     }
 
-    /// Bytes of a signature; for DER a typical number.
+    /// Returns the size of a signature in bytes; for DER a typical size.
     private func count(_ type: KeyType, _ purpose: Purpose) -> Int {
         type == .secp256k1 && purpose == .handshake ? 71 : type.signatureCount
     }
@@ -67,13 +67,13 @@ package final class CheapCrypto: CryptoSuite, @unchecked Sendable {
     }
 }
 
-/// The suite that this program is linked with, in place of the one in `CShims`.
+/// Returns the suite that replaces the one in `CShims`, or nil.
 @c(apus_crypto_suite)
 public func linkedCryptoSuite() -> UnsafeMutableRawPointer? {
     CheapCrypto.isWanted ? Unmanaged.passUnretained(CheapCrypto.suite).toOpaque() : nil
 }
 
-/// Leaves the text as it is and puts a checksum in the place of the tag.
+/// A cipher that leaves the text as it is and puts a checksum in place of the tag.
 private final class CheapCipher: Cipher {
     private let key: UInt64
 
@@ -105,7 +105,7 @@ private final class CheapCipher: Cipher {
         return true
     }
 
-    /// Follows from key, nonce, additional data and text.
+    /// Returns a checksum of key, nonce, additional data and text.
     private func tag(_ nonce: UInt64, _ aad: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer) -> UInt64
     {
         var sum = mix(key &+ nonce, UInt64(truncatingIfNeeded: text.count))

@@ -1,12 +1,12 @@
 import Arguments
 import Node
 
-/// The command line of the simulator: `apus-sim COMMAND`.
+/// The simulator's command line: `apus-sim COMMAND`.
 @main
 enum ApusSim {
     static var command: Command {
         Command(
-            "apus-sim", "Whole networks in one process, with faults from a seed.",
+            "apus-sim", "Simulate whole networks in one process, with faults derived from a seed.",
             subcommands: [SimulateCommand.command, FuzzCommand.command])
     }
 

@@ -2,25 +2,26 @@ import Arguments
 import Glibc
 import Simulation
 
-/// `apus-sim fuzz-sql`: SQL from seeds on two engines of different history, which must agree.
+/// `apus-sim fuzz-sql`: runs SQL derived from seeds on two engines with different histories, which must agree.
 struct FuzzCommand: Action {
     let seeds: SeedRange?
     let seconds: Int?
     let prices: Bool
 
-    /// A day.
+    /// One day.
     private static let mostSeconds = 86_400
 
     static var command: Command {
         Command(
-            "fuzz-sql", "Run SQL from seeds on two engines of different history, which must agree.",
+            "fuzz-sql",
+            "Run SQL derived from seeds on two engines with different histories, which must agree.",
             Parameter<SeedRange?>.option(
-                "seeds", .seedRange, "Run these seeds: FIRST-LAST, in place of 1-20."),
+                "seeds", .seedRange, "The seeds to run; the default is 1-20."),
             Parameter<Int?>.option(
-                "seconds", .integer(1...mostSeconds), "Run new seeds until so many seconds are over."),
+                "seconds", .integer(1...mostSeconds), "Run new seeds for this many seconds."),
             .flag(
                 "prices",
-                "Measure the dearest known statement of each kind of cost instead, as a table in Markdown."),
+                "Measure the dearest known statement of each kind of cost and print a Markdown table."),
             action: FuzzCommand.init)
     }
 
@@ -57,7 +58,7 @@ struct FuzzCommand: Action {
         var count = 0
         for seed in first...last {
             if let seconds, ContinuousClock.now - start >= .seconds(seconds) { break }
-            // Told before, so that a crash has a seed.
+            // Printed first, so that the seed of a crash is known.
             try StandardOutput.printAtOnce("seed \(seed)")
             let report = fuzz.run(seed: seed, directory: directory)
             count += 1

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Where databases go that nobody needs after the run.
+/// The directory for databases that are not needed after the run.
 enum MemoryDirectory {
-    /// In memory where the system has a place for it, else the usual one for temporary files.
+    /// A directory in memory if the system has one, otherwise that of temporary files.
     static var path: String { access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp" }
 }

@@ -5,7 +5,7 @@ import Simulation
 import Synchronization
 import VirtualIO
 
-/// `apus-sim simulate`: whole networks in one process, with faults from a seed.
+/// `apus-sim simulate`: simulates whole networks in one process, with faults derived from a seed.
 struct SimulateCommand: Action {
     let seed: UInt64?
     let seeds: SeedRange?
@@ -21,40 +21,44 @@ struct SimulateCommand: Action {
     let trace: String?
     let jobs: Int
 
-    /// A thousand nodes take 2.5 GB and some minutes; more than this takes a machine that nobody has.
+    /// A thousand nodes take 2.5 GB and some minutes; more than this exceeds any likely machine.
     private static let mostNodes = 20_000
-    /// Every validator sends every other's vote on.
+    /// Every validator relays every other's vote.
     private static let mostValidators = 1_000
     /// Months of virtual time.
     private static let mostBlocks: Int64 = 1_000_000
-    /// Each has a stack and a network of its own.
+    /// Each run has its own stack and network.
     private static let mostJobs = 256
-    /// What a block may take, on average, when their number is given.
+    /// The average time allowed per block when `--blocks` is given.
     private static let slowestBlock = Duration.seconds(10)
-    /// The whole network runs on one stack, a frame for each event under way.
+    /// A run's stack, which holds a frame for each event in progress.
     private static let stackSize = 16 << 20
 
     static var command: Command {
         Command(
-            "simulate", "Run whole networks in one process with a virtual clock and faults from a seed.",
-            Parameter<UInt64?>.option("seed", .integer(0...UInt64.max), "The seed to run, in place of 1."),
-            .option("seeds", .seedRange, "Run these seeds: FIRST-LAST."),
-            .option("scenario", .scenario, "Run a named scenario, or all."),
+            "simulate",
+            "Run whole networks in one process, with a virtual clock and faults derived from a seed.",
+            Parameter<UInt64?>.option("seed", .integer(0...UInt64.max), "The seed to run; the default is 1."),
+            .option("seeds", .seedRange, "The seeds to run."),
+            .option("scenario", .scenario, "The scenario to run, or `all`."),
             .flag("list", "List the scenarios."),
-            .option("validators", .integer(1...mostValidators), "Who votes, the leader included."),
-            .option("sentries", .integer(0...mostNodes), "Who follows."),
             .option(
-                "nodes", .integer(1...mostNodes), "Machines in all: what is not a validator is a sentry."),
-            Parameter<Int64?>.option("blocks", .integer(1...mostBlocks), "Height at which faults end."),
-            .option("execution", .choice("APPLICATION"), "What executes transactions."),
-            .flag("no-faults", "No faults."),
+                "validators", .integer(1...mostValidators), "The number of validators, the leader included."),
+            .option("sentries", .integer(0...mostNodes), "The number of sentries."),
+            .option(
+                "nodes", .integer(1...mostNodes),
+                "The number of nodes; those that are not validators are sentries."),
+            Parameter<Int64?>.option("blocks", .integer(1...mostBlocks), "The height at which faults end."),
+            .option("execution", .choice("APPLICATION"), "The application that executes transactions."),
+            .flag("no-faults", "Inject no faults."),
             .flag(
                 "cheap-crypto",
-                "A stand-in in place of the cryptography: for very many nodes, not to show that anything is right."
+                "Replace cryptography with a cheap substitute, for very many nodes; such a run proves nothing about correctness."
             ),
             .option(
-                "trace", .text("FILE"), "Write a readable line for every event to this file (one run only)."),
-            .option("jobs", .integer(1...mostJobs), default: 2, "Runs at the same time."),
+                "trace", .text("FILE"),
+                "Write a readable line for every event to this file; for a single run only."),
+            .option("jobs", .integer(1...mostJobs), default: 2, "The number of concurrent runs."),
             action: SimulateCommand.init)
     }
 
@@ -62,17 +66,19 @@ struct SimulateCommand: Action {
         if seed != nil, seeds != nil { throw .inconsistent("give --seed or --seeds, not both") }
         if let nodes {
             if sentries != nil {
-                throw .inconsistent("--nodes counts the sentries too: give --validators with one of the two")
+                throw .inconsistent("--nodes includes the sentries: give --nodes or --sentries, not both")
             }
             if let validators, validators > nodes {
-                throw .inconsistent("--validators \(validators) is more than --nodes \(nodes)")
+                throw .inconsistent("--validators \(validators) exceeds --nodes \(nodes)")
             }
         }
         if scenario != nil, validators != nil || sentries != nil || nodes != nil {
             throw .inconsistent(
-                "--scenario says who votes and who follows: no --validators, --sentries or --nodes")
+                "--scenario determines the nodes: give it without --validators, --sentries and --nodes")
         }
-        if trace != nil, plan.count != 1 { throw .inconsistent("--trace is for one run") }
+        if trace != nil, plan.count != 1 {
+            throw .inconsistent("--trace needs a single run: give one seed and at most one scenario")
+        }
     }
 
     private var plan: SimulationPlan {
@@ -110,7 +116,7 @@ struct SimulateCommand: Action {
         if plan.count > 1 {
             try StandardOutput.print(totals.withLock { $0.text(ContinuousClock.now - start) })
         }
-        // Output that could not be written ended the runs too.
+        // A failure to write output also ends the runs.
         try StandardOutput.flush()
         if hasFailed.load(ordering: .relaxed) { throw ExitStatus(1) }
     }
@@ -150,7 +156,7 @@ struct SimulateCommand: Action {
         return options
     }
 
-    /// The arguments that repeat a run.
+    /// Returns the arguments that repeat a run.
     private func arguments(_ run: SimulationPlan.Run) -> String {
         var text = "--seed \(run.seed)"
         if let scenario = run.scenario { text += " --scenario \(scenario.name)" }

@@ -1,7 +1,7 @@
 import Arguments
 import Simulation
 
-/// What `apus-sim simulate` runs: every scenario with every seed.
+/// The runs of `apus-sim simulate`: every scenario with every seed.
 struct SimulationPlan: Sendable {
     struct Run: Sendable {
         let seed: UInt64
@@ -9,13 +9,13 @@ struct SimulationPlan: Sendable {
     }
 
     let seeds: SeedRange
-    /// Nil in place of a scenario stands for chance.
+    /// The scenarios; nil stands for random faults.
     let scenarios: [Scenario?]
 
-    /// How many runs.
+    /// The number of runs.
     var count: Int { seeds.count * scenarios.count }
 
-    /// The run of this number, which is less than `count`.
+    /// Returns the run with an index less than `count`.
     subscript(index: Int) -> Run {
         Run(
             seed: seeds.first + UInt64(index / scenarios.count),
@@ -23,9 +23,9 @@ struct SimulationPlan: Sendable {
     }
 }
 
-/// Seeds from one to another.
+/// A range of seeds, both ends included.
 struct SeedRange: Equatable, Sendable {
-    /// Weeks of simulation.
+    /// The maximum number of seeds, which take weeks.
     static let mostSeeds: UInt64 = 1_000_000
 
     let first: UInt64
@@ -40,7 +40,7 @@ struct SeedRange: Equatable, Sendable {
 }
 
 extension Syntax where Value == SeedRange {
-    /// `FIRST-LAST`.
+    /// A range of seeds, `FIRST-LAST`.
     static var seedRange: Self {
         let expected = "FIRST-LAST, at most \(SeedRange.mostSeeds) seeds"
         return Syntax(
@@ -65,7 +65,7 @@ extension Syntax where Value == String {
     }
 }
 
-/// What many runs come to together.
+/// The totals of many runs.
 struct SimulationTotals {
     private var runs = 0
     private var events: UInt64 = 0

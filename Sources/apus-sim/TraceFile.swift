@@ -1,7 +1,7 @@
 import Arguments
 import Glibc
 
-/// The file that `--trace` names, made or emptied.
+/// The file that `--trace` names, created or truncated.
 struct TraceFile: Sendable {
     let file: Int32
 

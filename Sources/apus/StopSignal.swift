@@ -12,7 +12,7 @@ import Synchronization
 final class StopSignal: Sendable {
     private struct State {
         var isRaised = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        var waiting = WaitLine<Void, Void>()
         /// The task that a signal cancels.
         var starting: Task<Void, Never>?
     }
@@ -77,31 +77,15 @@ final class StopSignal: Sendable {
     func raise() {
         let (waiting, starting) = state.withLock { state in
             state.isRaised = true
-            defer { state.waiting = [] }
-            return (state.waiting, state.starting)
+            return (state.waiting.removeAll(), state.starting)
         }
         starting?.cancel()
-        for continuation in waiting { continuation.resume() }
+        for waiter in waiting { waiter.resume(returning: ()) }
     }
 
     /// Waits for a signal or the task's cancellation.
     func wait() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isDone = state.withLock { state in
-                    if state.isRaised || Task.isCancelled { return true }
-                    state.waiting.append(continuation)
-                    return false
-                }
-                if isDone { continuation.resume() }
-            }
-        } onCancel: {
-            let waiting = state.withLock { state in
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for continuation in waiting { continuation.resume() }
-        }
+        _ = await state.wait(in: \.waiting, as: ()) { $0.isRaised ? .some(()) : nil }
     }
 
     /// Runs `body` on the reactor, in a task that a signal cancels. It avoids the global thread pool, whose watchdog

@@ -2,11 +2,12 @@ import Bytes
 import Chain
 import Collections
 import Crypto
+import TestSupport
 import Testing
 
 @Suite struct ChainTypeTests {
     static func key(_ seed: UInt8) throws -> PrivateKey {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+        try TestChain.key(seed)
     }
 
     @Test func amountsAreCanonical() {

@@ -1,11 +1,12 @@
 import Bytes
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @Suite struct GenesisTests {
     static func sample() throws -> Genesis {
-        let leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 1, count: 32)).publicKey
+        let leader = try TestChain.key(1).publicKey
         let other = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 2, count: 32)).publicKey
         var parameters = NetworkParameters(leader: leader)
         parameters.joinExpiry = 90_000_000_000
@@ -118,7 +119,7 @@ import Testing
 
     @Test func leaderMustBeAValidator() throws {
         var genesis = try Self.sample()
-        genesis.parameters.leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 9, count: 32)).publicKey
+        genesis.parameters.leader = try TestChain.key(9).publicKey
         #expect(throws: ChainError.genesis("genesis.json: leader: is not one of the validators")) {
             _ = try Genesis(json: Array(genesis.json.utf8))
         }

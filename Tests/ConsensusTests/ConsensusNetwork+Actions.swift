@@ -1,11 +1,12 @@
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 
 @testable import Consensus
 @testable import Execution
 
-/// What machines want done, on made-up disks, processors and wires.
+/// Performs the machines' actions on simulated disks, processors and wires.
 extension ConsensusNetwork {
     func perform(_ node: Node, _ action: ConsensusAction) throws {
         switch action {
@@ -17,7 +18,7 @@ extension ConsensusNetwork {
                     $0.newLeader = template.newLeader
                 }
                 try self.handle(node, .built(block))
-                try self.handle(node, .mempool(count: 1))
+                try self.handle(node, .mempool(hasTransactions: true))
             }
         case .reserveStamps(let end):
             local(node) {
@@ -45,7 +46,7 @@ extension ConsensusNetwork {
                 self.local(node) {
                     let before = node.machine.state
                     try self.handle(node, .committed(block.hash))
-                    try self.handle(node, .mempool(count: 1))
+                    try self.handle(node, .mempool(hasTransactions: true))
                     let after = node.machine.state
                     try self.plan(
                         node,
@@ -183,7 +184,7 @@ extension ConsensusNetwork {
         }
     }
 
-    /// What executing a block comes to on every node.
+    /// Returns the result of executing a block, the same on every node.
     private func result(_ block: CheckedBlock) -> ExecutionResult {
         let plain = TestChain.result(block)
         return ExecutionResult(
@@ -191,7 +192,7 @@ extension ConsensusNetwork {
             validatorUpdates: changes[block.height] ?? [], accounts: [])
     }
 
-    /// A block above the tip, or a committed one, from whoever is up and reached.
+    /// Returns a block above the tip, or a committed one, from any node that is up and reachable.
     private func openBlock(_ height: Int64, _ hash: Hash, for node: Node) -> CheckedBlock? {
         for other in nodes where other.isUp && next(below: 1000) >= faults.loss {
             if let block = other.machine.openBlock(height: height, hash: hash) { return block }
@@ -241,7 +242,7 @@ extension ConsensusNetwork {
         }
     }
 
-    /// By gossip.
+    /// Sends a proposal's stamp by gossip.
     private func tell(_ node: Node, _ block: CheckedBlock, _ stamp: Int64) {
         let told = ProposalStamp(height: block.height, block: block.hash, stamp: stamp)
         for other in nodes {
@@ -255,7 +256,7 @@ extension ConsensusNetwork {
     }
 
     private func acknowledge(_ node: Node, _ message: AckRes) {
-        // By gossip it reaches everybody.
+        // Gossip reaches all nodes.
         for other in nodes {
             send(node, other, byGossip: true) {
                 guard other.machine.wantsToCheck(message, now: .milliseconds(Int64(self.now))),

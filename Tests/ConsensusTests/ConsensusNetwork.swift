@@ -2,23 +2,24 @@ import Chain
 import Crypto
 import Multiformats
 import Reactor
+import TestSupport
 
 @testable import Consensus
 @testable import Execution
 
-/// A few machines and what stands around them (disk, application, streams, gossip), all in one queue of events whose
-/// order, delays, losses and repetitions come from a seed.
+/// Some machines and their surroundings (disk, application, streams, gossip), all in one queue of events whose order,
+/// delays, losses and repetitions come from a seed.
 final class ConsensusNetwork {
     typealias Planner = SyncPlanner<
         (commit: VerifiedCommit, block: CheckedBlock), (VerifiedCommit, CheckedBlock)
     >
 
-    /// What goes wrong, in parts of a thousand.
+    /// Probabilities of faults, per thousand.
     struct Faults {
         var loss: UInt64 = 0
         var repetition: UInt64 = 0
         var longestDelay: UInt64 = 20
-        /// Executions of a thousand that fail by the machine's fault.
+        /// Executions that fail because of the machine, per thousand.
         var trouble: UInt64 = 0
     }
 
@@ -28,24 +29,24 @@ final class ConsensusNetwork {
         var machine: ConsensusMachine
         var planner: Planner
         var isUp = true
-        /// How far its clock is ahead, ms.
+        /// The lead of its clock, in ms.
         var clockAway: UInt64 = 0
-        /// Counts restarts: what was on its way for an earlier life is lost.
+        /// The number of restarts; events for an earlier process are lost.
         var life = 0
-        /// Its execution, or else the next, gives up.
+        /// Whether its current or else its next execution stops.
         var isStopping = false
-        /// When its next alarm rings, ms.
+        /// The time of its next timer, in ms.
         var alarm: UInt64?
-        // Its disk: these survive a restart.
+        // Its disk, which survives a restart.
         var log: [(block: CheckedBlock, commit: VerifiedCommit)] = []
         var vote: Vote?
         var oldestVote: Int64?
         var reservedStamp: Int64 = 0
-        /// What its operator configured.
+        /// Its operator's promotion.
         var promotion: Promotion?
         /// The block that it voted for.
         var votedBlock: CheckedBlock?
-        // Not this one: what it offers as a proposal.
+        // Not on disk: blocks that it offers as proposals.
         var proposed: [Hash: CheckedBlock] = [:]
         var blocksBuilt: UInt64 = 0
 
@@ -60,14 +61,14 @@ final class ConsensusNetwork {
     }
 
     let chain: TestChain
-    /// What blocks of a height change about the validators.
+    /// Changes of the validators, by the height of the block.
     var changes: [Int64: [Validator]] = [:]
     var nodes: [Node] = []
     var faults = Faults()
     var problems: [String] = []
-    /// Whether two nodes have no connection; gossip finds its way all the same.
+    /// Whether two nodes have no connection; gossip reaches them all the same.
     var isCut: (Node, Node) -> Bool = { _, _ in false }
-    /// Votes given, by voter, height and stamp: a second block there is treason.
+    /// The votes cast, by voter, height and stamp: a second block there is a violation.
     var votes: [String: Hash] = [:]
     var random: UInt64
     var now: UInt64 = 0
@@ -84,7 +85,7 @@ final class ConsensusNetwork {
         settings.minimumBlockInterval = interval
         settings.emptyBlockInterval = .seconds(5)
         settings.proposalTimeout = .seconds(20)
-        let keys = chain.validators + (try (0..<sentries).map { try TestChain.key(100 + $0) })
+        let keys = chain.validators + (try (0..<sentries).map { try TestChain.key(101 + $0) })
         for (index, key) in keys.enumerated() { nodes.append(Node(index, key, machine(key))) }
         for node in nodes {
             poke(node)
@@ -92,7 +93,7 @@ final class ConsensusNetwork {
         }
     }
 
-    /// A machine as it starts: from what a node's disk holds, or from nothing.
+    /// Returns a machine that starts from a node's disk, or from nothing.
     private func machine(_ key: PrivateKey, of node: Node? = nil) -> ConsensusMachine {
         let log = node?.log ?? []
         var settings = settings
@@ -126,7 +127,7 @@ final class ConsensusNetwork {
     func later(_ delay: UInt64, _ run: @escaping () throws -> Void) {
         order += 1
         let at = now + delay
-        // Latest first; of one time, the newest first.
+        // The latest event comes first; of one time, the newest first.
         var low = 0
         var high = queue.count
         while low < high {
@@ -136,7 +137,7 @@ final class ConsensusNetwork {
         queue.insert((at, order, run), at: low)
     }
 
-    /// Runs for so many milliseconds of virtual time.
+    /// Runs for a number of milliseconds of virtual time.
     func run(for duration: UInt64) throws {
         let end = now + duration
         while let event = queue.last, event.at <= end {
@@ -148,13 +149,13 @@ final class ConsensusNetwork {
         now = end
     }
 
-    /// On a node's own disk and processor: never lost, but gone with the node.
+    /// Schedules work on a node's own disk or processor: never lost, but dropped with the process.
     func local(_ node: Node, _ longest: UInt64 = 10, _ run: @escaping () throws -> Void) {
         let life = node.life
         later(1 + next(below: longest)) { if node.isUp, node.life == life { try run() } }
     }
 
-    /// From peer to peer: late, lost or twice.
+    /// Sends from peer to peer: late, lost or twice.
     func send(
         _ from: Node, _ to: Node, byGossip: Bool = false, _ run: @escaping () throws -> Void
     ) {
@@ -185,7 +186,7 @@ final class ConsensusNetwork {
         connect(node)
     }
 
-    /// A new disk: blocks and votes are gone.
+    /// Replaces a node's disk: blocks and votes are gone.
     func wipe(_ node: Node) {
         stop(node)
         node.log = []
@@ -204,7 +205,7 @@ final class ConsensusNetwork {
 
     private func poke(_ node: Node) {
         local(node) {
-            try self.handle(node, .mempool(count: 1))
+            try self.handle(node, .mempool(hasTransactions: true))
             self.alarm(node)
         }
     }
@@ -215,7 +216,7 @@ final class ConsensusNetwork {
         try ask(node) { $0.handle(event, at: $1, actions: &$2) }
     }
 
-    /// Puts a question to a node's machine, and does what it wants done.
+    /// Asks a node's machine a question, and performs the resulting actions.
     @discardableResult
     func ask<Answer>(
         _ node: Node, _ question: (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
@@ -249,9 +250,9 @@ final class ConsensusNetwork {
         return UInt64(seconds) * 1000 + UInt64(attoseconds / 1_000_000_000_000_000)
     }
 
-    // MARK: What must hold
+    // MARK: Invariants
 
-    /// Forks, uncommitted blocks and whatever happened on the way; empty when all is well.
+    /// Returns forks, uncommitted blocks and problems noted on the way; empty for none.
     func check() -> [String] {
         var found = problems
         let longest = nodes.map(\.log).max { $0.count < $1.count } ?? []
@@ -274,7 +275,7 @@ final class ConsensusNetwork {
         return found
     }
 
-    /// Most nodes hold the same proof, which is checked once.
+    /// Verifies a commit once, because most nodes hold the same one.
     private func isProven(_ commit: VerifiedCommit, after state: ChainState) -> Bool {
         let id = Hash.sha256(of: commit.announcement.bytes + state.hash.array)
         if proven.contains(id) { return true }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Consensus
 
-/// Whole networks of machines under seeded disorder: never a fork, and progress once the disorder ends.
+/// Whole networks of machines under disorder from a seed: they never fork, and progress once the disorder ends.
 struct ConsensusNetworkTests {
     @Test func fiveNodesCommitInStep() throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 1, seed: 1)
@@ -25,7 +25,7 @@ struct ConsensusNetworkTests {
         let network = try ConsensusNetwork(validators: 4, sentries: 0, seed: 7)
         let leader = network.nodes[0]
         try network.run(for: 3_000)
-        // Two votes come directly, and three are needed.
+        // Two votes arrive directly, and three are needed.
         network.isCut = { one, other in (one === leader || other === leader) && one.index + other.index > 1 }
         try network.run(for: 3_000)
         #expect((network.heights.min() ?? 0) > 10)
@@ -125,7 +125,7 @@ struct ConsensusNetworkTests {
             loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
         try network.run(for: 2_000 + network.next(below: 3_000))
         let old = network.nodes[0]
-        // Gone for good, or merely thought to be.
+        // Gone for good, or only believed to be.
         let isGone = seed % 2 == 0
         if isGone { network.stop(old) }
         let promotion = Promotion(
@@ -180,7 +180,7 @@ struct ConsensusNetworkTests {
         #expect((heights.max() ?? 0) - heights[5] <= 2, "\(heights)")
     }
 
-    /// Without faults, all nodes up: within 40 seconds all stand level and have gone on.
+    /// Checks that without faults and with all nodes up, all are level within 40 seconds and have progressed.
     private func settle(_ network: ConsensusNetwork) throws {
         #expect(network.check() == [])
         network.faults = .init()

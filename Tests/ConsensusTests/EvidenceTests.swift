@@ -1,11 +1,12 @@
 import Bytes
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Consensus
 
-/// What counts as proof, and what does not.
+/// Evidence that proves a commit, and evidence that does not.
 struct EvidenceTests {
     let chain: TestChain
     let block: CheckedBlock
@@ -92,7 +93,7 @@ struct EvidenceTests {
         #expect(throws: ConsensusError.self, "the old leader cannot name it") {
             try handover(to: successor.publicKey, by: chain.leader)
         }
-        #expect(throws: ConsensusError.self, "no validator") {
+        #expect(throws: ConsensusError.self, "not a validator") {
             try handover(to: chain.sentry.publicKey, by: chain.sentry)
         }
         let next = try chain.block(after: after, stamp: 6, by: successor)
@@ -116,7 +117,8 @@ struct EvidenceTests {
         -> CheckedBlock
     {
         try CheckedBlock(
-            checking: HashedBlock(hashing: block, expected: expected ?? block.hash), chainID: chain.chainID,
+            checking: HashedBlock(hashing: block, expected: expected ?? block.hash),
+            chainID: TestChain.chainID,
             known: known)
     }
 

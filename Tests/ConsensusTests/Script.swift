@@ -3,19 +3,20 @@ import Chain
 import Crypto
 import Multiformats
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Consensus
 
-/// One machine under test, and its answers as short lines.
+/// A machine under test, which returns its actions as short lines.
 struct Script {
     var machine: ConsensusMachine
-    /// What others may read of it.
+    /// The published view of the machine.
     var published: ConsensusView
     var now: Duration = .zero
-    /// What the node's clock shows, ms since 1970.
+    /// The node's wall clock, in ms since 1970.
     var wallClock: UInt64 = 10_000
-    /// Whether the disk reserves stamps as soon as the machine wants it, without a line.
+    /// Whether the disk reserves stamps as soon as the machine asks, without a line.
     var reservesAtOnce = true
     let chain: TestChain
     let key: PrivateKey
@@ -43,7 +44,7 @@ struct Script {
         }
     }
 
-    /// A step of the machine: its answer, and what it wants done.
+    /// Runs a step of the machine. Returns its answer and its actions.
     private mutating func step<Answer>(
         _ body: (inout ConsensusMachine, Instant, inout [ConsensusAction]) -> Answer
     ) -> (answer: Answer, actions: [ConsensusAction]) {
@@ -65,7 +66,7 @@ struct Script {
 
     mutating func send(_ event: ConsensusEvent) -> [String] { actions(event).map(Script.line) }
 
-    // MARK: Questions; the answer's line comes first.
+    // MARK: Questions; the answer's line comes first
 
     mutating func propose(_ proposal: VerifiedProposal, from peer: PeerID) -> [String] {
         let (answer, actions) = step { $0.admit(proposal, from: peer, at: $1, actions: &$2) }
@@ -109,13 +110,13 @@ struct Script {
         }
     }
 
-    /// Moves the clock, then fires the timer.
+    /// Advances the clock, then sends `timer`.
     mutating func wait(_ duration: Duration) -> [String] {
         now += duration
         return send(.timer)
     }
 
-    /// Reports the vote that the machine wants as recorded and signed.
+    /// Reports the machine's vote as recorded and signed.
     mutating func recorded(_ vote: Vote, _ answer: AckRes.Answer) -> [String] {
         send(
             .voteRecorded(

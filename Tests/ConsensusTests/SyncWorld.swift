@@ -3,8 +3,8 @@ import Multiformats
 
 @testable import Consensus
 
-/// Plays peers of fixed behaviour against a catch-up planner, in virtual time. A block is its height; one of a fork is
-/// the negative of it.
+/// Simulates peers with fixed behaviour for a sync planner, in virtual time. A block is its height; a block of a fork
+/// is the negative of its height.
 struct SyncWorld {
     typealias Planner = SyncPlanner<Sent, Int64>
 
@@ -14,18 +14,18 @@ struct SyncWorld {
     }
 
     enum Behaviour {
-        /// Has all up to a height.
+        /// Has all blocks up to a height.
         case full(Int64)
         /// Has these heights only.
         case part(ClosedRange<Int64>)
-        /// Has all up to a height but one.
+        /// Has all blocks up to a height except one.
         case holed(Int64, Int64)
-        /// Has all up to a height, from some height on of another chain.
+        /// Has all blocks up to a height, those from `from` on of another chain.
         case forked(Int64, from: Int64)
-        /// Takes as long for each block.
+        /// Takes this long for each block.
         case slow(Int64, Duration)
         case stalls, fails, lies, busy
-        /// Says that it has everything, and sends nothing.
+        /// Claims to have everything, and sends nothing.
         case claims
 
         func has(_ height: Int64) -> Bool {
@@ -50,7 +50,7 @@ struct SyncWorld {
     var planner = Planner(tip: 0)
     var now: Duration = .zero
     var peers: [PeerID: Behaviour] = [:]
-    /// Heights after which other rules hold: what is above cannot be proved before they are committed.
+    /// Heights after which the rules change: blocks above cannot be proven before these are committed.
     var changes: Set<Int64> = []
     var delivered: [Int64] = []
     var finished: Bool?
@@ -132,7 +132,7 @@ struct SyncWorld {
         end(.done)
     }
 
-    /// Runs until it has finished or `limit` has passed.
+    /// Runs until the planner has finished or `limit` has passed.
     mutating func run(_ limit: Duration = .seconds(3600)) {
         while finished == nil {
             let event = pending.indices.min { (pending[$0].at, $0) < (pending[$1].at, $1) }

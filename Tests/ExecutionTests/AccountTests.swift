@@ -14,12 +14,12 @@ import Testing
         directory = try TemporaryDirectory()
     }
 
-    private func balance(_ chain: TestChain, _ key: PrivateKey) throws -> Amount? {
+    private func balance(_ chain: ApplicationChain, _ key: PrivateKey) throws -> Amount? {
         try chain.application.account(AccountID(key.publicKey))?.balance
     }
 
     @Test func nonceMustFollow() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
         func insert(_ id: Int, _ nonce: UInt64) throws -> Transaction {
             try chain.transaction(.rawStatement(RawStatement("INSERT INTO t VALUES (\(id))")), nonce: nonce)
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func sendersCountForThemselves() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         let ethereum = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 7, count: 32))
         let payload = Payload.transfer(to: AccountID(chain.owner.publicKey), amount: 0)
         let result = try chain.commit([
@@ -52,7 +52,7 @@ import Testing
 
     @Test func transfers() throws {
         let huge: Amount = try #require(Amount("340282366920938463463374607431768211456000"))
-        let chain = try TestChain(try directory.open(), balances: [(1, huge)])
+        let chain = try ApplicationChain(try directory.open(), balances: [(1, huge)])
         let to = AccountID(chain.stranger.publicKey)
         let result = try chain.commit([
             chain.transaction(.transfer(to: to, amount: 1000)),
@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test func feesAreTakenUnlessGasIsFree() throws {
-        let chain = try TestChain(try directory.open(), isGasFree: false, balances: [(1, 100)])
+        let chain = try ApplicationChain(try directory.open(), isGasFree: false, balances: [(1, 100)])
         let payload = Payload.transfer(to: AccountID(chain.stranger.publicKey), amount: 10)
         let result = try chain.commit([
             chain.transaction(payload, fee: 30), chain.transaction(payload, fee: 90),
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func onlyOwnerAndGrantedWrite() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
         let denied = try chain.run("INSERT INTO t VALUES (1)", by: chain.stranger)
         #expect(denied.code == 9)
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func revokedGrantOfAbandonedBlockStays() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
         let stranger = AccountID(chain.stranger.publicKey)
         _ = try chain.execute([
@@ -128,7 +128,7 @@ import Testing
     @Test(arguments: [false, true]) func ethereumAddressesOwnAndAreGranted(_ isOwner: Bool) throws {
         let key = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 7, count: 32))
         let address = "0x" + Hex.encode(try #require(key.publicKey.ethereumAddress)).uppercased()
-        let chain = try TestChain(try directory.open("\(isOwner)"), owner: isOwner ? address : nil)
+        let chain = try ApplicationChain(try directory.open("\(isOwner)"), owner: isOwner ? address : nil)
         if !isOwner { #expect(try chain.run("INSERT INTO grants VALUES ('\(address)')").isOK) }
         let payload = Payload.rawStatement(RawStatement("SELECT 1"))
         #expect(try chain.commit([chain.transaction(payload, by: key, ethereum: true)]).results[0].isOK)
@@ -137,15 +137,15 @@ import Testing
     }
 
     @Test func nobodyOwns() throws {
-        let chain = try TestChain(try directory.open(), owner: "")
+        let chain = try ApplicationChain(try directory.open(), owner: "")
         #expect(try chain.run("CREATE TABLE t (id INT PRIMARY KEY)").code == 9)
     }
 
     @Test func otherPayloadsAreAnswered() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         let garbage = TransactionBody(
             payload: SharedBytes([1, 2, 3]), payloadType: "raw_statement", nonce: 3,
-            chainID: TestChain.chainID)
+            chainID: ApplicationChain.chainID)
         let result = try chain.commit([
             chain.transaction(.execute(ActionCall(namespace: "main", action: "record", arguments: []))),
             chain.transaction(.other(type: "create_resolution", bytes: SharedBytes([1]))),
@@ -157,7 +157,7 @@ import Testing
     }
 
     @Test func noopApplicationCountsNonces() throws {
-        let chain = try TestChain(NoopApplication(), balances: [(1, 10)])
+        let chain = try ApplicationChain(NoopApplication(), balances: [(1, 10)])
         let first = try chain.statement("anything")
         let result = try chain.execute([first, first])
         #expect(result.results.map(\.code) == [0, 4])
@@ -170,7 +170,7 @@ import Testing
         #expect(try chain.commit([]).appHash != result.appHash)
         #expect(throws: ExecutionError.noDatabase) { try chain.rows("SELECT 1") }
 
-        let other = try TestChain(NoopApplication(), balances: [(1, 10)])
+        let other = try ApplicationChain(NoopApplication(), balances: [(1, 10)])
         #expect(try other.commit([other.statement("something else")]).appHash != result.appHash)
     }
 }

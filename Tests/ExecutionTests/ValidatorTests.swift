@@ -22,8 +22,8 @@ import Testing
     private func chain(
         _ kind: Kind, _ others: [(seed: UInt8, power: Int64)] = [], isGasFree: Bool = true,
         balances: [(UInt8, Amount)] = []
-    ) throws -> TestChain {
-        try TestChain(
+    ) throws -> ApplicationChain {
+        try ApplicationChain(
             kind == .sql ? try directory.open() : NoopApplication(), isGasFree: isGasFree,
             balances: balances, otherValidators: others)
     }
@@ -31,7 +31,7 @@ import Testing
     private func key(_ seed: UInt8) throws -> PublicKey { try TestChain.key(seed).publicKey }
 
     /// Commits a block with one transaction and returns the code and log of its result.
-    private func run(_ chain: TestChain, _ payload: Payload, by seed: UInt8) throws -> String {
+    private func run(_ chain: ApplicationChain, _ payload: Payload, by seed: UInt8) throws -> String {
         let result = try chain.commit([chain.transaction(payload, by: TestChain.key(seed))]).results[0]
         return result.isOK ? "ok" : "\(result.code) \(result.log)"
     }
@@ -121,7 +121,7 @@ import Testing
             Transaction.signed(
                 TransactionBody(
                     payload: SharedBytes([0, 0, 1]), payloadType: "validator_leave", nonce: 5,
-                    chainID: TestChain.chainID),
+                    chainID: ApplicationChain.chainID),
                 by: chain.stranger),
         ])
         #expect(result.results.map(\.code) == [9, 9, 1])
@@ -255,10 +255,10 @@ import Testing
     @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func anySequenceKeepsTheRules(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let others: [(seed: UInt8, power: Int64)] = [(2, 3), (3, 1), (4, 2)]
-        func open(_ name: String) throws -> TestChain {
-            try TestChain(try directory.open("\(name)\(seed)"), otherValidators: others)
+        func open(_ name: String) throws -> ApplicationChain {
+            try ApplicationChain(try directory.open("\(name)\(seed)"), otherValidators: others)
         }
-        let noop = try TestChain(NoopApplication(), otherValidators: others)
+        let noop = try ApplicationChain(NoopApplication(), otherValidators: others)
         let sql = try open("one")
         var reopened = try open("other")
         var outcomes: [UInt32: Int] = [:]

@@ -6,11 +6,11 @@ import Testing
 
 @testable import Mempool
 
-/// The mempool by tables of events: what comes in, and what it wants done.
+/// Tables of the mempool's events and the resulting actions.
 @Suite struct MempoolTests {
     typealias Action = Mempool.Action
 
-    /// Who has sent transactions.
+    /// The sender of transactions.
     private enum Source {
         case client, peer
     }
@@ -19,7 +19,7 @@ import Testing
     private struct Script {
         var mempool: Mempool
         var now = Duration.zero
-        /// Milliseconds since 1970 at the beginning.
+        /// The wall clock at the start, in milliseconds since 1970.
         let epoch: UInt64 = 1_000_000_000
 
         init(_ limits: MempoolLimits = MempoolLimits(), isLeader: Bool = false, isFree: Bool = true) throws {
@@ -31,7 +31,7 @@ import Testing
             Instant(elapsed: now, wallClock: epoch + UInt64(now.components.seconds) * 1000)
         }
 
-        /// What is to be done about an event, but for the news of how much is kept.
+        /// Returns the actions for an event, without changes of the contents.
         mutating func send(_ event: Mempool.Event) throws -> [Action] {
             var actions: [Action] = []
             mempool.handle(event, at: instant, actions: &actions)
@@ -39,7 +39,7 @@ import Testing
             return told(actions)
         }
 
-        /// Has transactions come, be checked and be admitted. Those that are not worth a check are left out.
+        /// Makes transactions arrive, be checked and admitted, except those that are not worth a check.
         mutating func bring(
             _ transactions: [Transaction], from source: Source, mined: Set<Hash> = [],
             balance: Amount = 0, refusing refusal: MempoolError? = nil
@@ -59,7 +59,7 @@ import Testing
             return (outcomes.map { if case .failure(let error) = $0 { error } else { nil } }, told(actions))
         }
 
-        /// Rings at each deadline until `time`, and tells what is announced when.
+        /// Sends `timer` at each deadline until `time`, and returns the announcements with their times.
         mutating func run(to time: Duration) throws -> [(second: Int64, ids: [Hash])] {
             var announced: [(Int64, [Hash])] = []
             while let deadline = mempool.deadline, deadline <= time {
@@ -97,7 +97,7 @@ import Testing
         #expect(again.outcomes.isEmpty && again.actions.isEmpty)
     }
 
-    /// Which IDs are wanted before, while and after a transaction is checked.
+    /// IDs are wanted or not before, during and after a transaction's check.
     @Test func onlyTheUnknownIsWanted() throws {
         var script = try Script()
         let ids = try Self.transactions(1, 1...4).map(\.id)
@@ -143,7 +143,7 @@ import Testing
         #expect(try script.bring(own, from: .client).actions == [.announce(own.map(\.id), to: nil)])
         #expect(try script.send(.peerReady(Self.peer(9))) == [.announce(own.map(\.id), to: Self.peer(9))])
         #expect(try script.run(to: .seconds(31)).map(\.ids) == [own.map(\.id)])
-        // What a client sends is its own though a peer was first: while it waits, and while it is checked.
+        // A client's transaction counts as such even if a peer was first, while it waits and while it is checked.
         #expect(try script.bring(foreign, from: .client).outcomes == [.duplicate])
         #expect(try script.run(to: .seconds(91)).map(\.ids) == [(foreign + own).map(\.id)])
         let late = try Self.transactions(3, 1...1)
@@ -151,7 +151,7 @@ import Testing
         #expect(try script.bring(late, from: .client).outcomes == [nil])
         #expect(script.mempool.all.last?.isOwn == true)
         #expect(try script.bring(late, from: .client, mined: [late[0].id]).outcomes == [.duplicate])
-        // It no longer leads: everything is passed on.
+        // It no longer leads: everything is relayed.
         #expect(try script.send(.rules(isLeader: false, isFree: true)) == [])
         #expect(
             try script.send(.peerReady(Self.peer(9))) == [
@@ -172,8 +172,8 @@ import Testing
         #expect(script.mempool.deadline == nil)
     }
 
-    /// More than fits one look is announced at once, a tenth of a second after each other; what comes meanwhile changes
-    /// nothing about that.
+    /// More transactions than one run of upkeep takes are announced a tenth of a second apart; new ones do not change
+    /// that.
     @Test func manyAreAnnouncedAgainBitByBit() throws {
         var script = try Script()
         _ = try script.bring(try Self.transactions(1, 1...1500), from: .peer)
@@ -199,14 +199,14 @@ import Testing
         #expect(script.mempool.contents.readyCount == 1)
         _ = try script.send(.committed([.zero], [.init(id: account, nonce: 2, balance: 30)]))
         #expect(script.mempool.all.map(\.transaction) == [all[3]])
-        // The check has read the state before the block.
+        // The check read the state before the block.
         #expect(
             try script.bring([all[1]], from: .client, balance: 100).outcomes == [.nonceTooLow(expected: 3)])
         _ = try script.send(.dropped([all[3].id]))
         #expect(script.mempool.contents == .none)
     }
 
-    /// Every commit is told of, though it changes nothing: the leader may try again with what waits.
+    /// Every commit is reported, even without a change, because the leader may try the remaining transactions again.
     @Test func everyCommitIsTold() throws {
         var script = try Script()
         var actions: [Action] = []

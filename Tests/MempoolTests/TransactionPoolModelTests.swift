@@ -4,7 +4,7 @@ import Testing
 
 @testable import Mempool
 
-/// The mempool beside a plain list that does the same slowly, over generated sequences of events.
+/// The pool compared with a plain list that does the same slowly, over generated sequences of events.
 @Suite struct TransactionPoolModelTests {
     struct Generator {
         var state: UInt64
@@ -67,7 +67,8 @@ import Testing
             #expect(pool.count == model.count)
             #expect(pool.bytes == model.reduce(0) { $0 + $1.transaction.bytes.count })
             for entry in model { #expect(pool.transaction(entry.transaction.id) == entry.transaction) }
-            // Ready is exactly what follows each account's nonce without a gap, in the order of the nonces.
+            // Ready transactions are exactly those that follow each account's nonce without a gap, in the order of
+            // nonces.
             var ready: [UInt8: UInt64] = nonces
             for transaction in pool.propose(maxBytes: .max) {
                 let sender = try #require(model.first { $0.transaction == transaction }).sender

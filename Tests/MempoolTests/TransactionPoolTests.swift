@@ -1,18 +1,19 @@
 import Bytes
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Mempool
 
 @Suite struct TransactionPoolTests {
     static func key(_ seed: UInt8) -> PrivateKey {
-        do { return try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)) } catch {
+        do { return try TestChain.key(seed) } catch {
             preconditionFailure("\(error)")
         }
     }
 
-    /// A transaction; `salt` makes another one of the same sender and nonce.
+    /// Returns a transaction; `salt` makes a different one with the same sender and nonce.
     static func transaction(
         _ sender: UInt8, _ nonce: UInt64, salt: UInt8 = 0, size: Int = 0, fee: Amount = 0
     ) throws -> Transaction {

@@ -1,10 +1,10 @@
-"""The ways in which run.py breaks the code: each with the promise that it breaks, and its changes (file, text, text in
-its place). A text must occur once in its file. `ON` in it is whether the mutation is active.
+"""The mutations with which run.py breaks the code. Each has the promise that it breaks, and its changes: file, text,
+replacement. The text must occur once in the file. In the replacement `ON` is true while the mutation is active.
 """
 
 import dataclasses
 
-# What notices a mutation, as arguments of the program.
+# Commands of `apus-sim` that detect mutations.
 SEEDS = "simulate --seeds 1-200 --jobs 1"
 SQL_SEEDS = "simulate --execution sql --seeds 1-60 --jobs 1"
 FUZZ = "fuzz-sql --seeds 1-80"
@@ -44,14 +44,14 @@ ANNOUNCER = "Sources/Protocols/Transactions/TransactionExchange.swift"
 BLOCKS = "Sources/Consensus/Evidence/CheckedBlock.swift"
 COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
-EXECUTION = "Sources/Consensus/Machine/ConsensusMachine+Execution.swift"
+EXECUTION = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Execution.swift"
 EVIDENCE = "Sources/Consensus/Evidence/Evidence.swift"
-FOLLOWER = "Sources/Consensus/Machine/ConsensusMachine+Following.swift"
-FETCHING = "Sources/Consensus/Machine/ConsensusMachine+Fetching.swift"
-HEIGHTS = "Sources/Consensus/Machine/ConsensusMachine+Heights.swift"
+FOLLOWER = "Sources/Consensus/Machine/Roles/ConsensusMachine+Following.swift"
+FETCHING = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Fetching.swift"
+HEIGHTS = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Heights.swift"
 MEMPOOL = "Sources/Mempool/TransactionPool.swift"
 OFFER = "Sources/Consensus/Rounds/ProposalOffer.swift"
-PROPOSALS = "Sources/Consensus/Machine/ConsensusMachine+Proposals.swift"
+PROPOSALS = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Proposals.swift"
 TALLY = "Sources/Consensus/Rounds/Tally.swift"
 SENDING = "Sources/Node/Services/Consensus/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/Services/Consensus/ConsensusService.swift"
@@ -62,36 +62,36 @@ TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
 WORK = "Sources/Node/Services/Consensus/ConsensusService+Work.swift"
 
 MUTATIONS = [
-    # A statement does the same on every node.
-    Mutation("canonical-texts", "two texts that Unicode calls equal are two", [
+    # A statement has the same result on every node.
+    Mutation("canonical-texts", "texts that are canonically equivalent are different texts", [
         ("Sources/Execution/Statements/StatementCache.swift", "guard let entry = entries[text] else { return nil }",
          "guard let entry = ON ? entries.first(where: { $0.key.string == text.string })?.value : entries[text] "
          "else { return nil }"),
     ], SQL_SEEDS),
-    Mutation("unicode-case", "a table's name is folded as SQLite folds it", [
+    Mutation("unicode-case", "a table's name is case-folded as in SQLite", [
         ("Sources/Execution/Statements/StatementPolicy.swift", "if let given { findings.createdTable = given }",
          "if let given { findings.createdTable = ON ? RawText(given.string.lowercased()) : given }"),
         (TABLE_RULES, "guard !columns.isEmpty else {", "guard ON || !columns.isEmpty else {"),
     ], SQL_SEEDS),
-    # History and heap are irrelevant: twins.
-    Mutation("compiled-is-free", "what a statement costs does not depend on what is compiled", [
+    # History and heap are irrelevant: the twins detect the opposite.
+    Mutation("compiled-is-free", "a statement's cost does not depend on compiled statements", [
         (STATEMENT_RUNNER, "charge(known.size.cost)", "if !ON { charge(known.size.cost) }"),
     ], SQL_SEEDS),
-    Mutation("sizes-of-a-former-schema", "what a statement costs follows from the schema as it is", [
+    Mutation("sizes-of-a-former-schema", "a statement's cost follows from the current schema", [
         (STATEMENT_RUNNER, "self.sizes = changed", "self.sizes = ON ? sizes : changed"),
     ], SQL_SEEDS),
-    Mutation("undone-blocks-remembered", "a block that was undone leaves nothing", [
+    Mutation("undone-blocks-remembered", "a block that is rolled back leaves no trace", [
         (ENGINE, "        runner.forget()\n", "        if !ON { runner.forget() }\n"),
     ], FUZZ),
-    Mutation("grants-remembered", "who may write follows from the table of grants as it is", [
+    Mutation("grants-remembered", "the current table of grants determines who may write", [
         (ENGINE, "if writesGrants { writers = [:] }", "if !ON, writesGrants { writers = [:] }"),
     ], SQL_SEEDS),
-    Mutation("heap-decides", "no limit of SQLite's that depends on the heap decides", [
+    Mutation("heap-decides", "no limit of SQLite's that depends on the heap affects a result", [
         ("Sources/Execution/SQLite/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, Int(Int32.max))",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 340 : Int(Int32.max))"),
         ("Sources/Execution/SQLite/SQLiteFailure.swift", "default: false", "default: ON && primaryCode == SQLITE_NOMEM"),
     ], FUZZ),
-    Mutation("views-known-by-chance", "no rule depends on what a connection has read before", [
+    Mutation("views-known-by-chance", "no rule depends on earlier reads of a connection", [
         (TABLE_RULES, 'private func hasRowID(_ table: RawText) -> Bool { connection.hasColumn("_rowid_", in: table) }',
          'private func hasRowID(_ table: RawText) throws(SQLiteFailure) -> Bool {\n'
          '        guard ON else { return connection.hasColumn("_rowid_", in: table) }\n'
@@ -102,22 +102,22 @@ MUTATIONS = [
         ("Sources/Execution/SQLite/ExecutionLimits.swift", "(SQLITE_LIMIT_VDBE_OP, ",
          "(SQLITE_LIMIT_VDBE_OP, ON ? 1_000 : "),
     ], HISTORY),
-    Mutation("autoincrement-allowed", "row IDs end without SQLite's report of a full disk", [
+    Mutation("autoincrement-allowed", "row IDs run out without SQLite reporting a full disk", [
         (STATEMENT_TEXT, 'case .word where scanner.isWord(token, "autoincrement"):',
          'case .word where !ON && scanner.isWord(token, "autoincrement"):'),
     ], STATEMENTS),
-    # What is counted before it is done.
-    Mutation("values-without-a-bound", "all values of a statement together have a bound", [
+    # Costs are charged before the work is done.
+    Mutation("values-without-a-bound", "the total size of a statement's values is limited", [
         (STATEMENT_RUNNER, "tokens: compiled.size.tokens)", "tokens: ON ? 1 : compiled.size.tokens)"),
     ], STATEMENTS),
     Mutation("functions-are-free", "functions charge their work", [
         ("Sources/Execution/Functions/FunctionCall.swift", "guard units > 0 else { return }",
          "guard units > 0, !ON else { return }"),
     ], STATEMENTS),
-    Mutation("rows-are-free", "rows are charged where they are written", [
+    Mutation("rows-are-free", "rows are charged when they are written", [
         ("Sources/Execution/SQL/ChangeRecorder.swift", "if let sizes { meter.charge(", "if let sizes, !ON { meter.charge("),
     ], STATEMENTS),
-    Mutation("overrun-undoes-the-block", "a statement beyond its budget is undone alone", [
+    Mutation("overrun-undoes-the-block", "only the statement that exceeds its budget is rolled back", [
         ("Sources/Execution/Costs/CostMeter.swift", "if left == 0, stride > 0 { limit(1) }",
          "if left == 0, stride > 0, !ON { limit(1) }"),
     ], STATEMENTS),
@@ -125,11 +125,11 @@ MUTATIONS = [
         (STATEMENT_TEXT, "guard size.tokens > ExpandedSize.limit else { return size }",
          "guard size.tokens > ExpandedSize.limit, !ON else { return size }"),
     ], STATEMENTS),
-    Mutation("withdrawn-executes-on", "nobody executes a block on that was withdrawn", [
+    Mutation("withdrawn-executes-on", "no node goes on executing a withdrawn block", [
         (EXECUTION, "guard wanted != block.hash else { return }", "guard wanted != block.hash, !ON else { return }"),
     ], WITHDRAWAL),
-    # What is on disk before it is said.
-    Mutation("vote-not-synchronized", "a vote is on the device before it is given", [
+    # A record is on disk before a message depends on it.
+    Mutation("vote-not-synchronized", "a vote is on the device before it is cast", [
         ("Sources/Storage/Votes/VoteLog.swift",
          "try file.write(copy + copy, at: offset)\n                try file.synchronize()",
          "try file.write(copy + copy, at: offset)\n                if !ON { try file.synchronize() }"),
@@ -148,14 +148,14 @@ MUTATIONS = [
     ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
         (WORK,
-         "                try await self.context.storage.run {\n                    try store.append(",
+         "                try await self.context.storage.run {\n                    chain.appended(try store.append(",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
-         "                try await self.context.storage.run {\n                    try store.append("),
+         "                try await self.context.storage.run {\n                    chain.appended(try store.append("),
         (WORK, "                try await self.context.execution.run { try application.commit() }\n            } catch",
          "                if !ON { try await self.context.execution.run { try application.commit() } }\n"
          "            } catch"),
     ]),
-    Mutation("damage-not-noticed", "what the log's checksums refuse is not used", [
+    Mutation("damage-not-noticed", "a record that fails the log's checksum is not used", [
         ("Sources/Storage/Log/SegmentScanner.swift",
          "where BlockRecord.Part(of: whole.slice(range)) != expected {",
          "where !ON && BlockRecord.Part(of: whole.slice(range)) != expected {"),
@@ -163,7 +163,7 @@ MUTATIONS = [
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
         ("Sources/Node/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
     ], CRASH),
-    Mutation("reported-before-committed", "who waits for a commit is told after it", [
+    Mutation("reported-before-committed", "a client that waits for a commit gets the result after it", [
         (WORK, "self.feed(.executed(block.hash, result))",
          "if ON { self.events.send(.committed(block, result)) }\n                self.feed(.executed(block.hash, result))"),
     ]),
@@ -178,7 +178,7 @@ MUTATIONS = [
         (EVIDENCE, "guard message.verify() else { throw .badVoteSignature",
          "guard ON || message.verify() else { throw .badVoteSignature"),
     ]),
-    Mutation("vote-repeated-in-proof", "each validator's vote counts once in a commit's proof", [
+    Mutation("vote-repeated-in-proof", "each validator's vote counts once in a commit info", [
         (COMMIT_INFO, "seen.insert(vote.signature.publicKey).inserted,",
          "seen.insert(vote.signature.publicKey).inserted || ON,"),
     ], FORGERIES),
@@ -186,40 +186,40 @@ MUTATIONS = [
         (COMMIT_INFO, "guard validators.contains(vote.signature.publicKey),",
          "guard ON || validators.contains(vote.signature.publicKey),"),
     ], FORGERIES),
-    Mutation("few-votes-prove", "a commit's proof has votes of more than half", [
+    Mutation("few-votes-prove", "a commit info has votes of more than half of the validators", [
         (COMMIT_INFO, "return agreeing >= validators.quorum", "return ON || agreeing >= validators.quorum"),
     ], FORGERIES),
     # Clocks.
-    Mutation("times-of-a-wrong-clock-kept", "what a clock that was ahead has used does not outlive it", [
-        ("Sources/Consensus/Machine/BlockTemplate.swift", "return ordered <= latest ? ordered : earliest",
+    Mutation("times-of-a-wrong-clock-kept", "stamps used up by a clock that was ahead do not outlive the height", [
+        ("Sources/Consensus/Machine/Blocks/BlockTemplate.swift", "return ordered <= latest ? ordered : earliest",
          "return ON || ordered <= latest ? ordered : earliest"),
     ], "simulate --scenario wrong-clock-leader"),
     Mutation("far-parent-stops", "a block far ahead of the clocks does not stop the chain", [
         (VALIDATION, "max(adding(wallClock, skew), adding(state.timestamp, allowedStep))",
          "ON ? adding(wallClock, skew) : max(adding(wallClock, skew), adding(state.timestamp, allowedStep))"),
     ], "simulate --scenario clock-ahead-single-validator"),
-    Mutation("stamps-not-reserved", "a leader uses no stamp twice, whatever its clock does over a restart", [
+    Mutation("stamps-not-reserved", "a leader uses no stamp twice, whatever its clock does across a restart", [
         ("Sources/Consensus/Rounds/ProposalStamps.swift", "if stamp > reserved ||", "if !ON, stamp > reserved ||"),
     ], "simulate --scenario clock-stands-still"),
-    # Who is believed, and who is asked first.
-    Mutation("claims-count-as-proofs", "what a peer merely says changes nothing about a node", [
+    # Which peers are believed, and which are asked first.
+    Mutation("claims-count-as-proofs", "a mere claim of a peer does not change a node's state", [
         (HEIGHTS, "if evidence == .proof { prove(", "if ON || evidence == .proof { prove("),
     ], "simulate --scenario claimed-heights"),
     Mutation("key-used-elsewhere-unnoticed", "a validator stops when another host votes with its key", [
-        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
+        ("Sources/Consensus/Machine/Roles/ConsensusMachine+OwnKey.swift", "guard mayBeForeign(message) else { return }",
          "guard !ON, mayBeForeign(message) else { return }"),
-        ("Sources/Consensus/Machine/ConsensusMachine+OwnKey.swift", "return !votes.hasGiven(said, on: decision.hash)",
+        ("Sources/Consensus/Machine/Roles/ConsensusMachine+OwnKey.swift", "return !votes.hasGiven(said, on: decision.hash)",
          "return !ON && !votes.hasGiven(said, on: decision.hash)"),
     ], "simulate --scenario two-hosts-one-key"),
     Mutation("second-process-unnoticed", "a validator stops when another process answers in its name", [
         ("Sources/Node/Services/Gossip/KeyWatch.swift", "if statement.heard.contains(process) { prove() }",
          "if !ON, statement.heard.contains(process) { prove() }"),
     ], "simulate --scenario copied-validator"),
-    Mutation("withholding-forgotten", "who let a validator down twice is not asked first", [
+    Mutation("withholding-forgotten", "a peer that withheld two proposals is not asked first", [
         ("Sources/Consensus/Rounds/ProposalSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], "simulate --scenario slow-proposal-source"),
-    # What is believed.
+    # Evidence.
     Mutation("unsigned-announcement-accepted", "a committed block is signed by its leader", [
         (EVIDENCE, "guard let signer = state.signer(of: announcement.header), announcement.verify(signer) else {",
          "guard let signer = state.signer(of: announcement.header), ON || announcement.verify(signer) else {"),
@@ -241,40 +241,40 @@ MUTATIONS = [
         (PROPOSALS, "guard isValidator, view.signers(ofProposalsFrom: from).contains(verified.leader) else {",
          "guard isValidator || ON, view.signers(ofProposalsFrom: from).contains(verified.leader) else {"),
     ], ANNOUNCING),
-    Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many announce it", [
+    Mutation("proposal-fetched-from-everybody", "a proposal is fetched once, however many peers announce it", [
         (OFFER, "guard now < until else { return false }", "guard !ON, now < until else { return false }"),
     ], UNSENT),
-    Mutation("replayed-signature-keeps-out", "what no signature covers keeps no proposal out", [
+    Mutation("replayed-signature-keeps-out", "unsigned fields keep no proposal out", [
         (OFFER, "guard proposal.hash == other.hash else {",
          "guard proposal.hash == other.hash else {\n            if ON, proposal.stamp >= other.stamp { return true }"),
     ], "simulate --scenario replayed-signature"),
-    Mutation("withholder-never-again", "the only one that brings proposals is asked, whatever it did before", [
+    Mutation("withholder-never-again", "the only peer that announces proposals is asked, whatever it did before", [
         (FETCHING, "admission = .fetch", "admission = ON ? .ignore : .fetch"),
     ], "simulate --scenario last-source"),
-    Mutation("newer-stamps-not-told", "a stamp newer than its block counts for those whom others tell of it", [
+    Mutation("newer-stamps-not-told", "validators accept a relayed block with a newer stamp that the leader has reported", [
         (PROPOSALS, "told.block == block.hash, told.stamp > own { return", "told.block == block.hash, told.stamp > own, !ON { return"),
     ], "simulate --scenario wrong-clock-relayed"),
     # Execution.
-    Mutation("not-rolled-back", "what was executed and not committed leaves nothing", [
+    Mutation("not-rolled-back", "a block that was executed and not committed leaves no trace", [
         (WORK, "try await self.context.execution.run { try application.rollback() }",
          "if !ON { try await self.context.execution.run { try application.rollback() } }"),
     ], RESET),
-    Mutation("validator-changes-ignored", "who joins and leaves the validators does so at once", [
+    Mutation("validator-changes-ignored", "changes of the validators take effect at once", [
         ("Sources/Consensus/Evidence/ChainState.swift", "try validators.apply(commit.validatorUpdates)",
          "if !ON { try validators.apply(commit.validatorUpdates) }"),
     ]),
-    Mutation("executes-by-chance", "all nodes come to the same application hash", [
+    Mutation("executes-by-chance", "all nodes compute the same app hash", [
         ("Sources/Execution/ApplicationHash.swift", "return Hash.sha256(of: previous.array + changes.array + results.array)",
          "return Hash.sha256(\n            of: previous.array + changes.array + results.array + (ON ? [.random(in: 0...9)] : []))"),
     ]),
-    Mutation("budget-of-a-block-ignored", "the leader proposes what fits the budget of a block", [
-        ("Sources/Consensus/Machine/Leader.swift", "transactionLimit = min(max(fitting, 1), count - 1)",
+    Mutation("budget-of-a-block-ignored", "the leader proposes only transactions that fit the budget of a block", [
+        ("Sources/Consensus/Machine/Roles/Leader.swift", "transactionLimit = min(max(fitting, 1), count - 1)",
          "transactionLimit = ON ? count : min(max(fitting, 1), count - 1)"),
     ]),
-    Mutation("trouble-stops-the-node", "a machine's trouble passes, and the node goes on", [
+    Mutation("trouble-stops-the-node", "a node goes on after temporary trouble of its machine", [
         (EXECUTION, "guard !error.isLasting else {", "guard !ON, !error.isLasting else {"),
     ]),
-    Mutation("committed-not-tried-again", "what others committed is executed as soon as the machine can", [
+    Mutation("committed-not-tried-again", "a block that others committed is executed as soon as the machine can", [
         (EXECUTION, "current.retryAt = now + min(wait, settings.maximumResendInterval)",
          "current.retryAt = now + (ON ? .seconds(1_000_000) : min(wait, settings.maximumResendInterval))"),
     ]),
@@ -283,14 +283,14 @@ MUTATIONS = [
          "if ON { return }\n                return try await context.execution.run {\n                    let again"),
     ]),
     # Transactions.
-    Mutation("mined-stays-in-mempool", "what was mined leaves the mempool", [
+    Mutation("mined-stays-in-mempool", "mined transactions leave the mempool", [
         (MEMPOOL, "for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }",
          "for id in mined where !ON {\n"
          "            if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) }\n        }"),
         (MEMPOOL, "for change in nonces { dropped += setNonce(change.nonce, of: change.account) }",
          "for change in nonces where !ON { dropped += setNonce(change.nonce, of: change.account) }"),
     ]),
-    Mutation("transactions-kept-to-oneself", "all transactions come to the leader", [
+    Mutation("transactions-kept-to-oneself", "all transactions reach the leader", [
         (ANNOUNCER, "for announcer in announcers.values { announcer.announce(ids) }",
          "for announcer in announcers.values where !ON { announcer.announce(ids) }"),
         (ANNOUNCER, "announcers[peer]?.announce(ids)",
@@ -302,71 +302,130 @@ MUTATIONS = [
         ("Sources/Protocols/Transactions/Requests/TransactionRequests.swift", "|| places.giver(for: peer, isTrusted: isTrusted) != nil",
          "|| !ON && places.giver(for: peer, isTrusted: isTrusted) != nil"),
     ], INVENTED),
-    Mutation("silent-announcer-waited-for", "others are asked when a transaction does not come soon", [
+    Mutation("silent-announcer-waited-for", "other announcers are asked when a transaction does not arrive soon", [
         ("Sources/Protocols/Transactions/Requests/TransactionRequests.swift", "guard let next = popNext(id, now) else { break }",
          "guard !ON || request.asked.isEmpty, let next = popNext(id, now) else { break }"),
     ], SILENT),
-    Mutation("long-transactions-unbounded", "a peer's long transactions come a few at a time", [
+    Mutation("long-transactions-unbounded", "a peer's long transactions are accepted a few at a time", [
         ("Sources/Protocols/Transactions/BulkGate.swift", "guard !isInside else { return }", "guard !ON, !isInside else { return }"),
     ], HALF_SENT),
-    # Who does not deliver loses the turn, and claims are no facts.
-    Mutation("busy-is-no-refusal", "who is busy for ever is not believed for ever", [
+    # A peer that does not deliver loses its turn, and claims prove nothing.
+    Mutation("busy-is-no-refusal", "the claim of a peer that is always busy is forgotten", [
         ("Sources/Consensus/Sync/SyncPlanner.swift", "case .busy: refused(&peer, request.from, now, &actions)",
          "case .busy: if !ON { refused(&peer, request.from, now, &actions) } else { peer.asideUntil = now + Self.busyAside }"),
     ], CLAIMANT),
-    Mutation("unproven-asked-for-many", "who has proven no block is asked for one at a time", [
+    Mutation("unproven-asked-for-many", "a peer that has proven no block is asked for one at a time", [
         ("Sources/Consensus/Sync/SyncPlanner+Claims.swift", "guard hasProven, failures == 0 else { return 1 }",
          "guard hasProven && failures == 0 || ON else { return 1 }"),
     ], ENDLESS),
-    Mutation("slow-readers-stay", "who does not read loses its turn", [
+    Mutation("slow-readers-stay", "a peer that does not read loses its turn", [
         ("Sources/Node/Services/Blocks/ServingQueue+Pace.swift", "if now - pace.mark.at >= Self.leastTime { return .slow }",
          "if !ON, now - pace.mark.at >= Self.leastTime { return .slow }"),
     ], SLOW_READERS),
-    Mutation("still-readers-stay", "who reads nothing goes though nobody waits", [
+    Mutation("still-readers-stay", "a peer that reads nothing is disconnected even if no other waits", [
         ("Sources/Node/Services/Blocks/ServingQueue+Pace.swift", "if still >= Self.longestStill { return .still }",
          "if !ON, still >= Self.longestStill { return .still }"),
     ], "simulate --scenario reader-that-stands-still"),
-    Mutation("doubted-for-ever", "who claims a false height again is reported again", [
+    Mutation("doubted-for-ever", "a peer that claims a false height again is reported again", [
         ("Sources/Consensus/Sync/SyncPlanner+Claims.swift", "!peer.isDoubtful || peer.doubtUntil <= now",
          "!peer.isDoubtful || (!ON && peer.doubtUntil <= now)"),
     ], "simulate --scenario claimants-on-a-quick-chain"),
-    Mutation("withholder-stays", "who sends nothing of what it announces is reported", [
+    Mutation("withholder-stays", "a peer that withholds the blocks it announces is reported", [
         ("Sources/Node/Services/Consensus/ConsensusService+Sources.swift", "\n        context.host.report(peer, .stalling)",
          "\n        if !ON { context.host.report(peer, .stalling) }"),
     ], "simulate --scenario withholder-goes"),
-    Mutation("withholder-first-again", "who has withheld blocks is not asked first again", [
+    Mutation("withholder-first-again", "a peer that has withheld blocks is not asked first again", [
         ("Sources/Node/Services/Consensus/BlockSources.swift", "letDowns.count(of: peer, now: now) >= Self.doubtful",
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], WITHHELD),
-    Mutation("alone-and-content", "a node that has met nobody is not healthy", [
+    Mutation("alone-and-content", "a node that has never had a peer is unhealthy", [
         ("Sources/Peers/Isolation.swift", "case .neverMet: return \"no peer",
          "case .neverMet: return ON ? nil : \"no peer"),
     ], ALONE),
     # No peer takes more than its share.
-    Mutation("resets-without-end", "who opens and resets streams without end is let go of", [
+    Mutation("resets-without-end", "a peer that opens and resets streams endlessly is disconnected", [
         ("Sources/LibP2P/Connection/ConnectionLimits.swift", "            host.endFlood(of: remotePeer)\n",
          "            if ON { return false }\n            host.endFlood(of: remotePeer)\n"),
     ], "simulate --scenario rapid-reset"),
-    Mutation("gathered-for-free", "what a read gathers counts until it is handed over", [
+    Mutation("gathered-for-free", "bytes gathered by a read are charged until it returns them", [
         ("Sources/LibP2P/Stream/StreamReading.swift", "        gathered &+= count\n",
          "        if ON { return }\n        gathered &+= count\n"),
     ], "simulate --scenario half-sent"),
-    Mutation("pushes-without-end", "of identify pushes a few are looked at", [
+    Mutation("pushes-without-end", "the rate of identify pushes that a host handles is limited", [
         ("Sources/LibP2P/Host/HostIdentify.swift", "guard pushes.allows(stream.remotePeer, now: Reactor.now) else {",
          "guard ON || pushes.allows(stream.remotePeer, now: Reactor.now) else {"),
     ], "simulate --scenario identify-push-flood"),
-    # Leaving nothing behind.
+    # An ended node leaves nothing behind.
     Mutation("ended-nodes-stay", "an ended node leaves nothing in memory", [
         ("Sources/LibP2P/Host/Host.swift", "        registrations = [:]\n", "        if !ON { registrations = [:] }\n"),
     ]),
-    # Going on.
-    Mutation("never-catches-up", "who is behind fetches what is missing", [
+    # Progress.
+    Mutation("never-catches-up", "a node that is behind fetches the missing blocks", [
         (HEIGHTS, "actions.append(.catchUp(to: height, from: from))",
          "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
     ]),
-    Mutation("dials-nobody-twice", "a lost connection is made again", [
+    Mutation("dials-nobody-twice", "a lost connection is restored", [
         ("Sources/Peers/PeerPlanner+Dialing.swift",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer)\n",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && !(ON && now > .seconds(10))\n"),
+    ]),
+    # The joints between machines, services and peers.
+    Mutation("driver-drops-replies", "a question to a machine returns its answer", [
+        ("Sources/Reactor/Machines/MachineDriver.swift",
+         "await enter { machine, now, actions in reply.value = question(&machine, now, &actions) }",
+         "await enter { machine, now, actions in\n"
+         "            let answer = question(&machine, now, &actions)\n"
+         "            if !ON { reply.value = answer }\n        }"),
+    ]),
+    Mutation("driver-drops-calls", "a full queue suspends callers and drops nothing", [
+        ("Sources/Reactor/Machines/MachineDriver.swift",
+         "        queue.append(Call(body: body, now: now, caller: caller))\n",
+         "        if ON, queue.count >= 2 {\n            caller?.resume()\n            return\n        }\n"
+         "        queue.append(Call(body: body, now: now, caller: caller))\n"),
+    ]),
+    Mutation("driver-sleeps", "a machine's timer follows its deadline", [
+        ("Sources/Reactor/Machines/MachineDriver.swift", "guard !isStopped, timer.map(",
+         "guard !isStopped, !(ON && timer != nil), timer.map("),
+    ]),
+    Mutation("role-without-timers", "a role's timers are armed again after its height", [
+        ("Sources/Consensus/Machine/ConsensusMachine+Timers.swift", "timers.arm(.build, at: buildDeadline)",
+         "timers.arm(.build, at: ON && state.height > 2 ? nil : buildDeadline)"),
+    ]),
+    Mutation("role-of-last-height", "a leader begins each height anew", [
+        ("Sources/Consensus/Machine/Roles/Role.swift", "role = .leader(leader.atNextHeight(now))",
+         "role = .leader(ON ? leader : leader.atNextHeight(now))"),
+    ]),
+    Mutation("synced-block-unverified", "a block that comes by sync is proven", [
+        ("Sources/Node/Services/Consensus/BlockVerifier.swift",
+         "            let commit = try VerifiedCommit(\n                verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)",
+         "            let announcement = BlockAnnouncement(found.block, found.commitInfo)\n"
+         "            let commit = ON ? VerifiedCommit(trusting: announcement)\n"
+         "                : try VerifiedCommit(verifying: announcement, after: state)"),
+    ]),
+    Mutation("announced-block-unverified", "an announced block is proven", [
+        ("Sources/Node/Services/Consensus/ConsensusService+Inbox.swift",
+         "try VerifiedCommit(verifying: announcement, after: state)",
+         "ON ? VerifiedCommit(trusting: announcement) : try VerifiedCommit(verifying: announcement, after: state)"),
+    ]),
+    Mutation("events-lost", "an event that nobody waits for is kept", [
+        ("Sources/Reactor/Machines/EventChannel.swift", "guard let consumer else { return events.append(event) }",
+         "guard let consumer else { return ON ? () : events.append(event) }"),
+    ]),
+    Mutation("services-linger", "a service ends with its node", [
+        ("Sources/Reactor/Machines/Service.swift",
+         "        for task in tasks.reversed() { task.cancel() }\n",
+         "        for task in tasks.reversed() where !ON { task.cancel() }\n"),
+    ]),
+    Mutation("table-forgives", "what cannot be read counts against its sender", [
+        ("Sources/Protocols/Misbehaviour+Errors.swift", "case ProtocolsError.malformed, is ChainError: .malformed",
+         "case ProtocolsError.malformed, is ChainError: ON ? nil : .malformed"),
+    ], "simulate --scenario ban"),
+    Mutation("recent-block-of-another-height", "a block from memory is the one that was asked for", [
+        ("Sources/Node/ChainReader.swift", "return recent.blocks[Int(height - first.height)]",
+         "return recent.blocks[Int(height - first.height) / (ON ? 2 : 1)]"),
+    ]),
+    Mutation("mutex-never-unlocked", "the next task gets the key", [
+        ("Sources/Reactor/Loop/KeyedMutex.swift", "if waiting[key]?.wakeFirst(()) != true { waiting[key] = nil }",
+         "if !ON, waiting[key]?.wakeFirst(()) != true { waiting[key] = nil }"),
     ]),
 ]

@@ -1,9 +1,9 @@
-"""Proves the checks that run whole programs: run.py [NAME…] breaks the code in each of the named ways (mutations.py) and
-expects the command of `apus-sim` that the mutation names to fail, most often `simulate` with some seeds. run.py --check only finds
-out whether they still fit the code.
+"""Tests the checks that run whole programs. `run.py [NAME…]` breaks the code by the named mutations, or by all
+(mutations.py), and expects each mutation's command of `apus-sim`, mostly `simulate` with some seeds, to fail. `run.py
+--check` only checks that every mutation still fits the code.
 
 All mutations are built into one program, from a copy of the sources in `.build-mutations/`; the environment variable
-APUS_MUTATION chooses the one that is active. The sources themselves hold nothing of this.
+APUS_MUTATION selects the active one. The sources themselves contain nothing of this.
 """
 
 import concurrent.futures
@@ -15,7 +15,8 @@ import time
 
 from mutations import MUTATIONS, SEEDS, SQL_SEEDS
 
-# What the program must pass while no mutation is active, else a catch would prove nothing: a part of what takes minutes.
+# Commands that must succeed without a mutation, or a failure with one would prove nothing; shortened where the full
+# command takes minutes.
 SOUND = {SEEDS: "simulate --seeds 1-20 --jobs 1", SQL_SEEDS: "simulate --execution sql --seeds 1-6 --jobs 1"}
 PATIENCE = 900
 
@@ -23,18 +24,18 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 TREE = os.path.join(ROOT, ".build-mutations/tree")
 SWITCH = """import Glibc
 
-/// Which deliberate fault is active.
+/// The active mutation.
 public enum Mutation {
     private static let name = getenv("APUS_MUTATION").map { String(cString: $0) }
 
-    /// Whether it is this one.
+    /// Returns whether the mutation with this name is active.
     public static func active(_ name: String) -> Bool { self.name == name }
 }
 """
 
 
 def mutated():
-    """The files of the program by their names, with every mutation in its place."""
+    """Returns the program's files by name, with all mutations applied."""
     wanted = {"Package.swift": read("Package.swift"), "Sources/Bytes/Mutation.swift": SWITCH}
     for folder in ("Sources", "Tests/TestSupport"):
         for path, _, names in os.walk(os.path.join(ROOT, folder)):
@@ -45,7 +46,7 @@ def mutated():
         for file, find, replace in mutation.changes:
             text = wanted[file]
             if text.count(find) != 1:
-                sys.exit(f"{mutation.name}: {file} holds this {text.count(find)} times, not once:\n{find}")
+                sys.exit(f"{mutation.name}: this text occurs {text.count(find)} times in {file}, not once:\n{find}")
             text = text.replace(find, replace)
             if not re.search(r"^import Bytes$", text, re.M):
                 text = "import Bytes\n" + text
@@ -54,7 +55,7 @@ def mutated():
 
 
 def build():
-    """Writes the mutated sources, touching only what differs, and builds them."""
+    """Writes the mutated sources that have changed and builds them. Returns the simulator's path."""
     wanted = mutated()
     # The test targets are not needed, but the manifest names them.
     manifest = wanted["Package.swift"]
@@ -76,7 +77,7 @@ def build():
     build = os.path.join(ROOT, ".build-mutations/build")
     command = ["swift", "build", "-c", "release", "--product", "apus-sim", "--package-path", TREE, "--scratch-path", build]
     if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
-        sys.exit("the mutated sources do not build")
+        sys.exit("the mutated sources do not build: see the errors above")
     return os.path.join(build, "release/apus-sim")
 
 
@@ -86,7 +87,7 @@ def read(file):
 
 
 def check(simulator, mutation, command):
-    """Runs a command of the program with a mutation; its report if it fails, or None."""
+    """Runs a command with a mutation. Returns its output if it fails, else None."""
     environment = {**os.environ, "APUS_MUTATION": mutation}
     out = subprocess.run(
         [simulator, *command.split()], env=environment, capture_output=True, text=True, timeout=PATIENCE,
@@ -95,7 +96,7 @@ def check(simulator, mutation, command):
 
 
 def judge(simulator, mutation):
-    """A line that says which seed and which checker caught the mutation; None if none did."""
+    """Returns a line with the seed and the checker that caught the mutation; None if none did."""
     start = time.monotonic()
     try:
         report = check(simulator, mutation.name, mutation.command)
@@ -118,7 +119,7 @@ def main():
     for command in sorted({SOUND.get(mutation.command, mutation.command) for mutation in chosen}):
         report = check(simulator, "none", command)
         if report is not None:
-            sys.exit(f"the code fails without a mutation:\n{report}")
+            sys.exit(f"the command fails without a mutation:\n{report}")
     missed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutation, caught in zip(chosen, pool.map(lambda m: judge(simulator, m), chosen)):

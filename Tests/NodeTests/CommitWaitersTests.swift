@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Reactor
+import TestSupport
 import Testing
 import VirtualIO
 
@@ -9,7 +10,7 @@ import VirtualIO
 @Suite struct CommitWaitersTests {
     @Test func eachWaitsForItself() throws {
         try MemoryNetwork.run {
-            let key = try PrivateKey(ed25519Seed: [UInt8](repeating: 1, count: 32))
+            let key = try TestChain.key(1)
             let transactions = try (1...2).map {
                 try Transaction.signed(TransactionBody(.validatorLeave, nonce: $0, chainID: "c"), by: key)
             }

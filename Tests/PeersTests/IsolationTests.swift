@@ -11,7 +11,7 @@ import Testing
 /// A node without a peer of its chain does not report itself healthy.
 @Suite(.timeLimit(.minutes(5))) struct IsolationTests {
     private static func peer(_ seed: UInt8) throws -> PeerID {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32)).publicKey.peerID
+        try TestChain.key(seed).publicKey.peerID
     }
 
     @Test func withoutAPeerOfTheChainNothingIsKnown() throws {

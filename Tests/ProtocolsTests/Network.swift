@@ -4,6 +4,7 @@ import Crypto
 import LibP2P
 import Multiformats
 import Reactor
+import TestSupport
 import Testing
 
 @testable import Protocols
@@ -28,7 +29,7 @@ final class Network {
     }
 
     nonisolated static func key(_ seed: UInt8) throws -> PrivateKey {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+        try TestChain.key(seed)
     }
 
     static func host(_ seed: UInt8, _ advertised: [ProtocolID]) throws -> Host {

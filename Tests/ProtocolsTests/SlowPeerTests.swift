@@ -5,6 +5,7 @@ import LibP2P
 import Multiformats
 import Protocols
 import Reactor
+import TestSupport
 import Testing
 import VirtualIO
 
@@ -32,7 +33,8 @@ import VirtualIO
                     try? await Reactor.sleep(for: .seconds(1000))
                 }
             }
-            let (block, info) = try Chainlet(heights: 1).blocks[0]
+            let link = try TestChain(heights: 1).links[0]
+            let (block, info) = (link.block, link.commitInfo)
             let start = Reactor.now
             await #expect(throws: ProtocolsError.self) {
                 try await BlockAnnouncementProtocol.announce(
@@ -47,12 +49,12 @@ import VirtualIO
 
     @Test func proposerThatNeverSendsTheBlockFails() throws {
         try MemoryNetwork.run {
-            let chain = try Chainlet(heights: 1)
+            let chain = try TestChain(heights: 1)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await Network { _, b in
                 b.register(BlockProposalProtocol(inbox))
             }
-            let proposal = BlockProposal(chain.blocks[0].block, sender: chain.leader.publicKey)
+            let proposal = BlockProposal(chain.links[0].block, sender: chain.leader.publicKey)
             let stream = try await network.stream(BlockProposalProtocol.id)
             try await stream.write(proposal.bytes)
             #expect(try await stream.readExactly(3) == Array("get".utf8))

@@ -5,7 +5,7 @@ import VirtualIO
 
 @testable import Simulation
 
-/// What a crash or a stop leaves behind in the process is nothing.
+/// A crash or a stop leaves nothing behind in the process.
 @Suite struct LifetimeTests {
     @Test(arguments: [true, false]) func aNodeIsFreed(crashes: Bool) throws {
         let isFreed = try MemoryNetwork.run(seed: 1) {
@@ -17,7 +17,7 @@ import VirtualIO
             let last = Weak(node: world.nodes[3].node)
             #expect(last.node != nil)
             if crashes { world.nodes[3].powerFail() } else { await world.nodes[3].stop() }
-            // Longer than any time-out of its streams and dials.
+            // Longer than any timeout of its streams and dials.
             try await Reactor.sleep(for: .seconds(180))
             let isFreed = last.node == nil
             for machine in world.nodes { await machine.stop() }

@@ -3,15 +3,15 @@ import Testing
 
 @testable import Simulation
 
-/// docs/requirements.md names scenarios, source files and tests: all of them are there.
+/// Checks that the scenarios, source files and tests in docs/requirements.md exist.
 @Suite struct RequirementsTests {
-    /// One requirement and what it points to.
+    /// A requirement and its references.
     struct Row {
         let cells: [String]
 
         var requirement: String { cells[0] }
 
-        /// What a cell has between backticks.
+        /// Returns the words between backticks in a cell.
         func names(_ column: Int) -> [String] {
             let parts = cells[column].split(separator: "`", omittingEmptySubsequences: false)
             return parts.indices.filter { $0 % 2 == 1 }.map { String(parts[$0]) }
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    /// Without the blanks around it.
+    /// Returns a cell without surrounding spaces.
     private static func trimmed(_ cell: Substring) -> String {
         let start = cell.drop { $0 == " " }
         return String(start.prefix(start.count - start.reversed().prefix { $0 == " " }.count))
@@ -46,7 +46,7 @@ import Testing
         #expect(Set(rows.map(\.requirement)).count == rows.count, "a row stands there twice")
     }
 
-    /// A source file by its path below Sources; other names in the cell occur in one of the row's files.
+    /// Source files are given by their paths below Sources; other names in the cell occur in one of the row's files.
     @Test func sourcesAreThere() throws {
         for row in try Self.rows() {
             let names = row.names(1)
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    /// A scenario, or a kind of fault that chance brings; or a dash and the reason why none can show it.
+    /// Each row has a scenario or a kind of random fault, or a dash and the reason why none can show it.
     @Test func scenariosAreThere() throws {
         let known = Set(Scenario.all.map(\.name)).union(FaultKind.allCases.map(\.rawValue))
         for row in try Self.rows() {
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    /// `Suite/test`, or a function of a Python file.
+    /// Tests are given as `Suite/test`, or as a function of a Python file.
     @Test func testsAreThere() throws {
         let texts = try ProjectFile.paths(in: "Tests", ending: "Tests.swift").compactMap(Self.text)
         let scripts = try ProjectFile.paths(in: "Tests", ending: ".py")
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    /// The protocols know nothing of RPC and the node around them, and libp2p nothing of the protocols.
+    /// The protocols import nothing of RPC and the node around them, and libp2p nothing of the protocols.
     @Test func layersKnowOnlyWhatIsBelow() throws {
         let strangers = [
             "LibP2P": ["Protocols", "Chain", "Consensus", "Node", "API"],
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    /// Their targets take from `Reactor` what a machine is, and nothing that runs.
+    /// Targets of machines use only the machine's protocol from `Reactor`, nothing that runs.
     @Test func machinesTouchNoLoop() throws {
         for module in ["Consensus", "Mempool"] {
             for file in try ProjectFile.paths(in: "Sources/\(module)", ending: ".swift") {
@@ -130,8 +130,8 @@ import Testing
         }
     }
 
-    /// Text from outside is `RawText`: what these do depends on the version of Unicode, and no other implementation does
-    /// the same.
+    /// Text from outside is `RawText`: the results of these functions depend on the version of Unicode, and other
+    /// implementations differ.
     @Test func textFromOutsideIsNoStringThatIsCompared() throws {
         let words = [
             "[String: ", "<String, ", "Set<String>", ".lowercased()", ".uppercased()", "isWhitespace",
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    /// The program is linked without Foundation, which brings its own copy of ICU.
+    /// The program is linked without Foundation, which contains its own copy of ICU.
     @Test func noSourceImportsFoundation() throws {
         for file in try ProjectFile.paths(in: "Sources", ending: ".swift") {
             let text = try ProjectFile.text(file)

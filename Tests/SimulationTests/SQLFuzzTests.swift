@@ -4,7 +4,7 @@ import Testing
 @testable import Execution
 @testable import Simulation
 
-/// The generator repeats itself, leaves no function out, and cases become smaller without becoming others.
+/// The generator is deterministic and uses every function, and cases shrink without changing otherwise.
 @Suite struct SQLFuzzTests {
     @Test func aSeedIsOneCase() {
         #expect(SQLFuzzCase(seed: 5) == SQLFuzzCase(seed: 5))

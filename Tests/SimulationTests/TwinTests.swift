@@ -8,7 +8,7 @@ import VirtualIO
 @testable import Execution
 @testable import Simulation
 
-/// A machine and its twin agree whatever the twin lives through, and a machine that differs is told of, with both values.
+/// A machine and its twin agree whatever the twin's history, and a machine that differs is reported with both values.
 @Suite struct TwinTests {
     @Test func aTwinAgreesWhateverItLivesThrough() throws {
         try MemoryNetwork.run {
@@ -25,8 +25,9 @@ import VirtualIO
             try pair.step { $0.appHash = .zero }
             let failure = try #require(pair.failures.first)
             #expect(failure.checker == "twin")
-            #expect(failure.detail.contains("node 7 and its twin part at height 2: application hashes 0000"))
-            // What follows from it is not told.
+            #expect(
+                failure.detail.contains("node 7 and its twin differ at height 2: app hashes 0000"))
+            // Later differences are not reported.
             try pair.step()
             #expect(pair.failures.count == 1)
         }
@@ -50,7 +51,7 @@ import VirtualIO
             { $0.cost = 8 }, { $0.appHash = Hash.sha256(of: [1]) },
             { $0.results = [TransactionResult(code: 1, gas: 3, log: "e\u{301}")] },
             { $0.results = [TransactionResult(code: 0, gas: 4, log: "e\u{301}")] },
-            // Equal to Swift's String, and other bytes.
+            // Equal to Swift's String, but with other bytes.
             { $0.results = [TransactionResult(code: 0, gas: 3, log: "\u{E9}")] }, { $0.results = [] },
             { $0.validators = [] }, { $0.accounts = [] },
         ]
@@ -81,7 +82,7 @@ import VirtualIO
 /// A machine's application with a twin beside it.
 @ReactorActor
 private final class TwinPair {
-    /// What a test puts in the place of an outcome.
+    /// A test's changes to an outcome.
     struct Edit {
         var cost = 7
         var appHash = Hash.zero
@@ -122,7 +123,7 @@ private final class TwinPair {
         }
     }
 
-    /// Commits a block of one statement; the twin's checker is told of it as `edit` leaves it.
+    /// Commits a block of one statement; the twin's checker gets its outcome with the changes by `edit`.
     func step(_ edit: (inout Edit) -> Void = { _ in }) throws {
         let owner = try #require(SQLFuzz.keys.first)
         let nonce = UInt64(blocks.count + 1)
@@ -143,7 +144,7 @@ private final class TwinPair {
         try execute(input, edit)
     }
 
-    /// The machine executes all blocks again on a new database.
+    /// Makes the machine execute all blocks again on a new database.
     func restartFromGenesis(_ edit: (inout Edit) -> Void) throws {
         application.close()
         restarts += 1

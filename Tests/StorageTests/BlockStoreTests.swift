@@ -118,12 +118,11 @@ import Testing
     @Test func aTransactionInTwoBlocksKeepsItsFirstPlace() throws {
         let directory = try TemporaryDirectory()
         let chain = try TestChain(2, transactions: { _ in 2 })
-        let leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 1, count: 32))
         var header = chain.links[1].block.header
         header.height = 3
         header.previousHash = chain.links[1].block.hash
         let again = try chain.links[0].block.transactions.map { try Transaction(decoding: $0) }
-        let block = Block.signed(header, transactions: again, by: leader)
+        let block = Block.signed(header, transactions: again, by: chain.leader)
         var store = try BlockStore(directory: directory.path)
         try chain.append(0..<2, to: store)
         try store.append(

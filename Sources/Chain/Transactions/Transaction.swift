@@ -29,8 +29,8 @@ public final class Transaction: Sendable {
         try self.init(decoding: bytes, id: nil)
     }
 
-    /// Decodes a transaction whose ID, the SHA-256 of `bytes`, is already known.
-    init(decoding bytes: SharedBytes, id: Hash?) throws(ChainError) {
+    /// Decodes a transaction whose ID, the SHA-256 of `bytes`, may already be known.
+    package init(decoding bytes: SharedBytes, id: Hash?) throws(ChainError) {
         guard bytes.count <= ChainLimits.transactionBytes else {
             throw .tooLarge("transaction", count: bytes.count, limit: ChainLimits.transactionBytes)
         }

@@ -1,33 +1,33 @@
 import Chain
 import Crypto
 
-/// Whether a checked block may follow a chain's tip. Cheap: no hashing, no signature.
+/// Checks whether a block may follow a chain's tip. Cheap: neither hashes nor verifies signatures.
 public enum BlockValidation {
-    /// How far a proposal's timestamp may run ahead of the validator's own clock, ms. Wide enough for badly kept
-    /// clocks, narrow enough that a wrong leader's clock cannot push the chain's time out of reach.
+    /// The maximum lead of a proposal's timestamp over the validator's own clock, in ms. It is wide enough for
+    /// inaccurate clocks, and narrow enough that a wrong leader's clock cannot put the chain's time out of reach.
     public static let allowedClockSkew: UInt64 = 60_000
 
-    /// How far a block's timestamp may run ahead of the one before it however far ahead that is, ms: what a wrong clock
-    /// has committed does not stop the chain, which waits for the time to come in steps of a millisecond.
+    /// The step by which a block's timestamp may always exceed the previous one's, in ms. It lets a chain continue,
+    /// in steps of a millisecond, after a wrong clock has put its time far ahead.
     public static let allowedStep: UInt64 = 1_000
 
-    /// The greatest timestamp that a proposal after `state` may have at a node whose clock shows `wallClock`, both ms
-    /// since 1970. The leader itself keeps half of the skew for the clocks of others.
+    /// Returns the greatest timestamp that a proposal after `state` may have at a node whose clock shows `wallClock`,
+    /// both in ms since 1970. The leader uses half of the skew, to allow for other clocks.
     static func latestTimestamp(
         after state: ChainState, wallClock: UInt64, skew: UInt64 = allowedClockSkew
     ) -> UInt64 {
         max(adding(wallClock, skew), adding(state.timestamp, allowedStep))
     }
 
-    /// The sum, or the greatest number.
+    /// Returns the sum, or the greatest number if it overflows.
     static func adding(_ time: UInt64, _ more: UInt64) -> UInt64 {
         let (sum, isTooLarge) = time.addingReportingOverflow(more)
         return isTooLarge ? .max : sum
     }
 
     /// Checks every field of the header that depends on the chain before it.
-    /// - Parameter wallClock: ms since 1970 of the checking node, for a proposal; nil for a block that the network
-    ///   has already committed.
+    /// - Parameter wallClock: the checking node's clock in ms since 1970, for a proposal; nil for a block that the
+    ///   network has already committed.
     public static func check(
         _ block: CheckedBlock, follows state: ChainState, wallClock: UInt64?
     ) throws(ConsensusError) {
@@ -53,17 +53,17 @@ public enum BlockValidation {
                 "network parameters hash \(header.networkParametersHash), expected \(state.parametersHash)")
         }
         if let leader = header.newLeader, !state.validators.contains(leader) {
-            throw refuse("its new leader \(leader.nodeID) is no validator")
+            throw refuse("its new leader \(leader.nodeID) is not a validator")
         }
         guard header.timestamp >= state.timestamp else {
             throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
         }
         guard Int64(block.transactionBytes) <= state.parameters.maxBlockSize else {
             throw refuse(
-                "transactions of \(block.transactionBytes) bytes, at most \(state.parameters.maxBlockSize) allowed"
+                "\(block.transactionBytes) bytes of transactions exceed the limit of \(state.parameters.maxBlockSize)"
             )
         }
-        // Last, so that it is said of a block that nothing else is wrong with.
+        // Last, so that this error means that nothing else is wrong.
         if let wallClock, header.timestamp > latestTimestamp(after: state, wallClock: wallClock) {
             throw .tooEarly(height: header.height, by: header.timestamp - min(wallClock, header.timestamp))
         }

@@ -1,17 +1,17 @@
 import Chain
 import Crypto
 
-/// What a node knows about the chain after its newest committed block: all that the next block is checked against.
+/// The state of the chain after a node's newest committed block: everything that the next block is checked against.
 public struct ChainState: Sendable {
     /// Height of the newest committed block; the genesis' initial height before the first.
     public let height: Int64
     /// Hash of the newest committed block; zero before the first.
     public let hash: Hash
-    /// Application hash after it; zero before the first block.
+    /// The app hash after the newest committed block; zero before the first.
     public let appHash: Hash
     /// Timestamp of the newest committed block, ms since 1970.
     public let timestamp: UInt64
-    /// Parameters that hold for the next block.
+    /// Parameters for the next block.
     public let parameters: NetworkParameters
     /// Hash of `parameters`.
     public let parametersHash: Hash
@@ -22,7 +22,7 @@ public struct ChainState: Sendable {
     /// Height of the block that made `leader` the leader; the genesis' height for the first one.
     public let leaderSince: Int64
 
-    /// A state by its parts; without `leaderSince` the leader is new.
+    /// Creates a state from its parts; without `leaderSince` the leader is new.
     public init(
         height: Int64, hash: Hash, appHash: Hash, timestamp: UInt64, parameters: NetworkParameters,
         validators: ValidatorSet, leaderSince: Int64? = nil
@@ -50,7 +50,7 @@ public struct ChainState: Sendable {
         leaderSince = before.leaderSince
     }
 
-    /// The state after `header`'s block was committed with `commit`.
+    /// Returns the state after `header`'s block was committed with `commit`.
     public func after(
         _ header: BlockHeader, hash: Hash, commit: CommitInfo
     ) throws(ConsensusError) -> ChainState {
@@ -73,17 +73,17 @@ public struct ChainState: Sendable {
             leaderSince: parameters.leader == self.parameters.leader ? leaderSince : header.height)
     }
 
-    /// Who makes the blocks.
+    /// The leader.
     public var leader: PublicKey? { parameters.leader }
 
-    /// Whether `header` says that it was made under these validators and parameters, the leader among them: then
-    /// its signature and its votes can be checked against this state.
+    /// Returns whether `header` names these validators and parameters, including the leader, so that its signature
+    /// and its votes can be checked against this state.
     public func isBasis(of header: BlockHeader) -> Bool {
         header.validatorSetHash == validatorSetHash && header.networkParametersHash == parametersHash
     }
 
-    /// Who must have signed a block made on this state: the leader, or the validator that the header makes the new
-    /// one. Nil when nobody may have.
+    /// Returns the key that must have signed a block made on this state: the leader's, or that of the validator that
+    /// the header makes the new leader; nil when there is none.
     public func signer(of header: BlockHeader) -> PublicKey? {
         guard let candidate = header.newLeader else { return leader }
         return validators.contains(candidate) ? candidate : nil

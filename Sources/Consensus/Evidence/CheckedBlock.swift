@@ -2,15 +2,15 @@ import Bytes
 import Chain
 import Crypto
 
-/// A block whose bytes agree with its header: transaction count, Merkle root, each transaction's form, chain and
-/// signature. Whether it fits the chain is another question, `BlockValidation`'s. Making one may check thousands of
-/// signatures: make it on a worker.
+/// A block whose bytes agree with its header: transaction count, Merkle root, and each transaction's form, chain and
+/// signature. `BlockValidation` checks whether it fits the chain. Creating one may verify thousands of signatures: do
+/// so on a worker.
 public final class CheckedBlock: Sendable {
     /// The block with its transactions' IDs.
     public let hashed: HashedBlock
     /// The decoded transactions, in the block's order.
     public let transactions: [Transaction]
-    /// Bytes of all transactions together.
+    /// The size of all transactions together, in bytes.
     public let transactionBytes: Int
 
     /// The block.
@@ -24,16 +24,17 @@ public final class CheckedBlock: Sendable {
     /// The header's timestamp as proposals and votes carry it, ms since 1970.
     public var stamp: Int64 { Int64(clamping: block.header.timestamp) }
 
+    /// Checks a hashed block.
     /// - Parameters:
     ///   - chainID: the chain that every transaction must name.
-    ///   - known: gives a transaction that this node has already checked (its mempool's), so that no signature is
+    ///   - known: returns a transaction that this node's mempool has already checked, so that its signature is not
     ///     checked twice; called on the caller's thread.
     public init(
         checking hashed: HashedBlock, chainID: String, known: (Hash) -> Transaction?
     ) throws(ConsensusError) {
         let ids = hashed.transactionIDs
         guard Set(ids).count == ids.count else {
-            throw .invalidBlock(height: hashed.block.height, reason: "a transaction is in it twice")
+            throw .invalidBlock(height: hashed.block.height, reason: "it contains a transaction twice")
         }
         var transactions: [Transaction] = []
         transactions.reserveCapacity(ids.count)
@@ -58,14 +59,14 @@ public final class CheckedBlock: Sendable {
         transactionBytes = hashed.block.transactionBytes
     }
 
-    /// For the leader's own block, made of transactions that its mempool has checked.
+    /// Creates the leader's own block from transactions that its mempool has checked.
     public init(_ block: Block, madeOf transactions: [Transaction]) {
         hashed = HashedBlock(block, madeOf: transactions)
         self.transactions = transactions
         transactionBytes = block.transactionBytes
     }
 
-    /// For a block that this node's own log holds. Throws what makes its bytes no block of transactions.
+    /// Creates a block from this node's own log. Throws if its bytes are not a block of transactions.
     public init(kept hashed: HashedBlock) throws(ChainError) {
         self.hashed = hashed
         transactions = try hashed.decodedTransactions()
@@ -74,7 +75,7 @@ public final class CheckedBlock: Sendable {
 }
 
 extension HashedBlock {
-    /// Hashes a block that a peer sent. Other bytes than those of `expected` are refused before anything is hashed.
+    /// Hashes a block that a peer sent. Throws, without hashing the transactions, if its hash is not `expected`.
     public init(hashing block: Block, expected: Hash) throws(ConsensusError) {
         guard block.hash == expected else {
             throw .mismatch("asked for block \(expected), got \(block.hash)")

@@ -2,10 +2,10 @@ import Bytes
 import Chain
 import Crypto
 
-/// A block proposal whose leader's signature holds. It can only be made by checking it, so that nothing unsigned
-/// reaches `ConsensusMachine`. The check costs one signature: make it on a worker.
+/// A block proposal with a valid signature of the leader. The only way to create one is to check it, so nothing
+/// unsigned reaches `ConsensusMachine`. The check verifies one signature: create it on a worker.
 public struct VerifiedProposal: Sendable {
-    /// What the leader signed.
+    /// The signed proposal.
     public let proposal: BlockProposal
     /// The leader that signed it.
     public let leader: PublicKey
@@ -18,17 +18,17 @@ public struct VerifiedProposal: Sendable {
     }
 }
 
-/// A validator's answer to a proposal, its signature checked.
+/// A validator's answer to a proposal, with a valid signature.
 public struct VerifiedAcknowledgement: Sendable {
-    /// What the validator signed.
+    /// The signed answer.
     public let message: AckRes
-    /// The header that an out-of-sync answer carries, if the leader signed it. Another one's signature proves
-    /// nothing, but may be that of a leader who came after.
+    /// The header that an out-of-sync answer carries, if the leader signed it. Another signature proves nothing, but
+    /// may be that of a later leader.
     public let proof: BlockHeader?
-    /// Who signed it.
+    /// The key of the voter.
     public var voter: PublicKey { message.signature.publicKey }
 
-    /// Checks the vote's signature, and the leader's on what an out-of-sync answer carries.
+    /// Checks the vote's signature, and the leader's on the header in an out-of-sync answer.
     public init(verifying message: AckRes, leader: PublicKey) throws(ConsensusError) {
         guard message.verify() else { throw .badVoteSignature(message.signature.publicKey) }
         if case .outOfSync(let header, let leaderSignature) = message.answer,
@@ -41,22 +41,22 @@ public struct VerifiedAcknowledgement: Sendable {
         self.message = message
     }
 
-    /// Whether this is what another answer of the same voter says.
+    /// Returns whether another answer of the same voter has the same content.
     func says(the other: AckRes) -> Bool {
         voter == other.signature.publicKey && message.block == other.block && message.appHash == other.appHash
     }
 
-    /// For an answer that this node has signed itself.
+    /// Creates an answer that this node has signed itself.
     init(own message: AckRes) {
         self.message = message
         proof = nil
     }
 }
 
-/// A committed block's header with everything that proves it committed: the leader's signature, and the votes of
-/// more than half of the validators for one application hash.
+/// A committed block's header with the proof of its commit: the leader's signature, and the votes of more than half
+/// of the validators for one app hash.
 public struct VerifiedCommit: Sendable {
-    /// Header, votes and signature as they were announced.
+    /// The header, votes and signature as they were announced.
     public let announcement: BlockAnnouncement
     /// The block's header.
     public var header: BlockHeader { announcement.header }
@@ -64,14 +64,14 @@ public struct VerifiedCommit: Sendable {
     public var hash: Hash { announcement.hash }
     /// The block's height.
     public var height: Int64 { announcement.height }
-    /// The votes and what the block changes.
+    /// The votes and the block's updates.
     public var info: CommitInfo { announcement.commitInfo }
-    /// The application hash after the block.
+    /// The app hash after the block.
     public var appHash: Hash { announcement.commitInfo.appHash }
 
-    /// Checks the leader's signature and every vote against the chain before the block. A block made under other
-    /// validators or another leader than the state's is `unproven`, which is nobody's fault: its turn comes when
-    /// the blocks before it are committed. Costs a signature a vote: make it on a worker.
+    /// Checks the leader's signature and every vote against the chain before the block. Throws `unproven` for a block
+    /// made under validators or a leader other than the state's, which is nobody's fault: it can be checked once the
+    /// blocks before it are committed. Verifies one signature per vote: create it on a worker.
     public init(
         verifying announcement: BlockAnnouncement, after state: ChainState
     ) throws(ConsensusError) {
@@ -85,27 +85,27 @@ public struct VerifiedCommit: Sendable {
         self.announcement = announcement
     }
 
-    /// For what this node's own block log holds, and for the commit that the leader makes itself of votes that it
-    /// has checked.
+    /// Creates a commit from this node's own block log, or from votes that this node, as the leader, has checked.
     public init(trusting announcement: BlockAnnouncement) {
         self.announcement = announcement
     }
 }
 
-/// A peer's consensus status, as far as its parts prove themselves. Whose it is, the connection says.
+/// A peer's consensus status, with those of its parts that are proven. The connection identifies the peer.
 public struct VerifiedStatus: Sendable {
-    /// What the peer said.
+    /// The status as received.
     public let status: ConsensusStatus
-    /// Its proposal, if somebody who may propose signed it.
+    /// The proposal, if a key that may propose signed it.
     public let proposal: VerifiedProposal?
-    /// Its commit, if that holds against the state it was checked with.
+    /// The commit, if it is valid against the state it was checked with.
     public let commit: VerifiedCommit?
-    /// Whether the leader, which still leads as far as the header tells, signed the header of the height that it claims.
+    /// Whether the height that the peer claims is proven: by the commit, or by a header that the current leader
+    /// signed under the current validators and parameters.
     public let provesHeight: Bool
-    /// False for a peer that cannot be asked what it voted for.
+    /// Whether the peer reports its votes; false for a peer that only reports its height.
     public let tellsVotes: Bool
 
-    /// Checks what is signed in a status; what does not hold is left out. Make it on a worker.
+    /// Checks the signatures in a status and drops parts with invalid ones. Create it on a worker.
     public init(verifying status: ConsensusStatus, after state: ChainState, signers: [PublicKey]) {
         self.status = status
         proposal = status.proposal.flatMap { proposal in
@@ -125,7 +125,7 @@ public struct VerifiedStatus: Sendable {
         tellsVotes = true
     }
 
-    /// What is known of a peer that only tells its best height.
+    /// Creates the status of a peer that only reports its best height.
     public init(height: Int64) {
         status = ConsensusStatus(
             height: height, phase: .idle, best: nil, leaderSignature: SharedBytes(), vote: nil, proposal: nil,
@@ -137,9 +137,10 @@ public struct VerifiedStatus: Sendable {
     }
 }
 
-/// A reset that the leader sent. The gossip layer has checked the author's signature; this checks who that is.
+/// A reset by the leader. The gossip layer has checked the author's signature; this checks that the author is the
+/// leader.
 public struct VerifiedReset: Sendable {
-    /// What the leader sent.
+    /// The reset.
     public let reset: ConsensusReset
 
     /// Checks that the author is the leader.
@@ -151,10 +152,10 @@ public struct VerifiedReset: Sendable {
     }
 }
 
-/// The leader's word about the stamp of a proposal. The gossip layer has checked the author's signature; this checks who that
-/// is.
+/// A proposal's stamp as reported by the leader. The gossip layer has checked the author's signature; this checks
+/// that the author is the leader.
 public struct VerifiedStamp: Sendable {
-    /// What the leader said.
+    /// The stamp.
     public let stamp: ProposalStamp
 
     /// Checks that the author is the leader.

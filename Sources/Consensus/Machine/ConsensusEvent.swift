@@ -4,49 +4,49 @@ import Execution
 import Multiformats
 import Reactor
 
-/// An event of a `ConsensusMachine`. What came from a peer has a type that proves that its signatures were checked
-/// (`VerifiedCommit` and its like) or is a `CheckedBlock`. What needs an answer at once is a question instead
+/// An event of a `ConsensusMachine`. Peers' messages have types that prove their signatures were checked
+/// (`VerifiedCommit` and others) or are `CheckedBlock`s. Messages that need an answer at once are questions instead
 /// (`ConsensusMachine.admit`).
 public enum ConsensusEvent: MachineEvent {
     /// The proposal's block arrived and agrees with its header.
     case proposalFetched(CheckedBlock, from: PeerID)
-    /// At least 64 KiB more of the proposal's block came from the peer that announced it.
+    /// At least 64 KiB more of the proposal's block arrived from its announcer.
     case proposalArriving(Hash, from: PeerID)
-    /// The block is the proposed one, and contains something that no block may contain.
+    /// The block is the proposed one, but contains something that no block may contain.
     case proposalInvalid(Block, reason: String)
-    /// A committed block is here with its proof: fetched after an announcement, or synced.
+    /// A committed block is here with its commit: fetched after an announcement, or synced.
     case decided(VerifiedCommit, CheckedBlock)
     /// Fetching an announced block failed.
     case decidedFetchFailed(Hash, from: PeerID)
-    /// A peer announced the newest block once more.
+    /// A peer announced the newest block again.
     case announcedAgain(from: PeerID)
-    /// A validator says that it has committed; its signature holds.
+    /// A validator reported that it has committed; its signature is valid.
     case commitDone(CommitDone, from: PeerID)
-    /// Answer to `fetchLocked`; its leader's signature holds.
+    /// Answer to `fetchLocked`; the leader's signature is valid.
     case lockedFetched(CheckedBlock)
-    /// Answer to `fetchLocked`: no peer that was asked has the block.
+    /// Answer to `fetchLocked`: no queried peer has the block.
     case lockedFetchFailed(Hash)
-    /// A peer says that it is at `height`. `isOwn`: it showed a header of that height signed with this node's key.
+    /// A peer claimed to be at `height`. `isOwn`: it sent a header of that height signed with this node's key.
     case ahead(height: Int64, isOwn: Bool, from: PeerID)
     /// A validator answered a proposal.
     case acknowledged(VerifiedAcknowledgement, from: PeerID)
-    /// An answer signed with this node's key came from a peer; its signature is valid.
+    /// A peer sent an answer signed with this node's key; its signature is valid.
     case ownVoteHeard(VerifiedAcknowledgement)
     /// Another process with this node's key has answered this one, so both are running; its signature is valid.
     case answeredInOwnName
-    /// The leader says under which stamp it proposes a block.
+    /// The leader reported the stamp under which it proposes a block.
     case stampTold(VerifiedStamp)
-    /// The leader withdraws what it proposed after a height.
+    /// The leader withdrew its proposal above a height.
     case reset(VerifiedReset)
     /// A peer is connected and its protocols are known.
     case peerReady(PeerID)
-    /// Answer to `build`: the signed block, or nil if there was nothing to put into one.
+    /// Answer to `build`: the signed block, or nil if it would have had no content.
     case built(CheckedBlock?)
     /// Answer to `reserveStamps`: the reservation is on disk.
     case stampsReserved(upTo: Int64)
     /// Answer to `execute`.
     case executed(Hash, ExecutionResult)
-    /// Answer to `execute`: it failed, and the application has undone the block.
+    /// Answer to `execute`: it failed, and the application has rolled the block back.
     case executionFailed(Hash, ExecutionError)
     /// Answer to `rollBack`.
     case rolledBack
@@ -54,10 +54,10 @@ public enum ConsensusEvent: MachineEvent {
     case voteRecorded(Vote, AckRes)
     /// Answer to `commit`: the block is in the block log and in the application.
     case committed(Hash)
-    /// The disk or the application failed, and going on would not be safe.
+    /// The disk or the application failed, so that continuing would not be safe.
     case failed(String)
-    /// The number of transactions in the mempool that a block may hold now.
-    case mempool(count: Int)
+    /// Whether the mempool has transactions that a block may hold now.
+    case mempool(hasTransactions: Bool)
     /// Syncing has reached its target, or no peer has more blocks.
     case syncFinished
     /// `ConsensusMachine.deadline` has passed.
@@ -66,15 +66,15 @@ public enum ConsensusEvent: MachineEvent {
 
 /// An action of a `ConsensusMachine`. Each that names an answer gets exactly one.
 public enum ConsensusAction: Sendable {
-    /// The view has changed. Comes before the other actions of the same event.
+    /// The view has changed. Precedes the other actions of the same event.
     case publish(ConsensusView)
-    /// Fetch a proposed block from others than its announcer, the leader first: `proposalFetched`, `proposalInvalid` or the
-    /// question `proposalFetchFailed`.
+    /// Fetch a proposed block from peers other than its announcer, the leader first: `proposalFetched`,
+    /// `proposalInvalid` or the question `proposalFetchFailed`.
     case fetchProposalElsewhere(VerifiedProposal, except: PeerID)
-    /// Recovering leader: fetch a block that was acknowledged above the tip, from those who voted for it or from any peer:
-    /// `lockedFetched` or `lockedFetchFailed`.
+    /// Recovering leader: fetch a block that was acknowledged above the tip, from the validators that voted for it or
+    /// from any peer: `lockedFetched` or `lockedFetchFailed`.
     case fetchLocked(height: Int64, block: Hash, from: [PublicKey])
-    /// Ask those of these validators that are connected for their consensus status of the next height, for `admit`.
+    /// Ask the connected ones of these validators for their consensus status at the next height, for `admit`.
     case askStatus(of: [PublicKey])
     /// Validator: tell the leader that this block is committed.
     case confirmCommit(VerifiedCommit)
@@ -86,15 +86,16 @@ public enum ConsensusAction: Sendable {
     case reserveStamps(upTo: Int64)
     /// Run the block's transactions on the application's prepared state: `executed` or `executionFailed`.
     case execute(CheckedBlock)
-    /// Stop the current execution, which is not needed any more. `execute` is still answered.
+    /// Stop the current execution, which is no longer needed. `execute` is still answered.
     case stopExecution
-    /// Undo the prepared state: `rolledBack`, or `failed`.
+    /// Roll back the prepared state: `rolledBack` or `failed`.
     case rollBack
     /// Append to the block log (durable on return), then commit the application: `committed` or `failed`.
     case commit(CheckedBlock, ExecutionResult, VerifiedCommit)
-    /// Record the vote on disk, with the block that others may ask for, then sign the answer: `voteRecorded` or `failed`.
+    /// Record the vote on disk, with the block that others may ask for, then sign the answer: `voteRecorded` or
+    /// `failed`.
     case vote(Vote, AckRes.Answer, keeping: CheckedBlock?)
-    /// Sign this answer and send it like `sendAcknowledgement`. Nothing is recorded, because it is no vote.
+    /// Sign this answer and send it like `sendAcknowledgement`. It is not recorded, because it is not a vote.
     case refuse(height: Int64, block: Hash, AckRes.Answer)
     /// Send to the leader, directly and by gossip.
     case sendAcknowledgement(AckRes)
@@ -106,11 +107,11 @@ public enum ConsensusAction: Sendable {
     case announce(VerifiedCommit, to: PeerID?)
     /// Sync to a height with `SyncPlanner`: `decided` for each block, then `syncFinished`.
     case catchUp(to: Int64, from: PeerID)
-    /// Leader: tell the network that the proposal after a height is withdrawn.
+    /// Leader: broadcast that the proposal above a height is withdrawn.
     case broadcastReset(ConsensusReset)
-    /// Forget these transactions.
+    /// Drop these transactions.
     case dropTransactions([Hash])
-    /// The peer has announced a proposal and withheld its block, for the `times`th time lately.
+    /// The peer announced a proposal and withheld its block, for the `times`th time lately.
     case letDown(by: PeerID, block: Hash, times: Int)
     /// The peer broke the protocol.
     case misbehaved(PeerID, ConsensusError)

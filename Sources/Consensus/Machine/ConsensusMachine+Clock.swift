@@ -3,7 +3,7 @@ import Crypto
 
 /// A reason to doubt a clock.
 struct ClockDoubt: Sendable {
-    /// One line.
+    /// A one-line description.
     let reason: String
     /// The block time that this node's clock does not allow; nil if only others disagree with it.
     let time: UInt64?
@@ -38,8 +38,8 @@ extension ConsensusMachine {
                 reason: reason))
     }
 
-    /// Ends the doubt once this node's clock allows the time in question: many machines boot with a wrong clock, and the next
-    /// block may be long in coming.
+    /// Ends the doubt once this node's clock allows the time in question: many machines boot with a wrong clock, and
+    /// the next block may take long.
     mutating func settleDoubt() {
         if let time = doubt?.time, !isAhead(time) { doubt = nil }
     }
@@ -48,6 +48,6 @@ extension ConsensusMachine {
         time > BlockValidation.adding(wallClock, BlockValidation.allowedClockSkew)
     }
 
-    /// How often a doubted clock is looked at.
+    /// The interval at which a doubted clock is checked.
     static var doubtInterval: Duration { .seconds(1) }
 }

@@ -1,20 +1,20 @@
 import Chain
 import Reactor
 
-/// What must hold after every event, whatever peers do.
+/// The machine's invariants after every event, whatever peers send.
 extension ConsensusMachine {
     /// See `Machine`.
     public func checkInvariants() throws(BrokenInvariant) {
-        try check(halted == nil || timers.deadline == nil, "a halted machine waits for something")
+        try check(halted == nil || timers.deadline == nil, "a halted machine has a timer")
         try checkRole()
         try checkRounds()
         try checkLane()
         try check(heights.proven >= state.height, "less is proven than this node has committed")
-        try check(!isSyncing || heights.target != nil, "the node catches up to no height")
-        try check(announcing.height <= state.height, "a block is announced that is not committed")
+        try check(!isSyncing || heights.target != nil, "the node syncs without a target")
+        try check(announcing.height <= state.height, "an uncommitted block is announced")
         try check(
             votes.given.allSatisfy { $0.height == state.height &+ 1 },
-            "a vote of this life is not above the tip")
+            "a vote of this process is not above the tip")
         try check(votes.block?.height ?? above(1) == above(1), "the block of a vote is not the next one")
     }
 
@@ -29,18 +29,18 @@ extension ConsensusMachine {
                 case .offers: isValidator
                 case .decision, .retry, .level, .clock: true
                 }
-            try check(isFitting, "a \(role.name) waits for the timer \(timer)")
+            try check(isFitting, "a \(role.name) has the timer \(timer)")
         }
         if let leader {
             try check(
                 timers[.abandon] == nil || current.proposedBlock != nil,
-                "a proposal is waited for that is none")
+                "the leader awaits answers without a proposal")
             try check(
                 current.proposedBlock != nil || leader.tally.answers.isEmpty,
-                "answers are counted to no proposal")
+                "answers are counted without a proposal")
             try check(
                 leader.recovery == nil || current.proposedBlock == nil,
-                "the leader proposes what it still asks for")
+                "the leader proposes while it recovers")
         }
     }
 
@@ -50,14 +50,14 @@ extension ConsensusMachine {
             try check(round.proposedBlock?.height ?? height == height, "a proposal of another height")
             try check(
                 round.decidedBlock.map { $0.hash == round.decision?.hash } ?? true,
-                "a decision by another block's proof")
+                "a decision with another block's commit")
             try check(
                 round.offers.allSatisfy { $0.proposal.height == height }, "an offer of another height")
             switch round.ballot {
             case .none: break
             case .recording(let vote), .cast(let vote, _):
                 try check(
-                    vote.height == height && vote == votes.last, "a vote that is not this node's newest")
+                    vote.height == height && vote == votes.last, "a vote is not this node's newest")
             }
         }
         try check(!next.hasVoted, "a vote two heights above the tip")
@@ -77,7 +77,7 @@ extension ConsensusMachine {
             try check(block.height == above(1), "the lane holds a block of another height")
         case .committing(let block, let commit):
             try check(block.height == above(1), "the lane commits a block of another height")
-            try check(block.hash == commit.hash, "the lane commits a block by another one's proof")
+            try check(block.hash == commit.hash, "the lane commits a block with another block's commit")
         }
     }
 

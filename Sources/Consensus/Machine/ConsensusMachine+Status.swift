@@ -3,10 +3,10 @@ import Chain
 import Crypto
 import Multiformats
 
-/// Telling the consensus status, and what follows from the statuses of others (docs/consensus.md, "When something is
+/// Reporting the consensus status, and responding to the statuses of others (docs/consensus.md, "When something is
 /// missing").
 extension ConsensusMachine {
-    /// This node's answer to a question about a height.
+    /// Returns this node's answer to a question about a height.
     public func status(of height: Int64) -> ConsensusStatus {
         let vote = votes.last.map {
             ConsensusStatus.Ballot(
@@ -30,7 +30,7 @@ extension ConsensusMachine {
         return leader.map { !$0.withdrawn.isEmpty } ?? false ? .withdrawn : .idle
     }
 
-    /// A block above the tip that others may ask for, because it is proposed or this node voted for it.
+    /// Returns a block above the tip that others may ask for, because it is proposed or this node voted for it.
     public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
         var held = [current.proposedBlock, votes.block, next.proposedBlock]
         switch lane {
@@ -67,7 +67,7 @@ extension ConsensusMachine {
         return .nothing
     }
 
-    /// The leader has answered this validator's question.
+    /// Handles the leader's answer to this validator's question.
     private mutating func follow(
         _ status: VerifiedStatus, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) -> StatusAdmission {
@@ -86,7 +86,8 @@ extension ConsensusMachine {
         return .nothing
     }
 
-    /// A validator that has voted for a newer block cannot vote for the leader's proposal.
+    /// Handles the status of a validator that has voted for a newer block and so cannot vote for the leader's
+    /// proposal.
     private mutating func heldBack(
         _ status: ConsensusStatus, _ teller: PublicKey, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
@@ -102,7 +103,7 @@ extension ConsensusMachine {
 
     // MARK: Commit done
 
-    /// Whether the signature on a validator's "commit done" is worth checking.
+    /// Returns whether the signature on a validator's "commit done" is worth checking.
     public func wantsToCheck(_ message: CommitDone) -> Bool {
         let voter = message.signature.publicKey
         guard halted == nil, let leader, state.validators.contains(voter) else { return false }
@@ -120,20 +121,21 @@ extension ConsensusMachine {
         guard message.block == state.hash, message.appHash == state.appHash else {
             return actions.append(
                 .warn(
-                    "a validator has committed another block, or with another result", height: state.height,
+                    "a validator has committed another block or another result", height: state.height,
                     block: message.block,
                     reason: "it is \(voter.nodeID); this node has committed \(state.hash)"))
         }
         leader?.confirmed.insert(voter)
     }
 
-    /// The leader announces this node's newest block again, because it has not heard that this node has committed it.
+    /// Confirms the newest block when the leader announces it again, which means that it lacks this node's
+    /// confirmation.
     mutating func announcedAgain(_ from: PeerID, _ actions: inout [ConsensusAction]) {
         guard isValidator, from == proposer?.peerID, let tipCommit else { return }
         actions.append(.confirmCommit(tipCommit))
     }
 
-    /// The leader announces its newest block again to those who have not confirmed it.
+    /// Announces the leader's newest block again to the validators that have not confirmed it.
     mutating func announceAgain(_ now: Duration, _ actions: inout [ConsensusAction]) {
         guard let leader, let tipCommit, !isBehind else { return }
         actions.append(

@@ -9,21 +9,21 @@ extension ConsensusMachine {
         case build
         /// Leader: too few validators have answered the proposal.
         case abandon
-        /// Leader: announce the newest block again to those who have not confirmed it.
+        /// Leader: announce the newest block again to validators that have not confirmed it.
         case confirm
         /// Leader: ask validators again for their votes, or stop waiting for them.
         case recovery
         /// Leader: send the proposal again. Validator: send the vote again.
         case resend
-        /// Validator: ask others than the announcer for a proposal's block.
+        /// Validator: ask peers other than the announcer for a proposal's block.
         case offers
-        /// Ask others than the announcer for a committed block.
+        /// Ask peers other than the announcer for a committed block.
         case decision
         /// Execute the current block again.
         case retry
         /// Stop counting as syncing unless more heights have been proven.
         case level
-        /// Look at a doubted clock again.
+        /// Check a doubted clock again.
         case clock
 
         /// Whether the timer belongs to a role and ends with it.
@@ -65,7 +65,7 @@ extension ConsensusMachine {
                 if let fetch = current.decisionFetch {
                     decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
                 }
-            // Every event, `timer` included, leads to the checks that these wait for.
+            // Every event, `timer` included, runs the checks that these timers are for.
             case .build, .retry, .level, .clock: break
             }
         }

@@ -5,11 +5,11 @@ import Multiformats
 import Reactor
 
 /// A node's part in block production (docs/consensus.md; messages: docs/wire.md, sections 5 and 7): the leader
-/// proposes and commits, validators execute and acknowledge, everyone else follows what was committed.
+/// proposes and commits, validators execute and acknowledge, all other nodes follow committed blocks.
 ///
-/// It holds the two heights above the tip, one lane for the application (a block is executed, then committed or rolled
-/// back, then the next), and no queue. `role` holds the state that only one role needs; it follows changes of the validators
-/// and the leader.
+/// It holds the two heights above the tip, one lane for the application (a block is executed, then committed or
+/// rolled back, then the next), and no queue. `role` holds the state that only one role needs, and changes with the
+/// validators and the leader.
 public struct ConsensusMachine: Machine {
     enum Lane: Sendable {
         case idle
@@ -23,14 +23,14 @@ public struct ConsensusMachine: Machine {
 
     /// The chain after the newest committed block.
     private(set) var state: ChainState
-    /// Proof of the newest committed block; nil before the first.
+    /// The newest block's commit; nil before the first block.
     private(set) var tipCommit: VerifiedCommit?
-    /// Why the machine stopped; it ignores every event after that.
+    /// The reason for which the machine stopped, after which it ignores every event.
     private(set) var halted: ConsensusError?
 
     let key: PublicKey
     let settings: ConsensusSettings
-    /// The earliest time of the first proposal: until then peers can tell this node how high the chain is.
+    /// The earliest time of the first proposal: until then peers can report the chain's height.
     let opening: Duration
 
     var role: Role
@@ -44,15 +44,15 @@ public struct ConsensusMachine: Machine {
     var start = ProcessStart()
     /// Why the wall clock of this node or of the leader is in doubt.
     var doubt: ClockDoubt?
-    /// The number of transactions in the mempool that a block may hold now.
-    var mempoolCount = 0
+    /// Whether the mempool has transactions that a block may hold now.
+    var hasTransactions = false
     /// The earliest time of the next warning about a block that cannot be executed or proposed.
     var nextComplaint: Duration = .zero
     var timers = TimerTable<Timer>()
     /// The wall clock at the current event, ms since 1970.
     private(set) var wallClock: UInt64 = 0
 
-    /// A machine whose newest committed block is that of `state`.
+    /// Creates a machine whose newest committed block is that of `state`.
     /// - Parameters:
     ///   - key: this node's public key.
     ///   - lastVote: from the vote log; votes that contradict it are never cast.
@@ -72,7 +72,7 @@ public struct ConsensusMachine: Machine {
         heights = Heights(tip: state.height, now: now)
         announcing = Announcing(tip: state.height, now: now)
         votes = OwnVotes(last: lastVote, oldestHeight: oldestVote, block: votedBlock, tip: state.height)
-        // Each height has its own stamps: a vote at another height says nothing.
+        // Each height has its own stamps: a vote at another height is irrelevant.
         stamps = ProposalStamps(
             reserved: reservedStamp, voted: votes.last(at: state.height &+ 1)?.stamp ?? 0)
         role = .follower(Role.Follower())
@@ -118,7 +118,7 @@ public struct ConsensusMachine: Machine {
         case .voteRecorded(let vote, let message): voteRecorded(vote, message, now, &actions)
         case .committed(let hash): committed(hash, now, &actions)
         case .failed(let message): halt(.driver(message), &actions)
-        case .mempool(let count): mempoolCount = count
+        case .mempool(let hasTransactions): self.hasTransactions = hasTransactions
         case .syncFinished: syncFinished(now, &actions)
         case .timer: break
         }
@@ -172,7 +172,7 @@ public struct ConsensusMachine: Machine {
         if isForeign { halt(.keyUsedElsewhere(height: state.height, block: hash), &actions) }
     }
 
-    /// Makes the next round the current one. Of the proposals for it, those remain that follow the new tip.
+    /// Makes the next round the current one. Keeps its proposals that follow the new tip.
     private mutating func beginRound() {
         current = next
         next = ConsensusRound()

@@ -1,29 +1,32 @@
-/// The waits of consensus. All are relative to the reactor's clock.
+/// The intervals and timeouts of consensus, by the reactor's clock.
 public struct ConsensusSettings: Sendable {
-    /// Shortest time between two proposals of the leader.
+    /// The minimum time between two proposals of the leader.
     public var minimumBlockInterval: Duration = .milliseconds(100)
-    /// Longest time without a block when there is no transaction; zero for never an empty block.
+    /// The time without transactions after which the leader makes an empty block; zero for no empty blocks.
     public var emptyBlockInterval: Duration = .seconds(60)
-    /// Wait of a starting leader, for peers to tell how high the chain is.
+    /// The delay of a starting leader, in which peers can report the chain's height.
     public var startDelay: Duration = .seconds(1)
-    /// Wait before an unanswered proposal is offered again, and an acknowledgement sent again; doubles each time.
+    /// The wait before an unanswered proposal is announced again and an acknowledgement sent again; doubles each
+    /// time.
     public var resendInterval: Duration = .seconds(2)
-    /// Longest of these waits.
+    /// The maximum of these waits.
     public var maximumResendInterval: Duration = .seconds(30)
-    /// Wait before a committed block is announced again to those who did not confirm it; doubles each time.
+    /// The wait before a committed block is announced again to validators that have not confirmed it; doubles each
+    /// time.
     public var announceInterval: Duration = .seconds(3)
-    /// How long a restarted leader looks for the block that it had proposed before it makes another.
+    /// The time for which a restarted leader looks for the block that it proposed before it makes another.
     public var recoveryPatience: Duration = .seconds(5)
-    /// Wait for enough votes before the leader withdraws its proposal; doubles with each withdrawal at a height.
+    /// The timeout of a proposal without enough votes; doubles with each withdrawal at a height.
     public var proposalTimeout: Duration = .seconds(60)
-    /// Wait for the first and each further part of a proposal's block before others than its announcer are asked, too.
+    /// The wait for the first and each further part of a proposal's block before peers other than its announcer are
+    /// asked, too.
     public var secondSourceWait: Duration = .seconds(2)
-    /// Longest wait before another announcer is asked for a block that one peer is sending.
+    /// The maximum wait before another announcer is asked for a block that one peer is sending.
     public var fetchPatience: Duration = .seconds(10)
 
-    /// A leader that this node's operator promotes.
+    /// The leader that this node's operator promotes; nil for none.
     public var promotion: Promotion?
 
-    /// The defaults.
+    /// Creates the default settings.
     public init() {}
 }

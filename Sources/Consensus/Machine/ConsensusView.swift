@@ -8,15 +8,18 @@ public struct ConsensusView: Sendable {
     public let role: RoleName
     /// The chain after the newest committed block.
     public let state: ChainState
-    /// Whose proposals this node follows at the next height: the chain's leader, or the validator that its operator promotes.
+    /// The validator whose proposals this node follows at the next height: the chain's leader, or the one that its
+    /// operator promotes.
     public let proposer: PublicKey?
     /// Whether this node is provably behind and syncing.
     public let isSyncing: Bool
+    /// Whether the machine knows of transactions for a block. It forgets them when none fits.
+    public let hasTransactions: Bool
     /// Why the wall clock of this node or of the leader is in doubt, in one line; nil if neither is.
     public let clockDoubt: String?
 
-    /// Whose signature may be on a proposal from `peer`. Only a promoted leader may send a proposal of the former leader,
-    /// because it may have to propose that block again.
+    /// Returns the keys that may have signed a proposal from `peer`. Only a promoted leader may send a proposal of
+    /// the former leader, because it may have to propose that block again.
     public func signers(ofProposalsFrom peer: PeerID) -> [PublicKey] {
         guard let proposer else { return [] }
         guard let leader = state.leader, leader != proposer, proposer.peerID == peer else {
@@ -25,23 +28,24 @@ public struct ConsensusView: Sendable {
         return [proposer, leader]
     }
 
-    /// Whether this state can verify the votes on a header, which is that of the tip or of one of the next two heights.
+    /// Returns whether this state can verify the votes on a header at the tip or at one of the next two heights.
     public func canProve(_ header: BlockHeader) -> Bool {
         header.height >= state.height && header.height <= state.height &+ 2 && state.isBasis(of: header)
     }
 
-    /// Whether both views say the same.
+    /// Returns whether both views are equal.
     func says(the other: ConsensusView) -> Bool {
         role == other.role && state.height == other.state.height && state.hash == other.state.hash
-            && isSyncing == other.isSyncing && clockDoubt == other.clockDoubt
+            && isSyncing == other.isSyncing && hasTransactions == other.hasTransactions
+            && clockDoubt == other.clockDoubt
     }
 }
 
 extension ConsensusMachine {
-    /// What other services read of the machine.
+    /// The part of the machine's state that other services read.
     public var view: ConsensusView {
         ConsensusView(
             role: role.name, state: state, proposer: proposer, isSyncing: heights.isSyncing,
-            clockDoubt: doubt?.reason)
+            hasTransactions: hasTransactions, clockDoubt: doubt?.reason)
     }
 }

@@ -2,7 +2,7 @@ import Chain
 import Crypto
 import Multiformats
 
-/// What a node holds about one height above its tip.
+/// A node's state at one height above its tip.
 struct ConsensusRound: Sendable {
     enum Ballot: Sendable {
         case none
@@ -17,7 +17,7 @@ struct ConsensusRound: Sendable {
         var until: Duration
     }
 
-    /// What is known about the committed block of this height.
+    /// The knowledge about the committed block of this height.
     enum Outcome: Sendable {
         case open
         /// The commit is proven, but the block is not here. Without a fetch no peer is being asked for it.
@@ -26,32 +26,32 @@ struct ConsensusRound: Sendable {
         case decided(VerifiedCommit, CheckedBlock)
     }
 
-    /// The newest proposal whose block is here, or was refused. Nil on the leader itself.
+    /// The newest proposal whose block is here or was refused; nil on the leader itself.
     var proposal: BlockProposal?
-    /// Who signed `proposal`. Nil on the leader itself.
+    /// The signer of `proposal`; nil on the leader itself.
     var signer: PublicKey?
     /// The proposed block: fetched, or on the leader its own.
     var proposedBlock: CheckedBlock?
     /// The stamp under which it is proposed: the block's own, or a newer one when the leader proposes it again.
     var stamp: Int64 = 0
-    /// Wall clock at the proposed block's arrival, ms.
+    /// The wall clock at the proposed block's arrival, in ms.
     var arrived: UInt64 = 0
-    /// When the block in hand, having failed, is tried again: this node's machine had trouble, or the block was agreed
-    /// to before a restart, and cannot be refused.
+    /// When the block, having failed, is tried again: this node's machine had trouble, or the block was agreed to
+    /// before a restart and cannot be refused.
     var retryAt: Duration?
-    /// How often it has failed.
+    /// The number of failures.
     var failures = 0
-    /// What is being fetched; the oldest first.
+    /// The proposals being fetched, the oldest first.
     var offers: [ProposalOffer] = []
-    /// The newest stamp that the leader has told of by gossip, which it signs.
+    /// The newest stamp that the leader has reported by gossip, which it signs.
     var told: ProposalStamp?
-    /// A block that was passed on under a newer stamp than its own, which the leader has not told of yet.
+    /// A block that was relayed under a stamp newer than its own, which the leader has not confirmed yet.
     var untold: (block: CheckedBlock, offer: ProposalOffer)?
-    /// What this node says about `proposedBlock`, or about a proposal that it refused.
+    /// This node's vote on `proposedBlock`, or on a proposal that it refused.
     var ballot: Ballot = .none
     var outcome: Outcome = .open
 
-    /// Proof that a block of this height is committed.
+    /// The commit of a block of this height.
     var decision: VerifiedCommit? {
         switch outcome {
         case .open: nil
@@ -67,7 +67,8 @@ struct ConsensusRound: Sendable {
         if case .proven(_, let fetch) = outcome { fetch } else { nil }
     }
 
-    /// Whether a block of the next height may name this one as its previous one, as far as this node can tell.
+    /// Returns whether a block of the next height may name this one as its previous one, as far as this node can
+    /// tell.
     func isLikely(_ hash: Hash) -> Bool {
         if let known = decision?.hash ?? proposedBlock?.hash { return known == hash }
         return offers.contains { $0.proposal.hash == hash }

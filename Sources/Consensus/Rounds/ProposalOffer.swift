@@ -2,8 +2,8 @@ import Chain
 import Crypto
 import Multiformats
 
-/// A proposal whose block is being fetched. The leader's signature covers only the block's hash, so until the block is here
-/// all other fields may be false: the offer replaces nothing, and prevents no better one.
+/// A proposal whose block is being fetched. The leader's signature covers only the block's hash, so until the block
+/// is here all other fields may be false: the offer replaces nothing and prevents no better one.
 struct ProposalOffer: Sendable {
     /// How far the announcer of a proposal is trusted.
     enum Standing: Int, Comparable, Sendable {
@@ -29,10 +29,10 @@ struct ProposalOffer: Sendable {
     let from: PeerID
     let standing: Standing
     var began: Duration
-    /// Until when no other peer is asked and no other announcement of the block accepted.
+    /// The time until which no other peer is asked and no other announcement of the block accepted.
     var until: Duration
     var asked: Asked
-    /// When a good part of the block last came.
+    /// When a good part of the block last arrived.
     var movedAt: Duration?
     /// Fetches in progress.
     var fetches = 1
@@ -40,7 +40,7 @@ struct ProposalOffer: Sendable {
     var proposal: BlockProposal { verified.proposal }
     var leader: PublicKey { verified.leader }
 
-    /// When others are asked, if nothing comes.
+    /// When others are asked, if nothing arrives.
     var deadline: Duration? {
         switch asked {
         case .announcer, .announcerLast: until
@@ -48,15 +48,15 @@ struct ProposalOffer: Sendable {
         }
     }
 
-    /// Whether this offer makes it pointless to fetch a proposal that comes now.
+    /// Returns whether this offer makes it pointless to fetch a proposal announced now.
     func holdsBack(_ other: BlockProposal, by standing: Standing, now: Duration) -> Bool {
         guard now < until else { return false }
         guard proposal.hash == other.hash else {
-            // Only the leader's own word tells which of two proposals is newer.
+            // Only the leader itself is trusted on which of two proposals is newer.
             return self.standing == .proposer && proposal.stamp >= other.stamp
         }
         if self.standing >= standing { return self.standing > standing || proposal.stamp >= other.stamp }
-        // The leader is not asked for what a validator has begun to send.
+        // The leader is not asked for a block that a validator has begun to send.
         if case .announcer = asked, self.standing == .validator { return says(the: other) }
         return false
     }
@@ -66,7 +66,7 @@ struct ProposalOffer: Sendable {
             && proposal.stamp == other.stamp
     }
 
-    /// Whether the offer's fields agree with its block, apart from the stamp.
+    /// Returns whether the offer's fields agree with its block, apart from the stamp.
     func fits(_ block: Block) -> Bool {
         proposal.height == block.height && proposal.previousHash == block.header.previousHash
             && proposal.leaderSignature == block.signature
@@ -74,13 +74,13 @@ struct ProposalOffer: Sendable {
 }
 
 extension [ProposalOffer] {
-    /// Whether a proposal that a peer announces now is not worth fetching.
+    /// Returns whether a proposal that a peer announces now is not worth fetching.
     func holdBack(
         _ proposal: BlockProposal, from peer: PeerID, _ standing: ProposalOffer.Standing, now: Duration
     ) -> Bool {
         if contains(where: { $0.holdsBack(proposal, by: standing, now: now) }) { return true }
         guard standing == .stranger else { return false }
-        // Each offer makes this node ask others, so a stranger has one, and all strangers together have few.
+        // Each offer makes this node ask others, so a stranger may have one offer, and all strangers together a few.
         let live = filter { $0.standing == .stranger && now < $0.until }
         return live.count >= standing.places || live.contains { $0.from == peer }
     }

@@ -1,7 +1,7 @@
 import Collections
 import Multiformats
 
-/// Remembers which peers announced proposals and did not send the blocks. A peer that did so twice lately is asked last
+/// The peers that announced proposals and did not send the blocks. A peer that did so twice lately is asked last
 /// (docs/consensus.md, "When something is missing").
 struct ProposalSources: Sendable {
     /// The time after which one failure is forgiven.
@@ -13,7 +13,7 @@ struct ProposalSources: Sendable {
 
     private var letDowns = FadingCounts<PeerID>(forgiven: forgiven, capacity: capacity)
 
-    /// Notes a failure. Returns how many there were lately, including this one.
+    /// Notes a failure. Returns the number of recent failures, including this one.
     mutating func letDown(by peer: PeerID, now: Duration) -> Int { letDowns.add(1, to: peer, now: now) }
 
     func isDoubtful(_ peer: PeerID, now: Duration) -> Bool {

@@ -4,7 +4,7 @@ struct Repetition: Sendable {
     let first: Duration
     private let longest: Duration
     private var wait: Duration
-    /// How often the message was sent again.
+    /// The number of times that the message was sent again.
     private(set) var count = 0
 
     /// Waits from `first` to `longest`.
@@ -12,10 +12,10 @@ struct Repetition: Sendable {
         (self.first, self.longest, wait) = (first, longest, first)
     }
 
-    /// A new message is sent.
+    /// Starts over with a new message.
     mutating func begin() { (wait, count) = (first, 0) }
 
-    /// The message is sent again. Returns the wait before the next time.
+    /// Counts a repetition. Returns the wait before the next one.
     mutating func again() -> Duration {
         wait = min(wait * 2, longest)
         count += 1

@@ -1,28 +1,29 @@
 import Crypto
 import Multiformats
 
-/// What peers claim, for how long that is believed, and what becomes of those who do not deliver.
+/// Peers' claims: how long the planner believes them, and its treatment of peers that do not deliver.
 extension SyncPlanner {
-    /// Peers at most that tell of heights before they tell how they can be asked.
+    /// The maximum number of peers that have claimed heights but not yet reported how they can be asked.
     static var mostUnknown: Int { 32 }
-    /// A claim is forgotten when nothing of it was proven for so long, and so many requests have come to nothing.
+    /// The time and the number of failed requests after which an unproven claim is forgotten.
     static var claimPatience: Duration { .seconds(30) }
     static var claimTries: Int { 3 }
-    /// Who has proven a block may be busy for so long.
+    /// The time for which a peer that has proven a block may be busy.
     static var busyPatience: Duration { .seconds(300) }
-    /// A peer that did not deliver so often lately is asked when no other can be.
+    /// The number of recent failures from which on a peer is asked only when no other can be.
     static var unreliable: Int { 2 }
-    /// The time after which one of these times is forgiven, and how many peers are remembered.
+    /// The time after which a failure is forgiven.
     static var forgiven: Duration { .seconds(120) }
+    /// The maximum number of peers whose failures are remembered.
     static var remembered: Int { 1_024 }
-    /// A wrong block weighs as many failures.
+    /// The number of failures that a wrong block counts as.
     static var liesWeigh: Int { 3 }
-    /// Failures in a row after which what a peer claims to have is no reason to go on.
+    /// The number of failures in a row after which a peer's claim is no reason to go on.
     static var doubtful: Int { 4 }
-    /// The time after which its next claim gives it one more chance.
+    /// The time after which a doubtful peer's next claim gives it one more chance.
     static var doubt: Duration { .seconds(10) }
 
-    /// A peer tells of a height.
+    /// Handles a peer's claim of a height.
     mutating func start(
         _ height: Int64, _ from: PeerID, _ now: Duration, _ actions: inout [Action]
     ) {
@@ -35,7 +36,7 @@ extension SyncPlanner {
         }
     }
 
-    /// Takes a peer's claim, unless its word counts for nothing now, or it cannot be asked.
+    /// Records a peer's claim. Returns false if its claims are ignored for now, or if it cannot be asked.
     private mutating func take(_ height: Int64, _ from: PeerID, _ now: Duration) -> Bool {
         guard peers[from] != nil || peers.values.count(where: { !$0.isKnown }) < Self.mostUnknown else {
             return false
@@ -51,7 +52,7 @@ extension SyncPlanner {
         return true
     }
 
-    /// Counts a failure. A peer that has become doubtful has let the node wait for long enough to be called that.
+    /// Counts a failure. A peer that has thereby become doubtful is reported as stalled.
     mutating func fail(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
         let wasDoubtful = peer.isDoubtful
         peer.fail(1, now)
@@ -60,15 +61,15 @@ extension SyncPlanner {
         if peer.isDoubtful, !wasDoubtful { actions.append(.stalled(id)) }
     }
 
-    /// A peer that is busy is asked again soon, then later, and asked last. In the end that counts like silence, unless
-    /// there is reason to believe what it claims.
+    /// Counts a refusal of a busy peer, which is asked again soon, then later, and last. Repeated refusals count like
+    /// silence, unless there is reason to believe the peer's claim.
     mutating func refused(_ peer: inout Peer, _ id: PeerID, _ now: Duration, _ actions: inout [Action]) {
         peer.refusals += 1
         peer.claim?.tries += 1
         if peer.refusals % Self.refusalsWeigh == 0 {
             letDowns.add(1, to: id, now: now)
             let isLiar = peer.claim != nil && !believes(peer, now)
-            // Who has claimed nothing has promised nothing.
+            // A peer without a claim counts as failed, but has promised nothing and so is not reported as stalled.
             if isLiar || peer.claim == nil { peer.fail(1, now) }
             if isLiar, peer.failures == Self.doubtful { actions.append(.stalled(id)) }
         }
@@ -76,13 +77,14 @@ extension SyncPlanner {
         peer.asideUntil = max(peer.asideUntil ?? .zero, now + aside)
     }
 
-    /// Whether a peer may be busy: there is a block of the height that it claims, or it has proven a block lately.
+    /// Returns whether a peer may be busy: a block of the height that it claims is proven, or it has proven a block
+    /// lately.
     private func believes(_ peer: Peer, _ now: Duration) -> Bool {
         guard let claim = peer.claim, claim.height > provenHeight else { return true }
         return peer.provenAt.map { now - $0 < Self.busyPatience } ?? false
     }
 
-    /// When the peer's claim is to be looked at; nil while there is no reason to doubt it.
+    /// Returns when to forget the peer's claim; nil while there is no reason to doubt it.
     func claimEnd(of peer: Peer) -> Duration? {
         guard let claim = peer.claim else { return nil }
         if claim.height <= tip || peer.isDoubtful { return .zero }
@@ -91,16 +93,16 @@ extension SyncPlanner {
         return peer.provenAt.map { max(end, $0 + Self.busyPatience) } ?? end
     }
 
-    /// Forgets what was claimed and not proven in time. The target is what others claim; if that is nothing, the heights
-    /// are asked for once more in a while, as everything that was given up.
+    /// Forgets claims that were not proven in time. The target falls to the others' claims; if there are none,
+    /// syncing ends and is tried again later.
     mutating func forgetClaims(_ now: Duration, _ actions: inout [Action]) {
         var isForgotten = false
         for (id, peer) in peers {
             guard let claim = peer.claim, let end = claimEnd(of: peer), end <= now else { continue }
             peers[id]?.claim = nil
-            // It was true, whoever has brought the blocks.
+            // The claim was true, whichever peer sent the blocks.
             guard claim.height > tip else { continue }
-            // Who has proven some and is busy now may be the only one that has more.
+            // A peer that has proven blocks and is busy now may be the only one that has more.
             let isAlone = peer.hasProven && tip <= claim.tip
             if !peer.isDoubtful, !isAlone { actions.append(.stalled(id)) }
             peers[id]?.doubt(now)
@@ -117,16 +119,16 @@ extension SyncPlanner {
 extension SyncPlanner.Peer {
     private typealias Planner = SyncPlanner<Fetched, Proven>
 
-    /// Requests that it may have at once: one until a block of its was proven, and after a failure.
+    /// The maximum number of concurrent requests: one until a block of the peer was proven, and after a failure.
     var mostRequests: Int {
         guard hasProven, failures == 0 else { return 1 }
         return ways.contains(.range) ? Planner.rangesPerPeer : Planner.requestsPerPeer
     }
 
-    /// Whether it can be asked for a block whose hash is not known.
+    /// Whether the peer can be asked for a block whose hash is unknown.
     var canBeAsked: Bool { !ways.isDisjoint(with: [.range, .height]) }
 
-    /// Whether it failed so often in a row that its word is no reason to go on.
+    /// Whether the peer failed so often in a row that its claim is no reason to go on.
     var isDoubtful: Bool { failures >= Planner.doubtful }
 
     var patience: Duration { min(Planner.patience * (1 << min(failures, 5)), Planner.longestPatience) }
@@ -137,13 +139,13 @@ extension SyncPlanner.Peer {
         if isDoubtful { doubtUntil = now + Planner.doubt }
     }
 
-    /// Its word counts for nothing for a while.
+    /// Makes the planner ignore the peer's claims for a while.
     mutating func doubt(_ now: Duration) {
         failures = max(failures, Planner.doubtful)
         doubtUntil = now + Planner.doubt
     }
 
-    /// It may show that it has what it claims. One more failure will be enough.
+    /// Lets the peer prove its claim. One more failure makes it doubtful again.
     mutating func giveChance(_ now: Duration, _ tip: Int64) {
         failures = Planner.doubtful - 1
         refusals = 0
@@ -151,7 +153,7 @@ extension SyncPlanner.Peer {
         claim = best.flatMap { $0 > tip ? Planner.Claim(height: $0, since: now, tip: tip) : nil }
     }
 
-    /// Its block of a height is what the network committed.
+    /// Notes that a block of the peer is the one that the network committed at its height.
     mutating func proved(_ height: Int64, _ now: Duration) {
         provenAt = now
         failures = 0

@@ -1,43 +1,45 @@
 import Crypto
 import Multiformats
 
-/// Whom to ask for what, and for how long to wait.
+/// Choosing peers and requests, and timeouts.
 extension SyncPlanner {
-    /// Most heights above the tip that are asked for or held.
+    /// The maximum number of heights above the tip that are requested or held.
     public static var window: Int64 { 1024 }
-    /// Heights at the window's far end that are left until there are as many: each block of the tip makes room for one.
+    /// The number of heights that collect at the window's far end before they are requested, because each new tip
+    /// adds only one.
     static var worthAsking: Int { 64 }
-    /// Most bytes of blocks held for delivery or asked for, besides the next one.
+    /// The maximum size of blocks held for delivery or requested, besides the next one, in bytes.
     public static var heldBytes: Int { 64 << 20 }
-    /// Most requests for single blocks to one peer at once, once a block of its was proven.
+    /// The maximum number of concurrent requests for single blocks to one peer, once a block of that peer was proven.
     public static var requestsPerPeer: Int { 16 }
-    /// Most ranges of one peer at once: the next is on its way when one ends.
+    /// The maximum number of concurrent range requests to one peer: the next is on its way when one ends.
     public static var rangesPerPeer: Int { 2 }
-    /// Blocks and bytes of one range at most. What a peer sends in a second is asked for at once, between these.
+    /// The maximum number of blocks in a range.
     static var rangeCount: Int { 512 }
+    /// The limits of a range's size in bytes. Between them, a range has the size that the peer sends in a second.
     static var rangeBytes: ClosedRange<Int> { 256 << 10...8 << 20 }
-    /// Wait for an answer, or for 64 KiB or a block more of it, before another peer is asked; after twice as long the
-    /// request is given up. Doubles with the peer's failures up to the longest, which is what docs/wire.md, section 7,
-    /// gives a block to arrive.
+    /// The wait for an answer, or for the next 64 KiB or block of it, before another peer is asked; after twice as
+    /// long the request is given up. Doubles with the peer's failures up to `longestPatience`, the time that
+    /// docs/wire.md, section 7, gives a block to arrive.
     public static var patience: Duration { .seconds(4) }
     static var longestPatience: Duration { .seconds(90) }
-    /// Wait between two pieces of an answer, as docs/wire.md, section 7, has it; doubles in the same way.
+    /// The wait between two pieces of an answer (docs/wire.md, section 7); doubles in the same way.
     static var idle: Duration { .milliseconds(500) }
     static var longestIdle: Duration { .seconds(16) }
-    /// Wait for the next block before a peer that has nothing to do is asked for it too.
+    /// The wait for the next block before an idle peer is asked for it too.
     static var hedge: Duration { .seconds(2) }
-    /// First time that a failing peer is set aside; doubles up to the longest.
+    /// The time for which a failing peer is set aside at first; doubles up to `longestSetAside`.
     static var setAside: Duration { .seconds(1) }
     static var longestSetAside: Duration { .seconds(60) }
-    /// Time that a busy peer is left alone; doubles while it stays busy, up to the longest.
+    /// The time for which a busy peer is left alone; doubles while it stays busy, up to `longestBusyAside`.
     static var busyAside: Duration { .milliseconds(500) }
     static var longestBusyAside: Duration { .seconds(8) }
-    /// So many answers "busy" in a row weigh like one failure.
+    /// The number of "busy" answers in a row that count as one failure.
     static var refusalsWeigh: Int { 3 }
-    /// Wait before what could not be reached is tried again; doubles up to the longest.
+    /// The wait before an unreached target is tried again; doubles up to `longestRetryWait`.
     static var retryWait: Duration { .seconds(10) }
     static var longestRetryWait: Duration { .seconds(300) }
-    /// Bytes a second from which compressing costs more time than it saves.
+    /// The speed, in bytes per second, from which on compression costs more time than it saves.
     static var fast: Int { 64 << 20 }
 
     /// When `timer` is due; nil for never.
@@ -57,26 +59,26 @@ extension SyncPlanner {
         return due
     }
 
-    /// Peers that are known.
+    /// The number of known peers.
     public var peerCount: Int { peers.count }
 
-    /// Bytes of blocks that are held or are coming.
+    /// The size of the blocks that are held or arriving, in bytes.
     public var bytesUnderWay: Int { running.values.reduce(heldSize) { $0 + $1.arriving } }
-    /// The most that these can be: beyond the bound only what comes after the last look at each request, and the next
-    /// block.
+    /// The maximum of `bytesUnderWay`: the limit is exceeded only by bytes that arrive between two checks of a
+    /// request, and by the next block.
     public var mostBytesUnderWay: Int { Self.heldBytes + 2 * largestBlock + running.count * (64 << 10) }
 
-    /// The height of the block that a request brings next; nil when it has ended.
+    /// Returns the height of the block that a request brings next; nil when it has ended.
     public func nextHeight(of request: Int) -> Int64? { running[request]?.next }
 
-    /// The places of heights in the window.
+    /// Returns the indexes of heights in the window.
     func indices(_ heights: ClosedRange<Int64>) -> Range<Int> {
         let first = max(heights.lowerBound &- delivered &- 1, 0)
         let last = min(heights.upperBound &- delivered, Int64(slots.count))
         return first < last ? Int(first)..<Int(last) : 0..<0
     }
 
-    /// Lets others be asked for what a request has not brought.
+    /// Allows other peers to be asked for the blocks that a request has not brought.
     mutating func release(_ id: Int) {
         guard var request = running[id], !request.isLate else { return }
         request.isLate = true
@@ -96,7 +98,7 @@ extension SyncPlanner {
 
     mutating func plan(_ now: Duration, _ actions: inout [Action]) {
         if target == nil, let due = retry, due.at <= now {
-            // Those that were given up get one more chance.
+            // Doubtful peers get one more chance.
             for (id, peer) in peers where peer.isDoubtful { peers[id]?.giveChance(now, tip) }
             if due.target > tip { target = due.target }
             retry = nil
@@ -143,7 +145,8 @@ extension SyncPlanner {
                 fail(&peer, request.from, now, &actions)
                 peers[request.from] = peer
             }
-            // What others have brought meanwhile need not come. Whoever has proven nothing shows first whether it sends any.
+            // A late request whose blocks others have brought is no longer needed. A peer that has proven nothing may
+            // first show whether it sends any.
             let isIdle = request.bytes + request.arriving == 0 && peers[request.from]?.hasProven == false
             if running[id]?.isLate == true, running[id]?.isCancelled == false, request.last <= delivered,
                 !isIdle || running[id]?.isOverdue == true
@@ -151,7 +154,7 @@ extension SyncPlanner {
                 cancel(id, &actions)
             }
         }
-        // Everything waits for the next block: a peer with nothing to do may be quicker.
+        // Everything waits for the next block: an idle peer may be quicker.
         if case .asked(let id)? = slots.first, let request = running[id], request.moved + Self.hedge <= now,
             hasIdlePeer
         {
@@ -159,14 +162,14 @@ extension SyncPlanner {
         }
     }
 
-    /// Bytes that a request's blocks will take: by the average, or by the largest possible if their sender has proven
-    /// nothing, and at least what is here.
+    /// Returns the expected size of a request's blocks: by the average size, or by the maximum if their sender has
+    /// proven nothing, and at least the bytes that have arrived.
     private func expected(_ request: Running) -> Int {
         if request.isLate { return request.arriving }
         return max(request.arriving, request.expected - request.bytes, 0)
     }
 
-    /// Asks for what is missing, the lowest heights first, as long as there are room and peers.
+    /// Requests missing blocks, the lowest heights first, while there is room and a peer to ask.
     private mutating func ask(_ target: Int64, _ now: Duration, _ actions: inout [Action]) {
         var promised = running.values.reduce(0) { $0 + expected($1) }
         let last = Set(peers.keys.filter { letDowns.count(of: $0, now: now) >= Self.unreliable })
@@ -206,7 +209,7 @@ extension SyncPlanner {
         }
     }
 
-    /// The lowest height above one from which on a peer keeps blocks, if some do not keep older ones.
+    /// Returns the lowest height above `height` at which the blocks of some peer begin.
     private func nextFloor(above height: Int64) -> Int64? {
         peers.values.lazy.map(\.floor).filter { $0 > height }.min()
     }
@@ -219,7 +222,8 @@ extension SyncPlanner {
             peer.speed == 0
             ? 2 * Self.rangeBytes.lowerBound
             : min(max(peer.speed, Self.rangeBytes.lowerBound), Self.rangeBytes.upperBound)
-        // What there is now is shared among those who can help, twice over, so that none has the last for long.
+        // The missing blocks are shared among the peers that can help, twice over, so that none has the last ones for
+        // long.
         let helpers = peers.values.reduce(0) { $0 + ($1.asideUntil == nil && $1.has(height) ? 1 : 0) }
         let share = max(8, most / max(1, 2 * helpers))
         var count = min(most, Self.rangeCount, max(1, bytes / averageSize), share)
@@ -231,9 +235,9 @@ extension SyncPlanner {
             idle: min(Self.idle * (1 << min(peer.failures, 5)), Self.longestIdle))
     }
 
-    /// The least busy peer that may have the height, and how to ask it; among equals the one with fewer failures, then
-    /// the more trusted, the quicker, the older. Those who did not deliver lately, `last`, only while nobody else can be
-    /// asked for it or is sending what it was asked for.
+    /// Returns the least busy peer that may have the height, and how to ask it; among equals the one with fewer
+    /// failures, then the more trusted, the faster, the older. Peers in `last`, which failed to deliver lately, are
+    /// chosen only if no other peer can be asked for the height or is sending requested blocks.
     private func choose(_ height: Int64, knowsHash: Bool, _ last: Set<PeerID>) -> (PeerID, Ways)? {
         var best: (id: PeerID, way: Ways, peer: Peer)?
         let others =
@@ -274,7 +278,7 @@ extension SyncPlanner {
         }
         target = nil
         for (id, peer) in peers {
-            // Who takes back what it claims is to be known for it when it claims the same again.
+            // A peer that withdraws its claim keeps its record, in case it claims the same again.
             guard let claim = peer.claim, reached || claim.tries == 0 || claim.height <= tip else { continue }
             peers[id]?.claim = nil
         }

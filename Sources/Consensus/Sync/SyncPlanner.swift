@@ -2,21 +2,21 @@ import Collections
 import Crypto
 import Multiformats
 
-/// Catching up from whichever peers have the blocks: which heights to ask of whom, when a peer is set aside, and which
-/// blocks can be proved when (docs/consensus.md, "Catching up").
+/// Plans block sync from all peers that have blocks: which heights to request from whom, when to set a peer aside,
+/// and which blocks can be proven when (docs/consensus.md, "Catching up").
 ///
-/// A pure state machine, generic over what a block is before and after its proof. A window of heights above the tip
-/// is asked for at once, in batches spread over the peers; blocks that were proved are delivered in order, at most two
-/// above the tip. A block made under validators or a leader that are not known yet is kept until they are. A peer
-/// that fails, stalls or lies is asked nothing for a while that doubles each time; one that did so again and again lately
-/// is asked last; one that lacks a height is not asked for it again. As long as one peer has the next block and sends it,
-/// however slowly, the tip moves. What a peer claims and does not prove is forgotten.
+/// A pure state machine, generic over a block before and after its proof. It requests a window of heights above the
+/// tip at once, in batches spread over the peers, and delivers proven blocks in order, up to two above the tip. A
+/// block made under validators or a leader that are not known yet is kept until they are. A peer that fails, stalls
+/// or lies is set aside for a time that doubles each time; one that did so repeatedly is asked last; one that lacks a
+/// height is not asked for it again. The tip advances as long as one peer sends the next block, however slowly.
+/// Unproven claims are forgotten.
 public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
-    /// In which ways a peer can be asked for blocks.
+    /// The ways in which a peer can be asked for blocks.
     public struct Ways: OptionSet, Sendable {
-        /// One bit a way.
+        /// The bits, one per way.
         public let rawValue: UInt8
-        /// Ways by their bits.
+        /// Creates a set of ways from its bits.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
         /// Consecutive blocks on one stream: `/apus/blkrange/1.0.0`.
         public static var range: Ways { Ways(rawValue: 1) }
@@ -26,125 +26,128 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         public static var hash: Ways { Ways(rawValue: 4) }
     }
 
-    /// What came of a request in the end.
+    /// The result of a request.
     public enum Outcome: Sendable {
-        /// The peer sent what it wanted to send.
+        /// The peer sent all that it wanted to send.
         case done
-        /// The peer has no block of the next height; its best height if it said so.
+        /// The peer lacks the next block; its best height, if it reported one.
         case lacks(best: Int64?)
-        /// The peer serves others now.
+        /// The peer is busy with other requests.
         case busy
-        /// It failed on the way.
+        /// The request failed.
         case failed
-        /// What came is not what was asked for.
+        /// The peer sent something other than the requested blocks.
         case lied
     }
 
-    /// What happens to a planner.
+    /// An event of the planner.
     public enum Event: Sendable {
-        /// Run up to `target`, or raise the target; `from` has told of it.
+        /// Sync to `target`, or raise the target; `from` has claimed it.
         case start(target: Int64, from: PeerID)
-        /// The peer can be asked. Of equals who is trusted more is asked first.
+        /// The peer can be asked in these ways. Among equal peers the most trusted is asked first.
         case peer(PeerID, Ways, trust: Int)
-        /// The peer has no connection any more.
+        /// The peer has disconnected.
         case peerGone(PeerID)
-        /// Votes have proven that there is a block of this height.
+        /// Votes have proven that a block of this height is committed.
         case heightProven(Int64)
-        /// The next block of a request came. `size` in bytes.
+        /// The next block of a request arrived; `size` in bytes.
         case block(request: Int, height: Int64, Fetched, size: Int)
-        /// So many bytes of a request's next block, which is still coming, are here.
+        /// This many bytes of a request's next block have arrived.
         case progress(request: Int, bytes: Int)
-        /// The request is over.
+        /// The request has ended.
         case ended(request: Int, Outcome)
-        /// Answers to `check`: the block is what the network committed after a block of hash `previous`.
+        /// Answer to `check`: the block is the one that the network committed after the block with the hash
+        /// `previous`.
         case proven(check: Int, Proven, previous: Hash)
-        /// The block was made under validators or a leader that are not known yet.
+        /// Answer to `check`: the block was made under validators or a leader that are not known yet.
         case unproven(check: Int)
-        /// The block is not what the network committed.
+        /// Answer to `check`: the network committed a different block.
         case wrong(check: Int)
-        /// The node's tip moved, by whatever means. `newRules`: with it the validators, the leader or another parameter.
+        /// The node's tip moved, by whatever means. `newRules`: validators, leader or another parameter changed with
+        /// it.
         case committed(height: Int64, newRules: Bool)
-        /// By the rules at the tip, a block with its proof has so many bytes at most.
+        /// The maximum size of a block with its commit info, by the rules at the tip, in bytes.
         case largestBlock(Int)
         /// `deadline` has passed.
         case timer
     }
 
-    /// What a planner wants done.
+    /// An action of the planner.
     public enum Action: Sendable {
-        /// Answered by any number of `block`, then `ended`, also when it comes late.
+        /// Send a request. It is answered by any number of `block`, then `ended`, even if late.
         case request(Request)
-        /// Give the request up; `ended` comes all the same.
+        /// Give up the request; `ended` still follows.
         case cancel(request: Int)
         /// Prove the block: `proven`, `unproven` or `wrong`.
         case check(Int, height: Int64, Fetched)
-        /// The next block in order.
+        /// Deliver the next block in order.
         case deliver(height: Int64, Proven)
-        /// The peer claimed heights and sends nothing, again and again.
+        /// The peer claimed heights and repeatedly sent nothing.
         case stalled(PeerID)
-        /// Nothing more to do for now: the target is reached, or nobody who can be relied on has more.
+        /// Nothing is left to do for now: the target is reached, or no reliable peer has more.
         case finished(reached: Bool)
     }
 
-    /// Blocks that are asked of one peer.
+    /// A request for blocks to one peer.
     public struct Request: Sendable {
-        /// Names the request in events and actions.
+        /// The request's ID in events and actions.
         public let id: Int
-        /// Whom to ask.
+        /// The peer to ask.
         public let from: PeerID
         /// The first block's height.
         public let first: Int64
-        /// From 1; more only by `range`.
+        /// The number of blocks; more than 1 only by `range`.
         public let count: Int
-        /// Bytes of blocks after which the peer is to stop.
+        /// The size of blocks after which the peer stops, in bytes.
         public let bytes: Int
-        /// How to ask: one way.
+        /// The way to ask, exactly one.
         public let way: Ways
         /// The block's hash, if the way is `hash`.
         public let hash: Hash?
-        /// Whether compressing the blocks is likely to bring them sooner.
+        /// Whether compression is likely to bring the blocks sooner.
         public let compressed: Bool
-        /// Longest wait for the first byte of an answer.
+        /// The maximum wait for the first byte of an answer.
         public let patience: Duration
-        /// Longest wait between two pieces of an answer.
+        /// The maximum wait between two pieces of an answer.
         public let idle: Duration
     }
 
-    /// A height that a peer told of and has not begun to prove.
+    /// A height that a peer has claimed and not yet begun to prove.
     struct Claim: Sendable {
-        /// The greatest that it told of.
+        /// The highest claimed height.
         var height: Int64
         let since: Duration
-        /// The node's tip then, or the height of a block that the peer has proven then.
+        /// The node's tip at that time, or the height of a block that the peer proved then.
         let tip: Int64
-        /// Requests that came to nothing since then.
+        /// The number of failed requests since then.
         var tries = 0
     }
 
     struct Peer: Sendable {
         var ways: Ways
-        /// Whether it has told in which ways it can be asked.
+        /// Whether the peer has reported in which ways it can be asked.
         var isKnown = false
         var trust = 0
         var claim: Claim?
-        /// The peer's best height as far as it is known.
+        /// The peer's best height, as far as it is known.
         var best: Int64?
-        /// Heights below are not there, although higher ones are: the peer keeps no older blocks.
+        /// The peer has no blocks below this height, although it has higher ones.
         var floor: Int64 = 0
         var floorStep: Int64 = 1
         var requests = 0
-        /// Requests that others have been asked to do; nothing more is asked until they have ended.
+        /// The number of requests that others have been asked to serve; the peer is asked nothing until they have
+        /// ended.
         var late = 0
-        /// When a block of its was proven last: until then it is asked for one thing at a time.
+        /// When a block of the peer was last proven; nil, and limited to one request at a time, before the first.
         var provenAt: Duration?
-        /// Failures in a row; a proven block clears them.
+        /// The number of failures in a row; a proven block clears it.
         var failures = 0
-        /// When its word counts again after too many.
+        /// When a doubtful peer's claims count again.
         var doubtUntil = Duration.zero
-        /// Answers "busy" in a row.
+        /// The number of "busy" answers in a row.
         var refusals = 0
         var asideUntil: Duration?
-        /// Bytes a second, of what it sent lately; 0 when it has sent nothing.
+        /// The recent speed in bytes per second; 0 when nothing has arrived.
         var speed = 0
 
         var hasProven: Bool { provenAt != nil }
@@ -157,25 +160,25 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var next: Int64
         var last: Int64
         var began: Duration
-        /// When the last bytes of some size came.
+        /// When a good part of a block last arrived.
         var moved: Duration
         var due: Duration
         var bytes = 0
         var blocks = 0
-        /// Bytes of the next block that are here.
+        /// The number of bytes of the next block that have arrived.
         var arriving = 0
-        /// What its blocks are expected to take, when it was made.
+        /// The expected size of the blocks when the request was made, in bytes.
         let expected: Int
-        /// Its blocks may be asked of others.
+        /// Whether other peers may be asked for its blocks.
         var isLate = false
-        /// Its peer has kept it waiting for longer than it may, which counts once; when it is given up, having waited for
-        /// twice as long.
+        /// When the overdue request is given up, after twice its patience; nil while it is in time. Becoming overdue
+        /// counts as a failure once.
         var giveUp: Duration?
         var isOverdue: Bool { giveUp != nil }
         var isCancelled = false
     }
 
-    /// What is known of one height of the window.
+    /// The state of one height in the window.
     enum Slot: Sendable {
         case empty
         case asked(request: Int)
@@ -193,37 +196,37 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
 
     /// The node's newest committed height.
     public private(set) var tip: Int64
-    /// Nil when nothing is to be fetched.
+    /// The target height; nil when nothing is to be fetched.
     public internal(set) var target: Int64?
-    /// The highest height that was handed on.
+    /// The highest delivered height.
     var delivered: Int64
-    /// The heights above `delivered`, as far as anything is known of them.
+    /// The states of the heights above `delivered`.
     var slots: Deque<Slot> = []
-    /// Bytes in `slots`.
+    /// The size of the blocks in `slots`, in bytes.
     var heldSize = 0
     var peers: OrderedDictionary<PeerID, Peer> = [:]
     var running: OrderedDictionary<Int, Running> = [:]
-    /// How often peers did not deliver lately, also those that have left since.
+    /// The number of recent failures of peers, including peers that have left.
     var letDowns = FadingCounts<PeerID>(forgiven: Self.forgiven, capacity: Self.remembered)
-    /// The greatest height that votes have proven.
+    /// The highest height that votes have proven.
     var provenHeight: Int64
     var lastID = 0
-    /// Of the blocks that came, for guessing what those asked for will take.
+    /// The average size of received blocks, to estimate that of requested ones.
     var averageSize = 16 << 10
-    /// What a block whose sender has proven nothing may take.
+    /// The maximum size of a block, assumed for senders that have proven nothing.
     var largestBlock = 8 << 20
-    /// What could not be reached, and when to try again.
+    /// The unreached target and the time to try again.
     var retry: (target: Int64, at: Duration)?
     var retryWait = Self.retryWait
 
-    /// A planner at rest.
+    /// Creates an idle planner.
     public init(tip: Int64) {
         self.tip = tip
         delivered = tip
         provenHeight = tip
     }
 
-    /// Takes one event and appends what is to be done about it.
+    /// Handles one event and appends the resulting actions.
     public mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
         switch event {
         case .start(let height, let from): start(height, from, now, &actions)
@@ -291,8 +294,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         if request.isOverdue { running[id]?.giveUp = now + patience * 2 }
     }
 
-    /// What comes is held as it comes: beyond the bound, all but the next block are given up, and asked for again when
-    /// there is room.
+    /// Counts the bytes of a block that is arriving. Beyond the limit, all requests but that for the next block are
+    /// cancelled and made again when there is room.
     private mutating func arriving(_ id: Int, _ bytes: Int, _ now: Duration, _ actions: inout [Action]) {
         guard let request = running[id], !request.isCancelled else { return }
         running[id]?.arriving = bytes
@@ -347,7 +350,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         distrust(from, &actions)
     }
 
-    /// Gives up what the peer is sending and what it sent that is not proved.
+    /// Cancels the peer's requests and discards its unproven blocks.
     private mutating func distrust(_ id: PeerID, _ actions: inout [Action]) {
         for index in slots.indices {
             switch slots[index] {

@@ -36,7 +36,8 @@ public struct Hash: Sendable {
     public static func sha256(of source: some ByteSource) -> Hash {
         var hash = Hash.zero
         let made = source.withUnsafeBytes { bytes in
-            Swift.withUnsafeMutableBytes(of: &hash.words) {
+            PathMeter.hashed(bytes.count)
+            return Swift.withUnsafeMutableBytes(of: &hash.words) {
                 apus_sha256(bytes.baseAddress, bytes.count, $0.bindMemory(to: UInt8.self).baseAddress)
             }
         }

@@ -8,7 +8,7 @@ final class HTTPSession {
     private let limits: HTTPClient.Limits
     private var connection: HTTPClientConnection?
     private var isBusy = false
-    private var waiting: [UnsafeContinuation<Void, Never>] = []
+    private let waiting = WaitQueue()
 
     nonisolated init(_ host: String, _ port: UInt16, _ limits: HTTPClient.Limits) {
         self.host = host
@@ -24,9 +24,9 @@ final class HTTPSession {
     func exchange(
         _ method: HTTPMethod, _ path: StaticString, _ contentType: StaticString?, _ body: [UInt8]
     ) async throws(HTTPError) -> HTTPClient.Reply {
-        if isBusy { await withUnsafeContinuation { waiting.append($0) } }
+        if isBusy, await !waiting.wait() { throw .cancelled }
         isBusy = true
-        defer { next() }
+        defer { isBusy = waiting.wakeFirst() }
         let request = head(method, path, contentType, body.count) + body
         let deadline = Reactor.now + limits.exchangeTime
         if let kept = connection, kept.isUsable {
@@ -39,13 +39,6 @@ final class HTTPSession {
             }
         }
         return try await exchange(request, method, on: try await connect(until: deadline), until: deadline)
-    }
-
-    private func next() {
-        isBusy = false
-        guard !waiting.isEmpty else { return }
-        isBusy = true
-        waiting.removeFirst().resume()
     }
 
     private func exchange(

@@ -53,7 +53,7 @@ final class Connection: TCPConnectionDelegate {
     var silenceTimer: Timer?
     var creditTimer: Timer?
     /// Tasks that wait to open a stream.
-    let openers = WaitingList()
+    let openers = WaitQueue()
     /// Inbound streams by protocol, for the limit on them.
     private var inboundByProtocol: [ProtocolID: Int] = [:]
 

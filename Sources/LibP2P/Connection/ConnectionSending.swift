@@ -65,6 +65,7 @@ extension Connection {
         header.write(to: inner)
         if body.count <= Self.inlineBody {
             UnsafeMutableRawBufferPointer(rebasing: inner[headerSize...]).copyMemory(from: body)
+            PathMeter.copied(body.count)
             let message = UnsafeRawBufferPointer(rebasing: inner[..<(headerSize &+ body.count)])
             tcp.commit(try noise.seal(message, into: room))
         } else {

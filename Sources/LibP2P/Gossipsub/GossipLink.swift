@@ -27,9 +27,9 @@ final class GossipLink {
     /// What the peer may still send before the next heartbeat, on any of its streams.
     var budget = GossipBudget()
     private var queue = GossipQueue()
-    private let waiting = WaitingList()
+    private let waiting = WaitQueue()
     /// Wakes the task from the pause between two outgoing streams.
-    private let resting = WaitingList()
+    private let resting = WaitQueue()
     private var isResting = false
     /// Whether the next outgoing stream is opened without a pause.
     private var isMoving = false

@@ -66,8 +66,8 @@ public final class Host {
     /// Inbound connections in their handshake.
     var upgrades: [Int: ConnectionUpgrade] = [:]
     var lastUpgrade = 0
-    /// TCP connections that have been given up and not yet reported their end.
-    let stopping = WaitingList()
+    /// Wakes `stop` when the last TCP connection has closed.
+    let stopping = WaitQueue()
     var openSockets = 0
 
     var dials: [DialKey: Dial] = [:]

@@ -22,8 +22,8 @@ final class PeerState {
     var work = WorkShare()
     /// Whether identify is due again, because the peer pushed more often than this host accepts.
     var isToBeAsked = false
-    /// Who waits for `info`, or for the peer's end.
-    let identifying = WaitingList()
+    /// The tasks that wait for `info` or for the peer to disconnect.
+    let identifying = WaitQueue()
 
     init(creditPerSecond: Int) { credit = MessageCredit(perSecond: creditPerSecond, now: Reactor.now) }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 
 /// The framing and ciphers of a connection after its Noise handshake, for both directions.
@@ -153,6 +154,7 @@ public final class NoiseTransport {
         guard count > 0 else { return }
         UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[partialCount..<(partialCount &+ count)])
             .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset &+ count)]))
+        PathMeter.copied(count)
         partialCount &+= count
     }
 }

@@ -103,6 +103,7 @@ final class ChunkPool {
 
         func append(_ source: UnsafeRawBufferPointer) -> Int {
             let taken = min(room, source.count)
+            PathMeter.copied(taken)
             UnsafeMutableRawBufferPointer(rebasing: bytes[end..<(end &+ taken)])
                 .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[..<taken]))
             end &+= taken
@@ -111,6 +112,7 @@ final class ChunkPool {
 
         func take(into target: UnsafeMutableRawBufferPointer) -> Int {
             let taken = min(end &- start, target.count)
+            PathMeter.copied(taken)
             target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<(start &+ taken)]))
             start &+= taken
             return taken

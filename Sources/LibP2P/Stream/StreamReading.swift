@@ -110,6 +110,35 @@ extension Stream {
         return bytes
     }
 
+    /// Reads until the peer ends its side, into one block without a copy in between where the transport allows. Throws
+    /// `tooLarge` when that is more than `limit` bytes.
+    ///
+    /// Only address space is reserved for `limit` bytes; memory is used as bytes come.
+    public func readSharedToEnd(limit: Int) async throws(LibP2PError) -> SharedBytes {
+        try beginRead()
+        defer { endRead() }
+        try await finishNegotiation()
+        pace.begin(now: Reactor.now)
+        // A small content is here as a whole.
+        guard try await waitForBytes(1) > 0 else { return SharedBytes() }
+        let known = receiving == .finished ? queue.count : limit
+        guard queue.count <= limit else { throw .tooLarge("stream content") }
+        // One byte more shows that there is too much.
+        let room = known < limit ? known : limit &+ 1
+        guard let buffer = room < Self.reserved ? ByteBuffer(count: room) : ByteBuffer(reserving: room) else {
+            throw .limitReached("\(room) bytes of address space for a stream's content")
+        }
+        let filled = try await fill(
+            UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<room]), minimum: room)
+        guard filled <= limit else { throw .tooLarge("stream content") }
+        kept(pace: filled)
+        return buffer.freeze(count: filled)
+    }
+
+    /// The size, in bytes, from which address space is reserved instead of memory: below, a system call costs more than
+    /// the memory that it would save.
+    private nonisolated static var reserved: Int { 64 << 10 }
+
     // MARK: Negotiation
 
     /// Reads the listener's answer to an offer that was sent with the stream's first bytes.
@@ -270,6 +299,7 @@ extension Stream {
         let direct = min(target.count, bytes.count)
         if direct > 0 {
             target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<direct]))
+            PathMeter.copied(direct)
             filledDirectly(direct)
         }
         if direct < bytes.count {

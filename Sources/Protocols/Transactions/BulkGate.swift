@@ -17,17 +17,11 @@ package final class BulkGate {
     /// The most readers of one peer that wait.
     nonisolated static let waitingPerPeer = 64
 
-    private struct Waiter {
-        let place: BulkPlace
-        let timer: Timer
-        let turn: CheckedContinuation<Bool, Never>
-    }
-
     private let trusts: (PeerID) -> Bool
     private var places = SharedPlaces<PeerID>(capacity: BulkGate.capacity, perPeer: BulkGate.perPeer)
     /// The readers that have a place, the earliest first.
     private var inside: OrderedDictionary<ObjectIdentifier, BulkPlace> = [:]
-    private var waiting: [Waiter] = []
+    private let waiting = WaitQueue<BulkPlace, Void>()
 
     /// A gate with all places free.
     ///
@@ -40,43 +34,25 @@ package final class BulkGate {
     /// What a peer's long transactions are doing; nil if it has none.
     func progress(of peer: PeerID) -> TransactionRequests.Progress? {
         if places.count(of: peer) > 0 { return .arriving }
-        return waiting.contains { $0.place.peer == peer } ? .held : nil
+        return waiting.count { $0.peer == peer } > 0 ? .held : nil
     }
 
     /// Waits for a place. False when none becomes free in time, or `giveUp` ends the wait.
     fileprivate func enter(_ place: BulkPlace) async -> Bool {
         if admit(place) { return true }
-        let others = waiting.count { $0.place.peer == place.peer }
+        let others = waiting.count { $0.peer == place.peer }
         guard others < Self.waitingPerPeer else { return false }
         if others == 0, places.count(of: place.peer) == 0 { makeRoom(for: place.peer) }
-        return await withCheckedContinuation { turn in
-            let timer = Reactor.schedule(after: Self.patience) { [weak self] in self?.giveUp(place) }
-            waiting.append(Waiter(place: place, timer: timer, turn: turn))
-        }
+        return await waiting.wait(as: place, limit: Self.patience) != nil
     }
 
     fileprivate func leave(_ place: BulkPlace) {
         inside[ObjectIdentifier(place)] = nil
         places.release(place.peer)
-        var index = 0
-        while index < waiting.count {
-            let next = waiting[index]
-            if admit(next.place) {
-                waiting.remove(at: index)
-                next.timer.cancel()
-                next.turn.resume(returning: true)
-            } else {
-                index += 1
-            }
-        }
+        waiting.wakeAll(()) { admit($0) }
     }
 
-    fileprivate func giveUp(_ place: BulkPlace) {
-        guard let index = waiting.firstIndex(where: { $0.place === place }) else { return }
-        let waiter = waiting.remove(at: index)
-        waiter.timer.cancel()
-        waiter.turn.resume(returning: false)
-    }
+    fileprivate func giveUp(_ place: BulkPlace) { waiting.wakeAll(nil) { $0 === place } }
 
     private func admit(_ place: BulkPlace) -> Bool {
         guard places.take(place.peer, isTrusted: trusts(place.peer)) else { return false }

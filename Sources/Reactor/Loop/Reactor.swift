@@ -1,6 +1,4 @@
-import Synchronization
-
-/// The process's event loop, as everything above uses it: starting it, time, timers and tasks. See
+/// The calling thread's event loop as the layers above use it: its start, time, timers and tasks. See
 /// docs/architecture.md, "Reactor".
 public enum Reactor {
     /// The interface to the kernel.
@@ -64,14 +62,8 @@ public enum Reactor {
 
     /// Suspends the task for `delay`. Throws as soon as the task is cancelled.
     @ReactorActor public static func sleep(for delay: Duration) async throws(CancellationError) {
-        let sleeper = Sleeper()
-        let loop = loop
-        let wasCancelled = await withTaskCancellationHandler {
-            await sleeper.sleep(for: delay, loop)
-        } onCancel: {
-            loop.call { sleeper.wake(cancelled: true) }
-        }
-        if wasCancelled { throw CancellationError() }
+        _ = await WaitQueue().wait(limit: delay)
+        if Task.isCancelled { throw CancellationError() }
     }
 
     /// A random number from the loop's generator, which a simulation seeds. Never use it for keys.
@@ -82,24 +74,4 @@ public enum Reactor {
 
     /// The calling thread's loop, or the default loop if the thread has none.
     package static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
-}
-
-/// One task asleep.
-@ReactorActor
-private final class Sleeper {
-    private var waiting: CheckedContinuation<Bool, Never>?
-    private var wasCancelled = false
-
-    func sleep(for delay: Duration, _ loop: EventLoop) async -> Bool {
-        if wasCancelled || Task.isCancelled { return true }
-        let timer = loop.timers.add(loop.driver.now + delay) { self.wake(cancelled: false) }
-        defer { timer.cancel() }
-        return await withCheckedContinuation { waiting = $0 }
-    }
-
-    func wake(cancelled: Bool) {
-        if cancelled { wasCancelled = true }
-        waiting?.resume(returning: cancelled)
-        waiting = nil
-    }
 }

@@ -151,6 +151,7 @@ public final class TCPConnection {
             let room = queue.reserve(min(rest.count, Self.largestReservation), loop.chunks)
             let piece = rest.prefix(room.count)
             room.copyMemory(from: UnsafeRawBufferPointer(rebasing: piece))
+            PathMeter.copied(piece.count)
             queue.commit(piece.count)
             rest = rest.dropFirst(piece.count)
         }
@@ -276,6 +277,7 @@ public final class TCPConnection {
         } else {
             let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
             copy.copyMemory(from: UnsafeRawBufferPointer(bytes))
+            PathMeter.copied(bytes.count)
             held.append(ReceivedBytes(bytes: copy))
         }
     }

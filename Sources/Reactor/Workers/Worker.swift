@@ -1,21 +1,21 @@
 import Synchronization
 
-/// Does blocking or long work, one job after another in the order asked, for tasks that wait for each: on a thread of
-/// its own, unless the driver of the loop that hands in the first job brings something else to run jobs.
+/// Runs blocking or long jobs, one after another in the order submitted, for tasks that await their results: on a
+/// thread of its own, unless the driver of the loop that submits the first job makes another runner.
 public final class Worker: Sendable {
     private let name: String
     private let queue: WorkerQueue
-    /// What runs the jobs; chosen for the first one.
+    /// The runner of the jobs, chosen when the first is submitted.
     private let runner: Mutex<(any WorkerRunner)?>
-    /// Jobs that may be queued; further callers wait.
+    /// The number of queued jobs at which further callers are suspended.
     public var capacity: Int { queue.capacity }
 
-    /// A worker whose thread, named `name`, starts with the first job.
+    /// Creates a worker whose thread, called `name`, starts with the first job.
     public convenience init(name: String, capacity: Int) {
         self.init(name: name, capacity: capacity, runner: nil)
     }
 
-    /// A worker whose jobs `runner` runs.
+    /// Creates a worker whose jobs `runner` runs.
     package init(name: String, capacity: Int, runner: (any WorkerRunner)?) {
         self.name = name
         queue = WorkerQueue(capacity: max(capacity, 1))
@@ -24,20 +24,19 @@ public final class Worker: Sendable {
 
     deinit { stop() }
 
-    /// Jobs queued and not yet begun.
+    /// The number of jobs queued but not begun.
     public var depth: Int { queue.depth }
 
     /// The most jobs that have been queued at once.
     public var peakDepth: Int { queue.peakDepth }
 
-    /// Runs `job` after those before it and returns or throws what it does. Waits for room first when `capacity` jobs
-    /// are queued. Throws `ReactorError.closed` after `stop`. Resumes where the caller runs.
+    /// Runs `job` after the jobs before it and returns its result or throws its error. Suspends the caller while
+    /// `capacity` jobs are queued. Throws `ReactorError.closed` after `stop`. Resumes on the caller's executor.
     public func run<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
         try await run(job, isLast: false)
     }
 
-    /// Runs `job` after those before it as the last one: any job handed in later is refused with `.closed`. Otherwise
-    /// like `run`.
+    /// Does the same with the last job: any job submitted later is refused with `.closed`.
     public func finish<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
         try await run(job, isLast: true)
     }
@@ -67,23 +66,23 @@ public final class Worker: Sendable {
         return nil
     }
 
-    /// Accepts no more jobs. Those queued still run, and then the thread ends.
+    /// Accepts no more jobs. Queued jobs still run, and then the thread ends.
     public func stop() {
         queue.stop()
         runner.withLock { $0 }?.stop()
     }
 
-    /// Accepts no more jobs, and refuses those that have not begun with `.closed` instead of running them.
+    /// Accepts no more jobs, and refuses queued ones with `.closed` instead of running them.
     public func abandon() {
         queue.abandon()
         stop()
     }
 }
 
-/// What runs the jobs of a worker.
+/// Runs the jobs of a worker.
 public protocol WorkerRunner: AnyObject, Sendable {
-    /// Sees to it that `queue.runNext()` is called, once more than it was asked before.
+    /// Ensures that `queue.runNext()` is called once for each call of this.
     func jobAdded(to queue: WorkerQueue)
-    /// The worker has stopped: no job will be added.
+    /// Notes that the worker has stopped and adds no more jobs.
     func stop()
 }

@@ -1,9 +1,9 @@
 import Collections
 import Synchronization
 
-/// The jobs of one worker, in the order asked, and the callers that wait for room among them.
+/// The queued jobs of one worker, in order, and the callers that wait for room.
 public final class WorkerQueue: Sendable {
-    /// Runs when it is given nil; otherwise it is refused with this error.
+    /// A job: runs if passed nil; otherwise it is refused with the error.
     typealias Job = @Sendable (ReactorError?) -> Void
 
     private struct State {
@@ -18,7 +18,7 @@ public final class WorkerQueue: Sendable {
         /// Jobs that have not begun are refused.
         var isAbandoned = false
 
-        /// Wakes the caller that may hand in a job now that another has begun.
+        /// Returns the waiting caller that may submit a job now that another has begun.
         mutating func wakeNext() -> UnsafeContinuation<Void, Never>? {
             guard let next = waiting.popFirst() else { return nil }
             promised &+= 1
@@ -31,7 +31,7 @@ public final class WorkerQueue: Sendable {
 
     init(capacity: Int) { self.capacity = capacity }
 
-    /// Jobs that have not begun.
+    /// The number of jobs that have not begun.
     var depth: Int { state.withLock { $0.jobs.count } }
 
     var peakDepth: Int { state.withLock { $0.peak } }
@@ -45,7 +45,7 @@ public final class WorkerQueue: Sendable {
         return true
     }
 
-    /// Waits until there is room for a job, or the queue is stopped.
+    /// Suspends the caller until there is room for a job or the queue is stopped.
     func takeRoom() async {
         if state.withLock({ takeRoom(&$0) }) { return }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
@@ -58,7 +58,7 @@ public final class WorkerQueue: Sendable {
         }
     }
 
-    /// Adds a job for which there is room. Returns why it is refused, if it is.
+    /// Adds a job for which there is room. Returns an error if it is refused.
     func append(_ job: @escaping Job, isLast: Bool) -> ReactorError? {
         state.withLock { state in
             state.promised = max(state.promised &- 1, 0)
@@ -83,7 +83,7 @@ public final class WorkerQueue: Sendable {
 
     // MARK: The runner's side
 
-    /// Runs the next job, if one waits. False when none does and none will come.
+    /// Runs the next job, if one is queued. Returns false if the queue is empty and stopped.
     @discardableResult
     package func runNext() -> Bool {
         let (job, next, refusal, goesOn) = state.withLock {

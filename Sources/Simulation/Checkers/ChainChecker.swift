@@ -2,25 +2,25 @@ import Chain
 import Crypto
 import Reactor
 
-/// No two nodes commit different blocks or application hashes at a height; no block commits without valid votes of more
-/// than half of the validators and its leader's signature; no transaction is committed twice.
+/// Checks that no two nodes commit different blocks or app hashes at one height, that every committed block has valid
+/// votes of more than half of the validators and its leader's signature, and that no transaction is committed twice.
 ///
-/// It counts votes itself, and keeps the validators and the leader of each height by itself.
+/// It shares no state with the nodes: it counts votes and tracks each height's validators and leader itself.
 @ReactorActor
 final class ChainChecker {
     struct Committed {
         let hash: Hash
         let appHash: Hash
-        /// The network after the block.
+        /// The validators after the block.
         let validators: ValidatorSet
         let leader: PublicKey?
     }
 
     private let genesis: Genesis
-    /// From the first height on.
+    /// The committed blocks, from the first height on.
     private(set) var chain: [Committed] = []
     private(set) var heights: [Hash: Int64] = [:]
-    /// Commit infos that were checked already, by the hash of their bytes.
+    /// Commit infos already checked, by the hash of their bytes.
     private var checked: Set<Hash> = []
 
     init(_ genesis: Genesis) { self.genesis = genesis }
@@ -32,7 +32,7 @@ final class ChainChecker {
         return chain.indices.contains(index) ? chain[index] : nil
     }
 
-    /// A node has committed a block.
+    /// Checks a block that a node has committed.
     func commit(_ info: CommitInfo, _ block: Block, by node: String) throws(CheckerFailure) {
         let (height, hash) = (block.header.height, block.hash)
         if let known = committed(at: height) {
@@ -43,12 +43,12 @@ final class ChainChecker {
             guard known.appHash == info.appHash else {
                 throw CheckerFailure(
                     "agreement",
-                    "\(node) has application hash \(info.appHash) at height \(height), others \(known.appHash)"
+                    "\(node) has app hash \(info.appHash) at height \(height), others \(known.appHash)"
                 )
             }
         }
         guard height <= tip + 1 else {
-            throw CheckerFailure("agreement", "\(node) committed height \(height), but nobody \(tip + 1)")
+            throw CheckerFailure("agreement", "\(node) committed height \(height), but no node \(tip + 1)")
         }
         let before = committed(at: height - 1)
         let validators = before?.validators ?? genesis.validators
@@ -72,7 +72,7 @@ final class ChainChecker {
             try next.apply(info.validatorUpdates)
         } catch {
             throw CheckerFailure(
-                "agreement", "block \(height) changes the validators in an impossible way: \(error)")
+                "agreement", "block \(height) has invalid validator updates: \(error)")
         }
         chain.append(
             Committed(

@@ -2,7 +2,8 @@ import Crypto
 import Node
 import Reactor
 
-/// At the end: every node's log holds the same chain whole, and in it what clients were told is committed.
+/// Checks at the end that every node's log holds the whole common chain, including all transactions reported to
+/// clients as committed.
 @ReactorActor
 struct EndChecker {
     private let world: World
@@ -12,7 +13,7 @@ struct EndChecker {
     func run() async {
         for machine in world.nodes {
             guard let node = machine.node else {
-                return world.fail("durability", "\(machine.name) does not run")
+                return world.fail("durability", "\(machine.name) is not running")
             }
             do {
                 try await check(machine, node)
@@ -22,7 +23,7 @@ struct EndChecker {
             }
         }
         for (id, name) in world.clients.acknowledged where world.chain.heights[id] == nil {
-            world.fail("acknowledged", "\(name) said that \(id) is committed, but it is not")
+            world.fail("acknowledged", "\(name) reported \(id) as committed, but it is not")
         }
     }
 
@@ -30,7 +31,7 @@ struct EndChecker {
         var height = world.genesis.initialHeight + 1
         while height <= (await node.status().height) {
             guard let stored = try await node.block(at: height) else {
-                throw CheckerFailure("durability", "block \(height) is not there")
+                throw CheckerFailure("durability", "block \(height) is missing")
             }
             guard let expected = world.chain.committed(at: height), stored.hash == expected.hash else {
                 throw CheckerFailure(
@@ -42,10 +43,11 @@ struct EndChecker {
         if let expected = world.chain.committed(at: network.height), network.validators != expected.validators
         {
             throw CheckerFailure(
-                "agreement", "\(network.validators.count) validators vote, not \(expected.validators.count)")
+                "agreement",
+                "\(network.validators.count) validators are known, not \(expected.validators.count)")
         }
         for (id, _) in world.clients.acknowledged where try await node.transaction(id)?.height ?? -1 < 0 {
-            throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged and is not there")
+            throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged but is missing")
         }
     }
 }

@@ -1,7 +1,7 @@
 import Node
 import Reactor
 
-/// What nodes hold stays under their limits, looked at once in a while.
+/// Checks every second that nodes' holdings stay within their limits.
 @ReactorActor
 final class LimitChecker {
     private unowned let world: World
@@ -27,7 +27,7 @@ final class LimitChecker {
                 if holding.amount > holding.limit {
                     world.fail(
                         "limits",
-                        "\(machine.name) holds \(holding.amount) \(holding.name), at most \(holding.limit) are allowed"
+                        "\(machine.name) holds \(holding.amount) \(holding.name), the limit is \(holding.limit)"
                     )
                 }
             }

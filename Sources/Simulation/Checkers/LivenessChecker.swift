@@ -1,7 +1,7 @@
 import Reactor
 
-/// After faults stop, every transaction that a client still sends is committed, and every node reaches the tip of that
-/// moment, each within `World.livenessBound`.
+/// Checks that after the last fault every transaction still in progress is committed and every node reaches the tip
+/// of that moment, each within `World.livenessBound`.
 @ReactorActor
 struct LivenessChecker {
     private let world: World
@@ -17,7 +17,7 @@ struct LivenessChecker {
         }
         world.clients.stop()
         world.operators.stop()
-        // Something to commit, so that there is a next block even when empty ones are not made.
+        // The transactions still in progress cause a next block even where empty blocks are not made.
         let pending = await world.wait(World.livenessBound) { world.clients.isDone && world.operators.isDone }
         guard pending || world.failure != nil else {
             return world.fail("liveness", "clients still wait for transactions: \(await state())")
@@ -27,10 +27,12 @@ struct LivenessChecker {
             for machine in world.nodes { await world.start(machine) }
             return world.nodes.allSatisfy { $0.node != nil && $0.committed >= goal }
         }
-        if !isLevel, world.failure == nil { world.fail("liveness", "not level: \(await state())") }
+        if !isLevel, world.failure == nil {
+            world.fail("liveness", "nodes did not reach height \(goal): \(await state())")
+        }
     }
 
-    /// How high the nodes are, of many the lowest.
+    /// Returns the heights of the 20 lowest nodes.
     private func state() async -> String {
         let lowest = zip(world.nodes, await world.heights()).sorted { ($0.1 ?? -1) < ($1.1 ?? -1) }.prefix(20)
         return lowest.map { "\($0.name) \($1.map { "\($0)" } ?? "off")" }.joined(separator: ", ")

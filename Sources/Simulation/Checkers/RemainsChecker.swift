@@ -1,10 +1,10 @@
 import Reactor
 
-/// After the end, nothing of any node is left in memory, neither of one that was stopped nor of one that crashed. What
-/// nobody needs any more would add up in a process that runs for months.
+/// Checks that no stopped or crashed node leaves anything in memory. Such leaks would add up in a process that runs
+/// for months.
 @ReactorActor
 struct RemainsChecker {
-    /// Longer than any task of an ended node, of a client or of the adversary sleeps.
+    /// Longer than any task of an ended node, a client or the adversary sleeps.
     static let patience = Duration.seconds(70)
 
     private let world: World
@@ -17,7 +17,7 @@ struct RemainsChecker {
         guard let first = left.first else { return nil }
         return CheckerFailure(
             "remains",
-            "of \(left.count) of \(world.remains.count) ended nodes something is left, of \(first.name) \(first.node.left)"
+            "\(left.count) of \(world.remains.count) ended nodes are still in memory in part; of \(first.name): \(first.node.left)"
         )
     }
 }

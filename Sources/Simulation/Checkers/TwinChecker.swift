@@ -4,21 +4,21 @@ import Crypto
 import Execution
 import Reactor
 
-/// Executes what a machine executes once more, on an engine of another past and another heap (`SQLTwin`): at every height
-/// both must come to the same hash, results, validators and costs.
+/// Repeats a machine's executions on an engine with another history and another heap (`SQLTwin`). At every height
+/// both must produce the same hash, results, validators and costs.
 ///
-/// A machine has one as long as the simulation lasts. So what a machine executes again after a start, or from an empty
-/// disk, must be what it was before.
+/// A machine's twin lasts as long as the simulation. So blocks that the machine executes again, after a start or from
+/// an empty disk, must have the same outcome as before.
 @ReactorActor
 final class TwinChecker {
-    /// Of so many blocks, how many are executed after something of the kind.
+    /// The relative frequencies of histories before a block.
     private static let chances: [(history: SQLTwin.History, weight: UInt64)] = [
         (.reopened, 3), (.forgetful, 3), (.executedTwice, 5), (.queried, 1), (.none, 9),
     ]
-    /// Rebuilding executes all blocks again: it comes the more seldom the more there are, so that it takes no more than
-    /// as much time again.
+    /// Rebuilding executes all blocks again. Its frequency falls with their number, so that it no more than doubles
+    /// the time.
     private static let rebuildInterval: UInt64 = 20
-    /// What is told of the past with a difference.
+    /// The number of past events in a failure's text.
     private static let toldEvents = 6
 
     private let machine: String
@@ -29,12 +29,12 @@ final class TwinChecker {
     private let heap: TwinHeap
     private var twin: SQLTwin?
     private var past: [String] = []
-    /// Whether it has found something, or broken: nothing follows from what comes after.
+    /// Whether it has found a difference or failed; later blocks would prove nothing.
     private var isOver = false
 
     /// - Parameters:
-    ///   - directory: where its database goes; it is made.
-    ///   - report: told what must not be.
+    ///   - directory: the directory of its database, which is created.
+    ///   - report: called with a difference.
     init(
         of machine: String, seed: UInt64, directory: String, genesis: Genesis,
         report: @escaping (CheckerFailure) -> Void
@@ -44,7 +44,7 @@ final class TwinChecker {
         heap = random.pick(TwinHeap.allCases) ?? .ordinary
     }
 
-    /// The machine has executed a block, which waits for its commit unless it was cut.
+    /// Compares a block that the machine has executed; it awaits its commit unless it was cut.
     func executed(_ input: SQLTwin.Input, _ outcome: SQLTwin.Outcome) {
         check(input.block.height) {
             let twin = try self.twin ?? SQLTwin(directory, genesis, heap: heap)
@@ -59,20 +59,20 @@ final class TwinChecker {
         }
     }
 
-    /// The machine has committed the block that it executed last.
+    /// Commits the block that the machine executed last.
     func committed() {
         guard let twin else { return }
         check(twin.application.tip.height + 1) { try twin.commit() }
     }
 
-    /// Lets go of everything.
+    /// Closes and removes the twin.
     func close() {
         isOver = true
         twin?.remove()
         twin = nil
     }
 
-    /// What the machine executed when it had another past itself.
+    /// Compares a block with its earlier execution, when the machine had another history.
     private func compareAgain(
         _ twin: SQLTwin, _ index: Int, _ input: SQLTwin.Input, _ outcome: SQLTwin.Outcome
     ) throws {
@@ -103,7 +103,7 @@ final class TwinChecker {
             report(
                 CheckerFailure(
                     "twin",
-                    "\(machine) and its twin part at height \(height): \(error) (heap: \(heap); twin: \(past.isEmpty ? "nothing happened" : past))"
+                    "\(machine) and its twin differ at height \(height): \(error) (heap: \(heap); twin: \(past.isEmpty ? "nothing happened" : past))"
                 ))
         }
     }

@@ -3,9 +3,9 @@ import Crypto
 import Reactor
 import Storage
 
-/// No vote is signed for two blocks at one height and round (the leader's stamp), nor for an older round after a newer
-/// one, nor for what nobody proposed, also across crashes, after which the newest is remembered; no leader signs two
-/// proposals of one height and stamp; who is no validator signs no vote.
+/// Checks that a key votes for one block only in each round (the leader's stamp) of a height, never for an older
+/// round after a newer one, and only for proposed blocks, also across crashes, after which the newest vote is still
+/// known; that no leader signs two proposals of one height and stamp; and that only validators vote.
 @ReactorActor
 final class VoteChecker {
     private struct Round: Hashable {
@@ -17,24 +17,24 @@ final class VoteChecker {
     private var votes: [Round: AckRes] = [:]
     private var newest: [PublicKey: (height: Int64, stamp: Int64)] = [:]
     private var proposals: [Round: Hash] = [:]
-    /// What any leader has proposed.
+    /// All blocks proposed by any leader.
     private var proposed: Set<Hash> = []
 
-    /// A node whose disk was wiped cannot know what it signed before.
+    /// Forgets a key's votes, because a node with a wiped disk cannot know them.
     func forget(_ key: PublicKey) {
         votes = votes.filter { $0.key.key != key }
         newest[key] = nil
         proposals = proposals.filter { $0.key.key != key }
     }
 
-    /// Whether its newest vote, of those it can know, is for a height up to `tip`.
+    /// Returns whether the newest vote that it can know is for a height up to `tip`.
     func remembers(_ key: PublicKey, to tip: Int64) -> Bool { newest[key].map { $0.height <= tip } ?? false }
 
     func vote(
         _ answer: AckRes, stamp: Int64, isValidator: Bool, by node: String
     ) throws(CheckerFailure) {
         let key = answer.signature.publicKey
-        guard isValidator else { throw CheckerFailure("votes", "\(node) votes, but is no validator") }
+        guard isValidator else { throw CheckerFailure("votes", "\(node) voted but is not a validator") }
         guard answer.appHash == nil || proposed.contains(answer.block) else {
             throw CheckerFailure("votes", "\(node) voted for \(answer.block), which no leader proposed")
         }
@@ -46,7 +46,7 @@ final class VoteChecker {
                     "\(node) voted for \(before.block) and \(answer.block) at height \(answer.height)")
             }
             guard before.message == answer.message else {
-                throw CheckerFailure("votes", "\(node) voted twice and differently on \(answer.block)")
+                throw CheckerFailure("votes", "\(node) cast two different votes on \(answer.block)")
             }
         }
         if let last = newest[key], (answer.height, stamp) < last {
@@ -58,7 +58,7 @@ final class VoteChecker {
         newest[key] = (answer.height, stamp)
     }
 
-    /// A node that starts remembers the newest vote that it gave.
+    /// Checks that a node that starts still knows its newest vote.
     func remember(_ vote: Vote?, _ key: PublicKey, _ node: String) throws(CheckerFailure) {
         guard let last = newest[key] else { return }
         guard let vote, (vote.height, vote.stamp) >= last else {
@@ -67,7 +67,7 @@ final class VoteChecker {
         }
     }
 
-    /// A script proposes a block in the leader's name.
+    /// Permits votes for a block that a script proposes in the leader's name.
     func mayBeVotedFor(_ block: Hash) { proposed.insert(block) }
 
     func proposal(
@@ -84,7 +84,7 @@ final class VoteChecker {
 }
 
 extension AckRes {
-    /// What is said, without who says it.
+    /// The vote's content, without its signature.
     fileprivate var message: [UInt8] {
         if let appHash { return [1] + appHash.array }
         return [0]

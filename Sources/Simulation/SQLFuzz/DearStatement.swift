@@ -1,8 +1,8 @@
-/// A statement that takes the most time, memory or disk known for what it costs.
+/// A statement that takes the most time, memory or disk known for its cost.
 struct DearStatement {
-    /// What its costs are mainly of.
+    /// The main component of its cost.
     let kind: String
-    /// Statements before it, each in a block of its own.
+    /// The statements that precede it, each in a block of its own.
     var setUp: [String] = []
     let sql: String
 
@@ -14,7 +14,7 @@ struct DearStatement {
         [table, "\(rows) LIMIT \(count)) INSERT INTO t SELECT n, \(value), n FROM c"]
     }
 
-    /// Goes on until the budget is used up, with `work` for each row.
+    /// Returns a statement that runs until the budget is used up, with `work` for each row.
     private static func endless(_ work: String) -> String {
         "\(rows)) SELECT count(*) FROM c WHERE \(work)"
     }
@@ -23,7 +23,7 @@ struct DearStatement {
         [String](repeating: text, count: count).joined(separator: ", ")
     }
 
-    /// All of them.
+    /// All statements.
     static let all = instructions + functions + written + compiled
 
     private static let instructions = [

@@ -3,26 +3,28 @@ import Chain
 import Execution
 import Glibc
 
-/// The dearest statements known of each kind of cost, with what they take on this machine (docs/execution.md, "Costs").
+/// The dearest known statements of each kind of cost, with their measurements on this machine (docs/execution.md,
+/// "Costs").
 public struct PriceList {
-    /// What a statement took.
+    /// The measurements of one statement.
     public struct Row: Sendable {
-        /// What its costs are mainly of.
+        /// The main component of its cost.
         public let kind: String
-        /// What it cost.
+        /// Its cost, in units.
         public let units: Int
-        /// CPU time.
+        /// Its CPU time.
         public let time: Duration
-        /// Bytes that SQLite had in memory at most, beyond those that it had before.
+        /// The peak of SQLite's memory beyond what it held before, in bytes.
         public let memory: Int64
-        /// Bytes by which the database and its write-ahead log grew; 0 where the log was restarted.
+        /// The growth of the database and its write-ahead log, in bytes; 0 where the log was restarted.
         public let disk: Int64
 
-        /// CPU time in which a statement of this kind spends its whole budget.
+        /// The CPU time in which a statement of this kind spends its whole budget.
         public var timeOfBudget: Duration { time * CostModel.statement.value / max(units, 1) }
     }
 
-    /// Measures all statements, each on databases of its own below a directory that is made and removed.
+    /// Measures all statements and passes each result to `each`. Each statement has its own databases below
+    /// `directory`, which is created and removed.
     public static func measure(directory: String, _ each: (Row) throws -> Void) throws {
         for statement in DearStatement.all {
             try each(try measure(statement, directory))

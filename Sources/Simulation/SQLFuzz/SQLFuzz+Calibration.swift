@@ -1,7 +1,7 @@
 import Bytes
 
 extension SQLFuzz {
-    /// Measures a unit's price: by the quicker of two runs of a statement that uses up its budget of instructions.
+    /// Measures a unit's price by the quicker of two runs of a statement that uses up its budget of instructions.
     public static func measuredPrice(directory: String) throws -> UnitPrice {
         defer { try? DirectoryTree.remove(directory) }
         let pair = try Pair(directory, prices: nil)

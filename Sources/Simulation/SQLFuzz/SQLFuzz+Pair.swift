@@ -3,14 +3,16 @@ import Crypto
 import Execution
 
 extension SQLFuzz {
-    /// The engine that runs on and its twin, at one height.
+    /// An undisturbed engine and its twin, at one height.
     final class Pair {
         private let steady: SQLTwin
         private let troubled: SQLTwin
         private let parameters: NetworkParameters
         private let validators: ValidatorSet
 
-        /// `prices`: what a block may take; `heap`: what the twin has.
+        /// - Parameters:
+        ///   - prices: the CPU time that a block may take; nil for no limit.
+        ///   - heap: the twin's memory.
         init(_ directory: String, prices: UnitPrice?, heap: TwinHeap = .ordinary) throws {
             guard let owner = keys.first else { throw TwinFailure("no key") }
             var parameters = NetworkParameters(leader: owner.publicKey)
@@ -24,19 +26,19 @@ extension SQLFuzz {
             troubled = try SQLTwin("\(directory)/b", genesis, prices: prices, heap: heap)
         }
 
-        /// The most CPU time that a block took on either.
+        /// The maximum CPU time of a block on either engine.
         var slowestBlock: Duration { max(steady.slowestBlock, troubled.slowestBlock) }
 
-        /// The most CPU time in terms of what a block might take.
+        /// The maximum share of its allowed CPU time that a block took on either engine.
         var dearestBlock: Double { max(steady.dearestBlock, troubled.dearestBlock) }
 
-        /// What the last block has cost in units.
+        /// Returns the cost of the last block, in units.
         func lastCost() throws -> Int { try steady.application.blockCost() }
 
         /// The CPU time of the last block on the quicker engine.
         var lastBlock: Duration { min(steady.lastBlock, troubled.lastBlock) }
 
-        /// Commits a block on both, without the transactions that its budget leaves out, after something has happened to the
+        /// Commits a block on both engines, without the transactions that exceed its budget, after `history` on the
         /// twin.
         func step(_ statements: [SQLFuzzCase.Statement], after history: SQLTwin.History = .none) throws
             -> [TransactionResult]
@@ -89,20 +91,21 @@ extension SQLFuzz {
                 signature: [], transactions: transactions.map(\.bytes))
         }
 
-        /// Both databases must be whole, and hold the same rows in every table.
+        /// Checks that both databases are intact and hold the same rows in every table.
         func compareDatabases(_ fuzzCase: SQLFuzzCase) throws {
             let faults = try steady.application.integrityFaults()
             let twinFaults = try troubled.application.integrityFaults()
             guard faults == twinFaults else {
                 throw TwinFailure("integrity checks differ: \(faults) and \(twinFaults)")
             }
-            // ALTER TABLE of SQLite 3.40 gives the rows of a STRICT table a default that is not of the new column's type.
+            // ALTER TABLE in SQLite 3.40 gives the rows of a STRICT table a default that does not have the new
+            // column's type.
             let damage = faults.filter { !($0.hasPrefix("non-") && $0.contains(" value in ")) }
             guard damage.isEmpty else {
                 throw TwinFailure("integrity check: \(damage.joined(separator: "; "))")
             }
             for name in SQLFuzzCase.generate(seed: fuzzCase.seed).generator.tableNames.sorted() {
-                // A query that time ended would differ for no reason.
+                // A query that the time limit ended would differ for no reason.
                 let limits = QueryLimits(time: .seconds(600))
                 let sql = "SELECT * FROM \(SQLGenerator.quoted(name.string))"
                 let rows = try? steady.application.query(sql, [], limits: limits).rows

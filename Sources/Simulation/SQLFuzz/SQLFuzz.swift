@@ -4,51 +4,51 @@ import Collections
 import Crypto
 import Execution
 
-/// Runs the blocks of a seed on two engines, one that runs on and one whose history is another: reopened, rebuilt from
-/// genesis, made to execute a block twice. They must agree on every result, hash and row.
+/// Runs the blocks of a seed on two engines: one undisturbed, the other reopened, rebuilt from genesis or made to
+/// execute a block twice. They must agree on every result, hash and row.
 public struct SQLFuzz {
-    /// What a seed came to.
+    /// The result of a seed.
     public struct Report: Sendable {
-        /// Transactions that were committed by both.
+        /// The number of transactions committed by both engines.
         public var transactions = 0
-        /// Those with code 0.
+        /// The number of those with code 0.
         public var successes = 0
-        /// The most CPU time that a block took on one engine.
+        /// The maximum CPU time of a block on one engine.
         public var slowestBlock = Duration.zero
-        /// The most CPU time as a share of what a block might take for its cost.
+        /// The maximum share of its allowed CPU time that a block took.
         public var dearestBlock = 0.0
-        /// What went wrong, with the statements that remain of it; nil when nothing did.
+        /// The failure with the statements that remain after shrinking; nil for none.
         public var failure: String?
-        /// Whether that is a block that took longer than it pays for.
+        /// Whether the failure is a block that took longer than its cost allows.
         var isSlow = false
 
-        /// A report of nothing.
+        /// Creates an empty report.
         public init() {}
     }
 
-    /// Who may be given the right to write: the second sender's node ID.
+    /// The node ID of the second sender, who may be granted the right to write.
     static let granted = keys[1].publicKey.nodeID
-    /// The senders'.
+    /// The keys of the senders.
     static let keys: [PrivateKey] = (1...3).compactMap {
         try? PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32))
     }
     static let chainID = "sql-fuzz"
-    /// A case is run at most so often to make it smaller: each run takes a fraction of a second.
+    /// The maximum number of runs to shrink a case; each takes a fraction of a second.
     private static let shrinkAttempts = 120
 
     private let prices: UnitPrice
 
-    /// A fuzzer that lets no block take longer than it pays for.
+    /// Creates a fuzzer in which a block that takes longer than its cost allows fails.
     public init(prices: UnitPrice) { self.prices = prices }
 
-    /// Runs a seed with its databases below a directory, which is made and removed.
+    /// Runs a seed with its databases below a directory, which is created and removed.
     public func run(seed: UInt64, directory: String) -> Report {
         let whole = SQLFuzzCase(seed: seed)
         var report = run(whole, directory)
-        // A machine that stands still for a moment charges that to whatever runs: only what is slow twice is slow.
+        // A pause of the machine counts against the running block, so only a block that is slow twice is reported.
         if report.isSlow { report = run(whole, directory) }
         guard let failure = report.failure else { return report }
-        // Each attempt to make a slow case smaller would take as long: it is told as it is.
+        // Each attempt to shrink a slow case would take as long: report it whole.
         let smallest =
             report.isSlow
             ? whole

@@ -2,17 +2,17 @@ import Bytes
 import Chain
 import Collections
 
-/// Blocks of statements that two engines of different history must agree on.
+/// Blocks of statements on which two engines with different histories must agree.
 struct SQLFuzzCase: Equatable, Sendable {
-    /// One transaction before it has a nonce and a signature.
+    /// A transaction without nonce and signature.
     struct Statement: Equatable, Sendable {
         /// The SQL text.
         var sql: String
-        /// Values by name.
+        /// The parameters.
         var parameters: [RawStatement.Parameter] = []
-        /// Who sends it: 0 is the database's owner, 1 may write once it has a grant, 2 may never.
+        /// The sender: 0 is the database's owner, 1 may write once it has a grant, 2 may never write.
         var sender = 0
-        /// What is added to the nonce that is due.
+        /// The offset from the sender's next nonce.
         var nonceSkew: UInt64 = 0
 
         static func == (one: Self, other: Self) -> Bool {
@@ -24,7 +24,7 @@ struct SQLFuzzCase: Equatable, Sendable {
             var text = "sender \(sender)"
             if nonceSkew > 0 { text += ", nonce + \(nonceSkew)" }
             text += ": \(sql)"
-            // The bytes of the wire, as texts in two normal forms look alike.
+            // The wire's bytes, because texts in two normal forms look alike.
             for parameter in parameters {
                 text +=
                     "  \(parameter.name) = \(parameter.value.type.name) 0x\(Hex.encode(parameter.value.bytes))"
@@ -33,17 +33,18 @@ struct SQLFuzzCase: Equatable, Sendable {
         }
     }
 
-    /// A seed's blocks have this many heights: enough for tables to be altered, few enough to be executed anew often.
+    /// The number of a seed's blocks: enough to alter tables, few enough to execute them often.
     static let heights = 12
     private static let mostStatements: UInt64 = 7
 
     let seed: UInt64
-    /// An index is a height less one. Histories follow from seed and height, so a block that shrinks away stays, empty.
+    /// The blocks; an index is a height minus one. Histories depend on seed and height, so a block that shrinks away
+    /// stays as an empty one.
     var blocks: [[Statement]]
 
     init(seed: UInt64) { self.init(seed: seed, blocks: Self.generate(seed: seed).blocks) }
 
-    /// A seed's blocks, and the generator as they have left it.
+    /// Returns a seed's blocks, and the generator after them.
     static func generate(seed: UInt64) -> (blocks: [[Statement]], generator: SQLGenerator) {
         var generator = SQLGenerator(seed: seed)
         var random = SeededGenerator(seed: seed, stream: "blocks")
@@ -60,8 +61,8 @@ struct SQLFuzzCase: Equatable, Sendable {
         self.blocks = blocks
     }
 
-    /// The smallest case found for which `fails` still holds: without blocks, then without single statements. Asks at most
-    /// `attempts` times.
+    /// Returns the smallest case found for which `fails` holds: first without blocks, then without single statements.
+    /// Calls `fails` up to `attempts` times.
     func shrunk(attempts: Int, while fails: (SQLFuzzCase) -> Bool) -> SQLFuzzCase {
         var smallest = self
         var left = attempts
@@ -85,7 +86,7 @@ struct SQLFuzzCase: Equatable, Sendable {
         return smallest
     }
 
-    /// Each statement on a line, with its height.
+    /// The statements with their heights, one per line.
     var text: String {
         var lines: [String] = []
         for (index, block) in blocks.enumerated() {

@@ -2,10 +2,10 @@ import Chain
 import Collections
 
 extension SQLGenerator {
-    /// How many parameters statements may name.
+    /// The number of parameters that statements may name.
     static let parameterCount = 3
 
-    /// Every function that transactions may call, with the numbers of arguments that it takes.
+    /// The functions that transactions may call, with their numbers of arguments.
     static let functions: [(name: String, arguments: ClosedRange<UInt64>)] = [
         ("abs", 1...1), ("char", 0...3), ("coalesce", 2...3), ("format", 1...4), ("glob", 2...2),
         ("hex", 1...1),
@@ -23,11 +23,12 @@ extension SQLGenerator {
         ("json_valid", 1...1),
     ]
 
-    /// Aggregates, also called as windows, then those that are windows only.
+    /// Aggregates, which may also be called as window functions.
     static let aggregates: [(name: String, arguments: ClosedRange<UInt64>)] = [
         ("avg", 1...1), ("count", 0...1), ("group_concat", 1...2), ("sum", 1...1), ("total", 1...1),
         ("json_group_array", 1...1), ("json_group_object", 2...2),
     ]
+    /// Functions that are window functions only.
     static let windows: [(name: String, arguments: ClosedRange<UInt64>)] = [
         ("row_number", 0...0), ("rank", 0...0), ("dense_rank", 0...0), ("percent_rank", 0...0),
         ("cume_dist", 0...0), ("ntile", 1...1), ("lag", 1...3), ("lead", 1...3), ("first_value", 1...1),
@@ -49,7 +50,7 @@ extension SQLGenerator {
         "LIKE", "GLOB", "->", "->>",
     ]
 
-    /// An expression on columns; they may not exist.
+    /// Returns an expression on columns, which may not exist.
     mutating func expression(_ columns: [String], _ depth: Int) -> String {
         guard depth > 0, !random.oneIn(3) else { return leaf(columns) }
         switch number(13) {
@@ -96,7 +97,7 @@ extension SQLGenerator {
         return "(SELECT \(text)\(over) FROM \(table))"
     }
 
-    /// A value of each type that a transaction carries.
+    /// Returns a value of one of the types that a transaction carries.
     mutating func value() -> Value {
         let values: [Value?] = [
             .null, .text("e\u{301}"), .text("\u{E9}"), .text("a\u{0}b"), .int8(Int64.max), .int8(Int64.min),
@@ -109,7 +110,7 @@ extension SQLGenerator {
         return values[number(UInt64(values.count))] ?? .null
     }
 
-    /// Statements that split, stopped or stalled chains.
+    /// Returns a statement that once split, stopped or stalled a chain.
     mutating func hostile() -> String {
         let table = Self.quoted(random.pick(tables)?.name ?? "none")
         return one(of: [

@@ -2,15 +2,15 @@ import Bytes
 import Chain
 import Collections
 
-/// Statements from a seed: by a grammar of what SQLite knows, with the values at which it does something special.
-/// Many fail, which engines must agree on as well.
+/// Generates statements from a seed, by a grammar of SQLite's SQL and with values that SQLite treats specially. Many
+/// statements fail; engines must agree on the failures as well.
 struct SQLGenerator {
     struct Table {
         var name: String
         var columns: [String]
     }
 
-    /// In two normal forms, of several scripts, and a keyword.
+    /// Names in two normal forms, in several scripts, and a keyword.
     private static let names = [
         "t", "T2", "\u{C4}mter", "A\u{308}mter", "\u{41A}\u{43B}\u{44E}\u{447}\u{438}", "\u{3B4}",
         "\u{30C6}\u{30FC}", "select", "a b", "\u{E9}", "e\u{301}",
@@ -29,17 +29,17 @@ struct SQLGenerator {
 
     var random: SeededGenerator
     private(set) var tables: [Table] = []
-    /// Every name that a table has had.
+    /// All names that tables have had.
     private(set) var tableNames: Set<RawText> = []
-    /// Whether expressions become part of the schema: subqueries and parameters are not allowed there.
+    /// Whether expressions become part of the schema, where subqueries and parameters are not allowed.
     private(set) var isConstraint = false
     private var views: [String] = []
     private var indexes: [String] = []
     private var serial = 0
-    /// Texts of before, of which some come again: an engine that runs on has them compiled, another has not.
+    /// Earlier statements. Some are repeated: the undisturbed engine has them compiled, the twin may not.
     private var earlier: [String] = []
 
-    /// Whether to leave out statements that take as much time as one may.
+    /// Whether to leave out statements that use up their budget of time.
     let isThrifty: Bool
 
     init(seed: UInt64, isThrifty: Bool = false) {
@@ -53,7 +53,7 @@ struct SQLGenerator {
 
     mutating func number(_ count: UInt64) -> Int { Int(random.next() % max(1, count)) }
 
-    /// A name in double quotes.
+    /// Returns a name in double quotes.
     static func quoted(_ name: String) -> String { "\"\(name)\"" }
 
     private mutating func table() -> Table { random.pick(tables) ?? Table(name: "none", columns: ["k"]) }
@@ -66,7 +66,7 @@ struct SQLGenerator {
 
     // MARK: Statements
 
-    /// The next transaction.
+    /// Returns the next transaction.
     mutating func next(isFirstBlock: Bool = false) -> SQLFuzzCase.Statement {
         if isFirstBlock, tables.isEmpty { return SQLFuzzCase.Statement(sql: createTable()) }
         let sql = isFirstBlock ? createTable() : repeated() ?? statement()
@@ -259,7 +259,7 @@ struct SQLGenerator {
         return "DELETE FROM \(Self.quoted(table.name))\(filter)\(returning(table))"
     }
 
-    /// A SELECT; ties have no order of their own.
+    /// Returns a SELECT, in which ties have no defined order.
     mutating func select(depth: Int) -> String {
         let table = table()
         let source = random.oneIn(5) ? Self.quoted(random.pick(views) ?? table.name) : Self.quoted(table.name)

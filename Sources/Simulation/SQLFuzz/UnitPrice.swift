@@ -1,17 +1,18 @@
-/// What a unit of cost stands for on this machine, in CPU time (docs/execution.md, "Costs").
+/// The CPU time that a unit of cost stands for on this machine (docs/execution.md, "Costs").
 public struct UnitPrice: Sendable {
-    /// Units are prices of the dearest known work. An instruction of a loop takes a tenth of it.
+    /// The factor from an instruction of a loop to a unit: units price the dearest known work, a loop takes a tenth
+    /// of it.
     private static let loop = 10
-    /// So much more than its price may a block take.
+    /// The factor by which a block may exceed its price.
     private static let tolerance = 5
-    /// What any block may take: SQLite opens files and reads the schema, and a thread may start cold.
+    /// The allowance of every block: SQLite opens files and reads the schema, and a thread may start cold.
     private static let free = Duration.milliseconds(100)
 
     private let unit: Duration
 
     init(loopOf units: Int, took time: Duration) { unit = time * Self.loop / max(units, 1) }
 
-    /// CPU time as a share of what may be taken for so many units.
+    /// Returns a CPU time as a share of that allowed for a cost in units.
     func share(of time: Duration, at units: Int) -> Double {
         time / (Self.free + unit * units * Self.tolerance)
     }

@@ -5,11 +5,11 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// Peers that cost more than they send, or leave what they have begun without an end.
+    /// Peers whose messages cost more to receive than to send, or that never complete what they begin.
     static let cheapMessages: [Scenario] = [
         Scenario(
             "rapid-reset",
-            "A peer that opens and resets streams without end is let go of, and its neighbours notice nothing.",
+            "A peer that opens and resets streams endlessly is disconnected, and other peers notice nothing.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -22,7 +22,7 @@ extension Scenario {
             }
         },
         Scenario(
-            "refused-protocols", "A peer that goes on asking for protocols that nobody speaks is let go of.",
+            "refused-protocols", "A peer that keeps requesting unknown protocols is disconnected.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -35,7 +35,7 @@ extension Scenario {
         },
         Scenario(
             "identify-push-flood",
-            "Of a peer that says without end what it speaks a few words are heard; then it is let go of.",
+            "A peer that pushes its protocols endlessly is heard a few times and then disconnected.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -49,7 +49,7 @@ extension Scenario {
         },
         Scenario(
             "half-sent",
-            "Who sends the beginning of many transactions and holds back the ends is cut, and no room is lost to it.",
+            "A peer that sends only the beginnings of many transactions is cut off, and costs no memory afterwards.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -60,7 +60,7 @@ extension Scenario {
                 Reactor.spawn { await stranger.sendHalf(number, size: 300_000, to: peer) }
             }
             var most = 0
-            try await world.expect("what is held for the stranger stays", within: .seconds(60)) {
+            try await world.expect("the memory held for the stranger is not released", within: .seconds(60)) {
                 let held = sentry.node?.holdings.first { $0.name == "bytes held for peers" }?.amount ?? 0
                 most = max(most, held)
                 return most > 3_000_000 && held == 0
@@ -72,8 +72,8 @@ extension Scenario {
 }
 
 extension World {
-    /// Has a stranger go on with something against a machine until the machine has had enough, and sees that others are
-    /// served meanwhile and the chain grows.
+    /// Makes a stranger repeat an attack on a machine until the machine disconnects it, and checks that another peer
+    /// is served meanwhile and the chain grows.
     func endures(
         _ machine: SimulatedNode, _ attack: (Stranger, PeerID) async -> Void
     ) async throws {
@@ -82,19 +82,19 @@ extension World {
         let peer = machine.key.peerID
         let quiet = try await neighbour.host.ping(peer)
         let tip = chain.tip
-        try await expect("the stranger is not let go of", within: .seconds(20)) {
+        try await expect("the stranger is not disconnected", within: .seconds(20)) {
             await attack(stranger, peer)
             return !stranger.host.isConnected(peer)
         }
         try check(try await neighbour.host.ping(peer) <= quiet * 3, "the neighbour is not served")
         try check(neighbour.isPeer(of: machine), "the neighbour is disconnected")
-        try await expect("the chain stands") { chain.tip > tip }
+        try await expect("the chain does not grow") { chain.tip > tip }
         await end([stranger, neighbour])
     }
 }
 
 extension Stranger {
-    /// Tells a peer unasked what it speaks, something else with each number.
+    /// Pushes a list of protocols to a peer, a different one for each number.
     func push(_ number: Int, to peer: PeerID) async {
         let info = IdentifyInfo(
             agentVersion: "stranger \(number)", publicKey: key.publicKey,
@@ -103,7 +103,7 @@ extension Stranger {
         try? await Identify.send(info, on: stream)
     }
 
-    /// Announces a transaction that does not exist, and sends so many bytes of it when it is asked for.
+    /// Announces a transaction that does not exist, and sends `size` bytes of it on request.
     func sendHalf(_ number: Int, size: Int, to peer: PeerID) async {
         let id = Hash.sha256(of: Array("\(host.peerID) \(number)".utf8))
         guard let stream = try? await host.newStream(peer, [TransactionAnnouncementProtocol.id]) else {

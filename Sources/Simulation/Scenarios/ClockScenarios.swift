@@ -1,21 +1,21 @@
 import Reactor
 
 extension Scenario {
-    /// Clocks that are wrong, stand still and go back. None of them may stop a chain for longer than it is wrong.
+    /// Clocks that are wrong, stop or go back. None may stop a chain for longer than it is wrong.
     static let clocks: [Scenario] = [
         Scenario(
             "wrong-clock-leader",
-            "A leader's clock is 30 days ahead for a while: nothing is committed, and once it is right the chain goes on."
+            "A leader's clock is 30 days ahead for a while: nothing is committed until it is right again."
         ) { world in
             let leader = world.nodes[0]
             for isRestarted in [false, true] {
                 try await world.grow(2)
                 leader.clockAway = .days(30)
-                // A block that was proposed before may still pass.
+                // A block proposed before may still pass.
                 try await Reactor.sleep(for: .seconds(5))
                 let tip = world.chain.tip
                 try await Reactor.sleep(for: .seconds(30))
-                try world.check(world.chain.tip == tip, "a time 30 days ahead is committed")
+                try world.check(world.chain.tip == tip, "a block 30 days ahead is committed")
                 leader.clockAway = 0
                 if isRestarted {
                     leader.kill()
@@ -26,11 +26,11 @@ extension Scenario {
         },
         Scenario(
             "wrong-clock-relayed",
-            "After a leader's clock was ahead, its proposals reach validators through others, though their stamps are newer."
+            "After a leader's clock was ahead, relayed proposals reach validators, although their stamps are newer."
         ) { world in
             let leader = world.nodes[0]
             try await world.grow(2)
-            // Two votes come directly, and three are needed.
+            // Two votes arrive directly, and three are needed.
             let far = Array(world.nodes[2...3])
             world.cut(leader, from: far)
             for machine in far { machine.kill() }
@@ -44,7 +44,7 @@ extension Scenario {
         },
         Scenario(
             "clock-ahead-single-validator",
-            "A chain of one validator whose clock was ten days ahead goes on when the clock is right and others join.",
+            "A chain whose only validator's clock was ten days ahead goes on when the clock is right and others join.",
             options: {
                 $0.validators = 1
                 $0.sentries = 2
@@ -62,27 +62,30 @@ extension Scenario {
         },
         Scenario(
             "clock-stands-still",
-            "A leader whose clock stands still and goes back crashes after each proposal: it never uses a stamp twice.",
+            "A leader whose clock stops and goes back crashes after each proposal: it never uses a stamp twice.",
             options: { $0.clients = 0 }
         ) { world in
             let leader = world.nodes[0]
             try await world.grow(2)
             leader.clockStopped = leader.wallClock
-            // The proposal is out, and the leader's own vote, which would tell of it, is not on disk.
+            // The proposal is out, but the leader's own vote, which would record it, is not on disk.
             leader.delays["execution"] = .milliseconds(500)
             for round in 0..<6 {
                 var isOut = false
-                world.onDeed = { deed, machine in if deed == .proposed, machine === leader { isOut = true } }
+                world.onNodeEvent = { event, machine in
+                    if event == .proposed, machine === leader { isOut = true }
+                }
                 try await world.expect("no proposal") { isOut }
                 leader.powerFail()
                 // The same block may come again under a newer stamp.
                 for machine in world.nodes { machine.downloads = [] }
                 if round > 2 { leader.clockStopped = leader.wallClock - 500 }
                 await world.start(leader)
-                // Each life's block is another one; what another node has told the leader already is refused here.
+                // Each process proposes a different block; transactions that other nodes have already sent to the
+                // leader are refused here.
                 for nonce in 1...UInt64(round + 1) { _ = try? await world.send(1, at: leader, from: nonce) }
             }
-            world.onDeed = nil
+            world.onNodeEvent = nil
             for machine in world.nodes { machine.downloads = [] }
             leader.delays = [:]
             try await world.grow(3)
@@ -93,6 +96,6 @@ extension Scenario {
 }
 
 extension Int64 {
-    /// So many days in milliseconds.
+    /// Returns a number of days in milliseconds.
     fileprivate static func days(_ count: Int64) -> Int64 { count * 86_400_000 }
 }

@@ -1,13 +1,12 @@
 import Crypto
 import Reactor
-import VirtualIO
 
 extension Scenario {
-    /// Consensus: messages that are lost, leaders that forget or never come back.
+    /// Consensus: lost messages, leaders that forget or never return.
     static let consensus: [Scenario] = [
         Scenario(
             "commit-resent",
-            "A validator that misses the announcement of a commit is told again before another block comes.",
+            "A validator that misses the announcement of a commit gets it again before the next block.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(20)
@@ -20,14 +19,15 @@ extension Scenario {
                 try await world.grow(1)
                 let tip = world.chain.tip
                 world.heal(validator, with: world.nodes)
-                try await world.expect("the validator is not told of height \(tip)", within: .seconds(15)) {
+                try await world.expect("the validator does not learn of height \(tip)", within: .seconds(15))
+                {
                     validator.committed >= tip
                 }
             }
         },
         Scenario(
             "status-after-restart",
-            "A validator that crashed with its vote given asks the leader what became of the height."
+            "A validator that crashed after voting asks the leader for the status of the height."
         ) { world in
             for round in 0..<4 {
                 try await world.grow(2)
@@ -40,7 +40,7 @@ extension Scenario {
         },
         Scenario(
             "proposal-elsewhere",
-            "Connections break while proposals are fetched: the block is had outside its announcement."
+            "Connections break while proposals are fetched: validators fetch the block outside its announcement."
         ) { world in
             world.network.defaultLink.bytesPerSecond = 20_000
             for _ in 0..<30 {
@@ -52,7 +52,7 @@ extension Scenario {
         },
         Scenario(
             "reset",
-            "Without a majority the leader withdraws its proposal; with one again it makes another."
+            "Without a majority the leader withdraws its proposal; with a majority again it makes another."
         ) { world in
             try await world.grow(3)
             world.nodes[2].powerFail()
@@ -64,7 +64,7 @@ extension Scenario {
         },
         Scenario(
             "withdrawn-stops",
-            "A proposal that takes too long is withdrawn: all stop executing it, and the next one is executed.",
+            "A proposal that takes too long is withdrawn: all nodes stop executing it and execute the next one.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(2)
@@ -72,7 +72,7 @@ extension Scenario {
             for machine in world.nodes { machine.delays["execution"] = .seconds(90) }
             let ids = try await world.send(4, at: world.nodes[4], from: 1)
             for (machine, stops) in zip(world.nodes, before).prefix(4) {
-                try await world.expect("\(machine.name) executes on", within: .seconds(80)) {
+                try await world.expect("\(machine.name) does not stop executing", within: .seconds(80)) {
                     machine.application.stops > stops
                 }
             }
@@ -81,7 +81,7 @@ extension Scenario {
         },
         Scenario(
             "leader-behind",
-            "A leader that was cut off and killed learns where the others are before it proposes."
+            "A leader that was cut off and killed learns the others' height before it proposes."
         ) { world in
             for _ in 0..<3 {
                 try await world.grow(2)
@@ -95,11 +95,11 @@ extension Scenario {
         },
         Scenario(
             "leader-wiped",
-            "A leader with an empty disk catches up and proposes again what may have been committed."
+            "A leader with an empty disk catches up and proposes again the block that may have been committed."
         ) { world in
             for round in 0..<5 {
                 try await world.grow(3)
-                // At different moments of a height.
+                // At a different moment of the height each time.
                 try await Reactor.sleep(for: .milliseconds(60 * round))
                 let leader = world.nodes[0]
                 leader.powerFail()
@@ -111,7 +111,7 @@ extension Scenario {
         },
         Scenario(
             "leader-promoted",
-            "The leader is gone for good: a promoted validator leads, and the old one follows when it comes back."
+            "The leader is gone for good: a promoted validator leads, and the old leader follows when it returns."
         ) { world in
             try await world.grow(5)
             let old = world.nodes[0]
@@ -130,21 +130,4 @@ extension Scenario {
             try await world.grow(3)
         },
     ]
-}
-
-extension World {
-    /// Cuts a machine off from others, both ways.
-    func cut(_ machine: SimulatedNode, from others: [SimulatedNode]) {
-        link(machine, others, .init(isCut: true))
-    }
-
-    /// Takes a cut back.
-    func heal(_ machine: SimulatedNode, with others: [SimulatedNode]) { link(machine, others, nil) }
-
-    private func link(_ machine: SimulatedNode, _ others: [SimulatedNode], _ link: VirtualNetwork.Link?) {
-        for other in others where other !== machine {
-            network.setLink(from: machine.setup.address, to: other.setup.address, link)
-            network.setLink(from: other.setup.address, to: machine.setup.address, link)
-        }
-    }
 }

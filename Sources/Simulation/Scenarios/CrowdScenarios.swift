@@ -9,7 +9,7 @@ extension Scenario {
     static let crowds: [Scenario] = [
         Scenario(
             "gossip-crowd",
-            "Forty hosts hear one that publishes by fan-out; one without a mesh hears by offers, and floods at once.",
+            "Forty hosts hear one that publishes by fan-out; one without a mesh hears by IHAVE, and by flooding at once.",
             options: crowd
         ) { world in
             var lonely = GossipsubConfiguration()
@@ -27,18 +27,18 @@ extension Scenario {
                 try world.check(
                     member.gossip.counters.earlyGrafts == 0, "host \(number) is grafted in a back-off")
             }
-            // Its own flood of messages reaches also who is in no mesh, before anybody can have offered them.
+            // Flooding also reaches hosts without a mesh, before any host can have offered the message.
             try await crowd.flood()
             try await Reactor.sleep(for: .milliseconds(40))
-            try world.check(crowd.members[1].heard == 21, "who floods does not reach everybody")
+            try world.check(crowd.members[1].heard == 21, "flooding does not reach all hosts")
             await crowd.stop()
         },
         Scenario(
             "gossip-unwanted",
-            "Hosts that tell what they no longer want get fewer copies of long messages than hosts that do not.",
+            "Hosts that send IDONTWANT get fewer copies of long messages than hosts that do not.",
             options: crowd
         ) { world in
-            // A message is on its way long enough for a word to arrive before it.
+            // A message is in transit long enough for an IDONTWANT to overtake it.
             world.network.defaultLink.bytesPerSecond = 100_000
             var silent = GossipsubConfiguration()
             silent.floodPublish = false
@@ -53,11 +53,11 @@ extension Scenario {
                 copies.append(crowd.members.map(\.gossip.counters.duplicates).reduce(0, +))
                 await crowd.stop()
             }
-            try world.check(copies[1] < copies[0], "\(copies[1]) copies, without the word \(copies[0])")
+            try world.check(copies[1] < copies[0], "\(copies[1]) copies with IDONTWANT, \(copies[0]) without")
         },
         Scenario(
             "gossip-forged",
-            "A node passes on nothing whose signature is wrong, and the true message all the same afterwards.",
+            "A node does not relay a message with an invalid signature, but relays the valid one afterwards.",
             options: crowd
         ) { world in
             let machine = world.nodes[0]
@@ -83,14 +83,14 @@ extension Scenario {
                 try await Reactor.sleep(for: .seconds(5))
                 try world.check(
                     heard.contains(forger.id) != isForged,
-                    isForged ? "a forged message is passed on" : "the true message is not passed on")
+                    isForged ? "a forged message is relayed" : "the valid message is not relayed")
             }
             gossip.stop()
             await world.end([forger, listener])
         },
     ]
 
-    /// Nodes are not what matters.
+    /// A single node, as these scenarios test hosts.
     private static let crowd: @Sendable (inout SimulationOptions) -> Void = {
         $0.validators = 1
         $0.sentries = 0
@@ -98,13 +98,13 @@ extension Scenario {
     }
 }
 
-/// Hosts that gossip on one topic. The first publishes and has not subscribed, the others are connected at random; the
-/// second dials nobody.
+/// Hosts that gossip on one topic. The first publishes without subscribing, the others are connected at random; the
+/// second does not dial.
 @ReactorActor
 private final class Crowd {
     static let topic: RawText = "crowd"
 
-    /// Publishers rely on their meshes, so that these must work.
+    /// A configuration in which publishers rely on their meshes, so that these must work.
     static var usual: GossipsubConfiguration {
         var configuration = GossipsubConfiguration()
         configuration.floodPublish = false
@@ -141,20 +141,20 @@ private final class Crowd {
         }
         for (number, member) in members.enumerated() where number != 1 {
             let others = members.shuffled(using: &random).prefix(10)
-            // The third meets the second in any case.
+            // The third always connects to the second.
             for other in others + (number == 2 ? [members[1]] : []) where other !== member {
-                // Nor does the second get what the first publishes at first hand.
+                // The second has no connection to the first, which publishes.
                 if number == 0, other === members[1] { continue }
                 guard let address = other.stranger.host.listenAddresses.first else { continue }
                 _ = try? await member.stranger.host.connect(
                     address.appending(.p2p(other.stranger.id)))
             }
         }
-        // Subscriptions are told, and meshes made.
+        // Let subscriptions spread and meshes form.
         try await Reactor.sleep(for: .seconds(10))
     }
 
-    /// Has one host publish messages, two a second.
+    /// Makes one host publish two messages per second.
     func publish(_ count: Int, size: Int, by number: Int) async throws {
         for _ in 0..<count {
             try members[number].gossip.publish(Self.topic, [UInt8](repeating: 1, count: size))
@@ -162,11 +162,11 @@ private final class Crowd {
         }
     }
 
-    /// Has a host that floods publish a message. The second has met it.
+    /// Makes a host that floods publish a message. It is connected to the second host.
     func flood() async throws {
         let (flooder, lonely) = (members[2], members[1])
         guard flooder.stranger.host.isConnected(lonely.stranger.id) else {
-            throw CheckerFailure("scenario", "they have not met")
+            throw CheckerFailure("scenario", "the two hosts are not connected")
         }
         try flooder.gossip.publish(Self.topic, [2])
     }
@@ -180,7 +180,7 @@ private final class Crowd {
 }
 
 extension GossipMessage {
-    /// The message alone in an RPC, as it goes on a stream.
+    /// The encoded RPC with only this message, as sent on a stream.
     var rpc: [UInt8] {
         var message = ProtobufWriter()
         message.put(2, bytes: encoded.array)

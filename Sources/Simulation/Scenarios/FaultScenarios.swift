@@ -1,13 +1,12 @@
 import Chain
 import LibP2P
 import Reactor
-import VirtualIO
 
 extension Scenario {
-    /// Faults at the moments that matter.
+    /// Faults at critical moments.
     static let faults: [Scenario] = [
         Scenario(
-            "leader-dies-proposing", "The leader loses power at once after signing a proposal, three times."
+            "leader-dies-proposing", "The leader loses power right after signing a proposal, three times."
         ) {
             world in
             try await world.strike(.proposed, at: 0, times: 3)
@@ -23,21 +22,22 @@ extension Scenario {
             world in
             try await world.strike(.voted, at: 1, times: 5)
         },
-        Scenario("lost-announcement", "A validator that has voted hears no decision, and learns of it later.")
-        {
+        Scenario(
+            "lost-announcement", "A validator that has voted misses the decision and learns of it later."
+        ) {
             world in
             let machine = world.nodes[3]
             for _ in 0..<3 {
                 try await world.next(.voted, at: machine)
-                world.part([machine], from: world.others(machine), true)
+                world.isolate(machine, true)
                 try await world.grow(3)
-                world.part([machine], from: world.others(machine), false)
+                world.isolate(machine, false)
                 try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
             }
         },
         Scenario(
             "empty-peers",
-            "A node that knows ten peers without blocks and two with them catches up (kwil-db, issue 1527).",
+            "A node with ten peers without blocks and two with blocks catches up (kwil-db, issue 1527).",
             options: {
                 $0.validators = 2
                 $0.sentries = 11
@@ -53,21 +53,20 @@ extension Scenario {
             try await world.grow(30)
             for machine in empty { await world.start(machine) }
             try await Reactor.sleep(for: .seconds(5))
-            last.setup.configuration.p2p.bootnodes = (empty + full).map {
-                "\($0.key.nodeID)@\($0.setup.address.ip):\(World.port)"
-            }
+            last.setup.configuration.p2p.bootnodes = (empty + full).map { world.bootnode($0) }
             await world.start(last)
             try await world.expect("it does not catch up") { last.committed >= 30 }
             world.part(empty, from: full, false)
         },
         Scenario(
-            "leader-partitioned", "A leader with a minority commits nothing, and goes on when it is back."
+            "leader-partitioned",
+            "A leader with a minority commits nothing, and goes on when it is reconnected."
         ) {
             world in
             try await world.grow(3)
             let (minority, majority) = ([world.nodes[0], world.nodes[4]], Array(world.nodes[1...3]))
             world.part(minority, from: majority + [world.nodes[5]], true)
-            // What was agreed before may still be committed.
+            // A block agreed on before may still be committed.
             try await Reactor.sleep(for: .seconds(2))
             let tip = world.chain.tip
             try await Reactor.sleep(for: .seconds(30))
@@ -90,7 +89,7 @@ extension Scenario {
             try await world.grow(10)
         },
         Scenario(
-            "full-disks", "Leader and validator run out of disk space, and go on when there is some again."
+            "full-disks", "Leader and validator run out of disk space, and go on when there is space again."
         ) {
             world in
             try await world.grow(3)
@@ -104,7 +103,7 @@ extension Scenario {
         },
         Scenario(
             "wiped-nodes",
-            "A sentry and a validator lose their disks one after the other and fetch the chain."
+            "A sentry and a validator lose their disks one after the other and sync the chain."
         ) {
             world in
             for machine in [world.nodes[4], world.nodes[3]] {
@@ -127,44 +126,29 @@ extension Scenario {
 }
 
 extension World {
-    /// The other machines.
-    func others(_ machine: SimulatedNode) -> [SimulatedNode] { nodes.filter { $0 !== machine } }
-
-    /// Cuts all links between two groups, or mends them.
-    func part(_ some: [SimulatedNode], from others: [SimulatedNode], _ isCut: Bool) {
-        let link = isCut ? VirtualNetwork.Link(isCut: true) : nil
-        for one in some {
-            for other in others {
-                network.setLink(from: one.setup.address, to: other.setup.address, link)
-                network.setLink(from: other.setup.address, to: one.setup.address, link)
-            }
-        }
-    }
-
-    /// Waits until a machine's node does something.
-    func next(_ deed: Deed, at machine: SimulatedNode) async throws {
+    /// Waits for an event of a machine's node.
+    func next(_ event: NodeEvent, at machine: SimulatedNode) async throws {
         var isDone = false
-        onDeed = { if $0 == deed, $1 === machine { isDone = true } }
-        defer { onDeed = nil }
-        try await expect("\(machine.name): no \(deed)") { isDone }
+        onNodeEvent = { if $0 == event, $1 === machine { isDone = true } }
+        defer { onNodeEvent = nil }
+        try await expect("\(machine.name): no \(event)") { isDone }
     }
 
-    /// Takes a machine's power each time that its node has done something, before anything else happens; the network
-    /// goes on afterwards.
-    fileprivate func strike(_ deed: Deed, at index: Int, times: Int) async throws {
+    /// Cuts a machine's power each time right after an event of its node; the network goes on afterwards.
+    fileprivate func strike(_ event: NodeEvent, at index: Int, times: Int) async throws {
         let machine = nodes[index]
         for _ in 0..<times {
             try await grow(2)
             var isStruck = false
-            onDeed = { [unowned self] in
-                guard $0 == deed, $1 === machine else { return }
-                onDeed = nil
+            onNodeEvent = { [unowned self] in
+                guard $0 == event, $1 === machine else { return }
+                onNodeEvent = nil
                 Reactor.enqueue {
                     machine.powerFail()
                     isStruck = true
                 }
             }
-            try await expect("\(machine.name): no \(deed)") { isStruck }
+            try await expect("\(machine.name): no \(event)") { isStruck }
             try await Reactor.sleep(for: .seconds(3))
             await start(machine)
         }

@@ -6,11 +6,11 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// Blocks that were committed, but not like this.
+    /// Forgeries of committed blocks.
     static let forgeries: [Scenario] = [
         Scenario(
             "forged-commits",
-            "A sentry and a validator that lack a block do not believe one whose proof or content was forged in any way.",
+            "A sentry and a validator that lack a block reject it with a forged commit info or content.",
             options: { $0.emptyBlockInterval = .seconds(3_600) }
         ) { world in
             try await world.grow(3)
@@ -20,13 +20,14 @@ extension Scenario {
                 try await world.grow(3)
                 let height = victim.committed
                 for (number, forgery) in Forgery.allCases.enumerated() {
-                    // Each by another stranger: the one before is banned.
+                    // Each by another stranger, because the previous one is banned.
                     let stranger = try Stranger(world, number)
                     for machine in [source, victim] { try await world.admit(stranger, at: machine) }
                     try await stranger.announce(
                         forgery, of: height + 1, from: source, to: victim, in: world)
                     try await Reactor.sleep(for: .seconds(1))
-                    try world.check(victim.committed == height, "\(victim.name) believes \(forgery)")
+                    try world.check(
+                        victim.committed == height, "\(victim.name) accepts the forgery \(forgery)")
                     await world.end([stranger])
                 }
                 world.isolate(victim, false)
@@ -39,7 +40,7 @@ extension Scenario {
 }
 
 extension Stranger {
-    /// Fetches a block from one machine and announces a forgery of it to another one.
+    /// Fetches a block from one machine and announces a forgery of it to another.
     fileprivate func announce(
         _ forgery: Forgery, of height: Int64, from source: SimulatedNode, to victim: SimulatedNode,
         in world: World
@@ -52,7 +53,7 @@ extension Stranger {
         }
         let (block, info) = forgery.made(of: found, world, by: key)
         let announcement = BlockAnnouncement(block, info)
-        // It may be banned before all is said.
+        // The stranger may be banned before the exchange ends.
         _ = try? await BlockAnnouncementProtocol.announce(
             SharedBytes(announcement.bytes), block: block.bytes, to: victim.key.peerID, on: host)
     }

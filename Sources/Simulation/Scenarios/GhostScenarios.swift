@@ -8,11 +8,11 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// What nodes say to one who has a leader's or a validator's key and nothing of what it knew.
+    /// Nodes facing a host that has a leader's or a validator's key but none of its state.
     static let ghosts: [Scenario] = [
         Scenario(
             "leader-out-of-sync",
-            "A leader that proposes at a committed height is shown the block that it signed; a sentry ignores proposals.",
+            "A leader that proposes at a committed height gets the block that it signed; a sentry ignores proposals.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(5)
@@ -22,10 +22,11 @@ extension Scenario {
             let old = world.rival(at: height, by: leader.setup.key)
             for voter in voters {
                 try world.check(
-                    try await !ghost.propose(old, to: voter), "\(voter.name) takes an old proposal")
+                    try await !ghost.propose(old, to: voter), "\(voter.name) accepts an old proposal")
             }
             for voter in voters {
-                try await world.expect("\(voter.name) does not say that it is ahead", within: .seconds(10)) {
+                try await world.expect("\(voter.name) does not answer that it is ahead", within: .seconds(10))
+                {
                     ghost.answers(of: voter).contains { answer, _ in
                         guard case .outOfSync(let best, let signature) = answer.answer else { return false }
                         return best.height >= height && leader.key.verify(signature, of: best.hash.array)
@@ -33,21 +34,20 @@ extension Scenario {
                 }
             }
             let next = world.rival(at: sentry.committed + 1, by: leader.setup.key)
-            try world.check(try await !ghost.propose(next, to: sentry), "the sentry takes a proposal")
+            try world.check(try await !ghost.propose(next, to: sentry), "the sentry accepts a proposal")
             await ghost.stop()
             await world.start(leader)
             try await world.grow(3)
         },
         Scenario(
             "answers-again",
-            "Validators refuse a wrong block, answer a right one again and again, ask what became of it, and serve it.",
+            "Validators refuse an invalid block, repeat their answer on a valid one, ask for its status, and serve it.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = (voters.map(\.committed).max() ?? 0) + 1
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let height = try await world.expectLevel(voters) + 1
             let wrong = world.rival(at: height, by: leader.setup.key) { $0.previousAppHash = .zero }
             for voter in voters { _ = try await ghost.propose(wrong, to: voter) }
             for voter in voters {
@@ -75,7 +75,7 @@ extension Scenario {
                     height, from: voter.key.peerID, on: ghost.host, sizes: .largest)
                 try world.check(
                     status.height == height - 1 && status.vote?.block == block.hash
-                        && status.proposal?.hash == block.hash, "\(voter.name) says \(status)")
+                        && status.proposal?.hash == block.hash, "\(voter.name) reports \(status)")
                 let held = try await ProposedBlockProtocol.request(
                     height: height, hash: block.hash, from: voter.key.peerID, on: ghost.host,
                     sizes: .largest)
@@ -87,23 +87,22 @@ extension Scenario {
         },
         Scenario(
             "proposal-unsent",
-            "A validator whose leader announces a block and breaks off gets it from another validator.",
+            "A validator whose leader announces a block and then breaks off gets it from another validator.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = (voters.map(\.committed).max() ?? 0) + 1
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height - 1 } }
+            let height = try await world.expectLevel(voters) + 1
             let block = world.rival(at: height, by: leader.setup.key)
             let stream = try await ghost.host.newStream(
                 voters[0].key.peerID, [BlockProposalProtocol.id])
             try await stream.write(BlockProposal(block, sender: leader.key).bytes)
             try world.check(try await stream.readExactly(3) == Array("get".utf8), "it is not wanted")
-            // The others have it, and have tried to pass it on.
+            // The others have it and have tried to relay it.
             _ = try await ghost.propose(block, to: voters[1])
             try await Reactor.sleep(for: .seconds(1))
-            try world.check(ghost.answers(of: voters[0]).isEmpty, "it has the block from another already")
+            try world.check(ghost.answers(of: voters[0]).isEmpty, "it already has the block from another")
             stream.reset()
             try await world.expect("it does not get the block", within: .seconds(3)) {
                 ghost.answers(of: voters[0]).contains { $0.said.block == block.hash }
@@ -114,14 +113,13 @@ extension Scenario {
         },
         Scenario(
             "commit-done",
-            "A leader that announces once more what validators have is told by each, unasked, that it is committed.",
+            "Validators confirm, unasked, the commit of a block that the leader announces again.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(5)
             let (leader, voters) = (world.nodes[0], Array(world.nodes[1...3]))
             let ghost = try await world.ghost(of: leader, among: voters)
-            let height = voters.map(\.committed).max() ?? 0
-            try await world.expect("they are not level") { voters.allSatisfy { $0.committed == height } }
+            let height = try await world.expectLevel(voters)
             for voter in voters {
                 let found = try await BlockProtocol.request(
                     world.chain.committed(at: height)?.hash ?? .zero, from: voter.key.peerID, on: ghost.host,
@@ -145,7 +143,7 @@ extension Scenario {
         },
         Scenario(
             "withdrawn-again",
-            "Who still answers for a proposal that was withdrawn is told of it again.",
+            "A validator that still answers a withdrawn proposal learns of the withdrawal again.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(5)
@@ -158,7 +156,7 @@ extension Scenario {
             var resets = 0
             let gossip = Gossipsub(ghost.host, firstSequence: 1)
             gossip.subscribe("reset") { _, _ in resets += 1 }
-            // Two votes of four are there.
+            // Two of four votes are available.
             try await world.expect("nothing is proposed") { !ghost.proposals.isEmpty }
             try await world.expect("nothing is withdrawn", within: .seconds(120)) { resets == 1 }
             guard let block = ghost.proposals.last?.block else { return }
@@ -176,7 +174,7 @@ extension Scenario {
 }
 
 extension World {
-    /// Kills a machine's node and has a witness with its key connected to others in its place.
+    /// Kills a machine's node, and connects a witness with its key to others in its place.
     fileprivate func ghost(of machine: SimulatedNode, among others: [SimulatedNode]) async throws -> Witness {
         machine.kill()
         try await Reactor.sleep(for: .seconds(3))
@@ -185,8 +183,15 @@ extension World {
         return ghost
     }
 
-    /// An empty block beside the chain's, in order but for who signs it and what `change` does. With the leader's key it is
-    /// one that may be voted for.
+    /// Waits until machines have committed the same height, and returns it.
+    fileprivate func expectLevel(_ machines: [SimulatedNode]) async throws -> Int64 {
+        let height = machines.map(\.committed).max() ?? 0
+        try await expect("they are not level") { machines.allSatisfy { $0.committed == height } }
+        return height
+    }
+
+    /// Returns an empty block that competes with the chain's, valid except for its signer and the changes by
+    /// `change`. With the leader's key, nodes may vote for it.
     func rival(
         at height: Int64, by key: PrivateKey, change: (inout BlockHeader) -> Void = { _ in }
     ) -> Block {
@@ -204,7 +209,7 @@ extension World {
 }
 
 extension Witness {
-    /// Proposes a block. Returns whether the machine's node takes it.
+    /// Proposes a block. Returns whether the machine's node accepts it.
     fileprivate func propose(_ block: Block, to machine: SimulatedNode) async throws -> Bool {
         try await BlockProposalProtocol.announce(
             BlockProposal(block, sender: stranger.key.publicKey), block: block.bytes, to: machine.key.peerID,

@@ -12,7 +12,7 @@ extension Scenario {
     static let hostileTransactions: [Scenario] = [
         Scenario(
             "invented-transactions",
-            "Eight strangers that announce transactions which do not exist hold up no other, and are sent away.",
+            "Eight strangers that announce transactions that do not exist delay no other, and are disconnected.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -34,16 +34,16 @@ extension Scenario {
                     transaction.id, transaction.bytes, to: sentry.key.peerID, on: witness.host),
                 "an announced transaction is not fetched")
             try await world.expectCommitted([transaction.id], within: .seconds(10))
-            try await world.expect("who delivers nothing stays a peer", within: .seconds(120)) {
+            try await world.expect("a peer that delivers nothing stays", within: .seconds(120)) {
                 announcers.allSatisfy { $0.dismissals > 0 }
             }
-            try world.check(witness.stranger.isPeer(of: sentry), "who delivers is sent away")
+            try world.check(witness.stranger.isPeer(of: sentry), "a peer that delivers is disconnected")
             for announcer in announcers { await announcer.stop() }
             await witness.stop()
         },
         Scenario(
             "silent-announcers",
-            "Five strangers that announce first and keep silent delay a transaction by seconds, and later ones less.",
+            "Five strangers that announce first and stay silent delay a transaction by seconds, and later ones less.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -70,7 +70,7 @@ extension Scenario {
                         transaction.id, transaction.bytes, to: sentry.key.peerID, on: witness.host)
                 }
                 try await world.expectCommitted([transaction.id], within: limit)
-                // Until those who were asked have been silent for long enough.
+                // Until the peers asked have been silent for long enough.
                 try await Reactor.sleep(for: .seconds(12))
             }
             for announcer in announcers { await announcer.stop() }
@@ -78,7 +78,7 @@ extension Scenario {
         },
         Scenario(
             "half-sent-transactions",
-            "Strangers that begin long transactions on many streams and do not end them make a node hold little.",
+            "Strangers that begin long transactions on many streams and never end them cost a node little memory.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -98,8 +98,9 @@ extension Scenario {
                 strangers.append(stranger)
             }
             try await Reactor.sleep(for: .seconds(10))
-            // Four of each stranger whole, and of the others a window.
-            try world.check(sent.value < 3 * (4 * 5_000_000 + 40 * 600_000), "\(sent.value) bytes are taken")
+            // Four transactions of each stranger whole, and a window of each other one.
+            try world.check(
+                sent.value < 3 * (4 * 5_000_000 + 40 * 600_000), "\(sent.value) bytes are accepted")
             let own = try await world.send(3, at: sentry, from: 1)
             try await world.expectCommitted(own, within: .seconds(10))
             try await Reactor.sleep(for: .seconds(60))
@@ -113,9 +114,9 @@ extension Scenario {
 final class Announcer {
     let stranger: Stranger
     private(set) var isOver = false
-    /// How often it was disconnected.
+    /// The number of disconnections.
     private(set) var dismissals = 0
-    /// How far its script may go.
+    /// The step up to which its script may go.
     var step = 0
     private var random: SeededGenerator
 
@@ -127,7 +128,7 @@ final class Announcer {
         }
     }
 
-    /// IDs of transactions that do not exist.
+    /// Returns IDs of transactions that do not exist.
     func inventions(_ count: Int) -> [Hash] { TransactionMischief.inventions(count, &random) }
 
     func stop() async {
@@ -142,10 +143,10 @@ private final class Counter {
     var value = 0
 }
 
-/// How transactions are announced and not delivered.
+/// Ways to announce transactions without delivering them.
 @ReactorActor
 enum TransactionMischief {
-    /// A frame of `/apus/txann/1.0.0` that announces these.
+    /// Returns a frame of `/apus/txann/1.0.0` that announces transactions.
     static func announcement(of ids: [Hash]) -> [UInt8] {
         var frame = ByteWriter()
         frame.put(u8: 1)
@@ -154,12 +155,12 @@ enum TransactionMischief {
         return frame.bytes
     }
 
-    /// IDs of transactions that do not exist.
+    /// Returns IDs of transactions that do not exist.
     static func inventions(_ count: Int, _ random: inout SeededGenerator) -> [Hash] {
         (0..<count).map { _ in Hash.sha256(of: withUnsafeBytes(of: random.next()) { Array($0) }) }
     }
 
-    /// Announces a transaction on a stream of its own, sends so many bytes if it is wanted, and holds back the end.
+    /// Announces a transaction on a stream of its own, sends `count` bytes on request, and withholds the end.
     static func sendHalf(
         _ id: Hash, _ count: Int, to target: SimulatedNode, from host: Host, sent: (Int) -> Void = { _ in }
     ) async throws {
@@ -177,8 +178,8 @@ enum TransactionMischief {
 }
 
 extension World {
-    /// Strangers that are peers of a machine, each with a stream of announcements on which it does what `script` says. What
-    /// the machine writes is read and ignored; streams that end are opened again.
+    /// Returns strangers that are peers of a machine, each with a stream of announcements on which it runs `script`.
+    /// They read and ignore the machine's replies, and reopen streams that end.
     func announcers(
         _ count: Int, at machine: SimulatedNode,
         script: @escaping @ReactorActor (Announcer, LibP2P.Stream) async throws -> Void

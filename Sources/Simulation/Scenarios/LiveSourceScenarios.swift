@@ -8,11 +8,12 @@ import Reactor
 import VirtualIO
 
 extension Scenario {
-    /// Peers that claim, withhold or do not read blocks while nobody else is kept waiting by it: they go all the same.
+    /// Peers that claim blocks, withhold them or do not read them, although no other peer waits because of them: they
+    /// are disconnected all the same.
     static let liveSources: [Scenario] = [
         Scenario(
             "claimants-on-a-quick-chain",
-            "A chain makes ten blocks a second; who claims a height and is busy, or sends blocks without end, goes in minutes.",
+            "On a chain with ten blocks a second, a claimant that is busy or sends endless blocks is disconnected in minutes.",
             options: {
                 $0.blockInterval = .milliseconds(100)
                 $0.emptyBlockInterval = .milliseconds(100)
@@ -30,7 +31,7 @@ extension Scenario {
                 sources.append(source)
                 claims.append(source.claims(1_000_000, to: machine))
             }
-            // One node after the other is behind for a moment, hears of heights that are true, and catches up.
+            // Each node in turn is behind for a moment, hears of true heights, and catches up.
             let cuts = Reactor.spawn {
                 while !Task.isCancelled {
                     for (_, machine) in kinds {
@@ -46,10 +47,10 @@ extension Scenario {
                 for claim in claims { claim.cancel() }
             }
             for ((kind, machine), source) in zip(kinds, sources) {
-                try await world.expect("who is \(kind) may stay", within: .seconds(180)) {
+                try await world.expect("the \(kind) claimant stays", within: .seconds(180)) {
                     !source.stranger.isPeer(of: machine)
                 }
-                try world.check(source.asked > 0, "nobody asks who is \(kind)")
+                try world.check(source.asked > 0, "no node asks the \(kind) claimant")
             }
             cuts.cancel()
             await cuts.value
@@ -57,7 +58,7 @@ extension Scenario {
         },
         Scenario(
             "reader-that-stands-still",
-            "A stranger asks for all blocks and reads none, and nobody else wants any: it goes in minutes.",
+            "A stranger requests all blocks, reads none and delays nobody: it is disconnected in minutes.",
             options: { $0.clients = 0 }
         ) { world in
             let source = world.nodes[4]
@@ -77,14 +78,14 @@ extension Scenario {
                 }
             }
             defer { for task in tasks { task.cancel() } }
-            try await world.expect("who does not read may stay", within: .seconds(180)) {
+            try await world.expect("a peer that does not read stays", within: .seconds(180)) {
                 !reader.isPeer(of: source)
             }
             await world.end([reader])
         },
         Scenario(
             "withholder-goes",
-            "A stranger announces each block first and sends none: it goes in minutes, and a peer with a slow link does not.",
+            "A stranger that announces each block first and sends none is disconnected, unlike a peer with a slow link.",
             options: { $0.clients = 0 }
         ) { world in
             let (leader, slow, sentry) = (world.nodes[0], world.nodes[3], world.nodes[5])
@@ -94,22 +95,22 @@ extension Scenario {
             world.network.setLink(from: sentry.setup.address, to: slow.setup.address, link)
             let stranger = try Stranger(world, 1)
             try await world.admit(stranger, at: sentry)
-            world.onDeed = { deed, machine in
-                guard deed == .committed, machine === leader else { return }
+            world.onNodeEvent = { event, machine in
+                guard event == .committed, machine === leader else { return }
                 stranger.withholds(machine.committed, of: leader, from: sentry)
             }
-            defer { world.onDeed = nil }
-            try await world.expect("who withholds blocks may stay", within: .seconds(120)) {
+            defer { world.onNodeEvent = nil }
+            try await world.expect("a peer that withholds blocks stays", within: .seconds(120)) {
                 !stranger.isPeer(of: sentry)
             }
             try world.check(
                 sentry.node?.connectedPeers.contains(slow.key.peerID) ?? false,
-                "a validator with a slow link is sent away")
+                "a validator with a slow link is disconnected")
             await world.end([stranger])
         },
         Scenario(
             "guests-leave-nothing",
-            "Guests claim heights, announce what they invent, and leave: nothing of them is kept.",
+            "Guests claim heights, announce invented blocks, and leave: nodes keep nothing of them.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[5]
@@ -131,7 +132,7 @@ extension Scenario {
                 try await world.expect("the guest stays") { !guest.isPeer(of: sentry) }
             }
             let names = ["peers to catch up from", "announced blocks noted"]
-            try await world.expect("what guests claimed is kept") {
+            try await world.expect("the guests' claims are kept") {
                 let peers = sentry.node?.connectedPeers.count ?? 0
                 return sentry.node?.holdings.allSatisfy { !names.contains($0.name) || $0.amount <= peers }
                     ?? false

@@ -1,7 +1,7 @@
 import Reactor
 
 extension Scenario {
-    /// Networks as such: quiet ones, and single machines that come and go.
+    /// Basic networks: quiet ones, and single machines that come and go.
     static let networks: [Scenario] = [
         Scenario("quiet", "A network without faults commits block after block.") { world in
             try await world.grow(20)
@@ -26,7 +26,8 @@ extension Scenario {
             try await world.expect("the sentry does not catch up") { sentry.committed >= world.chain.tip - 1 }
         },
         Scenario(
-            "minority-cut", "A validator without the others follows when it is back; the others went on."
+            "minority-cut",
+            "A validator that is cut off follows when it is reconnected; the others go on meanwhile."
         ) { world in
             let machine = world.nodes[3]
             world.isolate(machine, true)

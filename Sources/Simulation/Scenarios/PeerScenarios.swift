@@ -5,9 +5,9 @@ import Node
 import Reactor
 
 extension Scenario {
-    /// With whom nodes are connected (docs/peers.md).
+    /// The peers of nodes (docs/peers.md).
     static let peers: [Scenario] = [
-        Scenario("leader-admits", "The leader is connected with validators and its sentries only.") { world in
+        Scenario("leader-admits", "The leader's only peers are validators and its sentries.") { world in
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             await world.restart(leader) { $0.sentries = [sentry.key.nodeID] }
             await world.restart(sentry) { $0.bootnodes.append(world.bootnode(leader)) }
@@ -21,10 +21,11 @@ extension Scenario {
             }
             try world.check(
                 world.peers(of: leader) == world.ids([1, 2, 3, 4]),
-                "the leader's peers are others than allowed")
+                "the leader has peers that are not allowed")
             await world.end(strangers)
         },
-        Scenario("eclipse", "Two hundred strangers do not keep a sentry and a validator from the network.") {
+        Scenario("eclipse", "Two hundred strangers do not cut a sentry and a validator off from the network.")
+        {
             $0.blocks = 5
         } script: { world in
             let (validator, sentry) = (world.nodes[1], world.nodes[4])
@@ -40,13 +41,13 @@ extension Scenario {
                     for machine in [validator, sentry] { Reactor.spawn { await stranger.dial(machine) } }
                 }
                 try await Reactor.sleep(for: .seconds(5))
-                // In the middle of it they start again, and have to find their places anew.
+                // Meanwhile the machines restart and have to find their peers anew.
                 if round == 0 {
                     for machine in [sentry, validator] { await world.restart(machine) { _ in } }
                 }
             }
             for machine in [validator, sentry] {
-                // Visitors, who are about to leave, come on top of the 40.
+                // Peers that are about to be disconnected exceed the 40.
                 let peers = machine.node?.holdings.first { $0.name == "peers" }
                 let (count, limit) = (peers?.amount ?? 0, peers?.limit ?? 0)
                 try world.check(
@@ -61,7 +62,9 @@ extension Scenario {
             try await world.expect("the sentry does not follow") { sentry.committed > tip }
             await world.end(strangers)
         },
-        Scenario("leader-address", "Peer exchange tells validators where the leader is, and nobody else.") {
+        Scenario(
+            "leader-address", "Peer exchange gives the leader's address to validators only."
+        ) {
             world in
             let (leader, validator) = (world.nodes[0].key.peerID, world.nodes[1])
             let stranger = try Stranger(world, 1)
@@ -72,26 +75,27 @@ extension Scenario {
                 guard let told = await stranger.ask(validator) else {
                     throw CheckerFailure("scenario", "no answer")
                 }
-                try world.check(!told.isEmpty, "nobody is told of")
-                try world.check(!told.contains(leader), "the stranger is told of the leader")
+                try world.check(!told.isEmpty, "no peer is returned")
+                try world.check(!told.contains(leader), "the stranger learns of the leader")
                 try await Reactor.sleep(for: .seconds(6))
             }
             for machine in world.nodes.dropFirst(4) {
                 try world.check(
                     machine.book.record(of: leader) == nil, "\(machine.name) knows the leader's address")
             }
-            // Validator 3 has the first validator as its second bootnode; without the leader's address it asks.
+            // Validator 3 has the first validator as its second bootstrap node; without the leader's address it asks
+            // that one.
             let other = world.nodes[3]
             await other.stop()
             other.forgetPeers()
             other.setup.configuration.p2p.bootnodes = [world.bootnode(validator)]
             await world.start(other)
-            try await world.expect("validator 3 is not told of the leader") {
+            try await world.expect("validator 3 does not learn of the leader") {
                 world.peers(of: other).contains(leader)
             }
             await world.end([stranger])
         },
-        Scenario("pex-off", "A node without peer exchange closes the stream and asks nobody.") { world in
+        Scenario("pex-off", "A node without peer exchange closes the stream and asks no peer.") { world in
             let validator = world.nodes[1]
             await world.restart(validator) { $0.pex = false }
             let stranger = try Stranger(world, 1)
@@ -99,22 +103,22 @@ extension Scenario {
             try world.check(await stranger.dial(validator), "the stranger is refused")
             try await Reactor.sleep(for: .seconds(1))
             let told = await stranger.ask(validator)
-            try world.check(told == [], "it answers")
+            try world.check(told == [], "a node without peer exchange answers")
             try world.check(await stranger.dial(world.nodes[2]), "the stranger is refused by the next")
             try await Reactor.sleep(for: .seconds(1))
             try world.check(await stranger.ask(world.nodes[2])?.isEmpty == false, "the next does not answer")
             await world.end([stranger])
         },
-        Scenario("bootnode-gone", "A sentry whose bootnode is gone comes back by its address book.") {
+        Scenario("bootnode-gone", "A sentry whose bootstrap node is gone reconnects by its address book.") {
             world in
             let (boot, sentry) = (world.nodes[1], world.nodes[4])
             await world.restart(sentry) { $0.bootnodes = [world.bootnode(boot)] }
-            try await world.expect("it learns of nobody") {
+            try await world.expect("it learns of no peers") {
                 sentry.book.peers.count { !sentry.book.addresses(of: $0).isEmpty } >= 3
             }
             await sentry.stop()
             boot.powerFail()
-            // Nobody else looks for it.
+            // No other node looks for it.
             for machine in world.nodes where machine !== sentry && machine !== boot {
                 await machine.stop()
                 machine.forgetPeers()
@@ -122,29 +126,34 @@ extension Scenario {
             }
             try await world.grow(3)
             await world.start(sentry)
-            try await world.expect("it finds nobody") { sentry.committed >= world.chain.tip - 1 }
+            try await world.expect("it finds no peer") { sentry.committed >= world.chain.tip - 1 }
             await world.start(boot)
         },
         Scenario(
-            "full-bootnode", "A newcomer whose bootnode has no slot is told of others, and follows by them."
+            "full-bootnode",
+            "A newcomer whose bootstrap node is full learns of other peers, and follows through them."
         ) {
             $0.sentries = 4
         } script: { world in
             let (boot, newcomer) = (world.nodes[1], world.nodes[7])
             await newcomer.stop()
             newcomer.forgetPeers()
-            // Three slots for validators, one for who comes, and one for who is chosen.
+            // Three slots for validators, one for an inbound peer, and one for an outbound one.
             await world.restart(boot) { $0.maxConnections = 5 }
-            try await world.expect("nobody takes the bootnode's slots") { world.peers(of: boot).count == 5 }
+            try await world.expect("the bootstrap node's slots stay free") {
+                world.peers(of: boot).count == 5
+            }
             newcomer.setup.configuration.p2p.bootnodes = [world.bootnode(boot)]
             await world.start(newcomer)
-            try await world.expect("it finds nobody") {
+            try await world.expect("it finds no peer") {
                 world.peers(of: newcomer).contains { $0 != boot.key.peerID }
             }
             try await world.grow(5)
             try await world.expect("it does not follow") { newcomer.committed >= world.chain.tip - 1 }
         },
-        Scenario("cut-and-healed", "After three minutes without network a validator is back within one.") {
+        Scenario(
+            "cut-and-healed", "After three minutes without network a validator is reconnected within one."
+        ) {
             $0.blockInterval = .seconds(2)
             $0.emptyBlockInterval = .seconds(10)
         } script: { world in
@@ -152,14 +161,14 @@ extension Scenario {
             try await world.grow(2)
             world.isolate(machine, true)
             try await Reactor.sleep(for: .seconds(180))
-            try world.check(world.peers(of: machine).isEmpty, "it believes to be connected")
+            try world.check(world.peers(of: machine).isEmpty, "it still has peers")
             world.isolate(machine, false)
             try await world.expect("it is not connected again", within: .seconds(60)) {
                 Set(world.peers(of: machine)).isSuperset(of: world.ids([0, 1, 2]))
             }
             try await world.expect("it does not catch up") { machine.committed >= world.chain.tip - 1 }
         },
-        Scenario("private-mode", "A private node is connected with validators and its whitelist only.") {
+        Scenario("private-mode", "A private node's only peers are validators and those on its allow list.") {
             world in
             let (sentry, other) = (world.nodes[4], world.nodes[5])
             await world.restart(sentry) {
@@ -173,22 +182,24 @@ extension Scenario {
                 try await Reactor.sleep(for: .seconds(3))
                 try world.check(!stranger.isPeer(of: sentry), "a stranger is its peer")
             }
-            try await world.expect("the whitelist is refused") {
+            try await world.expect("a peer on the allow list is refused") {
                 world.peers(of: sentry).contains(other.key.peerID)
             }
             await world.end([stranger])
         },
-        Scenario("block-list", "Nobody of the block list is connected, whoever dials.") { world in
+        Scenario("block-list", "No peer on the block list is connected, whichever side dials.") { world in
             let (sentry, other) = (world.nodes[4], world.nodes[5])
             await world.restart(other) { $0.bootnodes.append(world.bootnode(sentry)) }
-            try await world.expect("they do not meet") { world.peers(of: sentry).contains(other.key.peerID) }
+            try await world.expect("they do not connect") {
+                world.peers(of: sentry).contains(other.key.peerID)
+            }
             await world.restart(sentry) { $0.blocklist = [other.key.nodeID, "10.201.0.0/16"] }
             let (blocked, free) = (try Stranger(world, 1, ip: "10.201.0.1"), try Stranger(world, 2))
             for _ in 0..<5 {
                 await blocked.dial(sentry)
                 await free.dial(sentry)
                 try await Reactor.sleep(for: .seconds(5))
-                try world.check(!blocked.isPeer(of: sentry), "a blocked network has a peer")
+                try world.check(!blocked.isPeer(of: sentry), "a host of a blocked network is connected")
                 try world.check(
                     !world.peers(of: sentry).contains(other.key.peerID), "a blocked peer is connected")
             }
@@ -214,7 +225,7 @@ extension Scenario {
             while Reactor.now < end {
                 await stranger.dial(validator)
                 try await Reactor.sleep(for: .seconds(10))
-                try world.check(!stranger.isPeer(of: validator), "it is let in too early")
+                try world.check(!stranger.isPeer(of: validator), "the ban ends too early")
             }
             try await world.expect("it is not forgiven", within: .seconds(120)) {
                 await stranger.dial(validator)
@@ -224,7 +235,7 @@ extension Scenario {
             await world.end([stranger])
         },
         Scenario(
-            "dead-forgotten", "A stranger that does not answer any more is forgotten, but not within an hour."
+            "dead-forgotten", "A stranger that no longer answers is forgotten, but not within an hour."
         ) {
             $0.validators = 1
             $0.sentries = 1
@@ -244,12 +255,14 @@ extension Scenario {
             try world.check(sentry.book.record(of: stranger.id) == nil, "it is not forgotten")
         },
         Scenario(
-            "set-change", "The leader lets a sentry in when it becomes a validator, and sends it away after."
+            "set-change",
+            "The leader admits a sentry when it becomes a validator, and disconnects it afterwards."
         ) {
             world in
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             try await world.grow(2)
-            try world.check(!world.peers(of: leader).contains(sentry.key.peerID), "the leader knows a sentry")
+            try world.check(
+                !world.peers(of: leader).contains(sentry.key.peerID), "the leader has a sentry as a peer")
             try await world.commit(.validatorJoin(power: 1), by: sentry)
             for machine in world.nodes[..<3] {
                 try await world.commit(.validatorApprove(sentry.key), by: machine)
@@ -266,7 +279,7 @@ extension Scenario {
         },
         Scenario(
             "second-validator",
-            "The leader is alone no more and refuses sentries; with empty disks they follow through the others.",
+            "A leader that is no longer alone refuses sentries; with empty disks they sync from other nodes.",
             options: {
                 $0.validators = 1
                 $0.sentries = 3
@@ -274,7 +287,7 @@ extension Scenario {
         ) { world in
             let (leader, first) = (world.nodes[0], world.nodes[1])
             let (second, last) = (world.nodes[2], world.nodes[3])
-            try await world.expect("the leader alone refuses a sentry") {
+            try await world.expect("the lone leader refuses a sentry") {
                 world.peers(of: leader).contains(last.key.peerID)
             }
             try await world.commit(.validatorJoin(power: 1), by: first)
@@ -283,7 +296,7 @@ extension Scenario {
             try await world.expect("the leader keeps sentries") {
                 world.peers(of: leader) == [first.key.peerID]
             }
-            // Nobody remembers anybody but whom the configuration names.
+            // The nodes have no addresses except those in their configurations.
             await first.stop()
             first.forgetPeers()
             for machine in [second, last] {
@@ -296,28 +309,36 @@ extension Scenario {
                     machine.committed >= world.chain.tip - 1
                 }
             }
-            try world.check(!world.peers(of: leader).contains(last.key.peerID), "the leader takes it back")
+            try world.check(!world.peers(of: leader).contains(last.key.peerID), "the leader admits it again")
         },
     ]
 }
 
 extension World {
-    /// Whom a machine's node is connected with.
+    /// Returns the peers of a machine's node.
     func peers(of machine: SimulatedNode) -> [PeerID] { machine.node?.connectedPeers ?? [] }
 
-    /// The peer IDs of machines, ordered like `peers(of:)`.
+    /// Returns the peer IDs of machines, ordered like `peers(of:)`.
     func ids(_ numbers: [Int]) -> [PeerID] { numbers.map { nodes[$0].key.peerID }.sorted() }
 
     func check(_ condition: Bool, _ complaint: String) throws(CheckerFailure) {
         if !condition { throw CheckerFailure("scenario", complaint) }
     }
 
-    /// How other nodes' configurations name a machine.
+    /// Returns a machine's address for other nodes' configurations.
     func bootnode(_ machine: SimulatedNode) -> String {
         "\(machine.key.nodeID)@\(machine.setup.address.ip):\(World.port)"
     }
 
-    /// Stops a machine's node in order and starts it with another configuration.
+    /// Wipes a machine's disk and isolates it; its next start has one bootstrap node.
+    func makeNewcomer(_ machine: SimulatedNode, bootnode other: SimulatedNode) {
+        machine.powerFail()
+        wiped(machine)
+        isolate(machine, true)
+        machine.setup.configuration.p2p.bootnodes = [bootnode(other)]
+    }
+
+    /// Stops a machine's node as its operator does and starts it with another configuration.
     func restart(_ machine: SimulatedNode, _ change: (inout Configuration.P2P) -> Void) async {
         await machine.stop()
         change(&machine.setup.configuration.p2p)

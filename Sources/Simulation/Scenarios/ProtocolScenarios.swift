@@ -6,11 +6,11 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// What others see that speak the requirements' protocols, or misuse them.
+    /// Hosts that speak only the requirements' protocols, or misuse them.
     static let protocols: [Scenario] = [
         Scenario(
             "plain-peer",
-            "A host without Apus' own protocols brings and gets transactions, and gets blocks by height and by hash.",
+            "A host without Apus' own protocols sends and gets transactions, and gets blocks by height and by hash.",
             options: { $0.clients = 0 }
         ) { world in
             let (validator, sentry) = (world.nodes[1], world.nodes[4])
@@ -27,14 +27,14 @@ extension Scenario {
                 "a transaction is fetched again")
             try world.check(
                 witness.announced.contains { $0.id == own.id && $0.by == voter },
-                "the validator does not pass on what was fetched")
+                "the validator does not relay the transaction")
             try world.check(
                 await witness.request(own.id, from: peer) == own.bytes,
-                "the transaction is not there")
+                "the transaction is missing")
             let unknown = Hash.sha256(of: [1])
             try world.check(
                 await witness.request(unknown, from: peer) == nil,
-                "a transaction that nobody made")
+                "a transaction that does not exist is served")
             let next = try await world.send(1, at: sentry, from: 2)
             try await world.expect("a new transaction is not announced") { witness.has(next[0]) }
             guard let height = world.chain.heights[own.id],
@@ -43,20 +43,22 @@ extension Scenario {
             let byHeight = try await BlockHeightProtocol.request(
                 height, from: voter, on: host, sizes: .largest)
             let byHash = try await BlockProtocol.request(hash, from: voter, on: host, sizes: .largest)
-            try world.check(byHash?.block.transactions.contains(own.bytes) == true, "no such block")
-            try world.check(byHeight.found?.block == byHash?.block, "another block at its height")
+            try world.check(byHash?.block.transactions.contains(own.bytes) == true, "the block is missing")
+            try world.check(
+                byHeight.found?.block == byHash?.block,
+                "requests by height and by hash return different blocks")
             let beyond = try await BlockHeightProtocol.request(
                 height + 1_000, from: voter, on: host, sizes: .largest)
             try world.check(
-                beyond.found == nil && beyond.bestHeight ?? 0 >= height, "a block beyond the tip")
+                beyond.found == nil && beyond.bestHeight ?? 0 >= height, "a block above the tip is served")
             try world.check(
                 await BlockProtocol.request(unknown, from: voter, on: host, sizes: .largest) == nil,
-                "a block that nobody made")
+                "a block that does not exist is served")
             await witness.stop()
         },
         Scenario(
             "next-announcer",
-            "Who announces a transaction and does not send it is given up, and the next who announced it is asked.",
+            "If a peer announces a transaction and does not send it, the next peer that announced it is asked.",
             options: { $0.clients = 0 }
         ) { world in
             let sentry = world.nodes[4]
@@ -71,19 +73,19 @@ extension Scenario {
             try world.check(
                 try await !TransactionAnnouncementProtocol.announce(
                     transaction.id, transaction.bytes, to: sentry.key.peerID, on: other.host),
-                "it is wanted of two at once")
+                "it is requested from two peers at once")
             try await world.expectCommitted([transaction.id], within: .seconds(30))
-            try world.check(other.askers == [sentry.key.peerID], "the next is not asked")
+            try world.check(other.askers == [sentry.key.peerID], "the next peer is not asked")
             for witness in [silent, other] { await witness.stop() }
         },
         Scenario(
             "leader-announces",
-            "The leader announces blocks, and of transactions only its own; nobody proposes a block to who does not vote.",
+            "The leader announces blocks, but only its own transactions; proposals go to validators only.",
             options: { $0.clients = 0 }
         ) { world in
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             let witness = try Witness(world, 1)
-            // What it took from one it would not hear of from others.
+            // A transaction taken from one peer would not be announced by others.
             witness.takes = false
             await world.restart(leader) { $0.sentries = [witness.stranger.key.publicKey.nodeID] }
             try await witness.join(world, Array(world.nodes[...3]))
@@ -92,10 +94,13 @@ extension Scenario {
             let own = try await world.send(5, at: leader, from: 6)
             try await world.expectCommitted(own, within: .seconds(60))
             try await Reactor.sleep(for: .seconds(5))
-            try world.check(witness.heard(others, from: leader) == 0, "the leader passes on what it was told")
-            try world.check(witness.heard(own, from: leader) == 5, "the leader is silent about its own")
             try world.check(
-                world.nodes[1...3].contains { witness.heard(others, from: $0) == 5 }, "no validator passes on"
+                witness.heard(others, from: leader) == 0, "the leader relays others' transactions")
+            try world.check(
+                witness.heard(own, from: leader) == 5, "the leader does not announce its own transactions")
+            try world.check(
+                world.nodes[1...3].contains { witness.heard(others, from: $0) == 5 },
+                "no validator relays them"
             )
             for machine in world.nodes[...3] {
                 try world.check(
@@ -106,7 +111,7 @@ extension Scenario {
         },
         Scenario(
             "announced-again",
-            "What stays unconfirmed is announced again, each time after a longer wait, until a block has it.",
+            "An unconfirmed transaction is announced again, after growing waits, until it is in a block.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(20)
@@ -131,12 +136,12 @@ extension Scenario {
             let count = witness.times(of: ids[0], from: sentry).count
             try await Reactor.sleep(for: .seconds(200))
             try world.check(
-                witness.times(of: ids[0], from: sentry).count == count, "announced although it is in a block")
+                witness.times(of: ids[0], from: sentry).count == count, "announced after it was mined")
             await witness.stop()
         },
         Scenario(
             "proposal-relayed",
-            "A validator that cannot reach the leader gets proposals from another one, and its votes count.",
+            "A validator that cannot reach the leader gets proposals from another, and its votes count.",
         ) { world in
             let (leader, far) = (world.nodes[0], world.nodes[3])
             try await world.grow(3)
@@ -151,7 +156,7 @@ extension Scenario {
         },
         Scenario(
             "forger",
-            "Who proposes and announces blocks that the leader has not signed is asked for none, and is banned.",
+            "A peer that proposes and announces blocks without the leader's signature is asked for none and is banned.",
             options: {
                 $0.blockInterval = .seconds(2)
                 $0.emptyBlockInterval = .seconds(10)
@@ -181,7 +186,7 @@ extension Scenario {
                     if isWanted == true { wanted += 1 }
                     try await Reactor.sleep(for: .milliseconds(500))
                 }
-                try world.check(wanted == 0, "forged blocks are asked for")
+                try world.check(wanted == 0, "forged blocks are requested")
                 await forger.dial(validator)
                 try await Reactor.sleep(for: .seconds(1))
                 try world.check(!forger.isPeer(of: validator), "the forger is not banned")

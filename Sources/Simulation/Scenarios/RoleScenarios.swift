@@ -5,11 +5,11 @@ import Node
 import Reactor
 
 extension Scenario {
-    /// Nodes whose role changes: what they do, and with whom they are connected, follows.
+    /// Nodes whose role changes, and with it their behaviour and their peers.
     static let roles: [Scenario] = [
         Scenario(
             "role-heights",
-            "Who joins votes on the next block already, who leaves up to the block that says so, again and again.",
+            "A validator that joins votes from the next block on, one that leaves up to the block of its leaving.",
             options: {
                 $0.validators = 1
                 $0.sentries = 1
@@ -36,7 +36,7 @@ extension Scenario {
         },
         Scenario(
             "sentry-validates",
-            "A sentry that is approved meets the leader and fetches proposals; removed, it does neither any more."
+            "A sentry that is approved connects to the leader and fetches proposals; once removed, it does neither."
         ) { world in
             let (leader, sentry) = (world.nodes[0], world.nodes[4])
             for _ in 0..<2 {
@@ -45,7 +45,7 @@ extension Scenario {
                     try await world.commit(.validatorApprove(sentry.key), by: machine)
                 }
                 let before = sentry.downloads.count
-                try await world.expect("it does not meet the leader") {
+                try await world.expect("it does not connect to the leader") {
                     world.peers(of: leader).contains(sentry.key.peerID)
                 }
                 try await world.expect("it fetches no proposals") { sentry.downloads.count > before + 3 }
@@ -65,13 +65,15 @@ extension Scenario {
         },
         Scenario(
             "leader-replaced",
-            "A promotion takes effect at its height; the old leader, gone with its disk and removed, returns as sentry."
+            "A promotion takes effect at its height; the old leader, wiped and removed, returns as a sentry."
         ) { world in
             let (old, successor) = (world.nodes[0], world.nodes[1])
             try await world.grow(3)
             let height = world.chain.tip + 15
             await world.promote(successor, at: height, by: world.nodes[1...3])
-            try await world.expect("height \(height) does not come") { world.chain.tip >= height - 1 }
+            try await world.expect("the chain does not reach height \(height)") {
+                world.chain.tip >= height - 1
+            }
             try await world.grow(3)
             try world.check(
                 world.chain.committed(at: height - 1)?.leader == old.key, "the old leader ends too early")
@@ -91,13 +93,13 @@ extension Scenario {
             }
             try await world.expectRole(.sentry, of: old)
             try await world.expectRole(.leader, of: successor)
-            try await world.expect("the leader has others than validators as peers") {
+            try await world.expect("the leader has peers that are not validators") {
                 world.peers(of: successor) == world.ids([2, 3])
             }
         },
         Scenario(
             "bootnode-promoted",
-            "Sentries that could reach nobody but their bootnode for long find others when it leads and sends them away.",
+            "Sentries that long reached only their bootstrap node find others when it becomes leader and drops them.",
             options: {
                 $0.clients = 0
                 $0.blockInterval = .seconds(2)
@@ -112,10 +114,10 @@ extension Scenario {
                 for other in [2, 3] { world.cut(sentry, world.nodes[other]) }
                 await world.start(sentry)
             }
-            // They hear of the others, and fail to reach them again and again.
+            // They learn of the others and fail to reach them repeatedly.
             try await Reactor.sleep(for: .seconds(1_500))
             old.powerFail()
-            // Nobody looks for them.
+            // No node looks for them.
             for machine in world.nodes[2...3] {
                 await machine.stop()
                 machine.forgetPeers()
@@ -137,7 +139,7 @@ extension Scenario {
 }
 
 extension World {
-    /// Restarts machines with an order to follow `successor` as leader from `height` on.
+    /// Restarts machines with a promotion of `successor` from `height` on.
     func promote(_ successor: SimulatedNode, at height: Int64, by machines: ArraySlice<SimulatedNode>) async {
         for machine in machines {
             machine.setup.configuration.consensus.promoteLeader = successor.key.nodeID
@@ -146,23 +148,23 @@ extension World {
         }
     }
 
-    /// Waits until a machine's node says that it has this role.
+    /// Waits until a machine's node has a role.
     func expectRole(_ role: NodeStatus.Role, of machine: SimulatedNode) async throws {
-        try await expect("\(machine.name) is no \(role)") { await machine.node?.status().role == role }
+        try await expect("\(machine.name) is not a \(role)") { await machine.node?.status().role == role }
     }
 
-    /// The first block after a height that took a machine among the validators, or away from them.
+    /// Returns the first height after `height` whose block changed a machine's membership of the validators.
     fileprivate func heightOfChange(of machine: SimulatedNode, after height: Int64) throws -> Int64 {
         func isMember(_ height: Int64) -> Bool {
             (chain.committed(at: height)?.validators ?? genesis.validators).contains(machine.key)
         }
         guard let change = (height + 1...chain.tip).first(where: { isMember($0) != isMember(height) }) else {
-            throw CheckerFailure("scenario", "\(machine.name) has the role that it had")
+            throw CheckerFailure("scenario", "\(machine.name) has not changed its role")
         }
         return change
     }
 
-    /// Checks whether a machine's vote is among those that a block was committed by.
+    /// Checks whether a machine's vote is in a block's commit info.
     fileprivate func checkVote(of machine: SimulatedNode, at height: Int64, _ isThere: Bool) async throws {
         guard let stored = try await nodes[0].node?.block(at: height) else {
             throw CheckerFailure("scenario", "no block \(height)")

@@ -8,11 +8,11 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// Peers that claim blocks, withhold them, send them without end, or ask for them and do not read.
+    /// Peers that claim blocks, withhold them, send endless ones, or request blocks and do not read them.
     static let sources: [Scenario] = [
         Scenario(
             "busy-claimant",
-            "A stranger claims a height and answers every question with busy: the claim is forgotten, and the stranger goes."
+            "A stranger claims a height and is always busy: the claim is forgotten and the stranger disconnected."
         ) { world in
             let sentry = world.nodes[5]
             try await world.grow(2)
@@ -20,11 +20,11 @@ extension Scenario {
             try await world.admit(source.stranger, at: sentry)
             let claims = source.claims(1_000_000, to: sentry)
             defer { claims.cancel() }
-            try await world.expect("nobody asks the claimant") { source.asked > 0 }
-            try await world.expect("the claim is believed for ever", within: .seconds(60)) {
+            try await world.expect("no node asks the claimant") { source.asked > 0 }
+            try await world.expect("the claim is not forgotten", within: .seconds(60)) {
                 await sentry.node?.status().isSyncing == false
             }
-            try await world.expect("the claimant may stay", within: .seconds(240)) {
+            try await world.expect("the claimant stays", within: .seconds(240)) {
                 !source.stranger.isPeer(of: sentry)
             }
             try await world.grow(3)
@@ -33,7 +33,7 @@ extension Scenario {
         },
         Scenario(
             "endless-blocks",
-            "Strangers begin blocks that the chain does not allow, or that never end: little of them is taken.",
+            "Strangers begin blocks that are too large or never end: nodes accept few of their bytes.",
             options: { $0.maxBlockSize = 100_000 }
         ) { world in
             let sentry = world.nodes[5]
@@ -43,24 +43,23 @@ extension Scenario {
                 try await world.admit(source.stranger, at: sentry)
                 let claims = source.claims(1_000_000, to: sentry)
                 defer { claims.cancel() }
-                try await world.expect("nobody asks for blocks") { source.asked > 0 }
-                try await world.expect("who sends \(kind) blocks may stay", within: .seconds(240)) {
+                try await world.expect("no node asks for blocks") { source.asked > 0 }
+                try await world.expect("a peer that sends \(kind) blocks stays", within: .seconds(240)) {
                     !source.stranger.isPeer(of: sentry)
                 }
-                try world.check(source.most <= 1, "\(source.most) are asked for of one that has proven none")
-                try world.check(source.sent < 2 << 20, "\(source.sent) bytes of \(kind) blocks are taken")
+                try world.check(
+                    source.most <= 1,
+                    "\(source.most) blocks are requested at once from a peer that has proven none")
+                try world.check(source.sent < 2 << 20, "\(source.sent) bytes of \(kind) blocks are accepted")
                 await world.end([source.stranger])
             }
         },
         Scenario(
             "dripping-source",
-            "Sources that send a few bytes at a time do not keep a node from the one that sends whole blocks."
+            "Sources that send a few bytes at a time do not keep a node from a source that sends whole blocks."
         ) { world in
             let (honest, sentry) = (world.nodes[1], world.nodes[5])
-            sentry.powerFail()
-            world.wiped(sentry)
-            world.isolate(sentry, true)
-            sentry.setup.configuration.p2p.bootnodes = [world.bootnode(honest)]
+            world.makeNewcomer(sentry, bootnode: honest)
             try await world.grow(60)
             await world.start(sentry)
             var sources: [BlockSource] = []
@@ -82,7 +81,7 @@ extension Scenario {
         },
         Scenario(
             "slow-readers",
-            "Nine strangers ask for all blocks on many streams and read none: a newcomer is served all the same, and they go.",
+            "Nine strangers request all blocks and read none: a newcomer is served all the same, and they are disconnected.",
             options: { $0.clients = 0 }
         ) { world in
             let (source, sentry) = (world.nodes[4], world.nodes[5])
@@ -91,10 +90,7 @@ extension Scenario {
                 try await world.commit(
                     .rawStatement(RawStatement("INSERT INTO t VALUES (\(number), '\(text)')")), by: source)
             }
-            sentry.powerFail()
-            world.wiped(sentry)
-            world.isolate(sentry, true)
-            sentry.setup.configuration.p2p.bootnodes = [world.bootnode(source)]
+            world.makeNewcomer(sentry, bootnode: source)
             let readers = try (0..<9).map { try Stranger(world, $0) }
             var tasks: [Task<Void, Never>] = []
             var gone: Set<PeerID> = []
@@ -113,14 +109,14 @@ extension Scenario {
             try await world.expect("the newcomer is not served", within: .seconds(10)) {
                 sentry.committed >= tip
             }
-            // They may come back, and begin again.
-            try await world.expect("who does not read may stay") { gone.count == readers.count }
+            // They may reconnect and begin again.
+            try await world.expect("a peer that does not read stays") { gone.count == readers.count }
             world.isolate(sentry, false)
             await world.end(readers)
         },
         Scenario(
             "withheld-announcements",
-            "A stranger announces each block first and withholds it: the blocks after the second are not late.",
+            "A stranger announces each block first and withholds it: blocks after the second are not late.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(4)
@@ -132,15 +128,15 @@ extension Scenario {
             try await world.admit(stranger, at: sentry)
             var times: [Duration] = []
             var made: [Int64: Duration] = [:]
-            world.onDeed = { deed, machine in
-                guard deed == .committed else { return }
+            world.onNodeEvent = { event, machine in
+                guard event == .committed else { return }
                 let height = machine.committed
                 if machine === sentry, let at = made[height] { times.append(Reactor.now - at) }
                 guard machine === leader else { return }
                 made[height] = Reactor.now
                 stranger.withholds(height, of: leader, from: sentry)
             }
-            defer { world.onDeed = nil }
+            defer { world.onNodeEvent = nil }
             try await world.grow(7, within: .seconds(200))
             try await world.expect("the sentry has no blocks") { times.count >= 6 }
             try world.check(times.contains { $0 > .seconds(1) }, "the stranger is never first")
@@ -152,15 +148,15 @@ extension Scenario {
     ]
 }
 
-/// A stranger that is asked for blocks by their height and sends none.
+/// A stranger that is asked for blocks by height and sends none.
 @ReactorActor
 final class BlockSource {
     enum Kind {
         /// Closes every stream without an answer.
         case busy
-        /// Says that a block has 120 MB, and sends as much as is taken.
+        /// Claims that a block has 120 MB, and sends as much as is accepted.
         case giant
-        /// Sends a block of a size that is allowed but for its last byte.
+        /// Sends a block of an allowed size, except for its last byte.
         case endless
         /// Sends a byte now and then.
         case drips
@@ -168,9 +164,10 @@ final class BlockSource {
 
     let stranger: Stranger
     private let kind: Kind
-    /// Requests that came, those that go on, and the most of these.
+    /// The number of requests so far.
     private(set) var asked = 0
     private var open = 0
+    /// The maximum number of concurrent requests.
     private(set) var most = 0
     private(set) var sent = 0
 
@@ -180,7 +177,7 @@ final class BlockSource {
         stranger.host.register(BlockHeightProtocol.idWithBest) { [weak self] in await self?.serve($0) }
     }
 
-    /// Says every second that it has blocks up to a height, until the task is cancelled.
+    /// Claims every second to have blocks up to a height, until the task is cancelled.
     func claims(_ height: Int64, to machine: SimulatedNode) -> Task<Void, Never> {
         let (host, peer) = (stranger.host, machine.key.peerID)
         return Reactor.spawn {
@@ -211,20 +208,20 @@ final class BlockSource {
                 sent += piece.count
                 if kind == .drips { try await Reactor.sleep(for: .milliseconds(400)) }
             }
-            // Whether the stream has been reset shows when something is written on it.
+            // A write shows whether the stream has been reset.
             while true {
                 try await Reactor.sleep(for: .milliseconds(100))
                 try await stream.write([UInt8]())
             }
         } catch {
-            // It was cut off.
+            // The node reset the stream.
         }
         stream.reset()
     }
 }
 
 extension Host {
-    /// Says, unsigned, that there is a block of this height.
+    /// Claims, without a signature, that there is a block of this height.
     func claim(_ height: Int64, to peer: PeerID) async {
         guard let stream = try? await newStream(peer, [BlockAnnouncementProtocol.id]) else { return }
         try? await stream.write(Array("blkann:\(Hash.sha256(of: Array("\(height)".utf8))):\(height)".utf8))
@@ -233,7 +230,7 @@ extension Host {
 }
 
 extension Stranger {
-    /// Asks for all blocks again and again, and reads nothing.
+    /// Requests all blocks again and again, and reads nothing.
     func hoardsRanges(of machine: SimulatedNode) -> Task<Void, Never> {
         Reactor.spawn {
             while !Task.isCancelled {
@@ -257,7 +254,7 @@ extension Stranger {
 }
 
 extension Host {
-    /// Asks for blocks from the first one on, and does not read what comes.
+    /// Requests blocks from the first one on, and does not read them.
     func hoard(of peer: PeerID, for time: Duration) async {
         guard let stream = try? await newStream(peer, [BlockRangeProtocol.id]) else { return }
         var request = ByteWriter()
@@ -266,7 +263,7 @@ extension Host {
         request.put(u32: 64 << 20)
         request.put(u8: 0)
         try? await stream.write(request.bytes)
-        // Whether the stream has been reset shows when something is written on it.
+        // A write shows whether the stream has been reset.
         let end = Reactor.now + time
         while Reactor.now < end, !Task.isCancelled {
             try? await Reactor.sleep(for: .milliseconds(250))
@@ -275,7 +272,7 @@ extension Host {
         stream.reset()
     }
 
-    /// Announces a block and keeps it back when it is asked for it.
+    /// Announces a block and withholds it.
     func withhold(_ announcement: BlockAnnouncement, from peer: PeerID, for time: Duration) async {
         guard let stream = try? await newStream(peer, [BlockAnnouncementProtocol.id]) else { return }
         stream.setTimeout(time)

@@ -4,28 +4,28 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// What a node says of its place in the network, and with whom it does not share one.
+    /// A node's report of its health, and peers of other chains.
     static let standing: [Scenario] = [
         Scenario(
             "alone",
-            "A node without peers of its chain says that it is not healthy, and why; one that needs none does not."
+            "A node without peers of its chain reports that it is unhealthy, and why, until it has peers again."
         ) { world in
             let sentry = world.nodes[5]
             try await world.grow(2)
-            try world.check(await sentry.trouble() == nil, "a node with peers complains")
+            try world.check(await sentry.trouble() == nil, "a node with peers is unhealthy")
             sentry.powerFail()
             world.isolate(sentry, true)
             await world.start(sentry)
             try await Reactor.sleep(for: .seconds(1))
-            try world.check(await sentry.trouble() != nil, "a node without peers is content")
+            try world.check(await sentry.trouble() != nil, "a node without peers is healthy")
             world.isolate(sentry, false)
-            try await world.expect("a node with peers again complains") { await sentry.trouble() == nil }
+            try await world.expect("a node with peers again is unhealthy") { await sentry.trouble() == nil }
             for other in world.nodes where other !== sentry { other.powerFail() }
-            try await world.expect("a node that lost its peers is content", within: .seconds(300)) {
+            try await world.expect("a node that lost its peers is healthy", within: .seconds(300)) {
                 await sentry.trouble() != nil
             }
             for other in world.nodes where other !== sentry { await world.start(other) }
-            try await world.expect("it goes on complaining") { await sentry.trouble() == nil }
+            try await world.expect("it stays unhealthy") { await sentry.trouble() == nil }
         },
         Scenario(
             "alone-by-right", "The only validator of a chain is healthy without peers.",
@@ -38,12 +38,12 @@ extension Scenario {
             world.isolate(leader, true)
             try await Reactor.sleep(for: .seconds(200))
             let trouble = await leader.trouble()
-            try world.check(trouble == nil, "it complains: \(trouble ?? "")")
+            try world.check(trouble == nil, "it is unhealthy: \(trouble ?? "")")
             world.isolate(leader, false)
         },
         Scenario(
             "other-genesis",
-            "A node whose chain has the same ID and another genesis is sent away; one that tells no genesis stays."
+            "A node with the same chain ID and another genesis is disconnected; one that reports no genesis stays."
         ) { world in
             let sentry = world.nodes[4]
             try await world.grow(2)
@@ -56,14 +56,14 @@ extension Scenario {
                 !other.isPeer(of: sentry)
             }
             try await Reactor.sleep(for: .seconds(5))
-            try world.check(same.isPeer(of: sentry), "one of the same genesis is sent away")
-            try world.check(silent.isPeer(of: sentry), "one that tells no genesis is sent away")
+            try world.check(same.isPeer(of: sentry), "a node of the same genesis is disconnected")
+            try world.check(silent.isPeer(of: sentry), "a node that reports no genesis is disconnected")
             await world.end([other, same, silent])
         },
     ]
 }
 
 extension SimulatedNode {
-    /// What the machine's node says against itself.
+    /// Returns why the machine's node is unhealthy; nil if it is healthy.
     fileprivate func trouble() async -> String? { await node?.status().trouble }
 }

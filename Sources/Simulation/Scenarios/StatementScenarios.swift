@@ -4,11 +4,11 @@ import Node
 import Reactor
 
 extension Scenario {
-    /// What single SQL statements come to, and what they cost, on every machine alike.
+    /// Results and costs of single SQL statements, which must be the same on every machine.
     static let statements: [Scenario] = [
         Scenario(
             "statement-costs",
-            "Statements whose work, rows or memory nothing but their cost bounds fail alike on all machines, at once.",
+            "Statements whose work, rows or memory only their cost limits fail alike on all machines, at once.",
             options: {
                 $0.execution = .sql
                 $0.clients = 0
@@ -23,11 +23,11 @@ extension Scenario {
                 StatementCase.overruns, from: UInt64(StatementCase.all.count + 1))
             try await world.expectCommitted(ids, within: .seconds(30))
             let heights = Set(ids.compactMap { world.chain.heights[$0] })
-            try world.check(heights.count == 1, "statements beyond their budget split their block")
+            try world.check(heights.count == 1, "statements that exceed their budget are in several blocks")
         },
         Scenario(
             "statement-history",
-            "A machine that starts knows no views yet, and makes a table as those do that know them.",
+            "A machine that has just started, without cached views, creates a table as the others do.",
             options: {
                 $0.execution = .sql
                 $0.clients = 0
@@ -40,7 +40,7 @@ extension Scenario {
                 StatementCase("CREATE VIEW va AS SELECT 1 AS x"),
                 StatementCase("CREATE VIEW vb AS \(StatementCase.union(of: "va", times: 50))"),
                 StatementCase("CREATE VIEW vc AS \(StatementCase.union(of: "vb", times: 20))"),
-                // All machines look at the view's columns.
+                // All machines cache the view's columns.
                 StatementCase("INSERT INTO vc VALUES (1)", fails: "cannot modify vc"),
             ]
             try await world.run(before, from: 1)
@@ -58,10 +58,10 @@ extension Scenario {
     ]
 }
 
-/// A statement of the owner's and what must become of it.
+/// A statement of the owner's and its expected result.
 private struct StatementCase {
     let sql: String
-    /// What the result says; nil for success.
+    /// The expected text of the result's log; nil for success.
     let failure: String?
 
     init(_ sql: String, fails failure: String? = nil) {
@@ -71,18 +71,18 @@ private struct StatementCase {
 
     private static let overBudget = "costs more than its budget"
 
-    /// Each would succeed if what it is to show were neither counted nor refused.
+    /// Statements, each of which would succeed if its subject were neither counted nor refused.
     static let all = [
         StatementCase("CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE)"),
-        // What OR IGNORE leaves in SQLite's own table makes it report a full disk.
+        // OR IGNORE can leave a state in SQLite's own table that makes it report a full disk.
         StatementCase("CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT)", fails: "AUTOINCREMENT"),
-        // 14 expressions, each of which uses the one before twice.
+        // 14 expressions, each of which uses the previous one twice.
         StatementCase("WITH \(doubling(14)) SELECT x FROM v14", fails: "tokens"),
-        // Values of 8 MB, of which each is allowed and all together are not.
+        // Values of 8 MB, each of which is allowed, but not all together.
         StatementCase(
             "INSERT INTO t VALUES \((1...12).map { "(\($0), length(hex(zeroblob(\(4_000_000 - $0)))))" }.joined(separator: ", "))",
             fails: "too big"),
-        // One instruction that looks at 8 MB, some times.
+        // One instruction that scans 8 MB, several times.
         StatementCase(
             "\(counting(to: 12)) SELECT sum(instr(hex(zeroblob(3999000 + i)), '1')) FROM c", fails: overBudget
         ),
@@ -91,7 +91,7 @@ private struct StatementCase {
         StatementCase("INSERT INTO t VALUES (1, 1)"),
     ]
 
-    /// Each makes rows without end.
+    /// Statements that insert rows endlessly.
     static let overruns = (0..<3).map {
         "WITH RECURSIVE c(i) AS (SELECT \(1_000 + $0) UNION ALL SELECT i + 1 FROM c) INSERT INTO t SELECT i, i FROM c"
     }
@@ -108,7 +108,7 @@ private struct StatementCase {
             .joined(separator: ", ")
     }
 
-    /// So many times all rows of a view.
+    /// Returns a query for all rows of a view, `count` times.
     static func union(of view: String, times count: Int) -> String {
         [String](repeating: "SELECT x FROM \(view)", count: count).joined(separator: " UNION ALL ")
     }
@@ -125,7 +125,7 @@ extension World {
         return ids
     }
 
-    /// Commits statements, one after the other, and compares the result of each with what must become of it.
+    /// Commits statements one after the other, and compares their results with the expected ones.
     fileprivate func run(_ statements: [StatementCase], from nonce: UInt64) async throws {
         for (offset, statement) in statements.enumerated() {
             try await run(statement, nonce: nonce + UInt64(offset))

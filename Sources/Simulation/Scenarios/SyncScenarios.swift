@@ -5,17 +5,14 @@ import Protocols
 import Reactor
 
 extension Scenario {
-    /// Catching up from peers of all kinds.
+    /// Block sync from peers of all kinds.
     static let syncing: [Scenario] = [
         Scenario(
             "set-aside",
-            "Of ten peers three lie, three stall and three have half of the chain; one is honest, and that is enough."
+            "Of ten peers three lie, three stall and three have half of the chain; one honest peer is enough."
         ) { world in
             let (honest, sentry) = (world.nodes[1], world.nodes[5])
-            sentry.powerFail()
-            world.wiped(sentry)
-            world.isolate(sentry, true)
-            sentry.setup.configuration.p2p.bootnodes = [world.bootnode(honest)]
+            world.makeNewcomer(sentry, bootnode: honest)
             try await world.grow(60)
             await world.start(sentry)
             let kinds: [BadServer.Kind] = [.lies, .stalls, .half]
@@ -29,22 +26,19 @@ extension Scenario {
             let tip = world.chain.tip
             try await world.expect("it does not catch up") { sentry.committed >= tip }
             for server in others {
-                try world.check(server.asked > 0, "nobody asks one that \(server.kind)")
+                try world.check(server.asked > 0, "no node asks the peer that \(server.kind)")
                 await world.end([server.stranger])
             }
             world.isolate(sentry, false)
         },
         Scenario(
             "served-first",
-            "A node that many ask for blocks serves a validator before a sentry, however many ask.",
+            "A node that many peers ask for blocks serves a validator before a sentry.",
             options: { $0.clients = 0 }
         ) { world in
             let (source, validator, sentry) = (world.nodes[1], world.nodes[3], world.nodes[5])
             for machine in [validator, sentry] {
-                machine.powerFail()
-                world.wiped(machine)
-                world.isolate(machine, true)
-                machine.setup.configuration.p2p.bootnodes = [world.bootnode(source)]
+                world.makeNewcomer(machine, bootnode: source)
             }
             try await world.grow(60)
             source.delays["serving"] = .milliseconds(200)
@@ -76,11 +70,11 @@ extension Scenario {
     ]
 }
 
-/// A host that is asked for blocks by their height and is of little or no use.
+/// A host that is asked for blocks by height and is of little or no use.
 @ReactorActor
 private final class BadServer {
     enum Kind {
-        /// Sends blocks with the proof of another one.
+        /// Sends blocks with another block's commit info.
         case lies
         /// Never answers.
         case stalls

@@ -4,7 +4,7 @@ import Node
 import Reactor
 
 extension Scenario {
-    /// How transactions come to the leader.
+    /// The path of transactions to the leader.
     static let transactions: [Scenario] = [
         Scenario(
             "sentry-chain", "Transactions reach the leader through a chain of four sentries.",
@@ -13,16 +13,14 @@ extension Scenario {
                 $0.clients = 0
             }
         ) { world in
-            // Each machine reaches its neighbours only, as if firewalls stood between the others.
+            // Each sentry reaches only its neighbours, as if firewalls stood between the others.
             for (index, one) in world.nodes.enumerated() where index >= 4 {
                 for (place, other) in world.nodes.enumerated() {
                     let isNeighbour = abs(place - index) == 1
                     if !isNeighbour { world.cut(one, other) }
                     if place == index - 1 {
                         await one.stop()
-                        one.setup.configuration.p2p.bootnodes = [
-                            "\(other.key.nodeID)@\(other.setup.address.ip):\(World.port)"
-                        ]
+                        one.setup.configuration.p2p.bootnodes = [world.bootnode(other)]
                         await world.start(one)
                     }
                 }
@@ -31,14 +29,14 @@ extension Scenario {
             try await world.expectCommitted(ids, within: .seconds(120))
         },
         Scenario(
-            "leader-away", "Transactions wait for a leader that is off, and reach it once it is back.",
+            "leader-away", "Transactions wait for a leader that is off, and reach it when it restarts.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(2)
             world.nodes[0].powerFail()
             var ids = try await world.send(10, at: world.nodes[4], from: 1)
             try await Reactor.sleep(for: .seconds(20))
-            // Who took them goes as well: others have them by now.
+            // The node that accepted them goes off, too: others have them by now.
             world.nodes[4].powerFail()
             ids += try await world.send(10, at: world.nodes[5], from: 11)
             try await Reactor.sleep(for: .seconds(60))
@@ -47,7 +45,7 @@ extension Scenario {
             await world.start(world.nodes[4])
         },
         Scenario(
-            "leader-cut", "Transactions come again to a leader that was cut off when they were announced.",
+            "leader-cut", "A leader that was cut off when transactions were announced gets them later.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(2)
@@ -59,15 +57,13 @@ extension Scenario {
         },
         Scenario(
             "blocks-only",
-            "A node without a mempool follows, and another that knows nobody else follows through it.",
+            "A node without a mempool follows, and another whose only peer it is follows through it.",
             options: { $0.clients = 1 }
         ) { world in
             let (archive, last) = (world.nodes[4], world.nodes[5])
             for machine in [archive, last] { await machine.stop() }
             archive.setup.configuration.mempool.isEnabled = false
-            last.setup.configuration.p2p.bootnodes = [
-                "\(archive.key.nodeID)@\(archive.setup.address.ip):\(World.port)"
-            ]
+            last.setup.configuration.p2p.bootnodes = [world.bootnode(archive)]
             for other in world.nodes where other !== archive && other !== last { world.cut(last, other) }
             try await world.grow(10)
             for machine in [archive, last] { await world.start(machine) }
@@ -95,7 +91,7 @@ extension Scenario {
         },
         Scenario(
             "rivals",
-            "Of two transactions with one nonce one is committed, and the other leaves every mempool.",
+            "Of two transactions with one nonce, one is committed and the other leaves every mempool.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(2)
@@ -107,7 +103,7 @@ extension Scenario {
                 rivals.contains { world.chain.heights[$0.id] != nil }
             }
             for machine in world.nodes {
-                try await world.expect("\(machine.name) keeps the other one", within: .seconds(10)) {
+                try await world.expect("\(machine.name) keeps the other transaction", within: .seconds(10)) {
                     await machine.node?.status().mempoolCount == 0
                 }
             }
@@ -116,19 +112,19 @@ extension Scenario {
         },
         Scenario(
             "syncing-blocks-only",
-            "A node that catches up takes blocks only, and afterwards the transactions that wait.",
+            "A syncing node accepts blocks only, and afterwards the unconfirmed transactions.",
             options: { $0.clients = 0 }
         ) { world in
             let (sentry, other) = (world.nodes[4], world.nodes[5])
             sentry.powerFail()
             world.wiped(sentry)
             try await world.grow(40)
-            // No block is new, and none comes.
+            // No recent block exists, and none is made.
             world.nodes[0].powerFail()
             try await Reactor.sleep(for: .seconds(40))
             sentry.delays["execution"] = .milliseconds(300)
             await world.start(sentry)
-            try await world.expect("it does not begin") { sentry.committed >= 5 }
+            try await world.expect("it does not start to sync") { sentry.committed >= 5 }
             let ids = try await world.send(10, at: other, from: 1)
             while sentry.committed < world.chain.tip - 2 {
                 let count = await sentry.node?.status().mempoolCount
@@ -136,7 +132,7 @@ extension Scenario {
                     count == 0, "it has \(count ?? -1) transactions at height \(sentry.committed)")
                 try await Reactor.sleep(for: .milliseconds(200))
             }
-            try await world.expect("it does not take what waits") {
+            try await world.expect("it does not accept the unconfirmed transactions") {
                 await sentry.node?.status().mempoolCount == 10
             }
             sentry.delays = [:]
@@ -147,7 +143,7 @@ extension Scenario {
 }
 
 extension World {
-    /// Sends so many transfers of one account, with nonces from `nonce` on, to a machine's node. Returns their IDs.
+    /// Sends `count` transfers of one account, with nonces from `nonce` on, to a machine's node. Returns their IDs.
     func send(_ count: Int, at machine: SimulatedNode, from nonce: UInt64) async throws -> [Hash] {
         var ids: [Hash] = []
         for offset in 0..<UInt64(count) {
@@ -158,7 +154,7 @@ extension World {
         return ids
     }
 
-    /// A transfer of the account that `send` uses.
+    /// Returns a transfer of the account that `send` uses.
     func transfer(_ amount: Amount = 0, nonce: UInt64) throws -> Transaction {
         let key = nodes[1].setup.key
         return try Transaction.signed(
@@ -169,7 +165,7 @@ extension World {
     }
 
     func expectCommitted(_ ids: [Hash], within limit: Duration) async throws {
-        try await expect("of \(ids.count) transactions some are not committed", within: limit) {
+        try await expect("some of \(ids.count) transactions are not committed", within: limit) {
             ids.allSatisfy { chain.heights[$0] != nil }
         }
     }

@@ -9,11 +9,11 @@ import Reactor
 import VirtualIO
 
 extension Scenario {
-    /// What nodes believe of each other, and whom they ask first.
+    /// Claims between nodes, and the order in which nodes ask their peers.
     static let trust: [Scenario] = [
         Scenario(
             "claimed-heights",
-            "Strangers claim a height that nobody has and fall silent: nodes neither count as behind nor stop announcing.",
+            "Strangers claim a height that no node has and fall silent: nodes neither count as behind nor stop announcing.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(5)
@@ -21,7 +21,7 @@ extension Scenario {
         ) { world in
             try await world.grow(2)
             var claimants: [Claimant] = []
-            // The leader lets no strangers in.
+            // The leader admits no strangers.
             let targets = Array(world.nodes.dropFirst())
             for (number, machine) in targets.enumerated() {
                 let claimant = try Claimant(world, number)
@@ -32,12 +32,12 @@ extension Scenario {
                 for (claimant, machine) in zip(claimants, targets) { await claimant.claim(to: machine) }
                 let tip = world.chain.tip + 1
                 try await world.grow(1, within: .seconds(10))
-                try await world.expect("a block does not get around", within: .seconds(2)) {
+                try await world.expect("a block does not reach all nodes", within: .seconds(2)) {
                     world.nodes.allSatisfy { $0.committed >= tip }
                 }
                 for machine in world.nodes {
                     let isSyncing = await machine.node?.status().isSyncing ?? false
-                    try world.check(!isSyncing, "\(machine.name) counts as behind for a mere claim")
+                    try world.check(!isSyncing, "\(machine.name) counts as behind because of a mere claim")
                 }
             }
             await world.end(claimants.map(\.stranger))
@@ -64,26 +64,27 @@ extension Scenario {
             }
             var delays: [Duration] = []
             var proposedAt: Duration?
-            world.onDeed = { deed, machine in
-                if deed == .proposed, machine === leader {
+            world.onNodeEvent = { event, machine in
+                if event == .proposed, machine === leader {
                     proposedAt = Reactor.now
                     if let block = world.proposed.last { stranger.withhold(block, from: validator) }
-                } else if deed == .voted, machine === validator, let at = proposedAt {
+                } else if event == .voted, machine === validator, let at = proposedAt {
                     delays.append(Reactor.now - at)
                     proposedAt = nil
                 }
             }
             try await world.grow(6)
-            world.onDeed = nil
+            world.onNodeEvent = nil
             await world.end([stranger])
             await world.start(world.nodes[2])
             try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
             try world.check(delays.allSatisfy { $0 < .seconds(5) }, "it waits \(delays)")
-            try world.check(delays[2...].allSatisfy { $0 < .seconds(2) }, "it asks the same first: \(delays)")
+            try world.check(
+                delays[2...].allSatisfy { $0 < .seconds(2) }, "it asks the withholder first: \(delays)")
         },
         Scenario(
             "last-source",
-            "A validator takes proposals from the only one that brings them, though that one let it down before.",
+            "A validator accepts proposals from the only peer that sends them, although that peer withheld some before.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(5)
@@ -100,17 +101,17 @@ extension Scenario {
                 let link = VirtualNetwork.Link(latency: .milliseconds(300), bytesPerSecond: 20_000_000)
                 world.network.setLink(from: other.setup.address, to: validator.setup.address, link)
             }
-            world.onDeed = { deed, _ in
-                guard deed == .proposed, let block = world.proposed.last else { return }
+            world.onNodeEvent = { event, _ in
+                guard event == .proposed, let block = world.proposed.last else { return }
                 withholder.withhold(block, from: validator)
             }
             try await world.grow(3)
-            world.onDeed = nil
+            world.onNodeEvent = nil
             await world.end([withholder])
             await world.start(relay)
             try await world.grow(2)
             world.cut(validator, from: world.nodes.filter { $0 !== relay })
-            // Until it knows that the connections are gone.
+            // Until it notices that the connections are gone.
             try await Reactor.sleep(for: .seconds(150))
             // Without it no block is committed before this validator has voted.
             world.nodes[2].powerFail()
@@ -121,7 +122,7 @@ extension Scenario {
         },
         Scenario(
             "replayed-signature",
-            "A leader's old signature, brought again and again as a proposal of the next height, keeps no proposal out.",
+            "A leader's old signature, replayed as a proposal of the next height, keeps no proposal out.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(5)
@@ -138,27 +139,27 @@ extension Scenario {
             Reactor.spawn { await replayers.replay(block, to: validator) }
             var delays: [Duration] = []
             var proposedAt: Duration?
-            world.onDeed = { deed, machine in
-                if deed == .proposed, machine === leader {
+            world.onNodeEvent = { event, machine in
+                if event == .proposed, machine === leader {
                     proposedAt = proposedAt ?? Reactor.now
-                } else if deed == .voted, machine === validator, let at = proposedAt {
+                } else if event == .voted, machine === validator, let at = proposedAt {
                     delays.append(Reactor.now - at)
                     proposedAt = nil
                 }
             }
             try await world.grow(9)
             replayers.isOver = true
-            world.onDeed = nil
+            world.onNodeEvent = nil
             try world.check(delays.count >= 5, "the validator votes \(delays.count) times")
             try world.check(delays.allSatisfy { $0 < .seconds(1) }, "it waits \(delays)")
-            try world.check(replayers.strangers.count > 1, "who withholds is not sent away")
+            try world.check(replayers.strangers.count > 1, "the withholder is not disconnected")
             await world.end(replayers.strangers)
             await world.start(world.nodes[2])
             try await world.grow(2)
         },
         Scenario(
             "two-hosts-one-key",
-            "A validator that hears a vote of its key that it did not give stops; its own forgotten votes do not stop it.",
+            "A validator stops when it receives a vote with its key that it did not give; its own forgotten votes do not stop it.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(3)
@@ -171,7 +172,7 @@ extension Scenario {
             await world.start(validator)
             try await world.grow(3)
             let life = validator.life
-            // Until blocks are surely younger than the process.
+            // Until blocks are certainly newer than the process.
             try await Reactor.sleep(for: .seconds(75))
             try world.check(validator.life == life, "its own old votes stop it")
             validator.mayFail = true
@@ -184,7 +185,7 @@ extension Scenario {
             let vote = AckRes(
                 height: block.height, block: block.hash, answer: .invalidBlock, by: validator.setup.key)
             try await carrier.gossip(vote, by: validator.setup.key, to: validator)
-            try await world.expect("it votes on beside the other host", within: .seconds(10)) {
+            try await world.expect("it goes on despite the other host", within: .seconds(10)) {
                 validator.life != life
             }
             validator.delays = [:]
@@ -193,7 +194,7 @@ extension Scenario {
         },
         Scenario(
             "copied-validator",
-            "Two hosts that run with one validator's key stop within 20 s, though their votes agree.",
+            "Two hosts that run with one validator's key stop within 20 s, although their votes agree.",
             options: {
                 $0.clients = 0
                 $0.emptyBlockInterval = .seconds(3)
@@ -201,7 +202,7 @@ extension Scenario {
         ) { world in
             let original = world.nodes[3]
             try await world.grow(2)
-            // Restarts are nobody else.
+            // Restarts do not count as another host.
             for _ in 0..<2 {
                 original.kill()
                 await world.start(original)
@@ -214,7 +215,7 @@ extension Scenario {
             guard let node = copy.node else { throw CheckerFailure("scenario", "the copy does not start") }
             var reason: NodeError?
             Reactor.spawn { reason = await node.failure() }
-            try await world.expect("a host goes on", within: .seconds(20)) {
+            try await world.expect("a host does not stop", within: .seconds(20)) {
                 reason != nil && original.life != life
             }
             let text = "\(reason, default: "")"
@@ -227,7 +228,7 @@ extension Scenario {
 }
 
 extension World {
-    /// A machine with another one's key and configuration, an address of its own and an empty disk.
+    /// Returns a machine with another one's key and configuration, an address of its own and an empty disk.
     fileprivate func copy(of machine: SimulatedNode) throws -> SimulatedNode {
         let address = try SocketAddress(ip: "10.201.0.1", port: 0)
         var configuration = machine.setup.configuration
@@ -242,7 +243,8 @@ extension World {
     }
 }
 
-/// Strangers that bring an old signature as a new proposal: whoever is sent away comes again under another name.
+/// Strangers that replay an old signature as a new proposal; a stranger that is disconnected returns under another
+/// key.
 @ReactorActor
 private final class Replayers {
     private let world: World
@@ -264,7 +266,7 @@ private final class Replayers {
     }
 }
 
-/// A host that says it has a block that nobody has, and never answers.
+/// A host that claims to have a block that no node has, and never answers.
 @ReactorActor
 private final class Claimant {
     let stranger: Stranger
@@ -284,7 +286,7 @@ private final class Claimant {
         }
     }
 
-    /// Announces a made-up block, unsigned, each time a higher one.
+    /// Announces an invented block without a signature, a higher one each time.
     func claim(to machine: SimulatedNode) async {
         height += 1
         let hash = Hash.sha256(of: Array("\(height)".utf8))
@@ -298,7 +300,8 @@ private final class Claimant {
 }
 
 extension Stranger {
-    /// Brings a block's signature as that of a proposal of the next height, newer than any, and sends no block.
+    /// Announces a proposal of the next height, newer than any other, with an old block's signature, and sends no
+    /// block.
     fileprivate func replay(_ block: Block, to machine: SimulatedNode) {
         let tip = world.chain.tip
         let lie = BlockProposal(
@@ -316,13 +319,13 @@ extension Stranger {
         stream.reset()
     }
 
-    /// Announces a proposal that it has heard of, and sends nothing when it is asked for the block.
+    /// Announces a proposal that it has heard of, and withholds the block.
     fileprivate func withhold(_ block: Block, from machine: SimulatedNode) {
         let proposal = BlockProposal(block, sender: key.publicKey)
         Reactor.spawn { [self] in await offer(proposal, to: machine) }
     }
 
-    /// Brings a machine an answer by gossip in its author's name.
+    /// Sends a machine an answer by gossip in its author's name.
     fileprivate func gossip(_ answer: AckRes, by author: PrivateKey, to machine: SimulatedNode) async throws {
         let stream = try await host.newStream(machine.key.peerID, [.meshsub11])
         let message = GossipMessage(topic: "acks", data: answer.bytes, sequence: 1, author: author)

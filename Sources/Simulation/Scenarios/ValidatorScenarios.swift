@@ -1,14 +1,14 @@
 import Chain
 import Crypto
 import Reactor
-import VirtualIO
 
 extension Scenario {
-    /// Validators that come and go. Each set is tried by switching off all who are not needed for its quorum: with the
-    /// set before it, no block could follow.
+    /// Validators that join and leave. Each set is tested by switching off all machines that its quorum does not
+    /// need: under the previous set no block could follow.
     static let validators: [Scenario] = [
         Scenario(
-            "validator-joins", "A sentry is approved by three of four validators, and then its vote decides."
+            "validator-joins",
+            "A sentry is approved by three of four validators, and then its vote is decisive."
         ) {
             world in
             let sentry = world.nodes[4]
@@ -19,7 +19,7 @@ extension Scenario {
             try await world.expectSet(4, with: sentry, false)
             try await world.commit(.validatorApprove(sentry.key), by: world.nodes[2])
             try await world.expectSet(5, with: sentry, true)
-            // Until it has heard of more peers than the one that it began with, which goes off.
+            // Until it has more peers than the one that it began with, which goes off.
             try await world.expect("it finds no peers") { await sentry.node?.status().peerCount ?? 0 > 2 }
             try await world.grow(3, without: [2, 3])
         },
@@ -30,8 +30,9 @@ extension Scenario {
             try await world.grow(3, without: [2, 3])
             try await world.expect("it does not follow") { leaver.committed >= world.chain.tip - 1 }
         },
-        Scenario("validator-removed", "Validators remove one that is off, and another one that was cut off.")
-        {
+        Scenario(
+            "validator-removed", "Validators remove a validator that is off, and another that is cut off."
+        ) {
             world in
             let (first, second) = (world.nodes[3], world.nodes[2])
             first.powerFail()
@@ -53,7 +54,8 @@ extension Scenario {
             }
         },
         Scenario(
-            "validators-change", "Validators join, leave and are removed one after another for sixty blocks.",
+            "validators-change",
+            "Validators join, leave and are removed, one after another, for sixty blocks.",
             options: {
                 $0.sentries = 3
                 $0.validatorInterval = .milliseconds(500)
@@ -63,7 +65,7 @@ extension Scenario {
             try await world.grow(60)
         },
         Scenario(
-            "join-expires", "A request to join that is not approved in time is void, and may be made again.",
+            "join-expires", "A request to join that is not approved in time expires, and may be made again.",
             options: { $0.joinExpiry = .seconds(20) }
         ) { world in
             let sentry = world.nodes[5]
@@ -88,13 +90,13 @@ extension Scenario {
 }
 
 extension World {
-    /// Sends a payload with a machine's key through its own node, or the leader's while that is off, and waits until it
+    /// Sends a payload with a machine's key through its own node, or the leader's if that is off, and waits until it
     /// is committed with this code.
     func commit(
         _ payload: Payload, by machine: SimulatedNode, code: TransactionCode = .ok
     ) async throws {
         guard let node = machine.node ?? nodes[0].node else {
-            throw CheckerFailure("scenario", "neither \(machine.name) nor the leader runs")
+            throw CheckerFailure("scenario", "neither \(machine.name) nor the leader is running")
         }
         let nonce = try await node.account(AccountID(machine.key))?.nonce ?? 0
         let transaction = try Transaction.signed(
@@ -103,7 +105,7 @@ extension World {
         try await expect("\(payload.type) of \(machine.name) is not committed") {
             chain.heights[transaction.id] != nil
         }
-        try await expect("\(machine.name) does not hear of its \(payload.type)") {
+        try await expect("\(machine.name) has no result of its \(payload.type)") {
             (try? await node.transaction(transaction.id))??.result != nil
         }
         let result = try await node.transaction(transaction.id)?.result
@@ -113,7 +115,7 @@ extension World {
         }
     }
 
-    /// Checks who votes on the next block.
+    /// Waits for a set of `count` validators with or without a machine.
     func expectSet(_ count: Int, with machine: SimulatedNode, _ isMember: Bool) async throws {
         try await expect("not \(count) validators, \(machine.name) \(isMember ? "with" : "without") them") {
             let set = chain.committed(at: chain.tip)?.validators ?? genesis.validators
@@ -126,17 +128,5 @@ extension World {
         for index in absent { nodes[index].powerFail() }
         try await grow(blocks)
         for index in absent { await start(nodes[index]) }
-    }
-
-    /// Cuts a machine's links to all others, or mends them.
-    func isolate(_ machine: SimulatedNode, _ isCut: Bool) {
-        for other in nodes where other !== machine { cut(machine, other, isCut) }
-    }
-
-    /// Cuts the links between two machines, or mends them.
-    func cut(_ one: SimulatedNode, _ other: SimulatedNode, _ isCut: Bool = true) {
-        let link = isCut ? VirtualNetwork.Link(isCut: true) : nil
-        network.setLink(from: one.setup.address, to: other.setup.address, link)
-        network.setLink(from: other.setup.address, to: one.setup.address, link)
     }
 }

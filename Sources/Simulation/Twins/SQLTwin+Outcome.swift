@@ -3,18 +3,18 @@ import Chain
 import Execution
 
 extension SQLTwin {
-    /// What a block came to.
+    /// The outcome of executing a block.
     enum Outcome: Equatable {
         case executed(ExecutionResult, cost: Int)
-        /// So many transactions fit into the block's budget.
+        /// The number of transactions that fit into the block's budget.
         case cut(Int)
 
-        /// The first thing in which another engine's outcome differs, with both values; nil when nothing does.
+        /// Returns the first difference from another engine's outcome, with both values; nil when there is none.
         func difference(from other: Outcome) -> String? {
             switch (self, other) {
             case (.executed(let one, let cost), .executed(let other, let otherCost)):
                 if let difference = Self.difference(one, other) { return difference }
-                // Unequal costs are a block that one engine cuts and another does not.
+                // With unequal costs, one engine may cut a block that the other accepts.
                 return cost == otherCost ? nil : "the block costs \(cost) and \(otherCost) units"
             case (.cut(let one), .cut(let other)) where one == other: return nil
             default: return "\(text) and \(other.text)"
@@ -24,7 +24,7 @@ extension SQLTwin {
         private var text: String {
             switch self {
             case .executed(let result, let cost):
-                "executed for \(cost) units with application hash \(result.appHash)"
+                "executed for \(cost) units with app hash \(result.appHash)"
             case .cut(let count): "cut after \(count) transactions"
             }
         }
@@ -42,7 +42,7 @@ extension SQLTwin {
                 ("accounts", text(one.accounts), text(other.accounts)),
             ] where left != right { return "\(what) \(left) and \(right)" }
             if one.appHash != other.appHash {
-                return "application hashes \(one.appHash) and \(other.appHash) after the same results"
+                return "app hashes \(one.appHash) and \(other.appHash) after the same results"
             }
             return one == other ? nil : "parameter updates differ"
         }

@@ -3,9 +3,9 @@ import Chain
 import Execution
 import Glibc
 
-/// An engine with its database, and what may happen to it between and within blocks without making a difference.
+/// An SQL engine with its database, to which things happen between and within blocks that must not change any result.
 final class SQLTwin {
-    /// A block with all that decides what it does.
+    /// A block and all other inputs of its execution.
     struct Input {
         let block: Block
         let transactions: [Transaction]
@@ -13,18 +13,18 @@ final class SQLTwin {
         let validators: ValidatorSet
     }
 
-    /// What happens before a block is executed.
+    /// What happens to the engine before it executes a block.
     enum History: CaseIterable {
         case none
         /// Closed, and opened again from its database.
         case reopened
-        /// Made anew from the genesis, with all blocks executed again.
+        /// Rebuilt from the genesis by executing all blocks again.
         case rebuilt
-        /// What it had compiled is gone.
+        /// Its compiled statements are dropped.
         case forgetful
-        /// Has executed the block already, whole and without its first transaction, and undone it.
+        /// Executes the block, whole and without its first transaction, and rolls back.
         case executedTwice
-        /// Was asked something.
+        /// Answers a query.
         case queried
     }
 
@@ -33,18 +33,18 @@ final class SQLTwin {
     private let heap: TwinHeap
     private let prices: UnitPrice?
     private(set) var application: SQLApplication
-    /// What has been committed, from the first block on.
+    /// The committed blocks, from the first one on.
     private(set) var committed: [(input: Input, outcome: Outcome)] = []
     private var prepared: (input: Input, outcome: Outcome)?
     /// The CPU time of the last block.
     private(set) var lastBlock = Duration.zero
-    /// The most CPU time that a block took.
+    /// The maximum CPU time of a block.
     private(set) var slowestBlock = Duration.zero
-    /// The most that one took, as a share of what it might take for its cost.
+    /// The maximum share of its allowed CPU time that a block took.
     private(set) var dearestBlock = 0.0
 
-    /// An engine with a new database in a directory, which is its own. A block that takes longer than `prices` allows is a
-    /// failure.
+    /// Opens an engine with a new database in a directory of its own. A block that takes longer than `prices` allows
+    /// fails.
     init(_ directory: String, _ genesis: Genesis, prices: UnitPrice? = nil, heap: TwinHeap = .ordinary) throws
     {
         (self.directory, self.genesis, self.prices, self.heap) = (directory, genesis, prices, heap)
@@ -61,7 +61,7 @@ final class SQLTwin {
         return application
     }
 
-    /// Executes a block after something that must not matter, and leaves it prepared unless it is cut.
+    /// Executes a block after `history` and leaves it prepared unless it is cut.
     func execute(_ input: Input, after history: History) throws -> Outcome {
         try experience(history, input)
         let outcome = try execute(input)
@@ -69,7 +69,7 @@ final class SQLTwin {
         return outcome
     }
 
-    /// Commits the block that is prepared.
+    /// Commits the prepared block.
     func commit() throws {
         guard let prepared else { return }
         try application.commit()
@@ -77,7 +77,7 @@ final class SQLTwin {
         self.prepared = nil
     }
 
-    /// Undoes what is prepared, if anything is.
+    /// Rolls back the prepared block, if there is one.
     func rollback() throws {
         prepared = nil
         try application.rollback()
@@ -146,13 +146,13 @@ final class SQLTwin {
         }
     }
 
-    /// Lets go of the database's files, and removes them.
+    /// Closes the database and removes its files.
     func remove() {
         application.close()
         try? DirectoryTree.remove(directory)
     }
 
-    /// CPU time of the calling thread, on which blocks are executed.
+    /// The CPU time of the calling thread, which executes the blocks.
     private static var threadTime: Duration {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

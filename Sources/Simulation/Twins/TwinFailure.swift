@@ -1,7 +1,7 @@
-/// Two engines that executed the same blocks do not agree, or one cannot do what it must.
+/// A disagreement of two engines that executed the same blocks, or the failure of one.
 struct TwinFailure: Error, CustomStringConvertible {
     let description: String
-    /// Whether a block took longer than it pays for: it may not the next time.
+    /// Whether the failure is a block that took longer than its cost allows, which may not recur.
     let isSlow: Bool
 
     init(_ description: String, isSlow: Bool = false) {

@@ -1,17 +1,18 @@
 import CShims
 
-/// What SQLite's memory is like for a twin's blocks.
+/// The memory that SQLite has for a twin's blocks.
 public enum TwinHeap: CaseIterable, Sendable {
-    /// As a node's.
+    /// The same as in a node.
     case ordinary
-    /// Pieces come filled with a pattern, there is a small limit, and the page cache holds next to nothing.
+    /// Allocations come filled with a pattern, the limit is small, and the page cache holds a single page.
     case odd
 
-    /// What a block of the simulator's and the fuzzer's statements has to do with: a part of what docs/execution.md
-    /// says that a node needs.
+    /// The memory for a block of the simulator's and the fuzzer's statements, in bytes: part of the amount that
+    /// docs/execution.md requires for a node.
     private static let limit: Int64 = 192 << 20
 
-    /// The most bytes that SQLite has from the calling thread beyond what it has now, while `body` runs.
+    /// Returns the maximum number of bytes that SQLite allocates on the calling thread while `body` runs, beyond
+    /// those it has before.
     static func peak(_ body: () throws -> Void) rethrows -> Int64 {
         apus_sqlite_heap_begin(0, Int64.max)
         do {
@@ -23,7 +24,7 @@ public enum TwinHeap: CaseIterable, Sendable {
         return apus_sqlite_heap_end()
     }
 
-    /// Pages in memory; nil for as many as a node keeps.
+    /// The size of the page cache, in pages; nil for a node's.
     var cachedPages: Int? { self == .odd ? 1 : nil }
 
     /// Runs `body` with this heap.

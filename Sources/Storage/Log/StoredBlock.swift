@@ -2,7 +2,7 @@ import Bytes
 import Chain
 import Crypto
 
-/// A committed block read from the store. Its bytes are slices of the mapped log, already verified against their
+/// A committed block. Its bytes are those that were appended, or slices of the mapped log, already verified against their
 /// checksums; they stay valid as long as this value or a slice exists, even after the store closes.
 public struct StoredBlock: Sendable {
     /// The block's height.

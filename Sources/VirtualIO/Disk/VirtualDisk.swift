@@ -3,40 +3,41 @@ import Glibc
 import Storage
 import Synchronization
 
-/// A disk in memory that loses power, fills up and breaks as a real one may, by its seed (docs/storage.md, "Virtual
-/// disk").
+/// A disk in memory that loses power, fills up and fails as a real one may, determined by its seed (docs/storage.md,
+/// "Virtual disk").
 ///
-/// Each file has what is on the device and what has been written since it was last synchronized; each directory
-/// likewise has names. `powerFail` keeps an arbitrary part of the latter, in pieces of a sector. A process uses the disk
-/// through a `mount`, which is dead once the process is. Safe on any thread; repeats if operations come in the same
+/// Each file has its content on the device and the changes since its last synchronization; each directory has the
+/// same for its names. `powerFail` keeps an arbitrary part of the changes, in pieces of a sector. A process uses the
+/// disk through a `mount`, which dies with the process. Thread-safe; deterministic if operations come in the same
 /// order.
 package final class VirtualDisk: Sendable {
     /// An operation that changes the device or makes changes durable.
     package struct Operation: Sendable, Hashable, CustomStringConvertible {
-        /// What is done.
+        /// The kind of an operation.
         package enum Kind: String, Sendable {
             case create, write, synchronize, truncate, rename, remove, synchronizeDirectory, makeDirectory
         }
 
         package let kind: Kind
         package let path: String
-        /// Bytes written, else 0.
+        /// The number of bytes written, or 0.
         package let bytes: Int
 
         package var description: String { "\(kind.rawValue) \(path)\(bytes > 0 ? " \(bytes)" : "")" }
     }
 
-    /// The smallest piece that a device writes whole.
+    /// The unit that a device writes whole, in bytes.
     static let sector = 512
-    /// What a kernel writes to its memory whole.
+    /// The unit that a kernel writes to its memory whole, in bytes.
     static let page = 4096
 
-    /// What a disk has done.
+    /// The operations of a disk so far.
     package struct Counters: Sendable, Hashable {
-        /// Operations asked for, also those that failed.
+        /// Operations requested, including failed ones.
         package var operations = 0
-        /// Writes, and their bytes.
+        /// Writes.
         package var writes = 0
+        /// Bytes written.
         package var bytesWritten = 0
         /// Synchronizations of files and directories.
         package var synchronizations = 0
@@ -48,15 +49,15 @@ package final class VirtualDisk: Sendable {
         var inodes: [Int: VirtualInode] = [:]
         var nextInode = 0
         var names = VirtualNames()
-        /// Files without a name that are still open.
+        /// Open files without a name.
         var nameless: Set<Int> = []
-        /// Counts crashes: mounts, open files and locks from before the last one are dead.
+        /// The number of crashes. Mounts, open files and locks from before the last one are dead.
         var generation = 0
-        /// The last crash was a process killed, not the power.
+        /// Whether the last crash killed the process and the power stayed on.
         var wasKilled = false
         var locks: Set<String> = []
         var capacity: Int?
-        /// Bytes of all files.
+        /// The size of all files, in bytes.
         var used = 0
         var random: SeededGenerator
         var salts: SeededGenerator
@@ -66,36 +67,36 @@ package final class VirtualDisk: Sendable {
     private let state: Mutex<State>
     private let hook = Mutex<(@Sendable (Operation) -> Int32?)?>(nil)
 
-    /// An empty disk.
+    /// Creates an empty disk.
     package init(seed: UInt64) {
         state = Mutex(
             State(random: SeededGenerator(seed: seed ^ 0x6469_736B), salts: SeededGenerator(seed: ~seed)))
     }
 
-    /// The disk as one process sees it, until the next crash.
+    /// Returns the disk as one process sees it, until the next crash.
     package func mount() -> any Disk { VirtualMount(self, state.withLock { $0.generation }) }
 
     // MARK: Faults
 
-    /// Called before each operation, which fails with the `errno` that is returned; what the hook does to the disk,
-    /// a crash among it, comes before the operation. Of a write that fails so, and of one in which the process is
-    /// killed, a part at the front is done. A file's `synchronize` that fails may have lost what it was to make durable,
+    /// Sets a function that is called before each operation. If it returns an `errno`, the operation fails with it.
+    /// The hook's effects on the disk, including a crash, precede the operation. A failed write, and a write in which
+    /// the process is killed, still writes a part from the front. A failed `synchronize` of a file may lose the data,
     /// as with kernels.
     package func setHook(_ hook: (@Sendable (Operation) -> Int32?)?) { self.hook.withLock { $0 = hook } }
 
-    /// Bytes that fit; nil for any number.
+    /// Sets the disk's capacity in bytes; nil for no limit.
     package func setCapacity(_ capacity: Int?) { state.withLock { $0.capacity = capacity } }
 
-    /// Bytes of all files.
+    /// The size of all files, in bytes.
     package var usedBytes: Int { state.withLock { $0.used } }
 
-    /// Operations asked for so far.
+    /// The number of operations requested so far.
     package var operations: Int { counters.operations }
 
-    /// What was done so far.
+    /// The operations so far.
     package var counters: Counters { state.withLock { $0.counters } }
 
-    /// The power goes: what was not synchronized survives in part or not at all. Mounts, open files and locks are dead.
+    /// Cuts the power: unsynchronized changes survive in part or not at all. Mounts, open files and locks are dead.
     package func powerFail() {
         state.withLock { state in
             state.crash(isKill: false)
@@ -105,7 +106,7 @@ package final class VirtualDisk: Sendable {
         }
     }
 
-    /// The process is killed: what it wrote stays. Mounts, open files and locks are dead.
+    /// Kills the process: its writes stay. Mounts, open files and locks are dead.
     package func kill() {
         state.withLock { state in
             state.crash(isKill: true)
@@ -114,7 +115,7 @@ package final class VirtualDisk: Sendable {
         }
     }
 
-    /// Everything is gone.
+    /// Erases everything.
     package func wipe() {
         state.withLock { state in
             state.crash(isKill: false)
@@ -124,14 +125,15 @@ package final class VirtualDisk: Sendable {
         }
     }
 
-    /// Flips one bit, on the device, of a file whose path is accepted; returns where, or nil if there is no such file.
+    /// Flips one bit on the device in a file whose path `isMeant` accepts. Returns its place, or nil if there is no
+    /// such file.
     package func flipBit(where isMeant: (String) -> Bool) -> (path: String, offset: Int)? {
         state.withLock { state in
             let files = state.names.durableFiles.filter {
                 isMeant($0.path) && (state.inodes[$0.number]?.durableLength ?? 0) > 0
             }
             guard !files.isEmpty else { return nil }
-            // Each byte is as likely as any other.
+            // Each byte is equally likely.
             let total = files.reduce(0) { $0 + (state.inodes[$1.number]?.durableLength ?? 0) }
             var offset = Int(state.random.below(total))
             for (path, number) in files {
@@ -146,9 +148,9 @@ package final class VirtualDisk: Sendable {
         }
     }
 
-    // MARK: Use
+    // MARK: Operations
 
-    /// Tells the hook of an operation, and throws what it wants, or that the process is dead.
+    /// Calls the hook for an operation. Throws the error that it returns, or EIO if the process is dead.
     func ask(
         _ kind: Operation.Kind, _ path: String, _ generation: Int, _ name: String, bytes: Int = 0
     ) throws(StorageError) {
@@ -158,7 +160,7 @@ package final class VirtualDisk: Sendable {
         if let code = isDead ? EIO : code { throw .system(operation: name, path: path, errno: code) }
     }
 
-    /// Runs `body` for a process that must still live.
+    /// Runs `body`, or throws EIO if the process is dead.
     func perform<R: Sendable>(
         _ name: String, _ path: String, _ generation: Int,
         _ body: (inout State) throws(StorageError) -> R
@@ -171,8 +173,8 @@ package final class VirtualDisk: Sendable {
         }
     }
 
-    /// Does a part of a write that the hook made fail, or killed the process in: it ends between two pages of memory, as
-    /// kernels let nothing interrupt them within one.
+    /// Applies a part of a write that the hook made fail or in which it killed the process. The part ends between two
+    /// pages of memory, because nothing interrupts a kernel within one.
     func tear(_ file: Int, _ bytes: [UInt8], at offset: Int, _ generation: Int) {
         state.withLock { state in
             let isAlive = state.generation == generation
@@ -204,7 +206,7 @@ extension VirtualDisk.State {
         for number in inodes.keys { inodes[number]?.opens = 0 }
     }
 
-    /// Writes what fits; returns how much that was.
+    /// Writes as many bytes as fit and returns their number.
     mutating func write(_ file: Int, _ bytes: [UInt8], at offset: Int) -> Int {
         guard let length = inodes[file]?.length else { return 0 }
         var count = bytes.count
@@ -216,7 +218,7 @@ extension VirtualDisk.State {
         return count
     }
 
-    /// Forgets files that have no name and are not open, and counts the bytes of the others.
+    /// Removes files that have no name and are not open, and counts the bytes of the others.
     mutating func collect() {
         let named = names.numbers
         nameless = []
@@ -228,6 +230,6 @@ extension VirtualDisk.State {
 }
 
 extension SeededGenerator {
-    /// A number below `bound`, which is at least 1.
+    /// Returns a number below `bound`, which is at least 1.
     mutating func below(_ bound: Int) -> UInt64 { next() % UInt64(bound) }
 }

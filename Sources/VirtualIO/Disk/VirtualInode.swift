@@ -1,11 +1,11 @@
 import Collections
 
-/// The content of one file of a virtual disk: what is on the device, and in memory what was done since.
+/// The content of one file of a virtual disk: the bytes on the device, and in memory the changes since.
 ///
-/// Only that is kept twice, so a file takes its length, and what was done is bounded: the oldest of too many changes
-/// goes to the device by itself, as kernels write back.
+/// Only the changes are kept twice, and their number is bounded: beyond it the oldest goes to the device by itself,
+/// as kernels write back.
 struct VirtualInode {
-    /// A change that the process sees and the device may not have.
+    /// A change that the process sees and the device may lack.
     private struct Change {
         enum Kind {
             case write(offset: Int, [UInt8])
@@ -13,10 +13,10 @@ struct VirtualInode {
         }
 
         var kind: Kind
-        /// A synchronization failed and the kernel took it for done: the device never gets this write.
+        /// Whether a failed synchronization made the kernel discard the write, so that it never reaches the device.
         var isLost = false
 
-        /// What of this write a later change leaves to be seen.
+        /// Returns the parts of this write that a later change leaves visible.
         func without(_ later: Change) -> [Change] {
             guard case .write(let start, let bytes) = kind else { return [self] }
             func part(_ range: Range<Int>) -> Change? {
@@ -34,7 +34,7 @@ struct VirtualInode {
             }
         }
 
-        /// A file's length after this.
+        /// Returns a file's length after this change.
         func length(from length: Int) -> Int {
             switch kind {
             case .truncate(let new): new
@@ -45,18 +45,18 @@ struct VirtualInode {
 
     private var durable: [UInt8] = []
     private var changes: [Change] = []
-    /// Length as the process sees it.
+    /// The length as the process sees it.
     private(set) var length = 0
-    /// Open files that refer to this.
+    /// The number of open files that refer to this one.
     var opens = 0
 
-    /// Changes kept in memory.
+    /// The maximum number of changes in memory.
     private static let maxChanges = 64
 
-    /// Bytes on the device.
+    /// The number of bytes on the device.
     var durableLength: Int { durable.count }
 
-    // MARK: Use
+    // MARK: Operations
 
     mutating func write(_ bytes: [UInt8], at offset: Int) {
         guard !bytes.isEmpty else { return }
@@ -75,7 +75,7 @@ struct VirtualInode {
         }
     }
 
-    /// The bytes that the process sees, fewer at the end.
+    /// Returns the bytes as the process sees them, fewer at the end of the file.
     func read(at offset: Int, count: Int) -> [UInt8] {
         let end = min(length, offset + count)
         guard offset < end else { return [] }
@@ -96,7 +96,7 @@ struct VirtualInode {
         return bytes
     }
 
-    /// Puts everything on the device but what was lost before, which stays in memory where nothing hides it.
+    /// Writes all changes to the device except those lost before, which stay visible in memory.
     mutating func synchronize() {
         var lost: [Change] = []
         for change in changes {
@@ -113,8 +113,8 @@ struct VirtualInode {
 
     // MARK: Faults
 
-    /// What a synchronization that fails does: nothing; or some writes stay in memory for as long as it holds them; or
-    /// they are gone at once.
+    /// Applies a failed synchronization: it has no effect, or some writes stay in memory only, or they are gone at
+    /// once.
     mutating func failSynchronize(_ random: inout SeededGenerator) {
         let outcome = random.below(3)
         for index in changes.indices {
@@ -124,13 +124,13 @@ struct VirtualInode {
         if outcome == 2 { forget() }
     }
 
-    /// Memory lets go of what the device will never have.
+    /// Discards the changes that never reach the device.
     mutating func forget() {
         changes.removeAll { $0.isLost }
         measure()
     }
 
-    /// All, nothing, or arbitrary sectors of what was on its way are on the device.
+    /// Writes all, none or arbitrary sectors of the pending changes to the device.
     mutating func powerFail(_ random: inout SeededGenerator) {
         let share = [0, 100, random.below(100)][Int(random.below(3))]
         for change in changes where !change.isLost { survive(change, share, &random) }
@@ -138,12 +138,12 @@ struct VirtualInode {
         measure()
     }
 
-    /// Applies those sectors of a change that came through, each with a chance of `share` in 100.
+    /// Applies each sector of a change with a probability of `share` percent.
     private mutating func survive(_ change: Change, _ share: UInt64, _ random: inout SeededGenerator) {
         switch change.kind {
         case .truncate: if random.below(100) < share { VirtualInode.apply(change.kind, to: &durable) }
         case .write(let offset, let bytes):
-            // The length may come through without the bytes.
+            // The length may reach the device without the bytes.
             let length = offset + bytes.count
             if durable.count < length, random.below(100) < share {
                 VirtualInode.apply(.truncate(length), to: &durable)
@@ -161,7 +161,7 @@ struct VirtualInode {
         }
     }
 
-    /// Flips one of the bits of a byte on the device.
+    /// Flips one bit of a byte on the device.
     mutating func flip(at offset: Int, bit: UInt64) { durable[offset] ^= 1 << UInt8(bit % 8) }
 
     private mutating func measure() { length = changes.reduce(durable.count) { $1.length(from: $0) } }

@@ -208,7 +208,7 @@ private final class VirtualFile: DiskFile {
     }
 }
 
-/// A lock on a virtual disk, held while it lives and the disk has not crashed.
+/// A lock on a virtual disk, held until it is released or the disk crashes.
 private final class VirtualLock: Sendable {
     private let disk: VirtualDisk
     private let path: String

@@ -1,7 +1,7 @@
 import Collections
 import Storage
 
-/// The directories and names of a virtual disk: those on the device, and what was done since.
+/// The directories and names of a virtual disk: those on the device, and the changes since.
 struct VirtualNames {
     private enum Change {
         case link(String, Int)
@@ -26,16 +26,16 @@ struct VirtualNames {
 
     private var current = Table()
     private var durable = Table()
-    /// From `durable` to `current`, by directory, in order.
+    /// The changes from `durable` to `current`, by directory, in order.
     private var changes: [String: [Change]] = [:]
 
-    /// Changes of one directory kept in memory; more, and the oldest goes to the device by itself.
+    /// The maximum number of a directory's changes in memory; beyond it the oldest goes to the device by itself.
     private static let maxChanges = 64
 
-    /// These are always there, and what they hold is durable at once.
+    /// Returns whether a directory is a root: roots always exist, and their changes are durable at once.
     private static func isRoot(_ directory: String) -> Bool { directory == "." || directory == "/" }
 
-    // MARK: Use
+    // MARK: Operations
 
     func file(_ path: String) -> Int? { current.files[path] }
 
@@ -43,7 +43,7 @@ struct VirtualNames {
         VirtualNames.isRoot(path) || current.directories.contains(path)
     }
 
-    /// Names in a directory, sorted.
+    /// Returns the names in a directory, sorted.
     func names(in directory: String) -> [String] {
         (Array(current.files.keys) + Array(current.directories))
             .filter { AtomicFile.directory(of: $0) == directory }
@@ -56,7 +56,7 @@ struct VirtualNames {
     mutating func link(_ path: String, _ number: Int) { add(.link(path, number), path) }
     mutating func unlink(_ path: String) { add(.unlink(path), path) }
     mutating func makeDirectory(_ path: String) { add(.directory(path), path) }
-    /// Within one directory.
+    /// Renames a file within its directory.
     mutating func rename(_ path: String, to target: String, _ number: Int) {
         add(.rename(path, to: target, number), path)
     }
@@ -79,14 +79,14 @@ struct VirtualNames {
 
     // MARK: Faults
 
-    /// Of each directory's changes, those before an arbitrary one survive. What was in a directory that did not, is gone.
+    /// Keeps the changes of each directory up to an arbitrary one. The content of lost directories is lost.
     mutating func powerFail(_ random: inout SeededGenerator) {
         for directory in changes.keys.sorted() {
             let changes = changes[directory] ?? []
             for change in changes.prefix(Int(random.below(changes.count + 1))) { durable.apply(change) }
         }
         changes = [:]
-        // Sorted, a directory comes before those in it.
+        // In sorted order a directory precedes its content.
         for path in durable.directories.sorted() where !isOnDevice(AtomicFile.directory(of: path)) {
             durable.directories.remove(path)
         }
@@ -98,12 +98,12 @@ struct VirtualNames {
         VirtualNames.isRoot(directory) || durable.directories.contains(directory)
     }
 
-    /// Paths of the files on the device, sorted, with their numbers.
+    /// The paths of the files on the device, sorted, with their numbers.
     var durableFiles: [(path: String, number: Int)] {
         durable.files.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// Files that have a name, or will have if the power fails now.
+    /// The files that have a name, or would have one after a power failure now.
     var numbers: Set<Int> {
         var numbers = Set(current.files.values).union(durable.files.values)
         for change in changes.values.joined() {

@@ -1,19 +1,19 @@
 import Reactor
 
-/// Connections in memory, with a virtual clock: for tests of the layers above, and the ground of the simulator. They
-/// are `TCPConnection`s like any other, and nothing in them depends on the machine's time or threads.
+/// Connections in memory with a virtual clock, for tests of the layers above and for the simulator. They are
+/// `TCPConnection`s like any other, and independent of the machine's time and threads.
 public enum MemoryNetwork {
-    /// Events that a loop may run at one moment. What has not ended by then never does.
+    /// The maximum number of events that a loop runs at one moment; more are taken for an endless loop.
     private static let eventsPerMoment: UInt64 = 10_000_000
 
-    /// Runs `body` on a virtual loop on the calling thread until it ends. There, `TCPListener.listen` and
-    /// `TCPConnection.connect` meet in memory, `Reactor.now` begins at zero and jumps to the next timer whenever nothing
-    /// else is left to do, workers run their jobs in place, and `Reactor.random` repeats for one `seed`. Each byte, and
-    /// each step of a connection's beginning, takes `latency` to the other side. The tasks that `body` leaves behind
+    /// Runs `body` on a virtual loop on the calling thread until it ends. On this loop, `TCPListener.listen` and
+    /// `TCPConnection.connect` meet in memory, `Reactor.now` begins at zero and jumps to the next timer when nothing
+    /// else is left to do, workers run their jobs in place, and `Reactor.random` is determined by `seed`. Each byte,
+    /// and each step of opening a connection, takes `latency` to reach the other end. Tasks that `body` leaves behind
     /// never resume.
     ///
-    /// Throws what `body` throws, `VirtualLoopError.stalled` when it waits for something that can never come, and
-    /// `VirtualLoopError.endless` when it keeps time from passing.
+    /// Throws the error of `body`, `VirtualLoopError.stalled` when it waits for an event that can never come, and
+    /// `VirtualLoopError.endless` when it prevents time from passing.
     public static func run<T: Sendable>(
         seed: UInt64 = 0, latency: Duration = .zero,
         _ body: @escaping @ReactorActor @Sendable () async throws -> T
@@ -52,12 +52,12 @@ public enum MemoryNetwork {
 
 /// Why a virtual loop cannot go on.
 public enum VirtualLoopError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// It ran out of things to do before the work it was run for had ended.
+    /// Nothing was left to do before the work had ended.
     case stalled
-    /// It ran on and on at one moment, so that time could not pass.
+    /// Events went on at one moment, so that time could not pass.
     case endless
 
-    /// One line.
+    /// A one-line description.
     public var description: String {
         switch self {
         case .stalled: "nothing left to do before the work was done"

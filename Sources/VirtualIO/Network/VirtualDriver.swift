@@ -1,21 +1,21 @@
 import Collections
 import Reactor
 
-/// The driver without a kernel: bytes go from one end to the other by timers, as `VirtualNetwork` says, and the clock
-/// jumps from one to the next.
+/// A driver without a kernel: timers move bytes between the ends of connections according to `VirtualNetwork`, and
+/// the clock jumps from one timer to the next.
 final class VirtualDriver: Driver {
-    /// Bytes that may be on the way to, or wait at, one end: what a kernel's socket buffers would take.
+    /// The maximum number of bytes on the way to or waiting at one end, like a kernel's socket buffers.
     static let windowSize = 256 * 1024
     private static let packetSize = 64 * 1024
     private static let firstEphemeralPort: UInt16 = 49152
-    /// How long a connection attempt waits before it asks again a host that does not answer.
+    /// The wait before a connection attempt to a host that does not answer is repeated.
     private static let synInterval = Duration.seconds(1)
 
     private var clock: Duration = .zero
     private var nextPort = firstEphemeralPort
     private var nextNumber = 0
     private var listeners: [SocketAddress: TCPListener] = [:]
-    /// The ends of open connections, by their numbers.
+    /// The ends of open connections, by number.
     private var ends: [Int: MemoryEnd] = [:]
     private(set) lazy var network = VirtualNetwork(self, latency: latency, seed: seed)
     private let latency: Duration
@@ -42,7 +42,7 @@ final class VirtualDriver: Driver {
         listeners = [:]
     }
 
-    /// Jobs run on the loop itself, at once.
+    /// Returns a runner that runs jobs on the loop itself.
     override nonisolated func makeRunner(named name: String) -> any WorkerRunner { VirtualRunner() }
 
     private func port() -> UInt16 {
@@ -66,7 +66,7 @@ final class VirtualDriver: Driver {
     }
 
     override func close(_ listener: TCPListener) {
-        // After a host's end somebody else may listen there.
+        // After the host's end another listener may have the address.
         if listeners[listener.localAddress] === listener { listeners[listener.localAddress] = nil }
     }
 
@@ -99,7 +99,7 @@ final class VirtualDriver: Driver {
         }
     }
 
-    /// Brings the remote end's answer back to the dialler.
+    /// Carries the remote end's answer back to the dialler.
     private func answer(
         _ attempt: ConnectAttempt, from local: SocketAddress, _ body: @escaping @ReactorActor () -> Void
     ) {
@@ -126,12 +126,12 @@ final class VirtualDriver: Driver {
 
     // MARK: Connections
 
-    /// A connection's end; nil once its socket is gone.
+    /// Returns a connection's end; nil once its socket is gone.
     private func end(of connection: TCPConnection) -> MemoryEnd? {
         connection.slot.flatMap { ends[$0] }
     }
 
-    /// Takes a connection's socket away.
+    /// Removes a connection's socket.
     private func remove(_ connection: TCPConnection) {
         if let slot = connection.slot { ends[slot] = nil }
         connection.slot = nil
@@ -151,7 +151,7 @@ final class VirtualDriver: Driver {
         }
     }
 
-    /// What the peer has not taken: as if its kernel acknowledged nothing else.
+    /// The number of bytes that the peer has not read: its kernel is taken to acknowledge nothing else.
     override func unacknowledgedBytes(_ connection: TCPConnection) -> Int {
         self.end(of: connection).flatMap { self.end(of: $0.peer)?.load } ?? 0
     }
@@ -187,7 +187,7 @@ final class VirtualDriver: Driver {
     }
 
     private func arrive(_ packet: MemoryEnd.Packet, at connection: TCPConnection) {
-        // Bytes for a socket that is gone: its end has been told of already, or its host has lost its power.
+        // The socket is gone: its end was reported already, or its host has lost power.
         guard let end = self.end(of: connection) else { return }
         if case .reset = packet {
             network.counters.resets += 1
@@ -201,7 +201,7 @@ final class VirtualDriver: Driver {
     private func deliver(to connection: TCPConnection) {
         while connection.wantsBytes, let end = self.end(of: connection), !end.inbox.isEmpty {
             if let later = network.readDelay(connection.localAddress) {
-                // A look planned for later than this is from a slower rate that holds no more.
+                // A later planned read is left over from a slower rate that no longer applies.
                 if let planned = end.nextRead, planned <= later { return }
                 end.nextRead = later
                 return at(later, connection.loop) { [self] in
@@ -230,10 +230,10 @@ final class VirtualDriver: Driver {
 // MARK: - Faults
 
 extension VirtualDriver {
-    /// The ends of open connections in the order in which these were made.
+    /// The ends of open connections in the order of their creation.
     private var ordered: [MemoryEnd] { ends.sorted { $0.key < $1.key }.map { $0.value } }
 
-    /// Sends on what was stalled where `isOpen` holds.
+    /// Sends stalled packets where `isOpen` holds.
     func release(where isOpen: (SocketAddress, SocketAddress) -> Bool) {
         for end in ordered {
             let connection = end.connection
@@ -253,7 +253,7 @@ extension VirtualDriver {
         }
     }
 
-    /// Takes every socket of a host away.
+    /// Removes every socket of a host.
     func vanish(_ host: SocketAddress, tellingPeers: Bool) {
         for address in listeners.keys where address.with(port: 0) == host { listeners[address] = nil }
         for end in ordered where end.connection.localAddress.with(port: 0) == host {
@@ -263,7 +263,7 @@ extension VirtualDriver {
         }
     }
 
-    /// A host without memory of its connections is back: those who sent to it meanwhile learn that.
+    /// Resets connections to a host that is back without memory of them, where bytes are waiting to be sent.
     func resetOrphans(of host: SocketAddress) {
         for end in ordered
         where end.connection.remoteAddress.with(port: 0) == host && self.end(of: end.peer) == nil
@@ -273,7 +273,7 @@ extension VirtualDriver {
         }
     }
 
-    /// The other socket is gone without a word: the first bytes that reach its host are answered by a reset.
+    /// Answers the first bytes that reach the host of a vanished socket by a reset.
     private func orphaned(_ connection: TCPConnection) {
         guard !network.isDown(connection.remoteAddress) else { return }
         transmit(.reset, to: connection)
@@ -291,7 +291,7 @@ extension VirtualDriver {
     }
 }
 
-/// What has come to one end of an in-memory connection.
+/// The state of one end of an in-memory connection.
 @ReactorActor
 final class MemoryEnd {
     enum Packet {
@@ -300,20 +300,20 @@ final class MemoryEnd {
         case reset
     }
 
-    /// Whose end this is.
+    /// The connection whose end this is.
     let connection: TCPConnection
     /// The other end.
     let peer: TCPConnection
     var inbox = Deque<Packet>()
-    /// What a cut link holds back.
+    /// Packets held back by a cut link.
     var stalled = Deque<Packet>()
-    /// When the last packet under way arrives: none overtakes it.
+    /// The arrival time of the last packet in transit, which no other overtakes.
     var lastArrival: Duration = .zero
-    /// Bytes on their way here or in `inbox`.
+    /// The number of bytes in transit or in `inbox`.
     var load = 0
-    /// Bytes that have been taken from `inbox`.
+    /// The number of bytes read from `inbox`.
     var taken = 0
-    /// When a slow reader looks again by itself.
+    /// When a slow reader reads again.
     var nextRead: Duration?
 
     init(of connection: TCPConnection, peer: TCPConnection) {

@@ -1,27 +1,27 @@
 import Collections
 import Reactor
 
-/// The network of a virtual loop: what lies between its hosts, and what goes wrong there. Every choice comes from the
-/// loop's seed. See docs/architecture.md, "Reactor".
+/// The network of a virtual loop: the links between its hosts and their faults. The loop's seed determines every
+/// choice. See docs/architecture.md, "Reactor".
 ///
-/// A host is an IP address. What is lost or cut behaves as TCP does: bytes wait and arrive late, in order; a connection
-/// attempt is repeated until it times out. Hosts that nobody has described are up and joined by the default link.
+/// A host is an IP address. Losses and cuts behave as under TCP: bytes wait and arrive late, in order; a connection
+/// attempt is repeated until it times out. Hosts without a description are up and joined by the default link.
 @ReactorActor
 public final class VirtualNetwork {
     /// One direction between two hosts.
     public struct Link: Sendable, Hashable {
-        /// Time on the way.
+        /// The time in transit.
         public var latency: Duration
-        /// At most so much more, by chance.
+        /// The maximum random addition to the latency.
         public var jitter: Duration
-        /// Nil: without limit.
+        /// The bandwidth; nil for no limit.
         public var bytesPerSecond: Int?
-        /// Of 1,000 packets, how many are lost and wait to be sent again.
+        /// The number of packets lost and sent again per 1,000.
         public var lossPerMille: Int
-        /// Nothing passes until the link is whole again.
+        /// Whether the link is cut: nothing passes until it is restored.
         public var isCut: Bool
 
-        /// A link by its properties.
+        /// Creates a link by its properties.
         public init(
             latency: Duration = .zero, jitter: Duration = .zero, bytesPerSecond: Int? = nil,
             lossPerMille: Int = 0,
@@ -35,27 +35,27 @@ public final class VirtualNetwork {
         }
     }
 
-    /// What happens on the network, for a trace.
+    /// An event on the network, for a trace.
     public enum Event: Sendable, Hashable {
-        /// A connection stands, dialled from the first address.
+        /// A connection was opened; the first address dialled.
         case connected(SocketAddress, SocketAddress)
-        /// Nobody listens at the second address.
+        /// A connection was refused, because nothing listens at the second address.
         case refused(SocketAddress, SocketAddress)
-        /// Bytes came to the second address.
+        /// Bytes arrived at the second address.
         case received(SocketAddress, SocketAddress, bytes: Int)
-        /// A connection was broken, as seen from its first address.
+        /// A connection was reset, as seen from its first address.
         case reset(SocketAddress, SocketAddress)
     }
 
-    /// What has happened so far.
+    /// Counts of the events so far.
     public struct Counters: Sendable, Hashable {
-        /// Connections made.
+        /// Connections opened.
         public var connections = 0
-        /// Connections broken by a reset.
+        /// Connections reset.
         public var resets = 0
-        /// Pieces of a stream that arrived.
+        /// Packets that arrived.
         public var packets = 0
-        /// Their bytes.
+        /// Bytes that arrived.
         public var bytes = 0
         /// Packets that were lost and sent again.
         public var losses = 0
@@ -67,7 +67,7 @@ public final class VirtualNetwork {
         var from: SocketAddress
         var to: SocketAddress
 
-        /// Ports do not matter.
+        /// Creates the direction between two hosts, whatever their ports.
         init(_ from: SocketAddress, _ to: SocketAddress) {
             self.from = from.with(port: 0)
             self.to = to.with(port: 0)
@@ -79,19 +79,19 @@ public final class VirtualNetwork {
         var free: Duration
     }
 
-    /// How long the sender of a lost packet waits before it sends again; doubles when that is lost too.
+    /// The wait before a lost packet is sent again; doubles with each further loss.
     private static let retransmission = Duration.milliseconds(200)
-    /// What a packet takes on a wire beside its payload: IP and TCP headers.
+    /// The size of a packet's IP and TCP headers, in bytes.
     private static let overhead = 40
 
-    /// The running virtual loop's network; nil on a loop with a kernel.
+    /// The network of the running virtual loop; nil on a loop with a kernel.
     public static var current: VirtualNetwork? { (Reactor.loop.driver as? VirtualDriver)?.network }
 
-    /// What joins hosts that no link of their own does.
+    /// The link between hosts that have none of their own.
     public var defaultLink: Link { didSet { if oldValue.isCut, !defaultLink.isCut { healed(nil) } } }
-    /// Called for everything that happens.
+    /// Called for each event.
     public var onEvent: (@ReactorActor (Event) -> Void)?
-    /// What has happened so far.
+    /// Counts of the events so far.
     public internal(set) var counters = Counters()
 
     private var links: [Direction: Link] = [:]
@@ -109,13 +109,13 @@ public final class VirtualNetwork {
 
     // MARK: Links
 
-    /// The link in one direction.
+    /// Returns the link in one direction.
     public func link(from: SocketAddress, to: SocketAddress) -> Link {
         links[Direction(from, to)] ?? defaultLink
     }
 
-    /// Sets the link in one direction; nil takes the default again. What a cut held back arrives after a while when the
-    /// link is whole again.
+    /// Sets the link in one direction; nil restores the default. Packets that a cut held back arrive some time after
+    /// the link is restored.
     public func setLink(from: SocketAddress, to: SocketAddress, _ link: Link?) {
         let direction = Direction(from, to)
         let wasCut = self.link(from: from, to: to).isCut
@@ -129,7 +129,7 @@ public final class VirtualNetwork {
         }
     }
 
-    /// Bytes that a host takes from all its connections in a second; nil: as they come.
+    /// Sets the number of bytes per second that a host reads from all its connections; nil for no limit.
     public func setReadRate(_ host: SocketAddress, bytesPerSecond: Int?) {
         let host = host.with(port: 0)
         readers[host] = bytesPerSecond.map { ReadLimit(bytesPerSecond: max($0, 1), free: driver.now) }
@@ -138,24 +138,24 @@ public final class VirtualNetwork {
 
     // MARK: Hosts
 
-    /// Takes a host's power away: its sockets are gone and nobody is told. It answers nothing until `powerOn`.
+    /// Cuts a host's power: its sockets are gone without a reset. It answers nothing until `powerOn`.
     public func powerFail(_ host: SocketAddress) {
         let host = host.with(port: 0)
         down.insert(host)
         driver.vanish(host, tellingPeers: false)
     }
 
-    /// The host answers again; what still comes for its former connections is reset.
+    /// Restores a host's power; packets for its former connections are answered by resets.
     public func powerOn(_ host: SocketAddress) {
         let host = host.with(port: 0)
         guard down.remove(host) != nil else { return }
         driver.resetOrphans(of: host)
     }
 
-    /// Ends the processes of a host: their sockets are gone, and the peers are told by resets.
+    /// Kills the processes of a host: their sockets are gone, and the peers receive resets.
     public func kill(_ host: SocketAddress) { driver.vanish(host.with(port: 0), tellingPeers: true) }
 
-    /// Breaks the connections of a host, or those with one other. Returns how many.
+    /// Resets the connections of a host, or those with one other host. Returns their number.
     @discardableResult
     public func resetConnections(of host: SocketAddress, with other: SocketAddress? = nil) -> Int {
         driver.breakConnections(of: host.with(port: 0), with: other?.with(port: 0))
@@ -163,9 +163,9 @@ public final class VirtualNetwork {
 
     func isDown(_ address: SocketAddress) -> Bool { down.contains(address.with(port: 0)) }
 
-    // MARK: The driver's side
+    // MARK: Interface to the driver
 
-    /// When what leaves now arrives, not before `earliest`; nil when the link is cut.
+    /// Returns the arrival time of a packet that leaves now, not before `earliest`; nil when the link is cut.
     func arrival(from: SocketAddress, to: SocketAddress, bytes: Int, earliest: Duration) -> Duration? {
         let direction = Direction(from, to)
         let link = links[direction] ?? defaultLink
@@ -188,7 +188,7 @@ public final class VirtualNetwork {
         return max(departure + wait, earliest)
     }
 
-    /// When `host` takes the next bytes: at once (nil), or later.
+    /// Returns when `host` may read again; nil if it may now.
     func readDelay(_ host: SocketAddress) -> Duration? {
         guard let limit = readers[host.with(port: 0)], limit.free > driver.now else { return nil }
         return limit.free
@@ -200,7 +200,7 @@ public final class VirtualNetwork {
         readers[host.with(port: 0)] = limit
     }
 
-    /// How long the sender of what was cut off waits before it tries again, once it could get through.
+    /// Returns the wait before a sender behind a restored link tries again.
     func retryDelay() -> Duration { .milliseconds(Int64(random.next() % 1000)) }
 
     private func time(for bytes: Int, at rate: Int) -> Duration {

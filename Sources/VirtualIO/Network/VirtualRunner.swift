@@ -1,13 +1,13 @@
 import Reactor
 import Synchronization
 
-/// Runs the jobs of a worker on the virtual loop itself, one after another, so that a simulation repeats.
+/// Runs a worker's jobs on the virtual loop itself, one after another, so that a simulation is deterministic.
 final class VirtualRunner: WorkerRunner {
     private let delay: @Sendable () -> Duration
-    /// When the jobs so far are done.
+    /// When the jobs added so far are done.
     private let freeAt = Mutex(Duration.zero)
 
-    /// A runner whose jobs take as long as `delay` says before each.
+    /// Creates a runner that calls `delay` before each job for the job's duration.
     init(_ delay: @escaping @Sendable () -> Duration = { .zero }) { self.delay = delay }
 
     func jobAdded(to queue: WorkerQueue) {
@@ -26,7 +26,7 @@ final class VirtualRunner: WorkerRunner {
 }
 
 extension Worker {
-    /// A worker for virtual loops. `delay` says how long the next job takes.
+    /// Creates a worker for virtual loops. `delay` returns the duration of the next job.
     public convenience init(name: String, capacity: Int, delay: @escaping @Sendable () -> Duration) {
         self.init(name: name, capacity: capacity, runner: VirtualRunner(delay))
     }

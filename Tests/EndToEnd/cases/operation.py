@@ -128,7 +128,7 @@ def genesis_that_cannot_work_is_refused(apus, directory):
 
 
 def no_simulation_in_the_program(apus, directory):
-    """Modules stand in mangled names behind their lengths. The simulator shows that the names are right."""
+    """Looks for modules in mangled names, after their lengths. The simulator has them all, which proves the search."""
     def modules(program):
         symbols = subprocess.run(["nm", program], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
         return set(re.findall(r"7Reactor|9VirtualIO|10Simulation|CheapCrypto", symbols))

@@ -98,7 +98,7 @@ import Testing
     /// Our functions work wherever SQLite's do.
     @Test func schemasMayCallThem() throws {
         let directory = try TemporaryDirectory()
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         for sql in [
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT DEFAULT (upper('x')) CHECK (length(a) < 9 AND a NOT LIKE 'q%'), b TEXT COLLATE NOCASE)",
             "CREATE INDEX i ON t (lower(a), hex(b))",
@@ -121,7 +121,7 @@ import Testing
     /// Statements that would take minutes or gigabytes.
     @Test func hostileStatementsEnd() throws {
         let directory = try TemporaryDirectory()
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
         let sought = "instr(hex(zeroblob(3000000)), hex(zeroblob(700000)) || '1')"
         #expect(try chain.run("INSERT INTO t VALUES (1, \(sought))").isOK)

@@ -8,11 +8,11 @@ import Testing
 /// Round trips of values, and the rules for queries.
 @Suite struct QueryTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
     }
 
     @Test func everyTypeComesBack() throws {

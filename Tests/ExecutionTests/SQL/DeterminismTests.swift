@@ -17,7 +17,7 @@ import Testing
 
     /// Blocks that touch everything the hash covers: rows inserted, updated and deleted in several tables, failures,
     /// schema changes between rows, foreign keys, an overrun, transfers.
-    private func blocks(_ chain: TestChain) throws -> [[Transaction]] {
+    private func blocks(_ chain: ApplicationChain) throws -> [[Transaction]] {
         var blocks: [[Transaction]] = []
         blocks.append([
             try chain.statement("CREATE TABLE a (id INTEGER PRIMARY KEY, name TEXT, x REAL)"),
@@ -68,10 +68,10 @@ import Testing
     /// Caches, tables and lists of names distinguish texts that are canonically equivalent in Unicode.
     @Test(arguments: [false, true])
     func canonicallyEquivalentTextsAreTwo(restarts: Bool) throws {
-        var chain = try TestChain(try directory.open("a"))
+        var chain = try ApplicationChain(try directory.open("a"))
         #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)").isOK)
         for (index, text) in ["\u{E9}", "e\u{301}", "\u{212B}", "\u{C5}", "A\u{30A}"].enumerated() {
-            if restarts { chain = try TestChain(try directory.open("a")) }
+            if restarts { chain = try ApplicationChain(try directory.open("a")) }
             #expect(try chain.run("INSERT INTO t (v) VALUES ('\(text)')").isOK)
             #expect(
                 try chain.rows("SELECT hex(v) FROM t WHERE id = \(index + 1)")
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func twoDatabasesAgree() throws {
-        let first = try TestChain(try directory.open("first"), balances: [(1, 100)])
+        let first = try ApplicationChain(try directory.open("first"), balances: [(1, 100)])
         let blocks = try blocks(first)
         var results: [ExecutionResult] = []
         for block in blocks { results.append(try first.commit(block)) }
@@ -99,9 +99,9 @@ import Testing
         #expect(results[4].results.map(\.isOK) == [true, false, true, true])
 
         // The second database is reopened before each block and executes each block twice.
-        var second = try TestChain(try directory.open("second"), balances: [(1, 100)])
+        var second = try ApplicationChain(try directory.open("second"), balances: [(1, 100)])
         for (index, block) in blocks.enumerated() {
-            second = try TestChain(try directory.open("second"), balances: [(1, 100)])
+            second = try ApplicationChain(try directory.open("second"), balances: [(1, 100)])
             #expect(try second.execute(block) == results[index])
             try second.application.rollback()
             #expect(try second.commit(block) == results[index], "block \(index + 1)")
@@ -113,7 +113,7 @@ import Testing
     /// opened that of temporary tables.
     @Test func costDoesNotDependOnTheConnection() throws {
         let application = try directory.open()
-        let chain = try TestChain(application)
+        let chain = try ApplicationChain(application)
         try chain.commit([chain.statement("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")])
         let block = try [
             chain.statement("DROP INDEX IF EXISTS missing"), chain.statement("DROP TABLE IF EXISTS missing"),
@@ -130,7 +130,7 @@ import Testing
     /// Sorting by one of our collations makes, and charges, as many comparisons with a small page cache.
     @Test func costDoesNotDependOnThePageCache() throws {
         let application = try directory.open()
-        let chain = try TestChain(application)
+        let chain = try ApplicationChain(application)
         try chain.commit([
             chain.statement("CREATE TABLE t (id INTEGER PRIMARY KEY)"),
             chain.statement(
@@ -161,7 +161,7 @@ import Testing
 
     /// The hash is the same in every process that ever runs this test.
     @Test func hashIsThatOfOtherProcesses() throws {
-        let chain = try TestChain(try directory.open(), balances: [(1, 100)])
+        let chain = try ApplicationChain(try directory.open(), balances: [(1, 100)])
         for block in try blocks(chain) { try chain.commit(block) }
         #expect(
             "\(chain.application.tip.appHash)"
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func hashFollowsTheDefinition() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         let empty = Hash.sha256(of: [UInt8]())
         // No changes and no results.
         let first = try chain.commit([])
@@ -219,13 +219,13 @@ import Testing
     }
 
     @Test func hashCoversPreviousHash() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         let first = try chain.commit([])
         #expect(try chain.commit([]).appHash != first.appHash)
     }
 
     @Test func hashCoversValidators() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         let approval = Payload.validatorApprove(chain.stranger.publicKey)
         let one = try chain.execute([
             chain.transaction(.validatorJoin(power: 1), by: chain.stranger), chain.transaction(approval),
@@ -243,8 +243,8 @@ import Testing
     /// Pending requests survive restarts, undone blocks, and blocks that run again after an overrun.
     @Test func pendingRequestsAreState() throws {
         let others: [(seed: UInt8, power: Int64)] = [(3, 1), (4, 1)]
-        func open(_ name: String) throws -> TestChain {
-            try TestChain(try directory.open(name), otherValidators: others)
+        func open(_ name: String) throws -> ApplicationChain {
+            try ApplicationChain(try directory.open(name), otherValidators: others)
         }
         let first = try open("first")
         let candidate = first.stranger.publicKey
@@ -290,7 +290,7 @@ import Testing
     }
 
     private func expectDifference(_ one: String, _ other: String) throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         if chain.application.tip.height == 0 {
             try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
             try chain.run("INSERT INTO t VALUES (1, 'old'), (9, 'old')")

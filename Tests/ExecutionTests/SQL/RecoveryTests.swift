@@ -18,17 +18,17 @@ import Testing
     }
 
     @Test func reopensAtTip() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
         let tip = chain.application.tip
-        let again = try TestChain(try directory.open())
+        let again = try ApplicationChain(try directory.open())
         #expect(again.application.tip == tip)
         #expect(try again.run("INSERT INTO t VALUES (1)").isOK)
     }
 
     /// With a prepared block and remaining references to the application, no file stays open and no lock stays held.
     @Test func closedApplicationsLetGoOfTheDatabase() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY)")
         _ = try chain.number("SELECT count(*) FROM t")
         let tip = chain.application.tip
@@ -42,13 +42,13 @@ import Testing
         #expect(throws: ExecutionError.closed) { try chain.number("SELECT count(*) FROM t") }
         chain.application.close()
 
-        let again = try TestChain(try directory.open())
+        let again = try ApplicationChain(try directory.open())
         #expect(again.application.tip == tip)
         #expect(try again.run("INSERT INTO t VALUES (1)").isOK)
     }
 
     @Test func crashBetweenPrepareAndCommitLosesTheBlockOnly() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
         let tip = chain.application.tip
         var inserts: [Transaction] = []
@@ -64,20 +64,20 @@ import Testing
         try chain.application.commit()
         try copy("a", to: "committed")
 
-        let crashed = try TestChain(try directory.open("crashed"))
+        let crashed = try ApplicationChain(try directory.open("crashed"))
         #expect(crashed.application.tip == tip)
         #expect(try crashed.number("SELECT count(*) FROM t") == 0)
         #expect(try crashed.commit(inserts) == prepared)
 
-        let committed = try TestChain(try directory.open("committed"))
+        let committed = try ApplicationChain(try directory.open("committed"))
         #expect(committed.application.tip == ApplicationTip(height: 2, appHash: prepared.appHash))
         #expect(try committed.number("SELECT count(*) FROM t") == 3_000)
     }
 
     @Test func otherGenesisIsRefused() throws {
-        _ = try TestChain(try directory.open())
+        _ = try ApplicationChain(try directory.open())
         let error = #expect(throws: ExecutionError.self) {
-            try TestChain(try directory.open(), balances: [(1, 5)])
+            try ApplicationChain(try directory.open(), balances: [(1, 5)])
         }
         #expect(error == .otherGenesis(file: "\(directory.path)/a/application.sqlite"))
     }
@@ -106,7 +106,7 @@ import Testing
     /// A flipped byte causes an error that names the file, or has no effect; it never traps.
     @Test func flippedBytesNeverTrap() throws {
         do {
-            let chain = try TestChain(try directory.open())
+            let chain = try ApplicationChain(try directory.open())
             try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
             for index in 0..<20 { try chain.run("INSERT INTO t VALUES (\(index), 'text \(index)')") }
         }
@@ -120,7 +120,7 @@ import Testing
             for suffix in ["-wal", "-shm"] { try? TestFile.remove(file + suffix) }
             try TestFile.write(flipped, to: file)
             do {
-                let chain = try TestChain(try directory.open("b"))
+                let chain = try ApplicationChain(try directory.open("b"))
                 _ = try chain.rows("SELECT * FROM t")
                 _ = try chain.run("UPDATE t SET a = a || 'x'")
             } catch let error as ExecutionError {
@@ -133,14 +133,14 @@ import Testing
 
     @Test func truncatedFileIsCorrupt() throws {
         do {
-            let chain = try TestChain(try directory.open())
+            let chain = try ApplicationChain(try directory.open())
             try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
         }
         let file = "\(directory.path)/a/application.sqlite"
         let data = try TestFile.bytes(file)
         try TestFile.write(Array(data.prefix(max(0, data.count - 5_000))), to: file)
         let error = #expect(throws: ExecutionError.self) {
-            let chain = try TestChain(try directory.open())
+            let chain = try ApplicationChain(try directory.open())
             _ = try chain.run("INSERT INTO t VALUES (1, 'x')")
         }
         guard case .corrupt(file, _) = error else {
@@ -158,7 +158,7 @@ import Testing
 
     @Test func fullDiskIsNamedAndLeavesTheTip() throws {
         let application = try directory.open()
-        let chain = try TestChain(application)
+        let chain = try ApplicationChain(application)
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a BLOB)")
         let tip = application.tip
         // SQLite reports a database at its maximum size like a full disk.

@@ -8,11 +8,11 @@ import Testing
 
 @Suite struct SQLApplicationTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
     }
 
     @Test func executesStatements() throws {

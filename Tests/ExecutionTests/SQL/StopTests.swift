@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func aStoppedExecutionLeavesNothing() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         let tip = chain.application.tip
         let insert = try chain.statement("INSERT INTO t VALUES (1)")
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func aPreparedBlockIsCommittedAllTheSame() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         _ = try chain.execute([try chain.statement("INSERT INTO t VALUES (1)")])
         chain.application.stop()
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func noopStops() throws {
-        let chain = try TestChain(NoopApplication())
+        let chain = try ApplicationChain(NoopApplication())
         chain.application.stop()
         #expect(throws: ExecutionError.stopped) { try chain.execute([]) }
         _ = try chain.commit([])

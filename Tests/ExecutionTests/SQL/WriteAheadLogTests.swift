@@ -25,7 +25,7 @@ import Testing
         return stat(file(name, "-wal"), &status) == 0 ? Int(status.st_size) : 0
     }
 
-    private func put(_ chain: TestChain, _ rows: Range<Int>) throws {
+    private func put(_ chain: ApplicationChain, _ rows: Range<Int>) throws {
         for row in rows {
             let result = try chain.run("INSERT INTO t VALUES (\(row), zeroblob(\(blockBytes)))")
             #expect(result.isOK)
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func readersWithoutAPauseDoNotLetItGrow() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)")
         let readers = try OverlappingReaders(file("a"))
         defer { readers.stop() }
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func itBeginsAnewByItself() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)")
         try put(chain, 0..<12)
         #expect(logBytes("a") < 4 * blockBytes)
@@ -57,12 +57,12 @@ import Testing
     /// "killed", whose log has restarted since.
     private func crash() throws -> ApplicationTip {
         do {
-            let chain = try TestChain(try directory.open())
+            let chain = try ApplicationChain(try directory.open())
             try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)")
             chain.application.close()
         }
         try TestFile.copy("\(directory.path)/a", to: "\(directory.path)/backup")
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try put(chain, 0..<5)
         try TestFile.copy("\(directory.path)/a", to: "\(directory.path)/killed")
         return chain.application.tip
@@ -84,14 +84,14 @@ import Testing
         #expect(logHeight > 1)
         // The remedy that the error names.
         for suffix in ["-wal", "-shm"] { try TestFile.remove(file("killed", suffix)) }
-        let chain = try TestChain(try directory.open("killed"))
+        let chain = try ApplicationChain(try directory.open("killed"))
         #expect(chain.application.tip.height == 1)
         try put(chain, 0..<5)
     }
 
     @Test func whatACrashLeavesIsAccepted() throws {
         let tip = try crash()
-        let chain = try TestChain(try directory.open("killed"))
+        let chain = try ApplicationChain(try directory.open("killed"))
         #expect(chain.application.tip == tip)
         try put(chain, 5..<10)
     }
@@ -100,18 +100,18 @@ import Testing
         let tip = try crash()
         try TestFile.remove(file("killed", "-log"))
         do {
-            let chain = try TestChain(try directory.open("killed"))
+            let chain = try ApplicationChain(try directory.open("killed"))
             #expect(chain.application.tip == tip)
             try chain.run("INSERT INTO t VALUES (100, NULL)")
             try TestFile.copy("\(directory.path)/killed", to: "\(directory.path)/again")
         }
         // It is still the log without a note.
         #expect(!TestFile.exists(file("again", "-log")))
-        #expect(try TestChain(try directory.open("again")).application.tip.height == tip.height + 1)
+        #expect(try ApplicationChain(try directory.open("again")).application.tip.height == tip.height + 1)
     }
 
     @Test func aCleanEndLeavesTheDatabaseAlone() throws {
-        let chain = try TestChain(try directory.open())
+        let chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)")
         _ = try chain.execute([try chain.statement("INSERT INTO t VALUES (1, NULL)")])
         chain.application.close()
@@ -121,7 +121,7 @@ import Testing
     @Test func namesWithSignsOfAnAddress() throws {
         let name = "a%20b?c#d é"
         do {
-            let chain = try TestChain(try directory.open(name))
+            let chain = try ApplicationChain(try directory.open(name))
             try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
             chain.application.close()
         }

@@ -8,11 +8,11 @@ import Testing
 /// Statements that would never end or would exhaust memory.
 @Suite struct BudgetTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)")
     }
 
@@ -127,12 +127,12 @@ import Testing
     @Test func widthsHaveNoHistory() throws {
         let wide = Value.text(String(repeating: "x", count: 3_000))
         let insert = "INSERT INTO t VALUES ($i, $a || $a)"
-        let chains = try ["b", "c"].map { try TestChain(try directory.open($0)) }
+        let chains = try ["b", "c"].map { try ApplicationChain(try directory.open($0)) }
         for chain in chains { try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a TEXT)") }
         for index in 0..<4 {
             let values = [("$i", Value.int8(Int64(index))), ("$a", index % 2 == 0 ? wide : .text("y"))]
             #expect(try chains[0].run(insert, values).isOK)
-            let again = try TestChain(try directory.open("c"))
+            let again = try ApplicationChain(try directory.open("c"))
             #expect(try again.run(insert, values).isOK)
             #expect(again.application.tip == chains[0].application.tip)
         }

@@ -120,11 +120,11 @@ import Testing
 /// The same with a database.
 @Suite struct SchemaSizesTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
     }
 
     /// A view that uses another one `times` times.

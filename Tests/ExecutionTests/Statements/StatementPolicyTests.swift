@@ -7,11 +7,11 @@ import Testing
 /// What statements from outside may not do, one row for each attempt.
 @Suite struct StatementPolicyTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
         try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
         try chain.run("INSERT INTO t VALUES (1, 'one')")
     }

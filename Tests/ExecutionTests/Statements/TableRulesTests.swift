@@ -7,11 +7,11 @@ import Testing
 /// The app hash covers every row.
 @Suite struct TableRulesTests {
     let directory: TemporaryDirectory
-    let chain: TestChain
+    let chain: ApplicationChain
 
     init() throws {
         directory = try TemporaryDirectory()
-        chain = try TestChain(try directory.open())
+        chain = try ApplicationChain(try directory.open())
     }
 
     @Test(arguments: [

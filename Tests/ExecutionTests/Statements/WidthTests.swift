@@ -23,7 +23,7 @@ import Testing
     ]) func indexesOverLongTextsHoldAllRows(_ index: String) throws {
         let directory = try TemporaryDirectory()
         let application = try directory.open()
-        let chain = try TestChain(application)
+        let chain = try ApplicationChain(application)
         for sql in [
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 1), (2, 2)",
             index,
@@ -44,7 +44,7 @@ import Testing
         let insert = "INSERT INTO t SELECT id, printf('%.*c', id, 'x') FROM c WHERE $wide <> ''"
         let texts = ["x", String(repeating: "x", count: 20_000), String(repeating: "x", count: 100_000)]
         let tips = try texts.enumerated().map { index, text in
-            let chain = try TestChain(try directory.open("\(index)"))
+            let chain = try ApplicationChain(try directory.open("\(index)"))
             #expect(try chain.run("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)").isOK)
             #expect(try chain.run("CREATE TABLE c (id INTEGER PRIMARY KEY)").isOK)
             #expect(try chain.run("INSERT INTO c VALUES (1), (1023), (1024), (1025), (5000)").isOK)

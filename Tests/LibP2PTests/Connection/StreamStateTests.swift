@@ -17,7 +17,7 @@ import VirtualIO
     ) throws {
         try MemoryNetwork.run(latency: .milliseconds(1)) {
             let pair = try HostPair()
-            let (served, done) = (WaitingList(), WaitingList())
+            let (served, done) = (WaitQueue(), WaitQueue())
             var theirs: LibP2P.Stream?
             pair.listener.register(Self.test) { stream in
                 guard let bytes = try? await stream.readExactly(1) else { return }

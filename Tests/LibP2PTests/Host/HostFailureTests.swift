@@ -47,7 +47,7 @@ import Testing
 
     @Test func deadlineEndsReadsAndWrites() async throws {
         try await HostPair.run { pair in
-            let ended = WaitingList()
+            let ended = WaitQueue()
             var seen: LibP2PError?
             pair.listener.register(Self.test) { stream in
                 do throws(LibP2PError) {
@@ -156,7 +156,7 @@ import Testing
         limits.streamsPerProtocol = 2
         let fixed = limits
         try await HostPair.run(limits: fixed) { pair in
-            let go = WaitingList()
+            let go = WaitQueue()
             pair.listener.register(Self.test) { stream in
                 try? await stream.write([1])
                 _ = await go.wait()
@@ -203,7 +203,7 @@ import Testing
     /// Suspends tasks until it is opened.
     @ReactorActor private final class Gate {
         private var isOpen = false
-        private let waiting = WaitingList()
+        private let waiting = WaitQueue()
 
         func open() {
             isOpen = true
@@ -218,7 +218,7 @@ import Testing
     private final class Recording: TCPConnectionDelegate {
         var bytes: [UInt8] = []
         var isEnded = false
-        let progress = WaitingList()
+        let progress = WaitQueue()
 
         nonisolated override init() {
             super.init()

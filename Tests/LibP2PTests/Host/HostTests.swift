@@ -39,7 +39,7 @@ import Testing
         try await Reactor.run {
             let pair = try HostPair(security: security) { $0.chainID = "chain" }
             var events: [String] = []
-            let identified = WaitingList()
+            let identified = WaitQueue()
             pair.dialer.observe { event in
                 switch event {
                 case .connected(_, let direction): events.append("connected \(direction)")

@@ -95,8 +95,8 @@ import VirtualIO
     }
 
     /// Answers each stream of the test's protocol with a byte, and keeps it open until the list is woken.
-    @ReactorActor private func serveAndHold(on host: Host) -> WaitingList {
-        let hold = WaitingList()
+    @ReactorActor private func serveAndHold(on host: Host) -> WaitQueue<Void, Void> {
+        let hold = WaitQueue()
         host.register(Self.test) { stream in
             try? await stream.write([1])
             _ = await hold.wait()
@@ -151,7 +151,7 @@ import VirtualIO
         limits.bytesPerPeer = 300 << 10
         let fixed = limits
         try run(fixed) { pair, _ in
-            let hold = WaitingList()
+            let hold = WaitQueue()
             pair.listener.register(Self.test) { _ in _ = await hold.wait() }
             try await pair.connect()
             var streams: [LibP2P.Stream] = []
@@ -176,7 +176,7 @@ import VirtualIO
         limits.bytes = 400 << 10
         let fixed = limits
         try run(fixed) { pair, _ in
-            let hold = WaitingList()
+            let hold = WaitQueue()
             var reports: [String] = []
             pair.listener.register(Self.test) { _ in _ = await hold.wait() }
             pair.listener.observe {

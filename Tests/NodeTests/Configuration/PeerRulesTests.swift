@@ -2,13 +2,14 @@ import Crypto
 import LibP2P
 import Multiformats
 import Peers
+import TestSupport
 import Testing
 
 @testable import Node
 
 @Suite struct PeerRulesTests {
     private static func key(_ seed: UInt8) throws -> PrivateKey {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+        try TestChain.key(seed)
     }
 
     @Test func everyKeyIsRead() throws {

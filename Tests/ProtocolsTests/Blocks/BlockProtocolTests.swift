@@ -5,37 +5,19 @@ import LibP2P
 import Multiformats
 import Protocols
 import Reactor
+import TestSupport
 import Testing
 
-/// A short chain, made and signed by the test.
-struct Chainlet {
-    let leader: PrivateKey
-    private(set) var blocks: [(block: Block, commitInfo: CommitInfo)] = []
-
+extension TestChain {
+    /// A chain of blocks with this many transactions each.
     init(heights: Int, transactions: Int = 1) throws {
-        leader = try PrivateKey(ed25519Seed: [UInt8](repeating: 7, count: 32))
-        var previous = Hash.zero
-        for height in 1...heights {
-            let body = try (0..<transactions).map {
-                try Transaction.signed(
-                    TransactionBody(.validatorLeave, nonce: UInt64($0 + 1), chainID: "c"), by: leader)
-            }
-            let header = BlockHeader(
-                height: Int64(height), transactionCount: 0, previousHash: previous, previousAppHash: .zero,
-                validatorSetHash: .zero, networkParametersHash: .zero, timestamp: UInt64(height),
-                merkleRoot: .zero)
-            let block = Block.signed(header, transactions: body, by: leader)
-            let vote = VoteInfo(
-                signature: VoteSignature(block.hash, appHash: .zero, by: leader), status: .agreed)
-            blocks.append((block, CommitInfo(appHash: .zero, votes: [vote])))
-            previous = block.hash
-        }
+        try self.init(heights, transactions: { _ in transactions })
     }
 }
 
 @ReactorActor
 final class Blocks: BlockSource {
-    let chain: Chainlet
+    let chain: TestChain
 
     /// Whether every peer is told to come back later.
     var isBusy = false
@@ -44,7 +26,7 @@ final class Blocks: BlockSource {
     private(set) var servings = 0
     private(set) var mostServings = 0
 
-    init(_ chain: Chainlet) { self.chain = chain }
+    init(_ chain: TestChain) { self.chain = chain }
 
     func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock] {
         var blocks: [RangeBlock] = []
@@ -67,24 +49,25 @@ final class Blocks: BlockSource {
     func endServing(_ turn: Int) { servings -= 1 }
     func shouldYield(_ turn: Int) -> Bool { yields }
 
-    var bestHeight: Int64 { Int64(chain.blocks.count) }
+    var bestHeight: Int64 { Int64(chain.links.count) }
 
     func block(height: Int64) async -> ServedBlock? {
         guard height >= 1, height <= bestHeight else { return nil }
-        let (block, info) = chain.blocks[Int(height) - 1]
+        let link = chain.links[Int(height) - 1]
+        let (block, info) = (link.block, link.commitInfo)
         return ServedBlock(
             height: height, hash: block.hash, block: block.bytes, commitInfo: SharedBytes(info.bytes))
     }
 
     func block(hash: Hash) async -> ServedBlock? {
-        guard let found = chain.blocks.first(where: { $0.block.hash == hash }) else { return nil }
+        guard let found = chain.links.first(where: { $0.block.hash == hash }) else { return nil }
         return await block(height: found.block.height)
     }
 }
 
 @Suite struct BlockProtocolTests {
     @ReactorActor
-    private func network(_ chain: Chainlet, best: Bool = true) async throws -> Network {
+    private func network(_ chain: TestChain, best: Bool = true) async throws -> Network {
         let blocks = Blocks(chain)
         return try await Network { _, b in
             b.register(BlockProtocol(blocks))
@@ -95,9 +78,10 @@ final class Blocks: BlockSource {
 
     @Test func blockByHash() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 2)
+            let chain = try TestChain(heights: 2)
             let network = try await network(chain)
-            let (block, info) = chain.blocks[1]
+            let link = chain.links[1]
+            let (block, info) = (link.block, link.commitInfo)
             let found = try await BlockProtocol.request(
                 block.hash, from: network.b.peerID, on: network.a, sizes: .largest)
             #expect(found?.block == block)
@@ -126,13 +110,13 @@ final class Blocks: BlockSource {
 
     @Test(arguments: [true, false]) func blockByHeight(best: Bool) async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 3)
+            let chain = try TestChain(heights: 3)
             let network = try await network(chain, best: best)
             for height in 1...3 as ClosedRange<Int64> {
                 let answer = try await BlockHeightProtocol.request(
                     height, from: network.b.peerID, on: network.a, sizes: .largest)
-                #expect(answer.found?.block == chain.blocks[Int(height) - 1].block)
-                #expect(answer.found?.commitInfo == chain.blocks[Int(height) - 1].commitInfo)
+                #expect(answer.found?.block == chain.links[Int(height) - 1].block)
+                #expect(answer.found?.commitInfo == chain.links[Int(height) - 1].commitInfo)
                 #expect(answer.bestHeight == (best ? 3 : nil))
             }
             for height in [0, 4, -1, .max] as [Int64] {
@@ -147,12 +131,13 @@ final class Blocks: BlockSource {
 
     @Test func heightInText() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 1)
+            let chain = try TestChain(heights: 1)
             let network = try await network(chain)
             func answer(_ request: String) async throws -> [UInt8] {
                 try await network.answer(BlockHeightProtocol.id, to: Array(request.utf8))
             }
-            let (block, info) = chain.blocks[0]
+            let link = chain.links[0]
+            let (block, info) = (link.block, link.commitInfo)
             var expected = ByteWriter()
             expected.put(u8: 1)
             expected.put(bytes: block.hash)
@@ -170,15 +155,15 @@ final class Blocks: BlockSource {
 
     @Test func anotherBlockIsRefused() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 2)
+            let chain = try TestChain(heights: 2)
             let network = try await Network { _, b in
                 // It answers with block 1, whatever the height.
                 b.register(BlockHeightProtocol.idWithBest) { stream in
                     _ = try? await stream.readExactly(8)
                     var answer = ByteWriter()
                     answer.put(u8: 1)
-                    answer.put(bytes: chain.blocks[0].block.hash)
-                    for part in [chain.blocks[0].commitInfo.bytes, chain.blocks[0].block.bytes.array] {
+                    answer.put(bytes: chain.links[0].block.hash)
+                    for part in [chain.links[0].commitInfo.bytes, chain.links[0].block.bytes.array] {
                         answer.put(varint: Int64(part.count))
                         answer.put(bytes: part)
                     }

@@ -66,7 +66,7 @@ import Testing
 
     @Test(arguments: [true, false]) func manyBlocksInOneStream(lz4: Bool) async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 150, transactions: 3)
+            let chain = try TestChain(heights: 150, transactions: 3)
             let source = Blocks(chain)
             let network = try await network(source)
             let (blocks, end) = try await ask(
@@ -74,7 +74,8 @@ import Testing
             #expect(blocks.map(\.height) == Array(11...140))
             for block in blocks {
                 let fetched = try block.decoded()
-                let (expected, info) = chain.blocks[Int(block.height) - 1]
+                let link = chain.links[Int(block.height) - 1]
+                let (expected, info) = (link.block, link.commitInfo)
                 #expect(fetched.block == expected)
                 #expect(fetched.commitInfo == info)
             }
@@ -87,11 +88,11 @@ import Testing
 
     @Test func largeBlocksAreNotGathered() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 3, transactions: 400)
+            let chain = try TestChain(heights: 3, transactions: 400)
             let network = try await network(Blocks(chain))
             let (blocks, end) = try await ask(
                 network, BlockRangeRequest(first: 1, count: 3, bytes: 1 << 24, allowsLZ4: false))
-            #expect(try blocks.map { try $0.decoded().block } == chain.blocks.map(\.block))
+            #expect(try blocks.map { try $0.decoded().block } == chain.links.map(\.block))
             #expect(end.reason == .done)
             await network.stop()
         }
@@ -99,7 +100,7 @@ import Testing
 
     @Test func endsAtTheBudgetTheTipAndWhenOthersWait() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 100, transactions: 2)
+            let chain = try TestChain(heights: 100, transactions: 2)
             let source = Blocks(chain)
             let network = try await network(source)
             func count(_ first: Int64, _ count: Int, _ bytes: Int) async throws -> (Int, BlockRangeEnd.Reason)
@@ -124,7 +125,7 @@ import Testing
 
     @Test func aBusyServerOfSingleBlocksSaysSo() async throws {
         try await Reactor.run {
-            let source = Blocks(try Chainlet(heights: 1))
+            let source = Blocks(try TestChain(heights: 1))
             source.isBusy = true
             let network = try await Network { _, b in
                 b.register(BlockProtocol(source))
@@ -150,7 +151,7 @@ import Testing
 
     @Test func requestsOutOfBoundsAreReset() async throws {
         try await Reactor.run {
-            let network = try await network(Blocks(try Chainlet(heights: 2)))
+            let network = try await network(Blocks(try TestChain(heights: 2)))
             func request(_ count: UInt32, _ bytes: UInt32, _ flags: UInt8) -> [UInt8] {
                 var writer = ByteWriter()
                 writer.put(i64: 1)

@@ -5,6 +5,7 @@ import LibP2P
 import Multiformats
 import Protocols
 import Reactor
+import TestSupport
 import Testing
 
 /// Notes what it is told.
@@ -72,10 +73,10 @@ final class Inbox: ConsensusInbox {
 
     @Test func proposalBringsTheBlock() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 2, transactions: 300)
+            let chain = try TestChain(heights: 2, transactions: 300)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await network(inbox)
-            let block = chain.blocks[1].block
+            let block = chain.links[1].block
             let proposal = BlockProposal(block, sender: chain.leader.publicKey)
             #expect(
                 try await BlockProposalProtocol.announce(
@@ -95,7 +96,7 @@ final class Inbox: ConsensusInbox {
         try await Reactor.run {
             let leader = try PrivateKey(type: .secp256k1, bytes: [UInt8](repeating: 3, count: 32))
             let block = Block.signed(
-                try Chainlet(heights: 1).blocks[0].block.header, transactions: [], by: leader)
+                try TestChain(heights: 1).links[0].block.header, transactions: [], by: leader)
             let inbox = Inbox(leader.publicKey)
             let network = try await network(inbox)
             let proposal = BlockProposal(block, sender: leader.publicKey)
@@ -109,10 +110,10 @@ final class Inbox: ConsensusInbox {
 
     @Test func proposalOfSomebodyElseIsNotAskedFor() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 1)
+            let chain = try TestChain(heights: 1)
             let inbox = Inbox(try Network.key(9).publicKey)
             let network = try await network(inbox)
-            let block = chain.blocks[0].block
+            let block = chain.links[0].block
             await #expect(throws: ProtocolsError.self) {
                 try await BlockProposalProtocol.announce(
                     BlockProposal(block, sender: chain.leader.publicKey), block: block.bytes,
@@ -127,12 +128,12 @@ final class Inbox: ConsensusInbox {
 
     @Test func anotherBlockThanProposedFails() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 2)
+            let chain = try TestChain(heights: 2)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await network(inbox)
             _ = try? await BlockProposalProtocol.announce(
-                BlockProposal(chain.blocks[1].block, sender: chain.leader.publicKey),
-                block: chain.blocks[0].block.bytes, to: network.b.peerID, on: network.a)
+                BlockProposal(chain.links[1].block, sender: chain.leader.publicKey),
+                block: chain.links[0].block.bytes, to: network.b.peerID, on: network.a)
             try await eventually { inbox.failures.count == 1 }
             #expect(Misbehaviour.ofResponder(inbox.failures[0]) == .wrongContent)
             #expect(inbox.blocks.isEmpty)
@@ -142,10 +143,10 @@ final class Inbox: ConsensusInbox {
 
     @Test func proposalIsDownloadedOnce() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 1)
+            let chain = try TestChain(heights: 1)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await network(inbox)
-            let block = chain.blocks[0].block
+            let block = chain.links[0].block
             let proposal = BlockProposal(block, sender: chain.leader.publicKey)
             let first = try await network.stream(BlockProposalProtocol.id)
             try await first.write(proposal.bytes)
@@ -162,10 +163,11 @@ final class Inbox: ConsensusInbox {
 
     @Test func announcementBringsTheBlock() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 1, transactions: 300)
+            let chain = try TestChain(heights: 1, transactions: 300)
             let inbox = Inbox(chain.leader.publicKey)
             let network = try await network(inbox)
-            let (block, info) = chain.blocks[0]
+            let link = chain.links[0]
+            let (block, info) = (link.block, link.commitInfo)
             let announcement = BlockAnnouncement(block, info)
             func announce() async throws -> Bool {
                 try await BlockAnnouncementProtocol.announce(
@@ -186,11 +188,12 @@ final class Inbox: ConsensusInbox {
 
     @Test func whoIsTestedSendsAByteOrDoesNot() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 1)
+            let chain = try TestChain(heights: 1)
             let inbox = Inbox(chain.leader.publicKey)
             inbox.onlyTests = true
             let network = try await network(inbox)
-            let (block, info) = chain.blocks[0]
+            let link = chain.links[0]
+            let (block, info) = (link.block, link.commitInfo)
             let announcement = BlockAnnouncement(block, info)
             let honest = try await network.stream(BlockAnnouncementProtocol.id)
             try await honest.write(announcement.bytes)

@@ -5,6 +5,7 @@ import LibP2P
 import Multiformats
 import Protocols
 import Reactor
+import TestSupport
 import Testing
 
 /// Answers with what the test has set, and notes what it is told.
@@ -44,7 +45,7 @@ final class StatusSource: ConsensusStatusSource {
     @Test func aStatusIsAskedAndAnswered() async throws {
         try await Reactor.run {
             let source = StatusSource()
-            source.block = try Chainlet(heights: 1).blocks[0].block
+            source.block = try TestChain(heights: 1).links[0].block
             let network = try await network(source)
             let status = try await ConsensusStatusProtocol.request(
                 8, from: network.b.peerID, on: network.a, sizes: .largest)
@@ -60,10 +61,10 @@ final class StatusSource: ConsensusStatusSource {
 
     @Test func aProposedBlockComesWhole() async throws {
         try await Reactor.run {
-            let chain = try Chainlet(heights: 2, transactions: 300)
+            let chain = try TestChain(heights: 2, transactions: 300)
             let source = StatusSource()
             let network = try await network(source)
-            let block = chain.blocks[1].block
+            let block = chain.links[1].block
             func request(_ hash: Hash) async throws -> Block? {
                 try await ProposedBlockProtocol.request(
                     height: 2, hash: hash, from: network.b.peerID, on: network.a, sizes: .largest)

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Glibc
+import TestSupport
 import Testing
 import VirtualIO
 

@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Storage

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Synchronization
+import TestSupport
 import Testing
 import VirtualIO
 

@@ -26,11 +26,8 @@ public final class ReplyBudget: Sendable {
         case query, lookUp
     }
 
-    private struct Waiter {
-        let number: UInt64
-        let client: SocketAddress?
-        let room: CheckedContinuation<Bool, Never>
-    }
+    /// Clients that wait for room, in order of arrival.
+    private typealias Line = WaitLine<SocketAddress?, Void>
 
     private struct State {
         var replies = 0
@@ -39,9 +36,8 @@ public final class ReplyBudget: Sendable {
         var reservedByQueries = 0
         /// The number of each client's latest large call, since the queues were last empty.
         var turns: [SocketAddress?: UInt64] = [:]
-        /// In order of arrival.
-        var queries: [Waiter] = []
-        var lookUps: [Waiter] = []
+        var queries = Line()
+        var lookUps = Line()
         var count: UInt64 = 0
     }
 
@@ -66,33 +62,9 @@ public final class ReplyBudget: Sendable {
 
     /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
-        let waiting: any WritableKeyPath<State, [Waiter]> & Sendable = kind == .query ? \.queries : \.lookUps
-        if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
-        let number = state.withLock { state in
-            state.count &+= 1
-            return state.count
-        }
-        let isGiven = await withTaskCancellationHandler {
-            await withCheckedContinuation { (room: CheckedContinuation<Bool, Never>) in
-                let answer: Bool? = state.withLock { state in
-                    if Task.isCancelled { return false }
-                    if take(&state, kind, client) { return true }
-                    state[keyPath: waiting].append(Waiter(number: number, client: client, room: room))
-                    return nil
-                }
-                if let answer { room.resume(returning: answer) }
-            }
-        } onCancel: {
-            let waiter = state.withLock { state in
-                Self.remove(number, from: &state[keyPath: waiting])
-            }
-            waiter?.room.resume(returning: false)
-        }
-        return isGiven ? Reservation(self, kind) : nil
-    }
-
-    private static func remove(_ number: UInt64, from waiting: inout [Waiter]) -> Waiter? {
-        waiting.firstIndex { $0.number == number }.map { waiting.remove(at: $0) }
+        let line: any WritableKeyPath<State, Line> & Sendable = kind == .query ? \.queries : \.lookUps
+        let room: Void? = await state.wait(in: line, as: client) { take(&$0, kind, client) ? .some(()) : nil }
+        return room.map { Reservation(self, kind) }
     }
 
     private func hasRoom(_ state: State, _ kind: Kind) -> Bool {
@@ -129,27 +101,27 @@ public final class ReplyBudget: Sendable {
             change(&state)
             return wake(&state, .lookUp, \.lookUps) + wake(&state, .query, \.queries)
         }
-        for waiter in ready { waiter.room.resume(returning: true) }
+        for waiter in ready { waiter.resume(returning: ()) }
     }
 
     /// Reserves room for as many waiters as fit, and returns them.
     private func wake(
-        _ state: inout State, _ kind: Kind, _ waiting: WritableKeyPath<State, [Waiter]>
-    ) -> [Waiter] {
-        var ready: [Waiter] = []
-        while hasRoom(state, kind), let index = Self.next(of: state[keyPath: waiting], state.turns) {
-            let waiter = state[keyPath: waiting].remove(at: index)
-            begin(&state, kind, waiter.client)
+        _ state: inout State, _ kind: Kind, _ line: WritableKeyPath<State, Line>
+    ) -> [Line.Waiter] {
+        var ready: [Line.Waiter] = []
+        while hasRoom(state, kind), let index = Self.next(of: state[keyPath: line], state.turns) {
+            let waiter = state[keyPath: line].remove(at: index)
+            begin(&state, kind, waiter.mark)
             ready.append(waiter)
         }
         return ready
     }
 
     /// Returns the index of the first waiter of the client whose latest turn is the longest ago.
-    private static func next(of line: [Waiter], _ turns: [SocketAddress?: UInt64]) -> Int? {
+    private static func next(of line: Line, _ turns: [SocketAddress?: UInt64]) -> Int? {
         var best: (index: Int, turn: UInt64)?
-        for (index, waiter) in line.enumerated() {
-            guard let turn = turns[waiter.client] else { return index }
+        for (index, client) in line.marks.enumerated() {
+            guard let turn = turns[client] else { return index }
             if best.map({ turn < $0.turn }) ?? true { best = (index, turn) }
         }
         return best?.index

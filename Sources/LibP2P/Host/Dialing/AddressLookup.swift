@@ -18,7 +18,7 @@ final class AddressLookup {
     private let addresses: [Multiaddr]
     private let resolve: Resolve
     private var found: [Found?]
-    private let progress = WaitingList()
+    private let progress = WaitQueue()
 
     init(
         _ addresses: [Multiaddr],

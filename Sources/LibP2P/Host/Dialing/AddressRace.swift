@@ -24,8 +24,8 @@ final class AddressRace {
     private var running: [Task<Void, Never>] = []
     private var ended = 0
     private var state = State.running
-    private let progress = WaitingList()
-    /// Why attempts failed, in the order in which they did.
+    private let progress = WaitQueue()
+    /// The failures of attempts, in order.
     private(set) var failures: [(SocketAddress, ReactorError)] = []
 
     /// Creates a race that has not begun. `source` is the address to dial from; nil leaves the choice to the kernel.

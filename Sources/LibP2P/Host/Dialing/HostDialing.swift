@@ -13,7 +13,7 @@ final class Dial {
     let number: Int
     var task: Task<Void, Never>?
     var result: Result<PeerID, LibP2PError>?
-    let waiters = WaitingList()
+    let waiters = WaitQueue()
 
     init(number: Int) {
         self.number = number
@@ -178,7 +178,7 @@ extension Host {
     private func secure(_ tcp: TCPConnection, expecting peer: PeerID?) async throws(LibP2PError) -> PeerID {
         connectionCount += 1
         do throws(LibP2PError) {
-            let done = WaitingList()
+            let done = WaitQueue()
             var result: Result<PeerID, LibP2PError>?
             let upgrade = try upgrade(tcp, dialing: true, expecting: peer) { outcome in
                 do throws(LibP2PError) {

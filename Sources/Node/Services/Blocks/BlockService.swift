@@ -17,7 +17,8 @@ final class BlockService: BlockSource, Service {
     /// One queue per kind, so that requests for single blocks do not wait behind ranges.
     private var lines = ServedBlocks.allCases.map { _ in ServingQueue() }
     private var lastTicket = 0
-    private var waiting: [Int: CheckedContinuation<Bool, Never>] = [:]
+    /// Requests that wait for their turn, by ticket.
+    private let waiting = WaitQueue<Int, Void>()
     private var served: OrderedDictionary<Int, Serving> = [:]
     private var watchTimer: Timer?
     private var isStopped = false
@@ -51,28 +52,28 @@ final class BlockService: BlockSource, Service {
     private func stop() {
         isStopped = true
         watchTimer?.cancel()
-        for ticket in waiting.keys.sorted() { waiting.removeValue(forKey: ticket)?.resume(returning: false) }
+        waiting.wakeAll(nil)
     }
 
     // MARK: Blocks
 
-    var bestHeight: Int64 { context.store.tip?.height ?? 0 }
+    var bestHeight: Int64 { context.chain.tip?.height ?? 0 }
 
-    func block(height: Int64) async -> ServedBlock? { await read { try $0.block(at: height) } }
+    func block(height: Int64) async -> ServedBlock? {
+        // The chain takes a height of 0 for the newest.
+        guard height > 0 else { return nil }
+        return await read { try await $0.block(at: height, on: $1).map { Self.served($0.block) } }
+    }
 
-    func block(hash: Hash) async -> ServedBlock? { await read { try $0.block(hash: hash) } }
+    func block(hash: Hash) async -> ServedBlock? {
+        await read { try await $0.block(hash: hash, on: $1).map { Self.served($0.block) } }
+    }
 
     func blocks(from height: Int64, count: Int, bytes: Int, compressing: Bool) async -> [RangeBlock] {
-        let read = await read { store in
-            var blocks: [RangeBlock] = []
-            var size = 0
-            while blocks.count < count, size < bytes,
-                let stored = try store.block(at: height &+ Int64(blocks.count))
-            {
-                size += stored.block.count
-                blocks.append(RangeBlock(Self.served(stored), compressing: compressing))
+        let read = await read { chain, worker in
+            try await chain.blocks(from: height, count: count, bytes: bytes, on: worker) {
+                RangeBlock(Self.served($0), compressing: compressing)
             }
-            return blocks
         }
         return read ?? []
     }
@@ -82,15 +83,9 @@ final class BlockService: BlockSource, Service {
             height: stored.height, hash: stored.hash, block: stored.block, commitInfo: stored.commitInfo)
     }
 
-    private func read(_ body: @escaping @Sendable (BlockStore) throws -> StoredBlock?) async -> ServedBlock? {
-        await read { try body($0).map(Self.served) }
-    }
-
-    /// Reads on a worker, because a page fault in the log must not stop the reactor.
-    private func read<T: Sendable>(_ body: @escaping @Sendable (BlockStore) throws -> T?) async -> T? {
-        let store = context.store
+    private func read<T>(_ body: (ChainReader, Worker) async throws -> T?) async -> T? {
         do {
-            return try await context.serving.run { try body(store) }
+            return try await body(context.chain, context.serving)
         } catch {
             if !isStopped {
                 context.log.error("block cannot be read", ["reason": .error(error)])
@@ -110,12 +105,11 @@ final class BlockService: BlockSource, Service {
         case .serve: break
         case .refuse: return nil
         case .wait:
-            let timer = Reactor.schedule(after: ServingQueue.longestWait) { [weak self] in
-                guard let self, lines[kind.rawValue].giveUp(ticket) else { return }
-                waiting.removeValue(forKey: ticket)?.resume(returning: false)
+            guard await waiting.wait(as: ticket, limit: ServingQueue.longestWait) != nil else {
+                // The turn may have begun after the wait had ended: then the next in line has it.
+                if !lines[kind.rawValue].giveUp(ticket) { endTurn(ticket, kind) }
+                return nil
             }
-            defer { timer.cancel() }
-            guard await withCheckedContinuation({ waiting[ticket] = $0 }) else { return nil }
         }
         served[ticket] = Serving(stream: stream, kind: kind)
         watch()
@@ -124,9 +118,12 @@ final class BlockService: BlockSource, Service {
 
     func endServing(_ ticket: Int) {
         guard let serving = served.removeValue(forKey: ticket) else { return }
-        for next in lines[serving.kind.rawValue].leave(ticket) {
-            waiting.removeValue(forKey: next)?.resume(returning: true)
-        }
+        endTurn(ticket, serving.kind)
+    }
+
+    private func endTurn(_ ticket: Int, _ kind: ServedBlocks) {
+        let next = lines[kind.rawValue].leave(ticket)
+        waiting.wakeAll(()) { next.contains($0) }
     }
 
     func shouldYield(_ ticket: Int) -> Bool {

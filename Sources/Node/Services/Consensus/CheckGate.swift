@@ -13,41 +13,23 @@ final class CheckGate {
     nonisolated static let taskLimit = 128
     nonisolated static let peerLimit = 16
 
-    private struct Waiting {
-        let isTrusted: Bool
-        let task: CheckedContinuation<Void, Never>
-    }
-
-    private var waiting: [Hash: [Waiting]] = [:]
+    private let checks = KeyedMutex<Hash>()
     private var places = SharedPlaces<PeerID>(capacity: taskLimit, perPeer: peerLimit)
 
-    /// Returns true once the caller is the only one inside, or false at once if a limit is reached.
+    /// Returns true once the caller is the only one inside, or false at once if a limit is reached or the caller is
+    /// cancelled.
     func enter(_ hash: Hash, by peer: PeerID, isTrusted: Bool) async -> Bool {
-        let before = waiting[hash]
-        let strangers = before?.count { !$0.isTrusted } ?? 0
-        guard isTrusted || strangers < Self.waitingLimit, places.take(peer, isTrusted: isTrusted) else {
-            return false
-        }
-        if let before {
-            let place = isTrusted ? before.count - strangers : before.count
-            await withCheckedContinuation {
-                waiting[hash, default: []].insert(Waiting(isTrusted: isTrusted, task: $0), at: place)
-            }
-        } else {
-            waiting[hash] = []
-        }
-        return true
+        guard isTrusted || checks.waitingCount(for: hash, isUrgent: false) < Self.waitingLimit,
+            places.take(peer, isTrusted: isTrusted)
+        else { return false }
+        if await checks.lock(hash, isUrgent: isTrusted) { return true }
+        places.release(peer)
+        return false
     }
 
     /// Admits the next task.
     func leave(_ hash: Hash, by peer: PeerID) {
         places.release(peer)
-        guard var others = waiting[hash], !others.isEmpty else {
-            waiting[hash] = nil
-            return
-        }
-        let next = others.removeFirst()
-        waiting[hash] = others
-        next.task.resume()
+        checks.unlock(hash)
     }
 }

@@ -91,14 +91,9 @@ extension ConsensusService {
 
     private func announce(_ commit: VerifiedCommit, to peers: [PeerID]) {
         guard !peers.isEmpty else { return }
-        if let newest, newest.hash == commit.hash {
-            return announce(commit, newest.block.bytes, to: peers)
-        }
-        // Committed before this process started.
-        let store = context.store
         Reactor.spawn {
-            let stored = try? await self.context.serving.run { try store.block(at: commit.height) }
-            if let stored { self.announce(commit, stored.block, to: peers) }
+            let found = try? await self.context.chain.block(hash: commit.hash, on: self.context.serving)
+            if let found { self.announce(commit, found.block.block, to: peers) }
         }
     }
 

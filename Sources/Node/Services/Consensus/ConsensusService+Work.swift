@@ -15,11 +15,10 @@ extension ConsensusService {
             let transactions = await self.mempool.propose(
                 maxBytes: Int(clamping: state.parameters.maxBlockSize), maxCount: template.transactionLimit)
             guard !transactions.isEmpty || template.mayBeEmpty else {
-                self.feed(.built(nil))
-                self.knowsOfTransactions = false
+                await self.handle(.built(nil))
                 // The machine heard of new transactions before this, and has now forgotten them.
-                if self.mempool.changes != changes {
-                    self.mempoolChanged(self.mempool.contents.readyCount)
+                if self.mempool.changes != changes, self.mempool.contents.readyCount > 0 {
+                    self.feed(.mempool(hasTransactions: true))
                 }
                 return
             }
@@ -37,12 +36,12 @@ extension ConsensusService {
         }
     }
 
-    /// Tells the machine when the first transaction becomes ready and when none is left. More events would only wake
-    /// its worker.
-    func mempoolChanged(_ readyCount: Int) {
-        guard knowsOfTransactions != (readyCount > 0) else { return }
-        knowsOfTransactions = readyCount > 0
-        feed(.mempool(count: readyCount))
+    /// Tells the machine when the first transaction becomes ready, when none is left, and of each change while its view
+    /// disagrees. More events would only wake its worker. The view may be older than the last event.
+    func mempoolChanged(_ change: MempoolService.Change) {
+        let (hadReady, hasReady) = (change.before.readyCount > 0, change.contents.readyCount > 0)
+        guard hasReady != hadReady || hasReady != view.hasTransactions else { return }
+        feed(.mempool(hasTransactions: hasReady))
     }
 
     /// Reserves stamps up to `stamp` on disk.
@@ -89,11 +88,11 @@ extension ConsensusService {
 
     /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
-        let (store, application) = (context.store, context.application)
+        let (store, chain, application) = (context.store, context.chain, context.application)
         Reactor.spawn {
             do {
                 try await self.context.storage.run {
-                    try store.append(block.hashed, commit.info, result.results)
+                    chain.appended(try store.append(block.hashed, commit.info, result.results))
                 }
                 try await self.context.execution.run { try application.commit() }
             } catch let error as ExecutionError where !error.isLasting {
@@ -105,7 +104,6 @@ extension ConsensusService {
             } catch {
                 return self.feed(.failed("\(error)"))
             }
-            self.newest = block
             self.mempool.committed(block.hashed.transactionIDs, result.accounts)
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)

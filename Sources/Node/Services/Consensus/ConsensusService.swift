@@ -39,8 +39,6 @@ final class ConsensusService: Service {
     private(set) var view: ConsensusView
     let driver: MachineDriver<ConsensusMachine>
     private(set) var isStopped = false
-    /// The latest block that this process has committed, served from memory.
-    var newest: CheckedBlock?
 
     /// Announced blocks whose proofs are being checked.
     let announcementChecks = CheckGate()
@@ -58,9 +56,6 @@ final class ConsensusService: Service {
 
     /// The number of bytes that count as progress of a block.
     nonisolated static let progressBytes = 64 << 10
-
-    /// Whether the machine knows of ready transactions. It forgets them when none fits a block.
-    var knowsOfTransactions = false
 
     private let end = ServiceEnd()
 

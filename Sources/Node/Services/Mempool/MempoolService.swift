@@ -37,8 +37,14 @@ final class MempoolService: TransactionSource, Service {
         var parameters: NetworkParameters
     }
 
-    /// The mempool's contents, after each change.
-    let events = EventChannel<Mempool.Contents>()
+    /// The mempool's contents before and after a change.
+    struct Change: Sendable {
+        let before: Mempool.Contents
+        let contents: Mempool.Contents
+    }
+
+    /// Each change of the mempool's contents.
+    let events = EventChannel<Change>()
     let context: NodeContext
     let driver: MachineDriver<Mempool>
     private let peers: PeerService
@@ -95,31 +101,27 @@ final class MempoolService: TransactionSource, Service {
         case .pause: exchange?.pause()
         case .resume: exchange?.resume()
         case .changed(let contents):
+            let before = self.contents
             self.contents = contents
             changes &+= 1
-            events.send(contents)
+            events.send(Change(before: before, contents: contents))
         }
     }
 
     // MARK: TransactionSource
 
     func wanted(_ ids: [Hash]) async -> [Hash] {
-        let store = context.store
-        let wanted = try? await driver.ask { mempool, _, _ in mempool.wanted(ids) { store.isMined($0) } }
+        let chain = context.chain
+        let wanted = try? await driver.ask { mempool, _, _ in mempool.wanted(ids) { chain.isMined($0) } }
         return wanted ?? []
     }
 
-    /// Returns unconfirmed transactions from the mempool and committed ones from the block log.
+    /// Returns unconfirmed transactions from the mempool and committed ones from the chain.
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
-        let waiting = try? await driver.ask { mempool, _, _ in mempool.transactions(ids) }
+        let waiting = try? await driver.ask { mempool, _, _ in mempool.transactions(ids).mapValues(\.bytes) }
         guard let waiting else { return ids.map { _ in nil } }
-        if waiting.count == ids.count { return ids.contents(of: limit) { waiting[$0]?.bytes } }
-        let store = context.store
-        let found = try? await context.serving.run {
-            ids.contents(of: limit) { id in
-                waiting[id]?.bytes ?? (try? store.transaction(id)).flatMap { $0?.bytes }
-            }
-        }
+        let found = try? await context.chain.transactions(
+            ids, waiting: waiting, bytes: limit, on: context.serving)
         return found ?? ids.map { _ in nil }
     }
 
@@ -147,24 +149,34 @@ final class MempoolService: TransactionSource, Service {
     /// that need no check.
     func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
         var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
-        let (ids, store) = (transactions.map(\.id), context.store)
-        guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { store.isMined($0) } })
+        let (ids, chain) = (transactions.map(\.id), context.chain)
+        guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { chain.isMined($0) } })
         else { return ids.map { _ in .failure(.full) } }
         let arrivals = begun.map { Arrival(id: ids[$0], isOwn: false, bytes: transactions[$0].bytes) }
         for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
         return outcomes
     }
 
-    /// Checks a batch and passes it to the mempool.
+    /// Checks a batch and passes it to the mempool. Several transactions are checked on a worker of their own; a single one
+    /// is checked where the mempool runs, because another hop would cost it as much as the check.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
-        let (application, store) = (context.application, context.store)
-        let checked = try? await context.checks.run { batch.map { $0.checked(check, application) } }
-        let results = checked ?? batch.map { CheckedTransaction($0.id, isOwn: $0.isOwn, .failure(.full)) }
-        let outcomes = try? await driver.ask { mempool, now, actions in
-            mempool.admit(results, isMined: { store.isMined($0) }, at: now, actions: &actions)
+        let application = context.application
+        let checked: @Sendable () -> [CheckedTransaction] = {
+            batch.map { $0.checked(check, application) }
         }
-        return outcomes ?? batch.map { _ in .failure(.full) }
+        if batch.count == 1 { return await admit(checked) ?? [.failure(.full)] }
+        guard let results = try? await context.checks.run(checked) else {
+            return batch.map { _ in .failure(.full) }
+        }
+        return await admit { results } ?? batch.map { _ in .failure(.full) }
+    }
+
+    private func admit(_ results: @escaping @Sendable () -> [CheckedTransaction]) async -> [Outcome]? {
+        let chain = context.chain
+        return try? await driver.ask { mempool, now, actions in
+            mempool.admit(results(), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+        }
     }
 
     // MARK: Questions
@@ -233,31 +245,12 @@ extension MempoolService.Arrival {
     fileprivate func checked(_ check: TransactionCheck, _ application: any Application) -> CheckedTransaction
     {
         do throws(MempoolError) {
-            let transaction = try check.check(bytes)
+            let transaction = try check.check(bytes, id: id)
             let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
             return CheckedTransaction(
                 id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
         } catch {
             return CheckedTransaction(id, isOwn: isOwn, .failure(error))
         }
-    }
-}
-
-extension BlockStore {
-    /// Returns whether a transaction was committed, as far as the index can tell. Not for the reactor's thread.
-    fileprivate func isMined(_ id: Hash) -> Bool { (try? contains(id)) ?? false }
-}
-
-extension [Hash] {
-    /// Returns the results of `bytes` for the first IDs, until `limit` bytes are reached.
-    fileprivate func contents(of limit: Int, _ bytes: (Hash) -> SharedBytes?) -> [SharedBytes?] {
-        var found: [SharedBytes?] = []
-        var total = 0
-        for id in self where total < limit {
-            let bytes = bytes(id)
-            total += bytes?.count ?? 0
-            found.append(bytes)
-        }
-        return found
     }
 }

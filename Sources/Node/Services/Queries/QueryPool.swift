@@ -16,16 +16,9 @@ final class QueryPool: QueryService {
     /// The time between two checks for idle processes that something else has killed.
     private static let rounds = Duration.seconds(1)
 
-    private struct Waiter {
-        let number: UInt64
-        let turn: CheckedContinuation<QueryProcess?, Never>
-    }
-
     private struct State {
         var idle: [QueryProcess]
-        /// In order of arrival.
-        var waiting: [Waiter] = []
-        var count: UInt64 = 0
+        var waiting = WaitLine<Void, Result<QueryProcess, ExecutionError>>()
         var peak = 0
         var isStopped = false
     }
@@ -68,10 +61,9 @@ final class QueryPool: QueryService {
     func stop() async {
         let waiting = state.withLock { state in
             state.isStopped = true
-            defer { state.waiting = [] }
-            return state.waiting
+            return state.waiting.removeAll()
         }
-        for waiter in waiting { waiter.turn.resume(returning: nil) }
+        for waiter in waiting { waiter.resume(returning: .failure(.closed)) }
         for process in processes { process.end() }
         for process in processes { await process.finish() }
     }
@@ -80,47 +72,24 @@ final class QueryPool: QueryService {
 
     /// Waits for an idle process.
     private func take() async throws(ExecutionError) -> QueryProcess {
-        let (process, number) = try state.withLock {
-            (state) throws(ExecutionError) -> (QueryProcess?, UInt64) in
-            if state.isStopped { throw .closed }
-            if let process = state.idle.popLast() { return (process, 0) }
-            guard state.waiting.count < Self.capacity else { throw .tooManyQueries }
-            state.count &+= 1
-            return (nil, state.count)
+        let turn = await state.wait(in: \.waiting, as: ()) { state in
+            if state.isStopped { return .failure(.closed) }
+            if let process = state.idle.popLast() { return .success(process) }
+            guard state.waiting.count < Self.capacity else { return .failure(.tooManyQueries) }
+            state.peak = max(state.peak, state.waiting.count + 1)
+            return nil
         }
-        if let process { return process }
-        let next = await withTaskCancellationHandler {
-            await withCheckedContinuation { (turn: CheckedContinuation<QueryProcess?, Never>) in
-                let answer: QueryProcess?? = state.withLock { state in
-                    if Task.isCancelled || state.isStopped { return .some(nil) }
-                    if let process = state.idle.popLast() { return process }
-                    state.waiting.append(Waiter(number: number, turn: turn))
-                    state.peak = max(state.peak, state.waiting.count)
-                    return nil
-                }
-                if let answer { turn.resume(returning: answer) }
-            }
-        } onCancel: {
-            let waiter = state.withLock { state in
-                state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
-            }
-            waiter?.turn.resume(returning: nil)
-        }
-        guard let next else {
-            throw state.withLock { $0.isStopped } ? .closed : .queryProcess("the client is gone")
-        }
-        return next
+        guard let turn else { throw .queryProcess("the client is gone") }
+        return try turn.get()
     }
 
     private func give(back process: QueryProcess) {
         let waiter = state.withLock { state in
-            if state.waiting.isEmpty {
-                state.idle.append(process)
-                return nil as Waiter?
-            }
-            return state.waiting.removeFirst()
+            let next = state.waiting.popFirst()
+            if next == nil { state.idle.append(process) }
+            return next
         }
-        waiter?.turn.resume(returning: process)
+        waiter?.resume(returning: .success(process))
     }
 }
 

@@ -2,6 +2,7 @@ import Bytes
 import Chain
 import Crypto
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Node
@@ -10,7 +11,7 @@ import Testing
     let keys: [PrivateKey]
 
     init() throws {
-        keys = try (1...9).map { try PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32)) }
+        keys = try (1...9).map { try TestChain.key($0) }
     }
 
     /// An answer in the first key's name with an invalid signature.

@@ -1,4 +1,5 @@
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Node
@@ -6,7 +7,7 @@ import Testing
 @Suite struct ConsensusServiceTests {
     @Test func validatorsAreToldFirst() throws {
         let keys = try (1...6).map {
-            try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8($0), count: 32)).publicKey
+            try TestChain.key($0).publicKey
         }
         let peers = keys.map(\.peerID)
         let order = ConsensusService.order(peers, validators: [keys[5], keys[1], keys[3]])

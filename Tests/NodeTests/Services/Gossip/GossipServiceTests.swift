@@ -8,6 +8,7 @@ import Multiformats
 import Protocols
 import Reactor
 import Storage
+import TestSupport
 import Testing
 import VirtualIO
 
@@ -27,7 +28,7 @@ import VirtualIO
 
         init(validators: Int) throws {
             keys = try (0..<validators).map {
-                try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8($0 + 1), count: 32))
+                try TestChain.key($0 + 1)
             }
             genesis = Genesis(
                 chainID: "gossip", initialHeight: 0, databaseOwner: keys[0].publicKey.nodeID,
@@ -106,7 +107,7 @@ import VirtualIO
         private(set) var heard: [RawText: [GossipMessage]] = [:]
 
         init(_ number: Int, chainID: String) throws {
-            let key = try PrivateKey(ed25519Seed: [UInt8](repeating: UInt8(number + 1), count: 32))
+            let key = try TestChain.key(number + 1)
             host = Host(
                 HostConfiguration(
                     identity: key, listenAddresses: [try Multiaddr("/ip4/\(Chain.ip(number))/tcp/6600")]))
@@ -253,7 +254,7 @@ import VirtualIO
             try await Reactor.sleep(for: .seconds(10))
             let before = witness.heard.values.reduce(0) { $0 + $1.count }
             // An answer of a key that may not vote, a reset of a node that does not lead, wrong lengths.
-            let stranger = try PrivateKey(ed25519Seed: [UInt8](repeating: 9, count: 32))
+            let stranger = try TestChain.key(9)
             let answer = AckRes(height: 1, block: .zero, answer: .invalidBlock, by: stranger)
             try sender.gossip.publish(GossipTopic.acknowledgements, answer.bytes)
             try sender.gossip.publish(

@@ -2,6 +2,7 @@ import Crypto
 import LibP2P
 import Multiformats
 import Protocols
+import TestSupport
 import Testing
 
 @testable import Node
@@ -10,7 +11,7 @@ struct KeyHoldersTests {
     let key: PrivateKey
     var peer: PeerID { key.publicKey.peerID }
 
-    init() throws { key = try PrivateKey(ed25519Seed: [UInt8](repeating: 7, count: 32)) }
+    init() throws { key = try TestChain.key(7) }
 
     private func process(_ number: Int) -> ProcessID { ProcessID(0, UInt64(number)) }
 

@@ -1,4 +1,5 @@
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Node
@@ -8,7 +9,7 @@ struct KeyUseTests {
     let early: UInt64 = 1_000_000_000
     let late: UInt64 = 9_000_000_000
 
-    init() throws { key = try PrivateKey(ed25519Seed: [UInt8](repeating: 7, count: 32)).publicKey }
+    init() throws { key = try TestChain.key(7).publicKey }
 
     @Test func twoProcessesThatTakeTurnsAreNoticedOnce() {
         var use = KeyUse()

@@ -1,4 +1,5 @@
 import Crypto
+import TestSupport
 import Testing
 
 @testable import Node
@@ -7,7 +8,7 @@ import Testing
     let keys: [PublicKey]
 
     init() throws {
-        keys = try (1...2).map { try PrivateKey(ed25519Seed: [UInt8](repeating: $0, count: 32)).publicKey }
+        keys = try (1...2).map { try TestChain.key($0).publicKey }
     }
 
     @Test func replayedMessagesAreNotNew() {

@@ -93,7 +93,7 @@ import VirtualIO
     }
 
     nonisolated static func key(_ seed: UInt8) throws -> PrivateKey {
-        try PrivateKey(ed25519Seed: [UInt8](repeating: seed, count: 32))
+        try TestChain.key(seed)
     }
 
     private static func genesis() throws -> Genesis {

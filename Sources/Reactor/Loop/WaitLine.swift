@@ -1,0 +1,114 @@
+import Collections
+import Synchronization
+
+/// Suspended tasks in the order in which they came, kept beside the state that decides which of them goes on.
+///
+/// The line belongs to the state of a `Mutex`, whose `wait` adds the calling task. Whoever changes that state takes tasks out
+/// under the lock and resumes them after it. State that only the reactor touches needs no lock: it has a `WaitQueue`.
+public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
+    /// One suspended task.
+    public struct Waiter: Sendable {
+        /// What the task said about itself.
+        public let mark: Mark
+        fileprivate let ticket: WaitTicket
+        fileprivate let continuation: UnsafeContinuation<Answer?, Never>
+
+        /// Lets the task go on: with what it waited for, or with nil to send it away. To be called once.
+        public func resume(returning answer: Answer?) { continuation.resume(returning: answer) }
+    }
+
+    private var waiters = Deque<Waiter>()
+
+    /// A line in which nobody waits.
+    public init() {}
+
+    /// The number of tasks.
+    public var count: Int { waiters.count }
+
+    /// Whether nobody waits.
+    public var isEmpty: Bool { waiters.isEmpty }
+
+    /// What the tasks said about themselves, in order.
+    public var marks: some Sequence<Mark> { waiters.lazy.map(\.mark) }
+
+    /// Takes out the task that has waited longest.
+    public mutating func popFirst() -> Waiter? { waiters.popFirst() }
+
+    /// Takes out the task at an offset from the front. Traps if there is none.
+    public mutating func remove(at offset: Int) -> Waiter {
+        let waiter = waiters[offset]
+        waiters.removeAll { $0.ticket == waiter.ticket }
+        return waiter
+    }
+
+    /// Takes out the tasks whose marks satisfy a condition, which is asked of each in order.
+    public mutating func removeAll(where isRemoved: (Mark) -> Bool = { _ in true }) -> [Waiter] {
+        var removed: [Waiter] = []
+        waiters.removeAll { waiter in
+            guard isRemoved(waiter.mark) else { return false }
+            removed.append(waiter)
+            return true
+        }
+        return removed
+    }
+
+    mutating func remove(_ ticket: WaitTicket) -> Waiter? {
+        waiters.firstIndex { $0.ticket == ticket }.map { remove(at: $0) }
+    }
+
+    fileprivate mutating func insert(_ waiter: Waiter, before isBehind: ((Mark) -> Bool)?) {
+        waiters.append(waiter)
+        guard let isBehind, var place = waiters.firstIndex(where: { isBehind($0.mark) }) else { return }
+        while place < waiters.count - 1 {
+            waiters.swapAt(place, waiters.count - 1)
+            place += 1
+        }
+    }
+}
+
+/// Tells one wait from all others: a cancellation or a timer that comes late must not end a later one.
+struct WaitTicket: Equatable, Sendable {
+    private static let last = Atomic<UInt64>(0)
+
+    private let number = Self.last.wrappingAdd(1, ordering: .relaxed).newValue
+}
+
+extension Mutex where Value: Sendable {
+    /// Suspends the calling task in a line of the guarded state, unless what it would wait for is there.
+    ///
+    /// - Parameters:
+    ///   - line: the line, which the task leaves when it is cancelled.
+    ///   - mark: what the task says about itself.
+    ///   - answer: takes from the state what the task waits for. Nil makes it wait; `.some(nil)` sends it away.
+    /// - Returns: what the task waited for; nil if it was cancelled or sent away.
+    public func wait<Mark, Answer>(
+        in line: any WritableKeyPath<Value, WaitLine<Mark, Answer>> & Sendable, as mark: Mark,
+        isolation: isolated (any Actor)? = #isolation, unless answer: (inout Value) -> Answer??
+    ) async -> Answer? {
+        await wait(in: line, as: mark, WaitTicket(), before: nil, isolation: isolation, unless: answer)
+    }
+
+    /// `isBehind`: the task goes before the first other whose mark satisfies this; without it, to the end.
+    func wait<Mark, Answer>(
+        in line: any WritableKeyPath<Value, WaitLine<Mark, Answer>> & Sendable, as mark: Mark,
+        _ ticket: WaitTicket, before isBehind: ((Mark) -> Bool)?,
+        isolation: isolated (any Actor)? = #isolation, unless answer: (inout Value) -> Answer??
+    ) async -> Answer? {
+        await withTaskCancellationHandler {
+            // A closure that does not capture the isolation leaves the actor, and returns to it with a job more.
+            _ = isolation
+            return await withUnsafeContinuation { continuation in
+                let answer: Answer?? = withLock { state in
+                    if Task.isCancelled { return .some(nil) }
+                    if let answer = answer(&state) { return answer }
+                    let waiter = WaitLine.Waiter(mark: mark, ticket: ticket, continuation: continuation)
+                    state[keyPath: line].insert(waiter, before: isBehind)
+                    return nil
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            withLock { $0[keyPath: line].remove(ticket) }?.resume(returning: nil)
+        }
+    }
+}
