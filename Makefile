@@ -61,8 +61,17 @@ sanitize-thread sanitize-address: sanitize-%: setup
 	@# SwiftPM does not notice when this object changes.
 	@rm -f .build/$*/debug/apusPackageTests.xctest .build/$*/debug/apus-sim
 	swift build --build-tests --sanitize=$* --scratch-path .build/$* -Xlinker $(CURDIR)/.build/$*/sanitizer.o
+	@$(CONTROL)
 	@$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing --no-parallel $(ARGS))
 	$(if $(ARGS),,.build/$*/debug/apus-sim simulate --seeds 1-20)
+
+# A sanitizer must report what is wrong in Tests/Sanitizers/control.swift, and nothing else.
+define CONTROL
+swiftc -swift-version 6 -sanitize=$* Tests/Sanitizers/control.swift -Xlinker .build/$*/sanitizer.o -o .build/$*/control 2>&1 | \
+  (grep -v 'Cannot export local symbol' || true); \
+.build/$*/control sound && ! .build/$*/control $(if $(filter thread,$*),race,overrun) 2>/dev/null || \
+  { echo "the $* sanitizer does not report what it should"; exit 1; }
+endef
 
 # Interoperability of py-libp2p with real processes of this build, in both directions (Tests/Interop).
 interop: setup interop-venv
