@@ -50,7 +50,7 @@ test: setup lint
 	$(MAKE) $(SANITIZED)
 	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
 
-# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer. Tests/Sanitizers holds what each must know about
+# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer. Tests/Sanitizers holds what each must know of
 # Swift, and its suppressions. ARGS="--filter HTTPTests" runs these suites and no seeds. Tests run one after another: at
 # once they would wait for locks of the Swift runtime, which is slow under ThreadSanitizer, and reach their time limits.
 sanitize: sanitize-thread sanitize-address

@@ -1,3 +1,9 @@
-// Linked into programs that `make sanitize-address` builds: how AddressSanitizer runs.
+// Linked into programs that `make sanitize-address` builds: what LeakSanitizer, a part of AddressSanitizer, must not report.
 
-const char *__asan_default_options(void) { return "exitcode=66"; }
+const char *__lsan_default_suppressions(void) {
+    return
+        // A loop with a thread of its own is never freed (EventLoop.start says why), nor are tasks that still wait when it
+        // stops, with all that they hold. Tests stop hundreds of loops; a node has two, for as long as it lives. Objects of
+        // a node that outlive it are found by the simulator, whose loops this does not match.
+        "leak:s7Reactor9EventLoopC5start\n";
+}
