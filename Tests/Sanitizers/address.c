@@ -7,3 +7,5 @@ const char *__lsan_default_suppressions(void) {
         // a node that outlive it are found by the simulator, whose loops this does not match.
         "leak:s7Reactor9EventLoopC5start\n";
 }
+
+const char *__lsan_default_options(void) { return "print_suppressions=0"; }
