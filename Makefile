@@ -52,9 +52,10 @@ test: setup lint
 	$(MAKE) $(SANITIZED)
 	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
 
-# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer. Tests/Sanitizers holds what each must know of
-# Swift, and the suppressions. ARGS="--filter HTTPTests" runs these suites and no seeds. Tests run one after another: at
-# once they would wait for locks of the Swift runtime, which is slow under ThreadSanitizer, and reach their time limits.
+# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. What each
+# must know of Swift, and the suppression, are in Tests/Sanitizers. ARGS="--filter HTTPTests" runs these suites and no
+# seeds. Tests run one after another: at once, they would contend for a lock of the Swift runtime, which takes one
+# whenever ThreadSanitizer runs, and exceed their time limits.
 sanitize: sanitize-thread sanitize-address
 
 sanitize-thread sanitize-address: sanitize-%: setup
@@ -69,8 +70,8 @@ sanitize-thread sanitize-address: sanitize-%: setup
 
 # A sanitizer must report what is wrong in Tests/Sanitizers/control.swift, and nothing else.
 define CONTROL
-swiftc -swift-version 6 -sanitize=$* Tests/Sanitizers/control.swift -Xlinker .build/$*/sanitizer.o -o .build/$*/control 2>&1 | \
-  (grep -v 'Cannot export local symbol' || true); \
+swiftc -swift-version 6 -sanitize=$* Tests/Sanitizers/control.swift -Xlinker .build/$*/sanitizer.o \
+  -o .build/$*/control 2>&1 | (grep -v 'Cannot export local symbol' || true); \
 .build/$*/control sound && ! .build/$*/control $(if $(filter thread,$*),race,overrun) 2>/dev/null || \
   { echo "the $* sanitizer does not report what it should"; exit 1; }
 endef

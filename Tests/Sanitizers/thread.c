@@ -9,8 +9,8 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
 // Swift's `Mutex` inlines its fast paths into our code, but takes and releases a contended lock inside
-// libswiftSynchronization, which is not instrumented. ThreadSanitizer would miss that order and report every access under
-// a contended lock as a race. These functions take the place of the library's.
+// libswiftSynchronization, which is not instrumented. ThreadSanitizer would miss that order and report accesses under a
+// contended lock as races. These functions take the place of the library's.
 #define SWIFT __attribute__((swiftcall))
 #define SELF __attribute__((swift_context))
 #define LOCK "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
@@ -40,9 +40,9 @@ SWIFT void apus_unlock(SELF void *mutex) {
     library(mutex);
 }
 
-// A continuation that is resumed before its task waits for it lets the task go on at once. The Swift runtime tells
-// ThreadSanitizer of the resumption but not of this, so that the task's use of the result would be reported as a race.
-// The runtime calls the second function where the resumption comes while the task begins to wait.
+// A task that waits for a continuation which is already resumed goes on at once. The Swift runtime tells ThreadSanitizer
+// of the resumption but not of this, so that the task's use of the result would be reported as a race. The first function
+// is called when a task begins to wait, the second when the continuation is resumed meanwhile.
 #define AWAIT "swift_continuation_await"
 #define ENTER "swift_task_enterThreadLocalContext"
 
