@@ -40,9 +40,9 @@ SWIFT void apus_unlock(SELF void *mutex) {
     library(mutex);
 }
 
-// A task that waits for a continuation which is already resumed goes on at once. The Swift runtime tells ThreadSanitizer
-// of the resumption but not of this, so that the task's use of the result would be reported as a race. The first function
-// is called when a task begins to wait, the second when the continuation is resumed meanwhile.
+// A task that waits for a continuation which is already resumed goes on at once. The Swift runtime tells
+// ThreadSanitizer of the resumption but not of this, so that the task's use of the result would be reported as a race.
+// The first function is called when a task begins to wait, the second when the continuation is resumed meanwhile.
 #define AWAIT "swift_continuation_await"
 #define ENTER "swift_task_enterThreadLocalContext"
 
