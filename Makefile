@@ -1,6 +1,6 @@
 # The project's commands.
 .DEFAULT_GOAL := build
-.PHONY: setup build release simulator run test interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
+.PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -33,16 +33,48 @@ simulator: setup
 run: release
 	@$(APUS) testnet $(ARGS)
 
-# Runs unit tests and shows the output of failures only. The rest is in .build/test.log. A timeout ends a run that
-# hangs.
-unit = timeout -k 10 1500 swift test --skip-build $(1) >.build/test.log 2>&1 || { \
-	grep -A 8 '^✘' .build/test.log; tail -n 20 .build/test.log; exit 1; }; tail -n 1 .build/test.log
+# Runs tests for at most so many seconds and shows the output of failures only. The rest is in a log below .build.
+quietly = timeout -k 10 $(1) $(3) >.build/$(2).log 2>&1 || { \
+	grep -A 8 -E '^✘|(WARNING|ERROR): [A-Za-z]+Sanitizer' .build/$(2).log; tail -n 20 .build/$(2).log; exit 1; }; \
+	tail -n 1 .build/$(2).log
+unit = $(call quietly,1500,test,swift test --skip-build $(1))
+
+# The part of `make sanitize` for which `make test` has time: under AddressSanitizer, which includes LeakSanitizer, the
+# suites of the code that parses or executes what strangers send. It takes about five minutes, three of which are the
+# build.
+SANITIZED := sanitize-address \
+	ARGS="--filter '^(Bytes|Multiformats|JSON|CSV|HTTP|Crypto|Chain|Protocols|Execution)Tests'"
 
 test: setup lint
 	swift build --build-tests
 	@$(call unit)
 	@export APUS_REACTOR=epoll; $(call unit,--filter 'LibP2PTests|ProtocolsTests|NodeTests')
+	$(MAKE) $(SANITIZED)
 	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
+
+# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. What each
+# must know of Swift, and the suppression, are in Tests/Sanitizers. ARGS="--filter HTTPTests" runs these suites and no
+# seeds. Tests run one after another: at once, they would contend for a lock of the Swift runtime, which takes one
+# whenever ThreadSanitizer runs, and exceed their time limits.
+sanitize: sanitize-thread sanitize-address
+
+sanitize-thread sanitize-address: sanitize-%: setup
+	@mkdir -p .build/$*
+	clang -O2 -fPIC -Wall -Werror -c Tests/Sanitizers/$*.c -o .build/$*/sanitizer.o
+	@# SwiftPM does not notice when this object changes.
+	@rm -f .build/$*/debug/apusPackageTests.xctest .build/$*/debug/apus-sim
+	swift build --build-tests --sanitize=$* --scratch-path .build/$* -Xlinker $(CURDIR)/.build/$*/sanitizer.o
+	@$(CONTROL)
+	@$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing --no-parallel $(ARGS))
+	$(if $(ARGS),,.build/$*/debug/apus-sim simulate --seeds 1-20)
+
+# A sanitizer must report what is wrong in Tests/Sanitizers/control.swift, and nothing else.
+define CONTROL
+swiftc -swift-version 6 -sanitize=$* Tests/Sanitizers/control.swift -Xlinker .build/$*/sanitizer.o \
+  -o .build/$*/control 2>&1 | (grep -v 'Cannot export local symbol' || true); \
+.build/$*/control sound && ! .build/$*/control $(if $(filter thread,$*),race,overrun) 2>/dev/null || \
+  { echo "the $* sanitizer does not report what it should"; exit 1; }
+endef
 
 # Interoperability of py-libp2p with real processes of this build, in both directions (Tests/Interop).
 interop: setup interop-venv

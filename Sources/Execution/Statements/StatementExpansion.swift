@@ -11,18 +11,14 @@ struct StatementExpansion {
     /// The maximum nesting of parentheses and expressions; SQLite's parser allows less.
     private static let depthLimit = 400
 
-    /// One expression of a WITH clause.
+    /// One expression of a WITH clause. It does not refer to its scope, which holds it.
     private final class Definition {
         let body: Range<Int>
-        let scope: Scope
         var size: ExpandedSize?
         /// Whether its size is being computed, so that a use of it is recursive.
         var isOpen = false
 
-        init(_ body: Range<Int>, _ scope: Scope) {
-            self.body = body
-            self.scope = scope
-        }
+        init(_ body: Range<Int>) { self.body = body }
     }
 
     /// The expressions that a WITH clause defines for itself and for the rest of its parentheses.
@@ -32,10 +28,11 @@ struct StatementExpansion {
 
         init(_ outer: Scope?) { self.outer = outer }
 
-        func find(_ name: RawText) -> Definition? {
+        /// Returns the definition of a name and the scope that holds it.
+        func find(_ name: RawText) -> (Definition, Scope)? {
             var scope: Scope? = self
             while let present = scope {
-                if let definition = present.definitions[name] { return definition }
+                if let definition = present.definitions[name] { return (definition, present) }
                 scope = present.outer
             }
             return nil
@@ -138,14 +135,14 @@ struct StatementExpansion {
     private mutating func used(at index: Int, _ scope: Scope, _ inFrom: Bool) -> ExpandedSize {
         if isMark("*", index) { return ExpandedSize(tokens: isList(index) ? CostModel.columns.value : 0) }
         guard isTable(index, inFrom), let name = name(index) else { return ExpandedSize() }
-        guard let definition = scope.find(name) else {
+        guard let (definition, home) = scope.find(name) else {
             return object(name, isWritten(index)) ?? ExpandedSize(tables: inFrom ? 1 : 0)
         }
         if let size = definition.size { return size }
         if definition.isOpen { return ExpandedSize(tables: 1) }
         definition.isOpen = true
         var size = ExpandedSize(tables: 1)
-        size += of(definition.body, definition.scope, inFrom: false)
+        size += of(definition.body, home, inFrom: false)
         definition.size = size
         return size
     }
@@ -191,7 +188,7 @@ struct StatementExpansion {
             guard isMark("(", index), closing[index] < range.upperBound else { return nil }
             let end = closing[index]
             // SQLite rejects two definitions of one name.
-            scope.definitions[name] = Definition(index + 1..<end, scope)
+            scope.definitions[name] = Definition(index + 1..<end)
             index = end + 1
             guard isMark(",", index) else { return (scope, index) }
             index += 1
