@@ -401,7 +401,7 @@ MUTATIONS = [
          "            let announcement = BlockAnnouncement(found.block, found.commitInfo)\n"
          "            let commit = ON ? VerifiedCommit(trusting: announcement)\n"
          "                : try VerifiedCommit(verifying: announcement, after: state)"),
-    ]),
+    ], "simulate --scenario forged-sync"),
     Mutation("announced-block-unverified", "an announced block is proven", [
         ("Sources/Node/Services/Consensus/ConsensusService+Inbox.swift",
          "try VerifiedCommit(verifying: announcement, after: state)",
@@ -417,8 +417,8 @@ MUTATIONS = [
          "        for task in tasks.reversed() where !ON { task.cancel() }\n"),
     ]),
     Mutation("table-forgives", "what cannot be read counts against its sender", [
-        ("Sources/Protocols/Misbehaviour+Errors.swift", "case ProtocolsError.malformed, is ChainError: .malformed",
-         "case ProtocolsError.malformed, is ChainError: ON ? nil : .malformed"),
+        ("Sources/LibP2P/Host/Misbehaviour.swift", "        case .malformed, .tooLarge: .malformed\n",
+         "        case .malformed, .tooLarge: ON ? nil : .malformed\n"),
     ], "simulate --scenario ban"),
     Mutation("recent-block-of-another-height", "a block from memory is the one that was asked for", [
         ("Sources/Node/ChainReader.swift", "return recent.blocks[Int(height - first.height)]",

@@ -29,12 +29,12 @@ import Testing
                 var before = PathMeter.counts
                 _ = try await network.node("leader").broadcast(transactions.map(\.bytes))
                 try await Self.wait(network, live)
-                Self.check("three nodes, live", before, hashed: 8, copied: 16)
+                Self.check("three nodes, live", before, hashed: 8, copied: 32)
 
                 before = PathMeter.counts
                 try await Self.start("sentry-2", network)
                 try await Self.wait(network, ["sentry-2"])
-                Self.check("one node syncs", before, hashed: 2, copied: 2.5)
+                Self.check("one node syncs", before, hashed: 2, copied: 4)
             }
         }
     }

@@ -35,22 +35,98 @@ extension Scenario {
                     victim.committed >= world.chain.tip - 1
                 }
             }
-        }
+        },
+        Scenario(
+            "forged-sync",
+            "A sentry and a validator that are behind reject forged blocks of their only source.",
+            options: { $0.emptyBlockInterval = .seconds(3_600) }
+        ) { world in
+            try await world.grow(3)
+            let source = world.nodes[1]
+            for victim in [world.nodes[3], world.nodes[5]] {
+                world.isolate(victim, true)
+                try await world.grow(4)
+                let height = victim.committed
+                for (number, forgery) in Forgery.allCases.enumerated() {
+                    let stranger = try Stranger(world, number)
+                    let server = ForgedSource(stranger, forgery, world)
+                    for machine in [source, victim] { try await world.admit(stranger, at: machine) }
+                    try await server.serve(height + 1, of: source, to: victim)
+                    try await Reactor.sleep(for: .seconds(2))
+                    try world.check(server.answers > 0, "\(victim.name) does not ask its only source")
+                    try world.check(
+                        victim.committed == height, "\(victim.name) accepts the forgery \(forgery)")
+                    await world.end([stranger])
+                }
+                world.isolate(victim, false)
+                try await world.expect("\(victim.name) does not catch up") {
+                    victim.committed >= world.chain.tip - 1
+                }
+            }
+        },
     ]
 }
 
+/// A stranger that answers requests for blocks by height with a forgery.
+@ReactorActor
+private final class ForgedSource {
+    private let stranger: Stranger
+    private let forgery: Forgery
+    private let world: World
+    private var answer: [UInt8] = []
+    private(set) var answers = 0
+
+    init(_ stranger: Stranger, _ forgery: Forgery, _ world: World) {
+        self.stranger = stranger
+        self.forgery = forgery
+        self.world = world
+        for id in BlockHeightProtocol.ids {
+            stranger.host.register(id) { [weak self] stream in
+                guard let self, try await !stream.read(upTo: 64).isEmpty else { return }
+                answers += 1
+                try await stream.write(answer)
+            }
+        }
+    }
+
+    /// Forges a block of `source`, and hints to `victim` that there are higher ones.
+    func serve(_ height: Int64, of source: SimulatedNode, to victim: SimulatedNode) async throws {
+        let found = try await stranger.block(height, of: source)
+        let (block, info) = forgery.made(of: found, world, by: stranger.key)
+        var writer = ByteWriter()
+        writer.put(u8: 1)
+        writer.put(bytes: block.hash)
+        for bytes in [info.bytes, block.bytes.array] {
+            writer.put(varint: Int64(bytes.count))
+            writer.put(bytes: bytes)
+        }
+        writer.put(i64: world.chain.tip)
+        answer = writer.bytes
+        let tip = try await stranger.block(world.chain.tip, of: source)
+        let announcement = BlockAnnouncement(tip.block, tip.commitInfo)
+        _ = try? await BlockAnnouncementProtocol.announce(
+            SharedBytes(announcement.bytes), block: tip.block.bytes, to: victim.key.peerID, on: stranger.host)
+    }
+}
+
 extension Stranger {
-    /// Fetches a block from one machine and announces a forgery of it to another.
-    fileprivate func announce(
-        _ forgery: Forgery, of height: Int64, from source: SimulatedNode, to victim: SimulatedNode,
-        in world: World
-    ) async throws {
+    /// Fetches a machine's block.
+    fileprivate func block(_ height: Int64, of source: SimulatedNode) async throws -> FetchedBlock {
         let found = try await BlockHeightProtocol.request(
             height, from: source.key.peerID, on: host, sizes: .largest
         ).found
         guard let found, !found.block.transactions.isEmpty else {
             throw CheckerFailure("scenario", "\(source.name) has no block \(height) with transactions")
         }
+        return found
+    }
+
+    /// Fetches a block from one machine and announces a forgery of it to another.
+    fileprivate func announce(
+        _ forgery: Forgery, of height: Int64, from source: SimulatedNode, to victim: SimulatedNode,
+        in world: World
+    ) async throws {
+        let found = try await block(height, of: source)
         let (block, info) = forgery.made(of: found, world, by: key)
         let announcement = BlockAnnouncement(block, info)
         // The stranger may be banned before the exchange ends.
