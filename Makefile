@@ -53,7 +53,7 @@ test: setup lint
 	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
 
 # The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. What each
-# must know of Swift, and the suppression, are in Tests/Sanitizers. ARGS="--filter HTTPTests" runs these suites and no
+# must know of Swift, and the suppressions of leaks, are in Tests/Sanitizers. ARGS="--filter HTTPTests" runs these suites and no
 # seeds. Tests run one after another: at once, they would contend for a lock of the Swift runtime, which takes one
 # whenever ThreadSanitizer runs, and exceed their time limits.
 sanitize: sanitize-thread sanitize-address
@@ -65,7 +65,8 @@ sanitize-thread sanitize-address: sanitize-%: setup
 	@rm -f .build/$*/debug/apusPackageTests.xctest .build/$*/debug/apus-sim
 	swift build --build-tests --sanitize=$* --scratch-path .build/$* -Xlinker $(CURDIR)/.build/$*/sanitizer.o
 	@$(CONTROL)
-	@$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing --no-parallel $(ARGS))
+	@export LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizers/leaks.supp:print_suppressions=0; \
+	$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing --no-parallel $(ARGS))
 	$(if $(ARGS),,.build/$*/debug/apus-sim simulate --seeds 1-20)
 
 # A sanitizer must report what is wrong in Tests/Sanitizers/control.swift, and nothing else.
