@@ -129,42 +129,14 @@ public struct NodeStatus: Sendable {
     /// The multiaddrs that the node listens on.
     public var listenAddresses: [String]
     /// Whether the node keeps no mempool.
-    public var isBlocksOnly: Bool
+    public var isBlocksOnly = false
     /// Whether transactions of the next block cost gas.
-    public var hasGasCosts: Bool
+    public var hasGasCosts = false
     /// Why this status may be outdated, in one sentence; nil if nothing suggests it.
     public var trouble: String?
 
     /// Whether the node is at the tip, as far as it can tell.
     public var isHealthy: Bool { !isSyncing && trouble == nil }
-
-    /// Creates a value from its members.
-    public init(
-        nodeID: String, peerID: String, role: Role, height: Int64, blockHash: Hash, appHash: Hash,
-        blockTimestamp: UInt64, isSyncing: Bool, clockDoubt: String? = nil, peerCount: Int, mempoolCount: Int,
-        mempoolSize: Int,
-        transactionCount: UInt64, reactor: String, listenAddresses: [String], isBlocksOnly: Bool = false,
-        hasGasCosts: Bool = false, trouble: String? = nil
-    ) {
-        self.nodeID = nodeID
-        self.peerID = peerID
-        self.role = role
-        self.height = height
-        self.blockHash = blockHash
-        self.appHash = appHash
-        self.blockTimestamp = blockTimestamp
-        self.isSyncing = isSyncing
-        self.clockDoubt = clockDoubt
-        self.peerCount = peerCount
-        self.mempoolCount = mempoolCount
-        self.mempoolSize = mempoolSize
-        self.transactionCount = transactionCount
-        self.reactor = reactor
-        self.listenAddresses = listenAddresses
-        self.isBlocksOnly = isBlocksOnly
-        self.hasGasCosts = hasGasCosts
-        self.trouble = trouble
-    }
 }
 
 /// The leader, limits and validators of the next block, from committed state.

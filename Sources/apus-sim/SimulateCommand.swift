@@ -16,6 +16,7 @@ struct SimulateCommand: Action {
     let nodes: Int?
     let blocks: Int64?
     let execution: SimulationOptions.Execution?
+    let fault: FaultKind?
     let hasNoFaults: Bool
     let hasCheapCrypto: Bool
     let trace: String?
@@ -31,6 +32,8 @@ struct SimulateCommand: Action {
     private static let mostJobs = 256
     /// The average time allowed per block when `--blocks` is given.
     private static let slowestBlock = Duration.seconds(10)
+    /// The mean time between two faults when `--fault` is given and the seed has none.
+    private static let faultInterval = Duration.seconds(2)
     /// A run's stack, which holds a frame for each event in progress.
     private static let stackSize = 16 << 20
 
@@ -50,6 +53,7 @@ struct SimulateCommand: Action {
                 "The number of nodes; those that are not validators are sentries."),
             Parameter<Int64?>.option("blocks", .integer(1...mostBlocks), "The height at which faults end."),
             .option("execution", .choice("APPLICATION"), "The application that executes transactions."),
+            .option("fault", .choice("KIND"), "Inject only faults of this kind."),
             .flag("no-faults", "Inject no faults."),
             .flag(
                 "cheap-crypto",
@@ -75,6 +79,10 @@ struct SimulateCommand: Action {
         if scenario != nil, validators != nil || sentries != nil || nodes != nil {
             throw .inconsistent(
                 "--scenario determines the nodes: give it without --validators, --sentries and --nodes")
+        }
+        if fault != nil, hasNoFaults { throw .inconsistent("give --fault or --no-faults, not both") }
+        if fault != nil, scenario != nil {
+            throw .inconsistent("--scenario runs a script instead of faults: give it without --fault")
         }
         if trace != nil, plan.count != 1 {
             throw .inconsistent("--trace needs a single run: give one seed and at most one scenario")
@@ -152,6 +160,10 @@ struct SimulateCommand: Action {
                 duration.lowerBound...max(duration.upperBound, Self.slowestBlock * Int(clamping: blocks))
         }
         if let execution { options.execution = execution }
+        if let fault {
+            options.faults = [fault]
+            options.faultInterval = options.faultInterval ?? Self.faultInterval
+        }
         if hasNoFaults { options.faultInterval = nil }
         return options
     }
@@ -165,6 +177,7 @@ struct SimulateCommand: Action {
         if let nodes { text += " --nodes \(nodes)" }
         if let blocks { text += " --blocks \(blocks)" }
         if let execution { text += " --execution \(execution.rawValue)" }
+        if let fault { text += " --fault \(fault.rawValue)" }
         if hasNoFaults { text += " --no-faults" }
         if hasCheapCrypto { text += " --cheap-crypto" }
         return text

@@ -3,9 +3,9 @@ import Chain
 import Crypto
 import Execution
 import Multiformats
-import Node
 import Synchronization
 
+@testable import Node
 @testable import Storage
 
 /// A node with one known transaction and one block, for tests of the dispatcher's answers.

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Protocols
 
-/// Two hosts that are connected over loopback and have identified each other.
+/// Two hosts that are connected, over loopback or inside `MemoryNetwork.run` in memory, and have identified each other.
 @ReactorActor
 final class Network {
     let a: Host

@@ -20,6 +20,8 @@ import Testing
             ("simulate --seed 18446744073709551616", "--seed"), ("simulate --seed -1", "--seed"),
             ("simulate --scenario nothing", "--scenario"), ("simulate --execution evm", "--execution"),
             ("simulate --scenario late-sentry --nodes 1", "--scenario"),
+            ("simulate --fault lightning", "--fault"), ("simulate --fault kill --no-faults", "--fault"),
+            ("simulate --scenario late-sentry --fault kill", "--fault"),
             ("simulate --seeds 1-2 --trace x", "--trace"), ("simulate --scenario all --trace x", "--trace"),
         ])
     func refuses(_ line: String, _ name: String) {
@@ -43,6 +45,14 @@ import Testing
         #expect(simulate.validators == 4 && simulate.sentries == nil && simulate.nodes == 9)
         #expect(simulate.blocks == 12 && simulate.execution == .sql && simulate.jobs == 5)
         #expect(simulate.hasNoFaults && simulate.hasCheapCrypto && !simulate.lists && simulate.trace == nil)
+        #expect(simulate.fault == nil)
+    }
+
+    @Test func oneKindOfFaultCanBeChosen() throws {
+        guard case .run(let action) = try ApusSim.command.request(["simulate", "--fault", "bitFlip"]) else {
+            throw UsageError.unknownCommand("simulate", nearest: nil)
+        }
+        #expect((action as? SimulateCommand)?.fault == .bitFlip)
     }
 
     /// Names of commands and options are in scripts of other people: none may go or change.
@@ -50,7 +60,7 @@ import Testing
         let names: [String: [String]] = [
             "simulate": [
                 "--seed", "--seeds", "--scenario", "--list", "--validators", "--sentries", "--nodes",
-                "--blocks", "--execution", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
+                "--blocks", "--execution", "--fault", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
             ],
             "fuzz-sql": ["--seeds", "--seconds", "--prices"],
         ]
