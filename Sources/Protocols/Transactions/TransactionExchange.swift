@@ -11,6 +11,12 @@ public final class TransactionExchange: TransactionInbox {
     private let host: Host
     private let source: any TransactionSource
     private let isBlocksOnly: Bool
+    /// Transactions that came, or were announced, in the last seconds. All peers announce a transaction at about the same
+    /// time, and only the first announcement is worth a question to the mempool.
+    private var known = RecentHashes(capacity: 1 << 14)
+    private var knownSince = Duration.zero
+    /// How long they are remembered: a transaction that the mempool drops is wanted again after that.
+    private nonisolated static let knownTime = Duration.seconds(2)
     private var requests = TransactionRequests(seed: Reactor.random())
     private let gate: BulkGate
     /// In the order in which the peers connected.
@@ -83,6 +89,7 @@ public final class TransactionExchange: TransactionInbox {
 
     /// Announces transactions that the node has to every peer that is not known to have them.
     public func announce(_ ids: [Hash]) {
+        for id in ids { known.insert(id) }
         for announcer in announcers.values { announcer.announce(ids) }
     }
 
@@ -156,13 +163,21 @@ public final class TransactionExchange: TransactionInbox {
         let announcer = TransactionRequests.Announcer(
             peer: peer, isTrusted: source.trusts(peer), stream: stream)
         let open = requests.open(ids, by: announcer, now: Reactor.now)
-        let wanted = open.isEmpty ? [] : Set(await source.wanted(open))
+        forgetKnown()
+        let unknown = open.filter { !known.contains($0) }
+        let wanted = unknown.isEmpty ? [] : Set(await source.wanted(unknown))
         let here = Set(open.lazy.filter { !wanted.contains($0) })
         let asked = requests.announced(ids, by: announcer, now: Reactor.now) {
             wanted.contains($0) ? false : here.contains($0) ? true : nil
         }
         startTimer()
         return asked
+    }
+
+    private func forgetKnown() {
+        guard Reactor.now - knownSince >= Self.knownTime else { return }
+        knownSince = Reactor.now
+        known = RecentHashes(capacity: 1 << 14)
     }
 
     package func isWanted(_ id: Hash, from peer: PeerID) async -> Bool {
@@ -176,7 +191,10 @@ public final class TransactionExchange: TransactionInbox {
 
     // MARK: Requesting
 
-    func delivered(_ id: Hash, by peer: PeerID) { requests.delivered(id, by: peer) }
+    func delivered(_ id: Hash, by peer: PeerID) {
+        known.insert(id)
+        requests.delivered(id, by: peer)
+    }
 
     func gone(_ id: Hash, from peer: PeerID) { askAgain(requests.gone(id, from: peer, now: Reactor.now)) }
 
