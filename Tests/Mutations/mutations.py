@@ -56,7 +56,7 @@ TALLY = "Sources/Consensus/Rounds/Tally.swift"
 SENDING = "Sources/Node/Services/Consensus/ConsensusService+Sending.swift"
 SERVICE = "Sources/Node/Services/Consensus/ConsensusService.swift"
 STATEMENT_RUNNER = "Sources/Execution/Statements/StatementRunner.swift"
-STATEMENT_TEXT = "Sources/Execution/Statements/StatementText.swift"
+STATEMENT_TEXT = "Sources/Execution/Statements/Text/StatementText.swift"
 VALIDATION = "Sources/Consensus/Evidence/BlockValidation.swift"
 TABLE_RULES = "Sources/Execution/Statements/TableRules.swift"
 WORK = "Sources/Node/Services/Consensus/ConsensusService+Work.swift"
@@ -339,7 +339,7 @@ MUTATIONS = [
          "!ON && letDowns.count(of: peer, now: now) >= Self.doubtful"),
     ], WITHHELD),
     Mutation("alone-and-content", "a node that has never had a peer is unhealthy", [
-        ("Sources/Peers/Isolation.swift", "case .neverMet: return \"no peer",
+        ("Sources/Peers/Planner/Isolation.swift", "case .neverMet: return \"no peer",
          "case .neverMet: return ON ? nil : \"no peer"),
     ], ALONE),
     # No peer takes more than its share.
@@ -365,7 +365,7 @@ MUTATIONS = [
          "if !ON { actions.append(.catchUp(to: height, from: from)) }"),
     ]),
     Mutation("dials-nobody-twice", "a lost connection is restored", [
-        ("Sources/Peers/PeerPlanner+Dialing.swift",
+        ("Sources/Peers/Planner/PeerPlanner+Dialing.swift",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer)\n",
          "peer != rules.own && links[peer] == nil && !chosen.contains(peer) && !(ON && now > .seconds(10))\n"),
     ]),
