@@ -85,7 +85,7 @@ final class StopSignal: Sendable {
 
     /// Waits for a signal or the task's cancellation.
     func wait() async {
-        _ = await state.wait(in: \.waiting, as: ()) { $0.isRaised ? .some(()) : nil }
+        _ = await state.wait(in: { $1(&$0.waiting) }, as: ()) { $0.isRaised ? .some(()) : nil }
     }
 
     /// Runs `body` on the reactor, in a task that a signal cancels. It avoids the global thread pool, whose watchdog

@@ -17,7 +17,7 @@ import Testing
         var waiting: [Int] { state.withLock { Array($0.line.marks) } }
 
         func take(_ mark: Int = 0) async -> Int? {
-            await state.wait(in: \.line, as: mark) { state in
+            await state.wait(in: { $1(&$0.line) }, as: mark) { state in
                 if let one = state.goods.popLast() { return one }
                 return state.isClosed ? .some(nil) : nil
             }

@@ -17,6 +17,10 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
         public func resume(returning answer: Answer?) { continuation.resume(returning: answer) }
     }
 
+    /// Passes the line that is part of a state on. A function, because Swift looks up generic types at every use of a key
+    /// path, which costs microseconds.
+    public typealias Access<State> = @Sendable (inout State, (inout WaitLine) -> Waiter?) -> Waiter?
+
     private var waiters = Deque<Waiter>()
 
     /// A line in which nobody waits.
@@ -77,12 +81,12 @@ extension Mutex where Value: Sendable {
     /// Suspends the calling task in a line of the guarded state, unless what it would wait for is there.
     ///
     /// - Parameters:
-    ///   - line: the line, which the task leaves when it is cancelled.
+    ///   - line: passes the line on, which the task leaves when it is cancelled.
     ///   - mark: what the task says about itself.
     ///   - answer: takes from the state what the task waits for. Nil makes it wait; `.some(nil)` sends it away.
     /// - Returns: what the task waited for; nil if it was cancelled or sent away.
     public func wait<Mark, Answer>(
-        in line: any WritableKeyPath<Value, WaitLine<Mark, Answer>> & Sendable, as mark: Mark,
+        in line: @escaping WaitLine<Mark, Answer>.Access<Value>, as mark: Mark,
         isolation: isolated (any Actor)? = #isolation, unless answer: (inout Value) -> Answer??
     ) async -> Answer? {
         await wait(in: line, as: mark, WaitTicket(), before: nil, isolation: isolation, unless: answer)
@@ -90,7 +94,7 @@ extension Mutex where Value: Sendable {
 
     /// `isBehind`: the task goes before the first other whose mark satisfies this; without it, to the end.
     func wait<Mark, Answer>(
-        in line: any WritableKeyPath<Value, WaitLine<Mark, Answer>> & Sendable, as mark: Mark,
+        in line: @escaping WaitLine<Mark, Answer>.Access<Value>, as mark: Mark,
         _ ticket: WaitTicket, before isBehind: ((Mark) -> Bool)?,
         isolation: isolated (any Actor)? = #isolation, unless answer: (inout Value) -> Answer??
     ) async -> Answer? {
@@ -102,13 +106,16 @@ extension Mutex where Value: Sendable {
                     if Task.isCancelled { return .some(nil) }
                     if let answer = answer(&state) { return answer }
                     let waiter = WaitLine.Waiter(mark: mark, ticket: ticket, continuation: continuation)
-                    state[keyPath: line].insert(waiter, before: isBehind)
+                    _ = line(&state) {
+                        $0.insert(waiter, before: isBehind)
+                        return nil
+                    }
                     return nil
                 }
                 if let answer { continuation.resume(returning: answer) }
             }
         } onCancel: {
-            withLock { $0[keyPath: line].remove(ticket) }?.resume(returning: nil)
+            withLock { line(&$0) { $0.remove(ticket) } }?.resume(returning: nil)
         }
     }
 }

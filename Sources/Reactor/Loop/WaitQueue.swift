@@ -35,7 +35,7 @@ public final class WaitQueue<Mark: Sendable, Answer: Sendable> {
             Reactor.schedule(after: $0) { self.line.withLock { $0.remove(ticket) }?.resume(returning: nil) }
         }
         defer { timer?.cancel() }
-        return await line.wait(in: \.self, as: mark, ticket, before: isBehind) { _ in nil }
+        return await line.wait(in: { $1(&$0) }, as: mark, ticket, before: isBehind) { _ in nil }
     }
 
     /// Wakes the task that has waited longest. False when there is none.

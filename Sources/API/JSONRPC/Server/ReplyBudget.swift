@@ -62,7 +62,10 @@ public final class ReplyBudget: Sendable {
 
     /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
-        let line: any WritableKeyPath<State, Line> & Sendable = kind == .query ? \.queries : \.lookUps
+        if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
+        let line: Line.Access<State> = { state, body in
+            kind == .query ? body(&state.queries) : body(&state.lookUps)
+        }
         let room: Void? = await state.wait(in: line, as: client) { take(&$0, kind, client) ? .some(()) : nil }
         return room.map { Reservation(self, kind) }
     }
@@ -99,6 +102,7 @@ public final class ReplyBudget: Sendable {
     private func change(_ change: (inout State) -> Void) {
         let ready = state.withLock { state in
             change(&state)
+            if state.lookUps.isEmpty, state.queries.isEmpty { return [Line.Waiter]() }
             return wake(&state, .lookUp, \.lookUps) + wake(&state, .query, \.queries)
         }
         for waiter in ready { waiter.resume(returning: ()) }

@@ -72,7 +72,7 @@ final class QueryPool: QueryService {
 
     /// Waits for an idle process.
     private func take() async throws(ExecutionError) -> QueryProcess {
-        let turn = await state.wait(in: \.waiting, as: ()) { state in
+        let turn = await state.wait(in: { $1(&$0.waiting) }, as: ()) { state in
             if state.isStopped { return .failure(.closed) }
             if let process = state.idle.popLast() { return .success(process) }
             guard state.waiting.count < Self.capacity else { return .failure(.tooManyQueries) }
