@@ -19,6 +19,8 @@ final class Pipe {
     init() {
         var ends: [Int32] = [-1, -1]
         precondition(pipe(&ends) == 0)
+        // Processes that other tests start must not keep it open.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (reader, writer) = (ends[0], ends[1])
         open = [reader, writer]
     }
@@ -60,11 +62,14 @@ final class Descriptor {
     let number: Int32
 
     /// Makes the descriptor refer to the same file as `other`.
-    init(_ other: Int32) { number = fcntl(other, F_DUPFD, 700) }
+    init(_ other: Int32) { number = fcntl(other, F_DUPFD_CLOEXEC, 700) }
 
     deinit { close(number) }
 
-    func lead(to other: Int32) { dup2(other, number) }
+    func lead(to other: Int32) {
+        dup2(other, number)
+        _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+    }
 }
 
 extension LogFormat {
