@@ -6,8 +6,8 @@ import Reactor
 import Storage
 import Synchronization
 
-/// Reads the committed chain for all who ask, peers and clients alike: recent blocks from memory, everything else from the
-/// block log on a worker.
+/// Reads the committed chain for peers and clients: recent blocks from memory, everything else from the block log on a
+/// worker.
 ///
 /// Safe on any thread.
 final class ChainReader: Sendable {
@@ -19,9 +19,9 @@ final class ChainReader: Sendable {
         case log
     }
 
-    /// The recent blocks that are kept: for peers that are a few blocks behind.
+    /// The maximum number of recent blocks in memory: enough for peers that are a few blocks behind.
     static let recentCount = 16
-    /// The bytes of recent blocks that are kept, beyond the newest block.
+    /// The maximum size of the recent blocks in memory without the newest one, in bytes.
     static let recentBytes = 16 << 20
 
     private struct Recent {
@@ -59,12 +59,10 @@ final class ChainReader: Sendable {
     /// Returns the block at a height, or the newest one for a height of 0 or less; nil if there is none. Reads on `worker`
     /// what is not in memory.
     func block(at height: Int64, on worker: Worker) async throws -> (block: StoredBlock, from: Origin)? {
+        guard let height = height > 0 ? height : tip?.height else { return nil }
         if let block = recentBlock(at: height) { return (block, .memory) }
         let store = store
-        let found = try await worker.runForClient {
-            try (height > 0 ? height : store.tip?.height).flatMap { try store.block(at: $0) }
-        }
-        return found.map { ($0, .log) }
+        return try await worker.runForClient { try store.block(at: height) }.map { ($0, .log) }
     }
 
     /// Returns the block with a hash; nil if there is none. Reads on `worker` what is not in memory.
@@ -75,8 +73,8 @@ final class ChainReader: Sendable {
         return try await worker.runForClient { try store.block(hash: hash) }.map { ($0, .log) }
     }
 
-    /// Returns consecutive blocks from a height on, each turned into a `Value` on `worker`: at most `count`, and none after
-    /// the first `bytes` bytes.
+    /// Returns consecutive blocks from a height on, each turned into a `Value` on `worker`: at most `count`, and no further
+    /// block once they have `bytes` bytes.
     func blocks<Value: Sendable>(
         from height: Int64, count: Int, bytes: Int, on worker: Worker,
         _ body: @escaping @Sendable (StoredBlock) -> Value
@@ -97,7 +95,6 @@ final class ChainReader: Sendable {
     private func recentBlock(at height: Int64) -> StoredBlock? {
         recent.withLock { recent in
             guard let first = recent.blocks.first, let last = recent.blocks.last else { return nil }
-            if height <= 0 { return last }
             guard height >= first.height, height <= last.height else { return nil }
             return recent.blocks[Int(height - first.height)]
         }

@@ -13,10 +13,12 @@ public final class TransactionExchange: TransactionInbox {
     private let isBlocksOnly: Bool
     /// Transactions that came, or were announced, in the last seconds. All peers announce a transaction at about the same
     /// time, and only the first announcement is worth a question to the mempool.
-    private var known = RecentHashes(capacity: 1 << 14)
+    private var known = RecentHashes(capacity: TransactionExchange.knownCapacity)
     private var knownSince = Duration.zero
     /// How long they are remembered: a transaction that the mempool drops is wanted again after that.
     private nonisolated static let knownTime = Duration.seconds(2)
+    /// How many of them are remembered at least: a few blocks full of small transactions.
+    private nonisolated static let knownCapacity = 1 << 14
     private var requests = TransactionRequests(seed: Reactor.random())
     private let gate: BulkGate
     /// In the order in which the peers connected.
@@ -177,7 +179,7 @@ public final class TransactionExchange: TransactionInbox {
     private func forgetKnown() {
         guard Reactor.now - knownSince >= Self.knownTime else { return }
         knownSince = Reactor.now
-        known = RecentHashes(capacity: 1 << 14)
+        known = RecentHashes(capacity: Self.knownCapacity)
     }
 
     package func isWanted(_ id: Hash, from peer: PeerID) async -> Bool {
