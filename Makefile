@@ -52,8 +52,8 @@ test: setup lint
 	$(MAKE) $(SANITIZED)
 	$(MAKE) interop e2e fuzz-sql mutations simulate SEEDS=1-150
 
-# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. What each
-# must know of Swift, and the suppressions of leaks, are in Tests/Sanitizers. ARGS="--filter HTTPTests" runs these suites and no
+# The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. Tests/Sanitizers
+# explains Swift's locks to ThreadSanitizer and lists the suppressed leaks. ARGS="--filter HTTPTests" runs these suites and no
 # seeds. Tests run one after another: at once, they would contend for a lock of the Swift runtime, which takes one
 # whenever ThreadSanitizer runs, and exceed their time limits.
 sanitize: sanitize-thread sanitize-address

@@ -1,10 +1,10 @@
-/// Lets in one task at a time for each key; the others wait, first come, first served, the urgent before the rest.
+/// A mutex per key: one task at a time holds a key. The others wait in order of arrival, urgent ones first.
 @ReactorActor
 public final class KeyedMutex<Key: Hashable & Sendable> {
-    /// Who waits for a key that is held, by whether it is urgent.
+    /// The tasks that wait for each held key, marked as urgent or not.
     private var waiting: [Key: WaitQueue<Bool, Void>] = [:]
 
-    /// Nothing is held.
+    /// Creates a mutex that holds no key.
     public nonisolated init() {}
 
     /// The number of tasks that wait for a key.
@@ -12,7 +12,7 @@ public final class KeyedMutex<Key: Hashable & Sendable> {
         waiting[key]?.count { $0 == isUrgent } ?? 0
     }
 
-    /// Returns once the caller is the only one to hold the key, until it calls `unlock`; false if it is cancelled first.
+    /// Returns true once the caller holds the key, which it holds until it calls `unlock`; false if it is cancelled first.
     public func lock(_ key: Key, isUrgent: Bool = false) async -> Bool {
         if let others = waiting[key] {
             return await others.wait(as: isUrgent, before: isUrgent ? { !$0 } : nil) != nil
@@ -21,7 +21,7 @@ public final class KeyedMutex<Key: Hashable & Sendable> {
         return true
     }
 
-    /// Hands the key to the next task that waits, if there is one.
+    /// Passes the key to the next waiting task, if there is one.
     public func unlock(_ key: Key) {
         if waiting[key]?.wakeFirst(()) != true { waiting[key] = nil }
     }

@@ -1,19 +1,19 @@
 import Collections
 import Synchronization
 
-/// Suspended tasks in the order in which they came, kept beside the state that decides which of them goes on.
+/// Suspended tasks in order of arrival, kept beside the state that decides which of them continues.
 ///
-/// The line belongs to the state of a `Mutex`, whose `wait` adds the calling task. Whoever changes that state takes tasks out
-/// under the lock and resumes them after it. State that only the reactor touches needs no lock: it has a `WaitQueue`.
+/// The line belongs to the state of a `Mutex`, whose `wait` adds the calling task. Code that changes the state removes tasks
+/// under the lock and resumes them after releasing it. For state that only the reactor touches, use `WaitQueue`.
 public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
     /// One suspended task.
     public struct Waiter: Sendable {
-        /// What the task said about itself.
+        /// The property of the task that others can ask for.
         public let mark: Mark
         fileprivate let ticket: WaitTicket
         fileprivate let continuation: UnsafeContinuation<Answer?, Never>
 
-        /// Lets the task go on: with what it waited for, or with nil to send it away. To be called once.
+        /// Resumes the task with an answer, or dismisses it with nil. Call it once.
         public func resume(returning answer: Answer?) { continuation.resume(returning: answer) }
     }
 
@@ -23,29 +23,29 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
 
     private var waiters = Deque<Waiter>()
 
-    /// A line in which nobody waits.
+    /// Creates an empty line.
     public init() {}
 
     /// The number of tasks.
     public var count: Int { waiters.count }
 
-    /// Whether nobody waits.
+    /// Whether no task waits.
     public var isEmpty: Bool { waiters.isEmpty }
 
-    /// What the tasks said about themselves, in order.
+    /// The marks of the tasks, in order.
     public var marks: some Sequence<Mark> { waiters.lazy.map(\.mark) }
 
-    /// Takes out the task that has waited longest.
+    /// Removes and returns the task that has waited longest.
     public mutating func popFirst() -> Waiter? { waiters.popFirst() }
 
-    /// Takes out the task at an offset from the front. Traps if there is none.
+    /// Removes and returns the task at an offset from the front. Traps if there is none.
     public mutating func remove(at offset: Int) -> Waiter {
         let waiter = waiters[offset]
         waiters.removeAll { $0.ticket == waiter.ticket }
         return waiter
     }
 
-    /// Takes out the tasks whose marks satisfy a condition, which is asked of each in order.
+    /// Removes and returns the tasks whose marks satisfy a condition, which is checked in order.
     public mutating func removeAll(where isRemoved: (Mark) -> Bool = { _ in true }) -> [Waiter] {
         var removed: [Waiter] = []
         waiters.removeAll { waiter in
@@ -70,7 +70,7 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
     }
 }
 
-/// Tells one wait from all others: a cancellation or a timer that comes late must not end a later one.
+/// Identifies one wait, so that a late cancellation or timer does not end a later wait.
 struct WaitTicket: Equatable, Sendable {
     private static let last = Atomic<UInt64>(0)
 
@@ -78,13 +78,13 @@ struct WaitTicket: Equatable, Sendable {
 }
 
 extension Mutex where Value: Sendable {
-    /// Suspends the calling task in a line of the guarded state, unless what it would wait for is there.
+    /// Suspends the calling task in a line of the guarded state, unless the answer is available at once.
     ///
     /// - Parameters:
-    ///   - line: passes the line on, which the task leaves when it is cancelled.
-    ///   - mark: what the task says about itself.
-    ///   - answer: takes from the state what the task waits for. Nil makes it wait; `.some(nil)` sends it away.
-    /// - Returns: what the task waited for; nil if it was cancelled or sent away.
+    ///   - line: passes the line on. The task leaves it when it is cancelled.
+    ///   - mark: the property of the task that others can ask for.
+    ///   - answer: takes the answer from the state. Nil makes the task wait; `.some(nil)` dismisses it.
+    /// - Returns: the answer; nil if the task was cancelled or dismissed.
     public func wait<Mark, Answer>(
         in line: @escaping WaitLine<Mark, Answer>.Access<Value>, as mark: Mark,
         isolation: isolated (any Actor)? = #isolation, unless answer: (inout Value) -> Answer??
@@ -92,7 +92,7 @@ extension Mutex where Value: Sendable {
         await wait(in: line, as: mark, WaitTicket(), before: nil, isolation: isolation, unless: answer)
     }
 
-    /// `isBehind`: the task goes before the first other whose mark satisfies this; without it, to the end.
+    /// `isBehind`: the task goes before the first one whose mark satisfies this; if nil, to the end.
     func wait<Mark, Answer>(
         in line: @escaping WaitLine<Mark, Answer>.Access<Value>, as mark: Mark,
         _ ticket: WaitTicket, before isBehind: ((Mark) -> Bool)?,

@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Tasks on the reactor that wait for the same thing, first come, first served. A task leaves when it is cancelled, and when
-/// its time is up.
+/// Tasks on the reactor that wait for the same thing, in order of arrival. A task leaves the queue when it is cancelled or
+/// its time limit passes.
 @ReactorActor
 public final class WaitQueue<Mark: Sendable, Answer: Sendable> {
     /// Locked, because a task may be cancelled from any thread.
     private nonisolated let line: Mutex<WaitLine<Mark, Answer>>
 
-    /// A queue in which nobody waits.
+    /// Creates an empty queue.
     public nonisolated convenience init() { self.init(WaitLine()) }
 
     fileprivate nonisolated init(_ line: WaitLine<Mark, Answer>) { self.line = Mutex(line) }
@@ -23,10 +23,10 @@ public final class WaitQueue<Mark: Sendable, Answer: Sendable> {
     /// Waits to be woken.
     ///
     /// - Parameters:
-    ///   - mark: what the task says about itself.
-    ///   - limit: how long it waits; nil for as long as it takes.
-    ///   - isBehind: the task goes before the first other whose mark satisfies this; without it, to the end.
-    /// - Returns: what the task was woken with; nil if it was cancelled, its time was up, or it was sent away.
+    ///   - mark: the property of the task that others can ask for.
+    ///   - limit: the maximum time to wait; nil for no limit.
+    ///   - isBehind: the task goes before the first one whose mark satisfies this; if nil, to the end.
+    /// - Returns: the answer that woke the task; nil if it was cancelled, the limit passed, or it was dismissed.
     public func wait(
         as mark: Mark, limit: Duration? = nil, before isBehind: ((Mark) -> Bool)? = nil
     ) async -> Answer? {
@@ -38,7 +38,7 @@ public final class WaitQueue<Mark: Sendable, Answer: Sendable> {
         return await line.wait(in: { $1(&$0) }, as: mark, ticket, before: isBehind) { _ in nil }
     }
 
-    /// Wakes the task that has waited longest. False when there is none.
+    /// Wakes the task that has waited longest. Returns false if there is none.
     @discardableResult
     public func wakeFirst(_ answer: Answer) -> Bool {
         guard let first = line.withLock({ $0.popFirst() }) else { return false }
@@ -46,21 +46,21 @@ public final class WaitQueue<Mark: Sendable, Answer: Sendable> {
         return true
     }
 
-    /// Wakes the tasks whose marks satisfy a condition, which is asked of each in order and must not use this queue; all
-    /// without one. Nil sends them away.
+    /// Wakes the tasks whose marks satisfy a condition, or all. The condition is checked in order of arrival and must not use
+    /// this queue. A nil answer dismisses the tasks.
     public func wakeAll(_ answer: Answer?, where isReady: (Mark) -> Bool = { _ in true }) {
         for waiter in line.withLock({ $0.removeAll(where: isReady) }) { waiter.resume(returning: answer) }
     }
 }
 
 extension WaitQueue where Mark == Void, Answer == Void {
-    /// A queue in which nobody waits.
+    /// Creates an empty queue.
     public nonisolated convenience init() { self.init(WaitLine()) }
 
-    /// Waits to be woken. False when the task was cancelled, or its time was up, instead.
+    /// Waits to be woken. Returns false if the task was cancelled or the limit passed first.
     public func wait(limit: Duration? = nil) async -> Bool { await wait(as: (), limit: limit) != nil }
 
-    /// Wakes the task that has waited longest. False when there is none.
+    /// Wakes the task that has waited longest. Returns false if there is none.
     @discardableResult
     public func wakeFirst() -> Bool { wakeFirst(()) }
 

@@ -13,27 +13,9 @@ extension Scenario {
             "A sentry and a validator that lack a block reject it with a forged commit info or content.",
             options: { $0.emptyBlockInterval = .seconds(3_600) }
         ) { world in
-            try await world.grow(3)
-            let source = world.nodes[1]
-            for victim in [world.nodes[3], world.nodes[5]] {
-                world.isolate(victim, true)
-                try await world.grow(3)
-                let height = victim.committed
-                for (number, forgery) in Forgery.allCases.enumerated() {
-                    // Each by another stranger, because the previous one is banned.
-                    let stranger = try Stranger(world, number)
-                    for machine in [source, victim] { try await world.admit(stranger, at: machine) }
-                    try await stranger.announce(
-                        forgery, of: height + 1, from: source, to: victim, in: world)
-                    try await Reactor.sleep(for: .seconds(1))
-                    try world.check(
-                        victim.committed == height, "\(victim.name) accepts the forgery \(forgery)")
-                    await world.end([stranger])
-                }
-                world.isolate(victim, false)
-                try await world.expect("\(victim.name) does not catch up") {
-                    victim.committed >= world.chain.tip - 1
-                }
+            try await world.rejectForgeries { stranger, forgery, height, source, victim in
+                for machine in [source, victim] { try await world.admit(stranger, at: machine) }
+                try await stranger.announce(forgery, of: height, from: source, to: victim, in: world)
             }
         },
         Scenario(
@@ -41,33 +23,49 @@ extension Scenario {
             "A sentry and a validator that are behind reject forged blocks of their only source.",
             options: { $0.emptyBlockInterval = .seconds(3_600) }
         ) { world in
-            try await world.grow(3)
-            let source = world.nodes[1]
-            for victim in [world.nodes[3], world.nodes[5]] {
-                world.isolate(victim, true)
-                try await world.grow(4)
-                let height = victim.committed
-                for (number, forgery) in Forgery.allCases.enumerated() {
-                    let stranger = try Stranger(world, number)
-                    let server = ForgedSource(stranger, forgery, world)
-                    for machine in [source, victim] { try await world.admit(stranger, at: machine) }
-                    try await server.serve(height + 1, of: source)
-                    try await world.expect("\(victim.name) does not ask its only source") {
-                        await stranger.host.claim(world.chain.tip, to: victim.key.peerID)
-                        return server.answers > 0
-                    }
-                    try await Reactor.sleep(for: .seconds(1))
-                    try world.check(
-                        victim.committed == height, "\(victim.name) accepts the forgery \(forgery)")
-                    await world.end([stranger])
-                }
-                world.isolate(victim, false)
-                try await world.expect("\(victim.name) does not catch up") {
-                    victim.committed >= world.chain.tip - 1
+            try await world.rejectForgeries { stranger, forgery, height, source, victim in
+                // Identify must list its protocol.
+                let server = ForgedSource(stranger, forgery, world)
+                for machine in [source, victim] { try await world.admit(stranger, at: machine) }
+                try await server.serve(height, of: source)
+                try await world.expect("\(victim.name) does not ask its only source") {
+                    await stranger.host.claim(world.chain.tip, to: victim.key.peerID)
+                    return server.answers > 0
                 }
             }
         },
     ]
+}
+
+extension World {
+    /// Cuts a validator and a sentry off in turn, and has each reject every forgery of the block that it lacks: `attack` has
+    /// the stranger admitted, and brings the forgery of `height`, whose genuine block `source` has, to `victim`.
+    fileprivate func rejectForgeries(
+        _ attack: (
+            _ stranger: Stranger, _ forgery: Forgery, _ height: Int64, _ source: SimulatedNode,
+            _ victim: SimulatedNode
+        ) async throws -> Void
+    ) async throws {
+        try await grow(3)
+        let source = nodes[1]
+        for victim in [nodes[3], nodes[5]] {
+            isolate(victim, true)
+            try await grow(4)
+            let height = victim.committed
+            for (number, forgery) in Forgery.allCases.enumerated() {
+                // Each by another stranger, because the previous one is banned.
+                let stranger = try Stranger(self, number)
+                try await attack(stranger, forgery, height + 1, source, victim)
+                try await Reactor.sleep(for: .seconds(1))
+                try check(victim.committed == height, "\(victim.name) accepts the forgery \(forgery)")
+                await end([stranger])
+            }
+            isolate(victim, false)
+            try await expect("\(victim.name) does not catch up") {
+                victim.committed >= self.chain.tip - 1
+            }
+        }
+    }
 }
 
 /// A stranger that answers requests for blocks by height with a forgery.
