@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -22,16 +23,28 @@ print(urllib.request.urlopen(request, timeout=20).read().decode())
 """
 
 
+def ports_of_listeners():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        end = int(file.read().split()[0])
+    return random.sample(range(end // 2, end), end - end // 2)
+
+
+unused_ports = iter(ports_of_listeners())
+
+
 def free_ports(count):
-    """Free TCP ports of 127.0.0.1, all held until the last is found so that none repeats."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    """Free TCP ports of 127.0.0.1, none of which repeats within the test run.
+
+    They are below the range from which the kernel takes the ports of outgoing connections: a port from that range may be
+    taken while its node is down.
+    """
+    ports = []
+    while len(ports) < count:
+        port = next(unused_ports)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
+    return ports
 
 
 def wait(condition, patience=PATIENCE):

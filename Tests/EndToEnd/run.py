@@ -19,21 +19,21 @@ BESIDE = strangers.BESIDE
 
 
 def run(test, apus):
-    """Runs a test and prints its result in one piece. Returns whether it passed."""
+    """Runs a test and prints its result in one piece. Returns None, or the failure in one line."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="apus-e2e-") as directory:
         try:
             test(apus, directory)
             print(f"ok    {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-            return True
-        except Exception:
+            return None
+        except Exception as error:
             lines = [f"FAIL  {test.__name__}", traceback.format_exc(limit=-3)]
             for name in sorted(os.listdir(directory)):
                 if name.endswith(".log"):
                     with open(f"{directory}/{name}", errors="replace") as log:
                         lines += [f"--- {name}", *("    " + line for line in log.read().splitlines()[-8:])]
             print("\n".join(lines), flush=True)
-            return False
+            return f"FAIL  {test.__name__}: {error}"
 
 
 def main():
@@ -45,8 +45,9 @@ def main():
         beside = [pool.submit(run, test, apus) for test in chosen if test in BESIDE]
         results = [run(test, apus) for test in chosen if test not in BESIDE]
         results += [future.result() for future in beside]
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-    return 0 if results and all(results) else 1
+    failures = [result for result in results if result]
+    print("\n".join([*failures, f"{len(results) - len(failures)} passed, {len(failures)} failed"]))
+    return 0 if results and not failures else 1
 
 
 if __name__ == "__main__":

@@ -6,6 +6,11 @@ import Glibc
 enum Socket {
     /// The most connections that the kernel queues for a listener.
     static let backlog: Int32 = 1024
+    /// How long an address may stay in use, in microseconds. The kernel closes the sockets of a killed process that used
+    /// io_uring some milliseconds after the process has ended, or more on a busy machine, so a node that is restarted at
+    /// once still finds the addresses of its predecessor in use.
+    private static let releaseTime: UInt32 = 3_000_000
+    private static let releaseInterval: UInt32 = 10_000
 
     /// A new TCP socket for `address`, closed on exec, without Nagle's delay.
     static func make(for address: SocketAddress, nonBlocking: Bool) throws(ReactorError) -> Int32 {
@@ -25,15 +30,26 @@ enum Socket {
         do throws(ReactorError) {
             try set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
             if address.isIPv6 { try set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, takesIPv4 ? 0 : 1) }
-            guard address.withAddress({ bind(descriptor, $0, $1) }) == 0 else {
-                throw ReactorError("bind", errno)
-            }
+            try bindOnceReleased(descriptor, to: address)
             guard listen(descriptor, backlog) == 0 else { throw ReactorError("listen", errno) }
             return (descriptor, try localAddress(descriptor))
         } catch {
             close(descriptor)
             throw error
         }
+    }
+
+    /// Binds a socket. While another socket listens at the address, it tries again for up to `releaseTime`, and the
+    /// calling thread sleeps in between: listening is a step of starting, when a loop has nothing else to do.
+    private static func bindOnceReleased(
+        _ descriptor: Int32, to address: SocketAddress
+    ) throws(ReactorError) {
+        for _ in 0...releaseTime / releaseInterval {
+            if address.withAddress({ bind(descriptor, $0, $1) }) == 0 { return }
+            guard errno == EADDRINUSE else { throw ReactorError("bind", errno) }
+            usleep(releaseInterval)
+        }
+        throw .addressInUse
     }
 
     /// Makes a bound socket listen. Closes it on failure.

@@ -157,7 +157,11 @@ public final class MachineDriver<M: Machine> {
         var calls: [Call] = []
         calls.reserveCapacity(min(queue.count, Self.batch))
         while calls.count < Self.batch, let call = queue.popFirst() { calls.append(call) }
-        for _ in 0..<max(0, capacity - queue.count) { suspended.popFirst()?.resume() }
+        var room = capacity - queue.count
+        while room > 0, let caller = suspended.popFirst() {
+            room -= 1
+            caller.resume()
+        }
         return calls
     }
 

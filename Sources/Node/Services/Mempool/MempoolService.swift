@@ -18,6 +18,8 @@ import Storage
 final class MempoolService: TransactionSource, Service {
     /// The maximum number of transactions checked in one job: some milliseconds of signatures.
     nonisolated static let batch = 128
+    /// The maximum number of transactions checked where the mempool runs: about a millisecond of signatures.
+    nonisolated static let few = 16
 
     typealias Outcome = Result<Transaction, MempoolError>
 
@@ -157,19 +159,23 @@ final class MempoolService: TransactionSource, Service {
         return outcomes
     }
 
-    /// Checks a batch and passes it to the mempool. Several transactions are checked on a worker of their own; a single one
-    /// is checked where the mempool runs, because another hop would cost it as much as the check.
+    /// Checks a batch and passes it to the mempool. Many transactions are checked on a worker of their own; a few are
+    /// checked where the mempool runs, because another hop would cost them as much as a check.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
         let application = context.application
         let checked: @Sendable () -> [CheckedTransaction] = {
             batch.map { $0.checked(check, application) }
         }
-        if batch.count == 1 { return await admit(checked) ?? [.failure(.full)] }
-        guard let results = try? await context.checks.run(checked) else {
-            return batch.map { _ in .failure(.full) }
+        let outcomes: [Outcome]?
+        if batch.count <= Self.few {
+            outcomes = await admit(checked)
+        } else if let results = try? await context.checks.run(checked) {
+            outcomes = await admit { results }
+        } else {
+            outcomes = nil
         }
-        return await admit { results } ?? batch.map { _ in .failure(.full) }
+        return outcomes ?? batch.map { _ in .failure(.full) }
     }
 
     private func admit(_ results: @escaping @Sendable () -> [CheckedTransaction]) async -> [Outcome]? {
