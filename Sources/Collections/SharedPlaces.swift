@@ -4,7 +4,7 @@
 /// Strangers together may hold half of all places, and each stranger a quarter of the places that strangers
 /// have left. A dozen or two strangers may use up their half. Where places can be reclaimed, `giver` names
 /// the peer that must give one up, so a newcomer always finds room.
-public struct SharedPlaces<Key: Hashable> {
+public struct SharedPlaces<Key: Hashable & Sendable>: Sendable {
     private struct Holder {
         var count = 0
         var isTrusted: Bool

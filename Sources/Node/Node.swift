@@ -63,7 +63,8 @@ public final class Node {
         peers = PeerService(
             host: host, genesis: context.genesis,
             rules: try PeerRules(context.configuration.p2p, own: host.peerID),
-            membership: Membership(.sentry, outcome.state), log: log)
+            membership: Membership(.sentry, outcome.state), log: log, wallClock: context.wallClock,
+            onBrokenInvariant: context.observer.brokenInvariant)
         let gossipsub = Gossipsub(
             host, configuration: GossipService.configuration,
             // Above every earlier number of this identity: no node publishes a thousand messages per millisecond.

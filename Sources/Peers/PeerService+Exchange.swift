@@ -43,7 +43,7 @@ extension PeerService: PeerDirectory {
         let place = host.remoteAddress(of: teller)?.ip
         for peer in planner.believed(told, from: place, now: Reactor.now) {
             store.add(peer.addresses, for: peer.id, toldBy: teller)
-            feed(.learned(peer.id))
+            driver.submit(.learned(peer.id))
         }
     }
 
@@ -55,7 +55,7 @@ extension PeerService: PeerDirectory {
                 id: $0, addresses: store.addresses(of: $0),
                 protocols: host.identity(of: $0)?.protocols ?? [])
         }
-        return planner.told(
-            to: asker, at: host.remoteAddress(of: asker)?.ip, of: all, now: Reactor.now)
+        let place = host.remoteAddress(of: asker)?.ip
+        return driver.ask { planner, now, _ in planner.told(to: asker, at: place, of: all, now: now.elapsed) }
     }
 }

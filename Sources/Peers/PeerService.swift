@@ -21,8 +21,6 @@ package enum PeerEvent: Sendable {
 /// keeps the address book (docs/peers.md).
 @ReactorActor
 package final class PeerService: Service {
-    /// The time between two ticks of the planner, plus up to a quarter at random.
-    private nonisolated static let interval = Duration.seconds(1)
     /// How long a node may be without peers before it warns, and the time between two such warnings.
     private nonisolated static let loneliness = Duration.seconds(60)
     /// The number of peers of another genesis that are logged at once, and then one per minute.
@@ -41,12 +39,9 @@ package final class PeerService: Service {
     /// Peers of another genesis that were logged lately, and a limit on further ones, since identities cost nothing.
     private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
     private var namings = RateLimiter<Hash>(burst: PeerService.namedAtOnce, interval: .seconds(60))
-    var planner: PeerPlanner
-    private var pending: [PeerPlanner.Event] = []
-    private var isDraining = false
+    let driver: ReactorMachineDriver<PeerPlanner>
     private var membership: Membership
     private(set) var ready: OrderedSet<PeerID> = []
-    private var timer: Timer?
     var exchangeTimer: Timer?
     private(set) var isStopped = false
     private var isolation = Isolation()
@@ -54,15 +49,22 @@ package final class PeerService: Service {
     private var warnAt = Duration.zero
     private var lastFailure: String?
 
-    /// Creates a service that `run` starts. `membership` is the chain's current one.
-    package init(host: Host, genesis: Genesis, rules: PeerRules, membership: Membership, log: Log) {
+    /// Creates a service that `run` starts. `membership` is the chain's current one. For `wallClock` and
+    /// `onBrokenInvariant` see `MachineDriver`.
+    package init(
+        host: Host, genesis: Genesis, rules: PeerRules, membership: Membership, log: Log,
+        wallClock: @escaping @Sendable () -> UInt64,
+        onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
+    ) {
         self.host = host
         self.log = log
         self.membership = membership
         store = host.configuration.peerStore
         chainID = genesis.chainID
         genesisHash = genesis.hash
-        planner = PeerPlanner(rules, seed: Reactor.random())
+        driver = ReactorMachineDriver(
+            PeerPlanner(rules, seed: Reactor.random()), wallClock: wallClock,
+            onBrokenInvariant: onBrokenInvariant)
     }
 
     /// Serves discovery, dials, and exchanges peers until cancelled.
@@ -70,11 +72,11 @@ package final class PeerService: Service {
         serve()
         follow(membership)
         warnAt = Reactor.now + Self.loneliness
-        tick()
+        driver.start { [weak self] in self?.perform($0) }
         exchange()
         defer {
             isStopped = true
-            timer?.cancel()
+            driver.stop()
             exchangeTimer?.cancel()
             events.finish()
         }
@@ -95,6 +97,9 @@ package final class PeerService: Service {
 
     // MARK: Questions
 
+    /// The state of the planner.
+    var planner: PeerPlanner { driver.machine }
+
     /// The number of connected peers of this chain.
     package var peerCount: Int { ready.count }
 
@@ -114,7 +119,8 @@ package final class PeerService: Service {
     /// Follows a change of role, leader or validators.
     package func follow(_ membership: Membership) {
         self.membership = membership
-        feed(.membership(membership.role, leader: membership.leader, validators: membership.validators))
+        driver.submit(
+            .membership(membership.role, leader: membership.leader, validators: membership.validators))
         updateIsolation()
     }
 
@@ -130,25 +136,12 @@ package final class PeerService: Service {
     }
 
     /// Blocks a peer or a network.
-    package func block(_ entry: BlockList.Entry) { feed(.block(entry)) }
+    package func block(_ entry: BlockList.Entry) { driver.submit(.block(entry)) }
 
     /// Unblocks a peer or a network. A ban for misbehaviour continues.
-    package func unblock(_ entry: BlockList.Entry) { feed(.unblock(entry)) }
+    package func unblock(_ entry: BlockList.Entry) { driver.submit(.unblock(entry)) }
 
     // MARK: Planner
-
-    func feed(_ event: PeerPlanner.Event) {
-        pending.append(event)
-        guard !isDraining else { return }
-        isDraining = true
-        defer { isDraining = false }
-        var actions: [PeerPlanner.Action] = []
-        while !pending.isEmpty {
-            planner.handle(pending.removeFirst(), now: Reactor.now, actions: &actions)
-            for action in actions { perform(action) }
-            actions.removeAll(keepingCapacity: true)
-        }
-    }
 
     private func perform(_ action: PeerPlanner.Action) {
         switch action {
@@ -162,6 +155,7 @@ package final class PeerService: Service {
                     "reason": .text(offence.explanation),
                 ])
         case .forget(let peer): store.remove(peer)
+        case .survey(let interest): survey(interest)
         }
     }
 
@@ -176,25 +170,24 @@ package final class PeerService: Service {
             do throws(LibP2PError) {
                 try await self.host.connect(peer, addresses, backsOff: false)
                 self.lastFailure = nil
-                self.feed(.dialed(peer))
+                self.driver.submit(.dialed(peer))
             } catch {
                 self.lastFailure = "\(error)"
                 self.log.debug("dial failed", ["peer": .of(peer), "reason": .error(error)])
-                self.feed(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
+                self.driver.submit(.dialFailed(peer, lacksAddress: error == .noAddress(peer)))
             }
         }
     }
 
-    private func tick() {
+    private func survey(_ interest: PeerPlanner.Interest) {
         warnIfAlone()
         let candidates =
-            switch planner.interest {
+            switch interest {
             case .nobody: [PeerPlanner.Candidate]()
             case .some(let peers): peers.compactMap { store.record(of: $0).flatMap(candidate) }
             case .everybody: store.all.compactMap(candidate)
             }
-        feed(.tick(candidates))
-        timer = Reactor.schedule(after: jittered(Self.interval)) { [weak self] in self?.tick() }
+        driver.submit(.tick(candidates))
     }
 
     /// Warns if no peer of this chain is connected. The usual cause is the configuration: the bootnode may be full,
@@ -239,16 +232,16 @@ package final class PeerService: Service {
     private func observe(_ event: HostEvent) {
         switch event {
         case .connected(let peer, let direction):
-            feed(.connected(peer, direction, host.remoteAddress(of: peer)?.ip))
+            driver.submit(.connected(peer, direction, host.remoteAddress(of: peer)?.ip))
         case .identified(let peer, let info): identified(peer, info)
         case .disconnected(let peer, let reason):
-            feed(.disconnected(peer))
+            driver.submit(.disconnected(peer))
             isolation.left(peer)
             defer { events.send(.gone(peer)) }
             guard ready.remove(peer) != nil else { return }
             updateIsolation()
             log.info("peer disconnected", ["peer": .of(peer), "reason": .of(reason)])
-        case .misbehaved(let peer, let what): feed(.misbehaved(peer, what))
+        case .misbehaved(let peer, let what): driver.submit(.misbehaved(peer, what))
         }
     }
 
@@ -262,7 +255,7 @@ package final class PeerService: Service {
                 traits.genesis.map { $0 == genesisHash } ?? true ? .member : .namesake
             default: .foreign
             }
-        feed(.identified(peer, kind))
+        driver.submit(.identified(peer, kind))
         if kind == .namesake, let other = traits.genesis { metNamesake(peer, other) }
         if kind == .foreign { isolation.met(foreign: "of the chain \(traits.chainID ?? "")") }
         guard kind == .member, let link = planner.links[peer], link.visitEnd == nil else { return }

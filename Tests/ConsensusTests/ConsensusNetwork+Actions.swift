@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Multiformats
+import Reactor
 import TestSupport
 
 @testable import Consensus
@@ -288,7 +289,9 @@ extension ConsensusNetwork {
 
     func plan(_ node: Node, _ event: Planner.Event) throws {
         var actions: [Planner.Action] = []
-        node.planner.handle(event, now: .milliseconds(Int64(now)), actions: &actions)
+        let instant = Instant(elapsed: .milliseconds(Int64(now)), wallClock: 0)
+        node.planner.handle(event, at: instant, actions: &actions)
+        try node.planner.checkInvariants()
         for action in actions {
             switch action {
             case .request(let request): local(node, 30) { try self.answer(node, request) }

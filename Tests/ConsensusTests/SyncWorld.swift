@@ -1,5 +1,7 @@
 import Crypto
 import Multiformats
+import Reactor
+import Testing
 
 @testable import Consensus
 
@@ -64,7 +66,8 @@ struct SyncWorld {
 
     mutating func send(_ event: Planner.Event) {
         var actions: [Planner.Action] = []
-        planner.handle(event, now: now, actions: &actions)
+        planner.handle(event, at: Instant(elapsed: now, wallClock: 0), actions: &actions)
+        do { try planner.checkInvariants() } catch { Issue.record(error) }
         for action in actions {
             switch action {
             case .request(let request):

@@ -384,8 +384,9 @@ MUTATIONS = [
          "        queue.append(Call(body: body, now: now, caller: caller))\n"),
     ]),
     Mutation("driver-sleeps", "a machine's timer follows its deadline", [
-        ("Sources/Reactor/Machines/MachineDriver.swift", "guard !isStopped, timer.map(",
-         "guard !isStopped, !(ON && timer != nil), timer.map("),
+        ("Sources/Reactor/Machines/DeadlineTimer.swift",
+         "if let timer, timer.isPending, timer.deadline == deadline { return }",
+         "if let timer, ON || timer.isPending && timer.deadline == deadline { return }"),
     ]),
     Mutation("role-without-timers", "a role's timers are armed again after its height", [
         ("Sources/Consensus/Machine/ConsensusMachine+Timers.swift", "timers.arm(.build, at: buildDeadline)",

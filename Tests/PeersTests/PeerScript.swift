@@ -1,6 +1,8 @@
 import LibP2P
 import Multiformats
+import Reactor
 import TestSupport
+import Testing
 
 @testable import Peers
 
@@ -31,7 +33,8 @@ struct PeerScript {
     @discardableResult
     mutating func feed(_ event: PeerPlanner.Event) -> [PeerPlanner.Action] {
         var actions: [PeerPlanner.Action] = []
-        planner.handle(event, now: now, actions: &actions)
+        planner.handle(event, at: Instant(elapsed: now, wallClock: 0), actions: &actions)
+        do { try planner.checkInvariants() } catch { Issue.record(error) }
         return actions
     }
 

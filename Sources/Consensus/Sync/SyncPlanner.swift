@@ -1,17 +1,18 @@
 import Collections
 import Crypto
 import Multiformats
+import Reactor
 
 /// Plans block sync from all peers that have blocks: which heights to request from whom, when to set a peer aside,
 /// and which blocks can be proven when (docs/consensus.md, "Catching up").
 ///
-/// A pure state machine, generic over a block before and after its proof. It requests a window of heights above the
+/// A machine, generic over a block before and after its proof. It requests a window of heights above the
 /// tip at once, in batches spread over the peers, and delivers proven blocks in order, up to two above the tip. A
 /// block made under validators or a leader that are not known yet is kept until they are. A peer that fails, stalls
 /// or lies is set aside for a time that doubles each time; one that did so repeatedly is asked last; one that lacks a
 /// height is not asked for it again. The tip advances as long as one peer sends the next block, however slowly.
 /// Unproven claims are forgotten.
-public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
+public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
     /// The ways in which a peer can be asked for blocks.
     public struct Ways: OptionSet, Sendable {
         /// The bits, one per way.
@@ -41,7 +42,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     }
 
     /// An event of the planner.
-    public enum Event: Sendable {
+    public enum Event: MachineEvent {
         /// Sync to `target`, or raise the target; `from` has claimed it.
         case start(target: Int64, from: PeerID)
         /// The peer can be asked in these ways. Among equal peers the most trusted is asked first.
@@ -176,6 +177,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         var giveUp: Duration?
         var isOverdue: Bool { giveUp != nil }
         var isCancelled = false
+        /// Whether the peer has disconnected since the request. It may be back before the request has ended.
+        var isOrphaned = false
     }
 
     /// The state of one height in the window.
@@ -227,7 +230,8 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
     }
 
     /// Handles one event and appends the resulting actions.
-    public mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
+    public mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        let now = now.elapsed
         switch event {
         case .start(let height, let from): start(height, from, now, &actions)
         case .peer(let id, let ways, let trust):
@@ -237,7 +241,10 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         case .heightProven(let height): provenHeight = max(provenHeight, height)
         case .peerGone(let id):
             peers.removeValue(forKey: id)
-            for (request, its) in running where its.from == id { release(request) }
+            for (request, its) in running where its.from == id {
+                release(request)
+                running[request]?.isOrphaned = true
+            }
         case .block(let request, let height, let block, let size):
             received(request, height, block, size, now, &actions)
         case .progress(let request, let bytes): arriving(request, bytes, now, &actions)
@@ -312,7 +319,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Sendable {
         for index in indices(request.next...max(request.next, request.last)) {
             if case .asked(id) = slots[index] { slots[index] = .empty }
         }
-        guard var peer = peers[request.from] else { return }
+        guard !request.isOrphaned, var peer = peers[request.from] else { return }
         peer.requests -= 1
         if request.isLate { peer.late -= 1 }
         if request.bytes > 0 {

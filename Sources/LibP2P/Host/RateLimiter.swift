@@ -1,7 +1,7 @@
 /// Allows each key a burst of events, and then one event per interval.
 ///
 /// A machine: time comes from outside. Remembers one number for each recently busy key.
-public struct RateLimiter<Key: Hashable> {
+public struct RateLimiter<Key: Hashable & Sendable>: Sendable {
     /// The most keys remembered. Beyond that, idle ones are dropped, or all if none is idle: other limits stop a flood
     /// from ever new keys.
     static var capacity: Int { 4_096 }

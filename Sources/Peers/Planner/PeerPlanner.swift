@@ -1,12 +1,15 @@
 import Collections
 import LibP2P
 import Multiformats
+import Reactor
 
 /// Decides which peers to dial, admit, disconnect and forget (docs/peers.md). The node's role, the leader and the
 /// validators follow the chain.
 ///
 /// A machine: `handle` turns an event into actions, `admits` judges a connection about to be made.
-struct PeerPlanner {
+struct PeerPlanner: Machine {
+    /// The time between two ticks, plus up to a quarter at random.
+    static let interval = Duration.seconds(1)
     /// A peer that has not identified itself after this time is disconnected.
     static let identifyLimit = Duration.seconds(30)
     /// How long a guest may stay: a peer that is served but does not belong to this chain's network.
@@ -57,7 +60,7 @@ struct PeerPlanner {
         let ip: IP?
     }
 
-    enum Event {
+    enum Event: MachineEvent {
         /// The chain now has this leader and these validators, which may include the node itself.
         case membership(Role, leader: PeerID?, validators: [PeerID])
         case connected(PeerID, Direction, IP?)
@@ -70,8 +73,10 @@ struct PeerPlanner {
         case misbehaved(PeerID, Misbehaviour)
         case block(BlockList.Entry)
         case unblock(BlockList.Entry)
-        /// Time has passed. The address book holds these candidates.
+        /// Answer to `survey`: the address book holds these candidates.
         case tick([Candidate])
+        /// `deadline` has passed.
+        case timer
     }
 
     enum Action: Equatable {
@@ -79,6 +84,8 @@ struct PeerPlanner {
         case disconnect(PeerID, Reason, Misbehaviour? = nil)
         case banned(PeerID, Duration, Misbehaviour)
         case forget(PeerID)
+        /// Look up in the address book whom to dial: `tick`.
+        case survey(Interest)
     }
 
     /// Why a connection is refused or ended.
@@ -116,6 +123,8 @@ struct PeerPlanner {
     private(set) var conduct = PeerConduct()
     var askers = RateLimiter<PeerID>(burst: PeerPlanner.answersAtOnce, interval: PeerPlanner.answerInterval)
     var random: SeededGenerator
+    /// When the next tick is due.
+    private(set) var deadline: Duration?
 
     init(_ rules: PeerRules, seed: UInt64) {
         self.rules = rules
@@ -246,7 +255,8 @@ struct PeerPlanner {
     // MARK: Events
 
     /// Handles an event and appends the resulting actions.
-    mutating func handle(_ event: Event, now: Duration, actions: inout [Action]) {
+    mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        let now = now.elapsed
         switch event {
         case .membership(let role, let leader, let validators):
             self.role = role
@@ -277,7 +287,21 @@ struct PeerPlanner {
         case .tick(let candidates):
             sendAway(now, &actions)
             dial(candidates, now, &actions)
+        case .timer:
+            deadline = now + Self.interval + Self.interval / 4 * Int(random.next() % 1_024) / 1_024
+            actions.append(.survey(interest))
         }
+    }
+
+    /// Throws if the state is inconsistent.
+    func checkInvariants() throws(BrokenInvariant) {
+        try BrokenInvariant.check(
+            dials.running.count <= Self.dialsAtOnce, "\(dials.running.count) dials are in progress")
+        try BrokenInvariant.check(
+            links[rules.own] == nil && !validators.contains(rules.own), "the node counts itself as a peer")
+        let visitors = links.values.count { $0.visitEnd != nil && $0.kind != .namesake }
+        // A visitor that makes room leaves only once its connection has ended.
+        try BrokenInvariant.check(visitors <= 2 * Self.visitors, "\(visitors) visitors are connected")
     }
 
     /// Ends connections that the rules no longer allow, and frees slots that strangers may no longer have.

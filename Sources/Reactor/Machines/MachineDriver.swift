@@ -50,7 +50,7 @@ public final class MachineDriver<M: Machine> {
     private var suspended = Deque<CheckedContinuation<Void, Never>>()
     private var isRunning = false
     private var isStopped = false
-    private var timer: Timer?
+    private var timer = DeadlineTimer()
 
     /// A driver that waits for `start`.
     /// - Parameters:
@@ -81,7 +81,7 @@ public final class MachineDriver<M: Machine> {
         worker.stop()
         isStopped = true
         perform = nil
-        timer?.cancel()
+        timer.cancel()
         let (calls, callers) = (queue, suspended)
         (queue, suspended) = ([], [])
         for call in calls { call.caller?.resume() }
@@ -183,13 +183,7 @@ public final class MachineDriver<M: Machine> {
     private func settle(_ outcome: Outcome) {
         if let broken = outcome.broken { onBrokenInvariant?(broken) }
         for action in outcome.actions { perform?(action) }
-        guard !isStopped, timer.map({ !$0.isPending || $0.deadline != outcome.deadline }) ?? true else {
-            return
-        }
-        timer?.cancel()
-        timer = outcome.deadline.map { deadline in
-            Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in self?.submit(.timer)
-            }
-        }
+        guard !isStopped else { return }
+        timer.arm(at: outcome.deadline) { [weak self] in self?.submit(.timer) }
     }
 }

@@ -44,6 +44,21 @@ struct SyncPlannerTests {
         #expect(world.requests.count < 150)
     }
 
+    @Test func aPeerThatReturnsBeforeItsRequestHasEndedIsAskedAgain() throws {
+        var world = try world([.stalls])
+        let peer = try peer(0)
+        world.send(.start(target: 10, from: peer))
+        let request = try #require(world.requests.first)
+        world.send(.peerGone(peer))
+        world.peers[peer] = .full(10)
+        world.send(.peer(peer, .range, trust: 0))
+        world.send(.start(target: 10, from: peer))
+        world.send(.ended(request: request.id, .failed))
+        world.finished = nil
+        world.run()
+        #expect(world.delivered == Array(1...10))
+    }
+
     @Test func windowsAndQueuesAreBounded() throws {
         var single = try world([.stalls], ways: .height)
         single.send(.start(target: 10_000, from: try peer(0)))

@@ -4,46 +4,8 @@ import VirtualIO
 @testable import Reactor
 
 @Suite struct MachineDriverTests {
-    /// Adds numbers, reports each sum, and rings at a deadline.
-    private struct Adder: Machine {
-        enum Event: MachineEvent {
-            case add(Int)
-            case ring(at: Duration)
-            case timer
-        }
-        enum Action: Equatable, Sendable {
-            case sum(Int)
-            case rang(at: Duration)
-        }
-
-        var sum = 0
-        var timers = TimerTable<Int>()
-        var deadline: Duration? { timers.deadline }
-
-        mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
-            switch event {
-            case .add(let number):
-                sum += number
-                actions.append(.sum(sum))
-            case .ring(let at): timers.arm(0, at: at)
-            case .timer: break
-            }
-            while timers.popDue(now.elapsed) != nil { actions.append(.rang(at: now.elapsed)) }
-        }
-
-        func checkInvariants() throws(BrokenInvariant) {
-            try BrokenInvariant.check(sum >= 0, "the sum \(sum) is negative")
-        }
-    }
-
     @ReactorActor
-    private final class Record {
-        var actions: [Adder.Action] = []
-        var broken: [String] = []
-    }
-
-    @ReactorActor
-    private static func driver(_ record: Record, capacity: Int = 8) -> MachineDriver<Adder> {
+    private static func driver(_ record: AdderRecord, capacity: Int = 8) -> MachineDriver<Adder> {
         let worker = Worker(name: "adder", capacity: capacity)
         let driver = MachineDriver(Adder(), on: worker, wallClock: { 7 }) {
             record.broken.append($0.description)
@@ -60,7 +22,7 @@ import VirtualIO
 
     @Test func actionsArePerformedInOrderBeforeTheCallReturns() async throws {
         try await Self.both {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record)
             for number in 1...3 { await driver.handle(.add(number)) }
             #expect(record.actions == [.sum(1), .sum(3), .sum(6)])
@@ -76,7 +38,7 @@ import VirtualIO
 
     @Test func callsReachTheMachineInTheirOrder() async throws {
         try await Self.both {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record, capacity: 200)
             for _ in 0..<100 { driver.submit(.add(1)) }
             await driver.handle(.add(1))
@@ -87,7 +49,7 @@ import VirtualIO
 
     @Test func aFullQueueSuspendsCallersAndLosesNothing() async throws {
         try await Self.both {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record, capacity: 2)
             let tasks = (0..<100).map { _ in Reactor.spawn { await driver.handle(.add(1)) } }
             for task in tasks { await task.value }
@@ -100,7 +62,7 @@ import VirtualIO
 
     @Test func theTimerFiresAtTheDeadlineAndOnlyThen() throws {
         try MemoryNetwork.run(seed: 1) {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record)
             await driver.handle(.ring(at: .seconds(5)))
             await driver.handle(.ring(at: .seconds(2)))
@@ -114,7 +76,7 @@ import VirtualIO
 
     @Test func nothingIsPerformedAfterStop() throws {
         try MemoryNetwork.run(seed: 1) {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record)
             await driver.handle(.ring(at: .seconds(2)))
             driver.stop()
@@ -130,7 +92,7 @@ import VirtualIO
 
     @Test func aBrokenInvariantIsReported() throws {
         try MemoryNetwork.run(seed: 1) {
-            let record = Record()
+            let record = AdderRecord()
             let driver = Self.driver(record)
             await driver.handle(.add(1))
             #expect(record.broken.isEmpty)

@@ -18,52 +18,50 @@ final class SyncService: Service {
     private let context: NodeContext
     private let consensus: ConsensusService
     private let peers: PeerService
-    private var planner: Planner
+    private let driver: ReactorMachineDriver<Planner>
     private var requests: [Int: Task<Void, Never>] = [:]
-    private var timer: Timer?
     /// The hashes of the validators and the parameters at the tip.
     private var rules: [Hash]
-    private var isStopped = false
 
     /// The bytes of blocks that are held or arriving, and their maximum.
-    var bytes: (held: Int, limit: Int) { (planner.bytesUnderWay, planner.mostBytesUnderWay) }
+    var bytes: (held: Int, limit: Int) { (driver.machine.bytesUnderWay, driver.machine.mostBytesUnderWay) }
 
     /// The number of peers that the planner tracks.
-    var peerCount: Int { planner.peerCount }
+    var peerCount: Int { driver.machine.peerCount }
 
     init(_ context: NodeContext, _ consensus: ConsensusService, _ peers: PeerService) {
         self.context = context
         self.consensus = consensus
         self.peers = peers
         let state = consensus.view.state
-        planner = Planner(tip: state.height)
+        driver = ReactorMachineDriver(
+            Planner(tip: state.height), wallClock: context.wallClock,
+            onBrokenInvariant: context.observer.brokenInvariant)
         rules = [state.validatorSetHash, state.parametersHash]
     }
 
     /// Serves until cancelled, then cancels all requests.
     func run() async throws {
+        driver.start { [weak self] in self?.perform($0) }
         tellSizes()
-        defer { stop() }
+        defer {
+            driver.stop()
+            for id in requests.keys.sorted() { requests[id]?.cancel() }
+        }
         try await ServiceEnd().wait()
-    }
-
-    private func stop() {
-        isStopped = true
-        timer?.cancel()
-        for id in requests.keys.sorted() { requests[id]?.cancel() }
     }
 
     /// Starts to sync to a height that a peer has committed. A peer that has left meanwhile cannot be asked.
     func catchUp(to height: Int64, from peer: PeerID) {
         if context.host.isConnected(peer) {
-            feed(.start(target: height, from: peer))
-        } else if planner.target == nil {
+            driver.submit(.start(target: height, from: peer))
+        } else if driver.machine.target == nil {
             consensus.feed(.syncFinished)
         }
     }
 
     /// Notes that the block at a height is proven to be committed.
-    func proven(_ height: Int64) { feed(.heightProven(height)) }
+    func proven(_ height: Int64) { driver.submit(.heightProven(height)) }
 
     func peerReady(_ peer: PeerID) {
         let spoken = Set(context.host.identity(of: peer)?.protocols ?? [])
@@ -73,46 +71,35 @@ final class SyncService: Service {
             ways.insert(.height)
         }
         if spoken.contains(BlockProtocol.id) { ways.insert(.hash) }
-        feed(.peer(peer, ways, trust: peers.rank(of: peer).trust))
+        driver.submit(.peer(peer, ways, trust: peers.rank(of: peer).trust))
     }
 
-    func peerGone(_ peer: PeerID) { feed(.peerGone(peer)) }
+    func peerGone(_ peer: PeerID) { driver.submit(.peerGone(peer)) }
 
     func committed(_ height: Int64) {
         let state = consensus.view.state
         let before = rules
         rules = [state.validatorSetHash, state.parametersHash]
         if rules != before { tellSizes() }
-        feed(.committed(height: height, newRules: rules != before))
+        driver.submit(.committed(height: height, newRules: rules != before))
     }
 
     private func tellSizes() {
         let sizes = consensus.blockSizes
-        feed(.largestBlock(sizes.block + sizes.commitInfo))
+        driver.submit(.largestBlock(sizes.block + sizes.commitInfo))
     }
 
-    private func feed(_ event: Planner.Event) {
-        guard !isStopped else { return }
-        var actions: [Planner.Action] = []
-        planner.handle(event, now: Reactor.now, actions: &actions)
-        timer?.cancel()
-        if let deadline = planner.deadline {
-            timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
-                self?.feed(.timer)
-            }
-        }
-        for action in actions {
-            switch action {
-            case .request(let request): start(request)
-            case .cancel(let id): requests[id]?.cancel()
-            case .check(let id, let height, let candidate): check(id, height, candidate)
-            case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
-            case .stalled(let peer):
-                context.log.info(
-                    "a peer does not send the blocks that it claims to have", ["peer": .of(peer)])
-                context.host.report(peer, .stalling)
-            case .finished: consensus.feed(.syncFinished)
-            }
+    private func perform(_ action: Planner.Action) {
+        switch action {
+        case .request(let request): start(request)
+        case .cancel(let id): requests[id]?.cancel()
+        case .check(let id, let height, let candidate): check(id, height, candidate)
+        case .deliver(_, let (commit, block)): consensus.feed(.decided(commit, block))
+        case .stalled(let peer):
+            context.log.info(
+                "a peer does not send the blocks that it claims to have", ["peer": .of(peer)])
+            context.host.report(peer, .stalling)
+        case .finished: consensus.feed(.syncFinished)
         }
     }
 
@@ -133,7 +120,7 @@ final class SyncService: Service {
                     ])
             }
             self.requests[request.id] = nil
-            self.feed(.ended(request: request.id, outcome))
+            self.driver.submit(.ended(request: request.id, outcome))
         }
     }
 
@@ -144,7 +131,8 @@ final class SyncService: Service {
         case .busy: return .busy
         // A later block may be larger under other rules; so may this one, if the rules have changed meanwhile.
         case .stream(.tooLarge)
-        where planner.nextHeight(of: request.id) != planner.tip &+ 1 || sizes != consensus.blockSizes:
+        where driver.machine.nextHeight(of: request.id) != driver.machine.tip &+ 1
+            || sizes != consensus.blockSizes:
             return .failed
         default:
             guard let what = Misbehaviour.ofResponder(error) else { return .failed }
@@ -158,11 +146,12 @@ final class SyncService: Service {
     ) async throws(ProtocolsError) -> Planner.Outcome {
         let (host, peer, height) = (context.host, request.from, request.first)
         let progress: @ReactorActor (Int) -> Void = {
-            self.feed(.progress(request: request.id, bytes: $0))
+            self.driver.submit(.progress(request: request.id, bytes: $0))
         }
         func take(_ found: FetchedBlock) {
             let size = found.block.bytes.count
-            feed(.block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
+            driver.submit(
+                .block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
         }
         if request.way == .range { return try await askRange(request, sizes, progress) }
         if let hash = request.hash {
@@ -196,7 +185,7 @@ final class SyncService: Service {
             switch piece {
             case .progress(let bytes): progress(bytes)
             case .block(let block):
-                self.feed(
+                self.driver.submit(
                     .block(
                         request: request.id, height: block.height, Candidate(.ranged(block), peer),
                         size: block.commitInfo.count + block.blockCount))
@@ -243,23 +232,23 @@ final class SyncService: Service {
                     try candidate.decoded()
                 }
                 if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
-                self.feed(.proven(check: id, (commit, block), previous: block.header.previousHash))
+                self.driver.submit(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
                 // If the block is honest, an earlier one introduces the rules that it was made under.
-                self.feed(.unproven(check: id))
+                self.driver.submit(.unproven(check: id))
             } catch is ReactorError {
                 // The node is stopping.
             } catch ConsensusError.unproven {
                 // The block belongs to another network, or to validators that this node will never know: no lie.
-                self.feed(.wrong(check: id))
+                self.driver.submit(.wrong(check: id))
             } catch let error as ConsensusError {
                 self.consensus.penalize(candidate.from, error)
-                self.feed(.wrong(check: id))
+                self.driver.submit(.wrong(check: id))
             } catch {
                 self.context.log.debug(
                     "block cannot be decoded", ["peer": .of(candidate.from), "reason": .error(error)])
                 self.context.host.report(candidate.from, .wrongContent)
-                self.feed(.wrong(check: id))
+                self.driver.submit(.wrong(check: id))
             }
         }
     }

@@ -20,12 +20,10 @@ final class GossipService: Service {
     private let peers: PeerService
     /// The gossip protocol.
     let gossip: Gossipsub
-    private var discovery: HeightDiscovery
+    private let discovery: ReactorMachineDriver<HeightDiscovery>
     /// Detects two hosts with one key.
     let keys: KeyWatch
     private var resets = MessageOrder()
-    private var timer: Timer?
-    private var isStopped = false
 
     init(
         _ context: NodeContext, _ consensus: ConsensusService, _ peers: PeerService, _ gossip: Gossipsub
@@ -35,9 +33,11 @@ final class GossipService: Service {
         self.peers = peers
         self.gossip = gossip
         keys = KeyWatch(context, consensus, gossip)
-        discovery = HeightDiscovery(
+        let machine = HeightDiscovery(
             best: consensus.view.state.height,
-            emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout)
+            emptyBlockInterval: context.configuration.consensus.emptyBlockTimeout, seed: Reactor.random())
+        discovery = ReactorMachineDriver(
+            machine, wallClock: context.wallClock, onBrokenInvariant: context.observer.brokenInvariant)
     }
 
     /// The gossip configuration, with the node's topics.
@@ -58,16 +58,14 @@ final class GossipService: Service {
         gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
         subscribeToConsensus()
         subscribeToHeights()
+        discovery.start { [weak self] in self?.perform($0) }
         keys.start()
-        defer { stop() }
+        defer {
+            discovery.stop()
+            keys.stop()
+            gossip.stop()
+        }
         try await ServiceEnd().wait()
-    }
-
-    private func stop() {
-        isStopped = true
-        timer?.cancel()
-        keys.stop()
-        gossip.stop()
     }
 
     /// Notes that a peer of this chain has identified itself.
@@ -76,8 +74,7 @@ final class GossipService: Service {
             gossip.setApplicationScore(peer, Self.validatorScore)
         }
         keys.peerReady(peer)
-        discovery.peerReady(now: Reactor.now, random: Reactor.random())
-        schedule()
+        discovery.submit(.peerReady)
     }
 
     /// Notes that a peer's last connection has ended.
@@ -86,8 +83,7 @@ final class GossipService: Service {
     /// Notes that a block was committed.
     func committed(_ height: Int64) {
         keys.committed()
-        discovery.committed(height, now: Reactor.now, random: Reactor.random())
-        schedule()
+        discovery.submit(.committed(height))
     }
 
     // MARK: Consensus
@@ -164,17 +160,20 @@ final class GossipService: Service {
         gossip.subscribe(GossipTopic.heightRequest) { [weak self] message, peer in
             guard message.data.isEmpty else { return .reject }
             guard let self else { return .ignore }
-            defer { schedule() }
-            return discovery.requested(
-                through: peer, isTrusted: peers.trusts(peer), now: Reactor.now, random: Reactor.random())
+            let isTrusted = peers.trusts(peer)
+            return discovery.ask { discovery, now, _ in
+                discovery.requested(through: peer, isTrusted: isTrusted, now: now.elapsed)
+            }
         } handler: { _, _ in
         }
         gossip.subscribe(GossipTopic.heightAnswer) { [weak self] message, peer in
             guard let height = Self.height(message.data) else { return .reject }
             guard let self else { return .ignore }
-            defer { schedule() }
-            let (verdict, isNews) = discovery.answered(
-                height, by: message.author, through: peer, isTrusted: peers.trusts(peer), now: Reactor.now)
+            let isTrusted = peers.trusts(peer)
+            let (verdict, isNews) = discovery.ask { discovery, now, _ in
+                discovery.answered(
+                    height, by: message.author, through: peer, isTrusted: isTrusted, now: now.elapsed)
+            }
             if isNews {
                 // The author may have more blocks than the peer that relayed its answer.
                 let source = context.host.isConnected(message.author) ? message.author : peer
@@ -191,21 +190,13 @@ final class GossipService: Service {
         return try? reader.u64()
     }
 
-    private func schedule() {
-        timer?.cancel()
-        guard !isStopped, let deadline = discovery.deadline else { return }
-        timer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
-            guard let self, !isStopped else { return }
-            for action in discovery.timer(now: Reactor.now, random: Reactor.random()) {
-                switch action {
-                case .ask: gossip.publish(GossipTopic.heightRequest, [], log: context.log)
-                case .answer(let height):
-                    var writer = ByteWriter(capacity: 8)
-                    writer.put(u64: height)
-                    gossip.publish(GossipTopic.heightAnswer, writer.bytes, log: context.log)
-                }
-            }
-            schedule()
+    private func perform(_ action: HeightDiscovery.Action) {
+        switch action {
+        case .ask: gossip.publish(GossipTopic.heightRequest, [], log: context.log)
+        case .answer(let height):
+            var writer = ByteWriter(capacity: 8)
+            writer.put(u64: height)
+            gossip.publish(GossipTopic.heightAnswer, writer.bytes, log: context.log)
         }
     }
 }

@@ -1,14 +1,14 @@
 import Collections
 import LibP2P
 import Multiformats
+import Reactor
 
 /// Requests the chain's height by gossip when no block has been committed for long, and answers such requests
 /// (docs/protocols.md, "Heights by gossip").
 ///
-/// A machine: time and random numbers come with the events. All nodes receive all requests and answers. So a node's own
-/// request waits when another node sends one, and its answer is dropped when another gives the same height. Answers
-/// prove nothing: they only make the node ask.
-struct HeightDiscovery {
+/// All nodes receive all requests and answers. So a node's own request waits when another node sends one, and its answer
+/// is dropped when another gives the same height. Answers prove nothing: they only make the node ask.
+struct HeightDiscovery: Machine {
     /// The shortest silence after which a node asks; longer if the network makes empty blocks less often.
     static let shortestSilence = Duration.seconds(90)
     /// The longest wait between two requests. It doubles from the silence up to this.
@@ -27,7 +27,15 @@ struct HeightDiscovery {
     /// One neighbour may deliver an eighth of either, and all neighbours that are strangers together a half.
     static let share = 8
 
-    /// An action.
+    enum Event: MachineEvent {
+        /// A peer is connected.
+        case peerReady
+        /// The block at this height was committed.
+        case committed(Int64)
+        /// `deadline` has passed.
+        case timer
+    }
+
     enum Action: Equatable {
         /// Publish a request.
         case ask
@@ -35,54 +43,73 @@ struct HeightDiscovery {
         case answer(UInt64)
     }
 
+    /// Each is the action that is due.
+    enum Timer { case ask, answer }
+
     typealias Verdict = GossipsubRouter.Verdict
 
     /// This node's best height.
     private(set) var best: UInt64
     private let silence: Duration
     private var pause: Duration
-    private var askAt: Duration?
-    private var answerAt: Duration?
+    private var timers = TimerTable<Timer>()
     private var answeredAt: Duration?
     private var windowBegan = Duration.zero
     private var authors: Set<PeerID> = []
     /// Requests and answers that neighbours have delivered in this interval.
     private var requests = places(requestsPerInterval)
     private var answers = places(answersPerInterval)
+    private var random: SeededGenerator
 
     /// Creates a machine at a height. `emptyBlockInterval` is the longest time between two blocks, zero if unlimited.
-    init(best: Int64, emptyBlockInterval: Duration) {
+    init(best: Int64, emptyBlockInterval: Duration, seed: UInt64) {
+        random = SeededGenerator(seed: seed)
         self.best = UInt64(clamping: best)
         silence = max(Self.shortestSilence, emptyBlockInterval * 2)
         pause = silence
     }
 
-    /// The time at which `timer` is due.
-    var deadline: Duration? { [askAt, answerAt].compactMap { $0 }.min() }
+    var deadline: Duration? { timers.deadline }
 
-    /// Notes that a peer is connected.
-    mutating func peerReady(now: Duration, random: UInt64) {
-        guard askAt == nil else { return }
-        askAt = now + Self.startDelay + Self.part(of: Self.startDelay, random)
+    mutating func handle(_ event: Event, at now: Instant, actions: inout [Action]) {
+        let now = now.elapsed
+        switch event {
+        case .peerReady:
+            if timers[.ask] == nil { timers.arm(.ask, at: now + Self.startDelay + part(of: Self.startDelay)) }
+        case .committed(let height):
+            best = max(best, UInt64(clamping: height))
+            pause = silence
+            if timers[.ask] != nil { timers.arm(.ask, at: now + pause + part(of: pause)) }
+        case .timer:
+            while let timer = timers.popDue(now) {
+                switch timer {
+                case .ask:
+                    actions.append(.ask)
+                    postpone(now)
+                case .answer:
+                    answeredAt = now
+                    actions.append(.answer(best))
+                }
+            }
+        }
     }
 
-    /// Notes that a block was committed, and restarts the wait.
-    mutating func committed(_ height: Int64, now: Duration, random: UInt64) {
-        best = max(best, UInt64(clamping: height))
-        pause = silence
-        if askAt != nil { askAt = now + pause + Self.part(of: pause, random) }
+    func checkInvariants() throws(BrokenInvariant) {
+        try BrokenInvariant.check(
+            authors.count <= Self.answersPerInterval, "\(authors.count) authors have answered")
+        try BrokenInvariant.check(best > 0 || timers[.answer] == nil, "a node without blocks is to answer")
     }
 
     /// Handles a request of another node, whose answers serve this node too. `neighbour` delivered it.
     mutating func requested(
-        through neighbour: PeerID, isTrusted: Bool, now: Duration, random: UInt64
+        through neighbour: PeerID, isTrusted: Bool, now: Duration
     ) -> Verdict {
         openWindow(now)
         guard requests.take(neighbour, isTrusted: isTrusted) else { return .ignore }
-        if askAt != nil { postpone(now, random) }
-        guard best > 0, answerAt == nil else { return .accept }
+        if timers[.ask] != nil { postpone(now) }
+        guard best > 0, timers[.answer] == nil else { return .accept }
         let earliest = answeredAt.map { max(now, $0 + Self.answerInterval) } ?? now
-        answerAt = earliest + Self.part(of: Self.answerJitter, random &* 0x9e37_79b9_7f4a_7c15)
+        timers.arm(.answer, at: earliest + part(of: Self.answerJitter))
         return .accept
     }
 
@@ -97,30 +124,15 @@ struct HeightDiscovery {
             return (.ignore, false)
         }
         authors.insert(author)
-        if height == best, answerAt != nil {
-            answerAt = nil
+        if height == best, timers[.answer] != nil {
+            timers.cancel(.answer)
             answeredAt = now
         }
         return (height <= best ? .accept : .ignore, height > best)
     }
 
-    /// Handles the passing of `deadline`.
-    mutating func timer(now: Duration, random: UInt64) -> [Action] {
-        var actions: [Action] = []
-        if let due = askAt, due <= now {
-            actions.append(.ask)
-            postpone(now, random)
-        }
-        if let due = answerAt, due <= now {
-            answerAt = nil
-            answeredAt = now
-            actions.append(.answer(best))
-        }
-        return actions
-    }
-
-    private mutating func postpone(_ now: Duration, _ random: UInt64) {
-        askAt = now + pause + Self.part(of: pause, random)
+    private mutating func postpone(_ now: Duration) {
+        timers.arm(.ask, at: now + pause + part(of: pause))
         pause = min(pause * 2, max(Self.longestPause, silence))
     }
 
@@ -137,7 +149,7 @@ struct HeightDiscovery {
     }
 
     /// Returns a random part of a time.
-    private static func part(of whole: Duration, _ random: UInt64) -> Duration {
-        whole / 1_024 * Int(random % 1_024)
+    private mutating func part(of whole: Duration) -> Duration {
+        whole / 1_024 * Int(random.next() % 1_024)
     }
 }

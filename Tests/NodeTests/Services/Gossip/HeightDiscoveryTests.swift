@@ -1,5 +1,6 @@
 import Collections
 import Multiformats
+import Reactor
 import TestSupport
 import Testing
 
@@ -7,7 +8,16 @@ import Testing
 
 @Suite struct HeightDiscoveryTests {
     private func machine(_ best: Int64 = 5, emptyBlocks: Duration = .zero) -> HeightDiscovery {
-        HeightDiscovery(best: best, emptyBlockInterval: emptyBlocks)
+        HeightDiscovery(best: best, emptyBlockInterval: emptyBlocks, seed: 1)
+    }
+
+    private func feed(
+        _ machine: inout HeightDiscovery, _ event: HeightDiscovery.Event, _ now: Duration
+    ) -> [HeightDiscovery.Action] {
+        var actions: [HeightDiscovery.Action] = []
+        machine.handle(event, at: Instant(elapsed: now, wallClock: 0), actions: &actions)
+        do { try machine.checkInvariants() } catch { Issue.record(error) }
+        return actions
     }
 
     private func peer(_ number: UInt8) throws -> PeerID {
@@ -21,64 +31,62 @@ import Testing
             .verdict
     }
 
-    @Test func asksOnceThereIsAPeerAndAgainAfterSilence() {
+    @Test func asksOnceThereIsAPeerAndAgainAfterSilence() throws {
         var machine = machine()
         #expect(machine.deadline == nil)
-        machine.peerReady(now: .seconds(10), random: 512)
-        #expect(machine.deadline == .seconds(13))
-        machine.peerReady(now: .seconds(12), random: 0)
-        #expect(machine.timer(now: .seconds(12), random: 0) == [])
-        #expect(machine.timer(now: .seconds(13), random: 0) == [.ask])
-        // The waits double up to the longest.
-        var waits: [Duration] = []
-        for _ in 0..<7 {
-            guard let deadline = machine.deadline else { break }
-            waits.append(deadline)
-            #expect(machine.timer(now: deadline, random: 0) == [.ask])
+        #expect(feed(&machine, .peerReady, .seconds(10)) == [])
+        let first = try #require(machine.deadline)
+        #expect((.seconds(12) ..< .seconds(14)).contains(first))
+        #expect(feed(&machine, .peerReady, .seconds(11)) == [])
+        #expect(machine.deadline == first)
+        #expect(feed(&machine, .timer, .seconds(11)) == [])
+        // The waits double up to the longest, and each is longer by up to as much at random.
+        for wait in [90, 180, 360, 720, 1_440, 1_800, 1_800] as [Int] {
+            let now = try #require(machine.deadline)
+            #expect(feed(&machine, .timer, now) == [.ask])
+            let next = try #require(machine.deadline)
+            #expect((now + .seconds(wait)..<now + .seconds(2 * wait)).contains(next))
         }
-        let pauses = zip(waits.dropFirst(), waits).map { $0 - $1 }
-        #expect(pauses == [180, 360, 720, 1_440, 1_800, 1_800].map { .seconds($0) })
     }
 
-    @Test func blocksPutOffTheQuestion() {
+    @Test func blocksPutOffTheQuestion() throws {
         var machine = machine(emptyBlocks: .seconds(60))
-        machine.peerReady(now: .zero, random: 0)
-        #expect(machine.timer(now: .seconds(2), random: 0) == [.ask])
-        machine.committed(6, now: .seconds(100), random: 0)
-        #expect(machine.deadline == .seconds(220))
+        #expect(feed(&machine, .peerReady, .zero) == [])
+        #expect(feed(&machine, .timer, .seconds(4)) == [.ask])
+        #expect(feed(&machine, .committed(6), .seconds(100)) == [])
+        #expect((.seconds(220) ..< .seconds(340)).contains(try #require(machine.deadline)))
         #expect(machine.best == 6)
     }
 
     @Test func aRequestOfAnotherTakesThePlaceOfOnesOwn() throws {
         var machine = machine(0)
-        machine.peerReady(now: .zero, random: 0)
-        #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0) == .accept
-        )
-        #expect(machine.deadline == .seconds(91))
+        #expect(feed(&machine, .peerReady, .zero) == [])
+        #expect(machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1)) == .accept)
+        #expect((.seconds(91) ..< .seconds(181)).contains(try #require(machine.deadline)))
     }
 
     @Test func answersOnceAnIntervalAndNotAtOnce() throws {
         var machine = machine()
         #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 7) == .accept
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1)) == .accept
         )
         let first = try #require(machine.deadline)
         #expect(first > .seconds(1) && first <= .seconds(5))
         #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(2), random: 9) == .accept
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(2)) == .accept
         )
         #expect(machine.deadline == first)
-        #expect(machine.timer(now: first, random: 0) == [.answer(5)])
+        #expect(feed(&machine, .timer, first) == [.answer(5)])
         #expect(machine.deadline == nil)
-        #expect(machine.requested(through: try peer(101), isTrusted: true, now: first, random: 0) == .accept)
-        #expect(machine.deadline == first + .seconds(10))
+        #expect(machine.requested(through: try peer(101), isTrusted: true, now: first) == .accept)
+        let next = try #require(machine.deadline)
+        #expect((first + .seconds(10)..<first + .seconds(14)).contains(next))
     }
 
     @Test func theSameAnswerOfAnotherTakesThePlaceOfOnesOwn() throws {
         for (height, isSilent) in [(4, false), (5, true), (6, false)] as [(UInt64, Bool)] {
             var machine = machine()
-            _ = machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0)
+            _ = machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1))
             #expect(try answer(&machine, height, 1, .seconds(1)) == (height > 5 ? .ignore : .accept))
             #expect((machine.deadline == nil) == isSilent)
         }
@@ -90,18 +98,18 @@ import Testing
         for neighbour in 0..<UInt8(HeightDiscovery.share) {
             for number in 0...share {
                 let verdict = machine.requested(
-                    through: try peer(neighbour), isTrusted: true, now: .seconds(20), random: 0)
+                    through: try peer(neighbour), isTrusted: true, now: .seconds(20))
                 #expect(verdict == (number < share ? .accept : .ignore), "one neighbour has one share")
             }
         }
         #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(20), random: 0)
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(20))
                 == .ignore)
         #expect(try answer(&machine, 4, 1, .seconds(20)) == .accept)
         #expect(try answer(&machine, 4, 1, .seconds(21)) == .ignore)
         #expect(try answer(&machine, 4, 2, .seconds(21)) == .accept)
         #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(30), random: 0)
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(30))
                 == .accept)
         #expect(try answer(&machine, 4, 1, .seconds(30)) == .accept)
         for height in [0, UInt64(Int64.max) + 1, .max] {
@@ -149,7 +157,7 @@ import Testing
             }
             for _ in 0..<8 {
                 let verdict = machine.requested(
-                    through: try peer(stranger), isTrusted: false, now: .seconds(1), random: 0)
+                    through: try peer(stranger), isTrusted: false, now: .seconds(1))
                 requests += verdict == .accept ? 1 : 0
             }
         }
@@ -157,25 +165,24 @@ import Testing
         #expect(answers <= HeightDiscovery.answersPerInterval / 2)
         #expect(try answer(&machine, 5, 1, .seconds(1)) == .accept)
         #expect(
-            machine.requested(through: try peer(101), isTrusted: true, now: .seconds(1), random: 0) == .accept
+            machine.requested(through: try peer(101), isTrusted: true, now: .seconds(1)) == .accept
         )
     }
 
     @Test func aNodeWithoutBlocksHasNothingToSay() throws {
         var machine = machine(0)
         #expect(
-            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1), random: 0) == .accept
+            machine.requested(through: try peer(100), isTrusted: true, now: .seconds(1)) == .accept
         )
         #expect(machine.deadline == nil)
     }
 
     @Test func aThousandNodesAnswerAFewTimes() throws {
         // All nodes receive the request at once, and an answer a tenth of a second after it was published.
-        var random = SeededGenerator(seed: 1)
         var due: [Duration] = []
-        for _ in 0..<1_000 {
-            var machine = machine()
-            _ = machine.requested(through: try peer(100), isTrusted: true, now: .zero, random: random.next())
+        for seed in 0..<1_000 as Range<UInt64> {
+            var machine = HeightDiscovery(best: 5, emptyBlockInterval: .zero, seed: seed)
+            _ = machine.requested(through: try peer(100), isTrusted: true, now: .zero)
             if let deadline = machine.deadline { due.append(deadline) }
         }
         let first = due.min() ?? .zero

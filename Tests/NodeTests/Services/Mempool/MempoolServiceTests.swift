@@ -54,7 +54,8 @@ import VirtualIO
             let parameters = parameters ?? genesis.parameters
             let peers = PeerService(
                 host: host, genesis: genesis, rules: PeerRules(own: host.peerID),
-                membership: Membership(role: .sentry, leader: nil, validators: []), log: .silent)
+                membership: Membership(role: .sentry, leader: nil, validators: []), log: .silent,
+                wallClock: context.wallClock, onBrokenInvariant: nil)
             service = MempoolService(
                 context, peers, MempoolService.Rules(isLeader: false, parameters: parameters))
             host.observe { [weak service] event in
