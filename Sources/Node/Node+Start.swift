@@ -87,7 +87,11 @@ extension Node {
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
         return try await Reactor.run { [outcome] in
-            let host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
+            let gate = PeerGate(
+                rules: try PeerRules(configuration.p2p, own: key.publicKey.peerID), log: log,
+                wallClock: environment.wallClock, onBrokenInvariant: environment.observer.brokenInvariant)
+            var host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
+            host.connectionGater = gate
             let worker = { environment.makeWorker($0, NodeContext.workerCapacity) }
             let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
@@ -101,7 +105,7 @@ extension Node {
                 wallClock: environment.wallClock,
                 observer: environment.observer,
                 mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
-            let node = try Node(context, outcome)
+            let node = try Node(context, gate, outcome)
             do {
                 try await node.run()
             } catch {

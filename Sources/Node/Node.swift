@@ -49,7 +49,8 @@ public final class Node {
 
     // MARK: Graph
 
-    init(_ context: NodeContext, _ outcome: ChainRecovery.Outcome) throws {
+    /// `gate` is the host's.
+    init(_ context: NodeContext, _ gate: PeerGate, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
         home = Reactor.loop
         genesis = context.genesis
@@ -61,10 +62,8 @@ public final class Node {
         let (host, log) = (context.host, context.log)
         book = AddressBook(host.configuration.peerStore, log: log)
         peers = PeerService(
-            host: host, genesis: context.genesis,
-            rules: try PeerRules(context.configuration.p2p, own: host.peerID),
-            membership: Membership(.sentry, outcome.state), log: log, wallClock: context.wallClock,
-            onBrokenInvariant: context.observer.brokenInvariant)
+            host: host, gate: gate, genesis: context.genesis, membership: Membership(.sentry, outcome.state),
+            log: log)
         let gossipsub = Gossipsub(
             host, configuration: GossipService.configuration,
             // Above every earlier number of this identity: no node publishes a thousand messages per millisecond.

@@ -49,22 +49,15 @@ package final class PeerService: Service {
     private var warnAt = Duration.zero
     private var lastFailure: String?
 
-    /// Creates a service that `run` starts. `membership` is the chain's current one. For `wallClock` and
-    /// `onBrokenInvariant` see `MachineDriver`.
-    package init(
-        host: Host, genesis: Genesis, rules: PeerRules, membership: Membership, log: Log,
-        wallClock: @escaping @Sendable () -> UInt64,
-        onBrokenInvariant: (@ReactorActor @Sendable (BrokenInvariant) -> Void)?
-    ) {
+    /// Creates a service that `run` starts. `gate` is the host's, and `membership` the chain's current one.
+    package init(host: Host, gate: PeerGate, genesis: Genesis, membership: Membership, log: Log) {
         self.host = host
         self.log = log
         self.membership = membership
         store = host.configuration.peerStore
         chainID = genesis.chainID
         genesisHash = genesis.hash
-        driver = ReactorMachineDriver(
-            PeerPlanner(rules, seed: Reactor.random()), wallClock: wallClock,
-            onBrokenInvariant: onBrokenInvariant)
+        driver = gate.driver
     }
 
     /// Serves discovery, dials, and exchanges peers until cancelled.
@@ -87,11 +80,6 @@ package final class PeerService: Service {
         host.register(DiscoveryProtocol(self, host: host))
         host.advertise(KwilProtocol.chain(chainID))
         host.advertise(KwilProtocol.genesis(genesisHash))
-        host.connectionGater = { [weak self] in self?.admits($0) ?? true }
-        host.isTrusted = { [weak self] peer in
-            guard let self else { return false }
-            return planner.standing(of: peer) != .stranger
-        }
         host.observe { [weak self] in self?.observe($0) }
     }
 
@@ -214,20 +202,6 @@ package final class PeerService: Service {
     }
 
     // MARK: Connections
-
-    /// Decides for the host whether a connection may be made.
-    private func admits(_ candidate: ConnectionCandidate) -> Bool {
-        let (now, ip) = (Reactor.now, candidate.address?.ip)
-        guard let peer = candidate.peer else { return planner.admits(ip, now: now) }
-        switch planner.admits(peer, ip, candidate.direction, now: now) {
-        case .success(let victim):
-            if let victim, candidate.isProven { disconnect(victim, .room) }
-            return true
-        case .failure(let reason):
-            log.debug("connection refused", ["peer": .of(peer), "reason": .text(reason.rawValue)])
-            return false
-        }
-    }
 
     private func observe(_ event: HostEvent) {
         switch event {

@@ -28,6 +28,7 @@ public final class Gossipsub: StreamProtocol {
     private struct Topic {
         let validator: Validator?
         let handler: Handler
+        let foreign: Handler?
     }
 
     private let host: Host
@@ -40,9 +41,6 @@ public final class Gossipsub: StreamProtocol {
     private var sequence: UInt64
     private var timer: Timer?
     private var isStopped = false
-
-    /// Called for an unverified message in this host's own name that it has not published.
-    public var onForeign: (@ReactorActor (GossipMessage, PeerID) -> Void)?
 
     /// The counts since the start.
     public var counters: GossipCounters { router.counters }
@@ -88,10 +86,13 @@ public final class Gossipsub: StreamProtocol {
     // MARK: Topics
 
     /// Joins a topic. Messages that `validator` accepts, or all signed ones if it is nil, go to `handler` and are
-    /// forwarded. Subscribing again replaces both.
-    public func subscribe(_ topic: RawText, validator: Validator? = nil, handler: @escaping Handler) {
+    /// forwarded. `foreign` is called for an unverified message in this host's own name that it has not published.
+    /// Subscribing again replaces all three.
+    public func subscribe(
+        _ topic: RawText, validator: Validator? = nil, handler: @escaping Handler, foreign: Handler? = nil
+    ) {
         guard !isStopped else { return }
-        topics[topic] = Topic(validator: validator, handler: handler)
+        topics[topic] = Topic(validator: validator, handler: handler, foreign: foreign)
         perform(router.subscribe(topic, now: Reactor.now))
     }
 
@@ -263,7 +264,7 @@ public final class Gossipsub: StreamProtocol {
                 send(message.frame, priority, message.id, to: peers)
             case .withdraw(let ids, let peer): links[peer]?.withdraw(ids)
             case .verify(let message, let peer): verify(message, from: peer)
-            case .foreign(let message, let peer): onForeign?(message, peer)
+            case .foreign(let message, let peer): topics[message.topic]?.foreign?(message, peer)
             case .validate(let message, let peer): validate(message, from: peer)
             case .deliver(let message, let peer): topics[message.topic]?.handler(message, peer)
             case .connect(let peer): connect(peer)

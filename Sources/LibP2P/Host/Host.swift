@@ -29,9 +29,6 @@ public final class Host {
     /// The addresses listened on, with actual ports; empty before `start`.
     public private(set) var listenAddresses: [Multiaddr] = []
 
-    /// Accepts or refuses connections about to be made; initially the configuration's.
-    public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
-
     let log: Log
     let chunks = ChunkPool()
     let frames = FrameBufferPool()
@@ -54,9 +51,6 @@ public final class Host {
     var inboundRate: RateLimiter<IPNetwork>
     /// The number of bytes held for all peers: unread, or gathered by a read that has not returned.
     var held = 0
-    /// Whether a peer, such as a validator or one that the operator has named, is disconnected for the bytes held for
-    /// it only after strangers. No peer is trusted if it is nil.
-    public var isTrusted: (@ReactorActor @Sendable (PeerID) -> Bool)?
     /// The limit on identify pushes.
     var pushes = RateLimiter<PeerID>(burst: Host.pushBurst, interval: Host.pushInterval)
     /// How often peers have recently been too slow at sending. A long message in time resets the count.
@@ -83,7 +77,6 @@ public final class Host {
         peerID = configuration.identity.publicKey.peerID
         log = configuration.log
         limits = configuration.limits
-        connectionGater = configuration.connectionGater
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,
             interval: configuration.limits.connectionIntervalPerIP)
@@ -150,8 +143,6 @@ public final class Host {
         // These refer to users of the host, which refer to it.
         observers = []
         registrations = [:]
-        connectionGater = nil
-        isTrusted = nil
     }
 
     // MARK: Protocols

@@ -26,9 +26,8 @@ public struct HostConfiguration: Sendable {
     public var agentVersion = "apus"
     /// The family of protocols, as sent in identify.
     public var protocolVersion = "ipfs/0.1.0"
-    /// Called before a connection is set up, and again after the handshake; false refuses it. The host's can be
-    /// replaced later.
-    public var connectionGater: (@ReactorActor @Sendable (ConnectionCandidate) -> Bool)?
+    /// Admits and ranks peers; if it is nil, all are admitted and none is trusted.
+    public var connectionGater: (any ConnectionGater)?
     /// The addresses of known peers, for dialling by peer ID.
     public var peerStore = PeerStore()
     /// The misbehaviour of which an error that ends a dialogue convicts the peer that began it; nil when the network or this
@@ -50,18 +49,6 @@ public enum Direction: Sendable, Equatable {
     case inbound
     /// This host dialled.
     case outbound
-}
-
-/// A connection about to be made, for a host's gater to accept or refuse.
-public struct ConnectionCandidate: Sendable {
-    /// The side that dials.
-    public let direction: Direction
-    /// The remote address, without a peer ID.
-    public let address: Multiaddr?
-    /// The peer; nil for an inbound connection before its handshake.
-    public let peer: PeerID?
-    /// Whether the handshake is complete: the peer's identity is proven, and the connection stands unless refused.
-    public let isProven: Bool
 }
 
 /// The events of a host's connections, for its observers.

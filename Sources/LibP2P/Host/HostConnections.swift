@@ -145,8 +145,8 @@ extension Host {
     private func mayConnect(
         _ direction: Direction, _ address: SocketAddress, _ peer: PeerID?, isProven: Bool = false
     ) -> Bool {
-        guard let gater = connectionGater else { return true }
-        return gater(
+        guard let gater = configuration.connectionGater else { return true }
+        return gater.admits(
             ConnectionCandidate(
                 direction: direction, address: Multiaddr(ip: address.ip, tcp: address.port), peer: peer,
                 isProven: isProven))

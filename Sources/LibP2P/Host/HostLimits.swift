@@ -23,7 +23,9 @@ extension Host {
     func shedHeld() {
         while held > limits.bytes {
             let unasked = peers.mapValues(\.unaskedBytes)
-            let strangers = unasked.filter { $0.value > Self.unasked && isTrusted?($0.key) != true }
+            let strangers = unasked.filter {
+                $0.value > Self.unasked && configuration.connectionGater?.isTrusted($0.key) != true
+            }
             let candidates = strangers.isEmpty ? peers.mapValues(\.held) : strangers
             let most = candidates.max { ($0.value, $1.key) < ($1.value, $0.key) }
             guard let (peer, bytes) = most, bytes > 0, let state = peers[peer] else { return }

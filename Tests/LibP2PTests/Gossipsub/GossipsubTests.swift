@@ -171,7 +171,10 @@ import VirtualIO
             #expect(processes[0].host.connectedPeers == [])
             // A peer can be sent even a message in its own name.
             var foreign: [GossipMessage] = []
-            processes[1].gossip.onForeign = { message, _ in foreign.append(message) }
+            processes[1].gossip.subscribe("t") { _, _ in
+            } foreign: { message, _ in
+                foreign.append(message)
+            }
             let message = GossipMessage(topic: "t", data: [1], sequence: 77, author: key)
             nodes[0].gossip.bring(message.copy, to: key.publicKey.peerID)
             try await Reactor.sleep(for: .milliseconds(200))

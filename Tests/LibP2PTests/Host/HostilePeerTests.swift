@@ -12,11 +12,11 @@ import VirtualIO
 
     /// Runs `body` with two hosts and the address of the one that listens.
     private func run(
-        _ limits: ResourceLimits,
+        _ limits: ResourceLimits, gater: (any ConnectionGater)? = nil,
         _ body: @escaping @ReactorActor @Sendable (HostPair, SocketAddress) async throws -> Void
     ) throws {
         try MemoryNetwork.run(latency: .milliseconds(1)) {
-            let pair = try HostPair(limits: limits)
+            let pair = try HostPair(limits: limits) { $0.connectionGater = gater }
             let transport = try #require(pair.address.transport)
             try await body(pair, try #require(transport.host.socketAddress(transport.port)))
             await pair.stop()
@@ -202,18 +202,30 @@ import VirtualIO
     }
 
     /// A stranger that has sent much unasked is disconnected before a trusted peer for which more is held.
+    /// Admits all and trusts one.
+    @ReactorActor
+    private final class Gate: ConnectionGater {
+        var trusted: PeerID?
+
+        nonisolated init() {}
+
+        func admits(_ candidate: ConnectionCandidate) -> Bool { true }
+        func isTrusted(_ peer: PeerID) -> Bool { peer == trusted }
+    }
+
     @Test func strangersGoBeforeTrustedPeers() throws {
         var limits = ResourceLimits()
         limits.bytes = 900 << 10
         let fixed = limits
-        try run(fixed) { pair, _ in
+        let gate = Gate()
+        try run(fixed, gater: gate) { pair, _ in
             let hold = serveAndHold(on: pair.listener)
             let stranger = try HostPair.host(limits: fixed)
             try stranger.start()
             try await stranger.connect(pair.address)
             try await pair.connect()
             let trusted = pair.dialer.peerID
-            pair.listener.isTrusted = { $0 == trusted }
+            gate.trusted = trusted
             for (host, count) in [(stranger, 2), (pair.dialer, 3)] {
                 for _ in 0..<count {
                     let stream = try await host.newStream(pair.listener.peerID, [Self.test])

@@ -55,7 +55,6 @@ final class GossipService: Service {
 
     /// Subscribes to the topics and serves them until cancelled.
     func run() async throws {
-        gossip.onForeign = { [weak self] message, peer in self?.heardOwn(message, from: peer) }
         subscribeToConsensus()
         subscribeToHeights()
         discovery.start { [weak self] in self?.perform($0) }
@@ -97,6 +96,10 @@ final class GossipService: Service {
                 let answer = try? AckRes(decoding: message.data)
             else { return }
             Reactor.spawn { try? await consensus.acknowledged(answer, from: peer) }
+        } foreign: { [weak consensus] message, peer in
+            // A vote carries its own signature, which is verified.
+            guard let consensus, let answer = try? AckRes(decoding: message.data) else { return }
+            Reactor.spawn { await consensus.heardOwn(answer, from: peer) }
         }
         gossip.subscribe(GossipTopic.reset) { [weak consensus] message, _ in
             guard (try? ConsensusReset(decoding: message.data)) != nil else { return .reject }
@@ -143,15 +146,6 @@ final class GossipService: Service {
             return .accept
         }
         return answer.height == height &+ 1 ? .reject : .ignore
-    }
-
-    /// Handles a message in this node's name that it has not published. A vote carries its own signature, which is
-    /// verified.
-    private func heardOwn(_ message: GossipMessage, from peer: PeerID) {
-        if message.topic == GossipTopic.processes { return keys.heardOwn(message, from: peer) }
-        guard message.topic == GossipTopic.acknowledgements, let answer = try? AckRes(decoding: message.data)
-        else { return }
-        Reactor.spawn { [weak consensus] in await consensus?.heardOwn(answer, from: peer) }
     }
 
     // MARK: Heights

@@ -55,6 +55,8 @@ final class KeyWatch {
         gossip.subscribe(GossipTopic.processes) { [weak self] message, _ in
             self?.judge(message) ?? .ignore
         } handler: { _, _ in
+        } foreign: { [weak self] message, peer in
+            self?.heardOwn(message, from: peer)
         }
         speak(within: Self.period)
     }

@@ -52,10 +52,12 @@ import VirtualIO
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: observer, mempoolFile: file)
             let parameters = parameters ?? genesis.parameters
+            let gate = PeerGate(
+                rules: PeerRules(own: host.peerID), log: .silent, wallClock: context.wallClock,
+                onBrokenInvariant: nil)
             let peers = PeerService(
-                host: host, genesis: genesis, rules: PeerRules(own: host.peerID),
-                membership: Membership(role: .sentry, leader: nil, validators: []), log: .silent,
-                wallClock: context.wallClock, onBrokenInvariant: nil)
+                host: host, gate: gate, genesis: genesis,
+                membership: Membership(role: .sentry, leader: nil, validators: []), log: .silent)
             service = MempoolService(
                 context, peers, MempoolService.Rules(isLeader: false, parameters: parameters))
             host.observe { [weak service] event in
