@@ -62,6 +62,17 @@ public struct JSONWriter: Sendable {
     /// Ends the innermost array.
     public mutating func endArray() { end(UInt8(ascii: "]")) }
 
+    /// Writes a member that is an array, in which `body` writes one value for each of `elements`.
+    @inlinable
+    public mutating func array<Element>(
+        _ name: StaticString, of elements: some Sequence<Element>,
+        _ body: (inout JSONWriter, Element) -> Void
+    ) {
+        array(name) { list in
+            for element in elements { body(&list, element) }
+        }
+    }
+
     /// Writes the name of the member whose value follows.
     public mutating func name(_ name: StaticString) {
         separate()

@@ -155,41 +155,64 @@ extension Genesis {
             $0.member("chain_id", text: chainID)
             $0.member("initial_height", integer: initialHeight)
             $0.member("db_owner", text: databaseOwner)
-            if let leader {
-                $0.object("leader") {
-                    $0.member("type", text: leader.type.name)
-                    $0.member("key", hex: leader.bytes)
+            $0.leader(parameters)
+            $0.array("validators", of: validators) { list, validator in
+                list.object {
+                    $0.member("identifier", hex: validator.key.bytes)
+                    $0.member("key_type", text: validator.key.type.name)
+                    $0.member("power", integer: validator.power)
                 }
             }
-            $0.array("validators") { list in
-                for validator in validators {
-                    list.object {
-                        $0.member("identifier", hex: validator.key.bytes)
-                        $0.member("key_type", text: validator.key.type.name)
-                        $0.member("power", integer: validator.power)
-                    }
-                }
-            }
-            if !allocations.isEmpty {
-                $0.array("alloc") { list in
-                    for allocation in allocations {
-                        list.object {
-                            $0.member("id", hex: allocation.account.identifier)
-                            $0.member("key_type", text: allocation.account.keyType.name)
-                            $0.member("amount", text: allocation.amount.description)
-                        }
-                    }
-                }
-            }
-            $0.member("max_block_size", integer: parameters.maxBlockSize)
-            $0.member("join_expiry", text: DurationText.format(nanoseconds: parameters.joinExpiry))
-            $0.member("disabled_gas_costs", flag: parameters.disabledGasCosts)
-            $0.member("max_votes_per_tx", integer: parameters.maxVotesPerTransaction)
-            if parameters.maaActivationHeight != 0 {
-                $0.member("maa_activation_height", integer: parameters.maaActivationHeight)
-            }
+            $0.allocations(self)
+            $0.limits(parameters)
+            $0.activationHeight(parameters)
         }
         writer.endLine()
         return String(decoding: writer.bytes, as: UTF8.self)
+    }
+}
+
+/// Members that JSON-RPC answers share with the genesis file.
+extension JSONWriter {
+    /// Writes the member `leader`, if there is one.
+    package mutating func leader(_ parameters: NetworkParameters) {
+        guard let leader = parameters.leader else { return }
+        name("leader")
+        key(leader)
+    }
+
+    /// Writes a public key.
+    package mutating func key(_ key: PublicKey) {
+        object {
+            $0.member("type", text: key.type.name)
+            $0.member("key", hex: key.bytes)
+        }
+    }
+
+    /// Writes the member `alloc`, if there are allocations.
+    package mutating func allocations(_ genesis: Genesis) {
+        if genesis.allocations.isEmpty { return }
+        array("alloc", of: genesis.allocations) { list, allocation in
+            list.object {
+                $0.member("id", hex: allocation.account.identifier)
+                $0.member("key_type", text: allocation.account.keyType.name)
+                $0.member("amount", text: allocation.amount.description)
+            }
+        }
+    }
+
+    /// Writes the limits, the expiry in kwil-db's notation: `168h`.
+    package mutating func limits(_ parameters: NetworkParameters) {
+        member("max_block_size", integer: parameters.maxBlockSize)
+        member("join_expiry", text: DurationText.format(nanoseconds: parameters.joinExpiry))
+        member("disabled_gas_costs", flag: parameters.disabledGasCosts)
+        member("max_votes_per_tx", integer: parameters.maxVotesPerTransaction)
+    }
+
+    /// Writes the member `maa_activation_height`, unless it is 0.
+    package mutating func activationHeight(_ parameters: NetworkParameters) {
+        if parameters.maaActivationHeight != 0 {
+            member("maa_activation_height", integer: parameters.maaActivationHeight)
+        }
     }
 }

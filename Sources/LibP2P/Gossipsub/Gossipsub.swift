@@ -1,5 +1,4 @@
 import Bytes
-import Glibc
 import Log
 import Multiformats
 import Reactor
@@ -47,10 +46,7 @@ public final class Gossipsub: StreamProtocol {
 
     /// Nanoseconds since 1970: a first sequence number above those of earlier processes.
     public nonisolated static var systemSequence: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000
-            &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+        UInt64(truncatingIfNeeded: WallClock.now.nanoseconds)
     }
 
     /// Begins to exchange messages with the host's peers, including those already connected.

@@ -2,6 +2,7 @@ import Bytes
 import Glibc
 import JSON
 import Multiformats
+import Reactor
 
 /// The file of a peer store, `addrbook.json`: JSON with a version and one object for each peer.
 ///
@@ -15,11 +16,7 @@ public struct AddressBookFile: Sendable {
     public let path: String
 
     /// Returns the system's Unix time in seconds.
-    public static let unixTime: @Sendable () -> Int64 = {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec)
-    }
+    public static let unixTime: @Sendable () -> Int64 = { WallClock.now.components.seconds }
 
     /// Reads the records; none if there is no file. Skips peers and addresses that are invalid. Throws `corruptFile` or
     /// `file`.
@@ -106,9 +103,7 @@ public struct AddressBookFile: Sendable {
         var writer = JSONWriter(layout: .lines)
         writer.object {
             $0.member("version", integer: version)
-            $0.array("peers") { list in
-                for record in records { encode(record, &list) }
-            }
+            $0.array("peers", of: records) { encode($1, &$0) }
         }
         writer.endLine()
         return writer.bytes
@@ -117,19 +112,15 @@ public struct AddressBookFile: Sendable {
     private static func encode(_ record: PeerRecord, _ writer: inout JSONWriter) {
         writer.object {
             $0.member("id", text: record.peer.description)
-            $0.array("addresses") { list in
-                for address in record.addresses {
-                    list.object {
-                        $0.member("address", text: address.address.description)
-                        $0.member("failures", integer: address.failures)
-                        $0.member("last_connected", integer: address.lastConnected)
-                        if address.isHearsay { $0.member("hearsay", flag: true) }
-                    }
+            $0.array("addresses", of: record.addresses) { list, address in
+                list.object {
+                    $0.member("address", text: address.address.description)
+                    $0.member("failures", integer: address.failures)
+                    $0.member("last_connected", integer: address.lastConnected)
+                    if address.isHearsay { $0.member("hearsay", flag: true) }
                 }
             }
-            $0.array("protocols") { list in
-                for name in record.protocols { list.text(name.rawValue) }
-            }
+            $0.array("protocols", of: record.protocols) { $0.text($1.rawValue) }
             $0.member("last_seen", integer: record.lastSeen)
         }
     }

@@ -98,13 +98,9 @@ struct DiscoveryMessage {
         writer.array { list in
             for peer in peers {
                 list.object {
-                    $0.array("addrs") { list in
-                        for address in peer.addresses { list.text(address.description) }
-                    }
+                    $0.array("addrs", of: peer.addresses) { $0.text($1.description) }
                     $0.member("id", text: peer.id.description)
-                    $0.array("protos") { list in
-                        for name in peer.protocols { list.text(name.rawValue) }
-                    }
+                    $0.array("protos", of: peer.protocols) { $0.text($1.rawValue) }
                 }
             }
         }
