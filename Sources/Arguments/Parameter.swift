@@ -13,8 +13,7 @@ extension Parameter {
         var declaration = Declaration(option: name, letter, syntax, help)
         declaration.defaultText = syntax.text(value)
         return Parameter(declaration) { given throws(UsageError) in
-            guard let text = try given.one(declaration) else { return value }
-            return try syntax.value(text, of: declaration)
+            try given.one(declaration, syntax) ?? value
         }
     }
 
@@ -22,12 +21,7 @@ extension Parameter {
     public static func required(
         _ name: String, letter: String? = nil, _ syntax: Syntax<Value>, _ help: String
     ) -> Parameter {
-        var declaration = Declaration(option: name, letter, syntax, help)
-        declaration.isRequired = true
-        return Parameter(declaration) { given throws(UsageError) in
-            guard let text = try given.one(declaration) else { throw .missing(declaration.shown) }
-            return try syntax.value(text, of: declaration)
-        }
+        Parameter(required: Declaration(option: name, letter, syntax, help), syntax)
     }
 
     /// Declares an optional option without a default; nil if absent.
@@ -35,10 +29,7 @@ extension Parameter {
         _ name: String, letter: String? = nil, _ syntax: Syntax<Wrapped>, _ help: String
     ) -> Parameter where Value == Wrapped? {
         let declaration = Declaration(option: name, letter, syntax, help)
-        return Parameter(declaration) { given throws(UsageError) in
-            guard let text = try given.one(declaration) else { return nil }
-            return try syntax.value(text, of: declaration)
-        }
+        return Parameter(declaration) { given throws(UsageError) in try given.one(declaration, syntax) }
     }
 
     /// Declares an option that may be repeated.
@@ -56,22 +47,14 @@ extension Parameter {
 
     /// Declares a required argument, named by `syntax`.
     public static func argument(_ syntax: Syntax<Value>, _ help: String) -> Parameter {
-        var declaration = Declaration(argument: syntax, help)
-        declaration.isRequired = true
-        return Parameter(declaration) { given throws(UsageError) in
-            guard let text = try given.one(declaration) else { throw .missing(declaration.shown) }
-            return try syntax.value(text, of: declaration)
-        }
+        Parameter(required: Declaration(argument: syntax, help), syntax)
     }
 
     /// Declares an optional argument, named by `syntax`. It must follow all required ones.
     public static func argument<Wrapped>(_ syntax: Syntax<Wrapped>, _ help: String) -> Parameter
     where Value == Wrapped? {
         let declaration = Declaration(argument: syntax, help)
-        return Parameter(declaration) { given throws(UsageError) in
-            guard let text = try given.one(declaration) else { return nil }
-            return try syntax.value(text, of: declaration)
-        }
+        return Parameter(declaration) { given throws(UsageError) in try given.one(declaration, syntax) }
     }
 
     /// Declares parameters shared by several commands, under their own heading in help.
@@ -97,6 +80,15 @@ extension Parameter {
     ) {
         self.init(declarations: [declaration], read: read)
     }
+
+    private init(required declaration: Declaration, _ syntax: Syntax<Value>) {
+        var declaration = declaration
+        declaration.isRequired = true
+        self.init(declaration) { [declaration] given throws(UsageError) in
+            guard let value = try given.one(declaration, syntax) else { throw .missing(declaration.shown) }
+            return value
+        }
+    }
 }
 
 extension Parameter where Value == Bool {
@@ -117,6 +109,16 @@ extension Parameter where Value == Bool {
             }
             return !isNo
         }
+    }
+}
+
+extension GivenValues {
+    /// Returns the parsed value, or nil if there is none.
+    fileprivate func one<Value>(
+        _ declaration: Declaration, _ syntax: Syntax<Value>
+    ) throws(UsageError) -> Value? {
+        guard let text = try one(declaration) else { return nil }
+        return try syntax.value(text, of: declaration)
     }
 }
 
