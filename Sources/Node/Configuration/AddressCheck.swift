@@ -16,16 +16,10 @@ enum AddressCheck {
 
     /// Checks an address to announce, which others must be able to dial.
     @Sendable static func announced(_ text: String) -> String? {
-        do throws(HostPort.Failure) {
-            let place = try HostPort(text)
-            if place.port == 0 { return "has port 0, which peers cannot dial" }
-            if let ip = place.ip, ip.scope == .none {
-                return "is no address of a host: peers could not dial it"
-            }
-            return nil
-        } catch {
-            return error.description
-        }
+        guard let place = try? HostPort(text) else { return listened(text) }
+        if place.port == 0 { return "has port 0, which peers cannot dial" }
+        if let ip = place.ip, ip.scope == .none { return "is no address of a host: peers could not dial it" }
+        return nil
     }
 
     /// Checks a peer with an address.

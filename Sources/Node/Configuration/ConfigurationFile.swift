@@ -33,29 +33,17 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
 extension Configuration {
     /// Parses TOML. `file` appears in errors only. Missing keys keep their defaults.
     public init(parsing text: [UInt8], file: String) throws(ConfigurationError) {
-        func place(_ position: TOMLDocument.Position) -> ConfigurationError.Place {
-            .init(file: file, line: position.line, column: position.column)
-        }
         self.init()
-        let document: TOMLDocument
-        do {
-            document = try TOMLDocument(text)
-        } catch {
-            throw .syntax(place(error.position), error.reason)
-        }
-        for section in document.root {
-            guard case .table(let entries) = section.value.content else {
-                throw .unknownKey(place(section.position), section.key)
-            }
+        for section in try TOMLDocument(text, file: file).root {
+            guard let entries = section.table else { throw .unknownKey(section.place, section.key) }
             for entry in entries {
                 guard let key = Self.keys.first(where: { $0.isNamed(section.key, entry.key) })
-                else { throw .unknownKey(place(entry.position), "\(section.key).\(entry.key)") }
-                guard let value = ConfigurationValue(entry.value.content) else {
-                    throw .invalid(
-                        place(entry.value.position), key: key.path, "has a value of an unsupported type")
+                else { throw .unknownKey(entry.place, "\(section.key).\(entry.key)") }
+                guard let value = entry.value else {
+                    throw .invalid(entry.valuePlace, key: key.path, "has a value of an unsupported type")
                 }
                 if let reason = key.write(&self, value) {
-                    throw .invalid(place(entry.value.position), key: key.path, reason)
+                    throw .invalid(entry.valuePlace, key: key.path, reason)
                 }
             }
         }
@@ -94,23 +82,5 @@ extension Configuration {
             out += "| `\(key.name)` | `\(key.read(defaults).literal)` | \(key.summary) |\n"
         }
         return out + limits
-    }
-}
-
-extension ConfigurationValue {
-    fileprivate init?(_ content: TOMLDocument.Value.Content) {
-        switch content {
-        case .string(let text): self = .text(text)
-        case .boolean(let flag): self = .flag(flag)
-        case .integer(let number): self = .number(Int(number))
-        case .array(let values):
-            var list: [String] = []
-            for value in values {
-                guard case .string(let text) = value.content else { return nil }
-                list.append(text)
-            }
-            self = .list(list)
-        case .table, .other: return nil
-        }
     }
 }

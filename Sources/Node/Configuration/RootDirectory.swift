@@ -5,22 +5,6 @@ import Glibc
 
 /// The files of a node's root directory (docs/wire.md, section 9).
 public struct RootDirectory: Sendable {
-    /// Why a root directory cannot be created or read. The description is one line that names the file.
-    public enum Failure: Error, Equatable, CustomStringConvertible {
-        case exists(String)
-        case unwritable(String, String)
-        case unreadable(String, String)
-
-        /// One line.
-        public var description: String {
-            switch self {
-            case .exists(let file): "\(file): already exists and is not overwritten"
-            case .unwritable(let file, let reason): "\(file): cannot be written: \(reason)"
-            case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
-            }
-        }
-    }
-
     /// The maximum size of `config.toml`, in bytes: enough for every key and thousands of peers.
     static let maximumConfigurationSize = 1 << 20
 
@@ -48,23 +32,24 @@ public struct RootDirectory: Sendable {
     /// Creates the directory, mode 0700, with a key, a genesis and a configuration. Overwrites no file.
     public func create(key: PrivateKey, genesis: Genesis, configuration: Configuration) throws {
         for file in [keyFile, genesisFile, configurationFile] where access(file, F_OK) == 0 {
-            throw Failure.exists(file)
+            throw NodeError.failed("\(file): already exists and is not overwritten")
         }
         do {
             try DirectoryTree.create(path, mode: 0o700)
         } catch {
-            throw Failure.unwritable(error.path, String(cString: strerror(error.code)))
+            throw NodeError.failed(
+                "\(error.path): cannot be written: \(String(cString: strerror(error.code)))")
         }
         try KeyFile.save(key, to: keyFile)
         try write(genesis.json, to: genesisFile)
         try write(configuration.fileText, to: configurationFile)
     }
 
-    private func write(_ text: String, to file: String) throws(Failure) {
+    private func write(_ text: String, to file: String) throws(NodeError) {
         do {
             try FileContent.create(file, Array(text.utf8))
         } catch {
-            throw .unwritable(file, error.description)
+            throw .failed("\(file): cannot be written: \(error)")
         }
     }
 
@@ -76,7 +61,7 @@ public struct RootDirectory: Sendable {
         } catch .system(ENOENT) {
             return Configuration()
         } catch {
-            throw Failure.unreadable(configurationFile, error.description)
+            throw NodeError.failed("\(configurationFile): cannot be read: \(error)")
         }
         return try Configuration(parsing: text, file: configurationFile)
     }
