@@ -151,7 +151,7 @@ final class SyncService: Service {
         func take(_ found: FetchedBlock) {
             let size = found.block.bytes.count
             driver.submit(
-                .block(request: request.id, height: height, Candidate(.whole(found), peer), size: size))
+                .block(request: request.id, height: height, Candidate(from: peer) { found }, size: size))
         }
         if request.way == .range { return try await askRange(request, sizes, progress) }
         if let hash = request.hash {
@@ -187,7 +187,8 @@ final class SyncService: Service {
             case .block(let block):
                 self.driver.submit(
                     .block(
-                        request: request.id, height: block.height, Candidate(.ranged(block), peer),
+                        request: request.id, height: block.height,
+                        Candidate(from: peer) { try block.decoded() },
                         size: block.commitInfo.count + block.blockCount))
             }
         }
@@ -202,25 +203,8 @@ final class SyncService: Service {
 
     /// A block as a peer sent it.
     private struct Candidate: Sendable {
-        enum Form: Sendable {
-            case ranged(RangeBlock)
-            case whole(FetchedBlock)
-        }
-
-        let form: Form
         let from: PeerID
-
-        init(_ form: Form, _ from: PeerID) {
-            self.form = form
-            self.from = from
-        }
-
-        func decoded() throws(ProtocolsError) -> FetchedBlock {
-            switch form {
-            case .ranged(let block): try block.decoded()
-            case .whole(let block): block
-            }
-        }
+        let decoded: @Sendable () throws -> FetchedBlock
     }
 
     private func check(_ id: Int, _ height: Int64, _ candidate: Candidate) {
@@ -228,9 +212,8 @@ final class SyncService: Service {
         Reactor.spawn {
             do {
                 let worker = self.context.proofs[id % self.context.proofs.count]
-                let (commit, block) = try await self.consensus.verifier.verify(after: state, on: worker) {
-                    try candidate.decoded()
-                }
+                let (commit, block) = try await self.consensus.verifier.verify(
+                    after: state, on: worker, candidate.decoded)
                 if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
                 self.driver.submit(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {
@@ -252,5 +235,4 @@ final class SyncService: Service {
             }
         }
     }
-
 }
