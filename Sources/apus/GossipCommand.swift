@@ -1,5 +1,6 @@
 import Arguments
 import Bytes
+import JSON
 import LibP2P
 import Multiformats
 import Reactor
@@ -38,8 +39,8 @@ struct GossipCommand: Action {
         guard listen != nil || !connect.isEmpty else {
             throw .inconsistent("give --listen, --connect or both")
         }
-        var names: Set<[UInt8]> = []
-        for topic in topics where !names.insert(Array(topic.utf8)).inserted {
+        var names: Set<RawText> = []
+        for topic in topics where !names.insert(RawText(topic)).inserted {
             throw .inconsistent("--topic \(topic) is given twice")
         }
     }
@@ -104,62 +105,74 @@ struct GossipCommand: Action {
 private struct JSONLine: Sendable {
     let text: String
 
-    private init(_ members: [(name: String, value: String)]) { text = Self.object(members) }
+    private init(_ members: (inout JSONWriter) -> Void) {
+        var writer = JSONWriter()
+        writer.object(members)
+        var text = ""
+        for scalar in String(decoding: writer.bytes, as: UTF8.self).unicodeScalars {
+            switch scalar {
+            // JSON itself allows these in strings.
+            case "\u{7F}"..."\u{9F}": text += "\\u00\(String(scalar.value, radix: 16))"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        self.text = text
+    }
 
     @ReactorActor
     static func start(_ host: LibP2P.Host) -> JSONLine {
-        JSONLine([("listen", array(host.listenAddresses.map { "\($0.appending(.p2p(host.peerID)))" }))])
+        JSONLine {
+            $0.array("listen", of: host.listenAddresses) { $0.text("\($1.appending(.p2p(host.peerID)))") }
+        }
     }
 
     @ReactorActor
     static func message(_ message: GossipMessage, _ topic: String, from peer: PeerID) -> JSONLine {
-        JSONLine([
-            ("author", quoted("\(message.author)")), ("from", quoted("\(peer)")),
-            ("text", quoted(String(decoding: message.data.array, as: UTF8.self))), ("topic", quoted(topic)),
-        ])
+        JSONLine {
+            $0.member("author", text: "\(message.author)")
+            $0.member("from", text: "\(peer)")
+            $0.member("text", text: String(decoding: message.data.array, as: UTF8.self))
+            $0.member("topic", text: topic)
+        }
     }
 
     @ReactorActor
     static func status(_ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) -> JSONLine {
-        func peers(_ list: (RawText) -> [PeerID]) -> String {
-            object(topics.map { topic in (topic, array(list(RawText(topic)).map { "\($0)" })) })
-        }
         let counters = gossip.counters
-        let numbers: [(String, UInt64)] = [
-            ("accepted", counters.accepted), ("duplicates", counters.duplicates),
-            ("rejected", counters.rejected), ("ignored", counters.ignored),
-            ("malformed", counters.malformed), ("overflowed", counters.overflowed),
-            ("brokenPromises", counters.brokenPromises), ("earlyGrafts", counters.earlyGrafts),
-            ("graylisted", counters.graylisted), ("unsent", counters.unsent),
-        ]
-        return JSONLine([
-            ("counters", object(numbers.map { ($0, "\($1)") })),
-            ("mesh", peers(gossip.mesh)),
-            ("scores", object(host.connectedPeers.map { ("\($0)", "\(gossip.score($0))") })),
-            ("subscribers", peers(gossip.subscribers)),
-        ])
+        return JSONLine {
+            $0.object("counters") {
+                $0.member("accepted", integer: counters.accepted)
+                $0.member("duplicates", integer: counters.duplicates)
+                $0.member("rejected", integer: counters.rejected)
+                $0.member("ignored", integer: counters.ignored)
+                $0.member("malformed", integer: counters.malformed)
+                $0.member("overflowed", integer: counters.overflowed)
+                $0.member("brokenPromises", integer: counters.brokenPromises)
+                $0.member("earlyGrafts", integer: counters.earlyGrafts)
+                $0.member("graylisted", integer: counters.graylisted)
+                $0.member("unsent", integer: counters.unsent)
+            }
+            $0.object("mesh") { $0.peers(topics, gossip.mesh) }
+            $0.object("scores") {
+                for peer in host.connectedPeers {
+                    $0.name("\(peer)")
+                    $0.number(gossip.score(peer))
+                }
+            }
+            $0.object("subscribers") { $0.peers(topics, gossip.subscribers) }
+        }
     }
+}
 
-    // MARK: JSON
-
-    private static func object(_ members: [(name: String, value: String)]) -> String {
-        "{\(members.map { "\(quoted($0.name)):\($0.value)" }.joined(separator: ","))}"
-    }
-
-    private static func array(_ texts: [String]) -> String {
-        "[\(texts.map(quoted).joined(separator: ","))]"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": quoted += "\\\(scalar)"
-            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}":
-                quoted += "\\u\(String(scalar.value + 0x10000, radix: 16).dropFirst())"
-            default: quoted.unicodeScalars.append(scalar)
+extension JSONWriter {
+    /// Writes a member for each topic: its peers.
+    @ReactorActor
+    fileprivate mutating func peers(_ topics: [String], _ peers: (RawText) -> [PeerID]) {
+        for topic in topics {
+            name(topic)
+            array { list in
+                for peer in peers(RawText(topic)) { list.text("\(peer)") }
             }
         }
-        return quoted + "\""
     }
 }

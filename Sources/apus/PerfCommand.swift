@@ -6,8 +6,8 @@ import Reactor
 /// `apus perf`: measures the throughput of one stream with `/perf/1.0.0`, or serves such measurements.
 struct PerfCommand: Action {
     let address: Multiaddr?
-    let upload: ByteCount
-    let download: ByteCount
+    let upload: UInt64
+    let download: UInt64
     let idle: Int?
     let listen: Multiaddr?
     let options: HostOptions
@@ -20,9 +20,9 @@ struct PerfCommand: Action {
             "perf", "Measure the throughput of a stream, or serve such measurements.",
             .argument(.multiaddr, "Address of a host that serves /perf/1.0.0."),
             .option(
-                "upload", .byteCount, default: ByteCount(0),
+                "upload", .byteCount, default: UInt64(0),
                 "Bytes to send, such as 1000, 64KiB, 16MiB, 1GiB."),
-            .option("download", .byteCount, default: ByteCount(0), "Bytes to receive."),
+            .option("download", .byteCount, default: UInt64(0), "Bytes to receive."),
             .option(
                 "idle", .integer(1...idleLimit),
                 "Hold this many idle connections, each from a host with its own Ed25519 key, until interrupted. "
@@ -40,14 +40,14 @@ struct PerfCommand: Action {
             throw .inconsistent("give either the address of a host or --listen")
         }
         if idle != nil {
-            guard listen == nil, upload.value == 0, download.value == 0, options.key == nil else {
+            guard listen == nil, upload == 0, download == 0, options.key == nil else {
                 throw .inconsistent(
                     "--idle needs an address and cannot be combined with --upload, --download or --key")
             }
-        } else if address != nil, upload.value == 0, download.value == 0 {
+        } else if address != nil, upload == 0, download == 0 {
             throw .inconsistent("nothing to measure: give --upload, --download or --idle")
         }
-        if listen != nil, upload.value != 0 || download.value != 0 {
+        if listen != nil, upload != 0 || download != 0 {
             throw .inconsistent(
                 "--listen cannot be combined with --upload or --download, which the other side chooses")
         }
@@ -64,16 +64,15 @@ struct PerfCommand: Action {
         try await options.withHost { [upload, download] host in
             let peer = try await host.connect(address)
             let stream = try await host.newStream(peer, [.perf])
-            let result = try await Perf.measure(
-                upload: upload.value, download: download.value, on: stream)
-            if upload.value > 0 { try Self.report("upload", upload, result.upload) }
-            if download.value > 0 { try Self.report("download", download, result.download) }
+            let result = try await Perf.measure(upload: upload, download: download, on: stream)
+            if upload > 0 { try Self.report("upload", upload, result.upload) }
+            if download > 0 { try Self.report("download", download, result.download) }
         }
     }
 
-    private static func report(_ name: String, _ count: ByteCount, _ time: Duration) throws {
-        let rate = DecimalText.text(Double(count.value) / 1e9 / (time / .seconds(1)), places: 3)
-        try StandardOutput.print("\(name): \(count.value) bytes in \(time.milliseconds), \(rate) GB/s")
+    private static func report(_ name: String, _ count: UInt64, _ time: Duration) throws {
+        let rate = DecimalText.text(Double(count) / 1e9 / (time / .seconds(1)), places: 3)
+        try StandardOutput.print("\(name): \(count) bytes in \(time.milliseconds), \(rate) GB/s")
     }
 
     /// Connects `count` hosts, each with a key of its own, since the server may close a second connection of one peer.

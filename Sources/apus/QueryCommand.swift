@@ -6,7 +6,7 @@ import Log
 /// `apus query`: runs a read-only SQL statement on a node.
 struct QueryCommand: Action {
     let sql: String
-    let parameters: [StatementParameters.Parameter]
+    let parameters: [RawStatement.Parameter]
     let rpc: RPCOptions
 
     static var command: Command {
@@ -26,8 +26,7 @@ struct QueryCommand: Action {
     func validate() throws(UsageError) { try StatementParameters.check(parameters) }
 
     func run() async throws {
-        let values = parameters.map { RawStatement.Parameter($0.name, $0.value) }
-        let result = try await rpc.client.query(sql, values)
+        let result = try await rpc.client.query(sql, parameters)
         try StandardOutput.print(result.columns.map { EscapedText($0).description }.joined(separator: "\t"))
         for row in result.rows {
             try StandardOutput.print(row.map(CellText.text).joined(separator: "\t"))

@@ -1,6 +1,5 @@
 import API
 import Arguments
-import Glibc
 import Log
 import Node
 import Reactor
@@ -80,13 +79,6 @@ struct RunCommand: Action {
         return try await RPCServer.start(
             listen: rpc.listen, limits: limits,
             driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
-            dispatcher: RPCDispatcher(node, limits: times) { Self.milliseconds })
-    }
-
-    /// The system clock's time, in milliseconds since 1970.
-    private static var milliseconds: Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+            dispatcher: RPCDispatcher(node, limits: times) { WallClock.milliseconds })
     }
 }

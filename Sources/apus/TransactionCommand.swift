@@ -9,16 +9,13 @@ enum TransactionCommand {
     static var command: Command {
         Command(
             "tx", "Send and look up transactions.",
-            subcommands: [
-                Send.command, SendValidator.join, SendValidator.approve, SendValidator.remove,
-                SendValidator.leave, Show.command,
-            ])
+            subcommands: [Send.command] + SendValidator.commands + [Show.command])
     }
 
     /// `apus tx send`.
     struct Send: Action {
         let sql: String
-        let parameters: [StatementParameters.Parameter]
+        let parameters: [RawStatement.Parameter]
         let sending: SendingOptions
 
         static var command: Command {
@@ -35,8 +32,7 @@ enum TransactionCommand {
         func run() async throws {
             // Sorted, so that the ID does not depend on the order on the command line.
             let sorted = parameters.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-            try await sending.send(
-                .rawStatement(RawStatement(sql, sorted.map { RawStatement.Parameter($0.name, $0.value) })))
+            try await sending.send(.rawStatement(RawStatement(sql, sorted)))
         }
     }
 

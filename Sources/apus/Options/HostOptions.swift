@@ -30,22 +30,18 @@ struct HostOptions: Sendable {
     }
 
     /// Starts a host, passes it to `body`, and stops it when `body` has returned or thrown.
-    func withHost<T: Sendable>(
+    func withHost(
         listening addresses: [Multiaddr] = [], limits: ResourceLimits = ResourceLimits(),
-        _ body: @escaping @ReactorActor @Sendable (Host) async throws -> T
-    ) async throws -> T {
+        _ body: @escaping @ReactorActor @Sendable (Host) async throws -> Void
+    ) async throws {
         if let reactor { try Reactor.start(reactor) }
-        return try await Reactor.run {
+        try await Reactor.run {
             let host = try makeHost(listening: addresses, limits: limits)
             try host.start()
-            do {
-                let result = try await body(host)
-                await host.stop()
-                return result
-            } catch {
-                await host.stop()
-                throw error
-            }
+            var failure: (any Error)?
+            do { try await body(host) } catch { failure = error }
+            await host.stop()
+            if let failure { throw failure }
         }
     }
 

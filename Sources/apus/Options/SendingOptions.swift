@@ -26,10 +26,8 @@ struct SendingOptions {
         let signer = try KeyFile.load(key)
         let client = try rpc.client
         let chainID = try await client.chainID()
-        let outcome = try await broadcast(client) { nonce in
+        let outcome = try await broadcast(client, from: AccountID(signer.publicKey)) { nonce in
             try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: signer)
-        } account: {
-            AccountID(signer.publicKey)
         }
         try StandardOutput.print("\(outcome.id)")
         if let result = outcome.result {
@@ -45,14 +43,14 @@ struct SendingOptions {
 
     /// Sends the transaction that `transaction` makes for the chosen nonce, or for the account's next.
     private func broadcast(
-        _ client: RPCClient, _ transaction: (UInt64) throws -> Transaction, account: () -> AccountID
+        _ client: RPCClient, from account: AccountID, _ transaction: (UInt64) throws -> Transaction
     ) async throws -> (id: Hash, result: TransactionResult?) {
         if let nonce { return try await client.broadcast(try transaction(nonce), waitForCommit: waits) }
         var attempt = 0
         while true {
             attempt += 1
             // Unconfirmed transactions count: the last one may have been sent a moment ago.
-            let last = try await client.account(account(), isPending: true).nonce
+            let last = try await client.account(account, isPending: true).nonce
             do {
                 return try await client.broadcast(try transaction(last &+ 1), waitForCommit: waits)
             } catch RPCClient.Failure.server(let failure)

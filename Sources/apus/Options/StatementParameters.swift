@@ -1,31 +1,25 @@
 import Arguments
+import Bytes
 import Chain
 
 /// The parameters of a statement on the command line.
 enum StatementParameters {
-    struct Parameter: Equatable {
-        /// The name with its dollar sign.
-        let name: String
-        let value: Value
-    }
-
-    static var option: Arguments.Parameter<[Parameter]> {
+    static var option: Parameter<[RawStatement.Parameter]> {
         .repeated(
             "parameter", letter: "p",
             Syntax("NAME=TEXT", expected: "name=text, or name:=whole number", parse: parse),
             "Parameter: name=text, or name:=whole number.")
     }
 
-    /// Throws if two names are equal. Names are compared as bytes, as SQLite does: Swift's `String` compares canonical
-    /// equivalents.
-    static func check(_ parameters: [Parameter]) throws(UsageError) {
-        var names: Set<[UInt8]> = []
-        for parameter in parameters where !names.insert(Array(parameter.name.utf8)).inserted {
-            throw .inconsistent("--parameter \(parameter.name) is given twice")
+    /// Throws if two names are equal.
+    static func check(_ parameters: [RawStatement.Parameter]) throws(UsageError) {
+        var names: Set<RawText> = []
+        for parameter in parameters where !names.insert(parameter.name).inserted {
+            throw .inconsistent("--parameter \(parameter.name.string) is given twice")
         }
     }
 
-    private static func parse(_ text: String) -> Parameter? {
+    private static func parse(_ text: String) -> RawStatement.Parameter? {
         let bytes = text.utf8
         guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
         var name = text[..<equals]
@@ -39,6 +33,6 @@ enum StatementParameters {
         if name.utf8.first == UInt8(ascii: "$") {
             name = text[bytes.index(after: name.startIndex)..<name.endIndex]
         }
-        return name.isEmpty ? nil : Parameter(name: "$\(name)", value: value)
+        return name.isEmpty ? nil : RawStatement.Parameter("$\(name)", value)
     }
 }

@@ -39,13 +39,9 @@ struct Records: Sendable, Equatable {
     var columns: [String]
     /// The rows, with one cell per column. The first row is the table's line 1.
     var rows: [[Cell]]
+}
 
-    init(table: String, columns: [String], rows: [[Cell]]) {
-        self.table = table
-        self.columns = columns
-        self.rows = rows
-    }
-
+extension Records {
     /// Reads a file, in the format of its extension: `csv`, `json`, or `txt` for UnicodeData.txt.
     init(file: String) throws(Failure) {
         let name = file.split(separator: "/").last ?? ""
