@@ -137,11 +137,8 @@ public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible 
     }
 
     /// Compares bytes.
-    public static func == (left: JSONText, right: StaticString) -> Bool {
-        left.withUnsafeBytes {
-            JSONTape.isEqual(
-                $0, UnsafeRawBufferPointer(start: right.utf8Start, count: right.utf8CodeUnitCount))
-        }
+    public static func == (left: JSONText, right: String) -> Bool {
+        left.withUnsafeBytes { $0.count == right.utf8.count && right.utf8.elementsEqual($0) }
     }
 
     /// Hashes bytes.

@@ -15,16 +15,17 @@ package struct Holding: Sendable {
 /// What must be freed once a node has ended and is no longer referenced.
 package struct NodeRemains {
     private weak var host: Host?
-    private weak var context: NodeContext?
+    /// Every service holds it.
+    private weak var chain: ChainReader?
 
     fileprivate init(_ context: NodeContext) {
-        self.context = context
         host = context.host
+        chain = context.chain
     }
 
     /// The parts that are still in memory.
     package var left: [String] {
-        [host.map { _ in "host" }, context.map { _ in "services" }].compactMap { $0 }
+        [host.map { _ in "host" }, chain.map { _ in "services" }].compactMap { $0 }
     }
 }
 

@@ -40,11 +40,7 @@ extension Node {
                 path: root.addressBookFile,
                 worker: Worker(name: "peers", capacity: NodeContext.workerCapacity),
                 log: log.of("peerstore")),
-            wallClock: {
-                var time = timespec()
-                clock_gettime(CLOCK_REALTIME, &time)
-                return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(max(0, time.tv_nsec)) / 1_000_000
-            })
+            wallClock: { UInt64(clamping: WallClock.milliseconds) })
         environment.log = log
         environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
@@ -82,7 +78,8 @@ extension Node {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
         let outcome = try await recover(genesis, store, votes, application, log, on: opening)
-        let listen = try await listenAddresses(configuration.p2p.listen)
+        let listen = try await Configuration.resolve(configuration.p2p.listen, of: "p2p.listen")
+            .compactMap { Multiaddr(ip: $0.ip, tcp: $0.port) }
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]
@@ -96,7 +93,7 @@ extension Node {
             let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
-                votes: votes, application: application, log: log,
+                chain: ChainReader(store), votes: votes, application: application, log: log,
                 consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
                 mempool: worker("mempool"), checks: worker("checks"),
                 consensusChecks: worker("consensus-check"),
@@ -160,26 +157,6 @@ extension Node {
         host.dialFrom = environment.dialFrom
         host.noiseKeys = environment.noiseKeys
         return host
-    }
-
-    /// Returns the addresses to listen on, with names resolved. An error names the key.
-    private nonisolated static func listenAddresses(_ texts: [String]) async throws(NodeError) -> [Multiaddr]
-    {
-        var addresses: [Multiaddr] = []
-        for text in texts {
-            do {
-                let place = try HostPort(text)
-                guard let address = try await Resolver.resolve(host: place.host, port: place.port).first,
-                    let multiaddr = Multiaddr(ip: address.ip, tcp: address.port)
-                else { throw ReactorError.nameNotResolved(place.host) }
-                addresses.append(multiaddr)
-            } catch let error as HostPort.Failure {
-                throw .failed("p2p.listen: \"\(text)\" \(error)")
-            } catch {
-                throw .failed("p2p.listen: \"\(text)\": \(error)")
-            }
-        }
-        return addresses
     }
 
     @ReactorActor

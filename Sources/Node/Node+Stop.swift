@@ -11,14 +11,14 @@ extension Node {
         guard !isStopped else { return }
         isStopped = true
         await services.stop()
-        await queries.stop()
+        await context.queries.stop()
         for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
             worker.stop()
         }
         // Close the database even if the node is still referenced, so that no executed block keeps it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
-        lookups.stop()
+        context.lookups.stop()
         let store = context.store
         do {
             try await context.storage.finish { try store.close() }
@@ -36,12 +36,12 @@ extension Node {
         isStopped = true
         let workers = [
             context.consensus, context.execution, context.storage, context.mempool, context.checks,
-            context.consensusChecks, context.serving, lookups,
+            context.consensusChecks, context.serving, context.lookups,
         ]
-        queries.abandon()
+        context.queries.abandon()
         for worker in workers + context.proofs { worker.abandon() }
         services.abandon()
-        application.close()
+        context.application.close()
         commitWaiters.stop()
         awaitingEnd.wakeAll()
     }

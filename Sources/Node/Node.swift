@@ -18,18 +18,14 @@ import Synchronization
 @ReactorActor
 public final class Node {
     /// The network that the node belongs to.
-    public nonisolated let genesis: Genesis
-    nonisolated let application: any Application
-    nonisolated let chain: ChainReader
-    nonisolated let lookups: Worker
-    nonisolated let queries: any QueryService
+    public nonisolated var genesis: Genesis { context.genesis }
     /// Whether a query has found the database corrupt, which is logged once.
     nonisolated let corruption = Mutex(false)
     /// The loop of the services, which callers from other threads cross to.
     nonisolated let home: EventLoop
     nonisolated let snapshots = NodeSnapshots()
 
-    let context: NodeContext
+    nonisolated let context: NodeContext
     let peers: PeerService
     let mempool: MempoolService
     let consensus: ConsensusService
@@ -53,11 +49,6 @@ public final class Node {
     init(_ context: NodeContext, _ gate: PeerGate, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
         home = Reactor.loop
-        genesis = context.genesis
-        application = context.application
-        chain = context.chain
-        lookups = context.lookups
-        queries = context.queries
         transactions = outcome.transactions
         let (host, log) = (context.host, context.log)
         book = AddressBook(host.configuration.peerStore, log: log)
@@ -240,12 +231,6 @@ public final class Node {
 extension Membership {
     /// Creates the membership for a role and a state's leader and validators.
     init(_ role: RoleName, _ state: ChainState) {
-        let part: Role =
-            switch role {
-            case .leader: .leader
-            case .validator: .validator
-            case .sentry: .sentry
-            }
-        self.init(role: part, leader: state.leader?.peerID, validators: state.validators.keys.map(\.peerID))
+        self.init(role: role, leader: state.leader?.peerID, validators: state.validators.keys.map(\.peerID))
     }
 }

@@ -10,13 +10,12 @@ import Storage
 /// What the services of a node share: its identity, its stores and the workers that may write to them.
 ///
 /// `store` is appended to and `application` executes on their workers only. Any thread may read both.
-@ReactorActor
-final class NodeContext {
+struct NodeContext: Sendable {
     /// The capacity of a worker's queue, in jobs. Submitting to a full queue suspends the caller.
-    nonisolated static let workerCapacity = 1_024
+    static let workerCapacity = 1_024
     /// The number of workers that prove blocks. Execution takes a core too, so more would gain little on small
     /// machines.
-    nonisolated static let proofWorkers = 2
+    static let proofWorkers = 2
 
     let genesis: Genesis
     let key: PrivateKey
@@ -53,35 +52,4 @@ final class NodeContext {
     let observer: NodeObserver
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
-
-    init(
-        genesis: Genesis, key: PrivateKey, configuration: Configuration, host: Host, store: BlockStore,
-        votes: VoteLog, application: any Application, log: Log, consensus: Worker, execution: Worker,
-        storage: Worker, mempool: Worker, checks: Worker, consensusChecks: Worker, proofs: [Worker],
-        serving: Worker, lookups: Worker, queries: any QueryService,
-        wallClock: @escaping @Sendable () -> UInt64, observer: NodeObserver, mempoolFile: MempoolFile? = nil
-    ) {
-        self.genesis = genesis
-        self.key = key
-        self.configuration = configuration
-        self.host = host
-        self.store = store
-        chain = ChainReader(store)
-        self.votes = votes
-        self.application = application
-        self.log = log
-        self.consensus = consensus
-        self.execution = execution
-        self.storage = storage
-        self.mempool = mempool
-        self.checks = checks
-        self.consensusChecks = consensusChecks
-        self.proofs = proofs
-        self.serving = serving
-        self.lookups = lookups
-        self.queries = queries
-        self.wallClock = wallClock
-        self.observer = observer
-        self.mempoolFile = mempoolFile
-    }
 }

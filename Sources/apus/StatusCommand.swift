@@ -13,26 +13,26 @@ struct StatusCommand: Action {
     func run() async throws {
         let status = try await rpc.client.status()
         let mempool =
-            status.blocksOnly
+            status.isBlocksOnly
             ? "none: blocks only"
-            : "\(status.mempoolTransactions) transactions, \(status.mempoolBytes) bytes"
+            : "\(status.mempoolCount) transactions, \(status.mempoolSize) bytes"
         let fields: [(name: String, text: String)] = [
-            ("node", status.nodeId),
-            ("peer ID", status.peerId),
-            ("chain", status.chainId),
-            ("role", status.role + (status.syncing ? " (catching up)" : "")),
+            ("node", status.nodeID),
+            ("peer ID", status.peerID),
+            ("chain", status.chainID),
+            ("role", status.role.rawValue + (status.isSyncing ? " (catching up)" : "")),
             ("height", "\(status.height)"),
-            ("block", status.blockHash),
-            ("app hash", status.appHash),
-            ("peers", "\(status.peers)"),
+            ("block", "\(status.blockHash)"),
+            ("app hash", "\(status.appHash)"),
+            ("peers", "\(status.peerCount)"),
             ("mempool", mempool),
-            ("transactions", "\(status.transactions)"),
-            ("clock", status.clock ?? "agrees with the chain's"),
+            ("transactions", "\(status.transactionCount)"),
+            ("clock", status.clockDoubt ?? "agrees with the chain's"),
             ("reactor", status.reactor),
             ("version", status.version),
         ]
         let trouble = status.trouble.map { [("trouble", $0)] } ?? []
-        for (name, text) in fields + trouble + status.listen.map({ ("listens on", $0) }) {
+        for (name, text) in fields + trouble + status.listenAddresses.map({ ("listens on", $0) }) {
             try StandardOutput.print(name.padded(to: 14) + EscapedText(text).description)
         }
     }

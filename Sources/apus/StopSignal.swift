@@ -109,18 +109,24 @@ final class StopSignal: Sendable {
 
     /// Waits for a signal or the node's failure, stops the node, and returns the failure.
     func run(_ node: Node, _ log: Log) async -> NodeError? {
-        await withTaskGroup(of: NodeError?.self) { group in
-            group.addTask { await node.failure() }
+        let failure = await unlessRaised { await node.failure() } ?? nil
+        // SIGHUP reloads nothing: the configuration is read only at the start.
+        log.info("stopping", ["reason": .text(name ?? "standard input ended")])
+        await node.stop()
+        return failure
+    }
+
+    /// Returns the result of `body`, or nil if a signal comes first and cancels it.
+    func unlessRaised<T: Sendable>(_ body: @escaping @Sendable () async -> T) async -> T? {
+        await withTaskGroup(of: T?.self) { group in
+            group.addTask { await body() }
             group.addTask {
                 await self.wait()
-                // SIGHUP reloads nothing: the configuration is read only at the start.
-                log.info("stopping", ["reason": .text(self.name ?? "standard input ended")])
-                await node.stop()
                 return nil
             }
-            let failure = await group.next() ?? nil
+            let first = await group.next() ?? nil
             group.cancelAll()
-            return failure
+            return first
         }
     }
 }

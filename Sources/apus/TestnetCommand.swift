@@ -2,7 +2,7 @@ import Arguments
 import Reactor
 
 /// `apus testnet`: runs a network of processes on loopback that commits a file's rows, and proves that all nodes agree.
-struct TestnetCommand: Action {
+struct TestnetCommand: Action, Sendable {
     let input: String
     let root: String
     let validators: Int
@@ -35,28 +35,10 @@ struct TestnetCommand: Action {
 
     func run() async throws {
         let stop = try StopSignal()
-        let testnet = try Testnet(
-            .init(
-                input: input, root: root, validators: validators, sentries: sentries,
-                reactor: reactor.rawValue, keep: keeps))
+        let testnet = try Testnet(self)
         let display = TestnetDisplay()
-        let outcome: Result<TestnetProof, any Error>? = await withTaskGroup(
-            of: Result<TestnetProof, any Error>?.self
-        ) { group in
-            group.addTask {
-                do {
-                    return .success(try await testnet.run(display))
-                } catch {
-                    return .failure(error)
-                }
-            }
-            group.addTask {
-                await stop.wait()
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
+        let outcome = await stop.unlessRaised { () -> Result<TestnetProof, any Error> in
+            do { return .success(try await testnet.run(display)) } catch { return .failure(error) }
         }
         var code: Int32 = 0
         switch outcome {

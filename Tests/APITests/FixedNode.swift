@@ -100,10 +100,19 @@ struct FixedNode: NodeInterface {
     func status() async -> NodeStatus { currentStatus }
 
     private var currentStatus: NodeStatus {
-        NodeStatus(
-            nodeID: "", peerID: "", role: .leader, height: 7, blockHash: .sha256(of: [1]), appHash: .zero,
-            blockTimestamp: blockTimestamp, isSyncing: false, peerCount: 3, mempoolCount: 1, mempoolSize: 100,
-            transactionCount: 5, reactor: "epoll", listenAddresses: [], trouble: trouble)
+        var status = NodeStatus()
+        status.chainID = genesis.chainID
+        status.role = .leader
+        status.height = 7
+        status.blockHash = .sha256(of: [1])
+        status.blockTimestamp = blockTimestamp
+        status.peerCount = 3
+        status.mempoolCount = 1
+        status.mempoolSize = 100
+        status.transactionCount = 5
+        status.reactor = "epoll"
+        status.trouble = trouble
+        return status
     }
 
     func network() async -> NetworkState {
@@ -114,21 +123,16 @@ struct FixedNode: NodeInterface {
 
     func unconfirmed(limit: Int) async -> [Transaction] { Array(repeating: known, count: limit) }
 
-    func broadcast(_ transaction: SharedBytes, waitForCommit: Bool) async throws(NodeError)
-        -> BroadcastOutcome
-    {
-        if let refusal { throw refusal }
-        if waitForCommit, holdsCommits { await hold.wait() }
-        return BroadcastOutcome(
-            id: Hash.sha256(of: transaction), result: waitForCommit ? TransactionResult(.ok, gas: 2) : nil)
-    }
-
-    func broadcast(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
-        hold.count(group: transactions.count)
-        if holdsBroadcasts { await hold.wait() }
+    func broadcast(
+        _ transactions: [SharedBytes], waitForCommit: Bool
+    ) async -> [Result<BroadcastOutcome, NodeError>] {
+        if !waitForCommit { hold.count(group: transactions.count) }
+        if waitForCommit ? holdsCommits : holdsBroadcasts { await hold.wait() }
         return transactions.map { bytes in
             if let refusal { return .failure(refusal) }
-            return .success(BroadcastOutcome(id: Hash.sha256(of: bytes), result: nil))
+            return .success(
+                BroadcastOutcome(
+                    id: Hash.sha256(of: bytes), result: waitForCommit ? TransactionResult(.ok, gas: 2) : nil))
         }
     }
 

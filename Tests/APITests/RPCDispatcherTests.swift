@@ -142,7 +142,7 @@ import Testing
         #expect(lookup["height"] as? Int == 4)
         #expect(lookup["index"] as? Int == 2)
         let json = try JSONSerialization.data(withJSONObject: try #require(lookup["tx"]))
-        let back = try TransactionJSON.read(try JSONDocument(Array(json)).root).get()
+        let back = try TransactionJSON.read(try JSONDocument(Array(json)).root)
         #expect(back.bytes == node.known.bytes)
     }
 

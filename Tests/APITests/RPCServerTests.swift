@@ -38,7 +38,7 @@ import VirtualIO
         #expect(try await client.broadcast([transaction, transaction]).isEmpty)
         await #expect(throws: RPCClient.Failure.self) { try await client.query("SELECT 2") }
         // The connection has survived the error.
-        #expect(try await client.status().peers == 3)
+        #expect(try await client.status().peerCount == 3)
         await client.close()
         await server.stop()
     }
@@ -132,7 +132,7 @@ import VirtualIO
 
     @Test func busyPortIsOneLine() async throws {
         let server = try await start()
-        let error = await #expect(throws: RPCServer.StartError.self) {
+        let error = await #expect(throws: NodeError.self) {
             try await RPCServer.start(
                 listen: ["127.0.0.1:\(server.port)"], limits: .init(),
                 dispatcher: RPCDispatcher(try FixedNode()) { 0 })
@@ -143,7 +143,7 @@ import VirtualIO
 
     @Test(arguments: ["", "host", "host:", "host:99999", "host:x"])
     func badListenAddresses(_ listen: String) async throws {
-        await #expect(throws: RPCServer.StartError.self) {
+        await #expect(throws: NodeError.self) {
             try await RPCServer.start(
                 listen: [listen], limits: .init(), dispatcher: RPCDispatcher(try FixedNode()) { 0 })
         }

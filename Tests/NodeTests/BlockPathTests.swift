@@ -39,7 +39,7 @@ import Testing
                 return try network.transaction("SELECT '\(String(decoding: digits, as: UTF8.self))'")
             }
             var before = PathMeter.counts
-            _ = try await network.node("leader").broadcast(transactions.map(\.bytes))
+            _ = try await network.node("leader").broadcast(transactions.map(\.bytes), waitForCommit: false)
             try await wait(network, live)
             let relayed = excess("three nodes, live", before, hashed: 8, copied: 32)
 

@@ -1,3 +1,4 @@
+import Chain
 import Collections
 import LibP2P
 import Multiformats
@@ -107,7 +108,7 @@ import Testing
     @Test func whomWhichRoleDials() throws {
         // Validators 1 to 6 (1 leads), named peer 7, strangers from 20 on; the target is 8.
         let book = (1...7).map { PeerScript.candidate($0) } + (20..<40).map { PeerScript.candidate($0) }
-        func dialled(_ role: PeerPlanner.Role) -> [Int] {
+        func dialled(_ role: RoleName) -> [Int] {
             var script = PeerScript {
                 $0.target = 8
                 $0.name(Self.peer(7))

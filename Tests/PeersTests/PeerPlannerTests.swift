@@ -1,3 +1,4 @@
+import Chain
 import LibP2P
 import Multiformats
 import Protocols
@@ -10,7 +11,7 @@ import Testing
     private static func peer(_ number: Int) -> PeerID { PeerScript.peer(number) }
 
     /// Validators 1 to 3 (1 leads), named peer 4, stranger 5.
-    private func script(_ role: PeerPlanner.Role, _ change: (inout PeerRules) -> Void = { _ in })
+    private func script(_ role: RoleName, _ change: (inout PeerRules) -> Void = { _ in })
         -> PeerScript
     {
         var script = PeerScript {
@@ -24,7 +25,7 @@ import Testing
 
     @Test func whoIsAdmittedInWhichRole() {
         typealias Expectation = (
-            role: PeerPlanner.Role, isPrivate: Bool, peer: Int, reason: PeerPlanner.Reason?
+            role: RoleName, isPrivate: Bool, peer: Int, reason: PeerPlanner.Reason?
         )
         let table: [Expectation] = [
             (.leader, false, 2, nil), (.leader, false, 4, nil), (.leader, false, 5, .leader),
@@ -139,7 +140,7 @@ import Testing
     }
 
     @Test func strangersCannotSurroundANode() {
-        for role in [PeerPlanner.Role.validator, .sentry] {
+        for role in [RoleName.validator, .sentry] {
             var script = PeerScript {
                 $0.maximum = 40
                 $0.target = 10

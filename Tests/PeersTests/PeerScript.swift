@@ -1,3 +1,4 @@
+import Chain
 import LibP2P
 import Multiformats
 import Reactor
@@ -41,7 +42,7 @@ struct PeerScript {
     /// Sets the membership.
     @discardableResult
     mutating func become(
-        _ role: PeerPlanner.Role, leader: Int?, validators: [Int]
+        _ role: RoleName, leader: Int?, validators: [Int]
     ) -> [PeerPlanner.Action] {
         feed(
             .membership(role, leader: leader.map(Self.peer), validators: validators.map(Self.peer)))

@@ -3,7 +3,7 @@ import JSON
 /// The envelope of JSON-RPC 2.0 (jsonrpc.org specification): requests with an identifier, results and errors.
 public enum JSONRPC {
     /// The only supported version.
-    public static let version: StaticString = "2.0"
+    public static let version = "2.0"
 
     /// The maximum number of requests in a batch, so that a batch cannot hold a connection for long.
     public static let maximumBatch = 1_000
@@ -11,15 +11,14 @@ public enum JSONRPC {
     /// The maximum nesting depth of a request; a batch with a query's typed parameters has 7.
     static let maximumDepth = 32
 
-    /// Returns an error response without an ID.
-    static func response(_ failure: Failure) -> [UInt8] {
+    /// Returns an error response to a request with this ID.
+    static func response(_ failure: Failure, to id: RPCRequest.ID = .null) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
             $0.member("jsonrpc", text: version)
             $0.name("error")
             failure.write(to: &$0)
-            $0.name("id")
-            $0.null()
+            $0.id(id)
         }
         return writer.bytes
     }
@@ -64,7 +63,14 @@ public enum JSONRPC {
             var members = try value.members()
             code = try members.value("code").integer()
             message = try members.value("message").string()
-            data = members.optional("data").flatMap { try? BroadcastRefusal($0) }
+            data = members.optional("data").flatMap { try? Self.refusal($0) }
+        }
+
+        private static func refusal(_ value: JSONValue) throws(JSONError) -> BroadcastRefusal {
+            var members = try value.members()
+            return BroadcastRefusal(
+                code: try members.value("code").integer(), hash: try members.value("hash").string(),
+                message: try members.value("message").string())
         }
 
         func write(to writer: inout JSONWriter) {
@@ -89,19 +95,5 @@ public enum JSONRPC {
         public var hash: String
         /// One line.
         public var message: String
-
-        /// Creates the details.
-        public init(code: UInt32, hash: String, message: String) {
-            self.code = code
-            self.hash = hash
-            self.message = message
-        }
-
-        init(_ value: JSONValue) throws(JSONError) {
-            var members = try value.members()
-            code = try members.value("code").integer()
-            hash = try members.value("hash").string()
-            message = try members.value("message").string()
-        }
     }
 }

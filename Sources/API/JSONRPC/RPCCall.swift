@@ -51,102 +51,81 @@ enum RPCCall: Sendable {
 
     /// Reads the parameters of a method. Throws an error that names the parameter as the client wrote it.
     init(_ method: RPCMethod, _ parameters: JSONValue?) throws(JSONRPC.Failure) {
-        let call: Result<RPCCall, JSONRPC.Failure>
-        do throws(JSONError) {
-            call = try Self.read(method, parameters)
-        } catch {
+        do {
+            self = try Self.read(method, parameters)
+        } catch let error as JSONError {
             throw JSONRPC.Failure(method, error, parameters)
+        } catch {
+            throw error as? JSONRPC.Failure ?? .init(.internal, "\(error)")
         }
-        self = try call.get()
     }
 
-    private static func read(
-        _ method: RPCMethod, _ parameters: JSONValue?
-    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
-        func members() throws(JSONError) -> JSONMembers {
-            guard let parameters else { throw JSONError(.missing, path: "params") }
-            return try parameters.members()
-        }
+    /// Throws `JSONError` for a parameter of the wrong shape, `JSONRPC.Failure` for an invalid one.
+    private static func read(_ method: RPCMethod, _ parameters: JSONValue?) throws -> RPCCall {
         switch method {
-        case .userVersion: return .success(.version(service: "user"))
-        case .chainVersion: return .success(.version(service: "chain"))
-        case .userChainInfo: return .success(.status(.chainInfo))
-        case .userHealth: return .success(.status(.userHealth))
-        case .chainHealth: return .success(.status(.chainHealth))
-        case .chainGenesis: return .success(.genesis)
-        case .chainParameters: return .success(.networkParameters)
-        case .chainValidators: return .success(.validators)
-        case .apusStatus: return .success(.status(.all))
-        case .apusValidatorRequests: return .success(.validatorRequests)
-        case .chainUnconfirmed where parameters == nil: return .success(.unconfirmed(limit: 0))
+        case .userVersion: return .version(service: "user")
+        case .chainVersion: return .version(service: "chain")
+        case .userChainInfo: return .status(.chainInfo)
+        case .userHealth: return .status(.userHealth)
+        case .chainHealth: return .status(.chainHealth)
+        case .chainGenesis: return .genesis
+        case .chainParameters: return .networkParameters
+        case .chainValidators: return .validators
+        case .apusStatus: return .status(.all)
+        case .apusValidatorRequests: return .validatorRequests
+        case .chainUnconfirmed where parameters == nil: return .unconfirmed(limit: 0)
         default: break
         }
-        var members = try members()
+        guard let parameters else { throw JSONError(.missing, path: "params") }
+        var members = try parameters.members()
         switch method {
-        case .userPing: return .success(.ping(message: try members.value("message").text()))
+        case .userPing: return .ping(message: try members.value("message").text())
         case .userBroadcast: return try broadcast(&members)
-        case .userTransactionQuery: return .success(.transactionQuery(try members.value("tx_hash").hash()))
-        case .chainTransaction: return .success(.transaction(try members.value("hash").hash()))
+        case .userTransactionQuery: return .transactionQuery(try members.value("tx_hash").hash())
+        case .chainTransaction: return .transaction(try members.value("hash").hash())
         case .userQuery: return try query(&members)
         case .userAccount: return try account(&members)
         case .chainBlock:
-            let block = try block(&members)
-            return .success(.block(block, raw: try members.optional("raw")?.flag() ?? false))
-        case .chainBlockHeader: return .success(.blockHeader(try block(&members)))
-        case .chainBlockResult: return .success(.blockResult(try block(&members)))
+            return .block(try block(&members), raw: try members.optional("raw")?.flag() ?? false)
+        case .chainBlockHeader: return .blockHeader(try block(&members))
+        case .chainBlockResult: return .blockResult(try block(&members))
         default:
             let limit = try members.optional("limit")?.integer(Int64.self) ?? 0
-            guard limit >= 0 else { return .failure(.init(.invalidParameters, "limit must not be negative")) }
-            return .success(.unconfirmed(limit: limit))
+            guard limit >= 0 else { throw wrong("limit must not be negative") }
+            return .unconfirmed(limit: limit)
         }
     }
 
-    private static func broadcast(
-        _ members: inout JSONMembers
-    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+    private static func wrong(_ reason: String) -> JSONRPC.Failure { .init(.invalidParameters, reason) }
+
+    private static func broadcast(_ members: inout JSONMembers) throws -> RPCCall {
         let transaction = try TransactionJSON.read(try members.value("tx"))
         // 0: answer once the transaction is accepted; 1: once it is committed.
         let sync = try members.optional("sync")?.integer(Int.self) ?? 0
-        guard sync == 0 || sync == 1 else {
-            return .failure(.init(.invalidParameters, "sync must be 0 (accepted) or 1 (committed)"))
-        }
-        return transaction.map { .broadcast($0, waitForCommit: sync == 1) }
+        guard sync == 0 || sync == 1 else { throw wrong("sync must be 0 (accepted) or 1 (committed)") }
+        return .broadcast(transaction, waitForCommit: sync == 1)
     }
 
-    private static func query(
-        _ members: inout JSONMembers
-    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+    private static func query(_ members: inout JSONMembers) throws -> RPCCall {
         let sql = try members.value("query").string()
-        var parameters: [RawStatement.Parameter] = []
-        if let values = members.optional("params") {
-            for (name, value) in try values.object() {
-                switch try ValueJSON.read(value) {
-                case .success(let value): parameters.append(RawStatement.Parameter(name.string, value))
-                case .failure(let failure): return .failure(failure)
-                }
-            }
+        let parameters = try members.optional("params")?.object().map { name, value in
+            RawStatement.Parameter(name.string, try ValueJSON.read(value))
         }
-        return .success(.query(sql, parameters))
+        return .query(sql, parameters ?? [])
     }
 
-    private static func account(
-        _ members: inout JSONMembers
-    ) throws(JSONError) -> Result<RPCCall, JSONRPC.Failure> {
+    private static func account(_ members: inout JSONMembers) throws -> RPCCall {
         var inner = try members.value("id").members()
         let identifier = try inner.value("identifier").text()
         let type = try inner.value("key_type").string()
         guard let bytes = try? Hex.decode(utf8: identifier), let type = try? KeyType(name: type) else {
-            return .failure(
-                .init(.invalidParameters, "id must be a hexadecimal identifier and a key type"))
+            throw wrong("id must be a hexadecimal identifier and a key type")
         }
         // 0: committed; 1: with the mempool's transactions.
         let status = try members.optional("status")?.integer(Int.self) ?? 0
-        guard status == 0 || status == 1 else {
-            return .failure(.init(.invalidParameters, "status must be 0 (latest) or 1 (pending)"))
-        }
-        return .success(
-            .account(
-                AccountID(identifier: bytes, keyType: type), identifier: identifier, isPending: status == 1))
+        guard status == 0 || status == 1 else { throw wrong("status must be 0 (latest) or 1 (pending)") }
+        return .account(
+            AccountID(identifier: bytes, keyType: type), identifier: identifier, isPending: status == 1)
     }
 
     private static func block(_ members: inout JSONMembers) throws(JSONError) -> BlockName {
@@ -163,7 +142,7 @@ extension JSONRPC.Failure {
         let outer = parameters?.path ?? "params"
         if path.utf8.count > outer.utf8.count { path = path.dropFirst(outer.count).drop { $0 == "." } }
         if path.utf8.elementsEqual(outer.utf8) { path = "params" }
-        self.init(.invalidParameters, "\(method.name): \(path) \(error.message)")
+        self.init(.invalidParameters, "\(method.rawValue): \(path) \(error.message)")
     }
 }
 
@@ -175,10 +154,8 @@ extension JSONValue {
         switch kind {
         case .text: bytes = try? Hex.decode(utf8: try text())
         case .array:
-            var list: [UInt8] = []
             // One byte too many is enough to refuse it.
-            for element in try array().prefix(Hash.count + 1) { list.append(try element.integer(UInt8.self)) }
-            bytes = list
+            bytes = try array().prefix(Hash.count + 1).map { value throws(JSONError) in try value.integer() }
         default: bytes = nil
         }
         guard let bytes, let hash = try? Hash(bytes) else {

@@ -104,23 +104,23 @@ struct RPCRequest: Sendable {
 
     /// Ends an answer after its result.
     func end(_ writer: inout JSONWriter) {
-        writer.name("id")
-        switch id {
-        case .none, .null: writer.null()
-        case .value(let value): writer.value(value)
-        }
+        writer.id(id)
         writer.endObject()
     }
 
     /// Returns an error as the whole answer; empty for a notification.
     func refusal(_ failure: JSONRPC.Failure) -> [UInt8] {
-        if isNotification { return [] }
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.member("jsonrpc", text: JSONRPC.version)
-        writer.name("error")
-        failure.write(to: &writer)
-        end(&writer)
-        return writer.bytes
+        isNotification ? [] : JSONRPC.response(failure, to: id)
+    }
+}
+
+extension JSONWriter {
+    /// Writes the ID of an answer.
+    mutating func id(_ id: RPCRequest.ID) {
+        name("id")
+        switch id {
+        case .none, .null: null()
+        case .value(let value): self.value(value)
+        }
     }
 }

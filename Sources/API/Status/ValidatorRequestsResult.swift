@@ -39,21 +39,19 @@ public struct ValidatorRequestsResult: Sendable {
         }
     }
 
-    init(_ value: JSONValue) throws(JSONError) {
-        var members = try value.members()
+    init(_ members: inout JSONMembers) throws(JSONError) {
         height = try members.value("height").integer()
         totalPower = try members.value("total_power").integer()
-        requests = []
-        for value in try members.value("requests").array() {
+        requests = try members.value("requests").array().map { value throws(JSONError) in
             var inner = try value.members()
-            var approvedBy: [String] = []
-            for id in try inner.value("approved_by").array() { approvedBy.append(try id.string()) }
-            requests.append(
-                Request(
-                    kind: try inner.value("kind").string(), nodeId: try inner.value("node_id").string(),
-                    power: try inner.value("power").integer(),
-                    expiresAt: try inner.value("expires_at").integer(), approvedBy: approvedBy,
-                    approvedPower: try inner.value("approved_power").integer()))
+            return Request(
+                kind: try inner.value("kind").string(), nodeId: try inner.value("node_id").string(),
+                power: try inner.value("power").integer(),
+                expiresAt: try inner.value("expires_at").integer(),
+                approvedBy: try inner.value("approved_by").array().map { id throws(JSONError) in
+                    try id.string()
+                },
+                approvedPower: try inner.value("approved_power").integer())
         }
     }
 
@@ -61,18 +59,14 @@ public struct ValidatorRequestsResult: Sendable {
         writer.object {
             $0.member("height", integer: height)
             $0.member("total_power", integer: totalPower)
-            $0.array("requests") { list in
-                for request in requests {
-                    list.object {
-                        $0.member("kind", text: request.kind)
-                        $0.member("node_id", text: request.nodeId)
-                        $0.member("power", integer: request.power)
-                        $0.member("expires_at", integer: request.expiresAt)
-                        $0.array("approved_by") { list in
-                            for id in request.approvedBy { list.text(id) }
-                        }
-                        $0.member("approved_power", integer: request.approvedPower)
-                    }
+            $0.array("requests", of: requests) { list, request in
+                list.object {
+                    $0.member("kind", text: request.kind)
+                    $0.member("node_id", text: request.nodeId)
+                    $0.member("power", integer: request.power)
+                    $0.member("expires_at", integer: request.expiresAt)
+                    $0.array("approved_by", of: request.approvedBy) { $0.text($1) }
+                    $0.member("approved_power", integer: request.approvedPower)
                 }
             }
         }

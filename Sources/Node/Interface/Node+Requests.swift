@@ -26,59 +26,67 @@ extension Node {
     }
 
     private func currentStatus() -> NodeStatus {
-        let view = consensus.view
-        let makesBlocksAlone = view.role == .leader && view.state.validators.count == 1
-        let role: NodeStatus.Role =
-            switch view.role {
-            case .leader: .leader
-            case .validator: .validator
-            case .sentry: .sentry
-            }
-        return NodeStatus(
-            nodeID: context.key.publicKey.nodeID, peerID: context.host.peerID.description, role: role,
-            height: view.state.height, blockHash: view.state.hash, appHash: view.state.appHash,
-            blockTimestamp: view.state.timestamp, isSyncing: view.isSyncing,
-            clockDoubt: view.clockDoubt, peerCount: peers.peerCount,
-            mempoolCount: mempool.contents.count, mempoolSize: mempool.contents.bytes,
-            transactionCount: transactions,
-            reactor: Reactor.driverDescription, listenAddresses: context.host.listenAddresses.map { "\($0)" },
-            isBlocksOnly: !context.configuration.mempool.isEnabled,
-            hasGasCosts: !view.state.parameters.disabledGasCosts,
-            trouble: peers.isolation(makesBlocksAlone: makesBlocksAlone))
+        let (view, host) = (consensus.view, context.host)
+        let (state, mempool) = (view.state, mempool.contents)
+        var status = NodeStatus()
+        status.chainID = genesis.chainID
+        status.nodeID = context.key.publicKey.nodeID
+        status.peerID = host.peerID.description
+        status.role = view.role
+        status.height = state.height
+        status.blockHash = state.hash
+        status.appHash = state.appHash
+        status.blockTimestamp = state.timestamp
+        status.isSyncing = view.isSyncing
+        status.clockDoubt = view.clockDoubt
+        status.peerCount = peers.peerCount
+        status.mempoolCount = mempool.count
+        status.mempoolSize = mempool.bytes
+        status.transactionCount = transactions
+        status.reactor = Reactor.driverDescription
+        status.listenAddresses = host.listenAddresses.map { "\($0)" }
+        status.isBlocksOnly = !context.configuration.mempool.isEnabled
+        status.hasGasCosts = !state.parameters.disabledGasCosts
+        let makesBlocksAlone = view.role == .leader && state.validators.count == 1
+        status.trouble = peers.isolation(makesBlocksAlone: makesBlocksAlone)
+        return status
     }
 
-    private func accept(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>] {
-        let refusal: NodeError? =
-            if isStopped || ending != nil {
-                .failed("the node is stopping")
-            } else {
-                context.configuration.mempool.isEnabled ? nil : .blocksOnly
-            }
-        if let refusal { return transactions.map { _ in .failure(refusal) } }
-        let outcomes = await mempool.submit(transactions)
-        snapshots.invalidate()
-        return outcomes.map { outcome in
+    private func accept(
+        _ transactions: [SharedBytes], waitForCommit: Bool
+    ) async -> [Result<BroadcastOutcome, NodeError>] {
+        if let refusal = refusal(waitForCommit) { return transactions.map { _ in .failure(refusal) } }
+        var outcomes = await mempool.submit(transactions).map { outcome in
             outcome.map { BroadcastOutcome(id: $0.id, result: nil) }
-                .mapError { .rejected($0.code, $0.description) }
+                .mapError { NodeError.rejected($0.code, $0.description) }
         }
+        snapshots.invalidate()
+        guard waitForCommit else { return outcomes }
+        for (index, outcome) in outcomes.enumerated() {
+            guard case .success(let accepted) = outcome else { continue }
+            let result = await commit(of: accepted.id)
+            outcomes[index] =
+                result == nil
+                ? .failure(.commitTimeout(accepted.id))
+                : .success(BroadcastOutcome(id: accepted.id, result: result))
+        }
+        return outcomes
     }
 
-    private func accept(_ transaction: SharedBytes, wait: Bool) async throws(NodeError) -> BroadcastOutcome {
-        if wait, commitWaiters.isFull {
-            throw .rejected(.mempoolFull, "too many clients are waiting for commits; retry later")
+    /// The reason to refuse all transactions now, if any.
+    private func refusal(_ waitForCommit: Bool) -> NodeError? {
+        if waitForCommit, commitWaiters.isFull {
+            return .rejected(.mempoolFull, "too many clients are waiting for commits; retry later")
         }
-        var outcome = try await accept([transaction])[0].get()
-        guard wait else { return outcome }
-        outcome.result = await commit(of: outcome.id)
-        if outcome.result == nil { throw .commitTimeout(outcome.id) }
-        return outcome
+        if isStopped || ending != nil { return .failed("the node is stopping") }
+        return context.configuration.mempool.isEnabled ? nil : .blocksOnly
     }
 
     /// Returns the transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
     private func commit(of id: Hash) async -> TransactionResult? {
         // It may have been committed before the wait begins.
         Reactor.spawn {
-            let stored = try? await self.chain.transaction(id, on: self.lookups)
+            let stored = try? await self.context.chain.transaction(id, on: self.context.lookups)
             if let stored { self.commitWaiters.committed(id, stored.result) }
         }
         return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
@@ -103,33 +111,19 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func validatorRequests() async throws(NodeError) -> [ValidatorRequest] {
-        do { return try application.validatorRequests() } catch { throw .failed("\(error)") }
+        do { return try context.application.validatorRequests() } catch { throw .failed("\(error)") }
     }
 
     /// See `NodeInterface`.
     public nonisolated func unconfirmed(limit: Int) async -> [Transaction] {
-        await reactor { await self.mempool.propose(maxBytes: .max, maxCount: limit) }
+        await home.perform { await self.mempool.propose(maxBytes: .max, maxCount: limit) }
     }
 
     /// See `NodeInterface`.
     public nonisolated func broadcast(
-        _ transactions: [SharedBytes]
+        _ transactions: [SharedBytes], waitForCommit: Bool
     ) async -> [Result<BroadcastOutcome, NodeError>] {
-        await reactor { await self.accept(transactions) }
-    }
-
-    /// See `NodeInterface`.
-    public nonisolated func broadcast(
-        _ transaction: SharedBytes, waitForCommit: Bool
-    ) async throws(NodeError) -> BroadcastOutcome {
-        let result: Result<BroadcastOutcome, NodeError> = await reactor {
-            do throws(NodeError) {
-                return .success(try await self.accept(transaction, wait: waitForCommit))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try result.get()
+        await home.perform { await self.accept(transactions, waitForCommit: waitForCommit) }
     }
 
     /// See `NodeInterface`.
@@ -145,30 +139,25 @@ extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
         // A block is in the log before its transactions leave the mempool.
-        if let waiting = await reactor({ await self.mempool.waiting(id) }) {
+        if let waiting = await home.perform({ await self.mempool.waiting(id) }) {
             return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
         }
         return try await read { chain, worker in
             try await chain.transaction(id, on: worker).map {
-                KnownTransaction(
-                    bytes: $0.bytes, height: $0.height, index: UInt32(clamping: $0.index), result: $0.result)
+                KnownTransaction(bytes: $0.bytes, height: $0.height, index: $0.index, result: $0.result)
             }
         }
     }
 
     /// See `NodeInterface`.
     public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
-        let application = application
-        do {
-            return try await lookups.runForClient { try application.account(id) }
-        } catch {
-            throw .failed("\(error)")
-        }
+        let application = context.application
+        return try await read { try await $1.runForClient { try application.account(id) } }
     }
 
     /// See `NodeInterface`.
     public nonisolated func pendingNonce(_ id: AccountID) async -> UInt64? {
-        await reactor { await self.mempool.pendingNonce(id) }
+        await home.perform { await self.mempool.pendingNonce(id) }
     }
 
     /// See `NodeInterface`.
@@ -176,10 +165,10 @@ extension Node: NodeInterface {
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {
         do throws(ExecutionError) {
-            return try await queries.answer(sql, parameters)
+            return try await context.queries.answer(sql, parameters)
         } catch {
             // The node must not vote on the state of a corrupt database.
-            if error.isCorruption { await reactor { self.consensus.feed(.failed("\(error)")) } }
+            if error.isCorruption { await home.perform { self.consensus.feed(.failed("\(error)")) } }
             throw queryError(error)
         }
     }
@@ -203,16 +192,9 @@ extension Node: NodeInterface {
         _ body: (ChainReader, Worker) async throws -> T
     ) async throws(NodeError) -> T {
         do {
-            return try await body(chain, lookups)
+            return try await body(context.chain, context.lookups)
         } catch {
             throw .failed("\(error)")
         }
-    }
-
-    /// Runs a closure that cannot throw on the node's own loop. Called from any thread.
-    private nonisolated func reactor<T: Sendable>(
-        _ body: @escaping @ReactorActor @Sendable () async -> T
-    ) async -> T {
-        await home.perform(body)
     }
 }

@@ -26,19 +26,15 @@ public protocol NodeInterface: Sendable {
     /// Returns up to `limit` unconfirmed transactions that a block could hold now, in the block's order.
     func unconfirmed(limit: Int) async -> [Transaction]
 
-    /// Checks a transaction, adds it to the mempool and announces it.
+    /// Checks transactions, adds them to the mempool and announces them.
     ///
     /// - Parameters:
-    ///   - transaction: its whole encoding.
-    ///   - waitForCommit: whether to return only after the commit, or throw `.commitTimeout`.
-    /// - Returns: the transaction's ID, and the result of execution if it was waited for.
+    ///   - transactions: their whole encodings.
+    ///   - waitForCommit: whether to return only after the commits, or fail with `.commitTimeout`.
+    /// - Returns: one outcome each, in order.
     func broadcast(
-        _ transaction: SharedBytes, waitForCommit: Bool
-    ) async throws(NodeError) -> BroadcastOutcome
-
-    /// Checks transactions, adds them to the mempool and announces them, like `broadcast` for one, with a single
-    /// crossing to the node. Returns one outcome each, in order, without waiting for commits.
-    func broadcast(_ transactions: [SharedBytes]) async -> [Result<BroadcastOutcome, NodeError>]
+        _ transactions: [SharedBytes], waitForCommit: Bool
+    ) async -> [Result<BroadcastOutcome, NodeError>]
 
     /// Returns the committed block at a height; nil if there is none. A `height` of 0 or less means the latest.
     func block(at height: Int64) async throws(NodeError) -> StoredBlock?
@@ -59,6 +55,15 @@ public protocol NodeInterface: Sendable {
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult
+}
+
+extension NodeInterface {
+    /// Broadcasts one transaction.
+    public func broadcast(
+        _ transaction: SharedBytes, waitForCommit: Bool
+    ) async throws(NodeError) -> BroadcastOutcome {
+        try await broadcast([transaction], waitForCommit: waitForCommit)[0].get()
+    }
 }
 
 /// Why a request was refused or failed. Each description is one line.
@@ -91,49 +96,50 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// The status of a node.
+/// The status of a node. `apus.status` passes on all but `blockTimestamp` and `hasGasCosts`.
 public struct NodeStatus: Sendable {
-    /// The node's role in consensus.
-    public enum Role: String, Sendable {
-        case leader, validator, sentry
-    }
-
+    /// The software's version, `major.minor.patch`.
+    public var version = NodeVersion.text
+    /// The chain ID.
+    public var chainID = ""
     /// `<public key hex>#<key type>`.
-    public var nodeID: String
+    public var nodeID = ""
     /// The libp2p peer ID, in base58.
-    public var peerID: String
+    public var peerID = ""
     /// The current role.
-    public var role: Role
+    public var role = RoleName.sentry
     /// The height of the latest committed block; 0 before the first, when the hashes are zero.
-    public var height: Int64
+    public var height: Int64 = 0
     /// The hash of the latest committed block.
-    public var blockHash: Hash
+    public var blockHash = Hash.zero
     /// The app hash after the latest committed block.
-    public var appHash: Hash
+    public var appHash = Hash.zero
     /// The time of the latest block, in milliseconds since 1970; 0 before the first.
-    public var blockTimestamp: UInt64
+    public var blockTimestamp: UInt64 = 0
     /// Whether the node is catching up.
-    public var isSyncing: Bool
+    public var isSyncing = false
     /// Why this node's or the leader's clock seems wrong, in one line; nil if neither does.
     public var clockDoubt: String?
     /// The number of connected peers.
-    public var peerCount: Int
+    public var peerCount = 0
     /// The number of unconfirmed transactions.
-    public var mempoolCount: Int
+    public var mempoolCount = 0
     /// The size of all unconfirmed transactions, in bytes.
-    public var mempoolSize: Int
+    public var mempoolSize = 0
     /// The number of committed transactions.
-    public var transactionCount: UInt64
+    public var transactionCount: UInt64 = 0
     /// `io_uring` or `epoll`, with the reason if it was not the first choice.
-    public var reactor: String
+    public var reactor = ""
     /// The multiaddrs that the node listens on.
-    public var listenAddresses: [String]
+    public var listenAddresses: [String] = []
     /// Whether the node keeps no mempool.
     public var isBlocksOnly = false
     /// Whether transactions of the next block cost gas.
     public var hasGasCosts = false
     /// Why this status may be outdated, in one sentence; nil if nothing suggests it.
     public var trouble: String?
+
+    package init() {}
 
     /// Whether the node is at the tip, as far as it can tell.
     public var isHealthy: Bool { !isSyncing && trouble == nil }
@@ -147,13 +153,6 @@ public struct NetworkState: Sendable {
     public var parameters: NetworkParameters
     /// The validators of the next block.
     public var validators: ValidatorSet
-
-    /// Creates a value from its members.
-    public init(height: Int64, parameters: NetworkParameters, validators: ValidatorSet) {
-        self.height = height
-        self.parameters = parameters
-        self.validators = validators
-    }
 }
 
 /// The outcome of a broadcast transaction.
@@ -162,12 +161,6 @@ public struct BroadcastOutcome: Sendable {
     public var id: Hash
     /// The result of execution; nil unless the caller waited for the commit.
     public var result: TransactionResult?
-
-    /// Creates a value from its members.
-    public init(id: Hash, result: TransactionResult?) {
-        self.id = id
-        self.result = result
-    }
 }
 
 /// A committed or unconfirmed transaction.
@@ -177,15 +170,7 @@ public struct KnownTransaction: Sendable {
     /// The height of its block; -1 while unconfirmed.
     public var height: Int64
     /// The position in its block.
-    public var index: UInt32
+    public var index: Int
     /// The result of execution; nil while unconfirmed.
     public var result: TransactionResult?
-
-    /// Creates a value from its members.
-    public init(bytes: SharedBytes, height: Int64, index: UInt32, result: TransactionResult?) {
-        self.bytes = bytes
-        self.height = height
-        self.index = index
-        self.result = result
-    }
 }

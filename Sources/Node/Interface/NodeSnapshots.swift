@@ -13,12 +13,7 @@ final class NodeSnapshots: Sendable {
     /// The maximum age of a snapshot: peers and mempool change all the time.
     static let largestAge = Duration.milliseconds(100)
 
-    private struct Kept {
-        var snapshot: Snapshot
-        var time: ContinuousClock.Instant
-    }
-
-    private let kept = Mutex<Kept?>(nil)
+    private let kept = Mutex<(snapshot: Snapshot, time: ContinuousClock.Instant)?>(nil)
 
     /// Returns the cached snapshot, or one taken on the node's loop `home`. On that loop itself, always takes one.
     func current(on home: EventLoop, take: @escaping @ReactorActor @Sendable () -> Snapshot) async -> Snapshot
@@ -26,7 +21,7 @@ final class NodeSnapshots: Sendable {
         if let snapshot = known(on: home) { return snapshot }
         return await home.perform {
             let snapshot = take()
-            self.kept.withLock { $0 = Kept(snapshot: snapshot, time: .now) }
+            self.kept.withLock { $0 = (snapshot, .now) }
             return snapshot
         }
     }

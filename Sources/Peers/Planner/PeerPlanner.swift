@@ -1,3 +1,4 @@
+import Chain
 import Collections
 import LibP2P
 import Multiformats
@@ -28,8 +29,6 @@ struct PeerPlanner: Machine {
     /// Returns the maximum number of inbound strangers from one public /16 (IPv6: /32): an eighth of the slots, but at
     /// least four.
     static func strangersPerNetwork(of slots: Int) -> Int { max(4, slots / 8) }
-
-    typealias Role = Membership.Role
 
     /// A peer's standing, lowest first.
     enum Standing: Int, Comparable {
@@ -62,7 +61,7 @@ struct PeerPlanner: Machine {
 
     enum Event: MachineEvent {
         /// The chain now has this leader and these validators, which may include the node itself.
-        case membership(Role, leader: PeerID?, validators: [PeerID])
+        case membership(RoleName, leader: PeerID?, validators: [PeerID])
         case connected(PeerID, Direction, IP?)
         case identified(PeerID, Kind)
         case disconnected(PeerID)
@@ -114,7 +113,7 @@ struct PeerPlanner: Machine {
     }
 
     var rules: PeerRules
-    private(set) var role = Role.sentry
+    private(set) var role = RoleName.sentry
     private(set) var leader: PeerID?
     /// The validators without this node.
     private(set) var validators: OrderedSet<PeerID> = []

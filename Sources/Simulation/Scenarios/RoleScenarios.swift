@@ -149,7 +149,7 @@ extension World {
     }
 
     /// Waits until a machine's node has a role.
-    func expectRole(_ role: NodeStatus.Role, of machine: SimulatedNode) async throws {
+    func expectRole(_ role: RoleName, of machine: SimulatedNode) async throws {
         try await expect("\(machine.name) is not a \(role)") { await machine.node?.status().role == role }
     }
 

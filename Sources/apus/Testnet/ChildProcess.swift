@@ -8,22 +8,9 @@ import Glibc
 ///
 /// The kernel keeps the ID of a child that has ended until `poll` is called, so that no other process gets it.
 struct ChildProcess: ~Copyable {
-    /// How a process ended.
-    enum Ending: Sendable, Equatable, CustomStringConvertible {
-        case exited(Int32)
-        case killed(signal: Int32)
-
-        var description: String {
-            switch self {
-            case .exited(let status): "exited with status \(status)"
-            case .killed(let signal): "was killed by signal \(signal)"
-            }
-        }
-    }
-
     let pid: pid_t
     private let lifeline: Int32
-    private var ending: Ending?
+    private var ending: String?
 
     /// Starts `executable` with its path as first argument. Standard output and standard error go to the descriptor
     /// `output`.
@@ -42,14 +29,14 @@ struct ChildProcess: ~Copyable {
 
     deinit { close(lifeline) }
 
-    /// How the process ended; nil while it runs.
-    mutating func poll() -> Ending? {
+    /// How the process ended, such as `exited with status 0`; nil while it runs.
+    mutating func poll() -> String? {
         if let ending { return ending }
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
         // WIFEXITED, WEXITSTATUS and WTERMSIG.
         let signal = status & 0x7F
-        ending = signal == 0 ? .exited((status >> 8) & 0xFF) : .killed(signal: signal)
+        ending = signal == 0 ? "exited with status \((status >> 8) & 0xFF)" : "was killed by signal \(signal)"
         return ending
     }
 

@@ -1,18 +1,15 @@
 import Arguments
 import Bytes
+import Chain
 import Glibc
 import Synchronization
 
 /// One node of a test network: a child process that runs `apus run`, its root directory, and its use of memory and
 /// processor.
 final class NodeProcess: Sendable {
-    /// The node's intended role.
-    enum Role: String, Sendable {
-        case leader, validator, sentry
-    }
-
     let name: String
-    let role: Role
+    /// The node's intended role.
+    let role: RoleName
     /// The root directory.
     let root: String
     let p2pPort: UInt16
@@ -21,7 +18,7 @@ final class NodeProcess: Sendable {
     // A lock, because the main task and the one that waits for a signal both stop nodes.
     private let process = Mutex<ChildProcess?>(nil)
 
-    init(name: String, role: Role, root: String, p2pPort: UInt16, rpcPort: UInt16) {
+    init(name: String, role: RoleName, root: String, p2pPort: UInt16, rpcPort: UInt16) {
         self.name = name
         self.role = role
         self.root = root
@@ -58,7 +55,7 @@ final class NodeProcess: Sendable {
     var pid: pid_t? { process.withLock { $0?.pid } }
 
     /// How the process ended; nil while it runs.
-    var ending: ChildProcess.Ending? { process.withLock { $0?.poll() } }
+    var ending: String? { process.withLock { $0?.poll() } }
 
     /// Asks the process to end.
     func terminate() { process.withLock { $0?.send(SIGTERM) } }
@@ -87,8 +84,10 @@ final class NodeProcess: Sendable {
         return lines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     }
 
+    typealias Usage = (residentKiB: Int, peakKiB: Int, cpuSeconds: Double)
+
     /// The process's use of memory and processor time, from proc(5); nil if the process does not run.
-    var usage: (residentKiB: Int, peakKiB: Int, cpuSeconds: Double)? {
+    var usage: Usage? {
         guard let pid, let status = Self.procfs("/proc/\(pid)/status"),
             let stat = Self.procfs("/proc/\(pid)/stat")
         else { return nil }

@@ -9,28 +9,19 @@ import Node
 /// A network of real processes on loopback that commits a file's rows and proves that every node holds them (`apus
 /// testnet`).
 struct Testnet: Sendable {
-    struct Options: Sendable {
-        var input: String
-        var root: String
-        var validators: Int
-        var sentries: Int
-        var reactor: String
-        var keep: Bool
-    }
-
     /// The chain ID in the genesis and in every transaction.
     static let chainID = "apus-testnet"
     /// A file that marks a root directory that the next test network may delete.
     private static let marker = ".apus-testnet"
 
-    let options: Options
+    let options: TestnetCommand
     let records: Records
     let nodes: [NodeProcess]
     /// The owner of the database, who creates the table and grants access to the senders.
     let owner: PrivateKey
 
     /// Reads the input, and writes the root directories of all nodes with key, genesis and configuration.
-    init(_ options: Options) throws {
+    init(_ options: TestnetCommand) throws {
         self.options = options
         records = try Records(file: options.input)
         try Self.prepare(options.root)
@@ -44,7 +35,7 @@ struct Testnet: Sendable {
         let ports = try LoopbackPorts.free(names.count * 2)
         var nodes: [NodeProcess] = []
         for (index, name) in names.enumerated() {
-            let role: NodeProcess.Role =
+            let role: RoleName =
                 index == 0 ? .leader : index <= options.validators ? .validator : .sentry
             nodes.append(
                 NodeProcess(
@@ -72,7 +63,7 @@ struct Testnet: Sendable {
             configuration.rpc.listen = [node.rpcAddress]
             configuration.consensus.proposeTimeout = .milliseconds(200)
             configuration.consensus.emptyBlockTimeout = .zero
-            configuration.reactor.driver = options.reactor
+            configuration.reactor.driver = options.reactor.rawValue
             try RootDirectory(node.root).create(
                 key: keys[index], genesis: genesis, configuration: configuration)
         }
@@ -111,24 +102,22 @@ struct Testnet: Sendable {
         let baseline = await watch.committed()
         let start = ContinuousClock.now
         let total = records.rows.count
-        try await withThrowingTaskGroup(of: Bool.self) { group in
+        let end = try await withThrowingTaskGroup(of: ContinuousClock.Instant?.self) { group in
             group.addTask {
                 try await submission.run()
-                return false
+                return nil
             }
             group.addTask {
                 try await watch.follow(until: baseline + UInt64(total)) { rows in
                     let done = Int(clamping: rows.map(\.committed).min() ?? 0) - Int(baseline)
                     display.progress(rows, done: max(0, done), total: total, since: start)
                 }
-                return true
             }
-            // The submission ends first. A failure of either task ends both.
-            for try await isCommitted in group where isCommitted { group.cancelAll() }
+            // A failure of either task ends both.
+            return try await group.reduce(start) { end, last in last ?? end }
         }
-        let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
-        let firstToLast = await watch.lastCommitSeconds(since: start) ?? seconds
-        return try await TestnetProof(nodes: nodes, table: table, transactions: total, seconds: firstToLast)
+        return try await TestnetProof(
+            nodes: nodes, table: table, transactions: total, seconds: (end - start) / .seconds(1))
     }
 
     /// Stops all nodes. Returns when every process has ended.

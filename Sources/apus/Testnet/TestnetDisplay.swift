@@ -20,7 +20,7 @@ final class TestnetDisplay: @unchecked Sendable {
     func progress(
         _ rows: [TestnetWatch.Row], done: Int, total: Int, since start: ContinuousClock.Instant
     ) {
-        let elapsed = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+        let elapsed = (ContinuousClock.now - start) / .seconds(1)
         let left = done > 0 ? elapsed / Double(done) * Double(total - done) : nil
         let time = left.map { "\(DecimalText.text($0, places: 0)) s left" } ?? "waiting for the first block"
         let rate = "\(DecimalText.text(elapsed > 0 ? Double(done) / elapsed : 0, places: 0)) tx/s"
@@ -51,8 +51,10 @@ final class TestnetDisplay: @unchecked Sendable {
                 continue
             }
             let cells = [
-                row.node.name, status.role, "\(status.height)", String(status.blockHash.prefix(10)),
-                String(status.appHash.prefix(10)), "\(status.peers)", "\(status.mempoolTransactions)",
+                row.node.name, status.role.rawValue, "\(status.height)",
+                String(status.blockHash.description.prefix(10)),
+                String(status.appHash.description.prefix(10)), "\(status.peerCount)",
+                "\(status.mempoolCount)",
                 DecimalText.text(row.transactionsPerSecond, places: 0),
             ]
             lines.append(cells.columns(widths))

@@ -4,26 +4,22 @@ import Bytes
 import Chain
 import Crypto
 import Execution
+import Node
 
 /// The proof that every node of a test network holds the same data: the state of each node's own database and log after
 /// the last commit, compared with the input.
 struct TestnetProof: Sendable {
     struct Standing: Sendable {
         let name: String
-        let role: String
-        let height: Int64
-        let blockHash: String
-        let appHash: String
+        let status: NodeStatus
         let rowCount: Int
-        let rowDigest: String
-        let residentKiB: Int
-        let peakKiB: Int
-        let cpuSeconds: Double
+        let rowDigest: Hash
+        let usage: NodeProcess.Usage
     }
 
     let standings: [Standing]
     let expectedRows: Int
-    let expectedDigest: String
+    let expectedDigest: Hash
     let transactions: Int
     let seconds: Double
 
@@ -37,25 +33,21 @@ struct TestnetProof: Sendable {
         self.transactions = transactions
         self.seconds = seconds
         expectedRows = table.records.rows.count
-        expectedDigest = table.digest.description
+        expectedDigest = table.digest
         var standings: [Standing] = []
         for node in nodes {
             let client = try RPCClient(node.rpcAddress, timeout: .seconds(60))
             let (count, digest) = try await Self.rows(of: table, client)
-            let status = try await client.status()
-            let usage = node.usage
             standings.append(
                 Standing(
-                    name: node.name, role: status.role, height: status.height, blockHash: status.blockHash,
-                    appHash: status.appHash, rowCount: count, rowDigest: digest,
-                    residentKiB: usage?.residentKiB ?? 0, peakKiB: usage?.peakKiB ?? 0,
-                    cpuSeconds: usage?.cpuSeconds ?? 0))
+                    name: node.name, status: try await client.status(), rowCount: count, rowDigest: digest,
+                    usage: node.usage ?? (0, 0, 0)))
             await client.close()
         }
         self.standings = standings
     }
 
-    private static func rows(of table: RecordTable, _ client: RPCClient) async throws -> (Int, String) {
+    private static func rows(of table: RecordTable, _ client: RPCClient) async throws -> (Int, Hash) {
         var digest = RecordTable.Digest()
         var count = 0
         var last: Int64 = 0
@@ -72,7 +64,7 @@ struct TestnetProof: Sendable {
                 last = line
             }
             count += result.rows.count
-            guard result.rows.count == page else { return (count, digest.finalize().description) }
+            guard result.rows.count == page else { return (count, digest.finalize()) }
         }
     }
 
@@ -81,15 +73,16 @@ struct TestnetProof: Sendable {
         guard let first = standings.first else { return ["the network has no nodes"] }
         var lines: [String] = []
         for standing in standings {
-            func compare(_ name: String, _ value: String, _ expected: String, _ owner: String) {
+            func compare<T: Equatable>(_ name: String, _ value: T, _ expected: T, _ owner: String) {
                 guard value != expected else { return }
                 lines.append("\(standing.name): \(name) is \(value), but \(owner) is \(expected)")
             }
-            compare("row count", "\(standing.rowCount)", "\(expectedRows)", "the input's")
+            let (status, other) = (standing.status, first.status)
+            compare("row count", standing.rowCount, expectedRows, "the input's")
             compare("SHA-256 of the rows", standing.rowDigest, expectedDigest, "the input's")
-            compare("height", "\(standing.height)", "\(first.height)", "\(first.name)'s")
-            compare("block hash", standing.blockHash, first.blockHash, "\(first.name)'s")
-            compare("app hash", standing.appHash, first.appHash, "\(first.name)'s")
+            compare("height", status.height, other.height, "\(first.name)'s")
+            compare("block hash", status.blockHash, other.blockHash, "\(first.name)'s")
+            compare("app hash", status.appHash, other.appHash, "\(first.name)'s")
         }
         return lines
     }
@@ -105,10 +98,11 @@ struct TestnetProof: Sendable {
             ["node", "role", "height", "rows", "memory", "peak", "cpu"].columns(widths),
         ]
         for standing in standings {
+            let (status, usage) = (standing.status, standing.usage)
             let cells = [
-                standing.name, standing.role, "\(standing.height)", "\(standing.rowCount)",
-                "\(standing.residentKiB / 1024) MiB", "\(standing.peakKiB / 1024) MiB",
-                "\(DecimalText.text(standing.cpuSeconds, places: 1)) s",
+                standing.name, status.role.rawValue, "\(status.height)", "\(standing.rowCount)",
+                "\(usage.residentKiB / 1024) MiB", "\(usage.peakKiB / 1024) MiB",
+                "\(DecimalText.text(usage.cpuSeconds, places: 1)) s",
             ]
             lines.append(cells.columns(widths))
         }
@@ -116,8 +110,8 @@ struct TestnetProof: Sendable {
             lines += [
                 "", "All \(standings.count) nodes agree with each other and with the input:",
                 "  rows              \(first.rowCount)", "  SHA-256 of rows   \(first.rowDigest)",
-                "  block hash        \(first.blockHash) at height \(first.height)",
-                "  app hash          \(first.appHash)",
+                "  block hash        \(first.status.blockHash) at height \(first.status.height)",
+                "  app hash          \(first.status.appHash)",
             ]
         }
         return lines.joined(separator: "\n")

@@ -1,15 +1,15 @@
 import API
 import Arguments
-import Synchronization
+import Node
 
 /// Polls the status of every node of a test network.
 final class TestnetWatch: Sendable {
     struct Row: Sendable {
         let node: NodeProcess
-        var status: StatusResult?
+        var status: NodeStatus?
         var transactionsPerSecond = 0.0
 
-        var committed: UInt64 { status?.transactions ?? 0 }
+        var committed: UInt64 { status?.transactionCount ?? 0 }
     }
 
     private static let interval = Duration.milliseconds(500)
@@ -20,7 +20,6 @@ final class TestnetWatch: Sendable {
 
     private let nodes: [NodeProcess]
     private let clients: [RPCClient]
-    private let lastChange = Mutex<ContinuousClock.Instant?>(nil)
 
     init(_ nodes: [NodeProcess]) throws {
         self.nodes = nodes
@@ -34,7 +33,7 @@ final class TestnetWatch: Sendable {
                 throw CommandFailure("\(node.name) \(ending):\n\(node.logTail())")
             }
         }
-        return await withTaskGroup(of: (Int, StatusResult?).self) { group in
+        return await withTaskGroup(of: (Int, NodeStatus?).self) { group in
             for (index, client) in clients.enumerated() {
                 group.addTask { (index, try? await client.status()) }
             }
@@ -49,9 +48,9 @@ final class TestnetWatch: Sendable {
         let deadline = ContinuousClock.now.advanced(by: Self.startTimeout)
         while true {
             let rows = try await poll()
-            if rows.allSatisfy({ ($0.status?.peers ?? 0) > 0 }) || nodes.count == 1 { return }
+            if rows.allSatisfy({ ($0.status?.peerCount ?? 0) > 0 }) || nodes.count == 1 { return }
             guard ContinuousClock.now < deadline else {
-                let missing = rows.filter { ($0.status?.peers ?? 0) == 0 }.map(\.node.name)
+                let missing = rows.filter { ($0.status?.peerCount ?? 0) == 0 }.map(\.node.name)
                 throw CommandFailure(
                     "no peers after \(Self.startTimeout): \(missing.joined(separator: ", "))")
             }
@@ -64,20 +63,16 @@ final class TestnetWatch: Sendable {
         (try? await poll())?.map(\.committed).min() ?? 0
     }
 
-    /// Returns the seconds from `start` until the slowest node was seen to have committed everything.
-    func lastCommitSeconds(since start: ContinuousClock.Instant) async -> Double? {
-        lastChange.withLock { $0 }.map { Double(($0 - start) / .milliseconds(1)) / 1000 }
-    }
-
-    /// Polls until every node has committed `target` transactions, and passes each result to `show`.
-    func follow(until target: UInt64, _ show: ([Row]) -> Void) async throws {
+    /// Polls until every node has committed `target` transactions, and passes each result to `show`. Returns the time at
+    /// which the slowest node was seen to have committed them.
+    func follow(until target: UInt64, _ show: ([Row]) -> Void) async throws -> ContinuousClock.Instant {
         var last: [UInt64] = []
         var lastTime = ContinuousClock.now
         var lastProgress = lastTime
         while true {
             var rows = try await poll()
             let now = ContinuousClock.now
-            let seconds = Double((now - lastTime) / .microseconds(1)) / 1_000_000
+            let seconds = (now - lastTime) / .seconds(1)
             let counts = rows.map(\.committed)
             for index in rows.indices where last.count == rows.count && seconds > 0 {
                 rows[index].transactionsPerSecond =
@@ -86,10 +81,7 @@ final class TestnetWatch: Sendable {
             if counts != last { lastProgress = now }
             (last, lastTime) = (counts, now)
             show(rows)
-            if counts.allSatisfy({ $0 >= target }) {
-                lastChange.withLock { $0 = now }
-                return
-            }
+            if counts.allSatisfy({ $0 >= target }) { return now }
             guard now - lastProgress < Self.stallTimeout else {
                 let standing = rows.map { "\($0.node.name) \($0.committed)" }.joined(separator: ", ")
                 throw CommandFailure(

@@ -6,7 +6,7 @@ import Testing
 
 /// Validators join and leave while a network runs.
 @Suite(.serialized) struct ValidatorNetworkTests {
-    private func expectRoles(_ roles: [String: NodeStatus.Role], _ network: LocalNetwork) async throws {
+    private func expectRoles(_ roles: [String: RoleName], _ network: LocalNetwork) async throws {
         try await LocalNetwork.wait {
             for (name, role) in roles {
                 let now = try await network.node(name).status().role

@@ -2,16 +2,9 @@ import Bytes
 import Chain
 import Crypto
 import JSON
+import Node
 
 extension RPCClient {
-    /// A refused transaction of a batch.
-    public struct Refusal: Sendable {
-        /// The transaction's index in the batch.
-        public let index: Int
-        /// The reason.
-        public let failure: JSONRPC.Failure
-    }
-
     /// The result of a query.
     public struct Rows: Sendable {
         /// The names of the columns, in the statement's order.
@@ -33,28 +26,22 @@ extension RPCClient {
 
     /// Calls `user.broadcast` for many transactions in one batch.
     ///
-    /// - Returns: the refused ones, in order.
-    public func broadcast(_ transactions: [Transaction]) async throws(Failure) -> [Refusal] {
+    /// - Returns: the indices of the refused ones, in order, with the reasons.
+    public func broadcast(
+        _ transactions: [Transaction]
+    ) async throws(Failure) -> [(index: Int, failure: JSONRPC.Failure)] {
         let results = try await batch(
             .userBroadcast, count: transactions.count,
             { $1.broadcast(transactions[$0], waitForCommit: false) }, read: Self.broadcastResult)
         return results.enumerated().compactMap { index, result in
-            if case .failure(let failure) = result { Refusal(index: index, failure: failure) } else { nil }
+            if case .failure(let failure) = result { (index, failure) } else { nil }
         }
     }
 
     private static func broadcastResult(
-        _ value: JSONValue
-    ) throws(JSONError) -> (id: Hash, result: TransactionResult?) {
-        var members = try value.members()
-        return (try members.value("tx_hash").hash(), try result("result", &members))
-    }
-
-    private static func result(
-        _ name: StaticString, _ members: inout JSONMembers
-    ) throws(JSONError) -> TransactionResult? {
-        guard let result = members.optional(name) else { return nil }
-        return try TransactionJSON.result(result)
+        _ members: inout JSONMembers
+    ) throws -> (id: Hash, result: TransactionResult?) {
+        (try members.value("tx_hash").hash(), try members.optional("result").map(TransactionJSON.result))
     }
 
     /// Calls `user.query`.
@@ -74,19 +61,13 @@ extension RPCClient {
                     }
                 }
             },
-            read: { value throws(JSONError) in
-                var members = try value.members()
-                var columns: [String] = []
-                for name in try members.value("column_names").array() { columns.append(try name.string()) }
+            read: { members in
+                let columns = try members.value("column_names").array().map { try $0.string() }
                 var types = try CellTypes(&members)
-                var rows: [[Value]] = []
-                for row in try members.value("values").array() {
-                    var cells: [Value] = []
-                    cells.reserveCapacity(columns.count)
-                    for cell in try row.array() {
-                        cells.append(try ValueJSON.cell(cell, types.type(rows.count, cells.count)))
+                let rows = try members.value("values").array().enumerated().map { row, cells in
+                    try cells.array().enumerated().map { column, cell in
+                        try ValueJSON.cell(cell, types.type(row, column))
                     }
-                    rows.append(cells)
                 }
                 return Rows(columns: columns, rows: rows)
             })
@@ -96,19 +77,15 @@ extension RPCClient {
     public func transaction(
         _ id: Hash
     ) async throws(Failure) -> (transaction: Transaction, height: Int64, result: TransactionResult?) {
-        let (read, height, result) = try await call(
+        try await call(
             .userTransactionQuery, { $0.object { $0.member("tx_hash", hex: id) } },
-            read: { value throws(JSONError) in
-                var members = try value.members()
-                return (
+            read: { members in
+                (
                     try TransactionJSON.read(try members.value("tx")),
-                    try members.value("height").integer(Int64.self), try Self.result("tx_result", &members)
+                    try members.value("height").integer(),
+                    try members.optional("tx_result").map(TransactionJSON.result)
                 )
             })
-        switch read {
-        case .success(let transaction): return (transaction, height, result)
-        case .failure(let failure): throw .server(failure)
-        }
     }
 
     /// Calls `user.account`. Returns the balance and the nonce of the account's latest transaction, which may be
@@ -127,22 +104,14 @@ extension RPCClient {
                     if isPending { $0.member("status", integer: 1) }
                 }
             },
-            read: { value throws(JSONError) in
-                var members = try value.members()
-                return (
-                    try members.value("nonce").integer(UInt64.self), try members.value("balance").string()
-                )
+            read: { members in
+                (try members.value("nonce").integer(), try members.value("balance").string())
             })
     }
 
     /// Calls `user.chain_info`. Returns the chain ID.
     public func chainID() async throws(Failure) -> String {
-        try await call(
-            .userChainInfo,
-            read: { value throws(JSONError) in
-                var members = try value.members()
-                return try members.value("chain_id").string()
-            })
+        try await call(.userChainInfo, read: { try $0.value("chain_id").string() })
     }
 
     /// Calls `chain.validators`. Returns the latest committed height, and the node ID and power of each validator that
@@ -150,28 +119,25 @@ extension RPCClient {
     public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
         try await call(
             .chainValidators,
-            read: { value throws(JSONError) in
-                var members = try value.members()
-                var validators: [(nodeID: String, power: Int64)] = []
-                for value in try members.value("validators").array() {
+            read: { members in
+                let validators = try members.value("validators").array().map { value in
                     var inner = try value.members()
                     let identifier = try inner.value("identifier").string()
                     let type = try inner.value("key_type").string()
-                    validators.append(("\(identifier)#\(type)", try inner.value("power").integer(Int64.self)))
+                    return ("\(identifier)#\(type)", try inner.value("power").integer(Int64.self))
                 }
-                return (try members.value("height").integer(Int64.self), validators)
+                return (try members.value("height").integer(), validators)
             })
     }
 
     /// Calls `apus.validator_requests`.
     public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
-        try await call(
-            .apusValidatorRequests, read: { value throws(JSONError) in try ValidatorRequestsResult(value) })
+        try await call(.apusValidatorRequests, read: { try ValidatorRequestsResult(&$0) })
     }
 
     /// Calls `apus.status`.
-    public func status() async throws(Failure) -> StatusResult {
-        try await call(.apusStatus, read: { value throws(JSONError) in try StatusResult(value) })
+    public func status() async throws(Failure) -> NodeStatus {
+        try await call(.apusStatus, read: { try NodeStatus(&$0) })
     }
 }
 
@@ -193,24 +159,23 @@ extension JSONWriter {
 
 /// The types of a query's cells: the column's, unless `cell_types` has an entry. Must be asked row by row.
 private struct CellTypes {
-    private var columns: [DataType.Name] = []
-    private var others: [(row: Int, column: Int, type: DataType.Name)] = []
+    private let columns: [DataType.Name]
+    private let others: [(row: Int, column: Int, type: DataType.Name)]
     private var next = 0
 
-    init(_ members: inout JSONMembers) throws(JSONError) {
-        for type in try members.value("column_types").array() {
+    init(_ members: inout JSONMembers) throws {
+        columns = try members.value("column_types").array().map { type in
             var type = try type.members()
-            columns.append(try Self.name(&type, "name"))
+            return try Self.name(&type, "name")
         }
-        guard let list = members.optional("cell_types") else { return }
-        for entry in try list.array() {
-            var entry = try entry.members()
-            others.append(
-                (
+        others =
+            try members.optional("cell_types")?.array().map { entry in
+                var entry = try entry.members()
+                return (
                     try entry.value("row").integer(), try entry.value("column").integer(),
                     try Self.name(&entry, "type")
-                ))
-        }
+                )
+            } ?? []
     }
 
     private static func name(

@@ -21,9 +21,6 @@ public actor RPCClient {
         }
     }
 
-    /// Largest response body in bytes: a page of a query's rows is well below.
-    public static let maximumResponseSize = 256 << 20
-
     /// `host:port`, for error messages.
     private let address: String
     private let timeout: Duration
@@ -40,7 +37,6 @@ public actor RPCClient {
         do { place = try HostPort(rest) } catch { throw .transport("\"\(address)\" \(error)") }
         var limits = HTTPClient.Limits()
         limits.exchangeTime = timeout
-        limits.maximumBodySize = Self.maximumResponseSize
         self.address = String(rest)
         self.timeout = timeout
         http = HTTPClient(host: place.host, port: place.port, limits: limits)
@@ -51,46 +47,46 @@ public actor RPCClient {
         await http.close()
     }
 
-    /// Calls a method. `parameters` writes its parameters; `read` reads its result.
+    /// Calls a method. `parameters` writes its parameters; `read` reads its result's members.
     func call<Value>(
         _ method: RPCMethod, _ parameters: (inout JSONWriter) -> Void = { $0.object { _ in } },
-        read result: (JSONValue) throws(JSONError) -> Value
+        read result: (inout JSONMembers) throws -> Value
     ) async throws(Failure) -> Value {
         var writer = JSONWriter()
         Self.write(&writer, 0, method, parameters)
-        let root = try Self.document(try await exchange(writer.bytes))
-        let answer = try Self.read { () throws(JSONError) in try Self.response(root, result) }
-        return try Self.value(answer.value)
+        let body = try await exchange(writer.bytes)
+        return try Self.read { try Self.response(try JSONDocument(body).root, result).value.get() }
     }
 
     /// Calls a method `count` times in one batch. Returns the results in the order of the parameters.
     func batch<Value>(
         _ method: RPCMethod, count: Int, _ parameters: (Int, inout JSONWriter) -> Void,
-        read result: (JSONValue) throws(JSONError) -> Value
+        read result: (inout JSONMembers) throws -> Value
     ) async throws(Failure) -> [Result<Value, JSONRPC.Failure>] {
         guard count > 0 else { return [] }
         var writer = JSONWriter()
         writer.array { list in
             for index in 0..<count { Self.write(&list, index, method) { parameters(index, &$0) } }
         }
-        let root = try Self.document(try await exchange(writer.bytes))
-        // An error of the whole batch.
-        if case .object = root.kind {
-            let answer = try Self.read { () throws(JSONError) in try Self.response(root, result) }
-            _ = try Self.value(answer.value)
-        }
-        var results: [Result<Value, JSONRPC.Failure>?] = Array(repeating: nil, count: count)
-        let answers = try Self.read { () throws(JSONError) in try root.array() }
-        for value in answers {
-            let answer = try Self.read { () throws(JSONError) in try Self.response(value, result) }
-            guard let id = answer.id, results.indices.contains(id) else {
-                throw .transport("the server answered an unknown request")
+        let body = try await exchange(writer.bytes)
+        return try Self.read {
+            let root = try JSONDocument(body).root
+            // An error of the whole batch.
+            if case .object = root.kind { _ = try Self.response(root, result).value.get() }
+            var results: [Result<Value, JSONRPC.Failure>?] = Array(repeating: nil, count: count)
+            for value in try root.array() {
+                let answer = try Self.response(value, result)
+                guard let id = answer.id, results.indices.contains(id) else {
+                    throw Failure.transport("the server answered an unknown request")
+                }
+                results[id] = answer.value
             }
-            results[id] = answer.value
+            let complete = results.compactMap { $0 }
+            guard complete.count == count else {
+                throw Failure.transport("the server left requests unanswered")
+            }
+            return complete
         }
-        let complete = results.compactMap { $0 }
-        guard complete.count == count else { throw .transport("the server left requests unanswered") }
-        return complete
     }
 
     private static func write(
@@ -100,37 +96,29 @@ public actor RPCClient {
         writer.object {
             $0.member("jsonrpc", text: JSONRPC.version)
             $0.member("id", integer: id)
-            $0.member("method", text: method.name)
+            $0.member("method", text: method.rawValue)
             $0.name("params")
             parameters(&$0)
         }
     }
 
     private static func response<Value>(
-        _ value: JSONValue, _ result: (JSONValue) throws(JSONError) -> Value
-    ) throws(JSONError) -> (id: Int?, value: Result<Value, JSONRPC.Failure>) {
+        _ value: JSONValue, _ result: (inout JSONMembers) throws -> Value
+    ) throws -> (id: Int?, value: Result<Value, JSONRPC.Failure>) {
         var members = try value.members()
         let id = try? members.optional("id")?.integer(Int.self)
         if let error = members.optional("error") { return (id, .failure(try JSONRPC.Failure(error))) }
-        return (id, .success(try result(try members.value("result"))))
+        var inner = try members.value("result").members()
+        return (id, .success(try result(&inner)))
     }
 
-    private static func value<Value>(
-        _ result: Result<Value, JSONRPC.Failure>
-    ) throws(Failure) -> Value {
-        switch result {
-        case .success(let value): return value
-        case .failure(let failure): throw .server(failure)
-        }
-    }
-
-    private static func document(_ bytes: [UInt8]) throws(Failure) -> JSONValue {
-        try read { () throws(JSONError) in try JSONDocument(bytes).root }
-    }
-
-    private static func read<T>(_ body: () throws(JSONError) -> T) throws(Failure) -> T {
-        do throws(JSONError) {
+    private static func read<T>(_ body: () throws -> T) throws(Failure) -> T {
+        do {
             return try body()
+        } catch let failure as Failure {
+            throw failure
+        } catch let failure as JSONRPC.Failure {
+            throw .server(failure)
         } catch {
             throw .transport("cannot read the server's answer: \(error)")
         }
@@ -148,17 +136,14 @@ public actor RPCClient {
             throw .transport("\(address): \(error)")
         }
         guard reply.status == 200 else {
-            if reply.status == 413, let failure = Self.failure(in: reply.body) { throw .server(failure) }
+            // The error of a request that is too large.
+            if reply.status == 413, let root = try? JSONDocument(reply.body).root,
+                case .failure(let failure)? = try? Self.response(root, { _ in }).value
+            {
+                throw .server(failure)
+            }
             throw .transport("the server answered HTTP \(reply.status)")
         }
         return reply.body
-    }
-
-    /// Returns the JSON-RPC error in a body; nil if there is none.
-    private static func failure(in body: [UInt8]) -> JSONRPC.Failure? {
-        guard let root = try? JSONDocument(body).root, var members = try? root.members(),
-            let error = members.optional("error")
-        else { return nil }
-        return try? JSONRPC.Failure(error)
     }
 }

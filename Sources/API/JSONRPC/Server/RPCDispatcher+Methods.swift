@@ -17,7 +17,8 @@ extension RPCDispatcher {
         case .status(let question):
             write(await node.status(), for: question, to: &writer)
         case .broadcast(let transaction, let waitForCommit):
-            try await broadcast(transaction, waitForCommit, &writer)
+            let outcomes = await node.broadcast([transaction.bytes], waitForCommit: waitForCommit)
+            try write(outcomes[0], of: transaction, to: &writer)
         case .transactionQuery(let id):
             let (known, transaction) = try await find(id)
             writer.transaction(transaction, "tx_hash", known)
@@ -32,7 +33,7 @@ extension RPCDispatcher {
             try await block(name, isRaw, &writer)
         case .blockHeader(let name):
             let stored = try await find(name)
-            writer.header(try decoded { () throws(ChainError) in try Block(decoding: stored.block) }.header)
+            writer.header(try await fromNode { try Block(decoding: stored.block) }.header)
         case .blockResult(let name):
             try await blockResult(name, &writer)
         case .genesis:
@@ -46,36 +47,19 @@ extension RPCDispatcher {
             let transactions = await node.unconfirmed(limit: limit == 0 ? 10 : Int(min(limit, 50)))
             writer.unconfirmed(total: await node.status().mempoolCount, transactions)
         case .validatorRequests:
-            do {
-                ValidatorRequestsResult(try await node.validatorRequests(), await node.network())
-                    .write(to: &writer)
-            } catch {
-                throw .init(.internal, error.description)
-            }
+            let requests = try await fromNode { try await node.validatorRequests() }
+            ValidatorRequestsResult(requests, await node.network()).write(to: &writer)
         }
     }
 
     /// Writes the answer to a question about the node's state.
     func write(_ status: NodeStatus, for question: RPCCall.StatusQuestion, to writer: inout JSONWriter) {
-        let chainID = node.genesis.chainID
         switch question {
-        case .chainInfo: writer.chainInfo(status, chainID: chainID)
-        case .userHealth: writer.health(status, chainID: chainID, now: wallClock())
-        case .chainHealth: writer.chainHealth(status, chainID: chainID)
-        case .all: StatusResult(status, chainID: chainID).write(to: &writer)
+        case .chainInfo: writer.chainInfo(status)
+        case .userHealth: writer.health(status, now: wallClock())
+        case .chainHealth: writer.chainHealth(status)
+        case .all: writer.status(status)
         }
-    }
-
-    private func broadcast(
-        _ transaction: Transaction, _ waitForCommit: Bool, _ writer: inout JSONWriter
-    ) async throws(JSONRPC.Failure) {
-        let outcome: Result<BroadcastOutcome, NodeError>
-        do {
-            outcome = .success(try await node.broadcast(transaction.bytes, waitForCommit: waitForCommit))
-        } catch {
-            outcome = .failure(error)
-        }
-        try write(outcome, of: transaction, to: &writer)
     }
 
     /// Writes the outcome of a broadcast.
@@ -121,12 +105,8 @@ extension RPCDispatcher {
         }
         let limit = budget.queryShare
         writer.beginObject()
-        writer.array("column_names") { list in
-            for name in result.columnNames { list.text(name) }
-        }
-        writer.array("column_types") { list in
-            for type in result.columnTypes { list.dataType(type) }
-        }
+        writer.array("column_names", of: result.columnNames) { $0.text($1) }
+        writer.array("column_types", of: result.columnTypes) { $0.dataType($1) }
         writer.name("values")
         writer.beginArray()
         var others: [(row: Int, column: Int, type: DataType.Name)] = []
@@ -141,11 +121,7 @@ extension RPCDispatcher {
             guard writer.bytes.count <= limit else { throw .tooLarge(limit) }
         }
         writer.endArray()
-        if !others.isEmpty {
-            writer.array("cell_types") { list in
-                for cell in others { list.cellType(cell) }
-            }
-        }
+        if !others.isEmpty { writer.array("cell_types", of: others) { $0.cellType($1) } }
         guard writer.bytes.count <= limit else { throw .tooLarge(limit) }
         writer.endObject()
     }
@@ -153,14 +129,9 @@ extension RPCDispatcher {
     private func account(
         _ id: AccountID, _ identifier: JSONText, _ isPending: Bool, _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
-        let account: Account?
         // The mempool first: a transaction committed in between then shows in the account.
         let pending = isPending ? await node.pendingNonce(id) : nil
-        do {
-            account = try await node.account(id)
-        } catch {
-            throw .init(.internal, error.description)
-        }
+        let account = try await fromNode { try await node.account(id) }
         writer.object {
             if account != nil {
                 $0.object("id") {
@@ -177,25 +148,18 @@ extension RPCDispatcher {
     // MARK: Blocks and transactions
 
     private func find(_ id: Hash) async throws(JSONRPC.Failure) -> (KnownTransaction, Transaction) {
-        let known: KnownTransaction?
-        do {
-            known = try await node.transaction(id)
-        } catch {
-            throw .init(.internal, error.description)
+        guard let known = try await fromNode({ try await node.transaction(id) }) else {
+            throw .init(.transactionNotFound, "transaction \(id) not found")
         }
-        guard let known else { throw .init(.transactionNotFound, "transaction \(id) not found") }
-        return (known, try decoded { () throws(ChainError) in try Transaction(decoding: known.bytes) })
+        return (known, try await fromNode { try Transaction(decoding: known.bytes) })
     }
 
     private func find(_ name: RPCCall.BlockName) async throws(JSONRPC.Failure) -> StoredBlock {
-        let stored: StoredBlock?
-        do {
+        let stored = try await fromNode {
             switch name {
-            case .hash(let hash): stored = try await node.block(hash: hash)
-            case .height(let height): stored = try await node.block(at: height)
+            case .hash(let hash): try await node.block(hash: hash)
+            case .height(let height): try await node.block(at: height)
             }
-        } catch {
-            throw .init(.internal, error.description)
         }
         guard let stored else { throw .init(.blockNotFound, "\(name) not found") }
         return stored
@@ -207,14 +171,14 @@ extension RPCDispatcher {
         let stored = try await find(name)
         let limit = budget.limits.server
         guard stored.block.count <= limit / 2 else { throw .tooLarge(limit) }
-        let info = try decoded { () throws(ChainError) in try CommitInfo(decoding: stored.commitInfo) }
+        let info = try await fromNode { try CommitInfo(decoding: stored.commitInfo) }
         writer.reserve(stored.block.count * 4 / 3 + info.votes.count * 320 + 1024)
         writer.beginObject()
         writer.member("hash", hex: stored.hash)
         if isRaw {
             writer.member("raw_block", base64: stored.block)
         } else {
-            let block = try decoded { () throws(ChainError) in try Block(decoding: stored.block) }
+            let block = try await fromNode { try Block(decoding: stored.block) }
             writer.name("block")
             try writer.block(block, limit: limit)
         }
@@ -227,25 +191,18 @@ extension RPCDispatcher {
         _ name: RPCCall.BlockName, _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
         let stored = try await find(name)
-        let results: [TransactionResult]
-        do {
-            results = try stored.results()
-        } catch {
-            throw .init(.internal, "\(error)")
-        }
+        let results = try await fromNode { try stored.results() }
         writer.object {
             $0.member("height", integer: stored.height)
             $0.member("hash", hex: stored.hash)
-            $0.array("tx_results") { list in
-                for result in results { list.result(result) }
-            }
+            $0.array("tx_results", of: results) { $0.result($1) }
         }
     }
 
-    /// Decodes what the node has stored; an error is the node's fault.
-    private func decoded<T>(_ decode: () throws(ChainError) -> T) throws(JSONRPC.Failure) -> T {
-        do throws(ChainError) {
-            return try decode()
+    /// Reads or decodes what the node has; an error is the node's fault.
+    private func fromNode<T>(_ body: () async throws -> T) async throws(JSONRPC.Failure) -> T {
+        do {
+            return try await body()
         } catch {
             throw .init(.internal, "\(error)")
         }

@@ -46,7 +46,7 @@ public final class RPCDispatcher {
     public func health() async -> RPCReply {
         let status = await node.status()
         var writer = JSONWriter(capacity: 512)
-        writer.health(status, chainID: node.genesis.chainID, now: wallClock())
+        writer.health(status, now: wallClock())
         return RPCReply(status: status.isHealthy ? 200 : 503, body: writer.bytes)
     }
 
@@ -100,7 +100,7 @@ public final class RPCDispatcher {
 
     /// Returns the answers, in order, to broadcasts that do not wait for a commit.
     func answer(_ broadcasts: [(request: RPCRequest, transaction: Transaction)]) async -> [[UInt8]] {
-        let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes })
+        let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes }, waitForCommit: false)
         return zip(broadcasts, outcomes).map { broadcast, outcome in
             do throws(JSONRPC.Failure) {
                 return try answer(broadcast.request) { writer throws(JSONRPC.Failure) in

@@ -1,7 +1,6 @@
 import Chain
 import JSON
 import Reactor
-import Synchronization
 
 /// One HTTP request in progress: runs its calls, several at a time, and collects their answers in order.
 ///
@@ -29,7 +28,8 @@ final class RPCExchange {
     /// The size of all answers, in bytes, at which no further call starts.
     private let limit: Int
     private let charge: ReplyBudget.Charge
-    private let wake = Wakeup()
+    /// Woken whenever a call has ended or may have expired.
+    private let wake = WaitQueue()
 
     private var members: [Member]
     /// The index of the first call that has not started.
@@ -72,14 +72,7 @@ final class RPCExchange {
         let timer = Reactor.schedule(after: dispatcher.limits.timeout) {
             self.expire(waitingForCommit: false)
         }
-        await withTaskCancellationHandler {
-            while unwritten < requests.count, !Task.isCancelled {
-                await wake.wait()
-                start()
-            }
-        } onCancel: {
-            wake.signal()
-        }
+        while unwritten < requests.count, await wake.wait() { start() }
         timer.cancel()
         commitTimer?.cancel()
     }
@@ -117,13 +110,12 @@ final class RPCExchange {
         }
         let isLarge = request.isLarge
         if isLarge {
-            guard !dispatcher.budget.isFull else { return refuse(index, request) }
+            guard !dispatcher.budget.isFull else { return refuse(index, request, .overBudget) }
             isLargeRunning = true
         }
         let waitsForCommit = if case .broadcast(_, waitForCommit: true) = call { true } else { false }
         if waitsForCommit, !dispatcher.beginCommitWait(of: client) {
-            isUnavailable = true
-            return finish(index, request.refusal(.tooManyCommitWaits))
+            return refuse(index, request, .tooManyCommitWaits)
         }
         if waitsForCommit, commitTimer == nil {
             let limit = dispatcher.limits.timeout + dispatcher.limits.commitTimeout
@@ -150,7 +142,7 @@ final class RPCExchange {
         withExtendedLifetime(room) {}
         running -= 1
         if isLarge { isLargeRunning = false }
-        wake.signal()
+        wake.wakeAll()
     }
 
     /// Hands the gathered broadcasts to the node.
@@ -163,15 +155,15 @@ final class RPCExchange {
             let answers = await self.dispatcher.answer(group.map { ($0.request, $0.transaction) })
             for (member, answer) in zip(group, answers) { self.finish(member.place, answer) }
             self.running -= 1
-            self.wake.signal()
+            self.wake.wakeAll()
         }
         for member in group { members[member.place] = .running(task, waitsForCommit: false) }
     }
 
-    /// Refuses a call because there is no room for its answer.
-    private func refuse(_ index: Int, _ request: RPCRequest) {
+    /// Refuses a call that may succeed when retried later.
+    private func refuse(_ index: Int, _ request: RPCRequest, _ failure: JSONRPC.Failure) {
         isUnavailable = true
-        finish(index, request.refusal(.overBudget))
+        finish(index, request.refusal(failure))
     }
 
     // MARK: Answers
@@ -201,10 +193,10 @@ final class RPCExchange {
                 if waits, !waitingForCommit { continue }
                 task.cancel()
             }
-            finish(index, RPCRequest(requests[index]).refusal(.init(.timeout, "the request took too long")))
+            finish(index, RPCRequest(requests[index]).refusal(.timeout))
         }
         next = members.count
-        wake.signal()
+        wake.wakeAll()
     }
 
     private func cancel() {
@@ -223,36 +215,8 @@ extension JSONRPC.Failure {
         .limitExceeded,
         "too many calls are waiting for a commit; nothing was sent: retry later, or without waiting")
 
+    static let timeout = JSONRPC.Failure(.timeout, "the request took too long")
+
     /// The node's query queue is full.
     static let busy = JSONRPC.Failure(.limitExceeded, "too many queries are waiting: retry later")
-}
-
-/// A signal that one task waits for. A signal without a waiter releases the next wait. Any thread may signal.
-private final class Wakeup: Sendable {
-    private struct State {
-        var isSignalled = false
-        var waiting: UnsafeContinuation<Void, Never>?
-    }
-
-    private let state = Mutex(State())
-
-    func wait() async {
-        await withUnsafeContinuation { waiting in
-            let isSignalled = state.withLock { state in
-                if !state.isSignalled { state.waiting = waiting }
-                defer { state.isSignalled = false }
-                return state.isSignalled
-            }
-            if isSignalled { waiting.resume() }
-        }
-    }
-
-    func signal() {
-        let waiting = state.withLock { state in
-            defer { state.waiting = nil }
-            if state.waiting == nil { state.isSignalled = true }
-            return state.waiting
-        }
-        waiting?.resume()
-    }
 }

@@ -17,9 +17,5 @@ public struct RPCReply: Sendable {
     }
 
     /// The reply to a request that ran out of time before its ID was read.
-    static let timeout = RPCReply(
-        status: 503,
-        body: Array(
-            #"{"jsonrpc":"2.0","error":{"code":-32001,"message":"the request took too long"},"id":null}"#.utf8
-        ))
+    static let timeout = RPCReply(status: 503, body: JSONRPC.response(.timeout))
 }

@@ -1,5 +1,5 @@
 import HTTP
-import Multiformats
+import Node
 import Reactor
 
 /// The JSON-RPC server: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
@@ -9,12 +9,6 @@ import Reactor
 public final class RPCServer: Sendable {
     /// The limits on one client and on all clients.
     public typealias Limits = HTTPServer.Limits
-
-    /// The reason why the server did not start.
-    public struct StartError: Error, CustomStringConvertible {
-        /// One line that names the address.
-        public let description: String
-    }
 
     /// Pages of any origin may call: the answers are public.
     private static let commonFields: StaticString = """
@@ -43,19 +37,19 @@ public final class RPCServer: Sendable {
     /// Raises the process's descriptor limit and caps the number of connections below it.
     ///
     /// - Parameter driver: the loop's driver; nil for the one that the environment names.
+    /// - Throws: `NodeError.failed`, which names the address.
     public static func start(
         listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
-    ) async throws(StartError) -> RPCServer {
+    ) async throws(NodeError) -> RPCServer {
         var limits = limits
         let descriptors = DescriptorLimit.raise()
         limits.maximumConnections = min(
             limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
-        var addresses: [SocketAddress] = []
-        for text in listen { addresses.append(try await address(text)) }
+        let addresses = try await Configuration.resolve(listen, of: "rpc.listen")
         do {
             let loop = try EventLoop.start(driver, name: "apus-http")
             do {
-                let http = try await loop.run { [limits, addresses] in
+                let http = try await loop.run { [limits] in
                     try HTTPServer.start(
                         on: addresses, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
                         tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response)
@@ -67,21 +61,7 @@ public final class RPCServer: Sendable {
             }
         } catch {
             let all = listen.joined(separator: ", ")
-            throw StartError(description: "cannot listen on \(all) for JSON-RPC (rpc.listen): \(error)")
-        }
-    }
-
-    private static func address(_ text: String) async throws(StartError) -> SocketAddress {
-        do {
-            let place = try HostPort(text)
-            if let address = try await Resolver.resolve(host: place.host, port: place.port).first {
-                return address
-            }
-            throw ReactorError.nameNotResolved(place.host)
-        } catch let error as HostPort.Failure {
-            throw StartError(description: "rpc.listen: \"\(text)\" \(error)")
-        } catch {
-            throw StartError(description: "rpc.listen: \"\(text)\": \(error)")
+            throw .failed("cannot listen on \(all) for JSON-RPC (rpc.listen): \(error)")
         }
     }
 

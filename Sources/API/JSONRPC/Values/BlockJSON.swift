@@ -23,14 +23,6 @@ extension JSONWriter {
         }
     }
 
-    /// Writes a public key.
-    mutating func key(_ key: PublicKey) {
-        object {
-            $0.member("type", text: key.type.name)
-            $0.member("key", hex: key.bytes)
-        }
-    }
-
     /// Writes a block with its transactions. Throws if the JSON exceeds `limit` bytes.
     mutating func block(_ block: Block, limit: Int) throws(JSONRPC.Failure) {
         beginObject()
@@ -55,17 +47,13 @@ extension JSONWriter {
     mutating func commitInfo(_ info: CommitInfo) {
         object {
             $0.member("app_hash", hex: info.appHash)
-            $0.array("votes") { list in
-                for vote in info.votes { list.vote(vote) }
-            }
+            $0.array("votes", of: info.votes) { $0.vote($1) }
             guard !info.validatorUpdates.isEmpty else { return }
-            $0.array("validator_updates") { list in
-                for validator in info.validatorUpdates {
-                    list.object {
-                        $0.member("pubkey", hex: validator.account.identifier)
-                        $0.member("type", text: validator.account.keyType.name)
-                        $0.member("power", integer: validator.power)
-                    }
+            $0.array("validator_updates", of: info.validatorUpdates) { list, validator in
+                list.object {
+                    $0.member("pubkey", hex: validator.account.identifier)
+                    $0.member("type", text: validator.account.keyType.name)
+                    $0.member("power", integer: validator.power)
                 }
             }
         }

@@ -7,9 +7,9 @@ import Node
 /// A transaction in the JSON of Kwil's clients: bytes in base64, the sender in hexadecimal, the fee as a decimal string
 /// (the `transaction` schema of Kwil's OpenRPC documents).
 enum TransactionJSON {
-    /// Reads a transaction and encodes it. Throws if the JSON has the wrong shape; returns a failure if the transaction
-    /// is invalid.
-    static func read(_ value: JSONValue) throws(JSONError) -> Result<Transaction, JSONRPC.Failure> {
+    /// Reads a transaction and encodes it. Throws `JSONError` if the JSON has the wrong shape, `JSONRPC.Failure` if the
+    /// transaction is invalid.
+    static func read(_ value: JSONValue) throws -> Transaction {
         var members = try value.members()
         var signature: (bytes: [UInt8], type: String) = ([], "")
         if let value = members.optional("signature") {
@@ -26,24 +26,23 @@ enum TransactionJSON {
         let serializationText = try members.value("serialization").string()
         let senderText = try members.value("sender").text()
         guard let fee = feeText.isEmpty ? .zero : Amount(feeText) else {
-            return .failure(wrong("body.fee must be a decimal number"))
+            throw wrong("body.fee must be a decimal number")
         }
         guard let serialization = Serialization(rawValue: serializationText) else {
-            return .failure(wrong("serialization must be concat or direct"))
+            throw wrong("serialization must be concat or direct")
         }
         guard let sender = try? Hex.decode(utf8: senderText) else {
-            return .failure(wrong("sender must be hexadecimal"))
+            throw wrong("sender must be hexadecimal")
         }
         let content = TransactionBody(
             description: description, payload: SharedBytes(payload), payloadType: type, fee: fee,
             nonce: nonce, chainID: chainID)
-        do throws(ChainError) {
-            return .success(
-                try Transaction(
-                    content, serialization: serialization, sender: sender, signature: signature.bytes,
-                    signatureType: SignatureType(signature.type)))
+        do {
+            return try Transaction(
+                content, serialization: serialization, sender: sender, signature: signature.bytes,
+                signatureType: SignatureType(signature.type))
         } catch {
-            return .failure(wrong("\(error)"))
+            throw wrong("\(error)")
         }
     }
 
@@ -97,7 +96,7 @@ extension JSONWriter {
 
     /// Writes `user.tx_query` or, with the transaction's index in its block, `chain.tx`.
     mutating func transaction(
-        _ transaction: Transaction, _ hashName: StaticString, _ known: KnownTransaction, index: UInt32? = nil
+        _ transaction: Transaction, _ hashName: StaticString, _ known: KnownTransaction, index: Int? = nil
     ) {
         object {
             $0.member(hashName, hex: transaction.id)

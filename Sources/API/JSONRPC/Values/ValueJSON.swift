@@ -5,31 +5,29 @@ import JSON
 /// A typed value in the JSON of `user.query`: its type, and each element in base64 after a byte that is 0 for null (the
 /// `encodedValue` schema of Kwil's OpenRPC documents).
 enum ValueJSON {
-    /// Reads a value. Throws if the JSON has the wrong shape; returns a failure if the value is invalid.
-    static func read(_ value: JSONValue) throws(JSONError) -> Result<Value, JSONRPC.Failure> {
+    /// Reads a value. Throws `JSONError` if the JSON has the wrong shape, `JSONRPC.Failure` if the value is invalid.
+    static func read(_ value: JSONValue) throws -> Value {
         var members = try value.members()
         let type = try members.value("type")
         var inner = try type.members()
         let nameText = try inner.value("name").text()
         let isArray = try inner.value("is_array").flag()
-        var metadata: [UInt16] = []
-        if let list = inner.optional("metadata") {
-            for number in try list.array().prefix(3) { metadata.append(try number.integer(UInt16.self)) }
-        }
-        var elements: [[UInt8]] = []
-        for element in try members.value("data").array() { elements.append(try element.base64()) }
+        // One number too many is enough to refuse them.
+        let metadata =
+            try inner.optional("metadata")?.array().prefix(3).map { try $0.integer(UInt16.self) } ?? []
+        let elements = try members.value("data").array().map { try $0.base64() }
         guard let name = DataType.Name(rawValue: nameText.string) else {
-            return .failure(.init(.invalidParameters, "unknown data type \(nameText)"))
+            throw JSONRPC.Failure(.invalidParameters, "unknown data type \(nameText)")
         }
         guard metadata.isEmpty || metadata.count == 2 else {
-            return .failure(.init(.invalidParameters, "metadata must be two numbers"))
+            throw JSONRPC.Failure(.invalidParameters, "metadata must be two numbers")
         }
         let dataType = DataType(
             name, isArray: isArray, metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
-        do throws(ChainError) {
-            return .success(try Value(dataType, encodedElements: elements))
+        do {
+            return try Value(dataType, encodedElements: elements)
         } catch {
-            return .failure(.init(.invalidParameters, "\(error)"))
+            throw JSONRPC.Failure(.invalidParameters, "\(error)")
         }
     }
 
@@ -59,9 +57,7 @@ extension JSONWriter {
         object {
             $0.name("type")
             $0.dataType(value.type)
-            $0.array("data") { list in
-                for element in value.encodedElements { list.base64(element) }
-            }
+            $0.array("data", of: value.encodedElements) { $0.base64($1) }
         }
     }
 

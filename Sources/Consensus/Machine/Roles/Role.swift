@@ -1,11 +1,6 @@
 import Chain
 import Crypto
 
-/// The name of a node's role.
-public enum RoleName: String, Sendable {
-    case leader, validator, sentry
-}
-
 /// A node's role at the next height, with the state that only this role needs.
 enum Role: Sendable {
     case leader(Leader)

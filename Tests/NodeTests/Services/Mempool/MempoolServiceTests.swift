@@ -37,9 +37,10 @@ import VirtualIO
             try application.initialize(genesis)
             var observer = NodeObserver()
             observer.brokenInvariant = { Issue.record("\($0)") }
+            let store = try BlockStore(directory: directory.path)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
-                store: try BlockStore(directory: directory.path),
+                store: store, chain: ChainReader(store),
                 votes: try VoteLog(directory: directory.path),
                 application: application, log: .silent,
                 consensus: Worker(name: "consensus", capacity: 8),
