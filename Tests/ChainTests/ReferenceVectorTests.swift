@@ -159,7 +159,7 @@ import Testing
             #expect(hex(value.bytes) == entry.bytes)
             #expect(value.type.name.rawValue == entry.type)
             #expect(value.type.isArray == entry.isArray)
-            #expect([value.type.metadata.0, value.type.metadata.1] == entry.metadata)
+            #expect([value.type.precision, value.type.scale] == entry.metadata)
             #expect(try Value(value.type, encodedElements: value.encodedElements) == value)
         }
         func value(_ about: String) throws -> Value {

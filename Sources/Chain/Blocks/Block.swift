@@ -51,25 +51,19 @@ public struct Block: Hashable, Sendable {
     /// cannot hold. Checks neither the signature nor the Merkle root (`HashedBlock`).
     public init(decoding bytes: SharedBytes, limit: Int = ChainLimits.blockBytes) throws(ChainError) {
         guard bytes.count <= limit else { throw .tooLarge("block", count: bytes.count, limit: limit) }
-        let parts = try decodeWhole("block", bytes) { reader throws(BytesError) in
-            let header = try BlockHeader(from: &reader)
-            let headerCount = reader.offset
-            let signature = try reader.lengthPrefixed()
-            guard let count = Int(exactly: header.transactionCount),
-                count <= reader.remaining / ChainLimits.leastTransactionBytes
-            else { throw .truncated }
-            var transactions: [SharedBytes] = []
-            transactions.reserveCapacity(count)
-            for _ in 0..<count { transactions.append(try reader.lengthPrefixed()) }
-            return (
-                header: header, headerCount: headerCount, signature: signature, transactions: transactions
-            )
+        var reader = ByteReader(bytes)
+        do throws(BytesError) {
+            header = try BlockHeader(from: &reader)
+            hash = Hash.sha256(of: bytes.slice(0..<reader.offset))
+            signature = try reader.lengthPrefixed()
+            transactions = try reader.list(
+                header.transactionCount, least: ChainLimits.leastTransactionBytes
+            ) { reader throws(BytesError) in try reader.lengthPrefixed() }
+            try reader.finish()
+        } catch {
+            throw .malformed("block", error)
         }
         self.bytes = bytes
-        header = parts.header
-        signature = parts.signature
-        transactions = parts.transactions
-        hash = Hash.sha256(of: bytes.slice(0..<parts.headerCount))
     }
 
     /// The total size of the transactions, in bytes, which `max_block_size` bounds.

@@ -19,12 +19,9 @@ public struct BlockSizes: Hashable, Sendable {
     /// The sizes that the formats allow, for readers without a chain.
     public static let largest = BlockSizes(
         block: ChainLimits.blockBytes, commitInfo: ChainLimits.commitInfoBytes)
+}
 
-    private init(block: Int, commitInfo: Int) {
-        self.block = block
-        self.commitInfo = commitInfo
-    }
-
+extension BlockSizes {
     /// Creates the sizes that follow from the parameters and the number of validators under which a block is
     /// made, limited to what the formats allow.
     ///

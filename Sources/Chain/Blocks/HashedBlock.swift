@@ -34,9 +34,6 @@ public struct HashedBlock: Sendable {
 
     /// Decodes all transactions. Verifies none.
     public func decodedTransactions() throws(ChainError) -> [Transaction] {
-        var transactions: [Transaction] = []
-        transactions.reserveCapacity(transactionIDs.count)
-        for index in transactionIDs.indices { transactions.append(try transaction(at: index)) }
-        return transactions
+        try transactionIDs.indices.map { index throws(ChainError) in try transaction(at: index) }
     }
 }

@@ -13,6 +13,9 @@ public struct AckRes: Hashable, Sendable, WireDecodable {
         case outOfSync(best: BlockHeader, leaderSignature: SharedBytes)
         /// It gives no reason.
         case unknown
+
+        /// The application hash of an ACK; nil for a NACK.
+        public var appHash: Hash? { if case .ack(let hash) = self { hash } else { nil } }
     }
 
     /// The proposed block's height.
@@ -34,18 +37,13 @@ public struct AckRes: Hashable, Sendable, WireDecodable {
 
     /// Creates and signs an answer.
     public init(height: Int64, block: Hash, answer: Answer, by key: PrivateKey) {
-        var appHash: Hash?
-        if case .ack(let hash) = answer { appHash = hash }
         self.init(
             height: height, block: block, answer: answer,
-            signature: VoteSignature(block, appHash: appHash, by: key))
+            signature: VoteSignature(block, appHash: answer.appHash, by: key))
     }
 
     /// The application hash of an ACK; nil for a NACK.
-    public var appHash: Hash? {
-        if case .ack(let hash) = answer { return hash }
-        return nil
-    }
+    public var appHash: Hash? { answer.appHash }
 
     /// Returns whether the vote's signature is valid. Does not check the leader's signature in `outOfSync`.
     public func verify() -> Bool { signature.verify(block, appHash: appHash) }

@@ -18,16 +18,12 @@ public struct ConsensusReset: Hashable, Sendable, WireDecodable {
 
     package init(from reader: inout ByteReader) throws(BytesError) {
         height = try reader.height()
-        guard let count = Int(exactly: try reader.u64()), count <= reader.remaining / 32 else {
-            throw .truncated
+        transactions = try reader.list(reader.u64(), least: Hash.count) { reader throws(BytesError) in
+            try reader.hash()
         }
-        guard count <= ChainLimits.resetTransactions else {
-            throw .tooLarge(count, limit: ChainLimits.resetTransactions)
+        guard transactions.count <= ChainLimits.resetTransactions else {
+            throw .tooLarge(transactions.count, limit: ChainLimits.resetTransactions)
         }
-        var transactions: [Hash] = []
-        transactions.reserveCapacity(count)
-        for _ in 0..<count { transactions.append(try reader.hash()) }
-        self.transactions = transactions
     }
 
     /// u64 height, u64 count, hashes.

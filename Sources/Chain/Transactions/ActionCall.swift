@@ -20,19 +20,11 @@ public struct ActionCall: Hashable, Sendable {
         try reader.version()
         namespace = try reader.string32()
         action = try reader.string32()
-        let calls = Int(try reader.u16())
-        guard calls <= reader.remaining / 2 else { throw .truncated }
-        var arguments: [[Value]] = []
-        arguments.reserveCapacity(calls)
-        for _ in 0..<calls {
-            let count = Int(try reader.u16())
-            guard count <= reader.remaining / 4 else { throw .truncated }
-            var values: [Value] = []
-            values.reserveCapacity(count)
-            for _ in 0..<count { values.append(try Value(whole: reader.bytes32())) }
-            arguments.append(values)
+        arguments = try reader.list(reader.u16(), least: 2) { reader throws(BytesError) in
+            try reader.list(reader.u16(), least: 4) { reader throws(BytesError) in
+                try Value(whole: reader.bytes32())
+            }
         }
-        self.arguments = arguments
     }
 
     func write(to writer: inout ByteWriter) {

@@ -22,9 +22,12 @@ public enum Payload: Hashable, Sendable {
 
     /// Decodes a transaction's payload by its type. Rejects trailing bytes.
     public init(of body: TransactionBody) throws(ChainError) {
-        self = try decodeWhole("\(body.payloadType) payload", body.payload) {
-            reader throws(BytesError) in
-            try Payload(type: body.payloadType, from: &reader)
+        var reader = ByteReader(body.payload)
+        do throws(BytesError) {
+            try self.init(type: body.payloadType, from: &reader)
+            try reader.finish()
+        } catch {
+            throw .malformed("\(body.payloadType) payload", error)
         }
     }
 

@@ -30,16 +30,10 @@ public struct RawStatement: Hashable, Sendable {
     init(from reader: inout ByteReader) throws(BytesError) {
         try reader.version()
         sql = RawText(try reader.string32())
-        let count = Int(try reader.u16())
         // A parameter takes at least two lengths.
-        guard count <= reader.remaining / 8 else { throw .truncated }
-        var parameters: [Parameter] = []
-        parameters.reserveCapacity(count)
-        for _ in 0..<count {
-            let name = try reader.string32()
-            parameters.append(Parameter(name, try Value(whole: reader.bytes32())))
+        parameters = try reader.list(reader.u16(), least: 8) { reader throws(BytesError) in
+            Parameter(try reader.string32(), try Value(whole: reader.bytes32()))
         }
-        self.parameters = parameters
     }
 
     func write(to writer: inout ByteWriter) {

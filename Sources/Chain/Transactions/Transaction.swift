@@ -23,67 +23,14 @@ public final class Transaction: Sendable {
     /// The kind of signature.
     public let signatureType: SignatureType
 
-    /// Decodes a transaction. Rejects trailing bytes, unknown versions and non-minimal lengths. Does not
-    /// verify the signature.
-    public convenience init(decoding bytes: SharedBytes) throws(ChainError) {
-        try self.init(decoding: bytes, id: nil)
-    }
-
-    /// Decodes a transaction whose ID, the SHA-256 of `bytes`, may already be known.
-    package init(decoding bytes: SharedBytes, id: Hash?) throws(ChainError) {
+    /// Decodes a transaction, whose ID, the SHA-256 of `bytes`, may already be known. Rejects trailing bytes,
+    /// unknown versions and non-minimal lengths. Does not verify the signature.
+    package init(decoding bytes: SharedBytes, id: Hash? = nil) throws(ChainError) {
         guard bytes.count <= ChainLimits.transactionBytes else {
             throw .tooLarge("transaction", count: bytes.count, limit: ChainLimits.transactionBytes)
         }
-        let parts = try decodeWhole("transaction", bytes) { reader throws(BytesError) in
-            try Parts(from: &reader)
-        }
-        self.bytes = bytes
-        self.id = id ?? Hash.sha256(of: bytes)
-        body = parts.body
-        bodyBytes = parts.bodyBytes
-        serialization = parts.serialization
-        sender = parts.sender
-        signature = parts.signature
-        signatureType = parts.signatureType
-    }
-
-    /// Creates a transaction from separate parts, as JSON carries them. Does not verify the signature.
-    public convenience init(
-        _ body: TransactionBody, serialization: Serialization, sender: [UInt8], signature: [UInt8],
-        signatureType: SignatureType
-    ) throws(ChainError) {
-        try self.init(
-            bodyBytes: body.bytes, serialization: serialization, sender: sender, signature: signature,
-            signatureType: signatureType)
-    }
-
-    private convenience init(
-        bodyBytes: [UInt8], serialization: Serialization, sender: [UInt8], signature: [UInt8],
-        signatureType: SignatureType
-    ) throws(ChainError) {
-        var inner = ByteWriter()
-        if !signature.isEmpty {
-            inner.put(lengthPrefixed: signature)
-            inner.put(cstring: signatureType.description)
-        }
-        var writer = ByteWriter(capacity: bodyBytes.count + 192)
-        writer.put(u16: 0)
-        writer.put(cbytes: inner.bytes)
-        writer.put(cbytes: bodyBytes)
-        writer.put(cstring: serialization.rawValue)
-        writer.put(cbytes: sender)
-        try self.init(decoding: SharedBytes(writer.bytes))
-    }
-
-    private struct Parts {
-        let body: TransactionBody
-        let bodyBytes: SharedBytes
-        let serialization: Serialization
-        let sender: SharedBytes
-        let signature: SharedBytes
-        let signatureType: SignatureType
-
-        init(from reader: inout ByteReader) throws(BytesError) {
+        var reader = ByteReader(bytes)
+        do throws(BytesError) {
             try reader.version()
             let encodedSignature = try reader.cbytes()
             if encodedSignature.isEmpty {
@@ -102,11 +49,38 @@ public final class Transaction: Sendable {
             else { throw .invalid("a known serialization") }
             self.serialization = serialization
             sender = try reader.cbytes()
+            try reader.finish()
+        } catch {
+            throw .malformed("transaction", error)
         }
+        self.bytes = bytes
+        self.id = id ?? Hash.sha256(of: bytes)
+    }
+
+    /// Creates a transaction from separate parts, as JSON carries them. Does not verify the signature.
+    public convenience init(
+        _ body: TransactionBody, serialization: Serialization, sender: [UInt8], signature: [UInt8],
+        signatureType: SignatureType
+    ) throws(ChainError) {
+        let bodyBytes = body.bytes
+        var inner = ByteWriter()
+        if !signature.isEmpty {
+            inner.put(lengthPrefixed: signature)
+            inner.put(cstring: signatureType.description)
+        }
+        var writer = ByteWriter(capacity: bodyBytes.count + 192)
+        writer.put(u16: 0)
+        writer.put(cbytes: inner.bytes)
+        writer.put(cbytes: bodyBytes)
+        writer.put(cstring: serialization.rawValue)
+        writer.put(cbytes: sender)
+        try self.init(decoding: SharedBytes(writer.bytes))
     }
 
     /// The account that pays and whose nonce orders the transaction; nil for an unknown signature type.
-    public var account: AccountID? { .of(self) }
+    public var account: AccountID? {
+        signatureType.keyType.map { AccountID(identifier: sender.array, keyType: $0) }
+    }
 
     /// The message that the signature covers: 32 bytes for `direct`, a text for `concat`.
     public var signedMessage: [UInt8] {
@@ -140,9 +114,8 @@ public final class Transaction: Sendable {
         _ body: TransactionBody, serialization: Serialization = .direct, by key: PrivateKey,
         ethereum: Bool = false
     ) throws(ChainError) -> Transaction {
-        let bodyBytes = body.bytes
         let message =
-            serialization == .direct ? Hash.sha256(of: bodyBytes).array : body.concatenated
+            serialization == .direct ? Hash.sha256(of: body.bytes).array : body.concatenated
         let sender: [UInt8]
         let signature: [UInt8]
         let type: SignatureType
@@ -159,8 +132,7 @@ public final class Transaction: Sendable {
             signature = key.sign(message)
         }
         return try Transaction(
-            bodyBytes: bodyBytes, serialization: serialization, sender: sender, signature: signature,
-            signatureType: type)
+            body, serialization: serialization, sender: sender, signature: signature, signatureType: type)
     }
 }
 

@@ -28,23 +28,13 @@ public struct AccountID: Hashable, Comparable, Sendable, CustomStringConvertible
         keyType = try reader.keyType()
     }
 
-    /// Returns the account that a transaction spends from, or nil for an unknown signature type.
-    public static func of(_ transaction: Transaction) -> AccountID? {
-        guard let keyType = transaction.signatureType.keyType else { return nil }
-        return AccountID(identifier: transaction.sender.array, keyType: keyType)
-    }
-
     /// u16 version, bytes32 identifier, u32 key type.
     public var bytes: [UInt8] {
         var writer = ByteWriter()
-        write(to: &writer)
-        return writer.bytes
-    }
-
-    func write(to writer: inout ByteWriter) {
         writer.put(u16: 0)
         writer.put(bytes32: identifier)
         writer.put(u32: keyType.rawValue)
+        return writer.bytes
     }
 
     /// `<identifier hex>#<key type>`.

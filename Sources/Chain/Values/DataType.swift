@@ -14,7 +14,7 @@ public struct DataType: Hashable, Sendable {
         case bool
         /// 16 bytes.
         case uuid
-        /// A decimal number; its metadata are precision and scale.
+        /// A decimal number, with precision and scale.
         case numeric
         /// The type of a null without another type.
         case null
@@ -24,14 +24,17 @@ public struct DataType: Hashable, Sendable {
     public let name: Name
     /// Whether the value is an array.
     public let isArray: Bool
-    /// Precision and scale of `numeric`; zeros for other types.
-    public let metadata: (UInt16, UInt16)
+    /// The precision of `numeric`; 0 for other types.
+    public let precision: UInt16
+    /// The scale of `numeric`; 0 for other types.
+    public let scale: UInt16
 
     /// Creates a type from its parts.
-    public init(_ name: Name, isArray: Bool = false, metadata: (UInt16, UInt16) = (0, 0)) {
+    public init(_ name: Name, isArray: Bool = false, precision: UInt16 = 0, scale: UInt16 = 0) {
         self.name = name
         self.isArray = isArray
-        self.metadata = metadata
+        self.precision = precision
+        self.scale = scale
     }
 
     /// Returns whether a value of this type may have `count` elements.
@@ -49,7 +52,8 @@ public struct DataType: Hashable, Sendable {
         guard let name = Name(rawValue: try reader.text(Int(count))) else { throw .invalid("a data type") }
         self.name = name
         isArray = try reader.flag()
-        metadata = (try reader.u16BE(), try reader.u16BE())
+        precision = try reader.u16BE()
+        scale = try reader.u16BE()
     }
 
     func write(to writer: inout ByteWriter) {
@@ -57,20 +61,7 @@ public struct DataType: Hashable, Sendable {
         writer.putBE(u32: UInt32(name.rawValue.utf8.count))
         writer.put(text: name.rawValue)
         writer.put(u8: isArray ? 1 : 0)
-        writer.putBE(u16: metadata.0)
-        writer.putBE(u16: metadata.1)
-    }
-
-    /// Compares all parts.
-    public static func == (left: DataType, right: DataType) -> Bool {
-        left.name == right.name && left.isArray == right.isArray && left.metadata == right.metadata
-    }
-
-    /// Hashes all parts.
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine(name)
-        hasher.combine(isArray)
-        hasher.combine(metadata.0)
-        hasher.combine(metadata.1)
+        writer.putBE(u16: precision)
+        writer.putBE(u16: scale)
     }
 }

@@ -31,49 +31,48 @@ public struct Value: Hashable, Sendable, WireDecodable {
         return elements.first ?? .null
     }
 
-    init(_ type: DataType, _ element: Element) {
-        self.type = type
-        elements = [element]
-    }
-
     /// An untyped null.
     public static let null = Value(type: DataType(.null), elements: [])
 
     /// Returns a text.
-    public static func text(_ value: String) -> Value { Value(DataType(.text), .text(value)) }
+    public static func text(_ value: String) -> Value { Value(.text(value)) }
 
     /// Returns an integer.
-    public static func int8(_ value: Int64) -> Value { Value(DataType(.int8), .int8(value)) }
+    public static func int8(_ value: Int64) -> Value { Value(.int8(value)) }
 
-    /// Bytes.
-    public static func bytea(_ value: [UInt8]) -> Value {
-        Value(DataType(.bytea), .bytea(SharedBytes(value)))
-    }
+    /// Returns bytes.
+    public static func bytea(_ value: [UInt8]) -> Value { Value(.bytea(SharedBytes(value))) }
 
-    /// True or false.
-    public static func bool(_ value: Bool) -> Value { Value(DataType(.bool), .bool(value)) }
+    /// Returns true or false.
+    public static func bool(_ value: Bool) -> Value { Value(.bool(value)) }
 
     /// Returns a UUID from its 16 bytes, or nil for another length.
     public static func uuid(_ value: [UInt8]) -> Value? {
-        value.count == 16 ? Value(DataType(.uuid), .uuid(SharedBytes(value))) : nil
+        value.count == 16 ? Value(.uuid(SharedBytes(value))) : nil
+    }
+
+    /// Returns a UUID's text: 8-4-4-4-12 lower-case hexadecimal digits.
+    package static func uuidText(_ bytes: SharedBytes) -> String {
+        var digits = Hex.encode(bytes)
+        for position in [20, 16, 12, 8] where position < digits.count {
+            digits.insert("-", at: digits.index(digits.startIndex, offsetBy: position))
+        }
+        return digits
     }
 
     /// Returns a decimal number with its precision and scale, or nil if the text is not a number.
     public static func numeric(_ value: String, precision: UInt16, scale: UInt16) -> Value? {
         guard isDecimal(value) else { return nil }
-        return Value(DataType(.numeric, metadata: (precision, scale)), .numeric(value))
+        let type = DataType(.numeric, precision: precision, scale: scale)
+        return Value(type: type, elements: [.numeric(value)])
     }
 
     /// Returns an array, or nil if a member is neither null nor of the type.
-    public static func array(
-        of type: DataType.Name, _ members: [Element], metadata: (UInt16, UInt16) = (0, 0)
-    )
-        -> Value?
-    {
+    public static func array(of type: DataType.Name, _ members: [Element]) -> Value? {
         guard members.count <= Int(UInt16.max), members.allSatisfy({ $0.type == type || $0 == .null }) else {
             return nil
         }
-        return Value(type: DataType(type, isArray: true, metadata: metadata), elements: members)
+        return Value(type: DataType(type, isArray: true), elements: members)
     }
 
     private init(type: DataType, elements: [Element]) {
@@ -81,18 +80,17 @@ public struct Value: Hashable, Sendable, WireDecodable {
         self.elements = elements
     }
 
-    /// Creates a scalar of an element's own type, without metadata.
+    /// Creates a scalar of an element's own type; a number without precision and scale.
     public init(_ element: Element) {
-        self.init(DataType(element.type), element)
+        self.init(type: DataType(element.type), elements: [element])
     }
 
     /// Decodes a value from elements in their wire form: 0x00 for null, else 0x01 and the bytes.
     public init(_ type: DataType, encodedElements: [[UInt8]]) throws(ChainError) {
         do throws(BytesError) {
             guard type.allows(encodedElements.count) else { throw .invalid("one element") }
-            var elements: [Element] = []
-            for bytes in encodedElements {
-                elements.append(try Element(type.name, decoding: SharedBytes(bytes)))
+            let elements = try encodedElements.map { bytes throws(BytesError) in
+                try Element(type.name, decoding: SharedBytes(bytes))
             }
             self.init(type: type, elements: elements)
         } catch {
@@ -118,14 +116,11 @@ public struct Value: Hashable, Sendable, WireDecodable {
         try inner.finish()
         let count = Int(try reader.u16())
         guard type.allows(count) else { throw .invalid("one element") }
+        let name = type.name
         // An element takes at least its length and a byte.
-        guard count <= reader.remaining / 5 else { throw .truncated }
-        var elements: [Element] = []
-        elements.reserveCapacity(count)
-        for _ in 0..<count {
-            elements.append(try Element(type.name, decoding: try reader.bytes32()))
+        elements = try reader.list(count, least: 5) { reader throws(BytesError) in
+            try Element(name, decoding: reader.bytes32())
         }
-        self.elements = elements
     }
 
     /// The value's bytes.

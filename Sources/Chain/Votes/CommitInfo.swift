@@ -29,19 +29,13 @@ public struct CommitInfo: Hashable, Sendable, WireDecodable {
     package init(from reader: inout ByteReader) throws(BytesError) {
         appHash = try reader.hash()
         // A vote takes more than a hundred bytes, a validator more than forty.
-        let voteCount = try reader.length()
-        guard voteCount <= reader.remaining / 64 else { throw .truncated }
-        var votes: [VoteInfo] = []
-        votes.reserveCapacity(voteCount)
-        for _ in 0..<voteCount { votes.append(try VoteInfo(whole: reader.cbytes())) }
-        self.votes = votes
+        votes = try reader.list(reader.length(), least: 64) { reader throws(BytesError) in
+            try VoteInfo(whole: reader.cbytes())
+        }
         parameterUpdates = try ParameterUpdates(whole: reader.cbytes())
-        let updateCount = try reader.length()
-        guard updateCount <= reader.remaining / 32 else { throw .truncated }
-        var updates: [Validator] = []
-        updates.reserveCapacity(updateCount)
-        for _ in 0..<updateCount { updates.append(try Validator(whole: reader.cbytes())) }
-        validatorUpdates = updates
+        validatorUpdates = try reader.list(reader.length(), least: 32) { reader throws(BytesError) in
+            try Validator(whole: reader.cbytes())
+        }
     }
 
     /// The commit info's bytes.

@@ -4,7 +4,7 @@ import Crypto
 /// The primitives of docs/wire.md, section 1, that `ByteReader` lacks.
 extension ByteReader {
     /// Reads a hash of 32 bytes.
-    mutating func hash() throws(BytesError) -> Hash {
+    package mutating func hash() throws(BytesError) -> Hash {
         guard let hash = try? Hash(self.bytes(32)) else { throw .truncated }
         return hash
     }
@@ -34,36 +34,41 @@ extension ByteReader {
         return try text(count)
     }
 
-    /// Reads cbytes; nil for the length -1.
-    mutating func nullableCBytes() throws(BytesError) -> SharedBytes? {
-        let count = try varint()
-        if count == -1 { return nil }
-        guard count >= 0 else { throw .invalid("a length") }
-        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
-        return try bytes(count)
-    }
-
-    /// Reads cbytes that must not be nil.
+    /// Reads cbytes that must not be nil, which the length -1 means.
     mutating func cbytes() throws(BytesError) -> SharedBytes {
-        guard let bytes = try nullableCBytes() else { throw .invalid("bytes, but nil") }
-        return bytes
+        let count = try varint()
+        if count == -1 { throw .invalid("bytes, but nil") }
+        guard count >= 0 else { throw .invalid("a length") }
+        return try bytes(Int(clamping: count))
     }
 
     /// Reads bytes32 that must not be nil.
-    mutating func bytes32(limit: Int = .max) throws(BytesError) -> SharedBytes {
-        let count = try u32()
-        guard count != .max else { throw .invalid("bytes, but nil") }
-        guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
+    package mutating func bytes32(limit: Int = .max) throws(BytesError) -> SharedBytes {
+        let count = try count32("bytes")
         guard count <= limit else { throw .tooLarge(count, limit: limit) }
         return try bytes(count)
     }
 
     /// Reads a string32.
-    mutating func string32() throws(BytesError) -> String {
+    package mutating func string32() throws(BytesError) -> String { try text(count32("a text")) }
+
+    private mutating func count32(_ what: String) throws(BytesError) -> Int {
         let count = try u32()
-        guard count != .max else { throw .invalid("a text, but nil") }
+        guard count != .max else { throw .invalid("\(what), but nil") }
         guard let count = Int(exactly: count), count <= remaining else { throw .truncated }
-        return try text(count)
+        return count
+    }
+
+    /// Reads `count` values of at least `least` bytes each. A count that the bytes left cannot hold reserves no
+    /// memory.
+    package mutating func list<T>(
+        _ count: some BinaryInteger, least: Int, _ read: (inout ByteReader) throws(BytesError) -> T
+    ) throws(BytesError) -> [T] {
+        guard let count = Int(exactly: count), count <= remaining / least else { throw .truncated }
+        var values: [T] = []
+        values.reserveCapacity(count)
+        for _ in 0..<count { values.append(try read(&self)) }
+        return values
     }
 
     /// Reads a bigint; nil for the byte 0x00.
@@ -79,7 +84,7 @@ extension ByteReader {
     }
 
     /// Reads a byte that must be 0 or 1.
-    mutating func flag() throws(BytesError) -> Bool {
+    package mutating func flag() throws(BytesError) -> Bool {
         switch try u8() {
         case 0: return false
         case 1: return true
@@ -96,20 +101,6 @@ extension ByteReader {
     mutating func keyType() throws(BytesError) -> KeyType {
         guard let type = KeyType(rawValue: try u32()) else { throw .invalid("a key type") }
         return type
-    }
-}
-
-/// Decodes a value that is the whole of `bytes`, naming its kind in the error.
-func decodeWhole<T>(
-    _ kind: String, _ bytes: SharedBytes, _ body: (inout ByteReader) throws(BytesError) -> T
-) throws(ChainError) -> T {
-    var reader = ByteReader(bytes)
-    do throws(BytesError) {
-        let value = try body(&reader)
-        try reader.finish()
-        return value
-    } catch {
-        throw .malformed(kind, error)
     }
 }
 

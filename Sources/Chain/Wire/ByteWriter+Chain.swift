@@ -29,14 +29,14 @@ extension ByteWriter {
     }
 
     /// Appends bytes32. All encoded values are bounded far below 4 GiB.
-    mutating func put(bytes32 data: some ByteSource) {
+    package mutating func put(bytes32 data: some ByteSource) {
         let count = data.withUnsafeBytes { $0.count }
         put(u32: UInt32(clamping: count))
         put(bytes: data)
     }
 
     /// Appends a string32.
-    mutating func put(string32 text: String) {
+    package mutating func put(string32 text: String) {
         put(u32: UInt32(clamping: text.utf8.count))
         put(text: text)
     }

@@ -63,7 +63,7 @@ public struct QueryAnswer {
         switch (kind, stage) {
         case (.ready, .beginning) where expectsReady:
             expectsReady = false
-            note = try reader.text32()
+            note = try reader.string32()
         case (.columns, .beginning) where !expectsReady:
             columns = Int(try reader.u16())
             guard columns > 0, columns <= CostModel.columns.value else {
@@ -78,7 +78,7 @@ public struct QueryAnswer {
             guard let failure = QueryFrame.Failure(rawValue: try reader.u8()) else {
                 throw .invalid("a failure")
             }
-            finish(.failure(failure.error(try reader.text32(), file: file)))
+            finish(.failure(failure.error(try reader.string32(), file: file)))
         default: throw .invalid("a frame that belongs here")
         }
         try reader.finish()

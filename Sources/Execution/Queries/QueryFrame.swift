@@ -73,26 +73,19 @@ enum QueryFrame {
 }
 
 extension ByteWriter {
-    /// Appends a text as u32 length ‖ UTF-8.
-    mutating func put(text32 text: String) {
-        put(u32: UInt32(clamping: text.utf8.count))
-        put(text: text)
-    }
-
     /// Appends a value of a result as u8 tag ‖ content.
     mutating func put(cell value: Value) {
         switch value.scalar ?? .null {
         case .null: put(u8: 0)
         case .text(let text):
             put(u8: 1)
-            put(text32: text)
+            put(string32: text)
         case .int8(let number):
             put(u8: 2)
             put(i64: number)
         case .bytea(let bytes):
             put(u8: 3)
-            put(u32: UInt32(clamping: bytes.count))
-            put(bytes: bytes)
+            put(bytes32: bytes)
         case .bool(let flag):
             put(u8: 4)
             put(u8: flag ? 1 : 0)
@@ -101,32 +94,26 @@ extension ByteWriter {
             put(bytes: bytes)
         case .numeric(let text):
             put(u8: 6)
-            put(u16: value.type.metadata.0)
-            put(u16: value.type.metadata.1)
-            put(text32: text)
+            put(u16: value.type.precision)
+            put(u16: value.type.scale)
+            put(string32: text)
         }
     }
 }
 
 extension ByteReader {
-    /// Reads a text as u32 length ‖ UTF-8.
-    mutating func text32() throws(BytesError) -> String { try text(Int(try u32())) }
-
     /// Reads a value of a result.
     mutating func cell() throws(BytesError) -> Value {
         switch try u8() {
         case 0: return .null
-        case 1: return .text(try text32())
+        case 1: return .text(try string32())
         case 2: return .int8(try i64())
-        case 3: return Value(.bytea(try bytes(Int(try u32()))))
-        case 4:
-            let flag = try u8()
-            guard flag < 2 else { throw .invalid("a flag of 0 or 1") }
-            return .bool(flag == 1)
+        case 3: return Value(.bytea(try bytes32()))
+        case 4: return .bool(try flag())
         case 5: return Value(.uuid(try bytes(16)))
         case 6:
             let (precision, scale) = (try u16(), try u16())
-            guard let value = Value.numeric(try text32(), precision: precision, scale: scale) else {
+            guard let value = Value.numeric(try string32(), precision: precision, scale: scale) else {
                 throw .invalid("a decimal number")
             }
             return value

@@ -11,7 +11,7 @@ struct QueryFrameWriter: QueryOutput {
     init(socket: Int32) { self.socket = socket }
 
     mutating func ready(_ note: String) {
-        put(.ready) { $0.put(text32: note) }
+        put(.ready) { $0.put(string32: note) }
         flush()
     }
 
@@ -19,7 +19,7 @@ struct QueryFrameWriter: QueryOutput {
         values = ByteWriter()
         put(.failed) {
             $0.put(u8: QueryFrame.Failure(error).rawValue)
-            $0.put(text32: QueryFrame.Failure.text(error))
+            $0.put(string32: QueryFrame.Failure.text(error))
         }
         flush()
     }
@@ -55,8 +55,7 @@ struct QueryFrameWriter: QueryOutput {
         var body = ByteWriter()
         body.put(u8: kind.rawValue)
         write(&body)
-        bytes.put(u32: UInt32(clamping: body.bytes.count))
-        bytes.put(bytes: body.bytes)
+        bytes.put(bytes32: body.bytes)
     }
 
     private mutating func flush() {

@@ -52,12 +52,7 @@ struct QueryTally {
 
     /// Counts a value or a column's name.
     mutating func add(_ value: Value) throws(ExecutionError) {
-        let size =
-            switch value.scalar {
-            case .text(let text), .numeric(let text): text.utf8.count
-            case .bytea(let bytes): bytes.count
-            default: 8
-            }
+        let size = StoredValue.size(of: value.scalar ?? .null)
         guard size <= limits.bytes - bytes else { throw tooLarge }
         bytes += size
     }

@@ -26,18 +26,15 @@ public struct QueryQuestion: Hashable, Sendable {
         let (seconds, attoseconds) = limits.time.components
         body.put(
             u64: UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000))
-        body.put(text32: sql)
+        body.put(string32: sql)
         body.put(u32: UInt32(clamping: parameters.count))
         for parameter in parameters {
-            body.put(text32: parameter.name.string)
-            let value = parameter.value.bytes
-            body.put(u32: UInt32(clamping: value.count))
-            body.put(bytes: value)
+            body.put(string32: parameter.name.string)
+            body.put(bytes32: parameter.value.bytes)
         }
         guard body.bytes.count <= QueryFrame.questionBytes else { return nil }
         var frame = ByteWriter(capacity: body.bytes.count + QueryFrame.headerBytes)
-        frame.put(u32: UInt32(clamping: body.bytes.count))
-        frame.put(bytes: body.bytes)
+        frame.put(bytes32: body.bytes)
         return frame.bytes
     }
 
@@ -49,19 +46,13 @@ public struct QueryQuestion: Hashable, Sendable {
         let time = Duration.nanoseconds(Int64(clamping: try reader.u64()))
         limits = QueryLimits(
             rows: Int(clamping: rows), values: Int(clamping: values), bytes: Int(clamping: bytes), time: time)
-        sql = try reader.text32()
-        let count = Int(try reader.u32())
+        sql = try reader.string32()
         // A parameter takes at least its two lengths.
-        guard count <= reader.remaining / 8 else { throw .truncated }
-        var parameters: [RawStatement.Parameter] = []
-        parameters.reserveCapacity(count)
-        for _ in 0..<count {
-            let name = try reader.text32()
-            let value = try reader.bytes(Int(try reader.u32()))
-            guard let value = try? Value(decoding: value) else { throw .invalid("a value") }
-            parameters.append(RawStatement.Parameter(name, value))
+        parameters = try reader.list(reader.u32(), least: 8) { reader throws(BytesError) in
+            let (name, bytes) = (try reader.string32(), try reader.bytes32())
+            guard let value = try? Value(decoding: bytes) else { throw .invalid("a value") }
+            return RawStatement.Parameter(name, value)
         }
-        self.parameters = parameters
         try reader.finish()
     }
 }

@@ -88,11 +88,11 @@ struct StoredState {
                 tip: ApplicationTip(height: genesis.initialHeight, appHash: .zero), genesisHash: genesis.hash,
                 owner: genesis.databaseOwnerAccount)
             let row = try connection.prepare("INSERT INTO apus_state VALUES (1, ?, ?, ?, ?, ?)")
-            try row.bind(1, state.genesisHash.array)
+            try row.bind(1, state.genesisHash)
             try row.bind(2, state.owner?.description ?? "")
             try row.bind(3, state.tip.height)
-            try row.bind(4, Hash.zero.array)
-            try row.bind(5, state.tip.appHash.array)
+            try row.bind(4, Hash.zero)
+            try row.bind(5, state.tip.appHash)
             try row.run()
             let control = try ControlStatements(connection)
             for allocation in genesis.allocations {
@@ -153,8 +153,8 @@ struct ControlStatements {
 
     func write(_ tip: ApplicationTip, _ blockHash: Hash) throws(SQLiteFailure) {
         try writeTip.bind(1, tip.height)
-        try writeTip.bind(2, tip.appHash.array)
-        try writeTip.bind(3, blockHash.array)
+        try writeTip.bind(2, tip.appHash)
+        try writeTip.bind(3, blockHash)
         try writeTip.run()
     }
 

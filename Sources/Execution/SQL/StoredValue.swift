@@ -17,11 +17,11 @@ enum StoredValue {
         case .int8(let number):
             try statement.bind(index, number)
         case .bytea(let bytes):
-            try bytes.withUnsafeBytes { bytes throws(SQLiteFailure) in try statement.bind(index, bytes) }
+            try statement.bind(index, bytes)
         case .bool(let flag):
             try statement.bind(index, flag ? 1 : 0)
         case .uuid(let bytes):
-            try statement.bind(index, uuidText(bytes.array))
+            try statement.bind(index, Value.uuidText(bytes))
         case .numeric(let text):
             if let integer = integer(text) {
                 try statement.bind(index, integer)
@@ -31,14 +31,12 @@ enum StoredValue {
         }
     }
 
-    /// Returns the size of a value's texts and blobs in bytes, plus 8 for each other element.
-    static func size(of value: Value) -> Int {
-        value.elements.reduce(0) { sum, element in
-            switch element {
-            case .text(let text), .numeric(let text): sum + text.utf8.count
-            case .bytea(let bytes): sum + bytes.count
-            case .null, .int8, .bool, .uuid: sum + 8
-            }
+    /// Returns the size of a text or blob in bytes; 8 for any other element.
+    static func size(of element: Value.Element) -> Int {
+        switch element {
+        case .text(let text), .numeric(let text): text.utf8.count
+        case .bytea(let bytes): bytes.count
+        case .null, .int8, .bool, .uuid: 8
         }
     }
 
@@ -106,19 +104,9 @@ enum StoredValue {
         return number
     }
 
-    /// Returns 8-4-4-4-12 lower-case hexadecimal digits.
-    static func uuidText(_ bytes: [UInt8]) -> String {
-        var text = ""
-        for (offset, byte) in bytes.enumerated() {
-            if [4, 6, 8, 10].contains(offset) { text += "-" }
-            text += Hex.encode([byte])
-        }
-        return text
-    }
-
     private static func uuid(_ text: String) -> Value? {
         guard text.utf8.count == 36, let bytes = try? Hex.decode(text.filter { $0 != "-" }),
-            RawText(uuidText(bytes)) == RawText(text).foldedASCII
+            RawText(Value.uuidText(SharedBytes(bytes))) == RawText(text).foldedASCII
         else { return nil }
         return .uuid(bytes)
     }
@@ -135,7 +123,7 @@ enum StoredValue {
             case .int8(let value): text += "\(value)"
             case .bytea(let value): text += "\"\(Hex.encode(value.array))\""
             case .bool(let value): text += value ? "true" : "false"
-            case .uuid(let value): text += "\"\(uuidText(value.array))\""
+            case .uuid(let value): text += "\"\(Value.uuidText(value))\""
             case .numeric(let value): text += integer(value).map { "\($0)" } ?? "\"\(value)\""
             }
         }

@@ -72,13 +72,7 @@ final class SQLiteStatement {
     }
 
     /// Binds bytes.
-    func bind(_ index: Int, _ value: UnsafeRawBufferPointer) throws(SQLiteFailure) {
-        try connection.check(
-            apus_sqlite_bind_blob(handle, Int32(clamping: index), value.baseAddress, UInt64(value.count)))
-    }
-
-    /// Binds bytes.
-    func bind(_ index: Int, _ value: [UInt8]) throws(SQLiteFailure) {
+    func bind(_ index: Int, _ value: some ByteSource) throws(SQLiteFailure) {
         try connection.check(
             value.withUnsafeBytes {
                 apus_sqlite_bind_blob(handle, Int32(clamping: index), $0.baseAddress, UInt64($0.count))

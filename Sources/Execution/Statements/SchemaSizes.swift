@@ -116,27 +116,28 @@ final class SchemaSizes {
     /// The fault of the first object, by name, that is too large, or of the whole schema; nil if there is none.
     var violation: StatementFault? {
         if let wide {
-            return .refused(
+            return StatementFault(
                 "\(wide) has a literal or name of more than \(CostModel.schemaLiteral.value) bytes: store it in a row"
             )
         }
         var total = 0
         for name in objects.keys.sorted() {
             guard let size = size(name), let object = objects[name] else { continue }
-            if object.isCircular { return .refused("view \(name) uses itself") }
+            if object.isCircular { return StatementFault("view \(name) uses itself") }
             if object.depth > Self.depthLimit {
-                return .refused(
+                return StatementFault(
                     "view \(name) is the top of more than \(Self.depthLimit) views, each on the next")
             }
             guard size.tokens <= CostModel.objectTokens.value else {
                 let limit = CostModel.objectTokens.value
-                return .refused(
+                return StatementFault(
                     "\(object.isView ? "view" : "table") \(name) has more than \(limit) tokens with all that it uses"
                 )
             }
             total += size.tokens
         }
         if total <= CostModel.schemaTokens.value { return nil }
-        return .refused("tables, indexes and views have more than \(CostModel.schemaTokens.value) tokens")
+        return StatementFault(
+            "tables, indexes and views have more than \(CostModel.schemaTokens.value) tokens")
     }
 }

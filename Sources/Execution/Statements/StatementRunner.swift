@@ -179,10 +179,8 @@ final class StatementRunner {
         let outcome = try atomically(control) { () throws(SQLiteFailure) in
             if let table = compiled.findings.createdTable {
                 if let fault = try create(table, compiled, widths, control) { return fault }
-            } else if let table = compiled.findings.droppedTable {
-                try empty(table, widths, control)
-                try run(compiled, widths, control)
             } else {
+                if let table = compiled.findings.droppedTable { try empty(table, widths, control) }
                 try run(compiled, widths, control)
             }
             let sizes = try SchemaSizes(connection)
@@ -203,11 +201,9 @@ final class StatementRunner {
         _ table: RawText, _ compiled: CompiledStatement, _ widths: ArraySlice<CostModel.Width>,
         _ control: ControlStatements
     ) throws(SQLiteFailure) -> StatementFault? {
-        if try rules.exists(table) {
-            try run(compiled, widths, control)
-            return nil
-        }
+        let exists = try rules.exists(table)
         try run(compiled, widths, control)
+        if exists { return nil }
         compiled.statement.reset()
         guard let completed = try rules.completed(compiled.text.sql, creating: table) else { return nil }
         try control.rollbackToSavepoint.run()
@@ -267,7 +263,7 @@ final class StatementRunner {
             }
         } catch {
             guard error.isStatementFault else { throw error }
-            return .failure(.refused(policy.findings.refusal ?? error.message))
+            return .failure(StatementFault(policy.findings.refusal ?? error.message))
         }
         let adopted = adopt(statement, checked, policy.findings, size)
         if case .success(let compiled) = adopted, !compiled.findings.changesSchema {
@@ -282,10 +278,10 @@ final class StatementRunner {
         _ size: ExpandedSize
     ) -> Result<CompiledStatement, StatementFault> {
         if findings.readsSchema, !findings.changesSchema {
-            return .failure(.refused("the schema's tables may not be read"))
+            return .failure(StatementFault("the schema's tables may not be read"))
         }
         if findings.createdTable != nil, findings.selects {
-            return .failure(.refused("CREATE TABLE AS is not allowed: its table has no primary key"))
+            return .failure(StatementFault("CREATE TABLE AS is not allowed: its table has no primary key"))
         }
         do {
             return .success(try CompiledStatement(statement, text, findings, size))

@@ -61,12 +61,13 @@ struct TableRules {
             count += 1
             if name.foldedASCII.hasPrefix("sqlite_") || Self.internalTables.contains(name) { continue }
             guard !connection.policy.isReserved(name.foldedASCII) else {
-                return .refused("the name \(name) is reserved")
+                return StatementFault("the name \(name) is reserved")
             }
             if objects.rawText(0) == "table" { tables.append(name) }
         }
         guard count <= Int64(CostModel.schemaObjects.value) else {
-            return .refused("a database may hold \(CostModel.schemaObjects.value) tables, indexes and views")
+            return StatementFault(
+                "a database may hold \(CostModel.schemaObjects.value) tables, indexes and views")
         }
         for table in tables {
             if let fault = try violation(in: table) { return fault }
@@ -77,23 +78,23 @@ struct TableRules {
     private func violation(in table: RawText) throws(SQLiteFailure) -> StatementFault? {
         let columns = try columns(of: table)
         guard columns.contains(where: \.isInPrimaryKey) else {
-            return .refused("table \(table) needs a PRIMARY KEY")
+            return StatementFault("table \(table) needs a PRIMARY KEY")
         }
         // A foreign key that does not match the parent table makes writes to it fail. The node's own writes must not.
         for parent in try parents(of: table) where connection.policy.isReserved(parent.foldedASCII) {
-            return .refused("foreign keys may not point at \(parent)")
+            return StatementFault("foreign keys may not point at \(parent)")
         }
         for column in columns {
             guard column.isOrdinary else {
-                return .refused("generated columns are not allowed: \(table).\(column.name)")
+                return StatementFault("generated columns are not allowed: \(table).\(column.name)")
             }
             guard !Self.reservedColumns.contains(column.name.foldedASCII) else {
-                return .refused("the column name \(column.name) is reserved")
+                return StatementFault("the column name \(column.name) is reserved")
             }
             // While SQLite compiles an INSERT, it does not ask the authorizer about functions in defaults.
             guard let value = column.defaultValue else { continue }
             if let fault = ColumnDefault(type: column.type, text: value).fault {
-                return .refused("the default of \(table).\(column.name) is not allowed: \(fault)")
+                return StatementFault("the default of \(table).\(column.name) is not allowed: \(fault)")
             }
             let policy = connection.policy
             do {
@@ -102,7 +103,7 @@ struct TableRules {
                 }
             } catch {
                 guard error.isStatementFault else { throw error }
-                return .refused(
+                return StatementFault(
                     "the default of \(table).\(column.name) is not allowed: \(policy.findings.refusal ?? error.message)"
                 )
             }

@@ -23,7 +23,7 @@ enum ValueJSON {
             throw JSONRPC.Failure(.invalidParameters, "metadata must be two numbers")
         }
         let dataType = DataType(
-            name, isArray: isArray, metadata: metadata.isEmpty ? (0, 0) : (metadata[0], metadata[1]))
+            name, isArray: isArray, precision: metadata.first ?? 0, scale: metadata.last ?? 0)
         do {
             return try Value(dataType, encodedElements: elements)
         } catch {
@@ -67,8 +67,8 @@ extension JSONWriter {
             $0.member("name", text: type.name.rawValue)
             $0.member("is_array", flag: type.isArray)
             $0.array("metadata") {
-                $0.integer(type.metadata.0)
-                $0.integer(type.metadata.1)
+                $0.integer(type.precision)
+                $0.integer(type.scale)
             }
         }
     }
@@ -96,17 +96,9 @@ extension JSONWriter {
         case .text(let text), .numeric(let text): self.text(text)
         case .int8(let number): integer(number)
         case .bytea(let bytes): base64(bytes)
-        case .uuid(let bytes): uuid(bytes)
+        case .uuid(let bytes): self.text(Value.uuidText(bytes))
         case .bool(let flag): self.flag(flag)
         }
-    }
-
-    private mutating func uuid(_ bytes: SharedBytes) {
-        var digits = Array(Hex.encode(bytes).utf8)
-        for position in [20, 16, 12, 8] where position < digits.count {
-            digits.insert(UInt8(ascii: "-"), at: position)
-        }
-        text(utf8: digits)
     }
 }
 

@@ -12,7 +12,7 @@ struct NamedParameters {
         for index in 0..<statement.parameterCount {
             guard let name = statement.parameterName(index + 1), let sign = name.utf8.first,
                 "$@:".utf8.contains(sign)
-            else { throw .refused("parameters need names such as $id") }
+            else { throw StatementFault("parameters need names such as $id") }
             names.append((name, RawText(decoding: name.utf8.dropFirst())))
         }
         self.names = names
@@ -35,11 +35,11 @@ struct NamedParameters {
                     ?? Dictionary(values.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
                 byName = named
                 guard let found = named[name.signed] ?? named[name.bare] else {
-                    return .failure(.refused("parameter \(name.signed) has no value"))
+                    return .failure(StatementFault("parameter \(name.signed) has no value"))
                 }
                 value = found
             }
-            bytes += StoredValue.size(of: value)
+            bytes += value.elements.reduce(0) { $0 + StoredValue.size(of: $1) }
             try StoredValue.bind(value, to: statement, at: index + 1)
         }
         return .success(bytes)
