@@ -19,8 +19,6 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge(_ kind: String, count: Int, limit: Int)
     /// The genesis file is invalid; file, field and reason in one line.
     case genesis(String)
-    /// An amount would become negative.
-    case insufficientAmount
     /// Only secp256k1 keys can make Ethereum signatures.
     case notEthereum
     /// The updates would leave a network without validators or with impossible parameters.
@@ -38,7 +36,6 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooLarge(let kind, let count, let limit):
             "\(kind) of \(count) bytes exceeds the limit of \(limit)"
         case .genesis(let reason): reason
-        case .insufficientAmount: "insufficient amount"
         case .notEthereum: "only secp256k1 keys can make Ethereum signatures"
         case .invalidUpdate(let reason): "invalid update: \(reason)"
         }

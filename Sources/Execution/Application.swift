@@ -56,12 +56,6 @@ public struct ApplicationTip: Hashable, Sendable {
     public let height: Int64
     /// The app hash after the block.
     public let appHash: Hash
-
-    /// Creates a tip from its parts.
-    public init(height: Int64, appHash: Hash) {
-        self.height = height
-        self.appHash = appHash
-    }
 }
 
 /// The balance and nonce of an account.

@@ -2,10 +2,28 @@ import Chain
 
 /// A block that has been executed and awaits `commit` or `rollback`.
 struct PreparedBlock {
-    /// The tip once the block is committed.
-    let tip: ApplicationTip
-    /// The accounts that the block changed, ordered by ID.
-    let accounts: [(id: AccountID, account: Account)]
+    /// The block's height.
+    let height: Int64
+    /// The result of its execution.
+    let result: ExecutionResult
     /// The pending validator requests after the block.
     let requests: ValidatorRequests
+
+    /// The tip once the block is committed.
+    var tip: ApplicationTip { ApplicationTip(height: height, appHash: result.appHash) }
+}
+
+extension ApplicationTip {
+    /// Throws unless a block follows this one and no other is prepared.
+    func check(_ block: Block, _ prepared: PreparedBlock?) throws(ExecutionError) {
+        guard prepared == nil else { throw .outOfOrder("a block is prepared already") }
+        guard block.height == height &+ 1 else {
+            throw .outOfOrder("block \(block.height) does not follow height \(height)")
+        }
+    }
+}
+
+extension ExecutionResult.ChangedAccount {
+    /// The account after the block.
+    var account: Account { Account(balance: balance, nonce: nonce) }
 }

@@ -40,14 +40,10 @@ public struct Amount: Hashable, Comparable, Sendable, CustomStringConvertible, E
     /// Whether the amount is zero.
     public var isZero: Bool { description == "0" }
 
-    private init(isNegative: Bool, magnitude: [UInt8]) {
+    private init(magnitude: [UInt8]) {
         let significant = magnitude.drop { $0 == 0 }
-        guard !significant.isEmpty else {
-            description = "0"
-            return
-        }
         let digits = String(decoding: significant.map { $0 &+ UInt8(ascii: "0") }, as: UTF8.self)
-        description = isNegative ? "-" + digits : digits
+        description = digits.isEmpty ? "0" : digits
     }
 
     /// The digits, most significant first, each 0 to 9.
@@ -66,24 +62,18 @@ public struct Amount: Hashable, Comparable, Sendable, CustomStringConvertible, E
         }
     }
 
-    /// Returns the sum, or nil if it has more digits than `ChainLimits.amountDigits`.
+    /// Returns the sum; nil if it has more digits than `ChainLimits.amountDigits`, or if either operand is negative,
+    /// as no balance may be.
     public func adding(_ other: Amount) -> Amount? {
-        let (a, b) = (magnitude, other.magnitude)
-        let sum: Amount
-        if isNegative == other.isNegative {
-            sum = Amount(isNegative: isNegative, magnitude: Self.add(a, b))
-        } else if Self.isLess(a, b) {
-            sum = Amount(isNegative: other.isNegative, magnitude: Self.subtract(b, a))
-        } else {
-            sum = Amount(isNegative: isNegative, magnitude: Self.subtract(a, b))
-        }
+        guard !other.isNegative, !isNegative else { return nil }
+        let sum = Amount(magnitude: Self.add(magnitude, other.magnitude))
         return sum.description.utf8.count <= ChainLimits.amountDigits ? sum : nil
     }
 
-    /// Returns the difference. Throws if it, or either operand, is negative, as no balance may be.
-    public func subtracting(_ other: Amount) throws(ChainError) -> Amount {
-        guard !other.isNegative, !isNegative, !(self < other) else { throw .insufficientAmount }
-        return Amount(isNegative: false, magnitude: Self.subtract(magnitude, other.magnitude))
+    /// Returns the difference; nil if it, or either operand, is negative.
+    public func subtracting(_ other: Amount) -> Amount? {
+        guard !other.isNegative, !isNegative, !(self < other) else { return nil }
+        return Amount(magnitude: Self.subtract(magnitude, other.magnitude))
     }
 
     private static func isLess(_ a: [UInt8], _ b: [UInt8]) -> Bool {

@@ -46,7 +46,7 @@ struct Ledger {
         if !parameters.disabledGasCosts, !fee.isZero {
             if fee.isNegative {
                 refusal = TransactionResult(.invalidAmount, log: "the fee is negative")
-            } else if let rest = try? account.balance.subtracting(fee) {
+            } else if let rest = account.balance.subtracting(fee) {
                 account.balance = rest
             } else {
                 refusal = TransactionResult(.insufficientBalance, log: "the balance does not cover the fee")
@@ -65,7 +65,7 @@ struct Ledger {
             return TransactionResult(.invalidAmount, log: "the amount is absent or negative")
         }
         var sender = try account(from, read)
-        guard let rest = try? sender.balance.subtracting(amount) else {
+        guard let rest = sender.balance.subtracting(amount) else {
             return TransactionResult(.insufficientBalance, log: "the balance does not cover the amount")
         }
         if from == to { return nil }
@@ -81,15 +81,8 @@ struct Ledger {
     }
 
     /// The accounts that the block changed, ordered by ID.
-    var changes: [(id: AccountID, account: Account)] {
-        changed.map { (id: $0.key, account: $0.value) }.sorted { $0.id < $1.id }
-    }
-
-    /// The changed accounts in the form of an `ExecutionResult`.
-    var changedAccounts: [ExecutionResult.ChangedAccount] {
-        changes.map {
-            ExecutionResult.ChangedAccount(
-                id: $0.id, nonce: $0.account.nonce, balance: $0.account.balance)
-        }
+    var changes: [ExecutionResult.ChangedAccount] {
+        changed.map { .init(id: $0.key, nonce: $0.value.nonce, balance: $0.value.balance) }
+            .sorted { $0.id < $1.id }
     }
 }

@@ -42,10 +42,7 @@ public final class NoopApplication: Application {
         if stopFlag.isRaised { throw .stopped }
         return try state.withLock { (state) throws(ExecutionError) in
             guard let tip = state.tip else { throw .notInitialized }
-            guard state.prepared == nil else { throw .outOfOrder("a block is prepared already") }
-            guard block.height == tip.height &+ 1 else {
-                throw .outOfOrder("block \(block.height) does not follow height \(tip.height)")
-            }
+            try tip.check(block, state.prepared)
             var ledger = Ledger(parameters: parameters)
             var rules = ValidatorRules(state.requests, block, validators, parameters)
             var changes = SHA256()
@@ -70,12 +67,11 @@ public final class NoopApplication: Application {
             let updates = rules.finish()
             for validator in updates { changes.update(validator.bytes) }
             let hash = ApplicationHash.next(after: tip.appHash, changes: changes.finalize(), results: results)
-            state.prepared = PreparedBlock(
-                tip: ApplicationTip(height: block.height, appHash: hash), accounts: ledger.changes,
-                requests: rules.requests)
-            return ExecutionResult(
+            let result = ExecutionResult(
                 appHash: hash, results: results, parameterUpdates: ParameterUpdates(),
-                validatorUpdates: updates, accounts: ledger.changedAccounts)
+                validatorUpdates: updates, accounts: ledger.changes)
+            state.prepared = PreparedBlock(height: block.height, result: result, requests: rules.requests)
+            return result
         }
     }
 
@@ -87,7 +83,8 @@ public final class NoopApplication: Application {
         guard let payload = try? Payload(of: transaction.body) else {
             return TransactionResult(.encodingError, log: "the payload cannot be decoded")
         }
-        return ValidatorRules.covers(payload) ? rules.perform(payload, by: sender) : nil
+        if case .other = payload { return nil }
+        return rules.perform(payload, by: sender)
     }
 
     /// See `Application.stop`.
@@ -98,7 +95,7 @@ public final class NoopApplication: Application {
         try state.withLock { (state) throws(ExecutionError) in
             guard let prepared = state.prepared else { throw .outOfOrder("no block is prepared") }
             state.tip = prepared.tip
-            for (id, account) in prepared.accounts { state.accounts[id] = account }
+            for change in prepared.result.accounts { state.accounts[change.id] = change.account }
             state.requests = prepared.requests
             state.prepared = nil
         }

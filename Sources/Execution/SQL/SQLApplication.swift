@@ -6,13 +6,13 @@ import Synchronization
 /// The default application, whose transactions are SQL statements on an SQLite database (docs/execution.md).
 ///
 /// The database is `application.sqlite` in its directory, with SQLite's write-ahead log beside it. Blocks use one
-/// connection, queries two more, and account lookups a fourth. Each has its own lock, so queries and blocks never wait
-/// for each other.
+/// connection, queries another, and account lookups a third. Each has its own lock, so queries and blocks never wait for
+/// each other.
 public final class SQLApplication: Application {
     /// The database's path.
     public let path: String
     private let accounts: Guarded<SQLReader>
-    private let queries: QueryConnections
+    private let queries: Guarded<SQLReader>
     private let engine: Guarded<SQLEngine>
     private let committed = Mutex(Committed())
     private let stopFlag = StopFlag()
@@ -48,7 +48,7 @@ public final class SQLApplication: Application {
             let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Guarded(engine)
             accounts = Guarded(try SQLReader(path: path))
-            queries = QueryConnections(try SQLReader(path: path), try SQLReader(path: path))
+            queries = Guarded(try SQLReader(path: path))
             committed.withLock {
                 $0.tip = tip
                 $0.requests = requests
@@ -91,18 +91,13 @@ public final class SQLApplication: Application {
             $0.tip = done.tip
             $0.requests = done.requests
             $0.commits &+= 1
-            for (id, account) in done.accounts { $0.keep(account, of: id) }
+            for change in done.result.accounts { $0.keep(change.account, of: change.id) }
         }
     }
 
     /// See `Application.rollback`.
     public func rollback() throws(ExecutionError) {
         try engine.run { $0.rollback() }
-    }
-
-    /// Limits the database to `count` pages of 4 KiB, for tests of a full disk.
-    func limitPages(to count: Int) {
-        try? engine.run { try? $0.connection.execute("PRAGMA max_page_count = \(count)") }
     }
 
     /// Limits the page cache for blocks to `count` pages of 4 KiB.
@@ -128,7 +123,8 @@ public final class SQLApplication: Application {
         }
     }
 
-    private func onConnection<Value: Sendable>(
+    /// Returns the result of `body` on the connection for blocks.
+    func onConnection<Value: Sendable>(
         _ body: (SQLiteConnection) throws(SQLiteFailure) -> Value
     ) throws(ExecutionError) -> Value {
         try engine.run { (engine) throws(ExecutionError) in
@@ -158,12 +154,13 @@ public final class SQLApplication: Application {
         committed.withLock { Array($0.requests.values) }
     }
 
-    /// See `Application.query`. Up to two queries run at a time; others wait.
+    /// See `Application.query`. One query runs at a time; others wait.
     public func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError) -> QueryResult
     {
         guard committed.withLock({ $0.tip != nil }) else { throw .notInitialized }
-        return try queries.run { (reader) throws(ExecutionError) in try reader.query(sql, parameters, limits)
+        return try queries.run { (reader) throws(ExecutionError) in
+            try reader.query(sql, parameters, limits)
         }
     }
 
@@ -173,28 +170,6 @@ public final class SQLApplication: Application {
         accounts.close()
         queries.close()
         engine.close()
-    }
-}
-
-/// Two connections for queries, used alternately.
-private final class QueryConnections: Sendable {
-    private let first: Guarded<SQLReader>
-    private let second: Guarded<SQLReader>
-    private let turns = Atomic<UInt>(0)
-
-    init(_ first: sending SQLReader, _ second: sending SQLReader) {
-        self.first = Guarded(first)
-        self.second = Guarded(second)
-    }
-
-    func run<R: Sendable>(_ body: (SQLReader) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
-        let turn = turns.add(1, ordering: .relaxed).oldValue
-        return turn.isMultiple(of: 2) ? try first.run(body) : try second.run(body)
-    }
-
-    func close() {
-        first.close()
-        second.close()
     }
 }
 

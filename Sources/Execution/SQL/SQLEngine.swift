@@ -82,10 +82,7 @@ final class SQLEngine {
         _ validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
         guard let state, let control else { throw .notInitialized }
-        guard prepared == nil else { throw .outOfOrder("a block is prepared already") }
-        guard block.height == state.tip.height &+ 1 else {
-            throw .outOfOrder("block \(block.height) does not follow height \(state.tip.height)")
-        }
+        try state.tip.check(block, prepared)
         defer { stopFlag.lower() }
         let context = BlockContext(
             block: block, transactions: transactions, parameters: parameters, validators: validators,
@@ -197,12 +194,13 @@ final class SQLEngine {
         try runner.recorder.endStatement()
         let hash = ApplicationHash.next(
             after: context.state.tip.appHash, changes: runner.recorder.finish(updates), results: results)
-        let tip = ApplicationTip(height: block.height, appHash: hash)
-        try control.write(tip, block.hash)
-        prepared = PreparedBlock(tip: tip, accounts: changes, requests: rules.requests)
-        return ExecutionResult(
+        let result = ExecutionResult(
             appHash: hash, results: results, parameterUpdates: ParameterUpdates(), validatorUpdates: updates,
-            accounts: ledger.changedAccounts)
+            accounts: changes)
+        let prepared = PreparedBlock(height: block.height, result: result, requests: rules.requests)
+        try control.write(prepared.tip, block.hash)
+        self.prepared = prepared
+        return result
     }
 
     private var stopped: SQLiteFailure {

@@ -84,14 +84,12 @@ final class StatementPolicy {
             return write(first)
         case SQLITE_CREATE_TABLE:
             return change(first, database, creating: given)
-        case SQLITE_CREATE_VIEW:
+        case SQLITE_CREATE_VIEW, SQLITE_DROP_VIEW:
             return change(first, database)
         case SQLITE_CREATE_INDEX, SQLITE_DROP_INDEX:
             return change(second, database, also: first)
         case SQLITE_DROP_TABLE:
             findings.droppedTable = given
-            return change(first, database)
-        case SQLITE_DROP_VIEW:
             return change(first, database)
         case SQLITE_ALTER_TABLE:
             // Here the first name is the database's and the second the table's.

@@ -34,14 +34,6 @@ struct ValidatorRules {
         isMigrating = NetworkParameters.activeMigrations.contains(parameters.migrationStatus)
     }
 
-    /// Returns whether `perform` handles the payload.
-    static func covers(_ payload: Payload) -> Bool {
-        switch payload {
-        case .validatorJoin, .validatorLeave, .validatorApprove, .validatorRemove: true
-        default: false
-        }
-    }
-
     /// Executes an admitted transaction. Returns the result if it fails, nil if it succeeds.
     mutating func perform(_ payload: Payload, by sender: AccountID) -> TransactionResult? {
         if isMigrating {

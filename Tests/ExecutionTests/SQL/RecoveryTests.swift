@@ -162,11 +162,16 @@ import Testing
         try chain.run("CREATE TABLE t (id INT PRIMARY KEY, a BLOB)")
         let tip = application.tip
         // SQLite reports a database at its maximum size like a full disk.
-        application.limitPages(to: 40)
+        func limit(toPages count: Int) throws {
+            try application.onConnection { (connection) throws(SQLiteFailure) in
+                try connection.execute("PRAGMA max_page_count = \(count)")
+            }
+        }
+        try limit(toPages: 40)
         let insert = try chain.statement("INSERT INTO t VALUES (1, zeroblob(1000000))")
         #expect(throws: ExecutionError.diskFull(file: application.path)) { try chain.commit([insert]) }
         #expect(application.tip == tip)
-        application.limitPages(to: 1_000_000)
+        try limit(toPages: 1_000_000)
         #expect(try chain.commit([insert]).results[0].isOK)
     }
 }

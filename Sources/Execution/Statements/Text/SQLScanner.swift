@@ -35,24 +35,24 @@ struct SQLScanner {
         guard position < bytes.count else { return nil }
         let start = position
         let byte = bytes[position]
+        var kind = Kind.quoted
         switch byte {
         case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"):
             skipQuoted(byte)
-            return Token(kind: .quoted, range: start..<position)
         case UInt8(ascii: "["):
             while position < bytes.count, bytes[position] != UInt8(ascii: "]") { position += 1 }
             position = min(position + 1, bytes.count)
-            return Token(kind: .quoted, range: start..<position)
         case UInt8(ascii: "$"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "#"):
             skipVariable()
-            return Token(kind: .variable, range: start..<position)
+            kind = .variable
         case _ where Self.isWord(byte):
             while position < bytes.count, Self.isWord(bytes[position]) { position += 1 }
-            return Token(kind: .word, range: start..<position)
+            kind = .word
         default:
             position += 1
-            return Token(kind: .punctuation(byte), range: start..<position)
+            kind = .punctuation(byte)
         }
+        return Token(kind: kind, range: start..<position)
     }
 
     /// Returns whether a token equals `word`, given in lower case, ignoring the case of ASCII letters.
