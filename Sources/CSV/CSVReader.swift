@@ -74,14 +74,9 @@ public struct CSVReader: ~Copyable {
         guard let bytes = beginning else { return }
         beginning = nil
         guard bytes != Self.byteOrderMark else { return }
-        let result: Result<Void, CSVError> = bytes.withUnsafeBytes { pointer in
-            do throws(CSVError) {
-                return .success(try parse(pointer, body))
-            } catch {
-                return .failure(error)
-            }
+        try bytes.withUnsafeBufferPointer { (bytes) throws(CSVError) in
+            try parse(UnsafeRawBufferPointer(bytes), body)
         }
-        try result.get()
     }
 
     private mutating func parse(_ bytes: UnsafeRawBufferPointer, _ body: (Row) -> Void) throws(CSVError) {

@@ -9,9 +9,6 @@ import Glibc
 /// hence safe to use from any thread. A document holds a copy of the text's strings and 8 to 16 bytes per
 /// value; the caller bounds the text.
 public final class JSONDocument: @unchecked Sendable {
-    /// The maximum nesting depth unless the caller passes another. The node's own formats need 8.
-    public static let defaultDepth = 64
-
     /// The tape, from the root's word up to `texts`.
     let tape: UnsafePointer<UInt64>
     /// The strings, each as a four-byte length, the bytes and a zero.
@@ -21,15 +18,12 @@ public final class JSONDocument: @unchecked Sendable {
     private let size: Int
     private let isSecret: Bool
 
-    /// Parses `source`. A secret document is wiped from memory when it is destroyed.
-    public init(
-        _ source: some ByteSource, depth: Int = JSONDocument.defaultDepth, isSecret: Bool = false
-    ) throws(JSONError) {
-        let copied: Result<Copy, JSONError> = source.withUnsafeBytes { bytes in
-            do throws(JSONError) {
-                return .success(try Self.read(bytes, depth: max(depth, 1), isSecret: isSecret))
-            } catch {
-                return .failure(error)
+    /// Parses `source`, nested no deeper than `depth`; the node's own formats need 8. A secret document is wiped
+    /// from memory when it is destroyed.
+    public init(_ source: some ByteSource, depth: Int = 64, isSecret: Bool = false) throws(JSONError) {
+        let copied = source.withUnsafeBytes { bytes in
+            Result { () throws(JSONError) in
+                try Self.read(bytes, depth: max(depth, 1), isSecret: isSecret)
             }
         }
         let copy = try copied.get()

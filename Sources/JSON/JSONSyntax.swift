@@ -163,15 +163,9 @@ struct JSONSyntax {
             guard bytes.count - position >= count,
                 (0..<count).allSatisfy({ bytes[position + $0] == word.utf8Start[$0] })
             else { continue }
-            if position + count < bytes.count {
-                switch bytes[position + count] {
-                case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "]"),
-                    UInt8(ascii: "}"), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
-                    break
-                default: throw Wrong(position, "not true, false or null")
-                }
-            }
+            let start = position
             position += count
+            guard isAtDelimiter else { throw Wrong(start, "not true, false or null") }
             return .value
         }
         if position == 0, bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF {
@@ -198,12 +192,7 @@ struct JSONSyntax {
             if peek == UInt8(ascii: "-") || peek == UInt8(ascii: "+") { position &+= 1 }
             guard digits() > 0 else { throw Wrong(start, "a number without digits in its exponent") }
         }
-        switch peek {
-        case nil, 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "]"),
-            UInt8(ascii: "}"), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
-            break
-        default: throw Wrong(start, "an invalid number")
-        }
+        guard isAtDelimiter else { throw Wrong(start, "an invalid number") }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isWhole {
             guard Int64(text) != nil || UInt64(text) != nil else {
@@ -215,6 +204,12 @@ struct JSONSyntax {
     }
 
     private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    /// Whether a number or literal may end here.
+    private var isAtDelimiter: Bool {
+        guard let byte = peek else { return true }
+        return " \t\n\r,:]}{[\"".utf8.contains(byte)
+    }
 
     private mutating func digits() -> Int {
         let start = position

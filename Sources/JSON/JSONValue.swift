@@ -145,63 +145,47 @@ public struct JSONText: Sendable, Hashable, ByteSource, CustomStringConvertible 
     public func hash(into hasher: inout Hasher) { withUnsafeBytes { hasher.combine(bytes: $0) } }
 }
 
-/// The elements of an array.
-public struct JSONArray: Sendable, Sequence {
-    let document: JSONDocument
-    let index: Int
+/// The elements of an array, in order.
+public struct JSONArray: Sendable, Sequence, IteratorProtocol {
+    private let document: JSONDocument
+    private let end: Int
+    private var position: Int
 
-    /// The number of elements, counted on every access.
-    public var count: Int { reduce(0) { count, _ in count &+ 1 } }
-
-    /// Whether there are none.
-    public var isEmpty: Bool { end == index &+ 1 }
-
-    private var end: Int { JSONTape.index(document.tape[index]) &- 1 }
-
-    /// Iterates over the elements in order.
-    public struct Iterator: IteratorProtocol {
-        fileprivate let document: JSONDocument
-        fileprivate var position: Int
-        fileprivate let end: Int
-
-        /// Returns the next element.
-        public mutating func next() -> JSONValue? {
-            guard position < end else { return nil }
-            defer { position = JSONTape.next(document.tape, position) }
-            return JSONValue(document: document, index: position)
-        }
+    init(document: JSONDocument, index: Int) {
+        self.document = document
+        end = JSONTape.index(document.tape[index]) &- 1
+        position = index &+ 1
     }
 
-    /// Iterates over the elements in order.
-    public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
+    /// Returns the next element.
+    public mutating func next() -> JSONValue? {
+        guard position < end else { return nil }
+        defer { position = JSONTape.next(document.tape, position) }
+        return JSONValue(document: document, index: position)
+    }
 }
 
 /// The members of an object in the text's order, with distinct names.
-public struct JSONObject: Sendable, Sequence {
+public struct JSONObject: Sendable, Sequence, IteratorProtocol {
     let document: JSONDocument
     let index: Int
+    let end: Int
+    private var position: Int
 
-    /// The number of members, counted on every access.
-    public var count: Int { reduce(0) { count, _ in count &+ 1 } }
-
-    var end: Int { JSONTape.index(document.tape[index]) &- 1 }
-
-    /// Iterates over the members in order.
-    public struct Iterator: IteratorProtocol {
-        fileprivate let document: JSONDocument
-        fileprivate var position: Int
-        fileprivate let end: Int
-
-        /// Returns the next member.
-        public mutating func next() -> (name: JSONText, value: JSONValue)? {
-            guard position < end else { return nil }
-            let name = JSONText(document: document, word: document.tape[position])
-            let value = JSONValue(document: document, index: position &+ 1)
-            position = JSONTape.next(document.tape, position &+ 1)
-            return (name, value)
-        }
+    init(document: JSONDocument, index: Int) {
+        self.document = document
+        self.index = index
+        end = JSONTape.index(document.tape[index]) &- 1
+        position = index &+ 1
     }
 
-    /// Iterates over the members in order.
-    public func makeIterator() -> Iterator { Iterator(document: document, position: index &+ 1, end: end) }
+    /// Returns the next member.
+    public mutating func next() -> (name: JSONText, value: JSONValue)? {
+        guard position < end else { return nil }
+        defer { position = JSONTape.next(document.tape, position &+ 1) }
+        return (
+            JSONText(document: document, word: document.tape[position]),
+            JSONValue(document: document, index: position &+ 1)
+        )
+    }
 }

@@ -34,17 +34,23 @@ public struct JSONWriter: Sendable {
 
     // MARK: Objects and arrays
 
-    /// Writes an object, whose members `body` writes.
+    /// Writes an object, whose members `body` writes, as the value of the member `name` if given.
     @inlinable
-    public mutating func object<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+    public mutating func object<E: Error>(
+        _ name: StaticString? = nil, _ body: (inout JSONWriter) throws(E) -> Void
+    ) throws(E) {
+        if let name { self.name(name) }
         beginObject()
         try body(&self)
         endObject()
     }
 
-    /// Writes an array, whose elements `body` writes.
+    /// Writes an array, whose elements `body` writes, as the value of the member `name` if given.
     @inlinable
-    public mutating func array<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+    public mutating func array<E: Error>(
+        _ name: StaticString? = nil, _ body: (inout JSONWriter) throws(E) -> Void
+    ) throws(E) {
+        if let name { self.name(name) }
         beginArray()
         try body(&self)
         endArray()
@@ -75,15 +81,13 @@ public struct JSONWriter: Sendable {
 
     /// Writes the name of the member whose value follows.
     public mutating func name(_ name: StaticString) {
-        separate()
-        quote(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        text(name)
         endName()
     }
 
     /// Writes the name of the member whose value follows.
     public mutating func name(_ name: String) {
-        separate()
-        quote(name)
+        text(name)
         endName()
     }
 
@@ -101,28 +105,20 @@ public struct JSONWriter: Sendable {
         quote(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    /// Writes a string of a document.
-    public mutating func text(_ text: JSONText) {
-        separate()
-        text.withUnsafeBytes { quote($0) }
-    }
-
-    /// Writes a string from its UTF-8 bytes, with invalid UTF-8 replaced by U+FFFD.
-    public mutating func text(utf8 source: some ByteSource) {
-        separate()
-        source.withUnsafeBytes { bytes in
-            if JSONWriter.isUTF8(bytes) {
-                quote(bytes)
-            } else {
-                quote(String(decoding: bytes, as: UTF8.self))
-            }
-        }
-    }
-
     /// Writes an integer.
     public mutating func integer(_ number: some FixedWidthInteger) {
         separate()
-        digits(number)
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = UInt64(truncatingIfNeeded: number.magnitude)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { buffer in
+            var position = 20
+            repeat {
+                position &-= 1
+                buffer[position] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0 && position > 0
+            bytes.append(contentsOf: buffer[position...])
+        }
     }
 
     /// Writes a number, or null if it is NaN or infinite, which JSON cannot express.
@@ -159,33 +155,24 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Writes one value that is already JSON.
-    public mutating func json(_ source: some ByteSource) {
-        separate()
-        source.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    }
-
     /// Writes a value of a document. Strings and numbers keep their meaning, not their spelling.
     public mutating func value(_ value: JSONValue) {
         let (tape, texts) = (value.document.tape, value.document.texts)
         var index = value.index
         let end = JSONTape.next(tape, index)
-        // Whether each enclosing value is an object rather than an array, innermost last, and whether a name
-        // comes next.
+        // Whether each enclosing value is an object rather than an array, innermost last, and whether a name or
+        // the end of an object comes next.
         var objects: [Bool] = []
-        var isName = false
+        var expectsName = false
         while index < end {
             let word = tape[index]
             let kind = JSONTape.kind(word)
-            if isName, kind == JSONTape.Kind.text {
+            let isName = expectsName && kind == JSONTape.Kind.text
+            switch kind {
+            case JSONTape.Kind.text:
                 separate()
                 quote(JSONTape.text(word, texts))
-                endName()
-                isName = false
-                index &+= 1
-                continue
-            }
-            switch kind {
+                if isName { endName() }
             case JSONTape.Kind.object:
                 beginObject()
                 objects.append(true)
@@ -198,9 +185,6 @@ public struct JSONWriter: Sendable {
             case JSONTape.Kind.arrayEnd:
                 endArray()
                 objects.removeLast()
-            case JSONTape.Kind.text:
-                separate()
-                quote(JSONTape.text(word, texts))
             case JSONTape.Kind.int64: integer(Int64(bitPattern: tape[index &+ 1]))
             case JSONTape.Kind.uint64: integer(tape[index &+ 1])
             case JSONTape.Kind.double: number(Double(bitPattern: tape[index &+ 1]))
@@ -208,7 +192,7 @@ public struct JSONWriter: Sendable {
             case JSONTape.Kind.no: flag(false)
             default: null()
             }
-            isName = objects.last == true
+            expectsName = objects.last == true && !isName
             switch kind {
             case JSONTape.Kind.int64, JSONTape.Kind.uint64, JSONTape.Kind.double: index &+= 2
             default: index &+= 1
@@ -266,20 +250,6 @@ public struct JSONWriter: Sendable {
         bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    private mutating func digits(_ number: some FixedWidthInteger) {
-        if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        var rest = UInt64(truncatingIfNeeded: number.magnitude)
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { buffer in
-            var position = 20
-            repeat {
-                position &-= 1
-                buffer[position] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
-                rest /= 10
-            } while rest > 0 && position > 0
-            bytes.append(contentsOf: buffer[position...])
-        }
-    }
-
     private mutating func quote(_ text: String) {
         var text = text
         text.withUTF8 { quote(UnsafeRawBufferPointer($0)) }
@@ -314,10 +284,6 @@ public struct JSONWriter: Sendable {
             withUnsafeBytes(of: byte) { Hex.append($0, to: &bytes) }
         }
     }
-
-    private static func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        String(validating: bytes, as: UTF8.self) != nil
-    }
 }
 
 // MARK: - Members
@@ -331,12 +297,6 @@ extension JSONWriter {
 
     /// Writes a member that is a literal string.
     public mutating func member(_ name: StaticString, text: StaticString) {
-        self.name(name)
-        self.text(text)
-    }
-
-    /// Writes a member that is a string of a document.
-    public mutating func member(_ name: StaticString, text: JSONText) {
         self.name(name)
         self.text(text)
     }
@@ -363,23 +323,5 @@ extension JSONWriter {
     public mutating func member(_ name: StaticString, base64: some ByteSource) {
         self.name(name)
         self.base64(base64)
-    }
-
-    /// Writes a member that is an object, whose members `body` writes.
-    @inlinable
-    public mutating func object<E: Error>(
-        _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void
-    ) throws(E) {
-        self.name(name)
-        try object(body)
-    }
-
-    /// Writes a member that is an array, whose elements `body` writes.
-    @inlinable
-    public mutating func array<E: Error>(
-        _ name: StaticString, _ body: (inout JSONWriter) throws(E) -> Void
-    ) throws(E) {
-        self.name(name)
-        try array(body)
     }
 }

@@ -107,7 +107,7 @@ private struct JSONLine: Sendable {
 
     private init(_ members: (inout JSONWriter) -> Void) {
         var writer = JSONWriter()
-        writer.object(members)
+        writer.object { members(&$0) }
         var text = ""
         for scalar in String(decoding: writer.bytes, as: UTF8.self).unicodeScalars {
             switch scalar {

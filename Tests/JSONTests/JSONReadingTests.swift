@@ -105,7 +105,7 @@ import Testing
     @Test func duplicatesInWideObjects() throws {
         for count in [2, 11, 12, 13, 14, 500, 100_000] {
             let names = (0..<count).map { "\"name\($0)\":[\($0)]" }
-            #expect(try read("{\(names.joined(separator: ","))}").object().count == count)
+            #expect(try read("{\(names.joined(separator: ","))}").object().map(\.name).count == count)
             for twice in [0, count / 2, count - 1] {
                 let members = names + ["\"other\":1", "\"name\(twice)\":{}"]
                 let error = #expect(throws: JSONError.self) {
@@ -150,7 +150,7 @@ import Testing
     @Test func membersAreTakenByName() throws {
         let root = try read(#"{"c":3,"a":{"x":[true,"t"]},"none":null,"b":2.5}"#)
         var members = try root.members()
-        #expect(try members.value("a").object().count == 1)
+        #expect(try members.value("a").object().map(\.name).count == 1)
         #expect(try members.value("b").double() == 2.5)
         #expect(try members.value("c").integer(Int.self) == 3)
         #expect(members.optional("none") == nil)

@@ -11,7 +11,7 @@ extension RPCDispatcher {
     func respond(to call: RPCCall, _ writer: inout JSONWriter) async throws(JSONRPC.Failure) {
         switch call {
         case .ping(let message):
-            writer.object { $0.member("message", text: message) }
+            writer.object { $0.member("message", text: message.string) }
         case .version(let service):
             writer.version(service)
         case .status(let question):
@@ -136,7 +136,7 @@ extension RPCDispatcher {
             if account != nil {
                 $0.object("id") {
                     // As the client wrote it.
-                    $0.member("identifier", text: identifier)
+                    $0.member("identifier", text: identifier.string)
                     $0.member("key_type", text: id.keyType.name)
                 }
             }

@@ -116,7 +116,7 @@ public final class RPCDispatcher {
     func immediateAnswer(_ request: RPCRequest, _ call: RPCCall) -> [UInt8]? {
         switch call {
         case .ping(let message):
-            answer(request) { writer in writer.object { $0.member("message", text: message) } }
+            answer(request) { writer in writer.object { $0.member("message", text: message.string) } }
         case .version(let service):
             answer(request) { $0.version(service) }
         case .status(let question):
