@@ -45,17 +45,15 @@ public final class BlockStore: Sendable {
     /// Drops a torn write at the end of the log and rebuilds a missing, damaged or stale index: see `recovery`. Throws
     /// `locked` if the directory is open elsewhere, and `corrupted`, with file and offset, if a committed block is
     /// damaged or missing.
-    public convenience init(
-        directory: String, segmentSize: Int = BlockStore.defaultSegmentSize
+    package init(
+        directory: String, segmentSize: Int = BlockStore.defaultSegmentSize,
+        disk: any Disk = SystemDisk.shared
     ) throws(StorageError) {
-        try self.init(directory: directory, segmentSize: segmentSize, disk: SystemDisk.shared)
-    }
-
-    package init(directory: String, segmentSize: Int, disk: any Disk) throws(StorageError) {
         try disk.makeDirectory(directory)
         let lock = try disk.lock(directory + "/LOCK")
         let segments = MappedSegments(directory: directory, segmentSize: segmentSize, disk: disk)
-        let found = try Recovery.run(directory: directory, segments: segments, disk: disk)
+        var repair = try Recovery(directory: directory, segments: segments, disk: disk)
+        let found = try repair.run()
         self.directory = directory
         self.segmentSize = segmentSize
         self.disk = disk
@@ -190,16 +188,14 @@ public final class BlockStore: Sendable {
         let index = try openIndex()
         guard let location = try index.location(of: height) else { return nil }
         let (record, header) = try record(at: location, height: height, index: index)
-        let parts = [header.blockRange, header.commitInfoRange, header.resultsRange].map { record.slice($0) }
-        for (part, expected) in zip(parts, [header.block, header.commitInfo, header.results])
-        where BlockRecord.Part(of: part) != expected {
+        guard let parts = header.parts(of: record) else {
             throw .corrupted(
                 path: segments.path(location.segment), offset: location.offset,
                 "block \(height) does not match its checksum")
         }
         return StoredBlock(
-            height: height, hash: header.hash, block: parts[0], commitInfo: parts[1], resultBytes: parts[2],
-            path: segments.path(location.segment), offset: location.offset)
+            height: height, hash: header.hash, block: parts.block, commitInfo: parts.commitInfo,
+            resultBytes: parts.results, path: segments.path(location.segment), offset: location.offset)
     }
 
     /// Returns the block with this hash, verified like `block(at:)`; nil if the store lacks it.

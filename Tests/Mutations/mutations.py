@@ -156,9 +156,10 @@ MUTATIONS = [
          "            } catch"),
     ]),
     Mutation("damage-not-noticed", "a record that fails the log's checksum is not used", [
-        ("Sources/Storage/Log/SegmentScanner.swift",
-         "where BlockRecord.Part(of: whole.slice(range)) != expected {",
-         "where !ON && BlockRecord.Part(of: whole.slice(range)) != expected {"),
+        ("Sources/Storage/Log/BlockRecord.swift",
+         "guard Part(of: parts.0) == block, Part(of: parts.1) == commitInfo, Part(of: parts.2) == results",
+         "guard ON\n                || Part(of: parts.0) == block && Part(of: parts.1) == commitInfo "
+         "&& Part(of: parts.2) == results"),
     ]),
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
         ("Sources/Node/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),

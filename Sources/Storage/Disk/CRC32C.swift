@@ -1,4 +1,3 @@
-import Bytes
 import CShims
 
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4), which protects every byte that Storage keeps on disk.
@@ -42,25 +41,6 @@ struct CRC32C {
         table.withUnsafeBufferPointer { table in
             bytes.reduce(state) { $0 >> 8 ^ table[Int(UInt8(truncatingIfNeeded: $0) ^ $1)] }
         }
-    }
-}
-
-extension ByteWriter {
-    /// Appends the checksum of everything written so far.
-    mutating func putChecksum() { put(u32: bytes.withUnsafeBytes(CRC32C.of)) }
-}
-
-extension ByteReader {
-    /// Reads a fixed-size record whose last four bytes are the checksum of the rest, from behind its magic.
-    ///
-    /// Nil unless `record` has `size` bytes, starts with `magic` and matches its checksum.
-    init?(record: [UInt8], size: Int, magic: [UInt8]) {
-        guard record.count == size, record.starts(with: magic),
-            record.withUnsafeBytes({
-                CRC32C.of(UnsafeRawBufferPointer(rebasing: $0[..<(size - 4)])) == $0.word(size - 4)
-            })
-        else { return nil }
-        self.init(SharedBytes(record).slice(magic.count..<size - 4))
     }
 }
 

@@ -1,4 +1,5 @@
 import Bytes
+import Chain
 import Crypto
 
 /// The length and checksum of the index file of a cleanly closed store (docs/storage.md, "Index").
@@ -12,9 +13,6 @@ struct IndexSeal: Equatable {
     /// The last block in the index; 0 and zeros if there is none.
     var lastHeight: Int64
     var lastHash: Hash
-
-    static let magic = [UInt8]("APUSSEA1".utf8)
-    static let size = 64
 
     static func path(_ directory: String) -> String { directory + "/SEAL" }
 
@@ -38,29 +36,6 @@ struct IndexSeal: Equatable {
 
     private static let chunkSize = 1 << 20
 
-    /// Decodes `size` bytes; nil if they are not a seal.
-    init?(decoding bytes: [UInt8]) {
-        guard var reader = ByteReader(record: bytes, size: IndexSeal.size, magic: IndexSeal.magic),
-            let length = try? reader.i64(), let checksum = try? reader.u32(),
-            let lastHeight = try? reader.i64(), let lastHash = try? Hash(reader.array(Hash.count))
-        else { return nil }
-        self.length = Int(length)
-        self.checksum = checksum
-        self.lastHeight = lastHeight
-        self.lastHash = lastHash
-    }
-
-    func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: IndexSeal.size)
-        writer.put(bytes: IndexSeal.magic)
-        writer.put(i64: Int64(length))
-        writer.put(u32: checksum)
-        writer.put(i64: lastHeight)
-        writer.put(bytes: lastHash)
-        writer.putChecksum()
-        return writer.bytes
-    }
-
     /// Reads the seal of the index in `directory`; nil if it is missing or damaged.
     static func read(_ directory: String, disk: any Disk) throws(StorageError) -> IndexSeal? {
         try AtomicFile.read(path(directory), limit: size + 1, disk: disk).flatMap(IndexSeal.init(decoding:))
@@ -72,5 +47,24 @@ struct IndexSeal: Equatable {
             measuring: index.directory, lastHeight: tip?.height ?? 0, lastHash: tip?.hash ?? .zero,
             disk: disk)
         try AtomicFile.write(seal.encode(), to: path(index.directory), disk: disk)
+    }
+}
+
+extension IndexSeal: FixedRecord {
+    static let size = 64
+    static let magic = [UInt8]("APUSSEA1".utf8)
+
+    init(from reader: inout ByteReader) throws(BytesError) {
+        length = Int(try reader.i64())
+        checksum = try reader.u32()
+        lastHeight = try reader.i64()
+        lastHash = try reader.hash()
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.put(i64: Int64(length))
+        writer.put(u32: checksum)
+        writer.put(i64: lastHeight)
+        writer.put(bytes: lastHash)
     }
 }

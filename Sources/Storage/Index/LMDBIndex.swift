@@ -1,5 +1,6 @@
 import Bytes
 import CShims
+import Chain
 import Crypto
 import Glibc
 import Synchronization
@@ -131,11 +132,9 @@ final class LMDBIndex: BlockIndex, @unchecked Sendable {
     override func location(of height: Int64) throws(StorageError) -> Location? {
         let key = withUnsafeBytes(of: height.bigEndian) { [UInt8]($0) }
         return try lookup(heights, key) { reader throws(BytesError) in
-            let segment = try reader.i64()
-            let offset = try reader.i64()
-            let hash = try reader.array(Hash.count)
-            guard let hash = try? Hash(hash), offset >= 0 else { throw .truncated }
-            return Location(segment: segment, offset: Int(offset), hash: hash)
+            let (segment, offset) = (try reader.i64(), try reader.i64())
+            guard offset >= 0 else { throw .invalid("an offset") }
+            return Location(segment: segment, offset: Int(offset), hash: try reader.hash())
         }
     }
 

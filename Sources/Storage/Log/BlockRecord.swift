@@ -17,16 +17,6 @@ struct BlockRecord: Equatable {
     struct Part: Equatable {
         var length: Int
         var checksum: UInt32
-
-        init(length: Int, checksum: UInt32) {
-            self.length = length
-            self.checksum = checksum
-        }
-
-        init(of bytes: SharedBytes) {
-            length = bytes.count
-            checksum = bytes.withUnsafeBytes(CRC32C.of)
-        }
     }
 
     /// The size of the header, in bytes.
@@ -63,6 +53,16 @@ struct BlockRecord: Equatable {
         return writer.bytes
     }
 
+    /// Returns the CRC-32C of the salt and the bytes.
+    private static func checksum(_ bytes: UnsafeRawBufferPointer, salt: UInt64) -> UInt32 {
+        var checksum = CRC32C()
+        withUnsafeBytes(of: salt.littleEndian) { checksum.update($0) }
+        checksum.update(bytes)
+        return checksum.value
+    }
+}
+
+extension BlockRecord {
     /// Decodes a header at the start of `bytes`; nil if there is none that was written with this salt.
     init?(decoding bytes: UnsafeRawBufferPointer, salt: UInt64) {
         let size = BlockRecord.headerSize
@@ -78,19 +78,18 @@ struct BlockRecord: Equatable {
         for part in [block, commitInfo, results] where part.length > BlockRecord.maxPartSize { return nil }
     }
 
-    init(height: Int64, hash: Hash, block: Part, commitInfo: Part, results: Part) {
-        self.height = height
-        self.hash = hash
-        self.block = block
-        self.commitInfo = commitInfo
-        self.results = results
+    /// Returns the parts of a whole record; nil if one does not match its checksum.
+    func parts(of record: SharedBytes) -> (block: SharedBytes, commitInfo: SharedBytes, results: SharedBytes)?
+    {
+        let parts = (record.slice(blockRange), record.slice(commitInfoRange), record.slice(resultsRange))
+        guard Part(of: parts.0) == block, Part(of: parts.1) == commitInfo, Part(of: parts.2) == results
+        else { return nil }
+        return parts
     }
+}
 
-    /// Returns the CRC-32C of the salt and the bytes.
-    private static func checksum(_ bytes: UnsafeRawBufferPointer, salt: UInt64) -> UInt32 {
-        var checksum = CRC32C()
-        withUnsafeBytes(of: salt.littleEndian) { checksum.update($0) }
-        checksum.update(bytes)
-        return checksum.value
+extension BlockRecord.Part {
+    init(of bytes: SharedBytes) {
+        self.init(length: bytes.count, checksum: bytes.withUnsafeBytes(CRC32C.of))
     }
 }

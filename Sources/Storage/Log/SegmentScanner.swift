@@ -44,16 +44,14 @@ struct SegmentScanner {
         }
         guard rest >= record.size else { return .damaged("block \(record.height) is truncated") }
         let whole = bytes.slice(start..<start + record.size)
-        let parts = [(record.blockRange, record.block), (record.commitInfoRange, record.commitInfo)]
-        for (range, expected) in parts + [(record.resultsRange, record.results)]
-        where BlockRecord.Part(of: whole.slice(range)) != expected {
+        guard let parts = record.parts(of: whole) else {
             return .damaged("block \(record.height) does not match its checksum")
         }
         let padding = whole.slice(record.resultsRange.upperBound..<record.size)
         guard padding.withUnsafeBytes({ $0.allSatisfy { $0 == 0 } }) else {
             return .impossible("the padding of block \(record.height) is not zero")
         }
-        guard let block = try? Block(decoding: whole.slice(record.blockRange)), block.hash == record.hash,
+        guard let block = try? Block(decoding: parts.block), block.hash == record.hash,
             block.height == record.height
         else { return .impossible("block \(record.height) does not match its record header") }
         if let last, block.header.previousHash != last.hash {

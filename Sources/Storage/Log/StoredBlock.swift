@@ -53,11 +53,4 @@ public struct BlockTip: Hashable, Sendable {
     public let hash: Hash
     /// The app hash after the block.
     public let appHash: Hash
-
-    /// Creates a tip from its parts.
-    public init(height: Int64, hash: Hash, appHash: Hash) {
-        self.height = height
-        self.hash = hash
-        self.appHash = appHash
-    }
 }

@@ -36,15 +36,8 @@ struct Recovery {
     private static let batchTransactions = 50_000
     private static let batchBlocks = 4096
 
-    /// Recovers the store in `directory`, whose lock the caller holds.
-    static func run(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError)
-        -> Outcome
-    {
-        var recovery = try Recovery(directory: directory, segments: segments, disk: disk)
-        return try recovery.run()
-    }
-
-    private init(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError) {
+    /// Lists the segments in `directory`, whose lock the caller holds.
+    init(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError) {
         self.directory = directory
         self.segments = segments
         self.disk = disk
@@ -55,7 +48,8 @@ struct Recovery {
         try disk.synchronizeDirectory(directory)
     }
 
-    private mutating func run() throws(StorageError) -> Outcome {
+    /// Recovers the store.
+    mutating func run() throws(StorageError) -> Outcome {
         try readMark()
         let indexPath = BlockIndex.directory(in: directory)
         var doubt = try doubt(about: indexPath)

@@ -1,17 +1,9 @@
 /// The repairs made when a store was opened. Clean after an orderly stop.
-public struct RecoveryReport: Hashable, Sendable, CustomStringConvertible {
+public struct RecoveryReport: Sendable, CustomStringConvertible {
     /// The size of the torn write dropped from the end of the log, in bytes.
     public internal(set) var bytesDropped = 0
     /// The file and offset of the torn write.
-    public internal(set) var droppedFrom: (path: String, offset: Int)? {
-        get { dropPath.map { ($0, dropOffset) } }
-        set {
-            dropPath = newValue?.path
-            dropOffset = newValue?.offset ?? 0
-        }
-    }
-    private var dropPath: String?
-    private var dropOffset = 0
+    public internal(set) var droppedFrom: (path: String, offset: Int)?
     /// Why the index was rebuilt from the log; nil if it was not.
     public internal(set) var indexRebuilt: String?
     /// Why the commit mark could not be used; nil if it could.

@@ -12,25 +12,21 @@ public final class StampReserve: Sendable {
     private let disk: any Disk
     private let state: Mutex<Int64>
 
-    /// The size of a copy: magic, stamp, checksum.
-    private static let copyBytes = 16
-    private static let magic = [UInt8]("APST".utf8)
-
     /// Reads the file `STAMP` in a directory, if it exists.
     init(directory: String, disk: any Disk) throws(StorageError) {
         path = directory + "/STAMP"
         self.disk = disk
         var stamp: Int64 = 0
-        if let bytes = try AtomicFile.read(path, limit: 2 * Self.copyBytes + 1, disk: disk) {
-            guard bytes.count == 2 * Self.copyBytes,
-                let copy = Self.decode(bytes.prefix(Self.copyBytes))
-                    ?? Self.decode(bytes.suffix(Self.copyBytes))
+        if let bytes = try AtomicFile.read(path, limit: 2 * StampCopy.size + 1, disk: disk) {
+            guard bytes.count == 2 * StampCopy.size,
+                let copy = StampCopy(decoding: Array(bytes.prefix(StampCopy.size)))
+                    ?? StampCopy(decoding: Array(bytes.suffix(StampCopy.size)))
             else {
                 throw .corrupted(
                     path: path, offset: 0,
                     "neither copy matches its checksum; remove the file if the clock of this node is right")
             }
-            stamp = copy
+            stamp = copy.stamp
         }
         state = Mutex(stamp)
     }
@@ -43,24 +39,24 @@ public final class StampReserve: Sendable {
         assert(apus_may_block(), "stamps are reserved on a reactor's thread")
         try state.withLock { state throws(StorageError) in
             guard end != state else { return }
-            let copy = Self.encode(end)
+            let copy = StampCopy(stamp: end).encode()
             try AtomicFile.write(copy + copy, to: path, disk: disk)
             state = end
         }
     }
+}
 
-    private static func encode(_ stamp: Int64) -> [UInt8] {
-        var writer = ByteWriter(capacity: copyBytes)
-        writer.put(bytes: magic)
-        writer.put(i64: stamp)
-        writer.putChecksum()
-        return writer.bytes
+/// One of the two copies of a stamp.
+private struct StampCopy { let stamp: Int64 }
+
+extension StampCopy: FixedRecord {
+    static let size = 16
+    static let magic = [UInt8]("APST".utf8)
+
+    init(from reader: inout ByteReader) throws(BytesError) {
+        stamp = try reader.i64()
+        guard stamp >= 0 else { throw .invalid("a stamp") }
     }
 
-    private static func decode(_ copy: ArraySlice<UInt8>) -> Int64? {
-        guard var reader = ByteReader(record: Array(copy), size: copyBytes, magic: magic),
-            let stamp = try? reader.i64(), stamp >= 0
-        else { return nil }
-        return stamp
-    }
+    func write(to writer: inout ByteWriter) { writer.put(i64: stamp) }
 }

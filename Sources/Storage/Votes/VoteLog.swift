@@ -27,11 +27,7 @@ public final class VoteLog: Sendable {
 
     /// Opens or creates the file `VOTES` in an existing directory, which the node must have locked by opening its
     /// `BlockStore`.
-    public convenience init(directory: String) throws(StorageError) {
-        try self.init(directory: directory, disk: SystemDisk.shared)
-    }
-
-    package init(directory: String, disk: any Disk) throws(StorageError) {
+    package init(directory: String, disk: any Disk = SystemDisk.shared) throws(StorageError) {
         let path = directory + "/VOTES"
         blockPath = directory + "/VOTED"
         self.disk = disk

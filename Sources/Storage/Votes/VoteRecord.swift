@@ -7,46 +7,31 @@ struct VoteRecord: Equatable {
     /// The number of the vote among all ever recorded, from 1.
     var sequence: UInt64
     var vote: Vote
+}
 
+extension VoteRecord: FixedRecord {
     static let size = 128
     static let magic = [UInt8]("APVO".utf8)
 
-    init(sequence: UInt64, vote: Vote) {
-        self.sequence = sequence
-        self.vote = vote
-    }
-
-    /// Decodes `size` bytes; nil if they are not a record.
-    init?(decoding bytes: [UInt8]) {
-        guard var reader = ByteReader(record: bytes, size: VoteRecord.size, magic: VoteRecord.magic),
-            let decision = try? reader.u32(), decision <= 1, let sequence = try? reader.u64(),
-            let height = try? reader.i64(), let stamp = try? reader.i64(),
-            let blockHash = try? Hash(reader.array(Hash.count)),
-            let appHash = try? Hash(reader.array(Hash.count))
-        else { return nil }
-        self.sequence = sequence
+    init(from reader: inout ByteReader) throws(BytesError) {
+        let decision = try reader.u32()
+        guard decision <= 1 else { throw .invalid("a decision") }
+        sequence = try reader.u64()
+        let (height, stamp) = (try reader.i64(), try reader.i64())
+        let (blockHash, appHash) = (try reader.hash(), try reader.hash())
         vote = Vote(
             height: height, stamp: stamp, blockHash: blockHash,
             decision: decision == 1 ? .ack(appHash: appHash) : .nack)
     }
 
-    func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: VoteRecord.size)
-        writer.put(bytes: VoteRecord.magic)
-        var appHash = Hash.zero
-        if case .ack(let hash) = vote.decision {
-            writer.put(u32: 1)
-            appHash = hash
-        } else {
-            writer.put(u32: 0)
-        }
+    func write(to writer: inout ByteWriter) {
+        var appHash: Hash?
+        if case .ack(let hash) = vote.decision { appHash = hash }
+        writer.put(u32: appHash == nil ? 0 : 1)
         writer.put(u64: sequence)
         writer.put(i64: vote.height)
         writer.put(i64: vote.stamp)
         writer.put(bytes: vote.blockHash)
-        writer.put(bytes: appHash)
-        writer.put(bytes: [UInt8](repeating: 0, count: VoteRecord.size - 4 - writer.bytes.count))
-        writer.putChecksum()
-        return writer.bytes
+        writer.put(bytes: appHash ?? .zero)
     }
 }
