@@ -39,12 +39,10 @@ open class CryptoSuite: @unchecked Sendable {
         _ signature: UnsafeRawBufferPointer, of message: UnsafeRawBufferPointer, for purpose: Purpose,
         by key: PublicKey
     ) -> Bool {
-        switch (key.type, purpose) {
-        case (.ed25519, _): Ed25519.verify(signature, of: message, by: key.bytes)
-        case (.secp256k1, .message):
-            Secp256k1.verify(signature, digest: .sha256(of: message), by: key.bytes)
-        case (.secp256k1, .handshake):
-            Secp256k1.verify(der: signature, digest: .sha256(of: message), by: key.bytes)
+        switch key.type {
+        case .ed25519: Ed25519.verify(signature, of: message, by: key.bytes)
+        case .secp256k1:
+            Secp256k1.verify(signature, for: purpose, digest: .sha256(of: message), by: key.bytes)
         }
     }
 

@@ -4,10 +4,10 @@ import CShims
 /// HKDF with HMAC-SHA256 (RFC 5869).
 public enum HKDF {
     /// The size of an output, in bytes.
-    public static let blockCount = 32
+    private static let blockCount = 32
 
     /// Computes HMAC-SHA256 of the concatenated pieces.
-    static func hmac(
+    private static func hmac(
         key: UnsafeRawBufferPointer, _ pieces: UnsafeRawBufferPointer...,
         into target: UnsafeMutableRawBufferPointer
     ) {
@@ -21,36 +21,8 @@ public enum HKDF {
         sodium_memzero(&state, MemoryLayout.size(ofValue: state))
     }
 
-    /// Returns the HMAC-SHA256 of `message`: 32 bytes.
-    public static func hmac(key: some ByteSource, _ message: some ByteSource) -> [UInt8] {
-        var output = [UInt8](repeating: 0, count: blockCount)
-        key.withUnsafeBytes { key in
-            message.withUnsafeBytes { message in
-                output.withUnsafeMutableBytes { hmac(key: key, message, into: $0) }
-            }
-        }
-        return output
-    }
-
-    /// Derives `count` bytes (at most 255 * 32) from `input`, `salt` and `info`.
-    public static func derive(
-        _ input: some ByteSource, salt: some ByteSource, info: some ByteSource, count: Int
-    ) -> [UInt8] {
-        precondition(count <= 255 * blockCount)
-        let key = hmac(key: salt, input)
-        let info = info.withUnsafeBytes { [UInt8]($0) }
-        var output: [UInt8] = []
-        var block: [UInt8] = []
-        var index: UInt8 = 1
-        while output.count < count {
-            block = hmac(key: key, block + info + [index])
-            output += block
-            index &+= 1
-        }
-        return Array(output.prefix(count))
-    }
-
-    /// Returns Noise's HKDF with 2 or 3 outputs of 32 bytes (Noise specification, section 4.3).
+    /// Returns Noise's HKDF with 2 or 3 outputs of 32 bytes (Noise specification, section 4.3): that of RFC 5869 with the
+    /// chaining key as salt and without info.
     public static func noise(
         chainingKey: some ByteSource, input: some ByteSource, outputs: Int
     ) throws(CryptoError) -> [SecretBytes] {

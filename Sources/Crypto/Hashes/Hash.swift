@@ -68,20 +68,10 @@ extension Hash: ByteSource {
     }
 }
 
-extension Hash: Hashable, Comparable {
+extension Hash: Hashable {
     /// Compares all bytes.
     public static func == (left: Hash, right: Hash) -> Bool {
         left.words == right.words
-    }
-
-    /// Orders by bytes, the first most significant.
-    public static func < (left: Hash, right: Hash) -> Bool {
-        (
-            left.words.0.bigEndian, left.words.1.bigEndian, left.words.2.bigEndian, left.words.3.bigEndian
-        ) < (
-            right.words.0.bigEndian, right.words.1.bigEndian, right.words.2.bigEndian,
-            right.words.3.bigEndian
-        )
     }
 
     /// Hashes all bytes, because senders of transactions can choose some of them.

@@ -72,7 +72,7 @@ public enum KeyFile {
         text.reserveCapacity(sizeLimit)
         defer { sodium_memzero(&text, text.count) }
         text.append(contentsOf: "{\n  \"type\": \"\(key.type.name)\",\n  \"key\": \"".utf8)
-        key.withUnsafeBytes { Hex.append($0, to: &text) }
+        key.secret.withUnsafeBytes { Hex.append($0, to: &text) }
         text.append(contentsOf: "\"\n}\n".utf8)
         do {
             try FileContent.create(path, text, mode: 0o600)

@@ -50,11 +50,6 @@ public struct PrivateKey: Sendable {
     /// A copy of the key's bytes outside guarded memory, for writing a file.
     public var bytes: [UInt8] { secret.withUnsafeBytes { [UInt8]($0) } }
 
-    /// Calls `body` with the key's bytes in place. Do not let them escape.
-    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try secret.withUnsafeBytes(body)
-    }
-
     /// Returns a node's or account's signature of `message`, as `PublicKey.verify` accepts it: 64 or 65
     /// bytes.
     public func sign(_ message: some ByteSource) -> [UInt8] {

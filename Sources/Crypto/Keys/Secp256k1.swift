@@ -72,32 +72,24 @@ enum Secp256k1 {
         return Array(bytes.prefix(count))
     }
 
-    /// Returns whether 65 bytes r‖s‖v sign `digest`; v is ignored.
-    static func verify(_ signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
-        var parsed = secp256k1_ecdsa_signature()
-        let valid = signature.withUnsafeBytes {
-            $0.count == KeyType.secp256k1.signatureCount
-                && secp256k1_ecdsa_signature_parse_compact(context, &parsed, $0.uint8) == 1
-        }
-        return valid && verify(parsed, digest, publicKey)
-    }
-
-    /// Returns whether a DER signature signs `digest`.
-    static func verify(der signature: some ByteSource, digest: Hash, by publicKey: [UInt8]) -> Bool {
-        var parsed = secp256k1_ecdsa_signature()
-        let valid = signature.withUnsafeBytes {
-            secp256k1_ecdsa_signature_parse_der(context, &parsed, $0.uint8, $0.count) == 1
-        }
-        return valid && verify(parsed, digest, publicKey)
-    }
-
+    /// Returns whether a signature, in its purpose's form, signs `digest`; v is ignored.
+    ///
     /// Accepts s in either half, as the reference and other libp2p implementations do, because this node must
     /// not reject a block that they accept. libsecp256k1 itself accepts only the lower half.
-    private static func verify(
-        _ signature: secp256k1_ecdsa_signature, _ digest: Hash, _ publicKey: [UInt8]
+    static func verify(
+        _ signature: UnsafeRawBufferPointer, for purpose: CryptoSuite.Purpose, digest: Hash,
+        by publicKey: [UInt8]
     ) -> Bool {
-        guard var point = parse(publicKey) else { return false }
-        var given = signature
+        var given = secp256k1_ecdsa_signature()
+        let isParsed =
+            switch purpose {
+            case .message:
+                signature.count == KeyType.secp256k1.signatureCount
+                    && secp256k1_ecdsa_signature_parse_compact(context, &given, signature.uint8) == 1
+            case .handshake:
+                secp256k1_ecdsa_signature_parse_der(context, &given, signature.uint8, signature.count) == 1
+            }
+        guard isParsed, var point = parse(publicKey) else { return false }
         var normalized = secp256k1_ecdsa_signature()
         _ = secp256k1_ecdsa_signature_normalize(context, &normalized, &given)
         return digest.withUnsafeBytes {
