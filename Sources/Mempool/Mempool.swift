@@ -131,17 +131,19 @@ public struct Mempool: Machine {
     /// Returns the transactions in `ids` that are worth fetching, in order: those neither kept nor being checked, not
     /// refused lately, and for which `isMined` is false.
     public func wanted(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Hash] {
-        ids.filter { !refused.contains($0) && !isHere($0) && !isMined($0) }
+        ids.filter { isWanted($0, isMined) }
     }
 
-    private func isHere(_ id: Hash) -> Bool { pool.contains(id) || inCheck.contains(id) }
+    private func isWanted(_ id: Hash, _ isMined: (Hash) -> Bool) -> Bool {
+        !refused.contains(id) && !pool.contains(id) && !inCheck.contains(id) && !isMined(id)
+    }
 
     /// Notes that a peer has sent transactions. Returns the indexes in `ids` of those to check and then pass to
     /// `admit`, whatever the result. Clients' transactions go to `admit` directly, which saves a step.
     public mutating func begin(_ ids: [Hash], isMined: (Hash) -> Bool) -> [Int] {
         ids.indices.filter { index in
             let id = ids[index]
-            guard !refused.contains(id), !isHere(id), !isMined(id) else { return false }
+            guard isWanted(id, isMined) else { return false }
             inCheck.insert(id)
             return true
         }
@@ -180,7 +182,7 @@ public struct Mempool: Machine {
             if isMined(item.id) { throw .duplicate }
         }
         let newest = transaction.account.flatMap { nonces[$0] } ?? 0
-        _ = try pool.admit(
+        try pool.admit(
             transaction, accountNonce: max(item.nonce, newest), balance: isFree ? nil : item.balance,
             isOwn: item.isOwn, now: now)
         return transaction

@@ -36,8 +36,6 @@ public struct TransactionCheck: Sendable {
 
     /// Checks many transactions in one visit to the worker. Returns one result each, in order.
     public func check(_ batch: [SharedBytes]) -> [Result<Transaction, MempoolError>] {
-        batch.map { bytes in
-            do throws(MempoolError) { return .success(try check(bytes)) } catch { return .failure(error) }
-        }
+        batch.map { bytes in Result { () throws(MempoolError) in try check(bytes) } }
     }
 }

@@ -4,18 +4,11 @@ import Crypto
 /// Announcing transactions again, and dropping them when they have expired.
 extension TransactionPool {
     /// Drops up to `limit` expired transactions, the oldest first.
-    @discardableResult
-    mutating func expire(now: Duration, limit: Int = 1000) -> [Hash] {
-        var expired: [Hash] = []
-        while expired.count < limit {
-            let slot = arrivals.first(in: 0)
-            guard slot != SlotLists.none, let entry = entries[Int(slot)],
-                entry.arrived + limits.lifetime <= now
-            else { break }
-            expired.append(entry.transaction.id)
-            remove(slot)
+    mutating func expire(now: Duration, limit: Int = 1000) {
+        for _ in 0..<limit {
+            guard let expiry = nextExpiry, expiry <= now else { return }
+            remove(arrivals.first(in: 0))
         }
-        return expired
     }
 
     /// Returns up to `limit` transactions to announce again now, the most overdue first; the others stay due. Doubles

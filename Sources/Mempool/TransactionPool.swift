@@ -13,14 +13,6 @@ import Crypto
 ///
 /// Every operation takes constant time for each transaction that it touches.
 struct TransactionPool {
-    /// The effects of `admit` beside keeping the transaction.
-    struct Admission: Sendable {
-        /// Whether the transaction could be mined now.
-        let isReady: Bool
-        /// The gapped transactions evicted to make room.
-        let evicted: [Hash]
-    }
-
     struct Entry {
         let transaction: Transaction
         let account: AccountID
@@ -127,7 +119,7 @@ struct TransactionPool {
     mutating func admit(
         _ transaction: Transaction, accountNonce: UInt64, balance: Amount? = nil, isOwn: Bool = false,
         now: Duration
-    ) throws(MempoolError) -> Admission {
+    ) throws(MempoolError) {
         guard slots[transaction.id] == nil else { throw .duplicate }
         guard let account = transaction.account else {
             throw .refused(.unknownSignatureType(transaction.signatureType.description))
@@ -138,7 +130,7 @@ struct TransactionPool {
         }
         if let balance, !Self.covers(balance, transaction) { throw .insufficientBalance }
         if let sender = senders[account], sender.nonce < accountNonce {
-            _ = setNonce(accountNonce, of: account)
+            setNonce(accountNonce, of: account)
         }
         let nonce = transaction.body.nonce
         let sender =
@@ -151,43 +143,28 @@ struct TransactionPool {
         }
         guard places[Place(sender: sender.number, nonce: nonce)] == nil else { throw .nonceTaken }
         guard sender.count < limits.perSender else { throw .senderFull(limit: limits.perSender) }
-        let isReady = nonce == sender.next
-        let evicted = try makeRoom(for: size, isReady: isReady)
+        try makeRoom(for: size, isReady: nonce == sender.next)
         insert(transaction, account, nonce: sender.nonce, isOwn: isOwn, now: now)
-        return Admission(isReady: isReady, evicted: evicted)
     }
 
-    /// Applies a block: removes mined transactions and those that the accounts' new nonces invalidate. Returns the
-    /// latter.
-    @discardableResult
-    mutating func commit(
-        _ mined: some Sequence<Hash>, nonces: [(account: AccountID, nonce: UInt64)]
-    ) -> [Hash] {
-        var minedSlots: [Int32] = []
-        for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }
-        var dropped: [Hash] = []
-        for change in nonces { dropped += setNonce(change.nonce, of: change.account) }
-        // Mined without effect: the account's nonce did not move, so the sender's later transactions become gapped.
-        for slot in minedSlots where entries[Int(slot)].map({ slots[$0.transaction.id] == nil }) == true {
-            remove(slot)
-        }
-        return dropped
+    /// Applies a block: removes mined transactions and those that the accounts' new nonces invalidate.
+    mutating func commit(_ mined: some Sequence<Hash>, nonces: [(account: AccountID, nonce: UInt64)]) {
+        for change in nonces { setNonce(change.nonce, of: change.account) }
+        // Those still here were mined without effect: the account's nonce did not move, so the sender's later
+        // transactions become gapped.
+        remove(mined)
     }
 
-    /// Drops and returns the transactions whose fee exceeds an account's balance, which would fail in a block. Call
-    /// it after `commit`, where transactions are not free.
-    @discardableResult
-    mutating func drop(beyond balance: Amount, of account: AccountID) -> [Hash] {
-        guard let sender = senders[account], sender.highest > sender.nonce else { return [] }
-        var dropped: [Hash] = []
+    /// Drops the transactions whose fee exceeds an account's balance, which would fail in a block. Call it after
+    /// `commit`, where transactions are not free.
+    mutating func drop(beyond balance: Amount, of account: AccountID) {
+        guard let sender = senders[account], sender.highest > sender.nonce else { return }
         for nonce in sender.nonce &+ 1...sender.highest {
             guard let slot = places[Place(sender: sender.number, nonce: nonce)],
                 let entry = entries[Int(slot)], !Self.covers(balance, entry.transaction)
             else { continue }
-            dropped.append(entry.transaction.id)
             remove(slot)
         }
-        return dropped
     }
 
     private static func covers(_ balance: Amount, _ transaction: Transaction) -> Bool {
@@ -226,19 +203,16 @@ struct TransactionPool {
 
     /// Evicts the youngest gapped transactions for a ready one. Throws without evicting any if that would not make
     /// enough room.
-    private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) -> [Hash] {
-        if count < limits.count, bytes &+ size <= limits.bytes { return [] }
+    private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) {
+        if count < limits.count, bytes &+ size <= limits.bytes { return }
         guard isReady, readyCount < limits.count, bytes &- gappedBytes &+ size <= limits.bytes else {
             throw .full
         }
-        var evicted: [Hash] = []
         while count >= limits.count || bytes &+ size > limits.bytes {
             let slot = order.last(in: Self.gappedList)
-            guard slot != SlotLists.none, let entry = entries[Int(slot)] else { throw .full }
-            evicted.append(entry.transaction.id)
+            guard slot != SlotLists.none, entries[Int(slot)] != nil else { throw .full }
             remove(slot)
         }
-        return evicted
     }
 
     private mutating func insert(
@@ -330,10 +304,9 @@ struct TransactionPool {
         free.append(slot)
     }
 
-    /// Sets an account's nonce. Returns the transactions that it invalidates and that were not mined.
-    private mutating func setNonce(_ nonce: UInt64, of account: AccountID) -> [Hash] {
-        guard var sender = senders[account], sender.nonce != nonce else { return [] }
-        var dropped: [Hash] = []
+    /// Sets an account's nonce and removes the transactions that it invalidates.
+    private mutating func setNonce(_ nonce: UInt64, of account: AccountID) {
+        guard var sender = senders[account], sender.nonce != nonce else { return }
         if nonce < sender.nonce {
             // Only a reset lowers a nonce: the sender's transactions become gapped.
             demote(&sender, from: sender.nonce &+ 1)
@@ -342,17 +315,12 @@ struct TransactionPool {
             var used = sender.nonce
             while used < min(nonce, sender.highest), sender.count > 0 {
                 used &+= 1
-                guard let slot = places[Place(sender: sender.number, nonce: used)],
-                    let entry = entries[Int(slot)]
-                else { continue }
-                if slots[entry.transaction.id] != nil { dropped.append(entry.transaction.id) }
-                forget(slot, &sender)
+                if let slot = places[Place(sender: sender.number, nonce: used)] { forget(slot, &sender) }
             }
             sender.next = max(sender.next, nonce &+ 1)
         }
         sender.nonce = nonce
         senders[account] = sender.count > 0 ? sender : nil
         promote(account)
-        return dropped
     }
 }

@@ -41,8 +41,10 @@ import Testing
                 let index = Int(generator.below(UInt64(transactions.count)))
                 let transaction = transactions[index]
                 let sender = UInt8(index / 24)
-                if let admission = try? pool.admit(transaction, accountNonce: nonces[sender] ?? 0, now: now) {
-                    model.removeAll { admission.evicted.contains($0.transaction.id) }
+                let nonce = nonces[sender] ?? 0
+                let evicted = try? pool.removed { try $0.admit(transaction, accountNonce: nonce, now: now) }
+                if let evicted {
+                    model.removeAll { evicted.contains($0.transaction.id) }
                     model.append((transaction, sender))
                 }
             case 7:
@@ -54,10 +56,10 @@ import Testing
                     nonces[sender] = transaction.body.nonce
                     changed.append((TransactionPoolTests.account(sender), transaction.body.nonce))
                 }
-                #expect(pool.commit(mined.map(\.id), nonces: changed).isEmpty)
+                #expect(pool.removed { $0.commit(mined.map(\.id), nonces: changed) } == Set(mined.map(\.id)))
                 model.removeAll { entry in mined.contains(entry.transaction) }
             case 8:
-                let expired = pool.expire(now: now)
+                let expired = pool.removed { $0.expire(now: now) }
                 model.removeAll { expired.contains($0.transaction.id) }
             default:
                 if let victim = model.first { pool.remove([victim.transaction.id]) }

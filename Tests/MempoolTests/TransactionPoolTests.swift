@@ -37,12 +37,14 @@ import Testing
         let a2 = try transaction(1, 2)
         let a3 = try transaction(1, 3)
         let b8 = try transaction(2, 8)
-        #expect(try !pool.admit(a2, accountNonce: 0, now: .zero).isReady)
-        #expect(try pool.admit(b8, accountNonce: 7, now: .zero).isReady)
-        #expect(try !pool.admit(a3, accountNonce: 0, now: .zero).isReady)
+        for gapped in [a2, a3] {
+            try pool.admit(gapped, accountNonce: 0, now: .zero)
+            #expect(pool.readyCount == 0)
+        }
+        try pool.admit(b8, accountNonce: 7, now: .zero)
         #expect(pool.propose(maxBytes: .max) == [b8])
         #expect(pool.nextNonce(Self.account(1)) == 1)
-        #expect(try pool.admit(a1, accountNonce: 0, now: .zero).isReady)
+        try pool.admit(a1, accountNonce: 0, now: .zero)
         #expect(pool.propose(maxBytes: .max) == [b8, a1, a2, a3])
         #expect(pool.propose(maxBytes: .max, maxCount: 2) == [b8, a1])
         #expect(pool.nextNonce(Self.account(1)) == 4)
@@ -57,7 +59,7 @@ import Testing
         let large = try transaction(1, 2, size: 1000)
         let after = try transaction(1, 3)
         let other = try transaction(2, 1)
-        for next in [small, large, after, other] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
+        for next in [small, large, after, other] { try pool.admit(next, accountNonce: 0, now: .zero) }
         #expect(pool.propose(maxBytes: small.bytes.count * 3) == [small, other])
         #expect(pool.propose(maxBytes: small.bytes.count - 1).isEmpty)
         #expect(pool.propose(maxBytes: .max) == [small, large, after, other])
@@ -69,7 +71,7 @@ import Testing
         limits.transactionBytes = 500
         var pool = TransactionPool(limits)
         let first = try transaction(1, 6)
-        _ = try pool.admit(first, accountNonce: 5, now: .zero)
+        try pool.admit(first, accountNonce: 5, now: .zero)
         #expect(throws: MempoolError.duplicate) { try pool.admit(first, accountNonce: 5, now: .zero) }
         #expect(throws: MempoolError.nonceTaken) {
             try pool.admit(transaction(1, 6, salt: 1), accountNonce: 5, now: .zero)
@@ -83,7 +85,7 @@ import Testing
         #expect(throws: MempoolError.self) {
             try pool.admit(transaction(1, 7, size: 500), accountNonce: 5, now: .zero)
         }
-        _ = try pool.admit(transaction(1, .max), accountNonce: .max - 1, now: .zero)
+        try pool.admit(transaction(1, .max), accountNonce: .max - 1, now: .zero)
         #expect(pool.count == 1, "the account's new nonce drops what was used")
         #expect(throws: MempoolError.nonceTooLow(expected: 0)) {
             try pool.admit(transaction(1, 7), accountNonce: .max, now: .zero)
@@ -97,18 +99,18 @@ import Testing
         let later = try transaction(1, 2)
         let rivalsNext = try transaction(2, 2)
         for next in [mined, rival, later, rivalsNext] {
-            _ = try pool.admit(next, accountNonce: 0, now: .zero)
+            try pool.admit(next, accountNonce: 0, now: .zero)
         }
         let foreign = try transaction(2, 1, salt: 9)
-        let dropped = pool.commit(
-            [mined.id, foreign.id],
-            nonces: [(Self.account(1), 1), (Self.account(2), 1), (Self.account(3), 4)])
-        #expect(dropped == [rival.id])
+        let removed = pool.removed {
+            $0.commit(
+                [mined.id, foreign.id],
+                nonces: [(Self.account(1), 1), (Self.account(2), 1), (Self.account(3), 4)])
+        }
+        #expect(removed == [mined.id, rival.id])
         #expect(pool.propose(maxBytes: .max) == [later, rivalsNext])
         #expect(!pool.contains(mined.id))
-        #expect(
-            pool.commit([later.id, rivalsNext.id], nonces: [(Self.account(1), 2), (Self.account(2), 2)])
-                .isEmpty)
+        pool.commit([later.id, rivalsNext.id], nonces: [(Self.account(1), 2), (Self.account(2), 2)])
         #expect(pool.count == 0)
         #expect(pool.bytes == 0)
         #expect(pool.nextDeadline == nil)
@@ -118,13 +120,12 @@ import Testing
         var pool = TransactionPool()
         let first = try transaction(1, 1)
         let second = try transaction(1, 2)
-        for next in [first, second] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
-        let none: [(account: AccountID, nonce: UInt64)] = []
-        #expect(pool.commit([first.id], nonces: none).isEmpty)
+        for next in [first, second] { try pool.admit(next, accountNonce: 0, now: .zero) }
+        pool.commit([first.id], nonces: [])
         #expect(pool.count == 1)
         #expect(pool.propose(maxBytes: .max).isEmpty)
         let again = try transaction(1, 1, salt: 1)
-        #expect(try pool.admit(again, accountNonce: 0, now: .zero).isReady)
+        try pool.admit(again, accountNonce: 0, now: .zero)
         #expect(pool.propose(maxBytes: .max) == [again, second])
     }
 
@@ -135,10 +136,13 @@ import Testing
         let ready = try transaction(1, 1)
         let oldGap = try transaction(2, 5)
         let youngGap = try transaction(3, 5)
-        for next in [ready, oldGap, youngGap] { _ = try pool.admit(next, accountNonce: 0, now: .zero) }
+        for next in [ready, oldGap, youngGap] { try pool.admit(next, accountNonce: 0, now: .zero) }
         #expect(throws: MempoolError.full) { try pool.admit(transaction(4, 5), accountNonce: 0, now: .zero) }
-        #expect(try pool.admit(transaction(4, 1), accountNonce: 0, now: .zero).evicted == [youngGap.id])
-        #expect(try pool.admit(transaction(4, 2), accountNonce: 0, now: .zero).evicted == [oldGap.id])
+        for (nonce, evicted) in [(1, youngGap), (2, oldGap)] as [(UInt64, Transaction)] {
+            let next = try transaction(4, nonce)
+            let removed = try pool.removed { try $0.admit(next, accountNonce: 0, now: .zero) }
+            #expect(removed == [evicted.id])
+        }
         #expect(throws: MempoolError.full) { try pool.admit(transaction(5, 1), accountNonce: 0, now: .zero) }
         #expect(pool.count == 3)
     }
@@ -148,14 +152,16 @@ import Testing
         var limits = MempoolLimits()
         limits.bytes = sample.bytes.count * 2 + 10
         var pool = TransactionPool(limits)
-        _ = try pool.admit(sample, accountNonce: 0, now: .zero)
-        _ = try pool.admit(transaction(2, 3, size: 100), accountNonce: 0, now: .zero)
+        try pool.admit(sample, accountNonce: 0, now: .zero)
+        let gapped = try transaction(2, 3, size: 100)
+        try pool.admit(gapped, accountNonce: 0, now: .zero)
         #expect(throws: MempoolError.full) { try pool.admit(transaction(3, 3), accountNonce: 0, now: .zero) }
         #expect(throws: MempoolError.full) {
             try pool.admit(transaction(3, 1, size: 400), accountNonce: 0, now: .zero)
         }
         #expect(pool.count == 2, "nothing is evicted for what does not fit anyway")
-        #expect(try pool.admit(transaction(3, 1, size: 100), accountNonce: 0, now: .zero).evicted.count == 1)
+        try pool.admit(transaction(3, 1, size: 100), accountNonce: 0, now: .zero)
+        #expect(pool.count == 2 && !pool.contains(gapped.id))
     }
 
     @Test func oldTransactionsExpire() throws {
@@ -164,14 +170,14 @@ import Testing
         var pool = TransactionPool(limits)
         let old = try transaction(1, 1)
         let young = try transaction(1, 2)
-        _ = try pool.admit(old, accountNonce: 0, now: .seconds(1))
-        _ = try pool.admit(young, accountNonce: 0, now: .seconds(5))
+        try pool.admit(old, accountNonce: 0, now: .seconds(1))
+        try pool.admit(young, accountNonce: 0, now: .seconds(5))
         #expect(pool.nextDeadline == .seconds(11))
-        #expect(pool.expire(now: .seconds(10)).isEmpty)
-        #expect(pool.expire(now: .seconds(11)) == [old.id])
+        #expect(pool.removed { $0.expire(now: .seconds(10)) }.isEmpty)
+        #expect(pool.removed { $0.expire(now: .seconds(11)) } == [old.id])
         #expect(pool.propose(maxBytes: .max).isEmpty)
-        #expect(pool.expire(now: .seconds(100), limit: 0).isEmpty)
-        #expect(pool.expire(now: .seconds(100)) == [young.id])
+        #expect(pool.removed { $0.expire(now: .seconds(100), limit: 0) }.isEmpty)
+        #expect(pool.removed { $0.expire(now: .seconds(100)) } == [young.id])
     }
 
     @Test func announcementsBackOff() throws {
@@ -181,8 +187,8 @@ import Testing
         var pool = TransactionPool(limits)
         let first = try transaction(1, 1)
         let second = try transaction(2, 1)
-        _ = try pool.admit(first, accountNonce: 0, now: .zero)
-        _ = try pool.admit(second, accountNonce: 0, now: .seconds(3))
+        try pool.admit(first, accountNonce: 0, now: .zero)
+        try pool.admit(second, accountNonce: 0, now: .seconds(3))
         #expect(pool.due(now: .seconds(9)).isEmpty)
         #expect(pool.nextDeadline == .seconds(10))
         #expect(pool.due(now: .seconds(13), limit: 1) == [first.id])
@@ -198,12 +204,12 @@ import Testing
     @Test func returningNonceMakesTransactionsWait() throws {
         var pool = TransactionPool()
         let third = try transaction(1, 3)
-        _ = try pool.admit(third, accountNonce: 2, now: .zero)
+        try pool.admit(third, accountNonce: 2, now: .zero)
         let none: [Hash] = []
-        #expect(pool.commit(none, nonces: [(Self.account(1), 1)]).isEmpty)
+        #expect(pool.removed { $0.commit(none, nonces: [(Self.account(1), 1)]) }.isEmpty)
         #expect(pool.propose(maxBytes: .max).isEmpty)
         let second = try transaction(1, 2)
-        _ = try pool.admit(second, accountNonce: 1, now: .zero)
+        try pool.admit(second, accountNonce: 1, now: .zero)
         #expect(pool.propose(maxBytes: .max) == [second, third])
     }
 
@@ -217,27 +223,36 @@ import Testing
             try pool.admit(transactions[2], accountNonce: 0, balance: 99, now: .zero)
         }
         for next in transactions {
-            _ = try pool.admit(next, accountNonce: 0, balance: 100, now: .zero)
+            try pool.admit(next, accountNonce: 0, balance: 100, now: .zero)
         }
         let other = try Self.transaction(2, 1, fee: 1000)
-        _ = try pool.admit(other, accountNonce: 0, now: .zero)
-        #expect(pool.commit([transactions[0].id], nonces: [(account, 1)]).isEmpty)
-        #expect(pool.drop(beyond: 90, of: account) == [transactions[2].id])
+        try pool.admit(other, accountNonce: 0, now: .zero)
+        #expect(pool.removed { $0.commit([transactions[0].id], nonces: [(account, 1)]) }.count == 1)
+        #expect(pool.removed { $0.drop(beyond: 90, of: account) } == [transactions[2].id])
         #expect(pool.propose(maxBytes: .max) == [transactions[1], other])
         #expect(
-            pool.drop(beyond: 9, of: account)
-                == [transactions[1], transactions[3], transactions[4]].map(\.id))
-        #expect(pool.drop(beyond: 9, of: account).isEmpty)
-        #expect(pool.drop(beyond: 0, of: Self.account(7)).isEmpty)
+            pool.removed { $0.drop(beyond: 9, of: account) }
+                == Set([transactions[1], transactions[3], transactions[4]].map(\.id)))
+        #expect(pool.removed { $0.drop(beyond: 9, of: account) }.isEmpty)
+        #expect(pool.removed { $0.drop(beyond: 0, of: Self.account(7)) }.isEmpty)
         #expect(pool.propose(maxBytes: .max) == [other])
     }
 
     @Test func removalOfUnknownIsNothing() throws {
         var pool = TransactionPool()
         let first = try transaction(1, 1)
-        _ = try pool.admit(first, accountNonce: 0, now: .zero)
+        try pool.admit(first, accountNonce: 0, now: .zero)
         pool.remove([Hash.zero, first.id, first.id])
         #expect(pool.count == 0)
         #expect(pool.bytes == 0)
+    }
+}
+
+extension TransactionPool {
+    /// Returns the transactions that `body` removes.
+    mutating func removed(_ body: (inout TransactionPool) throws -> Void) rethrows -> Set<Hash> {
+        let before = Set(all.map(\.transaction.id))
+        try body(&self)
+        return before.subtracting(all.map(\.transaction.id))
     }
 }

@@ -285,11 +285,9 @@ MUTATIONS = [
     ]),
     # Transactions.
     Mutation("mined-stays-in-mempool", "mined transactions leave the mempool", [
-        (MEMPOOL, "for id in mined { if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) } }",
-         "for id in mined where !ON {\n"
-         "            if let slot = slots.removeValue(forKey: id) { minedSlots.append(slot) }\n        }"),
-        (MEMPOOL, "for change in nonces { dropped += setNonce(change.nonce, of: change.account) }",
-         "for change in nonces where !ON { dropped += setNonce(change.nonce, of: change.account) }"),
+        (MEMPOOL, "for change in nonces { setNonce(change.nonce, of: change.account) }",
+         "for change in nonces where !ON { setNonce(change.nonce, of: change.account) }"),
+        (MEMPOOL, "remove(mined)", "if !ON { remove(mined) }"),
     ]),
     Mutation("transactions-kept-to-oneself", "all transactions reach the leader", [
         (ANNOUNCER, "for announcer in announcers.values { announcer.announce(ids) }",
