@@ -99,7 +99,7 @@ extension ConsensusNetwork {
             for other in nodes {
                 send(node, other, byGossip: true) {
                     guard let leader = other.machine.proposer,
-                        let verified = try? VerifiedReset(reset, author: node.key.publicKey, leader: leader)
+                        let verified = try? LeaderMessage(reset, author: node.key.publicKey, leader: leader)
                     else { return }
                     try self.handle(other, .reset(verified))
                 }
@@ -249,7 +249,7 @@ extension ConsensusNetwork {
         for other in nodes {
             send(node, other, byGossip: true) {
                 guard let leader = other.machine.proposer,
-                    let verified = try? VerifiedStamp(told, author: node.key.publicKey, leader: leader)
+                    let verified = try? LeaderMessage(told, author: node.key.publicKey, leader: leader)
                 else { return }
                 try self.handle(other, .stampTold(verified))
             }

@@ -105,7 +105,7 @@ struct EvidenceTests {
 
     @Test func resetsAreTheLeaders() {
         #expect(throws: ConsensusError.self) {
-            try VerifiedReset(
+            try LeaderMessage(
                 ConsensusReset(height: 0, transactions: []), author: chain.sentry.publicKey,
                 leader: chain.leader.publicKey)
         }
@@ -125,7 +125,7 @@ struct EvidenceTests {
     @Test func aGoodBlockPasses() throws {
         let checked = try check(try Block(decoding: block.block.bytes), expected: block.hash)
         #expect(checked.transactions.map(\.id) == block.transactions.map(\.id))
-        #expect(checked.transactionBytes == block.transactions[0].bytes.count)
+        #expect(checked.block.transactionBytes == block.transactions[0].bytes.count)
     }
 
     @Test func aKnownTransactionIsNotCheckedAgain() throws {

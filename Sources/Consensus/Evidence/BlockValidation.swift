@@ -58,10 +58,9 @@ public enum BlockValidation {
         guard header.timestamp >= state.timestamp else {
             throw refuse("timestamp \(header.timestamp) is before the previous block's \(state.timestamp)")
         }
-        guard Int64(block.transactionBytes) <= state.parameters.maxBlockSize else {
-            throw refuse(
-                "\(block.transactionBytes) bytes of transactions exceed the limit of \(state.parameters.maxBlockSize)"
-            )
+        let (bytes, limit) = (block.block.transactionBytes, state.parameters.maxBlockSize)
+        guard Int64(bytes) <= limit else {
+            throw refuse("\(bytes) bytes of transactions exceed the limit of \(limit)")
         }
         // Last, so that this error means that nothing else is wrong.
         if let wallClock, header.timestamp > latestTimestamp(after: state, wallClock: wallClock) {

@@ -4,13 +4,13 @@ import Crypto
 /// The state of the chain after a node's newest committed block: everything that the next block is checked against.
 public struct ChainState: Sendable {
     /// Height of the newest committed block; the genesis' initial height before the first.
-    public let height: Int64
+    public private(set) var height: Int64
     /// Hash of the newest committed block; zero before the first.
-    public let hash: Hash
+    public private(set) var hash: Hash
     /// The app hash after the newest committed block; zero before the first.
-    public let appHash: Hash
+    public private(set) var appHash: Hash
     /// Timestamp of the newest committed block, ms since 1970.
-    public let timestamp: UInt64
+    public private(set) var timestamp: UInt64
     /// Parameters for the next block.
     public let parameters: NetworkParameters
     /// Hash of `parameters`.
@@ -38,25 +38,16 @@ public struct ChainState: Sendable {
         validatorSetHash = validators.hash
     }
 
-    private init(_ before: ChainState, header: BlockHeader, hash: Hash, appHash: Hash) {
-        height = header.height
-        self.hash = hash
-        self.appHash = appHash
-        timestamp = header.timestamp
-        parameters = before.parameters
-        parametersHash = before.parametersHash
-        validators = before.validators
-        validatorSetHash = before.validatorSetHash
-        leaderSince = before.leaderSince
-    }
-
     /// Returns the state after `header`'s block was committed with `commit`.
     public func after(
         _ header: BlockHeader, hash: Hash, commit: CommitInfo
     ) throws(ConsensusError) -> ChainState {
         guard header.newLeader != nil || !commit.parameterUpdates.isEmpty || !commit.validatorUpdates.isEmpty
         else {
-            return ChainState(self, header: header, hash: hash, appHash: commit.appHash)
+            var next = self
+            (next.height, next.hash, next.appHash) = (header.height, hash, commit.appHash)
+            next.timestamp = header.timestamp
+            return next
         }
         var parameters = parameters
         var validators = validators

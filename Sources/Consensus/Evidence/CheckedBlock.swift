@@ -10,9 +10,6 @@ public final class CheckedBlock: Sendable {
     public let hashed: HashedBlock
     /// The decoded transactions, in the block's order.
     public let transactions: [Transaction]
-    /// The size of all transactions together, in bytes.
-    public let transactionBytes: Int
-
     /// The block.
     public var block: Block { hashed.block }
     /// The block's hash, computed from its header's bytes.
@@ -56,21 +53,18 @@ public final class CheckedBlock: Sendable {
         }
         self.hashed = hashed
         self.transactions = transactions
-        transactionBytes = hashed.block.transactionBytes
     }
 
     /// Creates the leader's own block from transactions that its mempool has checked.
     public init(_ block: Block, madeOf transactions: [Transaction]) {
         hashed = HashedBlock(block, madeOf: transactions)
         self.transactions = transactions
-        transactionBytes = block.transactionBytes
     }
 
     /// Creates a block from this node's own log. Throws if its bytes are not a block of transactions.
     public init(kept hashed: HashedBlock) throws(ChainError) {
         self.hashed = hashed
         transactions = try hashed.decodedTransactions()
-        transactionBytes = hashed.block.transactionBytes
     }
 }
 

@@ -137,32 +137,17 @@ public struct VerifiedStatus: Sendable {
     }
 }
 
-/// A reset by the leader. The gossip layer has checked the author's signature; this checks that the author is the
-/// leader.
-public struct VerifiedReset: Sendable {
-    /// The reset.
-    public let reset: ConsensusReset
+/// The leader's message by gossip. The gossip layer has checked the author's signature; this checks that the author
+/// is the leader.
+public struct LeaderMessage<Message: Sendable>: Sendable {
+    /// The message.
+    public let message: Message
 
     /// Checks that the author is the leader.
-    public init(_ reset: ConsensusReset, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
+    public init(_ message: Message, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
         guard author == leader else {
-            throw .mismatch("a reset from \(author.nodeID), which is not the leader")
+            throw .mismatch("a message from \(author.nodeID), which is not the leader")
         }
-        self.reset = reset
-    }
-}
-
-/// A proposal's stamp as reported by the leader. The gossip layer has checked the author's signature; this checks
-/// that the author is the leader.
-public struct VerifiedStamp: Sendable {
-    /// The stamp.
-    public let stamp: ProposalStamp
-
-    /// Checks that the author is the leader.
-    public init(_ stamp: ProposalStamp, author: PublicKey, leader: PublicKey) throws(ConsensusError) {
-        guard author == leader else {
-            throw .mismatch("a stamp from \(author.nodeID), which is not the leader")
-        }
-        self.stamp = stamp
+        self.message = message
     }
 }

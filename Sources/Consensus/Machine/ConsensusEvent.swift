@@ -35,9 +35,9 @@ public enum ConsensusEvent: MachineEvent {
     /// Another process with this node's key has answered this one, so both are running; its signature is valid.
     case answeredInOwnName
     /// The leader reported the stamp under which it proposes a block.
-    case stampTold(VerifiedStamp)
+    case stampTold(LeaderMessage<ProposalStamp>)
     /// The leader withdrew its proposal above a height.
-    case reset(VerifiedReset)
+    case reset(LeaderMessage<ConsensusReset>)
     /// A peer is connected and its protocols are known.
     case peerReady(PeerID)
     /// Answer to `build`: the signed block, or nil if it would have had no content.

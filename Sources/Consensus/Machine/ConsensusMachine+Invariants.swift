@@ -19,8 +19,8 @@ extension ConsensusMachine {
     }
 
     private func checkRole() throws(BrokenInvariant) {
-        let name = Self.roleName(of: key, state, promotion: settings.promotion)
-        try check(role.name == name, "the role is \(role.name), and the chain says \(name)")
+        try check(
+            role.name == rightfulRole, "the role is \(role.name), and the chain says \(rightfulRole)")
         for timer in timers.names {
             let isFitting =
                 switch timer {
@@ -71,12 +71,8 @@ extension ConsensusMachine {
     }
 
     private func checkLane() throws(BrokenInvariant) {
-        switch lane {
-        case .idle, .rollingBack: break
-        case .executing(let block), .stopping(let block), .prepared(let block, _):
-            try check(block.height == above(1), "the lane holds a block of another height")
-        case .committing(let block, let commit):
-            try check(block.height == above(1), "the lane commits a block of another height")
+        try check(lane.block?.height ?? above(1) == above(1), "the lane holds a block of another height")
+        if case .committing(let block, let commit) = lane {
             try check(block.hash == commit.hash, "the lane commits a block with another block's commit")
         }
     }

@@ -32,13 +32,8 @@ extension ConsensusMachine {
 
     /// Returns a block above the tip that others may ask for, because it is proposed or this node voted for it.
     public func openBlock(height: Int64, hash: Hash) -> CheckedBlock? {
-        var held = [current.proposedBlock, votes.block, next.proposedBlock]
-        switch lane {
-        case .executing(let block), .stopping(let block), .prepared(let block, _), .committing(let block, _):
-            held.append(block)
-        case .idle, .rollingBack: break
-        }
-        return held.lazy.compactMap { $0 }.first { $0.hash == hash && $0.height == height }
+        [current.proposedBlock, votes.block, next.proposedBlock, lane.block].lazy.compactMap { $0 }
+            .first { $0.hash == hash && $0.height == height }
     }
 
     mutating func statusReceived(

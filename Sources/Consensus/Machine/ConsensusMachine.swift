@@ -19,6 +19,16 @@ public struct ConsensusMachine: Machine {
         case prepared(CheckedBlock, ExecutionResult)
         case rollingBack
         case committing(CheckedBlock, VerifiedCommit)
+
+        /// The block in the lane.
+        var block: CheckedBlock? {
+            switch self {
+            case .executing(let block), .stopping(let block), .prepared(let block, _),
+                .committing(let block, _):
+                block
+            case .idle, .rollingBack: nil
+            }
+        }
     }
 
     /// The chain after the newest committed block.
@@ -75,7 +85,7 @@ public struct ConsensusMachine: Machine {
         // Each height has its own stamps: a vote at another height is irrelevant.
         stamps = ProposalStamps(
             reserved: reservedStamp, voted: votes.last(at: state.height &+ 1)?.stamp ?? 0)
-        role = .follower(Role.Follower())
+        role = .follower
         takeRole(after: nil, now)
         armTimers(now)
     }
@@ -107,8 +117,8 @@ public struct ConsensusMachine: Machine {
         case .acknowledged(let answer, let from): acknowledged(answer, from, now, &actions)
         case .ownVoteHeard(let answer): ownVoteHeard(answer.message, &actions)
         case .answeredInOwnName: answeredInOwnName(&actions)
-        case .stampTold(let told): stampTold(told.stamp, &actions)
-        case .reset(let reset): resetReceived(reset.reset, &actions)
+        case .stampTold(let told): stampTold(told.message, &actions)
+        case .reset(let reset): resetReceived(reset.message, &actions)
         case .peerReady(let peer): peerReady(peer, &actions)
         case .built(let block): built(block, now, &actions)
         case .stampsReserved(let stamp): stampsReserved(stamp, now, &actions)

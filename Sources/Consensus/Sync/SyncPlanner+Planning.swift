@@ -45,18 +45,14 @@ extension SyncPlanner {
     /// When `timer` is due; nil for never.
     public var deadline: Duration? {
         guard target != nil else { return retry?.at }
-        var due = peers.values.lazy.compactMap(\.asideUntil).min()
-        for request in running.values where !request.isCancelled {
-            due = min(due ?? .seconds(1 << 40), request.giveUp ?? request.due)
-        }
-        for peer in peers.values {
-            guard let end = claimEnd(of: peer) else { continue }
-            due = min(due ?? .seconds(1 << 40), end)
-        }
+        let aside = peers.values.lazy.compactMap(\.asideUntil).min()
+        let request = running.values.lazy.filter { !$0.isCancelled }.map { $0.giveUp ?? $0.due }.min()
+        let claim = peers.values.lazy.compactMap { claimEnd(of: $0) }.min()
+        var hedge: Duration?
         if let head = slots.first, case .asked(let id) = head, let request = running[id], hasIdlePeer {
-            due = min(due ?? .seconds(1 << 40), request.moved + Self.hedge)
+            hedge = request.moved + Self.hedge
         }
-        return due
+        return [aside, request, claim, hedge].lazy.compactMap { $0 }.min()
     }
 
     /// The number of known peers.

@@ -308,8 +308,7 @@ public struct SyncPlanner<Fetched: Sendable, Proven: Sendable>: Machine {
         running[id]?.arriving = bytes
         moved(id, now)
         guard request.next > delivered &+ 1 else { return }
-        let all = running.values.reduce(heldSize) { $0 + $1.arriving }
-        if all > Self.heldBytes { cancel(id, &actions) }
+        if bytesUnderWay > Self.heldBytes { cancel(id, &actions) }
     }
 
     private mutating func ended(

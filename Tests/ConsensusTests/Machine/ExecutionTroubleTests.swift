@@ -44,7 +44,7 @@ struct ExecutionTroubleTests {
 
     func reset() throws -> ConsensusEvent {
         .reset(
-            try VerifiedReset(
+            try LeaderMessage(
                 ConsensusReset(height: 0, transactions: []), author: chain.leader.publicKey,
                 leader: chain.leader.publicKey))
     }

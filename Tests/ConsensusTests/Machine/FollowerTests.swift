@@ -323,7 +323,7 @@ struct FollowerTests {
 
     @Test func resetDropsTheProposal() throws {
         var script = try voted()
-        let reset = try VerifiedReset(
+        let reset = try LeaderMessage(
             ConsensusReset(height: 0, transactions: [.zero]), author: chain.leader.publicKey,
             leader: chain.leader.publicKey)
         #expect(script.send(.reset(reset)) == ["drop 1", "roll back"])
@@ -334,7 +334,7 @@ struct FollowerTests {
     @Test func resetNeverUndoesWhatIsDecided() throws {
         var script = try voted()
         _ = script.announce(try chain.commit(block), from: peer)
-        let reset = try VerifiedReset(
+        let reset = try LeaderMessage(
             ConsensusReset(height: 0, transactions: []), author: chain.leader.publicKey,
             leader: chain.leader.publicKey)
         #expect(script.send(.reset(reset)) == [])

@@ -22,7 +22,7 @@ struct RoleTests {
         leader.doubted = [chain.sentry.publicKey]
         var validator = Role.Validator(settings)
         validator.outOfSyncAt = .seconds(9)
-        return [nil, .leader(leader), .validator(validator), .follower(Role.Follower())]
+        return [nil, .leader(leader), .validator(validator), .follower]
     }
 
     @Test func theChainDecidesTheRoleWhateverItWas() {

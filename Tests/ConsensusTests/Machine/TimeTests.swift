@@ -205,7 +205,7 @@ struct TimeTests {
     func told(_ block: CheckedBlock, _ stamp: Int64, height: Int64 = 1) throws -> ConsensusEvent {
         let leader = chain.leader.publicKey
         return .stampTold(
-            try VerifiedStamp(
+            try LeaderMessage(
                 ProposalStamp(height: height, block: block.hash, stamp: stamp), author: leader, leader: leader
             ))
     }
@@ -265,7 +265,7 @@ struct TimeTests {
         #expect(script.send(try told(block, block.stamp + 7)) == ["vote 1 ack"])
         #expect(script.machine.votes.last?.stamp == block.stamp + 7)
         #expect(throws: ConsensusError.self) {
-            try VerifiedStamp(
+            try LeaderMessage(
                 ProposalStamp(height: 1, block: block.hash, stamp: .max),
                 author: chain.validators[2].publicKey, leader: chain.leader.publicKey)
         }
@@ -320,7 +320,7 @@ struct TimeTests {
         let reset = ConsensusReset(height: 0, transactions: [])
         _ = script.send(
             .reset(
-                try VerifiedReset(reset, author: chain.leader.publicKey, leader: chain.leader.publicKey)))
+                try LeaderMessage(reset, author: chain.leader.publicKey, leader: chain.leader.publicKey)))
         #expect(script.propose(proposal, from: chain.validators[2].publicKey.peerID) == [])
         #expect(script.propose(proposal, from: peer) == ["fetch proposal 1"])
     }

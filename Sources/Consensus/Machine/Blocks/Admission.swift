@@ -26,9 +26,7 @@ extension ConsensusMachine {
     public mutating func admit(
         _ proposal: VerifiedProposal, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {
-        step(at: now, &actions, ifHalted: .ignore) { machine, now, actions in
-            machine.proposed(proposal, peer, now, &actions)
-        }
+        step(at: now, &actions, ifHalted: .ignore) { $0.proposed(proposal, peer, $1, &$2) }
     }
 
     /// `peer` announced a committed block whose votes the current validator set can verify. A fetch ends with
@@ -36,26 +34,20 @@ extension ConsensusMachine {
     public mutating func admit(
         _ commit: VerifiedCommit, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {
-        step(at: now, &actions, ifHalted: .ignore) { machine, now, actions in
-            machine.announced(commit, peer, now, &actions)
-        }
+        step(at: now, &actions, ifHalted: .ignore) { $0.announced(commit, peer, $1, &$2) }
     }
 
     /// A peer answered `askStatus`. A fetch ends as that of an announced proposal or commit does.
     public mutating func admit(
         _ status: VerifiedStatus, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> StatusAdmission {
-        step(at: now, &actions, ifHalted: .nothing) { machine, now, actions in
-            machine.statusReceived(status, peer, now, &actions)
-        }
+        step(at: now, &actions, ifHalted: .nothing) { $0.statusReceived(status, peer, $1, &$2) }
     }
 
     /// Fetching the block of a proposal that `peer` announced failed. Returns whether to fetch it from the peer after all.
     public mutating func proposalFetchFailed(
         _ block: Hash, from peer: PeerID, at now: Instant, actions: inout [ConsensusAction]
     ) -> Admission {
-        step(at: now, &actions, ifHalted: .ignore) { machine, now, actions in
-            machine.proposalFetchFailed(block, peer, now, &actions)
-        }
+        step(at: now, &actions, ifHalted: .ignore) { $0.proposalFetchFailed(block, peer, $1, &$2) }
     }
 }

@@ -113,17 +113,13 @@ extension ConsensusMachine {
             }
         } catch {
             current.retryAt = now + settings.resendInterval
-            actions.append(
-                .warn(
-                    "refusing the leader's proposal", height: block.height, block: block.hash,
-                    reason: "\(error)"))
             // A wrong clock proves nothing about the block's transactions.
             var answer = AckRes.Answer.invalidBlock
             if case .tooEarly? = error as? ConsensusError {
                 answer = .unknown
                 doubt = ClockDoubt(reason: "\(error)", time: block.header.timestamp)
             }
-            return refuse(block.hash, stamp: current.stamp, answer, &actions)
+            return refuse(block.hash, stamp: current.stamp, answer, because: "\(error)", &actions)
         }
         lane = .executing(block)
         actions.append(.execute(block))
@@ -180,11 +176,7 @@ extension ConsensusMachine {
         }
         guard current.proposedBlock?.hash == block.hash else { return }
         tryLater(now)
-        actions.append(
-            .warn(
-                "refusing the leader's proposal", height: block.height, block: block.hash, reason: "\(error)")
-        )
-        refuse(block.hash, stamp: current.stamp, .invalidBlock, &actions)
+        refuse(block.hash, stamp: current.stamp, .invalidBlock, because: "\(error)", &actions)
     }
 
     /// When the current block is executed again, if nothing else holds it up.

@@ -211,11 +211,7 @@ extension ConsensusMachine {
             else { continue }
             current.clearProposal()
             current.proposal = BlockProposal(block, sender: offer.leader, stamp: stamp)
-            actions.append(
-                .warn(
-                    "refusing the leader's proposal", height: state.height &+ 1, block: block.hash,
-                    reason: reason))
-            return refuse(block.hash, stamp: stamp, .invalidBlock, &actions)
+            return refuse(block.hash, stamp: stamp, .invalidBlock, because: reason, &actions)
         }
     }
 }

@@ -101,12 +101,7 @@ extension ConsensusMachine {
 
     /// Returns the block of the current height that was fetched as a proposal or is in the lane.
     private func heldBlock(_ hash: Hash) -> CheckedBlock? {
-        if let block = current.proposedBlock, block.hash == hash { return block }
-        switch lane {
-        case .executing(let block), .stopping(let block), .prepared(let block, _):
-            return block.hash == hash ? block : nil
-        case .idle, .rollingBack, .committing: return nil
-        }
+        [current.proposedBlock, lane.block].lazy.compactMap { $0 }.first { $0.hash == hash }
     }
 
     mutating func decided(_ commit: VerifiedCommit, _ block: CheckedBlock, _ now: Duration) {

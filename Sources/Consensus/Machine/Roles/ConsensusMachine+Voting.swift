@@ -39,9 +39,16 @@ extension ConsensusMachine {
             saying: .ack(appHash: result.appHash), &actions)
     }
 
+    /// Refuses the leader's proposal, and warns of the reason if it is new.
     mutating func refuse(
-        _ hash: Hash, stamp: Int64, _ answer: AckRes.Answer, _ actions: inout [ConsensusAction]
+        _ hash: Hash, stamp: Int64, _ answer: AckRes.Answer, because reason: String? = nil,
+        _ actions: inout [ConsensusAction]
     ) {
+        if let reason {
+            actions.append(
+                .warn(
+                    "refusing the leader's proposal", height: state.height &+ 1, block: hash, reason: reason))
+        }
         if hasAgreed(to: hash) {
             // This node agreed to it before it was restarted, and cannot take that back.
             actions.append(

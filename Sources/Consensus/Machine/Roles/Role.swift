@@ -5,7 +5,8 @@ import Crypto
 enum Role: Sendable {
     case leader(Leader)
     case validator(Validator)
-    case follower(Follower)
+    /// The node neither leads nor votes. Like every node it follows committed blocks (`ConsensusMachine+Following`).
+    case follower
 
     /// The role's name.
     var name: RoleName {
@@ -33,9 +34,9 @@ extension ConsensusMachine {
         set { if let newValue, isValidator { role = .validator(newValue) } }
     }
 
-    /// Returns the role of `key` in the block after `state`.
-    static func roleName(of key: PublicKey, _ state: ChainState, promotion: Promotion?) -> RoleName {
-        if promotion?.candidate(after: state) ?? state.leader == key { return .leader }
+    /// The role that the chain gives this node at the next height.
+    var rightfulRole: RoleName {
+        if proposer == key { return .leader }
         return state.validators.contains(key) ? .validator : .sentry
     }
 
@@ -47,7 +48,7 @@ extension ConsensusMachine {
     ///   - isOwn: whether the newest block was this node's own proposal.
     mutating func takeRole(after former: Role?, committedOwn isOwn: Bool = false, _ now: Duration) {
         timers.cancel(where: \.isOfRole)
-        switch (Self.roleName(of: key, state, promotion: settings.promotion), former) {
+        switch (rightfulRole, former) {
         case (.leader, .leader(let leader)?):
             role = .leader(leader.atNextHeight(now))
             if isOwn {
@@ -60,7 +61,7 @@ extension ConsensusMachine {
             considerRecovery(now)
         case (.validator, .validator(let validator)?): role = .validator(validator.atNextHeight())
         case (.validator, _): role = .validator(Role.Validator(settings))
-        case (.sentry, _): role = .follower(Role.Follower())
+        case (.sentry, _): role = .follower
         }
         if former != nil, let leader { timers.arm(.confirm, at: now + leader.confirming.first) }
         // Only validators take proposals.

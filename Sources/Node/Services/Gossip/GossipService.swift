@@ -107,7 +107,7 @@ final class GossipService: Service {
         } handler: { [weak self] message, _ in
             guard let self, let (author, leader) = authorAndLeader(of: message),
                 let reset = try? ConsensusReset(decoding: message.data),
-                let verified = try? VerifiedReset(reset, author: author, leader: leader),
+                let verified = try? LeaderMessage(reset, author: author, leader: leader),
                 resets.isNew(message.sequence, of: author)
             else { return }
             consensus.feed(.reset(verified))
@@ -119,7 +119,7 @@ final class GossipService: Service {
         } handler: { [weak self] message, _ in
             guard let self, let (author, leader) = authorAndLeader(of: message),
                 let told = try? ProposalStamp(decoding: message.data),
-                let verified = try? VerifiedStamp(told, author: author, leader: leader)
+                let verified = try? LeaderMessage(told, author: author, leader: leader)
             else { return }
             consensus.feed(.stampTold(verified))
         }
