@@ -46,7 +46,6 @@ struct TransactionPool {
     static let readyList = 0
     static let gappedList = 1
 
-    /// The limits.
     let limits: MempoolLimits
     /// The size of all transactions together, in bytes.
     private(set) var bytes = 0
@@ -68,7 +67,6 @@ struct TransactionPool {
     var announcements: SlotLists
     let intervals: [Duration]
 
-    /// Creates an empty pool.
     init(_ limits: MempoolLimits = MempoolLimits()) {
         self.limits = limits
         var intervals = [limits.firstInterval]
@@ -79,16 +77,13 @@ struct TransactionPool {
         announcements = SlotLists(count: intervals.count)
     }
 
-    /// The number of transactions.
     var count: Int { slots.count }
 
     /// The number of transactions that could be mined now.
     var readyCount: Int { slots.count - gappedCount }
 
-    /// Returns whether the transaction is in the pool.
     func contains(_ id: Hash) -> Bool { slots[id] != nil }
 
-    /// Returns a transaction in the pool, or nil.
     func transaction(_ id: Hash) -> Transaction? {
         slots[id].flatMap { entries[Int($0)]?.transaction }
     }

@@ -3,7 +3,6 @@ import Crypto
 
 /// The primitives of docs/wire.md, section 1, that `ByteReader` lacks.
 extension ByteReader {
-    /// Reads a hash of 32 bytes.
     package mutating func hash() throws(BytesError) -> Hash {
         guard let hash = try? Hash(self.bytes(32)) else { throw .truncated }
         return hash
@@ -49,7 +48,6 @@ extension ByteReader {
         return try bytes(count)
     }
 
-    /// Reads a string32.
     package mutating func string32() throws(BytesError) -> String { try text(count32("a text")) }
 
     private mutating func count32(_ what: String) throws(BytesError) -> Int {

@@ -3,7 +3,6 @@ import Crypto
 
 /// The primitives of docs/wire.md, section 1, that `ByteWriter` lacks.
 extension ByteWriter {
-    /// Appends a hash of 32 bytes.
     mutating func put(hash: Hash) {
         put(bytes: hash)
     }
@@ -15,13 +14,11 @@ extension ByteWriter {
         put(bytes: data)
     }
 
-    /// Appends a cstring.
     mutating func put(cstring text: String) {
         put(uvarint: UInt64(text.utf8.count))
         put(text: text)
     }
 
-    /// Appends cbytes.
     mutating func put(cbytes data: some ByteSource) {
         let count = data.withUnsafeBytes { $0.count }
         put(varint: Int64(count))
@@ -35,13 +32,11 @@ extension ByteWriter {
         put(bytes: data)
     }
 
-    /// Appends a string32.
     package mutating func put(string32 text: String) {
         put(u32: UInt32(clamping: text.utf8.count))
         put(text: text)
     }
 
-    /// Appends a bigint.
     mutating func put(bigint amount: Amount?) {
         guard let amount else { return put(u8: 0) }
         put(u8: 1)

@@ -11,7 +11,6 @@ struct Tally: Sendable {
     /// Validators that have voted for a newer block.
     private var heldBack: Set<PublicKey> = []
 
-    /// An empty tally.
     init(mayBeCommitted: Bool = false) { self.mayBeCommitted = mayBeCommitted }
 
     /// Returns whether a validator has answered.

@@ -15,7 +15,6 @@ final class Collation {
         self.order = order
     }
 
-    /// Registers both collations.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         for (name, order) in [("NOCASE", ignoringCase), ("RTRIM", ignoringSpaces)] {
             let collation = Unmanaged.passRetained(Collation(meter, order)).toOpaque()

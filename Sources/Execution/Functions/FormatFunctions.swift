@@ -3,7 +3,6 @@ import CShims
 /// SQLite's `format`, `printf`, `quote` and `soundex`, charged for what they read and write. SQLite limits the size of
 /// their results in advance.
 enum FormatFunctions {
-    /// Registers them.
     static func register(
         on connection: SQLiteConnection, _ meter: CostMeter, _ builtins: BuiltinFunctions
     ) throws(SQLiteFailure) {

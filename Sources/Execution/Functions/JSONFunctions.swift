@@ -14,7 +14,6 @@ enum JSONFunctions {
         case patch
     }
 
-    /// Registers them.
     static func register(
         on connection: SQLiteConnection, _ meter: CostMeter, _ builtins: BuiltinFunctions
     ) throws(SQLiteFailure) {

@@ -28,7 +28,6 @@ final class JSONGroup {
 
     private init(_ kind: Kind) { self.kind = kind }
 
-    /// Registers both functions.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         for (name, count, kind) in [
             ("json_group_array", Int32(1), Kind.array), ("json_group_object", 2, .object),

@@ -29,7 +29,6 @@ final class JSONTable {
 
     deinit { methods.deallocate() }
 
-    /// Registers both tables.
     static func register(
         on connection: SQLiteConnection, _ meter: CostMeter, _ builtins: BuiltinFunctions
     ) throws(SQLiteFailure) {

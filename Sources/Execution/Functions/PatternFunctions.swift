@@ -2,7 +2,6 @@ import CShims
 
 /// `LIKE` and `GLOB`, each with its own wildcards.
 enum PatternFunctions {
-    /// Registers them.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         try ScalarFunction.register("like", 2...3, on: connection, meter) { call throws(FunctionFailure) in
             try match(call, .like)

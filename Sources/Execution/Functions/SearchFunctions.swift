@@ -3,7 +3,6 @@ import CShims
 /// `instr` and `replace`. SQLite compares the whole needle at each position; the C library's `memmem` is linear in both
 /// texts (https://sourceware.org/git/?p=glibc.git;a=blob;f=string/memmem.c).
 enum SearchFunctions {
-    /// Registers them.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         try ScalarFunction.register("instr", 2...2, on: connection, meter, position)
         try ScalarFunction.register("replace", 3...3, on: connection, meter, replace)

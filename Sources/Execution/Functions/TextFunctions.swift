@@ -2,7 +2,6 @@ import CShims
 
 /// Functions that read or write each byte of a text once.
 enum TextFunctions {
-    /// Registers them.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         try ScalarFunction.register("length", 1...1, on: connection, meter, length)
         for name in ["substr", "substring"] {

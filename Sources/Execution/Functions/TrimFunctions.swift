@@ -5,7 +5,6 @@ enum TrimFunctions {
     /// The maximum size of a set that is searched without a table, which would take longer to build.
     private static let fewCharacters = 8
 
-    /// Registers them.
     static func register(on connection: SQLiteConnection, _ meter: CostMeter) throws(SQLiteFailure) {
         for (name, left, right) in [("trim", true, true), ("ltrim", true, false), ("rtrim", false, true)] {
             try ScalarFunction.register(name, 1...2, on: connection, meter) { call throws(FunctionFailure) in

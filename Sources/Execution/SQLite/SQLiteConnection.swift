@@ -15,7 +15,6 @@ final class SQLiteConnection {
         case fileAlone
     }
 
-    /// The database's path.
     let path: String
     /// SQLite's `sqlite3 *`, valid as long as this object exists.
     let handle: OpaquePointer

@@ -46,10 +46,8 @@ final class SQLiteStatement {
     @discardableResult
     func takeInstructionCount() -> Int { Int(sqlite3_stmt_status(handle, SQLITE_STMTSTATUS_VM_STEP, 1)) }
 
-    /// Whether the statement writes nothing.
     var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
 
-    /// The number of parameters.
     var parameterCount: Int { Int(sqlite3_bind_parameter_count(handle)) }
 
     /// Returns the name of parameter `index`, from 1, with its sign; nil for `?`.
@@ -62,7 +60,6 @@ final class SQLiteStatement {
         try connection.check(sqlite3_bind_int64(handle, Int32(clamping: index), value))
     }
 
-    /// Binds a text.
     func bind(_ index: Int, _ value: String) throws(SQLiteFailure) {
         var value = value
         let code = value.withUTF8 {
@@ -71,7 +68,6 @@ final class SQLiteStatement {
         try connection.check(code)
     }
 
-    /// Binds bytes.
     func bind(_ index: Int, _ value: some ByteSource) throws(SQLiteFailure) {
         try connection.check(
             value.withUnsafeBytes {
@@ -79,7 +75,6 @@ final class SQLiteStatement {
             })
     }
 
-    /// Binds NULL.
     func bindNull(_ index: Int) throws(SQLiteFailure) {
         try connection.check(sqlite3_bind_null(handle, Int32(clamping: index)))
     }
@@ -100,10 +95,8 @@ final class SQLiteStatement {
     /// Returns the storage class of column `index` in the current row, such as `SQLITE_INTEGER`.
     func columnClass(_ index: Int) -> Int32 { sqlite3_column_type(handle, Int32(clamping: index)) }
 
-    /// Returns column `index` as an integer.
     func int(_ index: Int) -> Int64 { sqlite3_column_int64(handle, Int32(clamping: index)) }
 
-    /// Returns column `index` as a double.
     func double(_ index: Int) -> Double { sqlite3_column_double(handle, Int32(clamping: index)) }
 
     /// Returns column `index` as a text, replacing invalid UTF-8.
@@ -118,7 +111,6 @@ final class SQLiteStatement {
     /// Returns column `index` as a text from outside.
     func rawText(_ index: Int) -> RawText { RawText(text(index)) }
 
-    /// Returns column `index` as bytes.
     func bytes(_ index: Int) -> [UInt8] {
         let index = Int32(clamping: index)
         guard let base = sqlite3_column_blob(handle, index) else { return [] }
