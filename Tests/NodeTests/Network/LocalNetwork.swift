@@ -47,18 +47,18 @@ final class LocalNetwork {
     }
 
     /// Creates a network, runs `body`, and stops all nodes.
-    static func run(
-        validators: Int = 2, sentries: Int = 1, _ body: (LocalNetwork) async throws -> Void
-    ) async throws {
+    static func run<T>(
+        validators: Int = 2, sentries: Int = 1, _ body: (LocalNetwork) async throws -> T
+    ) async throws -> T {
         let network = try LocalNetwork(validators: validators, sentries: sentries)
-        let outcome: Result<Void, any Error>
+        let outcome: Result<T, any Error>
         do {
             outcome = .success(try await body(network))
         } catch {
             outcome = .failure(error)
         }
         for name in network.names { await network.stop(name) }
-        try outcome.get()
+        return try outcome.get()
     }
 
     func root(_ name: String) -> RootDirectory { RootDirectory("\(directory.path)/\(name)") }
