@@ -88,6 +88,14 @@ public struct ProtobufWriter {
     /// The message so far.
     public var bytes: [UInt8] { writer.bytes }
 
+    /// The message so far, preceded by its length as an unsigned varint.
+    public var delimited: [UInt8] {
+        var output = ByteWriter(capacity: bytes.count + 4)
+        output.put(uvarint: UInt64(bytes.count))
+        output.put(bytes: bytes)
+        return output.bytes
+    }
+
     /// Appends a varint field.
     public mutating func put(_ number: UInt32, varint value: UInt64) {
         writer.put(uvarint: UInt64(number) &<< 3)

@@ -62,8 +62,7 @@ public struct GossipRPC: Sendable, Equatable {
     /// The number of messages skipped in decoding, because they are malformed or not signed.
     public private(set) var malformed = 0
 
-    /// Creates an empty RPC.
-    public init() {}
+    init() {}
 
     /// Whether it has no entries.
     public var isEmpty: Bool { self == GossipRPC() }
@@ -89,11 +88,7 @@ public struct GossipRPC: Sendable, Equatable {
         }
         let control = encodedControl
         if !control.isEmpty { message.put(3, bytes: control) }
-        let bytes = message.bytes
-        var output = ByteWriter(capacity: bytes.count + 4)
-        output.put(uvarint: UInt64(bytes.count))
-        output.put(bytes: bytes)
-        return output.bytes
+        return message.delimited
     }
 
     private var encodedControl: [UInt8] {

@@ -6,7 +6,7 @@
 /// The header and the first offer leave together. A dialer with one protocol may also send the protocol's own bytes
 /// right after them (`mayWriteEarly`): either the listener confirms, or the whole exchange fails. Received bytes must
 /// still pass through `receive` until it reports the selection.
-public struct MultistreamDialer: Sendable {
+struct MultistreamDialer: Sendable {
     /// The next token.
     private enum Awaited {
         case header
@@ -19,15 +19,15 @@ public struct MultistreamDialer: Sendable {
     private var reader = MultistreamTokenReader()
 
     /// Creates a dialer that offers `protocols`, in order of preference.
-    public init(_ protocols: [ProtocolID]) {
+    init(_ protocols: [ProtocolID]) {
         self.protocols = protocols
     }
 
     /// Whether bytes of the protocol may follow the offer before the listener has confirmed it.
-    public var mayWriteEarly: Bool { protocols.count == 1 }
+    var mayWriteEarly: Bool { protocols.count == 1 }
 
     /// Returns the first bytes to send: the header and the first offer.
-    public func start() -> [UInt8] {
+    func start() -> [UInt8] {
         var output: [UInt8] = []
         MultistreamToken.append(MultistreamToken.header, to: &output)
         if let first = protocols.first {
@@ -40,9 +40,11 @@ public struct MultistreamDialer: Sendable {
     ///
     /// Throws `malformed` or `tooLarge` if the listener breaks the protocol, and `protocolNotSupported` when it has
     /// declined every offer. Do not call it again after a selection or an error.
-    public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> MultistreamStep {
-        var step = MultistreamStep()
-        while step.selected == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
+    mutating func receive(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(LibP2PError) -> UpgradeStep<ProtocolID> {
+        var step = UpgradeStep<ProtocolID>()
+        while step.outcome == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
             switch awaited {
             case .header:
                 guard token.elementsEqual(MultistreamToken.header.utf8) else {
@@ -52,7 +54,7 @@ public struct MultistreamDialer: Sendable {
             case .answer(let offer):
                 guard offer < protocols.count else { throw .protocolNotSupported(protocols) }
                 if token.elementsEqual(protocols[offer].rawValue.utf8) {
-                    step.selected = protocols[offer]
+                    step.outcome = protocols[offer]
                 } else if token.elementsEqual(MultistreamToken.notAvailable.utf8) {
                     let next = offer &+ 1
                     guard next < protocols.count else { throw .protocolNotSupported(protocols) }
@@ -65,14 +67,4 @@ public struct MultistreamDialer: Sendable {
         }
         return step
     }
-}
-
-/// The result of a step of a negotiation.
-public struct MultistreamStep: Equatable, Sendable {
-    /// The number of bytes used by the negotiation. The rest belongs to the chosen protocol.
-    public var consumed = 0
-    /// Bytes to send to the peer.
-    public var output: [UInt8] = []
-    /// The negotiated protocol; nil until there is one.
-    public var selected: ProtocolID?
 }

@@ -2,10 +2,10 @@
 ///
 /// libp2p connections specification, "multistream-select". A machine: feed it the bytes received, send the bytes it
 /// returns.
-public struct MultistreamListener: Sendable {
+struct MultistreamListener: Sendable {
     /// The most tokens a dialer may send before it names a supported protocol. A dialer offers a handful; one that
     /// sends more is guessing or stalling.
-    public static let maximumTokens = 64
+    static let maximumTokens = 64
 
     /// The cost of a declined offer and of a list of the protocols, in the units of `MessageCredit`.
     static let (declineCost, listCost) = (16, 64)
@@ -15,18 +15,15 @@ public struct MultistreamListener: Sendable {
     private(set) var cost = 0
     private var reader = MultistreamTokenReader()
 
-    /// Creates a listener that has received nothing.
-    public init() {}
-
     /// Handles bytes from the dialer and chooses among `protocols`.
     ///
     /// Throws `malformed` or `tooLarge` if the dialer breaks the protocol. Do not call it again after a selection or an
     /// error.
-    public mutating func receive(
+    mutating func receive(
         _ bytes: UnsafeRawBufferPointer, protocols: [ProtocolID]
-    ) throws(LibP2PError) -> MultistreamStep {
-        var step = MultistreamStep()
-        while step.selected == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
+    ) throws(LibP2PError) -> UpgradeStep<ProtocolID> {
+        var step = UpgradeStep<ProtocolID>()
+        while step.outcome == nil, let token = try reader.next(in: bytes, from: &step.consumed) {
             tokens &+= 1
             guard tokens <= Self.maximumTokens else { throw .tooLarge("negotiation") }
             if tokens == 1 {
@@ -36,7 +33,7 @@ public struct MultistreamListener: Sendable {
                 MultistreamToken.append(MultistreamToken.header, to: &step.output)
             } else if let match = protocols.first(where: { token.elementsEqual($0.rawValue.utf8) }) {
                 MultistreamToken.append(match.rawValue, to: &step.output)
-                step.selected = match
+                step.outcome = match
             } else if token.elementsEqual(MultistreamToken.list.utf8) {
                 var list: [UInt8] = []
                 for id in protocols {

@@ -33,7 +33,8 @@ enum MultistreamToken {
 
 /// Splits a peer's bytes, which arrive in arbitrary pieces, into tokens.
 struct MultistreamTokenReader {
-    private var reader = ShortMessageReader(limit: MultistreamToken.maximumLength, name: "negotiation token")
+    private var reader = ShortMessageReader(
+        .varint, limit: MultistreamToken.maximumLength, name: "negotiation token")
 
     /// Returns the next token without its line feed, or nil if it is not complete.
     ///

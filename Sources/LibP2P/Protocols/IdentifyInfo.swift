@@ -56,11 +56,7 @@ public struct IdentifyInfo: Equatable, Sendable {
         if let observedAddress { message.put(4, bytes: observedAddress.bytes) }
         message.put(5, text: protocolVersion)
         message.put(6, text: agentVersion)
-        let bytes = message.bytes
-        var output = ByteWriter(capacity: bytes.count + 4)
-        output.put(uvarint: UInt64(bytes.count))
-        output.put(bytes: bytes)
-        return output.bytes
+        return message.delimited
     }
 
     /// Decodes all that a peer has sent on a stream: one message, or several to be merged.

@@ -1,38 +1,20 @@
+import Bytes
+
 /// Buffers for Noise frames that span reads, shared by a host's connections.
 ///
 /// A connection holds one only while it has part of a frame, so that idle connections hold none. Not thread-safe.
-public final class FrameBufferPool {
+final class FrameBufferPool {
     /// The size of the longest frame, in bytes.
     static let bufferSize = 65_535
     /// The most buffers kept for reuse. Frames are assembled one at a time on one thread, and otherwise only
     /// connections in the middle of a frame hold a buffer; more idle ones would only serve a burst.
     static let kept = 16
 
-    /// A buffer of the pool.
-    final class Buffer {
-        let bytes: UnsafeMutableRawBufferPointer
+    private var free: [ByteBuffer] = []
 
-        fileprivate init() {
-            bytes = .allocate(byteCount: FrameBufferPool.bufferSize, alignment: 64)
-        }
+    func take() -> ByteBuffer { free.popLast() ?? ByteBuffer(count: Self.bufferSize) }
 
-        deinit {
-            bytes.deallocate()
-        }
-    }
-
-    private var free: [Buffer] = []
-
-    /// An empty pool.
-    public init() {
-        free.reserveCapacity(Self.kept)
-    }
-
-    func take() -> Buffer {
-        free.popLast() ?? Buffer()
-    }
-
-    func put(back buffer: Buffer) {
+    func put(back buffer: ByteBuffer) {
         if free.count < Self.kept { free.append(buffer) }
     }
 }

@@ -3,7 +3,7 @@ import Crypto
 /// A key and the number of messages that it has served. Each direction of a connection has one.
 ///
 /// Noise Protocol Framework revision 34, section 5.1. A nonce is never used twice: `nonceExhausted` comes first.
-public struct NoiseCipherState: ~Copyable {
+struct NoiseCipherState: ~Copyable {
     private let cipher: ChaChaPoly
     private var nonce: UInt64
 

@@ -5,44 +5,32 @@ import Multiformats
 ///
 /// libp2p noise specification. A machine: feed it the bytes received, send the bytes it returns. The dialer verifies
 /// the listener's identity before it reveals its own.
-public struct NoiseHandshake {
+struct NoiseHandshake {
     /// The longest handshake message accepted from a peer, in bytes. Two keys, a signature and a few names take under
     /// 500 bytes; this leaves room for extensions.
-    public static let maximumMessage = 8_192
+    static let maximumMessage = 8_192
 
     /// The result of a finished handshake.
-    public struct Outcome {
+    struct Outcome {
         /// The other side's identity key.
-        public let remoteKey: PublicKey
+        let remoteKey: PublicKey
         /// The cipher and framing for the connection's life.
-        public let transport: NoiseTransport
+        let transport: NoiseTransport
         /// The multiplexer agreed on in the payloads; nil if it must be negotiated.
-        public let muxer: ProtocolID?
-        /// The hash of the whole handshake, the same on both sides.
-        public let hash: [UInt8]
-    }
-
-    /// The result of a step.
-    public struct Step {
-        /// The number of bytes used by the handshake.
-        public var consumed = 0
-        /// Bytes to send to the peer.
-        public var output: [UInt8] = []
-        /// Set when the handshake is complete as soon as `output` has been sent.
-        public var outcome: Outcome?
+        let muxer: ProtocolID?
     }
 
     private var noise: NoiseXX
     private let identity: NoiseIdentity
     private let expectedPeer: PeerID?
     private let pool: FrameBufferPool
-    private var frame: [UInt8] = []
+    private var reader = ShortMessageReader(.u16, limit: maximumMessage, name: "Noise handshake message")
     private var remote: (key: PublicKey, muxers: [String])?
 
     /// Creates a handshake that has not begun.
     ///
     /// `ephemeral` must be fresh and random. A dialer that expects a certain peer passes `expectedPeer`.
-    public init(
+    init(
         dialing: Bool, identity: NoiseIdentity, ephemeral: NoiseKeyPair, expectedPeer: PeerID?,
         pool: FrameBufferPool
     ) throws(LibP2PError) {
@@ -54,15 +42,17 @@ public struct NoiseHandshake {
     }
 
     /// Returns the dialer's first bytes; none for a listener.
-    public mutating func start() throws(LibP2PError) -> [UInt8] {
+    mutating func start() throws(LibP2PError) -> [UInt8] {
         guard noise.isWriting else { return [] }
         return Self.framed(try noise.write(payload: []))
     }
 
     /// Handles bytes from the peer, up to the end of the last handshake message.
-    public mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
-        var step = Step()
-        while step.outcome == nil, let message = try nextMessage(in: bytes, from: &step.consumed) {
+    mutating func receive(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(LibP2PError) -> UpgradeStep<Outcome> {
+        var step = UpgradeStep<Outcome>()
+        while step.outcome == nil, let message = try reader.next(in: bytes, from: &step.consumed) {
             let payload = try noise.read(message)
             // The first message is not encrypted and proves nothing, so its payload is ignored.
             if noise.messages > 1 {
@@ -89,8 +79,7 @@ public struct NoiseHandshake {
             transport: NoiseTransport(
                 sending: try NoiseCipherState(key: keys.send),
                 receiving: try NoiseCipherState(key: keys.receive), pool: pool),
-            muxer: try agreedMuxer(remote.muxers),
-            hash: noise.handshakeHash)
+            muxer: try agreedMuxer(remote.muxers))
     }
 
     /// Returns the first of the initiator's multiplexers that the responder supports; nil if one side lists none, so
@@ -110,41 +99,20 @@ public struct NoiseHandshake {
         String(decoding: name.utf8.prefix(64).map { (0x21...0x7e).contains($0) ? $0 : 0x3f }, as: UTF8.self)
     }
 
-    private mutating func nextMessage(
-        in bytes: UnsafeRawBufferPointer, from offset: inout Int
-    ) throws(LibP2PError) -> [UInt8]? {
-        while offset < bytes.count {
-            if frame.count < NoiseTransport.lengthBytes {
-                frame.append(bytes[offset])
-                offset &+= 1
-                if frame.count < NoiseTransport.lengthBytes { continue }
-            }
-            let length = Int(frame[0]) << 8 | Int(frame[1])
-            guard length <= Self.maximumMessage else { throw .tooLarge("Noise handshake message") }
-            let end = NoiseTransport.lengthBytes &+ length
-            let count = min(end &- frame.count, bytes.count &- offset)
-            frame.append(contentsOf: bytes[offset..<(offset &+ count)])
-            offset &+= count
-            guard frame.count == end else { return nil }
-            defer { frame.removeAll() }
-            return Array(frame.dropFirst(NoiseTransport.lengthBytes))
-        }
-        return nil
-    }
-
-    private static func framed(_ message: [UInt8]) -> [UInt8] {
+    /// Returns a message preceded by its length, a big-endian u16.
+    static func framed(_ message: [UInt8]) -> [UInt8] {
         [UInt8(truncatingIfNeeded: message.count >> 8), UInt8(truncatingIfNeeded: message.count)] + message
     }
 }
 
 /// The host's part in every Noise handshake: a static key, signed by its identity key.
-public struct NoiseIdentity: Sendable {
+struct NoiseIdentity: Sendable {
     let staticKey: NoiseKeyPair
     let payload: NoisePayload
 
     /// Signs `staticKey` with the host's identity once, for all handshakes. `muxers` are offered for early negotiation,
     /// in order of preference; an empty list disables it.
-    public init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
+    init(_ identity: PrivateKey, staticKey: NoiseKeyPair, muxers: [ProtocolID]) {
         self.staticKey = staticKey
         let message = NoisePayload.signedMessage(staticKey: staticKey.publicKey)
         payload = NoisePayload(

@@ -38,13 +38,17 @@ struct NoisePayload: Equatable {
         return writer.bytes
     }
 
-    /// Creates a payload.
-    init(identityKey: [UInt8], signature: [UInt8], muxers: [String]) {
-        self.identityKey = identityKey
-        self.signature = signature
-        self.muxers = muxers
+    /// Returns the identity key if it has signed `staticKey`. Throws `malformed` or `badSignature`.
+    func verifiedKey(staticKey: [UInt8]) throws(LibP2PError) -> PublicKey {
+        guard let key = try? PublicKey(libp2pProtobuf: identityKey) else { throw .malformed("identity key") }
+        guard key.verifyHandshake(signature, of: Self.signedMessage(staticKey: staticKey)) else {
+            throw .badSignature
+        }
+        return key
     }
+}
 
+extension NoisePayload {
     /// Decodes a peer's payload. Skips unknown fields, as the specification requires. Throws `malformed`.
     init(decoding bytes: [UInt8]) throws(LibP2PError) {
         self.init(identityKey: [], signature: [], muxers: [])
@@ -69,14 +73,5 @@ struct NoisePayload: Equatable {
             guard field.number == 2, muxers.count < Self.maximumMuxers else { continue }
             muxers.append(try field.text)
         }
-    }
-
-    /// Returns the identity key if it has signed `staticKey`. Throws `malformed` or `badSignature`.
-    func verifiedKey(staticKey: [UInt8]) throws(LibP2PError) -> PublicKey {
-        guard let key = try? PublicKey(libp2pProtobuf: identityKey) else { throw .malformed("identity key") }
-        guard key.verifyHandshake(signature, of: Self.signedMessage(staticKey: staticKey)) else {
-            throw .badSignature
-        }
-        return key
     }
 }

@@ -8,11 +8,11 @@ import Crypto
 /// Neither direction allocates per frame. Outbound plaintext is encrypted straight into the send buffer. An inbound
 /// frame that lies whole in the receive buffer is decrypted there; only a frame that spans reads is assembled in a
 /// buffer of the pool, which is given back when the frame is complete.
-public final class NoiseTransport {
+final class NoiseTransport {
     /// The most plaintext bytes that one message carries.
-    public static let maximumPlaintext = 65_535 - NoiseXX.tagLength
+    static let maximumPlaintext = 65_535 - NoiseXX.tagLength
     /// The number of bytes that a message adds to its plaintext on the wire: length and tag.
-    public static let overhead = lengthBytes + NoiseXX.tagLength
+    static let overhead = lengthBytes + NoiseXX.tagLength
     static let lengthBytes = 2
 
     /// The cost of a message with `count` bytes and no costly frame, in the units of `MessageCredit`. An empty message
@@ -25,7 +25,7 @@ public final class NoiseTransport {
     /// The first length byte of a frame whose second has not arrived.
     private var firstLengthByte: UInt8?
     /// A frame that spans reads, without its length.
-    private var partial: FrameBufferPool.Buffer?
+    private var partial: ByteBuffer?
     private var partialLength = 0
     private var partialCount = 0
 
@@ -43,13 +43,13 @@ public final class NoiseTransport {
     }
 
     /// Whether no part of a frame is held.
-    public var isIdle: Bool { partial == nil && firstLengthByte == nil }
+    var isIdle: Bool { partial == nil && firstLengthByte == nil }
 
     /// Encrypts up to `maximumPlaintext` bytes as one message and returns its length in `target`.
     ///
     /// `target` needs room for the plaintext and `overhead`. Throws `tooLarge` if the plaintext is too long or the room
     /// too small, and `nonceExhausted` if the connection must be replaced.
-    public func seal(
+    func seal(
         _ plaintext: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) throws(LibP2PError) -> Int {
         guard plaintext.count <= Self.maximumPlaintext, target.count >= plaintext.count &+ Self.overhead
@@ -85,7 +85,7 @@ public final class NoiseTransport {
     ///
     /// `place` gets the number of plaintext bytes of a message and returns memory of that size to decrypt it into, or
     /// nil to decrypt it in place.
-    public func receive(
+    func receive(
         _ bytes: UnsafeMutableRawBufferPointer,
         place: (Int) -> UnsafeMutableRawBufferPointer? = { _ in nil },
         deliver: (UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Void
@@ -148,8 +148,7 @@ public final class NoiseTransport {
     }
 
     private func copy(
-        _ bytes: UnsafeMutableRawBufferPointer, from offset: Int, _ count: Int,
-        to buffer: FrameBufferPool.Buffer
+        _ bytes: UnsafeMutableRawBufferPointer, from offset: Int, _ count: Int, to buffer: ByteBuffer
     ) {
         guard count > 0 else { return }
         UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[partialCount..<(partialCount &+ count)])

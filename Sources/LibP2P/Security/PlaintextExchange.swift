@@ -1,4 +1,3 @@
-import Bytes
 import Crypto
 import Multiformats
 
@@ -12,7 +11,7 @@ struct PlaintextExchange {
 
     private let ownKey: PublicKey
     private let expectedPeer: PeerID?
-    private var reader = ShortMessageReader(limit: Self.maximumMessage, name: "plaintext exchange")
+    private var reader = ShortMessageReader(.varint, limit: maximumMessage, name: "plaintext exchange")
 
     /// Creates an exchange that has not begun. A dialer that expects a certain peer passes `expectedPeer`.
     init(ownKey: PublicKey, expectedPeer: PeerID?) {
@@ -25,22 +24,18 @@ struct PlaintextExchange {
         var exchange = ProtobufWriter()
         exchange.put(1, bytes: ownKey.peerID.bytes)
         exchange.put(2, bytes: ownKey.libp2pProtobuf)
-        var output = ByteWriter()
-        output.put(uvarint: UInt64(exchange.bytes.count))
-        output.put(bytes: exchange.bytes)
-        return output.bytes
+        return exchange.delimited
     }
-
-    /// The result of a step: the number of bytes used, and the peer's key at the end.
-    typealias Step = (consumed: Int, key: PublicKey?)
 
     /// Handles bytes from the peer and returns its key once the whole message has arrived.
     ///
     /// Throws `malformed`, `tooLarge` or `wrongPeer`.
-    mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Step {
-        var offset = 0
-        guard let message = try reader.next(in: bytes, from: &offset) else { return (offset, nil) }
-        return (offset, try key(in: message))
+    mutating func receive(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> UpgradeStep<PublicKey> {
+        var step = UpgradeStep<PublicKey>()
+        if let message = try reader.next(in: bytes, from: &step.consumed) {
+            step.outcome = try key(in: message)
+        }
+        return step
     }
 
     private func key(in message: [UInt8]) throws(LibP2PError) -> PublicKey {

@@ -9,22 +9,22 @@ import Multiformats
 ///
 /// A dialer with one security protocol sends the handshake's first message right after its offer, which saves a round
 /// trip.
-public final class SecurityUpgrade {
+final class SecurityUpgrade {
     /// The host's part in every upgrade.
-    public struct Configuration: Sendable {
+    struct Configuration: Sendable {
         /// The host's identity.
-        public var identity: PrivateKey
+        var identity: PrivateKey
         /// The host's key for Noise handshakes, signed by `identity`.
-        public var noise: NoiseIdentity
+        var noise: NoiseIdentity
         /// Security protocols in order of preference: any of `.noise`, `.noiseChainID` and `.plaintext`.
-        public var protocols: [ProtocolID]
+        var protocols: [ProtocolID]
         /// Multiplexers in order of preference.
-        public var muxers: [ProtocolID]
+        var muxers: [ProtocolID]
         /// The chain ID that `.noiseChainID` requires.
-        public var chainID: String
+        var chainID: String
 
         /// Creates a configuration. `staticKey` is the host's key pair for Noise handshakes.
-        public init(
+        init(
             identity: PrivateKey, staticKey: NoiseKeyPair, protocols: [ProtocolID] = [.noise],
             muxers: [ProtocolID] = [.yamux], chainID: String = ""
         ) {
@@ -37,7 +37,7 @@ public final class SecurityUpgrade {
     }
 
     /// The transport of an upgraded connection.
-    public enum Transport {
+    enum Transport {
         /// Framed and encrypted.
         case noise(NoiseTransport)
         /// Neither framed nor encrypted.
@@ -45,27 +45,19 @@ public final class SecurityUpgrade {
     }
 
     /// The result of an upgrade.
-    public struct Outcome {
+    struct Outcome {
         /// The remote identity key; with `.plaintext` it is only a claim.
-        public let remoteKey: PublicKey
+        let remoteKey: PublicKey
         /// The peer ID of `remoteKey`.
-        public let remotePeer: PeerID
+        let remotePeer: PeerID
         /// The negotiated security protocol.
-        public let security: ProtocolID
+        let security: ProtocolID
         /// The negotiated multiplexer.
-        public let muxer: ProtocolID
+        let muxer: ProtocolID
         /// Cipher and framing for all further bytes.
-        public let transport: Transport
+        let transport: Transport
         /// Plaintext received after the handshake, which belongs to the multiplexer. Feed it before anything else.
-        public let leftover: [UInt8]
-    }
-
-    /// The result of a step.
-    public struct Step {
-        /// Bytes to send to the peer.
-        public var output: [UInt8] = []
-        /// Set when the connection is ready as soon as `output` has been sent. The upgrade then takes no more bytes.
-        public var outcome: Outcome?
+        let leftover: [UInt8]
     }
 
     /// A security protocol's exchange.
@@ -101,7 +93,7 @@ public final class SecurityUpgrade {
     private let ephemeral: NoiseKeyPair
     private let pool: FrameBufferPool
     private var phase: Phase
-    private var step = Step()
+    private var step = UpgradeStep<Outcome>()
     /// Plaintext received after the multiplexer was chosen.
     private var leftover: [UInt8] = []
 
@@ -109,7 +101,7 @@ public final class SecurityUpgrade {
     ///
     /// `ephemeral` is this connection's Noise ephemeral key pair; it must be fresh and random. A dialer that expects a
     /// certain peer passes `expectedPeer`.
-    public init(
+    init(
         _ configuration: Configuration, dialing: Bool, expectedPeer: PeerID?, ephemeral: NoiseKeyPair,
         pool: FrameBufferPool
     ) {
@@ -125,7 +117,7 @@ public final class SecurityUpgrade {
     }
 
     /// Returns the first bytes to send; none for a listener.
-    public func start() throws(LibP2PError) -> [UInt8] {
+    func start() throws(LibP2PError) -> [UInt8] {
         guard case .dialingSecurity(let dialer, _) = phase else { return [] }
         var output = dialer.start()
         if dialer.mayWriteEarly, let only = configuration.protocols.first {
@@ -139,16 +131,17 @@ public final class SecurityUpgrade {
     /// Handles bytes from the peer, and overwrites them.
     ///
     /// Throws the protocols' errors, `dialedSelf` if the peer is this host, and `malformed` after the end. After an
-    /// error, close the connection without sending anything.
-    public func receive(_ bytes: UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Step {
-        step = Step()
+    /// error, close the connection without sending anything. After the outcome, the upgrade takes no more bytes.
+    func receive(
+        _ bytes: UnsafeMutableRawBufferPointer
+    ) throws(LibP2PError) -> UpgradeStep<Outcome> {
         do {
             try advance(bytes)
         } catch {
             phase = .closed
             throw error
         }
-        defer { step = Step() }
+        defer { step = UpgradeStep() }
         return step
     }
 
@@ -159,36 +152,28 @@ public final class SecurityUpgrade {
             let view = UnsafeRawBufferPointer(rest)
             switch phase {
             case .dialingSecurity(var dialer, let early):
-                let result = try dialer.receive(view)
+                let selected = take(try dialer.receive(view), &offset)
                 phase = .dialingSecurity(dialer, early: early)
-                offset &+= result.consumed
-                step.output += result.output
-                if let selected = result.selected { try begin(selected, early) }
+                if let selected { try begin(selected, early) }
             case .listeningSecurity(var listener):
-                let result = try listener.receive(view, protocols: configuration.protocols)
+                let selected = take(
+                    try listener.receive(view, protocols: configuration.protocols), &offset)
                 phase = .listeningSecurity(listener)
-                offset &+= result.consumed
-                step.output += result.output
-                if let selected = result.selected { try begin(selected, nil) }
+                if let selected { try begin(selected, nil) }
             case .handshake(.noise(var handshake), let security):
-                let result = try handshake.receive(view)
+                let outcome = take(try handshake.receive(view), &offset)
                 phase = .handshake(.noise(handshake), security)
-                offset &+= result.consumed
-                step.output += result.output
-                if let outcome = result.outcome { try finish(outcome, security) }
+                if let outcome { try finish(outcome, security) }
             case .handshake(.plaintext(var exchange), let security):
-                let result = try exchange.receive(view)
+                let key = take(try exchange.receive(view), &offset)
                 phase = .handshake(.plaintext(exchange), security)
-                offset &+= result.consumed
-                if let key = result.key {
+                if let key {
                     try secured(Secured(security: security, remoteKey: key, transport: .plaintext), nil)
                 }
             case .chainID(var exchange, let outcome):
-                let result = try exchange.receive(view)
+                let isDone = take(try exchange.receive(view), &offset) != nil
                 phase = .chainID(exchange, outcome)
-                offset &+= result.consumed
-                step.output += result.output
-                if result.isDone { try secured(outcome, .noiseChainID) }
+                if isDone { try secured(outcome, .noiseChainID) }
             case .dialingMuxer(_, let secured), .listeningMuxer(_, let secured), .done(let secured, _):
                 try receive(rest, through: secured.transport)
                 offset = bytes.count
@@ -203,6 +188,13 @@ public final class SecurityUpgrade {
             leftover = []
             phase = .closed
         }
+    }
+
+    /// Takes the bytes that a part of the upgrade has used and returned, and returns its outcome.
+    private func take<Part>(_ part: UpgradeStep<Part>, _ offset: inout Int) -> Part? {
+        offset &+= part.consumed
+        step.output += part.output
+        return part.outcome
     }
 
     /// Begins the handshake of a security protocol and returns it with this side's first bytes.
@@ -286,10 +278,10 @@ public final class SecurityUpgrade {
 
     /// Carries out a step of the multiplexer's negotiation.
     private func take(
-        _ result: MultistreamStep, of bytes: UnsafeRawBufferPointer, _ secured: Secured
+        _ result: UpgradeStep<ProtocolID>, of bytes: UnsafeRawBufferPointer, _ secured: Secured
     ) throws(LibP2PError) {
         if !result.output.isEmpty { try send(result.output, through: secured.transport) }
-        guard let selected = result.selected else { return }
+        guard let selected = result.outcome else { return }
         phase = .done(secured, muxer: selected)
         leftover.append(contentsOf: bytes[result.consumed...])
     }

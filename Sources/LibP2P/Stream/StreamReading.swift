@@ -153,7 +153,7 @@ extension Stream {
                 }
                 negotiation = .offered(dialer)
                 if !step.output.isEmpty { _ = step.output.withUnsafeBytes { connection.send(self, $0) } }
-                if let selected = step.selected {
+                if let selected = step.outcome {
                     protocolID = selected
                     negotiation = .settled
                 }
@@ -180,7 +180,7 @@ extension Stream {
                 return (step, step.consumed)
             }
             if !step.output.isEmpty { try await write(step.output) }
-            if let selected = step.selected { return selected }
+            if let selected = step.outcome { return selected }
         }
     }
 

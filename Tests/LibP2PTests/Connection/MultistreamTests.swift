@@ -17,14 +17,14 @@ import Testing
 
     /// Feeds bytes to a machine in one piece.
     private func dial(_ dialer: inout MultistreamDialer, _ bytes: [UInt8]) throws(LibP2PError)
-        -> MultistreamStep
+        -> UpgradeStep<ProtocolID>
     {
         try bytes.span.bytes.withUnsafeBytes { (raw) throws(LibP2PError) in try dialer.receive(raw) }
     }
 
     private func listen(
         _ listener: inout MultistreamListener, _ bytes: [UInt8], _ protocols: [ProtocolID]
-    ) throws(LibP2PError) -> MultistreamStep {
+    ) throws(LibP2PError) -> UpgradeStep<ProtocolID> {
         try bytes.span.bytes.withUnsafeBytes { (raw) throws(LibP2PError) in
             try listener.receive(raw, protocols: protocols)
         }
@@ -46,7 +46,7 @@ import Testing
     @Test func dialerTakesConfirmationAndLeavesTheRest() throws {
         var dialer = MultistreamDialer(["/a"])
         let step = try dial(&dialer, Self.tokens("/multistream/1.0.0", "/a") + [1, 2, 3])
-        #expect(step.selected == "/a")
+        #expect(step.outcome == "/a")
         #expect(step.output == [])
         #expect(step.consumed == Self.tokens("/multistream/1.0.0", "/a").count)
     }
@@ -55,9 +55,9 @@ import Testing
         var dialer = MultistreamDialer(["/a", "/b"])
         var step = try dial(&dialer, Self.tokens("/multistream/1.0.0", "na"))
         #expect(step.output == Self.token("/b"))
-        #expect(step.selected == nil)
+        #expect(step.outcome == nil)
         step = try dial(&dialer, Self.token("/b"))
-        #expect(step.selected == "/b")
+        #expect(step.outcome == "/b")
     }
 
     @Test func dialerGivesUpWhenAllIsDeclined() throws {
@@ -112,14 +112,14 @@ import Testing
         var listener = MultistreamListener()
         let step = try listen(&listener, Self.header, ["/a"])
         #expect(step.output == Self.header)
-        #expect(step.selected == nil)
+        #expect(step.outcome == nil)
     }
 
     @Test func listenerTakesAnOptimisticDialersBytes() throws {
         var listener = MultistreamListener()
         let opening = Self.tokens("/multistream/1.0.0", "/b")
         let step = try listen(&listener, opening + Array("request".utf8), ["/a", "/b"])
-        #expect(step.selected == "/b")
+        #expect(step.outcome == "/b")
         #expect(step.output == opening)
         #expect(step.consumed == opening.count)
     }
@@ -130,9 +130,9 @@ import Testing
         let list = Self.tokens("/a", "/b")
         #expect(
             step.output == Self.tokens("/multistream/1.0.0", "na") + [UInt8(list.count + 1)] + list + [10])
-        #expect(step.selected == nil)
+        #expect(step.outcome == nil)
         step = try listen(&listener, Self.token("/a"), ["/a", "/b"])
-        #expect(step.selected == "/a")
+        #expect(step.outcome == "/a")
         #expect(step.output == Self.token("/a"))
     }
 
@@ -155,7 +155,7 @@ import Testing
         #expect(throws: LibP2PError.self) {
             let step = try listen(&listener, bytes, ["/a"])
             // An incomplete token is not an error yet, but must not cause an answer or become valid.
-            #expect(step.output == [] && step.selected == nil)
+            #expect(step.output == [] && step.outcome == nil)
             _ = try listen(&listener, [UInt8](repeating: 0x20, count: 128), ["/a"])
         }
     }
@@ -177,12 +177,12 @@ import Testing
             if !toListener.isEmpty {
                 let step = try listen(&listener, [toListener.removeFirst()], ["/a", "/b"])
                 toDialer += step.output
-                chosen.0 = step.selected
+                chosen.0 = step.outcome
             }
             if !toDialer.isEmpty {
                 let step = try dial(&dialer, [toDialer.removeFirst()])
                 toListener += step.output
-                chosen.1 = step.selected
+                chosen.1 = step.outcome
             }
         }
         #expect(chosen.0 == offers.last && chosen.1 == offers.last)
