@@ -441,15 +441,6 @@ bool apus_http_parser_has_begun(const apus_http_parser *parser) {
 
 const apus_http_head *apus_http_parser_head(const apus_http_parser *parser) { return &parser->current.head; }
 
-bool apus_http_parser_field(
-    const apus_http_parser *parser, size_t index, apus_http_slice *name, apus_http_slice *value) {
-    const auto &fields = parser->current.fields;
-    if (index >= fields.size()) return false;
-    *name = parser->current.slice(fields[index].name);
-    *value = parser->current.slice(fields[index].value);
-    return true;
-}
-
 const char *apus_http_parser_error(const apus_http_parser *parser) { return parser->failure.reason; }
 
 } // extern "C"

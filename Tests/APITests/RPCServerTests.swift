@@ -71,7 +71,7 @@ import VirtualIO
                 latency: .milliseconds(20), jitter: .milliseconds(50), lossPerMille: 50)
             let dispatcher = RPCDispatcher(try FixedNode()) { 5_000 }
             let http = try HTTPServer.start(
-                on: SocketAddress(ip: "192.0.2.1", port: 8484), routes: RPCServer.routes(dispatcher))
+                on: [SocketAddress(ip: "192.0.2.1", port: 8484)], routes: RPCServer.routes(dispatcher))
             let client = try RPCClient("192.0.2.1:8484")
             for _ in 0..<10 { #expect(try await client.chainID() == "fixed") }
             #expect(http.connectionCount == 1)

@@ -17,7 +17,7 @@ import Testing
         defer { loop.stop() }
         let server = try await loop.run { [limits] in
             try HTTPServer.start(
-                on: SocketAddress(ip: "127.0.0.1", port: 0), limits: limits,
+                on: [SocketAddress(ip: "127.0.0.1", port: 0)], limits: limits,
                 routes: [
                     HTTPRoute("/", [.get]) { _ in
                         HTTPResponse(contentType: "text/plain", body: Array("root".utf8))
@@ -94,51 +94,6 @@ import Testing
             let open = await count(loop, server)
             #expect(open == crowd)
             for client in clients { client.close() }
-        }
-    }
-
-    /// A socket bound by another process, such as a service manager.
-    @Test(arguments: [Reactor.DriverKind.epoll, .ioUring], [false, true])
-    func servesOnASocketFromOutside(_ kind: Reactor.DriverKind, _ isNonBlocking: Bool) async throws {
-        let flags = isNonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | flags, 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let bound = withUnsafePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        #expect(bound == 0)
-        let loop = try EventLoop.start(kind, name: "test-given")
-        defer { loop.stop() }
-        let server = try await loop.run {
-            try HTTPServer.start(
-                descriptor: descriptor,
-                routes: [
-                    HTTPRoute("/", [.get]) { _ in
-                        HTTPResponse(contentType: "text/plain", body: Array("root".utf8))
-                    }
-                ])
-        }
-        #expect(server.localAddress.port != 0)
-        for _ in 0..<3 {
-            let client = try LoopbackSocket(port: server.localAddress.port)
-            client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            #expect(client.readToEnd().hasSuffix("root"))
-        }
-        await loop.perform { await server.stop() }
-        #expect(throws: LoopbackSocket.Failure.self) { try LoopbackSocket(port: server.localAddress.port) }
-    }
-
-    @Test func whatIsNoSocketIsRefused() async throws {
-        let loop = try EventLoop.start(.auto, name: "test-none")
-        defer { loop.stop() }
-        for descriptor in [-1, open("/dev/null", O_RDONLY)] {
-            await #expect(throws: ReactorError.self) {
-                try await loop.run { _ = try HTTPServer.start(descriptor: descriptor, routes: []) }
-            }
         }
     }
 }

@@ -20,7 +20,7 @@ import Testing
                 var limits = HTTPServer.Limits()
                 limits.maximumBodySize = 1 << 20
                 return try HTTPServer.start(
-                    on: SocketAddress(ip: "127.0.0.1", port: 0), limits: limits,
+                    on: [SocketAddress(ip: "127.0.0.1", port: 0)], limits: limits,
                     routes: [
                         HTTPRoute("/", [.get]) { _ in
                             HTTPResponse(contentType: "text/plain", body: Array("root".utf8))

@@ -64,7 +64,7 @@ final class TestService {
         var limits = HTTPServer.Limits()
         change(&limits)
         return try HTTPServer.start(
-            on: try SocketAddress(ip: Self.address, port: 80), limits: limits, routes: routes,
+            on: [try SocketAddress(ip: Self.address, port: 80)], limits: limits, routes: routes,
             commonFields: "x-common: 1\r\n", wallClock: { 784_111_777 })
     }
 

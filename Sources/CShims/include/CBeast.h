@@ -103,10 +103,6 @@ void apus_http_parser_end(struct apus_http_parser *parser, struct apus_http_step
 bool apus_http_parser_has_begun(const struct apus_http_parser *parser);
 /// Returns the header, from the outcome `header` or `complete` until `reset`.
 const struct apus_http_head *apus_http_parser_head(const struct apus_http_parser *parser);
-/// Returns the field at `index`, in header order, while `head` is valid; false after the last.
-bool apus_http_parser_field(
-    const struct apus_http_parser *parser, size_t index, struct apus_http_slice *name,
-    struct apus_http_slice *value);
 /// Returns a short description of the error after a negative outcome.
 const char *apus_http_parser_error(const struct apus_http_parser *parser);
 

@@ -1,10 +1,18 @@
 import CShims
 
-/// A request's method (RFC 9110, section 9).
-public enum HTTPMethod: Sendable, Hashable {
-    case get, head, post, put, delete, options, patch, connect, trace
+/// A request's method (RFC 9110, section 9), as written in a request line.
+public enum HTTPMethod: String, Sendable {
+    case get = "GET"
+    case head = "HEAD"
+    case post = "POST"
+    case put = "PUT"
+    case delete = "DELETE"
+    case options = "OPTIONS"
+    case patch = "PATCH"
+    case connect = "CONNECT"
+    case trace = "TRACE"
     /// A method that no standard defines.
-    case other
+    case other = ""
 
     init(number: Int32) {
         switch number {
@@ -18,22 +26,6 @@ public enum HTTPMethod: Sendable, Hashable {
         case apus_http_method_connect: self = .connect
         case apus_http_method_trace: self = .trace
         default: self = .other
-        }
-    }
-
-    /// The method as written in a request line.
-    var text: StaticString {
-        switch self {
-        case .get: "GET"
-        case .head: "HEAD"
-        case .post: "POST"
-        case .put: "PUT"
-        case .delete: "DELETE"
-        case .options: "OPTIONS"
-        case .patch: "PATCH"
-        case .connect: "CONNECT"
-        case .trace: "TRACE"
-        case .other: ""
         }
     }
 }

@@ -8,15 +8,13 @@ import CShims
 /// Each connection has its own. Values read from it are valid until `reset`.
 final class HTTPParser {
     /// How much of the message has arrived.
-    enum State: Int, Comparable {
+    enum State: Comparable {
         /// Nothing, or part of the header.
         case header
         /// The whole header.
         case body
         /// The whole message.
         case complete
-
-        static func < (one: State, other: State) -> Bool { one.rawValue < other.rawValue }
     }
 
     enum Kind {
@@ -100,17 +98,6 @@ final class HTTPParser {
         let taken = body
         body = []
         return taken
-    }
-
-    /// Calls `body` with the value of the first field with this name (lower case), or nil if there is none.
-    func withField<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
-        var (fieldName, value) = (apus_http_slice(), apus_http_slice())
-        var index = 0
-        while apus_http_parser_field(parser, index, &fieldName, &value) {
-            if fieldName.buffer.equalsIgnoringCase(name) { return body(value.buffer) }
-            index += 1
-        }
-        return body(nil)
     }
 
     private func keep(_ piece: apus_http_slice) {

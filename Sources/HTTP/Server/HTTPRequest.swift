@@ -27,11 +27,6 @@ public final class HTTPRequest {
         parser.head.target.buffer.part(pathRange).equals(path)
     }
 
-    /// Calls `body` with the value of the first field with this name (lower case), or nil if there is none.
-    public func withField<R>(_ name: StaticString, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
-        parser.withField(name, body)
-    }
-
     /// Whether the target is `*`.
     private(set) var isForServer = false
 

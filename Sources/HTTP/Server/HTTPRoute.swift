@@ -34,7 +34,6 @@ enum HTTPField {
     static let acceptEncoding = Array("accept-encoding: identity\r\n".utf8)
 
     static func allow(_ methods: [HTTPMethod]) -> [UInt8] {
-        let names = methods.map { "\($0.text)" }
-        return Array("allow: \(names.joined(separator: ", "))\r\n".utf8)
+        Array("allow: \(methods.map(\.rawValue).joined(separator: ", "))\r\n".utf8)
     }
 }

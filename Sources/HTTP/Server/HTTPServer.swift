@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import Reactor
 
@@ -42,11 +43,8 @@ public final class HTTPServer {
     private var refusing = 0
 
     private init(
-        _ listen:
-            @ReactorActor (@escaping @ReactorActor (TCPConnection) -> Void) throws(ReactorError) ->
-            [TCPListener],
-        _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString, _ tooLarge: HTTPResponse?,
-        _ wallClock: @escaping @Sendable () -> Int64
+        _ addresses: [SocketAddress], _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
+        _ tooLarge: HTTPResponse?, _ wallClock: @escaping @Sendable () -> Int64
     ) throws(ReactorError) {
         self.tooLarge = tooLarge ?? HTTPResponse(413, HTTPError.bodyTooLarge.description)
         self.limits = limits
@@ -57,7 +55,7 @@ public final class HTTPServer {
         methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
-        let listening = try listen { accept.accepted($0) }
+        let listening = try Self.listen(on: addresses) { accept.accepted($0) }
         guard let first = listening.first else { throw .invalidAddress("no address to listen on") }
         listeners = listening
         localAddress = first.localAddress
@@ -82,9 +80,7 @@ public final class HTTPServer {
         commonFields: StaticString = "", tooLarge: HTTPResponse? = nil,
         wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
-        try HTTPServer(
-            { accept throws(ReactorError) in try listen(on: addresses, accept) },
-            limits, routes, commonFields, tooLarge, wallClock)
+        try HTTPServer(addresses, limits, routes, commonFields, tooLarge, wallClock)
     }
 
     /// Listens on all addresses or none.
@@ -106,31 +102,9 @@ public final class HTTPServer {
         return listeners
     }
 
-    /// Listens on one address.
-    public static func start(
-        on address: SocketAddress, limits: Limits = Limits(), routes: [HTTPRoute],
-        commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
-    ) throws(ReactorError) -> HTTPServer {
-        try start(
-            on: [address], limits: limits, routes: routes, commonFields: commonFields, wallClock: wallClock)
-    }
-
-    /// Listens on a socket that the caller has bound; the server closes it.
-    public static func start(
-        descriptor: Int32, limits: Limits = Limits(), routes: [HTTPRoute],
-        commonFields: StaticString = "", wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
-    ) throws(ReactorError) -> HTTPServer {
-        try HTTPServer(
-            { accept throws(ReactorError) in [try TCPListener.listen(descriptor: descriptor, accept: accept)]
-            },
-            limits, routes, commonFields, nil, wallClock)
-    }
-
     /// The system clock, in seconds since 1970.
     public nonisolated static let systemClock: @Sendable () -> Int64 = {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME_COARSE, &time)
-        return Int64(time.tv_sec)
+        Duration.now(CLOCK_REALTIME_COARSE).components.seconds
     }
 
     /// The number of open connections.

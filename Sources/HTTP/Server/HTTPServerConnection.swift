@@ -67,7 +67,8 @@ final class HTTPServerConnection: HTTPConnection {
         } catch {
             refuse(error)
         }
-        await end()
+        beginEnd()
+        await untilClosed()
         timer?.cancel()
         charge(0)
     }
@@ -153,11 +154,6 @@ final class HTTPServerConnection: HTTPConnection {
     }
 
     /// Closes this side once the queue is sent, and discards input until the client closes its own.
-    private func end() async {
-        beginEnd()
-        await untilClosed()
-    }
-
     private func beginEnd() {
         guard !isClosed, phase != .ending else { return }
         enter(.ending)

@@ -1,3 +1,4 @@
+import Bytes
 import CShims
 import Glibc
 
@@ -12,13 +13,13 @@ import Glibc
 open class Driver {
     /// The name for logs and people: `io_uring`, or `epoll (io_uring refused: ...)`.
     public nonisolated let name: String
-    private nonisolated let epoch = EventLoop.monotonic
+    private nonisolated let epoch = Duration.now(CLOCK_MONOTONIC)
 
     /// A driver called `name`.
     public init(name: String) { self.name = name }
 
     /// Time since the loop began.
-    open var now: Duration { EventLoop.monotonic - epoch }
+    open var now: Duration { .now(CLOCK_MONOTONIC) - epoch }
 
     /// Waits for events, at most until `deadline`, and reports them. Nil means no limit; a deadline in the past only
     /// polls. Returns false once nothing can happen any more.
@@ -34,11 +35,6 @@ open class Driver {
     /// Binds `listener`, begins to report connections to it, and returns the bound address.
     open func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress
     {
-        throw .closed
-    }
-    /// Begins to report connections of a bound socket, which now belongs to the listener. Closes it on failure.
-    func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
-        Glibc.close(descriptor)
         throw .closed
     }
     /// Resumes accepting after a failure.
@@ -66,7 +62,10 @@ open class Driver {
         max(0, Int(apus_acknowledged_bytes(connection.descriptor)))
     }
     /// Sends FIN; the queue is empty.
-    open func shutdownWrite(_ connection: TCPConnection) {}
+    open func shutdownWrite(_ connection: TCPConnection) {
+        guard Glibc.shutdown(connection.descriptor, Int32(SHUT_WR)) != 0 else { return }
+        connection.didFail(ReactorError("shutdown", errno))
+    }
     /// Closes the socket, with RST if `reset`, and releases the connection.
     open func detach(_ connection: TCPConnection, reset: Bool) {}
 
@@ -117,25 +116,5 @@ extension Driver {
             loop: loop, driver: self, descriptor: descriptor, local: local, remote: remote)
         attach(connection)
         return connection
-    }
-}
-
-extension EventLoop {
-    /// The kernel's monotonic clock.
-    static var monotonic: Duration {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
-}
-
-extension Duration {
-    /// Whole nanoseconds, clamped to the range of `Int64`.
-    package var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        if overflow { return seconds < 0 ? .min : .max }
-        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return carry ? (seconds < 0 ? .min : .max) : sum
     }
 }

@@ -200,11 +200,6 @@ final class EpollDriver: Driver {
         return local
     }
 
-    override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
-        try Socket.listening(descriptor, nonBlocking: true)
-        try add(listener, descriptor)
-    }
-
     private func add(_ listener: TCPListener, _ descriptor: Int32) throws(ReactorError) {
         let slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
         listener.slot = slot
@@ -361,11 +356,6 @@ final class EpollDriver: Driver {
                 }
             }
         }
-    }
-
-    override func shutdownWrite(_ connection: TCPConnection) {
-        guard Glibc.shutdown(connection.descriptor, Int32(SHUT_WR)) != 0 else { return }
-        connection.didFail(ReactorError("shutdown", errno))
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {

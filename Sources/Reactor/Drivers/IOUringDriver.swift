@@ -189,11 +189,6 @@ final class IOUringDriver: Driver {
         return local
     }
 
-    override func listen(_ listener: TCPListener, descriptor: Int32) throws(ReactorError) {
-        try Socket.listening(descriptor, nonBlocking: false)
-        add(listener, descriptor)
-    }
-
     private func add(_ listener: TCPListener, _ descriptor: Int32) {
         listener.slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
         resumeAccepting(listener)
@@ -333,11 +328,6 @@ final class IOUringDriver: Driver {
         case -EINTR, -EAGAIN, -ECANCELED: flush(connection)
         default: connection.didFail(ReactorError("sendmsg", -result))
         }
-    }
-
-    override func shutdownWrite(_ connection: TCPConnection) {
-        guard Glibc.shutdown(connection.descriptor, Int32(SHUT_WR)) != 0 else { return }
-        connection.didFail(ReactorError("shutdown", errno))
     }
 
     override func detach(_ connection: TCPConnection, reset: Bool) {

@@ -17,17 +17,12 @@ enum DefaultLoop {
     }
 
     static func start(_ kind: Reactor.DriverKind?) throws(ReactorError) -> EventLoop {
-        let result: Result<EventLoop, ReactorError> = state.withLock { loop in
-            if let loop { return .success(loop) }
-            do throws(ReactorError) {
-                let made = try EventLoop.start(kind, name: "apus-reactor")
-                loop = made
-                return .success(made)
-            } catch {
-                return .failure(error)
-            }
+        try state.withLock { loop throws(ReactorError) in
+            if let loop { return loop }
+            let started = try EventLoop.start(kind, name: "apus-reactor")
+            loop = started
+            return started
         }
-        return try result.get()
     }
 }
 

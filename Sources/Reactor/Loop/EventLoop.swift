@@ -65,16 +65,11 @@ extension EventLoop {
         let kind = if let kind { kind } else { try Reactor.DriverKind.ofEnvironment() }
         let start = ThreadStart<EventLoop>()
         try LoopThread.start(name) {
-            let loop: EventLoop
-            do throws(ReactorError) {
-                loop = try make(kind)
-            } catch {
-                start.finish(.failure(error))
-                return
-            }
+            let result = Result { () throws(ReactorError) in try make(kind) }
+            guard case .success(let loop) = result else { return start.finish(result) }
             apus_set_current_loop(Unmanaged.passRetained(loop).toOpaque())
             apus_set_reactor_thread(true)
-            start.finish(.success(loop))
+            start.finish(result)
             ReactorActor.assumeIsolated {
                 while !loop.isStopped { _ = loop.turn() }
                 loop.driver.shutdown()

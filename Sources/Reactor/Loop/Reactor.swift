@@ -75,3 +75,10 @@ public enum Reactor {
     /// The calling thread's loop, or the default loop if the thread has none.
     package static var loop: EventLoop { EventLoop.current ?? DefaultLoop.loop }
 }
+
+extension Result {
+    /// Runs `body` and keeps the value that it returns or the error that it throws.
+    package init(catching body: () async throws(Failure) -> Success) async {
+        do throws(Failure) { self = .success(try await body()) } catch { self = .failure(error) }
+    }
+}

@@ -1,18 +1,16 @@
-import Bytes
 import Collections
 import Glibc
 
-/// The bytes that one connection has yet to send: pooled chunks, filled at the tail, and shared bytes, kept by reference.
-/// An empty queue holds no memory. Bytes handed to the kernel stay where they are until `consume`.
+/// The bytes that one connection has yet to send, in pooled chunks that are filled at the tail. An empty queue holds no
+/// memory. Bytes handed to the kernel stay where they are until `consume`.
 @ReactorActor
 package final class SendQueue {
     private struct Segment: @unchecked Sendable {
-        var base: UnsafeMutableRawPointer
-        var start: Int
-        var end: Int
-        /// The chunk's size; 0 for shared bytes.
+        let base: UnsafeMutableRawPointer
+        /// The chunk's size.
         let capacity: Int
-        let shared: SharedBytes?
+        var start = 0
+        var end = 0
     }
 
     private var segments = Deque<Segment>()
@@ -23,7 +21,7 @@ package final class SendQueue {
     nonisolated init() {}
 
     deinit {
-        for segment in segments where segment.capacity > 0 { segment.base.deallocate() }
+        for segment in segments { segment.base.deallocate() }
     }
 
     var isEmpty: Bool { count == 0 }
@@ -36,10 +34,13 @@ package final class SendQueue {
             return UnsafeMutableRawBufferPointer(start: last.base + last.end, count: reserved)
         }
         // An earlier `reserve` made the tail, and nothing was committed to it, so it is unused.
-        if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
+        if let last = segments.last, last.start == last.end {
+            release(last, pool)
+            _ = segments.popLast()
+        }
         let chunk = pool.take(segments.isEmpty ? size : max(size, ChunkPool.largeSize))
         guard let base = chunk.baseAddress else { return chunk }
-        segments.append(Segment(base: base, start: 0, end: 0, capacity: chunk.count, shared: nil))
+        segments.append(Segment(base: base, capacity: chunk.count))
         reserved = chunk.count
         return chunk
     }
@@ -51,24 +52,6 @@ package final class SendQueue {
         guard !segments.isEmpty, size > 0 else { return }
         segments[segments.count &- 1].end &+= size
         count &+= size
-    }
-
-    func append(_ bytes: SharedBytes, _ pool: ChunkPool) {
-        guard !bytes.isEmpty else { return }
-        if let last = segments.last, last.capacity > 0, last.start == last.end { dropLast(pool) }
-        reserved = 0
-        bytes.withUnsafeBytes { buffer in
-            guard let base = buffer.baseAddress else { return }
-            segments.append(
-                Segment(
-                    base: UnsafeMutableRawPointer(mutating: base), start: 0, end: buffer.count, capacity: 0,
-                    shared: bytes))
-            count &+= buffer.count
-        }
-    }
-
-    private func dropLast(_ pool: ChunkPool) {
-        if let last = segments.popLast() { release(last, pool) }
     }
 
     /// Describes the head of the queue in `vectors` until they hold at least `limit` bytes. Returns how many vectors are
@@ -132,7 +115,6 @@ package final class SendQueue {
     }
 
     private func release(_ segment: Segment, _ pool: ChunkPool) {
-        guard segment.capacity > 0 else { return }
         pool.give(UnsafeMutableRawBufferPointer(start: segment.base, count: segment.capacity))
     }
 }

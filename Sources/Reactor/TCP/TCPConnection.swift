@@ -15,8 +15,6 @@ public final class TCPConnection {
     /// How long a closed connection waits for the peer's FIN after its own. Without the wait, the kernel would answer
     /// late bytes with a reset, which would destroy bytes in flight to the peer.
     public nonisolated static let lingerLimit: Duration = .seconds(1)
-    /// Shared bytes up to this size are copied, which is cheaper than a vector of their own.
-    private static let copyLimit = 4096
 
     /// The state of the whole connection.
     private enum State {
@@ -156,17 +154,6 @@ public final class TCPConnection {
             rest = rest.dropFirst(piece.count)
         }
         noteQueued()
-    }
-
-    /// Queues `bytes` by reference and holds them until the kernel has them.
-    public func send(_ bytes: SharedBytes) {
-        guard isWritable else { return }
-        if bytes.count <= Self.copyLimit {
-            bytes.withUnsafeBytes { send($0) }
-        } else {
-            queue.append(bytes, loop.chunks)
-            noteQueued()
-        }
     }
 
     /// Updates `sendProgressAt`. Call it periodically to watch progress: most sends leave at once and are not worth

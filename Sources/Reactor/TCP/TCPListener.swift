@@ -1,5 +1,3 @@
-import Glibc
-
 /// Accepts TCP connections at one address.
 @ReactorActor
 public final class TCPListener {
@@ -25,7 +23,7 @@ public final class TCPListener {
     private let accept: @ReactorActor (TCPConnection) -> Void
 
     private init(
-        _ loop: EventLoop, _ address: SocketAddress, takesIPv4: Bool = false,
+        _ loop: EventLoop, _ address: SocketAddress, takesIPv4: Bool,
         _ accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) {
         self.takesIPv4 = takesIPv4
@@ -47,24 +45,6 @@ public final class TCPListener {
         guard let loop = EventLoop.current else { throw .closed }
         let listener = TCPListener(loop, address, takesIPv4: takesIPv4, accept)
         listener.localAddress = try loop.driver.listen(listener, on: address)
-        return listener
-    }
-
-    /// Listens on a socket bound by another program, such as a service manager. The listener takes over the socket,
-    /// even if this fails. Otherwise like the other `listen`; throws `.closed` on a loop whose driver has no sockets.
-    public static func listen(
-        descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
-    ) throws(ReactorError) -> TCPListener {
-        guard let loop = EventLoop.current else { throw .closed }
-        let address: SocketAddress
-        do throws(ReactorError) {
-            address = try Socket.localAddress(descriptor)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
-        let listener = TCPListener(loop, address, accept)
-        try loop.driver.listen(listener, descriptor: descriptor)
         return listener
     }
 

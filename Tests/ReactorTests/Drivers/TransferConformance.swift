@@ -38,20 +38,18 @@ import Testing
             let (near, far) = try await Server().connect()
             let connection = near.connection
             let bytes = pattern(2_000_000)
-            let shared = SharedBytes(bytes)
             var position = 0
             var turn = 0
             while position < bytes.count {
                 let count = min([1, 70_000, 4096, 5000, 40_000, 300_000][turn % 6], bytes.count - position)
                 let piece = position..<position + count
-                switch turn % 3 {
-                case 0: connection.send(shared.slice(piece))
-                case 1 where count <= TCPConnection.largestReservation:
+                if turn % 3 == 1, count <= TCPConnection.largestReservation {
                     let room = connection.reserve(count)
                     #expect(room.count >= count)
                     room.copyBytes(from: bytes[piece])
                     connection.commit(count)
-                default: bytes[piece].withUnsafeBytes { connection.send($0) }
+                } else {
+                    bytes[piece].withUnsafeBytes { connection.send($0) }
                 }
                 position += count
                 turn += 1
@@ -71,7 +69,7 @@ import Testing
             _ = near.connection.reserve(70_000)
             near.connection.commit(0)
             _ = near.connection.reserve(10)
-            near.connection.send(SharedBytes([UInt8](repeating: 5, count: 9000)))
+            [UInt8](repeating: 5, count: 9000).withUnsafeBytes { near.connection.send($0) }
             _ = near.connection.reserve(70_000)
             near.connection.commit(-1)
             let room = near.connection.reserve(2)
