@@ -1,5 +1,5 @@
-/// A logger for one part of the program: the source's name, the minimum level, fields that every event
-/// carries, and the sink that receives the events.
+/// A logger for one part of the program: the source's name, the minimum level, and the sink that receives the
+/// events.
 ///
 /// A value, cheap to copy and safe to use from any thread. An event below the minimum level costs one
 /// comparison: neither its fields nor its text are built. Messages are literals in the program; run-time
@@ -41,35 +41,28 @@ public struct Log: Sendable {
     }
 
     /// A log that discards everything.
-    public static let silent = Log(source: "", threshold: .max, fields: [:], sink: nil)
+    public static let silent = Log(source: "", threshold: .max, sink: nil)
 
     /// The part of the program that logs.
     public let source: StaticString
     /// The raw value of the minimum level; a greater value disables the log.
     @usableFromInline let threshold: UInt8
-    private let fields: LogFields
     private let sink: (any LogSink)?
 
     /// Creates a log for `source` that passes events of `level` and above to `sink`.
     public init(source: StaticString, level: Level, sink: any LogSink) {
-        self.init(source: source, threshold: level.rawValue, fields: [:], sink: sink)
+        self.init(source: source, threshold: level.rawValue, sink: sink)
     }
 
-    private init(source: StaticString, threshold: UInt8, fields: LogFields, sink: (any LogSink)?) {
+    private init(source: StaticString, threshold: UInt8, sink: (any LogSink)?) {
         self.source = source
         self.threshold = threshold
-        self.fields = fields
         self.sink = sink
     }
 
     /// Returns the same log for another part of the program.
     public func of(_ source: StaticString) -> Log {
-        Log(source: source, threshold: threshold, fields: fields, sink: sink)
-    }
-
-    /// Returns the same log with fields that precede those of each event.
-    public func with(_ fields: LogFields) -> Log {
-        Log(source: source, threshold: threshold, fields: self.fields + fields, sink: sink)
+        Log(source: source, threshold: threshold, sink: sink)
     }
 
     /// Returns whether events of this level are logged.
@@ -107,7 +100,6 @@ public struct Log: Sendable {
 
     @usableFromInline func write(_ level: Level, _ message: StaticString, _ fields: LogFields) {
         sink?.write(
-            LogEvent(
-                time: .now, level: level, source: source, message: message, fields: self.fields + fields))
+            LogEvent(time: .now, level: level, source: source, message: message, fields: fields))
     }
 }

@@ -21,20 +21,11 @@ public protocol LogSink: AnyObject, Sendable {
 /// The named values of an event, in order. Names are literals: lower-case words, joined by underscores.
 public struct LogFields: Sendable, ExpressibleByDictionaryLiteral {
     /// The names and values.
-    public private(set) var entries: [(name: StaticString, value: LogValue)]
+    public let entries: [(name: StaticString, value: LogValue)]
 
     /// Creates fields in this order.
     public init(dictionaryLiteral elements: (StaticString, LogValue)...) {
         entries = elements.map { (name: $0.0, value: $0.1) }
-    }
-
-    /// Concatenates two lists of fields.
-    public static func + (left: LogFields, right: LogFields) -> LogFields {
-        if left.entries.isEmpty { return right }
-        if right.entries.isEmpty { return left }
-        var all = left
-        all.entries += right.entries
-        return all
     }
 }
 

@@ -30,16 +30,13 @@ import Testing
         #expect(Log.Level.allCases.allSatisfy { !Log.silent.takes($0) })
     }
 
-    @Test func sourceAndFieldsOfItsOwn() {
+    @Test func sourceAndFields() {
         let events = Events()
-        let log = Log(source: "node", level: .trace, sink: events).of("gossip").with(["topic": .text("tx")])
+        let log = Log(source: "node", level: .trace, sink: events).of("gossip")
         log.trace("a")
-        log.with(["peer": .number(1)]).trace("b", ["reason": .text("c")])
+        log.trace("b", ["topic": .text("tx"), "reason": .text("c")])
         #expect(events.all.map { "\($0.source)" } == ["gossip", "gossip"])
-        #expect(
-            events.all.map { $0.fields.entries.map { "\($0.name)" } } == [
-                ["topic"], ["topic", "peer", "reason"],
-            ])
+        #expect(events.all.map { $0.fields.entries.map { "\($0.name)" } } == [[], ["topic", "reason"]])
     }
 }
 
