@@ -21,9 +21,9 @@ public final class ReplyBudget: Sendable {
     }
 
     /// The kinds of large calls. Queries may take seconds, so they share half of the budget and leave the rest to
-    /// look-ups.
-    enum Kind {
-        case query, lookUp
+    /// look-ups, which are served first.
+    enum Kind: Int, CaseIterable {
+        case lookUp, query
     }
 
     /// Clients that wait for room, in order of arrival.
@@ -36,8 +36,8 @@ public final class ReplyBudget: Sendable {
         var reservedByQueries = 0
         /// The number of each client's latest large call, since the queues were last empty.
         var turns: [SocketAddress?: UInt64] = [:]
-        var queries = Line()
-        var lookUps = Line()
+        /// The clients that wait, by kind of call.
+        var lines = Kind.allCases.map { _ in Line() }
         var count: UInt64 = 0
     }
 
@@ -63,10 +63,9 @@ public final class ReplyBudget: Sendable {
     /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
         if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
-        let line: Line.Access<State> = { state, body in
-            kind == .query ? body(&state.queries) : body(&state.lookUps)
+        let room: Void? = await state.wait(in: { $1(&$0.lines[kind.rawValue]) }, as: client) {
+            take(&$0, kind, client) ? .some(()) : nil
         }
-        let room: Void? = await state.wait(in: line, as: client) { take(&$0, kind, client) ? .some(()) : nil }
         return room.map { Reservation(self, kind) }
     }
 
@@ -78,9 +77,7 @@ public final class ReplyBudget: Sendable {
     }
 
     private func take(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) -> Bool {
-        guard (kind == .query ? state.queries : state.lookUps).isEmpty, hasRoom(state, kind) else {
-            return false
-        }
+        guard state.lines[kind.rawValue].isEmpty, hasRoom(state, kind) else { return false }
         begin(&state, kind, client)
         return true
     }
@@ -88,7 +85,7 @@ public final class ReplyBudget: Sendable {
     private func begin(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) {
         state.reserved &+= limits.largeCall
         if kind == .query { state.reservedByQueries &+= limits.largeCall }
-        let isQuiet = state.queries.isEmpty && state.lookUps.isEmpty
+        let isQuiet = state.lines.allSatisfy(\.isEmpty)
         if isQuiet || state.turns.count >= Self.rememberedTurns { state.turns = [:] }
         state.count &+= 1
         state.turns[client] = state.count
@@ -102,19 +99,16 @@ public final class ReplyBudget: Sendable {
     private func change(_ change: (inout State) -> Void) {
         let ready = state.withLock { state in
             change(&state)
-            if state.lookUps.isEmpty, state.queries.isEmpty { return [Line.Waiter]() }
-            return wake(&state, .lookUp, \.lookUps) + wake(&state, .query, \.queries)
+            return Kind.allCases.flatMap { wake(&state, $0) }
         }
         for waiter in ready { waiter.resume(returning: ()) }
     }
 
     /// Reserves room for as many waiters as fit, and returns them.
-    private func wake(
-        _ state: inout State, _ kind: Kind, _ line: WritableKeyPath<State, Line>
-    ) -> [Line.Waiter] {
+    private func wake(_ state: inout State, _ kind: Kind) -> [Line.Waiter] {
         var ready: [Line.Waiter] = []
-        while hasRoom(state, kind), let index = Self.next(of: state[keyPath: line], state.turns) {
-            let waiter = state[keyPath: line].remove(at: index)
+        while hasRoom(state, kind), let index = Self.next(of: state.lines[kind.rawValue], state.turns) {
+            let waiter = state.lines[kind.rawValue].remove(at: index)
             begin(&state, kind, waiter.mark)
             ready.append(waiter)
         }
