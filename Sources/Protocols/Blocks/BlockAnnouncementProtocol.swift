@@ -60,10 +60,7 @@ public struct BlockAnnouncementProtocol: KwilStreamProtocol {
     ) async throws(ProtocolsError) -> Bool {
         try await exchange(host, peer, ids) { stream in
             try await stream.write(announcement)
-            guard try await stream.readGet() else { return false }
-            stream.setTimeout(ProtocolLimits.sendBlock)
-            try await stream.write(block)
-            return true
+            return try await stream.sendOnRequest(block, within: ProtocolLimits.sendBlock)
         }
     }
 }

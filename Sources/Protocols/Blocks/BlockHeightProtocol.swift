@@ -95,9 +95,7 @@ public struct BlockHeightProtocol: KwilStreamProtocol {
                 }
                 let best = try await readBest(stream)
                 let fetched = try FetchedBlock(block: block, commitInfo: commitInfo)
-                guard fetched.block.hash == hash, fetched.block.height == height else {
-                    throw ProtocolsError.wrongContent("another block")
-                }
+                try fetched.block.check(hash, at: height)
                 return Answer(found: fetched, bestHeight: best)
             default: throw ProtocolsError.malformed("block answer")
             }

@@ -25,9 +25,7 @@ public struct BlockOffer {
             stream.setTimeout(ProtocolLimits.receiveBlock)
             try await stream.write(Stream.get)
             let block = try Block(decoding: try await stream.readRest(limit: limit))
-            guard block.hash == hash, block.height == height else {
-                throw ProtocolsError.wrongContent("another block")
-            }
+            try block.check(hash, at: height)
             guard block.header.previousHash == previousHash ?? block.header.previousHash else {
                 throw ProtocolsError.wrongContent("a block with another previous block")
             }

@@ -57,10 +57,7 @@ public struct BlockProposalProtocol: KwilStreamProtocol {
     ) async throws(ProtocolsError) -> Bool {
         try await exchange(host, peer, ids) { stream in
             try await stream.write(proposal.bytes)
-            guard try await stream.readGet() else { return false }
-            stream.setTimeout(ProtocolLimits.sendBlock)
-            try await stream.write(block)
-            return true
+            return try await stream.sendOnRequest(block, within: ProtocolLimits.sendBlock)
         }
     }
 }

@@ -61,9 +61,7 @@ public struct BlockProtocol: KwilStreamProtocol {
                 throw ProtocolsError.malformed("block answer")
             }
             let fetched = try FetchedBlock(block: block, commitInfo: commitInfo)
-            guard fetched.block.hash == hash, fetched.block.height == height else {
-                throw ProtocolsError.wrongContent("another block")
-            }
+            try fetched.block.check(hash, at: height)
             return fetched
         }
     }

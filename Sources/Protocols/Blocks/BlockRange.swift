@@ -62,24 +62,15 @@ public struct RangeBlock: Sendable {
     public let blockCount: Int
     /// Whether `content` is lz4.
     public let isCompressed: Bool
+}
 
-    /// Bytes that it takes on the stream, without its header.
-    public var count: Int { commitInfo.count + content.count }
-
+extension RangeBlock {
     /// A stored block, compressed if requested and worthwhile. This takes a pass over the block: call it on a worker.
     public init(_ block: ServedBlock, compressing: Bool) {
         let compressed = compressing ? LZ4.compress(block.block) : nil
         self.init(
             height: block.height, commitInfo: block.commitInfo, content: compressed ?? block.block,
             blockCount: block.block.count, isCompressed: compressed != nil)
-    }
-
-    init(height: Int64, commitInfo: SharedBytes, content: SharedBytes, blockCount: Int, isCompressed: Bool) {
-        self.height = height
-        self.commitInfo = commitInfo
-        self.content = content
-        self.blockCount = blockCount
-        self.isCompressed = isCompressed
     }
 
     /// Decompresses and decodes the block; neither Merkle root nor signatures are checked. Call it on a worker.

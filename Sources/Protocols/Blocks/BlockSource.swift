@@ -66,3 +66,10 @@ public struct FetchedBlock: Sendable {
         self.commitInfo = try CommitInfo(decoding: commitInfo)
     }
 }
+
+extension Block {
+    /// Throws unless this is the block that was requested or announced.
+    func check(_ hash: Hash, at height: Int64) throws(ProtocolsError) {
+        guard self.hash == hash, self.height == height else { throw .wrongContent("another block") }
+    }
+}

@@ -44,9 +44,7 @@ public struct ProposedBlockProtocol: KwilStreamProtocol {
             case [0]: return nil
             case [1]:
                 let block = try Block(decoding: try await stream.readRest(limit: sizes.block))
-                guard block.hash == hash, block.height == height else {
-                    throw ProtocolsError.wrongContent("another block")
-                }
+                try block.check(hash, at: height)
                 return block
             default: throw ProtocolsError.malformed("answer for a proposed block")
             }

@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 import LibP2P
 import Multiformats
@@ -66,15 +67,8 @@ struct DiscoveryMessage {
 
     /// The first member with this name in any case; nil if there is none or it is null.
     private static func member(_ name: StaticString, of object: JSONObject) -> JSONValue? {
-        for (key, value) in object {
-            let isWanted = key.withUnsafeBytes { key in
-                key.count == name.utf8CodeUnitCount
-                    && zip(key, UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-                        .allSatisfy { $0 == $1 || $0 | 0x20 == $1 && $0 >= 0x41 && $0 <= 0x5A }
-            }
-            if isWanted { return value.isNull ? nil : value }
-        }
-        return nil
+        let wanted = object.first { key, _ in key.withUnsafeBytes { $0.equalsIgnoringCase(name) } }
+        return wanted.flatMap { $0.value.isNull ? nil : $0.value }
     }
 
     /// The answer in this dialect.

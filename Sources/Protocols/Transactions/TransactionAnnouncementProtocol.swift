@@ -81,10 +81,7 @@ public struct TransactionAnnouncementProtocol: KwilStreamProtocol {
         let dialect = PeerTraits(host.identity(of: peer)?.protocols ?? []).transactionDialect
         return try await exchange(host, peer, ids) { stream in
             try await stream.write(dialect == .text ? prefix + Array(id.description.utf8) : id.array)
-            guard try await stream.readGet() else { return false }
-            stream.setTimeout(ProtocolLimits.transaction)
-            try await stream.write(bytes)
-            return true
+            return try await stream.sendOnRequest(bytes, within: ProtocolLimits.transaction)
         }
     }
 }

@@ -65,11 +65,9 @@ final class TransactionListener {
         return Array(new.dropFirst(fresh.count))
     }
 
-    func stop() { end() }
-
     /// Works until the peer ends the stream. Throws how it broke the rules, or how the stream failed.
     func run() async throws {
-        defer { end() }
+        defer { stop() }
         Reactor.spawn { await self.writeWants() }
         Reactor.spawn { await self.handOn() }
         // A peer opens the stream to say something at once.
@@ -86,7 +84,7 @@ final class TransactionListener {
         }
     }
 
-    private func end() {
+    func stop() {
         guard !isEnded else { return }
         isEnded = true
         watch.stop()
@@ -168,7 +166,7 @@ final class TransactionListener {
                 watch.end(.write)
             }
         } catch {
-            end()
+            stop()
         }
     }
 
@@ -184,7 +182,7 @@ final class TransactionListener {
             room.fire()
             guard await source.receive(ready, from: peer) else {
                 stream.reset(because: ProtocolsError.forged("transactions that were refused"))
-                return end()
+                return stop()
             }
         }
     }

@@ -82,7 +82,7 @@ struct TransactionRequests {
     init(seed: UInt64) { lots = Lots(seed: seed) }
 
     /// How many requested transactions have not come yet.
-    private(set) var count = 0
+    var count: Int { requests.values.count { $0.arrival == .missing } }
 
     /// Whether there is nothing to look at.
     var isIdle: Bool { requests.isEmpty && deliveries.isIdle }
@@ -238,12 +238,9 @@ struct TransactionRequests {
         if requests[id] == nil {
             requests[id] = Request(nextStep: now + Self.step)
             steps.append((id, now + Self.step))
-            count += 1
-        } else if requests[id]?.arrival != .missing {
-            // The transaction came and was not kept.
-            requests[id]?.arrival = .missing
-            count += 1
         }
+        // A transaction that came before was not kept.
+        requests[id]?.arrival = .missing
         requests[id]?.asked.append(Asked(peer: announcer.peer, stream: announcer.stream, since: now))
     }
 
@@ -256,10 +253,7 @@ struct TransactionRequests {
         }
         request.asked.removeAll(where: \.isGone)
         request.others = OtherAnnouncers()
-        if request.arrival == .missing {
-            request.arrival = arrival
-            count -= 1
-        }
+        if request.arrival == .missing { request.arrival = arrival }
         requests[id] = request.asked.isEmpty ? nil : request
     }
 
@@ -272,7 +266,7 @@ struct TransactionRequests {
             ask(next, id, now)
             wants.append(Want(peer: next.peer, stream: next.stream, id: id))
         }
-        if requests[id]?.asked.isEmpty == true { drop(id) }
+        if requests[id]?.asked.isEmpty == true { requests[id] = nil }
         return wants
     }
 
@@ -284,11 +278,6 @@ struct TransactionRequests {
             return next
         }
         return nil
-    }
-
-    private mutating func drop(_ id: Hash) {
-        guard let request = requests.removeValue(forKey: id), request.arrival == .missing else { return }
-        count -= 1
     }
 
     // MARK: Places
@@ -324,7 +313,7 @@ struct TransactionRequests {
         requests[id]?.asked.removeAll { $0.peer == peer }
         guard let request = requests[id], request.asked.isEmpty else { return }
         if request.others.isEmpty || request.arrival != .missing || requests.count > Self.maxInFlight {
-            drop(id)
+            requests[id] = nil
         }
     }
 
