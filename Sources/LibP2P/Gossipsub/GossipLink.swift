@@ -30,7 +30,6 @@ final class GossipLink {
     private let waiting = WaitQueue()
     /// Wakes the task from the pause between two outgoing streams.
     private let resting = WaitQueue()
-    private var isResting = false
     /// Whether the next outgoing stream is opened without a pause.
     private var isMoving = false
     private var incoming: Stream?
@@ -74,7 +73,7 @@ final class GossipLink {
         if let outgoing, outgoing.connection !== connection {
             isMoving = true
             outgoing.reset()
-        } else if isResting {
+        } else {
             resting.wakeAll()
         }
     }
@@ -116,22 +115,12 @@ final class GossipLink {
             outgoing = nil
             guard !isStopped else { return }
             if !isMoving {
-                guard await rest(for: pause) else { return }
+                // Until the pause is over or `move` is called.
+                _ = await resting.wait(limit: pause)
                 pause = min(pause * 2, Self.longestPause)
             }
             isMoving = false
         }
-    }
-
-    /// Waits for `pause`, or until `move` is called. Returns false if the task is cancelled.
-    private func rest(for pause: Duration) async -> Bool {
-        let timer = Reactor.schedule(after: pause) { self.resting.wakeAll() }
-        isResting = true
-        defer {
-            isResting = false
-            timer.cancel()
-        }
-        return await resting.wait()
     }
 
     /// Writes queued RPCs until the stream fails. Returns only when the link is stopped.

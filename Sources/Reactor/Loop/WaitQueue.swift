@@ -60,6 +60,17 @@ extension WaitQueue where Mark == Void, Answer == Void {
     /// Waits to be woken. Returns false if the task was cancelled or the limit passed first.
     public func wait(limit: Duration? = nil) async -> Bool { await wait(as: (), limit: limit) != nil }
 
+    /// Waits until `isDone` returns true, which is checked now and whenever the task is woken. Returns false if the task was
+    /// cancelled or the limit passed first.
+    @discardableResult
+    public func wait(limit: Duration, until isDone: () -> Bool) async -> Bool {
+        let end = Reactor.now + limit
+        while !isDone() {
+            guard await wait(limit: max(.zero, end - Reactor.now)) else { return false }
+        }
+        return true
+    }
+
     /// Wakes the task that has waited longest. Returns false if there is none.
     @discardableResult
     public func wakeFirst() -> Bool { wakeFirst(()) }

@@ -37,16 +37,9 @@ final class AddressRace {
     /// Runs the race. Returns nil if all addresses have failed or the task was cancelled.
     func run() async -> TCPConnection? {
         while case .running = state, ended < addresses.count {
-            var timer: Timer?
-            if started < addresses.count {
-                start(addresses[started])
-                if started < addresses.count {
-                    timer = Reactor.schedule(after: Self.stagger) { self.progress.wakeAll() }
-                }
-            }
-            let isAlive = await progress.wait()
-            timer?.cancel()
-            guard isAlive else { break }
+            if started < addresses.count { start(addresses[started]) }
+            _ = await progress.wait(limit: started < addresses.count ? Self.stagger : nil)
+            if Task.isCancelled { break }
         }
         for task in running { task.cancel() }
         if case .won(let connection) = state { return connection }
