@@ -15,7 +15,7 @@ public struct ByteReader {
     /// The number of bytes left.
     public var remaining: Int { source.count &- offset }
 
-    private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws(BytesError) -> T {
+    private mutating func integer<T: FixedWidthInteger>() throws(BytesError) -> T {
         let size = MemoryLayout<T>.size
         guard remaining >= size else { throw .truncated }
         let value = source.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
@@ -24,43 +24,25 @@ public struct ByteReader {
     }
 
     /// Reads one byte.
-    public mutating func u8() throws(BytesError) -> UInt8 { try integer(UInt8.self) }
+    public mutating func u8() throws(BytesError) -> UInt8 { try integer() }
     /// Reads two bytes, little-endian.
-    public mutating func u16() throws(BytesError) -> UInt16 {
-        UInt16(littleEndian: try integer(UInt16.self))
-    }
+    public mutating func u16() throws(BytesError) -> UInt16 { UInt16(littleEndian: try integer()) }
     /// Reads four bytes, little-endian.
-    public mutating func u32() throws(BytesError) -> UInt32 {
-        UInt32(littleEndian: try integer(UInt32.self))
-    }
+    public mutating func u32() throws(BytesError) -> UInt32 { UInt32(littleEndian: try integer()) }
     /// Reads eight bytes, little-endian.
-    public mutating func u64() throws(BytesError) -> UInt64 {
-        UInt64(littleEndian: try integer(UInt64.self))
-    }
+    public mutating func u64() throws(BytesError) -> UInt64 { UInt64(littleEndian: try integer()) }
     /// Reads four bytes, little-endian, two's complement.
-    public mutating func i32() throws(BytesError) -> Int32 {
-        Int32(littleEndian: try integer(Int32.self))
-    }
+    public mutating func i32() throws(BytesError) -> Int32 { Int32(littleEndian: try integer()) }
     /// Reads eight bytes, little-endian, two's complement.
-    public mutating func i64() throws(BytesError) -> Int64 {
-        Int64(littleEndian: try integer(Int64.self))
-    }
+    public mutating func i64() throws(BytesError) -> Int64 { Int64(littleEndian: try integer()) }
     /// Reads two bytes, big-endian.
-    public mutating func u16BE() throws(BytesError) -> UInt16 {
-        UInt16(bigEndian: try integer(UInt16.self))
-    }
+    public mutating func u16BE() throws(BytesError) -> UInt16 { UInt16(bigEndian: try integer()) }
     /// Reads four bytes, big-endian.
-    public mutating func u32BE() throws(BytesError) -> UInt32 {
-        UInt32(bigEndian: try integer(UInt32.self))
-    }
+    public mutating func u32BE() throws(BytesError) -> UInt32 { UInt32(bigEndian: try integer()) }
     /// Reads eight bytes, big-endian.
-    public mutating func u64BE() throws(BytesError) -> UInt64 {
-        UInt64(bigEndian: try integer(UInt64.self))
-    }
+    public mutating func u64BE() throws(BytesError) -> UInt64 { UInt64(bigEndian: try integer()) }
     /// Reads eight bytes, big-endian, two's complement.
-    public mutating func i64BE() throws(BytesError) -> Int64 {
-        Int64(bigEndian: try integer(Int64.self))
-    }
+    public mutating func i64BE() throws(BytesError) -> Int64 { Int64(bigEndian: try integer()) }
 
     /// Reads an unsigned LEB128 integer of at most 10 bytes. Accepts only the shortest form, unless `minimal`
     /// is false: protobuf allows longer ones.

@@ -58,11 +58,6 @@ public struct ByteWriter {
         }
     }
 
-    /// Appends bytes without a length.
-    public mutating func put(bytes span: RawSpan) {
-        span.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    }
-
     /// Appends UTF-8 bytes without a length.
     public mutating func put(text: String) { bytes.append(contentsOf: text.utf8) }
 }

@@ -33,14 +33,9 @@ public enum Hex {
 
     /// Returns the bytes of an even number of hexadecimal digits without a prefix.
     public static func decode(utf8 text: some ByteSource) throws(BytesError) -> [UInt8] {
-        let bytes: Result<[UInt8], BytesError> = text.withUnsafeBytes { text in
-            do throws(BytesError) {
-                return .success(try decode(units: text))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try bytes.get()
+        try text.withUnsafeBytes { text in
+            Result { () throws(BytesError) in try decode(units: text) }
+        }.get()
     }
 
     private static func decode(units: some Collection<UInt8>) throws(BytesError) -> [UInt8] {

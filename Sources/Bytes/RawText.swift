@@ -40,9 +40,8 @@ public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// The text with `A` to `Z` in lower case and everything else unchanged, as SQLite and HTTP fold case.
     public var foldedASCII: RawText {
-        let isFolded = withBytes { bytes in !bytes.contains { $0.isUpperASCII } }
-        if isFolded { return self }
-        return RawText(decoding: utf8.map { $0.isUpperASCII ? $0 | 0x20 : $0 })
+        let isFolded = withBytes { bytes in bytes.allSatisfy { $0 == $0.foldedASCII } }
+        return isFolded ? self : RawText(decoding: utf8.map { $0.foldedASCII })
     }
 
     /// Returns the first `count` bytes in quotation marks, with everything but printable ASCII escaped as
@@ -77,8 +76,4 @@ public struct RawText: Hashable, Comparable, Sendable, CustomStringConvertible {
 extension RawText: ExpressibleByStringInterpolation {
     /// The literal's text.
     public init(stringLiteral value: String) { self.init(value) }
-}
-
-extension UInt8 {
-    fileprivate var isUpperASCII: Bool { self >= UInt8(ascii: "A") && self <= UInt8(ascii: "Z") }
 }

@@ -18,10 +18,15 @@ extension UnsafeRawBufferPointer {
     private func hasIgnoringCase(_ text: StaticString, at start: Int) -> Bool {
         guard count &- start >= text.utf8CodeUnitCount else { return false }
         for index in 0..<text.utf8CodeUnitCount {
-            let byte = self[start &+ index]
-            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-            guard (isUpper ? byte | 0x20 : byte) == text.utf8Start[index] else { return false }
+            guard self[start &+ index].foldedASCII == text.utf8Start[index] else { return false }
         }
         return true
+    }
+}
+
+extension UInt8 {
+    /// The byte, in lower case if it is a letter from `A` to `Z`.
+    package var foldedASCII: UInt8 {
+        self >= UInt8(ascii: "A") && self <= UInt8(ascii: "Z") ? self | 0x20 : self
     }
 }

@@ -26,12 +26,6 @@ public struct Deque<Element> {
         if isDone == nil { for element in elements { append(element) } }
     }
 
-    /// Appends elements at the back, in order.
-    @inlinable
-    public static func += (deque: inout Deque, elements: some Collection<Element>) {
-        deque.append(contentsOf: elements)
-    }
-
     /// Removes and returns the first element, or nil if there is none.
     @inlinable
     public mutating func popFirst() -> Element? {

@@ -10,12 +10,6 @@ extension OrderedDictionary {
         @inlinable public var count: Int { table.count }
         /// The number of keys.
         @inlinable public var underestimatedCount: Int { count }
-        /// Whether there are no keys.
-        @inlinable public var isEmpty: Bool { table.keys.isEmpty }
-
-        /// Returns whether a key is present.
-        @inlinable
-        public func contains(_ key: Key) -> Bool { table.find(key).isThere }
 
         /// Returns an iterator over the keys.
         @inlinable
@@ -56,8 +50,6 @@ extension OrderedDictionary {
 
         /// The number of values.
         @inlinable public var underestimatedCount: Int { count }
-        /// Whether there are no values.
-        @inlinable public var isEmpty: Bool { count == 0 }
         /// The value of the last key, or nil if there is none.
         @inlinable public var last: Value? { slots.last ?? nil }
 

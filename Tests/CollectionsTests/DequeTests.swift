@@ -135,7 +135,7 @@ struct DequeTests {
         deque.removeFirst(0)
         deque.removeAll { _ in true }
         #expect(deque.isEmpty && Array(deque).isEmpty)
-        deque += [1, 2]
+        deque.append(contentsOf: [1, 2])
         #expect(Array(deque) == [1, 2])
         #expect(Array([3, 4] as Deque) == [3, 4])
     }
