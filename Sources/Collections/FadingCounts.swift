@@ -20,7 +20,7 @@ public struct FadingCounts<Key: Hashable> {
     /// Adds to a key's count and returns the new count.
     @discardableResult
     public mutating func add(_ points: Int, to key: Key, now: Duration) -> Int {
-        if ends[key] == nil { makeRoom(now) }
+        if ends[key] == nil { ends.makeRoom(in: capacity, now: now) { $0 } }
         ends[key] = max(ends[key] ?? now, now) + forgiven * points
         return count(of: key, now: now)
     }
@@ -33,13 +33,17 @@ public struct FadingCounts<Key: Hashable> {
 
     /// Resets a key's count to zero.
     public mutating func forget(_ key: Key) { ends[key] = nil }
-
-    private mutating func makeRoom(_ now: Duration) {
-        guard ends.count >= capacity else { return }
-        ends.removeAll { $0.value <= now }
-        guard ends.count >= capacity, let lowest = ends.min(by: { $0.value < $1.value }) else { return }
-        ends[lowest.key] = nil
-    }
 }
 
 extension FadingCounts: Sendable where Key: Sendable {}
+
+extension OrderedDictionary {
+    /// Makes room for one more key in a table of at most `capacity`: removes the entries that have ended by `now`, or
+    /// the one that ends first if none has.
+    public mutating func makeRoom(in capacity: Int, now: Duration, end: (Value) -> Duration) {
+        guard count >= capacity else { return }
+        removeAll { end($0.value) <= now }
+        guard count >= capacity, let first = self.min(by: { end($0.value) < end($1.value) }) else { return }
+        self[first.key] = nil
+    }
+}

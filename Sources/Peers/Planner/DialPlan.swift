@@ -82,9 +82,8 @@ struct DialPlan {
         _ peer: PeerID, failures: Int, _ isWanted: Bool, _ now: Duration, _ random: inout SeededGenerator
     ) {
         makeRoom(for: peer)
-        let steps = min(max(failures - 1, 0), 10)
-        let full = min(Self.shortest * (1 << steps), isWanted ? Self.longestWanted : Self.longest)
-        let wait = full / 2 + full / 2 * Int(random.next() % 1_024) / 1_024
+        let longest = isWanted ? Self.longestWanted : Self.longest
+        let wait = Duration.backoff(failures, from: Self.shortest, to: longest, random.next())
         let since = failures > 1 ? entries[peer]?.since ?? now : now
         entries[peer] = Entry(failures: min(failures, 1_000), since: since, last: now, due: now + wait)
     }

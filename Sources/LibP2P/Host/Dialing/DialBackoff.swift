@@ -1,3 +1,5 @@
+import Collections
+
 /// The backoff of peers or addresses that failed: longer with every failure, and with jitter, so that hosts that lost
 /// the same peer do not all redial it at the same moment.
 ///
@@ -7,7 +9,7 @@ struct DialBackoff<Key: Hashable> {
     static var shortest: Duration { .milliseconds(500) }
     /// The longest wait.
     static var longest: Duration { .seconds(60) }
-    /// The most entries kept. Beyond that, those whose wait has passed are dropped, or all if there are none.
+    /// The most entries kept. Beyond that, those whose wait has passed are dropped, or the one that ends first.
     static var capacity: Int { 4096 }
 
     private struct Entry {
@@ -15,23 +17,16 @@ struct DialBackoff<Key: Hashable> {
         var until: Duration
     }
 
-    private var entries: [Key: Entry] = [:]
+    private var entries: OrderedDictionary<Key, Entry> = [:]
 
     /// Whether the key has no wait or it has passed.
-    func mayDial(_ key: Key, now: Duration) -> Bool {
-        guard let entry = entries[key] else { return true }
-        return now >= entry.until
-    }
+    func mayDial(_ key: Key, now: Duration) -> Bool { entries[key].map { now >= $0.until } ?? true }
 
     /// Notes a failure. The longest wait doubles each time; `random` chooses one between half and all of it.
     mutating func failed(_ key: Key, now: Duration, random: UInt64) {
-        if entries.count >= Self.capacity, entries[key] == nil {
-            entries = entries.filter { $0.value.until > now }
-            if entries.count >= Self.capacity { entries = [:] }
-        }
+        if entries[key] == nil { entries.makeRoom(in: Self.capacity, now: now) { $0.until } }
         let failures = min((entries[key]?.failures ?? 0) + 1, 16)
-        let full = min(Self.shortest * (1 << (failures - 1)), Self.longest)
-        let wait = full / 2 + full / 2 * Int(random % 1024) / 1024
+        let wait = Duration.backoff(failures, from: Self.shortest, to: Self.longest, random)
         entries[key] = Entry(failures: failures, until: now + wait)
     }
 
