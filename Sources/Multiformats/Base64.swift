@@ -41,13 +41,6 @@ public enum Base64 {
         }
     }
 
-    /// Returns the text of `source`.
-    public static func encode(_ source: some ByteSource) -> String {
-        var text: [UInt8] = []
-        source.withUnsafeBytes { append($0, to: &text) }
-        return String(decoding: text, as: UTF8.self)
-    }
-
     /// Decodes `text` strictly: whole groups of four digits, padding only at the end, no other characters,
     /// and all bits left over by the padding zero.
     public static func decode(_ text: some ByteSource) throws(BytesError) -> [UInt8] {

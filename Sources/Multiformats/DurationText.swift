@@ -1,3 +1,5 @@
+import Bytes
+
 /// Durations in Go's format, as configuration and genesis files use it: `500ms`, `20s`, `1m0s`, `168h0m0s`.
 /// Whole numbers only, never negative.
 public enum DurationText {
@@ -40,9 +42,8 @@ public enum DurationText {
 
     /// Formats a duration in the largest unit that divides it, dropping fractions of a nanosecond.
     public static func format(_ duration: Duration) -> String {
-        let (seconds, attoseconds) = duration.components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return overflow || carry ? "\(seconds)s" : format(nanoseconds: sum)
+        let nanoseconds = duration.nanoseconds
+        return nanoseconds == .max || nanoseconds == .min
+            ? "\(duration.components.seconds)s" : format(nanoseconds: nanoseconds)
     }
 }

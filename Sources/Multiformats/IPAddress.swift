@@ -2,11 +2,64 @@
 /// maps.
 public struct IP: Hashable, Sendable, CustomStringConvertible {
     /// The address's bits, most significant first; an IPv4 address occupies the first 32.
-    let high: UInt64
-    let low: UInt64
+    package let high: UInt64
+    package let low: UInt64
     /// Whether this is an IPv6 address.
     public let isIPv6: Bool
 
+    /// How far an address is reachable, from narrowest to widest.
+    public enum Scope: Sendable, Comparable {
+        /// Not a host's address: unspecified, multicast or reserved.
+        case none
+        /// On the same machine.
+        case loopback
+        /// On the same link.
+        case link
+        /// On the same private network (RFC 1918, RFC 4193, RFC 6598).
+        case site
+        /// From everywhere.
+        case global
+    }
+
+    /// How far the address is reachable.
+    public var scope: Scope {
+        for (network, scope) in Self.special where network.contains(self) { return scope }
+        return .global
+    }
+
+    private static let special: [(IPNetwork, Scope)] =
+        [
+            ("0.0.0.0/8", Scope.none), ("127.0.0.0/8", .loopback), ("10.0.0.0/8", .site),
+            ("172.16.0.0/12", .site), ("192.168.0.0/16", .site), ("100.64.0.0/10", .site),
+            ("169.254.0.0/16", .link), ("224.0.0.0/3", .none),
+            ("::/128", .none), ("::1/128", .loopback), ("fe80::/10", .link), ("fc00::/7", .site),
+            ("ff00::/8", .none),
+        ].compactMap { text, scope in IPNetwork(text).map { ($0, scope) } }
+
+    /// Whether the address is in the loopback network.
+    public var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : high >> 56 == 127 }
+
+    /// Whether this is the address that stands for all interfaces.
+    public var isUnspecified: Bool { high == 0 && low == 0 }
+
+    /// Returns the network of the address's first `bits` bits.
+    public func network(_ bits: Int) -> IPNetwork { IPNetwork(self, bits: bits) }
+
+    /// The network that counts as one source: the address, or the /64 of an IPv6 address, which one customer typically
+    /// has.
+    public var place: IPNetwork { network(isIPv6 && !isLoopback ? 64 : 128) }
+
+    var component: Multiaddr.Component {
+        isIPv6
+            ? .ip6(IPv6Address(high: high, low: low))
+            : .ip4(IPv4Address(value: UInt32(truncatingIfNeeded: high >> 32)))
+    }
+
+    /// Dotted decimal, or the canonical text of RFC 5952.
+    public var description: String { component.value }
+}
+
+extension IP {
     /// An IPv4 address.
     public init(_ address: IPv4Address) {
         (high, low, isIPv6) = (UInt64(address.value) << 32, 0, false)
@@ -30,52 +83,6 @@ public struct IP: Hashable, Sendable, CustomStringConvertible {
         } else {
             return nil
         }
-    }
-
-    init(high: UInt64, low: UInt64, isIPv6: Bool) {
-        (self.high, self.low, self.isIPv6) = (high, low, isIPv6)
-    }
-
-    /// How far an address is reachable, from narrowest to widest.
-    public enum Scope: Int, Sendable, Comparable {
-        /// Not a host's address: unspecified, multicast or reserved.
-        case none
-        /// On the same machine.
-        case loopback
-        /// On the same link.
-        case link
-        /// On the same private network (RFC 1918, RFC 4193, RFC 6598).
-        case site
-        /// From everywhere.
-        case global
-
-        /// Orders narrower before wider.
-        public static func < (left: Scope, right: Scope) -> Bool { left.rawValue < right.rawValue }
-    }
-
-    /// How far the address is reachable.
-    public var scope: Scope {
-        for (network, scope) in Self.special where network.contains(self) { return scope }
-        return .global
-    }
-
-    private static let special: [(IPNetwork, Scope)] =
-        [
-            ("0.0.0.0/8", Scope.none), ("127.0.0.0/8", .loopback), ("10.0.0.0/8", .site),
-            ("172.16.0.0/12", .site), ("192.168.0.0/16", .site), ("100.64.0.0/10", .site),
-            ("169.254.0.0/16", .link), ("224.0.0.0/3", .none),
-            ("::/128", .none), ("::1/128", .loopback), ("fe80::/10", .link), ("fc00::/7", .site),
-            ("ff00::/8", .none),
-        ].compactMap { text, scope in IPNetwork(text).map { ($0, scope) } }
-
-    /// Returns the network of the address's first `bits` bits.
-    public func network(_ bits: Int) -> IPNetwork { IPNetwork(self, bits: bits) }
-
-    /// Dotted decimal, or the canonical text of RFC 5952.
-    public var description: String {
-        isIPv6
-            ? IPv6Address(high: high, low: low).description
-            : IPv4Address(value: UInt32(truncatingIfNeeded: high >> 32)).description
     }
 }
 

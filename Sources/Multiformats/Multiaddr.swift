@@ -28,13 +28,11 @@ public struct Multiaddr: Hashable, Sendable {
         if parts.last == "" { parts.removeLast() }
         var components: [Component] = []
         while let name = parts.popFirst() {
-            guard let code = Component.Code(name: name) else { throw .invalid("a known multiaddr protocol") }
-            var value = ""
-            if code.hasValue {
-                guard let next = parts.popFirst() else { throw .truncated }
-                value = next
-            }
-            components.append(try Component(code, text: value))
+            components.append(
+                try Component(name: name) { () throws(BytesError) in
+                    guard let value = parts.popFirst() else { throw .truncated }
+                    return value
+                })
         }
         try self.init(components)
     }
@@ -48,10 +46,7 @@ public struct Multiaddr: Hashable, Sendable {
         var reader = ByteReader(bytes)
         var components: [Component] = []
         while reader.remaining > 0 {
-            guard let code = Component.Code(rawValue: try reader.uvarint()) else {
-                throw .invalid("a known multiaddr protocol")
-            }
-            components.append(try Component(code, from: &reader))
+            components.append(try Component(from: &reader))
         }
         try self.init(components)
     }
@@ -65,16 +60,8 @@ public struct Multiaddr: Hashable, Sendable {
         self.components = components
     }
 
-    /// Creates an address from an IPv4 or IPv6 address and a TCP port. Returns nil if `ip` is neither.
-    public init?(ip: String, tcp port: UInt16) {
-        if let address = IPv4Address(ip) {
-            components = [.ip4(address), .tcp(port)]
-        } else if let address = IPv6Address(ip) {
-            components = [.ip6(address), .tcp(port)]
-        } else {
-            return nil
-        }
-    }
+    /// Creates an address from an IP address and a TCP port.
+    public init(ip: IP, tcp port: UInt16) { components = [ip.component, .tcp(port)] }
 
     /// The binary form.
     public var bytes: [UInt8] {
@@ -106,10 +93,8 @@ public struct Multiaddr: Hashable, Sendable {
 
     /// The target host of a TCP connection.
     public enum Host: Hashable, Sendable {
-        /// An IPv4 address.
-        case ip4(IPv4Address)
-        /// An IPv6 address.
-        case ip6(IPv6Address)
+        /// An IP address.
+        case ip(IP)
         /// A name to resolve to addresses of either family.
         case dns(String)
         /// A name to resolve to IPv4 addresses.
@@ -123,8 +108,8 @@ public struct Multiaddr: Hashable, Sendable {
         let components = withoutPeerID.components
         guard components.count == 2, case .tcp(let port) = components[1] else { return nil }
         switch components[0] {
-        case .ip4(let address): return (.ip4(address), port)
-        case .ip6(let address): return (.ip6(address), port)
+        case .ip4(let address): return (.ip(IP(address)), port)
+        case .ip6(let address): return (.ip(IP(address)), port)
         case .dns(let name): return (.dns(name), port)
         case .dns4(let name): return (.dns4(name), port)
         case .dns6(let name): return (.dns6(name), port)

@@ -29,42 +29,52 @@ extension Multiaddr {
         case plain(Plain)
     }
 
-    /// Protocols without a value, named as in the multicodec table.
-    public enum Plain: String, Hashable, Sendable, CaseIterable {
-        /// UDT.
-        case udt
-        /// UTP.
-        case utp
-        /// A circuit relay.
-        case circuit = "p2p-circuit"
-        /// WebRTC, signalled through a relay.
-        case webrtc
+    /// Protocols without a value, by their codes in the multicodec table.
+    public enum Plain: UInt64, Hashable, Sendable, CaseIterable {
         /// WebRTC without signalling.
-        case webrtcDirect = "webrtc-direct"
-        /// TLS.
-        case tls
-        /// Noise.
-        case noise
-        /// QUIC, draft 29.
-        case quic
-        /// QUIC, version 1.
-        case quicV1 = "quic-v1"
-        /// WebTransport.
-        case webtransport
+        case webrtcDirect = 280
+        /// WebRTC, signalled through a relay.
+        case webrtc = 281
+        /// A circuit relay.
+        case circuit = 290
+        /// UDT.
+        case udt = 301
+        /// UTP.
+        case utp = 302
         /// HTTPS.
-        case https
+        case https = 443
+        /// TLS.
+        case tls = 448
+        /// Noise.
+        case noise = 454
+        /// QUIC, draft 29.
+        case quic = 460
+        /// QUIC, version 1.
+        case quicV1 = 461
+        /// WebTransport.
+        case webtransport = 465
         /// WebSocket.
-        case ws
+        case ws = 477
         /// WebSocket over TLS.
-        case wss
+        case wss = 478
         /// HTTP.
-        case http
+        case http = 480
+
+        /// The name in the multicodec table.
+        var name: String {
+            switch self {
+            case .webrtcDirect: "webrtc-direct"
+            case .circuit: "p2p-circuit"
+            case .quicV1: "quic-v1"
+            default: "\(self)"
+            }
+        }
     }
 }
 
 extension Multiaddr.Component {
-    /// Protocol codes of the multicodec table.
-    enum Code: UInt64, CaseIterable {
+    /// Codes of the protocols with a value, named as in the multicodec table.
+    private enum Code: UInt64, CaseIterable {
         case ip4 = 4
         case tcp = 6
         case ip6 = 41
@@ -74,55 +84,8 @@ extension Multiaddr.Component {
         case dns6 = 55
         case dnsaddr = 56
         case udp = 273
-        case webrtcDirect = 280
-        case webrtc = 281
-        case circuit = 290
-        case udt = 301
-        case utp = 302
         case p2p = 421
-        case https = 443
-        case tls = 448
         case sni = 449
-        case noise = 454
-        case quic = 460
-        case quicV1 = 461
-        case webtransport = 465
-        case ws = 477
-        case wss = 478
-        case http = 480
-
-        /// Returns the code with this text name; `ipfs` is the old name of `p2p`.
-        init?(name: String) {
-            if name == "ipfs" {
-                self = .p2p
-                return
-            }
-            guard let code = Code.allCases.first(where: { $0.name == name }) else { return nil }
-            self = code
-        }
-
-        var plain: Multiaddr.Plain? {
-            switch self {
-            case .webrtcDirect: .webrtcDirect
-            case .webrtc: .webrtc
-            case .circuit: .circuit
-            case .udt: .udt
-            case .utp: .utp
-            case .https: .https
-            case .tls: .tls
-            case .noise: .noise
-            case .quic: .quic
-            case .quicV1: .quicV1
-            case .webtransport: .webtransport
-            case .ws: .ws
-            case .wss: .wss
-            case .http: .http
-            default: nil
-            }
-        }
-
-        var name: String { plain?.rawValue ?? "\(self)" }
-        var hasValue: Bool { plain == nil }
     }
 
     /// The longest name, in bytes (RFC 1035, section 2.3.4).
@@ -142,7 +105,17 @@ extension Multiaddr.Component {
         return port
     }
 
-    init(_ code: Code, text: String) throws(BytesError) {
+    /// Parses the protocol `name` and its value, which `next` returns; `ipfs` is the old name of `p2p`.
+    init(name: String, next: () throws(BytesError) -> String) throws(BytesError) {
+        if let plain = Multiaddr.Plain.allCases.first(where: { $0.name == name }) {
+            self = .plain(plain)
+            return
+        }
+        let current = name == "ipfs" ? "p2p" : name
+        guard let code = Code.allCases.first(where: { "\($0)" == current }) else {
+            throw .invalid("a known multiaddr protocol")
+        }
+        let text = try next()
         switch code {
         case .ip4:
             guard let address = IPv4Address(text) else { throw .invalid("an IPv4 address") }
@@ -159,13 +132,11 @@ extension Multiaddr.Component {
         case .tcp: self = .tcp(try Self.port(text))
         case .udp: self = .udp(try Self.port(text))
         case .p2p: self = .p2p(try PeerID(text))
-        default:
-            guard let plain = code.plain else { throw .invalid("a known multiaddr protocol") }
-            self = .plain(plain)
         }
     }
 
-    init(_ code: Code, from reader: inout ByteReader) throws(BytesError) {
+    /// Parses the binary form.
+    init(from reader: inout ByteReader) throws(BytesError) {
         func name() throws(BytesError) -> String {
             let count = try reader.uvarint()
             guard count <= UInt64(Self.nameLimit) else {
@@ -173,7 +144,12 @@ extension Multiaddr.Component {
             }
             return try Self.checkName(reader.text(Int(clamping: count)))
         }
-        switch code {
+        let number = try reader.uvarint()
+        if let plain = Multiaddr.Plain(rawValue: number) {
+            self = .plain(plain)
+            return
+        }
+        switch Code(rawValue: number) {
         case .ip4: self = .ip4(IPv4Address(value: try reader.u32BE()))
         case .ip6: self = .ip6(IPv6Address(high: try reader.u64BE(), low: try reader.u64BE()))
         case .ip6zone: self = .ip6zone(try name())
@@ -185,44 +161,31 @@ extension Multiaddr.Component {
         case .tcp: self = .tcp(try reader.u16BE())
         case .udp: self = .udp(try reader.u16BE())
         case .p2p: self = .p2p(try PeerID(bytes: reader.bytes(reader.uvarint()).array))
-        default:
-            guard let plain = code.plain else { throw .invalid("a known multiaddr protocol") }
-            self = .plain(plain)
+        case nil: throw .invalid("a known multiaddr protocol")
         }
     }
 
-    var code: Code {
+    private var protocolName: (code: UInt64, name: String) {
+        let code: Code
         switch self {
-        case .ip4: .ip4
-        case .ip6: .ip6
-        case .ip6zone: .ip6zone
-        case .dns: .dns
-        case .dns4: .dns4
-        case .dns6: .dns6
-        case .dnsaddr: .dnsaddr
-        case .tcp: .tcp
-        case .udp: .udp
-        case .sni: .sni
-        case .p2p: .p2p
-        case .plain(.udt): .udt
-        case .plain(.utp): .utp
-        case .plain(.circuit): .circuit
-        case .plain(.webrtc): .webrtc
-        case .plain(.webrtcDirect): .webrtcDirect
-        case .plain(.tls): .tls
-        case .plain(.noise): .noise
-        case .plain(.quic): .quic
-        case .plain(.quicV1): .quicV1
-        case .plain(.webtransport): .webtransport
-        case .plain(.https): .https
-        case .plain(.ws): .ws
-        case .plain(.wss): .wss
-        case .plain(.http): .http
+        case .ip4: code = .ip4
+        case .ip6: code = .ip6
+        case .ip6zone: code = .ip6zone
+        case .dns: code = .dns
+        case .dns4: code = .dns4
+        case .dns6: code = .dns6
+        case .dnsaddr: code = .dnsaddr
+        case .tcp: code = .tcp
+        case .udp: code = .udp
+        case .sni: code = .sni
+        case .p2p: code = .p2p
+        case .plain(let plain): return (plain.rawValue, plain.name)
         }
+        return (code.rawValue, "\(code)")
     }
 
     func write(to writer: inout ByteWriter) {
-        writer.put(uvarint: code.rawValue)
+        writer.put(uvarint: protocolName.code)
         switch self {
         case .ip4(let address): writer.putBE(u32: address.value)
         case .ip6(let address):
@@ -242,19 +205,23 @@ extension Multiaddr.Component {
 }
 
 extension Multiaddr.Component: CustomStringConvertible {
-    /// `/name` or `/name/value`.
-    public var description: String {
-        let value: String
+    /// The text of the value; empty without one.
+    var value: String {
         switch self {
-        case .ip4(let address): value = address.description
-        case .ip6(let address): value = address.description
+        case .ip4(let address): address.description
+        case .ip6(let address): address.description
         case .ip6zone(let name), .dns(let name), .dns4(let name), .dns6(let name), .dnsaddr(let name),
             .sni(let name):
-            value = name
-        case .tcp(let port), .udp(let port): value = "\(port)"
-        case .p2p(let peer): value = peer.description
-        case .plain: return "/\(code.name)"
+            name
+        case .tcp(let port), .udp(let port): "\(port)"
+        case .p2p(let peer): peer.description
+        case .plain: ""
         }
-        return "/\(code.name)/\(value)"
+    }
+
+    /// `/name` or `/name/value`.
+    public var description: String {
+        if case .plain(let plain) = self { return "/\(plain.name)" }
+        return "/\(protocolName.name)/\(value)"
     }
 }

@@ -79,7 +79,7 @@ extension Node {
         }
         let outcome = try await recover(genesis, store, votes, application, log, on: opening)
         let listen = try await Configuration.resolve(configuration.p2p.listen, of: "p2p.listen")
-            .compactMap { Multiaddr(ip: $0.ip, tcp: $0.port) }
+            .map { Multiaddr(ip: $0.ip, tcp: $0.port) }
         let announced =
             configuration.p2p.externalAddress.isEmpty
             ? [] : [try PeerAddress.transport(configuration.p2p.externalAddress)]

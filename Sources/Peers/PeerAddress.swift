@@ -24,14 +24,9 @@ public enum PeerAddress {
     public static func transport(_ text: String) throws(PeersError) -> Multiaddr {
         let place: HostPort
         do { place = try HostPort(text) } catch { throw .invalidAddress("\"\(text)\" \(error)") }
-        let name =
-            switch place.ip {
-            case nil: "/dns/\(place.host)"
-            case .some where place.host.utf8.contains(UInt8(ascii: ":")): "/ip6/\(place.host)"
-            case .some: "/ip4/\(place.host)"
-            }
+        if let ip = place.ip { return Multiaddr(ip: ip, tcp: place.port) }
         do {
-            return try Multiaddr("\(name)/tcp/\(place.port)")
+            return try Multiaddr("/dns/\(place.host)/tcp/\(place.port)")
         } catch {
             throw .invalidAddress("\"\(text)\": \(error)")
         }

@@ -184,7 +184,10 @@ import Testing
     /// Two names that Swift considers equal are two parameters.
     @Test func namesOfParametersAreBytes() async throws {
         func value(_ text: String) -> String {
-            #"{"type":{"name":"text","is_array":false},"data":["\#(Base64.encode([1] + Array(text.utf8)))"]}"#
+            var data: [UInt8] = []
+            ([1] + Array(text.utf8)).withUnsafeBytes { Base64.append($0, to: &data) }
+            return
+                #"{"type":{"name":"text","is_array":false},"data":["\#(String(decoding: data, as: UTF8.self))"]}"#
         }
         let text = try await answer(
             #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"names","params":{"$\u00e9":\#(value("A")),"$e\u0301":\#(value("B"))}}}"#

@@ -13,8 +13,8 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
 
     /// When the upgrade began.
     let startedAt: Duration
-    /// The remote end's IPv4 address or IPv6 /64.
-    let network: IPNetwork?
+    /// The network of the remote end (`IP.place`).
+    let network: IPNetwork
     private let tcp: TCPConnection
     private let machine: SecurityUpgrade
     private var completion: Completion?
@@ -26,7 +26,7 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
         self.machine = machine
         self.completion = completion
         startedAt = Reactor.now
-        network = tcp.remoteAddress.network
+        network = tcp.remoteAddress.ip.place
         super.init()
         timer = Reactor.schedule(after: Self.timeout) { self.finish(.failure(.timedOut)) }
         tcp.delegate = self
@@ -70,10 +70,4 @@ final class ConnectionUpgrade: TCPConnectionDelegate {
         if case .failure = result { tcp.close() }
         completion(result)
     }
-}
-
-extension SocketAddress {
-    /// The network that counts as one source: an IPv4 address, or the /64 of an IPv6 address, which one customer
-    /// typically has.
-    var network: IPNetwork? { IP(ip).map { $0.network($0.isIPv6 ? 64 : 32) } }
 }

@@ -163,18 +163,13 @@ public final class Gossipsub: StreamProtocol {
         link.gaveUp = { [weak self] in self?.remove(peer) }
         links[peer] = link
         link.start()
+        // Peers of one owner share an address, but all may share loopback.
+        let ip = connection?.tcp.remoteAddress.ip
         // The stream begins with these subscriptions anyway.
         _ = router.connected(
             peer, protocolID: id, isOutbound: connection?.isInbound == false,
-            address: connection.flatMap { Self.owner($0.tcp.remoteAddress) })
+            address: ip.flatMap { $0.isLoopback ? nil : $0.place.description })
         return link
-    }
-
-    /// What peers of one owner share: an IPv4 address, or the network of an IPv6 address; nil for loopback, which all
-    /// share.
-    private static func owner(_ address: SocketAddress) -> String? {
-        guard let ip = IP(address.ip), ip.scope != .loopback else { return nil }
-        return ip.isIPv6 ? ip.network(64).description : ip.description
     }
 
     /// Returns the first RPC of a stream: all topics joined, and GRAFTs for the meshes with the peer, in case an

@@ -47,7 +47,7 @@ public final class Host {
     var peers: [PeerID: PeerState] = [:]
     var connectionCount = 0
     var inboundCount = 0
-    var inboundByIP: [SocketAddress: Int] = [:]
+    var inboundByIP: [IP: Int] = [:]
     var inboundRate: RateLimiter<IPNetwork>
     /// The number of bytes held for all peers: unread, or gathered by a read that has not returned.
     var held = 0
@@ -105,16 +105,15 @@ public final class Host {
     }
 
     private func listen(on address: Multiaddr) throws(LibP2PError) {
-        guard let transport = address.transport, let socket = transport.host.socketAddress(transport.port)
-        else {
+        guard case (.ip(let ip), let port)? = address.transport else {
             throw .unsupportedAddress(address.description)
         }
         do {
-            let listener = try TCPListener.listen(on: socket) { [unowned self] in self.accepted($0) }
-            listeners.append(listener)
-            if let actual = Multiaddr(ip: listener.localAddress.ip, tcp: listener.localAddress.port) {
-                listenAddresses.append(actual)
+            let listener = try TCPListener.listen(on: SocketAddress(ip, port: port)) { [unowned self] in
+                self.accepted($0)
             }
+            listeners.append(listener)
+            listenAddresses.append(listener.localAddress.multiaddr)
         } catch {
             throw .network("\(address): \(error)")
         }
@@ -131,15 +130,7 @@ public final class Host {
         for number in upgrades.keys.sorted() { upgrades[number]?.cancel(.notRunning) }
         for dial in dials.values.sorted(by: { $0.number < $1.number }) { dial.task?.cancel() }
         for peer in peers.keys.sorted() { disconnect(peer) }
-        var isLate = false
-        let timer = Reactor.schedule(after: Self.stopTimeout) {
-            isLate = true
-            self.stopping.wakeAll()
-        }
-        while openSockets > 0, !isLate {
-            guard await stopping.wait() else { break }
-        }
-        timer.cancel()
+        await stopping.wait(limit: Self.stopTimeout) { openSockets == 0 }
         // These refer to users of the host, which refer to it.
         observers = []
         registrations = [:]
@@ -242,13 +233,7 @@ public final class Host {
     }
 }
 
-extension Multiaddr.Host {
-    /// The socket address of a literal IP; nil for a name.
-    func socketAddress(_ port: UInt16) -> SocketAddress? {
-        switch self {
-        case .ip4(let address): try? SocketAddress(ip: address.description, port: port)
-        case .ip6(let address): try? SocketAddress(ip: address.description, port: port)
-        default: nil
-        }
-    }
+extension SocketAddress {
+    /// The same address as a multiaddr.
+    var multiaddr: Multiaddr { Multiaddr(ip: ip, tcp: port) }
 }

@@ -38,7 +38,7 @@ extension Host {
 
     /// Takes an inbound connection.
     func accepted(_ tcp: TCPConnection) {
-        let ip = tcp.remoteAddress.with(port: 0)
+        let ip = tcp.remoteAddress.ip
         guard phase == .running, connectionCount < limits.connections,
             inboundCount < limits.inboundConnections, mayCome(from: ip),
             mayConnect(.inbound, tcp.remoteAddress, nil), makeRoomForHandshake()
@@ -68,11 +68,10 @@ extension Host {
     }
 
     /// Whether the limits by IP address allow one more connection.
-    private func mayCome(from ip: SocketAddress) -> Bool {
+    private func mayCome(from ip: IP) -> Bool {
         guard limits.limitsLoopback || !ip.isLoopback else { return true }
-        guard inboundByIP[ip, default: 0] < limits.connectionsPerIP, let network = ip.network else {
-            return false
-        }
+        guard inboundByIP[ip, default: 0] < limits.connectionsPerIP else { return false }
+        let network = ip.place
         let pending = upgrades.values.count { $0.network == network }
         return pending < limits.pendingPerIP && inboundRate.allows(network, now: Reactor.now)
     }
@@ -142,19 +141,14 @@ extension Host {
         return dialer < other
     }
 
-    private func mayConnect(
+    /// Whether the gater lets a connection be made.
+    func mayConnect(
         _ direction: Direction, _ address: SocketAddress, _ peer: PeerID?, isProven: Bool = false
     ) -> Bool {
         guard let gater = configuration.connectionGater else { return true }
         return gater.admits(
             ConnectionCandidate(
-                direction: direction, address: Multiaddr(ip: address.ip, tcp: address.port), peer: peer,
-                isProven: isProven))
-    }
-
-    /// Whether the gater lets this host dial.
-    func mayDial(_ address: SocketAddress, _ peer: PeerID?) -> Bool {
-        mayConnect(.outbound, address, peer)
+                direction: direction, address: address.multiaddr, peer: peer, isProven: isProven))
     }
 
     // MARK: Going
@@ -190,7 +184,7 @@ extension Host {
     private func countInboundEnd(_ tcp: TCPConnection) {
         connectionCount -= 1
         inboundCount -= 1
-        let ip = tcp.remoteAddress.with(port: 0)
+        let ip = tcp.remoteAddress.ip
         inboundByIP[ip] = inboundByIP[ip].flatMap { $0 > 1 ? $0 - 1 : nil }
     }
 }

@@ -10,9 +10,7 @@ extension Host {
         IdentifyInfo(
             protocolVersion: configuration.protocolVersion, agentVersion: configuration.agentVersion,
             publicKey: configuration.identity.publicKey, listenAddresses: announced(to: connection),
-            observedAddress: Multiaddr(
-                ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port),
-            protocols: protocols)
+            observedAddress: connection.tcp.remoteAddress.multiaddr, protocols: protocols)
     }
 
     /// Returns the addresses to announce. In listen addresses, the local address of this connection replaces "any
@@ -21,10 +19,8 @@ extension Host {
         guard configuration.announceAddresses.isEmpty else { return configuration.announceAddresses }
         let local = connection.tcp.localAddress
         return listenAddresses.compactMap { address in
-            guard let (host, port) = address.transport, let socket = host.socketAddress(port),
-                socket.isUnspecified
-            else { return address }
-            guard socket.isIPv6 || !local.isIPv6 else { return nil }
+            guard case (.ip(let ip), let port)? = address.transport, ip.isUnspecified else { return address }
+            guard ip.isIPv6 || !local.isIPv6 else { return nil }
             return Multiaddr(ip: local.ip, tcp: port)
         }
     }
@@ -46,15 +42,7 @@ extension Host {
     /// it has not finished by then.
     public func identity(of peer: PeerID, within limit: Duration) async -> IdentifyInfo? {
         guard let state = peers[peer], state.info == nil else { return identity(of: peer) }
-        var isLate = false
-        let timer = Reactor.schedule(after: limit) {
-            isLate = true
-            state.identifying.wakeAll()
-        }
-        defer { timer.cancel() }
-        while state.info == nil, !isLate, peers[peer] === state {
-            guard await state.identifying.wait() else { break }
-        }
+        await state.identifying.wait(limit: limit) { state.info != nil || peers[peer] !== state }
         return state.info
     }
 
@@ -93,7 +81,7 @@ extension Host {
     private func learned(_ info: IdentifyInfo, _ state: PeerState, from connection: Connection) {
         state.info = info
         state.identifying.wakeAll()
-        let place = IP(connection.tcp.remoteAddress.ip)
+        let place = connection.tcp.remoteAddress.ip
         configuration.peerStore.add(
             info.listenAddresses.filter { $0.isReachable(from: place) }, for: connection.remotePeer)
         configuration.peerStore.setProtocols(info.protocols, of: connection.remotePeer)
@@ -114,9 +102,4 @@ extension Host {
             }
         }
     }
-}
-
-extension SocketAddress {
-    /// Whether this is the address that stands for all interfaces.
-    var isUnspecified: Bool { ip == "0.0.0.0" || ip == "::" }
 }

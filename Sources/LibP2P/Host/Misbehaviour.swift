@@ -36,10 +36,8 @@ extension Host {
 
     /// Returns the remote address of the connection with a peer, without a peer ID; nil if there is none.
     public func remoteAddress(of peer: PeerID) -> Multiaddr? {
-        guard let state = peers[peer], let connection = state.primary ?? state.connections.last else {
-            return nil
-        }
-        return Multiaddr(ip: connection.tcp.remoteAddress.ip, tcp: connection.tcp.remoteAddress.port)
+        let connection = peers[peer].flatMap { $0.primary ?? $0.connections.last }
+        return connection?.tcp.remoteAddress.multiaddr
     }
 }
 

@@ -66,25 +66,13 @@ struct PeerConduct {
         var length = Self.trustedBan
         let count = min((bans[peer].map { $0.until + Self.memory > now ? $0.count : 0 } ?? 0) + 1, 16)
         if !isTrusted { length = min(Self.firstBan * (1 << (2 * (count - 1))), Self.longestBan) }
-        if bans[peer] == nil { Self.makeRoom(&bans, now) { $0.until + Self.memory } }
+        if bans[peer] == nil { bans.makeRoom(in: Self.capacity, now: now) { $0.until + Self.memory } }
         bans[peer] = Ban(until: now + length, count: count)
-        if !isTrusted, let ip, ip.scope != .loopback {
-            if addresses[ip] == nil { Self.makeRoom(&addresses, now) { $0 } }
+        if !isTrusted, let ip, !ip.isLoopback {
+            if addresses[ip] == nil { addresses.makeRoom(in: Self.capacity, now: now) { $0 } }
             addresses[ip] = now + min(length, Self.longestAddressBan)
         }
         return length
-    }
-
-    /// Removes ended entries from a full table, or the entry that ends first if none has ended.
-    private static func makeRoom<Key, Value>(
-        _ table: inout OrderedDictionary<Key, Value>, _ now: Duration, _ end: (Value) -> Duration
-    ) {
-        guard table.count >= capacity else { return }
-        table.removeAll { end($0.value) <= now }
-        guard table.count >= capacity, let first = table.min(by: { end($0.value) < end($1.value) }) else {
-            return
-        }
-        table[first.key] = nil
     }
 
     /// Returns whether a peer is banned now.

@@ -1,5 +1,6 @@
 import CShims
 import Glibc
+import Multiformats
 
 /// Resolves names to addresses with the system's resolver, on threads of its own.
 public enum Resolver {
@@ -22,11 +23,11 @@ public enum Resolver {
     public static func resolve(
         host: String, port: UInt16, family: Family = .any
     ) async throws(ReactorError) -> [SocketAddress] {
-        if let literal = try? SocketAddress(ip: host, port: port) {
+        if let literal = IP(host) {
             guard family == .any || literal.isIPv6 == (family == .ip6) else {
                 throw .nameNotResolved("\(host) is an address of the other family")
             }
-            return [literal]
+            return [SocketAddress(literal, port: port)]
         }
         guard let worker = workers.min(by: { $0.depth < $1.depth }) else { throw .closed }
         do {

@@ -19,11 +19,10 @@ final class Stranger {
     ) throws {
         self.world = world
         self.key = try key ?? World.key("stranger \(number)", world.options.seed, number)
-        let ip = ip ?? "10.200.\(number >> 8 & 255).\(number & 255)"
+        let own = try SocketAddress(ip: ip ?? "10.200.\(number >> 8 & 255).\(number & 255)", port: 0)
         var configuration = HostConfiguration(
-            identity: self.key,
-            listenAddresses: [Multiaddr(ip: ip, tcp: World.port)].compactMap { $0 })
-        configuration.dialFrom = try SocketAddress(ip: ip, port: 0)
+            identity: self.key, listenAddresses: [Multiaddr(ip: own.ip, tcp: World.port)])
+        configuration.dialFrom = own
         configuration.noiseKeys = KeyStream(seed: world.options.seed, "stranger keys \(number)").make
         host = Host(configuration)
         if !isGuest { host.advertise(KwilProtocol.chain(world.genesis.chainID)) }
@@ -36,7 +35,7 @@ final class Stranger {
     @discardableResult
     func dial(_ machine: SimulatedNode) async -> Bool {
         do {
-            guard let address = Multiaddr(ip: machine.setup.address.ip, tcp: World.port) else { return false }
+            let address = Multiaddr(ip: machine.setup.address.ip, tcp: World.port)
             try await host.connect(machine.key.peerID, [address], backsOff: false)
             return true
         } catch {

@@ -15,7 +15,7 @@ import VirtualIO
     ) async throws {
         try await Reactor.run {
             let listener = try HostPair.host { configuration in
-                configuration.listenAddresses = [ip].compactMap { Multiaddr(ip: $0, tcp: 0) }
+                configuration.listenAddresses = IP(ip).map { [Multiaddr(ip: $0, tcp: 0)] } ?? []
             }
             let dialer = try HostPair.host { $0.listenAddresses = [] }
             try listener.start()
@@ -108,7 +108,7 @@ import VirtualIO
                 try SocketAddress(ip: "10.0.0.1", port: 0), try SocketAddress(ip: "fd00::1", port: 0)
             )
             let listener = try HostPair.host {
-                $0.listenAddresses = ["10.0.0.1", "fd00::1"].compactMap { Multiaddr(ip: $0, tcp: 6600) }
+                $0.listenAddresses = [four, six].map { Multiaddr(ip: $0.ip, tcp: 6600) }
             }
             let source = try SocketAddress(ip: "10.0.0.2", port: 0)
             let dialer = try HostPair.host {
@@ -119,7 +119,7 @@ import VirtualIO
             try dialer.start()
             network.setLink(from: source, to: six, VirtualNetwork.Link(isCut: true))
             try await dialer.connect(listener.peerID, listener.listenAddresses)
-            #expect(dialer.remoteAddress(of: listener.peerID)?.ip == IP(four.ip))
+            #expect(dialer.remoteAddress(of: listener.peerID)?.ip == four.ip)
             #expect(Reactor.now >= AddressRace.stagger && Reactor.now < AddressRace.stagger * 2)
             await dialer.stop()
             await listener.stop()

@@ -17,8 +17,8 @@ import VirtualIO
     ) throws {
         try MemoryNetwork.run(latency: .milliseconds(1)) {
             let pair = try HostPair(limits: limits) { $0.connectionGater = gater }
-            let transport = try #require(pair.address.transport)
-            try await body(pair, try #require(transport.host.socketAddress(transport.port)))
+            let (ip, port) = (try #require(pair.address.ip), try #require(pair.address.transport?.port))
+            try await body(pair, SocketAddress(ip, port: port))
             await pair.stop()
         }
     }

@@ -111,7 +111,7 @@ enum TestDriver: String, CaseIterable, CustomTestStringConvertible {
                 let near = try await TCPConnection.connect(to: address, timeout: .seconds(10))
                 let far = await both.accepted.take()
                 // An IPv4 address, not its IPv6-mapped form.
-                #expect(far.remoteAddress == near.localAddress && far.remoteAddress.ip == ip)
+                #expect(far.remoteAddress == near.localAddress && far.remoteAddress.ip.description == ip)
                 #expect(far.remoteAddress.isLoopback && far.localAddress == near.remoteAddress)
                 near.abort()
                 far.abort()

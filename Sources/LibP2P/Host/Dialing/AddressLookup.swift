@@ -34,15 +34,7 @@ final class AddressLookup {
     /// Returns one result for each address, in order: `timedOut` for a name without an answer within `limit`.
     func run() async -> [Found] {
         for (index, address) in addresses.enumerated() { start(index, address) }
-        var isLate = false
-        let timer = Reactor.schedule(after: Self.limit) {
-            isLate = true
-            self.progress.wakeAll()
-        }
-        defer { timer.cancel() }
-        while found.contains(where: { $0 == nil }), !isLate {
-            guard await progress.wait() else { break }
-        }
+        await progress.wait(limit: Self.limit) { found.allSatisfy { $0 != nil } }
         return found.map { $0 ?? .failure(Task.isCancelled ? .cancelled : .timedOut) }
     }
 
@@ -52,10 +44,7 @@ final class AddressLookup {
             return
         }
         switch host {
-        case .ip4, .ip6:
-            found[index] =
-                host.socketAddress(port).map { .success([$0]) }
-                ?? .failure(.unsupportedAddress(address.description))
+        case .ip(let ip): found[index] = .success([SocketAddress(ip, port: port)])
         case .dns(let name): ask(index, name, port, .any)
         case .dns4(let name): ask(index, name, port, .ip4)
         case .dns6(let name): ask(index, name, port, .ip6)
@@ -64,11 +53,10 @@ final class AddressLookup {
 
     private func ask(_ index: Int, _ name: String, _ port: UInt16, _ family: Resolver.Family) {
         Reactor.spawn {
-            do throws(ReactorError) {
-                self.found[index] = .success(try await self.resolve(name, port, family))
-            } catch {
-                self.found[index] = .failure(.network(error.description))
+            let answer = await Result { () async throws(ReactorError) in
+                try await self.resolve(name, port, family)
             }
+            self.found[index] = answer.mapError { .network($0.description) }
             self.progress.wakeAll()
         }
     }

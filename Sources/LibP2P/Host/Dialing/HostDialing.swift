@@ -76,11 +76,7 @@ extension Host {
             dial = Dial(number: lastUpgrade)
             dials[key] = dial
             dial.task = Reactor.spawn {
-                do throws(LibP2PError) {
-                    dial.result = .success(try await body())
-                } catch {
-                    dial.result = .failure(error)
-                }
+                dial.result = await Result { () async throws(LibP2PError) in try await body() }
                 self.dials[key] = nil
                 dial.waiters.wakeAll()
             }
@@ -155,7 +151,7 @@ extension Host {
         for (address, found) in zip(addresses, await AddressLookup(addresses).run()) {
             do throws(LibP2PError) {
                 for socket in try found.get() where !sockets.contains(where: { $0.0 == socket }) {
-                    if mayDial(socket, peer) {
+                    if mayConnect(.outbound, socket, peer) {
                         sockets.append((socket, address))
                     } else {
                         failures.last = .refused
@@ -181,12 +177,10 @@ extension Host {
             let done = WaitQueue()
             var result: Result<PeerID, LibP2PError>?
             let upgrade = try upgrade(tcp, dialing: true, expecting: peer) { outcome in
-                do throws(LibP2PError) {
+                result = Result { () throws(LibP2PError) in
                     let outcome = try outcome.get()
                     try self.established(tcp, isInbound: false, outcome)
-                    result = .success(outcome.remotePeer)
-                } catch {
-                    result = .failure(error)
+                    return outcome.remotePeer
                 }
                 done.wakeAll()
             }
