@@ -23,20 +23,10 @@ package struct BlockList: Sendable, Equatable {
     private var peers: OrderedSet<PeerID> = []
     private var networks: OrderedSet<IPNetwork> = []
 
-    /// An empty list.
-    package init() {}
-
     package mutating func insert(_ entry: Entry) {
         switch entry {
         case .peer(let peer): peers.append(peer)
         case .network(let network): networks.append(network)
-        }
-    }
-
-    mutating func remove(_ entry: Entry) {
-        switch entry {
-        case .peer(let peer): peers.remove(peer)
-        case .network(let network): networks.remove(network)
         }
     }
 

@@ -102,7 +102,7 @@ package final class PeerService: Service {
     /// Returns whether a peer ranks above strangers.
     package func trusts(_ peer: PeerID) -> Bool { rank(of: peer) != .stranger }
 
-    // MARK: Chain and operator
+    // MARK: Chain
 
     /// Follows a change of role, leader or validators.
     package func follow(_ membership: Membership) {
@@ -122,12 +122,6 @@ package final class PeerService: Service {
     private func updateIsolation() {
         isolation.members(ready, isKnown: { planner.standing(of: $0) > .stranger }, now: Reactor.now)
     }
-
-    /// Blocks a peer or a network.
-    package func block(_ entry: BlockList.Entry) { driver.submit(.block(entry)) }
-
-    /// Unblocks a peer or a network. A ban for misbehaviour continues.
-    package func unblock(_ entry: BlockList.Entry) { driver.submit(.unblock(entry)) }
 
     // MARK: Planner
 

@@ -24,15 +24,9 @@ extension PeerPlanner {
         hasBeenTold(asker, now: now)
         let mayKnowLeader = validators.contains(asker) || asker == leader
         let open = known.compactMap { peer -> DiscoveredPeer? in
-            guard peer.id != asker, peer.id != rules.own, mayKnowLeader || peer.id != leader,
-                !rules.hidden.contains(peer.id), !rules.blocked.contains(peer.id),
-                !conduct.isBanned(peer.id, now: now)
+            guard peer.id != asker, mayKnowLeader || peer.id != leader, !rules.hidden.contains(peer.id)
             else { return nil }
-            let addresses = peer.addresses.filter {
-                $0.isReachable(from: place) && !rules.blocked.contains($0.ip)
-            }
-            guard !addresses.isEmpty else { return nil }
-            return DiscoveredPeer(id: peer.id, addresses: addresses, protocols: peer.protocols)
+            return exchanged(peer, at: place, peer.addresses, now)
         }
         return random.choose(Self.toldPeers, of: open)
     }
@@ -40,17 +34,21 @@ extension PeerPlanner {
     /// Returns the acceptable part of an answer from a peer at `place`.
     func believed(_ told: [DiscoveredPeer], from place: IP?, now: Duration) -> [DiscoveredPeer] {
         told.prefix(Self.believedPeers).compactMap { peer in
-            guard peer.id != rules.own, !rules.blocked.contains(peer.id), !conduct.isBanned(peer.id, now: now)
-            else {
-                return nil
-            }
-            let addresses = peer.addresses.filter {
-                $0.transport != nil && $0.isReachable(from: place) && !rules.blocked.contains($0.ip)
-            }
-            guard !addresses.isEmpty else { return nil }
-            return DiscoveredPeer(
-                id: peer.id, addresses: Array(addresses.prefix(Self.believedAddresses)),
-                protocols: peer.protocols)
+            let addresses = peer.addresses.filter { $0.transport != nil }
+            return exchanged(peer, at: place, addresses, now, Self.believedAddresses)
         }
+    }
+
+    /// Returns a peer with those of its addresses, at most `count`, that may be told to or by a peer at `place`; nil if
+    /// the peer itself may not be, or if no address is left.
+    private func exchanged(
+        _ peer: DiscoveredPeer, at place: IP?, _ addresses: [Multiaddr], _ now: Duration, _ count: Int = .max
+    ) -> DiscoveredPeer? {
+        guard peer.id != rules.own, !rules.blocked.contains(peer.id), !conduct.isBanned(peer.id, now: now)
+        else { return nil }
+        let open = addresses.filter { $0.isReachable(from: place) && !rules.blocked.contains($0.ip) }
+        guard !open.isEmpty else { return nil }
+        return DiscoveredPeer(
+            id: peer.id, addresses: Array(open.prefix(count)), protocols: peer.protocols)
     }
 }

@@ -31,13 +31,10 @@ struct PeerPlanner: Machine {
     static func strangersPerNetwork(of slots: Int) -> Int { max(4, slots / 8) }
 
     /// A peer's standing, lowest first.
-    enum Standing: Int, Comparable {
-        case stranger, validator, named
-        static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
-    }
+    enum Standing: Comparable { case stranger, validator, named }
 
     /// The kind of a connected peer, from what it advertises.
-    enum Kind: Int, Equatable {
+    enum Kind: Comparable {
         /// It has not identified itself yet.
         case unknown
         /// A crawler, or a host without a chain.
@@ -70,8 +67,6 @@ struct PeerPlanner: Machine {
         /// An address of a peer has become known.
         case learned(PeerID)
         case misbehaved(PeerID, Misbehaviour)
-        case block(BlockList.Entry)
-        case unblock(BlockList.Entry)
         /// Answer to `survey`: the address book holds these candidates.
         case tick([Candidate])
         /// `deadline` has passed.
@@ -231,7 +226,7 @@ struct PeerPlanner: Machine {
 
     /// Returns whether as many strangers as allowed are connected from an address or its network.
     private func isCrowded(_ ip: IP?) -> Bool {
-        guard let ip, ip.scope != .loopback else { return false }
+        guard let ip, !ip.isLoopback else { return false }
         let others = links.lazy.filter {
             $0.value.direction == .inbound && standing(of: $0.key) == .stranger
         }.compactMap(\.value.ip)
@@ -245,7 +240,7 @@ struct PeerPlanner: Machine {
     private func leastUseful() -> PeerID? {
         strangers.min { left, right in
             guard let left = links[left], let right = links[right] else { return false }
-            if left.kind != right.kind { return left.kind.rawValue < right.kind.rawValue }
+            if left.kind != right.kind { return left.kind < right.kind }
             if left.direction != right.direction { return left.direction == .inbound }
             return left.since > right.since
         }
@@ -279,10 +274,6 @@ struct PeerPlanner: Machine {
             if dials.isDead(peer, now: now) { forget(peer, &actions) }
         case .learned(let peer): dials.learned(peer, now: now)
         case .misbehaved(let peer, let what): misbehaved(peer, what, now, &actions)
-        case .block(let entry):
-            rules.blocked.insert(entry)
-            reconsider(now, &actions)
-        case .unblock(let entry): rules.blocked.remove(entry)
         case .tick(let candidates):
             sendAway(now, &actions)
             dial(candidates, now, &actions)
@@ -382,8 +373,6 @@ struct PeerPlanner: Machine {
 }
 
 extension IP {
-    /// The network that counts as one place: an IPv4 address, or the /64 of one customer.
-    var place: IPNetwork { network(isIPv6 ? 64 : 32) }
     /// The network that one operator is likely to own.
     var neighbourhood: IPNetwork { network(isIPv6 ? 32 : 16) }
 }
