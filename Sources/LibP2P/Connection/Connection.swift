@@ -184,7 +184,7 @@ final class Connection: TCPConnectionDelegate {
                     defer { if mux.cost == cost { mux.cost &+= NoiseTransport.cost(of: plaintext.count) } }
                     if let direct {
                         self.direct = nil
-                        mux.tookBody(plaintext.count)
+                        mux.took(plaintext.count)
                         direct.filledDirectly(plaintext.count)
                         if let slot = direct.slot {
                             mux.consumed(slot, plaintext.count, now: Reactor.now)
@@ -296,21 +296,14 @@ final class Connection: TCPConnectionDelegate {
         case .open: break
         }
         phase = .closed
-        tickTimer?.cancel()
-        tickTimer = nil
-        silenceTimer?.cancel()
-        silenceTimer = nil
-        creditTimer?.cancel()
-        creditTimer = nil
+        for timer in [tickTimer, silenceTimer, creditTimer] { timer?.cancel() }
         dropHeld()
         let ended = streams
         streams = []
         lineHead = nil
         lineTail = nil
         direct = nil
-        for stream in ended {
-            stream?.fail(.connectionClosed)
-        }
+        for stream in ended { stream?.fail(.connectionClosed) }
         openers.wakeAll()
         host.connectionEnded(self, reason)
     }

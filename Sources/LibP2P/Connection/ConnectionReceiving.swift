@@ -44,7 +44,7 @@ extension Connection {
                 handle(event, now: now)
             }
         } catch {
-            mux.goAway(error.goAwayCode)
+            mux.goAway(YamuxHeader.protocolViolation)
             flushControl()
             host.report(remotePeer, .malformed)
             throw .multiplexer(error.description)

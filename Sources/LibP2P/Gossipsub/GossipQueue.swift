@@ -28,8 +28,6 @@ struct GossipQueue {
     private var controlBytes = 0
     private var bytes = 0
 
-    var isEmpty: Bool { lanes.allSatisfy(\.isEmpty) }
-
     /// Adds an encoded RPC. `message` is the ID of the message in it, if it has one.
     mutating func push(
         _ rpc: SharedBytes, _ priority: GossipPriority, message: GossipMessage.ID? = nil

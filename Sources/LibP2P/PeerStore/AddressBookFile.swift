@@ -50,7 +50,9 @@ public struct AddressBookFile: Sendable {
     /// Renames an unusable file, so that it can be examined, and returns its new path.
     func putAside() throws(LibP2PError) -> String {
         let aside = path + ".damaged"
-        guard rename(path, aside) == 0 else { throw .file(path: path, reason: Self.reason()) }
+        guard rename(path, aside) == 0 else {
+            throw .file(path: path, reason: String(cString: strerror(errno)))
+        }
         return aside
     }
 
@@ -124,6 +126,4 @@ public struct AddressBookFile: Sendable {
             $0.member("last_seen", integer: record.lastSeen)
         }
     }
-
-    private static func reason() -> String { String(cString: strerror(errno)) }
 }

@@ -35,10 +35,6 @@ public struct PeerRecord: Equatable, Sendable {
     /// When the peer was last connected, in Unix seconds; 0 for never.
     public internal(set) var lastSeen: Int64 = 0
 
-    init(peer: PeerID) {
-        self.peer = peer
-    }
-
     /// The peer that first named this one; nil once this one has connected or named its own addresses, and in records
     /// from the file.
     var teller: PeerID?

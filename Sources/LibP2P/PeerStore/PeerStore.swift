@@ -95,9 +95,6 @@ public final class PeerStore {
         records[peer]?.addresses.sorted { $0.isBetter(than: $1) }.map(\.address) ?? []
     }
 
-    /// Returns the protocols that a peer last listed.
-    public func protocols(of peer: PeerID) -> [ProtocolID] { records[peer]?.protocols ?? [] }
-
     /// Remembers addresses of a peer without checking them. Strips trailing peer IDs.
     public func add(_ addresses: [Multiaddr], for peer: PeerID) {
         guard !addresses.isEmpty else { return }

@@ -15,9 +15,6 @@ public struct Ping: StreamProtocol {
     /// The cost, in units of `MessageCredit`, of a ping that comes before the previous one has been answered.
     static let earlyCost = 16
 
-    /// Answers pings.
-    public init() {}
-
     /// Answers pings until the peer closes the stream.
     public func serve(_ stream: Stream) async throws {
         do throws(LibP2PError) {

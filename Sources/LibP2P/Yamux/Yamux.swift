@@ -113,8 +113,6 @@ struct Yamux {
 
     /// The smoothed round-trip time; nil until the first pong.
     var roundTrip: Duration?
-    /// The last measured round-trip time.
-    var lastRoundTrip: Duration?
     var pingValue: UInt32 = 0
     var pingSent: Duration?
     var lastPing: Duration
@@ -222,12 +220,6 @@ struct Yamux {
         slots[slot].announcement = .sent
         cost &-= YamuxHeader.openingCost
         return .syn
-    }
-
-    /// Sends SYN, unless it has left with a data frame, so that the peer learns of the stream.
-    mutating func announce(_ slot: Int) {
-        let flags = opening(slot)
-        if !flags.isEmpty { put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id)) }
     }
 
     /// Ends this side's bytes. Returns true if the slot is free now.

@@ -19,9 +19,6 @@ enum YamuxError: Error, Equatable, Sendable {
     case dataAfterFinish(UInt32)
     /// Nothing arrived within the time limit of a ping.
     case keepAliveTimeout
-
-    /// The code of the go-away frame: 1 for a protocol violation, 2 for anything else.
-    var goAwayCode: UInt32 { self == .keepAliveTimeout ? 2 : 1 }
 }
 
 extension YamuxError: CustomStringConvertible {

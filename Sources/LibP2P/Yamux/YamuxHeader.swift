@@ -4,6 +4,8 @@
 struct YamuxHeader: Equatable, Sendable {
     /// The size on the wire, in bytes.
     static let size = 12
+    /// The reason in a go-away after a breach of the protocol.
+    static let protocolViolation: UInt32 = 1
 
     /// The type of a frame.
     enum Kind: UInt8, Sendable {

@@ -43,17 +43,12 @@ extension Yamux {
     }
 
     /// The stream whose frame body comes next and the number of bytes left of it. A driver may deliver these bytes
-    /// itself if it then calls `tookBody`.
+    /// itself if it then calls `took`.
     var expectedBody: (slot: Int, count: Int)? {
         guard stage == .content, frame.kind == .data, bodyLeft > 0, let slot = currentSlot,
             slots[slot].isRead
         else { return nil }
         return (slot, bodyLeft)
-    }
-
-    /// Accounts for `count` bytes of `expectedBody` that have been delivered. `consumed` must still be called for them.
-    mutating func tookBody(_ count: Int) {
-        _ = took(count)
     }
 
     /// Gives back the window of `count` bytes that the stream's reader has taken.
@@ -174,8 +169,10 @@ extension Yamux {
     /// The cost of bytes that are dropped.
     private static func wasted(_ bytes: Int) -> Int { bytes >> 10 }
 
-    /// Accounts for body bytes. Returns the slot if its stream is read.
-    private mutating func took(_ count: Int) -> Int? {
+    /// Accounts for body bytes that are being delivered; `consumed` must still be called for them. Returns the slot if its
+    /// stream is read.
+    @discardableResult
+    mutating func took(_ count: Int) -> Int? {
         bodyLeft &-= count
         guard let slot = currentSlot else {
             cost &+= Self.wasted(count)
@@ -201,7 +198,6 @@ extension Yamux {
             }
             guard let sent = pingSent, frame.length == pingValue else { return nil }
             pingSent = nil
-            lastRoundTrip = now - sent
             roundTrip = roundTrip.map { ($0 + now - sent) / 2 } ?? now - sent
             return .pong
         case .goAway:

@@ -2,6 +2,14 @@ import Testing
 
 @testable import LibP2P
 
+extension Yamux {
+    /// Sends SYN without a data frame, unless it has left.
+    mutating func announce(_ slot: Int) {
+        let flags = opening(slot)
+        if !flags.isEmpty { put(YamuxHeader(.windowUpdate, flags: flags, streamID: slots[slot].id)) }
+    }
+}
+
 @Suite struct YamuxTests {
     /// Returns a frame's bytes.
     static func frame(

@@ -64,7 +64,7 @@ extension GossipsubRouter {
         pendingBytes += size
         peers[peer]?.pending += 1
         peers[peer]?.pendingBytes += size
-        unverified[message.id, default: []].append(PendingMessage(encoded: message.encoded, from: peer))
+        unverified[message.id, default: []].append(PendingMessage(encoded: message.encoded))
         output.first.append(.verify(message, from: peer))
     }
 
@@ -167,7 +167,6 @@ extension GossipsubRouter {
 /// A message whose signature is being checked.
 struct PendingMessage {
     let encoded: SharedBytes
-    let from: PeerID
     /// Other peers that have sent the same bytes.
     var others: OrderedSet<PeerID> = []
 }

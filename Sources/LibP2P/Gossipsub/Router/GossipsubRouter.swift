@@ -299,7 +299,4 @@ public struct GossipCounters: Sendable, Equatable, Encodable {
     public var graylisted: UInt64 = 0
     /// RPCs that did not fit a peer's queue.
     public var unsent: UInt64 = 0
-
-    /// Creates counters at zero.
-    public init() {}
 }

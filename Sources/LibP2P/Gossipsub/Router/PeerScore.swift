@@ -5,7 +5,7 @@ import Multiformats
 /// The scores of peers' conduct, from this host's own observations.
 ///
 /// gossipsub 1.1 specification, "Peer Scoring". A machine: time comes from outside, and `refresh` lets scores decay.
-public struct PeerScore: Sendable {
+struct PeerScore: Sendable {
     /// The most scores kept of peers that have left; beyond that, the one that left first is forgotten.
     static let maximumRetained = 4_096
     /// The most messages remembered, to score the peers that send later copies.
@@ -87,15 +87,14 @@ public struct PeerScore: Sendable {
     private var deliveryOrder = Deque<(id: GossipMessage.ID, at: Duration)>()
     private var lastDecay = Duration.zero
 
-    /// Creates scores without peers.
-    public init(_ parameters: PeerScoreParameters = PeerScoreParameters()) {
+    init(_ parameters: PeerScoreParameters = PeerScoreParameters()) {
         self.parameters = parameters
     }
 
     // MARK: Scores
 
     /// Returns a peer's score; zero for an unknown peer.
-    public func score(_ id: PeerID) -> Double { scores[id] ?? 0 }
+    func score(_ id: PeerID) -> Double { scores[id] ?? 0 }
 
     /// Updates a peer's score.
     private mutating func update(_ id: PeerID) {
@@ -127,7 +126,7 @@ public struct PeerScore: Sendable {
     // MARK: What happens to peers
 
     /// Adds a peer. `address` is what peers of one owner share; nil is shared with no other peer.
-    public mutating func connected(_ id: PeerID, address: String?) {
+    mutating func connected(_ id: PeerID, address: String?) {
         guard peers[id]?.forgetAt != nil || peers[id] == nil else { return }
         var peer = peers[id] ?? Peer()
         if peer.forgetAt != nil { retained -= 1 }
@@ -142,7 +141,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Notes that a peer has left. Its score is kept for a while, unchanged, so that reconnecting does not reset it.
-    public mutating func disconnected(_ id: PeerID, now: Duration) {
+    mutating func disconnected(_ id: PeerID, now: Duration) {
         guard var peer = peers[id], peer.forgetAt == nil else { return }
         for topic in peer.topics.keys { leave(topic, &peer) }
         // Moves the peer to the end, so that peers that have left stay in order of leaving.
@@ -170,7 +169,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Notes that a peer has joined a topic's mesh.
-    public mutating func grafted(_ id: PeerID, _ topic: RawText, now: Duration) {
+    mutating func grafted(_ id: PeerID, _ topic: RawText, now: Duration) {
         change(id, topic) {
             guard $0.graftedAt == nil else { return }
             $0.graftedAt = now
@@ -179,7 +178,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Notes that a peer has left a topic's mesh.
-    public mutating func pruned(_ id: PeerID, _ topic: RawText) {
+    mutating func pruned(_ id: PeerID, _ topic: RawText) {
         guard var peer = peers[id] else { return }
         leave(topic, &peer)
         peers[id] = peer
@@ -198,13 +197,13 @@ public struct PeerScore: Sendable {
     }
 
     /// Sets the application's score of a connected peer (P5).
-    public mutating func setApplicationScore(_ id: PeerID, _ value: Double) {
+    mutating func setApplicationScore(_ id: PeerID, _ value: Double) {
         peers[id]?.application = value
         update(id)
     }
 
     /// Counts breaches of the router's rules.
-    public mutating func misbehaved(_ id: PeerID, _ count: Int = 1) {
+    mutating func misbehaved(_ id: PeerID, _ count: Int = 1) {
         peers[id]?.behaviour += Double(count)
         update(id)
     }
@@ -212,7 +211,7 @@ public struct PeerScore: Sendable {
     // MARK: What happens to messages
 
     /// Notes that a message was accepted. `others` are peers that sent it before that.
-    public mutating func accepted(
+    mutating func accepted(
         _ message: GossipMessage.ID, _ topic: RawText, first: PeerID, others: OrderedSet<PeerID>,
         now: Duration
     ) {
@@ -226,7 +225,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Notes that a message from these peers was rejected.
-    public mutating func rejected(
+    mutating func rejected(
         _ message: GossipMessage.ID, _ topic: RawText, _ bringers: OrderedSet<PeerID>, now: Duration
     ) {
         for peer in bringers { invalid(peer, topic) }
@@ -234,7 +233,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Notes that a peer has sent a message that was accepted or rejected before.
-    public mutating func duplicate(
+    mutating func duplicate(
         _ message: GossipMessage.ID, _ topic: RawText, from peer: PeerID, now: Duration
     ) {
         guard let parameters = self.topic(topic), let delivery = deliveries[message],
@@ -250,7 +249,7 @@ public struct PeerScore: Sendable {
     }
 
     /// Counts an invalid message from a peer.
-    public mutating func invalid(_ peer: PeerID, _ topic: RawText) {
+    mutating func invalid(_ peer: PeerID, _ topic: RawText) {
         change(peer, topic) { $0.invalid += 1 }
     }
 
@@ -279,7 +278,7 @@ public struct PeerScore: Sendable {
     // MARK: Time
 
     /// Lets counters decay and forgets old entries. Call it at least once per `decayInterval`.
-    public mutating func refresh(now: Duration) {
+    mutating func refresh(now: Duration) {
         if retained > 0 {
             let left: [PeerID] = peers.lazy.filter { $0.value.forgetAt.map { $0 <= now } ?? false }.map(\.key)
             for id in left { forget(id) }

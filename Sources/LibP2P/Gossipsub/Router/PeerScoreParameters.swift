@@ -49,10 +49,8 @@ public struct PeerScoreParameters: Sendable {
         /// Half is forgotten in ten minutes.
         public var invalidDecay = 0.998_85
 
-        /// Creates parameters for a topic with bursts of messages and silence between them.
-        public init() {}
-
-        /// Parameters for a topic with rare messages: each counts for more, and fewer count.
+        /// Parameters for a topic with rare messages: each counts for more, and fewer count. The defaults suit a topic with
+        /// bursts of messages and silence between them.
         public static var rare: Topic {
             var topic = Topic()
             topic.firstDeliveriesWeight = 1
@@ -103,7 +101,4 @@ public struct PeerScoreParameters: Sendable {
     public var decayToZero = 0.01
     /// How long the score of a peer that has left is kept, unchanged.
     public var retention = Duration.seconds(3_600)
-
-    /// Creates the default parameters.
-    public init() {}
 }
