@@ -11,7 +11,8 @@ public struct FadingCounts<Key: Hashable> {
 
     /// - Parameters:
     ///   - forgiven: the time in which a count decreases by one; must be positive.
-    ///   - capacity: the maximum number of keys. Beyond it, the key with the lowest count is dropped.
+    ///   - capacity: the maximum number of keys. Beyond it, those with the lowest counts are dropped, an eighth at
+    ///     once.
     public init(forgiven: Duration, capacity: Int) {
         self.forgiven = max(forgiven, .nanoseconds(1))
         self.capacity = max(capacity, 1)
@@ -38,12 +39,19 @@ public struct FadingCounts<Key: Hashable> {
 extension FadingCounts: Sendable where Key: Sendable {}
 
 extension OrderedDictionary {
-    /// Makes room for one more key in a table of at most `capacity`: removes the entries that have ended by `now`, or
-    /// the one that ends first if none has.
+    /// Makes room for one more key in a table of at most `capacity` entries. If it is full, removes the entries that have
+    /// ended by `now`, and those that end first until an eighth is free: ever new keys cost a search of the table only
+    /// now and then.
     public mutating func makeRoom(in capacity: Int, now: Duration, end: (Value) -> Duration) {
         guard count >= capacity else { return }
         removeAll { end($0.value) <= now }
-        guard count >= capacity, let first = self.min(by: { end($0.value) < end($1.value) }) else { return }
-        self[first.key] = nil
+        var surplus = count - (capacity - Swift.max(1, capacity / 8))
+        guard surplus > 0 else { return }
+        let last = values.map(end).sorted()[surplus - 1]
+        removeAll { entry in
+            guard surplus > 0, end(entry.value) <= last else { return false }
+            surplus -= 1
+            return true
+        }
     }
 }

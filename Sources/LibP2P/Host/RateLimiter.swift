@@ -2,7 +2,7 @@ import Collections
 
 /// Allows each key a burst of events, and then one event per interval. A machine: time comes from outside.
 public struct RateLimiter<Key: Hashable & Sendable>: Sendable {
-    /// The most keys remembered. Beyond that, idle ones are forgotten, or the one with the fewest events if none is idle.
+    /// The most keys remembered. Beyond that, idle ones are forgotten, and those with the fewest events.
     static var capacity: Int { 4_096 }
 
     private let burst: Int

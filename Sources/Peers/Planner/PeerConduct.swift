@@ -22,7 +22,7 @@ struct PeerConduct {
     static let longestAddressBan = Duration.seconds(3_600)
     /// How long after a ban the next one is still longer.
     static let memory = Duration.seconds(86_400)
-    /// The capacity of each table: more than a node can ban in a day. A new entry replaces the one that ends first.
+    /// The capacity of each table: more than a node can ban in a day. Beyond it, those that end first are dropped.
     static let capacity = 1_024
 
     /// The consequence of an offence.

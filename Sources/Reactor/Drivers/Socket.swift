@@ -52,19 +52,6 @@ enum Socket {
         throw .addressInUse
     }
 
-    /// Makes a bound socket listen. Closes it on failure.
-    static func listening(_ descriptor: Int32, nonBlocking: Bool) throws(ReactorError) {
-        let flags = fcntl(descriptor, F_GETFL)
-        let isSet =
-            flags >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
-            && fcntl(descriptor, F_SETFL, nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0
-        guard isSet, listen(descriptor, backlog) == 0 else {
-            let error = ReactorError(isSet ? "listen" : "fcntl", errno)
-            close(descriptor)
-            throw error
-        }
-    }
-
     /// A socket for a connection attempt, bound to the attempt's source if it has one of the same family.
     @ReactorActor
     static func connecting(_ attempt: ConnectAttempt, nonBlocking: Bool) throws(ReactorError) -> Int32 {

@@ -9,7 +9,7 @@ struct DialBackoff<Key: Hashable> {
     static var shortest: Duration { .milliseconds(500) }
     /// The longest wait.
     static var longest: Duration { .seconds(60) }
-    /// The most entries kept. Beyond that, those whose wait has passed are dropped, or the one that ends first.
+    /// The most entries kept. Beyond that, those whose wait has passed are dropped, and those that end first.
     static var capacity: Int { 4096 }
 
     private struct Entry {
