@@ -45,7 +45,7 @@ extension SyncPlanner {
     /// When `timer` is due; nil for never.
     public var deadline: Duration? {
         guard target != nil else { return retry?.at }
-        let aside = peers.values.lazy.compactMap(\.asideUntil).min()
+        let aside = peers.values.lazy.compactMap { $0.asideUntil }.min()
         let request = running.values.lazy.filter { !$0.isCancelled }.map { $0.giveUp ?? $0.due }.min()
         let claim = peers.values.lazy.compactMap { claimEnd(of: $0) }.min()
         var hedge: Duration?
@@ -207,7 +207,7 @@ extension SyncPlanner {
 
     /// Returns the lowest height above `height` at which the blocks of some peer begin.
     private func nextFloor(above height: Int64) -> Int64? {
-        peers.values.lazy.map(\.floor).filter { $0 > height }.min()
+        peers.values.lazy.map { $0.floor }.filter { $0 > height }.min()
     }
 
     private mutating func makeRequest(

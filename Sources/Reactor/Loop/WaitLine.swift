@@ -32,8 +32,8 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
     /// Whether no task waits.
     public var isEmpty: Bool { waiters.isEmpty }
 
-    /// The marks of the tasks, in order.
-    public var marks: some Sequence<Mark> { waiters.lazy.map(\.mark) }
+    /// The marks of the tasks, in order. By a closure, for the same reason as `Access`.
+    public var marks: some Sequence<Mark> { waiters.lazy.map { $0.mark } }
 
     /// Removes and returns the task that has waited longest.
     public mutating func popFirst() -> Waiter? { waiters.popFirst() }
