@@ -32,8 +32,10 @@ import Testing
             waiter?.resume(returning: one)
         }
 
-        func take(out offset: Int) {
-            state.withLock { $0.line.remove(at: offset) }.resume(returning: nil)
+        func take(out mark: Int) {
+            for waiter in state.withLock({ $0.line.removeAll { $0 == mark } }) {
+                waiter.resume(returning: nil)
+            }
         }
 
         func close() {

@@ -38,13 +38,6 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
     /// Removes and returns the task that has waited longest.
     public mutating func popFirst() -> Waiter? { waiters.popFirst() }
 
-    /// Removes and returns the task at an offset from the front. Traps if there is none.
-    public mutating func remove(at offset: Int) -> Waiter {
-        let waiter = waiters[offset]
-        waiters.removeAll { $0.ticket == waiter.ticket }
-        return waiter
-    }
-
     /// Removes and returns the tasks whose marks satisfy a condition, which is checked in order.
     public mutating func removeAll(where isRemoved: (Mark) -> Bool = { _ in true }) -> [Waiter] {
         var removed: [Waiter] = []
@@ -57,7 +50,9 @@ public struct WaitLine<Mark: Sendable, Answer: Sendable>: Sendable {
     }
 
     mutating func remove(_ ticket: WaitTicket) -> Waiter? {
-        waiters.firstIndex { $0.ticket == ticket }.map { remove(at: $0) }
+        guard let waiter = waiters.first(where: { $0.ticket == ticket }) else { return nil }
+        waiters.removeAll { $0.ticket == ticket }
+        return waiter
     }
 
     fileprivate mutating func insert(_ waiter: Waiter, before isBehind: ((Mark) -> Bool)?) {

@@ -1,3 +1,4 @@
+import Collections
 import Reactor
 import Synchronization
 
@@ -26,8 +27,10 @@ public final class ReplyBudget: Sendable {
         case lookUp, query
     }
 
-    /// Clients that wait for room, in order of arrival.
-    private typealias Line = WaitLine<SocketAddress?, Void>
+    /// A client's calls that wait for room, in order of arrival.
+    private typealias Line = WaitLine<Void, Void>
+    /// The clients with waiting calls, in the order in which they began to wait.
+    private typealias Lines = OrderedDictionary<SocketAddress?, Line>
 
     private struct State {
         var replies = 0
@@ -36,8 +39,8 @@ public final class ReplyBudget: Sendable {
         var reservedByQueries = 0
         /// The number of each client's latest large call, since the queues were last empty.
         var turns: [SocketAddress?: UInt64] = [:]
-        /// The clients that wait, by kind of call.
-        var lines = Kind.allCases.map { _ in Line() }
+        /// The calls that wait, by kind.
+        var lines = Kind.allCases.map { _ in Lines() }
         var count: UInt64 = 0
     }
 
@@ -63,10 +66,21 @@ public final class ReplyBudget: Sendable {
     /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
         if state.withLock({ take(&$0, kind, client) }) { return Reservation(self, kind) }
-        let room: Void? = await state.wait(in: { $1(&$0.lines[kind.rawValue]) }, as: client) {
+        let room: Void? = await state.wait(
+            in: { state, use in Self.withLine(&state.lines[kind.rawValue], client, use) }, as: ()
+        ) {
             take(&$0, kind, client) ? .some(()) : nil
         }
         return room.map { Reservation(self, kind) }
+    }
+
+    /// Passes on the line of a client, which exists as long as a call is in it.
+    private static func withLine(
+        _ lines: inout Lines, _ client: SocketAddress?, _ use: (inout Line) -> Line.Waiter?
+    ) -> Line.Waiter? {
+        let waiter = use(&lines[client, default: Line()])
+        if lines[client]?.isEmpty == true { lines[client] = nil }
+        return waiter
     }
 
     private func hasRoom(_ state: State, _ kind: Kind) -> Bool {
@@ -109,22 +123,22 @@ public final class ReplyBudget: Sendable {
     /// Reserves room for as many waiters as fit, and returns them.
     private func wake(_ state: inout State, _ kind: Kind) -> [Line.Waiter] {
         var ready: [Line.Waiter] = []
-        while hasRoom(state, kind), let index = Self.next(of: state.lines[kind.rawValue], state.turns) {
-            let waiter = state.lines[kind.rawValue].remove(at: index)
-            begin(&state, kind, waiter.mark)
-            ready.append(waiter)
+        while hasRoom(state, kind), let client = Self.next(of: state.lines[kind.rawValue], state.turns) {
+            let waiter = Self.withLine(&state.lines[kind.rawValue], client) { $0.popFirst() }
+            begin(&state, kind, client)
+            if let waiter { ready.append(waiter) }
         }
         return ready
     }
 
-    /// Returns the index of the first waiter of the client whose latest turn is the longest ago.
-    private static func next(of line: Line, _ turns: [SocketAddress?: UInt64]) -> Int? {
-        var best: (index: Int, turn: UInt64)?
-        for (index, client) in line.marks.enumerated() {
-            guard let turn = turns[client] else { return index }
-            if best.map({ turn < $0.turn }) ?? true { best = (index, turn) }
+    /// Returns the waiting client whose latest turn is the longest ago, or nil.
+    private static func next(of lines: Lines, _ turns: [SocketAddress?: UInt64]) -> SocketAddress?? {
+        var best: (client: SocketAddress?, turn: UInt64)?
+        for client in lines.keys {
+            guard let turn = turns[client] else { return client }
+            if best.map({ turn < $0.turn }) ?? true { best = (client, turn) }
         }
-        return best?.index
+        return best.map { $0.client }
     }
 
     fileprivate func add(replies bytes: Int) { change { $0.replies &+= bytes } }
