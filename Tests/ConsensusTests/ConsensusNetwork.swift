@@ -149,6 +149,9 @@ final class ConsensusNetwork {
         now = end
     }
 
+    /// Drops the events that have not come, which hold the network.
+    func end() { queue = [] }
+
     /// Schedules work on a node's own disk or processor: never lost, but dropped with the process.
     func local(_ node: Node, _ longest: UInt64 = 10, _ run: @escaping () throws -> Void) {
         let life = node.life

@@ -7,6 +7,7 @@ import Testing
 struct ConsensusNetworkTests {
     @Test func fiveNodesCommitInStep() throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 1, seed: 1)
+        defer { network.end() }
         try network.run(for: 20_000)
         #expect(network.check() == [])
         let heights = network.heights
@@ -16,6 +17,7 @@ struct ConsensusNetworkTests {
 
     @Test func oneValidatorAlone() throws {
         let network = try ConsensusNetwork(validators: 1, sentries: 1, seed: 2)
+        defer { network.end() }
         try network.run(for: 10_000)
         #expect(network.check() == [])
         #expect(network.heights.allSatisfy { $0 > 10 })
@@ -23,6 +25,7 @@ struct ConsensusNetworkTests {
 
     @Test(arguments: [false, true]) func newerStampsReachValidatorsThroughOthers(isRestarted: Bool) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 0, seed: 7)
+        defer { network.end() }
         let leader = network.nodes[0]
         try network.run(for: 3_000)
         // Two votes arrive directly, and three are needed.
@@ -44,6 +47,7 @@ struct ConsensusNetworkTests {
 
     @Test(arguments: 0..<8) func disorderLossAndRepetition(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 2, seed: UInt64(seed) + 100)
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 300), repetition: network.next(below: 300),
             longestDelay: 1 + network.next(below: 2_000))
@@ -53,6 +57,7 @@ struct ConsensusNetworkTests {
 
     @Test(arguments: 0..<4) func machinesThatCannotExecuteNow(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 2, seed: UInt64(seed) + 300)
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 100), longestDelay: 1 + network.next(below: 200), trouble: 300)
         try network.run(for: 60_000)
@@ -61,6 +66,7 @@ struct ConsensusNetworkTests {
 
     @Test(arguments: 0..<8) func restartsOfAnyNode(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 1, seed: UInt64(seed) + 500)
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
         for _ in 0..<25 {
@@ -75,6 +81,7 @@ struct ConsensusNetworkTests {
 
     @Test(arguments: 0..<3) func theLeaderStopsAgainAndAgain(_ seed: Int) throws {
         let network = try ConsensusNetwork(validators: 3, sentries: 1, seed: UInt64(seed) + 900)
+        defer { network.end() }
         for _ in 0..<40 {
             network.stop(network.nodes[0])
             try network.run(for: network.next(below: 300))
@@ -87,6 +94,7 @@ struct ConsensusNetworkTests {
     @Test(arguments: 0..<6) func aLeaderThatLosesItsDisk(_ seed: Int) throws {
         let network = try ConsensusNetwork(
             validators: 3 + seed % 3, sentries: 1, seed: UInt64(seed) + 2_000, interval: .milliseconds(600))
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
         try network.run(for: 3_000)
@@ -105,6 +113,7 @@ struct ConsensusNetworkTests {
     @Test(arguments: 0..<5) func anyDiskIsLostButNeverAMajority(_ seed: Int) throws {
         let network = try ConsensusNetwork(
             validators: 5, sentries: 1, seed: UInt64(seed) + 2_500, interval: .milliseconds(600))
+        defer { network.end() }
         network.faults = .init(loss: 50, repetition: 100, longestDelay: 1 + network.next(below: 100))
         try network.run(for: 10_000)
         for _ in 0..<8 {
@@ -121,6 +130,7 @@ struct ConsensusNetworkTests {
     @Test(arguments: 0..<6) func aPromotedLeaderTakesOver(_ seed: Int) throws {
         let network = try ConsensusNetwork(
             validators: 4 + seed % 2, sentries: 1, seed: UInt64(seed) + 3_000, interval: .milliseconds(600))
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
         try network.run(for: 2_000 + network.next(below: 3_000))
@@ -148,6 +158,7 @@ struct ConsensusNetworkTests {
     @Test(arguments: 0..<4) func validatorsComeAndGo(_ seed: Int) throws {
         let network = try ConsensusNetwork(
             validators: 4, sentries: 2, seed: UInt64(seed) + 4_000, interval: .milliseconds(600))
+        defer { network.end() }
         network.faults = .init(
             loss: network.next(below: 100), repetition: 100, longestDelay: 1 + network.next(below: 200))
         func change(_ index: Int, _ power: Int64) -> Validator {
@@ -171,6 +182,7 @@ struct ConsensusNetworkTests {
 
     @Test func lateSentryCatchesUpWhileTheNetworkCommits() throws {
         let network = try ConsensusNetwork(validators: 4, sentries: 2, seed: 7)
+        defer { network.end() }
         network.stop(network.nodes[5])
         try network.run(for: 30_000)
         network.start(network.nodes[5])
