@@ -35,12 +35,15 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
 }
 
 extension Duration {
+    /// Returns a random part of the duration, in steps of a 1,024th.
+    package func part(_ random: UInt64) -> Duration { self * Int(random % 1_024) / 1_024 }
+
     /// Returns how long to wait after a number of failures: `shortest` after the first, doubled by each further one up to
     /// `longest`, and shortened at random by up to half, so that not all who failed return at once.
     package static func backoff(
         _ failures: Int, from shortest: Duration, to longest: Duration, _ random: UInt64
     ) -> Duration {
         let full = min(shortest * (1 << min(max(failures - 1, 0), 20)), longest)
-        return full / 2 + full / 2 * Int(random % 1_024) / 1_024
+        return full / 2 + (full / 2).part(random)
     }
 }

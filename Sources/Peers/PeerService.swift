@@ -192,7 +192,7 @@ package final class PeerService: Service {
     }
 
     func jittered(_ time: Duration) -> Duration {
-        time + time / 4 * Int(Reactor.random() % 1_024) / 1_024
+        time + (time / 4).part(Reactor.random())
     }
 
     // MARK: Connections

@@ -278,7 +278,7 @@ struct PeerPlanner: Machine {
             sendAway(now, &actions)
             dial(candidates, now, &actions)
         case .timer:
-            deadline = now + Self.interval + Self.interval / 4 * Int(random.next() % 1_024) / 1_024
+            deadline = now + Self.interval + (Self.interval / 4).part(random.next())
             actions.append(.survey(interest))
         }
     }

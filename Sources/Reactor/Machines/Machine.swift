@@ -18,6 +18,14 @@ public protocol Machine: Sendable {
     func checkInvariants() throws(BrokenInvariant)
 }
 
+extension Machine {
+    /// The invariant that the state breaks; nil if it breaks none.
+    var brokenInvariant: BrokenInvariant? {
+        do throws(BrokenInvariant) { try checkInvariants() } catch { return error }
+        return nil
+    }
+}
+
 /// The events of a machine. An enum meets the requirement with a case named `timer`.
 public protocol MachineEvent: Sendable {
     /// `Machine.deadline` has passed.

@@ -169,15 +169,10 @@ public final class MachineDriver<M: Machine> {
         var outcome = Outcome()
         for call in calls {
             call.body(&cell.machine, call.now, &outcome.actions)
-            if isChecked, outcome.broken == nil { outcome.broken = broken(cell.machine) }
+            if isChecked, outcome.broken == nil { outcome.broken = cell.machine.brokenInvariant }
         }
         outcome.deadline = cell.machine.deadline
         return outcome
-    }
-
-    private nonisolated static func broken(_ machine: M) -> BrokenInvariant? {
-        do throws(BrokenInvariant) { try machine.checkInvariants() } catch { return error }
-        return nil
     }
 
     private func settle(_ outcome: Outcome) {

@@ -53,9 +53,7 @@ public final class ReactorMachineDriver<M: Machine> {
         var caused: [M.Action] = []
         let answer = question(&machine, Instant(elapsed: Reactor.now, wallClock: wallClock()), &caused)
         guard !isStopped else { return answer }
-        if let onBrokenInvariant {
-            do throws(BrokenInvariant) { try machine.checkInvariants() } catch { onBrokenInvariant(error) }
-        }
+        if let onBrokenInvariant, let broken = machine.brokenInvariant { onBrokenInvariant(broken) }
         actions.append(contentsOf: caused)
         performActions()
         return answer

@@ -150,6 +150,6 @@ struct HeightDiscovery: Machine {
 
     /// Returns a random part of a time.
     private mutating func part(of whole: Duration) -> Duration {
-        whole / 1_024 * Int(random.next() % 1_024)
+        whole.part(random.next())
     }
 }
