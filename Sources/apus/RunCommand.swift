@@ -22,7 +22,7 @@ struct RunCommand: Action {
 
     func run() async throws {
         // Before any file is opened.
-        _ = DescriptorLimit.raise()
+        try DescriptorLimit.raise(toAtLeast: DescriptorLimit.least)
         let stop = try StopSignal()
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)

@@ -75,6 +75,33 @@ import VirtualIO
         }
     }
 
+    /// A caller that comes while one that waited is on its way to the queue does not overtake it.
+    @Test func aNewcomerDoesNotOvertakeACallerOnItsWay() async throws {
+        let order = try await Reactor.run {
+            let runner = ManualRunner()
+            let worker = Worker(name: "worker", capacity: 2, runner: runner)
+            let log = Log()
+            for index in 0..<3 {
+                Reactor.spawn { try? await worker.run { log.add(index) } }
+            }
+            while worker.depth < 2 { try await Reactor.sleep(for: .milliseconds(1)) }
+            Reactor.spawn {
+                while log.values.count < 4 {
+                    try? await Reactor.sleep(for: .milliseconds(1))
+                    runner.runNext()
+                }
+            }
+            // The first wakes the caller of job 2, which cannot go on before this task is suspended; the second leaves
+            // room for another.
+            runner.runNext()
+            runner.runNext()
+            try await worker.run { log.add(3) }
+            worker.stop()
+            return log.values
+        }
+        #expect(order == [0, 1, 2, 3])
+    }
+
     @Test func errorsComeBackAndStoppedWorkersRefuse() async throws {
         try await Reactor.run {
             let worker = Worker(name: "worker", capacity: 3)
@@ -143,4 +170,13 @@ import VirtualIO
     func otherTextsAreRefused(_ ip: String) {
         #expect(throws: ReactorError.invalidAddress(ip)) { try SocketAddress(ip: ip, port: 1) }
     }
+}
+
+/// Runs a job when a test says so.
+private final class ManualRunner: WorkerRunner {
+    private let queue = Mutex<WorkerQueue?>(nil)
+
+    func jobAdded(to queue: WorkerQueue) { self.queue.withLock { $0 = queue } }
+    func runNext() { queue.withLock { $0 }?.runNext() }
+    func stop() {}
 }

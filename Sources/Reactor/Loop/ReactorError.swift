@@ -22,6 +22,8 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
     case nameNotResolved(String)
     /// The process or the machine has no file descriptors left.
     case tooManyFiles
+    /// The process may not open as many files and sockets as it needs.
+    case tooFewFiles(limit: Int, least: Int)
     /// The connection, worker or loop is closed or stopped.
     case closed
     /// The calling task was cancelled.
@@ -58,6 +60,8 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidAddress(let text): "not an IP address: \(text)"
         case .nameNotResolved(let reason): "name not resolved: \(reason)"
         case .tooManyFiles: "out of file descriptors; \(SystemErrorText.descriptorAdvice)"
+        case .tooFewFiles(let limit, let least):
+            "the limit of \(limit) open files is below the \(least) that a node needs; \(SystemErrorText.descriptorAdvice)"
         case .closed: "closed"
         case .cancelled: "cancelled"
         case .driverUnavailable(let reason): "reactor driver not available: \(reason)"

@@ -44,10 +44,10 @@ public final class Worker: Sendable {
     private func run<T: Sendable>(
         _ job: @escaping @Sendable () throws -> T, isLast: Bool
     ) async throws -> T {
-        await queue.takeRoom()
+        let waited = await queue.takeRoom()
         // Not a checked continuation: a job whose loop has ended never runs.
         return try await withUnsafeThrowingContinuation { continuation in
-            let refusal = add(isLast: isLast) { refusal in
+            let refusal = add(waited: waited, isLast: isLast) { refusal in
                 continuation.resume(with: refusal.map { .failure($0) } ?? Result(catching: job))
             }
             if let refusal { continuation.resume(throwing: refusal) }
@@ -55,8 +55,8 @@ public final class Worker: Sendable {
         }
     }
 
-    private func add(isLast: Bool, _ job: @escaping WorkerQueue.Job) -> ReactorError? {
-        if let refusal = queue.append(job, isLast: isLast) { return refusal }
+    private func add(waited: Bool, isLast: Bool, _ job: @escaping WorkerQueue.Job) -> ReactorError? {
+        if let refusal = queue.append(job, waited: waited, isLast: isLast) { return refusal }
         let runner = runner.withLock { runner -> any WorkerRunner in
             let chosen = runner ?? EventLoop.current?.driver.makeRunner(named: name) ?? WorkerThread(name)
             runner = chosen

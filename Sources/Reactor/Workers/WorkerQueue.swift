@@ -11,17 +11,20 @@ public final class WorkerQueue: Sendable {
         /// The most jobs that have been queued at once.
         var peak = 0
         /// Callers that wait for room, in order.
-        var waiting = Deque<UnsafeContinuation<Void, Never>>()
-        /// Room promised to callers that have been woken and are on their way.
+        var waiting = Deque<UnsafeContinuation<Bool, Never>>()
+        /// Room promised to callers on their way to `append`.
         var promised = 0
+        /// The callers among them that waited. A newcomer waits behind these, or it would overtake them.
+        var woken = 0
         var isStopped = false
         /// Jobs that have not begun are refused.
         var isAbandoned = false
 
         /// Returns the waiting caller that may submit a job now that another has begun.
-        mutating func wakeNext() -> UnsafeContinuation<Void, Never>? {
+        mutating func wakeNext() -> UnsafeContinuation<Bool, Never>? {
             guard let next = waiting.popFirst() else { return nil }
             promised &+= 1
+            woken &+= 1
             return next
         }
     }
@@ -40,28 +43,32 @@ public final class WorkerQueue: Sendable {
 
     private func takeRoom(_ state: inout State) -> Bool {
         if state.isStopped { return true }
-        guard state.jobs.count &+ state.promised < capacity, state.waiting.isEmpty else { return false }
+        guard state.jobs.count &+ state.promised < capacity, state.waiting.isEmpty, state.woken == 0 else {
+            return false
+        }
         state.promised &+= 1
         return true
     }
 
-    /// Suspends the caller until there is room for a job or the queue is stopped.
-    func takeRoom() async {
-        if state.withLock({ takeRoom(&$0) }) { return }
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+    /// Suspends the caller until there is room for a job or the queue is stopped. Returns true if the caller waited,
+    /// which `append` needs to know.
+    func takeRoom() async -> Bool {
+        if state.withLock({ takeRoom(&$0) }) { return false }
+        return await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             let hasRoom = state.withLock { state in
                 if takeRoom(&state) { return true }
                 state.waiting.append(continuation)
                 return false
             }
-            if hasRoom { continuation.resume() }
+            if hasRoom { continuation.resume(returning: false) }
         }
     }
 
     /// Adds a job for which there is room. Returns an error if it is refused.
-    func append(_ job: @escaping Job, isLast: Bool) -> ReactorError? {
+    func append(_ job: @escaping Job, waited: Bool, isLast: Bool) -> ReactorError? {
         state.withLock { state in
             state.promised = max(state.promised &- 1, 0)
+            if waited { state.woken &-= 1 }
             if state.isStopped { return .closed }
             state.jobs.append(job)
             state.peak = max(state.peak, state.jobs.count)
@@ -73,10 +80,11 @@ public final class WorkerQueue: Sendable {
     func stop() {
         let waiting = state.withLock { state in
             state.isStopped = true
+            state.woken &+= state.waiting.count
             defer { state.waiting = [] }
             return state.waiting
         }
-        for continuation in waiting { continuation.resume() }
+        for continuation in waiting { continuation.resume(returning: true) }
     }
 
     func abandon() { state.withLock { $0.isAbandoned = true } }
@@ -87,11 +95,11 @@ public final class WorkerQueue: Sendable {
     @discardableResult
     package func runNext() -> Bool {
         let (job, next, refusal, goesOn) = state.withLock {
-            state -> (Job?, UnsafeContinuation<Void, Never>?, ReactorError?, Bool) in
+            state -> (Job?, UnsafeContinuation<Bool, Never>?, ReactorError?, Bool) in
             guard let job = state.jobs.popFirst() else { return (nil, nil, nil, !state.isStopped) }
             return (job, state.wakeNext(), state.isAbandoned ? .closed : nil, true)
         }
-        next?.resume()
+        next?.resume(returning: true)
         job?(refusal)
         return goesOn
     }

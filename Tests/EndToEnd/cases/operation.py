@@ -113,7 +113,7 @@ def addresses_are_lists_and_have_one_form(apus, directory):
 
 def too_few_descriptors_are_named(apus, directory):
     node = Alone(apus, directory)
-    for limit in (8, 12, 16):
+    for limit in (4, 6, 8, 12, 16, 20, 24, 127):
         out = subprocess.run(
             [apus, "run", "--root", node.root], capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
