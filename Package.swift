@@ -58,6 +58,7 @@ let package = Package(
         + module("Bytes", [])
         + module("Collections", [])
         + module("Multiformats", ["Bytes"], tests: ["Collections"])
+        + module("Metrics", ["Bytes", "Collections"])
         + module("Log", ["CShims"], tests: ["Collections"])
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
