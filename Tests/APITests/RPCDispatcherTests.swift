@@ -146,6 +146,45 @@ import Testing
         #expect(back.bytes == node.known.bytes)
     }
 
+    /// What Kwil's clients leave out or set to null before they sign may be missing; what is there must be well formed.
+    @Test(arguments: [
+        (##""##, nil),
+        (##","sender":null,"signature":{"sig":null,"type":"secp256k1_ep"}"##, nil),
+        (##","sender":"00ff","signature":{"sig":"AAAA","type":"ed25519"}"##, nil),
+        (##","sender":"xy""##, -201),
+        (##","signature":{"sig":"%","type":"ed25519"}"##, -32602),
+        (##","signature":{"sig":"AAAA"}"##, -32602),
+    ])
+    func aPriceIsAskedForBeforeSigning(_ more: String, _ code: Int?) async throws {
+        try await expectPrice(##"{"payload":"AAA=","type":"raw_statement"}"##, more, code)
+    }
+
+    private static let oneTooMany = String(repeating: "a", count: ChainLimits.descriptionBytes + 1)
+
+    @Test(arguments: [
+        (##"{"desc":"","payload":"AAA=","type":"execute","fee":null,"nonce":null,"chain_id":""}"##, nil),
+        (##"{"payload":"AAA=","type":"transfer","fee":"12","nonce":3,"chain_id":"fixed"}"##, nil),
+        (##"{"payload":"AAA=","type":"no_such_type"}"##, -32602),
+        (##"{"payload":"AAA=","type":""}"##, -32602),
+        (##"{"payload":"AAA="}"##, -32602),
+        (##"{"type":"raw_statement"}"##, -32602),
+        (##"{"payload":"!","type":"raw_statement"}"##, -32602),
+        (##"{"payload":"AAA=","type":"raw_statement","fee":"much"}"##, -201),
+        (##"{"payload":"AAA=","type":"raw_statement","nonce":-1}"##, -32602),
+        (##"{"payload":"AAA=","type":"raw_statement","desc":"\##(oneTooMany)"}"##, -201),
+    ])
+    func aPriceNeedsABody(_ body: String, _ code: Int?) async throws {
+        try await expectPrice(body, "", code)
+    }
+
+    private func expectPrice(_ body: String, _ more: String, _ code: Int?) async throws {
+        let tx = ##"{"body":\##(body),"serialization":"concat"\##(more)}"##
+        let answer = try await object(
+            ##"{"jsonrpc":"2.0","id":1,"method":"user.estimate_price","params":{"tx":\##(tx)}}"##)
+        #expect((answer["error"] as? [String: Any])?["code"] as? Int == code, "\(answer)")
+        if code == nil { #expect(answer["result"] as? [String: String] == ["price": "0"]) }
+    }
+
     @Test func hashesAsByteArrays() async throws {
         let node = try FixedNode()
         let found = try await object(

@@ -9,13 +9,13 @@ from network import Node, expect, free_ports, wait
 
 
 class Alone(Node):
-    """The only node of a new chain."""
+    """The only node of a new chain, made by `apus init` with the options `more`."""
 
-    def __init__(self, apus, directory):
+    def __init__(self, apus, directory, *more):
         p2p, rpc = (f"127.0.0.1:{port}" for port in free_ports(2))
         super().__init__(apus, f"{directory}/node", p2p, rpc)
         subprocess.run(
-            [apus, "init", "--root", self.root, "--listen", p2p, "--rpc-listen", rpc], check=True,
+            [apus, "init", "--root", self.root, "--listen", p2p, "--rpc-listen", rpc, *more], check=True,
             stdout=subprocess.DEVNULL)
 
     def __enter__(self):

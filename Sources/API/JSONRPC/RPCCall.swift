@@ -9,6 +9,8 @@ enum RPCCall: Sendable {
     case version(service: StaticString)
     /// A question about the node's state.
     case status(StatusQuestion)
+    /// The price of a transaction, which is the same for all.
+    case estimatePrice
     case broadcast(Transaction, waitForCommit: Bool)
     case transactionQuery(Hash)
     case transaction(Hash)
@@ -80,6 +82,9 @@ enum RPCCall: Sendable {
         var members = try parameters.members()
         switch method {
         case .userPing: return .ping(message: try members.value("message").text())
+        case .userEstimatePrice:
+            _ = try TransactionJSON.draft(try members.value("tx"))
+            return .estimatePrice
         case .userBroadcast: return try broadcast(&members)
         case .userTransactionQuery: return .transactionQuery(try members.value("tx_hash").hash())
         case .chainTransaction: return .transaction(try members.value("hash").hash())

@@ -8,6 +8,7 @@ enum RPCMethod: String, CaseIterable, Sendable {
     case userVersion = "user.version"
     case userChainInfo = "user.chain_info"
     case userHealth = "user.health"
+    case userEstimatePrice = "user.estimate_price"
     case userBroadcast = "user.broadcast"
     case userTransactionQuery = "user.tx_query"
     case userQuery = "user.query"

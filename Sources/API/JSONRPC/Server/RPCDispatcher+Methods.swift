@@ -16,6 +16,9 @@ extension RPCDispatcher {
             writer.version(service)
         case .status(let question):
             write(await node.status(), for: question, to: &writer)
+        case .estimatePrice:
+            // Any fee suffices, even none: the ledger takes what a transaction offers (`Ledger.admit`).
+            writer.object { $0.member("price", text: "0") }
         case .broadcast(let transaction, let waitForCommit):
             let outcomes = await node.broadcast([transaction.bytes], waitForCommit: waitForCommit)
             try write(outcomes[0], of: transaction, to: &writer)

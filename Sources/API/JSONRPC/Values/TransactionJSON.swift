@@ -9,41 +9,63 @@ import Node
 enum TransactionJSON {
     /// Reads a transaction and encodes it. Throws `JSONError` if the JSON has the wrong shape, `JSONRPC.Failure` if the
     /// transaction is invalid.
-    static func read(_ value: JSONValue) throws -> Transaction {
+    static func read(_ value: JSONValue) throws -> Transaction { try read(value, isDraft: false) }
+
+    /// Reads a transaction that a client has not signed yet: signature, sender, nonce, fee and chain ID may be absent, and
+    /// then are empty. The payload type must be one of Kwil's. Throws as `read` does.
+    static func draft(_ value: JSONValue) throws -> Transaction {
+        let transaction = try read(value, isDraft: true)
+        if case .other? = try? Payload(of: transaction.body) {
+            throw JSONRPC.Failure(
+                .invalidParameters, "tx.body.type must be a payload type of Kwil's, such as raw_statement")
+        }
+        return transaction
+    }
+
+    private static func read(_ value: JSONValue, isDraft: Bool) throws -> Transaction {
         var members = try value.members()
-        var signature: (bytes: [UInt8], type: String) = ([], "")
-        if let value = members.optional("signature") {
-            var inner = try value.members()
-            signature = (try inner.value("sig").base64(), try inner.value("type").string())
-        }
-        var body = try members.value("body").members()
-        let description = try body.optional("desc")?.string() ?? ""
-        let payload = try body.value("payload").base64()
-        let type = try body.value("type").string()
-        let feeText = try body.optional("fee")?.string() ?? ""
-        let nonce = try body.value("nonce").integer(UInt64.self)
-        let chainID = try body.value("chain_id").string()
+        let signature = try members.optional("signature").map { try Self.signature($0, isDraft: isDraft) }
+        let body = try body(try members.value("body"), isDraft: isDraft)
         let serializationText = try members.value("serialization").string()
-        let senderText = try members.value("sender").text()
-        guard let fee = feeText.isEmpty ? .zero : Amount(feeText) else {
-            throw wrong("body.fee must be a decimal number")
-        }
+        let senderText = try isDraft ? members.optional("sender")?.text() : members.value("sender").text()
         guard let serialization = Serialization(rawValue: serializationText) else {
             throw wrong("serialization must be concat or direct")
         }
-        guard let sender = try? Hex.decode(utf8: senderText) else {
+        guard let sender = try? senderText.map({ try Hex.decode(utf8: $0) }) ?? [] else {
             throw wrong("sender must be hexadecimal")
         }
-        let content = TransactionBody(
-            description: description, payload: SharedBytes(payload), payloadType: type, fee: fee,
-            nonce: nonce, chainID: chainID)
         do {
             return try Transaction(
-                content, serialization: serialization, sender: sender, signature: signature.bytes,
-                signatureType: SignatureType(signature.type))
+                body, serialization: serialization, sender: sender, signature: signature?.bytes ?? [],
+                signatureType: SignatureType(signature?.type ?? ""))
         } catch {
             throw wrong("\(error)")
         }
+    }
+
+    private static func signature(
+        _ value: JSONValue, isDraft: Bool
+    ) throws(JSONError) -> (bytes: [UInt8], type: String) {
+        var members = try value.members()
+        // kwil-js names the type before it has signed.
+        let bytes = try isDraft ? members.optional("sig")?.base64() : members.value("sig").base64()
+        return (bytes ?? [], try members.value("type").string())
+    }
+
+    private static func body(_ value: JSONValue, isDraft: Bool) throws -> TransactionBody {
+        var members = try value.members()
+        let description = try members.optional("desc")?.string() ?? ""
+        let payload = try members.value("payload").base64()
+        let type = try members.value("type").string()
+        let feeText = try members.optional("fee")?.string() ?? ""
+        let nonce = try (isDraft ? members.optional("nonce") : members.value("nonce"))?.integer(UInt64.self)
+        let chainID = try (isDraft ? members.optional("chain_id") : members.value("chain_id"))?.string()
+        guard let fee = feeText.isEmpty ? .zero : Amount(feeText) else {
+            throw wrong("body.fee must be a decimal number")
+        }
+        return TransactionBody(
+            description: description, payload: SharedBytes(payload), payloadType: type, fee: fee,
+            nonce: nonce ?? 0, chainID: chainID ?? "")
     }
 
     private static func wrong(_ reason: String) -> JSONRPC.Failure {
