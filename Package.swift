@@ -62,7 +62,7 @@ let package = Package(
         + module("Log", ["CShims"], tests: ["Collections"])
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
-        + module("Arguments", ["CShims", "Bytes", "Log"])
+        + module("Arguments", ["CShims", "Bytes", "Log", "JSON"])
         + module("Reactor", ["CShims", "Bytes", "Collections", "Multiformats"], tests: ["VirtualIO"])
         + module("HTTP", ["CShims", "Bytes", "Reactor"], tests: ["Collections", "VirtualIO"])
         + module("Crypto", ["CShims", "Bytes", "Multiformats", "JSON"], tests: ["Collections"])

@@ -48,10 +48,10 @@ public struct Command {
     }
 
     /// Creates a command that groups others.
-    public init(_ name: String, _ abstract: String, subcommands: [Command]) {
+    public init(_ name: String, _ abstract: String, discussion: String = "", subcommands: [Command]) {
         self.name = name
         self.abstract = abstract
-        discussion = ""
+        self.discussion = discussion
         self.subcommands = subcommands
         declarations = Command.common
         makeAction = nil

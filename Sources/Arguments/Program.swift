@@ -1,8 +1,10 @@
 import Glibc
+import JSON
 
 extension Command {
     /// Runs the program with this command line, and ends the process. An error is one line on standard error and a
-    /// non-zero exit status.
+    /// non-zero exit status. With `--json`, the line is an object whose member `error` has a `message` and whatever else
+    /// a `ReportedError` tells.
     ///
     /// - Parameters:
     ///   - version: The text that `--version` prints.
@@ -15,18 +17,20 @@ extension Command {
 
     private func status(_ version: String, _ early: ([String]) -> Int32?) async -> Int32 {
         var status: Int32 = 0
+        var form = OutputForm.text
         do {
             let words = try ProgramWords.read()
             if let status = early(words) { return status }
+            form = .of(words)
             try await perform(try request(words), version)
         } catch {
-            status = Self.report(error)
+            status = Self.report(error, form)
         }
         do {
             try StandardOutput.flush()
         } catch {
             // If the output caused the error, it is already reported.
-            if status == 0 { status = Self.report(error) }
+            if status == 0 { status = Self.report(error, form) }
         }
         return status
     }
@@ -40,11 +44,29 @@ extension Command {
         }
     }
 
-    private static func report(_ error: any Error) -> Int32 {
+    private static func report(_ error: any Error, _ form: OutputForm) -> Int32 {
         if let status = error as? ExitStatus { return status.code }
-        StandardError.print("Error: \(error)")
+        switch form {
+        case .text: StandardError.print("Error: \(error)")
+        case .json:
+            StandardError.print(
+                JSONLine.object { line in
+                    line.name("error")
+                    if let error = error as? any ReportedError {
+                        error.write(to: &line)
+                    } else {
+                        line.object { $0.member("message", text: "\(error)") }
+                    }
+                })
+        }
         return error is UsageError ? UsageError.exitCode : 1
     }
+}
+
+/// An error that tells a program more than its message.
+package protocol ReportedError: Error {
+    /// Writes an object with a member `message`.
+    func write(to writer: inout JSONWriter)
 }
 
 /// Ends the program with an exit status and no further message.

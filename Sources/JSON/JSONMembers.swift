@@ -23,6 +23,9 @@ public struct JSONMembers: Sendable {
     /// The object's path in the document; empty for the whole document.
     public var path: String { JSONTape.path(to: object.index, object.document.tape, object.document.texts) }
 
+    /// The object itself.
+    public var value: JSONValue { JSONValue(document: object.document, index: object.index) }
+
     /// Takes the member `name`, even if null. Returns nil if it is absent.
     public mutating func present(_ name: StaticString) -> JSONValue? {
         find(name).map { JSONValue(document: object.document, index: $0) }

@@ -307,6 +307,12 @@ extension JSONWriter {
         self.integer(integer)
     }
 
+    /// Writes a member that is a number, or null if it is NaN or infinite.
+    public mutating func member(_ name: StaticString, number: Double) {
+        self.name(name)
+        self.number(number)
+    }
+
     /// Writes a member that is a boolean.
     public mutating func member(_ name: StaticString, flag: Bool) {
         self.name(name)

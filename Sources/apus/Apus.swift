@@ -8,6 +8,12 @@ enum Apus {
     static var command: Command {
         Command(
             "apus", "A Kwil-style network node.",
+            discussion: """
+                Exit status: 0 for success, 1 for a failure, 64 for a wrong command line, and 128 plus a signal's number if \
+                one ends the command before its work is done. Commands that print a result have --json: the result is then \
+                a line of JSON on standard output, and an error is one on standard error, {"error": {"message": …}}, with \
+                the code and data of JSON-RPC if a node reported it.
+                """,
             subcommands: [
                 RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
                 TestnetCommand.command, StatusCommand.command, ValidatorsCommand.command,

@@ -13,13 +13,15 @@ struct GossipCommand: Action {
     let degree: Int?
     let floodPublish: Bool
     let options: HostOptions
+    let output: OutputForm
 
     static var command: Command {
         Command(
             "gossip", "Publish and receive on gossipsub topics.",
             discussion: """
                 Publishes each input line "TOPIC TEXT". An input line "status" prints meshes, scores and counters. Each output \
-                line is a JSON object: first the listening addresses, then messages and status. Ends with the input.
+                line is a JSON object: first the listening addresses, then messages and status. Ends with the input. With --json, \
+                errors are JSON, too.
                 """,
             .option("listen", .multiaddr, "Address to listen on."),
             .repeated("connect", .multiaddr, "Address of a host to connect to, with /p2p/PEER-ID."),
@@ -32,6 +34,7 @@ struct GossipCommand: Action {
                 "flood-publish", orNo: "Send own messages to all subscribers, not only to the mesh.",
                 "Send own messages to the mesh only."),
             HostOptions.parameters,
+            OutputForm.parameter,
             action: GossipCommand.init)
     }
 
@@ -66,7 +69,7 @@ struct GossipCommand: Action {
             defer { gossip.stop() }
             // A failed write, such as to a closed pipe, ends the command.
             let write: @Sendable (JSONLine) -> Void = { line in
-                do { try StandardOutput.printAtOnce(line.text) } catch { signal.raise() }
+                do { try StandardOutput.printAtOnce(line) } catch { signal.raise() }
             }
             write(.start(host))
             for topic in topics {
@@ -101,34 +104,19 @@ struct GossipCommand: Action {
     }
 }
 
-/// A line of output: a JSON object in which every control character is escaped, so that a terminal ignores it.
-private struct JSONLine: Sendable {
-    let text: String
-
-    private init(_ members: (inout JSONWriter) -> Void) {
-        var writer = JSONWriter()
-        writer.object { members(&$0) }
-        var text = ""
-        for scalar in String(decoding: writer.bytes, as: UTF8.self).unicodeScalars {
-            switch scalar {
-            // JSON itself allows these in strings.
-            case "\u{7F}"..."\u{9F}": text += "\\u00\(String(scalar.value, radix: 16))"
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        self.text = text
-    }
-
+/// The lines of output.
+extension JSONLine {
     @ReactorActor
-    static func start(_ host: LibP2P.Host) -> JSONLine {
-        JSONLine {
+    fileprivate static func start(_ host: LibP2P.Host) -> JSONLine {
+        .object {
             $0.array("listen", of: host.listenAddresses) { $0.text("\($1.appending(.p2p(host.peerID)))") }
         }
     }
 
     @ReactorActor
-    static func message(_ message: GossipMessage, _ topic: String, from peer: PeerID) -> JSONLine {
-        JSONLine {
+    fileprivate static func message(_ message: GossipMessage, _ topic: String, from peer: PeerID) -> JSONLine
+    {
+        .object {
             $0.member("author", text: "\(message.author)")
             $0.member("from", text: "\(peer)")
             $0.member("text", text: String(decoding: message.data.array, as: UTF8.self))
@@ -137,9 +125,9 @@ private struct JSONLine: Sendable {
     }
 
     @ReactorActor
-    static func status(_ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) -> JSONLine {
+    fileprivate static func status(_ gossip: Gossipsub, _ host: LibP2P.Host, _ topics: [String]) -> JSONLine {
         let counters = gossip.counters
-        return JSONLine {
+        return .object {
             $0.object("counters") {
                 $0.member("accepted", integer: counters.accepted)
                 $0.member("duplicates", integer: counters.duplicates)

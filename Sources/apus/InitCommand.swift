@@ -2,6 +2,7 @@ import Arguments
 import Bytes
 import Chain
 import Crypto
+import JSON
 import Log
 import Node
 
@@ -16,6 +17,7 @@ struct InitCommand: Action {
     let listen: [String]
     let rpcListen: [String]
     let bootnodes: [String]
+    let output: OutputForm
 
     static var command: Command {
         Command(
@@ -36,6 +38,7 @@ struct InitCommand: Action {
             .repeated("listen", .listenAddress, "P2P address to listen on."),
             .repeated("rpc-listen", .listenAddress, "JSON-RPC address to listen on."),
             .repeated("bootnode", .peerAddress, "Peer to connect to, <node ID>@host:port."),
+            OutputForm.parameter,
             action: InitCommand.init)
     }
 
@@ -55,9 +58,19 @@ struct InitCommand: Action {
         if !listen.isEmpty { configuration.p2p.listen = listen }
         if !rpcListen.isEmpty { configuration.rpc.listen = rpcListen }
         configuration.p2p.bootnodes = bootnodes
-        try RootDirectory(root).create(
-            key: privateKey, genesis: try chain(privateKey.publicKey), configuration: configuration)
-        try StandardOutput.print("\(EscapedText(root)): node \(privateKey.publicKey.nodeID)")
+        let genesis = try chain(privateKey.publicKey)
+        try RootDirectory(root).create(key: privateKey, genesis: genesis, configuration: configuration)
+        let nodeID = privateKey.publicKey.nodeID
+        switch output {
+        case .text: try StandardOutput.print("\(EscapedText(root)): node \(nodeID)")
+        case .json:
+            try StandardOutput.print(
+                JSONLine.object {
+                    $0.member("root", text: root)
+                    $0.member("node_id", text: nodeID)
+                    $0.member("chain_id", text: genesis.chainID)
+                })
+        }
     }
 
     /// Returns a random ID: chains with the same ID would accept each other's transactions.

@@ -1,4 +1,5 @@
 import Arguments
+import JSON
 import LibP2P
 import Multiformats
 import Reactor
@@ -11,6 +12,7 @@ struct PerfCommand: Action {
     let idle: Int?
     let listen: Multiaddr?
     let options: HostOptions
+    let output: OutputForm
 
     /// The maximum number of connections of a process, well below the usual limit of 65,536 descriptors.
     private static let idleLimit = 20_000
@@ -32,6 +34,7 @@ struct PerfCommand: Action {
                 "Serve perf, ping and identify at this address until interrupted. The first line of output is the "
                     + "full address."),
             HostOptions.parameters,
+            OutputForm.parameter,
             action: PerfCommand.init)
     }
 
@@ -61,10 +64,11 @@ struct PerfCommand: Action {
     }
 
     private func measure(_ address: Multiaddr) async throws {
-        try await options.withHost { [upload, download] host in
+        try await options.withHost { [upload, download, output] host in
             let peer = try await host.connect(address)
             let stream = try await host.newStream(peer, [.perf])
             let result = try await Perf.measure(upload: upload, download: download, on: stream)
+            if output == .json { return try StandardOutput.print(.perf(upload, download, result)) }
             if upload > 0 { try Self.report("upload", upload, result.upload) }
             if download > 0 { try Self.report("download", download, result.download) }
         }
@@ -78,7 +82,7 @@ struct PerfCommand: Action {
     /// Connects `count` hosts, each with a key of its own, since the server may close a second connection of one peer.
     private func hold(_ count: Int, _ address: Multiaddr) async throws {
         let signal = try StopSignal()
-        try await options.withHost { [options] first in
+        try await options.withHost { [options, output] first in
             var hosts = [first]
             for _ in 1..<count { hosts.append(try options.makeHost()) }
             do {
@@ -87,7 +91,11 @@ struct PerfCommand: Action {
                     _ = try await host.connect(address)
                 }
                 let open = hosts.count { !$0.connectedPeers.isEmpty }
-                try StandardOutput.printAtOnce("\(open) connections")
+                switch output {
+                case .text: try StandardOutput.printAtOnce("\(open) connections")
+                case .json:
+                    try StandardOutput.printAtOnce(.object { $0.member("connections", integer: open) })
+                }
                 await signal.wait()
             } catch {
                 for host in hosts.dropFirst() { await host.stop() }
@@ -106,12 +114,34 @@ struct PerfCommand: Action {
         limits.connectionsPerIP = Self.idleLimit
         limits.connectionBurstPerIP = Self.idleLimit
         limits.pendingPerIP = limits.pendingInbound
-        try await options.withHost(listening: [address], limits: limits) { host in
+        try await options.withHost(listening: [address], limits: limits) { [output] host in
             host.register(Perf())
-            for address in host.listenAddresses {
-                try StandardOutput.printAtOnce("\(address.appending(.p2p(host.peerID)))")
+            let addresses = host.listenAddresses.map { $0.appending(.p2p(host.peerID)) }
+            switch output {
+            case .text: for address in addresses { try StandardOutput.printAtOnce("\(address)") }
+            case .json:
+                try StandardOutput.printAtOnce(
+                    .object { $0.array("listen", of: addresses) { $0.text("\($1)") } })
             }
             await signal.wait()
+        }
+    }
+}
+
+extension JSONLine {
+    fileprivate static func perf(
+        _ upload: UInt64, _ download: UInt64, _ result: Perf.Result
+    ) -> JSONLine {
+        .object { line in
+            for (name, count, time) in [
+                ("upload", upload, result.upload), ("download", download, result.download),
+            ] where count > 0 {
+                line.name(name)
+                line.object {
+                    $0.member("bytes", integer: count)
+                    $0.member("seconds", number: time / .seconds(1))
+                }
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Arguments
+import JSON
 import LibP2P
 import Multiformats
 import Reactor
@@ -9,6 +10,7 @@ struct PingCommand: Action {
     let count: Int
     let streams: Int
     let options: HostOptions
+    let output: OutputForm
 
     static var command: Command {
         Command(
@@ -22,11 +24,12 @@ struct PingCommand: Action {
                 "streams", .integer(1...ResourceLimits().streamsPerConnection), default: 1,
                 "Number of streams to open at once on one connection."),
             HostOptions.parameters,
+            OutputForm.parameter,
             action: PingCommand.init)
     }
 
     func run() async throws {
-        try await options.withHost { [address, count, streams] host in
+        try await options.withHost { [address, count, streams, output] host in
             let peer = try await host.connect(address)
             var open: [LibP2P.Stream] = []
             var (minimum, maximum, sum) = (Duration.seconds(Int64.max), Duration.zero, Duration.zero)
@@ -35,15 +38,27 @@ struct PingCommand: Action {
                     if index == open.count { open.append(try await host.newStream(peer, [.ping])) }
                     let time = try await Ping.measure(on: open[index])
                     (minimum, maximum, sum) = (min(minimum, time), max(maximum, time), sum + time)
-                    guard streams == 1 else { continue }
+                    guard streams == 1, output == .text else { continue }
                     try StandardOutput.printAtOnce("\(peer): ping \(number + 1): \(time.milliseconds)")
                 }
             }
             for stream in open { stream.close() }
+            let mean = sum / (count * streams)
+            if output == .json {
+                return try StandardOutput.print(
+                    JSONLine.object {
+                        $0.member("peer_id", text: "\(peer)")
+                        $0.member("pings", integer: count * streams)
+                        $0.member("streams", integer: streams)
+                        $0.member("min_seconds", number: minimum / .seconds(1))
+                        $0.member("mean_seconds", number: mean / .seconds(1))
+                        $0.member("max_seconds", number: maximum / .seconds(1))
+                    })
+            }
             let over = streams == 1 ? "" : " over \(streams) streams"
             try StandardOutput.print(
                 "\(count * streams) pings\(over): min \(minimum.milliseconds), "
-                    + "mean \((sum / (count * streams)).milliseconds), max \(maximum.milliseconds)")
+                    + "mean \(mean.milliseconds), max \(maximum.milliseconds)")
         }
     }
 }

@@ -1,17 +1,26 @@
 import API
 import Arguments
+import JSON
 import Log
 
 /// `apus status`: shows a node's state.
 struct StatusCommand: Action {
     let rpc: RPCOptions
+    let output: OutputForm
 
     static var command: Command {
-        Command("status", "Show a node's state.", RPCOptions.parameters, action: StatusCommand.init)
+        Command(
+            "status", "Show a node's state.", RPCOptions.parameters, OutputForm.parameter,
+            action: StatusCommand.init)
     }
 
     func run() async throws {
-        let status = try await rpc.client.status()
+        let client = try rpc.client
+        if output == .json {
+            let status = try await client.ask(.status)
+            return try StandardOutput.print(JSONLine { $0.value(status) })
+        }
+        let status = try await client.status()
         let mempool =
             status.isBlocksOnly
             ? "none: blocks only"

@@ -1,4 +1,5 @@
 import Arguments
+import JSON
 import Reactor
 
 /// `apus testnet`: runs a network of processes on loopback that commits a file's rows, and proves that all nodes agree.
@@ -9,6 +10,7 @@ struct TestnetCommand: Action, Sendable {
     let sentries: Int
     let reactor: Reactor.DriverKind
     let keeps: Bool
+    let output: OutputForm
 
     /// The maximum number of nodes of each kind, so that all fit into one machine's memory.
     private static let maximumNodes = 50
@@ -30,35 +32,64 @@ struct TestnetCommand: Action, Sendable {
             .option("reactor", .choice("DRIVER"), default: .auto, "Reactor driver."),
             .flag(
                 "keep", "Keep the network running after the proof, until Ctrl-C, and keep its directories."),
+            OutputForm.parameter,
             action: TestnetCommand.init)
     }
 
     func run() async throws {
         let stop = try StopSignal()
         let testnet = try Testnet(self)
-        let display = TestnetDisplay()
+        let display = TestnetDisplay(shows: output == .text)
         let outcome = await stop.unlessRaised { () -> Result<TestnetProof, any Error> in
             do { return .success(try await testnet.run(display)) } catch { return .failure(error) }
         }
-        var code: Int32 = 0
+        // Nothing may be thrown before the nodes are stopped.
+        var failure: (any Error)?
         switch outcome {
         case .success(let proof):
             display.note("\n" + proof.report)
-            for line in proof.differences { StandardError.print("DIFFERENT: \(line)") }
-            code = proof.differences.isEmpty ? 0 : 1
+            if output == .json { try? StandardOutput.printAtOnce(.proof(proof)) }
+            if output == .text { for line in proof.differences { StandardError.print("DIFFERENT: \(line)") } }
+            if !proof.differences.isEmpty { failure = CommandFailure("the nodes differ") }
             if keeps {
                 let addresses = testnet.nodes.map { "  \($0.name)  --rpc \($0.rpcAddress)" }
                 display.note("\nRunning until Ctrl-C:\n" + addresses.joined(separator: "\n"))
                 await stop.wait()
             }
         case .failure(let error):
-            StandardError.print("Error: \(error)")
-            code = 1
+            failure = error
         case nil:
             StandardError.print("stopped by a signal")
-            code = 130
+            failure = ExitStatus(130)
         }
         await testnet.stop()
-        if code != 0 { throw ExitStatus(code) }
+        if let failure { throw failure }
+    }
+}
+
+extension JSONLine {
+    fileprivate static func proof(_ proof: TestnetProof) -> JSONLine {
+        .object { line in
+            line.member("transactions", integer: proof.transactions)
+            line.member("seconds", number: proof.seconds)
+            line.member("agree", flag: proof.differences.isEmpty)
+            line.array("differences", of: proof.differences) { $0.text($1) }
+            line.array("nodes", of: proof.standings) { list, standing in
+                let (status, usage) = (standing.status, standing.usage)
+                list.object {
+                    $0.member("name", text: standing.name)
+                    $0.member("rpc", text: standing.rpcAddress)
+                    $0.member("role", text: status.role.rawValue)
+                    $0.member("height", integer: status.height)
+                    $0.member("block_hash", hex: status.blockHash)
+                    $0.member("app_hash", hex: status.appHash)
+                    $0.member("rows", integer: standing.rowCount)
+                    $0.member("rows_hash", hex: standing.rowDigest)
+                    $0.member("resident_bytes", integer: usage.residentKiB << 10)
+                    $0.member("peak_resident_bytes", integer: usage.peakKiB << 10)
+                    $0.member("cpu_seconds", number: usage.cpuSeconds)
+                }
+            }
+        }
     }
 }

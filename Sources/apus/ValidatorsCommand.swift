@@ -1,20 +1,33 @@
 import API
 import Arguments
 import Glibc
+import JSON
 import Log
 
 /// `apus validators`: shows the validators and the pending changes to them.
 struct ValidatorsCommand: Action {
     let rpc: RPCOptions
+    let output: OutputForm
 
     static var command: Command {
         Command(
             "validators", "Show the validators and the pending changes to them.",
-            RPCOptions.parameters, action: ValidatorsCommand.init)
+            RPCOptions.parameters, OutputForm.parameter, action: ValidatorsCommand.init)
     }
 
     func run() async throws {
         let client = try rpc.client
+        if output == .json {
+            let validators = try await client.ask(.validators)
+            let requests = try await client.ask(.validatorRequests)
+            return try StandardOutput.print(
+                JSONLine.object {
+                    $0.name("validators")
+                    $0.value(validators)
+                    $0.name("requests")
+                    $0.value(requests)
+                })
+        }
         let (height, validators) = try await client.validators()
         try StandardOutput.print("after block \(height)")
         for validator in validators {

@@ -8,12 +8,12 @@ import time
 import traceback
 
 from cases import (
-    bad_input, clocks, execution, kwil_clients, log_output, namespaces, operation, queries, restarts, statements,
-    strangers, testnet, validators)
+    bad_input, clocks, execution, kwil_clients, log_output, namespaces, operation, queries, restarts, scripting,
+    statements, strangers, testnet, validators)
 
 SUITES = (
-    bad_input, clocks, execution, kwil_clients, log_output, operation, queries, restarts, statements, strangers, testnet,
-    validators, namespaces)
+    bad_input, clocks, execution, kwil_clients, log_output, operation, queries, restarts, scripting, statements,
+    strangers, testnet, validators, namespaces)
 # Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE
 

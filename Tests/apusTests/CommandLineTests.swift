@@ -41,7 +41,7 @@ private let address = "/ip4/127.0.0.1/tcp/6600"
             ("init --root x --genesis g --chain-id y", "--chain-id"),
             ("init --root x --genesis g --owner y", "--owner"),
             ("init --root x --key k --key-type ed25519", "--key-type"),
-            ("config --root x --markdown", "--markdown"),
+            ("config --root x --markdown", "--markdown"), ("config --json --markdown", "--json"),
             ("key new x --type rsa", "--type"), ("run", "--root"), ("config --root=", "--root"),
             ("status --rpc nowhere", "--rpc"), ("status --rpc 127.0.0.1:0", "--rpc"),
             ("status --rpc 127.0.0.1:65536", "--rpc"), ("status --rpc :8484", "--rpc"),

@@ -6,8 +6,8 @@ import Testing
 /// Other people's scripts and unit files contain the names of commands, arguments and options: none may change or
 /// disappear.
 @Suite struct CommandNamesTests {
-    private static let host = ["--key", "--reactor", "--security"]
-    private static let sending = ["--key", "--nonce", "--wait", "--rpc"]
+    private static let host = ["--key", "--reactor", "--security", "--json"]
+    private static let sending = ["--key", "--nonce", "--wait", "--rpc", "--json"]
     /// The number of arguments and the names of options of each command.
     private static let names: [String: (arguments: Int, options: [String])] = [
         "apus run": (0, ["--root", "--exit-with-parent"]),
@@ -15,24 +15,24 @@ import Testing
             0,
             [
                 "--root", "--chain-id", "--genesis", "--key", "--key-type", "--owner", "--listen",
-                "--rpc-listen", "--bootnode",
+                "--rpc-listen", "--bootnode", "--json",
             ]
         ),
-        "apus config": (0, ["--root", "--markdown", "--limits"]),
-        "apus key new": (1, ["--type"]),
-        "apus key show": (1, []),
+        "apus config": (0, ["--root", "--markdown", "--limits", "--json"]),
+        "apus key new": (1, ["--type", "--json"]),
+        "apus key show": (1, ["--json"]),
         "apus testnet": (
-            0, ["--input", "--root", "--validators", "--sentries", "--reactor", "--keep"]
+            0, ["--input", "--root", "--validators", "--sentries", "--reactor", "--keep", "--json"]
         ),
-        "apus status": (0, ["--rpc"]),
-        "apus validators": (0, ["--rpc"]),
-        "apus query": (1, ["-p", "--parameter", "--rpc"]),
+        "apus status": (0, ["--rpc", "--json"]),
+        "apus validators": (0, ["--rpc", "--json"]),
+        "apus query": (1, ["-p", "--parameter", "--rpc", "--json"]),
         "apus tx send": (1, ["-p", "--parameter"] + sending),
         "apus tx validator-join": (0, ["--power"] + sending),
         "apus tx validator-approve": (1, sending),
         "apus tx validator-remove": (1, sending),
         "apus tx validator-leave": (0, sending),
-        "apus tx show": (1, ["--rpc"]),
+        "apus tx show": (1, ["--rpc", "--json"]),
         "apus ping": (1, ["--count", "--streams"] + host),
         "apus identify": (1, host),
         "apus gossip": (

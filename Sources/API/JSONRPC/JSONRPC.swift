@@ -73,7 +73,8 @@ public enum JSONRPC {
                 message: try members.value("message").string())
         }
 
-        func write(to writer: inout JSONWriter) {
+        /// Writes the error member.
+        public func write(to writer: inout JSONWriter) {
             writer.object {
                 $0.member("code", integer: code)
                 $0.member("message", text: message)

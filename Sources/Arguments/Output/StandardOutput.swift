@@ -31,6 +31,12 @@ package enum StandardOutput {
     /// Writes a line at once, for a reader that waits for it.
     package static func printAtOnce(_ line: String) throws(Failure) { try write("\(line)\n", atOnce: true) }
 
+    /// Buffers a line of JSON.
+    package static func print(_ line: JSONLine) throws(Failure) { try print(line.text) }
+
+    /// Writes a line of JSON at once.
+    package static func printAtOnce(_ line: JSONLine) throws(Failure) { try printAtOnce(line.text) }
+
     /// Buffers text, or writes it at once.
     package static func write(_ text: String, atOnce: Bool = false) throws(Failure) {
         try state.withLock { (state) throws(Failure) in
@@ -88,8 +94,14 @@ package enum StandardError {
 
     /// Writes `text` as one line, without control characters. Drops the rest if the reader is too slow.
     package static func print(_ text: String) {
-        let line = EscapedText(text.split(separator: "\n").joined(separator: " "))
-        var rest = Array("\(line)\n".utf8)[...]
+        write("\(EscapedText(text.split(separator: "\n").joined(separator: " ")))\n")
+    }
+
+    /// Writes a line of JSON. Drops the rest if the reader is too slow.
+    package static func print(_ line: JSONLine) { write("\(line.text)\n") }
+
+    private static func write(_ line: String) {
+        var rest = Array(line.utf8)[...]
         while !rest.isEmpty {
             var ready = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
             guard poll(&ready, 1, patience) > 0 else { return }

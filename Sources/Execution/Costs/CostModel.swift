@@ -26,11 +26,11 @@ public enum CostModel {
 
     /// The maximum size of a value while a statement runs, and the price of an instruction that may process such
     /// values.
-    struct Width: Hashable {
+    public struct Width: Hashable, Sendable {
         /// The maximum size of a text, a blob or a row, in bytes.
-        var bytes: Int
+        public internal(set) var bytes: Int
         /// The price of an instruction, in units.
-        let price: Int
+        public let price: Int
     }
 
     // MARK: Budgets
@@ -68,7 +68,7 @@ public enum CostModel {
 
     /// The maximum sizes of values and the prices of an instruction with each. A statement starts at the width that its
     /// parameters and constants need; if a value is too large, it is undone and run again at the next width.
-    static let widths = [
+    public static let widths = [
         Width(bytes: 1 << 10, price: 1), Width(bytes: 8 << 10, price: 8),
         Width(bytes: 64 << 10, price: 64), Width(bytes: 512 << 10, price: 512),
         Width(bytes: value.value, price: 8_192),

@@ -10,7 +10,8 @@ public struct ConfigurationKey: Sendable {
     public let name: String
     /// The meaning, in one sentence.
     public let summary: String
-    let read: @Sendable (Configuration) -> ConfigurationValue
+    /// Returns its value in a configuration.
+    public let read: @Sendable (Configuration) -> ConfigurationValue
     let write: @Sendable (inout Configuration, ConfigurationValue) -> String?
 
     /// `section.key`.

@@ -2,6 +2,7 @@ import API
 import Arguments
 import Chain
 import Crypto
+import JSON
 
 /// The options of commands that sign and send a transaction.
 struct SendingOptions {
@@ -9,6 +10,7 @@ struct SendingOptions {
     let nonce: UInt64?
     let waits: Bool
     let rpc: RPCOptions
+    let output: OutputForm
 
     static var parameters: Parameter<SendingOptions> {
         .group(
@@ -18,6 +20,7 @@ struct SendingOptions {
                 "nonce", .integer(0...UInt64.max), "Nonce; by default the account's next."),
             .flag("wait", "Wait until the transaction is committed."),
             RPCOptions.parameters,
+            OutputForm.parameter,
             make: SendingOptions.init)
     }
 
@@ -29,13 +32,15 @@ struct SendingOptions {
         let outcome = try await broadcast(client, from: AccountID(signer.publicKey)) { nonce in
             try Transaction.signed(TransactionBody(payload, nonce: nonce, chainID: chainID), by: signer)
         }
-        try StandardOutput.print("\(outcome.id)")
-        if let result = outcome.result {
-            guard result.isOK else {
-                throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
-            }
-            try StandardOutput.print("committed")
+        switch output {
+        case .text: try StandardOutput.print("\(outcome.id)")
+        case .json: try StandardOutput.print(.sent(outcome.id, outcome.result))
         }
+        guard let result = outcome.result else { return }
+        guard result.isOK else {
+            throw CommandFailure("committed, but failed with code \(result.code): \(result.log)")
+        }
+        if output == .text { try StandardOutput.print("committed") }
     }
 
     /// The maximum number of attempts when other transactions keep taking the nonce.
@@ -58,6 +63,18 @@ struct SendingOptions {
             {
                 continue
             }
+        }
+    }
+}
+
+extension JSONLine {
+    /// The members of `user.broadcast`.
+    fileprivate static func sent(_ id: Hash, _ result: TransactionResult?) -> JSONLine {
+        .object {
+            $0.member("tx_hash", hex: id)
+            guard let result else { return }
+            $0.name("result")
+            $0.result(result)
         }
     }
 }

@@ -4,10 +4,14 @@ import Glibc
 /// The display of a test network: on a terminal, a table and a progress bar that are redrawn; otherwise, a plain line
 /// every few seconds.
 final class TestnetDisplay: @unchecked Sendable {
+    private let shows: Bool
     // Unchecked: only one task draws at a time, first the preparation, then `follow`, then the proof.
     private let isTerminal = isatty(STDOUT_FILENO) == 1
     private var drawnLines = 0
     private var lastLine: ContinuousClock.Instant?
+
+    /// - Parameter shows: whether anything is shown; a program reads only the proof.
+    init(shows: Bool) { self.shows = shows }
 
     private static let plainInterval = Duration.seconds(3)
     private static let barWidth = 40
@@ -71,5 +75,5 @@ final class TestnetDisplay: @unchecked Sendable {
     }
 
     /// The final flush reports a failed write.
-    private func write(_ text: String) { try? StandardOutput.write(text, atOnce: true) }
+    private func write(_ text: String) { if shows { try? StandardOutput.write(text, atOnce: true) } }
 }

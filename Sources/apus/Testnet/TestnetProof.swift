@@ -11,6 +11,7 @@ import Node
 struct TestnetProof: Sendable {
     struct Standing: Sendable {
         let name: String
+        let rpcAddress: String
         let status: NodeStatus
         let rowCount: Int
         let rowDigest: Hash
@@ -40,8 +41,8 @@ struct TestnetProof: Sendable {
             let (count, digest) = try await Self.rows(of: table, client)
             standings.append(
                 Standing(
-                    name: node.name, status: try await client.status(), rowCount: count, rowDigest: digest,
-                    usage: node.usage ?? (0, 0, 0)))
+                    name: node.name, rpcAddress: node.rpcAddress, status: try await client.status(),
+                    rowCount: count, rowDigest: digest, usage: node.usage ?? (0, 0, 0)))
             await client.close()
         }
         self.standings = standings

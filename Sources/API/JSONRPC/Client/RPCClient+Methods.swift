@@ -49,18 +49,7 @@ extension RPCClient {
         _ sql: String, _ parameters: [RawStatement.Parameter] = []
     ) async throws(Failure) -> Rows {
         try await call(
-            .userQuery,
-            {
-                $0.object {
-                    $0.member("query", text: sql)
-                    $0.object("params") {
-                        for parameter in parameters {
-                            $0.name(parameter.name.string)
-                            $0.value(parameter.value)
-                        }
-                    }
-                }
-            },
+            .query(sql, parameters),
             read: { members in
                 let columns = try members.value("column_names").array().map { try $0.string() }
                 var types = try CellTypes(&members)
@@ -78,7 +67,7 @@ extension RPCClient {
         _ id: Hash
     ) async throws(Failure) -> (transaction: Transaction, height: Int64, result: TransactionResult?) {
         try await call(
-            .userTransactionQuery, { $0.object { $0.member("tx_hash", hex: id) } },
+            .transaction(id),
             read: { members in
                 (
                     try TransactionJSON.read(try members.value("tx")),
@@ -118,7 +107,7 @@ extension RPCClient {
     /// votes on the next block.
     public func validators() async throws(Failure) -> (height: Int64, [(nodeID: String, power: Int64)]) {
         try await call(
-            .chainValidators,
+            .validators,
             read: { members in
                 let validators = try members.value("validators").array().map { value in
                     var inner = try value.members()
@@ -132,12 +121,12 @@ extension RPCClient {
 
     /// Calls `apus.validator_requests`.
     public func validatorRequests() async throws(Failure) -> ValidatorRequestsResult {
-        try await call(.apusValidatorRequests, read: { try ValidatorRequestsResult(&$0) })
+        try await call(.validatorRequests, read: { try ValidatorRequestsResult(&$0) })
     }
 
     /// Calls `apus.status`.
     public func status() async throws(Failure) -> NodeStatus {
-        try await call(.apusStatus, read: { try NodeStatus(&$0) })
+        try await call(.status, read: { try NodeStatus(&$0) })
     }
 }
 

@@ -58,6 +58,18 @@ public actor RPCClient {
         return try Self.read { try Self.response(try JSONDocument(body).root, result).value.get() }
     }
 
+    /// Asks a question and returns the result as the node wrote it.
+    public func ask(_ question: Question) async throws(Failure) -> JSONValue {
+        try await call(question, read: { $0.value })
+    }
+
+    /// Asks a question. `read` reads the members of its result.
+    func call<Value>(
+        _ question: Question, read result: (inout JSONMembers) throws -> Value
+    ) async throws(Failure) -> Value {
+        try await call(question.method, question.writeParameters, read: result)
+    }
+
     /// Calls a method `count` times in one batch. Returns the results in the order of the parameters.
     func batch<Value>(
         _ method: RPCMethod, count: Int, _ parameters: (Int, inout JSONWriter) -> Void,

@@ -85,7 +85,7 @@ enum TransactionJSON {
 
 extension JSONWriter {
     /// Writes a transaction.
-    mutating func transaction(_ transaction: Transaction) {
+    public mutating func transaction(_ transaction: Transaction) {
         object {
             if !transaction.signature.isEmpty {
                 $0.object("signature") {
@@ -108,7 +108,7 @@ extension JSONWriter {
     }
 
     /// Writes the result of a transaction's execution.
-    mutating func result(_ result: TransactionResult) {
+    public mutating func result(_ result: TransactionResult) {
         object {
             $0.member("code", integer: result.code)
             $0.member("gas", integer: result.gas)

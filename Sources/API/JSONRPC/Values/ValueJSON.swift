@@ -83,7 +83,7 @@ extension JSONWriter {
     }
 
     /// Writes a cell of a query's result: as JSON's own types where they fit, bytes in base64, numerics as strings.
-    mutating func cell(_ value: Value) {
+    public mutating func cell(_ value: Value) {
         guard value.scalar == nil else { return cell(value.elements.first ?? .null) }
         array { list in
             for element in value.elements { list.cell(element) }
