@@ -47,7 +47,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
-                "LibP2P", "Log", "Multiformats", "Node", "Peers", "Reactor",
+                "LibP2P", "Log", "Multiformats", "Node", "Peers", "Reactor", "ServiceManager",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -60,6 +60,7 @@ let package = Package(
         + module("Multiformats", ["Bytes"], tests: ["Collections"])
         + module("Metrics", ["Bytes", "Collections"])
         + module("Log", ["CShims"], tests: ["Collections"])
+        + module("ServiceManager", ["Bytes"])
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
         + module("Arguments", ["CShims", "Bytes", "Log", "JSON"])
@@ -110,7 +111,8 @@ let package = Package(
             ], tests: ["VirtualIO"])
         + [
             .testTarget(
-                name: "apusTests", dependencies: ["apus", "Arguments", "Bytes", "Chain", "TestSupport"],
+                name: "apusTests",
+                dependencies: ["apus", "Arguments", "Bytes", "Chain", "Node", "TestSupport"],
                 swiftSettings: settings),
             .testTarget(
                 name: "apus-simTests", dependencies: ["apus-sim", "Arguments"], swiftSettings: settings),

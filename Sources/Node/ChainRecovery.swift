@@ -31,7 +31,7 @@ enum ChainRecovery {
     /// that the machine cannot execute now (memory, disk, an unreadable file) is retried until it succeeds.
     static func run(
         genesis: Genesis, store: BlockStore, votes: VoteLog, application: any Application, log: Log,
-        on worker: Worker
+        on worker: Worker, progress: @escaping @Sendable (StartProgress) -> Void
     ) async throws -> Outcome {
         try await withTaskCancellationHandler {
             var outcome = try await worker.run { try begin(genesis, store, application) }
@@ -40,11 +40,12 @@ enum ChainRecovery {
             while let tip = store.tip, outcome.state.height < tip.height {
                 if Task.isCancelled { throw NodeError.stopped(height: application.tip.height) }
                 let (next, failure) = try await worker.run { [outcome] in
-                    follow(store, from: outcome, applied, application)
+                    follow(store, from: outcome, applied, application, progress)
                 }
                 if next.state.height > outcome.state.height { retry = nil }
                 outcome = next
                 guard let failure else { continue }
+                progress(.retrying(height: outcome.state.height &+ 1))
                 var pauses = retry ?? ExecutionRetry(log, height: outcome.state.height &+ 1)
                 do {
                     if !Task.isCancelled { try await pauses.pause(after: failure) }
@@ -82,12 +83,17 @@ enum ChainRecovery {
 
     /// Follows the next blocks of the log. Returns how far that came, and the error that stopped it, if any.
     private static func follow(
-        _ store: BlockStore, from outcome: Outcome, _ applied: ApplicationTip, _ application: any Application
+        _ store: BlockStore, from outcome: Outcome, _ applied: ApplicationTip, _ application: any Application,
+        _ progress: (StartProgress) -> Void
     ) -> (Outcome, (any Error)?) {
         var outcome = outcome
-        let last = min(store.tip?.height ?? 0, outcome.state.height &+ batch)
+        let tip = store.tip?.height ?? 0
+        let last = min(tip, outcome.state.height &+ batch)
         do {
-            while outcome.state.height < last { try follow(store, &outcome, applied, application) }
+            while outcome.state.height < last {
+                progress(.executing(height: outcome.state.height &+ 1, tip: tip))
+                try follow(store, &outcome, applied, application)
+            }
         } catch {
             return (outcome, error)
         }

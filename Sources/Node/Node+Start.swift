@@ -13,11 +13,15 @@ import Storage
 extension Node {
     /// Opens the files of a root directory, brings the application to the tip of the block log, listens and dials.
     ///
-    /// - Parameter hasQueryProcesses: whether to run queries in processes of the running program, which must handle
-    /// `QueryWorker.command`.
+    /// - Parameters:
+    ///   - hasQueryProcesses: whether to run queries in processes of the running program, which must handle
+    ///     `QueryWorker.command`.
+    ///   - progress: see `NodeEnvironment`.
     /// - Throws: an error whose one-line description says what is wrong and where.
     public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration, log: Log = .silent, hasQueryProcesses: Bool = false
+        root: RootDirectory, configuration: Configuration, log: Log = .silent,
+        hasQueryProcesses: Bool = false,
+        progress: @escaping @Sendable (StartProgress) -> Void = { _ in }
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
         let key = try KeyFile.load(root.keyFile)
@@ -28,7 +32,7 @@ extension Node {
         var environment = NodeEnvironment(
             openStores: {
                 (
-                    try BlockStore(directory: root.blocksDirectory),
+                    try BlockStore(directory: root.blocksDirectory) { progress(.reading(height: $0)) },
                     try VoteLog(directory: root.blocksDirectory)
                 )
             },
@@ -42,6 +46,7 @@ extension Node {
                 log: log.of("peerstore")),
             wallClock: { UInt64(clamping: WallClock.milliseconds) })
         environment.log = log
+        environment.progress = progress
         environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
             environment.queries = queryPlacement(root, log)
@@ -77,7 +82,7 @@ extension Node {
         if !store.recovery.isClean {
             log.warning("block log recovered", ["what": .of(store.recovery)])
         }
-        let outcome = try await recover(genesis, store, votes, application, log, on: opening)
+        let outcome = try await recover(genesis, store, votes, application, environment, on: opening)
         let listen = try await Configuration.resolve(configuration.p2p.listen, of: "p2p.listen")
             .map { Multiaddr(ip: $0.ip, tcp: $0.port) }
         let announced =
@@ -115,13 +120,15 @@ extension Node {
 
     /// Brings the application to the tip of the block log. Closes both if that fails.
     private nonisolated static func recover(
-        _ genesis: Genesis, _ store: BlockStore, _ votes: VoteLog, _ application: any Application, _ log: Log,
-        on worker: Worker
+        _ genesis: Genesis, _ store: BlockStore, _ votes: VoteLog, _ application: any Application,
+        _ environment: NodeEnvironment, on worker: Worker
     ) async throws -> ChainRecovery.Outcome {
+        let log = environment.log
         let outcome: ChainRecovery.Outcome
         do {
             outcome = try await ChainRecovery.run(
-                genesis: genesis, store: store, votes: votes, application: application, log: log, on: worker)
+                genesis: genesis, store: store, votes: votes, application: application, log: log, on: worker,
+                progress: environment.progress)
         } catch {
             try? await worker.run {
                 application.close()

@@ -22,7 +22,7 @@ public final class Node {
     /// Whether a query has found the database corrupt, which is logged once.
     nonisolated let corruption = Mutex(false)
     /// The loop of the services, which callers from other threads cross to.
-    nonisolated let home: EventLoop
+    package nonisolated let home: EventLoop
     nonisolated let snapshots = NodeSnapshots()
 
     nonisolated let context: NodeContext

@@ -21,6 +21,8 @@ public struct NodeEnvironment: Sendable {
     public var queries = QueryPlacement.inProcess
     /// The node's log.
     public var log = Log.silent
+    /// Called on any thread, very often, while the node starts.
+    public var progress: @Sendable (StartProgress) -> Void = { _ in }
     /// Called when the node does something irreversible.
     public var observer = NodeObserver()
     /// The address to dial from; nil leaves the choice to the kernel.

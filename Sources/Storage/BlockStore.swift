@@ -45,14 +45,16 @@ public final class BlockStore: Sendable {
     /// Drops a torn write at the end of the log and rebuilds a missing, damaged or stale index: see `recovery`. Throws
     /// `locked` if the directory is open elsewhere, and `corrupted`, with file and offset, if a committed block is
     /// damaged or missing.
+    ///
+    /// - Parameter progress: called with the height of each block that is read.
     package init(
         directory: String, segmentSize: Int = BlockStore.defaultSegmentSize,
-        disk: any Disk = SystemDisk.shared
+        disk: any Disk = SystemDisk.shared, progress: @escaping @Sendable (Int64) -> Void = { _ in }
     ) throws(StorageError) {
         try disk.makeDirectory(directory)
         let lock = try disk.lock(directory + "/LOCK")
         let segments = MappedSegments(directory: directory, segmentSize: segmentSize, disk: disk)
-        var repair = try Recovery(directory: directory, segments: segments, disk: disk)
+        var repair = try Recovery(directory: directory, segments: segments, disk: disk, progress: progress)
         let found = try repair.run()
         self.directory = directory
         self.segmentSize = segmentSize

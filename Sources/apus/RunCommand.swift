@@ -3,6 +3,7 @@ import Arguments
 import Log
 import Node
 import Reactor
+import ServiceManager
 
 /// `apus run`: runs a node until SIGINT, SIGTERM or SIGHUP.
 struct RunCommand: Action {
@@ -21,6 +22,7 @@ struct RunCommand: Action {
     }
 
     func run() async throws {
+        let manager = try ServiceManager.ofEnvironment()
         // Before any file is opened.
         try DescriptorLimit.raise(toAtLeast: DescriptorLimit.least)
         let stop = try StopSignal()
@@ -32,9 +34,11 @@ struct RunCommand: Action {
         let node: Node
         do {
             try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
+            let report = StartReport(manager)
             node = try await stop.run {
                 try await Node.start(
-                    root: directory, configuration: configuration, log: log, hasQueryProcesses: true)
+                    root: directory, configuration: configuration, log: log, hasQueryProcesses: true,
+                    progress: { report.note($0) })
             }
         } catch NodeError.stopped(let height) {
             return log.info(
@@ -48,8 +52,18 @@ struct RunCommand: Action {
             await node.stop()
             throw error
         }
-        let failure = await stop.run(node, log)
+        let report = ServiceReport(manager, node, server)
+        if !manager.notify(.ready, .status("started")) {
+            log.warning("service manager does not take the message that the node is ready")
+        }
+        await node.home.perform { report.start() }
+        let failure = await stop.unlessRaised { await node.failure() } ?? nil
+        let reason = failure == nil ? stop.name ?? "standard input ended" : "the node cannot continue"
+        log.info("stopping", ["reason": .text(reason)])
+        await node.home.perform { report.stopping(reason) }
+        await node.stop()
         await server.stop()
+        await node.home.perform { report.stop() }
         if let failure { throw failure }
     }
 

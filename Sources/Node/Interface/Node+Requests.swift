@@ -38,6 +38,7 @@ extension Node {
         status.appHash = state.appHash
         status.blockTimestamp = state.timestamp
         status.isSyncing = view.isSyncing
+        status.syncTarget = view.isSyncing ? sync.target : nil
         status.clockDoubt = view.clockDoubt
         status.peerCount = peers.peerCount
         status.mempoolCount = mempool.count

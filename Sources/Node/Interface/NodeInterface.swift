@@ -96,7 +96,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// The status of a node. `apus.status` passes on all but `blockTimestamp` and `hasGasCosts`.
+/// The status of a node. `apus.status` passes on all but `blockTimestamp`, `syncTarget` and
+/// `hasGasCosts`.
 public struct NodeStatus: Sendable {
     /// The software's version, `major.minor.patch`.
     public var version = NodeVersion.text
@@ -118,6 +119,8 @@ public struct NodeStatus: Sendable {
     public var blockTimestamp: UInt64 = 0
     /// Whether the node is catching up.
     public var isSyncing = false
+    /// The height that the node is catching up to, if it knows one.
+    public var syncTarget: Int64?
     /// Why this node's or the leader's clock seems wrong, in one line; nil if neither does.
     public var clockDoubt: String?
     /// The number of connected peers.

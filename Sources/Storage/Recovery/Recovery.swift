@@ -22,6 +22,7 @@ struct Recovery {
     private let directory: String
     private let segments: MappedSegments
     private let disk: any Disk
+    private let progress: @Sendable (Int64) -> Void
     private var report = RecoveryReport()
     /// The first heights of the segments, ascending.
     private var names: [Int64]
@@ -37,8 +38,12 @@ struct Recovery {
     private static let batchBlocks = 4096
 
     /// Lists the segments in `directory`, whose lock the caller holds.
-    init(directory: String, segments: MappedSegments, disk: any Disk) throws(StorageError) {
+    init(
+        directory: String, segments: MappedSegments, disk: any Disk,
+        progress: @escaping @Sendable (Int64) -> Void
+    ) throws(StorageError) {
         self.directory = directory
+        self.progress = progress
         self.segments = segments
         self.disk = disk
         names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
@@ -139,6 +144,7 @@ struct Recovery {
             switch scanner.next() {
             case .record(let record, let block, let offset):
                 lastCommit = (record, offset)
+                progress(record.height)
                 guard isWritable else { continue }
                 batch.append(
                     BlockIndex.Entry(

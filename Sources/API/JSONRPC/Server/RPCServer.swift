@@ -65,6 +65,9 @@ public final class RPCServer: Sendable {
         }
     }
 
+    /// Calls `body` on the server's thread when it next gets to it: at once, unless the thread is stuck.
+    public func onNextTurn(_ body: @escaping @Sendable () -> Void) { loop.call { body() } }
+
     /// Stops listening and closes every connection.
     public func stop() async {
         await loop.perform { [http] in await http.stop() }

@@ -26,6 +26,9 @@ final class SyncService: Service {
     /// The bytes of blocks that are held or arriving, and their maximum.
     var bytes: (held: Int, limit: Int) { (driver.machine.bytesUnderWay, driver.machine.mostBytesUnderWay) }
 
+    /// The height to sync to; nil if nothing is to be fetched.
+    var target: Int64? { driver.machine.target }
+
     /// The number of peers that the planner tracks.
     var peerCount: Int { driver.machine.peerCount }
 

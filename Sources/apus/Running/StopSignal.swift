@@ -2,8 +2,6 @@ import Arguments
 import Bytes
 import CShims
 import Glibc
-import Log
-import Node
 import Reactor
 import Synchronization
 
@@ -105,15 +103,6 @@ final class StopSignal: Sendable {
         await task.value
         state.withLock { $0.starting = nil }
         return try outcome.withLock { $0 }.get()
-    }
-
-    /// Waits for a signal or the node's failure, stops the node, and returns the failure.
-    func run(_ node: Node, _ log: Log) async -> NodeError? {
-        let failure = await unlessRaised { await node.failure() } ?? nil
-        // SIGHUP reloads nothing: the configuration is read only at the start.
-        log.info("stopping", ["reason": .text(name ?? "standard input ended")])
-        await node.stop()
-        return failure
     }
 
     /// Returns the result of `body`, or nil if a signal comes first and cancels it.
