@@ -94,7 +94,8 @@ let package = Package(
         + module(
             "Node",
             [
-                "CShims", "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P",
+                "CShims", "Bytes", "Collections", "Multiformats", "Log", "Metrics", "Reactor", "Crypto",
+                "LibP2P",
                 "Chain", "Storage", "Mempool", "Execution", "Consensus", "Protocols", "Peers",
             ], tests: ["VirtualIO"])
         + module(

@@ -1,3 +1,4 @@
+import Crypto
 import LibP2P
 import Peers
 import Reactor
@@ -33,6 +34,9 @@ extension Node {
     /// What must be freed after the node's end.
     package var remains: NodeRemains { NodeRemains(context) }
 
+    /// What this node recorded of a block that it keeps.
+    package func trace(of block: Hash) -> BlockTrace? { context.traces.blocks.block(block) }
+
     /// The resources that clients and peers can make this node hold.
     package var holdings: [Holding] {
         let (host, limits) = (context.host, context.configuration)
@@ -61,6 +65,11 @@ extension Node {
                 limit: limits.p2p.maxConnections + PeerService.visitors),
             Holding(
                 name: "recent blocks", amount: context.chain.held.count, limit: ChainReader.recentCount),
+            Holding(
+                name: "blocks traced", amount: context.traces.blocks.count, limit: BlockTraces.capacity),
+            Holding(
+                name: "transactions traced", amount: context.traces.transactions.count,
+                limit: TransactionTraces.capacity),
             Holding(name: "catch-up bytes", amount: sync.bytes.held, limit: sync.bytes.limit),
             Holding(
                 name: "transactions waited for", amount: commitWaiters.transactions,

@@ -105,7 +105,7 @@ extension Node {
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
-                observer: environment.observer,
+                observer: environment.observer, traces: NodeTraces(),
                 mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
             let node = try Node(context, gate, outcome)
             do {

@@ -50,6 +50,8 @@ struct NodeContext: Sendable {
     /// The wall clock, in milliseconds since 1970. Callable from any thread.
     let wallClock: @Sendable () -> UInt64
     let observer: NodeObserver
+    /// The times at which blocks and transactions passed their stages.
+    let traces: NodeTraces
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
 }

@@ -148,12 +148,11 @@ MUTATIONS = [
     ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
         (WORK,
-         "                try await self.context.storage.run {\n                    chain.appended(try store.append(",
+         "                let logged = try await self.context.storage.run {\n",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
-         "                try await self.context.storage.run {\n                    chain.appended(try store.append("),
-        (WORK, "                try await self.context.execution.run { try application.commit() }\n            } catch",
-         "                if !ON { try await self.context.execution.run { try application.commit() } }\n"
-         "            } catch"),
+         "                let logged = try await self.context.storage.run {\n"),
+        (WORK, "                    try application.commit()\n                    return clock.now\n",
+         "                    if !ON { try application.commit() }\n                    return clock.now\n"),
     ]),
     Mutation("damage-not-noticed", "a record that fails the log's checksum is not used", [
         ("Sources/Storage/Log/BlockRecord.swift",

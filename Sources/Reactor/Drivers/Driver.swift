@@ -18,8 +18,8 @@ open class Driver {
     /// A driver called `name`.
     public init(name: String) { self.name = name }
 
-    /// Time since the loop began.
-    open var now: Duration { .now(CLOCK_MONOTONIC) - epoch }
+    /// Time since the loop began. Callable on any thread; in a simulation, on the loop alone.
+    open nonisolated var now: Duration { .now(CLOCK_MONOTONIC) - epoch }
 
     /// Waits for events, at most until `deadline`, and reports them. Nil means no limit; a deadline in the past only
     /// polls. Returns false once nothing can happen any more.

@@ -51,6 +51,9 @@ public enum Reactor {
     /// Time since the loop began: monotonic, or virtual in a simulation.
     @ReactorActor public static var now: Duration { loop.driver.now }
 
+    /// The loop's clock, for the jobs of its workers.
+    @ReactorActor public static var clock: LoopClock { LoopClock(driver: loop.driver) }
+
     /// Calls `body` once after `delay`, unless the timer is cancelled. The timer stays pending even if the caller does
     /// not keep it.
     @discardableResult

@@ -202,6 +202,9 @@ public final class World {
             machine.committed = block.height
             check { () throws(CheckerFailure) in try chain.commit(commit.info, block.block, by: machine.name)
             }
+            if let trace = machine.node?.trace(of: block.hash) {
+                check { () throws(CheckerFailure) in try StageChecker.check(trace, of: machine.name) }
+            }
             onNodeEvent?(.committed, machine)
         }
         observer.halted = { [unowned self, unowned machine] error in

@@ -27,7 +27,7 @@ final class VirtualDriver: Driver {
         super.init(name: "virtual")
     }
 
-    override var now: Duration { clock }
+    override nonisolated var now: Duration { ReactorActor.assumeIsolated { clock } }
 
     override func wait(until deadline: Duration?) -> Bool {
         guard let deadline else { return false }

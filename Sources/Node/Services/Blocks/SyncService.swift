@@ -211,12 +211,15 @@ final class SyncService: Service {
     }
 
     private func check(_ id: Int, _ height: Int64, _ candidate: Candidate) {
-        let state = consensus.view.state
+        let (state, arrival) = (consensus.view.state, Reactor.now)
         Reactor.spawn {
             do {
                 let worker = self.context.proofs[id % self.context.proofs.count]
                 let (commit, block) = try await self.consensus.verifier.verify(
                     after: state, on: worker, candidate.decoded)
+                self.consensus.note(.body, block.height, block.hash, at: arrival)
+                self.consensus.note(body: block.block, from: candidate.from)
+                self.consensus.note(.verified, block.height, block.hash)
                 if block.height > self.consensus.view.state.height { self.peers.proved(candidate.from) }
                 self.driver.submit(.proven(check: id, (commit, block), previous: block.header.previousHash))
             } catch ConsensusError.unproven where state.height &+ 1 != height {

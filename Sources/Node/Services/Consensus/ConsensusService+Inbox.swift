@@ -16,13 +16,15 @@ extension ConsensusService: ConsensusInbox {
     // MARK: Proposals
 
     func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError) {
-        let peer = offer.peer
+        let (peer, arrival) = (offer.peer, Reactor.now)
         guard view.role == .validator,
             await ask({ machine, now, _ in
                 machine.wantsToCheck(proposal, from: peer, now: now.elapsed)
             }) ?? false
         else { return }
-        switch try await admission(of: proposal, from: peer) {
+        let admission = try await admission(of: proposal, from: peer)
+        if admission != .ignore { note(.header, proposal.height, proposal.hash, at: arrival) }
+        switch admission {
         case .ignore: return
         case .fetch: break
         case .askOthersFirst:
@@ -36,6 +38,7 @@ extension ConsensusService: ConsensusInbox {
             _ = await failed(proposal, from: peer)
             throw error
         }
+        note(body: block, from: peer)
         _ = await take(block, for: proposal, from: peer)
     }
 
@@ -106,8 +109,10 @@ extension ConsensusService: ConsensusInbox {
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
+            note(verifiedProposal: checked)
             await handle(.proposalFetched(checked, from: announcer))
         } catch ConsensusError.invalidBlock(_, let reason) {
+            context.traces.blocks.noteRefusal(of: proposal.hash)
             await handle(.proposalInvalid(block, reason: reason))
         } catch {
             return await failed(proposal, from: announcer)
@@ -123,7 +128,7 @@ extension ConsensusService: ConsensusInbox {
     // MARK: Announcements
 
     func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError) {
-        let peer = offer.peer
+        let (peer, arrival) = (offer.peer, Reactor.now)
         if announcement.hash == view.state.hash, peer == view.proposer?.peerID {
             await handle(.announcedAgain(from: peer))
         }
@@ -142,7 +147,7 @@ extension ConsensusService: ConsensusInbox {
             if try await !offer.test() { withheld(announcement.hash, by: peer) }
             return
         }
-        guard let commit = try await admitted(announcement, from: peer) else { return }
+        guard let commit = try await admitted(announcement, from: peer, at: arrival) else { return }
         try await fetch(commit, from: offer)
     }
 
@@ -173,7 +178,7 @@ extension ConsensusService: ConsensusInbox {
     /// validators takes milliseconds, so one announcement of a block is checked at a time, and the next only if that
     /// one is wrong.
     private func admitted(
-        _ announcement: BlockAnnouncement, from peer: PeerID
+        _ announcement: BlockAnnouncement, from peer: PeerID, at arrival: Duration
     ) async throws(ProtocolsError) -> VerifiedCommit? {
         guard await announcementChecks.enter(announcement.hash, by: peer, isTrusted: peers.trusts(peer))
         else { return nil }
@@ -185,6 +190,8 @@ extension ConsensusService: ConsensusInbox {
             throw .wrongContent("an announcement without a valid leader signature or enough votes")
         }
         guard let commit else { return nil }
+        note(.header, commit.height, commit.hash, at: arrival)
+        note(.quorum, commit.height, commit.hash)
         events.send(.proven(commit.height))
         let admission = await ask { $0.admit(commit, from: peer, at: $1, actions: &$2) }
         return admission == .fetch ? commit : nil

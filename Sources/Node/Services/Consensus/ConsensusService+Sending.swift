@@ -22,6 +22,7 @@ extension ConsensusService {
     }
 
     func send(_ message: AckRes) {
+        if message.appHash != nil { note(.ackSent, message.height, message.block) }
         gossip.publish(GossipTopic.acknowledgements, message.bytes, log: context.log)
         guard let leader = view.proposer?.peerID, context.host.isConnected(leader) else {
             return
@@ -37,6 +38,7 @@ extension ConsensusService {
     }
 
     func propose(_ block: CheckedBlock, stamp: Int64, to keys: [PublicKey]?) {
+        note(.proposed, block.height, block.hash)
         if keys == nil { context.observer.proposed(block.block, stamp) }
         if stamp != block.stamp {
             // Validators that get the block from another validator must know that the leader itself chose the stamp.
@@ -98,6 +100,7 @@ extension ConsensusService {
     }
 
     private func announce(_ commit: VerifiedCommit, _ block: SharedBytes, to peers: [PeerID]) {
+        note(.announced, commit.height, commit.hash)
         let message = SharedBytes(commit.announcement.bytes)
         for peer in Self.order(peers, validators: view.state.validators.keys) {
             Reactor.spawn {

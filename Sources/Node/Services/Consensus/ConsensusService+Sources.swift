@@ -84,6 +84,7 @@ extension ConsensusService {
             await handle(.decidedFetchFailed(commit.hash, from: offer.peer))
             throw error
         }
+        note(body: block, from: offer.peer)
         // Another peer may have sent it before.
         guard fetches[commit.hash] === fetch else { return }
         sources.ended(commit.hash)
@@ -93,7 +94,9 @@ extension ConsensusService {
     /// Checks a committed block and passes it to the machine. Returns whether it is the right one.
     func take(_ block: Block, for commit: VerifiedCommit, from peer: PeerID) async -> Bool {
         do {
-            await handle(.decided(commit, try await check(block, expected: commit.hash)))
+            let checked = try await check(block, expected: commit.hash)
+            note(.verified, commit.height, commit.hash)
+            await handle(.decided(commit, checked))
             return true
         } catch {
             context.log.warning(
@@ -158,7 +161,9 @@ extension ConsensusService {
                     ) { fetch.received($0) }
                     // The peer may have lost the block since it announced it, which is no offence.
                     guard let found else { return }
+                    self.note(body: found.block, from: peer)
                     let block = try await self.check(found.block, expected: commit.hash)
+                    self.note(.verified, commit.height, commit.hash)
                     await self.handle(.decided(commit, block))
                     self.endFetch(commit.hash)
                 } catch {

@@ -78,6 +78,7 @@ extension ConsensusService: ConsensusStatusSource {
             let found = try? await BlockProtocol.request(
                 commit.hash, from: peer, on: context.host, sizes: blockSizes)
             if let found {
+                note(body: found.block, from: peer)
                 _ = await take(found.block, for: commit, from: peer)
             } else {
                 await handle(.decidedFetchFailed(commit.hash, from: peer))
@@ -93,7 +94,10 @@ extension ConsensusService: ConsensusStatusSource {
             do {
                 let block = try await ProposedBlockProtocol.request(
                     height: height, hash: hash, from: peer, on: context.host, sizes: blockSizes)
-                if let block { return block }
+                if let block {
+                    note(body: block, from: peer)
+                    return block
+                }
             } catch {
                 context.log.debug(
                     "no proposed block", ["peer": .of(peer), "reason": .error(error)])
@@ -134,6 +138,7 @@ extension ConsensusService: ConsensusStatusSource {
                     throw ConsensusError.notSignedByLeader(hash)
                 }
                 let checked = try await self.check(block, expected: hash)
+                self.note(.verified, height, hash)
                 self.feed(.lockedFetched(checked))
             } catch {
                 self.context.log.warning(

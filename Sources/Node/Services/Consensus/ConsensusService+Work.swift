@@ -10,6 +10,7 @@ import Storage
 extension ConsensusService {
     func build(_ template: BlockTemplate) {
         let (state, key) = (template.state, context.key)
+        let began = Reactor.now
         Reactor.spawn {
             let changes = self.mempool.changes
             let transactions = await self.mempool.propose(
@@ -31,6 +32,11 @@ extension ConsensusService {
                     newLeader: template.newLeader)
                 let block = Block.signed(header, transactions: transactions, by: key)
                 return CheckedBlock(block, madeOf: transactions)
+            }
+            if let block {
+                self.note(.building, block.height, block.hash, at: began)
+                self.note(body: block.block, from: nil)
+                self.context.traces.transactions.note(.proposed, block.hashed.transactionIDs)
             }
             self.feed(.built(block))
         }
@@ -58,14 +64,16 @@ extension ConsensusService {
     }
 
     func execute(_ block: CheckedBlock) {
-        let (application, state) = (context.application, view.state)
+        let (application, state, clock) = (context.application, view.state, Reactor.clock)
         Reactor.spawn {
             do {
-                let result = try await self.context.execution.run {
-                    try application.execute(
+                let (result, time) = try await self.context.execution.run {
+                    let result = try application.execute(
                         block.block, transactions: block.transactions, parameters: state.parameters,
                         validators: state.validators)
+                    return (result, clock.now)
                 }
+                self.note(.executed, block.height, block.hash, at: time)
                 self.feed(.executed(block.hash, result))
             } catch {
                 // Any other error means that the worker has ended.
@@ -89,21 +97,32 @@ extension ConsensusService {
     /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
         let (store, chain, application) = (context.store, context.chain, context.application)
+        let clock = Reactor.clock
+        note(.quorum, block.height, block.hash)
         Reactor.spawn {
             do {
-                try await self.context.storage.run {
+                let logged = try await self.context.storage.run {
                     chain.appended(try store.append(block.hashed, commit.info, result.results))
+                    return clock.now
                 }
-                try await self.context.execution.run { try application.commit() }
+                self.note(.logged, block.height, block.hash, at: logged)
+                let committed = try await self.context.execution.run {
+                    try application.commit()
+                    return clock.now
+                }
+                self.note(.committed, block.height, block.hash, at: committed)
             } catch let error as ExecutionError where !error.isLasting {
                 do {
                     try await self.commitAgain(block, result, after: error)
+                    self.note(.committed, block.height, block.hash)
                 } catch {
                     return self.feed(.failed("\(error)"))
                 }
             } catch {
                 return self.feed(.failed("\(error)"))
             }
+            self.context.traces.transactions.note(
+                .committed, block.hashed.transactionIDs, height: block.height)
             self.mempool.committed(block.hashed.transactionIDs, result.accounts)
             self.endFetches(upTo: block.height)
             self.context.observer.committed(commit, block, result)
@@ -143,9 +162,10 @@ extension ConsensusService {
 
     func record(_ vote: Vote, _ answer: AckRes.Answer, keeping block: CheckedBlock?) {
         let (votes, key, log) = (context.votes, context.key, context.log)
+        let clock = Reactor.clock
         Reactor.spawn {
             do {
-                let message = try await self.context.storage.run {
+                let (message, durable) = try await self.context.storage.run {
                     do throws(StorageError) {
                         if let block, votes.last?.blockHash != vote.blockHash {
                             try votes.keep(block.block.bytes)
@@ -155,7 +175,15 @@ extension ConsensusService {
                         log.warning("block of a vote not kept", ["reason": .error(error)])
                     }
                     try votes.record(vote)
-                    return AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key)
+                    let durable = clock.now
+                    return (
+                        AckRes(height: vote.height, block: vote.blockHash, answer: answer, by: key), durable
+                    )
+                }
+                if message.appHash == nil {
+                    self.context.traces.blocks.noteRefusal(of: vote.blockHash)
+                } else {
+                    self.note(.voteDurable, vote.height, vote.blockHash, at: durable)
                 }
                 self.context.observer.voted(message, vote.stamp)
                 self.feed(.voteRecorded(vote, message))

@@ -98,7 +98,9 @@ final class MempoolService: TransactionSource, Service {
 
     private func perform(_ action: Mempool.Action) {
         switch action {
-        case .announce(let ids, nil): exchange?.announce(ids)
+        case .announce(let ids, nil):
+            if exchange != nil { context.traces.transactions.note(.announced, ids) }
+            exchange?.announce(ids)
         case .announce(let ids, let peer?): exchange?.announce(ids, to: peer)
         case .pause: exchange?.pause()
         case .resume: exchange?.resume()
@@ -144,17 +146,20 @@ final class MempoolService: TransactionSource, Service {
     /// Accepts transactions of clients, which every node announces, including the leader. Returns one outcome each, in
     /// order.
     func submit(_ transactions: [SharedBytes]) async -> [Outcome] {
-        await checks.run(transactions.map { Arrival(id: .sha256(of: $0), isOwn: true, bytes: $0) })
+        let arrivals = transactions.map { Arrival(id: .sha256(of: $0), isOwn: true, bytes: $0) }
+        context.traces.transactions.begin(.submitted, arrivals.lazy.map { $0.id })
+        return await checks.run(arrivals)
     }
 
     /// Accepts transactions of peers or of the last run. Returns one outcome each, in order; `.duplicate` for those
     /// that need no check.
     func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
         var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
-        let (ids, chain) = (transactions.map(\.id), context.chain)
+        let (ids, chain, arrival) = (transactions.map(\.id), context.chain, Reactor.now)
         guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { chain.isMined($0) } })
         else { return ids.map { _ in .failure(.full) } }
         let arrivals = begun.map { Arrival(id: ids[$0], isOwn: false, bytes: transactions[$0].bytes) }
+        context.traces.transactions.begin(.fetched, arrivals.lazy.map { $0.id }, at: arrival)
         for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
         return outcomes
     }
@@ -175,7 +180,10 @@ final class MempoolService: TransactionSource, Service {
         } else {
             outcomes = nil
         }
-        return outcomes ?? batch.map { _ in .failure(.full) }
+        guard let outcomes else { return batch.map { _ in .failure(.full) } }
+        let accepted = zip(batch, outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
+        context.traces.transactions.note(.checked, accepted)
+        return outcomes
     }
 
     private func admit(_ results: @escaping @Sendable () -> [CheckedTransaction]) async -> [Outcome]? {

@@ -51,7 +51,8 @@ import VirtualIO
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
                 lookups: Worker(name: "lookups", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
-                wallClock: { 1_000_000_000 }, observer: observer, mempoolFile: file)
+                wallClock: { 1_000_000_000 }, observer: observer, traces: NodeTraces(),
+                mempoolFile: file)
             let parameters = parameters ?? genesis.parameters
             let gate = PeerGate(
                 rules: PeerRules(own: host.peerID), log: .silent, wallClock: context.wallClock,

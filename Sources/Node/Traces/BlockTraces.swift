@@ -1,0 +1,118 @@
+import Chain
+import Consensus
+import Crypto
+import Multiformats
+import Reactor
+
+/// Records when the latest blocks passed each stage (docs/operate/tracing.md). Lives on the node's reactor; a worker's job
+/// reads the clock itself and returns the time with its result.
+@ReactorActor
+final class BlockTraces {
+    /// The number of blocks kept, committed or not.
+    nonisolated static let capacity = 1_000
+
+    nonisolated let histograms: StageHistograms<BlockStage>
+    private var traces: [BlockTrace] = []
+    private var places: [Hash: Int] = [:]
+    private var table: StageTable<BlockStage>
+    /// The place of the next block.
+    private var next = 0
+
+    init() {
+        let histograms = StageHistograms<BlockStage>()
+        self.histograms = histograms
+        table = StageTable(places: Self.capacity, histograms)
+        traces.reserveCapacity(Self.capacity)
+        places.reserveCapacity(Self.capacity)
+    }
+
+    /// The number of blocks kept now.
+    var count: Int { traces.count }
+
+    // MARK: Recording
+
+    /// Notes that a block passed a stage at `time`, unless it passed the stage before. Callers have checked that a leader
+    /// signed the block.
+    func note(
+        _ stage: BlockStage, height: Int64, hash: Hash, as role: RoleName, at time: Duration = Reactor.now
+    ) {
+        let place = places[hash] ?? begin(BlockTrace(height: height, hash: hash, role: role))
+        // An announcement by another peer than the one that has sent the block.
+        if stage == .header, table.time(of: .body, in: place) != nil { return }
+        table.note(stage, at: time, in: place)
+        if stage == .committed { finish(place) }
+    }
+
+    /// Notes what is known once the body is here.
+    func note(body block: Block, from source: PeerID?) {
+        guard let place = places[block.hash], traces[place].size == 0 else { return }
+        traces[place].size = block.bytes.count
+        traces[place].transactions = Int(block.header.transactionCount)
+        traces[place].source = source
+    }
+
+    /// Notes that this node refuses a block.
+    func noteRefusal(of hash: Hash) {
+        guard let place = places[hash], traces[place].outcome == .pending else { return }
+        traces[place].outcome = .refused
+    }
+
+    private func begin(_ trace: BlockTrace) -> Int {
+        let place = next
+        next = (next + 1) % Self.capacity
+        if place < traces.count {
+            places[traces[place].hash] = nil
+            traces[place] = trace
+        } else {
+            traces.append(trace)
+        }
+        places[trace.hash] = place
+        table.clear(place)
+        return place
+    }
+
+    private func finish(_ place: Int) {
+        guard traces[place].outcome != .committed else { return }
+        traces[place].outcome = .committed
+        if let whole = whole(place) { histograms.whole.record(whole) }
+        let height = traces[place].height
+        for other in traces.indices where traces[other].height <= height && traces[other].outcome == .pending
+        {
+            traces[other].outcome = .abandoned
+        }
+    }
+
+    // MARK: Reading
+
+    /// Returns a block that is kept.
+    func block(_ hash: Hash) -> BlockTrace? { places[hash].map(trace) }
+
+    /// Returns the blocks of a height, in the order in which they appeared.
+    func at(_ height: Int64) -> [BlockTrace] {
+        inOrder.filter { traces[$0].height == height }.map(trace)
+    }
+
+    /// Returns the committed blocks that took longest from their first stage to their commit, slowest first.
+    func slowest(_ count: Int) -> [BlockTrace] {
+        let committed = inOrder.compactMap { place in whole(place).map { (place, $0) } }
+        return committed.sorted { $0.1 > $1.1 }.prefix(count).map { trace($0.0) }
+    }
+
+    /// The places in use, those of older blocks first.
+    private var inOrder: [Int] {
+        traces.count < Self.capacity
+            ? Array(traces.indices) : Array(next..<traces.count) + Array(0..<next)
+    }
+
+    private func whole(_ place: Int) -> Duration? {
+        guard let end = table.time(of: .committed, in: place), let first = table.earliest(in: place)
+        else { return nil }
+        return end - first
+    }
+
+    private func trace(_ place: Int) -> BlockTrace {
+        var trace = traces[place]
+        trace.stages = table.stages(in: place)
+        return trace
+    }
+}
