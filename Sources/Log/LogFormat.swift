@@ -19,8 +19,8 @@ public enum LogFormat: Sendable {
     static let maximumValue = 4_096
 
     /// Returns the journal format if systemd has connected `descriptor` to the journal, as the environment
-    /// variable JOURNAL_STREAM shows, and the process can reach the journal's socket; otherwise returns the
-    /// text format.
+    /// variable JOURNAL_STREAM shows, and the process can reach the journal's socket; otherwise the text format on
+    /// a terminal and the JSON format elsewhere, where programs read.
     public static func suited(to descriptor: Int32 = STDERR_FILENO) -> LogFormat {
         suited(to: descriptor, journal: getenv("JOURNAL_STREAM").map { String(cString: $0) })
     }
@@ -29,8 +29,12 @@ public enum LogFormat: Sendable {
         to descriptor: Int32, journal: String?, socket: String = JournalOutput.systemPath
     ) -> LogFormat {
         var status = stat()
-        guard let journal, fstat(descriptor, &status) == 0, access(socket, W_OK) == 0 else { return .text }
-        return journal == "\(status.st_dev):\(status.st_ino)" ? .journal : .text
+        if let journal, fstat(descriptor, &status) == 0, access(socket, W_OK) == 0,
+            journal == "\(status.st_dev):\(status.st_ino)"
+        {
+            return .journal
+        }
+        return isatty(descriptor) == 1 ? .text : .json
     }
 
     /// Appends an event as a line, with its line feed, or as an entry.

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// An event is dropped and counted if the queue is full or the event cannot be written: the reader of a pipe
 /// is gone, or a disk is full. The count is logged as an event once writing works again. A stalled reader
-/// blocks only the log's thread.
+/// blocks only the log's thread. Events that others can cause without bound are limited (`LogLimiter`).
 public final class LogWriter: LogSink {
     /// The maximum size of the queue, in bytes: some 5,000 lines. The thread may hold as many again.
     static let maximumBytes = 1 << 20
@@ -15,6 +15,7 @@ public final class LogWriter: LogSink {
 
     struct Queue {
         var batch = LogBatch()
+        var limiter = LogLimiter()
         /// Whether the thread is writing an earlier batch.
         var isWriting = false
         /// Whether the log accepts no more events.
@@ -57,8 +58,30 @@ public final class LogWriter: LogSink {
     /// The number of events dropped so far because the queue was full.
     public var dropped: UInt64 { queue.withLock { $0.dropped } }
 
-    /// Queues an event. Never blocks.
+    /// Queues an event, unless too many like it have come. Never blocks.
     public func write(_ event: LogEvent) {
+        let now = Self.now
+        let (isAdmitted, reports) = queue.withLock { queue in
+            (queue.limiter.admits(event, now: now), queue.limiter.reports(now: now))
+        }
+        reports.forEach(report)
+        if isAdmitted { enqueue(event) }
+    }
+
+    private func report(_ suppressed: LogFields) {
+        enqueue(
+            LogEvent(
+                time: .now, level: .warning, source: "log", message: "log events were suppressed",
+                fields: suppressed))
+    }
+
+    private static var now: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
+    private func enqueue(_ event: LogEvent) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
         format.append(event, to: &bytes)
@@ -81,6 +104,7 @@ public final class LogWriter: LogSink {
     /// may have stopped. Returns false if some are not written in time.
     @discardableResult
     public func finish(within limit: Duration) -> Bool {
+        queue.withLock { $0.limiter.reports(now: nil) }.forEach(report)
         queue.withLock { $0.isFinished = true }
         queue.signal()
         return isWritten(within: limit)

@@ -153,7 +153,11 @@ enum ChainRecovery {
             else { return nil }
             return try CheckedBlock(kept: HashedBlock(hashing: block))
         } catch {
-            log.warning("block of the latest vote cannot be read", ["reason": .error(error)])
+            log.warning(
+                "block of the latest vote cannot be read",
+                [
+                    "height": .number(vote.height), "block": .of(vote.blockHash), "reason": .error(error),
+                ])
             return nil
         }
     }

@@ -157,11 +157,24 @@ public final class Node {
         context.log.info(
             "block committed",
             [
-                "height": .number(block.height), "hash": .of(block.hash), "app_hash": .of(result.appHash),
+                "height": .number(block.height), "block": .of(block.hash), "app_hash": .of(result.appHash),
                 "transactions": .number(block.transactions.count),
             ])
+        if context.log.takes(.debug) { logTransactions(of: block, result) }
         snapshots.invalidate()
         commitWaiters.committed(block.transactions, result.results)
+    }
+
+    private func logTransactions(of block: CheckedBlock, _ result: ExecutionResult) {
+        for (transaction, outcome) in zip(block.transactions, result.results) {
+            context.log.debug(
+                "transaction committed",
+                [
+                    "transaction": .of(transaction.id), "height": .number(block.height),
+                    "block": .of(block.hash), "code": .number(outcome.code),
+                    "reason": .text(outcome.log),
+                ])
+        }
     }
 
     /// Sets the limits of bytes held for peers from the chain's maximum block size.
@@ -178,7 +191,7 @@ public final class Node {
         context.log.info(
             "node started",
             [
-                "id": .text(context.key.publicKey.nodeID), "role": .text("\(view.role)"),
+                "node": .text(context.key.publicKey.nodeID), "role": .text("\(view.role)"),
                 "height": .number(view.state.height), "reactor": .text(Reactor.driverDescription),
                 "listen": .text(context.host.listenAddresses.map(\.description).joined(separator: " ")),
             ])
@@ -197,7 +210,7 @@ public final class Node {
         guard settings.maxSize < limit else { return }
         context.log.warning(
             "mempool.max_size is too small for the largest transactions of this chain",
-            ["mempool.max_size": .number(settings.maxSize), "transaction": .number(limit)])
+            ["mempool.max_size": .number(settings.maxSize), "transaction_size": .number(limit)])
     }
 
     /// Warns once of each role that needs a mempool, on a blocks-only node.

@@ -78,7 +78,7 @@ struct RunCommand: Action {
                 "rpc.max_req_size is too small for this chain's largest transactions",
                 [
                     "rpc.max_req_size": .number(rpc.maxRequestSize),
-                    "transaction": .number(parameters.transactionLimit),
+                    "transaction_size": .number(parameters.transactionLimit),
                 ])
         }
         var limits = RPCServer.Limits()

@@ -5,7 +5,7 @@ import http.client
 import json
 import subprocess
 
-from network import Node, expect, free_ports, wait
+from network import Node, expect, free_ports, log_as_text, wait
 
 
 class Alone(Node):
@@ -17,6 +17,7 @@ class Alone(Node):
         subprocess.run(
             [apus, "init", "--root", self.root, "--listen", p2p, "--rpc-listen", rpc, *more], check=True,
             stdout=subprocess.DEVNULL)
+        log_as_text(self)
 
     def __enter__(self):
         self.start()

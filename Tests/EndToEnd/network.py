@@ -176,6 +176,7 @@ class Network:
         self.run(
             "init", "--root", node.root, "--key", f"{directory}/{name}.key", "--listen", node.p2p,
             "--rpc-listen", node.rpc, *more)
+        log_as_text(node)
         change(f"{node.root}/config.toml", r'propose_timeout = "[^"]*"', 'propose_timeout = "100ms"')
 
     def run(self, *arguments):
@@ -241,6 +242,11 @@ class Network:
             return None if len(set(seen.values())) == 1 else f"nodes differ: {seen}"
 
         wait(difference)
+
+
+def log_as_text(node):
+    """Makes a node log lines of text to its file, where it would log JSON."""
+    change(f"{node.root}/config.toml", 'format = "auto"', 'format = "plain"')
 
 
 def change(file, pattern, replacement):

@@ -109,10 +109,13 @@ import Testing
             _ descriptor: Int32, _ journal: String?, socket: String = "/dev/null"
         ) -> LogFormat { .suited(to: descriptor, journal: journal, socket: socket) }
         #expect(suited(pipe.writer, here) == .journal)
-        #expect(suited(pipe.writer, here + "0") == .text)
-        #expect(suited(pipe.writer, nil) == .text)
-        #expect(suited(-1, here) == .text)
-        #expect(suited(pipe.writer, here, socket: "/nonexistent/socket") == .text)
+        #expect(suited(pipe.writer, here + "0") == .json)
+        #expect(suited(pipe.writer, nil) == .json)
+        #expect(suited(-1, here) == .json)
+        #expect(suited(pipe.writer, here, socket: "/nonexistent/socket") == .json)
+        let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+        defer { close(terminal) }
+        #expect(suited(terminal, here) == .text)
     }
 
     /// Numbers beyond 64 bits are clamped.

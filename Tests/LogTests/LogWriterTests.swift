@@ -46,6 +46,30 @@ import Testing
         }
     }
 
+    /// The count of suppressed events is logged at the latest at the end.
+    @Test func aFloodIsSuppressedAndReported() throws {
+        let pipe = Pipe()
+        let writer = try LogWriter.start(.text, to: pipe.writer)
+        let log = log(writer)
+        let lines = try pipe.lines()
+        let burst = LogLimiter.usual.burst
+        for n in 0..<burst + 500 { log.info("event", ["peer": .text("p"), "n": .number(n)]) }
+        log.info("event", ["n": .number(-1)])
+        #expect(writer.finish(within: Self.patience))
+        pipe.close(pipe.writer)
+        let all = try #require(lines.value)
+        let shown = numbers(all).filter { $0 >= 0 }
+        #expect(shown.starts(with: 0..<burst))
+        #expect(all.contains { $0.hasSuffix(" info test: event n=-1") })
+        let suppressed = all.compactMap { line in
+            line.firstRange(of: "log events were suppressed message=event events=").flatMap {
+                Int(line[$0.upperBound...])
+            }
+        }
+        #expect(suppressed.reduce(0, +) + shown.count == burst + 500)
+        #expect(suppressed.count == 1)
+    }
+
     /// Logging never blocks, memory is bounded and the process can end; the loss is reported once the log is
     /// read.
     @Test func nobodyReads() throws {

@@ -315,7 +315,7 @@ public final class Gossipsub: StreamProtocol {
         log.debug(
             "message rejected",
             [
-                "topic": .text(message.topic.string), "author": .of(message.author), "from": .of(peer),
+                "topic": .text(message.topic.string), "author": .of(message.author), "peer": .of(peer),
                 "reason": .text(reason),
             ])
     }

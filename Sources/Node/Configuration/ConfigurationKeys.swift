@@ -198,7 +198,7 @@ extension Configuration {
         .init(
             ("log", "format"), \.log.format,
             "Format of the log: plain lines, json lines, or entries of systemd's journal. "
-                + "auto: journal if standard error is connected to it, else plain.",
+                + "auto: journal if standard error is connected to it, plain on a terminal, else json.",
             oneOf: ["auto", "plain", "json", "journal"]),
         .init(
             listen: ("p2p", "listen"), \.p2p.listen,

@@ -170,11 +170,11 @@ extension Node: NodeInterface {
         } catch {
             // The node must not vote on the state of a corrupt database.
             if error.isCorruption { await home.perform { self.consensus.feed(.failed("\(error)")) } }
-            throw queryError(error)
+            throw queryError(error, sql)
         }
     }
 
-    private nonisolated func queryError(_ error: ExecutionError) -> NodeError {
+    private nonisolated func queryError(_ error: ExecutionError, _ sql: String) -> NodeError {
         switch error {
         case .tooManyQueries: return .busy(error.description)
         case .corrupt:
@@ -183,7 +183,8 @@ extension Node: NodeInterface {
                 return !known
             }
             if isNew { context.log.critical("a query found the database corrupt", ["reason": .error(error)]) }
-        case .unusable, .failed, .diskFull: context.log.warning("query failed", ["reason": .error(error)])
+        case .unusable, .failed, .diskFull:
+            context.log.warning("query failed", ["query": .text(sql), "reason": .error(error)])
         default: break
         }
         return .query(error.publicDescription)

@@ -52,6 +52,7 @@ struct Testnet: Sendable {
             validators: ValidatorSet(validators), allocations: [], parameters: parameters)
         for (index, node) in nodes.enumerated() {
             var configuration = Configuration()
+            configuration.log.format = "plain"
             configuration.p2p.listen = ["127.0.0.1:\(node.p2pPort)"]
             // A sentry's only bootnode is a validator, so that transactions pass through it on their way to the leader.
             let boot = node.role == .sentry ? 1 : 0

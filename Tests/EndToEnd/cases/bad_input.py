@@ -22,7 +22,8 @@ def refused(arguments, *words, code=None):
     expect(out.returncode > 0 if code is None else out.returncode == code,
            f"{arguments}: exit code {out.returncode}: {out.stdout}{out.stderr}")
     # The node may have started to log.
-    lines = [line for line in out.stderr.splitlines() if not re.match(r"[0-9TZ:.-]+ (info|warning) ", line)]
+    lines = [line for line in out.stderr.splitlines()
+             if not re.match(r'[0-9TZ:.-]+ (info|warning) |{"time":"[^"]+","level":"(info|warning)"', line)]
     expect(len(lines) == 1, f"expected one line: {out.stderr!r}")
     for word in words:
         expect(str(word) in lines[0], f"{lines[0]!r} lacks {word!r}")

@@ -2,13 +2,14 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import resource
 import subprocess
 
 from alone import Alone
-from network import change, expect, wait
+from network import PATIENCE, change, expect, wait
 
 # The maximum time in which a node stops when its log is not read, in seconds.
 END = 5
@@ -137,7 +138,97 @@ def terminal_goes_away(apus, directory):
         log.ends()
 
 
+# What a mount namespace needs for a journal of its own.
+JOURNAL = """
+for directory in /run/systemd /run/log /var/log; do mkdir -p $directory && mount -t tmpfs none $directory; done
+mkdir /run/systemd/journal
+exec /lib/systemd/systemd-journald
+"""
+
+# What systemd says to a service whose standard error is the journal's. `systemd-cat` connects it, but does not say so.
+AS_SERVICE = 'JOURNAL_STREAM=$(stat --dereference --format=%d:%i /proc/self/fd/2) exec "$@"'
+
+
+@contextlib.contextmanager
+def journal():
+    """Runs systemd's journal in a mount namespace of its own. Yields the command that starts processes beside it."""
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-ec", JOURNAL], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    within = ["nsenter", "--target", str(process.pid), "--mount"]
+    try:
+        wait(lambda: None if subprocess.run(
+            [*within, "test", "-S", "/run/systemd/journal/stdout"]).returncode == 0 else "no journal")
+        yield within
+    finally:
+        process.kill()
+        process.wait()
+
+
+def entries(within, *matches):
+    """The messages of the journal's entries with these fields."""
+    out = subprocess.run(
+        [*within, "journalctl", "--output=json", *matches], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return [json.loads(line) for line in out.stdout.splitlines()]
+
+
+def the_journal_finds_a_peer_a_block_and_a_transaction(apus, directory):
+    """One field finds all entries of each, whatever their messages."""
+    node = Alone(apus, directory)
+    config = f"{node.root}/config.toml"
+    change(config, 'format = "plain"', 'format = "auto"')
+    change(config, 'level = "info"', 'level = "debug"')
+    key = f"{directory}/peer.key"
+    made = subprocess.run([apus, "key", "new", key, "--json"], capture_output=True, text=True, check=True)
+    peer = json.loads(made.stdout)["peer_id"]
+    host, port = node.p2p.rsplit(":", 1)
+    with journal() as within:
+        node.process = subprocess.Popen(
+            [*within, "systemd-cat", "sh", "-c", AS_SERVICE, "sh", apus, "run", "--root", node.root])
+        try:
+            node.answers()
+            sent = node.command("tx", "send", "CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)", "--key",
+                                f"{node.root}/nodekey.json", "--wait", "--json")
+            transaction = json.loads(sent.stdout)["tx_hash"]
+            pinged = subprocess.run(
+                [apus, "ping", f"/ip4/{host}/tcp/{port}", "--key", key], capture_output=True, text=True, timeout=PATIENCE)
+            expect(pinged.returncode == 0, pinged.stderr)
+            height = node.status()["height"]
+            block = node.block_hash(int(height))
+            for match, messages in (
+                (f"APUS_TRANSACTION={transaction}", {"transaction accepted", "transaction committed"}),
+                (f"APUS_BLOCK={block}", {"block committed", "transaction committed"}),
+                (f"APUS_HEIGHT={height}", {"block committed", "transaction committed"}),
+                (f"APUS_PEER={peer}", {"connected", "connection ended"}),
+            ):
+
+                def missing(match=match, messages=messages):
+                    found = entries(within, match)
+                    said = [entry["MESSAGE"] for entry in found]
+                    lost = [text for text in messages if not any(line.startswith(text) for line in said)]
+                    return f"{match} finds {said}, not {lost}" if lost else None
+
+                wait(missing)
+            committed = entries(within, f"APUS_TRANSACTION={transaction}", "APUS_CODE=0")
+            expect(len(committed) == 1 and committed[0]["PRIORITY"] == "7", str(committed))
+            expect(committed[0]["_TRANSPORT"] == "journal" and committed[0]["SYSLOG_IDENTIFIER"] == "apus",
+                   str(committed))
+        finally:
+            node.kill()
+
+
+def a_log_that_programs_read_is_json(apus, directory):
+    node = Alone(apus, directory)
+    change(f"{node.root}/config.toml", 'format = "plain"', 'format = "auto"')
+    with node:
+        pass
+    with open(node.log) as log:
+        lines = [json.loads(line) for line in log]
+    expect(any(line["message"] == "node started" for line in lines), str(lines))
+
+
 TESTS = [
+    a_log_that_programs_read_is_json, the_journal_finds_a_peer_a_block_and_a_transaction,
     log_reader_goes_away, log_on_a_full_device, no_standard_error, log_nobody_reads, log_at_its_size_limit,
     log_file_makes_room, terminal_goes_away,
 ]

@@ -61,7 +61,8 @@ import Testing
                 $0.mempool.maxSize = limit - 1
             }
             let line = try #require(lines.having("warning node: mempool.max_size is too small"))
-            #expect(line.contains("mempool.max_size=\(limit - 1) ") && line.hasSuffix("transaction=\(limit)"))
+            #expect(line.contains("mempool.max_size=\(limit - 1) "))
+            #expect(line.hasSuffix("transaction_size=\(limit)"))
         }
     }
 

@@ -235,7 +235,10 @@ final class SyncService: Service {
                 self.driver.submit(.wrong(check: id))
             } catch {
                 self.context.log.debug(
-                    "block cannot be decoded", ["peer": .of(candidate.from), "reason": .error(error)])
+                    "block cannot be decoded",
+                    [
+                        "peer": .of(candidate.from), "height": .number(height), "reason": .error(error),
+                    ])
                 self.context.host.report(candidate.from, .wrongContent)
                 self.driver.submit(.wrong(check: id))
             }

@@ -32,7 +32,12 @@ extension ConsensusService {
                 try await AcknowledgementProtocol.send(message, to: leader, on: self.context.host)
             } catch {
                 // The machine sends again while the block is the latest.
-                self.context.log.debug("acknowledgement not sent", ["reason": .error(error)])
+                self.context.log.debug(
+                    "acknowledgement not sent",
+                    [
+                        "peer": .of(leader), "height": .number(message.height), "block": .of(message.block),
+                        "reason": .error(error),
+                    ])
             }
         }
     }
@@ -66,7 +71,11 @@ extension ConsensusService {
                         proposal, block: block.block.bytes, to: peer, on: self.context.host)
                 } catch {
                     self.context.log.debug(
-                        "proposal not sent", ["peer": .of(peer), "reason": .error(error)])
+                        "proposal not sent",
+                        [
+                            "peer": .of(peer), "height": .number(block.height), "block": .of(block.hash),
+                            "reason": .error(error),
+                        ])
                 }
             }
         }
@@ -109,7 +118,11 @@ extension ConsensusService {
                         message, block: block, to: peer, on: self.context.host)
                 } catch {
                     self.context.log.debug(
-                        "announcement not sent", ["peer": .of(peer), "reason": .error(error)])
+                        "announcement not sent",
+                        [
+                            "peer": .of(peer), "height": .number(commit.height), "block": .of(commit.hash),
+                            "reason": .error(error),
+                        ])
                 }
             }
         }

@@ -100,7 +100,11 @@ extension ConsensusService: ConsensusStatusSource {
                 }
             } catch {
                 context.log.debug(
-                    "no proposed block", ["peer": .of(peer), "reason": .error(error)])
+                    "no proposed block",
+                    [
+                        "peer": .of(peer), "height": .number(height), "block": .of(hash),
+                        "reason": .error(error),
+                    ])
             }
         }
         return nil
@@ -171,7 +175,12 @@ extension ConsensusService: ConsensusStatusSource {
                 }
                 try await CommitDoneProtocol.send(message, to: leader, on: self.context.host)
             } catch {
-                self.context.log.debug("commit not confirmed", ["reason": .error(error)])
+                self.context.log.debug(
+                    "commit not confirmed",
+                    [
+                        "peer": .of(leader), "height": .number(commit.height), "block": .of(commit.hash),
+                        "reason": .error(error),
+                    ])
             }
         }
     }

@@ -172,7 +172,12 @@ extension ConsensusService {
                         }
                     } catch {
                         // The vote is valid without it, because others have the block.
-                        log.warning("block of a vote not kept", ["reason": .error(error)])
+                        log.warning(
+                            "block of a vote not kept",
+                            [
+                                "height": .number(vote.height), "block": .of(vote.blockHash),
+                                "reason": .error(error),
+                            ])
                     }
                     try votes.record(vote)
                     let durable = clock.now

@@ -138,7 +138,7 @@ final class KeyWatch {
                 ? "two hosts run with the key of one validator; it must be used by one"
                 : "two hosts run with the key of one node; it must be used by one",
             [
-                "node": .text(name), "height": .number(consensus.view.state.height),
+                "peer": .of(peer), "node": .text(name), "height": .number(consensus.view.state.height),
                 "reason": .text(reason),
             ])
     }

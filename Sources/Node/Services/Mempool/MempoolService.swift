@@ -130,7 +130,9 @@ final class MempoolService: TransactionSource, Service {
     }
 
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
-        await take(transactions).allSatisfy { outcome in
+        let outcomes = await take(transactions)
+        log(outcomes, of: transactions.map(\.id), from: peer)
+        return outcomes.allSatisfy { outcome in
             guard case .failure(let error) = outcome else { return true }
             return !error.isForgery
         }
@@ -148,7 +150,25 @@ final class MempoolService: TransactionSource, Service {
     func submit(_ transactions: [SharedBytes]) async -> [Outcome] {
         let arrivals = transactions.map { Arrival(id: .sha256(of: $0), isOwn: true, bytes: $0) }
         context.traces.transactions.begin(.submitted, arrivals.lazy.map { $0.id })
-        return await checks.run(arrivals)
+        let outcomes = await checks.run(arrivals)
+        log(outcomes, of: arrivals.map(\.id), from: nil)
+        return outcomes
+    }
+
+    /// Logs what became of transactions that a peer or, if it is nil, a client sent.
+    private func log(_ outcomes: [Outcome], of ids: @autoclosure () -> [Hash], from peer: PeerID?) {
+        guard context.log.takes(.debug) else { return }
+        let source = peer?.description ?? "client"
+        for (id, outcome) in zip(ids(), outcomes) {
+            switch outcome {
+            case .success:
+                context.log.debug("transaction accepted", ["transaction": .of(id), "peer": .text(source)])
+            case .failure(let error):
+                context.log.debug(
+                    "transaction refused",
+                    ["transaction": .of(id), "peer": .text(source), "reason": .error(error)])
+            }
+        }
     }
 
     /// Accepts transactions of peers or of the last run. Returns one outcome each, in order; `.duplicate` for those

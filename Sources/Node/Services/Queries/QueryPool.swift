@@ -95,6 +95,8 @@ final class QueryPool: QueryService {
 
 /// A query in a process.
 final class QueryCall: Sendable {
+    /// The statement, for the log.
+    let sql: String
     /// The frame sent to the process.
     let frame: [UInt8]
     /// The limits of the query.
@@ -104,6 +106,7 @@ final class QueryCall: Sendable {
     init(_ question: QueryQuestion) throws(ExecutionError) {
         guard let frame = question.frame else { throw .invalidQuery("the query is too large") }
         self.frame = frame
+        sql = question.sql
         limits = question.limits
     }
 

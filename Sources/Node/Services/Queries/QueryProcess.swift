@@ -170,11 +170,11 @@ final class QueryProcess: Sendable {
         case .late where wasReady: return .queryLimit("the query ran for longer than \(call.limits.time)")
         case .late: return .queryProcess("the query's process did not become ready")
         case .nonsense(let error):
-            log.error("query process killed", ["reason": .error(error)])
+            log.error("query process killed", ["query": .text(call.sql), "reason": .error(error)])
             return error
         case .gone:
             let reason = "the query's process ended: \(Self.text(of: ending))"
-            log.warning("query process ended", ["reason": .text(reason)])
+            log.warning("query process ended", ["query": .text(call.sql), "reason": .text(reason)])
             return .queryProcess(reason)
         }
     }
