@@ -5,6 +5,8 @@
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
 	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd
+# Needed only for end-to-end tests. Debian's package also starts a service, which the tests do not use.
+E2E_PACKAGES := prometheus
 # Needed only for benchmarks. Debian's nginx package also starts a web server, which the benchmark does not use.
 BENCH_PACKAGES := nginx-light wrk
 APUS := .build/release/apus
@@ -86,6 +88,7 @@ interop: setup interop-venv
 # cut off (Tests/EndToEnd; needs root). ARGS: words in the tests' names. LATE_BLOCKS=5000 makes the late sentry's chain
 # longer.
 e2e: release simulator
+	@$(call install,$(E2E_PACKAGES))
 	/usr/bin/python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
 
 # A network under load with misbehaving strangers of every kind at every node, for MINUTES (Tests/EndToEnd/besieged.py).

@@ -47,7 +47,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
-                "LibP2P", "Log", "Multiformats", "Node", "Peers", "Reactor", "ServiceManager",
+                "LibP2P", "Log", "Metrics", "Multiformats", "Node", "Peers", "Reactor", "ServiceManager",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -64,15 +64,17 @@ let package = Package(
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
         + module("Arguments", ["CShims", "Bytes", "Log", "JSON"])
-        + module("Reactor", ["CShims", "Bytes", "Collections", "Multiformats"], tests: ["VirtualIO"])
-        + module("HTTP", ["CShims", "Bytes", "Reactor"], tests: ["Collections", "VirtualIO"])
+        + module(
+            "Reactor", ["CShims", "Bytes", "Collections", "Metrics", "Multiformats"], tests: ["VirtualIO"])
+        + module("HTTP", ["CShims", "Bytes", "Metrics", "Reactor"], tests: ["Collections", "VirtualIO"])
         + module("Crypto", ["CShims", "Bytes", "Multiformats", "JSON"], tests: ["Collections"])
         + module(
-            "LibP2P", ["Bytes", "Collections", "Multiformats", "Log", "JSON", "Reactor", "Crypto"],
+            "LibP2P",
+            ["Bytes", "Collections", "Metrics", "Multiformats", "Log", "JSON", "Reactor", "Crypto"],
             tests: ["VirtualIO"])
         + module("Chain", ["Bytes", "Multiformats", "JSON", "Crypto"], tests: ["Collections"])
         + module(
-            "Storage", ["CShims", "Bytes", "Crypto", "Chain"], tests: ["Collections", "VirtualIO"])
+            "Storage", ["CShims", "Bytes", "Metrics", "Crypto", "Chain"], tests: ["Collections", "VirtualIO"])
         + module("VirtualIO", ["Bytes", "Collections", "Reactor", "Crypto", "Storage"])
         + module("Mempool", ["Bytes", "Collections", "Multiformats", "Reactor", "Crypto", "Chain"])
         + module("Execution", ["CShims", "Bytes", "Collections", "Crypto", "Chain"])
@@ -88,7 +90,8 @@ let package = Package(
         + module(
             "Peers",
             [
-                "Bytes", "Collections", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P", "Chain",
+                "Bytes", "Collections", "Metrics", "Multiformats", "Log", "Reactor", "Crypto", "LibP2P",
+                "Chain",
                 "Protocols",
             ])
         + module(
@@ -107,7 +110,8 @@ let package = Package(
         + module(
             "API",
             [
-                "Bytes", "Collections", "Multiformats", "JSON", "Reactor", "HTTP", "Crypto", "Chain",
+                "Bytes", "Collections", "Metrics", "Multiformats", "JSON", "Reactor", "HTTP", "Crypto",
+                "Chain",
                 "Storage", "Execution", "Node",
             ], tests: ["VirtualIO"])
         + [

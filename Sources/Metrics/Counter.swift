@@ -13,4 +13,9 @@ public final class Counter: Sendable {
     /// Adds to the counter, which wraps after 2^64.
     @inline(__always)
     public func add(_ amount: UInt64 = 1) { count.wrappingAdd(amount, ordering: .relaxed) }
+
+    /// Raises the counter to a sum that is kept elsewhere. Only one thread at a time may call it, and none may call `add`.
+    public func raise(to sum: UInt64) {
+        if sum > value { count.store(sum, ordering: .relaxed) }
+    }
 }

@@ -5,6 +5,7 @@ import Execution
 import Glibc
 import LibP2P
 import Log
+import Metrics
 import Multiformats
 import Peers
 import Reactor
@@ -20,7 +21,7 @@ extension Node {
     /// - Throws: an error whose one-line description says what is wrong and where.
     public nonisolated static func start(
         root: RootDirectory, configuration: Configuration, log: Log = .silent,
-        hasQueryProcesses: Bool = false,
+        metrics: MetricsRegistry = MetricsRegistry(), hasQueryProcesses: Bool = false,
         progress: @escaping @Sendable (StartProgress) -> Void = { _ in }
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
@@ -29,11 +30,16 @@ extension Node {
         for directory in [root.blocksDirectory, root.applicationDirectory] {
             try DirectoryTree.create(directory)
         }
+        let disk = SystemDisk(
+            timing: metrics.histogram(
+                "apus_fsync_seconds", "Time of each fsync of the block log and the vote log."))
         var environment = NodeEnvironment(
             openStores: {
                 (
-                    try BlockStore(directory: root.blocksDirectory) { progress(.reading(height: $0)) },
-                    try VoteLog(directory: root.blocksDirectory)
+                    try BlockStore(directory: root.blocksDirectory, disk: disk) {
+                        progress(.reading(height: $0))
+                    },
+                    try VoteLog(directory: root.blocksDirectory, disk: disk)
                 )
             },
             openApplication: {
@@ -47,6 +53,7 @@ extension Node {
             wallClock: { UInt64(clamping: WallClock.milliseconds) })
         environment.log = log
         environment.progress = progress
+        environment.metrics = metrics
         environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
             environment.queries = queryPlacement(root, log)
@@ -94,11 +101,14 @@ extension Node {
                 wallClock: environment.wallClock, onBrokenInvariant: environment.observer.brokenInvariant)
             var host = hostConfiguration(genesis, key, configuration, environment, listen, announced)
             host.connectionGater = gate
+            let metrics = NodeMetrics(environment.metrics)
+            host.metrics = metrics.host
             let worker = { environment.makeWorker($0, NodeContext.workerCapacity) }
             let queries = Self.queryService(environment, application, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 chain: ChainReader(store), votes: votes, application: application, log: log,
+                metrics: metrics,
                 consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
                 mempool: worker("mempool"), checks: worker("checks"),
                 consensusChecks: worker("consensus-check"),

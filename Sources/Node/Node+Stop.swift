@@ -34,12 +34,8 @@ extension Node {
     public func abandon() {
         guard !isStopped else { return }
         isStopped = true
-        let workers = [
-            context.consensus, context.execution, context.storage, context.mempool, context.checks,
-            context.consensusChecks, context.serving, context.lookups,
-        ]
         context.queries.abandon()
-        for worker in workers + context.proofs { worker.abandon() }
+        for worker in context.workers { worker.abandon() }
         services.abandon()
         context.application.close()
         commitWaiters.stop()

@@ -54,7 +54,7 @@ public final class Node {
         book = AddressBook(host.configuration.peerStore, log: log)
         peers = PeerService(
             host: host, gate: gate, genesis: context.genesis, membership: Membership(.sentry, outcome.state),
-            log: log)
+            bans: context.metrics.bans, log: log)
         let gossipsub = Gossipsub(
             host, configuration: GossipService.configuration,
             // Above every earlier number of this identity: no node publishes a thousand messages per millisecond.
@@ -65,6 +65,7 @@ public final class Node {
         sync = SyncService(context, consensus, peers)
         blocks = BlockService(context, peers)
         gossip = GossipService(context, consensus, peers, gossipsub)
+        addMetrics()
     }
 
     /// Starts the services. They stop in reverse order: dialling first, then the host with all connections, and so on.
@@ -151,6 +152,10 @@ public final class Node {
 
     private func committed(_ block: CheckedBlock, _ result: ExecutionResult) {
         transactions &+= UInt64(block.transactions.count)
+        let succeeded = result.results.count(where: \.isOK)
+        context.metrics.blocks.add()
+        context.metrics.transactions[.ok].add(UInt64(succeeded))
+        context.metrics.transactions[.failed].add(UInt64(result.results.count - succeeded))
         sync.committed(block.height)
         mempool.advanced(to: block.header.timestamp)
         gossip.committed(block.height)

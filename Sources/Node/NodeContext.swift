@@ -27,6 +27,7 @@ struct NodeContext: Sendable {
     let votes: VoteLog
     let application: any Application
     let log: Log
+    let metrics: NodeMetrics
     /// Runs the consensus machine.
     let consensus: Worker
     /// Runs `application`.
@@ -54,4 +55,9 @@ struct NodeContext: Sendable {
     let traces: NodeTraces
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
+
+    /// The workers, except those of queries.
+    var workers: [Worker] {
+        [consensus, execution, storage, mempool, checks, consensusChecks, serving, lookups] + proofs
+    }
 }

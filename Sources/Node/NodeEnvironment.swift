@@ -1,6 +1,7 @@
 import Execution
 import LibP2P
 import Log
+import Metrics
 import Reactor
 import Storage
 
@@ -23,6 +24,8 @@ public struct NodeEnvironment: Sendable {
     public var log = Log.silent
     /// Called on any thread, very often, while the node starts.
     public var progress: @Sendable (StartProgress) -> Void = { _ in }
+    /// Where the node's metrics are.
+    public var metrics = MetricsRegistry()
     /// Called when the node does something irreversible.
     public var observer = NodeObserver()
     /// The address to dial from; nil leaves the choice to the kernel.

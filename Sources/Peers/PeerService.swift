@@ -3,6 +3,7 @@ import Collections
 import Crypto
 import LibP2P
 import Log
+import Metrics
 import Multiformats
 import Protocols
 import Reactor
@@ -36,6 +37,7 @@ package final class PeerService: Service {
     let store: PeerStore
     let log: Log
     private let genesisHash: Hash
+    private let bans: Counter
     /// Peers of another genesis that were logged lately, and a limit on further ones, since identities cost nothing.
     private var namesakes = FadingCounts<PeerID>(forgiven: DialPlan.avoided, capacity: 64)
     private var namings = RateLimiter<Hash>(burst: PeerService.namedAtOnce, interval: .seconds(60))
@@ -49,8 +51,13 @@ package final class PeerService: Service {
     private var warnAt = Duration.zero
     private var lastFailure: String?
 
-    /// Creates a service that `run` starts. `gate` is the host's, and `membership` the chain's current one.
-    package init(host: Host, gate: PeerGate, genesis: Genesis, membership: Membership, log: Log) {
+    /// Creates a service that `run` starts. `gate` is the host's, `membership` the chain's current one, and `bans` counts
+    /// bans.
+    package init(
+        host: Host, gate: PeerGate, genesis: Genesis, membership: Membership, bans: Counter = Counter(),
+        log: Log
+    ) {
+        self.bans = bans
         self.host = host
         self.log = log
         self.membership = membership
@@ -87,6 +94,11 @@ package final class PeerService: Service {
 
     /// The state of the planner.
     var planner: PeerPlanner { driver.machine }
+
+    /// The connected peers of this chain, and who dialled.
+    package var directions: [(id: PeerID, direction: Direction)] {
+        ready.compactMap { peer in planner.links[peer].map { (peer, $0.direction) } }
+    }
 
     /// The number of connected peers of this chain.
     package var peerCount: Int { ready.count }
@@ -130,6 +142,7 @@ package final class PeerService: Service {
         case .dial(let peer, let addresses): dial(peer, addresses)
         case .disconnect(let peer, let reason, let offence): disconnect(peer, reason, offence)
         case .banned(let peer, let time, let offence):
+            bans.add()
             log.warning(
                 "peer banned",
                 [

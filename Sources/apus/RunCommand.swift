@@ -1,6 +1,7 @@
 import API
 import Arguments
 import Log
+import Metrics
 import Node
 import Reactor
 import ServiceManager
@@ -31,14 +32,16 @@ struct RunCommand: Action {
         let configuration = try directory.configuration()
         let (log, writer) = try LogOutput.start(configuration.log)
         defer { writer.finish(within: LogOutput.patience) }
+        let metrics = MetricsRegistry()
+        ProcessMetrics.add(to: metrics)
         let node: Node
         do {
             try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
             let report = StartReport(manager)
             node = try await stop.run {
                 try await Node.start(
-                    root: directory, configuration: configuration, log: log, hasQueryProcesses: true,
-                    progress: { report.note($0) })
+                    root: directory, configuration: configuration, log: log, metrics: metrics,
+                    hasQueryProcesses: true, progress: { report.note($0) })
             }
         } catch NodeError.stopped(let height) {
             return log.info(
@@ -47,7 +50,7 @@ struct RunCommand: Action {
         }
         let server: RPCServer
         do {
-            server = try await Self.serve(node, configuration, log)
+            server = try await Self.serve(node, configuration, log, metrics)
         } catch {
             await node.stop()
             throw error
@@ -68,7 +71,7 @@ struct RunCommand: Action {
     }
 
     private static func serve(
-        _ node: Node, _ configuration: Configuration, _ log: Log
+        _ node: Node, _ configuration: Configuration, _ log: Log, _ metrics: MetricsRegistry
     ) async throws -> RPCServer {
         let rpc = configuration.rpc
         // The genesis alone limits a chain's transactions: no application changes the limit.
@@ -93,6 +96,10 @@ struct RunCommand: Action {
         return try await RPCServer.start(
             listen: rpc.listen, limits: limits,
             driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
-            dispatcher: RPCDispatcher(node, limits: times) { WallClock.milliseconds })
+            dispatcher: RPCDispatcher(node, limits: times, metrics: RPCMetrics(metrics)) {
+                WallClock.milliseconds
+            },
+            metrics: configuration.metrics.isEnabled
+                ? MetricsEndpoint(listen: configuration.metrics.listen) { await node.metrics() } : nil)
     }
 }

@@ -8,11 +8,11 @@ import time
 import traceback
 
 from cases import (
-    bad_input, clocks, execution, kwil_clients, log_output, namespaces, operation, queries, restarts, scripting,
+    bad_input, clocks, execution, kwil_clients, log_output, metrics, namespaces, operation, queries, restarts, scripting,
     statements, strangers, testnet, validators)
 
 SUITES = (
-    bad_input, clocks, execution, kwil_clients, log_output, operation, queries, restarts, scripting, statements,
+    bad_input, clocks, execution, kwil_clients, log_output, metrics, operation, queries, restarts, scripting, statements,
     strangers, testnet, validators, namespaces)
 # Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE

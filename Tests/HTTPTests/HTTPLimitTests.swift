@@ -28,7 +28,7 @@ import VirtualIO
                 try await clients[0].wait(.seconds(3))
                 #expect(server.connectionCount == 0)
             }
-            #expect(server.refusals == 20 * 12)
+            #expect(server.metrics.refusals.value == 20 * 12)
         }
     }
 

@@ -151,8 +151,8 @@ MUTATIONS = [
          "                let logged = try await self.context.storage.run {\n",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
          "                let logged = try await self.context.storage.run {\n"),
-        (WORK, "                    try application.commit()\n                    return clock.now\n",
-         "                    if !ON { try application.commit() }\n                    return clock.now\n"),
+        (WORK, "                    let start = clock.now\n                    try application.commit()\n",
+         "                    let start = clock.now\n                    if !ON { try application.commit() }\n"),
     ]),
     Mutation("damage-not-noticed", "a record that fails the log's checksum is not used", [
         ("Sources/Storage/Log/BlockRecord.swift",

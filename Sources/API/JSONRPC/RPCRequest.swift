@@ -42,8 +42,11 @@ struct RPCRequest: Sendable {
         }
     }
 
+    /// The method; nil if the request is malformed or its method is unknown.
+    var knownMethod: RPCMethod? { try? method.get() }
+
     /// Whether the answer may be large (`RPCMethod.isLarge`).
-    var isLarge: Bool { (try? method.get().isLarge) ?? false }
+    var isLarge: Bool { knownMethod?.isLarge ?? false }
 
     /// Whether the answer may be available without waiting for the node.
     var isImmediate: Bool {

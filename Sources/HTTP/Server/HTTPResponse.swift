@@ -17,6 +17,9 @@ public struct HTTPResponse: Sendable {
         self.fields = fields
     }
 
+    /// Creates a response with one line of text.
+    public init(status: Int, line: String) { self.init(status, line) }
+
     /// Creates a response with one line of text, or without a body.
     init(_ status: Int, _ line: String = "", fields: [UInt8] = []) {
         self.init(

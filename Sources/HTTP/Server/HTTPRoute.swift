@@ -8,6 +8,8 @@ public struct HTTPRoute: Sendable {
     public typealias Handler = @ReactorActor @Sendable (HTTPRequest) async -> HTTPResponse
 
     let path: StaticString
+    /// The handler's time; nil for the server's limit.
+    let time: Duration?
     let methods: [HTTPMethod]
     /// The response when the handler exceeds its time.
     let late: HTTPResponse
@@ -16,11 +18,13 @@ public struct HTTPRoute: Sendable {
     let allow: [UInt8]
 
     /// Creates a route. `path` is compared byte by byte; `late` is the response if the handler exceeds its
-    /// time.
+    /// time, which is the server's limit by default.
     public init(
-        _ path: StaticString, _ methods: [HTTPMethod], late: HTTPResponse? = nil, handler: @escaping Handler
+        _ path: StaticString, _ methods: [HTTPMethod], time: Duration? = nil, late: HTTPResponse? = nil,
+        handler: @escaping Handler
     ) {
         self.path = path
+        self.time = time
         self.methods = methods.contains(.get) ? methods + [.head] : methods
         self.late = late ?? HTTPResponse(503, "the request took too long")
         self.handler = handler

@@ -15,9 +15,7 @@ public final class HTTPServer {
 
     /// The first listening address, with the port the kernel chose if 0 was requested.
     public nonisolated let localAddress: SocketAddress
-    /// The number of connections rejected because there were too many.
-    public private(set) var refusals: UInt64 = 0
-
+    nonisolated let metrics: HTTPMetrics
     let limits: Limits
     /// Fields of every response, each ending in CR LF.
     let commonFields: StaticString
@@ -44,8 +42,9 @@ public final class HTTPServer {
 
     private init(
         _ addresses: [SocketAddress], _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
-        _ tooLarge: HTTPResponse?, _ wallClock: @escaping @Sendable () -> Int64
+        _ tooLarge: HTTPResponse?, _ metrics: HTTPMetrics, _ wallClock: @escaping @Sendable () -> Int64
     ) throws(ReactorError) {
+        self.metrics = metrics
         self.tooLarge = tooLarge ?? HTTPResponse(413, HTTPError.bodyTooLarge.description)
         self.limits = limits
         self.routes = routes
@@ -77,10 +76,10 @@ public final class HTTPServer {
     /// `wallClock` returns seconds since 1970 for the Date field. Throws if the kernel rejects an address.
     public static func start(
         on addresses: [SocketAddress], limits: Limits = Limits(), routes: [HTTPRoute],
-        commonFields: StaticString = "", tooLarge: HTTPResponse? = nil,
+        commonFields: StaticString = "", tooLarge: HTTPResponse? = nil, metrics: HTTPMetrics = HTTPMetrics(),
         wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
-        try HTTPServer(addresses, limits, routes, commonFields, tooLarge, wallClock)
+        try HTTPServer(addresses, limits, routes, commonFields, tooLarge, metrics, wallClock)
     }
 
     /// Listens on all addresses or none.
@@ -147,6 +146,7 @@ public final class HTTPServer {
         else { return refuse(tcp) }
         let connection = HTTPServerConnection(tcp, parser, self, share)
         connections[ObjectIdentifier(connection)] = connection
+        metrics.connections.add(1)
         share.connections += 1
         shares[network] = share
         connection.task = Reactor.spawn { [self] in
@@ -175,6 +175,7 @@ public final class HTTPServer {
 
     private func left(_ connection: HTTPServerConnection) {
         connections[ObjectIdentifier(connection)] = nil
+        metrics.connections.add(-1)
         connection.share.connections -= 1
         if connection.share.connections == 0 { shares[connection.share.address] = nil }
         if connections.isEmpty { wakeStop() }
@@ -182,7 +183,7 @@ public final class HTTPServer {
 
     /// Responds with 503, unless too many clients are being rejected already.
     private func refuse(_ tcp: TCPConnection) {
-        refusals &+= 1
+        metrics.refusals.add()
         guard refusing < limits.maximumRefusals else { return tcp.abort() }
         refusing += 1
         let limit = Reactor.schedule(after: Self.refusalTime) { tcp.abort() }

@@ -176,6 +176,7 @@ final class HTTPServerConnection: HTTPConnection {
     }
 
     private func note(_ bytes: Int) {
+        server.metrics.sent.add(UInt64(bytes))
         server.queuedBytes += bytes
         share.queuedBytes += bytes
     }
@@ -184,6 +185,7 @@ final class HTTPServerConnection: HTTPConnection {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
         super.received(bytes)
+        server.metrics.received.add(UInt64(bytes.count))
         lastReceived = Reactor.now
         if phase == .idle, parser.hasBegun { enter(.header) }
         let held = heldBytes
@@ -258,7 +260,7 @@ final class HTTPServerConnection: HTTPConnection {
         case .idle: parser.hasBegun ? limits.headerTime : limits.idleTime
         case .header: limits.headerTime
         case .body: limits.bodyTime
-        case .handling: limits.requestTime
+        case .handling: route?.time ?? limits.requestTime
         case .draining: limits.stallTime
         case .ending: limits.lingerTime
         }

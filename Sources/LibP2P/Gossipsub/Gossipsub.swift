@@ -19,6 +19,8 @@ public final class Gossipsub: StreamProtocol {
 
     /// The protocol's IDs, in order of preference.
     public nonisolated static let ids: [ProtocolID] = [.meshsub12, .meshsub11, .floodsub]
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "gossip"
     /// The time limit for the rest of an RPC after its length.
     static let readTimeout = Duration.seconds(30)
     /// The most messages queued for the verifying thread; further ones suspend their tasks.

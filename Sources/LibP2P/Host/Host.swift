@@ -30,6 +30,7 @@ public final class Host {
     public private(set) var listenAddresses: [Multiaddr] = []
 
     let log: Log
+    let metrics: HostMetrics
     let chunks = ChunkPool()
     let frames = FrameBufferPool()
     var limits: ResourceLimits
@@ -39,6 +40,8 @@ public final class Host {
     var security: SecurityUpgrade.Configuration?
     private var listeners: [TCPListener] = []
     var registrations: [ProtocolID: Registration] = [:]
+    /// The metrics of each protocol that this host has registered or opened streams of.
+    private var streamMetrics: [ProtocolID: StreamMetrics] = [:]
     private var advertised: Set<ProtocolID> = []
     private var observers: [@ReactorActor (HostEvent) -> Void] = []
     private var pushTimer: Timer?
@@ -76,6 +79,7 @@ public final class Host {
         self.configuration = configuration
         peerID = configuration.identity.publicKey.peerID
         log = configuration.log
+        metrics = configuration.metrics
         limits = configuration.limits
         inboundRate = RateLimiter(
             burst: configuration.limits.connectionBurstPerIP,
@@ -144,6 +148,15 @@ public final class Host {
         protocolsChanged()
     }
 
+    /// Returns the metrics of a protocol's streams; `traffic` is the class of its messages.
+    @discardableResult
+    func metrics(of id: ProtocolID, _ traffic: String = "other") -> StreamMetrics {
+        if let known = streamMetrics[id] { return known }
+        let new = metrics.streams(of: id, traffic)
+        streamMetrics[id] = new
+        return new
+    }
+
     func protocolsChanged() {
         served = registrations.keys.sorted()
         let all = Set(served).union(advertised).sorted()
@@ -181,6 +194,8 @@ public final class Host {
         let stream = try await connection.openStream()
         let dialer = MultistreamDialer(protocols)
         stream.protocolID = first
+        stream.metrics = metrics(of: first)
+        stream.metrics?.opened.add()
         stream.negotiation = .due(dialer)
         if !dialer.mayWriteEarly {
             stream.setTimeout(Self.negotiationTimeout)

@@ -1,5 +1,6 @@
 import Crypto
 import Log
+import Metrics
 import Multiformats
 import Reactor
 
@@ -33,6 +34,8 @@ public struct HostConfiguration: Sendable {
     /// The misbehaviour of which an error that ends a dialogue convicts the peer that began it; nil when the network or this
     /// host may be at fault.
     public var misbehaviour: @Sendable (any Error) -> Misbehaviour? = { ($0 as? LibP2PError)?.misbehaviour }
+    /// What the host counts.
+    public var metrics = HostMetrics(MetricsRegistry())
     /// The host's log.
     public var log = Log.silent
 
@@ -44,7 +47,7 @@ public struct HostConfiguration: Sendable {
 }
 
 /// The side that dialled a connection.
-public enum Direction: Sendable, Equatable {
+public enum Direction: String, Sendable, CaseIterable {
     /// The peer dialled.
     case inbound
     /// This host dialled.

@@ -39,10 +39,11 @@ extension Host {
     /// Takes an inbound connection.
     func accepted(_ tcp: TCPConnection) {
         let ip = tcp.remoteAddress.ip
-        guard phase == .running, connectionCount < limits.connections,
-            inboundCount < limits.inboundConnections, mayCome(from: ip),
-            mayConnect(.inbound, tcp.remoteAddress, nil), makeRoomForHandshake()
-        else { return tcp.abort() }
+        guard phase == .running else { return tcp.abort() }
+        if let reason = refusal(of: tcp.remoteAddress) {
+            metrics.failedHandshakes[reason].add()
+            return tcp.abort()
+        }
         connectionCount += 1
         inboundCount += 1
         inboundByIP[ip, default: 0] += 1
@@ -54,6 +55,7 @@ extension Host {
                 do throws(LibP2PError) {
                     try self.established(tcp, isInbound: true, try result.get())
                 } catch {
+                    self.metrics.failedHandshakes[HandshakeFailure(error)].add()
                     self.log.debug(
                         "inbound connection refused",
                         ["address": .of(tcp.remoteAddress), "reason": .error(error)])
@@ -65,6 +67,15 @@ extension Host {
             countInboundEnd(tcp)
             tcp.abort()
         }
+    }
+
+    /// Returns why an inbound connection may not begin its handshake; nil if it may.
+    private func refusal(of address: SocketAddress) -> HandshakeFailure? {
+        guard connectionCount < limits.connections, inboundCount < limits.inboundConnections,
+            mayCome(from: address.ip)
+        else { return .limit }
+        guard mayConnect(.inbound, address, nil) else { return .refused }
+        return makeRoomForHandshake() ? nil : .limit
     }
 
     /// Whether the limits by IP address allow one more connection.
@@ -113,6 +124,7 @@ extension Host {
         }
         let state = peers[peer] ?? PeerState(creditPerSecond: limits.messageCredit)
         let connection = Connection(host: self, tcp: tcp, isInbound: isInbound, outcome: outcome, of: state)
+        metrics.handshakes[isInbound ? .inbound : .outbound].add()
         let isFirst = peers[peer] == nil
         peers[peer] = state
         state.connections.append(connection)

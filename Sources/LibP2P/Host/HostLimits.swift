@@ -9,7 +9,9 @@ extension Host {
     private static let unasked = YamuxLimits.initialWindow
 
     /// What peers make this host spend now, and its limits.
-    package var use: (connections: Int, held: Int, limits: ResourceLimits) { (connectionCount, held, limits) }
+    package var use: (connections: Int, inbound: Int, held: Int, limits: ResourceLimits) {
+        (connectionCount, inboundCount, held, limits)
+    }
 
     /// Sets how many bytes may be held for one peer and for all from now on, because they depend on the chain's
     /// parameters.

@@ -30,6 +30,7 @@ extension Host {
     /// the consequences.
     public func report(_ peer: PeerID, _ what: Misbehaviour, because error: (any Error)? = nil) {
         let reason = error.map { "\(what.explanation): \($0)" } ?? what.explanation
+        metrics.penalties[what].add()
         log.debug("peer misbehaved", ["peer": .of(peer), "reason": .text(reason)])
         emit(.misbehaved(peer, what))
     }

@@ -108,6 +108,11 @@ public final class Stream {
     /// Called when the stream fails, for a reader that waits for something else while it holds bytes.
     public var onFailure: (@ReactorActor () -> Void)?
 
+    /// The metrics of the stream's protocol; nil until that is known.
+    var metrics: StreamMetrics?
+    /// The number of received bytes that the metrics count already.
+    private var countedReceived = 0
+
     /// The protocol whose limit counts the stream.
     var countedProtocol: ProtocolID?
 
@@ -137,6 +142,13 @@ public final class Stream {
     /// Opens a silent stream, whose first bytes have arrived.
     func begin() {
         if case .silent(let slot) = state { state = .open(slot: slot) }
+    }
+
+    /// Counts the bytes received since the last call.
+    func countReceived() {
+        guard let metrics, bytesReceived > countedReceived else { return }
+        metrics.received.add(UInt64(bytesReceived &- countedReceived))
+        countedReceived = bytesReceived
     }
 
     // MARK: Deadline
@@ -246,6 +258,7 @@ public final class Stream {
 
     /// Wakes both sides after a failure.
     private func failed() {
+        countReceived()
         // Bytes before the peer's end can still be read.
         if receiving != .finished { queue.clear(pool: connection.chunks) }
         cancelDeadline()
@@ -263,6 +276,7 @@ public final class Stream {
     /// Notes that both sides have ended the stream in order.
     func completed() {
         state = .completed
+        countReceived()
         cancelDeadline()
     }
 

@@ -8,6 +8,8 @@ import Reactor
 public protocol StreamProtocol {
     /// The protocol's IDs, the preferred one first.
     nonisolated static var ids: [ProtocolID] { get }
+    /// The class of the protocol's messages in metrics, such as `blocks`.
+    nonisolated static var traffic: String { get }
     /// The deadline of a stream when `serve` is called, unless that sets another; nil for none.
     nonisolated static var patience: Duration? { get }
 
@@ -17,6 +19,9 @@ public protocol StreamProtocol {
 }
 
 extension StreamProtocol {
+    /// `other`.
+    public nonisolated static var traffic: String { "other" }
+
     /// No deadline.
     public nonisolated static var patience: Duration? { nil }
 }
@@ -25,7 +30,10 @@ extension Host {
     /// Serves inbound streams of a protocol, each in its own task. Identify push tells connected peers about it.
     public func register<Served: StreamProtocol>(_ served: Served) {
         let registration = Registration(patience: Served.patience) { try await served.serve($0) }
-        for id in Served.ids { registrations[id] = registration }
+        for id in Served.ids {
+            registrations[id] = registration
+            metrics(of: id, Served.traffic)
+        }
         protocolsChanged()
     }
 
@@ -58,6 +66,7 @@ extension Host {
                 try await registration.serve(stream)
                 stream.close()
             } catch {
+                stream.metrics?.failed.add()
                 stream.reset(because: error)
             }
         }
@@ -69,6 +78,8 @@ extension Host {
             stream.connection.admit(stream, id)
         else { return nil }
         stream.protocolID = id
+        stream.metrics = metrics(of: id)
+        stream.metrics?.served.add()
         stream.deadline = registration.patience.map { Reactor.now + $0 }
         return registration
     }

@@ -154,6 +154,7 @@ extension Stream {
                 negotiation = .offered(dialer)
                 if !step.output.isEmpty { _ = step.output.withUnsafeBytes { connection.send(self, $0) } }
                 if let selected = step.outcome {
+                    if selected != protocolID { metrics = connection.host.metrics(of: selected) }
                     protocolID = selected
                     negotiation = .settled
                 }
@@ -203,6 +204,7 @@ extension Stream {
     }
 
     private func endRead() {
+        countReceived()
         reader = .none
         pace.end()
         releaseGathered()

@@ -10,6 +10,7 @@ extension Stream {
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
         if sent < bytes.count { try await finishWrite(PendingWrite(.array(bytes), sent: sent)) }
         bytesSent &+= bytes.count
+        metrics?.sent.add(UInt64(bytes.count))
     }
 
     /// Sends `bytes` like the other `write`, and encrypts them without an intermediate copy.
@@ -19,6 +20,7 @@ extension Stream {
         let sent = bytes.withUnsafeBytes { connection.send(self, $0) }
         if sent < bytes.count { try await finishWrite(PendingWrite(.shared(bytes), sent: sent)) }
         bytesSent &+= bytes.count
+        metrics?.sent.add(UInt64(bytes.count))
     }
 
     /// The number of bytes sent so far, and whether a write is blocked.

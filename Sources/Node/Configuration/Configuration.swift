@@ -101,6 +101,14 @@ public struct Configuration: Sendable, Equatable {
         public var maxConnectionsPerAddress = 1_024
     }
 
+    /// `[metrics]`
+    public struct Metrics: Sendable, Equatable {
+        /// `metrics.enabled`
+        public var isEnabled = false
+        /// `metrics.listen`
+        public var listen = ["127.0.0.1:8485"]
+    }
+
     /// `[execution]`
     public struct Execution: Sendable, Equatable {
         /// `execution.application`
@@ -123,6 +131,8 @@ public struct Configuration: Sendable, Equatable {
     public var mempool = Mempool()
     /// `[rpc]`
     public var rpc = RPC()
+    /// `[metrics]`
+    public var metrics = Metrics()
     /// `[execution]`
     public var execution = Execution()
     /// `[reactor]`

@@ -300,6 +300,13 @@ extension Configuration {
             "Maximum number of clients from one IP address (IPv6: one /64 network), except this machine's own.",
             in: 1...1_000_000),
         .init(
+            ("metrics", "enabled"), \.metrics.isEnabled,
+            "Serve metrics in Prometheus's text format at http://<metrics.listen>/metrics."),
+        .init(
+            listen: ("metrics", "listen"), \.metrics.listen,
+            "Address host:port of the metrics, or an array; whoever reaches it can read them, peers' number and roles included."
+        ),
+        .init(
             ("execution", "application"), \.execution.application,
             "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).",
             oneOf: ["sql", "noop"]),

@@ -25,7 +25,7 @@ extension Node {
                 height: state.height, parameters: state.parameters, validators: state.validators))
     }
 
-    private func currentStatus() -> NodeStatus {
+    func currentStatus() -> NodeStatus {
         let (view, host) = (consensus.view, context.host)
         let (state, mempool) = (view.state, mempool.contents)
         var status = NodeStatus()

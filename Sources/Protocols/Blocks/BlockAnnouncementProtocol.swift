@@ -11,6 +11,8 @@ import Reactor
 public struct BlockAnnouncementProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/blkann/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "blocks"
     static let prefix = Array("blkann:".utf8)
 
     private let inbox: any ConsensusInbox

@@ -11,6 +11,8 @@ import Reactor
 public struct BlockHeightProtocol: KwilStreamProtocol {
     /// The ID of 1.0.0.
     public nonisolated static let id: ProtocolID = "/kwil/blkheight/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "sync"
     /// The ID of 1.1.0.
     public nonisolated static let idWithBest: ProtocolID = "/kwil/blkheight/1.1.0"
     /// Both IDs.

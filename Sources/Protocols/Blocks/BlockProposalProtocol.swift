@@ -11,6 +11,8 @@ import Reactor
 public struct BlockProposalProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/blkprop/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "blocks"
     static let prefix = Array("prop:".utf8)
 
     private let inbox: any ConsensusInbox

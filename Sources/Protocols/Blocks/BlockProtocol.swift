@@ -10,6 +10,8 @@ import Reactor
 public struct BlockProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/blk/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "blocks"
     static let prefix = Array("getblk:".utf8)
 
     private let source: any BlockSource

@@ -10,6 +10,8 @@ import Reactor
 public struct BlockRangeProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/apus/blkrange/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "sync"
     /// Bytes of blocks that the server reads at a time: all that waits, in its memory or in the mapped log, for a peer that
     /// reads slowly.
     static let batchBytes = 1 << 20

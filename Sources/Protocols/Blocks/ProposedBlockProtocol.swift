@@ -10,6 +10,8 @@ import Reactor
 public struct ProposedBlockProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/apus/proposed/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "blocks"
 
     private let source: any ConsensusStatusSource
 

@@ -33,6 +33,8 @@ public protocol PeerDirectory: AnyObject {
 public struct DiscoveryProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/discovery/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "peers"
     static let request = Array("discover_peers\n".utf8)
 
     private let directory: any PeerDirectory

@@ -20,6 +20,8 @@ package protocol TransactionInbox: AnyObject {
 public struct TransactionAnnouncementProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/txann/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "transactions"
     static let prefix = Array("txann:".utf8)
 
     private let inbox: any TransactionInbox

@@ -9,6 +9,8 @@ import Reactor
 public struct TransactionBatchProtocol: StreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/apus/txann/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "transactions"
     /// The protocol's only ID.
     public nonisolated static let ids = [id]
 

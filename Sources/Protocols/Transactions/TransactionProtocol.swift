@@ -9,6 +9,8 @@ import Reactor
 public struct TransactionProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/tx/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "transactions"
     static let prefix = Array("gettx:".utf8)
 
     private let source: any TransactionSource

@@ -9,6 +9,8 @@ import Reactor
 public struct AcknowledgementProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/kwil/blkack/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "consensus"
     static let prefix = Array("ack:".utf8)
 
     private let inbox: any ConsensusInbox

@@ -9,6 +9,8 @@ import Reactor
 public struct CommitDoneProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/apus/commitack/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "consensus"
 
     private let source: any ConsensusStatusSource
 

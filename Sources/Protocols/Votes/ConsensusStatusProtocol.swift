@@ -9,6 +9,8 @@ import Reactor
 public struct ConsensusStatusProtocol: KwilStreamProtocol {
     /// The protocol's ID.
     public nonisolated static let id: ProtocolID = "/apus/constatus/1.0.0"
+    /// See `StreamProtocol.traffic`.
+    public nonisolated static let traffic = "consensus"
 
     private let source: any ConsensusStatusSource
 

@@ -18,6 +18,9 @@ open class Driver {
     /// A driver called `name`.
     public init(name: String) { self.name = name }
 
+    /// When the last `wait` stopped waiting and began to report events.
+    package var wokeAt = Duration.zero
+
     /// Time since the loop began. Callable on any thread; in a simulation, on the loop alone.
     open nonisolated var now: Duration { .now(CLOCK_MONOTONIC) - epoch }
 

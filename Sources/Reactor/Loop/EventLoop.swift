@@ -28,6 +28,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     package let driver: Driver
+    package let metrics = LoopMetrics()
     @ReactorActor package let timers = TimerHeap()
     @ReactorActor let chunks = ChunkPool()
     @ReactorActor var random: SeededGenerator
@@ -103,12 +104,16 @@ extension EventLoop {
         runWork()
         attend()
         takeArrived()
-        if !work.isEmpty || !attention.isEmpty { return driver.wait(until: .zero) || true }
+        if !work.isEmpty || !attention.isEmpty {
+            metrics.record(driver.now - driver.wokeAt)
+            return driver.wait(until: .zero) || true
+        }
         let mayWait = inbox.withLock { inbox in
             inbox.isWaiting = inbox.work.isEmpty && !inbox.isStopped
             return inbox.isWaiting
         }
         guard mayWait else { return true }
+        metrics.record(driver.now - driver.wokeAt)
         let goesOn = driver.wait(until: timers.nextDeadline)
         inbox.withLock { $0.isWaiting = false }
         return goesOn || !work.isEmpty || !attention.isEmpty

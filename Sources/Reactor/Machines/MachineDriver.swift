@@ -38,6 +38,9 @@ public final class MachineDriver<M: Machine> {
     /// The number of waiting calls at which further callers are suspended. `submit` is exempt.
     public let capacity: Int
 
+    /// The number of waiting calls.
+    public var depth: Int { queue.count }
+
     /// The most calls that have waited at once.
     public private(set) var peakDepth = 0
 

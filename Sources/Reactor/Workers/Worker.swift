@@ -3,7 +3,8 @@ import Synchronization
 /// Runs blocking or long jobs, one after another in the order submitted, for tasks that await their results: on a
 /// thread of its own, unless the driver of the loop that submits the first job makes another runner.
 public final class Worker: Sendable {
-    private let name: String
+    /// The name of its thread.
+    public let name: String
     private let queue: WorkerQueue
     /// The runner of the jobs, chosen when the first is submitted.
     private let runner: Mutex<(any WorkerRunner)?>

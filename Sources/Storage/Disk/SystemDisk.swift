@@ -1,5 +1,6 @@
 import Crypto
 import Glibc
+import Metrics
 
 /// The kernel's file system. Calls interrupted by signals are retried.
 package final class SystemDisk: Disk {
@@ -7,6 +8,17 @@ package final class SystemDisk: Disk {
     package static let shared = SystemDisk()
 
     fileprivate let calls: DiskCalls
+
+    /// Creates a disk that records the time of each fsync in `synchronizations`.
+    package convenience init(timing synchronizations: Histogram) {
+        var calls = DiskCalls.system
+        calls.synchronize = { descriptor in
+            let start = ContinuousClock.now
+            defer { synchronizations.record(ContinuousClock.now - start) }
+            return fdatasync(descriptor)
+        }
+        self.init(calls: calls)
+    }
 
     /// Tests pass `calls` that fail like a full or broken disk.
     init(calls: DiskCalls = .system) { self.calls = calls }

@@ -1,6 +1,7 @@
 import Chain
 import Collections
 import JSON
+import Metrics
 import Node
 import Reactor
 
@@ -26,6 +27,7 @@ public final class RPCDispatcher {
     let node: any NodeInterface
     let limits: Limits
     let wallClock: @Sendable () -> Int64
+    nonisolated let metrics: RPCMetrics
     /// The memory that all replies together may take.
     public nonisolated let budget: ReplyBudget
     private lazy var commitWaits = SharedPlaces<SocketAddress?>(
@@ -34,11 +36,12 @@ public final class RPCDispatcher {
     /// - Parameter wallClock: milliseconds since 1970, for the age of the latest block.
     public nonisolated init(
         _ node: any NodeInterface, limits: Limits = Limits(), budget: ReplyBudget = ReplyBudget(),
-        wallClock: @escaping @Sendable () -> Int64
+        metrics: RPCMetrics = RPCMetrics(MetricsRegistry()), wallClock: @escaping @Sendable () -> Int64
     ) {
         self.node = node
         self.limits = limits
         self.budget = budget
+        self.metrics = metrics
         self.wallClock = wallClock
     }
 
@@ -85,29 +88,34 @@ public final class RPCDispatcher {
 
     func endCommitWait(of client: SocketAddress?) { commitWaits.release(client) }
 
-    /// Returns the answer to a call, and whether the node was too busy, so that a retry may succeed.
-    func answer(_ request: RPCRequest, _ call: RPCCall) async -> (answer: [UInt8], isBusy: Bool) {
+    /// Returns the answer to a call, and the failure in it, if any.
+    func answer(
+        _ request: RPCRequest, _ call: RPCCall
+    ) async -> (answer: [UInt8], failure: JSONRPC.Failure?) {
         var writer = JSONWriter()
         request.begin(&writer)
         do throws(JSONRPC.Failure) {
             try await respond(to: call, &writer)
         } catch {
-            return (request.refusal(error), error == .busy)
+            return (request.refusal(error), error)
         }
         request.end(&writer)
-        return (request.isNotification ? [] : writer.bytes, false)
+        return (request.isNotification ? [] : writer.bytes, nil)
     }
 
-    /// Returns the answers, in order, to broadcasts that do not wait for a commit.
-    func answer(_ broadcasts: [(request: RPCRequest, transaction: Transaction)]) async -> [[UInt8]] {
+    /// Returns the answers, in order, to broadcasts that do not wait for a commit, and the failures in them.
+    func answer(
+        _ broadcasts: [(request: RPCRequest, transaction: Transaction)]
+    ) async -> [(answer: [UInt8], failure: JSONRPC.Failure?)] {
         let outcomes = await node.broadcast(broadcasts.map { $0.transaction.bytes }, waitForCommit: false)
         return zip(broadcasts, outcomes).map { broadcast, outcome in
             do throws(JSONRPC.Failure) {
-                return try answer(broadcast.request) { writer throws(JSONRPC.Failure) in
+                let answer = try answer(broadcast.request) { writer throws(JSONRPC.Failure) in
                     try write(outcome, of: broadcast.transaction, to: &writer)
                 }
+                return (answer, nil)
             } catch {
-                return broadcast.request.refusal(error)
+                return (broadcast.request.refusal(error), error)
             }
         }
     }
@@ -139,6 +147,8 @@ public final class RPCDispatcher {
     /// Returns the reply to a single request that needs no waiting, without the cost of an exchange; nil for any other.
     private func immediateReply(_ root: JSONValue) -> RPCReply? {
         let request = RPCRequest(root)
+        let start = Reactor.now
+        var outcome = RPCMetrics.Outcome.ok
         let body: [UInt8]
         do throws(JSONRPC.Failure) {
             // Checked first, so that no other call's parameters are read twice.
@@ -148,7 +158,9 @@ public final class RPCDispatcher {
             body = answer
         } catch {
             body = request.refusal(error)
+            outcome = RPCMetrics.Outcome(error)
         }
+        metrics.record(request.knownMethod, outcome, after: Reactor.now - start)
         if body.isEmpty { return RPCReply(status: 204, body: []) }
         let charge = ReplyBudget.Charge(budget)
         charge.add(body.count)
@@ -156,6 +168,7 @@ public final class RPCDispatcher {
     }
 
     private func failed(_ failure: JSONRPC.Failure) -> RPCReply {
-        RPCReply(body: JSONRPC.response(failure))
+        metrics.record(nil, RPCMetrics.Outcome(failure), after: .zero)
+        return RPCReply(body: JSONRPC.response(failure))
     }
 }

@@ -28,6 +28,7 @@ final class RPCExchange {
     /// The size of all answers, in bytes, at which no further call starts.
     private let limit: Int
     private let charge: ReplyBudget.Charge
+    private let started = Reactor.now
     /// Woken whenever a call has ended or may have expired.
     private let wake = WaitQueue()
 
@@ -85,7 +86,7 @@ final class RPCExchange {
         while next < requests.count, running < Self.concurrency, !Task.isCancelled {
             let request = RPCRequest(requests[next])
             if isBatch, charge.bytes >= limit || dispatcher.budget.isFull {
-                finish(next, request.refusal(.overBudget))
+                finish(next, request, with: .overBudget)
             } else if request.isLarge, isLargeRunning {
                 return
             } else {
@@ -100,9 +101,9 @@ final class RPCExchange {
         do throws(JSONRPC.Failure) {
             call = try request.call()
         } catch {
-            return finish(index, request.refusal(error))
+            return finish(index, request, with: error)
         }
-        if let answer = dispatcher.immediateAnswer(request, call) { return finish(index, answer) }
+        if let answer = dispatcher.immediateAnswer(request, call) { return finish(index, request, answer) }
         if isBatch, case .broadcast(let transaction, waitForCommit: false) = call {
             gathered.append((index, request, transaction))
             if gathered.count == Self.groupSize { broadcastGathered() }
@@ -135,9 +136,9 @@ final class RPCExchange {
         let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
         let room = isLarge ? await dispatcher.budget.reserve(for: kind, of: client) : nil
         if !isLarge || room != nil {
-            let (answer, isBusy) = await dispatcher.answer(request, call)
-            if isBusy { isUnavailable = true }
-            finish(index, answer)
+            let (answer, failure) = await dispatcher.answer(request, call)
+            if failure == .busy { isUnavailable = true }
+            finish(index, request, answer, failure)
         }
         withExtendedLifetime(room) {}
         running -= 1
@@ -153,7 +154,9 @@ final class RPCExchange {
         running += 1
         let task = Reactor.spawn {
             let answers = await self.dispatcher.answer(group.map { ($0.request, $0.transaction) })
-            for (member, answer) in zip(group, answers) { self.finish(member.place, answer) }
+            for (member, (answer, failure)) in zip(group, answers) {
+                self.finish(member.place, member.request, answer, failure)
+            }
             self.running -= 1
             self.wake.wakeAll()
         }
@@ -163,13 +166,21 @@ final class RPCExchange {
     /// Refuses a call that may succeed when retried later.
     private func refuse(_ index: Int, _ request: RPCRequest, _ failure: JSONRPC.Failure) {
         isUnavailable = true
-        finish(index, request.refusal(failure))
+        finish(index, request, with: failure)
     }
 
     // MARK: Answers
 
-    private func finish(_ index: Int, _ answer: [UInt8]) {
+    private func finish(_ index: Int, _ request: RPCRequest, with failure: JSONRPC.Failure) {
+        finish(index, request, request.refusal(failure), failure)
+    }
+
+    private func finish(
+        _ index: Int, _ request: RPCRequest, _ answer: [UInt8], _ failure: JSONRPC.Failure? = nil
+    ) {
         if case .answered = members[index] { return }
+        dispatcher.metrics.record(
+            request.knownMethod, failure.map(RPCMetrics.Outcome.init) ?? .ok, after: Reactor.now - started)
         members[index] = .answered(answer)
         charge.add(answer.count)
         while unwritten < members.count, case .answered(let answer) = members[unwritten] {
@@ -193,7 +204,7 @@ final class RPCExchange {
                 if waits, !waitingForCommit { continue }
                 task.cancel()
             }
-            finish(index, RPCRequest(requests[index]).refusal(.timeout))
+            finish(index, RPCRequest(requests[index]), with: .timeout)
         }
         next = members.count
         wake.wakeAll()

@@ -2,7 +2,8 @@ import HTTP
 import Node
 import Reactor
 
-/// The JSON-RPC server: `POST /rpc/v1` and `GET /api/v1/health` over HTTP (docs/wire.md, section 10).
+/// The HTTP server: `POST /rpc/v1`, `GET /api/v1/health`, `/health` and `/ready` (docs/wire.md, section 10) and, on addresses
+/// of its own, `GET /metrics` (docs/operate/metrics.md).
 ///
 /// It runs on its own event loop, so that no load on it delays a peer, and reaches the node only through
 /// `RPCDispatcher`.
@@ -22,13 +23,18 @@ public final class RPCServer: Sendable {
 
     private let loop: EventLoop
     private let http: HTTPServer
+    private let metrics: HTTPServer?
 
     /// The port the server listens on: the one the kernel chose if port 0 was requested.
     public let port: Int
+    /// The port of the metrics; nil if they are not served.
+    public let metricsPort: Int?
 
-    private init(_ loop: EventLoop, _ http: HTTPServer) {
+    private init(_ loop: EventLoop, _ http: HTTPServer, _ metrics: HTTPServer?) {
         self.loop = loop
         self.http = http
+        self.metrics = metrics
+        metricsPort = metrics.map { Int($0.localAddress.port) }
         port = Int(http.localAddress.port)
     }
 
@@ -36,32 +42,44 @@ public final class RPCServer: Sendable {
     ///
     /// Raises the process's descriptor limit and caps the number of connections below it.
     ///
-    /// - Parameter driver: the loop's driver; nil for the one that the environment names.
+    /// - Parameters:
+    ///   - driver: the loop's driver; nil for the one that the environment names.
+    ///   - metrics: the metrics and their addresses; nil if they are not served.
     /// - Throws: `NodeError.failed`, which names the address.
     public static func start(
-        listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher
+        listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher,
+        metrics: MetricsEndpoint? = nil
     ) async throws(NodeError) -> RPCServer {
         var limits = limits
         let descriptors = DescriptorLimit.raise()
         limits.maximumConnections = min(
             limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
         let addresses = try await Configuration.resolve(listen, of: "rpc.listen")
+        let loop: EventLoop
+        let http: HTTPServer
         do {
-            let loop = try EventLoop.start(driver, name: "apus-http")
-            do {
-                let http = try await loop.run { [limits] in
-                    try HTTPServer.start(
-                        on: addresses, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
-                        tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response)
-                }
-                return RPCServer(loop, http)
-            } catch {
-                loop.stop()
-                throw error
+            loop = try EventLoop.start(driver, name: "apus-http")
+            loop.metrics.add(to: dispatcher.metrics.registry, loop: "clients")
+        } catch {
+            throw .failed("cannot start the event loop of the HTTP server: \(error)")
+        }
+        do {
+            http = try await loop.run { [limits] in
+                try HTTPServer.start(
+                    on: addresses, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
+                    tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response,
+                    metrics: dispatcher.metrics.http)
             }
         } catch {
+            loop.stop()
             let all = listen.joined(separator: ", ")
             throw .failed("cannot listen on \(all) for JSON-RPC (rpc.listen): \(error)")
+        }
+        do {
+            return RPCServer(loop, http, try await metrics?.start(on: loop))
+        } catch {
+            loop.stop()
+            throw error
         }
     }
 
@@ -70,9 +88,16 @@ public final class RPCServer: Sendable {
 
     /// Stops listening and closes every connection.
     public func stop() async {
-        await loop.perform { [http] in await http.stop() }
+        await loop.perform { [http, metrics] in
+            await metrics?.stop()
+            await http.stop()
+        }
         loop.stop()
     }
+
+    /// How long the node may take to answer a probe.
+    private static let probeTime = Duration.seconds(5)
+    private static let deaf = HTTPResponse(status: 503, line: "the node's event loop does not answer")
 
     /// Returns the routes, which work on any loop.
     static func routes(_ dispatcher: RPCDispatcher) -> [HTTPRoute] {
@@ -84,6 +109,8 @@ public final class RPCServer: Sendable {
             HTTPRoute("/api/v1/health", [.get], late: RPCReply.timeout.response) { _ in
                 await dispatcher.health().response
             },
+            HTTPRoute("/health", [.get], time: probeTime, late: deaf) { _ in await dispatcher.liveness() },
+            HTTPRoute("/ready", [.get], time: probeTime, late: deaf) { _ in await dispatcher.readiness() },
         ]
     }
 }

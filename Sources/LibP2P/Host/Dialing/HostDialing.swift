@@ -76,7 +76,10 @@ extension Host {
             dial = Dial(number: lastUpgrade)
             dials[key] = dial
             dial.task = Reactor.spawn {
-                dial.result = await Result { () async throws(LibP2PError) in try await body() }
+                let result = await Result { () async throws(LibP2PError) in try await body() }
+                let outcome: DialOutcome = if case .success = result { .succeeded } else { .failed }
+                self.metrics.dials[outcome].add()
+                dial.result = result
                 self.dials[key] = nil
                 dial.waiters.wakeAll()
             }
@@ -190,6 +193,7 @@ extension Host {
             guard let result else { throw .cancelled }
             return try result.get()
         } catch {
+            metrics.failedHandshakes[HandshakeFailure(error)].add()
             connectionCount -= 1
             tcp.close()
             throw error

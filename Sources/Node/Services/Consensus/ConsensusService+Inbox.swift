@@ -105,7 +105,10 @@ extension ConsensusService: ConsensusInbox {
     /// all.
     func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
         // Another peer may have sent it before.
-        guard await awaits(proposal.hash) else { return .ignore }
+        guard await awaits(proposal.hash) else {
+            context.metrics.duplicates[.block].add()
+            return .ignore
+        }
         context.observer.downloaded(block)
         do {
             let checked = try await check(block, expected: proposal.hash)
@@ -223,7 +226,9 @@ extension ConsensusService: ConsensusInbox {
             await ask({ machine, now, _ in machine.wantsToCheck(answer, now: now.elapsed) }) ?? false
         else { return }
         switch await check(answer, from: peer) {
-        case .signed(let verified): await handle(.acknowledged(verified, from: peer))
+        case .signed(let verified):
+            context.metrics.votesReceived[VoteAnswer(answer)].add()
+            await handle(.acknowledged(verified, from: peer))
         case .unchecked: break
         case .forged:
             // A peer that relays gossip does not check votes.

@@ -23,6 +23,7 @@ extension ConsensusService {
 
     func send(_ message: AckRes) {
         if message.appHash != nil { note(.ackSent, message.height, message.block) }
+        context.metrics.votesSent[VoteAnswer(message)].add()
         gossip.publish(GossipTopic.acknowledgements, message.bytes, log: context.log)
         guard let leader = view.proposer?.peerID, context.host.isConnected(leader) else {
             return

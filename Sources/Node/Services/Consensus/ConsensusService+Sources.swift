@@ -86,7 +86,9 @@ extension ConsensusService {
         }
         note(body: block, from: offer.peer)
         // Another peer may have sent it before.
-        guard fetches[commit.hash] === fetch else { return }
+        guard fetches[commit.hash] === fetch else {
+            return context.metrics.duplicates[.block].add()
+        }
         sources.ended(commit.hash)
         if await take(block, for: commit, from: offer.peer) { endFetch(commit.hash) }
     }

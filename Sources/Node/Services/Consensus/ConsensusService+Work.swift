@@ -65,13 +65,17 @@ extension ConsensusService {
 
     func execute(_ block: CheckedBlock) {
         let (application, state, clock) = (context.application, view.state, Reactor.clock)
+        let durations = context.metrics.executions
         Reactor.spawn {
             do {
                 let (result, time) = try await self.context.execution.run {
+                    let start = clock.now
                     let result = try application.execute(
                         block.block, transactions: block.transactions, parameters: state.parameters,
                         validators: state.validators)
-                    return (result, clock.now)
+                    let end = clock.now
+                    durations.record(end - start)
+                    return (result, end)
                 }
                 self.note(.executed, block.height, block.hash, at: time)
                 self.feed(.executed(block.hash, result))
@@ -97,7 +101,7 @@ extension ConsensusService {
     /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
         let (store, chain, application) = (context.store, context.chain, context.application)
-        let clock = Reactor.clock
+        let (clock, durations) = (Reactor.clock, context.metrics.applicationCommits)
         note(.quorum, block.height, block.hash)
         Reactor.spawn {
             do {
@@ -107,8 +111,11 @@ extension ConsensusService {
                 }
                 self.note(.logged, block.height, block.hash, at: logged)
                 let committed = try await self.context.execution.run {
+                    let start = clock.now
                     try application.commit()
-                    return clock.now
+                    let end = clock.now
+                    durations.record(end - start)
+                    return end
                 }
                 self.note(.committed, block.height, block.hash, at: committed)
             } catch let error as ExecutionError where !error.isLasting {

@@ -152,7 +152,7 @@ final class MempoolService: TransactionSource, Service {
         context.traces.transactions.begin(.submitted, arrivals.lazy.map { $0.id })
         let outcomes = await checks.run(arrivals)
         log(outcomes, of: arrivals.map(\.id), from: nil)
-        return outcomes
+        return count(outcomes)
     }
 
     /// Logs what became of transactions that a peer or, if it is nil, a client sent.
@@ -178,9 +178,22 @@ final class MempoolService: TransactionSource, Service {
         let (ids, chain, arrival) = (transactions.map(\.id), context.chain, Reactor.now)
         guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { chain.isMined($0) } })
         else { return ids.map { _ in .failure(.full) } }
+        context.metrics.duplicates[.transaction].add(UInt64(ids.count - begun.count))
         let arrivals = begun.map { Arrival(id: ids[$0], isOwn: false, bytes: transactions[$0].bytes) }
         context.traces.transactions.begin(.fetched, arrivals.lazy.map { $0.id }, at: arrival)
         for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
+        return count(outcomes)
+    }
+
+    /// Counts outcomes and returns them.
+    private func count(_ outcomes: [Outcome]) -> [Outcome] {
+        let metrics = context.metrics
+        for outcome in outcomes {
+            switch outcome {
+            case .success: metrics.accepted.add()
+            case .failure(let error): metrics.refused[MempoolRefusal(error)].add()
+            }
+        }
         return outcomes
     }
 

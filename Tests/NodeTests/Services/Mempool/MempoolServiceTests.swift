@@ -5,6 +5,7 @@ import Execution
 import LibP2P
 import Log
 import Mempool
+import Metrics
 import Multiformats
 import Peers
 import Protocols
@@ -42,7 +43,7 @@ import VirtualIO
                 genesis: genesis, key: key, configuration: Configuration(), host: host,
                 store: store, chain: ChainReader(store),
                 votes: try VoteLog(directory: directory.path),
-                application: application, log: .silent,
+                application: application, log: .silent, metrics: NodeMetrics(MetricsRegistry()),
                 consensus: Worker(name: "consensus", capacity: 8),
                 execution: Worker(name: "execution", capacity: 8),
                 storage: Worker(name: "storage", capacity: 8), mempool: Worker(name: "mempool", capacity: 8),
