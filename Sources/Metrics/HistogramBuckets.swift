@@ -12,7 +12,7 @@ public enum HistogramBuckets {
 
     /// Two digits need 200 steps of 1; HdrHistogram takes the next power of two.
     private static let magnitude = 8
-    private static let half = 1 << (magnitude - 1)
+    static let half = 1 << (magnitude - 1)
 
     /// The bucket that holds a duration of at most `highestNanoseconds`.
     @inline(__always)

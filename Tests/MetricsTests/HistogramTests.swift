@@ -97,4 +97,23 @@ struct HistogramTests {
         #expect(snapshot.sum == 360_000)
         #expect(snapshot.minimum == 1 && snapshot.maximum == 8)
     }
+
+    /// Threads that begin the same doubling at once share its counts.
+    @Test func doublingsThatThreadsBeginTogetherLoseNothing() async {
+        for _ in 0..<50 {
+            let histogram = Histogram()
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        for doubling in 0..<36 as Range<UInt64> {
+                            histogram.record(nanoseconds: 200 << doubling)
+                        }
+                    }
+                }
+            }
+            let snapshot = histogram.snapshot()
+            #expect(snapshot.count == 8 * 36)
+            #expect(snapshot.counts.allSatisfy { $0 % 8 == 0 })
+        }
+    }
 }
