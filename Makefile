@@ -4,7 +4,7 @@
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
-	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd
+	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd libseccomp2
 # Needed only for end-to-end tests. Debian's package also starts a service, which the tests do not use.
 E2E_PACKAGES := prometheus
 # Needed only for benchmarks. Debian's nginx package also starts a web server, which the benchmark does not use.

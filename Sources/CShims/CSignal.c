@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -13,6 +14,7 @@ static int raised = -1;
 // When any signal first requested a stop, and when one that may be repeated did.
 static atomic_llong first_at, urged_at;
 static atomic_int first_number;
+static atomic_bool reloads_on_hangup;
 
 static const long long same_request = 500000000;
 
@@ -24,21 +26,31 @@ static long long nanoseconds(void) {
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
+static void wake(void) {
+    uint64_t one = 1;
+    ssize_t written = write(raised, &one, sizeof one);
+    (void)written;
+}
+
 static void take(int number) {
     int error = errno;
+    if (number == SIGHUP && atomic_load(&reloads_on_hangup)) {
+        wake();
+        errno = error;
+        return;
+    }
     long long now = nanoseconds(), first = 0, urged = 0;
     if (atomic_compare_exchange_strong(&first_at, &first, now)) {
         atomic_store(&first_number, number);
-        uint64_t one = 1;
-        ssize_t written = write(raised, &one, sizeof one);
-        (void)written;
+        wake();
     }
     if (number != SIGHUP && !atomic_compare_exchange_strong(&urged_at, &urged, now) && now - urged > same_request)
         _exit(128 + number);
     errno = error;
 }
 
-int apus_catch_stop_signals(void) {
+int apus_catch_stop_signals(bool hangup_reloads) {
+    atomic_store(&reloads_on_hangup, hangup_reloads);
     raised = eventfd(0, EFD_CLOEXEC);
     if (raised < 0) return -1;
     struct sigaction action = {.sa_handler = take, .sa_flags = SA_RESTART};

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A logger for one part of the program: the source's name, the minimum level, and the sink that receives the
 /// events.
 ///
@@ -41,20 +43,19 @@ public struct Log: Sendable {
     }
 
     /// A log that discards everything.
-    public static let silent = Log(source: "", threshold: .max, sink: nil)
+    public static let silent = Log(source: "", threshold: Threshold(.max), sink: nil)
 
     /// The part of the program that logs.
     public let source: StaticString
-    /// The raw value of the minimum level; a greater value disables the log.
-    @usableFromInline let threshold: UInt8
+    @usableFromInline let threshold: Threshold
     private let sink: (any LogSink)?
 
     /// Creates a log for `source` that passes events of `level` and above to `sink`.
     public init(source: StaticString, level: Level, sink: any LogSink) {
-        self.init(source: source, threshold: level.rawValue, sink: sink)
+        self.init(source: source, threshold: Threshold(level.rawValue), sink: sink)
     }
 
-    private init(source: StaticString, threshold: UInt8, sink: (any LogSink)?) {
+    private init(source: StaticString, threshold: Threshold, sink: (any LogSink)?) {
         self.source = source
         self.threshold = threshold
         self.sink = sink
@@ -65,8 +66,16 @@ public struct Log: Sendable {
         Log(source: source, threshold: threshold, sink: sink)
     }
 
+    /// Changes the minimum level of this log and of all logs made from it or from the same one. Has no effect on a
+    /// silent log.
+    public func setLevel(_ level: Level) {
+        if sink != nil { threshold.value.store(level.rawValue, ordering: .relaxed) }
+    }
+
     /// Returns whether events of this level are logged.
-    @inlinable public func takes(_ level: Level) -> Bool { level.rawValue >= threshold }
+    @inlinable public func takes(_ level: Level) -> Bool {
+        level.rawValue >= threshold.value.load(ordering: .relaxed)
+    }
 
     /// Logs a step.
     @inlinable public func trace(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
@@ -96,6 +105,12 @@ public struct Log: Sendable {
     /// Logs why the node cannot continue.
     @inlinable public func critical(_ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
         if takes(.critical) { write(.critical, message, fields()) }
+    }
+
+    /// The raw value of the minimum level, shared by logs that have it in common; a greater value disables them.
+    @usableFromInline final class Threshold: Sendable {
+        @usableFromInline let value: Atomic<UInt8>
+        init(_ value: UInt8) { self.value = Atomic(value) }
     }
 
     @usableFromInline func write(_ level: Level, _ message: StaticString, _ fields: LogFields) {

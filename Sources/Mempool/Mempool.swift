@@ -20,6 +20,8 @@ public struct Mempool: Machine {
         case advanced(to: UInt64)
         /// A consensus reset drops these transactions.
         case dropped([Hash])
+        /// The operator has changed the maximum size of all transactions, in bytes.
+        case limit(bytes: Int)
         /// The node starts (true) or stops syncing.
         case syncing(Bool)
         /// The peer is ready for announcements.
@@ -102,6 +104,7 @@ public struct Mempool: Machine {
             commit(ids, accounts)
             actions.append(.changed(contents))
         case .dropped(let ids): pool.remove(ids)
+        case .limit(let bytes): pool.limit(toBytes: bytes)
         case .advanced(let timestamp):
             farBehind.committed(timestamp: timestamp, wallClock: now.wallClock, now: now.elapsed)
             look(now, &actions)

@@ -46,7 +46,7 @@ struct TransactionPool {
     static let readyList = 0
     static let gappedList = 1
 
-    let limits: MempoolLimits
+    private(set) var limits: MempoolLimits
     /// The size of all transactions together, in bytes.
     private(set) var bytes = 0
     private(set) var gappedBytes = 0
@@ -195,6 +195,18 @@ struct TransactionPool {
 
     /// The number of senders whose next transaction does not fit after which a proposal counts as full.
     static let proposalSearch = 16
+
+    /// Changes the maximum size of all transactions and evicts what exceeds it: the youngest gapped transactions first,
+    /// then the youngest ready ones.
+    mutating func limit(toBytes bytes: Int) {
+        limits.bytes = bytes
+        while self.bytes > bytes {
+            let gapped = order.last(in: Self.gappedList)
+            let slot = gapped != SlotLists.none ? gapped : order.last(in: Self.readyList)
+            guard slot != SlotLists.none, entries[Int(slot)] != nil else { return }
+            remove(slot)
+        }
+    }
 
     /// Evicts the youngest gapped transactions for a ready one. Throws without evicting any if that would not make
     /// enough room.

@@ -45,7 +45,7 @@ enum ChainRecovery {
                 if next.state.height > outcome.state.height { retry = nil }
                 outcome = next
                 guard let failure else { continue }
-                progress(.retrying(height: outcome.state.height &+ 1))
+                if !Task.isCancelled { progress(.retrying(height: outcome.state.height &+ 1)) }
                 var pauses = retry ?? ExecutionRetry(log, height: outcome.state.height &+ 1)
                 do {
                     if !Task.isCancelled { try await pauses.pause(after: failure) }

@@ -10,34 +10,39 @@ import Multiformats
 import Peers
 import Reactor
 import Storage
+import Synchronization
 
 extension Node {
     /// Opens the files of a root directory, brings the application to the tip of the block log, listens and dials.
     ///
     /// - Parameters:
+    ///   - credential: the path of the key, if a service manager has passed it; nil for that of the root directory.
     ///   - hasQueryProcesses: whether to run queries in processes of the running program, which must handle
     ///     `QueryWorker.command`.
     ///   - progress: see `NodeEnvironment`.
     /// - Throws: an error whose one-line description says what is wrong and where.
     public nonisolated static func start(
-        root: RootDirectory, configuration: Configuration, log: Log = .silent,
+        root: RootDirectory, credential: String? = nil, configuration: Configuration, log: Log = .silent,
         metrics: MetricsRegistry = MetricsRegistry(), hasQueryProcesses: Bool = false,
         progress: @escaping @Sendable (StartProgress) -> Void = { _ in }
     ) async throws -> Node {
         let genesis = try Genesis.load(root.genesisFile)
-        let key = try KeyFile.load(root.keyFile)
+        let key =
+            try credential.map { try KeyFile.load($0, isCredential: true) } ?? KeyFile.load(root.keyFile)
         try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
         for directory in [root.blocksDirectory, root.applicationDirectory] {
             try DirectoryTree.create(directory)
         }
+        let cancellation = Cancellation()
         let disk = SystemDisk(
             timing: metrics.histogram(
                 "apus_fsync_seconds", "Time of each fsync of the block log and the vote log."))
         var environment = NodeEnvironment(
             openStores: {
                 (
-                    try BlockStore(directory: root.blocksDirectory, disk: disk) {
-                        progress(.reading(height: $0))
+                    try BlockStore(directory: root.blocksDirectory, disk: disk) { height in
+                        progress(.reading(height: height))
+                        return !cancellation.isDone.load(ordering: .relaxed)
                     },
                     try VoteLog(directory: root.blocksDirectory, disk: disk)
                 )
@@ -58,8 +63,21 @@ extension Node {
         if hasQueryProcesses, configuration.execution.application == "sql" {
             environment.queries = queryPlacement(root, log)
         }
-        return try await start(
-            genesis: genesis, key: key, configuration: configuration, environment: environment)
+        do {
+            return try await withTaskCancellationHandler { [environment] in
+                try await start(
+                    genesis: genesis, key: key, configuration: configuration, environment: environment)
+            } onCancel: {
+                cancellation.isDone.store(true, ordering: .relaxed)
+            }
+        } catch StorageError.interrupted {
+            throw NodeError.stopped(height: nil)
+        }
+    }
+
+    /// Whether a start has been cancelled, for the thread that opens the stores.
+    private final class Cancellation: Sendable {
+        let isDone = Atomic(false)
     }
 
     private nonisolated static func queryPlacement(_ root: RootDirectory, _ log: Log) -> QueryPlacement {

@@ -26,6 +26,8 @@ public final class Node {
     nonisolated let snapshots = NodeSnapshots()
 
     nonisolated let context: NodeContext
+    /// The configuration in force: the one of the start, with the values that were reloaded since.
+    private(set) var configuration: Configuration
     let peers: PeerService
     let mempool: MempoolService
     let consensus: ConsensusService
@@ -48,6 +50,7 @@ public final class Node {
     /// `gate` is the host's.
     init(_ context: NodeContext, _ gate: PeerGate, _ outcome: ChainRecovery.Outcome) throws {
         self.context = context
+        configuration = context.configuration
         home = Reactor.loop
         transactions = outcome.transactions
         let (host, log) = (context.host, context.log)
@@ -189,6 +192,33 @@ public final class Node {
         context.host.setByteLimits(perPeer: perPeer, total: total)
     }
 
+    // MARK: Operator
+
+    /// Takes over what a running node can of a configuration that has been read again, or nothing of an invalid one.
+    public nonisolated func reload(_ new: Configuration) async throws(NodeError) -> ConfigurationReload {
+        let outcome: Result<ConfigurationReload, NodeError> = await home.perform {
+            Result { () throws(NodeError) in try self.takeOver(new) }
+        }
+        return try outcome.get()
+    }
+
+    private func takeOver(_ new: Configuration) throws(NodeError) -> ConfigurationReload {
+        let reload = ConfigurationReload(from: configuration, to: new)
+        let (next, host) = (reload.configuration, context.host)
+        if next.p2p != configuration.p2p {
+            peers.follow(try PeerRules(next.p2p, own: context.key.publicKey.peerID))
+            var limits = host.use.limits
+            limits.admitPeers(next.p2p.maxConnections)
+            host.setConnectionLimits(limits.connections, inbound: limits.inboundConnections)
+        }
+        if next.mempool.maxSize != configuration.mempool.maxSize {
+            mempool.limit(toBytes: next.mempool.maxSize)
+        }
+        configuration = next
+        if !reload.taken.isEmpty { try? checkMempool() }
+        return reload
+    }
+
     // MARK: Log
 
     private func logStart() {
@@ -205,7 +235,7 @@ public final class Node {
     /// Throws if this node's role needs the mempool that its operator has disabled. Warns if the mempool is smaller
     /// than the chain's largest transaction: it would refuse that transaction for ever, although a block could hold it.
     private func checkMempool() throws(NodeError) {
-        let (settings, view) = (context.configuration.mempool, consensus.view)
+        let (settings, view) = (configuration.mempool, consensus.view)
         guard settings.isEnabled else {
             if view.role == .sentry { return }
             throw .failed(

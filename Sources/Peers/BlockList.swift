@@ -23,6 +23,9 @@ package struct BlockList: Sendable, Equatable {
     private var peers: OrderedSet<PeerID> = []
     private var networks: OrderedSet<IPNetwork> = []
 
+    /// An empty list.
+    package init() {}
+
     package mutating func insert(_ entry: Entry) {
         switch entry {
         case .peer(let peer): peers.append(peer)

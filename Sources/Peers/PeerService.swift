@@ -114,13 +114,19 @@ package final class PeerService: Service {
     /// Returns whether a peer ranks above strangers.
     package func trusts(_ peer: PeerID) -> Bool { rank(of: peer) != .stranger }
 
-    // MARK: Chain
+    // MARK: Chain and operator
 
     /// Follows a change of role, leader or validators.
     package func follow(_ membership: Membership) {
         self.membership = membership
         driver.submit(
             .membership(membership.role, leader: membership.leader, validators: membership.validators))
+        updateIsolation()
+    }
+
+    /// Follows the operator's new rules: ends connections that they forbid, and dials the peers that they name.
+    package func follow(_ rules: PeerRules) {
+        driver.submit(.rules(rules))
         updateIsolation()
     }
 

@@ -11,6 +11,7 @@ public final class ServiceManager: Sendable {
     /// The sockets to serve.
     public let sockets: [PassedSocket]
     private let socket: NotifySocket?
+    private let credentials: String?
 
     /// Reads the variables as `variable` returns them, nil for one that is not set, and makes passed sockets close on
     /// exec.
@@ -18,6 +19,7 @@ public final class ServiceManager: Sendable {
         sockets = try PassedSocket.all(
             process: process, pid: variable("LISTEN_PID"), count: variable("LISTEN_FDS"),
             names: variable("LISTEN_FDNAMES"))
+        credentials = variable("CREDENTIALS_DIRECTORY").flatMap { String(validating: $0, as: UTF8.self) }
         // Before anything takes the number of a descriptor that was not passed.
         for passed in sockets {
             guard fcntl(passed.descriptor, F_SETFD, FD_CLOEXEC) == 0 else {
@@ -42,6 +44,13 @@ public final class ServiceManager: Sendable {
             "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
         ] { unsetenv(name) }
         return manager
+    }
+
+    /// The path of a passed credential (systemd.exec(5), `LoadCredential=`); nil if there is none.
+    public func credential(_ name: String) -> String? {
+        guard let credentials, credentials.utf8.first == UInt8(ascii: "/") else { return nil }
+        let path = "\(credentials)/\(name)"
+        return access(path, F_OK) == 0 ? path : nil
     }
 
     /// Sends notifications in one datagram. Returns false if the manager does not get them. Waits up to a second for a

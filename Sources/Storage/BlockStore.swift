@@ -46,10 +46,11 @@ public final class BlockStore: Sendable {
     /// `locked` if the directory is open elsewhere, and `corrupted`, with file and offset, if a committed block is
     /// damaged or missing.
     ///
-    /// - Parameter progress: called with the height of each block that is read.
+    /// - Parameter progress: called with the height of each block that is read; returns false to stop, and `interrupted` is
+    ///   thrown.
     package init(
         directory: String, segmentSize: Int = BlockStore.defaultSegmentSize,
-        disk: any Disk = SystemDisk.shared, progress: @escaping @Sendable (Int64) -> Void = { _ in }
+        disk: any Disk = SystemDisk.shared, progress: @escaping @Sendable (Int64) -> Bool = { _ in true }
     ) throws(StorageError) {
         try disk.makeDirectory(directory)
         let lock = try disk.lock(directory + "/LOCK")

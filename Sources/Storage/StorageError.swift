@@ -15,6 +15,8 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case refused(String)
     /// The vote contradicts an earlier one.
     case voteRefused(String)
+    /// The caller asked to stop opening the store. The next opening begins anew.
+    case interrupted
     /// The store is closed.
     case closed
 
@@ -31,6 +33,7 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
             "block index \(path): cannot \(operation): \(what)"
         case .refused(let why): "cannot append the block: \(why)"
         case .voteRefused(let why): "cannot record the vote \(why)"
+        case .interrupted: "opening the block store was interrupted"
         case .closed: "the block store is closed"
         }
     }

@@ -1,19 +1,23 @@
 import API
 import Arguments
+import Bytes
 import Log
 import Metrics
 import Node
 import Reactor
 import ServiceManager
 
-/// `apus run`: runs a node until SIGINT, SIGTERM or SIGHUP.
+/// `apus run`: runs a node until SIGINT or SIGTERM, and reloads its configuration on SIGHUP.
 struct RunCommand: Action {
     let root: String
     let exitsWithParent: Bool
 
+    /// The name of passed sockets for JSON-RPC.
+    private static let rpcSocket = RawText("apus-rpc")
+
     static var command: Command {
         Command(
-            "run", "Run a node until SIGINT, SIGTERM or SIGHUP.",
+            "run", "Run a node until SIGINT or SIGTERM; SIGHUP reloads config.toml.",
             .required(
                 "root", .path("DIRECTORY"), "Root directory with config.toml, genesis.json and nodekey.json."),
             .flag(
@@ -24,9 +28,10 @@ struct RunCommand: Action {
 
     func run() async throws {
         let manager = try ServiceManager.ofEnvironment()
+        let sockets = try Self.rpcSockets(manager)
         // Before any file is opened.
         try DescriptorLimit.raise(toAtLeast: DescriptorLimit.least)
-        let stop = try StopSignal()
+        let stop = try StopSignal(hangUpReloads: true)
         if exitsWithParent { try stop.watchInput() }
         let directory = RootDirectory(root)
         let configuration = try directory.configuration()
@@ -38,19 +43,21 @@ struct RunCommand: Action {
         do {
             try Reactor.start(Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto)
             let report = StartReport(manager)
+            let credential = manager.credential("nodekey.json")
+            if let credential { log.info("the node's key is a credential", ["file": .text(credential)]) }
             node = try await stop.run {
                 try await Node.start(
-                    root: directory, configuration: configuration, log: log, metrics: metrics,
-                    hasQueryProcesses: true, progress: { report.note($0) })
+                    root: directory, credential: credential, configuration: configuration, log: log,
+                    metrics: metrics, hasQueryProcesses: true, progress: { report.note($0) })
             }
         } catch NodeError.stopped(let height) {
+            manager.notify(.stopping)
             return log.info(
-                "stopped while executing the block log; the next start resumes",
-                ["height": .number(height)])
+                "stopped during recovery; the next start resumes", ["height": .number(height ?? 0)])
         }
         let server: RPCServer
         do {
-            server = try await Self.serve(node, configuration, log, metrics)
+            server = try await Self.serve(node, configuration, sockets, log, metrics)
         } catch {
             await node.stop()
             throw error
@@ -60,6 +67,8 @@ struct RunCommand: Action {
             log.warning("service manager does not take the message that the node is ready")
         }
         await node.home.perform { report.start() }
+        let reload = Reload(directory, node, server, manager, log)
+        stop.onReload { reload.request() }
         let failure = await stop.unlessRaised { await node.failure() } ?? nil
         let reason = failure == nil ? stop.name ?? "standard input ended" : "the node cannot continue"
         log.info("stopping", ["reason": .text(reason)])
@@ -70,8 +79,19 @@ struct RunCommand: Action {
         if let failure { throw failure }
     }
 
+    /// The passed sockets, which are all for clients of JSON-RPC.
+    private static func rpcSockets(_ manager: ServiceManager) throws -> [Int32] {
+        for passed in manager.sockets where passed.name != rpcSocket {
+            throw CommandFailure(
+                "the service manager passed a socket named \(passed.name.quoted()): set FileDescriptorName=\(rpcSocket) in "
+                    + "the socket unit, or stop passing it")
+        }
+        return manager.sockets.map(\.descriptor)
+    }
+
     private static func serve(
-        _ node: Node, _ configuration: Configuration, _ log: Log, _ metrics: MetricsRegistry
+        _ node: Node, _ configuration: Configuration, _ sockets: [Int32], _ log: Log,
+        _ metrics: MetricsRegistry
     ) async throws -> RPCServer {
         let rpc = configuration.rpc
         // The genesis alone limits a chain's transactions: no application changes the limit.
@@ -84,21 +104,10 @@ struct RunCommand: Action {
                     "transaction_size": .number(parameters.transactionLimit),
                 ])
         }
-        var limits = RPCServer.Limits()
-        limits.maximumBodySize = rpc.requestLimit(parameters)
-        limits.maximumConnections = rpc.maxConnections
-        limits.maximumConnectionsPerAddress = rpc.maxConnectionsPerAddress
-        var times = RPCDispatcher.Limits()
-        times.timeout = rpc.timeout
-        times.commitTimeout = rpc.broadcastTxTimeout
-        // The dispatcher has earlier deadlines of its own; this one covers everything else.
-        limits.requestTime = times.timeout + times.commitTimeout + .seconds(5)
         return try await RPCServer.start(
-            listen: rpc.listen, limits: limits,
+            listen: rpc.listen, passed: sockets, limits: RPCServer.Limits(rpc, parameters),
             driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
-            dispatcher: RPCDispatcher(node, limits: times, metrics: RPCMetrics(metrics)) {
-                WallClock.milliseconds
-            },
+            dispatcher: RPCDispatcher(node, metrics: RPCMetrics(metrics)) { WallClock.milliseconds },
             metrics: configuration.metrics.isEnabled
                 ? MetricsEndpoint(listen: configuration.metrics.listen) { await node.metrics() } : nil)
     }

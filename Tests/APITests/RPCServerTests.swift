@@ -46,7 +46,7 @@ import VirtualIO
     /// A request that is too large gets a JSON-RPC error, which the client reports.
     @Test func aRequestThatIsTooLargeIsAnswered() async throws {
         var limits = RPCServer.Limits()
-        limits.maximumBodySize = 2_000
+        limits.http.maximumBodySize = 2_000
         let server = try await start(limits)
         let client = try RPCClient("127.0.0.1:\(server.port)")
         let long = String(repeating: "x", count: 3_000_000)
@@ -127,6 +127,22 @@ import VirtualIO
         let header = "x: " + String(repeating: "y", count: 1 << 20)
         let answer = try exchange(server, "GET / HTTP/1.1\r\nhost: a\r\n\(header)\r\n\r\n")
         #expect(answer.hasPrefix("HTTP/1.1 431 "), "\(answer)")
+        await server.stop()
+    }
+
+    /// New limits apply at once, also on a connection that is open.
+    @Test func limitsChangeWhileTheServerRuns() async throws {
+        let server = try await start()
+        let client = try RPCClient("127.0.0.1:\(server.port)")
+        #expect(try await client.status().height == 7)
+        var limits = RPCServer.Limits()
+        limits.http.maximumBodySize = 2_000
+        limits.http.maximumConnectionsPerAddress = 1
+        await server.change(limits)
+        let text = try exchange(server, "POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2001\r\n\r\n")
+        #expect(text.hasPrefix("HTTP/1.1 413 ") && text.contains("limit of 2000 bytes"), "\(text)")
+        #expect(try await client.status().height == 7)
+        await client.close()
         await server.stop()
     }
 

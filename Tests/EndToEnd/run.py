@@ -9,11 +9,11 @@ import traceback
 
 from cases import (
     bad_input, clocks, execution, kwil_clients, log_output, metrics, namespaces, operation, queries, restarts, scripting,
-    statements, strangers, testnet, validators)
+    statements, strangers, systemd, testnet, validators)
 
 SUITES = (
     bad_input, clocks, execution, kwil_clients, log_output, metrics, operation, queries, restarts, scripting, statements,
-    strangers, testnet, validators, namespaces)
+    strangers, systemd, testnet, validators, namespaces)
 # Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE
 

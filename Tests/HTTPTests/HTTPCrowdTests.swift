@@ -95,4 +95,58 @@ import Testing
             for client in clients { client.close() }
         }
     }
+
+    /// A socket bound by another process, such as a service manager, outlives the server.
+    @Test(arguments: [Reactor.DriverKind.epoll, .ioUring], [false, true])
+    func servesOnASocketFromOutside(_ kind: Reactor.DriverKind, _ isNonBlocking: Bool) async throws {
+        let flags = isNonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | flags, 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let bound = withUnsafePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(bound == 0 && listen(descriptor, 8) == 0)
+        for _ in 0..<2 {
+            let loop = try EventLoop.start(kind, name: "test-given")
+            defer { loop.stop() }
+            let server = try await loop.run {
+                try HTTPServer.start(
+                    on: [], passed: [dup(descriptor)],
+                    routes: [
+                        HTTPRoute("/", [.get]) { _ in
+                            HTTPResponse(contentType: "text/plain", body: Array("root".utf8))
+                        }
+                    ])
+            }
+            #expect(server.localAddress.port != 0)
+            for _ in 0..<3 {
+                let client = try LoopbackSocket(port: server.localAddress.port)
+                client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                #expect(client.readToEnd().hasSuffix("root"))
+            }
+            await loop.perform { await server.stop() }
+            // The next client waits for the next server.
+            _ = try LoopbackSocket(port: server.localAddress.port)
+        }
+    }
+
+    @Test(arguments: [Reactor.DriverKind.epoll, .ioUring])
+    func whatIsNoListeningSocketIsRefused(_ kind: Reactor.DriverKind) async throws {
+        let loop = try EventLoop.start(kind, name: "test-none")
+        defer { loop.stop() }
+        let others = [
+            -1, open("/dev/null", O_RDONLY), socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0),
+            socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0), socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0),
+        ]
+        for descriptor in others {
+            await #expect(throws: ReactorError.notListening(descriptor: descriptor)) {
+                try await loop.run { _ = try HTTPServer.start(on: [], passed: [descriptor], routes: []) }
+            }
+        }
+    }
 }

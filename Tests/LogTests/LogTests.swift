@@ -30,6 +30,20 @@ import Testing
         #expect(Log.Level.allCases.allSatisfy { !Log.silent.takes($0) })
     }
 
+    @Test func theLevelOfALogAndItsPartsChanges() {
+        let events = Events()
+        let log = Log(source: "node", level: .info, sink: events)
+        let part = log.of("part")
+        part.debug("a")
+        log.setLevel(.debug)
+        part.debug("b")
+        part.setLevel(.error)
+        log.warning("c")
+        #expect(events.all.map { "\($0.message)" } == ["b"])
+        Log.silent.setLevel(.trace)
+        #expect(!Log.silent.takes(.critical))
+    }
+
     @Test func sourceAndFields() {
         let events = Events()
         let log = Log(source: "node", level: .trace, sink: events).of("gossip")

@@ -31,6 +31,28 @@ import Testing
         try Self.transaction(sender, nonce, salt: salt, size: size)
     }
 
+    /// Gapped transactions go first, then the youngest.
+    @Test func aLowerLimitEvicts() throws {
+        var pool = TransactionPool()
+        let ready = try (1...4).map { try transaction(1, $0, size: 10_000) }
+        for transaction in ready { try pool.admit(transaction, accountNonce: 0, now: .zero) }
+        try pool.admit(try transaction(2, 9, size: 10_000), accountNonce: 0, now: .zero)
+        pool.limit(toBytes: 45_000)
+        #expect(pool.count == 4 && pool.propose(maxBytes: .max) == ready)
+        pool.limit(toBytes: 25_000)
+        #expect(pool.propose(maxBytes: .max) == Array(ready[..<2]))
+        try pool.checkInvariants()
+        #expect(throws: MempoolError.self) {
+            try pool.admit(try transaction(3, 1, size: 10_000), accountNonce: 0, now: .zero)
+        }
+        pool.limit(toBytes: 1_000_000)
+        try pool.admit(ready[2], accountNonce: 0, now: .zero)
+        #expect(pool.propose(maxBytes: .max) == Array(ready[..<3]))
+        pool.limit(toBytes: 0)
+        #expect(pool.count == 0 && pool.bytes == 0)
+        try pool.checkInvariants()
+    }
+
     @Test func proposalFollowsNoncesAndArrival() throws {
         var pool = TransactionPool()
         let a1 = try transaction(1, 1)

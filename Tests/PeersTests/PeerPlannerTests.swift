@@ -207,6 +207,35 @@ import Testing
         #expect(
             !script.dialled(after: .seconds(60), [PeerScript.candidate(5), PeerScript.candidate(6)]).contains(
                 5))
+        // Blocks at run time also apply to validators.
+        script.connect(2)
+        script.connect(7)
+        var rules = script.planner.rules
+        rules.blocked.insert(.peer(Self.peer(2)))
+        if let network = IPNetwork("20.7.0.0/16") { rules.blocked.insert(.network(network)) }
+        #expect(
+            script.feed(.rules(rules)) == [
+                .disconnect(Self.peer(2), .blocked), .disconnect(Self.peer(7), .blocked),
+            ])
+        script.feed(.disconnected(Self.peer(2)))
+        script.feed(.disconnected(Self.peer(7)))
+        #expect(script.connect(7) == .failure(.blocked))
+        rules.blocked = BlockList()
+        #expect(script.feed(.rules(rules)).isEmpty)
+        for number in [2, 5, 7] { #expect(script.connect(number) == .success(nil)) }
+    }
+
+    @Test func newRulesFreeSlotsAndNameStrangers() {
+        var script = script(.sentry)
+        for number in 5...9 { script.connect(number) }
+        var rules = script.planner.rules
+        rules.isPrivate = true
+        rules.name(Self.peer(6))
+        #expect(
+            script.feed(.rules(rules)) == [5, 7, 8, 9].map { .disconnect(Self.peer($0), .notNamed) })
+        for number in [5, 7, 8, 9] { script.feed(.disconnected(Self.peer(number))) }
+        #expect(script.connect(5) == .failure(.notNamed))
+        #expect(script.connect(6) == .success(nil))
     }
 
     @Test func guestsAndSilentPeersGo() {

@@ -93,6 +93,17 @@ import Testing
         }
     }
 
+    @Test func aCredentialIsAFileOfTheDirectory() throws {
+        let directory = try TemporaryDirectory()
+        #expect(try manager([:]).credential("key") == nil)
+        #expect(try manager(["CREDENTIALS_DIRECTORY": directory.path]).credential("key") == nil)
+        try TestFile.write([1], to: directory.path + "/key")
+        #expect(
+            try manager(["CREDENTIALS_DIRECTORY": directory.path]).credential("key") == directory.path
+                + "/key")
+        #expect(try manager(["CREDENTIALS_DIRECTORY": "relative"]).credential("key") == nil)
+    }
+
     @Test func socketsArePassedByNumberAndName() throws {
         let passed = try PassedSocket.all(
             process: Self.process, pid: Array("4711".utf8), count: Array("2".utf8), names: Array("a:b".utf8))

@@ -10,7 +10,10 @@ public enum KeyFile {
     public static let sizeLimit = 4096
 
     /// Loads the key at `path`. Throws if others may read or write the file, or if it does not hold a key.
-    public static func load(_ path: String) throws(CryptoError) -> PrivateKey {
+    ///
+    /// - Parameter isCredential: whether a service manager has passed the file. The group bits of its mode may then be the
+    ///   mask of an access control list, which lets the service's user read it.
+    public static func load(_ path: String, isCredential: Bool = false) throws(CryptoError) -> PrivateKey {
         func refuse(_ reason: String) -> CryptoError { .keyFile(path: path, reason: reason) }
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw refuse(SystemErrorText.of(errno)) }
@@ -18,7 +21,7 @@ public enum KeyFile {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw refuse(SystemErrorText.of(errno)) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw refuse("not a regular file") }
-        guard status.st_mode & 0o077 == 0 else {
+        guard status.st_mode & (isCredential ? 0o037 : 0o077) == 0 else {
             let mode = String(status.st_mode & 0o7777, radix: 8)
             throw refuse("its mode \(mode) lets others use it; make it private with chmod 600")
         }

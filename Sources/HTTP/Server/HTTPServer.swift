@@ -16,7 +16,7 @@ public final class HTTPServer {
     /// The first listening address, with the port the kernel chose if 0 was requested.
     public nonisolated let localAddress: SocketAddress
     nonisolated let metrics: HTTPMetrics
-    let limits: Limits
+    private(set) var limits: Limits
     /// Fields of every response, each ending in CR LF.
     let commonFields: StaticString
     /// Bytes of requests held beyond each connection's own allowance.
@@ -26,7 +26,7 @@ public final class HTTPServer {
     private(set) var isStopping = false
 
     /// The response to a request whose body exceeds the limit.
-    let tooLarge: HTTPResponse
+    private(set) var tooLarge: HTTPResponse
     private let routes: [HTTPRoute]
     private let allow: [UInt8]
     private let wallClock: @Sendable () -> Int64
@@ -41,8 +41,9 @@ public final class HTTPServer {
     private var refusing = 0
 
     private init(
-        _ addresses: [SocketAddress], _ limits: Limits, _ routes: [HTTPRoute], _ commonFields: StaticString,
-        _ tooLarge: HTTPResponse?, _ metrics: HTTPMetrics, _ wallClock: @escaping @Sendable () -> Int64
+        _ addresses: [SocketAddress], _ passed: [Int32], _ limits: Limits, _ routes: [HTTPRoute],
+        _ commonFields: StaticString, _ tooLarge: HTTPResponse?, _ metrics: HTTPMetrics,
+        _ wallClock: @escaping @Sendable () -> Int64
     ) throws(ReactorError) {
         self.metrics = metrics
         self.tooLarge = tooLarge ?? HTTPResponse(413, HTTPError.bodyTooLarge.description)
@@ -54,7 +55,7 @@ public final class HTTPServer {
         methods = methods.enumerated().filter { methods.firstIndex(of: $1) == $0 }.map(\.element)
         allow = HTTPField.allow(methods)
         let accept = Acceptor()
-        let listening = try Self.listen(on: addresses) { accept.accepted($0) }
+        let listening = try Self.listen(on: addresses, passed) { accept.accepted($0) }
         guard let first = listening.first else { throw .invalidAddress("no address to listen on") }
         listeners = listening
         localAddress = first.localAddress
@@ -71,22 +72,32 @@ public final class HTTPServer {
         }
     }
 
-    /// Listens on all `addresses` and serves `routes` until `stop`. Every response carries `commonFields`,
+    /// Listens on all `addresses` and on all `passed` sockets, whose descriptors it takes over, and serves `routes` until `stop`. Every response carries `commonFields`,
     /// each ending in CR LF. A request whose body exceeds the limit gets `tooLarge` before its body is read.
     /// `wallClock` returns seconds since 1970 for the Date field. Throws if the kernel rejects an address.
     public static func start(
-        on addresses: [SocketAddress], limits: Limits = Limits(), routes: [HTTPRoute],
+        on addresses: [SocketAddress], passed: [Int32] = [], limits: Limits = Limits(), routes: [HTTPRoute],
         commonFields: StaticString = "", tooLarge: HTTPResponse? = nil, metrics: HTTPMetrics = HTTPMetrics(),
         wallClock: @escaping @Sendable () -> Int64 = HTTPServer.systemClock
     ) throws(ReactorError) -> HTTPServer {
-        try HTTPServer(addresses, limits, routes, commonFields, tooLarge, metrics, wallClock)
+        try HTTPServer(addresses, passed, limits, routes, commonFields, tooLarge, metrics, wallClock)
     }
 
-    /// Listens on all addresses or none.
+    /// Listens on all addresses and sockets or none.
     private static func listen(
-        on addresses: [SocketAddress], _ accept: @escaping @ReactorActor (TCPConnection) -> Void
+        on addresses: [SocketAddress], _ passed: [Int32],
+        _ accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) throws(ReactorError) -> [TCPListener] {
         var listeners: [TCPListener] = []
+        for (index, descriptor) in passed.enumerated() {
+            do throws(ReactorError) {
+                listeners.append(try TCPListener.listen(passed: descriptor, accept: accept))
+            } catch {
+                for listener in listeners { listener.close() }
+                for later in passed[(index + 1)...] { Glibc.close(later) }
+                throw error
+            }
+        }
         for address in addresses {
             // A listener for both families must not take over a port that has an IPv4 listener of its own.
             let takesIPv4 = !addresses.contains { !$0.isIPv6 && $0.port == address.port }
@@ -108,6 +119,12 @@ public final class HTTPServer {
 
     /// The number of open connections.
     public var connectionCount: Int { connections.count }
+
+    /// Changes the limits. Open connections stay, and keep the limits on headers and bodies that they began with.
+    public func change(_ limits: Limits, tooLarge: HTTPResponse) {
+        self.limits = limits
+        self.tooLarge = tooLarge
+    }
 
     /// Stops listening, gives requests in progress a second to finish, and closes every connection.
     public func stop() async {

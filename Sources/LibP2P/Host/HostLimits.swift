@@ -20,6 +20,12 @@ extension Host {
         limits.bytes = total
     }
 
+    /// Sets how many connections there may be from now on, of either kind.
+    package func setConnectionLimits(_ connections: Int, inbound: Int) {
+        limits.connections = connections
+        limits.inboundConnections = inbound
+    }
+
     /// Disconnects peers with the most bytes held until the bytes of all peers are within the limit. Untrusted peers
     /// that have sent much unasked go first; no peer is blamed for bytes that this host requested.
     func shedHeld() {

@@ -71,15 +71,20 @@ extension Configuration {
             `config.toml` in the node's root directory; every key has a default. This page is generated
             by `apus config --markdown` from the parser's table.
 
+            On SIGHUP (`systemctl reload apus`) a running node reads the file again and takes over the values of the keys marked
+            "reload". Of the others, it logs which have changed and wait for a restart. A file with an error changes nothing, and
+            the log names the place.
+
             """
         var section = ""
         let defaults = Configuration()
         for key in keys {
             if key.section != section {
                 section = key.section
-                out += "\n## [\(section)]\n\n| key | default | meaning |\n| --- | --- | --- |\n"
+                out += "\n## [\(section)]\n\n| key | default | | meaning |\n| --- | --- | --- | --- |\n"
             }
-            out += "| `\(key.name)` | `\(key.read(defaults).literal)` | \(key.summary) |\n"
+            let reload = key.isReloadable ? "reload" : ""
+            out += "| `\(key.name)` | `\(key.read(defaults).literal)` | \(reload) | \(key.summary) |\n"
         }
         return out + limits
     }

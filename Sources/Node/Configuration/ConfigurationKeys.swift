@@ -10,12 +10,21 @@ public struct ConfigurationKey: Sendable {
     public let name: String
     /// The meaning, in one sentence.
     public let summary: String
+    /// Whether a running node takes over a new value when it reloads its configuration.
+    public private(set) var isReloadable = false
     /// Returns its value in a configuration.
     public let read: @Sendable (Configuration) -> ConfigurationValue
     let write: @Sendable (inout Configuration, ConfigurationValue) -> String?
 
     /// `section.key`.
     public var path: String { "\(section).\(name)" }
+
+    /// The same key, for a value that a running node takes over.
+    fileprivate var reloadable: ConfigurationKey {
+        var key = self
+        key.isReloadable = true
+        return key
+    }
 
     /// Returns whether a file names this key. Compares bytes.
     func isNamed(_ section: String, _ name: String) -> Bool {
@@ -194,7 +203,8 @@ extension Configuration {
     public static let keys: [ConfigurationKey] = [
         .init(
             ("log", "level"), \.log.level, "Least severe messages to log.",
-            oneOf: ["trace", "debug", "info", "warn", "error"]),
+            oneOf: ["trace", "debug", "info", "warn", "error"]
+        ).reloadable,
         .init(
             ("log", "format"), \.log.format,
             "Format of the log: plain lines, json lines, or entries of systemd's journal. "
@@ -206,35 +216,44 @@ extension Configuration {
         ),
         .init(
             ("p2p", "pex"), \.p2p.pex,
-            "Exchange peer addresses with peers; if off, discovery streams are closed."),
+            "Exchange peer addresses with peers; if off, discovery streams are closed."
+        ).reloadable,
         .init(
             ("p2p", "bootnodes"), \.p2p.bootnodes,
             "Peers to keep connected: <public key hex>#<key type>@host:port or a multiaddr with /p2p/.",
-            check: AddressCheck.peerWithAddress),
+            check: AddressCheck.peerWithAddress
+        ).reloadable,
         .init(
             ("p2p", "private"), \.p2p.isPrivate,
-            "Connect only to validators and to the peers in whitelist, sentries and bootnodes."),
+            "Connect only to validators and to the peers in whitelist, sentries and bootnodes."
+        ).reloadable,
         .init(
             ("p2p", "whitelist"), \.p2p.whitelist,
-            "Node IDs or peer IDs to admit in private mode and as leader.", check: AddressCheck.peer),
+            "Node IDs or peer IDs to admit in private mode and as leader.", check: AddressCheck.peer
+        ).reloadable,
         .init(
             ("p2p", "sentries"), \.p2p.sentries,
             "This node's sentries, also admitted while it leads: node IDs, or entries like bootnodes to keep connected.",
-            check: AddressCheck.peer),
+            check: AddressCheck.peer
+        ).reloadable,
         .init(
             ("p2p", "private_peers"), \.p2p.privatePeers,
-            "Node IDs or peer IDs that peer exchange keeps secret.", check: AddressCheck.peer),
+            "Node IDs or peer IDs that peer exchange keeps secret.", check: AddressCheck.peer
+        ).reloadable,
         .init(
             ("p2p", "blocklist"), \.p2p.blocklist,
             "Node IDs, peer IDs, IP addresses and networks such as 10.0.0.0/8 to refuse connections with.",
-            check: AddressCheck.blocked),
+            check: AddressCheck.blocked
+        ).reloadable,
         .init(
             ("p2p", "target_connections"), \.p2p.targetConnections,
             "Number of connections to aim for; validators also connect to all other validators.",
-            in: 1...10_000),
+            in: 1...10_000
+        ).reloadable,
         .init(
             ("p2p", "max_connections"), \.p2p.maxConnections,
-            "Maximum number of peers; validators and named peers replace others.", in: 1...100_000),
+            "Maximum number of peers; validators and named peers replace others.", in: 1...100_000
+        ).reloadable,
         .init(
             ("p2p", "external_address"), \.p2p.externalAddress,
             "Address host:port to announce, if it differs from the listen address.",
@@ -272,7 +291,8 @@ extension Configuration {
         .init(
             ("mempool", "max_size"), \.mempool.maxSize,
             "Maximum size of all unconfirmed transactions, in bytes.",
-            in: 1_000_000...10_000_000_000),
+            in: 1_000_000...10_000_000_000
+        ).reloadable,
         .init(
             ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
             "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
@@ -283,22 +303,27 @@ extension Configuration {
         .init(
             ("rpc", "broadcast_tx_timeout"), \.rpc.broadcastTxTimeout,
             "Maximum time to wait for a transaction's commit if the client asks to wait.",
-            in: .milliseconds(100) ... .seconds(3600)),
+            in: .milliseconds(100) ... .seconds(3600)
+        ).reloadable,
         .init(
             ("rpc", "timeout"), \.rpc.timeout,
             "Maximum time for a request, in addition to waiting for a commit.",
-            in: .milliseconds(100) ... .seconds(3600)),
+            in: .milliseconds(100) ... .seconds(3600)
+        ).reloadable,
         .init(
             ("rpc", "max_req_size"), \.rpc.maxRequestSize,
             "Maximum size of a request body, in bytes; 0 for as much as the chain's largest transaction needs, at least 6000000.",
-            in: 1_000...1_000_000_000, orZero: true),
+            in: 1_000...1_000_000_000, orZero: true
+        ).reloadable,
         .init(
             ("rpc", "max_connections"), \.rpc.maxConnections,
-            "Maximum number of clients; file descriptors may limit it further.", in: 1...1_000_000),
+            "Maximum number of clients; file descriptors may limit it further.", in: 1...1_000_000
+        ).reloadable,
         .init(
             ("rpc", "max_connections_per_address"), \.rpc.maxConnectionsPerAddress,
             "Maximum number of clients from one IP address (IPv6: one /64 network), except this machine's own.",
-            in: 1...1_000_000),
+            in: 1...1_000_000
+        ).reloadable,
         .init(
             ("metrics", "enabled"), \.metrics.isEnabled,
             "Serve metrics in Prometheus's text format at http://<metrics.listen>/metrics."),

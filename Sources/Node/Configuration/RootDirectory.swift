@@ -53,12 +53,12 @@ public struct RootDirectory: Sendable {
         }
     }
 
-    /// Reads `config.toml`; a missing file means the defaults.
-    public func configuration() throws -> Configuration {
+    /// Reads `config.toml`. A missing file means the defaults, unless it `mustExist`.
+    public func configuration(mustExist: Bool = false) throws -> Configuration {
         let text: [UInt8]
         do {
             text = try FileContent.read(configurationFile, limit: Self.maximumConfigurationSize)
-        } catch .system(ENOENT) {
+        } catch .system(ENOENT) where !mustExist {
             return Configuration()
         } catch {
             throw NodeError.failed("\(configurationFile): cannot be read: \(error)")

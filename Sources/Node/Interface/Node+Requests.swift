@@ -90,7 +90,7 @@ extension Node {
             let stored = try? await self.context.chain.transaction(id, on: self.context.lookups)
             if let stored { self.commitWaiters.committed(id, stored.result) }
         }
-        return await commitWaiters.wait(for: id, timeout: context.configuration.rpc.broadcastTxTimeout)
+        return await commitWaiters.wait(for: id, timeout: configuration.rpc.broadcastTxTimeout)
     }
 }
 

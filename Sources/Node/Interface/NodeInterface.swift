@@ -80,8 +80,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case busy(String)
     /// An error of the node itself: storage, execution, or stopping.
     case failed(String)
-    /// The node was stopped before it was ready, with its application at this height.
-    case stopped(height: Int64)
+    /// The node was stopped before it was ready, with its application at this height, if it was open.
+    case stopped(height: Int64?)
 
     /// One line.
     public var description: String {
@@ -91,7 +91,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
         case .query(let reason), .busy(let reason), .failed(let reason): reason
         case .stopped(let height):
-            "stopped while the block log was executed; the next start continues after height \(height)"
+            "stopped during recovery; the next start continues"
+                + (height.map { " after height \($0)" } ?? "")
         }
     }
 }

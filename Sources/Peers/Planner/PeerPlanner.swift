@@ -59,6 +59,8 @@ struct PeerPlanner: Machine {
     enum Event: MachineEvent {
         /// The chain now has this leader and these validators, which may include the node itself.
         case membership(RoleName, leader: PeerID?, validators: [PeerID])
+        /// The operator has changed the rules.
+        case rules(PeerRules)
         case connected(PeerID, Direction, IP?)
         case identified(PeerID, Kind)
         case disconnected(PeerID)
@@ -257,6 +259,9 @@ struct PeerPlanner: Machine {
             self.leader = leader == rules.own ? nil : leader
             self.validators = OrderedSet(validators)
             self.validators.remove(rules.own)
+            reconsider(now, &actions)
+        case .rules(let rules):
+            self.rules = rules
             reconsider(now, &actions)
         case .connected(let peer, let direction, let ip):
             guard links[peer] == nil else { return }

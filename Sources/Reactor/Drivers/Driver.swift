@@ -40,6 +40,12 @@ open class Driver {
     {
         throw .closed
     }
+    /// Begins to report connections of a listening socket, which other processes may share. The driver closes its
+    /// descriptor, even if this fails.
+    func listen(_ listener: TCPListener, passed descriptor: Int32) throws(ReactorError) {
+        Glibc.close(descriptor)
+        throw .closed
+    }
     /// Resumes accepting after a failure.
     func resumeAccepting(_ listener: TCPListener) {}
     /// Stops accepting and closes the listener's socket.

@@ -201,6 +201,11 @@ final class EpollDriver: Driver {
         return local
     }
 
+    override func listen(_ listener: TCPListener, passed descriptor: Int32) throws(ReactorError) {
+        try Socket.adopt(descriptor, nonBlocking: true)
+        try add(listener, descriptor)
+    }
+
     private func add(_ listener: TCPListener, _ descriptor: Int32) throws(ReactorError) {
         let slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
         listener.slot = slot
@@ -219,6 +224,8 @@ final class EpollDriver: Driver {
     override func close(_ listener: TCPListener) {
         guard let slot = listener.slot, let entry = listeners.remove(slot) else { return }
         listener.slot = nil
+        // Closing a descriptor does not end the watch on a socket that other processes share.
+        if listener.isShared { _ = control(EPOLL_CTL_DEL, entry.descriptor, 0, 0) }
         Glibc.close(entry.descriptor)
     }
 

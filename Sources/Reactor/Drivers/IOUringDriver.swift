@@ -190,6 +190,11 @@ final class IOUringDriver: Driver {
         return local
     }
 
+    override func listen(_ listener: TCPListener, passed descriptor: Int32) throws(ReactorError) {
+        try Socket.adopt(descriptor, nonBlocking: false)
+        add(listener, descriptor)
+    }
+
     private func add(_ listener: TCPListener, _ descriptor: Int32) {
         listener.slot = listeners.add(ListenerSlot(listener: listener, descriptor: descriptor))
         resumeAccepting(listener)
@@ -207,8 +212,8 @@ final class IOUringDriver: Driver {
     override func close(_ listener: TCPListener) {
         guard let slot = listener.slot, let entry = listeners[slot] else { return }
         listener.slot = nil
-        // No peer can connect from here on, although the request still holds the socket.
-        _ = Glibc.shutdown(entry.descriptor, Int32(SHUT_RDWR))
+        // No peer can connect from here on, although the request still holds the socket. A shared socket goes on to listen.
+        if !listener.isShared { _ = Glibc.shutdown(entry.descriptor, Int32(SHUT_RDWR)) }
         guard entry.accept == .armed else { return release(listenerAt: slot) }
         listeners[slot]?.accept = .cancelling
         cancel(data(.accept, listeners.tag(slot)))

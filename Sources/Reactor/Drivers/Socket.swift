@@ -39,6 +39,28 @@ enum Socket {
         }
     }
 
+    /// Adopts a listening TCP socket that another process has bound. Closes it on failure.
+    static func adopt(_ descriptor: Int32, nonBlocking: Bool) throws(ReactorError) {
+        let flags = fcntl(descriptor, F_GETFL)
+        let isSet =
+            option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
+            && option(SO_PROTOCOL, of: descriptor) == Int32(IPPROTO_TCP)
+            && option(SO_ACCEPTCONN, of: descriptor) == 1 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+            && fcntl(descriptor, F_SETFL, nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0
+        guard isSet else {
+            close(descriptor)
+            throw .notListening(descriptor: descriptor)
+        }
+        setNoDelay(descriptor)
+    }
+
+    /// An integer option of the socket level; nil if there is none.
+    private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : nil
+    }
+
     /// Binds a socket. While another socket listens at the address, it tries again for up to `releaseTime`, and the
     /// calling thread sleeps in between: listening is a step of starting, when a loop has nothing else to do.
     private static func bindOnceReleased(
@@ -92,10 +114,7 @@ enum Socket {
 
     /// The socket's pending error, such as that of a failed connect, as an `errno`; 0 if there is none.
     static func pendingError(_ descriptor: Int32) -> Int32 {
-        var value: Int32 = 0
-        var length = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &value, &length) == 0 else { return errno }
-        return value
+        option(SO_ERROR, of: descriptor) ?? errno
     }
 
     /// Disables Nagle's delay, so that small messages leave at once. A failure makes the socket slower, not wrong.

@@ -16,6 +16,8 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
     case addressInUse
     /// The address to listen on is not this machine's.
     case addressNotAvailable
+    /// A descriptor that another process has passed on is not what it should be.
+    case notListening(descriptor: Int32)
     /// The text is not an IPv4 or IPv6 address.
     case invalidAddress(String)
     /// The name has no address; the text is the resolver's.
@@ -57,6 +59,7 @@ public enum ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         case .timedOut: "timed out"
         case .addressInUse: "address already in use"
         case .addressNotAvailable: "address not available on this machine"
+        case .notListening(let descriptor): "descriptor \(descriptor) is no listening TCP socket"
         case .invalidAddress(let text): "not an IP address: \(text)"
         case .nameNotResolved(let reason): "name not resolved: \(reason)"
         case .tooManyFiles: "out of file descriptors; \(SystemErrorText.descriptorAdvice)"

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Accepts TCP connections at one address.
 @ReactorActor
 public final class TCPListener {
@@ -15,6 +17,8 @@ public final class TCPListener {
     public private(set) var localAddress: SocketAddress
     /// Whether a listener on `::` takes IPv4 connections, too.
     let takesIPv4: Bool
+    /// Whether other processes have the socket, too, which goes on to listen when this listener is closed.
+    let isShared: Bool
     let loop: EventLoop
     let driver: Driver
     /// The listener's place in the kernel driver's table, until it is closed.
@@ -23,10 +27,11 @@ public final class TCPListener {
     private let accept: @ReactorActor (TCPConnection) -> Void
 
     private init(
-        _ loop: EventLoop, _ address: SocketAddress, takesIPv4: Bool,
+        _ loop: EventLoop, _ address: SocketAddress, takesIPv4: Bool = false, isShared: Bool = false,
         _ accept: @escaping @ReactorActor (TCPConnection) -> Void
     ) {
         self.takesIPv4 = takesIPv4
+        self.isShared = isShared
         self.loop = loop
         driver = loop.driver
         localAddress = address
@@ -45,6 +50,21 @@ public final class TCPListener {
         guard let loop = EventLoop.current else { throw .closed }
         let listener = TCPListener(loop, address, takesIPv4: takesIPv4, accept)
         listener.localAddress = try loop.driver.listen(listener, on: address)
+        return listener
+    }
+
+    /// Accepts connections of a listening socket that another process has passed on, such as a service manager. The
+    /// listener takes over the descriptor, even if this fails. Otherwise like the other `listen`; throws `.notListening`
+    /// for anything but a listening TCP socket.
+    public static func listen(
+        passed descriptor: Int32, accept: @escaping @ReactorActor (TCPConnection) -> Void
+    ) throws(ReactorError) -> TCPListener {
+        guard let loop = EventLoop.current, let address = try? Socket.localAddress(descriptor) else {
+            Glibc.close(descriptor)
+            throw .notListening(descriptor: descriptor)
+        }
+        let listener = TCPListener(loop, address, isShared: true, accept)
+        try loop.driver.listen(listener, passed: descriptor)
         return listener
     }
 

@@ -22,7 +22,7 @@ struct Recovery {
     private let directory: String
     private let segments: MappedSegments
     private let disk: any Disk
-    private let progress: @Sendable (Int64) -> Void
+    private let progress: @Sendable (Int64) -> Bool
     private var report = RecoveryReport()
     /// The first heights of the segments, ascending.
     private var names: [Int64]
@@ -40,7 +40,7 @@ struct Recovery {
     /// Lists the segments in `directory`, whose lock the caller holds.
     init(
         directory: String, segments: MappedSegments, disk: any Disk,
-        progress: @escaping @Sendable (Int64) -> Void
+        progress: @escaping @Sendable (Int64) -> Bool
     ) throws(StorageError) {
         self.directory = directory
         self.progress = progress
@@ -144,7 +144,7 @@ struct Recovery {
             switch scanner.next() {
             case .record(let record, let block, let offset):
                 lastCommit = (record, offset)
-                progress(record.height)
+                guard progress(record.height) else { throw .interrupted }
                 guard isWritable else { continue }
                 batch.append(
                     BlockIndex.Entry(

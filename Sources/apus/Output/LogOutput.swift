@@ -15,7 +15,7 @@ enum LogOutput {
     }
 
     /// The configuration accepts only these names and `info`.
-    private static func level(_ name: String) -> Log.Level {
+    static func level(_ name: String) -> Log.Level {
         switch name {
         case "trace": .trace
         case "debug": .debug

@@ -5,7 +5,7 @@ import Glibc
 import Reactor
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP as an event to wait for. Once this exists, a signal no longer ends the process, unless it
+/// SIGINT, SIGTERM and SIGHUP as an event to wait for; for a node, SIGHUP requests to reload instead. Once this exists, a signal no longer ends the process, unless it
 /// is another SIGINT or SIGTERM half a second or more after the first. A process can have only one.
 final class StopSignal: Sendable {
     private struct State {
@@ -13,19 +13,26 @@ final class StopSignal: Sendable {
         var waiting = WaitLine<Void, Void>()
         /// The task that a signal cancels.
         var starting: Task<Void, Never>?
+        /// Whether SIGHUP has come before `reload` was known.
+        var mustReload = false
+        var reload: (@Sendable () -> Void)?
     }
 
     private let state = Mutex(State())
 
-    init() throws {
-        let descriptor = apus_catch_stop_signals()
+    /// - Parameter hangUpReloads: whether SIGHUP calls the function passed to `onReload` instead of requesting a stop.
+    init(hangUpReloads: Bool = false) throws {
+        let descriptor = apus_catch_stop_signals(hangUpReloads)
         guard descriptor >= 0 else {
             throw CommandFailure("cannot catch signals: \(SystemErrorText.of(errno))")
         }
         try LoopThread.start("signals") { [weak self] in
             // An eventfd holds one 64-bit number.
             var count: UInt64 = 0
-            while read(descriptor, &count, 8) < 0, errno == EINTR {}
+            repeat {
+                while read(descriptor, &count, 8) < 0, errno == EINTR {}
+                if apus_stop_signal() == 0 { self?.requestReload() }
+            } while apus_stop_signal() == 0
             self?.raise()
         }
     }
@@ -79,6 +86,23 @@ final class StopSignal: Sendable {
         }
         starting?.cancel()
         for waiter in waiting { waiter.resume(returning: ()) }
+    }
+
+    /// Has `body` called for each SIGHUP from now on, and at once if one has already come. It must return soon.
+    func onReload(_ body: @escaping @Sendable () -> Void) {
+        let mustReload = state.withLock { state in
+            state.reload = body
+            return state.mustReload
+        }
+        if mustReload { body() }
+    }
+
+    private func requestReload() {
+        let reload = state.withLock { state in
+            if state.reload == nil { state.mustReload = true }
+            return state.reload
+        }
+        reload?()
     }
 
     /// Waits for a signal or the task's cancellation.

@@ -1,5 +1,6 @@
 """Operation of a node: signals, listen addresses, transactions across a restart, oversized requests."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -22,7 +23,7 @@ def last_lines(node):
 
 
 def signals_end_a_node_in_order_or_are_ignored(apus, directory):
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT):
         with Alone(apus, f"{directory}/{number.name}") as node:
             for ignored in (
                     signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGPROF, signal.SIGSTKFLT,
@@ -34,6 +35,36 @@ def signals_end_a_node_in_order_or_are_ignored(apus, directory):
             code = node.process.wait(PATIENCE)
             expect(code == 0, f"{number.name}: exit code {code}")
             expect(number.name in last_lines(node), last_lines(node))
+
+
+def a_node_stops_whatever_it_does(apus, directory):
+    """A heavy query, a client that waits for a commit, and one that reads no answers do not keep a node from stopping."""
+    with Alone(apus, directory) as node:
+        node.commit("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)")
+        endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+        large = "SELECT hex(zeroblob(4000000))"
+        key = f"{node.root}/nodekey.json"
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(8))
+            asked = [pool.submit(node.ask, endless) for _ in range(4)]
+            # Its nonce has a gap: it is never committed.
+            waits = node.apus, "tx", "send", "SELECT 2", "--key", key, "--nonce", "9", "--wait", "--rpc", node.rpc
+            waiting = subprocess.Popen(waits, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(waiting.wait)
+            host, port = node.rpc.split(":")
+            deaf = stack.enter_context(socket.socket())
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect((host, int(port)))
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "user.query", "params": {"query": large}})
+            deaf.sendall(f"POST /rpc/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            time.sleep(0.5)
+            expect(node.stop() == 0, last_lines(node))
+            # Each client got an error, or lost its connection.
+            for future in asked:
+                expect(future.exception(PATIENCE) or "closed" in future.result()[1], "an endless query was answered")
+        node.start()
+        node.answers()
+        expect(node.query("SELECT count(*) FROM t") == [["0"]], "the table is lost")
 
 
 def exit_with_parent_needs_something_that_ends(apus, directory):
@@ -138,7 +169,7 @@ def no_simulation_in_the_program(apus, directory):
 
 
 TESTS = [
-    signals_end_a_node_in_order_or_are_ignored,
+    signals_end_a_node_in_order_or_are_ignored, a_node_stops_whatever_it_does,
     exit_with_parent_needs_something_that_ends,
     one_sender_sends_twice_within_a_block,
     what_waits_outlives_a_restart,

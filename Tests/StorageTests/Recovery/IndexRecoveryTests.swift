@@ -87,6 +87,18 @@ import Testing
         }
     }
 
+    /// An operator may stop a node while it makes the index of a long log again.
+    @Test func makingAnIndexAgainCanBeInterrupted() throws {
+        let chain = try IndexRecoveryTests.chain.get()
+        let directory = try RecoveryTests.make(chain, 8, closed: true)
+        try TestFile.remove(directory.path + "/index")
+        #expect(throws: StorageError.interrupted) {
+            try BlockStore(directory: directory.path) { $0 < 5 }
+        }
+        let report = try RecoveryTests.finish(directory, chain, from: 8)
+        #expect(report.indexRebuilt != nil)
+    }
+
     @Test func anOldIndexIsMadeAgain() throws {
         let chain = try IndexRecoveryTests.chain.get()
         let directory = try RecoveryTests.make(chain, 5, closed: true)

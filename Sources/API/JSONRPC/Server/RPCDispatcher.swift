@@ -25,7 +25,8 @@ public final class RPCDispatcher {
     }
 
     let node: any NodeInterface
-    let limits: Limits
+    /// The limits on a request's time, which apply to requests that arrive from now on.
+    var limits: Limits
     let wallClock: @Sendable () -> Int64
     nonisolated let metrics: RPCMetrics
     /// The memory that all replies together may take.

@@ -1,3 +1,4 @@
+import Chain
 import HTTP
 import Node
 import Reactor
@@ -8,8 +9,36 @@ import Reactor
 /// It runs on its own event loop, so that no load on it delays a peer, and reaches the node only through
 /// `RPCDispatcher`.
 public final class RPCServer: Sendable {
-    /// The limits on one client and on all clients.
-    public typealias Limits = HTTPServer.Limits
+    /// The limits on requests, and on one client and all clients.
+    public struct Limits: Sendable {
+        /// Those of the HTTP server.
+        public var http = HTTPServer.Limits()
+        /// Those on a request's time.
+        public var times = RPCDispatcher.Limits()
+
+        /// The defaults.
+        public init() {}
+
+        /// Creates the limits of a configuration, on a chain with these parameters.
+        public init(_ configuration: Configuration.RPC, _ parameters: NetworkParameters) {
+            http.maximumBodySize = configuration.requestLimit(parameters)
+            http.maximumConnections = configuration.maxConnections
+            http.maximumConnectionsPerAddress = configuration.maxConnectionsPerAddress
+            times.timeout = configuration.timeout
+            times.commitTimeout = configuration.broadcastTxTimeout
+            // The dispatcher has earlier deadlines of its own; this one covers everything else.
+            http.requestTime = times.timeout + times.commitTimeout + .seconds(5)
+        }
+
+        /// Caps the number of connections below the process's descriptor limit, which it raises.
+        fileprivate func withinDescriptors() -> Limits {
+            var limits = self
+            let descriptors = DescriptorLimit.raise()
+            limits.http.maximumConnections = min(
+                http.maximumConnections, max(descriptors / 2, descriptors - RPCServer.otherDescriptors))
+            return limits
+        }
+    }
 
     /// Pages of any origin may call: the answers are public.
     private static let commonFields: StaticString = """
@@ -24,16 +53,20 @@ public final class RPCServer: Sendable {
     private let loop: EventLoop
     private let http: HTTPServer
     private let metrics: HTTPServer?
+    private let dispatcher: RPCDispatcher
 
     /// The port the server listens on: the one the kernel chose if port 0 was requested.
     public let port: Int
     /// The port of the metrics; nil if they are not served.
     public let metricsPort: Int?
 
-    private init(_ loop: EventLoop, _ http: HTTPServer, _ metrics: HTTPServer?) {
+    private init(
+        _ loop: EventLoop, _ http: HTTPServer, _ metrics: HTTPServer?, _ dispatcher: RPCDispatcher
+    ) {
         self.loop = loop
         self.http = http
         self.metrics = metrics
+        self.dispatcher = dispatcher
         metricsPort = metrics.map { Int($0.localAddress.port) }
         port = Int(http.localAddress.port)
     }
@@ -43,18 +76,16 @@ public final class RPCServer: Sendable {
     /// Raises the process's descriptor limit and caps the number of connections below it.
     ///
     /// - Parameters:
+    ///   - passed: sockets that a service manager has bound, to serve instead of `listen`; the server takes them over.
     ///   - driver: the loop's driver; nil for the one that the environment names.
     ///   - metrics: the metrics and their addresses; nil if they are not served.
     /// - Throws: `NodeError.failed`, which names the address.
     public static func start(
-        listen: [String], limits: Limits, driver: Reactor.DriverKind? = nil, dispatcher: RPCDispatcher,
-        metrics: MetricsEndpoint? = nil
+        listen: [String], passed: [Int32] = [], limits: Limits, driver: Reactor.DriverKind? = nil,
+        dispatcher: RPCDispatcher, metrics: MetricsEndpoint? = nil
     ) async throws(NodeError) -> RPCServer {
-        var limits = limits
-        let descriptors = DescriptorLimit.raise()
-        limits.maximumConnections = min(
-            limits.maximumConnections, max(descriptors / 2, descriptors - otherDescriptors))
-        let addresses = try await Configuration.resolve(listen, of: "rpc.listen")
+        let limits = limits.withinDescriptors()
+        let addresses = passed.isEmpty ? try await Configuration.resolve(listen, of: "rpc.listen") : []
         let loop: EventLoop
         let http: HTTPServer
         do {
@@ -64,22 +95,34 @@ public final class RPCServer: Sendable {
             throw .failed("cannot start the event loop of the HTTP server: \(error)")
         }
         do {
-            http = try await loop.run { [limits] in
-                try HTTPServer.start(
-                    on: addresses, limits: limits, routes: routes(dispatcher), commonFields: commonFields,
-                    tooLarge: RPCReply.tooLarge(limit: limits.maximumBodySize).response,
-                    metrics: dispatcher.metrics.http)
+            http = try await loop.run {
+                dispatcher.limits = limits.times
+                return try HTTPServer.start(
+                    on: addresses, passed: passed, limits: limits.http, routes: routes(dispatcher),
+                    commonFields: commonFields, tooLarge: limits.tooLarge, metrics: dispatcher.metrics.http)
             }
         } catch {
             loop.stop()
+            guard passed.isEmpty else {
+                throw .failed("cannot serve JSON-RPC on the sockets of the service manager: \(error)")
+            }
             let all = listen.joined(separator: ", ")
             throw .failed("cannot listen on \(all) for JSON-RPC (rpc.listen): \(error)")
         }
         do {
-            return RPCServer(loop, http, try await metrics?.start(on: loop))
+            return RPCServer(loop, http, try await metrics?.start(on: loop), dispatcher)
         } catch {
             loop.stop()
             throw error
+        }
+    }
+
+    /// Changes the limits for requests that arrive from now on; connections stay open.
+    public func change(_ limits: Limits) async {
+        let limits = limits.withinDescriptors()
+        await loop.perform { [http, dispatcher] in
+            dispatcher.limits = limits.times
+            http.change(limits.http, tooLarge: limits.tooLarge)
         }
     }
 
@@ -113,6 +156,11 @@ public final class RPCServer: Sendable {
             HTTPRoute("/ready", [.get], time: probeTime, late: deaf) { _ in await dispatcher.readiness() },
         ]
     }
+}
+
+extension RPCServer.Limits {
+    /// The response to a request whose body exceeds the limit.
+    fileprivate var tooLarge: HTTPResponse { RPCReply.tooLarge(limit: http.maximumBodySize).response }
 }
 
 extension RPCReply {

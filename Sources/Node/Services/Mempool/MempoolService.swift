@@ -261,6 +261,9 @@ final class MempoolService: TransactionSource, Service {
 
     func drop(_ ids: [Hash]) { driver.submit(.dropped(ids)) }
 
+    /// Changes the maximum size of all transactions, in bytes.
+    func limit(toBytes bytes: Int) { driver.submit(.limit(bytes: bytes)) }
+
     /// Notes that the node has begun to catch up, or has finished.
     func syncing(_ flag: Bool) { driver.submit(.syncing(flag)) }
 
