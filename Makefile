@@ -1,10 +1,11 @@
 # The project's commands.
 .DEFAULT_GOAL := build
-.PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench architecture
+.PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench profile architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
-	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd libseccomp2
+	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd \
+	libseccomp2 systemtap-sdt-dev linux-perf
 # Needed only for end-to-end tests. Debian's package also starts a service, which the tests do not use.
 E2E_PACKAGES := prometheus
 # Needed only for benchmarks. Debian's nginx package also starts a web server, which the benchmark does not use.
@@ -151,3 +152,7 @@ format:
 bench: release
 	@$(call install,$(BENCH_PACKAGES))
 	/usr/bin/python3 perf/bench $(ARGS)
+
+# Draws a flame graph of the running node (docs/operate/profiling.md). ARGS: options of `apus profile`, such as "--seconds 30".
+profile: release
+	$(APUS) profile $(ARGS)

@@ -19,6 +19,7 @@ enum Apus {
                 TestnetCommand.command, StatusCommand.command, ValidatorsCommand.command,
                 QueryCommand.command, TransactionCommand.command,
                 PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,
+                ProfileCommand.command,
             ])
     }
 

@@ -67,6 +67,39 @@ import Testing
         }
     }
 
+    /// The log is three times as long as what may be resident.
+    @Test func whoReadsTheWholeLogDoesNotKeepItResident() throws {
+        let directory = try TemporaryDirectory()
+        let chain = try TestChain(24, payload: 1 << 20) { _ in 1 }
+        let store = try BlockStore(directory: directory.path)
+        try chain.append(0..<24, to: store)
+        var largest = 0
+        for link in chain.links {
+            #expect(try store.block(at: link.block.height)?.block == link.block.bytes)
+            largest = max(largest, try Self.resident(of: directory.segments[0]))
+        }
+        #expect(largest > 1 << 20)
+        #expect(largest <= MappedSegments.maxResident)
+        // A slice handed out before its pages were released can still be read.
+        let first = try #require(try store.block(at: 1))
+        for link in chain.links { _ = try store.block(at: link.block.height) }
+        #expect(first.block == chain.links[0].block.bytes)
+    }
+
+    /// The number of bytes of a file that are mapped and resident in this process.
+    private static func resident(of path: String) throws -> Int {
+        var (isOfFile, total) = (false, 0)
+        for line in try TestFile.text("/proc/self/smaps").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if !words[0].hasSuffix(":") {
+                isOfFile = line.hasSuffix(path)
+            } else if words[0] == "Rss:", isOfFile {
+                total += (Int(words[1]) ?? 0) << 10
+            }
+        }
+        return total
+    }
+
     @Test func aChainMayStartAtAnyHeight() throws {
         let directory = try TemporaryDirectory()
         let chain = try TestChain(5, from: 1_000_000)

@@ -40,6 +40,9 @@ import Testing
             ["--listen", "--connect", "--topic", "--degree", "--flood-publish", "--no-flood-publish"] + host
         ),
         "apus perf": (1, ["--upload", "--download", "--idle", "--listen"] + host),
+        "apus profile": (
+            0, ["--pid", "--seconds", "--frequency", "--off-cpu", "--output", "--folded", "--json"]
+        ),
     ]
 
     @Test func noNameHasGone() {

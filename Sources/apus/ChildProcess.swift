@@ -8,6 +8,10 @@ import Glibc
 ///
 /// The kernel keeps the ID of a child that has ended until `poll` is called, so that no other process gets it.
 struct ChildProcess: ~Copyable {
+    /// What `poll` says of a process that ended well, and of `env` if the program does not exist.
+    static let success = "exited with status 0"
+    static let notFound = "exited with status 127"
+
     let pid: pid_t
     private let lifeline: Int32
     private var ending: String?
