@@ -11,6 +11,8 @@ public final class ServiceManager: Sendable {
     /// The sockets to serve.
     public let sockets: [PassedSocket]
     private let socket: NotifySocket?
+    /// Whether there is a manager that takes notifications.
+    public var isListening: Bool { socket != nil }
     private let credentials: String?
 
     /// Reads the variables as `variable` returns them, nil for one that is not set, and makes passed sockets close on

@@ -27,6 +27,7 @@ final class ServiceReport {
     /// Reports until `stop`.
     func start() {
         feed()
+        guard manager.isListening else { return }
         status = Reactor.spawn { [manager, node] in
             var last = ""
             while !Task.isCancelled {
