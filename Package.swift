@@ -117,7 +117,9 @@ let package = Package(
         + [
             .testTarget(
                 name: "apusTests",
-                dependencies: ["apus", "Arguments", "Bytes", "Chain", "Node", "TestSupport"],
+                dependencies: [
+                    "apus", "Arguments", "Bytes", "Chain", "Crypto", "Metrics", "Node", "TestSupport",
+                ],
                 swiftSettings: settings),
             .testTarget(
                 name: "apus-simTests", dependencies: ["apus-sim", "Arguments"], swiftSettings: settings),

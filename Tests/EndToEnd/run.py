@@ -8,12 +8,12 @@ import time
 import traceback
 
 from cases import (
-    bad_input, clocks, execution, kwil_clients, log_output, metrics, namespaces, operation, profiles, queries, restarts,
-    scripting, statements, strangers, systemd, testnet, validators)
+    bad_input, clocks, execution, kwil_clients, load, log_output, metrics, namespaces, operation, profiles, queries,
+    restarts, scripting, statements, strangers, systemd, testnet, validators)
 
 SUITES = (
-    bad_input, clocks, execution, kwil_clients, log_output, metrics, operation, profiles, queries, restarts, scripting,
-    statements, strangers, systemd, testnet, validators, namespaces)
+    bad_input, clocks, execution, kwil_clients, load, log_output, metrics, operation, profiles, queries, restarts,
+    scripting, statements, strangers, systemd, testnet, validators, namespaces)
 # Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE
 

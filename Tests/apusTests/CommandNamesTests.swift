@@ -33,6 +33,13 @@ import Testing
         "apus tx validator-remove": (1, sending),
         "apus tx validator-leave": (0, sending),
         "apus tx show": (1, ["--rpc", "--json"]),
+        "apus load": (
+            0,
+            [
+                "--key", "--rate", "--duration", "--size", "--senders", "--steps", "--timeout", "--yes",
+                "--rpc", "--json",
+            ]
+        ),
         "apus ping": (1, ["--count", "--streams"] + host),
         "apus identify": (1, host),
         "apus gossip": (
