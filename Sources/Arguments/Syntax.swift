@@ -28,6 +28,18 @@ public struct Syntax<Value> {
         self.text = text
     }
 
+    /// Returns the syntax of a list of such values, separated by commas.
+    public func list() -> Syntax<[Value]> {
+        Syntax<[Value]>(
+            "\(placeholder),...", range: range,
+            expected: "\(expected), or several of them separated by commas",
+            parse: { [parse] list in
+                let parts = list.split(separator: ",", omittingEmptySubsequences: false)
+                let values = parts.compactMap { parse(String($0)) }
+                return values.count == parts.count ? values : nil
+            }, text: { [text] in $0.map(text).joined(separator: ",") })
+    }
+
     /// Returns the same syntax for the values that `convert` returns.
     public func map<Other>(
         _ convert: @escaping (Value) -> Other?, text: @escaping (Other) -> String

@@ -24,6 +24,21 @@ public struct HistogramSnapshot: Equatable, Sendable {
             least: HistogramBuckets.highestNanoseconds, greatest: 0, clamped: 0)
     }
 
+    /// Creates a copy of a snapshot from its buckets that are not empty. Returns nil if one has a number that
+    /// `HistogramBuckets` lacks.
+    public init?(
+        buckets: [(index: Int, count: UInt64)], sum: UInt64, minimum: UInt64, maximum: UInt64, clamped: UInt64
+    ) {
+        self.init()
+        for (index, count) in buckets {
+            guard counts.indices.contains(index) else { return nil }
+            counts[index] &+= count
+        }
+        if !buckets.isEmpty { (least, greatest) = (minimum, maximum) }
+        self.sum = sum
+        self.clamped = clamped
+    }
+
     /// The number of durations.
     public var count: UInt64 { counts.reduce(0, &+) }
     /// The shortest duration; 0 if there is none.

@@ -17,7 +17,7 @@ enum Apus {
             subcommands: [
                 RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
                 TestnetCommand.command, StatusCommand.command, ValidatorsCommand.command,
-                QueryCommand.command, TransactionCommand.command, LoadCommand.command,
+                QueryCommand.command, TransactionCommand.command, LoadCommand.command, TraceCommand.command,
                 PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,
                 ProfileCommand.command,
             ])

@@ -115,6 +115,43 @@ struct FixedNode: NodeInterface {
         return status
     }
 
+    /// A block with one stage, and one transaction that is recorded.
+    var clockReading: Duration { .microseconds(7) }
+
+    func blockTraces(at height: Int64) async -> [BlockTrace] {
+        guard height == 7 else { return [] }
+        var trace = BlockTrace(height: 7, hash: block.hash, role: .validator)
+        trace.outcome = .committed
+        trace.size = 512
+        trace.transactions = 1
+        trace.source = genesis.parameters.leader?.peerID
+        trace.stages = [
+            StageTime(.header, at: .nanoseconds(5)), StageTime(.body, at: .nanoseconds(90)),
+            StageTime(.committed, at: .nanoseconds(3_000_000_001)),
+        ]
+        return [trace]
+    }
+
+    func slowestBlocks(_ count: Int) async -> [BlockTrace] { await blockTraces(at: 7) }
+
+    func transactionTrace(_ id: Hash) async -> (trace: TransactionTrace?, sampling: Int) {
+        guard id == known.id else { return (nil, 4) }
+        var trace = TransactionTrace(id: id)
+        trace.height = 9
+        trace.stages = [StageTime(.submitted, at: .nanoseconds(3)), StageTime(.checked, at: .nanoseconds(4))]
+        return (trace, 1)
+    }
+
+    /// The histograms of a node whose blocks took 2 and 40 ms to execute.
+    let stageHistograms: NodeHistograms = {
+        let histograms = NodeHistograms(blocks: StageHistograms(), transactions: StageHistograms())
+        for milliseconds in [2, 40] {
+            histograms.blocks.record(
+                BlockStage.executed.rawValue, nanoseconds: Int64(milliseconds) * 1_000_000)
+        }
+        return histograms
+    }()
+
     func network() async -> NetworkState {
         NetworkState(height: 7, parameters: genesis.parameters, validators: genesis.validators)
     }

@@ -9,11 +9,11 @@ import traceback
 
 from cases import (
     bad_input, clocks, execution, kwil_clients, load, log_output, metrics, namespaces, operation, profiles, queries,
-    restarts, scripting, statements, strangers, systemd, testnet, validators)
+    restarts, scripting, statements, strangers, systemd, testnet, trace, validators)
 
 SUITES = (
     bad_input, clocks, execution, kwil_clients, load, log_output, metrics, operation, profiles, queries, restarts,
-    scripting, statements, strangers, systemd, testnet, validators, namespaces)
+    scripting, statements, strangers, systemd, testnet, trace, validators, namespaces)
 # Tests that mostly wait run beside the others.
 BESIDE = strangers.BESIDE
 

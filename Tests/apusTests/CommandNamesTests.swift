@@ -40,6 +40,7 @@ import Testing
                 "--rpc", "--json",
             ]
         ),
+        "apus trace": (2, ["--slowest", "--nodes", "--perfetto", "--hdr", "--rpc", "--json"]),
         "apus ping": (1, ["--count", "--streams"] + host),
         "apus identify": (1, host),
         "apus gossip": (

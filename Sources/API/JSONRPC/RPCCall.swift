@@ -26,6 +26,11 @@ enum RPCCall: Sendable {
     /// The maximum number of transactions; 0 for the default.
     case unconfirmed(limit: Int64)
     case validatorRequests
+    case clock
+    case blockTrace(height: Int64)
+    case slowestBlocks(count: Int)
+    case transactionTrace(Hash)
+    case stageHistograms
 
     /// The questions about the node's state, each of which has a method.
     enum StatusQuestion: Sendable {
@@ -75,6 +80,8 @@ enum RPCCall: Sendable {
         case .chainValidators: return .validators
         case .apusStatus: return .status(.all)
         case .apusValidatorRequests: return .validatorRequests
+        case .apusClock: return .clock
+        case .apusStageHistograms: return .stageHistograms
         case .chainUnconfirmed where parameters == nil: return .unconfirmed(limit: 0)
         default: break
         }
@@ -90,6 +97,12 @@ enum RPCCall: Sendable {
         case .chainTransaction: return .transaction(try members.value("hash").hash())
         case .userQuery: return try query(&members)
         case .userAccount: return try account(&members)
+        case .apusBlockTrace: return .blockTrace(height: try members.value("height").integer())
+        case .apusSlowestBlocks:
+            let count = try members.value("count").integer(Int.self)
+            guard (1...mostSlowest).contains(count) else { throw wrong("count must be 1 to \(mostSlowest)") }
+            return .slowestBlocks(count: count)
+        case .apusTransactionTrace: return .transactionTrace(try members.value("tx_hash").hash())
         case .chainBlock:
             return .block(try block(&members), raw: try members.optional("raw")?.flag() ?? false)
         case .chainBlockHeader: return .blockHeader(try block(&members))
@@ -100,6 +113,9 @@ enum RPCCall: Sendable {
             return .unconfirmed(limit: limit)
         }
     }
+
+    /// The most blocks in an answer to `apus.slowest_blocks`: about 60 KiB.
+    private static let mostSlowest = 100
 
     private static func wrong(_ reason: String) -> JSONRPC.Failure { .init(.invalidParameters, reason) }
 

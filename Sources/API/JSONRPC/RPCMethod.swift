@@ -25,6 +25,11 @@ enum RPCMethod: String, CaseIterable, Sendable {
     case chainUnconfirmed = "chain.unconfirmed_txs"
     case apusStatus = "apus.status"
     case apusValidatorRequests = "apus.validator_requests"
+    case apusClock = "apus.clock"
+    case apusBlockTrace = "apus.block_trace"
+    case apusSlowestBlocks = "apus.slowest_blocks"
+    case apusTransactionTrace = "apus.tx_trace"
+    case apusStageHistograms = "apus.stage_histograms"
 
     private static let all = Array(allCases)
 
@@ -39,7 +44,7 @@ enum RPCMethod: String, CaseIterable, Sendable {
     var isLarge: Bool {
         switch self {
         case .userQuery, .userTransactionQuery, .chainBlock, .chainBlockResult, .chainTransaction,
-            .chainGenesis, .chainUnconfirmed:
+            .chainGenesis, .chainUnconfirmed, .apusStageHistograms:
             true
         default: false
         }

@@ -52,7 +52,8 @@ struct RPCRequest: Sendable {
     var isImmediate: Bool {
         switch method {
         case .success(.userPing), .success(.userVersion), .success(.chainVersion), .success(.userChainInfo),
-            .success(.userHealth), .success(.chainHealth), .success(.apusStatus), .failure:
+            .success(.userHealth), .success(.chainHealth), .success(.apusStatus), .success(.apusClock),
+            .failure:
             true
         default: false
         }

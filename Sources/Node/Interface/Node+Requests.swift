@@ -174,6 +174,30 @@ extension Node: NodeInterface {
         }
     }
 
+    /// See `NodeInterface`.
+    public nonisolated var clockReading: Duration { home.driver.now }
+
+    /// See `NodeInterface`.
+    public nonisolated func blockTraces(at height: Int64) async -> [BlockTrace] {
+        await home.perform { self.context.traces.blocks.at(height) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func slowestBlocks(_ count: Int) async -> [BlockTrace] {
+        await home.perform { self.context.traces.blocks.slowest(count) }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated func transactionTrace(_ id: Hash) async -> (trace: TransactionTrace?, sampling: Int) {
+        await home.perform {
+            let traces = self.context.traces.transactions
+            return (traces.trace(id), 1 << traces.thinning)
+        }
+    }
+
+    /// See `NodeInterface`.
+    public nonisolated var stageHistograms: NodeHistograms { context.traces.histograms }
+
     private nonisolated func queryError(_ error: ExecutionError, _ sql: String) -> NodeError {
         switch error {
         case .tooManyQueries: return .busy(error.description)

@@ -55,6 +55,21 @@ public protocol NodeInterface: Sendable {
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult
+
+    /// The time by the clock of the node's loop, by which stages are recorded.
+    var clockReading: Duration { get }
+
+    /// Returns what the node recorded of the blocks of a height that it keeps, proposed or committed.
+    func blockTraces(at height: Int64) async -> [BlockTrace]
+
+    /// Returns up to `count` of the kept committed blocks, those that took longest first.
+    func slowestBlocks(_ count: Int) async -> [BlockTrace]
+
+    /// Returns what the node recorded of a transaction, if it did. It records one of `sampling` transactions now.
+    func transactionTrace(_ id: Hash) async -> (trace: TransactionTrace?, sampling: Int)
+
+    /// How long stages took since the node started.
+    var stageHistograms: NodeHistograms { get }
 }
 
 extension NodeInterface {

@@ -9,10 +9,22 @@ struct NodeTraces: Sendable {
     let blocks: BlockTraces
     let transactions: TransactionTraces
 
+    var histograms: NodeHistograms {
+        NodeHistograms(blocks: blocks.histograms, transactions: transactions.histograms)
+    }
+
     @ReactorActor init() {
         blocks = BlockTraces()
         transactions = TransactionTraces()
     }
+}
+
+/// How long the stages of blocks and of recorded transactions took on a node.
+public struct NodeHistograms: Sendable {
+    /// The stages of blocks.
+    public let blocks: StageHistograms<BlockStage>
+    /// The stages of transactions.
+    public let transactions: StageHistograms<TransactionStage>
 }
 
 extension ConsensusService {

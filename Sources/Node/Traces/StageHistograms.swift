@@ -13,7 +13,7 @@ public final class StageHistograms<Stage: TraceStage>: Sendable {
     public func histogram(of stage: Stage) -> Histogram { stages[stage.rawValue] }
 
     @inline(__always)
-    func record(_ stage: Stage, nanoseconds: Int64) {
-        stages[stage.rawValue].record(nanoseconds: UInt64(max(0, nanoseconds)))
+    func record(_ stage: Int, nanoseconds: Int64) {
+        stages[stage].record(nanoseconds: UInt64(max(0, nanoseconds)))
     }
 }

@@ -7,16 +7,23 @@ struct StageTable<Stage: TraceStage> {
     private var times: [Int64]
     /// The numbers of each stage's predecessors, as bits.
     private let predecessors: [UInt16]
+    /// The numbers of the stages that each stage precedes, as bits.
+    private let successors: [UInt16]
     private let stageCount = Stage.allCases.count
     let histograms: StageHistograms<Stage>
 
     /// Creates a table of empty places.
     init(places: Int, _ histograms: StageHistograms<Stage>) {
         times = Array(repeating: Self.never, count: places * Stage.allCases.count)
-        predecessors = Stage.allCases.map { stage in
-            stage.predecessors.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
+        predecessors = Stage.allCases.map { Self.bits($0.predecessors) }
+        successors = Stage.allCases.map { stage in
+            Self.bits(Stage.allCases.filter { $0.predecessors.contains(stage) })
         }
         self.histograms = histograms
+    }
+
+    private static func bits(_ stages: [Stage]) -> UInt16 {
+        stages.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
     }
 
     /// Forgets the stages of a place.
@@ -24,21 +31,47 @@ struct StageTable<Stage: TraceStage> {
         for index in 0..<stageCount { times[place * stageCount + index] = Self.never }
     }
 
-    /// Notes that a stage was passed at `time`, unless it was noted before, and records how long it took. Returns false if
-    /// it was noted before.
+    /// Notes that a stage was passed at `time`, unless it was noted before, and records how long it took. A worker's stage
+    /// may be noted after one that followed from it on the reactor, which it then completes. Returns false if it was noted
+    /// before.
     @discardableResult
     mutating func note(_ stage: Stage, at time: Duration, in place: Int) -> Bool {
         let (first, now) = (place * stageCount, time.nanoseconds)
         guard times[first + stage.rawValue] == Self.never else { return false }
         times[first + stage.rawValue] = now
-        var rest = predecessors[stage.rawValue]
+        if let begin = beginning(of: stage.rawValue, at: now, first) {
+            histograms.record(stage.rawValue, nanoseconds: now - begin)
+        }
+        var rest = successors[stage.rawValue]
+        while rest != 0 {
+            let next = rest.trailingZeroBitCount
+            rest &= rest &- 1
+            let end = times[first + next]
+            guard end != Self.never, end >= now, isAlone(stage, before: next, first) else { continue }
+            histograms.record(next, nanoseconds: end - now)
+        }
+        return true
+    }
+
+    /// The latest predecessor's time up to `end`.
+    private func beginning(of stage: Int, at end: Int64, _ first: Int) -> Int64? {
+        var rest = predecessors[stage]
         var begin = Self.never
         while rest != 0 {
             let before = times[first + rest.trailingZeroBitCount]
-            if before <= now { begin = max(begin, before) }
+            if before <= end { begin = max(begin, before) }
             rest &= rest &- 1
         }
-        if begin != Self.never { histograms.record(stage, nanoseconds: now - begin) }
+        return begin == Self.never ? nil : begin
+    }
+
+    /// Whether no other predecessor of the stage `next` has been noted, so that its duration is not recorded yet.
+    private func isAlone(_ stage: Stage, before next: Int, _ first: Int) -> Bool {
+        var rest = predecessors[next] & ~(1 << UInt16(stage.rawValue))
+        while rest != 0 {
+            if times[first + rest.trailingZeroBitCount] != Self.never { return false }
+            rest &= rest &- 1
+        }
         return true
     }
 

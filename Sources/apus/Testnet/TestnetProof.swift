@@ -19,6 +19,8 @@ struct TestnetProof: Sendable {
     }
 
     let standings: [Standing]
+    /// How long the stages of blocks took.
+    let stages: TestnetStages
     let expectedRows: Int
     let expectedDigest: Hash
     let transactions: Int
@@ -36,8 +38,10 @@ struct TestnetProof: Sendable {
         expectedRows = table.records.rows.count
         expectedDigest = table.digest
         var standings: [Standing] = []
+        var stages = TestnetStages()
         for node in nodes {
             let client = try RPCClient(node.rpcAddress, timeout: .seconds(60))
+            stages.add(try await client.stageHistograms(), of: node.role)
             let (count, digest) = try await Self.rows(of: table, client)
             standings.append(
                 Standing(
@@ -46,6 +50,7 @@ struct TestnetProof: Sendable {
             await client.close()
         }
         self.standings = standings
+        self.stages = stages
     }
 
     private static func rows(of table: RecordTable, _ client: RPCClient) async throws -> (Int, Hash) {
@@ -107,6 +112,7 @@ struct TestnetProof: Sendable {
             ]
             lines.append(cells.columns(widths))
         }
+        lines += [""] + stages.lines
         if differences.isEmpty, let first = standings.first {
             lines += [
                 "", "All \(standings.count) nodes agree with each other and with the input:",

@@ -52,6 +52,21 @@ import Testing
         #expect(table.histograms.histogram(of: .logged).snapshot().sum == 2_000_000)
     }
 
+    /// The reactor announces what a worker has accepted before it hears when that was.
+    @Test func aStageThatIsNotedLateCompletesTheNext() {
+        var table = StageTable<TransactionStage>(places: 1, StageHistograms())
+        table.note(.announced, at: .milliseconds(9), in: 0)
+        table.note(.checked, at: .milliseconds(5), in: 0)
+        table.note(.submitted, at: .milliseconds(1), in: 0)
+        let took = { table.histograms.histogram(of: $0).snapshot() }
+        #expect(took(.announced).count == 1 && took(.announced).sum == 4_000_000)
+        #expect(took(.checked).count == 1 && took(.checked).sum == 4_000_000)
+        // The second predecessor of a stage does not record it again.
+        table.note(.committed, at: .milliseconds(20), in: 0)
+        table.note(.proposed, at: .milliseconds(10), in: 0)
+        #expect(took(.committed).count == 1)
+    }
+
     @Test func namesAreReadAsTheyAreWritten() {
         for stage in BlockStage.allCases {
             #expect(BlockStage(name: Array("\(stage.name)".utf8)) == stage)

@@ -52,8 +52,24 @@ extension RPCDispatcher {
         case .validatorRequests:
             let requests = try await fromNode { try await node.validatorRequests() }
             ValidatorRequestsResult(requests, await node.network()).write(to: &writer)
+        case .clock:
+            writer.clock(node.clockReading)
+        case .blockTrace(let height):
+            writer.blockTraces(
+                await node.blockTraces(at: height), of: await name(), at: node.clockReading)
+        case .slowestBlocks(let count):
+            writer.blockTraces(
+                await node.slowestBlocks(count), of: await name(), at: node.clockReading)
+        case .transactionTrace(let id):
+            let (trace, sampling) = await node.transactionTrace(id)
+            writer.transactionTrace(trace, sampling: sampling, of: await name(), at: node.clockReading)
+        case .stageHistograms:
+            writer.stageHistograms(node.stageHistograms, of: await name(), at: node.clockReading)
         }
     }
+
+    /// The node's peer ID.
+    private func name() async -> String { await node.status().peerID }
 
     /// Writes the answer to a question about the node's state.
     func write(_ status: NodeStatus, for question: RPCCall.StatusQuestion, to writer: inout JSONWriter) {

@@ -128,6 +128,7 @@ public final class RPCDispatcher {
             answer(request) { writer in writer.object { $0.member("message", text: message.string) } }
         case .version(let service):
             answer(request) { $0.version(service) }
+        case .clock: answer(request) { $0.clock(node.clockReading) }
         case .status(let question):
             node.knownStatus.map { status in answer(request) { write(status, for: question, to: &$0) } }
         default: nil

@@ -205,24 +205,29 @@ final class MempoolService: TransactionSource, Service {
         let checked: @Sendable () -> [CheckedTransaction] = {
             batch.map { $0.checked(check, application) }
         }
-        let outcomes: [Outcome]?
+        let admission: (outcomes: [Outcome], time: Duration)?
         if batch.count <= Self.few {
-            outcomes = await admit(checked)
+            admission = await admit(checked)
         } else if let results = try? await context.checks.run(checked) {
-            outcomes = await admit { results }
+            admission = await admit { results }
         } else {
-            outcomes = nil
+            admission = nil
         }
-        guard let outcomes else { return batch.map { _ in .failure(.full) } }
-        let accepted = zip(batch, outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
-        context.traces.transactions.note(.checked, accepted)
-        return outcomes
+        guard let admission else { return batch.map { _ in .failure(.full) } }
+        let accepted = zip(batch, admission.outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
+        context.traces.transactions.note(.checked, accepted, at: admission.time)
+        return admission.outcomes
     }
 
-    private func admit(_ results: @escaping @Sendable () -> [CheckedTransaction]) async -> [Outcome]? {
-        let chain = context.chain
+    /// Returns the outcomes, and when they were known.
+    private func admit(
+        _ results: @escaping @Sendable () -> [CheckedTransaction]
+    ) async -> (outcomes: [Outcome], time: Duration)? {
+        let (chain, clock) = (context.chain, Reactor.clock)
         return try? await driver.ask { mempool, now, actions in
-            mempool.admit(results(), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+            let outcomes = mempool.admit(
+                results(), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+            return (outcomes, clock.now)
         }
     }
 
