@@ -15,7 +15,7 @@ SUITES = (
     bad_input, clocks, execution, kwil_clients, load, log_output, metrics, operation, profiles, queries, restarts,
     scripting, statements, strangers, systemd, testnet, trace, validators, namespaces)
 # Tests that mostly wait run beside the others.
-BESIDE = strangers.BESIDE
+BESIDE = [*strangers.BESIDE, metrics.probes_follow_the_node]
 
 
 def run(test, apus):
