@@ -57,7 +57,8 @@ def blocks_only_node_follows(apus, directory):
             [apus, "run", "--root", network.nodes["validator-2"].root], capture_output=True, text=True,
             timeout=PATIENCE)
         expect(refused.returncode != 0 and "mempool.enabled is false" in refused.stderr, refused.stderr)
-        change(f"{network.nodes['validator-2'].root}/config.toml", "enabled = false", "enabled = true")
+        config = f"{network.nodes['validator-2'].root}/config.toml"
+        change(config, r"(\[mempool\][^\[]*\n)enabled = false", r"\1enabled = true")
         for name in ["sentry", "validator-2"]:
             network.nodes[name].start()
         network.insert(range(2, 5), "leader")
