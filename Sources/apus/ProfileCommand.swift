@@ -65,16 +65,8 @@ struct ProfileCommand: Action {
         let graph = FlameGraph(
             stacks: profile.stacks, title: "apus, process \(pid): \(what) in \(seconds) s",
             describe: { [isOffCPU] in isOffCPU ? Duration.microseconds($0).milliseconds : "\($0) samples" })
-        try Self.write(graph.svg, to: path)
-        if let folded { try Self.write(profile.stacks.folded, to: folded) }
-    }
-
-    private static func write(_ text: String, to path: String) throws {
-        do {
-            try FileContent.replace(path, Array(text.utf8))
-        } catch {
-            throw CommandFailure("\(path): \(error)")
-        }
+        try OutputFile.write(Array(graph.svg.utf8), to: path)
+        if let folded { try OutputFile.write(Array(profile.stacks.folded.utf8), to: folded) }
     }
 
     // MARK: Summary

@@ -119,15 +119,7 @@ struct TraceCommand: Action {
 
     private func writePerfetto(_ timelines: [Timeline]) throws {
         guard let perfetto else { return }
-        try Self.write(PerfettoTrace(timelines: timelines).bytes, to: perfetto)
-    }
-
-    private static func write(_ content: [UInt8], to path: String) throws {
-        do {
-            try FileContent.replace(path, content, mode: 0o644)
-        } catch {
-            throw CommandFailure("\(path): \(error)")
-        }
+        try OutputFile.write(PerfettoTrace(timelines: timelines).bytes, to: perfetto)
     }
 
     // MARK: Slowest blocks
@@ -148,7 +140,7 @@ struct TraceCommand: Action {
         try StandardOutput.print(
             ["height", "took, ms", "transactions", "bytes", "longest stage, ms"].columns(widths))
         for trace in slowest {
-            let took = trace.whole.map { Self.milliseconds($0) } ?? ""
+            let took = trace.whole.map(\.bareMilliseconds) ?? ""
             try StandardOutput.print(
                 ["\(trace.height)", took, "\(trace.transactions)", "\(trace.size)", Self.longest(trace)]
                     .columns(widths))
@@ -159,11 +151,7 @@ struct TraceCommand: Action {
         let stages = trace.stages.enumerated().compactMap { index, stage in
             trace.stages.beginning(of: index).map { (stage.stage.name, stage.time - $0) }
         }
-        return stages.max { $0.1 < $1.1 }.map { "\($0.0) \(milliseconds($0.1))" } ?? ""
-    }
-
-    private static func milliseconds(_ time: Duration) -> String {
-        DecimalText.text(time / .milliseconds(1), places: 3)
+        return stages.max { $0.1 < $1.1 }.map { "\($0.0) \($0.1.bareMilliseconds)" } ?? ""
     }
 
     // MARK: Stages
@@ -184,7 +172,7 @@ struct TraceCommand: Action {
         if let hdr {
             let start = Double(time(nil)) - length / .seconds(1)
             let log = HistogramLog(entries: entries, start: start, length: length)
-            try Self.write(Array(log.text.utf8), to: hdr)
+            try OutputFile.write(Array(log.text.utf8), to: hdr)
         }
         if output == .json {
             return try StandardOutput.print(

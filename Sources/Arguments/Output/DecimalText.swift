@@ -16,7 +16,10 @@ package enum DecimalText {
 
 extension Duration {
     /// Milliseconds with three decimal places and the unit.
-    package var milliseconds: String { "\(DecimalText.text(self / .milliseconds(1), places: 3)) ms" }
+    package var milliseconds: String { "\(bareMilliseconds) ms" }
+
+    /// Milliseconds with three decimal places, without the unit.
+    package var bareMilliseconds: String { DecimalText.text(self / .milliseconds(1), places: 3) }
 
     /// Seconds with two decimal places, without the unit.
     package var seconds: String { DecimalText.text(self / .seconds(1), places: 2) }

@@ -51,12 +51,11 @@ enum LoadReport {
         let most = counts.map(\.count).max() ?? 0
         guard most > 0 else { return [] }
         return counts.map { bound, count in
-            let name = "≤ \(bound) ms"
+            let name = "  " + "≤ \(bound) ms".rightAligned(in: 12)
             let filled = Int((Double(count) / Double(most) * Double(barWidth)).rounded(.up))
             let bar = String(repeating: "█", count: filled).padded(to: barWidth)
             let share = DecimalText.text(Double(count) / Double(times.count) * 100, places: 1)
-            let indent = String(repeating: " ", count: max(2, 14 - name.count))
-            return "\(indent)\(name) \(bar) \(count) (\(share)%)"
+            return "\(name) \(bar) \(count) (\(share)%)"
         }
     }
 

@@ -1,6 +1,9 @@
 extension String {
     /// Returns the text with spaces appended up to `width` characters; longer text is returned unchanged.
     func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+
+    /// Returns the text with spaces before it up to `width` characters; longer text is returned unchanged.
+    func rightAligned(in width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 }
 
 extension [String] {

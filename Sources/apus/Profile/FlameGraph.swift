@@ -65,7 +65,7 @@ struct FlameGraph {
         }
     }
 
-    /// The part of a name that fits, at seven pixels for a character.
+    /// The part of a name that fits, at 6.7 pixels for a character. The script does the same.
     private func label(_ name: String, _ width: Double) -> String {
         let room = Int((width - 6) / 6.7)
         if room >= name.count { return name }

@@ -5,8 +5,9 @@ import Glibc
 import Reactor
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP as an event to wait for; for a node, SIGHUP requests to reload instead. Once this exists, a signal no longer ends the process, unless it
-/// is another SIGINT or SIGTERM half a second or more after the first. A process can have only one.
+/// SIGINT, SIGTERM and SIGHUP as an event to wait for; for a node, SIGHUP requests to reload instead. Once this exists, a
+/// signal no longer ends the process, unless it is another SIGINT or SIGTERM half a second or more after the first. A
+/// process can have only one.
 final class StopSignal: Sendable {
     private struct State {
         var isRaised = false

@@ -35,20 +35,11 @@ final class NodeProcess: Sendable {
         let log = open(logFile, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
         guard log >= 0 else { throw CommandFailure("\(logFile): \(SystemErrorText.of(errno))") }
         defer { close(log) }
-        let executable = try Self.executable()
+        let executable = try NodeProcesses.program(of: getpid())
         try process.withLock { (process) throws(CommandFailure) in
             process = try ChildProcess(
                 executable, ["run", "--root", root, "--exit-with-parent"], output: log)
         }
-    }
-
-    /// The path of this program.
-    private static func executable() throws(CommandFailure) -> String {
-        let link = "/proc/self/exe"
-        var path = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(link, &path, path.count)
-        guard count > 0 else { throw CommandFailure("\(link): \(SystemErrorText.of(errno))") }
-        return String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// The process ID; nil before the start.

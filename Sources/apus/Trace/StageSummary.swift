@@ -31,7 +31,7 @@ struct StageSummary {
         cells.enumerated().map { index, cell in
             let width = index < Self.widths.count ? Self.widths[index] : 11
             return index == 0
-                ? cell.padded(to: width) : String(repeating: " ", count: max(1, width - cell.count)) + cell
+                ? cell.padded(to: width) : " " + cell.rightAligned(in: width - 1)
         }.joined()
     }
 

@@ -33,10 +33,10 @@ struct Waterfall {
     }
 
     private func line(_ bar: Timeline.Bar) -> String {
-        let took = bar.begin.map { "+" + number(bar.end - $0) } ?? ""
+        let took = bar.begin.map { "+" + (bar.end - $0).bareMilliseconds } ?? ""
         return "  \(bar.name)".padded(to: Self.nameWidth) + drawn(bar) + " "
-            + right(number(bar.end - timeline.origin), Self.numberWidth)
-            + right(took, Self.numberWidth)
+            + (bar.end - timeline.origin).bareMilliseconds.rightAligned(in: Self.numberWidth)
+            + took.rightAligned(in: Self.numberWidth)
     }
 
     /// The bar, at least one column wide. A stage without a beginning is a mark at its end.
@@ -58,9 +58,4 @@ struct Waterfall {
         return min(max(Int(place.rounded(rule)), 0), width)
     }
 
-    private func number(_ time: Duration) -> String { DecimalText.text(time / .milliseconds(1), places: 3) }
-
-    private func right(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(0, width - text.count)) + text
-    }
 }
