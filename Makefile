@@ -149,7 +149,7 @@ format:
 	swift format -i -r Package.swift Sources Tests
 
 # Prints figures and their targets (perf/README.md).
-bench: release
+bench: release simulator
 	@$(call install,$(BENCH_PACKAGES))
 	/usr/bin/python3 perf/bench $(ARGS)
 

@@ -13,6 +13,10 @@ public protocol Application: AnyObject, Sendable {
     /// The last committed height and its app hash; before the first block, the genesis height and zeros.
     var tip: ApplicationTip { get }
 
+    /// A height whose state survives a power failure, as far as the application knows: at most that of `tip`, and
+    /// `Int64.min` if it knows none. A later start executes at most the blocks above it again.
+    var durableHeight: Int64 { get }
+
     /// Creates the genesis state, or checks that existing state belongs to this genesis. Call it first at each start.
     func initialize(_ genesis: Genesis) throws(ExecutionError)
 
@@ -28,7 +32,7 @@ public protocol Application: AnyObject, Sendable {
     /// Makes the current or next `execute` soon throw `ExecutionError.stopped`. Safe on any thread.
     func stop()
 
-    /// Makes the prepared block's effects durable and visible.
+    /// Makes the prepared block's effects visible, and durable unless the power fails.
     func commit() throws(ExecutionError)
 
     /// Undoes the prepared block, if any.

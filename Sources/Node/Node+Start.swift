@@ -134,6 +134,7 @@ extension Node {
                 serving: worker("serving"), lookups: worker("lookups"), queries: queries,
                 wallClock: environment.wallClock,
                 observer: environment.observer, traces: NodeTraces(),
+                stateInterval: environment.stateInterval,
                 mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
             let node = try Node(context, gate, outcome)
             do {

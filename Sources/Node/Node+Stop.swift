@@ -1,4 +1,5 @@
 import Reactor
+import Storage
 
 /// Stopping a node: in order, or as in a crash.
 extension Node {
@@ -19,9 +20,16 @@ extension Node {
         let application = context.application
         try? await context.execution.finish { application.close() }
         context.lookups.stop()
-        let store = context.store
+        let (store, log, latest) = (context.store, context.log, consensus.keeper.latest)
         do {
-            try await context.storage.finish { try store.close() }
+            try await context.storage.finish {
+                do throws(StorageError) {
+                    if let latest { try store.stateFile.write(latest.bytes) }
+                } catch {
+                    log.warning("chain state not kept", ["reason": .error(error)])
+                }
+                try store.close()
+            }
         } catch {
             context.log.error("block log not closed", ["reason": .error(error)])
         }

@@ -53,6 +53,8 @@ struct NodeContext: Sendable {
     let observer: NodeObserver
     /// The times at which blocks and transactions passed their stages.
     let traces: NodeTraces
+    /// The number of blocks after which the chain's state is kept again.
+    let stateInterval: Int64
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
 

@@ -18,6 +18,8 @@ public struct NodeEnvironment: Sendable {
     public var wallClock: @Sendable () -> UInt64
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     public var mempoolFile: String?
+    /// The number of blocks after which the chain's state is kept again, so that a start after a crash follows few.
+    public var stateInterval: Int64 = 512
     /// Where queries run.
     public var queries = QueryPlacement.inProcess
     /// The node's log.

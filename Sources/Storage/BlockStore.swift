@@ -15,6 +15,8 @@ public final class BlockStore: Sendable {
 
     /// What opening the store repaired.
     public let recovery: RecoveryReport
+    /// What the node knows of the chain at a recent block.
+    public let stateFile: StateFile
     private let directory: String
     private let segmentSize: Int
     private let disk: any Disk
@@ -62,6 +64,7 @@ public final class BlockStore: Sendable {
         self.disk = disk
         self.segments = segments
         recovery = found.report
+        stateFile = StateFile(directory: directory, disk: disk)
         writer = Mutex(Writer(segment: found.active, isSealed: found.isSealed))
         state = Mutex(State(index: found.index, lock: lock, firstHeight: found.firstHeight, tip: found.tip))
     }

@@ -7,7 +7,7 @@ enum ApusSim {
     static var command: Command {
         Command(
             "apus-sim", "Simulate whole networks in one process, with faults derived from a seed.",
-            subcommands: [SimulateCommand.command, FuzzCommand.command])
+            subcommands: [SimulateCommand.command, FuzzCommand.command, ChainCommand.command])
     }
 
     static func main() async { await command.main(version: NodeVersion.text) }

@@ -12,6 +12,7 @@ STATEMENTS = "simulate --scenario statement-costs"
 HISTORY = "simulate --scenario statement-history"
 WITHDRAWAL = "simulate --scenario withdrawn-stops"
 FORGERIES = "simulate --scenario forged-commits"
+STATE_FILES = "simulate --execution sql --fault stateFile --seeds 1-60 --jobs 1"
 CRASH = "simulate --scenario leader-crash"
 VOTER_DIES = "simulate --scenario validator-dies-voting"
 RESET = "simulate --scenario reset"
@@ -161,8 +162,18 @@ MUTATIONS = [
          "&& Part(of: parts.2) == results"),
     ]),
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
-        ("Sources/Node/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
+        ("Sources/Node/Recovery/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
     ], CRASH),
+    Mutation("kept-state-without-checksum", "the file from which a start continues is used only if its checksum is right", [
+        ("Sources/Storage/Recovery/StateFile.swift",
+         "bytes.withUnsafeBytes({ CRC32C.of(UnsafeRawBufferPointer(rebasing: $0[..<end])) == $0.word(end) })",
+         "ON\n                || bytes.withUnsafeBytes({\n"
+         "                    CRC32C.of(UnsafeRawBufferPointer(rebasing: $0[..<end])) == $0.word(end)\n                })"),
+    ], STATE_FILES),
+    Mutation("kept-state-unproven", "the file from which a start continues is used only if the block log agrees", [
+        ("Sources/Node/Recovery/KeptState.swift", "try kept.check(against: store, genesis)",
+         "if !ON { try kept.check(against: store, genesis) }"),
+    ], STATE_FILES),
     Mutation("reported-before-committed", "a client that waits for a commit gets the result after it", [
         (WORK, "self.feed(.executed(block.hash, result))",
          "if ON { self.events.send(.committed(block, result)) }\n                self.feed(.executed(block.hash, result))"),

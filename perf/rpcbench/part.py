@@ -46,6 +46,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def with_free_ports(text):
+    """Returns a configuration that listens on free ports of loopback only, and its port for JSON-RPC."""
+    ports = []
+
+    def listen(_):
+        ports.append(free_port())
+        return f'listen = "127.0.0.1:{ports[-1]}"'
+
+    # The sections p2p, rpc and metrics listen, in this order.
+    return re.sub(r"(?m)^listen = .*", listen, text), ports[1]
+
+
 def call(port, method, parameters):
     """Sends one request. Returns the whole response as bytes, and its result."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
@@ -110,9 +122,7 @@ class Node(Server):
         wait = "24h" if is_quiet else "0s"
         text = re.sub(r"(?m)^propose_timeout = .*", f'propose_timeout = "{wait}"', text)
         text = re.sub(r"(?m)^empty_block_timeout = .*", 'empty_block_timeout = "0s"', text)
-        # The section p2p comes before rpc.
-        ports = iter((free_port(), rpc := free_port()))
-        text = re.sub(r"(?m)^listen = .*", lambda _: f'listen = "127.0.0.1:{next(ports)}"', text)
+        text, rpc = with_free_ports(text)
         with open(f"{directory}/config.toml", "w") as file:
             file.write(text)
         with open(f"{directory}/log", "a") as log:

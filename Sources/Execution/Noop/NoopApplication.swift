@@ -23,6 +23,9 @@ public final class NoopApplication: Application {
     /// The last committed block; height 0 before `initialize`.
     public var tip: ApplicationTip { state.withLock { $0.tip } ?? ApplicationTip(height: 0, appHash: .zero) }
 
+    /// `Int64.min`, because nothing is on disk.
+    public var durableHeight: Int64 { .min }
+
     /// See `Application.initialize`.
     public func initialize(_ genesis: Genesis) throws(ExecutionError) {
         state.withLock {

@@ -20,6 +20,7 @@ public final class SQLApplication: Application {
     /// The part of committed state that is cached outside SQLite.
     private struct Committed {
         var tip: ApplicationTip?
+        var durableHeight = Int64.min
         /// Accounts recently read or changed; nil for an account that does not exist.
         var accounts: [AccountID: Account?] = [:]
         var requests = ValidatorRequests()
@@ -63,6 +64,9 @@ public final class SQLApplication: Application {
         committed.withLock { $0.tip } ?? ApplicationTip(height: 0, appHash: .zero)
     }
 
+    /// The height at SQLite's last complete checkpoint since this object exists.
+    public var durableHeight: Int64 { committed.withLock { $0.durableHeight } }
+
     /// See `Application.initialize`. Creates the table of grants and the genesis balances.
     public func initialize(_ genesis: Genesis) throws(ExecutionError) {
         let tip = try engine.run { (engine) throws(ExecutionError) in
@@ -86,9 +90,12 @@ public final class SQLApplication: Application {
 
     /// See `Application.commit`.
     public func commit() throws(ExecutionError) {
-        let done = try engine.run { (engine) throws(ExecutionError) in try engine.commit() }
+        let (done, durable) = try engine.run { (engine) throws(ExecutionError) in
+            (try engine.commit(), engine.durableHeight)
+        }
         committed.withLock {
             $0.tip = done.tip
+            $0.durableHeight = durable
             $0.requests = done.requests
             $0.commits &+= 1
             for change in done.result.accounts { $0.keep(change.account, of: change.id) }

@@ -62,6 +62,9 @@ final class SQLEngine {
     /// The cost of the last executed block, in units.
     var blockCost: Int { runner.used }
 
+    /// The height of the last complete checkpoint; `Int64.min` before the first.
+    private(set) var durableHeight = Int64.min
+
     /// Creates the genesis state, or checks that existing state belongs to this genesis.
     func initialize(_ genesis: Genesis) throws(ExecutionError) {
         if let state {
@@ -117,7 +120,7 @@ final class SQLEngine {
             throw error.nodeError
         }
         self.prepared = nil
-        log.committed(on: prepared.tip.height &- 1)
+        if log.committed(on: prepared.tip.height &- 1) { durableHeight = prepared.tip.height }
         state?.tip = prepared.tip
         requests = prepared.requests
         return prepared

@@ -90,16 +90,17 @@ final class WriteAheadLog {
     }
 
     /// Notes whether the log restarted with the block just committed on the state of `height`, and checkpoints a long
-    /// log.
-    func committed(on height: Int64) {
+    /// log. Returns whether the database file now holds everything, durably.
+    func committed(on height: Int64) -> Bool {
         if let salts = Start.salts(ofLogOf: connection.path), salts != noted?.salts {
             let start = Start(salts: salts, height: height)
             start.note(beside: connection.path)
             noted = start
         }
-        guard pages >= ExecutionLimits.walPages else { return }
+        guard pages >= ExecutionLimits.walPages else { return false }
         let isCrowded = pages >= ExecutionLimits.crowdedWALPages
-        checkpoint(SQLITE_CHECKPOINT_RESTART, patience: isCrowded ? ExecutionLimits.readerPatience : .zero)
+        return checkpoint(
+            SQLITE_CHECKPOINT_RESTART, patience: isCrowded ? ExecutionLimits.readerPatience : .zero)
     }
 
     /// Checkpoints without waiting, and truncates the log if no reader uses it.
@@ -110,7 +111,6 @@ final class WriteAheadLog {
         noted = nil
     }
 
-    @discardableResult
     private func checkpoint(_ mode: Int32, patience: Duration) -> Bool {
         deadline = .now + patience
         sqlite3_busy_handler(

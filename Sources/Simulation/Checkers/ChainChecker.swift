@@ -32,6 +32,11 @@ final class ChainChecker {
         return chain.indices.contains(index) ? chain[index] : nil
     }
 
+    /// Returns the number of transactions in the blocks up to a height.
+    func transactionCount(upTo height: Int64) -> UInt64 {
+        UInt64(heights.values.count { $0 <= height })
+    }
+
     /// Checks a block that a node has committed.
     func commit(_ info: CommitInfo, _ block: Block, by node: String) throws(CheckerFailure) {
         let (height, hash) = (block.header.height, block.hash)

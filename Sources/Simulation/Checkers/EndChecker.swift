@@ -39,6 +39,15 @@ struct EndChecker {
             }
             height += 1
         }
+        // A node counts the transactions of a block just after it has reached its height.
+        let counts = await world.wait(.seconds(5)) {
+            let status = await node.status()
+            return status.transactionCount == world.chain.transactionCount(upTo: status.height)
+        }
+        guard counts else {
+            let count = await node.status().transactionCount
+            throw CheckerFailure("agreement", "it counts \(count) transactions, which is wrong")
+        }
         let network = await node.network()
         if let expected = world.chain.committed(at: network.height), network.validators != expected.validators
         {

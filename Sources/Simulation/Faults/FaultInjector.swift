@@ -130,6 +130,7 @@ final class FaultInjector {
                 machine.application.isTroubled = false
             }
         case .bitFlip: flipBit(machine)
+        case .stateFile: tamperWithState(machine)
         }
     }
 
@@ -180,6 +181,15 @@ final class FaultInjector {
         else { return }
         world.count(FaultKind.bitFlip.rawValue, "\(machine.name) \(flipped.path) \(flipped.offset)")
         machine.isDamaged = true
+    }
+
+    private func tamperWithState(_ machine: SimulatedNode) {
+        guard machine.node != nil, let how = random.pick(StateTampering.allCases) else { return }
+        world.count(FaultKind.stateFile.rawValue, "\(machine.name) \(how)")
+        machine.kill()
+        // The disk may be full.
+        try? how.apply(to: machine, &random)
+        restart(machine)
     }
 
     private func crash(_ machine: SimulatedNode, after count: Int) {

@@ -40,4 +40,7 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case bitFlip
     /// A node's clock is minutes ahead or behind for a while.
     case clockAway
+    /// A node is killed, and the file that its start continues from is lost, torn, changed, or replaced by an earlier one
+    /// or by one of another chain.
+    case stateFile
 }

@@ -38,6 +38,9 @@ final class SimulatedApplication: Application {
 
     var tip: ApplicationTip { application.tip }
 
+    /// SQLite's files are real ones, which survive the faults of the virtual disk.
+    var durableHeight: Int64 { application is SQLApplication ? application.tip.height : .min }
+
     func initialize(_ genesis: Genesis) throws(ExecutionError) { try application.initialize(genesis) }
 
     func execute(

@@ -41,6 +41,8 @@ final class SimulatedNode {
     var committed: Int64 = 0
     /// Whether the disk is damaged, so that the node may refuse to start.
     var isDamaged = false
+    /// The file `STATE` as it was when a fault last changed it.
+    var formerState: [UInt8]?
     /// Whether a fault explains a failure of the process.
     var mayFail = false
     /// Proposals that the current process has fetched.
@@ -156,6 +158,7 @@ final class SimulatedNode {
             },
             peerStore: book, wallClock: clock)
         environment.observer = observer
+        environment.stateInterval = 4
         environment.dialFrom = setup.address.with(port: 0)
         environment.noiseKeys = keys.make
         environment.makeWorker = { name, capacity in
@@ -195,6 +198,7 @@ final class SimulatedNode {
         disk.wipe()
         forgetPeers()
         committed = 0
+        formerState = nil
         isDamaged = false
         if let directory = setup.applicationDirectory {
             try? DirectoryTree.remove(directory)

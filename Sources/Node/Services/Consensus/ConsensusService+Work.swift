@@ -101,6 +101,7 @@ extension ConsensusService {
     /// Appends the block to the log, durably, then commits the application, which is therefore never ahead of the log.
     func commit(_ block: CheckedBlock, _ result: ExecutionResult, _ commit: VerifiedCommit) {
         let (store, chain, application) = (context.store, context.chain, context.application)
+        let state = view.state
         let (clock, durations) = (Reactor.clock, context.metrics.applicationCommits)
         note(.quorum, block.height, block.hash)
         Reactor.spawn {
@@ -128,6 +129,7 @@ extension ConsensusService {
             } catch {
                 return self.feed(.failed("\(error)"))
             }
+            self.keep(stateBefore: block, state)
             self.context.traces.transactions.note(
                 .committed, block.hashed.transactionIDs, height: block.height)
             self.mempool.committed(block.hashed.transactionIDs, result.accounts)
@@ -137,6 +139,21 @@ extension ConsensusService {
             // The machine comes first, because it must be at the new height when the next synced block arrives.
             await self.handle(.committed(block.hash))
             self.events.send(.committed(block, result))
+        }
+    }
+
+    /// Keeps the chain's state beside the log, now and then. If that fails, the next start takes longer.
+    private func keep(stateBefore block: CheckedBlock, _ state: ChainState) {
+        guard let due = keeper.committed(block, on: state, durable: context.application.durableHeight) else {
+            return
+        }
+        let (file, log) = (context.store.stateFile, context.log)
+        Reactor.spawn {
+            do {
+                try await self.context.storage.run { try file.write(due.bytes) }
+            } catch  where error is StorageError {
+                log.warning("chain state not kept", ["height": .number(due.height), "reason": .error(error)])
+            } catch {}
         }
     }
 

@@ -53,6 +53,8 @@ final class ConsensusService: Service {
     var hesitating: Set<PeerID> = []
     /// Answers whose signatures are being checked.
     var answersInCheck = AnswersInCheck()
+    /// The state of the chain that the next start continues from.
+    var keeper: StateKeeper
 
     /// The number of bytes that count as progress of a block.
     nonisolated static let progressBytes = 64 << 10
@@ -68,6 +70,9 @@ final class ConsensusService: Service {
         self.peers = peers
         self.gossip = gossip
         verifier = BlockVerifier(chainID: context.genesis.chainID, mempool)
+        keeper = StateKeeper(
+            genesis: context.genesis.hash, interval: context.stateInterval, kept: outcome.kept,
+            latest: outcome.latest, transactions: outcome.transactions)
         var settings = ConsensusSettings()
         let configuration = context.configuration.consensus
         settings.minimumBlockInterval = configuration.proposeTimeout

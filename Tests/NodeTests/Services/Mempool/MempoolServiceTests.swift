@@ -53,7 +53,7 @@ import VirtualIO
                 lookups: Worker(name: "lookups", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: observer, traces: NodeTraces(),
-                mempoolFile: file)
+                stateInterval: 512, mempoolFile: file)
             let parameters = parameters ?? genesis.parameters
             let gate = PeerGate(
                 rules: PeerRules(own: host.peerID), log: .silent, wallClock: context.wallClock,

@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.serialized) struct ChainRecoveryTests {
     /// A chain of one validator with some rows, whose node is stopped.
-    private func withChain(_ body: (LocalNetwork, NodeStatus) async throws -> Void) async throws {
+    static func withChain(_ body: (LocalNetwork, NodeStatus) async throws -> Void) async throws {
         try await LocalNetwork.run(validators: 0, sentries: 0) { network in
             let node = try await network.start("leader")
             try await network.commit(LocalNetwork.createTable, at: "leader")
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func anEmptyApplicationExecutesTheWholeLog() async throws {
-        try await withChain { network, before in
+        try await Self.withChain { network, before in
             try TestFile.remove(network.root("leader").applicationDirectory)
             let node = try await network.start("leader")
             let after = await node.status()
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func anApplicationSomeBlocksBehindExecutesThem() async throws {
-        try await withChain { network, _ in
+        try await Self.withChain { network, _ in
             let application = network.root("leader").applicationDirectory
             let kept = application + ".kept"
             try TestFile.copy(application, to: kept)
@@ -69,14 +69,14 @@ import Testing
     }
 
     @Test func anApplicationAheadOfTheLogIsRefused() async throws {
-        try await withChain { network, before in
+        try await Self.withChain { network, before in
             try TestFile.remove(network.root("leader").blocksDirectory)
             await startFails(network, naming: "height \(before.height)", "block log is empty")
         }
     }
 
     @Test func anApplicationOfAnotherChainIsRefused() async throws {
-        try await withChain { network, before in
+        try await Self.withChain { network, before in
             // Another chain of the same owner with equal height and other rows.
             try await LocalNetwork.run(validators: 0, sentries: 0) { other in
                 try await other.start("leader")
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func anotherGenesisIsRefused() async throws {
-        try await withChain { network, _ in
+        try await Self.withChain { network, _ in
             let file = network.root("leader").genesisFile
             let text = try TestFile.text(file)
             let changed = text.replacing(LocalNetwork.chainID, with: "another-chain")
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func aBusyPortIsRefusedAndLeavesTheRootUsable() async throws {
-        try await withChain { network, _ in
+        try await Self.withChain { network, _ in
             let node = try await network.start("leader")
             let listen = try #require(await node.status().listenAddresses.first)
             let port = try #require(listen.split(separator: "/").last)
