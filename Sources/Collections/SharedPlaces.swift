@@ -37,6 +37,16 @@ public struct SharedPlaces<Key: Hashable & Sendable>: Sendable {
         return isTrusted || own < (capacity / 2 - strangers + 3) / 4
     }
 
+    /// Returns how many places a peer may take now, if no other takes one meanwhile.
+    public func room(for peer: Key, isTrusted: Bool) -> Int {
+        guard hasRoom(for: peer, isTrusted: isTrusted) else { return 0 }
+        let own = count(of: peer)
+        let room = min(capacity - count, perPeer - own)
+        guard !isTrusted else { return room }
+        // Each place that a stranger takes makes its share a quarter of a place smaller.
+        return min(room, max(1, ((capacity / 2 - strangers + 3) / 4 - own) * 4 / 5))
+    }
+
     /// Returns the peer that must give up a place for one that finds no room, or nil if no peer must: the
     /// peer that holds the most places, if it has at least twice as many as the newcomer would then have.
     /// Strangers take places only from strangers, and only once less than an eighth of their half is free.

@@ -34,8 +34,10 @@ public struct Mempool: Machine {
 
     /// An action of the mempool.
     public enum Action: Equatable, Sendable {
-        /// Announce transactions to a peer, or to all peers if nil.
-        case announce([Hash], to: PeerID?)
+        /// Announce transactions to all peers.
+        case announce([Hash])
+        /// Announce to a peer what waits here: all that `backlog` returns.
+        case tell(PeerID)
         /// Stop fetching announced transactions.
         case pause
         /// Resume fetching, including transactions announced meanwhile.
@@ -69,9 +71,6 @@ public struct Mempool: Machine {
     /// The maximum number of accounts whose newest nonce is remembered, because checks may have read the state before
     /// a commit.
     static let rememberedNonces = 100_000
-    /// The maximum number of transactions announced to a new peer; it learns of the others when they are announced
-    /// again.
-    static let toldAtOnce = 10_000
     /// The minimum interval between two runs of upkeep.
     static let upkeepPause = Duration.milliseconds(100)
 
@@ -84,6 +83,8 @@ public struct Mempool: Machine {
     private var isFree = true
     private var farBehind = FarBehind()
     private var isPaused = false
+    /// The peers that are ready for announcements.
+    private var peers: Set<PeerID> = []
     /// Peers that connected while the node was far behind, to which nothing has been announced yet.
     private var untold: OrderedSet<PeerID> = []
     private var lastUpkeep: Duration?
@@ -111,8 +112,13 @@ public struct Mempool: Machine {
         case .syncing(let flag):
             farBehind.syncing(flag, now: now.elapsed)
             look(now, &actions)
-        case .peerReady(let peer): if isPaused { untold.append(peer) } else { tell(peer, &actions) }
-        case .peerLeft(let peer): untold.remove(peer)
+        case .peerReady(let peer):
+            peers.insert(peer)
+            if isPaused { untold.append(peer) } else { actions.append(.tell(peer)) }
+        case .peerLeft(let peer):
+            peers.remove(peer)
+            untold.remove(peer)
+            pool.endWalk(of: peer)
         case .timer: ring(now, &actions)
         }
         if contents != before, actions.last != .changed(contents) { actions.append(.changed(contents)) }
@@ -169,7 +175,7 @@ public struct Mempool: Machine {
                 return .failure(error)
             }
         }
-        if !announced.isEmpty { actions.append(.announce(announced, to: nil)) }
+        if !announced.isEmpty { actions.append(.announce(announced)) }
         actions.append(.changed(contents))
         arm()
         return outcomes
@@ -227,14 +233,20 @@ public struct Mempool: Machine {
 
     // MARK: Announcements
 
-    /// Announces ready transactions to a new peer, which may be the leader with an empty mempool or a path to it.
-    private func tell(_ peer: PeerID, _ actions: inout [Action]) {
-        announce(pool.propose(maxBytes: .max, maxCount: Self.toldAtOnce).map(\.id), to: peer, &actions)
-    }
-
-    private func announce(_ ids: [Hash], to peer: PeerID?, _ actions: inout [Action]) {
-        let told = isLeader ? ids.filter(pool.isOwn) : ids
-        if !told.isEmpty { actions.append(.announce(told, to: peer)) }
+    /// Returns the next ready transactions, at most `most`, to announce to a peer, which may be the leader with an empty
+    /// mempool or a path to it; from the first one on if `isFirst`. `isLast` is true when all that were ready then have
+    /// been returned. Returns none while the node is far behind: another `tell` follows.
+    public mutating func backlog(
+        for peer: PeerID, isFirst: Bool, most: Int
+    ) -> (ids: [Hash], isLast: Bool) {
+        guard peers.contains(peer) else { return ([], true) }
+        guard !isPaused else {
+            untold.append(peer)
+            return ([], true)
+        }
+        if isFirst { pool.beginWalk(of: peer) }
+        let (ids, isLast) = pool.walk(peer, most: most)
+        return (isLeader ? ids.filter(pool.isOwn) : ids, isLast)
     }
 
     // MARK: Time
@@ -246,9 +258,14 @@ public struct Mempool: Machine {
             case .upkeep:
                 lastUpkeep = now.elapsed
                 pool.expire(now: now.elapsed)
-                if !isPaused { announce(pool.due(now: now.elapsed), to: nil, &actions) }
+                if !isPaused { announceAgain(pool.due(now: now.elapsed), &actions) }
             }
         }
+    }
+
+    private func announceAgain(_ ids: [Hash], _ actions: inout [Action]) {
+        let told = isLeader ? ids.filter(pool.isOwn) : ids
+        if !told.isEmpty { actions.append(.announce(told)) }
     }
 
     /// Pauses the exchange of transactions when the node is far behind, and resumes it afterwards.
@@ -259,7 +276,7 @@ public struct Mempool: Machine {
         isPaused = isFar
         actions.append(isFar ? .pause : .resume)
         guard !isFar else { return }
-        for peer in untold { tell(peer, &actions) }
+        for peer in untold { actions.append(.tell(peer)) }
         untold = []
     }
 
@@ -279,6 +296,8 @@ public struct Mempool: Machine {
             refused.count <= Self.rememberedRefusals && nonces.count <= Self.rememberedNonces,
             "\(refused.count) refusals and \(nonces.count) nonces are remembered")
         try BrokenInvariant.check(isPaused || untold.isEmpty, "\(untold.count) peers lack announcements")
+        try BrokenInvariant.check(
+            peers.isSuperset(of: pool.walks.keys), "a peer that has left is told of transactions")
         try BrokenInvariant.check(
             (timers[.doubt] != nil) == isPaused, "the node is far behind and nothing ends that")
         try BrokenInvariant.check(

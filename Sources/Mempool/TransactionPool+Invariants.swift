@@ -13,6 +13,7 @@ extension TransactionPool {
         for slot in used { try check(slot) }
         try checkSenders()
         try checkLists(used)
+        try checkWalks()
     }
 
     private func checkTotals(_ used: [Int32]) throws(BrokenInvariant) {
@@ -79,6 +80,13 @@ extension TransactionPool {
                 nonces[entry.account].map { $0 < nonce } ?? true,
                 "nonce \(nonce) would be proposed too late")
             nonces[entry.account] = nonce
+        }
+    }
+
+    private func checkWalks() throws(BrokenInvariant) {
+        for walk in walks.values where walk.next != SlotLists.none {
+            try BrokenInvariant.check(
+                entries[Int(walk.next)]?.isReady == true, "a walk stands at a transaction that is not ready")
         }
     }
 

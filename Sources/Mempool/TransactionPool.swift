@@ -1,5 +1,6 @@
 import Chain
 import Crypto
+import Multiformats
 
 /// The transactions that wait for a block, in an order in which blocks can include them. Callers pass the time.
 ///
@@ -17,6 +18,8 @@ struct TransactionPool {
         let transaction: Transaction
         let account: AccountID
         var isReady: Bool
+        /// How many transactions had become ready when this one last did.
+        var readiness: UInt64 = 0
         /// Whether a client of this node has sent it.
         var isOwn: Bool
         let arrived: Duration
@@ -60,6 +63,10 @@ struct TransactionPool {
     private(set) var places: [Place: Int32] = [:]
     /// The ready and the gapped transactions, each in the order in which they became so.
     private(set) var order = SlotLists(count: 2)
+    /// How often a transaction has become ready.
+    private(set) var readiness: UInt64 = 0
+    /// The walks that have not ended.
+    var walks: [PeerID: Walk] = [:]
     /// All transactions in the order of arrival.
     var arrivals = SlotLists(count: 1)
     /// Transactions by the number of announcements made. All of a level wait equally long, so each list is ordered by
@@ -278,6 +285,12 @@ struct TransactionPool {
         guard let entry = entries[Int(slot)], entry.isReady != isReady else { return }
         let size = entry.transaction.bytes.count
         entries[Int(slot)]?.isReady = isReady
+        if isReady {
+            readiness &+= 1
+            entries[Int(slot)]?.readiness = readiness
+        } else {
+            passWalks(over: slot)
+        }
         order.remove(slot, from: isReady ? Self.gappedList : Self.readyList)
         order.append(slot, to: isReady ? Self.readyList : Self.gappedList)
         gappedBytes = isReady ? gappedBytes &- size : gappedBytes &+ size
@@ -304,6 +317,7 @@ struct TransactionPool {
             gappedBytes &-= size
             gappedCount &-= 1
         }
+        if entry.isReady { passWalks(over: slot) }
         order.remove(slot, from: entry.isReady ? Self.readyList : Self.gappedList)
         arrivals.remove(slot, from: 0)
         announcements.remove(slot, from: entry.announcementLevel)

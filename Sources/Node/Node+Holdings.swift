@@ -45,6 +45,9 @@ extension Node {
             Holding(
                 name: "mempool events", amount: mempool.driver.peakDepth, limit: mempool.driver.capacity),
             Holding(
+                name: "announcements of transactions", amount: mempool.waitingAnnouncements.count,
+                limit: mempool.waitingAnnouncements.limit),
+            Holding(
                 name: "consensus events", amount: consensus.driver.peakDepth, limit: consensus.driver.capacity
             ),
             Holding(

@@ -64,13 +64,24 @@ import Testing
             var announced: [(Int64, [Hash])] = []
             while let deadline = mempool.deadline, deadline <= time {
                 now = max(now, deadline)
-                for case .announce(let ids, nil) in try send(.timer) {
+                for case .announce(let ids) in try send(.timer) {
                     announced.append((now.components.seconds, ids))
                 }
                 try #require(mempool.deadline != deadline, "time stands still")
             }
             now = time
             return announced
+        }
+
+        /// Returns what a peer is told from the beginning, in portions.
+        mutating func backlog(for peer: PeerID, portion: Int = 2) -> [Hash] {
+            var (told, isLast) = mempool.backlog(for: peer, isFirst: true, most: portion)
+            while !isLast {
+                let next = mempool.backlog(for: peer, isFirst: false, most: portion)
+                told += next.ids
+                isLast = next.isLast
+            }
+            return told
         }
 
         private func told(_ actions: [Action]) -> [Action] {
@@ -91,7 +102,7 @@ import Testing
         let all = try Self.transactions(1, 1...3)
         let (outcomes, actions) = try script.bring(all, from: .peer)
         #expect(outcomes == [nil, nil, nil])
-        #expect(actions == [.announce(all.map(\.id), to: nil)])
+        #expect(actions == [.announce(all.map(\.id))])
         #expect(script.mempool.contents.readyCount == 3)
         let again = try script.bring(all, from: .peer)
         #expect(again.outcomes.isEmpty && again.actions.isEmpty)
@@ -140,8 +151,9 @@ import Testing
         var script = try Script(isLeader: true)
         let (own, foreign) = (try Self.transactions(1, 1...1), try Self.transactions(2, 1...1))
         #expect(try script.bring(foreign, from: .peer).actions == [])
-        #expect(try script.bring(own, from: .client).actions == [.announce(own.map(\.id), to: nil)])
-        #expect(try script.send(.peerReady(Self.peer(9))) == [.announce(own.map(\.id), to: Self.peer(9))])
+        #expect(try script.bring(own, from: .client).actions == [.announce(own.map(\.id))])
+        #expect(try script.send(.peerReady(Self.peer(9))) == [.tell(Self.peer(9))])
+        #expect(script.backlog(for: Self.peer(9)) == own.map(\.id))
         #expect(try script.run(to: .seconds(31)).map(\.ids) == [own.map(\.id)])
         // A client's transaction counts as such even if a peer was first, while it waits and while it is checked.
         #expect(try script.bring(foreign, from: .client).outcomes == [.duplicate])
@@ -153,10 +165,37 @@ import Testing
         #expect(try script.bring(late, from: .client, mined: [late[0].id]).outcomes == [.duplicate])
         // It no longer leads: everything is relayed.
         #expect(try script.send(.rules(isLeader: false, isFree: true)) == [])
-        #expect(
-            try script.send(.peerReady(Self.peer(9))) == [
-                .announce((foreign + own + late).map(\.id), to: Self.peer(9))
-            ])
+        #expect(try script.send(.peerReady(Self.peer(9))) == [.tell(Self.peer(9))])
+        #expect(script.backlog(for: Self.peer(9)) == (foreign + own + late).map(\.id))
+    }
+
+    /// Whatever happens to the mempool between two portions.
+    @Test func aPeerIsToldOfEverythingThatStays() throws {
+        var script = try Script()
+        let peer = Self.peer(9)
+        let all = try Self.transactions(1, 1...6)
+        _ = try script.bring(all, from: .peer)
+        _ = try script.send(.peerReady(peer))
+        func next(_ most: Int, isFirst: Bool = false) -> (ids: [Hash], isLast: Bool) {
+            script.mempool.backlog(for: peer, isFirst: isFirst, most: most)
+        }
+        #expect(next(2, isFirst: true).ids == all[..<2].map(\.id))
+        // What it has been told of is mined, and so is the next.
+        let mined = all[..<3].map(\.id)
+        _ = try script.send(
+            .committed(mined, [.init(id: TransactionPoolTests.account(1), nonce: 3, balance: 0)]))
+        let new = try Self.transactions(2, 1...1)
+        _ = try script.bring(new, from: .peer)
+        #expect(next(1).ids == [all[3].id])
+        _ = try script.send(.dropped([all[5].id]))
+        let (ids, isLast) = next(10)
+        #expect(ids == [all[4].id], "what has come meanwhile was announced then")
+        #expect(isLast)
+        #expect(next(10).ids == [])
+        #expect(script.backlog(for: peer) == (all[3...4] + new).map(\.id))
+        _ = script.mempool.backlog(for: peer, isFirst: true, most: 1)
+        _ = try script.send(.peerLeft(peer))
+        #expect(script.backlog(for: peer) == [], "it has left")
     }
 
     @Test func whatWaitsIsAnnouncedAgainAndDroppedInTheEnd() throws {
@@ -220,15 +259,18 @@ import Testing
         let all = try Self.transactions(1, 1...2)
         let (early, late) = (Self.peer(8), Self.peer(9))
         #expect(try script.send(.syncing(true)) == [])
-        #expect(try script.send(.peerReady(early)) == [], "nothing waits")
+        #expect(try script.send(.peerReady(early)) == [.tell(early)])
         #expect(try script.send(.advanced(to: 1_000)) == [.pause])
         _ = try script.bring(all, from: .peer)
+        #expect(script.backlog(for: early) == [], "it is told later")
         for peer in [early, late] { #expect(try script.send(.peerReady(peer)) == []) }
         #expect(try script.send(.peerLeft(early)) == [])
         script.now = .seconds(29)
         #expect(try script.send(.advanced(to: 2_000)) == [])
         #expect(try script.run(to: .seconds(58)).isEmpty, "nothing is announced again")
-        #expect(try script.send(.syncing(false)) == [.resume, .announce(all.map(\.id), to: late)])
+        #expect(try script.send(.syncing(false)) == [.resume, .tell(late)])
+        #expect(script.backlog(for: late) == all.map(\.id))
+        #expect(script.backlog(for: early) == [], "it has left")
         #expect(try script.run(to: .seconds(60)).map(\.ids) == [all.map(\.id)], "what was due meanwhile")
     }
 

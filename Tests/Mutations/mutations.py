@@ -302,9 +302,12 @@ MUTATIONS = [
     Mutation("transactions-kept-to-oneself", "all transactions reach the leader", [
         (ANNOUNCER, "for announcer in announcers.values { announcer.announce(ids) }",
          "for announcer in announcers.values where !ON { announcer.announce(ids) }"),
-        (ANNOUNCER, "announcers[peer]?.announce(ids)",
-         "if !ON { announcers[peer]?.announce(ids) }"),
+        (ANNOUNCER, "announcers[peer]?.tell()",
+         "if !ON { announcers[peer]?.tell() }"),
     ], PLAIN_PEER),
+    Mutation("announcements-cut-at-the-window", "what a peer announces beyond the open requests to it is requested later", [
+        (ANNOUNCER, "        hold(left, listener)\n", "        if !ON || isPaused { hold(left, listener) }\n"),
+    ], "simulate --scenario leader-returns-to-many"),
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
         ("Sources/Protocols/Transactions/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
          "isTrusted: ON || source.trusts(peer), stream: stream)"),

@@ -120,6 +120,17 @@ final class Pool: TransactionSource, TransactionInbox {
 
     func trusts(_ peer: PeerID) -> Bool { trusted.contains(peer) }
 
+    /// What waits for peers, and how far each has been told of it.
+    var waiting: [Hash] = []
+    private var told: [PeerID: Int] = [:]
+
+    func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool) {
+        let from = isFirst ? 0 : told[peer] ?? 0
+        let ids = waiting[from...].prefix(most)
+        told[peer] = ids.endIndex
+        return (Array(ids), ids.endIndex == waiting.count)
+    }
+
     func receive(_ batch: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         batches += 1
         for (id, bytes) in batch {

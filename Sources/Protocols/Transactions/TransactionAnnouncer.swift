@@ -14,7 +14,7 @@ final class TransactionAnnouncer {
     /// How many transactions the peer is remembered to have.
     static let known = 16_384
     /// How many announcements on one stream are remembered until the peer answers them.
-    static let open = 65_536
+    nonisolated static let open = 65_536
     /// How many transactions are looked up together.
     static let together = 256
     /// The most streams with a single announcement open to the peer.
@@ -30,6 +30,22 @@ final class TransactionAnnouncer {
     /// A stream with a shorter life has ended soon.
     static let shortLife = Duration.seconds(30)
 
+    /// How many announcements of the backlog follow each other before the peer must be calm: half of those that are remembered,
+    /// so that new transactions do not displace them.
+    static let burst = open / 2
+    /// The time without a request after which the peer has got, or refused, what it was told of the backlog.
+    static let calm = Duration.seconds(1)
+
+    /// How far the peer has been told of the transactions that waited when it connected, or when its last stream ended.
+    private enum Backlog {
+        /// It has been told of all.
+        case told
+        /// It has been told of none.
+        case untold
+        /// It has been told of some, and of this many since it was calm.
+        case telling(Int)
+    }
+
     let peer: PeerID
     private let host: Host
     private let source: any TransactionSource
@@ -39,6 +55,10 @@ final class TransactionAnnouncer {
     private var has = RecentHashes(capacity: TransactionAnnouncer.known)
     /// What was announced on the stream and has not been requested.
     private var announced = RecentHashes(capacity: TransactionAnnouncer.open)
+    private var backlog = Backlog.told
+    /// When the backlog was last announced from, or the peer last requested something.
+    private var lastUse = Duration.zero
+    private var calmTimer: Timer?
     private let signal = Signal()
     private var isStopped = false
     private var singles = 0
@@ -62,8 +82,15 @@ final class TransactionAnnouncer {
         if !queue.isEmpty { signal.fire() }
     }
 
+    /// Announces all transactions that wait here, as fast as the peer takes them.
+    func tell() {
+        backlog = .untold
+        signal.fire()
+    }
+
     func stop() {
         isStopped = true
+        calmTimer?.cancel()
         stream?.reset()
         signal.fire()
     }
@@ -78,7 +105,7 @@ final class TransactionAnnouncer {
     private func runBatches() async {
         var pause = Self.pause
         while !isStopped {
-            while queue.isEmpty, !isStopped { await signal.wait() }
+            while queue.isEmpty, !isStopped { if await !takeBacklog() { await signal.wait() } }
             guard !isStopped, let stream = try? await host.newStream(peer, [TransactionBatchProtocol.id])
             else {
                 return
@@ -93,8 +120,9 @@ final class TransactionAnnouncer {
             stream.reset()
             self.stream = nil
             wanted = []
-            // The queue of a stalled peer is not kept: its transactions will be announced again.
+            // The peer has forgotten what it had not requested yet. That is still in the backlog, and so is the queue.
             if watch.hasExpired { queue = [] }
+            backlog = .untold
             guard !isStopped else { return }
             // A peer that ended the stream is left alone for a moment.
             let isFruitless = !hasWanted && Reactor.now - begin < Self.shortLife
@@ -122,11 +150,44 @@ final class TransactionAnnouncer {
                 watch.begin(.write)
                 try await stream.write(frame.bytes)
                 watch.end(.write)
-            } else {
+            } else if await !takeBacklog() {
                 await signal.wait()
                 guard self.stream === stream else { return }
             }
         }
+    }
+
+    /// Queues the next transactions of the backlog. Returns whether it has: there may be none, or it is the peer's turn.
+    private func takeBacklog() async -> Bool {
+        var told = 0
+        switch backlog {
+        case .told: return false
+        case .untold: lastUse = Reactor.now
+        case .telling(let count): told = count
+        }
+        if told >= Self.burst {
+            let rest = lastUse + Self.calm - Reactor.now
+            guard rest <= .zero else {
+                wake(after: rest)
+                return false
+            }
+            told = 0
+        }
+        let isFirst = if case .untold = backlog { true } else { false }
+        backlog = .telling(told)
+        let (ids, isLast) = await source.backlog(
+            for: peer, isFirst: isFirst, most: TransactionFrame.maxHashes)
+        lastUse = Reactor.now
+        // While the source was asked, it may have begun again.
+        guard case .telling = backlog else { return true }
+        backlog = isLast ? .told : .telling(told + ids.count)
+        announce(ids)
+        return true
+    }
+
+    private func wake(after time: Duration) {
+        guard calmTimer?.isPending != true else { return }
+        calmTimer = Reactor.schedule(after: time) { [weak self] in self?.signal.fire() }
     }
 
     /// The frames that answer the oldest requests, as many as are written together, and how many requests these are.
@@ -169,6 +230,7 @@ final class TransactionAnnouncer {
                     hasWanted = hasWanted || isAnnounced
                     wanted.append((id, isAnnounced))
                 }
+                lastUse = Reactor.now
                 signal.fire()
                 try await stream.spend(TransactionFrame.work(ids.count))
             }
@@ -182,8 +244,12 @@ final class TransactionAnnouncer {
 
     private func runSingles() async {
         while !isStopped {
-            if queue.isEmpty || singles >= Self.maxSingles {
+            guard singles < Self.maxSingles else {
                 await signal.wait()
+                continue
+            }
+            guard !queue.isEmpty else {
+                if await !takeBacklog() { await signal.wait() }
                 continue
             }
             let id = queue.removeFirst()

@@ -29,8 +29,9 @@ public final class TransactionExchange: TransactionInbox {
     private var timer: Timer?
     private var isPaused = false
     private var isStopped = false
-    /// What was announced during a pause, on streams that are still open.
+    /// What was announced during a pause, or by peers without room for more requests, on streams that are still open.
     private var held = HeldAnnouncements()
+    private var isRequestingHeld = false
 
     /// Exchanges the transactions of `source` on `host`. A blocks-only exchange serves the transactions that it has, but neither
     /// announces nor fetches any.
@@ -95,10 +96,8 @@ public final class TransactionExchange: TransactionInbox {
         for announcer in announcers.values { announcer.announce(ids) }
     }
 
-    /// Announces transactions that the node has to one peer.
-    public func announce(_ ids: [Hash], to peer: PeerID) {
-        announcers[peer]?.announce(ids)
-    }
+    /// Announces to one peer, step by step, all transactions that wait here.
+    public func tell(_ peer: PeerID) { announcers[peer]?.tell() }
 
     /// Fetches no announced transactions until `resume`.
     public func pause() { isPaused = true }
@@ -107,19 +106,14 @@ public final class TransactionExchange: TransactionInbox {
     public func resume() {
         guard isPaused else { return }
         isPaused = false
-        Reactor.spawn { await self.fetchHeld() }
-    }
-
-    /// Fetches as many as fit into a frame at a time, so that everything else goes on.
-    private func fetchHeld() async {
-        while !isPaused, let (peer, ids) = held.take(TransactionFrame.maxHashes) {
-            if let listener = listeners[peer] { await announced(ids, on: listener) }
-            try? await Reactor.sleep(for: .zero)
-        }
+        requestHeld()
     }
 
     /// How many requested transactions have not come yet.
     public var inFlight: Int { requests.count }
+
+    /// How many announcements wait until their peers may be asked, and the most that may.
+    public var waiting: (count: Int, limit: Int) { (held.count, HeldAnnouncements.capacity) }
 
     // MARK: Listening
 
@@ -151,29 +145,42 @@ public final class TransactionExchange: TransactionInbox {
     func announced(_ ids: [Hash], on listener: TransactionListener) async {
         let peer = listener.peer
         guard listeners[peer] === listener else { return }
-        guard !isPaused else {
-            learn(ids, peer)
-            return held.add(ids, by: peer, isTrusted: source.trusts(peer))
-        }
-        ask(await announced(ids, by: peer, stream: listener.number), on: listener)
+        learn(ids, peer)
+        await request(ids, on: listener)
     }
 
-    /// A peer has transactions. Returns those to request from it now.
-    private func announced(_ ids: [Hash], by peer: PeerID, stream: Int) async -> [Hash] {
-        learn(ids, peer)
-        guard !isPaused else { return [] }
-        let announcer = TransactionRequests.Announcer(
-            peer: peer, isTrusted: source.trusts(peer), stream: stream)
+    /// Requests transactions that a peer has announced and this node lacks, as many as there is room for, and holds the others.
+    /// Returns whether there was room for all.
+    @discardableResult
+    private func request(_ ids: [Hash], on listener: TransactionListener) async -> Bool {
+        var left = ids
+        if !isPaused {
+            let asked: [Hash]
+            (asked, left) = await choose(ids, by: listener.peer, stream: listener.number)
+            ask(asked, on: listener)
+        }
+        guard !left.isEmpty else { return true }
+        hold(left, listener)
+        return false
+    }
+
+    /// Of transactions that a peer has announced, those to request from it now, and those for which there is no room.
+    private func choose(_ ids: [Hash], by peer: PeerID, stream: Int) async -> (asked: [Hash], left: [Hash]) {
+        let announcer = announcer(peer, stream: stream)
         let open = requests.open(ids, by: announcer, now: Reactor.now)
         forgetKnown()
         let unknown = open.filter { !known.contains($0) }
         let wanted = unknown.isEmpty ? [] : Set(await source.wanted(unknown))
         let here = Set(open.lazy.filter { !wanted.contains($0) })
-        let asked = requests.announced(ids, by: announcer, now: Reactor.now) {
+        let choice = requests.announced(ids, by: announcer, now: Reactor.now) {
             wanted.contains($0) ? false : here.contains($0) ? true : nil
         }
         startTimer()
-        return asked
+        return choice
+    }
+
+    private func announcer(_ peer: PeerID, stream: Int) -> TransactionRequests.Announcer {
+        TransactionRequests.Announcer(peer: peer, isTrusted: source.trusts(peer), stream: stream)
     }
 
     private func forgetKnown() {
@@ -183,7 +190,9 @@ public final class TransactionExchange: TransactionInbox {
     }
 
     package func isWanted(_ id: Hash, from peer: PeerID) async -> Bool {
-        await !announced([id], by: peer, stream: 0).isEmpty
+        learn([id], peer)
+        guard !isPaused else { return false }
+        return await !choose([id], by: peer, stream: 0).asked.isEmpty
     }
 
     private func learn(_ ids: [Hash], _ peer: PeerID) {
@@ -191,11 +200,48 @@ public final class TransactionExchange: TransactionInbox {
         for id in ids { announcer.knows(id) }
     }
 
+    // MARK: Holding
+
+    private func hold(_ ids: [Hash], _ listener: TransactionListener) {
+        let peer = listener.peer
+        guard listeners[peer] === listener else { return }
+        held.add(ids, by: peer, isTrusted: source.trusts(peer))
+        startTimer()
+    }
+
+    /// How many of a peer's announcements may be requested together now.
+    private func room(for peer: PeerID) -> Int {
+        let stream = listeners[peer]?.number ?? 0
+        return min(
+            TransactionFrame.maxHashes,
+            requests.room(for: announcer(peer, stream: stream), now: Reactor.now))
+    }
+
+    /// Requests what is held, as far as there is room: as many as fit into a frame at a time, so that everything else goes on.
+    private func requestHeld() {
+        guard !isRequestingHeld, held.count > 0 else { return }
+        isRequestingHeld = true
+        Reactor.spawn {
+            var full: Set<PeerID> = []
+            while !self.isPaused, !self.isStopped,
+                let (peer, ids) = self.held.take({ full.contains($0) ? 0 : self.room(for: $0) })
+            {
+                guard let listener = self.listeners[peer] else { continue }
+                if await !self.request(ids, on: listener) { full.insert(peer) }
+                try? await Reactor.sleep(for: .zero)
+            }
+            self.isRequestingHeld = false
+        }
+    }
+
     // MARK: Requesting
 
     func delivered(_ id: Hash, by peer: PeerID) {
         known.insert(id)
         requests.delivered(id, by: peer)
+        guard held.count(of: peer) > 0 else { return }
+        // Not for each transaction: a request costs a look-up and a frame, however many it names.
+        if room(for: peer) == TransactionFrame.maxHashes || !requests.isAsking(peer) { requestHeld() }
     }
 
     func gone(_ id: Hash, from peer: PeerID) { askAgain(requests.gone(id, from: peer, now: Reactor.now)) }
@@ -259,7 +305,7 @@ public final class TransactionExchange: TransactionInbox {
     }
 
     private func startTimer() {
-        guard timer?.isPending != true, !requests.isIdle, !isStopped else { return }
+        guard timer?.isPending != true, !requests.isIdle || held.count > 0, !isStopped else { return }
         timer = Reactor.schedule(after: .seconds(1)) { [weak self] in
             Reactor.spawn { await self?.expire() }
         }
@@ -274,6 +320,7 @@ public final class TransactionExchange: TransactionInbox {
             has: { !wanted.contains($0) })
         askAgain(again)
         for peer in stalling { host.report(peer, .stalling) }
+        requestHeld()
         startTimer()
     }
 }

@@ -170,9 +170,11 @@ final class TransactionListener {
         }
     }
 
+    /// Hands on what has come, also after the stream's end: it counts as delivered.
     private func handOn() async {
-        while !isEnded {
+        while true {
             guard !batch.isEmpty else {
+                if isEnded { return }
                 await contents.wait()
                 continue
             }

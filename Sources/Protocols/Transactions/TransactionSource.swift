@@ -12,6 +12,9 @@ public protocol TransactionSource: AnyObject {
     /// The bytes of transactions to be served, nil for unknown ones: of `ids` the first, at least one, until `limit` bytes are
     /// reached.
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?]
+    /// The next, at most `most`, of the transactions that wait here and that a peer has not been told of; from the first one on
+    /// if `isFirst`. `isLast` when there are no others.
+    func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool)
     /// Takes transactions that a peer sent on request: their hashes are right, nothing else is checked. Returns when the node
     /// is ready for more; false ends the exchange with the peer.
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool

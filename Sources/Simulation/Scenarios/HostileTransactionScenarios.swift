@@ -139,7 +139,7 @@ final class Announcer {
 
 /// A number that several tasks add to.
 @ReactorActor
-private final class Counter {
+final class Counter {
     var value = 0
 }
 

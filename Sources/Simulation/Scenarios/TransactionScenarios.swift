@@ -45,6 +45,23 @@ extension Scenario {
             await world.start(world.nodes[4])
         },
         Scenario(
+            "leader-returns-to-many",
+            "A leader that returns gets all of the many transactions that wait at its only peer, without waiting.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            let (leader, holder) = (world.nodes[0], world.nodes[1])
+            leader.powerFail()
+            let others = world.nodes.filter { $0 !== leader && $0 !== holder }
+            world.cut(holder, from: others)
+            let ids = try await world.sendTogether(9_500, at: holder)
+            // It announces them again 75 and 155 seconds after their arrival.
+            try await Reactor.sleep(for: .seconds(80))
+            await world.start(leader)
+            try await world.expectCommitted(ids, within: .seconds(60))
+            world.heal(holder, with: others)
+        },
+        Scenario(
             "leader-cut", "A leader that was cut off when transactions were announced gets them later.",
             options: { $0.clients = 0 }
         ) { world in
@@ -152,6 +169,23 @@ extension World {
             ids.append(try await node.broadcast(transaction.bytes, waitForCommit: false).id)
         }
         return ids
+    }
+
+    /// Sends the first `count` transfers of that account to a machine's node, all at once. Returns their IDs.
+    func sendTogether(_ count: Int, at machine: SimulatedNode) async throws -> [Hash] {
+        guard let node = machine.node else { throw CheckerFailure("scenario", "\(machine.name) is off") }
+        let transactions = try (1...UInt64(count)).map { try transfer(nonce: $0) }
+        let sent = Counter()
+        for transaction in transactions {
+            Reactor.spawn {
+                _ = try? await node.broadcast(transaction.bytes, waitForCommit: false)
+                sent.value += 1
+            }
+        }
+        try await expect("\(machine.name) does not take all transactions", within: .seconds(60)) {
+            sent.value == count
+        }
+        return transactions.map(\.id)
     }
 
     /// Returns a transfer of the account that `send` uses.

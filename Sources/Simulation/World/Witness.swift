@@ -141,6 +141,10 @@ final class Witness: TransactionSource, TransactionInbox {
 
     func trusts(_ peer: PeerID) -> Bool { true }
 
+    func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool) {
+        ([], true)
+    }
+
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         for (id, bytes) in transactions { taken[id] = bytes }
         return true

@@ -66,6 +66,53 @@ import VirtualIO
         }
     }
 
+    /// More than the peer requests at once, from a peer that it trusts and from a stranger, new ones or such as waited.
+    @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
+    func aBurstBeyondTheWindowArrives(isTrusted: Bool, isNew: Bool) throws {
+        try MemoryNetwork.run {
+            let pair = try await Pair()
+            if isTrusted { pair.poolB.trusted = [pair.network.a.peerID] }
+            // New ones of a stranger are held up to its share, those that wait are announced as it takes them.
+            let count = isNew && !isTrusted ? 30_000 : 40_000
+            let ids = (0..<count).map { pair.poolA.add("transaction \($0)") }
+            let start = Reactor.now
+            if isNew {
+                pair.exchangeA.announce(ids)
+            } else {
+                pair.poolA.waiting = ids
+                pair.exchangeA.tell(pair.network.b.peerID)
+            }
+            try await eventually { pair.poolB.received.count >= ids.count }
+            #expect(Set(pair.poolB.received) == Set(ids))
+            #expect(pair.poolB.received.count == ids.count, "each once")
+            #expect(Reactor.now - start < .seconds(10), "none waits until it is announced again")
+            #expect(pair.exchangeB.inFlight == 0 && pair.exchangeB.waiting.count == 0)
+            await pair.stop()
+        }
+    }
+
+    /// A peer that lost its stream has lost the announcements that it held, and is told again.
+    @Test func aNewStreamBeginsWithWhatWaits() throws {
+        try MemoryNetwork.run {
+            let pair = try await Pair()
+            let ids = (0..<20_000).map { pair.poolA.add("transaction \($0)") }
+            pair.poolA.waiting = ids
+            pair.poolB.onReceive = {
+                guard pair.poolB.received.count < 5_000 else { return }
+                try? await Reactor.sleep(for: .milliseconds(10))
+            }
+            pair.exchangeA.tell(pair.network.b.peerID)
+            try await eventually { pair.poolB.received.count > 1_000 }
+            // Another stream replaces the first, as after a lost connection.
+            let other = try await pair.network.stream(TransactionBatchProtocol.id)
+            var frame = ByteWriter()
+            TransactionFrame.encode(.announce, [ids[0]], to: &frame)
+            try await other.write(frame.bytes)
+            try await eventually { pair.poolB.transactions.count == ids.count }
+            await pair.stop()
+        }
+    }
+
     @Test func slowNodeIsNotFlooded() async throws {
         try await Reactor.run {
             let pair = try await Pair()

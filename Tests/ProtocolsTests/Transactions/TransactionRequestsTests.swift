@@ -28,7 +28,7 @@ import Testing
 
         mutating func announced(_ ids: [Hash], by peer: PeerID, isTrusted: Bool = false) -> [Hash] {
             let announcer = TransactionRequests.Announcer(peer: peer, isTrusted: isTrusted, stream: 0)
-            return requests.announced(ids, by: announcer, now: now) { known.contains($0) }
+            return requests.announced(ids, by: announcer, now: now) { known.contains($0) }.asked
         }
 
         func doubts(of peer: PeerID) -> Int { requests.deliveries.doubts(of: peer, now: now) }
@@ -198,6 +198,46 @@ import Testing
         #expect(table.requests.count == 0)
     }
 
+    @Test func whatFindsNoRoomIsLeft() {
+        var table = Table()
+        let ids = (0..<TransactionRequests.maxPerPeer + 10).map { id($0) }
+        let announcer = TransactionRequests.Announcer(peer: p, isTrusted: true, stream: 0)
+        #expect(table.requests.room(for: announcer, now: .zero) == TransactionRequests.maxPerPeer)
+        let (asked, left) = table.requests.announced(ids, by: announcer, now: .zero) { _ in false }
+        #expect(asked + left == ids)
+        #expect(asked.count == TransactionRequests.maxPerPeer)
+        #expect(table.requests.room(for: announcer, now: .zero) == 0)
+        // What another peer is asked for is not left: it is remembered with its announcers.
+        let others = (0..<40).map { Self.peer(10 + $0) }
+        for other in others {
+            let stranger = TransactionRequests.Announcer(peer: other, isTrusted: false, stream: 0)
+            let room = table.requests.room(for: stranger, now: .zero)
+            #expect(room > 0)
+            let invented = (0..<room).map {
+                id(100_000 * other.bytes.count + Int(other.bytes.last ?? 0) * 10_000 + $0)
+            }
+            _ = table.requests.announced(asked, by: stranger, now: .zero) { _ in false }
+            let choice = table.requests.announced(invented, by: stranger, now: .zero) { _ in false }
+            #expect(choice.left.isEmpty, "there was room for \(room)")
+        }
+        table.requests.delivered(asked[0], by: p)
+        #expect(table.requests.room(for: announcer, now: .zero) == 1)
+        #expect(table.requests.isAsking(p))
+    }
+
+    /// A peer in doubt is asked for little, and one in great doubt for nothing.
+    @Test func doubtsLimitTheRoom() {
+        var table = Table()
+        let announcer = TransactionRequests.Announcer(peer: p, isTrusted: true, stream: 0)
+        for turn in 1...4 {
+            _ = table.announced([id(turn)], by: p)
+            _ = table.run(to: Int64(turn) * 10)
+            #expect(table.doubts(of: p) == turn)
+            let room = table.requests.room(for: announcer, now: table.now)
+            #expect(room == (turn < Deliveries.mostDoubts ? TransactionRequests.maxDoubted : 0))
+        }
+    }
+
     // MARK: Who is to blame
 
     @Test func whoWasNotAskedAfterAllIsNotDoubted() {
@@ -344,7 +384,7 @@ import Testing
             return requests.announced(ids, by: announcer, now: now) { _ in
                 looks += 1
                 return false
-            }.count
+            }.asked.count
         }
         let ids = (0..<10_000).map { id($0) }
         let asked = announce(ids, p, .zero)

@@ -98,10 +98,10 @@ final class MempoolService: TransactionSource, Service {
 
     private func perform(_ action: Mempool.Action) {
         switch action {
-        case .announce(let ids, nil):
+        case .announce(let ids):
             if exchange != nil { context.traces.transactions.note(.announced, ids) }
             exchange?.announce(ids)
-        case .announce(let ids, let peer?): exchange?.announce(ids, to: peer)
+        case .tell(let peer): exchange?.tell(peer)
         case .pause: exchange?.pause()
         case .resume: exchange?.resume()
         case .changed(let contents):
@@ -128,6 +128,16 @@ final class MempoolService: TransactionSource, Service {
             ids, waiting: waiting, bytes: limit, on: context.serving)
         return found ?? ids.map { _ in nil }
     }
+
+    func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool) {
+        let next = try? await driver.ask { mempool, _, _ in
+            mempool.backlog(for: peer, isFirst: isFirst, most: most)
+        }
+        return next ?? ([], true)
+    }
+
+    /// The announcements that wait until their peers may be asked, and the most that may.
+    var waitingAnnouncements: (count: Int, limit: Int) { exchange?.waiting ?? (0, 0) }
 
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         let outcomes = await take(transactions)

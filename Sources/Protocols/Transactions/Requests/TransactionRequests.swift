@@ -87,6 +87,18 @@ struct TransactionRequests {
     /// Whether there is nothing to look at.
     var isIdle: Bool { requests.isEmpty && deliveries.isIdle }
 
+    /// How many transactions a peer may be asked for now.
+    func room(for announcer: Announcer, now: Duration) -> Int {
+        let doubts = deliveries.doubts(of: announcer.peer, now: now)
+        guard doubts < Deliveries.mostDoubts, hasRoom(announcer, doubts) else { return 0 }
+        // Where others must give up places, one is certain.
+        let room = max(1, places.room(for: announcer.peer, isTrusted: announcer.isTrusted))
+        return doubts > 0 ? min(room, Self.maxDoubted - places.count(of: announcer.peer)) : room
+    }
+
+    /// Whether a peer is being asked for anything.
+    func isAsking(_ peer: PeerID) -> Bool { places.count(of: peer) > 0 }
+
     // MARK: Events
 
     /// Of transactions that a peer announces, those that `announced` needs looked up: whether this node has them. None while the
@@ -97,34 +109,39 @@ struct TransactionRequests {
         return ids.filter { !isNoted($0, announcer.peer) && !isWaitedFor($0, by: doubts, now) }
     }
 
-    /// A peer has announced transactions. Returns those to ask it for now. `has` tells whether this node has one; nil if it was
-    /// not looked up.
+    /// A peer has announced transactions. Returns those to ask it for now, and those for which it has no room and that nobody
+    /// is asked for. `has` tells whether this node has one; nil if it was not looked up.
     mutating func announced(
         _ ids: [Hash], by announcer: Announcer, now: Duration, has: (Hash) -> Bool?
-    ) -> [Hash] {
+    ) -> (asked: [Hash], left: [Hash]) {
         let doubts = deliveries.doubts(of: announcer.peer, now: now)
-        guard doubts < Deliveries.mostDoubts else { return [] }
+        guard doubts < Deliveries.mostDoubts else { return ([], []) }
         let salt = lots.salt(of: announcer.peer)
         var mayAsk = hasRoom(announcer, doubts)
-        var wanted: [Hash] = []
+        var (asked, left): ([Hash], [Hash]) = ([], [])
         for id in ids where !isNoted(id, announcer.peer) {
             guard mayAsk, !isWaitedFor(id, by: doubts, now) else {
                 if requests[id]?.arrival == .missing {
                     requests[id]?.others.remember(announcer, lot: lots.lot(salt, id), deliveries, now)
+                } else {
+                    left.append(id)
                 }
                 continue
             }
-            guard let isHere = has(id) else { continue }
+            guard let isHere = has(id) else {
+                left.append(id)
+                continue
+            }
             guard !isHere else {
                 came(id)
                 continue
             }
             take(announcer, id, now)
             ask(announcer, id, now)
-            wanted.append(id)
+            asked.append(id)
             mayAsk = hasRoom(announcer, doubts)
         }
-        return wanted
+        return (asked, left)
     }
 
     /// A peer has sent the transaction.

@@ -387,6 +387,9 @@ import VirtualIO
             served += ids.count
             return ids.map { transactions[$0] }
         }
+        func backlog(
+            for peer: PeerID, isFirst: Bool, most: Int
+        ) async -> (ids: [Hash], isLast: Bool) { ([], true) }
         func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
             false
         }
