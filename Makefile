@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := build
 .PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench profile architecture
 
-PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev liblmdb-dev libsqlite3-dev \
+PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
 	python3 python3-venv python3-dev python3-cryptography libgmp-dev build-essential iproute2 systemd \
 	libseccomp2 systemtap-sdt-dev linux-perf

@@ -35,9 +35,8 @@ let package = Package(
             name: "CShims",
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("sodium"), .linkedLibrary("crypto"),
-                .linkedLibrary("secp256k1"), .linkedLibrary("lmdb"),
-                .linkedLibrary("sqlite3"), .linkedLibrary("lz4"), .linkedLibrary("simdjson"),
-                .linkedLibrary("csv"),
+                .linkedLibrary("secp256k1"), .linkedLibrary("sqlite3"), .linkedLibrary("lz4"),
+                .linkedLibrary("simdjson"), .linkedLibrary("csv"),
             ]),
         .target(
             name: "TestSupport", dependencies: ["Bytes", "Chain", "Collections", "Crypto", "Reactor"],

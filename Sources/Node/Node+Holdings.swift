@@ -79,7 +79,8 @@ extension Node {
                 limit: CommitWaiters.limit),
         ]
         let workers = [
-            ("execution", context.execution), ("storage", context.storage), ("check", context.checks),
+            ("execution", context.execution), ("storage", context.storage),
+            ("index", context.indexing), ("check", context.checks),
             ("consensus check", context.consensusChecks),
             ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
             ("serving", context.serving), ("lookup", context.lookups),

@@ -128,6 +128,7 @@ extension Node {
                 chain: ChainReader(store), votes: votes, application: application, log: log,
                 metrics: metrics,
                 consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
+                indexing: worker("index"),
                 mempool: worker("mempool"), checks: worker("checks"),
                 consensusChecks: worker("consensus-check"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },

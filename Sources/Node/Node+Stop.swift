@@ -20,6 +20,7 @@ extension Node {
         let application = context.application
         try? await context.execution.finish { application.close() }
         context.lookups.stop()
+        context.indexing.stop()
         let (store, log, latest) = (context.store, context.log, consensus.keeper.latest)
         do {
             try await context.storage.finish {

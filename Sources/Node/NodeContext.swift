@@ -34,6 +34,8 @@ struct NodeContext: Sendable {
     let execution: Worker
     /// Appends to `store` and `votes`.
     let storage: Worker
+    /// Writes and merges the files of the block index, so that commits do not wait behind them.
+    let indexing: Worker
     /// Runs the mempool and looks up in `store` whether transactions were committed.
     let mempool: Worker
     /// Checks the signatures of messages and transactions.
@@ -60,6 +62,6 @@ struct NodeContext: Sendable {
 
     /// The workers, except those of queries.
     var workers: [Worker] {
-        [consensus, execution, storage, mempool, checks, consensusChecks, serving, lookups] + proofs
+        [consensus, execution, storage, indexing, mempool, checks, consensusChecks, serving, lookups] + proofs
     }
 }

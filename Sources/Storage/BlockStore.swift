@@ -30,8 +30,6 @@ public final class BlockStore: Sendable {
         /// Whether the last failed append left bytes that could not be cut off yet.
         var mustTruncate = false
         var mark: (any DiskFile)?
-        /// Whether the index file still matches its seal.
-        var isSealed: Bool
     }
 
     /// What readers need. The mutex is never held during I/O.
@@ -44,20 +42,25 @@ public final class BlockStore: Sendable {
 
     /// Opens or creates the store in `directory`, whose parent must exist, and locks it until `close`.
     ///
-    /// Drops a torn write at the end of the log and rebuilds a missing, damaged or stale index: see `recovery`. Throws
+    /// Drops a torn write at the end of the log and rebuilds what is missing or damaged of the index: see `recovery`. Throws
     /// `locked` if the directory is open elsewhere, and `corrupted`, with file and offset, if a committed block is
     /// damaged or missing.
     ///
-    /// - Parameter progress: called with the height of each block that is read; returns false to stop, and `interrupted` is
-    ///   thrown.
+    /// - Parameters:
+    ///   - indexLimits: when the index writes and merges its files.
+    ///   - progress: called with the height of each block that is read; returns false to stop, and `interrupted` is
+    ///     thrown.
     package init(
         directory: String, segmentSize: Int = BlockStore.defaultSegmentSize,
-        disk: any Disk = SystemDisk.shared, progress: @escaping @Sendable (Int64) -> Bool = { _ in true }
+        indexLimits: IndexLimits = IndexLimits(), disk: any Disk = SystemDisk.shared,
+        progress: @escaping @Sendable (Int64) -> Bool = { _ in true }
     ) throws(StorageError) {
         try disk.makeDirectory(directory)
         let lock = try disk.lock(directory + "/LOCK")
         let segments = MappedSegments(directory: directory, segmentSize: segmentSize, disk: disk)
-        var repair = try Recovery(directory: directory, segments: segments, disk: disk, progress: progress)
+        var repair = try Recovery(
+            directory: directory, segments: segments, indexLimits: indexLimits, disk: disk, progress: progress
+        )
         let found = try repair.run()
         self.directory = directory
         self.segmentSize = segmentSize
@@ -65,7 +68,7 @@ public final class BlockStore: Sendable {
         self.segments = segments
         recovery = found.report
         stateFile = StateFile(directory: directory, disk: disk)
-        writer = Mutex(Writer(segment: found.active, isSealed: found.isSealed))
+        writer = Mutex(Writer(segment: found.active))
         state = Mutex(State(index: found.index, lock: lock, firstHeight: found.firstHeight, tip: found.tip))
     }
 
@@ -92,6 +95,7 @@ public final class BlockStore: Sendable {
         return try writer.withLock { writer throws(StorageError) in
             let (index, tip, firstHeight) = state.withLock { ($0.index, $0.tip, $0.firstHeight) }
             guard let index else { throw .closed }
+            if index.isOverdue { try index.maintain() }
             try BlockStore.check(block, commitBytes, results, after: tip)
             let record = BlockRecord(
                 height: block.height, hash: block.hash, block: .init(of: block.bytes),
@@ -104,16 +108,14 @@ public final class BlockStore: Sendable {
             let before = segment
             do throws(StorageError) {
                 try segment.append(record, [block.bytes, commitBytes, resultBytes])
-                try unseal(&writer)
-                try index.insert([
-                    BlockIndex.Entry(
-                        block, hashed.transactionIDs, segment: segment.firstHeight, offset: before.end)
-                ])
             } catch {
                 do throws(StorageError) { try before.cutOff() } catch { writer.mustTruncate = true }
                 throw error
             }
             writer.segment = segment
+            index.insert(
+                BlockIndex.Entry(
+                    block, hashed.transactionIDs, segment: segment.firstHeight, offset: before.end))
             let first = firstHeight ?? block.height
             writeMark(
                 &writer,
@@ -168,13 +170,6 @@ public final class BlockStore: Sendable {
         return segment
     }
 
-    /// Removes the seal before the index changes for the first time.
-    private func unseal(_ writer: inout Writer) throws(StorageError) {
-        guard writer.isSealed else { return }
-        try AtomicFile.remove(IndexSeal.path(BlockIndex.directory(in: directory)), disk: disk)
-        writer.isSealed = false
-    }
-
     /// Updates the mark. A stale or missing mark only weakens a check, so an error must not fail a durable block.
     private func writeMark(_ writer: inout Writer, _ mark: CommitMark) {
         do {
@@ -185,6 +180,16 @@ public final class BlockStore: Sendable {
             writer.mark = nil
             _ = try? disk.remove(CommitMark.path(directory))
         }
+    }
+
+    /// Whether `maintainIndex` has something to do.
+    public var isIndexDue: Bool { state.withLock { $0.index }?.isDue ?? false }
+
+    /// Writes and merges the files of the index, beside appends and reads. It may take as long as rewriting the whole index:
+    /// call it on a thread that nobody waits for, whenever `isIndexDue` after an append. `close` makes it return early.
+    public func maintainIndex() throws(StorageError) {
+        assert(apus_may_block(), "the block index is written on a reactor's thread")
+        try state.withLock { $0.index }?.maintain()
     }
 
     // MARK: Reading
@@ -260,7 +265,7 @@ public final class BlockStore: Sendable {
     private func record(
         at location: BlockIndex.Location, height: Int64, index: BlockIndex
     ) throws(StorageError) -> (SharedBytes, BlockRecord) {
-        let header = try segments.header(of: height, at: location, index: index)
+        let header = try segments.header(of: height, at: location, index: index.directory)
         guard header.height == height, header.hash == location.hash else {
             throw .index(
                 path: index.directory, operation: "look up",
@@ -272,16 +277,16 @@ public final class BlockStore: Sendable {
 
     // MARK: Closing
 
-    /// Makes the index durable, seals it and unlocks the directory. Later calls throw `closed`; slices already returned
+    /// Makes the index durable and unlocks the directory. Later calls throw `closed`; slices already returned
     /// stay valid. Releasing the store also closes it; the next opening recovers a store that was never closed.
     public func close() throws(StorageError) {
         try writer.withLock { writer throws(StorageError) in
-            let (index, lock, tip) = state.withLock { state in
+            let (index, lock) = state.withLock { state in
                 defer {
                     state.index = nil
                     state.lock = nil
                 }
-                return (state.index, state.lock, state.tip)
+                return (state.index, state.lock)
             }
             guard let index, let lock else { return }
             assert(apus_may_block(), "the block log is closed on a reactor's thread")
@@ -291,12 +296,8 @@ public final class BlockStore: Sendable {
                 writer.mustTruncate = false
             }
             writer.segment = nil
-            guard !writer.isSealed else { return }
             try writer.mark?.synchronize()
-            guard disk.isPersistent else { return }
-            try index.synchronize()
-            try IndexSeal.write(for: index, tip: tip, disk: disk)
-            writer.isSealed = true
+            try index.close()
         }
     }
 
@@ -311,9 +312,4 @@ public final class BlockStore: Sendable {
             }
         }
     }
-}
-
-extension BlockStore {
-    /// The address space that an open store reserves for its index whatever the index holds, in bytes.
-    public static var indexAddressSpace: Int { LMDBIndex.mapSize }
 }

@@ -9,7 +9,7 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case locked(path: String)
     /// Committed bytes are damaged or missing.
     case corrupted(path: String, offset: Int, String)
-    /// LMDB failed, or the index contradicts the log.
+    /// The index is damaged, or it contradicts the log.
     case index(path: String, operation: String, String)
     /// The block does not follow the tip or is too large for a record.
     case refused(String)

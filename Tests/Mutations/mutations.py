@@ -149,9 +149,9 @@ MUTATIONS = [
     ], CRASH),
     Mutation("application-before-log", "the application is never ahead of the log", [
         (WORK,
-         "                let logged = try await self.context.storage.run {\n",
+         "                let (logged, isIndexDue) = try await self.context.storage.run {\n",
          "                if ON { try await self.context.execution.run { try application.commit() } }\n"
-         "                let logged = try await self.context.storage.run {\n"),
+         "                let (logged, isIndexDue) = try await self.context.storage.run {\n"),
         (WORK, "                    let start = clock.now\n                    try application.commit()\n",
          "                    let start = clock.now\n                    if !ON { try application.commit() }\n"),
     ]),

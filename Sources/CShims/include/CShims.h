@@ -10,7 +10,6 @@
 #include "CDemangle.h"
 #include "CDescriptors.h"
 #include "CJournal.h"
-#include "CLMDB.h"
 #include "CLZ4.h"
 #include "CMemory.h"
 #include "COpenSSL.h"

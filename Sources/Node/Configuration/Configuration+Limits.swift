@@ -1,7 +1,6 @@
 import Chain
 import Mempool
 import Multiformats
-import Storage
 
 extension Configuration {
     /// The section of `docs/configuration.md` on limits that no key sets.
@@ -30,10 +29,6 @@ extension Configuration {
             (
                 "time that a transaction waits", DurationText.format(mempool.lifetime),
                 "after which it is dropped"
-            ),
-            (
-                "address space of the block index", "\(BlockStore.indexAddressSpace >> 30) GiB",
-                "reserved, not used: `ulimit -v` and `LimitAS=` must be unlimited; limit memory with `MemoryMax=`"
             ),
             (
                 "open files", "`ulimit -n`, `LimitNOFILE=`",

@@ -145,7 +145,9 @@ final class SimulatedNode {
         var environment = NodeEnvironment(
             openStores: {
                 try mount.makeDirectory("node")
-                let store = try BlockStore(directory: "node/blocks", segmentSize: 64 << 10, disk: mount)
+                let store = try BlockStore(
+                    directory: "node/blocks", segmentSize: 64 << 10, indexLimits: IndexLimits(entries: 64),
+                    disk: mount)
                 return (store, try VoteLog(directory: "node/blocks", disk: mount))
             },
             openApplication: {

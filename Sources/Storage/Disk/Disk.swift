@@ -24,14 +24,10 @@ package protocol Disk: AnyObject, Sendable {
     func synchronizeDirectory(_ path: String) throws(StorageError)
     /// Locks a file, creating it if missing, until the returned object is released. Throws `locked`.
     func lock(_ path: String) throws(StorageError) -> any AnyObject & Sendable
-    /// Maps the first `length` bytes of a file for reading, which may exceed its current length. Requires
-    /// `isPersistent`.
+    /// Maps the first `length` bytes of a file for reading, which may exceed its current length. Requires `mapsFiles`.
     func map(_ path: String, length: Int) throws(StorageError) -> FileMapping
-    /// Opens or creates the block index in a directory.
-    func openIndex(_ directory: String) throws(StorageError) -> BlockIndex
-    /// Whether files can be mapped and the index outlives the process, as with the kernel. Otherwise reads copy, and
-    /// each start rebuilds the index from the log.
-    var isPersistent: Bool { get }
+    /// Whether files can be mapped, as with the kernel. Otherwise reads copy.
+    var mapsFiles: Bool { get }
     /// Returns a number that salts no other file.
     func salt() -> UInt64
 }

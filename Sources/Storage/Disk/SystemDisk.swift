@@ -79,11 +79,7 @@ package final class SystemDisk: Disk {
         return KernelMapping(base: UnsafeRawPointer(base), length: length)
     }
 
-    package func openIndex(_ directory: String) throws(StorageError) -> BlockIndex {
-        try LMDBIndex(directory)
-    }
-
-    package var isPersistent: Bool { true }
+    package var mapsFiles: Bool { true }
 
     package func salt() -> UInt64 {
         SecureRandom.bytes(8).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }

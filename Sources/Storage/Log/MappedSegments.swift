@@ -75,14 +75,15 @@ final class MappedSegments: Sendable {
         return height
     }
 
-    /// Returns the record header of block `height` at `location`, verified against its checksum.
+    /// Returns the record header of block `height` at `location`, verified against its checksum. Errors name `index` as the
+    /// source of the location.
     func header(
-        of height: Int64, at location: BlockIndex.Location, index: BlockIndex
+        of height: Int64, at location: BlockIndex.Location, index: String
     ) throws(StorageError) -> BlockRecord {
         let (end, overflow) = location.offset.addingReportingOverflow(BlockRecord.headerSize)
         guard !overflow, location.offset >= SegmentHeader.size else {
             throw .index(
-                path: index.directory, operation: "look up", "block \(height) is outside its segment")
+                path: index, operation: "look up", "block \(height) is outside its segment")
         }
         let (bytes, segment) = try bytes(location.segment, location.offset..<end)
         guard let header = bytes.withUnsafeBytes({ BlockRecord(decoding: $0, salt: segment.salt) }) else {
@@ -105,7 +106,7 @@ final class MappedSegments: Sendable {
         guard length >= SegmentHeader.size else {
             throw .corrupted(path: path, offset: 0, "the segment header is truncated")
         }
-        guard disk.isPersistent else { return try copy(firstHeight, path, range) }
+        guard disk.mapsFiles else { return try copy(firstHeight, path, range) }
         let (mapping, header) = try state.withLock {
             state throws(StorageError) -> sending (FileMapping, SegmentHeader) in
             state.count(range.count)

@@ -8,7 +8,7 @@ struct SegmentScanner {
     let header: SegmentHeader
     private let bytes: SharedBytes
     /// The start of the next record.
-    private(set) var offset = SegmentHeader.size
+    private(set) var offset: Int
     /// The last block read, in this segment or the previous one.
     private(set) var last: (height: Int64, hash: Hash)?
 
@@ -23,9 +23,14 @@ struct SegmentScanner {
         case impossible(String)
     }
 
-    init(header: SegmentHeader, bytes: SharedBytes, after last: (height: Int64, hash: Hash)?) {
+    /// Starts with the record at `offset`, which follows block `last`.
+    init(
+        header: SegmentHeader, bytes: SharedBytes, from offset: Int = SegmentHeader.size,
+        after last: (height: Int64, hash: Hash)?
+    ) {
         self.header = header
         self.bytes = bytes
+        self.offset = offset
         self.last = last
     }
 

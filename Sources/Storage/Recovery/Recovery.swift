@@ -5,15 +5,13 @@ import Crypto
 /// Opens the files of a block store and repairs what a killed process or a power failure can leave behind
 /// (docs/storage.md, "Opening").
 ///
-/// The log is authoritative. Recovery reads the last segment in full; of the others it reads only the ends if it can
-/// trust the index, and everything if not. It drops an uncommitted tail and reports any other damage to the log as an
-/// error. It rebuilds the index unless the index matches its seal.
+/// The log is authoritative. Recovery reads it from the last block in the index on, and of earlier segments only the ends.
+/// It adds what it has read to the index, drops an uncommitted tail, and reports any other damage to the log as an error.
 struct Recovery {
     /// What a store needs to start.
     struct Outcome {
         var report: RecoveryReport
         var index: BlockIndex
-        var isSealed: Bool
         var active: ActiveSegment?
         var firstHeight: Int64?
         var tip: BlockTip?
@@ -21,6 +19,7 @@ struct Recovery {
 
     private let directory: String
     private let segments: MappedSegments
+    private let indexLimits: IndexLimits
     private let disk: any Disk
     private let progress: @Sendable (Int64) -> Bool
     private var report = RecoveryReport()
@@ -33,18 +32,15 @@ struct Recovery {
     /// The end of the log, for errors.
     private var end: (path: String, offset: Int)?
 
-    /// The number of transactions or blocks after which a batch of index entries is inserted.
-    private static let batchTransactions = 50_000
-    private static let batchBlocks = 4096
-
     /// Lists the segments in `directory`, whose lock the caller holds.
     init(
-        directory: String, segments: MappedSegments, disk: any Disk,
+        directory: String, segments: MappedSegments, indexLimits: IndexLimits, disk: any Disk,
         progress: @escaping @Sendable (Int64) -> Bool
     ) throws(StorageError) {
         self.directory = directory
         self.progress = progress
         self.segments = segments
+        self.indexLimits = indexLimits
         self.disk = disk
         names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
         // A killed process may have left names in the page cache only. The store is about to rely on them, so make them
@@ -56,50 +52,37 @@ struct Recovery {
     /// Recovers the store.
     mutating func run() throws(StorageError) -> Outcome {
         try readMark()
-        let indexPath = BlockIndex.directory(in: directory)
-        var doubt = try doubt(about: indexPath)
-        var index: BlockIndex?
-        if doubt == nil {
-            let seal = try IndexSeal.read(indexPath, disk: disk)
-            try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
-            let sealed = try disk.openIndex(indexPath)
-            try checkEnds(sealed)
-            try scan(from: max(0, names.count - 1), sealed, isWritable: false)
-            let fits =
-                (tip?.height ?? 0, tip?.hash ?? .zero) == (seal?.lastHeight ?? 0, seal?.lastHash ?? .zero)
-            if fits { index = sealed } else { doubt = "it does not end where the log ends" }
-        }
-        let isSealed = index != nil
-        if index == nil {
-            try wipe(indexPath)
-            let fresh = try disk.openIndex(indexPath)
-            tip = nil
-            try scan(from: 0, fresh, isWritable: true)
-            index = fresh
-            if !names.isEmpty, disk.isPersistent { report.indexRebuilt = doubt }
-        }
-        guard let index else { throw .closed }
+        var runs = IndexRecovery(directory: directory, segments: segments, names: names, disk: disk)
+        let index = BlockIndex(
+            directory: BlockIndex.directory(in: directory), runs: try runs.open(), limits: indexLimits,
+            disk: disk)
+        report.indexRebuilt = runs.doubt
+        try checkEnds(index)
+        try scan(index)
         try checkMark(index)
         renewMark()
         if let tip, let first = names.first { report.blocks = tip.height - first + 1 }
         return Outcome(
-            report: report, index: index, isSealed: isSealed, active: active,
+            report: report, index: index, active: active,
             firstHeight: tip == nil ? nil : names.first, tip: tip)
     }
 
     // MARK: Log
 
-    /// Reads the segments from position `first` on, adds their blocks to a writable index, cuts off a torn tail, and
+    /// Reads the log from the last block of the index on, adds the blocks after it to the index, cuts off a torn tail, and
     /// opens the last segment for appending.
-    private mutating func scan(
-        from first: Int, _ index: BlockIndex, isWritable: Bool
-    ) throws(StorageError) {
+    private mutating func scan(_ index: BlockIndex) throws(StorageError) {
+        let indexed = index.lastHeight ?? 0
+        var position = 0
+        var start = SegmentHeader.size
         var last: (height: Int64, hash: Hash)?
-        if first > 0, !isWritable {
-            let height = names[first] &- 1
-            last = try index.location(of: height).map { (height, $0.hash) }
+        if let location = try index.location(of: indexed),
+            let found = names.firstIndex(of: location.segment)
+        {
+            position = found
+            start = location.offset
+            last = try index.location(of: indexed - 1).map { (indexed - 1, $0.hash) }
         }
-        var position = first
         while position < names.count {
             let name = names[position]
             let path = segments.path(name)
@@ -109,13 +92,13 @@ struct Recovery {
                 try removeUnfinished(path, length)
                 break
             }
-            if let last, name != last.height &+ 1 {
+            if start == SegmentHeader.size, let last, name != last.height &+ 1 {
                 throw .corrupted(
                     path: path, offset: 0, "the previous segment ends with block \(last.height)")
             }
             let (bytes, header) = try segments.bytes(name, 0..<length)
-            var scanner = SegmentScanner(header: header, bytes: bytes, after: last)
-            try walk(&scanner, path: path, isLast: isLast, index, isWritable: isWritable)
+            var scanner = SegmentScanner(header: header, bytes: bytes, from: start, after: last)
+            try walk(&scanner, path: path, isLast: isLast, index, after: indexed)
             last = scanner.last
             end = (path, scanner.offset)
             if isLast {
@@ -125,46 +108,36 @@ struct Recovery {
                 try active?.file.synchronize()
             }
             position += 1
-        }
-        // If the last segment has no records yet, the tip is in the previous one, which need not have been read.
-        if tip == nil, let last, let location = try index.location(of: last.height) {
-            let record = try segments.header(of: last.height, at: location, index: index)
-            try setTip(record, segment: location.segment, offset: location.offset)
+            start = SegmentHeader.size
         }
     }
 
-    /// Reads one segment in full.
+    /// Reads a segment from the scanner's offset on, and adds its blocks after height `indexed` to the index.
     private mutating func walk(
-        _ scanner: inout SegmentScanner, path: String, isLast: Bool, _ index: BlockIndex, isWritable: Bool
+        _ scanner: inout SegmentScanner, path: String, isLast: Bool, _ index: BlockIndex,
+        after indexed: Int64
     ) throws(StorageError) {
-        var batch: [BlockIndex.Entry] = []
-        var batched = 0
         var lastCommit: (record: BlockRecord, offset: Int)?
         scan: while true {
             switch scanner.next() {
             case .record(let record, let block, let offset):
                 lastCommit = (record, offset)
                 guard progress(record.height) else { throw .interrupted }
-                guard isWritable else { continue }
-                batch.append(
+                guard record.height > indexed else { continue }
+                index.insert(
                     BlockIndex.Entry(
                         block, block.transactions.map { Hash.sha256(of: $0) },
-                        segment: scanner.header.firstHeight,
-                        offset: offset))
-                batched += block.transactions.count
-                if batched >= Recovery.batchTransactions || batch.count >= Recovery.batchBlocks {
-                    try index.insert(batch)
-                    (batch, batched) = ([], 0)
-                }
+                        segment: scanner.header.firstHeight, offset: offset))
+                // A full disk can still be read, as long as memory suffices for the index.
+                if index.isOverdue { try index.maintain() } else if index.isDue { try? index.maintain() }
             case .end: break scan
             case .damaged(let why):
-                try dropTail(scanner, path: path, isLast: isLast, why)
+                try dropTail(scanner, path: path, isLast: isLast, after: indexed, why)
                 break scan
             case .impossible(let why):
                 throw .corrupted(path: path, offset: scanner.offset, why)
             }
         }
-        if !batch.isEmpty { try index.insert(batch) }
         if let (record, offset) = lastCommit {
             try setTip(record, segment: scanner.header.firstHeight, offset: offset)
         }
@@ -172,11 +145,11 @@ struct Recovery {
 
     /// Cuts the log off at the scanner's offset, unless that would lose a committed block.
     private mutating func dropTail(
-        _ scanner: SegmentScanner, path: String, isLast: Bool, _ why: String
+        _ scanner: SegmentScanner, path: String, isLast: Bool, after indexed: Int64, _ why: String
     ) throws(StorageError) {
         let offset = scanner.offset
         let expected = scanner.last.map { $0.height &+ 1 } ?? scanner.header.firstHeight
-        let isCommitted = mark.map { $0.lastHeight >= expected } ?? false
+        let isCommitted = max(mark?.lastHeight ?? 0, indexed) >= expected
         if !isLast || isCommitted || scanner.laterRecord() != nil {
             throw .corrupted(path: path, offset: offset, why)
         }
@@ -216,16 +189,17 @@ struct Recovery {
         tip = BlockTip(height: record.height, hash: record.hash, appHash: commitInfo.appHash)
     }
 
-    /// Checks with a trusted index that each segment but the last ends just before the first block of the next.
+    /// Checks that each segment but the last ends just before the first block of the next, as far as the index reaches.
     private func checkEnds(_ index: BlockIndex) throws(StorageError) {
-        for (segment, next) in zip(names, names.dropFirst()) {
+        let indexed = index.lastHeight ?? 0
+        for (segment, next) in zip(names, names.dropFirst()) where next &- 1 <= indexed {
             let path = segments.path(segment)
             let last = next &- 1
             guard let location = try index.location(of: last), location.segment == segment else {
                 throw .corrupted(path: path, offset: 0, "it does not contain block \(last)")
             }
             let length = try disk.length(of: path)
-            let record = try segments.header(of: last, at: location, index: index)
+            let record = try segments.header(of: last, at: location, index: index.directory)
             guard record.hash == location.hash, location.offset + record.size == length else {
                 throw .corrupted(
                     path: path, offset: location.offset, "block \(last) is not the last of its segment")
@@ -278,29 +252,5 @@ struct Recovery {
                 path: path, offset: offset,
                 "block \(mark.lastHeight) is not the committed block \(mark.hash)")
         }
-    }
-
-    // MARK: Index
-
-    /// Returns why the index cannot be trusted; nil if it matches its seal.
-    private func doubt(about indexPath: String) throws(StorageError) -> String? {
-        guard let seal = try IndexSeal.read(indexPath, disk: disk) else {
-            guard disk.exists(indexPath) else { return "it is missing" }
-            let isThere = disk.exists(IndexSeal.path(indexPath))
-            return isThere ? "its seal does not match its checksum" : "it was not closed"
-        }
-        guard disk.exists(LMDBIndex.dataPath(indexPath)) else { return "its file is missing" }
-        let found = try IndexSeal(
-            measuring: indexPath, lastHeight: seal.lastHeight, lastHash: seal.lastHash, disk: disk)
-        return found == seal ? nil : "its file does not match its checksum"
-    }
-
-    /// Empties the index directory, creating it if necessary.
-    private func wipe(_ indexPath: String) throws(StorageError) {
-        try disk.makeDirectory(indexPath)
-        // The seal goes first: without it the other files are ignored.
-        try AtomicFile.remove(IndexSeal.path(indexPath), disk: disk)
-        try AtomicFile.remove(LMDBIndex.dataPath(indexPath), disk: disk)
-        try AtomicFile.remove(LMDBIndex.lockPath(indexPath), disk: disk)
     }
 }

@@ -120,11 +120,7 @@ final class VirtualMount: Disk {
         throw .system(operation: "map", path: path, errno: ENODEV)
     }
 
-    func openIndex(_ directory: String) throws(StorageError) -> BlockIndex {
-        MemoryIndex(directory: directory)
-    }
-
-    var isPersistent: Bool { false }
+    var mapsFiles: Bool { false }
 
     func salt() -> UInt64 {
         let salt = try? look("examine", "") { $0.salts.next() }

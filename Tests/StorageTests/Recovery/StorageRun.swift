@@ -7,8 +7,8 @@ import VirtualIO
 
 @testable import Storage
 
-/// A scripted run of a validator's storage on a virtual disk: it votes on blocks and appends them to several segments,
-/// with an orderly stop and a restart halfway.
+/// A scripted run of a validator's storage on a virtual disk: it votes on blocks, appends them to several segments and
+/// merges the index, with an orderly stop and a restart halfway.
 final class StorageRun: Sendable {
     /// The heights confirmed so far, which must survive a crash.
     struct Progress {
@@ -20,6 +20,8 @@ final class StorageRun: Sendable {
     static let directory = "n/blocks"
     /// Room for two or three blocks.
     static let segmentSize = 1800
+    /// Enough to write a run for each few blocks, and to merge runs.
+    static let indexLimits = IndexLimits(entries: 3)
     /// The number of blocks before the orderly stop.
     private static let half: Int64 = 5
 
@@ -39,7 +41,8 @@ final class StorageRun: Sendable {
     }
 
     static func open(_ mount: any Disk) throws(StorageError) -> (BlockStore, VoteLog) {
-        let store = try BlockStore(directory: directory, segmentSize: segmentSize, disk: mount)
+        let store = try BlockStore(
+            directory: directory, segmentSize: segmentSize, indexLimits: indexLimits, disk: mount)
         return (store, try VoteLog(directory: directory, disk: mount))
     }
 
@@ -70,6 +73,9 @@ final class StorageRun: Sendable {
                     }
                 }
                 progress.withLock { $0.block = link.block.height }
+                try attempt(retries) { () throws(StorageError) in
+                    if store.isIndexDue { try store.maintainIndex() }
+                }
                 if !isReopened, link.block.height == StorageRun.half { break }
             }
             do { try store.close() } catch { if retries == 0 { throw error } }

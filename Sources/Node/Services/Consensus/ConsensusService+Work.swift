@@ -106,11 +106,12 @@ extension ConsensusService {
         note(.quorum, block.height, block.hash)
         Reactor.spawn {
             do {
-                let logged = try await self.context.storage.run {
+                let (logged, isIndexDue) = try await self.context.storage.run {
                     chain.appended(try store.append(block.hashed, commit.info, result.results))
-                    return clock.now
+                    return (clock.now, store.isIndexDue)
                 }
                 self.note(.logged, block.height, block.hash, at: logged)
+                if isIndexDue { self.maintainIndex() }
                 let committed = try await self.context.execution.run {
                     let start = clock.now
                     try application.commit()
@@ -154,6 +155,22 @@ extension ConsensusService {
             } catch  where error is StorageError {
                 log.warning("chain state not kept", ["height": .number(due.height), "reason": .error(error)])
             } catch {}
+        }
+    }
+
+    /// Lets the block index write and merge its files beside the next blocks.
+    private func maintainIndex() {
+        guard !isIndexMaintained else { return }
+        isIndexMaintained = true
+        let store = context.store
+        Reactor.spawn {
+            do {
+                try await self.context.indexing.run { try store.maintainIndex() }
+            } catch  where !self.isStopped {
+                self.context.log.warning(
+                    "block index not written; the next block tries again", ["reason": .error(error)])
+            } catch {}
+            self.isIndexMaintained = false
         }
     }
 

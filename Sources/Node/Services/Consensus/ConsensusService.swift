@@ -55,6 +55,8 @@ final class ConsensusService: Service {
     var answersInCheck = AnswersInCheck()
     /// The state of the chain that the next start continues from.
     var keeper: StateKeeper
+    /// Whether files of the block index are being written or merged.
+    var isIndexMaintained = false
 
     /// The number of bytes that count as progress of a block.
     nonisolated static let progressBytes = 64 << 10
