@@ -7,7 +7,9 @@ enum ApusSim {
     static var command: Command {
         Command(
             "apus-sim", "Simulate whole networks in one process, with faults derived from a seed.",
-            subcommands: [SimulateCommand.command, FuzzCommand.command, ChainCommand.command])
+            subcommands: [
+                SimulateCommand.command, FuzzCommand.command, ChainCommand.command, StateCommand.command,
+            ])
     }
 
     static func main() async { await command.main(version: NodeVersion.text) }

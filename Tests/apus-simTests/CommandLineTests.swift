@@ -63,6 +63,8 @@ import Testing
                 "--blocks", "--execution", "--fault", "--no-faults", "--cheap-crypto", "--trace", "--jobs",
             ],
             "fuzz-sql": ["--seeds", "--seconds", "--prices"],
+            "chain": ["--root", "--height", "--transactions"],
+            "state": ["--root", "--rows", "--blocks"],
         ]
         #expect(Set(ApusSim.command.subcommands.map(\.name)) == Set(names.keys))
         for command in ApusSim.command.subcommands {
@@ -73,7 +75,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["simulate", "fuzz-sql"]) func everyHelpFitsATerminal(_ name: String) throws {
+    @Test(arguments: ["simulate", "fuzz-sql", "chain", "state"]) func everyHelpFitsATerminal(_ name: String) throws {
         guard case .help(let help) = try ApusSim.command.request([name, "--help"]) else {
             Issue.record("\(name) has no help")
             return

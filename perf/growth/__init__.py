@@ -11,10 +11,12 @@ import shutil
 import tempfile
 
 from . import picture
+from .index import Index
 from .part import Space
 from .start import Start
+from .state import State
 
-PARTS = [Start]
+PARTS = [Start, Index, State]
 
 
 def measured(part, sizes):

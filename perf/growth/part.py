@@ -50,6 +50,16 @@ class Part:
         """Called after the last size, also if a measurement failed."""
 
 
+def run(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def initialize(space, root):
+    """Makes the root directory of a node that is the only validator of its chain."""
+    run(space.apus, "init", "--root", root, "--chain-id", "apus-growth", "--listen", "127.0.0.1:1",
+        "--rpc-listen", "127.0.0.1:1")
+
+
 class Chain:
     """A chain of one validator that grows. It is made in memory, where an fsync costs nothing, and measured as a copy."""
 
@@ -58,17 +68,12 @@ class Chain:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else space.directory
         self.directory = tempfile.mkdtemp(prefix="apus-growth-", dir=memory)
         self.root = os.path.join(self.directory, "node")
-        self.run(space.apus, "init", "--root", self.root, "--chain-id", "apus-growth", "--listen", "127.0.0.1:1",
-                 "--rpc-listen", "127.0.0.1:1")
-
-    @staticmethod
-    def run(*command):
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        initialize(space, self.root)
 
     def copy(self, height):
         """Extends the chain to a height. Returns the root directory of a copy, which the caller may change and remove."""
-        self.run(self.space.simulator, "chain", "--root", self.root, "--height", str(height), "--transactions",
-                 str(self.transactions))
+        run(self.space.simulator, "chain", "--root", self.root, "--height", str(height), "--transactions",
+            str(self.transactions))
         target = os.path.join(self.space.directory, f"node-{height}")
         shutil.copytree(self.root, target)
         os.sync()

@@ -21,7 +21,7 @@ public final class ChainBuilder {
     private let genesis: Genesis
     private let key: PrivateKey
     private let store: BlockStore
-    private let application: SQLApplication
+    let application: SQLApplication
     private var state: ChainState
     private var nonce: UInt64
 
@@ -57,20 +57,28 @@ public final class ChainBuilder {
     /// Appends blocks up to a height, each with a number of transactions that insert a row. The first block creates the
     /// table instead.
     public func grow(to height: Int64, transactions count: Int) throws {
-        if state.height == genesis.initialHeight, state.height < height {
-            try append(["CREATE TABLE rows (id INTEGER PRIMARY KEY, v TEXT)"])
-        }
+        if state.height < height { try createTable() }
         while state.height < height {
             let first = nonce
-            try append((0..<count).map { "INSERT INTO rows (v) VALUES ('row \(first + UInt64($0))')" })
+            try append(
+                (0..<count).map { RawStatement("INSERT INTO rows (v) VALUES ('row \(first + UInt64($0))')") })
         }
     }
 
-    private func append(_ statements: [String]) throws {
-        let transactions = try statements.map { sql in
+    /// Creates the table in the first block of the chain.
+    func createTable() throws {
+        guard state.height == genesis.initialHeight else { return }
+        try append([RawStatement("CREATE TABLE rows (id INTEGER PRIMARY KEY, v TEXT)")])
+    }
+
+    /// Appends a block of these statements, each a transaction. Returns the time to execute it, store it and commit the
+    /// application.
+    @discardableResult
+    func append(_ statements: [RawStatement]) throws -> Duration {
+        let transactions = try statements.map { statement in
             nonce += 1
             return try Transaction.signed(
-                TransactionBody(.rawStatement(RawStatement(sql)), nonce: nonce, chainID: genesis.chainID),
+                TransactionBody(.rawStatement(statement), nonce: nonce, chainID: genesis.chainID),
                 by: key)
         }
         let header = BlockHeader(
@@ -79,6 +87,7 @@ public final class ChainBuilder {
             networkParametersHash: state.parametersHash,
             timestamp: max(state.timestamp + Self.blockTime, Self.firstTimestamp), merkleRoot: .zero)
         let block = Block.signed(header, transactions: transactions, by: key)
+        let start = ContinuousClock.now
         let result = try application.execute(
             block, transactions: transactions, parameters: state.parameters, validators: state.validators)
         if let failed = result.results.first(where: { !$0.isOK }) {
@@ -89,7 +98,11 @@ public final class ChainBuilder {
         let info = CommitInfo(appHash: result.appHash, votes: [vote])
         try store.append(HashedBlock(block, madeOf: transactions), info, result.results)
         try application.commit()
+        let time = ContinuousClock.now - start
+        // A node does this beside the next blocks.
+        if store.isIndexDue { try store.maintainIndex() }
         state = try state.after(block.header, hash: block.hash, commit: info)
+        return time
     }
 
     /// Closes the files.
