@@ -75,7 +75,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["simulate", "fuzz-sql", "chain", "state"]) func everyHelpFitsATerminal(_ name: String) throws {
+    @Test(arguments: ["simulate", "fuzz-sql", "chain", "state"]) func everyHelpFitsATerminal(_ name: String)
+        throws
+    {
         guard case .help(let help) = try ApusSim.command.request([name, "--help"]) else {
             Issue.record("\(name) has no help")
             return
