@@ -49,6 +49,9 @@ public struct SimulationOptions: Sendable, Equatable {
     /// The time for which a request to join waits for approval.
     public var joinExpiry: Duration
 
+    /// The number of blocks that every third node keeps at least; nil if all keep everything.
+    public var keptBlocks: Int?
+
     /// Derives everything from a seed.
     public init(seed: UInt64) {
         var random = SeededGenerator(seed: seed, stream: "options")
@@ -76,6 +79,7 @@ public struct SimulationOptions: Sendable, Equatable {
         validatorInterval = random.oneIn(2) ? nil : random.milliseconds(500...8_000)
         joinExpiry = random.oneIn(2) ? .seconds(3600) : random.milliseconds(1_000...30_000)
         blockBudget = random.oneIn(3) ? Int.random(in: 1...4, using: &random) : nil
+        keptBlocks = execution == .sql && random.oneIn(2) ? Int.random(in: 2...8, using: &random) : nil
     }
 
     /// The options as a simulation prints them, one per line.
@@ -91,6 +95,7 @@ public struct SimulationOptions: Sendable, Equatable {
             "max block size \(maxBlockSize)",
             "block budget \(blockBudget.map { "\($0) transactions" } ?? "none")", "join expiry \(joinExpiry)",
             "validator interval \(validatorInterval.map { "\($0)" } ?? "none")",
+            "kept blocks \(keptBlocks.map { "\($0) at every third node" } ?? "all")",
         ]
     }
 }

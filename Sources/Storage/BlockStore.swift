@@ -17,15 +17,15 @@ public final class BlockStore: Sendable {
     public let recovery: RecoveryReport
     /// What the node knows of the chain at a recent block.
     public let stateFile: StateFile
-    private let directory: String
+    let directory: String
     private let segmentSize: Int
-    private let disk: any Disk
-    private let segments: MappedSegments
-    private let writer: Mutex<Writer>
-    private let state: Mutex<State>
+    let disk: any Disk
+    let segments: MappedSegments
+    let writer: Mutex<Writer>
+    let state: Mutex<State>
 
     /// The end of the log, used by one appender at a time.
-    private struct Writer {
+    struct Writer {
         var segment: ActiveSegment?
         /// Whether the last failed append left bytes that could not be cut off yet.
         var mustTruncate = false
@@ -33,7 +33,7 @@ public final class BlockStore: Sendable {
     }
 
     /// What readers need. The mutex is never held during I/O.
-    private struct State {
+    struct State {
         var index: BlockIndex?
         var lock: (any AnyObject & Sendable)?
         var firstHeight: Int64?
@@ -196,6 +196,16 @@ public final class BlockStore: Sendable {
 
     /// Returns the block at `height`, its bytes verified against their checksums; nil if the store lacks it.
     public func block(at height: Int64) throws(StorageError) -> StoredBlock? {
+        do throws(StorageError) {
+            return pruned(height) == nil ? try storedBlock(at: height) : nil
+        } catch {
+            // It may be dropped while it is read.
+            if pruned(height) != nil { return nil }
+            throw error
+        }
+    }
+
+    private func storedBlock(at height: Int64) throws(StorageError) -> StoredBlock? {
         let index = try openIndex()
         guard let location = try index.location(of: height) else { return nil }
         let (record, header) = try record(at: location, height: height, index: index)
@@ -209,11 +219,13 @@ public final class BlockStore: Sendable {
             resultBytes: parts.results, path: segments.path(location.segment), offset: location.offset)
     }
 
-    /// Returns the block with this hash, verified like `block(at:)`; nil if the store lacks it.
+    /// Returns the block with this hash, verified like `block(at:)`; nil if the store lacks it. Throws `pruned` if the store
+    /// has dropped it and still knows that.
     public func block(hash: Hash) throws(StorageError) -> StoredBlock? {
         let index = try openIndex()
         guard let height = try index.height(of: hash) else { return nil }
         guard let block = try block(at: height), block.hash == hash else {
+            if let error = pruned(height) { throw error }
             throw .index(
                 path: index.directory, operation: "look up", "block \(hash) is not at height \(height)")
         }
@@ -225,10 +237,22 @@ public final class BlockStore: Sendable {
         try openIndex().transaction(id) != nil
     }
 
-    /// Returns the transaction with this ID, its bytes verified against the ID, and its result.
+    /// Returns the transaction with this ID, its bytes verified against the ID, and its result. Throws `pruned` if the store
+    /// has dropped its block and still knows that.
     public func transaction(_ id: Hash) throws(StorageError) -> StoredTransaction? {
         let index = try openIndex()
         guard let found = try index.transaction(id) else { return nil }
+        do throws(StorageError) {
+            if let error = pruned(found.height) { throw error }
+            return try transaction(id, at: found, index)
+        } catch {
+            throw pruned(found.height) ?? error
+        }
+    }
+
+    private func transaction(
+        _ id: Hash, at found: BlockIndex.TransactionLocation, _ index: BlockIndex
+    ) throws(StorageError) -> StoredTransaction {
         guard let location = try index.location(of: found.height) else {
             throw .index(path: index.directory, operation: "look up", "block \(found.height) is missing")
         }

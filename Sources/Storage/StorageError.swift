@@ -11,6 +11,8 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case corrupted(path: String, offset: Int, String)
     /// The index is damaged, or it contradicts the log.
     case index(path: String, operation: String, String)
+    /// The store has dropped the block at this height; its first block is `first`.
+    case pruned(height: Int64, first: Int64)
     /// The block does not follow the tip or is too large for a record.
     case refused(String)
     /// The vote contradicts an earlier one.
@@ -31,6 +33,8 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
             "\(path) is damaged at offset \(offset): \(what)"
         case .index(let path, let operation, let what):
             "block index \(path): cannot \(operation): \(what)"
+        case .pruned(let height, let first):
+            "block \(height) is pruned: this node keeps the blocks from \(first) on"
         case .refused(let why): "cannot append the block: \(why)"
         case .voteRefused(let why): "cannot record the vote \(why)"
         case .interrupted: "opening the block store was interrupted"

@@ -173,7 +173,11 @@ struct FixedNode: NodeInterface {
         }
     }
 
+    /// An ID of a transaction whose block is dropped.
+    static let droppedID = Hash.sha256(of: [1])
+
     func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
+        if height == 3 { throw dropped }
         guard height == 7 else { return nil }
         hold.count()
         return block
@@ -182,9 +186,12 @@ struct FixedNode: NodeInterface {
     func block(hash: Hash) async throws(NodeError) -> StoredBlock? { nil }
 
     func transaction(_ id: Hash) async throws(NodeError) -> KnownTransaction? {
+        if id == Self.droppedID { throw dropped }
         guard id == known.id else { return nil }
         return KnownTransaction(bytes: known.bytes, height: 4, index: 2, result: TransactionResult(.ok))
     }
+
+    private var dropped: NodeError { .pruned("\(StorageError.pruned(height: 3, first: 7))") }
 
     func pendingNonce(_ id: AccountID) async -> UInt64? { pending }
 

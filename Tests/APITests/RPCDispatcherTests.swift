@@ -246,6 +246,21 @@ import Testing
         #expect(!message.contains("\n"))
     }
 
+    /// What the node has dropped is not found, and the error says why.
+    @Test(arguments: [
+        (#"{"jsonrpc":"2.0","id":1,"method":"chain.block","params":{"height":3}}"#, -204),
+        (#"{"jsonrpc":"2.0","id":1,"method":"chain.tx","params":{"hash":"\#(FixedNode.droppedID)"}}"#, -202),
+        (
+            #"{"jsonrpc":"2.0","id":1,"method":"user.tx_query","params":{"tx_hash":"\#(FixedNode.droppedID)"}}"#,
+            -202
+        ),
+    ])
+    func droppedBlocksAreNamed(_ body: String, _ code: Int) async throws {
+        let error = try #require(try await object(body)["error"] as? [String: Any])
+        #expect(error["code"] as? Int == code)
+        #expect(error["message"] as? String == "block 3 is pruned: this node keeps the blocks from 7 on")
+    }
+
     @Test func batchesAnswerInOrderAndSkipNotifications() async throws {
         let requests = (0..<200).map { index in
             index % 3 == 0

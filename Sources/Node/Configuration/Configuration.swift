@@ -109,6 +109,12 @@ public struct Configuration: Sendable, Equatable {
         public var listen = ["127.0.0.1:8485"]
     }
 
+    /// `[storage]`
+    public struct Storage: Sendable, Equatable {
+        /// `storage.keep_blocks`
+        public var keepBlocks = 0
+    }
+
     /// `[execution]`
     public struct Execution: Sendable, Equatable {
         /// `execution.application`
@@ -133,6 +139,8 @@ public struct Configuration: Sendable, Equatable {
     public var rpc = RPC()
     /// `[metrics]`
     public var metrics = Metrics()
+    /// `[storage]`
+    public var storage = Storage()
     /// `[execution]`
     public var execution = Execution()
     /// `[reactor]`

@@ -332,6 +332,11 @@ extension Configuration {
             "Address host:port of the metrics, or an array; whoever reaches it can read them, peers' number and roles included."
         ),
         .init(
+            ("storage", "keep_blocks"), \.storage.keepBlocks,
+            "Minimum number of latest blocks to keep; older files of the block log are deleted. 0 keeps all blocks: "
+                + "new nodes need peers that do.",
+            in: 1_000...1_000_000_000_000, orZero: true),
+        .init(
             ("execution", "application"), \.execution.application,
             "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).",
             oneOf: ["sql", "noop"]),

@@ -129,8 +129,15 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func block(at height: Int64) async throws(NodeError) -> StoredBlock? {
-        try await read { try await $0.block(at: height, on: $1)?.block }
+        if let block = try await read({ try await $0.block(at: height, on: $1)?.block }) { return block }
+        if let first = firstHeight, height > genesis.initialHeight, height < first {
+            throw .pruned("\(StorageError.pruned(height: height, first: first))")
+        }
+        return nil
     }
+
+    /// The height of the first block that the node keeps; nil before the first block.
+    package nonisolated var firstHeight: Int64? { context.store.firstHeight }
 
     /// See `NodeInterface`.
     public nonisolated func block(hash: Hash) async throws(NodeError) -> StoredBlock? {
@@ -219,6 +226,9 @@ extension Node: NodeInterface {
     ) async throws(NodeError) -> T {
         do {
             return try await body(context.chain, context.lookups)
+        } catch let error as StorageError {
+            if case .pruned = error { throw .pruned(error.description) }
+            throw .failed(error.description)
         } catch {
             throw .failed("\(error)")
         }

@@ -93,6 +93,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case query(String)
     /// Too many requests are waiting; the same request may succeed later.
     case busy(String)
+    /// The node has dropped the block at this height, in which the transaction is; the text says so.
+    case pruned(String)
     /// An error of the node itself: storage, execution, or stopping.
     case failed(String)
     /// The node was stopped before it was ready, with its application at this height, if it was open.
@@ -104,7 +106,7 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
         case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
         case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another node"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
-        case .query(let reason), .busy(let reason), .failed(let reason): reason
+        case .query(let reason), .busy(let reason), .pruned(let reason), .failed(let reason): reason
         case .stopped(let height):
             "stopped during recovery; the next start continues"
                 + (height.map { " after height \($0)" } ?? "")

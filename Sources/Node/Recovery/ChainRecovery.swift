@@ -84,6 +84,12 @@ package enum ChainRecovery {
             try check(applied, height: kept.state.height, appHash: kept.state.appHash)
             return Outcome(state: kept.state, transactions: kept.transactions, kept: kept.height)
         }
+        if let first = store.firstHeight, first > genesis.initialHeight &+ 1 {
+            throw NodeError.failed(
+                "the block log begins at height \(first), and neither its file STATE nor an application at its height leads there: "
+                    + "restore a backup, or remove the directories of blocks and application to get all blocks from peers"
+            )
+        }
         return Outcome(
             state: ChainState(
                 height: genesis.initialHeight, hash: .zero, appHash: .zero, timestamp: 0,
@@ -99,7 +105,7 @@ package enum ChainRecovery {
         } catch  where error is KeptState.Doubt || error is ChainError || error is StorageError {
             // A damaged block is reported when the log is followed.
             log.warning(
-                "kept chain state is not used: the block log is followed from its start",
+                "kept chain state is not used: the block log must be followed from its first block",
                 ["reason": .error(error)])
             return nil
         }

@@ -99,12 +99,15 @@ struct KeptState: Sendable {
         }
     }
 
-    /// Throws unless the block at `leaderSince` made the leader the leader.
+    /// Throws unless the block at `leaderSince` made the leader the leader, if the log still has it.
     private func checkLeader(against store: BlockStore, _ genesis: Genesis) throws {
         let since = state.leaderSince
         guard since != genesis.initialHeight else { return }
-        guard since > genesis.initialHeight, since <= state.height, let stored = try store.block(at: since)
-        else { throw Doubt.notInLog(height: since) }
+        guard since > genesis.initialHeight, since <= state.height else {
+            throw Doubt.notInLog(height: since)
+        }
+        if let first = store.firstHeight, since < first { return }
+        guard let stored = try store.block(at: since) else { throw Doubt.notInLog(height: since) }
         let promoted = try Block(decoding: stored.block).header.newLeader
         let updates = try CommitInfo(decoding: stored.commitInfo).parameterUpdates
         guard let leader = state.leader, leader == promoted ?? updates.leader else {

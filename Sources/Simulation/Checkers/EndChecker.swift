@@ -27,8 +27,20 @@ struct EndChecker {
         }
     }
 
+    /// Checks that a node has dropped only what it may.
+    private func checkPruning(_ machine: SimulatedNode, _ first: Int64, tip: Int64) throws(CheckerFailure) {
+        guard first > world.genesis.initialHeight + 1 else { return }
+        world.faults["block log pruned", default: 0] += 1
+        let kept = Int64(machine.setup.configuration.storage.keepBlocks)
+        guard kept > 0, first <= tip - kept + 1 else {
+            throw CheckerFailure("durability", "it keeps only the blocks from \(first) to \(tip)")
+        }
+    }
+
     private func check(_ machine: SimulatedNode, _ node: Node) async throws {
-        var height = world.genesis.initialHeight + 1
+        let first = max(world.genesis.initialHeight + 1, node.firstHeight ?? 0)
+        try checkPruning(machine, first, tip: await node.status().height)
+        var height = first
         while height <= (await node.status().height) {
             guard let stored = try await node.block(at: height) else {
                 throw CheckerFailure("durability", "block \(height) is missing")
@@ -55,8 +67,10 @@ struct EndChecker {
                 "agreement",
                 "\(network.validators.count) validators are known, not \(expected.validators.count)")
         }
-        for (id, _) in world.clients.acknowledged where try await node.transaction(id)?.height ?? -1 < 0 {
-            throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged but is missing")
+        for (id, _) in world.clients.acknowledged where world.chain.heights[id] ?? 0 >= first {
+            guard try await node.transaction(id)?.height ?? -1 >= 0 else {
+                throw CheckerFailure("acknowledged", "transaction \(id) was acknowledged but is missing")
+            }
         }
     }
 }

@@ -185,6 +185,11 @@ final class FaultInjector {
 
     private func tamperWithState(_ machine: SimulatedNode) {
         guard machine.node != nil, let how = random.pick(StateTampering.allCases) else { return }
+        // A pruned log does not begin with the first block, so nothing can replace the file.
+        if machine.setup.configuration.storage.keepBlocks > 0 {
+            guard mayLoseDisk(machine) else { return }
+            machine.isDamaged = true
+        }
         world.count(FaultKind.stateFile.rawValue, "\(machine.name) \(how)")
         machine.kill()
         // The disk may be full.

@@ -1,5 +1,6 @@
 import Chain
 import LibP2P
+import Node
 import Reactor
 
 extension Scenario {
@@ -115,6 +116,35 @@ extension Scenario {
                 try await world.expect("\(machine.name) does not catch up") {
                     machine.committed >= world.chain.tip - 1
                 }
+            }
+        },
+        Scenario(
+            "pruned-logs",
+            "Two nodes keep few blocks: they serve those, name the others, start again, and do not hinder a node that needs all."
+        ) {
+            $0.execution = .sql
+            $0.keptBlocks = 5
+        } script: { world in
+            // The newcomer's only bootnode is one of the two.
+            let (pruned, newcomer) = (world.nodes[5], world.nodes[4])
+            try await world.grow(60)
+            try await world.expect("no blocks are dropped") { pruned.node?.firstHeight ?? 0 > 20 }
+            do {
+                _ = try await pruned.node?.block(at: 1)
+                throw CheckerFailure("scenario", "a dropped block is not named")
+            } catch NodeError.pruned {}
+            for crash in [pruned.powerFail, pruned.kill] {
+                crash()
+                await world.start(pruned)
+                try await world.grow(10)
+            }
+            newcomer.powerFail()
+            world.wiped(newcomer)
+            await world.start(newcomer)
+            let tip = world.chain.tip
+            try await world.expect("the newcomer does not catch up") { newcomer.committed >= tip }
+            try await world.expect("the newcomer and a node that lacks blocks part") {
+                newcomer.node?.connectedPeers.contains(world.nodes[2].key.peerID) ?? false
             }
         },
         Scenario("adversaries", "Three hosts forge, lie, flood and stall while the network works.") {

@@ -47,6 +47,7 @@ public struct Scenario: Sendable {
         options.joinExpiry = .seconds(604_800)
         options.validatorInterval = nil
         options.blockBudget = nil
+        options.keptBlocks = nil
         self.options(&options)
         return options
     }

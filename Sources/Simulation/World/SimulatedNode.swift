@@ -138,6 +138,8 @@ final class SimulatedNode {
 
     private func environment(_ observer: NodeObserver) -> NodeEnvironment {
         let (mount, directory) = (disk.mount(), setup.applicationDirectory)
+        // A pruned log needs short segments to have some to drop.
+        let segmentSize = setup.configuration.storage.keepBlocks > 0 ? 4 << 10 : 64 << 10
         let (machine, budget, twin) = (application, setup.blockBudget, twin)
         let clock: @Sendable () -> UInt64 = { [weak self] in
             ReactorActor.assumeIsolated { self?.wallClock ?? 0 }
@@ -146,7 +148,7 @@ final class SimulatedNode {
             openStores: {
                 try mount.makeDirectory("node")
                 let store = try BlockStore(
-                    directory: "node/blocks", segmentSize: 64 << 10, indexLimits: IndexLimits(entries: 64),
+                    directory: "node/blocks", segmentSize: segmentSize, indexLimits: IndexLimits(entries: 64),
                     disk: mount)
                 return (store, try VoteLog(directory: "node/blocks", disk: mount))
             },

@@ -108,6 +108,7 @@ public final class World {
         configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
         configuration.mempool.reannounceInterval = .seconds(5)
         configuration.execution.application = options.execution.rawValue
+        configuration.storage.keepBlocks = index % 3 == 2 ? options.keptBlocks ?? 0 : 0
         // Bootstrap nodes, as operators would set them up: validators know the leader and the first validator,
         // sentries one or two validators. Beside a lone leader the sentries know each other, because it admits no
         // strangers once one of them is a validator.

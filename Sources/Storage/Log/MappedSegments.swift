@@ -75,6 +75,18 @@ final class MappedSegments: Sendable {
         return height
     }
 
+    /// Returns the first heights of the segments in a directory, ascending.
+    static func names(in directory: String, disk: any Disk) throws(StorageError) -> [Int64] {
+        try disk.names(in: directory).compactMap(firstHeight(ofName:)).sorted()
+    }
+
+    /// Removes the files of segments, and returns once that is durable. The first goes first, so that a crash leaves no gap.
+    func remove(_ names: [Int64]) throws(StorageError) {
+        state.withLock { state in for name in names { state.entries[name] = nil } }
+        for name in names.sorted() { _ = try disk.remove(path(name)) }
+        try disk.synchronizeDirectory(directory)
+    }
+
     /// Returns the record header of block `height` at `location`, verified against its checksum. Errors name `index` as the
     /// source of the location.
     func header(

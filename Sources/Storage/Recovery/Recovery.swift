@@ -42,7 +42,7 @@ struct Recovery {
         self.segments = segments
         self.indexLimits = indexLimits
         self.disk = disk
-        names = try disk.names(in: directory).compactMap(MappedSegments.firstHeight(ofName:)).sorted()
+        names = try MappedSegments.names(in: directory, disk: disk)
         // A killed process may have left names in the page cache only. The store is about to rely on them, so make them
         // durable first.
         if names.isEmpty { try disk.synchronizeDirectory(AtomicFile.directory(of: directory)) }
@@ -52,6 +52,7 @@ struct Recovery {
     /// Recovers the store.
     mutating func run() throws(StorageError) -> Outcome {
         try readMark()
+        try finishPruning()
         var runs = IndexRecovery(directory: directory, segments: segments, names: names, disk: disk)
         let index = BlockIndex(
             directory: BlockIndex.directory(in: directory), runs: try runs.open(), limits: indexLimits,
@@ -217,6 +218,13 @@ struct Recovery {
         }
         mark = CommitMark(decoding: bytes)
         if mark == nil { report.markIgnored = "\(path) does not match its checksum" }
+    }
+
+    /// Removes segments that are below the first height by the mark: a crash has interrupted pruning.
+    private mutating func finishPruning() throws(StorageError) {
+        guard let first = mark?.firstHeight, names.contains(first), names.first != first else { return }
+        try segments.remove(names.filter { $0 < first })
+        names.removeAll { $0 < first }
     }
 
     /// Replaces an unusable mark. Ignores errors, for instance from a full disk: a missing mark only weakens a check,

@@ -167,19 +167,21 @@ extension RPCDispatcher {
     // MARK: Blocks and transactions
 
     private func find(_ id: Hash) async throws(JSONRPC.Failure) -> (KnownTransaction, Transaction) {
-        guard let known = try await fromNode({ try await node.transaction(id) }) else {
+        guard let known = try await fromNode({ try await node.transaction(id) }, pruned: .transactionNotFound)
+        else {
             throw .init(.transactionNotFound, "transaction \(id) not found")
         }
         return (known, try await fromNode { try Transaction(decoding: known.bytes) })
     }
 
     private func find(_ name: RPCCall.BlockName) async throws(JSONRPC.Failure) -> StoredBlock {
-        let stored = try await fromNode {
-            switch name {
-            case .hash(let hash): try await node.block(hash: hash)
-            case .height(let height): try await node.block(at: height)
-            }
-        }
+        let stored = try await fromNode(
+            {
+                switch name {
+                case .hash(let hash): try await node.block(hash: hash)
+                case .height(let height): try await node.block(at: height)
+                }
+            }, pruned: .blockNotFound)
         guard let stored else { throw .init(.blockNotFound, "\(name) not found") }
         return stored
     }
@@ -219,9 +221,14 @@ extension RPCDispatcher {
     }
 
     /// Reads or decodes what the node has; an error is the node's fault.
-    private func fromNode<T>(_ body: () async throws -> T) async throws(JSONRPC.Failure) -> T {
+    /// Returns what `body` gets from the node. What the node has dropped is an error with the code `pruned`.
+    private func fromNode<T>(
+        _ body: () async throws -> T, pruned: JSONRPC.Code = .internal
+    ) async throws(JSONRPC.Failure) -> T {
         do {
             return try await body()
+        } catch NodeError.pruned(let reason) {
+            throw .init(pruned, reason)
         } catch {
             throw .init(.internal, "\(error)")
         }

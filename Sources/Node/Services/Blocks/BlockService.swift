@@ -86,6 +86,8 @@ final class BlockService: BlockSource, Service {
     private func read<T>(_ body: (ChainReader, Worker) async throws -> T?) async -> T? {
         do {
             return try await body(context.chain, context.serving)
+        } catch StorageError.pruned {
+            return nil
         } catch {
             if !isStopped {
                 context.log.error("block cannot be read", ["reason": .error(error)])

@@ -143,15 +143,21 @@ extension ConsensusService {
         }
     }
 
-    /// Keeps the chain's state beside the log, now and then. If that fails, the next start takes longer.
+    /// Keeps the chain's state beside the log, now and then, and drops the blocks that no start needs any more, if the operator
+    /// wants that. If it fails, the next start takes longer, and blocks are dropped later.
     private func keep(stateBefore block: CheckedBlock, _ state: ChainState) {
         guard let due = keeper.committed(block, on: state, durable: context.application.durableHeight) else {
             return
         }
-        let (file, log) = (context.store.stateFile, context.log)
+        let (store, log, kept) = (context.store, context.log, context.configuration.storage.keepBlocks)
+        // A start reads the block before that of the kept state too.
+        let needed = min(due.height &- 1, block.height &- Int64(kept) &+ 1)
         Reactor.spawn {
             do {
-                try await self.context.storage.run { try file.write(due.bytes) }
+                try await self.context.storage.run {
+                    try store.stateFile.write(due.bytes)
+                    if kept > 0 { try store.prune(below: needed) }
+                }
             } catch  where error is StorageError {
                 log.warning("chain state not kept", ["height": .number(due.height), "reason": .error(error)])
             } catch {}
