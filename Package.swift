@@ -47,6 +47,7 @@ let package = Package(
             dependencies: [
                 "API", "Arguments", "Bytes", "CSV", "CShims", "Chain", "Crypto", "Execution", "JSON",
                 "LibP2P", "Log", "Metrics", "Multiformats", "Node", "Peers", "Reactor", "ServiceManager",
+                "Symbols",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -60,11 +61,13 @@ let package = Package(
         + module("Metrics", ["Bytes", "Collections"])
         + module("Log", ["CShims"], tests: ["Collections"])
         + module("ServiceManager", ["Bytes"])
+        + module("Symbols", ["CShims", "Bytes"])
         + module("JSON", ["CShims", "Bytes", "Multiformats"], tests: ["Collections"])
         + module("CSV", ["CShims"], tests: ["Collections"])
         + module("Arguments", ["CShims", "Bytes", "Log", "JSON"])
         + module(
-            "Reactor", ["CShims", "Bytes", "Collections", "Metrics", "Multiformats"], tests: ["VirtualIO"])
+            "Reactor", ["CShims", "Bytes", "Collections", "Metrics", "Multiformats"],
+            tests: ["Symbols", "VirtualIO"])
         + module("HTTP", ["CShims", "Bytes", "Metrics", "Reactor"], tests: ["Collections", "VirtualIO"])
         + module("Crypto", ["CShims", "Bytes", "Multiformats", "JSON"], tests: ["Collections"])
         + module(
@@ -117,7 +120,8 @@ let package = Package(
             .testTarget(
                 name: "apusTests",
                 dependencies: [
-                    "apus", "Arguments", "Bytes", "Chain", "Crypto", "Metrics", "Node", "TestSupport",
+                    "apus", "Arguments", "Bytes", "Chain", "Crypto", "Metrics", "Node", "Symbols",
+                    "TestSupport",
                 ],
                 swiftSettings: settings),
             .testTarget(

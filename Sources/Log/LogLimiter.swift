@@ -1,4 +1,4 @@
-/// Limits the events that others can cause without bound: those that name a peer, an address or a query. Each message has an
+/// Limits the events that others can cause without bound: those that name a peer, an address, a query or a callback. Each message has an
 /// allowance of its own, so that no flood hides what is rare; what exceeds it is counted and reported.
 ///
 /// Events of the program's own accord, such as `block committed`, pass.
@@ -17,8 +17,8 @@ struct LogLimiter: Sendable {
     static let detailed = Rate(burst: 10_000, interval: .milliseconds(1))
     /// The time from the first suppressed event of a message to the report of how many there were.
     static let reportTime = Duration.seconds(10)
-    /// The fields that name whoever caused an event.
-    private static let causes: [StaticString] = ["peer", "address", "query"]
+    /// The fields that name who or what caused an event.
+    private static let causes: [StaticString] = ["peer", "address", "query", "callback"]
 
     private struct Allowance {
         let message: StaticString

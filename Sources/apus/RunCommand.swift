@@ -58,6 +58,8 @@ struct RunCommand: Action {
         let server: RPCServer
         do {
             server = try await Self.serve(node, configuration, sockets, log, metrics)
+            StallReport.start(on: node.home, named: "peers", metrics, log)
+            StallReport.start(on: server.loop, named: "clients", metrics, log)
         } catch {
             await node.stop()
             throw error

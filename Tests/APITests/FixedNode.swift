@@ -205,7 +205,8 @@ struct FixedNode: NodeInterface {
             [.bool(true), Value.numeric("1.5", precision: 2, scale: 1) ?? .null], [.text(""), .bytea([])],
         ])
 
-    /// Answers `SELECT $a`; `hold`, which waits; `names`, which returns each parameter's name and value; and `mixed`.
+    /// Answers `SELECT $a`; `hold`, which waits; `names`, which returns each parameter's name and value; `mixed`;
+    /// and `many`, which returns 3,000 rows.
     func query(
         _ sql: String, _ parameters: [RawStatement.Parameter]
     ) async throws(NodeError) -> QueryResult {
@@ -223,6 +224,9 @@ struct FixedNode: NodeInterface {
                 columnNames: ["a", "b"], columnTypes: [DataType(.text), DataType(.int8)],
                 rows: [[value ?? .null, .int8(5)], [.null, .bool(true)]])
         case "mixed": return Self.mixed
+        case "many":
+            return QueryResult(
+                columnNames: ["n"], columnTypes: [DataType(.int8)], rows: (0..<3_000).map { [.int8($0)] })
         default: throw .query("only one statement is known")
         }
     }

@@ -206,6 +206,16 @@ import Testing
         #expect(result["column_names"] as? [String] == ["a", "b"])
     }
 
+    /// A worker writes them.
+    @Test func largeResultsAreWhole() async throws {
+        let answer = try await object(
+            #"{"jsonrpc":"2.0","id":1,"method":"user.query","params":{"query":"many"}}"#)
+        let result = try #require(answer["result"] as? [String: Any])
+        #expect(result["values"] as? [[Int]] == (0..<3_000).map { [$0] })
+        #expect(result["column_names"] as? [String] == ["n"])
+        #expect(answer["id"] as? Int == 1)
+    }
+
     @Test func refusedTransactionsCarryTheirCode() async throws {
         let node = try FixedNode(refusal: .rejected(.invalidNonce, "nonce 1, expected 2"))
         let tx = Self.json(node.known)

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
@@ -137,6 +138,20 @@ import VirtualIO
             #expect(log.values == [0, 1, 2])
         }
         if isVirtual { try MemoryNetwork.run(seed: 1, body) } else { try await Reactor.run(body) }
+    }
+
+    @Test func theTimeInTheQueueIsMeasured() async throws {
+        let runner = ManualRunner()
+        let worker = Worker(name: "manual", capacity: 8, runner: runner)
+        let job = Task { try await worker.run {} }
+        while worker.depth == 0 { await Task.yield() }
+        usleep(20_000)
+        #expect(worker.waits.snapshot().count == 0)
+        runner.runNext()
+        try await job.value
+        let waits = worker.waits.snapshot()
+        #expect(waits.count == 1)
+        #expect(waits.sum >= 20_000_000)
     }
 
     @Test func literalAndLocalNamesResolve() async throws {

@@ -24,6 +24,7 @@
 #include "CSodium.h"
 #include "CSpawn.h"
 #include "CTOML.h"
+#include "CTask.h"
 #include "CThread.h"
 #include "CURing.h"
 #endif

@@ -4,6 +4,7 @@
 #define APUS_CTHREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 extern __thread void *apus_thread_loop;
 
@@ -20,5 +21,13 @@ static inline void apus_set_reactor_thread(bool is_reactor) { apus_thread_is_rea
 
 /// Names the calling thread, in at most 15 bytes.
 void apus_name_thread(const char *name);
+
+/// What the calling thread has used: the processor's time in microseconds, and how often another thread took the processor
+/// from it.
+typedef struct {
+    int64_t microseconds;
+    int64_t preemptions;
+} apus_thread_usage;
+apus_thread_usage apus_usage_of_thread(void);
 
 #endif

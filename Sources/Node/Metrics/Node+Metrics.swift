@@ -19,12 +19,20 @@ extension Node {
             ("version", NodeVersion.text), ("reactor", Reactor.driverDescription)
         ).set(1)
         for worker in context.workers { metrics.add(worker) }
+        add(consensus.driver.waits, of: .consensus)
+        add(mempool.driver.waits, of: .mempool)
         add(
             context.traces.blocks.histograms, "apus_block_stage_seconds",
             "Time that each stage of a block takes (docs/operate/tracing.md).")
         add(
             context.traces.transactions.histograms, "apus_transaction_stage_seconds",
             "Time that each stage of a transaction takes (docs/operate/tracing.md).")
+    }
+
+    private func add(_ waits: Histogram, of machine: MachineName) {
+        context.metrics.registry.add(
+            waits, "apus_machine_queue_seconds", "Time that events waited for a machine.",
+            ("machine", machine.label))
     }
 
     private func add<Stage>(_ stages: StageHistograms<Stage>, _ name: String, _ help: String) {

@@ -103,6 +103,9 @@ struct NodeMetrics: Sendable {
             .gauge, "apus_worker_queue_peak_jobs", "Most jobs that have waited for a worker at once.",
             ("worker", worker.name)
         ) { [weak worker] in Int64(worker?.peakDepth ?? 0) }
+        registry.add(
+            worker.waits, "apus_worker_queue_seconds", "Time that jobs waited for a worker.",
+            ("worker", worker.name))
     }
 }
 

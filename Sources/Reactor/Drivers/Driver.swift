@@ -19,7 +19,15 @@ open class Driver {
     public init(name: String) { self.name = name }
 
     /// When the last `wait` stopped waiting and began to report events.
-    package var wokeAt = Duration.zero
+    package private(set) var wokeAt = Duration.zero
+    /// The same by the processor's clock (`apus_ticks`).
+    private(set) var wokeTicks: UInt64 = 0
+
+    /// Notes that `wait` has stopped waiting.
+    package final func noteWaking() {
+        wokeAt = now
+        wokeTicks = apus_ticks()
+    }
 
     /// Time since the loop began. Callable on any thread; in a simulation, on the loop alone.
     open nonisolated var now: Duration { .now(CLOCK_MONOTONIC) - epoch }

@@ -118,7 +118,7 @@ final class EpollDriver: Driver {
 
     override func wait(until deadline: Duration?) -> Bool {
         let count = epoll_wait(poll, events.baseAddress, Int32(events.count), timeout(deadline))
-        wokeAt = now
+        noteWaking()
         if count > 0 {
             for index in 0..<Int(count) {
                 withUnsafePointer(to: &events[index]) { event in

@@ -148,7 +148,7 @@ final class IOUringDriver: Driver {
         }
         let limit = deadline.map { max(($0 - now).nanoseconds, 0) } ?? -1
         let result = apus_uring_wait(ring, isWakeArmed && owedCancels.isEmpty ? limit : 0)
-        wokeAt = now
+        noteWaking()
         switch result {
         case 0, -EINTR, -ETIME, -EAGAIN, -EBUSY: break
         // A working ring returns nothing else: pause rather than spin.

@@ -13,9 +13,12 @@ import Synchronization
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     /// The most jobs that a turn runs before it polls the sockets, so that busy tasks cannot starve them.
     static let jobsPerTurn = 1024
+    /// The most stalls that wait to be reported; a loop that stalls more often is reported often enough.
+    private static let maxStalls = 16
 
     private enum Work {
-        case job(UnownedJob)
+        /// A job; if it starts a task, the address of the task's function, or else 0.
+        case job(UnownedJob, start: UInt)
         case call(@ReactorActor @Sendable () -> Void)
     }
 
@@ -38,6 +41,11 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private let inbox = Mutex(Inbox())
     private var work = Deque<Work>()
     private var arrived: [Work] = []
+    /// Callbacks that held the loop for longer than `LoopMetrics.slow`, for whoever reports them; few are kept.
+    @ReactorActor package let stalls = EventChannel<Stall>()
+    @ReactorActor private var watch = StallWatch()
+    /// The function of the task that is being made on this thread; 0 for none.
+    private var starting: UInt = 0
     @ReactorActor private var attention: [TCPConnection] = []
     @ReactorActor private var attended: [TCPConnection] = []
 
@@ -99,13 +107,14 @@ extension EventLoop {
     /// Runs one turn. Returns false once nothing is left to do, now or later; a kernel driver never gets there.
     @ReactorActor
     package func turn() -> Bool {
+        watch.begin(driver.wokeTicks)
         takeArrived()
         runTimers()
         runWork()
         attend()
         takeArrived()
         if !work.isEmpty || !attention.isEmpty {
-            metrics.record(driver.now - driver.wokeAt)
+            recordTurn()
             return driver.wait(until: .zero) || true
         }
         let mayWait = inbox.withLock { inbox in
@@ -113,10 +122,18 @@ extension EventLoop {
             return inbox.isWaiting
         }
         guard mayWait else { return true }
-        metrics.record(driver.now - driver.wokeAt)
-        let goesOn = driver.wait(until: timers.nextDeadline)
+        recordTurn()
+        // A reported stall has queued a job.
+        let goesOn = driver.wait(until: work.isEmpty ? timers.nextDeadline : .zero)
         inbox.withLock { $0.isWaiting = false }
         return goesOn || !work.isEmpty || !attention.isEmpty
+    }
+
+    @ReactorActor
+    private func recordTurn() {
+        let turn = driver.now - driver.wokeAt
+        metrics.record(turn)
+        if let stall = watch.end(turn), stalls.count < Self.maxStalls { stalls.send(stall) }
     }
 
     private func takeArrived() {
@@ -133,8 +150,13 @@ extension EventLoop {
         while budget > 0, let next = work.popFirst() {
             budget &-= 1
             switch next {
-            case .job(let job): job.runSynchronously(isolatedTo: serial, taskExecutor: tasks)
-            case .call(let body): body()
+            case .job(let job, let start):
+                let calls = start == 0 ? apus_job_calls(of: job) : apus_job_calls(start)
+                job.runSynchronously(isolatedTo: serial, taskExecutor: tasks)
+                watch.ran(calls)
+            case .call(let body):
+                body()
+                watch.ran(apus_job_calls(body))
             }
         }
         eventsRun &+= UInt64(EventLoop.jobsPerTurn &- budget)
@@ -150,6 +172,7 @@ extension EventLoop {
             budget &-= 1
             eventsRun &+= 1
             action()
+            watch.ran(apus_job_calls(action))
         }
     }
 
@@ -161,7 +184,10 @@ extension EventLoop {
     private func attend() {
         guard !attention.isEmpty else { return }
         swap(&attention, &attended)
-        for connection in attended { connection.attend() }
+        for connection in attended {
+            connection.attend()
+            watch.sent()
+        }
         attended.removeAll(keepingCapacity: attended.count <= EventLoop.jobsPerTurn)
     }
 }
@@ -170,7 +196,16 @@ extension EventLoop {
 
 extension EventLoop {
     /// Queues a job; from the loop's own thread without a lock.
-    package func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
+    package func enqueue(_ job: consuming ExecutorJob) {
+        guard isCurrent else { return add(.job(UnownedJob(job), start: 0)) }
+        work.append(.job(UnownedJob(job), start: starting))
+        starting = 0
+    }
+
+    /// Notes that the job which is queued next, if this is the loop's own thread, starts a task that runs `function`.
+    func willStart(_ function: @escaping @ReactorActor @Sendable () async -> Void) {
+        if isCurrent { starting = apus_job_calls(start: function).functions.0 }
+    }
 
     /// Queues a call; from another thread it wakes the loop.
     package func call(_ body: @escaping @ReactorActor @Sendable () -> Void) { add(.call(body)) }

@@ -25,7 +25,9 @@ public enum Reactor {
     @discardableResult
     public static func spawn(_ body: @escaping @ReactorActor @Sendable () async -> Void) -> Task<Void, Never>
     {
-        Task(executorPreference: loop, operation: body)
+        let loop = loop
+        loop.willStart(body)
+        return Task(executorPreference: loop, operation: body)
     }
 
     /// Queues a call of `body` on the reactor. May be called on any thread; calls from one thread keep their order.

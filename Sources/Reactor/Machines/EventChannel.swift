@@ -13,6 +13,9 @@ public final class EventChannel<Event: Sendable> {
     /// An empty channel.
     public nonisolated init() {}
 
+    /// The number of events that have not been taken.
+    public var count: Int { events.count }
+
     /// Appends an event; does nothing after `finish`.
     public func send(_ event: Event) {
         guard !isFinished else { return }

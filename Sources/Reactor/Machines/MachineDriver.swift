@@ -1,4 +1,5 @@
 import Collections
+import Metrics
 
 /// Runs a machine on a worker of its own: the only source of its events, time and timer, and the only performer of its
 /// actions (docs/architecture.md, "Machines").
@@ -43,6 +44,9 @@ public final class MachineDriver<M: Machine> {
 
     /// The most calls that have waited at once.
     public private(set) var peakDepth = 0
+
+    /// How long calls have waited before they left for the worker.
+    public nonisolated let waits = Histogram()
 
     private let cell: Cell
     private let worker: Worker
@@ -159,7 +163,11 @@ public final class MachineDriver<M: Machine> {
     private func takeBatch() -> [Call] {
         var calls: [Call] = []
         calls.reserveCapacity(min(queue.count, Self.batch))
-        while calls.count < Self.batch, let call = queue.popFirst() { calls.append(call) }
+        let now = Reactor.now
+        while calls.count < Self.batch, let call = queue.popFirst() {
+            waits.record(now - call.now.elapsed)
+            calls.append(call)
+        }
         var room = capacity - queue.count
         while room > 0, let caller = suspended.popFirst() {
             room -= 1

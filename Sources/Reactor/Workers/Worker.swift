@@ -1,3 +1,4 @@
+import Metrics
 import Synchronization
 
 /// Runs blocking or long jobs, one after another in the order submitted, for tasks that await their results: on a
@@ -30,6 +31,9 @@ public final class Worker: Sendable {
 
     /// The most jobs that have been queued at once.
     public var peakDepth: Int { queue.peakDepth }
+
+    /// How long jobs have been queued before they began.
+    public var waits: Histogram { queue.waits }
 
     /// Runs `job` after the jobs before it and returns its result or throws its error. Suspends the caller while
     /// `capacity` jobs are queued. Throws `ReactorError.closed` after `stop`. Resumes on the caller's executor.

@@ -1,4 +1,7 @@
+import Bytes
 import Collections
+import Glibc
+import Metrics
 import Synchronization
 
 /// The queued jobs of one worker, in order, and the callers that wait for room.
@@ -6,8 +9,14 @@ public final class WorkerQueue: Sendable {
     /// A job: runs if passed nil; otherwise it is refused with the error.
     typealias Job = @Sendable (ReactorError?) -> Void
 
+    private struct Entry {
+        let job: Job
+        /// When it was queued, on the monotonic clock.
+        let time: Duration
+    }
+
     private struct State {
-        var jobs = Deque<Job>()
+        var jobs = Deque<Entry>()
         /// The most jobs that have been queued at once.
         var peak = 0
         /// Callers that wait for room, in order.
@@ -29,6 +38,8 @@ public final class WorkerQueue: Sendable {
         }
     }
 
+    /// How long jobs have waited.
+    let waits = Histogram()
     private let state = Mutex(State())
     let capacity: Int
 
@@ -66,11 +77,12 @@ public final class WorkerQueue: Sendable {
 
     /// Adds a job for which there is room. Returns an error if it is refused.
     func append(_ job: @escaping Job, waited: Bool, isLast: Bool) -> ReactorError? {
-        state.withLock { state in
+        let time = Duration.now(CLOCK_MONOTONIC)
+        return state.withLock { state in
             state.promised = max(state.promised &- 1, 0)
             if waited { state.woken &-= 1 }
             if state.isStopped { return .closed }
-            state.jobs.append(job)
+            state.jobs.append(Entry(job: job, time: time))
             state.peak = max(state.peak, state.jobs.count)
             state.isStopped = isLast
             return nil
@@ -94,13 +106,16 @@ public final class WorkerQueue: Sendable {
     /// Runs the next job, if one is queued. Returns false if the queue is empty and stopped.
     @discardableResult
     package func runNext() -> Bool {
-        let (job, next, refusal, goesOn) = state.withLock {
-            state -> (Job?, UnsafeContinuation<Bool, Never>?, ReactorError?, Bool) in
-            guard let job = state.jobs.popFirst() else { return (nil, nil, nil, !state.isStopped) }
-            return (job, state.wakeNext(), state.isAbandoned ? .closed : nil, true)
+        let (entry, next, refusal, goesOn) = state.withLock {
+            state -> (Entry?, UnsafeContinuation<Bool, Never>?, ReactorError?, Bool) in
+            guard let entry = state.jobs.popFirst() else { return (nil, nil, nil, !state.isStopped) }
+            return (entry, state.wakeNext(), state.isAbandoned ? .closed : nil, true)
         }
         next?.resume(returning: true)
-        job?(refusal)
+        if let entry {
+            waits.record(.now(CLOCK_MONOTONIC) - entry.time)
+            entry.job(refusal)
+        }
         return goesOn
     }
 }

@@ -32,7 +32,7 @@ final class VirtualDriver: Driver {
     override func wait(until deadline: Duration?) -> Bool {
         guard let deadline else { return false }
         clock = max(clock, deadline)
-        wokeAt = clock
+        noteWaking()
         return true
     }
 

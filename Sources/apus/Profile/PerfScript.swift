@@ -1,3 +1,5 @@
+import Symbols
+
 /// Reads the text of `perf script -F comm,pid,tid,time,event,ip,sym,dso`: an event's line, followed by a line for each
 /// function of its stack and an empty line.
 ///

@@ -50,7 +50,8 @@ public final class RPCServer: Sendable {
     /// The number of descriptors reserved for peers and files, though never more than half of them all.
     private static let otherDescriptors = 1_024
 
-    private let loop: EventLoop
+    /// The loop that serves clients.
+    package let loop: EventLoop
     private let http: HTTPServer
     private let metrics: HTTPServer?
     private let dispatcher: RPCDispatcher

@@ -2,10 +2,10 @@ import CShims
 import Glibc
 
 /// The readable names of Swift's symbols.
-enum SwiftSymbol {
+public enum SwiftSymbol {
     /// Returns what a function is called in the source, such as `Reactor.EventLoop.turn`, without its parameters and its
     /// compiler-made variants. A symbol that is not Swift's is returned unchanged.
-    static func name(of symbol: String) -> String {
+    public static func name(of symbol: String) -> String {
         guard symbol.hasPrefix("$s"), let text = apus_swift_demangle(symbol) else { return symbol }
         defer { free(text) }
         return short(String(cString: text))
@@ -13,6 +13,7 @@ enum SwiftSymbol {
 
     /// What comes before the name of a function of which a symbol is a part or a variant.
     private static let prefixes = [
+        "async function pointer to ",
         "partial function for ", "partial apply forwarder for ", "protocol witness for ", "merged ",
         "specialized ", "dispatch thunk of ", "method descriptor for ", "default argument 0 of ",
     ]
@@ -51,8 +52,10 @@ enum SwiftSymbol {
     private static func lastRange(of text: String, in name: Substring) -> Range<Substring.Index>? {
         var last: Range<Substring.Index>?
         for range in name.ranges(of: text) {
-            // `(name in _HASH)` is a private name, not what a closure is in.
-            if !name[range.upperBound...].hasPrefix("_") { last = range }
+            // `(name in _HASH)` is a private name and `(extension in Module):Type` a type, not what a closure is in.
+            if !name[range.upperBound...].hasPrefix("_"), !name[..<range.lowerBound].hasSuffix("(extension") {
+                last = range
+            }
         }
         return last
     }
