@@ -14,8 +14,8 @@ from cases import (
 SUITES = (
     bad_input, clocks, execution, kwil_clients, load, log_output, metrics, operation, profiles, queries, restarts,
     scripting, statements, strangers, systemd, testnet, trace, validators, namespaces)
-# Tests that mostly wait run beside the others.
-BESIDE = [*strangers.BESIDE, metrics.probes_follow_the_node]
+# Tests that mostly wait run beside the others, each at once or one after another.
+BESIDE = [[test] for test in (*strangers.BESIDE, metrics.probes_follow_the_node)] + [namespaces.TESTS]
 
 
 def run(test, apus):
@@ -42,9 +42,12 @@ def main():
         test for suite in SUITES for test in suite.TESTS
         if not words or any(word in test.__name__ for word in words)]
     with concurrent.futures.ThreadPoolExecutor(len(BESIDE)) as pool:
-        beside = [pool.submit(run, test, apus) for test in chosen if test in BESIDE]
-        results = [run(test, apus) for test in chosen if test not in BESIDE]
-        results += [future.result() for future in beside]
+        lanes = [
+            pool.submit(lambda lane: [run(test, apus) for test in lane if test in chosen], lane) for lane in BESIDE]
+        beside = {test for lane in BESIDE for test in lane}
+        results = [run(test, apus) for test in chosen if test not in beside]
+        for lane in lanes:
+            results += lane.result()
     failures = [result for result in results if result]
     print("\n".join([*failures, f"{len(results) - len(failures)} passed, {len(failures)} failed"]))
     return 0 if results and not failures else 1
