@@ -36,7 +36,7 @@ class State(Part):
         "commit_p99": Figure("commit, 99th percentile", "ms"),
         "lookup_p50": Figure("look-up, median", "ms", ratio=1.5),
         "lookup_p99": Figure("look-up, 99th percentile", "ms"),
-        "start": Figure("start after a clean stop", "ms", ratio=1.3),
+        "start": Figure("start after a clean stop", "ms", ratio=1.5),
         "memory": Figure("memory of the started node", "MB", ratio=1.3),
     }
 

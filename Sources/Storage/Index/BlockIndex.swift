@@ -47,6 +47,8 @@ final class BlockIndex: Sendable {
         /// A full table that awaits being written as a run.
         var full: IndexTable?
         var table = IndexTable()
+        /// Whether a merge has met damage. The next start mends it; until then, runs are not merged.
+        var isDamaged = false
 
         mutating func setAside() {
             guard full == nil, !table.isEmpty else { return }
@@ -114,7 +116,12 @@ final class BlockIndex: Sendable {
     }
 
     /// Whether `maintain` has something to do.
-    var isDue: Bool { state.withLock { $0.full != nil || limits.merge(of: $0.runs.map(\.size)) != nil } }
+    var isDue: Bool { state.withLock { $0.full != nil || mergeable($0) != nil } }
+
+    private func mergeable(_ state: State) -> ArraySlice<IndexRun>? {
+        guard !state.isDamaged, let range = limits.merge(of: state.runs.map(\.size)) else { return nil }
+        return state.runs[range]
+    }
 
     /// Whether `maintain` is so late that the table takes several times the memory it should: call it before `insert`.
     var isOverdue: Bool { state.withLock { $0.full != nil && $0.table.isFull(limits.overdue) } }
@@ -126,9 +133,13 @@ final class BlockIndex: Sendable {
             guard !isClosing.load(ordering: .relaxed) else { return }
             try writeFullTable()
             while !isClosing.load(ordering: .relaxed) {
-                let runs = state.withLock { $0.runs }
-                guard let range = limits.merge(of: runs.map(\.size)) else { return }
-                try merge(Array(runs[range]))
+                guard let runs = state.withLock({ mergeable($0) }) else { return }
+                do throws(StorageError) {
+                    try merge(Array(runs))
+                } catch {
+                    if case .index = error { state.withLock { $0.isDamaged = true } }
+                    throw error
+                }
             }
         }
     }

@@ -155,6 +155,35 @@ import VirtualIO
         try BlockIndexTests.expect(index, blocks, count)
     }
 
+    /// Damage ends merging, but not looking up and writing.
+    @Test func aDamagedRunIsMergedOnceAndMadeAgain() throws {
+        let disk = VirtualDisk(seed: 1).mount()
+        let index = try BlockIndexTests.open(disk, IndexLimits(entries: 3))
+        for height in 1...8 {
+            index.insert(BlockIndexTests.entry(Int64(height), count: 4, first: (height - 1) * 4))
+            guard height > 3 else {
+                try index.maintain()
+                continue
+            }
+            if height == 4 {
+                let file = try disk.open("index/" + IndexRun.name(2...2), .readWrite)
+                let offset = IndexRunHeader.size + IndexRunHeader.locationSize + 5
+                let byte = try file.read(at: offset, count: 1)
+                try file.write([byte[0] ^ 1], at: offset)
+                let error = #expect(throws: StorageError.self) { try index.maintain() }
+                guard case .index("index/2-2.run", "look up", _) = error else { throw CancellationError() }
+            } else {
+                try index.maintain()
+            }
+            #expect(!index.isDue)
+            #expect(try index.height(of: BlockIndexTests.hash(-height)) == Int64(height))
+            #expect(try index.location(of: 2)?.hash == BlockIndexTests.hash(-2))
+            #expect(try index.transaction(BlockIndexTests.hash(0))?.height == 1)
+        }
+        let names = try disk.names(in: "index")
+        #expect(names.count == 7 && !names.contains("2-2.run"))
+    }
+
     @Test func closingEndsAMerge() throws {
         let virtual = VirtualDisk(seed: 1)
         let disk = virtual.mount()
