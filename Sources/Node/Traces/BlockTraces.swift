@@ -39,6 +39,8 @@ final class BlockTraces {
         let place = places[hash] ?? begin(BlockTrace(height: height, hash: hash, role: role))
         // An announcement by another peer than the one that has sent the block.
         if stage == .header, table.time(of: .body, in: place) != nil { return }
+        // Sync may have had the body from another peer before the announcement came, and notes it once it is proven.
+        let time = stage == .body ? max(time, table.time(of: .header, in: place) ?? time) : time
         guard table.note(stage, at: time, in: place) else { return }
         StageProbes.passed(stage, height: height, hash: hash, at: time)
         if stage == .committed { finish(place) }

@@ -42,6 +42,18 @@ import Testing
         }
     }
 
+    /// Sync notes a body once it is proven; an announcement of the block may have come meanwhile.
+    @Test func aBodyIsNeverBeforeItsHeader() async throws {
+        try await Reactor.run {
+            let traces = BlockTraces()
+            traces.note(.header, height: 7, hash: Self.hash(1), as: .sentry, at: .seconds(3))
+            traces.note(.body, height: 7, hash: Self.hash(1), as: .sentry, at: .seconds(2))
+            #expect(
+                traces.at(7).first?.stages
+                    == [StageTime(.header, at: .seconds(3)), StageTime(.body, at: .seconds(3))])
+        }
+    }
+
     @Test func theSlowestCommittedBlocksComeFirst() async throws {
         try await Reactor.run {
             let traces = BlockTraces()
