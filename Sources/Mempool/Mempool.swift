@@ -20,8 +20,8 @@ public struct Mempool: Machine {
         case advanced(to: UInt64)
         /// A consensus reset drops these transactions.
         case dropped([Hash])
-        /// The operator has changed the maximum size of all transactions, in bytes.
-        case limit(bytes: Int)
+        /// The operator has changed the limits. The intervals stay.
+        case limits(MempoolLimits)
         /// The node starts (true) or stops syncing.
         case syncing(Bool)
         /// The peer is ready for announcements.
@@ -44,6 +44,8 @@ public struct Mempool: Machine {
         case resume
         /// The contents have changed.
         case changed(Contents)
+        /// Transactions have been dropped that might still be mined.
+        case lost([Loss])
     }
 
     /// The amount of transactions in the mempool.
@@ -54,9 +56,11 @@ public struct Mempool: Machine {
         public let readyCount: Int
         /// The size of all transactions, in bytes.
         public let bytes: Int
+        /// About how many more are worth fetching: those that a block could include find room, and displace no other such.
+        public let room: Int
 
-        /// The contents of an empty mempool.
-        public static let none = Contents(count: 0, readyCount: 0, bytes: 0)
+        /// The contents of an empty mempool without limits.
+        public static let none = Contents(count: 0, readyCount: 0, bytes: 0, room: .max)
     }
 
     enum Timer: Hashable {
@@ -105,7 +109,7 @@ public struct Mempool: Machine {
             commit(ids, accounts)
             actions.append(.changed(contents))
         case .dropped(let ids): pool.remove(ids)
-        case .limit(let bytes): pool.limit(toBytes: bytes)
+        case .limits(let limits): pool.limit(to: limits)
         case .advanced(let timestamp):
             farBehind.committed(timestamp: timestamp, wallClock: now.wallClock, now: now.elapsed)
             look(now, &actions)
@@ -121,6 +125,7 @@ public struct Mempool: Machine {
             pool.endWalk(of: peer)
         case .timer: ring(now, &actions)
         }
+        tellLosses(&actions)
         if contents != before, actions.last != .changed(contents) { actions.append(.changed(contents)) }
         arm()
     }
@@ -176,9 +181,15 @@ public struct Mempool: Machine {
             }
         }
         if !announced.isEmpty { actions.append(.announce(announced)) }
+        tellLosses(&actions)
         actions.append(.changed(contents))
         arm()
         return outcomes
+    }
+
+    private mutating func tellLosses(_ actions: inout [Action]) {
+        let losses = pool.takeLosses()
+        if !losses.isEmpty { actions.append(.lost(losses)) }
     }
 
     private mutating func keep(
@@ -202,11 +213,17 @@ public struct Mempool: Machine {
         if refused.count > Self.rememberedRefusals { refused.removeFirst(Self.rememberedRefusals / 2) }
     }
 
+    /// Returns why there is no room for a transaction; nil if there may be. Ask it before the check of the signature, which
+    /// costs a hundred times as much. What it refuses need not be genuine.
+    public func refusal(of transaction: Transaction) -> MempoolError? { pool.refusal(of: transaction) }
+
     // MARK: Questions
 
     /// The amount of transactions in the mempool.
     public var contents: Contents {
-        Contents(count: pool.count, readyCount: pool.readyCount, bytes: pool.bytes)
+        Contents(
+            count: pool.count, readyCount: pool.readyCount, bytes: pool.bytes,
+            room: pool.room)
     }
 
     /// All transactions, ready ones first, and whether a client of this node has sent them.

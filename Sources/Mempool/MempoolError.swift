@@ -20,8 +20,10 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case nonceTaken
     /// The sender has the maximum number of transactions in the mempool.
     case senderFull(limit: Int)
-    /// The mempool is full and nothing may be evicted.
+    /// The mempool is full, and no transaction yields to this one.
     case full
+    /// The mempool is full and keeps no transaction whose predecessors are missing.
+    case fullForGapped
 
     /// The code returned to RPC clients.
     public var code: TransactionCode {
@@ -33,7 +35,7 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .negativeFee: .invalidAmount
         case .insufficientBalance: .insufficientBalance
         case .nonceTooLow, .nonceTooHigh, .nonceTaken: .invalidNonce
-        case .senderFull, .full: .mempoolFull
+        case .senderFull, .full, .fullForGapped: .mempoolFull
         }
     }
 
@@ -49,7 +51,9 @@ public enum MempoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nonceTooHigh(let limit): "invalid nonce: beyond \(limit), the highest that is kept now"
         case .nonceTaken: "invalid nonce: another transaction with it waits"
         case .senderFull(let limit): "mempool has \(limit) transactions of this sender"
-        case .full: "mempool is full"
+        case .full: "mempool is full; retry after the next block"
+        case .fullForGapped:
+            "mempool is full, and transactions with lower nonces are missing; send those first"
         }
     }
 }

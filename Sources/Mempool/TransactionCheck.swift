@@ -19,11 +19,15 @@ public struct TransactionCheck: Sendable {
     /// Decodes and checks one transaction, which keeps `bytes` alive: pass memory of its own size. `id` is their SHA-256, if
     /// that is known.
     public func check(_ bytes: SharedBytes, id: Hash? = nil) throws(MempoolError) -> Transaction {
-        guard bytes.count <= maxBytes else { throw .tooLarge(count: bytes.count, limit: maxBytes) }
-        let transaction: Transaction
-        do { transaction = try Transaction(decoding: bytes, id: id) } catch { throw .refused(error) }
+        let transaction = try decode(bytes, id: id)
         try check(transaction)
         return transaction
+    }
+
+    /// Decodes one transaction, and checks nothing but its size. Takes microseconds.
+    public func decode(_ bytes: SharedBytes, id: Hash? = nil) throws(MempoolError) -> Transaction {
+        guard bytes.count <= maxBytes else { throw .tooLarge(count: bytes.count, limit: maxBytes) }
+        do { return try Transaction(decoding: bytes, id: id) } catch { throw .refused(error) }
     }
 
     /// Checks a decoded transaction, cheap checks first.

@@ -55,6 +55,10 @@ extension TransactionPool {
                 places[Place(sender: sender.number, nonce: sender.next)] == nil,
                 "nonce \(sender.next) is here and counts as missing")
         }
+        let large = senders.filter { holding(count: $0.value.count, bytes: $0.value.bytes) > Self.share }
+        try BrokenInvariant.check(
+            senders.values.reduce(0) { $0 + $1.bytes } == bytes && Set(large.keys) == Set(self.large),
+            "\(large.count) senders hold more than their share, \(self.large.count) are known")
     }
 
     private func checkLists(_ used: [Int32]) throws(BrokenInvariant) {

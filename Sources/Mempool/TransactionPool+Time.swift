@@ -7,7 +7,7 @@ extension TransactionPool {
     mutating func expire(now: Duration, limit: Int = 1000) {
         for _ in 0..<limit {
             guard let expiry = nextExpiry, expiry <= now else { return }
-            remove(arrivals.first(in: 0))
+            lose(arrivals.first(in: 0), .expired)
         }
     }
 

@@ -1,4 +1,5 @@
 import Chain
+import Collections
 import Crypto
 import Multiformats
 
@@ -8,9 +9,7 @@ import Multiformats
 /// otherwise it is *gapped*. Ready transactions are proposed in the order in which they became ready, which for one
 /// sender is the order of nonces.
 ///
-/// A full pool refuses a new gapped transaction. A new ready one replaces the youngest gapped ones, or is refused if
-/// they do not make enough room. Ready transactions are never evicted, and no transaction replaces another with its
-/// nonce, because no fee says which is worth more.
+/// A full pool makes room by the rules of `TransactionPool+Room.swift`. No transaction replaces another with its nonce.
 ///
 /// Every operation takes constant time for each transaction that it touches.
 struct TransactionPool {
@@ -38,6 +37,8 @@ struct TransactionPool {
         var highest: UInt64
         /// The number of the sender's transactions.
         var count = 0
+        /// The size of the sender's transactions, in bytes.
+        var bytes = 0
     }
 
     /// A sender and a nonce, which identify at most one transaction.
@@ -49,7 +50,7 @@ struct TransactionPool {
     static let readyList = 0
     static let gappedList = 1
 
-    private(set) var limits: MempoolLimits
+    var limits: MempoolLimits
     /// The size of all transactions together, in bytes.
     private(set) var bytes = 0
     private(set) var gappedBytes = 0
@@ -59,6 +60,10 @@ struct TransactionPool {
     private(set) var free: [Int32] = []
     private(set) var slots: [Hash: Int32] = [:]
     private(set) var senders: [AccountID: Sender] = [:]
+    /// The senders that hold more than their `share`.
+    private(set) var large: OrderedSet<AccountID> = OrderedSet()
+    /// Transactions dropped against their clients' wishes, since they were last taken.
+    private var losses: [Loss] = []
     private var sendersSeen: UInt64 = 0
     private(set) var places: [Place: Int32] = [:]
     /// The ready and the gapped transactions, each in the order in which they became so.
@@ -145,7 +150,8 @@ struct TransactionPool {
         }
         guard places[Place(sender: sender.number, nonce: nonce)] == nil else { throw .nonceTaken }
         guard sender.count < limits.perSender else { throw .senderFull(limit: limits.perSender) }
-        try makeRoom(for: size, isReady: nonce == sender.next)
+        try makeRoom(
+            for: size, of: account, isReady: nonce == sender.next, isCharged: balance != nil)
         insert(transaction, account, nonce: sender.nonce, isOwn: isOwn, now: now)
     }
 
@@ -165,7 +171,7 @@ struct TransactionPool {
             guard let slot = places[Place(sender: sender.number, nonce: nonce)],
                 let entry = entries[Int(slot)], !Self.covers(balance, entry.transaction)
             else { continue }
-            remove(slot)
+            lose(slot, .unaffordable)
         }
     }
 
@@ -203,29 +209,39 @@ struct TransactionPool {
     /// The number of senders whose next transaction does not fit after which a proposal counts as full.
     static let proposalSearch = 16
 
-    /// Changes the maximum size of all transactions and evicts what exceeds it: the youngest gapped transactions first,
-    /// then the youngest ready ones.
-    mutating func limit(toBytes bytes: Int) {
-        limits.bytes = bytes
-        while self.bytes > bytes {
-            let gapped = order.last(in: Self.gappedList)
-            let slot = gapped != SlotLists.none ? gapped : order.last(in: Self.readyList)
-            guard slot != SlotLists.none, entries[Int(slot)] != nil else { return }
-            remove(slot)
-        }
+    /// Removes a transaction against its client's wish, for a reason to be told. Returns whether there was one in the slot.
+    @discardableResult
+    mutating func lose(_ slot: Int32, _ reason: Loss.Reason) -> Bool {
+        guard slot != SlotLists.none, let entry = entries[Int(slot)] else { return false }
+        losses.append(Loss(id: entry.transaction.id, isOwn: entry.isOwn, reason: reason))
+        remove(slot)
+        return true
     }
 
-    /// Evicts the youngest gapped transactions for a ready one. Throws without evicting any if that would not make
-    /// enough room.
-    private mutating func makeRoom(for size: Int, isReady: Bool) throws(MempoolError) {
-        if count < limits.count, bytes &+ size <= limits.bytes { return }
-        guard isReady, readyCount < limits.count, bytes &- gappedBytes &+ size <= limits.bytes else {
-            throw .full
+    /// Returns what `lose` has removed since the last call.
+    mutating func takeLosses() -> [Loss] {
+        guard !losses.isEmpty else { return [] }
+        defer { losses = [] }
+        return losses
+    }
+
+    /// Returns the slot of the sender's transaction with the highest nonce; `none` if it has none.
+    mutating func lastSlot(of account: AccountID) -> Int32 {
+        guard var sender = senders[account] else { return SlotLists.none }
+        defer { senders[account]?.highest = sender.highest }
+        while sender.highest > sender.nonce {
+            if let slot = places[Place(sender: sender.number, nonce: sender.highest)] { return slot }
+            sender.highest &-= 1
         }
-        while count >= limits.count || bytes &+ size > limits.bytes {
-            let slot = order.last(in: Self.gappedList)
-            guard slot != SlotLists.none, entries[Int(slot)] != nil else { throw .full }
-            remove(slot)
+        return SlotLists.none
+    }
+
+    /// Notes whether a sender holds more than its share. Call it after each change of what it holds.
+    mutating func weigh(_ account: AccountID) {
+        if let sender = senders[account], holding(count: sender.count, bytes: sender.bytes) > Self.share {
+            large.append(account)
+        } else if !large.isEmpty {
+            large.remove(account)
         }
     }
 
@@ -255,8 +271,10 @@ struct TransactionPool {
             senders[account] ?? Sender(number: sendersSeen, nonce: nonce, next: nonce &+ 1, highest: nonce)
         if sender.number == sendersSeen { sendersSeen &+= 1 }
         sender.count &+= 1
+        sender.bytes &+= transaction.bytes.count
         sender.highest = max(sender.highest, transaction.body.nonce)
         senders[account] = sender
+        weigh(account)
         places[Place(sender: sender.number, nonce: transaction.body.nonce)] = slot
         promote(account)
     }
@@ -303,6 +321,7 @@ struct TransactionPool {
         forget(slot, &sender)
         if entry.isReady { demote(&sender, from: entry.transaction.body.nonce) }
         senders[entry.account] = sender.count > 0 ? sender : nil
+        weigh(entry.account)
     }
 
     /// Removes one transaction without changing the sender's others.
@@ -312,6 +331,7 @@ struct TransactionPool {
         slots[entry.transaction.id] = nil
         places[Place(sender: sender.number, nonce: entry.transaction.body.nonce)] = nil
         sender.count &-= 1
+        sender.bytes &-= size
         bytes &-= size
         if !entry.isReady {
             gappedBytes &-= size
@@ -342,6 +362,7 @@ struct TransactionPool {
         }
         sender.nonce = nonce
         senders[account] = sender.count > 0 ? sender : nil
+        weigh(account)
         promote(account)
     }
 }

@@ -43,6 +43,9 @@ extension Node {
         var all = [
             Holding(name: "mempool bytes", amount: mempool.contents.bytes, limit: limits.mempool.maxSize),
             Holding(
+                name: "mempool transactions", amount: mempool.contents.count,
+                limit: limits.mempool.maxTransactions),
+            Holding(
                 name: "mempool events", amount: mempool.driver.peakDepth, limit: mempool.driver.capacity),
             Holding(
                 name: "announcements of transactions", amount: mempool.waitingAnnouncements.count,

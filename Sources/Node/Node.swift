@@ -86,7 +86,7 @@ public final class Node {
         }
         route(peers.events) { $0.peerEvent($1) }
         route(consensus.events) { $0.consensusEvent($1) }
-        route(mempool.events) { $0.consensus.mempoolChanged($1) }
+        route(mempool.events) { $0.mempoolEvent($1) }
         route(services.failures) { $0.end(.failed("consensus stopped: \($1)")) }
         logStart()
     }
@@ -127,6 +127,13 @@ public final class Node {
         case .committed(let block, let result): committed(block, result)
         case .behind(let height, let peer): sync.catchUp(to: height, from: peer)
         case .proven(let height): sync.proven(height)
+        }
+    }
+
+    private func mempoolEvent(_ event: MempoolService.Event) {
+        switch event {
+        case .changed(let change): consensus.mempoolChanged(change)
+        case .lost(let losses): for loss in losses { commitWaiters.lost(loss) }
         }
     }
 
@@ -211,9 +218,7 @@ public final class Node {
             limits.admitPeers(next.p2p.maxConnections)
             host.setConnectionLimits(limits.connections, inbound: limits.inboundConnections)
         }
-        if next.mempool.maxSize != configuration.mempool.maxSize {
-            mempool.limit(toBytes: next.mempool.maxSize)
-        }
+        if next.mempool != configuration.mempool { mempool.follow(next.mempool) }
         configuration = next
         if !reload.taken.isEmpty { try? checkMempool() }
         return reload

@@ -19,6 +19,8 @@ import Testing
     private struct Script {
         var mempool: Mempool
         var now = Duration.zero
+        /// What was dropped against the clients' wishes.
+        private(set) var losses: [Loss] = []
         /// The wall clock at the start, in milliseconds since 1970.
         let epoch: UInt64 = 1_000_000_000
 
@@ -84,10 +86,16 @@ import Testing
             return told
         }
 
-        private func told(_ actions: [Action]) -> [Action] {
+        private mutating func told(_ actions: [Action]) -> [Action] {
             let news = actions.compactMap { if case .changed(let contents) = $0 { contents } else { nil } }
             if let last = news.last { #expect(last == mempool.contents) }
-            return actions.filter { if case .changed = $0 { false } else { true } }
+            for case .lost(let lost) in actions { losses += lost }
+            return actions.filter {
+                switch $0 {
+                case .changed, .lost: false
+                default: true
+                }
+            }
         }
     }
 
@@ -207,8 +215,9 @@ import Testing
         #expect(try script.run(to: .seconds(400)).map(\.second) == [30, 90, 210])
         #expect(script.mempool.contents.count == 2)
         _ = try script.run(to: .seconds(600))
-        #expect(script.mempool.contents == .none)
+        #expect(script.mempool.contents.count == 0 && script.mempool.contents.bytes == 0)
         #expect(script.mempool.deadline == nil)
+        #expect(script.losses == all.map { Loss(id: $0.id, isOwn: false, reason: .expired) })
     }
 
     /// More transactions than one run of upkeep takes are announced a tenth of a second apart; new ones do not change
@@ -235,6 +244,7 @@ import Testing
         _ = try script.bring(all, from: .peer, balance: 100)
         _ = try script.send(.committed([all[0].id], [.init(id: account, nonce: 1, balance: 50)]))
         #expect(script.mempool.transactions(all.map(\.id)).count == 2, "the third is too dear")
+        #expect(script.losses == [Loss(id: all[2].id, isOwn: false, reason: .unaffordable)])
         #expect(script.mempool.contents.readyCount == 1)
         _ = try script.send(.committed([.zero], [.init(id: account, nonce: 2, balance: 30)]))
         #expect(script.mempool.all.map(\.transaction) == [all[3]])
@@ -242,7 +252,33 @@ import Testing
         #expect(
             try script.bring([all[1]], from: .client, balance: 100).outcomes == [.nonceTooLow(expected: 3)])
         _ = try script.send(.dropped([all[3].id]))
-        #expect(script.mempool.contents == .none)
+        #expect(script.mempool.contents.count == 0 && script.mempool.contents.bytes == 0)
+    }
+
+    /// The mempool says how much room there is for what peers have, which a block enlarges, and whom it has dropped.
+    @Test func aFullMempoolSaysSo() throws {
+        var limits = MempoolLimits()
+        limits.count = 10
+        var script = try Script(limits)
+        let own = try Self.transactions(1, 1...8)
+        #expect(try script.bring(own, from: .client).outcomes.allSatisfy { $0 == nil })
+        #expect(script.mempool.contents.room == 2)
+        let others = try Self.transactions(2, 1...2)
+        #expect(script.mempool.begin(others.map(\.id)) { _ in false } == [0, 1])
+        _ = try script.bring(others, from: .client)
+        #expect(script.mempool.refusal(of: try Self.transactions(1, 9...9)[0]) == .full)
+        let late = try Self.transactions(3, 1...1)
+        #expect(script.mempool.refusal(of: late[0]) == nil)
+        #expect(try script.bring(late, from: .client).outcomes == [nil])
+        #expect(script.losses == [Loss(id: own[7].id, isOwn: true, reason: .crowdedOut)])
+        #expect(script.mempool.contents.room == 0)
+        _ = try script.send(
+            .committed(
+                own[..<4].map(\.id), [.init(id: TransactionPoolTests.account(1), nonce: 4, balance: 0)]))
+        #expect(script.mempool.contents.room == 4)
+        limits.count = 3
+        _ = try script.send(.limits(limits))
+        #expect(script.mempool.contents.count == 3 && script.mempool.contents.room == 0)
     }
 
     /// Every commit is reported, even without a change, because the leader may try the remaining transactions again.
@@ -251,7 +287,7 @@ import Testing
         var actions: [Action] = []
         script.mempool.handle(
             .committed([], []), at: Instant(elapsed: .zero, wallClock: 0), actions: &actions)
-        #expect(actions == [.changed(.none)])
+        #expect(actions == [.changed(script.mempool.contents)])
     }
 
     @Test func aNodeThatIsFarBehindKeepsToItself() throws {

@@ -42,9 +42,7 @@ import Testing
         pool.limit(toBytes: 25_000)
         #expect(pool.propose(maxBytes: .max) == Array(ready[..<2]))
         try pool.checkInvariants()
-        #expect(throws: MempoolError.self) {
-            try pool.admit(try transaction(3, 1, size: 10_000), accountNonce: 0, now: .zero)
-        }
+        #expect(throws: MempoolError.full) { try pool.admit(ready[2], accountNonce: 0, now: .zero) }
         pool.limit(toBytes: 1_000_000)
         try pool.admit(ready[2], accountNonce: 0, now: .zero)
         #expect(pool.propose(maxBytes: .max) == Array(ready[..<3]))
@@ -159,13 +157,17 @@ import Testing
         let oldGap = try transaction(2, 5)
         let youngGap = try transaction(3, 5)
         for next in [ready, oldGap, youngGap] { try pool.admit(next, accountNonce: 0, now: .zero) }
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(4, 5), accountNonce: 0, now: .zero) }
+        #expect(throws: MempoolError.fullForGapped) {
+            try pool.admit(transaction(4, 5), accountNonce: 0, now: .zero)
+        }
         for (nonce, evicted) in [(1, youngGap), (2, oldGap)] as [(UInt64, Transaction)] {
             let next = try transaction(4, nonce)
             let removed = try pool.removed { try $0.admit(next, accountNonce: 0, now: .zero) }
             #expect(removed == [evicted.id])
         }
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(5, 1), accountNonce: 0, now: .zero) }
+        let own = try transaction(4, 3)
+        #expect(throws: MempoolError.full) { try pool.admit(own, accountNonce: 0, now: .zero) }
+        #expect(pool.refusal(of: own) == .full)
         #expect(pool.count == 3)
     }
 
@@ -177,13 +179,136 @@ import Testing
         try pool.admit(sample, accountNonce: 0, now: .zero)
         let gapped = try transaction(2, 3, size: 100)
         try pool.admit(gapped, accountNonce: 0, now: .zero)
-        #expect(throws: MempoolError.full) { try pool.admit(transaction(3, 3), accountNonce: 0, now: .zero) }
+        #expect(throws: MempoolError.fullForGapped) {
+            try pool.admit(transaction(3, 3), accountNonce: 0, now: .zero)
+        }
         #expect(throws: MempoolError.full) {
             try pool.admit(transaction(3, 1, size: 400), accountNonce: 0, now: .zero)
         }
         #expect(pool.count == 2, "nothing is evicted for what does not fit anyway")
         try pool.admit(transaction(3, 1, size: 100), accountNonce: 0, now: .zero)
         #expect(pool.count == 2 && !pool.contains(gapped.id))
+    }
+
+    // MARK: Who yields
+
+    /// A pool of 300 transactions that three senders have filled.
+    private func filled(fees: [Amount] = [0, 0, 0]) throws -> TransactionPool {
+        var limits = MempoolLimits()
+        limits.count = 300
+        var pool = TransactionPool(limits)
+        for nonce in 1...100 as ClosedRange<UInt64> {
+            for (index, fee) in fees.enumerated() {
+                try pool.admit(
+                    Self.transaction(UInt8(index + 1), nonce, fee: fee), accountNonce: 0, balance: 1_000,
+                    now: .seconds(Int(nonce)))
+            }
+        }
+        return pool
+    }
+
+    @Test func threeSendersDoNotFillItForEverybody() throws {
+        var pool = try filled()
+        #expect(pool.room == 0)
+        // Each of the three yields in turn, from its end, and none of its others stop being ready.
+        let new = try (1...75).map { try transaction(4, $0) }
+        for next in new {
+            #expect(pool.refusal(of: next) == nil)
+            try pool.admit(next, accountNonce: 0, now: .seconds(1_000))
+            try pool.checkInvariants()
+        }
+        #expect(pool.readyCount == 300)
+        for sender in 1...3 as ClosedRange<UInt8> {
+            #expect(pool.nextNonce(Self.account(sender)) == 76)
+        }
+        #expect(pool.takeLosses().allSatisfy { $0.reason == .crowdedOut && !$0.isOwn })
+        let more = try transaction(4, 76)
+        #expect(pool.refusal(of: more) == .full)
+        #expect(throws: MempoolError.full) { try pool.admit(more, accountNonce: 0, now: .seconds(1_000)) }
+        #expect(pool.refusal(of: try transaction(4, 90)) == .fullForGapped)
+        #expect(pool.takeLosses() == [], "a refusal costs nobody anything")
+    }
+
+    /// Whoever keeps within a hundredth loses nothing, however many others come and whatever they pay.
+    @Test func nobodyPushesOutWhoKeepsWithinItsShare() throws {
+        var limits = MempoolLimits()
+        limits.count = 300
+        var pool = TransactionPool(limits)
+        let modest = try (1...3).map { try transaction(1, $0) }
+        for next in modest { try pool.admit(next, accountNonce: 0, balance: 1_000, now: .zero) }
+        for sender in 2...200 as ClosedRange<UInt8> {
+            for nonce in 1...3 as ClosedRange<UInt64> {
+                try? pool.admit(
+                    Self.transaction(sender, nonce, fee: 1_000), accountNonce: 0, balance: 1_000, now: .zero)
+            }
+        }
+        try pool.checkInvariants()
+        #expect(pool.count == 300)
+        #expect(pool.large.isEmpty && pool.takeLosses().isEmpty)
+        #expect(modest.allSatisfy { pool.contains($0.id) })
+    }
+
+    /// Among senders that hold about as much, the lowest fee yields first; where transactions are free, the youngest.
+    @Test(arguments: [true, false]) func feesDecideAmongAlike(isCharged: Bool) throws {
+        var pool = try filled(fees: [5, 3, 9])
+        let new = try Self.transaction(4, 1)
+        try pool.admit(new, accountNonce: 0, balance: isCharged ? 1_000 : nil, now: .seconds(1_000))
+        let loser = try Self.transaction(isCharged ? 2 : 1, 100, fee: isCharged ? 3 : 5)
+        #expect(pool.takeLosses() == [Loss(id: loser.id, isOwn: false, reason: .crowdedOut)])
+    }
+
+    /// A fee does not help whoever holds far more than the others.
+    @Test func whoHoldsFarMoreYieldsWhateverItPays() throws {
+        var limits = MempoolLimits()
+        limits.count = 300
+        var pool = TransactionPool(limits)
+        for nonce in 1...250 as ClosedRange<UInt64> {
+            try pool.admit(
+                Self.transaction(1, nonce, fee: 900), accountNonce: 0, balance: 1_000, now: .zero)
+        }
+        for nonce in 1...50 as ClosedRange<UInt64> {
+            try pool.admit(Self.transaction(2, nonce), accountNonce: 0, balance: 1_000, now: .zero)
+        }
+        try pool.admit(Self.transaction(3, 1), accountNonce: 0, balance: 1_000, now: .zero)
+        #expect(pool.nextNonce(Self.account(1)) == 250 && pool.nextNonce(Self.account(2)) == 51)
+    }
+
+    /// A long transaction takes the place of many short ones, or of none.
+    @Test func bytesYieldToo() throws {
+        let sample = try transaction(1, 1, size: 1_000)
+        var limits = MempoolLimits()
+        limits.bytes = sample.bytes.count * 100
+        var pool = TransactionPool(limits)
+        for nonce in 1...100 as ClosedRange<UInt64> {
+            try pool.admit(transaction(1, nonce, size: 1_000), accountNonce: 0, now: .zero)
+        }
+        let long = try transaction(2, 1, size: 20_000)
+        try pool.admit(long, accountNonce: 0, now: .zero)
+        try pool.checkInvariants()
+        #expect(pool.contains(long.id))
+        #expect((80...85).contains(pool.readyCount), "\(pool.readyCount)")
+        _ = pool.takeLosses()
+        let longer = try transaction(3, 1, size: 60_000)
+        #expect(throws: MempoolError.full) { try pool.admit(longer, accountNonce: 0, now: .zero) }
+        #expect(pool.takeLosses() == [])
+    }
+
+    @Test func lowerLimitsTakeFromTheEnd() throws {
+        var pool = try filled()
+        var limits = pool.limits
+        limits.perSender = 80
+        pool.limit(to: limits)
+        try pool.checkInvariants()
+        #expect(pool.readyCount == 240)
+        limits.count = 120
+        pool.limit(to: limits)
+        try pool.checkInvariants()
+        #expect(pool.readyCount == 120)
+        for sender in 1...3 as ClosedRange<UInt8> {
+            let next = try #require(pool.nextNonce(Self.account(sender)))
+            #expect((30...60).contains(next), "\(next)")
+        }
+        #expect(pool.takeLosses().count == 180)
     }
 
     @Test func oldTransactionsExpire() throws {
@@ -272,6 +397,13 @@ import Testing
 
 extension TransactionPool {
     /// Returns the transactions that `body` removes.
+    /// Changes only the maximum size.
+    mutating func limit(toBytes bytes: Int) {
+        var limits = limits
+        limits.bytes = bytes
+        limit(to: limits)
+    }
+
     mutating func removed(_ body: (inout TransactionPool) throws -> Void) rethrows -> Set<Hash> {
         let before = Set(all.map(\.transaction.id))
         try body(&self)

@@ -306,8 +306,16 @@ MUTATIONS = [
          "if !ON { announcers[peer]?.tell() }"),
     ], PLAIN_PEER),
     Mutation("announcements-cut-at-the-window", "what a peer announces beyond the open requests to it is requested later", [
-        (ANNOUNCER, "        hold(left, listener)\n", "        if !ON || isPaused { hold(left, listener) }\n"),
+        (ANNOUNCER, "{ hold(left, listener.peer) }", "{ if !ON || isPaused { hold(left, listener.peer) } }"),
     ], "simulate --scenario leader-returns-to-many"),
+    Mutation("full-mempool-fetches", "a full mempool fetches nothing", [
+        ("Sources/Node/Services/Mempool/MempoolService.swift", "var room: Int { max(0, contents.room &- checks.count) }",
+         "var room: Int { ON ? .max : max(0, contents.room &- checks.count) }"),
+    ], "simulate --scenario full-mempool"),
+    Mutation("three-fill-the-mempool", "senders that fill a mempool make room for another", [
+        ("Sources/Mempool/TransactionPool+Room.swift", "return large.filter { $0 != account",
+         "return large.filter { !ON && $0 != account"),
+    ], "simulate --scenario full-mempool"),
     Mutation("strangers-take-all-places", "strangers leave room for other announcers", [
         ("Sources/Protocols/Transactions/TransactionExchange.swift", "isTrusted: source.trusts(peer), stream: stream)",
          "isTrusted: ON || source.trusts(peer), stream: stream)"),

@@ -116,6 +116,7 @@ final class Pool: TransactionSource, TransactionInbox {
     }
 
     var transactionLimit = 6 << 20
+    var room = Int.max
     var trusted: Set<PeerID> = []
 
     func trusts(_ peer: PeerID) -> Bool { trusted.contains(peer) }

@@ -5,7 +5,6 @@ import Multiformats
 extension Configuration {
     /// The section of `docs/configuration.md` on limits that no key sets.
     static var limits: String {
-        let mempool = MempoolLimits()
         let rows: [(String, String, String)] = [
             (
                 "transaction", "`max_block_size` of the genesis, and \(ChainLimits.transactionBytes) bytes",
@@ -21,15 +20,6 @@ extension Configuration {
             ),
             ("genesis file", "\(ChainLimits.genesisBytes) bytes", ""),
             ("commit info of a block", "\(ChainLimits.commitInfoBytes) bytes", "about 100,000 votes"),
-            ("waiting transactions", "\(mempool.count)", "in addition to `mempool.max_size`"),
-            (
-                "waiting transactions of one sender", "\(mempool.perSender)",
-                "also how far a nonce may be ahead of the account's"
-            ),
-            (
-                "time that a transaction waits", DurationText.format(mempool.lifetime),
-                "after which it is dropped"
-            ),
             (
                 "open files", "`ulimit -n`, `LimitNOFILE=`",
                 "the node raises the soft limit to the hard one; it needs one per peer and client, and about 100 more"

@@ -81,6 +81,12 @@ public struct Configuration: Sendable, Equatable {
         public var isEnabled = true
         /// `mempool.max_size`
         public var maxSize = 200_000_000
+        /// `mempool.max_transactions`
+        public var maxTransactions = 50_000
+        /// `mempool.max_per_sender`
+        public var maxPerSender = 20_000
+        /// `mempool.max_age`
+        public var maxAge = Duration.seconds(3600)
         /// `mempool.reannounce_interval`
         public var reannounceInterval = Duration.seconds(30)
     }

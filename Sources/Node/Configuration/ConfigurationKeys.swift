@@ -294,6 +294,20 @@ extension Configuration {
             in: 1_000_000...10_000_000_000
         ).reloadable,
         .init(
+            ("mempool", "max_transactions"), \.mempool.maxTransactions,
+            "Maximum number of unconfirmed transactions. A full mempool makes room for senders that have little in it.",
+            in: 100...10_000_000
+        ).reloadable,
+        .init(
+            ("mempool", "max_per_sender"), \.mempool.maxPerSender,
+            "Maximum number of a sender's unconfirmed transactions, and how far a nonce may be ahead of the account's.",
+            in: 1...1_000_000
+        ).reloadable,
+        .init(
+            ("mempool", "max_age"), \.mempool.maxAge,
+            "Time after which an unconfirmed transaction is dropped.", in: .seconds(1)...day
+        ).reloadable,
+        .init(
             ("mempool", "reannounce_interval"), \.mempool.reannounceInterval,
             "Time after which an unconfirmed transaction is announced again.", in: .seconds(1)...day),
         .init(

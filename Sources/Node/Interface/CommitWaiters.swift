@@ -1,6 +1,7 @@
 import Chain
 import Collections
 import Crypto
+import Mempool
 import Reactor
 
 /// Clients that wait for the commit of their transactions.
@@ -9,7 +10,15 @@ final class CommitWaiters {
     /// The maximum number of transactions waited for. `RPCDispatcher` shares them among clients by address.
     nonisolated static let limit = 10_000
 
-    private typealias Clients = WaitQueue<Void, TransactionResult>
+    /// What has become of a transaction.
+    enum Outcome {
+        /// A block holds it.
+        case committed(TransactionResult)
+        /// The mempool has dropped it.
+        case lost(Loss.Reason)
+    }
+
+    private typealias Clients = WaitQueue<Void, Outcome>
 
     private var waiting: OrderedDictionary<Hash, Clients> = [:]
 
@@ -19,9 +28,9 @@ final class CommitWaiters {
     /// Whether the limit is reached.
     var isFull: Bool { transactions >= Self.limit }
 
-    /// Returns the transaction's result once it is committed; nil after `timeout`, when the node stops, or when the
+    /// Returns what becomes of the transaction once it is committed or dropped; nil after `timeout`, when the node stops, or when the
     /// client is gone.
-    func wait(for id: Hash, timeout: Duration) async -> TransactionResult? {
+    func wait(for id: Hash, timeout: Duration) async -> Outcome? {
         let clients = waiting[id] ?? Clients()
         waiting[id] = clients
         let result = await clients.wait(as: (), limit: timeout)
@@ -39,8 +48,11 @@ final class CommitWaiters {
 
     /// Wakes the clients that wait for a committed transaction.
     func committed(_ id: Hash, _ result: TransactionResult) {
-        waiting.removeValue(forKey: id)?.wakeAll(result)
+        waiting.removeValue(forKey: id)?.wakeAll(.committed(result))
     }
+
+    /// Wakes the clients that wait for a transaction that the mempool has dropped.
+    func lost(_ loss: Loss) { waiting.removeValue(forKey: loss.id)?.wakeAll(.lost(loss.reason)) }
 
     /// Wakes all clients without a result.
     func stop() {

@@ -5,6 +5,7 @@ import Crypto
 import Execution
 import LibP2P
 import Log
+import Mempool
 import Multiformats
 import Reactor
 import Storage
@@ -65,11 +66,12 @@ extension Node {
         guard waitForCommit else { return outcomes }
         for (index, outcome) in outcomes.enumerated() {
             guard case .success(let accepted) = outcome else { continue }
-            let result = await commit(of: accepted.id)
             outcomes[index] =
-                result == nil
-                ? .failure(.commitTimeout(accepted.id))
-                : .success(BroadcastOutcome(id: accepted.id, result: result))
+                switch await commit(of: accepted.id) {
+                case .committed(let result): .success(BroadcastOutcome(id: accepted.id, result: result))
+                case .lost(let reason): .failure(.dropped(reason))
+                case nil: .failure(.commitTimeout(accepted.id))
+                }
         }
         return outcomes
     }
@@ -83,8 +85,8 @@ extension Node {
         return context.configuration.mempool.isEnabled ? nil : .blocksOnly
     }
 
-    /// Returns the transaction's result once it is committed; nil after `rpc.broadcast_tx_timeout`.
-    private func commit(of id: Hash) async -> TransactionResult? {
+    /// Returns what becomes of a transaction; nil after `rpc.broadcast_tx_timeout`.
+    private func commit(of id: Hash) async -> CommitWaiters.Outcome? {
         // It may have been committed before the wait begins.
         Reactor.spawn {
             let stored = try? await self.context.chain.transaction(id, on: self.context.lookups)
@@ -232,5 +234,20 @@ extension Node: NodeInterface {
         } catch {
             throw .failed("\(error)")
         }
+    }
+}
+
+extension NodeError {
+    /// The refusal of a transaction that the mempool accepted and has dropped.
+    fileprivate static func dropped(_ reason: Loss.Reason) -> NodeError {
+        let code: TransactionCode =
+            switch reason {
+            case .crowdedOut, .limit: .mempoolFull
+            case .expired: .unknownError
+            case .unaffordable: .insufficientBalance
+            }
+        return .rejected(
+            code,
+            "dropped from this node's mempool: \(reason.description); other nodes may still have it")
     }
 }

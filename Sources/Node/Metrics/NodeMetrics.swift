@@ -18,6 +18,7 @@ struct NodeMetrics: Sendable {
     let duplicates: MetricTable<DuplicateKind, Counter>
     let accepted: Counter
     let refused: MetricTable<MempoolRefusal, Counter>
+    let dropped: MetricTable<Loss.Reason, Counter>
     let votesSent: MetricTable<VoteAnswer, Counter>
     let votesReceived: MetricTable<VoteAnswer, Counter>
     let bans: Counter
@@ -58,6 +59,10 @@ struct NodeMetrics: Sendable {
         accepted = registry.counter("apus_mempool_accepted_total", "Transactions that the mempool accepted.")
         refused = registry.counters(
             "apus_mempool_refused_total", "Transactions that the mempool refused, by reason.", by: "reason")
+        dropped = registry.counters(
+            "apus_mempool_dropped_total",
+            "Unconfirmed transactions that the mempool dropped although they might still be mined, by reason.",
+            by: "reason")
         votesSent = registry.counters(
             "apus_votes_sent_total", "Answers to proposals that this node sent, by answer.", by: "answer")
         votesReceived = registry.counters(
@@ -111,6 +116,8 @@ struct NodeMetrics: Sendable {
 
 extension RoleName: MetricLabel {}
 
+extension Loss.Reason: MetricLabel {}
+
 /// The result of a committed transaction.
 enum TransactionOutcome: String, MetricLabel {
     case ok, failed
@@ -151,7 +158,7 @@ enum MempoolRefusal: String, MetricLabel {
         case .insufficientBalance: self = .balance
         case .nonceTooLow, .nonceTooHigh, .nonceTaken: self = .nonce
         case .senderFull: self = .sender
-        case .full: self = .full
+        case .full, .fullForGapped: self = .full
         }
     }
 }

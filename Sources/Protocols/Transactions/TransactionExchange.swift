@@ -32,6 +32,8 @@ public final class TransactionExchange: TransactionInbox {
     /// What was announced during a pause, or by peers without room for more requests, on streams that are still open.
     private var held = HeldAnnouncements()
     private var isRequestingHeld = false
+    /// How many transactions have come on long-lived streams and are not with the source yet.
+    private var arrived = 0
 
     /// Exchanges the transactions of `source` on `host`. A blocks-only exchange serves the transactions that it has, but neither
     /// announces nor fetches any.
@@ -109,6 +111,9 @@ public final class TransactionExchange: TransactionInbox {
         requestHeld()
     }
 
+    /// The source has more room than before.
+    public func roomGrew() { requestHeld() }
+
     /// How many requested transactions have not come yet.
     public var inFlight: Int { requests.count }
 
@@ -160,19 +165,19 @@ public final class TransactionExchange: TransactionInbox {
             ask(asked, on: listener)
         }
         guard !left.isEmpty else { return true }
-        hold(left, listener)
+        if listeners[listener.peer] === listener { hold(left, listener.peer) }
         return false
     }
 
     /// Of transactions that a peer has announced, those to request from it now, and those for which there is no room.
     private func choose(_ ids: [Hash], by peer: PeerID, stream: Int) async -> (asked: [Hash], left: [Hash]) {
         let announcer = announcer(peer, stream: stream)
-        let open = requests.open(ids, by: announcer, now: Reactor.now)
+        let open = requests.open(ids, by: announcer, most: roomForRequests, now: Reactor.now)
         forgetKnown()
         let unknown = open.filter { !known.contains($0) }
         let wanted = unknown.isEmpty ? [] : Set(await source.wanted(unknown))
         let here = Set(open.lazy.filter { !wanted.contains($0) })
-        let choice = requests.announced(ids, by: announcer, now: Reactor.now) {
+        let choice = requests.announced(ids, by: announcer, most: roomForRequests, now: Reactor.now) {
             wanted.contains($0) ? false : here.contains($0) ? true : nil
         }
         startTimer()
@@ -202,9 +207,7 @@ public final class TransactionExchange: TransactionInbox {
 
     // MARK: Holding
 
-    private func hold(_ ids: [Hash], _ listener: TransactionListener) {
-        let peer = listener.peer
-        guard listeners[peer] === listener else { return }
+    private func hold(_ ids: [Hash], _ peer: PeerID) {
         held.add(ids, by: peer, isTrusted: source.trusts(peer))
         startTimer()
     }
@@ -213,9 +216,12 @@ public final class TransactionExchange: TransactionInbox {
     private func room(for peer: PeerID) -> Int {
         let stream = listeners[peer]?.number ?? 0
         return min(
-            TransactionFrame.maxHashes,
+            TransactionFrame.maxHashes, roomForRequests,
             requests.room(for: announcer(peer, stream: stream), now: Reactor.now))
     }
+
+    /// How many more transactions this node can take than it has requested or is taking.
+    private var roomForRequests: Int { max(0, source.room &- requests.openCount &- arrived) }
 
     /// Requests what is held, as far as there is room: as many as fit into a frame at a time, so that everything else goes on.
     private func requestHeld() {
@@ -236,7 +242,16 @@ public final class TransactionExchange: TransactionInbox {
 
     // MARK: Requesting
 
-    func delivered(_ id: Hash, by peer: PeerID) {
+    /// A transaction has come on a listener's stream; `handedOn` follows.
+    func arrived(_ id: Hash, by peer: PeerID) {
+        arrived &+= 1
+        delivered(id, by: peer)
+    }
+
+    /// Transactions that have arrived are with the source, or are given up.
+    func handedOn(_ count: Int) { arrived &-= count }
+
+    private func delivered(_ id: Hash, by peer: PeerID) {
         known.insert(id)
         requests.delivered(id, by: peer)
         guard held.count(of: peer) > 0 else { return }

@@ -29,6 +29,8 @@ final class TransactionListener {
     private var batch: [(id: Hash, bytes: SharedBytes)] = []
     private var batchBytes = 0
     private var isEnded = false
+    /// Whether nothing more is handed on.
+    private var isHandedOn = false
     /// Whether this node's lack of room ended the stream.
     var isExcused: Bool { place.isRefused }
     /// What a transaction on the stream is doing now.
@@ -141,10 +143,11 @@ final class TransactionListener {
         guard asked.remove(id) != nil else {
             throw ProtocolsError.malformed("frame: its transaction was not requested")
         }
-        exchange.delivered(id, by: peer)
+        exchange.arrived(id, by: peer)
         while batch.count >= Self.maxBatch || batchBytes >= Self.maxBatchBytes, !isEnded {
             await room.wait()
         }
+        guard !isHandedOn else { return exchange.handedOn(1) }
         batch.append((id, bytes))
         batchBytes &+= bytes.count
         contents.fire()
@@ -172,6 +175,10 @@ final class TransactionListener {
 
     /// Hands on what has come, also after the stream's end: it counts as delivered.
     private func handOn() async {
+        defer {
+            isHandedOn = true
+            exchange.handedOn(batch.count)
+        }
         while true {
             guard !batch.isEmpty else {
                 if isEnded { return }
@@ -182,7 +189,9 @@ final class TransactionListener {
             batch = []
             batchBytes = 0
             room.fire()
-            guard await source.receive(ready, from: peer) else {
+            let isTaken = await source.receive(ready, from: peer)
+            exchange.handedOn(ready.count)
+            guard isTaken else {
                 stream.reset(because: ProtocolsError.forged("transactions that were refused"))
                 return stop()
             }

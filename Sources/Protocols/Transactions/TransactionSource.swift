@@ -18,6 +18,8 @@ public protocol TransactionSource: AnyObject {
     /// Takes transactions that a peer sent on request: their hashes are right, nothing else is checked. Returns when the node
     /// is ready for more; false ends the exchange with the peer.
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool
+    /// How many more transactions are worth fetching, apart from those that are on their way: 0 while there is no room.
+    var room: Int { get }
     /// Bytes of the longest transaction that could be kept now. Readers take no longer ones.
     var transactionLimit: Int { get }
     /// Whether a peer is not a stranger: a validator, one that the operator has named, or one that this node has dialled.

@@ -1,6 +1,7 @@
 import Chain
 import Crypto
 import Node
+import Protocols
 import Reactor
 
 extension Scenario {
@@ -60,6 +61,47 @@ extension Scenario {
             await world.start(leader)
             try await world.expectCommitted(ids, within: .seconds(60))
             world.heal(holder, with: others)
+        },
+        Scenario(
+            "full-mempool",
+            "Three senders fill a small mempool. It takes a fourth sender's transaction, fetches none, and goes on after a block.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            let (leader, sentry) = (world.nodes[0], world.nodes[4])
+            await sentry.stop()
+            sentry.setup.configuration.mempool.maxTransactions = 120
+            await world.start(sentry)
+            leader.powerFail()
+            let keys = world.nodes[1...3].map(\.setup.key)
+            for nonce in 1...50 as ClosedRange<UInt64> {
+                for key in keys {
+                    let bytes = try world.transfer(nonce: nonce, by: key).bytes
+                    do {
+                        _ = try await sentry.node?.broadcast(bytes, waitForCommit: false)
+                        try world.check(nonce <= 40, "a full mempool takes transaction \(nonce) of a sender")
+                    } catch NodeError.rejected(.mempoolFull, _) {
+                        try world.check(nonce > 40, "a mempool with room refuses a transaction")
+                    }
+                }
+            }
+            let fourth = try world.transfer(nonce: 1, by: world.nodes[5].setup.key)
+            _ = try await sentry.node?.broadcast(fourth.bytes, waitForCommit: false)
+            let witness = try Witness(world, 1)
+            try await witness.join(world, [sentry])
+            let other = try world.transfer(nonce: 1, by: world.nodes[0].setup.key)
+            func announce() async throws -> Bool {
+                try await TransactionAnnouncementProtocol.announce(
+                    other.id, other.bytes, to: sentry.key.peerID, on: witness.host)
+            }
+            try world.check(try await !announce(), "a full mempool fetches a transaction")
+            await world.start(leader)
+            try await world.expectCommitted([fourth.id], within: .seconds(120))
+            try await world.expect("a mempool with room fetches nothing", within: .seconds(10)) {
+                (try? await announce()) == true
+            }
+            try await world.expectCommitted([other.id], within: .seconds(60))
+            await witness.stop()
         },
         Scenario(
             "leader-cut", "A leader that was cut off when transactions were announced gets them later.",
@@ -188,9 +230,11 @@ extension World {
         return transactions.map(\.id)
     }
 
-    /// Returns a transfer of the account that `send` uses.
-    func transfer(_ amount: Amount = 0, nonce: UInt64) throws -> Transaction {
-        let key = nodes[1].setup.key
+    /// Returns a transfer, by default of the account that `send` uses.
+    func transfer(
+        _ amount: Amount = 0, nonce: UInt64, by key: PrivateKey? = nil
+    ) throws -> Transaction {
+        let key = key ?? nodes[1].setup.key
         return try Transaction.signed(
             TransactionBody(
                 .transfer(to: AccountID(key.publicKey), amount: amount), nonce: nonce,

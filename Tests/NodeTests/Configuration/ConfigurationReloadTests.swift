@@ -43,6 +43,8 @@ import Testing
             ("p2p", #"private_peers = ["12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"]"#),
             ("p2p", #"blocklist = ["10.0.0.0/8"]"#), ("p2p", "target_connections = 7"),
             ("p2p", "max_connections = 8"), ("mempool", "max_size = 2000000"),
+            ("mempool", "max_transactions = 1000"), ("mempool", "max_per_sender = 10"),
+            ("mempool", #"max_age = "10m""#),
             ("rpc", #"broadcast_tx_timeout = "1m1s""#), ("rpc", #"timeout = "1500ms""#),
             ("rpc", "max_req_size = 7000"), ("rpc", "max_connections = 9"),
             ("rpc", "max_connections_per_address = 3"),

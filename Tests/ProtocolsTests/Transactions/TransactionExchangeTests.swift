@@ -113,6 +113,26 @@ import VirtualIO
         }
     }
 
+    /// A node without room requests nothing, and then what was announced meanwhile.
+    @Test func whoHasNoRoomRequestsNothing() throws {
+        try MemoryNetwork.run {
+            let pair = try await Pair()
+            pair.poolB.room = 0
+            let ids = (0..<3_000).map { pair.poolA.add("transaction \($0)") }
+            pair.exchangeA.announce(ids)
+            try await eventually { pair.exchangeB.waiting.count == ids.count }
+            try await Reactor.sleep(for: .seconds(100))
+            #expect(pair.poolB.received.isEmpty && pair.exchangeB.inFlight == 0)
+            var most = 0
+            pair.poolB.room = 100
+            pair.poolB.onReceive = { most = max(most, pair.exchangeB.inFlight) }
+            pair.exchangeB.roomGrew()
+            try await eventually { pair.poolB.received.count == ids.count }
+            #expect(most <= 100)
+            await pair.stop()
+        }
+    }
+
     @Test func slowNodeIsNotFlooded() async throws {
         try await Reactor.run {
             let pair = try await Pair()

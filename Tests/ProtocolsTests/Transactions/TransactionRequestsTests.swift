@@ -28,7 +28,7 @@ import Testing
 
         mutating func announced(_ ids: [Hash], by peer: PeerID, isTrusted: Bool = false) -> [Hash] {
             let announcer = TransactionRequests.Announcer(peer: peer, isTrusted: isTrusted, stream: 0)
-            return requests.announced(ids, by: announcer, now: now) { known.contains($0) }.asked
+            return requests.announced(ids, by: announcer, most: .max, now: now) { known.contains($0) }.asked
         }
 
         func doubts(of peer: PeerID) -> Int { requests.deliveries.doubts(of: peer, now: now) }
@@ -203,7 +203,8 @@ import Testing
         let ids = (0..<TransactionRequests.maxPerPeer + 10).map { id($0) }
         let announcer = TransactionRequests.Announcer(peer: p, isTrusted: true, stream: 0)
         #expect(table.requests.room(for: announcer, now: .zero) == TransactionRequests.maxPerPeer)
-        let (asked, left) = table.requests.announced(ids, by: announcer, now: .zero) { _ in false }
+        let (asked, left) = table.requests.announced(ids, by: announcer, most: .max, now: .zero) { _ in false
+        }
         #expect(asked + left == ids)
         #expect(asked.count == TransactionRequests.maxPerPeer)
         #expect(table.requests.room(for: announcer, now: .zero) == 0)
@@ -216,13 +217,26 @@ import Testing
             let invented = (0..<room).map {
                 id(100_000 * other.bytes.count + Int(other.bytes.last ?? 0) * 10_000 + $0)
             }
-            _ = table.requests.announced(asked, by: stranger, now: .zero) { _ in false }
-            let choice = table.requests.announced(invented, by: stranger, now: .zero) { _ in false }
+            _ = table.requests.announced(asked, by: stranger, most: .max, now: .zero) { _ in false }
+            let choice = table.requests.announced(invented, by: stranger, most: .max, now: .zero) { _ in false
+            }
             #expect(choice.left.isEmpty, "there was room for \(room)")
         }
         table.requests.delivered(asked[0], by: p)
         #expect(table.requests.room(for: announcer, now: .zero) == 1)
         #expect(table.requests.isAsking(p))
+    }
+
+    @Test func noMoreAreAskedForThanTheNodeHasRoomFor() {
+        var table = Table()
+        let announcer = TransactionRequests.Announcer(peer: p, isTrusted: true, stream: 0)
+        let ids = (0..<10).map { id($0) }
+        #expect(table.requests.open(ids, by: announcer, most: 0, now: .zero).isEmpty)
+        let (asked, left) = table.requests.announced(ids, by: announcer, most: 3, now: .zero) { _ in false }
+        #expect(asked == Array(ids[..<3]) && left == Array(ids[3...]))
+        #expect(table.requests.openCount == 3)
+        #expect(
+            table.requests.announced(left, by: announcer, most: 0, now: .zero) { _ in false }.left == left)
     }
 
     /// A peer in doubt is asked for little, and one in great doubt for nothing.
@@ -381,7 +395,7 @@ import Testing
         var looks = 0
         func announce(_ ids: [Hash], _ peer: PeerID, _ now: Duration) -> Int {
             let announcer = TransactionRequests.Announcer(peer: peer, isTrusted: false, stream: 0)
-            return requests.announced(ids, by: announcer, now: now) { _ in
+            return requests.announced(ids, by: announcer, most: .max, now: now) { _ in
                 looks += 1
                 return false
             }.asked.count

@@ -34,6 +34,9 @@ final class Gathering<Item: Sendable, Outcome: Sendable> {
     /// The items that are in no batch yet.
     var items: [Item] { waiting.map(\.item) }
 
+    /// How many items are in no batch yet.
+    var count: Int { waiting.count }
+
     /// Submits items. Returns one outcome each, in order.
     func run(_ items: [Item]) async -> [Outcome] {
         guard !items.isEmpty else { return [] }

@@ -45,8 +45,15 @@ final class MempoolService: TransactionSource, Service {
         let contents: Mempool.Contents
     }
 
-    /// Each change of the mempool's contents.
-    let events = EventChannel<Change>()
+    /// What others may want to know of the mempool.
+    enum Event: Sendable {
+        /// Its contents have changed.
+        case changed(Change)
+        /// It has dropped transactions that might still be mined.
+        case lost([Loss])
+    }
+
+    let events = EventChannel<Event>()
     let context: NodeContext
     let driver: MachineDriver<Mempool>
     private let peers: PeerService
@@ -69,11 +76,9 @@ final class MempoolService: TransactionSource, Service {
         self.context = context
         self.peers = peers
         self.rules = rules
-        var limits = MempoolLimits()
-        limits.bytes = context.configuration.mempool.maxSize
-        limits.firstInterval = context.configuration.mempool.reannounceInterval
         driver = MachineDriver(
-            Mempool(limits), on: context.mempool, wallClock: context.wallClock,
+            Mempool(MempoolLimits(context.configuration.mempool)), on: context.mempool,
+            wallClock: context.wallClock,
             onBrokenInvariant: context.observer.brokenInvariant)
     }
 
@@ -108,7 +113,28 @@ final class MempoolService: TransactionSource, Service {
             let before = self.contents
             self.contents = contents
             changes &+= 1
-            events.send(Change(before: before, contents: contents))
+            events.send(.changed(Change(before: before, contents: contents)))
+            if contents.room > before.room { exchange?.roomGrew() }
+        case .lost(let losses):
+            logLosses(losses)
+            events.send(.lost(losses))
+        }
+    }
+
+    private func logLosses(_ losses: [Loss]) {
+        for loss in losses { context.metrics.dropped[loss.reason].add() }
+        for reason in Loss.Reason.allCases {
+            let own = losses.count { $0.isOwn && $0.reason == reason }
+            guard own > 0 else { continue }
+            context.log.warning(
+                "unconfirmed transactions of clients dropped",
+                ["count": .number(own), "reason": .text(reason.description)])
+        }
+        guard context.log.takes(.debug) else { return }
+        for loss in losses {
+            context.log.debug(
+                "transaction dropped",
+                ["transaction": .of(loss.id), "reason": .text(loss.reason.description)])
         }
     }
 
@@ -138,6 +164,9 @@ final class MempoolService: TransactionSource, Service {
 
     /// The announcements that wait until their peers may be asked, and the most that may.
     var waitingAnnouncements: (count: Int, limit: Int) { exchange?.waiting ?? (0, 0) }
+
+    /// What waits for its check has room already.
+    var room: Int { max(0, contents.room &- checks.count) }
 
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool {
         let outcomes = await take(transactions)
@@ -212,16 +241,18 @@ final class MempoolService: TransactionSource, Service {
     private func check(_ batch: [Arrival]) async -> [Outcome] {
         let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
         let application = context.application
-        let checked: @Sendable () -> [CheckedTransaction] = {
-            batch.map { $0.checked(check, application) }
-        }
         let admission: (outcomes: [Outcome], time: Duration)?
         if batch.count <= Self.few {
-            admission = await admit(checked)
-        } else if let results = try? await context.checks.run(checked) {
-            admission = await admit { results }
+            admission = await admit { mempool in
+                batch.map { $0.checked(check, application) { mempool.refusal(of: $0) } }
+            }
         } else {
-            admission = nil
+            let refusals = await refusals(of: batch, check)
+            let results = try? await context.checks.run {
+                batch.map { item in item.checked(check, application) { refusals[$0.id] } }
+            }
+            guard let results else { return batch.map { _ in .failure(.full) } }
+            admission = await admit { _ in results }
         }
         guard let admission else { return batch.map { _ in .failure(.full) } }
         let accepted = zip(batch, admission.outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
@@ -229,14 +260,28 @@ final class MempoolService: TransactionSource, Service {
         return admission.outcomes
     }
 
+    /// Asks a full mempool for which transactions of a batch it has no room.
+    private func refusals(of batch: [Arrival], _ check: TransactionCheck) async -> [Hash: MempoolError] {
+        guard contents.room < batch.count else { return [:] }
+        let refusals = try? await driver.ask { mempool, _, _ in
+            var refusals: [Hash: MempoolError] = [:]
+            for item in batch {
+                guard let transaction = try? check.decode(item.bytes, id: item.id) else { continue }
+                refusals[item.id] = mempool.refusal(of: transaction)
+            }
+            return refusals
+        }
+        return refusals ?? [:]
+    }
+
     /// Returns the outcomes, and when they were known.
     private func admit(
-        _ results: @escaping @Sendable () -> [CheckedTransaction]
+        _ results: @escaping @Sendable (Mempool) -> [CheckedTransaction]
     ) async -> (outcomes: [Outcome], time: Duration)? {
         let (chain, clock) = (context.chain, Reactor.clock)
         return try? await driver.ask { mempool, now, actions in
             let outcomes = mempool.admit(
-                results(), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+                results(mempool), isMined: { chain.isMined($0) }, at: now, actions: &actions)
             return (outcomes, clock.now)
         }
     }
@@ -276,8 +321,10 @@ final class MempoolService: TransactionSource, Service {
 
     func drop(_ ids: [Hash]) { driver.submit(.dropped(ids)) }
 
-    /// Changes the maximum size of all transactions, in bytes.
-    func limit(toBytes bytes: Int) { driver.submit(.limit(bytes: bytes)) }
+    /// Follows changed limits.
+    func follow(_ configuration: Configuration.Mempool) {
+        driver.submit(.limits(MempoolLimits(configuration)))
+    }
 
     /// Notes that the node has begun to catch up, or has finished.
     func syncing(_ flag: Bool) { driver.submit(.syncing(flag)) }
@@ -306,16 +353,32 @@ final class MempoolService: TransactionSource, Service {
 }
 
 extension MempoolService.Arrival {
-    /// Checks the transaction and looks up the account that it spends from. Called on a worker.
-    fileprivate func checked(_ check: TransactionCheck, _ application: any Application) -> CheckedTransaction
-    {
+    /// Checks the transaction, unless there is a refusal already, and looks up the account that it spends from. Called on
+    /// a worker.
+    fileprivate func checked(
+        _ check: TransactionCheck, _ application: any Application, _ refusal: (Transaction) -> MempoolError?
+    ) -> CheckedTransaction {
         do throws(MempoolError) {
-            let transaction = try check.check(bytes, id: id)
+            let transaction = try check.decode(bytes, id: id)
+            if let refusal = refusal(transaction) { throw refusal }
+            try check.check(transaction)
             let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
             return CheckedTransaction(
                 id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
         } catch {
             return CheckedTransaction(id, isOwn: isOwn, .failure(error))
         }
+    }
+}
+
+extension MempoolLimits {
+    /// The limits that the operator has set.
+    init(_ configuration: Configuration.Mempool) {
+        self.init()
+        bytes = configuration.maxSize
+        count = configuration.maxTransactions
+        perSender = configuration.maxPerSender
+        lifetime = configuration.maxAge
+        firstInterval = configuration.reannounceInterval
     }
 }

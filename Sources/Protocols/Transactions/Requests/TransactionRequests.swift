@@ -84,6 +84,9 @@ struct TransactionRequests {
     /// How many requested transactions have not come yet.
     var count: Int { requests.values.count { $0.arrival == .missing } }
 
+    /// How many requests are open, whether the transaction has come or not.
+    var openCount: Int { places.count }
+
     /// Whether there is nothing to look at.
     var isIdle: Bool { requests.isEmpty && deliveries.isIdle }
 
@@ -102,22 +105,22 @@ struct TransactionRequests {
     // MARK: Events
 
     /// Of transactions that a peer announces, those that `announced` needs looked up: whether this node has them. None while the
-    /// peer has no room, because lookups are expensive.
-    func open(_ ids: [Hash], by announcer: Announcer, now: Duration) -> [Hash] {
+    /// peer or, with `most` 0, this node has no room, because lookups are expensive.
+    func open(_ ids: [Hash], by announcer: Announcer, most: Int, now: Duration) -> [Hash] {
         let doubts = deliveries.doubts(of: announcer.peer, now: now)
-        guard doubts < Deliveries.mostDoubts, hasRoom(announcer, doubts) else { return [] }
+        guard most > 0, doubts < Deliveries.mostDoubts, hasRoom(announcer, doubts) else { return [] }
         return ids.filter { !isNoted($0, announcer.peer) && !isWaitedFor($0, by: doubts, now) }
     }
 
-    /// A peer has announced transactions. Returns those to ask it for now, and those for which it has no room and that nobody
+    /// A peer has announced transactions. Returns those to ask it for now, `most` at the most, and those for which it has no room and that nobody
     /// is asked for. `has` tells whether this node has one; nil if it was not looked up.
     mutating func announced(
-        _ ids: [Hash], by announcer: Announcer, now: Duration, has: (Hash) -> Bool?
+        _ ids: [Hash], by announcer: Announcer, most: Int, now: Duration, has: (Hash) -> Bool?
     ) -> (asked: [Hash], left: [Hash]) {
         let doubts = deliveries.doubts(of: announcer.peer, now: now)
         guard doubts < Deliveries.mostDoubts else { return ([], []) }
         let salt = lots.salt(of: announcer.peer)
-        var mayAsk = hasRoom(announcer, doubts)
+        var mayAsk = most > 0 && hasRoom(announcer, doubts)
         var (asked, left): ([Hash], [Hash]) = ([], [])
         for id in ids where !isNoted(id, announcer.peer) {
             guard mayAsk, !isWaitedFor(id, by: doubts, now) else {
@@ -139,7 +142,7 @@ struct TransactionRequests {
             take(announcer, id, now)
             ask(announcer, id, now)
             asked.append(id)
-            mayAsk = hasRoom(announcer, doubts)
+            mayAsk = asked.count < most && hasRoom(announcer, doubts)
         }
         return (asked, left)
     }

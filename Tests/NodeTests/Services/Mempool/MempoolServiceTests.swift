@@ -375,12 +375,52 @@ import VirtualIO
         }
     }
 
+    /// A full mempool fetches nothing, and what was announced meanwhile when there is room. It takes clients' transactions of
+    /// senders that have less than others.
+    @Test func aFullMempoolFetchesWhenThereIsRoom() throws {
+        try withStations(2) { stations in
+            let (source, full) = (stations[0], stations[1])
+            var limits = Configuration().mempool
+            limits.maxTransactions = 100
+            full.service.follow(limits)
+            let all = try (1...300).map { try Self.transaction(50, $0) }
+            for transaction in all { try await source.submit(transaction) }
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(full.service.contents.count == 100)
+            let refusals = full.service.context.metrics.refused[.full].value
+            #expect(refusals <= UInt64(MempoolService.batch), "those that were on their way: \(refusals)")
+            // Announced again: 30 seconds after they came.
+            try await Reactor.sleep(for: .seconds(40))
+            #expect(full.service.context.metrics.refused[.full].value == refusals)
+            #expect(full.service.contents.count == 100)
+            // A client with little is not kept out, one with much is refused before its signature is checked.
+            try await full.submit(try Self.transaction(51, 1))
+            #expect(full.service.context.metrics.dropped[.crowdedOut].value == 1)
+            let next = try Self.transaction(50, 100)
+            var forged = next.bytes.array
+            let place = try #require(forged.indices.first { forged[$0...].starts(with: next.signature) })
+            forged[place] ^= 1
+            let outcome = await full.service.submit([SharedBytes(forged)])[0]
+            #expect(throws: MempoolError.full) { try outcome.get() }
+            // Blocks make room, and the rest comes without another announcement.
+            for station in stations {
+                station.service.committed(
+                    all[..<99].map(\.id),
+                    [.init(id: AccountID(try Self.key(50).publicKey), nonce: 99, balance: 0)])
+            }
+            try await Reactor.sleep(for: .seconds(5))
+            #expect(full.service.contents.count == 100)
+            #expect(await full.has(all[120]))
+        }
+    }
+
     /// A source that serves any transaction it was given.
     @ReactorActor
     final class Forger: TransactionSource {
         var transactions: [Hash: SharedBytes] = [:]
         var served = 0
         let transactionLimit = 1 << 20
+        let room = Int.max
 
         func wanted(_ ids: [Hash]) async -> [Hash] { ids }
         func trusts(_ peer: PeerID) -> Bool { false }
