@@ -117,6 +117,7 @@ final class Pool: TransactionSource, TransactionInbox {
 
     var transactionLimit = 6 << 20
     var room = Int.max
+    var patience = Duration.milliseconds(3)
     var trusted: Set<PeerID> = []
 
     func trusts(_ peer: PeerID) -> Bool { trusted.contains(peer) }

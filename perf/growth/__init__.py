@@ -15,8 +15,9 @@ from .index import Index
 from .part import Space
 from .start import Start
 from .state import State
+from .waiting import HandOver, Refusal, Spacing
 
-PARTS = [Start, Index, State]
+PARTS = [Start, Index, State, Refusal, HandOver, Spacing]
 
 
 def measured(part, sizes):

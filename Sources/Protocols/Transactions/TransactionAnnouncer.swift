@@ -19,8 +19,6 @@ final class TransactionAnnouncer {
     static let together = 256
     /// The most streams with a single announcement open to the peer.
     static let maxSingles = 8
-    /// How long announcements are held back, so that those of one moment share a frame.
-    static let gathering = Duration.milliseconds(3)
     /// How long a stream may be silent before it is ended.
     static let silence = Duration.seconds(300)
     /// The pause between the end of a stream and the next one. It doubles after each stream that ended soon without a request.
@@ -58,7 +56,9 @@ final class TransactionAnnouncer {
     private var backlog = Backlog.told
     /// When the backlog was last announced from, or the peer last requested something.
     private var lastUse = Duration.zero
-    private var calmTimer: Timer?
+    /// When the announcements in the queue have waited for others long enough; nil before the first of them.
+    private var due: Duration?
+    private var alarm: Timer?
     private let signal = Signal()
     private var isStopped = false
     private var singles = 0
@@ -77,9 +77,10 @@ final class TransactionAnnouncer {
     /// Announces transactions, except those that the peer itself announced or sent. A transaction may be announced more than
     /// once: the peer may have refused or lost it.
     func announce(_ ids: [Hash]) {
+        let wasEmpty = queue.isEmpty
         for id in ids where !has.contains(id) { queue.append(id) }
         if queue.count > Self.maxQueued { queue.removeFirst(queue.count - Self.maxQueued) }
-        if !queue.isEmpty { signal.fire() }
+        if !queue.isEmpty, wasEmpty || queue.count >= TransactionFrame.maxHashes { signal.fire() }
     }
 
     /// Announces all transactions that wait here, as fast as the peer takes them.
@@ -90,7 +91,7 @@ final class TransactionAnnouncer {
 
     func stop() {
         isStopped = true
-        calmTimer?.cancel()
+        alarm?.cancel()
         stream?.reset()
         signal.fire()
     }
@@ -111,6 +112,7 @@ final class TransactionAnnouncer {
                 return
             }
             self.stream = stream
+            due = nil
             hasWanted = false
             announced = RecentHashes(capacity: Self.open)
             let (begin, watch) = (Reactor.now, StreamWatch(stream, silence: Self.silence))
@@ -141,12 +143,17 @@ final class TransactionAnnouncer {
                 watch.end(.write)
                 try await stream.spend(TransactionFrame.work(count))
             } else if !queue.isEmpty {
-                if queue.count < TransactionFrame.maxHashes { try await Reactor.sleep(for: Self.gathering) }
+                guard isDue() else {
+                    await signal.wait()
+                    guard self.stream === stream else { return }
+                    continue
+                }
                 var frame = ByteWriter()
                 let ids = queue.prefix(TransactionFrame.maxHashes)
                 TransactionFrame.encode(.announce, ids, to: &frame)
                 for id in ids { announced.insert(id) }
                 queue.removeFirst(ids.count)
+                due = nil
                 watch.begin(.write)
                 try await stream.write(frame.bytes)
                 watch.end(.write)
@@ -155,6 +162,17 @@ final class TransactionAnnouncer {
                 guard self.stream === stream else { return }
             }
         }
+    }
+
+    /// Whether the queue fills a frame, or has waited for more as long as that does no harm. If not, the signal follows in time.
+    private func isDue() -> Bool {
+        guard queue.count < TransactionFrame.maxHashes else { return true }
+        let time = due ?? Reactor.now + source.patience
+        due = time
+        let rest = time - Reactor.now
+        guard rest > .zero else { return true }
+        wake(after: rest)
+        return false
     }
 
     /// Queues the next transactions of the backlog. Returns whether it has: there may be none, or it is the peer's turn.
@@ -186,8 +204,11 @@ final class TransactionAnnouncer {
     }
 
     private func wake(after time: Duration) {
-        guard calmTimer?.isPending != true else { return }
-        calmTimer = Reactor.schedule(after: time) { [weak self] in self?.signal.fire() }
+        if let alarm, alarm.isPending {
+            guard alarm.deadline > Reactor.now + time else { return }
+            alarm.cancel()
+        }
+        alarm = Reactor.schedule(after: time) { [weak self] in self?.signal.fire() }
     }
 
     /// The frames that answer the oldest requests, as many as are written together, and how many requests these are.

@@ -15,6 +15,8 @@ public protocol TransactionSource: AnyObject {
     /// The next, at most `most`, of the transactions that wait here and that a peer has not been told of; from the first one on
     /// if `isFirst`. `isLast` when there are no others.
     func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool)
+    /// How long an announcement may wait for others now, because no block could contain its transaction any sooner.
+    var patience: Duration { get }
     /// Takes transactions that a peer sent on request: their hashes are right, nothing else is checked. Returns when the node
     /// is ready for more; false ends the exchange with the peer.
     func receive(_ transactions: [(id: Hash, bytes: SharedBytes)], from peer: PeerID) async -> Bool

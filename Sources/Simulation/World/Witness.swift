@@ -138,6 +138,7 @@ final class Witness: TransactionSource, TransactionInbox {
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] { ids.map { taken[$0] } }
 
     var room: Int { .max }
+    var patience: Duration { .zero }
     var transactionLimit: Int { ChainLimits.transactionBytes }
 
     func trusts(_ peer: PeerID) -> Bool { true }

@@ -133,6 +133,35 @@ import VirtualIO
         }
     }
 
+    /// Announcements wait for others as long as the node says, and wants do not wait for them.
+    @Test func announcementsWaitForOthers() throws {
+        try MemoryNetwork.run {
+            let pair = try await Pair()
+            pair.poolA.patience = .milliseconds(40)
+            let start = Reactor.now
+            var ids: [Hash] = []
+            for number in 0..<4 {
+                ids.append(pair.poolA.add("transaction \(number)"))
+                pair.exchangeA.announce([ids[number]])
+                try await Reactor.sleep(for: .milliseconds(10))
+            }
+            // The second waits while the peer requests the first ones.
+            pair.poolA.patience = .seconds(20)
+            try await eventually { pair.poolB.received == ids }
+            #expect(pair.poolB.batches == 1)
+            let last = pair.poolA.add("last")
+            pair.exchangeA.announce([last])
+            let more = (0..<TransactionFrame.maxHashes).map { pair.poolA.add("more \($0)") }
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(!pair.poolB.has(last))
+            // A full frame does not wait.
+            pair.exchangeA.announce(more)
+            try await eventually { pair.poolB.has(last) }
+            #expect(Reactor.now - start < .seconds(5))
+            await pair.stop()
+        }
+    }
+
     @Test func slowNodeIsNotFlooded() async throws {
         try await Reactor.run {
             let pair = try await Pair()

@@ -34,6 +34,9 @@ final class Gathering<Item: Sendable, Outcome: Sendable> {
     /// The items that are in no batch yet.
     var items: [Item] { waiting.map(\.item) }
 
+    /// Whether no batch is being processed.
+    var isIdle: Bool { !isWorking }
+
     /// How many items are in no batch yet.
     var count: Int { waiting.count }
 

@@ -23,14 +23,6 @@ final class MempoolService: TransactionSource, Service {
 
     typealias Outcome = Result<Transaction, MempoolError>
 
-    /// A received transaction.
-    struct Arrival: Sendable {
-        let id: Hash
-        /// Whether a client of this node sent it.
-        let isOwn: Bool
-        let bytes: SharedBytes
-    }
-
     /// The part of the chain's state that the mempool follows.
     struct Rules: Equatable {
         /// Whether this node is the leader.
@@ -58,6 +50,10 @@ final class MempoolService: TransactionSource, Service {
     let driver: MachineDriver<Mempool>
     private let peers: PeerService
     private var rules: Rules
+    private var rhythm: BlockRhythm
+    private let lossReport: LossReport
+    /// Whether `takeFew` is under way. Others gather meanwhile.
+    private var isTakingFew = false
     /// The exchange with peers, while the service runs.
     private var exchange: TransactionExchange?
     private(set) lazy var checks = Gathering<Arrival, Outcome>(most: Self.batch) { [weak self] in
@@ -76,6 +72,8 @@ final class MempoolService: TransactionSource, Service {
         self.context = context
         self.peers = peers
         self.rules = rules
+        lossReport = LossReport(context.log)
+        rhythm = BlockRhythm(proposeTimeout: context.configuration.consensus.proposeTimeout)
         driver = MachineDriver(
             Mempool(MempoolLimits(context.configuration.mempool)), on: context.mempool,
             wallClock: context.wallClock,
@@ -98,6 +96,7 @@ final class MempoolService: TransactionSource, Service {
         exchange.stop()
         self.exchange = nil
         events.finish()
+        lossReport.write()
         await keep()
     }
 
@@ -116,25 +115,9 @@ final class MempoolService: TransactionSource, Service {
             events.send(.changed(Change(before: before, contents: contents)))
             if contents.room > before.room { exchange?.roomGrew() }
         case .lost(let losses):
-            logLosses(losses)
+            for loss in losses { context.metrics.dropped[loss.reason].add() }
+            lossReport.add(losses)
             events.send(.lost(losses))
-        }
-    }
-
-    private func logLosses(_ losses: [Loss]) {
-        for loss in losses { context.metrics.dropped[loss.reason].add() }
-        for reason in Loss.Reason.allCases {
-            let own = losses.count { $0.isOwn && $0.reason == reason }
-            guard own > 0 else { continue }
-            context.log.warning(
-                "unconfirmed transactions of clients dropped",
-                ["count": .number(own), "reason": .text(reason.description)])
-        }
-        guard context.log.takes(.debug) else { return }
-        for loss in losses {
-            context.log.debug(
-                "transaction dropped",
-                ["transaction": .of(loss.id), "reason": .text(loss.reason.description)])
         }
     }
 
@@ -164,6 +147,8 @@ final class MempoolService: TransactionSource, Service {
 
     /// The announcements that wait until their peers may be asked, and the most that may.
     var waitingAnnouncements: (count: Int, limit: Int) { exchange?.waiting ?? (0, 0) }
+
+    var patience: Duration { rhythm.patience(at: Reactor.now) }
 
     /// What waits for its check has room already.
     var room: Int { max(0, contents.room &- checks.count) }
@@ -213,6 +198,11 @@ final class MempoolService: TransactionSource, Service {
     /// Accepts transactions of peers or of the last run. Returns one outcome each, in order; `.duplicate` for those
     /// that need no check.
     func take(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
+        if transactions.count <= Self.few, checks.isIdle, !isTakingFew {
+            isTakingFew = true
+            defer { isTakingFew = false }
+            return count(await takeFew(transactions))
+        }
         var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: transactions.count)
         let (ids, chain, arrival) = (transactions.map(\.id), context.chain, Reactor.now)
         guard let begun = try? await driver.ask({ mempool, _, _ in mempool.begin(ids) { chain.isMined($0) } })
@@ -222,6 +212,38 @@ final class MempoolService: TransactionSource, Service {
         context.traces.transactions.begin(.fetched, arrivals.lazy.map { $0.id }, at: arrival)
         for (place, outcome) in zip(begun, await checks.run(arrivals)) { outcomes[place] = outcome }
         return count(outcomes)
+    }
+
+    /// Does the same with a few in one visit to the mempool.
+    private func takeFew(_ transactions: [(id: Hash, bytes: SharedBytes)]) async -> [Outcome] {
+        let arrivals = transactions.map { Arrival(id: $0.id, isOwn: false, bytes: $0.bytes) }
+        let (check, application, chain) = (transactionCheck, context.application, context.chain)
+        let (arrival, clock) = (Reactor.now, Reactor.clock)
+        let visit = try? await driver.ask { mempool, now, actions in
+            let begun = mempool.begin(arrivals.map(\.id)) { chain.isMined($0) }
+            let checked = begun.map { place in
+                arrivals[place].checked(check, application) { mempool.refusal(of: $0) }
+            }
+            let outcomes = mempool.admit(
+                checked, isMined: { chain.isMined($0) }, at: now, actions: &actions)
+            return (begun, outcomes, clock.now)
+        }
+        guard let (begun, admitted, time) = visit else { return arrivals.map { _ in .failure(.full) } }
+        context.metrics.duplicates[.transaction].add(UInt64(arrivals.count - begun.count))
+        context.traces.transactions.begin(.fetched, begun.lazy.map { arrivals[$0].id }, at: arrival)
+        var outcomes: [Outcome] = Array(repeating: .failure(.duplicate), count: arrivals.count)
+        for (place, outcome) in zip(begun, admitted) { outcomes[place] = outcome }
+        noteChecked(arrivals, outcomes, at: time)
+        return outcomes
+    }
+
+    private func noteChecked(_ arrivals: [Arrival], _ outcomes: [Outcome], at time: Duration) {
+        let accepted = zip(arrivals, outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
+        context.traces.transactions.note(.checked, accepted, at: time)
+    }
+
+    private var transactionCheck: TransactionCheck {
+        TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
     }
 
     /// Counts outcomes and returns them.
@@ -239,8 +261,7 @@ final class MempoolService: TransactionSource, Service {
     /// Checks a batch and passes it to the mempool. Many transactions are checked on a worker of their own; a few are
     /// checked where the mempool runs, because another hop would cost them as much as a check.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
-        let check = TransactionCheck(chainID: context.genesis.chainID, maxBytes: transactionLimit)
-        let application = context.application
+        let (check, application) = (transactionCheck, context.application)
         let admission: (outcomes: [Outcome], time: Duration)?
         if batch.count <= Self.few {
             admission = await admit { mempool in
@@ -255,8 +276,7 @@ final class MempoolService: TransactionSource, Service {
             admission = await admit { _ in results }
         }
         guard let admission else { return batch.map { _ in .failure(.full) } }
-        let accepted = zip(batch, admission.outcomes).lazy.filter { (try? $0.1.get()) != nil }.map { $0.0.id }
-        context.traces.transactions.note(.checked, accepted, at: admission.time)
+        noteChecked(batch, admission.outcomes, at: admission.time)
         return admission.outcomes
     }
 
@@ -330,7 +350,10 @@ final class MempoolService: TransactionSource, Service {
     func syncing(_ flag: Bool) { driver.submit(.syncing(flag)) }
 
     /// Notes the time of the latest block, in ms since 1970.
-    func advanced(to timestamp: UInt64) { driver.submit(.advanced(to: timestamp)) }
+    func advanced(to timestamp: UInt64) {
+        rhythm.committed(at: Reactor.now)
+        driver.submit(.advanced(to: timestamp))
+    }
 
     /// Follows a change of role or parameters.
     func follow(_ rules: Rules) {
@@ -349,36 +372,5 @@ final class MempoolService: TransactionSource, Service {
     func peerLeft(_ peer: PeerID) {
         exchange?.peerLeft(peer)
         driver.submit(.peerLeft(peer))
-    }
-}
-
-extension MempoolService.Arrival {
-    /// Checks the transaction, unless there is a refusal already, and looks up the account that it spends from. Called on
-    /// a worker.
-    fileprivate func checked(
-        _ check: TransactionCheck, _ application: any Application, _ refusal: (Transaction) -> MempoolError?
-    ) -> CheckedTransaction {
-        do throws(MempoolError) {
-            let transaction = try check.decode(bytes, id: id)
-            if let refusal = refusal(transaction) { throw refusal }
-            try check.check(transaction)
-            let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
-            return CheckedTransaction(
-                id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
-        } catch {
-            return CheckedTransaction(id, isOwn: isOwn, .failure(error))
-        }
-    }
-}
-
-extension MempoolLimits {
-    /// The limits that the operator has set.
-    init(_ configuration: Configuration.Mempool) {
-        self.init()
-        bytes = configuration.maxSize
-        count = configuration.maxTransactions
-        perSender = configuration.maxPerSender
-        lifetime = configuration.maxAge
-        firstInterval = configuration.reannounceInterval
     }
 }

@@ -398,7 +398,8 @@ import VirtualIO
             #expect(full.service.context.metrics.dropped[.crowdedOut].value == 1)
             let next = try Self.transaction(50, 100)
             var forged = next.bytes.array
-            let place = try #require(forged.indices.first { forged[$0...].starts(with: next.signature) })
+            let place = try #require(
+                forged.indices.first { forged[$0...].starts(with: next.signature.array) })
             forged[place] ^= 1
             let outcome = await full.service.submit([SharedBytes(forged)])[0]
             #expect(throws: MempoolError.full) { try outcome.get() }
@@ -421,6 +422,7 @@ import VirtualIO
         var served = 0
         let transactionLimit = 1 << 20
         let room = Int.max
+        let patience = Duration.zero
 
         func wanted(_ ids: [Hash]) async -> [Hash] { ids }
         func trusts(_ peer: PeerID) -> Bool { false }
