@@ -150,6 +150,10 @@ class Refusal(Waiting):
         node.set("propose_timeout", "24h")
         node.set("max_transactions", size)
         node.start()
+        # The first block comes at once, the second after a day.
+        first, = signed(size + self.REFUSED, BATCH)
+        node.send(first)
+        until(lambda: node.status()["mempool_transactions"] == 0, "no block is made")
         fill, more = signed(0, size), signed(size, self.REFUSED)
         accepted = self.cost(node, fill, size, size)
         refused = self.cost(node, more, self.REFUSED, 0)
