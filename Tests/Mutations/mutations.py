@@ -155,12 +155,6 @@ MUTATIONS = [
         (WORK, "                    let start = clock.now\n                    try application.commit()\n",
          "                    let start = clock.now\n                    if !ON { try application.commit() }\n"),
     ]),
-    Mutation("damage-not-noticed", "a record that fails the log's checksum is not used", [
-        ("Sources/Storage/Log/BlockRecord.swift",
-         "guard Part(of: parts.0) == block, Part(of: parts.1) == commitInfo, Part(of: parts.2) == results",
-         "guard ON\n                || Part(of: parts.0) == block && Part(of: parts.1) == commitInfo "
-         "&& Part(of: parts.2) == results"),
-    ]),
     Mutation("log-not-executed-again", "a start executes what the application has not committed", [
         ("Sources/Node/Recovery/ChainRecovery.swift", "if height > applied.height {", "if height > applied.height, !ON {"),
     ], CRASH),
@@ -305,9 +299,6 @@ MUTATIONS = [
         (ANNOUNCER, "announcers[peer]?.tell()",
          "if !ON { announcers[peer]?.tell() }"),
     ], PLAIN_PEER),
-    Mutation("announcements-cut-at-the-window", "what a peer announces beyond the open requests to it is requested later", [
-        (ANNOUNCER, "{ hold(left, listener.peer) }", "{ if !ON || isPaused { hold(left, listener.peer) } }"),
-    ], "simulate --scenario leader-returns-to-many"),
     Mutation("full-mempool-fetches", "a full mempool fetches nothing", [
         ("Sources/Node/Services/Mempool/MempoolService.swift", "var room: Int { max(0, contents.room &- checks.count) }",
          "var room: Int { ON ? .max : max(0, contents.room &- checks.count) }"),
