@@ -141,6 +141,8 @@ lint:
 	swift format lint --strict -r Package.swift Sources Tests
 	python3 Tests/Mutations/run.py --check
 	python3 docs/architecture.py --check
+	@# What a merge leaves of a conflict.
+	! grep -rnE '^(<<<<<<<|>>>>>>>) ' README.md docs perf systemd Tests Sources Makefile
 
 # Draws the targets, their dependencies and main types in docs/architecture.svg.
 architecture:
