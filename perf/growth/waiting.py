@@ -59,6 +59,10 @@ class Member:
     def status(self):
         return call(self.port, "apus.status", {})[1]
 
+    def drain(self):
+        """Waits until blocks contain everything that waits in its mempool."""
+        until(lambda: self.status()["mempool_transactions"] == 0, f"transactions wait after {PATIENCE} s")
+
     def stop(self):
         if self.process:
             self.process.terminate()
@@ -120,11 +124,14 @@ class Waiting(Part):
         return member
 
     def network(self, size):
-        """A leader, and a sentry that follows it."""
+        """A leader, and a sentry that follows it, both started and connected."""
         leader = self.member(size, "leader", "--chain-id", CHAIN_ID)
         sentry = self.member(
             size, "sentry", "--genesis", os.path.join(leader.root, "genesis.json"), "--bootnode",
             f"{leader.id}@{leader.p2p}")
+        leader.start()
+        sentry.start()
+        until(lambda: sentry.status()["peers"] == 1, "the sentry finds no leader")
         return leader, sentry
 
     def end(self):
@@ -153,7 +160,7 @@ class Refusal(Waiting):
         # The first block comes at once, the second after a day.
         first, = signed(size + self.REFUSED, BATCH)
         node.send(first)
-        until(lambda: node.status()["mempool_transactions"] == 0, "no block is made")
+        node.drain()
         fill, more = signed(0, size), signed(size, self.REFUSED)
         accepted = self.cost(node, fill, size, size)
         refused = self.cost(node, more, self.REFUSED, 0)
@@ -181,16 +188,13 @@ class HandOver(Waiting):
 
     def measure(self, size):
         leader, sentry = self.network(size)
-        leader.start()
-        sentry.start()
-        until(lambda: sentry.status()["peers"] == 1, "the sentry finds no leader")
         leader.stop()
         for batch in signed(0, size):
             sentry.send(batch)
         leader.start()
         until(lambda: sentry.status()["peers"] == 1, "the leader does not return")
         begin = time.monotonic()
-        until(lambda: sentry.status()["mempool_transactions"] == 0, f"transactions wait after {PATIENCE} s")
+        sentry.drain()
         seconds = time.monotonic() - begin
         self.end()
         return {"each": seconds / size * 1e3, "all": seconds}
@@ -211,9 +215,6 @@ class Spacing(Waiting):
 
     def measure(self, size):
         leader, sentry = self.network(size)
-        leader.start()
-        sentry.start()
-        until(lambda: sentry.status()["peers"] == 1, "the sentry finds no leader")
         count = self.SENDING * 1_000 // size
         ready = [signing.broadcast(number, CHAIN_ID) for number in range(count)]
         processor, switches = leader.processor_seconds(), leader.switches()
@@ -221,7 +222,7 @@ class Spacing(Waiting):
         for number, one in enumerate(ready):
             time.sleep(max(0, begin + number * size / 1_000 - time.monotonic()))
             sentry.send([one])
-        until(lambda: sentry.status()["mempool_transactions"] == 0, f"transactions wait after {PATIENCE} s")
+        sentry.drain()
         figures = {
             "processor": (leader.processor_seconds() - processor) / count * 1e3,
             "switches": (leader.switches() - switches) / count,
