@@ -1,5 +1,5 @@
-/// Limits the events that others can cause without bound: those that name a peer, an address, a query or a callback. Each message has an
-/// allowance of its own, so that no flood hides what is rare; what exceeds it is counted and reported.
+/// Limits the events that others can cause without bound: those that name a peer, an address, a query or a callback. Each
+/// message has an allowance of its own, so that no flood hides what is rare; what exceeds it is counted and reported.
 ///
 /// Events of the program's own accord, such as `block committed`, pass.
 struct LogLimiter: Sendable {

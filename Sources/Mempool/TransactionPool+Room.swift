@@ -17,10 +17,10 @@ extension TransactionPool {
     /// senders that are compared.
     static let share = 10_000
 
-    /// What transactions of this number and size hold, in millionths of the pool: of its number or its bytes, whichever is more.
+    /// The share of the pool that transactions of this number and size take, in millionths: of its number or of its bytes,
+    /// whichever is more.
     func holding(count: Int, bytes: Int) -> Int {
-        max(
-            Self.millionths(count, of: limits.count), Self.millionths(bytes, of: limits.bytes))
+        max(Self.millionths(count, of: limits.count), Self.millionths(bytes, of: limits.bytes))
     }
 
     private static func millionths(_ part: Int, of whole: Int) -> Int {

@@ -1,5 +1,5 @@
-// Swift's tasks: where a job of an executor will continue, which the runtime tells nobody. For diagnosis alone: an answer may be
-// wrong, but reading it is safe, because every job and every asynchronous call has these words.
+// Where a job of a Swift executor will continue. The runtime has no function that tells, so this reads its structures: those of
+// the runtime that is linked into the program. StallTests fail if they change.
 #ifndef APUS_CTASK_H
 #define APUS_CTASK_H
 

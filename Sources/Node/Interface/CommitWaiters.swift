@@ -28,8 +28,8 @@ final class CommitWaiters {
     /// Whether the limit is reached.
     var isFull: Bool { transactions >= Self.limit }
 
-    /// Returns what becomes of the transaction once it is committed or dropped; nil after `timeout`, when the node stops, or when the
-    /// client is gone.
+    /// Returns what has become of the transaction once it is committed or dropped; nil after `timeout`, when the node stops,
+    /// or when the client is gone.
     func wait(for id: Hash, timeout: Duration) async -> Outcome? {
         let clients = waiting[id] ?? Clients()
         waiting[id] = clients

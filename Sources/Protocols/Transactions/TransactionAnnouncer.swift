@@ -175,7 +175,7 @@ final class TransactionAnnouncer {
         return false
     }
 
-    /// Queues the next transactions of the backlog. Returns whether it has: there may be none, or it is the peer's turn.
+    /// Queues the next transactions of the backlog. Returns false if none are left, or if the peer must be calm first.
     private func takeBacklog() async -> Bool {
         var told = 0
         switch backlog {

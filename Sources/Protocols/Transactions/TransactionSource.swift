@@ -12,8 +12,8 @@ public protocol TransactionSource: AnyObject {
     /// The bytes of transactions to be served, nil for unknown ones: of `ids` the first, at least one, until `limit` bytes are
     /// reached.
     func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?]
-    /// The next, at most `most`, of the transactions that wait here and that a peer has not been told of; from the first one on
-    /// if `isFirst`. `isLast` when there are no others.
+    /// At most `most` waiting transactions that a peer has not been told of, in order. `isFirst` begins again with the first;
+    /// `isLast` says that no others are left.
     func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool)
     /// How long an announcement may wait for others now, because no block could contain its transaction any sooner.
     var patience: Duration { get }

@@ -112,8 +112,9 @@ struct TransactionRequests {
         return ids.filter { !isNoted($0, announcer.peer) && !isWaitedFor($0, by: doubts, now) }
     }
 
-    /// A peer has announced transactions. Returns those to ask it for now, `most` at the most, and those for which it has no room and that nobody
-    /// is asked for. `has` tells whether this node has one; nil if it was not looked up.
+    /// Notes that a peer has announced transactions. Returns at most `most` of them, to be requested from it now, and those
+    /// that are left: nobody is asked for them, and the peer has no room for more requests. `has` tells whether this node has
+    /// a transaction, and returns nil for one that was not looked up.
     mutating func announced(
         _ ids: [Hash], by announcer: Announcer, most: Int, now: Duration, has: (Hash) -> Bool?
     ) -> (asked: [Hash], left: [Hash]) {
