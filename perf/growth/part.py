@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 
+CHAIN_ID = "apus-growth"
+
 
 @dataclasses.dataclass
 class Figure:
@@ -54,10 +56,10 @@ def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def initialize(space, root):
-    """Makes the root directory of a node that is the only validator of its chain."""
-    run(space.apus, "init", "--root", root, "--chain-id", "apus-growth", "--listen", "127.0.0.1:1",
-        "--rpc-listen", "127.0.0.1:1")
+def initialize(space, root, *options):
+    """Makes the root directory of a node: the only validator of a chain of its own, unless the options name a genesis."""
+    chain = () if "--genesis" in options else ("--chain-id", CHAIN_ID)
+    run(space.apus, "init", "--root", root, "--listen", "127.0.0.1:1", "--rpc-listen", "127.0.0.1:1", *chain, *options)
 
 
 class Chain:

@@ -33,21 +33,23 @@ class Start(Part):
 
     def measure(self, size):
         root = self.chain.copy(size)
+        node = Node(self.space.apus, root)
+        node.pace("24h")
         # The first start after the chain was made has more to do.
-        self.start(root, "24h").stop()
+        node.start()
+        node.stop()
         clean, killed = [], []
         for _ in range(STARTS):
-            node = self.start(root, "24h")
+            node.start()
             clean.append(node.seconds)
             node.stop()
-            node = self.start(root, "1ms")
+            node.pace("1ms")
+            node.start()
             time.sleep(KILLED_AFTER)
             node.kill()
-            node = self.start(root, "24h")
+            node.pace("24h")
+            node.start()
             killed.append(node.seconds)
             node.stop()
         shutil.rmtree(root)
         return {"clean": statistics.median(clean), "killed": statistics.median(killed)}
-
-    def start(self, root, block_time):
-        return Node(self.space.apus, root, block_time)

@@ -50,14 +50,16 @@ class State(Part):
         found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         figures = {name: float(value) for name, value in (line.split() for line in found.splitlines())}
         # The first start has more to do.
-        node = Node(self.space.apus, self.root, "24h")
+        node = Node(self.space.apus, self.root)
+        node.pace("24h")
+        node.start()
         look_ups = [look_up(node, size) for _ in range(EARLIER + LOOK_UPS)][EARLIER:]
         node.stop()
         figures["lookup_p50"], figures["lookup_p99"] = (
             1000 * sorted(look_ups)[LOOK_UPS * percentile // 100] for percentile in (50, 99))
         starts = []
         for _ in range(STARTS):
-            node = Node(self.space.apus, self.root, "24h")
+            node.start()
             starts.append((1000 * node.seconds, node.resident / 1e6))
             node.stop()
         figures["start"], figures["memory"] = (statistics.median(values) for values in zip(*starts))

@@ -1,106 +1,16 @@
 """Transactions that wait: refusals by a full mempool, the hand-over to a leader that returns, and the cost at low rates."""
 
-import json
 import os
-import re
-import subprocess
 import time
-import urllib.request
 
 from rpcbench import signing
-from rpcbench.part import Failure, call, free_port
+from rpcbench.part import Failure
 
-from .part import Figure, Part
+from .node import Node, until
+from .part import CHAIN_ID, Figure, Part, initialize
 
-CHAIN_ID = "apus-growth"
 # Transactions in one request.
 BATCH = 100
-# The time in which a node must start, and take or pass on what a size demands.
-PATIENCE = 300
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Member:
-    """A node of a small network, stopped at first. Its configuration is a text with keys of one line each."""
-
-    def __init__(self, apus, root, *init):
-        self.apus, self.root = apus, root
-        self.p2p, self.rpc = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        self.process = None
-        out = subprocess.run(
-            [apus, "init", "--json", "--root", root, "--listen", self.p2p, "--rpc-listen", self.rpc, *init], check=True,
-            capture_output=True, text=True).stdout
-        self.id = json.loads(out)["node_id"]
-        self.port = int(self.rpc.rsplit(":", 1)[1])
-
-    def set(self, key, value):
-        path = os.path.join(self.root, "config.toml")
-        with open(path) as file:
-            text, count = re.subn(rf"(?m)^#? ?{key} = .*", f"{key} = {json.dumps(value)}", file.read())
-        if count != 1:
-            raise Failure(f"{path} has {count} lines with {key}")
-        with open(path, "w") as file:
-            file.write(text)
-
-    def start(self):
-        with open(os.path.join(self.root, "log"), "a") as log:
-            self.process = subprocess.Popen(
-                [self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: self.answers(), f"{self.root} does not start")
-
-    def answers(self):
-        if self.process.poll() is not None:
-            raise Failure(f"a node has ended: see {self.root}/log")
-        try:
-            return self.status() is not None
-        except OSError:
-            return False
-
-    def status(self):
-        return call(self.port, "apus.status", {})[1]
-
-    def drain(self):
-        """Waits until blocks contain everything that waits in its mempool."""
-        until(lambda: self.status()["mempool_transactions"] == 0, f"transactions wait after {PATIENCE} s")
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
-            self.process = None
-
-    def processor_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def switches(self):
-        """How often its threads have waited for something."""
-        count = 0
-        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
-            try:
-                with open(f"/proc/{self.process.pid}/task/{thread}/status") as status:
-                    count += int(re.search(r"(?m)^voluntary_ctxt_switches:\s+(\d+)", status.read())[1])
-            except OSError:
-                pass
-        return count
-
-    def send(self, parameters):
-        """Submits transactions in one request. Returns how many of them it accepts."""
-        body = json.dumps([{"jsonrpc": "2.0", "id": index, "method": "user.broadcast", "params": one}
-                           for index, one in enumerate(parameters)]).encode()
-        request = urllib.request.Request(
-            f"http://{self.rpc}/rpc/v1", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-            return sum("result" in answer for answer in json.load(response))
-
-
-def until(condition, failure):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise Failure(failure)
-        time.sleep(0.01)
 
 
 def signed(first, count):
@@ -110,34 +20,37 @@ def signed(first, count):
 
 
 class Waiting(Part):
-    """Parts with nodes that `measure` adds to `self.members`."""
+    """Parts with nodes that `measure` adds to `self.nodes`."""
 
     unit = "waiting transactions"
 
     def __init__(self, space):
         super().__init__(space)
-        self.members = []
+        self.nodes = []
 
-    def member(self, size, name, *init):
-        member = Member(self.space.apus, os.path.join(self.space.directory, f"{name}-{size}"), *init)
-        self.members.append(member)
-        return member
+    def node(self, size, name, *options):
+        """Makes a node, stopped at first, with options of `apus init`."""
+        root = os.path.join(self.space.directory, f"{name}-{size}")
+        initialize(self.space, root, *options)
+        node = Node(self.space.apus, root)
+        self.nodes.append(node)
+        return node
 
     def network(self, size):
         """A leader, and a sentry that follows it, both started and connected."""
-        leader = self.member(size, "leader", "--chain-id", CHAIN_ID)
-        sentry = self.member(
+        leader = self.node(size, "leader")
+        sentry = self.node(
             size, "sentry", "--genesis", os.path.join(leader.root, "genesis.json"), "--bootnode",
-            f"{leader.id}@{leader.p2p}")
+            f"{leader.node_id}@{leader.p2p}")
         leader.start()
         sentry.start()
         until(lambda: sentry.status()["peers"] == 1, "the sentry finds no leader")
         return leader, sentry
 
     def end(self):
-        for member in self.members:
-            member.stop()
-        self.members = []
+        for node in self.nodes:
+            node.stop()
+        self.nodes = []
 
 
 class Refusal(Waiting):
@@ -153,7 +66,7 @@ class Refusal(Waiting):
     REFUSED = 5_000
 
     def measure(self, size):
-        node = self.member(size, "node", "--chain-id", CHAIN_ID)
+        node = self.node(size, "node")
         node.set("propose_timeout", "24h")
         node.set("max_transactions", size)
         node.start()

@@ -47,7 +47,7 @@ def free_port():
 
 
 def with_free_ports(text):
-    """Returns a configuration that listens on free ports of loopback only, and its port for JSON-RPC."""
+    """Returns a configuration that listens on free ports of loopback only, and those for peers and for JSON-RPC."""
     ports = []
 
     def listen(_):
@@ -55,7 +55,7 @@ def with_free_ports(text):
         return f'listen = "127.0.0.1:{ports[-1]}"'
 
     # The sections p2p, rpc and metrics listen, in this order.
-    return re.sub(r"(?m)^listen = .*", listen, text), ports[1]
+    return re.sub(r"(?m)^listen = .*", listen, text), *ports[:2]
 
 
 def call(port, method, parameters):
@@ -122,7 +122,7 @@ class Node(Server):
         wait = "24h" if is_quiet else "0s"
         text = re.sub(r"(?m)^propose_timeout = .*", f'propose_timeout = "{wait}"', text)
         text = re.sub(r"(?m)^empty_block_timeout = .*", 'empty_block_timeout = "0s"', text)
-        text, rpc = with_free_ports(text)
+        text, _, rpc = with_free_ports(text)
         with open(f"{directory}/config.toml", "w") as file:
             file.write(text)
         with open(f"{directory}/log", "a") as log:
