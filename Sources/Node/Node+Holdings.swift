@@ -86,7 +86,7 @@ extension Node {
             ("index", context.indexing), ("check", context.checks),
             ("consensus check", context.consensusChecks),
             ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
-            ("serving", context.serving), ("lookup", context.lookups),
+            ("serving", context.serving), ("block", context.blocks), ("account", context.accounts),
         ]
         for (name, worker) in workers {
             all.append(Holding(name: "\(name) jobs", amount: worker.peakDepth, limit: worker.capacity))

@@ -49,7 +49,8 @@ extension Node {
             },
             openApplication: {
                 guard configuration.execution.application == "sql" else { return NoopApplication() }
-                return try SQLApplication(directory: root.applicationDirectory)
+                return try SQLApplication(
+                    directory: root.applicationDirectory, cacheBytes: configuration.execution.cacheSize)
             },
             peerStore: try PeerStore.recovering(
                 path: root.addressBookFile,
@@ -61,7 +62,7 @@ extension Node {
         environment.metrics = metrics
         environment.mempoolFile = root.mempoolFile
         if hasQueryProcesses, configuration.execution.application == "sql" {
-            environment.queries = queryPlacement(root, log)
+            environment.queries = queryPlacement(root, configuration, log)
         }
         do {
             return try await withTaskCancellationHandler { [environment] in
@@ -80,9 +81,13 @@ extension Node {
         let isDone = Atomic(false)
     }
 
-    private nonisolated static func queryPlacement(_ root: RootDirectory, _ log: Log) -> QueryPlacement {
+    private nonisolated static func queryPlacement(
+        _ root: RootDirectory, _ configuration: Configuration, _ log: Log
+    ) -> QueryPlacement {
         let database = SQLApplication.path(in: root.applicationDirectory)
-        if let program = QueryProgram(database: database) { return .processes(program) }
+        if let program = QueryProgram(database: database, cacheBytes: configuration.queries.cacheSize) {
+            return .processes(program)
+        }
         log.warning(
             "queries run inside the node: /proc/self/exe cannot be opened",
             ["reason": .text(String(cString: strerror(errno)))])
@@ -122,7 +127,7 @@ extension Node {
             let metrics = NodeMetrics(environment.metrics)
             host.metrics = metrics.host
             let worker = { environment.makeWorker($0, NodeContext.workerCapacity) }
-            let queries = Self.queryService(environment, application, worker)
+            let queries = Self.queryService(configuration.queries, environment, application, metrics, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
                 chain: ChainReader(store), votes: votes, application: application, log: log,
@@ -132,7 +137,8 @@ extension Node {
                 mempool: worker("mempool"), checks: worker("checks"),
                 consensusChecks: worker("consensus-check"),
                 proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
-                serving: worker("serving"), lookups: worker("lookups"), queries: queries,
+                serving: worker("serving"), blocks: worker("blocks"), accounts: worker("accounts"),
+                queries: queries,
                 wallClock: environment.wallClock,
                 observer: environment.observer, traces: NodeTraces(),
                 stateInterval: environment.stateInterval,
@@ -198,14 +204,16 @@ extension Node {
 
     @ReactorActor
     private static func queryService(
-        _ environment: NodeEnvironment, _ application: any Application, _ worker: (String) -> Worker
+        _ configuration: Configuration.Queries, _ environment: NodeEnvironment,
+        _ application: any Application, _ metrics: NodeMetrics, _ worker: (String) -> Worker
     ) -> any QueryService {
         switch environment.queries {
         case .inProcess: return InProcessQueries(application, worker("queries"))
         case .processes(let program):
             let log = environment.log.of("queries")
             let pool = QueryPool(
-                (0..<QueryPool.size).map { QueryProcess(program, worker("queries-\($0)"), log) })
+                (0..<configuration.processes).map { QueryProcess(program, worker("queries-\($0)"), log) },
+                metrics.queries)
             pool.start()
             return pool
         }

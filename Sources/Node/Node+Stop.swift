@@ -19,7 +19,8 @@ extension Node {
         // Close the database even if the node is still referenced, so that no executed block keeps it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }
-        context.lookups.stop()
+        context.blocks.stop()
+        context.accounts.stop()
         context.indexing.stop()
         let (store, log, latest) = (context.store, context.log, consensus.keeper.latest)
         do {

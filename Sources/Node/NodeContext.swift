@@ -46,8 +46,10 @@ struct NodeContext: Sendable {
     let proofs: [Worker]
     /// Reads and compresses blocks for peers, so that checks do not wait behind them.
     let serving: Worker
-    /// Looks up accounts and blocks for clients, which must not wait behind queries.
-    let lookups: Worker
+    /// Reads blocks and transactions for clients, who must not wait behind peers, nor peers behind them.
+    let blocks: Worker
+    /// Reads accounts for clients, who must not wait behind large blocks.
+    let accounts: Worker
     /// Answers clients' queries.
     let queries: any QueryService
     /// The wall clock, in milliseconds since 1970. Callable from any thread.
@@ -62,6 +64,10 @@ struct NodeContext: Sendable {
 
     /// The workers, except those of queries.
     var workers: [Worker] {
-        [consensus, execution, storage, indexing, mempool, checks, consensusChecks, serving, lookups] + proofs
+        [
+            consensus, execution, storage, indexing, mempool, checks, consensusChecks, serving, blocks,
+            accounts,
+        ]
+            + proofs
     }
 }

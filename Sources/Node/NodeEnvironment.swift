@@ -35,8 +35,8 @@ public struct NodeEnvironment: Sendable {
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
     /// Makes a worker, given its name (`consensus`, `mempool`, `execution`, `storage`, `index`, `checks`,
-    /// `consensus-check`, `proofs-0`, `proofs-1`, `serving`, `lookups`, `queries`, or `queries-0` and so on) and the
-    /// capacity of its queue, in jobs.
+    /// `consensus-check`, `proofs-0`, `proofs-1`, `serving`, `blocks`, `accounts`, `queries`, or `queries-0` and so on) and
+    /// the capacity of its queue, in jobs.
     public var makeWorker: @Sendable (_ name: String, _ capacity: Int) -> Worker = {
         Worker(name: $0, capacity: $1)
     }

@@ -26,8 +26,10 @@ enum Apus {
     static func main() async {
         await command.main(version: NodeVersion.text) { words in
             // Before anything else runs: the worker confines the whole process.
-            guard words.count == 2, words[0] == QueryWorker.command else { return nil }
-            return QueryWorker.run(database: words[1])
+            guard words.count == 3, words[0] == QueryWorker.command, let cacheBytes = Int(words[2]) else {
+                return nil
+            }
+            return QueryWorker.run(database: words[1], cacheBytes: cacheBytes)
         }
     }
 }

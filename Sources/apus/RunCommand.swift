@@ -106,10 +106,13 @@ struct RunCommand: Action {
                     "transaction_size": .number(parameters.transactionLimit),
                 ])
         }
+        let budget = ReplyBudget(ReplyBudget.Limits(queryProcesses: configuration.queries.processes))
         return try await RPCServer.start(
             listen: rpc.listen, passed: sockets, limits: RPCServer.Limits(rpc, parameters),
             driver: Reactor.DriverKind(rawValue: configuration.reactor.driver) ?? .auto,
-            dispatcher: RPCDispatcher(node, metrics: RPCMetrics(metrics)) { WallClock.milliseconds },
+            dispatcher: RPCDispatcher(node, budget: budget, metrics: RPCMetrics(metrics)) {
+                WallClock.milliseconds
+            },
             metrics: configuration.metrics.isEnabled
                 ? MetricsEndpoint(listen: configuration.metrics.listen) { await node.metrics() } : nil)
     }

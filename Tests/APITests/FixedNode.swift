@@ -205,12 +205,16 @@ struct FixedNode: NodeInterface {
             [.bool(true), Value.numeric("1.5", precision: 2, scale: 1) ?? .null], [.text(""), .bytea([])],
         ])
 
-    /// Answers `SELECT $a`; `hold`, which waits; `names`, which returns each parameter's name and value; `mixed`;
-    /// and `many`, which returns 3,000 rows.
+    /// Answers `SELECT $a`; `hold`, which waits; `scan`, which is not short, and waits as a long one; `names`, which returns
+    /// each parameter's name and value; `mixed`; and `many`, which returns 3,000 rows.
     func query(
-        _ sql: String, _ parameters: [RawStatement.Parameter]
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
     ) async throws(NodeError) -> QueryResult {
         switch sql {
+        case "scan" where length == .short: throw .notShort
+        case "scan":
+            await hold.wait()
+            return QueryResult(columnNames: ["n"], columnTypes: [DataType(.int8)], rows: [[.int8(1)]])
         case "hold":
             await hold.wait()
             return QueryResult(columnNames: ["a"], columnTypes: [DataType(.text)], rows: [[.text("late")]])

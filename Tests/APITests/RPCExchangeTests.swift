@@ -263,6 +263,31 @@ import VirtualIO
         }
     }
 
+    /// Long queries that run or wait hold up no short one, and one that waits never runs if its client goes.
+    @Test func shortQueriesDoNotWaitForLongOnes() throws {
+        let node = try FixedNode()
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let scans = (0..<3).map { _ in
+                Reactor.spawn {
+                    _ = await dispatcher.respond(to: Array(Self.held.replacing("hold", with: "scan").utf8))
+                }
+            }
+            try await Reactor.sleep(for: .milliseconds(10))
+            #expect(node.hold.begun == 2)
+            let before = Reactor.now
+            let short = await dispatcher.respond(
+                to: Array(Self.held.replacing("hold", with: "SELECT $a").utf8))
+            try Self.expect(short, ["2": nil])
+            #expect(Reactor.now == before)
+            scans[2].cancel()
+            try await Reactor.sleep(for: .milliseconds(10))
+            node.hold.open()
+            try await Reactor.sleep(for: .seconds(1))
+            #expect(node.hold.begun == 2)
+        }
+    }
+
     /// Clients take turns, however many large calls one of them makes.
     @Test func clientsTakeTurnsWithLargeCalls() throws {
         try MemoryNetwork.run {
@@ -273,7 +298,7 @@ import VirtualIO
             for (number, host) in [1, 1, 1, 1, 2, 2, 1, 3].enumerated() {
                 let client = try SocketAddress(ip: "192.0.2.\(host)", port: 0).network
                 Reactor.spawn {
-                    guard let room = await budget.reserve(for: .query, of: client) else { return }
+                    guard let room = await budget.reserve(for: .longQuery, of: client) else { return }
                     order.append(number)
                     holding.append(room)
                 }

@@ -249,6 +249,14 @@ def log_as_text(node):
     change(f"{node.root}/config.toml", 'format = "auto"', 'format = "plain"')
 
 
+def serve_metrics(node):
+    """Makes a node serve metrics from its next start on, at `node.metrics`."""
+    node.metrics = f"127.0.0.1:{free_ports(1)[0]}"
+    file = f"{node.root}/config.toml"
+    change(file, r"(\[metrics\][^\[]*enabled = )false", r"\1true")
+    change(file, r'listen = "127.0.0.1:8485"', f'listen = "{node.metrics}"')
+
+
 def change(file, pattern, replacement):
     """Replaces the only match of a pattern in a text file."""
     with open(file) as f:

@@ -28,7 +28,8 @@ final class CostMeter {
     private var price = 0
     private var stride = 0
     private var graceLeft = 0
-    private var deadline: ContinuousClock.Instant?
+    /// That of the running query; nil for any other statement.
+    private var clock: QueryClock?
     private let stopFlag: StopFlag
 
     /// Creates a meter that also stops charged statements when `stopFlag` is raised. The node's own statements, such as
@@ -37,7 +38,7 @@ final class CostMeter {
 
     /// Whether the last statement has spent its budget, or the query its time.
     var isSpent: Bool {
-        if let deadline { return ContinuousClock.now >= deadline }
+        if let isOver = clock?.isOver { return isOver }
         return left == 0 && budget > 0
     }
 
@@ -62,19 +63,19 @@ final class CostMeter {
         limit(isSpent ? 1 : width.bytes)
     }
 
-    /// Starts a query with a deadline instead of a budget, since queries need not behave the same on every node.
-    func start(until deadline: ContinuousClock.Instant) {
+    /// Starts a query with limits on its time instead of a budget, since queries need not behave the same on every node.
+    func start(_ limits: QueryLimits) {
         isCounting = true
-        self.deadline = deadline
+        clock = QueryClock(limits)
         watch(every: ExecutionLimits.queryStride)
     }
 
     /// Stops counting and lifts the limits. Charges those of the run's `steps` instructions that no check has counted
     /// yet. `used` and `isSpent` stay valid until the next `start`.
     func stop(steps: Int = 0) {
-        if stride > 0, deadline == nil { charge((steps % stride) * price) }
+        if stride > 0, clock == nil { charge((steps % stride) * price) }
         isCounting = false
-        deadline = nil
+        clock = nil
         stride = 0
         sqlite3_progress_handler(connection, 0, nil, nil)
         limit(CostModel.value.value)
@@ -84,7 +85,7 @@ final class CostMeter {
     @discardableResult
     func charge(_ units: Int) -> Bool {
         guard isCounting else { return true }
-        guard deadline == nil else { return !isSpent }
+        guard clock == nil else { return !isSpent }
         if left > 0 {
             left -= min(units, left)
             if left == 0, stride > 0 { limit(1) }
@@ -105,7 +106,7 @@ final class CostMeter {
     }
 
     private func mustStop() -> Bool {
-        if deadline != nil { return isSpent }
+        if clock != nil { return isSpent }
         charge(stride * price)
         return graceLeft == 0 || stopFlag.isRaised
     }

@@ -8,8 +8,8 @@ import Chain
 /// number of `values`, and `end`; `failed` may replace any of these.
 enum QueryFrame {
     enum Kind: UInt8 {
-        /// u64 rows ‖ u64 values ‖ u64 bytes ‖ u64 nanoseconds ‖ text SQL ‖ u32 count ‖ for each parameter: text name,
-        /// u32 length, the value as in transactions.
+        /// u64 rows ‖ u64 values ‖ u64 bytes ‖ u64 nanoseconds ‖ u64 nanoseconds of processor time, 0 for any number ‖ text
+        /// SQL ‖ u32 count ‖ for each parameter: text name, u32 length, the value as in transactions.
         case question = 1
         /// Text: the protection that the kernel lacks, or empty.
         case ready

@@ -11,20 +11,44 @@ public struct QueryLimits: Hashable, Sendable {
     public var bytes: Int
     /// The maximum time.
     public var time: Duration
+    /// The maximum processor time; nil for whatever fits into `time`.
+    public var processorTime: Duration?
 
-    /// The maximum size of SQLite's heap in a query process, in bytes, including sorting, grouping and temporary
-    /// tables. Two such processes leave enough room for the node on a machine with 512 MB.
+    /// The maximum size of SQLite's heap in a query process without the page cache, in bytes, including sorting, grouping and
+    /// temporary tables. Two such queries leave enough room for the node on a machine with 512 MB.
     static let memory = 96 << 20
 
     /// Creates limits; the defaults suit a small machine: 100,000 rows, 1,000,000 values, 32 MiB, 5 s.
     public init(
         rows: Int = 100_000, values: Int = 1_000_000, bytes: Int = 32 * 1024 * 1024,
-        time: Duration = .seconds(5)
+        time: Duration = .seconds(5), processorTime: Duration? = nil
     ) {
         self.rows = rows
         self.values = values
         self.bytes = bytes
         self.time = time
+        self.processorTime = processorTime
+    }
+}
+
+/// How much a query may take. Each is tried as a short one first, so that look-ups need not wait for queries that read much
+/// (docs/execution.md, "Queries").
+public enum QueryLength: String, CaseIterable, Sendable {
+    /// Several times what finding rows by a key takes.
+    case short
+    /// As much as any query.
+    case long
+
+    /// The limits of a query of this length. A short one ends at its processor time, unless it waits for the disk or a busy
+    /// machine for longer than the rest.
+    public var limits: QueryLimits {
+        switch self {
+        case .short:
+            QueryLimits(
+                rows: 1_000, values: 1_000, bytes: 64 << 10, time: .milliseconds(50),
+                processorTime: .milliseconds(5))
+        case .long: QueryLimits()
+        }
     }
 }
 

@@ -23,9 +23,9 @@ public struct QueryQuestion: Hashable, Sendable {
         var body = ByteWriter(capacity: sql.utf8.count + 64)
         body.put(u8: QueryFrame.Kind.question.rawValue)
         for limit in [limits.rows, limits.values, limits.bytes] { body.put(u64: UInt64(clamping: limit)) }
-        let (seconds, attoseconds) = limits.time.components
-        body.put(
-            u64: UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000))
+        for time in [limits.time, limits.processorTime ?? .zero] {
+            body.put(u64: UInt64(clamping: time.nanoseconds))
+        }
         body.put(string32: sql)
         body.put(u32: UInt32(clamping: parameters.count))
         for parameter in parameters {
@@ -43,9 +43,10 @@ public struct QueryQuestion: Hashable, Sendable {
         var reader = ByteReader(frame)
         guard try reader.u8() == QueryFrame.Kind.question.rawValue else { throw .invalid("a question") }
         let (rows, values, bytes) = (try reader.u64(), try reader.u64(), try reader.u64())
-        let time = Duration.nanoseconds(Int64(clamping: try reader.u64()))
+        let (time, processor) = (Int64(clamping: try reader.u64()), Int64(clamping: try reader.u64()))
         limits = QueryLimits(
-            rows: Int(clamping: rows), values: Int(clamping: values), bytes: Int(clamping: bytes), time: time)
+            rows: Int(clamping: rows), values: Int(clamping: values), bytes: Int(clamping: bytes),
+            time: .nanoseconds(time), processorTime: processor > 0 ? .nanoseconds(processor) : nil)
         sql = try reader.string32()
         // A parameter takes at least its two lengths.
         parameters = try reader.list(reader.u32(), least: 8) { reader throws(BytesError) in

@@ -17,15 +17,15 @@ public enum QueryWorker {
     /// The time beyond that of a query after which the kernel ends a process that has lost its node, in seconds.
     private static let grace: UInt32 = 10
 
-    /// Answers queries until the node closes the socket; returns the exit status.
-    public static func run(database: String) -> Int32 {
+    /// Answers queries until the node closes the socket, with a page cache of up to `cacheBytes`; returns the exit status.
+    public static func run(database: String, cacheBytes: Int) -> Int32 {
         apus_sandbox_begin(socket)
         // Writing to a closed socket must return an error.
         signal(SIGPIPE, SIG_IGN)
         var writer = QueryFrameWriter(socket: socket)
         do throws(ExecutionError) {
-            let reader = try open(database)
-            writer.ready(try confine())
+            let reader = try open(database, cacheBytes)
+            writer.ready(try confine(cacheBytes))
             serve(reader, &writer)
             return 0
         } catch {
@@ -34,19 +34,20 @@ public enum QueryWorker {
         }
     }
 
-    private static func open(_ database: String) throws(ExecutionError) -> SQLReader {
+    private static func open(_ database: String, _ cacheBytes: Int) throws(ExecutionError) -> SQLReader {
         let reader: SQLReader
         do throws(SQLiteFailure) { reader = try SQLReader(path: database) } catch { throw error.nodeError }
-        try reader.prepareForSandbox()
+        try reader.prepareForSandbox(cacheBytes: cacheBytes)
         // Reads the time zone's file, which SQLite's local time needs.
         tzset()
         return reader
     }
 
     /// Gives up everything that no query needs. Returns the protection that the kernel lacks, or an empty text.
-    private static func confine() throws(ExecutionError) -> String {
-        sqlite3_hard_heap_limit64(Int64(QueryLimits.memory))
-        let error = apus_sandbox_limit(UInt(QueryLimits.memory + extraSpace), fileBytes)
+    private static func confine(_ cacheBytes: Int) throws(ExecutionError) -> String {
+        let heap = QueryLimits.memory + cacheBytes
+        sqlite3_hard_heap_limit64(Int64(heap))
+        let error = apus_sandbox_limit(UInt(heap + extraSpace), fileBytes)
         guard error == 0 else {
             throw .queryProcess(
                 "cannot limit the resources of the query process: \(String(cString: strerror(error)))")

@@ -33,19 +33,23 @@ public final class SQLApplication: Application {
         }
     }
 
+    /// The size of the page cache for blocks unless the owner chooses another, in bytes.
+    public static let defaultCacheBytes = 8 << 20
+
     /// Returns the path of the database in a directory.
     public static func path(in directory: String) -> String { "\(directory)/application.sqlite" }
 
     /// Opens or creates the database in a directory, which is created if its parent exists. SQLite undoes what a crash
-    /// left unfinished; `tip` is the last block that the database contains.
-    public init(directory: String) throws(ExecutionError) {
+    /// left unfinished; `tip` is the last block that the database contains. The page cache for blocks takes up to
+    /// `cacheBytes`.
+    public init(directory: String, cacheBytes: Int = defaultCacheBytes) throws(ExecutionError) {
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw .unusable(file: directory, reason: String(cString: strerror(errno)))
         }
         path = Self.path(in: directory)
         try WriteAheadLog.check(path)
         do throws(SQLiteFailure) {
-            let engine = try SQLEngine(path: path, stopFlag: stopFlag)
+            let engine = try SQLEngine(path: path, cacheBytes: cacheBytes, stopFlag: stopFlag)
             let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Guarded(engine)
             accounts = Guarded(try SQLReader(path: path))

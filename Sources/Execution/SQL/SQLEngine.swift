@@ -38,11 +38,12 @@ final class SQLEngine {
         case overBudget(Int)
     }
 
-    init(path: String, stopFlag: StopFlag) throws(SQLiteFailure) {
+    init(path: String, cacheBytes: Int, stopFlag: StopFlag) throws(SQLiteFailure) {
         self.stopFlag = stopFlag
         connection = try SQLiteConnection(path: path, access: .readWrite)
         runner = try StatementRunner(connection, stopFlag)
         try StoredState.prepareFile(connection)
+        try connection.limitCache(toBytes: cacheBytes)
         log = WriteAheadLog(of: connection, stopFlag: stopFlag)
         state = try StoredState.load(connection)
         if state != nil {

@@ -60,7 +60,7 @@ final class SQLReader {
         } catch {
             throw .invalidQuery(error.text)
         }
-        meter.start(until: .now + limits.time)
+        meter.start(limits)
         defer { meter.stop() }
         // The policy's mode stays in effect while the statement runs: table-valued functions prepare statements then.
         let outcome: Result<Void, ExecutionError> = connection.policy.with(.query) {
@@ -74,10 +74,11 @@ final class SQLReader {
     }
 
     /// Opens everything that queries need, so that the process can give up opening files, and makes SQLite keep
-    /// temporary data in memory.
-    func prepareForSandbox() throws(ExecutionError) {
+    /// temporary data in memory and its page cache within `cacheBytes`.
+    func prepareForSandbox(cacheBytes: Int) throws(ExecutionError) {
         do throws(SQLiteFailure) {
             try connection.execute("PRAGMA temp_store = MEMORY")
+            try connection.limitCache(toBytes: cacheBytes)
             try begin.run()
             defer { try? end.run() }
             _ = try schemaSizes()
@@ -100,7 +101,9 @@ final class SQLReader {
     }
 
     private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {
-        if failure.isInterrupt { return .queryLimit("the query ran for longer than \(limits.time)") }
+        if failure.isInterrupt {
+            return .queryLimit("the query ran for longer than \(limits.processorTime ?? limits.time)")
+        }
         if failure.isOutOfMemory {
             return .queryLimit("the query needed more than \(QueryLimits.memory >> 20) MiB of memory")
         }

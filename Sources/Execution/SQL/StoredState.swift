@@ -35,7 +35,7 @@ struct StoredState {
         try connection.execute(
             """
             PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-            PRAGMA journal_size_limit = \(ExecutionLimits.walPages * 4_096); PRAGMA cache_size = \(ExecutionLimits.cachePages)
+            PRAGMA journal_size_limit = \(ExecutionLimits.walPages * 4_096)
             """)
         try reserveModules(connection)
     }

@@ -11,11 +11,9 @@ enum ExecutionLimits {
     static let cachedAccounts = 65_536
     /// How long a connection waits for the lock of another process, in milliseconds.
     static let busyMilliseconds: Int32 = 5_000
-    /// The page cache of the connection for blocks, in pages of 4 KiB: 8 MiB.
-    static let cachePages: UInt32 = 2_048
-    /// The number of pages of rows that SQLite sorts in memory before it merges. It affects cost, because every
+    /// The number of pages of rows that SQLite sorts in memory before it merges: 8 MiB. It affects cost, because every
     /// comparison is charged. By default SQLite uses the size of the page cache, on which no cost may depend.
-    static let sortPages = cachePages
+    static let sortPages: UInt32 = 2_048
     /// The size of the write-ahead log at which it is checkpointed, in pages: 16 MiB.
     static let walPages = 4_096
     /// The size of the write-ahead log at which a commit waits for readers that keep it from restarting, in pages: 48

@@ -99,6 +99,12 @@ final class SQLiteConnection {
         try check(code)
     }
 
+    /// Limits the page cache, which takes its memory when it needs it.
+    func limitCache(toBytes bytes: Int) throws(SQLiteFailure) {
+        // A negative number counts KiB (https://sqlite.org/pragma.html#pragma_cache_size).
+        try execute("PRAGMA cache_size = -\(max(bytes / 1_024, 1))")
+    }
+
     /// Runs the node's own statements, ignoring their rows.
     func execute(_ sql: String) throws(SQLiteFailure) {
         try check(sqlite3_exec(handle, sql, nil, nil, nil))

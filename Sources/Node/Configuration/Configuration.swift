@@ -1,6 +1,7 @@
 import Chain
 import Consensus
 import Crypto
+import Execution
 
 /// The settings of a node: those in `config.toml` in its root directory, and defaults for the rest.
 ///
@@ -125,6 +126,19 @@ public struct Configuration: Sendable, Equatable {
     public struct Execution: Sendable, Equatable {
         /// `execution.application`
         public var application = "sql"
+        /// `execution.cache_size`
+        public var cacheSize = SQLApplication.defaultCacheBytes
+    }
+
+    /// `[queries]`
+    public struct Queries: Sendable, Equatable {
+        /// `queries.processes`
+        public var processes = 3
+        /// `queries.cache_size`
+        public var cacheSize = 2 << 20
+
+        /// The defaults.
+        public init() {}
     }
 
     /// `[reactor]`
@@ -149,6 +163,8 @@ public struct Configuration: Sendable, Equatable {
     public var storage = Storage()
     /// `[execution]`
     public var execution = Execution()
+    /// `[queries]`
+    public var queries = Queries()
     /// `[reactor]`
     public var reactor = Reactor()
 

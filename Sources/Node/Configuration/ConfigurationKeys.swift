@@ -355,6 +355,18 @@ extension Configuration {
             "Application that executes transactions: sql for SQL on SQLite, noop for nothing (benchmarks).",
             oneOf: ["sql", "noop"]),
         .init(
+            ("execution", "cache_size"), \.execution.cacheSize,
+            "Maximum size of the page cache for executing blocks, in bytes.", in: 1_000_000...64_000_000_000),
+        .init(
+            ("queries", "processes"), \.queries.processes,
+            "Maximum number of processes for queries of clients. All but one take long queries too, "
+                + "each with up to 96 MiB and its page cache, and 32 MiB for the answer.",
+            in: 2...64),
+        .init(
+            ("queries", "cache_size"), \.queries.cacheSize,
+            "Maximum size of the page cache of each process for queries, in bytes.",
+            in: 100_000...4_000_000_000),
+        .init(
             ("reactor", "driver"), \.reactor.driver,
             "Kernel interface: io_uring, epoll, or auto for io_uring if it is available.",
             oneOf: ["auto", "io_uring", "epoll"]),

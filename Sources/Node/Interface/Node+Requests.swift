@@ -89,7 +89,7 @@ extension Node {
     private func commit(of id: Hash) async -> CommitWaiters.Outcome? {
         // It may have been committed before the wait begins.
         Reactor.spawn {
-            let stored = try? await self.context.chain.transaction(id, on: self.context.lookups)
+            let stored = try? await self.context.chain.transaction(id, on: self.context.blocks)
             if let stored { self.commitWaiters.committed(id, stored.result) }
         }
         return await commitWaiters.wait(for: id, timeout: configuration.rpc.broadcastTxTimeout)
@@ -152,8 +152,8 @@ extension Node: NodeInterface {
         if let waiting = await home.perform({ await self.mempool.waiting(id) }) {
             return KnownTransaction(bytes: waiting.bytes, height: -1, index: 0, result: nil)
         }
-        return try await read { chain, worker in
-            try await chain.transaction(id, on: worker).map {
+        return try await read {
+            try await $0.transaction(id, on: $1).map {
                 KnownTransaction(bytes: $0.bytes, height: $0.height, index: $0.index, result: $0.result)
             }
         }
@@ -162,7 +162,11 @@ extension Node: NodeInterface {
     /// See `NodeInterface`.
     public nonisolated func account(_ id: AccountID) async throws(NodeError) -> Account? {
         let application = context.application
-        return try await read { try await $1.runForClient { try application.account(id) } }
+        do {
+            return try await context.accounts.runForClient { try application.account(id) }
+        } catch {
+            throw .failed("\(error)")
+        }
     }
 
     /// See `NodeInterface`.
@@ -172,11 +176,12 @@ extension Node: NodeInterface {
 
     /// See `NodeInterface`.
     public nonisolated func query(
-        _ sql: String, _ parameters: [RawStatement.Parameter]
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
     ) async throws(NodeError) -> QueryResult {
         do throws(ExecutionError) {
-            return try await context.queries.answer(sql, parameters)
+            return try await context.queries.answer(sql, parameters, length)
         } catch {
+            if case .queryLimit = error, length == .short { throw .notShort }
             // The node must not vote on the state of a corrupt database.
             if error.isCorruption { await home.perform { self.consensus.feed(.failed("\(error)")) } }
             throw queryError(error, sql)
@@ -223,11 +228,12 @@ extension Node: NodeInterface {
         return .query(error.publicDescription)
     }
 
+    /// Reads blocks or transactions.
     private nonisolated func read<T: Sendable>(
         _ body: (ChainReader, Worker) async throws -> T
     ) async throws(NodeError) -> T {
         do {
-            return try await body(context.chain, context.lookups)
+            return try await body(context.chain, context.blocks)
         } catch let error as StorageError {
             if case .pruned = error { throw .pruned(error.description) }
             throw .failed(error.description)

@@ -51,9 +51,10 @@ public protocol NodeInterface: Sendable {
     /// Returns the nonce of the account's last unconfirmed transaction that a block could hold; nil if there is none.
     func pendingNonce(_ id: AccountID) async -> UInt64?
 
-    /// Runs a read-only statement on the committed state. A parameter's name is bytes, with or without its sign.
+    /// Runs a read-only statement on the committed state, or throws `.notShort` if it is tried as a short query but needs
+    /// more. A parameter's name is bytes, with or without its sign.
     func query(
-        _ sql: String, _ parameters: [RawStatement.Parameter]
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
     ) async throws(NodeError) -> QueryResult
 
     /// The time by the clock of the node's loop, by which stages are recorded.
@@ -91,6 +92,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case commitTimeout(Hash)
     /// The statement was refused or failed.
     case query(String)
+    /// The query takes more than a short one may.
+    case notShort
     /// Too many requests are waiting; the same request may succeed later.
     case busy(String)
     /// The node has dropped the block at this height, in which the transaction is; the text says so.
@@ -105,6 +108,7 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .rejected(let code, let reason): "transaction refused (code \(code.rawValue)): \(reason)"
         case .blocksOnly: "this node is blocks-only, without a mempool: send transactions to another node"
+        case .notShort: "the query takes more than a short one may"
         case .commitTimeout(let id): "transaction \(id) was accepted but not committed in time"
         case .query(let reason), .busy(let reason), .pruned(let reason), .failed(let reason): reason
         case .stopped(let height):

@@ -1,4 +1,5 @@
 import Chain
+import Execution
 import LibP2P
 import Mempool
 import Metrics
@@ -22,6 +23,7 @@ struct NodeMetrics: Sendable {
     let votesSent: MetricTable<VoteAnswer, Counter>
     let votesReceived: MetricTable<VoteAnswer, Counter>
     let bans: Counter
+    let queries: MetricTable<QueryLength, Counter>
 
     // Set when the metrics are written.
     let height: Gauge
@@ -69,6 +71,10 @@ struct NodeMetrics: Sendable {
             "apus_votes_received_total", "Answers to its proposals that this leader received, by answer.",
             by: "answer")
         bans = registry.counter("apus_bans_total", "Bans of peers for misbehaviour.")
+        queries = registry.counters(
+            "apus_query_runs_total",
+            "Queries that have begun in a process, by length; each is tried as a short one first.",
+            by: "length")
         height = registry.gauge("apus_height", "Height of the latest committed block.")
         tipAge = registry.gauge(
             "apus_tip_age_seconds", "Age of the latest committed block by its timestamp; 0 before the first.",

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from network import PATIENCE, Network, change, expect, free_ports, wait
+from network import PATIENCE, Network, expect, free_ports, serve_metrics, wait
 
 OPERATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../docs/operate")
 sys.path.insert(0, OPERATE)
@@ -24,11 +24,7 @@ class MeasuredNetwork(Network):
 
     def init(self, name, directory, *more):
         super().init(name, directory, *more)
-        node = self.nodes[name]
-        node.metrics = f"127.0.0.1:{free_ports(1)[0]}"
-        file = f"{node.root}/config.toml"
-        change(file, r"(\[metrics\][^\[]*enabled = )false", r"\1true")
-        change(file, r'listen = "127.0.0.1:8485"', f'listen = "{node.metrics}"')
+        serve_metrics(self.nodes[name])
 
 
 def get(url):

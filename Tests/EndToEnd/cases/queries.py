@@ -10,12 +10,15 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 from alone import Alone
-from network import expect, wait
+from network import expect, serve_metrics, wait
 
 # The maximum memory of all processes of a node together, in bytes.
 MEMORY = 600 << 20
+# The default of queries.processes.
+PROCESSES = 3
 
 # Each is a single SQLite instruction, which nothing inside SQLite interrupts.
 SLOW = "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')"
@@ -52,14 +55,14 @@ def memory(node):
 
 
 def whole(node):
-    """Waits until the node has the intended number of processes, and no zombie."""
+    """Waits until the node has processes, no more than intended, and no zombie."""
 
     def complaint():
         states = []
         for pid in workers(node):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
                 states.append(stat.read().rsplit(")", 1)[1].split()[0])
-        return None if len(states) == 2 and "Z" not in states else f"processes for queries: {states}"
+        return None if 1 <= len(states) <= PROCESSES and "Z" not in states else f"processes for queries: {states}"
 
     wait(complaint, 10)
 
@@ -82,6 +85,13 @@ def watched(node):
         thread.join()
     print(f"      peak memory {peak[0] >> 20} MiB", flush=True)
     expect(peak[0] < MEMORY, f"all processes together took {peak[0] >> 20} MiB")
+
+
+def runs(node, length):
+    """The number of queries that have begun in a process."""
+    with urllib.request.urlopen(f"http://{node.metrics}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return int(re.search(rf'(?m)^apus_query_runs_total{{length="{length}"}} (\d+)$', text)[1])
 
 
 def times(node, count):
@@ -156,7 +166,7 @@ def processes_end_with_their_node(apus, directory):
                 threads.submit(node.ask, SLOW)
             time.sleep(1)
             found = workers(node)
-            expect(len(found) == 2, f"{len(found)} processes")
+            expect(len(found) >= 2, f"{len(found)} processes")
             node.kill()
             wait(lambda: next((f"process {pid} is left" for pid in found if os.path.exists(f"/proc/{pid}")), None), 5)
 
@@ -207,6 +217,44 @@ def a_client_that_goes_ends_its_query(apus, directory):
         whole(node)
 
 
+def a_waiting_query_whose_client_goes_never_runs(apus, directory):
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "user.query", "params": {"query": ENDLESS}})
+    alone = Alone(apus, directory)
+    serve_metrics(alone)
+    with alone as node:
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            running = [threads.submit(node.ask, ENDLESS) for _ in range(2)]
+            wait(lambda: None if runs(node, "long") == 2 else "the queries do not run")
+            clients = [socket.create_connection(node.rpc.split(":")) for _ in range(4)]
+            for client in clients:
+                client.sendall(
+                    f"POST /rpc/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                    .encode() + body.encode())
+            wait(lambda: None if runs(node, "short") == 6 else "the queries do not wait")
+            for client in clients:
+                client.close()
+            for query in running:
+                expect(TOO_LONG in str(query.result()[1]), str(query.result()))
+        expect(node.ask("SELECT 1")[0] == 200, "no answer")
+        expect(runs(node, "long") == 2, "a query without a client ran")
+
+
+def look_ups_do_not_wait_for_scans(apus, directory):
+    with Alone(apus, directory) as node:
+        node.commit("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL)")
+        node.commit("INSERT INTO t VALUES (1), (2)")
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(node.ask, ENDLESS) for _ in range(8)]
+            time.sleep(0.5)
+            for number in range(100):
+                status, found = node.ask(f"SELECT id FROM t WHERE id = {1 + number % 2}")
+                expect(status == 200 and found["values"] == [[1 + number % 2]], str(found))
+            ended = sum(query.done() for query in asked)
+            expect(ended <= 2, f"{ended} of 8 scans ended before 100 look-ups")
+            for query in asked:
+                query.result()
+
+
 def blocks_are_found_beside_a_crowd_of_queries(apus, directory):
     """More queries than the server holds answers for: each ends at its own time limit or its request's."""
     with Alone(apus, directory) as node:
@@ -245,6 +293,7 @@ def the_program_may_be_replaced(apus, directory):
 
 TESTS = [
     hostile_queries_end_and_hold_up_nobody, a_node_stops_while_queries_run, processes_end_with_their_node,
-    a_killed_process_costs_one_query, a_client_that_goes_ends_its_query, blocks_are_found_beside_a_crowd_of_queries,
-    the_program_may_be_replaced,
+    a_killed_process_costs_one_query, a_client_that_goes_ends_its_query,
+    a_waiting_query_whose_client_goes_never_runs, look_ups_do_not_wait_for_scans,
+    blocks_are_found_beside_a_crowd_of_queries, the_program_may_be_replaced,
 ]

@@ -172,7 +172,9 @@ import Testing
         parameters.append(.init("list", try #require(.array(of: .int8, [.int8(1), .null]))))
         let question = QueryQuestion(
             "SELECT e\u{301}", parameters,
-            QueryLimits(rows: 1, values: 2, bytes: 3, time: .milliseconds(1_234)))
+            QueryLimits(
+                rows: 1, values: 2, bytes: 3, time: .milliseconds(1_234),
+                processorTime: seed % 2 == 0 ? nil : .milliseconds(5)))
         let frame = try #require(question.frame)
         #expect(try QueryQuestion(decoding: SharedBytes(Array(frame.dropFirst(4)))) == question)
         for count in [4, 20, frame.count - 1] {

@@ -144,6 +144,12 @@ import Testing
                 "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c",
                 QueryLimits(time: .milliseconds(50)))
         }
+        // The time is far off, but not that of the processor.
+        #expect(throws: ExecutionError.queryLimit("the query ran for longer than 0.005 seconds")) {
+            try query(
+                "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c",
+                QueryLimits(time: .seconds(100_000), processorTime: .milliseconds(5)))
+        }
         // The connection remains usable.
         for _ in 0..<3 { #expect(try chain.number("SELECT 1") == 1) }
     }

@@ -91,6 +91,15 @@ import Testing
         }
     }
 
+    @Test func thePageCacheHasTheSizeChosen() throws {
+        let application = try SQLApplication(directory: "\(directory.path)/cache", cacheBytes: 1 << 20)
+        let kibibytes = try application.onConnection { (connection) throws(SQLiteFailure) in
+            let size = try connection.prepare("PRAGMA cache_size")
+            return try size.step() ? size.int(0) : 0
+        }
+        #expect(kibibytes == -1_024)
+    }
+
     @Test func needsGenesis() throws {
         let application = try directory.open("new")
         #expect(throws: ExecutionError.notInitialized) {

@@ -76,6 +76,11 @@ import Testing
         ("[p2p]\nblocklist = [\"x\"]", "config.toml:2:13: p2p.blocklist has \"x\", which is no node ID"),
         ("[p2p]\nlisten.port = 1", "config.toml:2:1: p2p.listen has a value"),
         ("[p2p]\nlisten = 2000-01-01", "config.toml:2:10: p2p.listen has a value"),
+        ("[queries]\nprocesses = 1", "config.toml:2:13: queries.processes is 1, not within 2…64"),
+        (
+            "[execution]\ncache_size = 0",
+            "config.toml:2:14: execution.cache_size is 0, not within 1000000…64000000000"
+        ),
         ("[p2p]\ntarget_connections = 0", "config.toml:2:22: p2p.target_connections is 0, not within"),
         ("[p2p]\ntarget_connections = 1.0", "config.toml:2:22: p2p.target_connections has a value"),
         ("[p2p]\npex = \"yes\"", "config.toml:2:7: p2p.pex is not true or false"),

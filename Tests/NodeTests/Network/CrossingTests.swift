@@ -33,7 +33,7 @@ import Testing
                 #expect(try await node.block(at: height)?.height == height)
                 #expect(await node.unconfirmed(limit: 10).isEmpty)
                 #expect(try await node.validatorRequests().isEmpty)
-                #expect(try await node.query("SELECT 1", []).rows.count == 1)
+                #expect(try await node.query("SELECT 1", [], .long).rows.count == 1)
                 #expect(EventLoop.current === other)
             }
         }

@@ -200,7 +200,8 @@ final class LocalNetwork {
                 let rows: String
                 do {
                     let result = try await node.query(
-                        "SELECT count(*), coalesce(sum(id), 0), count(DISTINCT name) FROM t", [])
+                        "SELECT count(*), coalesce(sum(id), 0), count(DISTINCT name) FROM t", [],
+                        .long)
                     rows = "\(result.rows)"
                 } catch {
                     rows = "\(error)"

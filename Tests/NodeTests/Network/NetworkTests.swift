@@ -53,7 +53,7 @@ import Testing
                 #expect(try await node.transaction(.zero) == nil)
                 #expect(try await node.account(AccountID(network.owner.publicKey))?.nonce == 1)
                 await #expect(throws: NodeError.self) {
-                    try await node.query("DELETE FROM t", [])
+                    try await node.query("DELETE FROM t", [], .long)
                 }
             }
         }

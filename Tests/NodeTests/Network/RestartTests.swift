@@ -49,7 +49,7 @@ import Testing
                 await network.stop(name)
                 let log = "\(network.root(name).applicationDirectory)/application.sqlite-wal"
                 #expect(!TestFile.exists(log), "\(name)")
-                await #expect(throws: NodeError.self) { try await node.query("SELECT 1", []) }
+                await #expect(throws: NodeError.self) { try await node.query("SELECT 1", [], .long) }
             }
         }
     }
@@ -111,7 +111,7 @@ import Testing
     /// Waits until a node's table has `count` rows.
     private func committed(_ count: Int, on network: LocalNetwork, at name: String) async throws {
         try await LocalNetwork.wait {
-            let rows = try await network.node(name).query("SELECT count(*) FROM t", []).rows
+            let rows = try await network.node(name).query("SELECT count(*) FROM t", [], .long).rows
             return rows == [[.int8(Int64(count))]] ? nil : "\(name) has \(rows) rows, not \(count)"
         }
     }

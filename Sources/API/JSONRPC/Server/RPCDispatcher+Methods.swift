@@ -7,8 +7,10 @@ import Node
 import Storage
 
 extension RPCDispatcher {
-    /// Writes a call's result, after the node has answered.
-    func respond(to call: RPCCall, _ writer: inout JSONWriter) async throws(JSONRPC.Failure) {
+    /// Writes a call's result, after the node has answered. `length` is that of a query.
+    func respond(
+        to call: RPCCall, _ length: QueryLength, _ writer: inout JSONWriter
+    ) async throws(JSONRPC.Failure) {
         switch call {
         case .ping(let message):
             writer.object { $0.member("message", text: message.string) }
@@ -29,7 +31,7 @@ extension RPCDispatcher {
             let (known, transaction) = try await find(id)
             writer.transaction(transaction, "hash", known, index: known.index)
         case .query(let sql, let parameters):
-            try await query(sql, parameters, &writer)
+            try await query(sql, parameters, length, &writer)
         case .account(let id, let identifier, let isPending):
             try await account(id, identifier, isPending, &writer)
         case .block(let name, let isRaw):
@@ -112,11 +114,14 @@ extension RPCDispatcher {
     /// Answers `user.query`. A column of SQLite holds values of any type, a column of Kwil's only one. If a cell's type
     /// differs from its column's and its JSON does not show that, `cell_types`, which Kwil's clients ignore, names it.
     private func query(
-        _ sql: String, _ parameters: [RawStatement.Parameter], _ writer: inout JSONWriter
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength,
+        _ writer: inout JSONWriter
     ) async throws(JSONRPC.Failure) {
         let result: QueryResult
         do {
-            result = try await node.query(sql, parameters)
+            result = try await node.query(sql, parameters, length)
+        } catch .notShort {
+            throw .notShort
         } catch .busy {
             throw .busy
         } catch {

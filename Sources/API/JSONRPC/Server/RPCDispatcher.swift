@@ -1,5 +1,6 @@
 import Chain
 import Collections
+import Execution
 import JSON
 import Metrics
 import Node
@@ -91,14 +92,14 @@ public final class RPCDispatcher {
 
     func endCommitWait(of client: SocketAddress?) { commitWaits.release(client) }
 
-    /// Returns the answer to a call, and the failure in it, if any.
+    /// Returns the answer to a call, and the failure in it, if any. `length` is that of a query.
     func answer(
-        _ request: RPCRequest, _ call: RPCCall
+        _ request: RPCRequest, _ call: RPCCall, _ length: QueryLength
     ) async -> (answer: [UInt8], failure: JSONRPC.Failure?) {
         var writer = JSONWriter()
         request.begin(&writer)
         do throws(JSONRPC.Failure) {
-            try await respond(to: call, &writer)
+            try await respond(to: call, length, &writer)
         } catch {
             return (request.refusal(error), error)
         }

@@ -1,5 +1,7 @@
 import Chain
+import Execution
 import JSON
+import Node
 import Reactor
 
 /// One HTTP request in progress: runs its calls, several at a time, and collects their answers in order.
@@ -132,18 +134,35 @@ final class RPCExchange {
 
     private func perform(_ request: RPCRequest, _ call: RPCCall, _ index: Int) async {
         let isLarge = request.isLarge
-        // Held until the answer is encoded, even if its deadline has passed.
-        let kind: ReplyBudget.Kind = if case .query = call { .query } else { .lookUp }
-        let room = isLarge ? await dispatcher.budget.reserve(for: kind, of: client) : nil
-        if !isLarge || room != nil {
-            let (answer, failure) = await dispatcher.answer(request, call)
-            if failure == .busy { isUnavailable = true }
-            finish(index, request, answer, failure)
+        if case .query = call {
+            let isDone = await perform(request, call, index, .shortQuery)
+            if !isDone { _ = await perform(request, call, index, .longQuery) }
+        } else {
+            _ = await perform(request, call, index, isLarge ? .lookUp : nil)
         }
-        withExtendedLifetime(room) {}
         running -= 1
         if isLarge { isLargeRunning = false }
         wake.wakeAll()
+    }
+
+    /// Performs a call that may be large with room of its kind, unless the client goes before there is any. Returns false for
+    /// a query that takes more than a short one may.
+    private func perform(
+        _ request: RPCRequest, _ call: RPCCall, _ index: Int, _ kind: ReplyBudget.Kind?
+    ) async -> Bool {
+        var room: ReplyBudget.Reservation?
+        if let kind {
+            room = await dispatcher.budget.reserve(for: kind, of: client)
+            if room == nil { return true }
+        }
+        let length = kind == .shortQuery ? QueryLength.short : .long
+        let (answer, failure) = await dispatcher.answer(request, call, length)
+        if failure == .notShort { return false }
+        if failure == .busy { isUnavailable = true }
+        finish(index, request, answer, failure)
+        // Held until the answer is encoded, even if its deadline has passed.
+        withExtendedLifetime(room) {}
+        return true
     }
 
     /// Hands the gathered broadcasts to the node.
@@ -227,6 +246,9 @@ extension JSONRPC.Failure {
         "too many calls are waiting for a commit; nothing was sent: retry later, or without waiting")
 
     static let timeout = JSONRPC.Failure(.timeout, "the request took too long")
+
+    /// The query is to be asked again as a long one. No client sees this.
+    static let notShort = JSONRPC.Failure(.internal, NodeError.notShort.description)
 
     /// The node's query queue is full.
     static let busy = JSONRPC.Failure(.limitExceeded, "too many queries are waiting: retry later")

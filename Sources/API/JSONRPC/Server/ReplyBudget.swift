@@ -1,4 +1,5 @@
 import Collections
+import Node
 import Reactor
 import Synchronization
 
@@ -10,21 +11,27 @@ public final class ReplyBudget: Sendable {
     /// The sizes of the budget's parts, in bytes.
     public struct Limits: Sendable {
         /// All replies together. A call whose answer may be large waits for room.
-        public var server = 128 << 20
+        public var server: Int
         /// One reply: once the answers of a batch reach it, no further call starts. A single answer may exceed it.
         public var reply = 32 << 20
         /// The reservation for a call whose answer may be large: a query returns up to 32 MiB of rows; a block of 6 MiB
         /// triples in size as JSON.
         public var largeCall = 32 << 20
+        /// The reservation for a query that is tried as a short one: JSON may take eight times its 64 KiB of rows.
+        public var shortQuery = 512 << 10
+        /// The numbers of long and short queries at once: as many as run, so that clients take turns here.
+        fileprivate let longQueries, shortQueries: Int
 
-        /// The defaults.
-        public init() {}
+        /// Creates the limits for a number of query processes, with room for two look-ups beside them.
+        public init(queryProcesses: Int = Configuration.Queries().processes) {
+            (longQueries, shortQueries) = (max(queryProcesses - 1, 1), queryProcesses)
+            server = (2 + longQueries) * largeCall + shortQueries * shortQuery
+        }
     }
 
-    /// The kinds of large calls. Queries may take seconds, so they share half of the budget and leave the rest to
-    /// look-ups, which are served first.
+    /// The kinds of large calls. Long queries take seconds, so they leave room for the others, which are served first.
     enum Kind: Int, CaseIterable {
-        case lookUp, query
+        case lookUp, shortQuery, longQuery
     }
 
     /// A client's calls that wait for room, in order of arrival.
@@ -35,8 +42,8 @@ public final class ReplyBudget: Sendable {
     private struct State {
         var replies = 0
         var reserved = 0
-        /// The part of `reserved` that queries have.
-        var reservedByQueries = 0
+        /// The parts of `reserved`, by kind.
+        var parts = Kind.allCases.map { _ in 0 }
         /// The number of each client's latest large call, since the queues were last empty.
         var turns: [SocketAddress?: UInt64] = [:]
         /// The calls that wait, by kind.
@@ -60,8 +67,18 @@ public final class ReplyBudget: Sendable {
     /// The size of the unwritten replies, in bytes.
     public var replies: Int { state.withLock { $0.replies } }
 
-    /// The share of all queries, which is also the maximum size of one query's answer.
-    var queryShare: Int { limits.server / 2 }
+    /// The share of all long queries, which is also the maximum size of one query's answer.
+    var queryShare: Int { share(of: .longQuery) }
+
+    private func share(of kind: Kind) -> Int {
+        switch kind {
+        case .lookUp: limits.server
+        case .shortQuery: limits.shortQueries * limits.shortQuery
+        case .longQuery: limits.longQueries * limits.largeCall
+        }
+    }
+
+    private func size(of kind: Kind) -> Int { kind == .shortQuery ? limits.shortQuery : limits.largeCall }
 
     /// Waits for room for a client's large call and reserves it. Returns nil if the task is cancelled.
     func reserve(for kind: Kind, of client: SocketAddress? = nil) async -> Reservation? {
@@ -84,10 +101,9 @@ public final class ReplyBudget: Sendable {
     }
 
     private func hasRoom(_ state: State, _ kind: Kind) -> Bool {
-        let used = state.replies &+ state.reserved
-        guard used == 0 || used &+ limits.largeCall <= limits.server else { return false }
-        let byQueries = state.reservedByQueries
-        return kind == .lookUp || byQueries == 0 || byQueries &+ limits.largeCall <= queryShare
+        let (used, part, size) = (state.replies &+ state.reserved, state.parts[kind.rawValue], size(of: kind))
+        guard used == 0 || used &+ size <= limits.server else { return false }
+        return part == 0 || part &+ size <= share(of: kind)
     }
 
     private func take(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) -> Bool {
@@ -97,8 +113,8 @@ public final class ReplyBudget: Sendable {
     }
 
     private func begin(_ state: inout State, _ kind: Kind, _ client: SocketAddress?) {
-        state.reserved &+= limits.largeCall
-        if kind == .query { state.reservedByQueries &+= limits.largeCall }
+        state.reserved &+= size(of: kind)
+        state.parts[kind.rawValue] &+= size(of: kind)
         let isQuiet = state.lines.allSatisfy { $0.isEmpty }
         if isQuiet || state.turns.count >= Self.rememberedTurns { state.turns = [:] }
         state.count &+= 1
@@ -106,8 +122,8 @@ public final class ReplyBudget: Sendable {
     }
 
     private func end(_ state: inout State, _ kind: Kind) {
-        state.reserved &-= limits.largeCall
-        if kind == .query { state.reservedByQueries &-= limits.largeCall }
+        state.reserved &-= size(of: kind)
+        state.parts[kind.rawValue] &-= size(of: kind)
     }
 
     private func change(_ change: (inout State) -> Void) {

@@ -17,9 +17,6 @@ final class QueryProcess: Sendable {
         var description: String { SystemErrorText.of(code) }
     }
 
-    /// How much longer a query may take than its own limit, which SQLite checks where it can: allowance for a busy
-    /// machine.
-    private static let grace = Duration.milliseconds(500)
     /// The maximum time for a process to become ready.
     private static let startTime = Duration.seconds(5)
     /// The backoff after two consecutive processes that ended before they were ready; doubled with each further one up
@@ -138,8 +135,8 @@ final class QueryProcess: Sendable {
             return call.isGone
         }
         defer { state.withLock { $0.call = nil } }
-        if isGone { return .failure(.queryProcess("the client is gone")) }
-        let allowed = call.limits.time + Self.grace + (child.isReady ? .zero : Self.startTime)
+        if isGone { return .failure(.queryProcess(QueryCall.abandoned)) }
+        let allowed = call.patience + (child.isReady ? .zero : Self.startTime)
         var answer = QueryAnswer(call.limits, file: database, isFirst: !child.isReady)
         let outcome: Result<QueryResult, ExecutionError>
         do throws(Interruption) {
@@ -165,7 +162,7 @@ final class QueryProcess: Sendable {
         state.withLock { Self.kill($0.child) }
         let ending = reap()
         if state.withLock({ $0.isEnded }) { return .closed }
-        if call.isGone { return .queryProcess("the client is gone") }
+        if call.isGone { return .queryProcess(QueryCall.abandoned) }
         switch interruption {
         case .late where wasReady: return .queryLimit("the query ran for longer than \(call.limits.time)")
         case .late: return .queryProcess("the query's process did not become ready")

@@ -6,9 +6,11 @@ import Synchronization
 
 /// Answers clients' queries from committed state. Callable from any thread without blocking it.
 protocol QueryService: Sendable {
-    /// Returns the result of a query. Cancelling the task, because the client is gone, ends the query.
-    func answer(_ sql: String, _ parameters: [RawStatement.Parameter]) async throws(ExecutionError)
-        -> QueryResult
+    /// Returns the result of a query; throws `queryLimit` if it takes more than its length allows. Cancelling the task,
+    /// because the client is gone, ends the query, or drops it if it has not begun.
+    func answer(
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
+    ) async throws(ExecutionError) -> QueryResult
     /// The maximum number of queries that have waited at once so far, and the limit.
     var peakWaiting: (count: Int, limit: Int) { get }
     /// Stops all processes and threads, and ends running queries.
@@ -25,7 +27,8 @@ public enum QueryPlacement: Sendable {
     case processes(QueryProgram)
 }
 
-/// Answers queries one after another on a thread of the node. Only the check of its time limit ends a query.
+/// Answers queries one after another on a thread of the node, so that none is worth trying as a short one. Only the check of
+/// its time limit ends a query.
 final class InProcessQueries: QueryService {
     private let application: any Application
     private let worker: Worker
@@ -35,13 +38,14 @@ final class InProcessQueries: QueryService {
         self.worker = worker
     }
 
-    func answer(_ sql: String, _ parameters: [RawStatement.Parameter]) async throws(ExecutionError)
-        -> QueryResult
-    {
+    func answer(
+        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
+    ) async throws(ExecutionError) -> QueryResult {
+        guard length == .long else { throw .queryLimit("queries inside the node are all long") }
         let application = application
         do {
             return try await worker.runForClient {
-                try application.query(sql, parameters, limits: QueryLimits())
+                try application.query(sql, parameters, limits: length.limits)
             }
         } catch {
             throw error as? ExecutionError ?? .queryProcess("\(error)")

@@ -51,7 +51,8 @@ import VirtualIO
                 checks: Worker(name: "checks", capacity: 8),
                 consensusChecks: Worker(name: "consensus-check", capacity: 8),
                 proofs: [], serving: Worker(name: "serving", capacity: 8),
-                lookups: Worker(name: "lookups", capacity: 8),
+                blocks: Worker(name: "blocks", capacity: 8),
+                accounts: Worker(name: "accounts", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: observer, traces: NodeTraces(),
                 stateInterval: 512, mempoolFile: file)

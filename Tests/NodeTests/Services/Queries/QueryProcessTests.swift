@@ -3,6 +3,7 @@ import CShims
 import Chain
 import Execution
 import Glibc
+import Metrics
 import Reactor
 import Synchronization
 import TestSupport
@@ -61,7 +62,7 @@ import Testing
 
     private func ask(_ process: QueryProcess) async -> Result<QueryResult, ExecutionError> {
         do throws(ExecutionError) {
-            return await process.answer(try QueryCall(Self.question))
+            return await process.answer(try QueryCall(Self.question, grace: .milliseconds(500)))
         } catch {
             return .failure(error)
         }
@@ -128,7 +129,8 @@ import Testing
 
     @Test func aClientThatGoesEndsItsQuery() async throws {
         try await with(Self.wait) { process, _ in
-            let call = try QueryCall(QueryQuestion("SELECT 1", [], QueryLimits(time: .seconds(1_000))))
+            let call = try QueryCall(
+                QueryQuestion("SELECT 1", [], QueryLimits(time: .seconds(1_000))), grace: .zero)
             let asking = Task { await process.answer(call) }
             asking.cancel()
             #expect(await asking.value == .failure(.queryProcess("the client is gone")))
@@ -148,27 +150,91 @@ import Testing
         }
     }
 
-    @Test func aFullPoolRefuses() async throws {
-        let process = Self.process(Scripts(Self.wait))
-        let pool = QueryPool([process])
-        let asking = (0...QueryPool.capacity).map { _ in
-            Task { () -> ExecutionError? in
-                do throws(ExecutionError) {
-                    _ = try await pool.answer("SELECT 1", [])
-                    return nil
-                } catch {
-                    return error
-                }
+    // MARK: The pool
+
+    /// A pool of processes that answer nothing.
+    private func with(
+        processes count: Int,
+        _ body: (QueryPool, Scripts, MetricTable<QueryLength, Counter>) async throws -> Void
+    ) async throws {
+        let scripts = Scripts(Self.wait)
+        let runs: MetricTable<QueryLength, Counter> = MetricsRegistry().counters(
+            "runs", "Runs.", by: "length")
+        let pool = QueryPool((0..<count).map { _ in Self.process(scripts) }, runs)
+        try await body(pool, scripts, runs)
+        await pool.stop()
+        for pid in scripts.pids.withLock({ $0 }) { #expect(kill(pid, 0) != 0, "process \(pid) is left") }
+    }
+
+    private func ask(_ pool: QueryPool, _ length: QueryLength) -> Task<ExecutionError?, Never> {
+        Task {
+            do throws(ExecutionError) {
+                _ = try await pool.answer("SELECT 1", [], length)
+                return nil
+            } catch {
+                return error
             }
         }
-        while pool.peakWaiting.count < QueryPool.capacity { await Task.yield() }
-        await #expect(throws: ExecutionError.tooManyQueries) { try await pool.answer("SELECT 1", []) }
-        // A client that leaves makes room.
-        asking[0].cancel()
-        asking[QueryPool.capacity].cancel()
-        _ = await asking[QueryPool.capacity].value
-        await pool.stop()
-        for task in asking { #expect(await task.value != nil) }
-        await #expect(throws: ExecutionError.closed) { try await pool.answer("SELECT 1", []) }
+    }
+
+    @Test func aFullPoolRefuses() async throws {
+        try await with(processes: 2) { pool, _, _ in
+            let asking = (0...QueryPool.capacity).map { _ in ask(pool, .long) }
+            while pool.peakWaiting.count < QueryPool.capacity { await Task.yield() }
+            #expect(await ask(pool, .long).value == .tooManyQueries)
+            // A client that leaves makes room.
+            asking[0].cancel()
+            asking[QueryPool.capacity].cancel()
+            _ = await asking[QueryPool.capacity].value
+            await pool.stop()
+            for task in asking { #expect(await task.value != nil) }
+            #expect(await ask(pool, .long).value == .closed)
+        }
+    }
+
+    @Test func oneProcessIsForShortQueries() async throws {
+        try await with(processes: 3) { pool, scripts, runs in
+            let long = (0..<4).map { _ in ask(pool, .long) }
+            while pool.peakWaiting.count < 2 { await Task.yield() }
+            let short = ask(pool, .short)
+            while scripts.starts.withLock({ $0 }) < 3 { await Task.yield() }
+            #expect(runs[.long].value == 2)
+            #expect(runs[.short].value == 1)
+            await pool.stop()
+            for task in long + [short] { #expect(await task.value == .closed) }
+        }
+    }
+
+    /// No more processes start than queries run at once.
+    @Test func processesStartWhenTheyAreNeeded() async throws {
+        try await with(processes: 3) { pool, scripts, _ in
+            let first = ask(pool, .long)
+            while scripts.starts.withLock({ $0 }) < 1 { await Task.yield() }
+            first.cancel()
+            _ = await first.value
+            // The killed process has a successor, which serves the next query.
+            while scripts.starts.withLock({ $0 }) < 2 { await Task.yield() }
+            let second = ask(pool, .short)
+            second.cancel()
+            _ = await second.value
+            #expect(Set(scripts.pids.withLock { $0 }.filter { kill($0, 0) == 0 }).count <= 1)
+        }
+    }
+
+    @Test func aWaitingQueryWhoseClientGoesNeverRuns() async throws {
+        try await with(processes: 2) { pool, _, runs in
+            let first = ask(pool, .long)
+            while runs[.long].value < 1 { await Task.yield() }
+            let second = ask(pool, .long)
+            while pool.peakWaiting.count < 1 { await Task.yield() }
+            second.cancel()
+            #expect(await second.value == .queryProcess("the client is gone"))
+            let third = ask(pool, .long)
+            first.cancel()
+            while runs[.long].value < 2 { await Task.yield() }
+            third.cancel()
+            for task in [first, third] { #expect(await task.value == .queryProcess("the client is gone")) }
+            #expect(runs[.long].value == 2)
+        }
     }
 }
