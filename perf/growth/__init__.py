@@ -13,11 +13,12 @@ import tempfile
 from . import picture
 from .index import Index
 from .part import Space
+from .reads import Reads
 from .start import Start
 from .state import State
 from .waiting import HandOver, Refusal, Spacing
 
-PARTS = [Start, Index, State, Refusal, HandOver, Spacing]
+PARTS = [Start, Index, State, Reads, Refusal, HandOver, Spacing]
 
 
 def measured(part, sizes):
