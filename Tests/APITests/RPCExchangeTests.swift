@@ -240,6 +240,17 @@ import VirtualIO
         }
     }
 
+    /// Large blocks are written on a worker, small ones at once.
+    @Test(arguments: [(1_000, 0), (100_000, 1)]) func largeBlocksHoldNobodyUp(size: Int, jobs: Int) throws {
+        let node = try FixedNode(blockSize: size)
+        try MemoryNetwork.run {
+            let dispatcher = RPCDispatcher(node, limits: Self.limits()) { 0 }
+            let reply = await dispatcher.respond(to: Array(Self.raw(1).utf8))
+            try Self.expect(reply, ["1": nil])
+            #expect(dispatcher.blockAnswers.peakDepth == jobs)
+        }
+    }
+
     /// After the client has gone no further call starts, and running ones are abandoned.
     @Test func whoHasGoneCostsNothingMore() throws {
         let node = try FixedNode()

@@ -4,6 +4,7 @@ import Crypto
 import Execution
 import JSON
 import Node
+import Reactor
 import Storage
 
 extension RPCDispatcher {
@@ -131,12 +132,27 @@ extension RPCDispatcher {
         guard result.rows.count > Self.cellsOnLoop / max(result.columnNames.count, 1) else {
             return try Self.write(result, limit, &writer)
         }
+        try await write(on: answers, &writer) { (writer) throws(JSONRPC.Failure) in
+            try Self.write(result, limit, &writer)
+        }
+    }
+
+    /// The most cells of a result, and bytes of a block, that the server's thread writes, within a tenth of a millisecond or
+    /// two; a worker writes larger ones.
+    private static let cellsOnLoop = 1_000
+    private static let blockOnLoop = 64 << 10
+
+    /// Writes a result on a worker, so that other clients need not wait for it.
+    private func write(
+        on worker: Worker, _ writer: inout JSONWriter,
+        _ body: @escaping @Sendable (inout JSONWriter) throws(JSONRPC.Failure) -> Void
+    ) async throws(JSONRPC.Failure) {
         let before = writer
         let written = try await fromNode {
-            try await answers.run { () -> Result<JSONWriter, JSONRPC.Failure> in
+            try await worker.run { () -> Result<JSONWriter, JSONRPC.Failure> in
                 var writer = before
                 do throws(JSONRPC.Failure) {
-                    try Self.write(result, limit, &writer)
+                    try body(&writer)
                     return .success(writer)
                 } catch {
                     return .failure(error)
@@ -145,10 +161,6 @@ extension RPCDispatcher {
         }
         writer = try written.get()
     }
-
-    /// The most cells of a result that the server's thread writes, within a tenth of a millisecond; a worker writes larger
-    /// ones.
-    private static let cellsOnLoop = 1_000
 
     private nonisolated static func write(
         _ result: QueryResult, _ limit: Int, _ writer: inout JSONWriter
@@ -222,16 +234,33 @@ extension RPCDispatcher {
         let stored = try await find(name)
         let limit = budget.limits.server
         guard stored.block.count <= limit / 2 else { throw .tooLarge(limit) }
-        let info = try await fromNode { try CommitInfo(decoding: stored.commitInfo) }
+        guard stored.block.count > Self.blockOnLoop else {
+            return try Self.write(stored, isRaw, limit, &writer)
+        }
+        try await write(on: blockAnswers, &writer) { (writer) throws(JSONRPC.Failure) in
+            try Self.write(stored, isRaw, limit, &writer)
+        }
+    }
+
+    private nonisolated static func write(
+        _ stored: StoredBlock, _ isRaw: Bool, _ limit: Int, _ writer: inout JSONWriter
+    ) throws(JSONRPC.Failure) {
+        let info: CommitInfo
+        let block: Block?
+        do {
+            info = try CommitInfo(decoding: stored.commitInfo)
+            block = try isRaw ? nil : Block(decoding: stored.block)
+        } catch {
+            throw .init(.internal, "\(error)")
+        }
         writer.reserve(stored.block.count * 4 / 3 + info.votes.count * 320 + 1024)
         writer.beginObject()
         writer.member("hash", hex: stored.hash)
-        if isRaw {
-            writer.member("raw_block", base64: stored.block)
-        } else {
-            let block = try await fromNode { try Block(decoding: stored.block) }
+        if let block {
             writer.name("block")
             try writer.block(block, limit: limit)
+        } else {
+            writer.member("raw_block", base64: stored.block)
         }
         writer.name("commit_info")
         writer.commitInfo(info)

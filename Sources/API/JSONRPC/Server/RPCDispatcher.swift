@@ -32,8 +32,9 @@ public final class RPCDispatcher {
     nonisolated let metrics: RPCMetrics
     /// The memory that all replies together may take.
     public nonisolated let budget: ReplyBudget
-    /// Writes large results of queries, which would hold up other clients.
+    /// Write large results of queries, and large blocks, which would hold up other clients.
     let answers = Worker(name: "answers", capacity: 64)
+    let blockAnswers = Worker(name: "block-answers", capacity: 64)
     private lazy var commitWaits = SharedPlaces<SocketAddress?>(
         capacity: limits.commitWaits, perPeer: limits.commitWaits)
 
