@@ -29,6 +29,11 @@ public struct QueryLimits: Hashable, Sendable {
         self.time = time
         self.processorTime = processorTime
     }
+
+    /// The error for a query that exceeds its time.
+    public var late: ExecutionError {
+        .queryLimit("the query ran for longer than \(processorTime ?? time)")
+    }
 }
 
 /// How much a query may take. Each is tried as a short one first, so that look-ups need not wait for queries that read much
@@ -39,13 +44,13 @@ public enum QueryLength: String, CaseIterable, Sendable {
     /// As much as any query.
     case long
 
-    /// The limits of a query of this length. A short one ends at its processor time, unless it waits for the disk or a busy
-    /// machine for longer than the rest.
+    /// The limits of a query of this length. A short one usually ends at its processor time: on a busy machine a look-up
+    /// must not become a long query. The other limit is for one that waits for the disk.
     public var limits: QueryLimits {
         switch self {
         case .short:
             QueryLimits(
-                rows: 1_000, values: 1_000, bytes: 64 << 10, time: .milliseconds(50),
+                rows: 1_000, values: 1_000, bytes: 64 << 10, time: .milliseconds(250),
                 processorTime: .milliseconds(5))
         case .long: QueryLimits()
         }

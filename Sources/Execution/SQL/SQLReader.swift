@@ -101,9 +101,7 @@ final class SQLReader {
     }
 
     private func queryError(_ failure: SQLiteFailure, _ limits: QueryLimits) -> ExecutionError {
-        if failure.isInterrupt {
-            return .queryLimit("the query ran for longer than \(limits.processorTime ?? limits.time)")
-        }
+        if failure.isInterrupt { return limits.late }
         if failure.isOutOfMemory {
             return .queryLimit("the query needed more than \(QueryLimits.memory >> 20) MiB of memory")
         }

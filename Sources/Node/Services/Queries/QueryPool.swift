@@ -73,7 +73,7 @@ final class QueryPool: QueryService {
     func answer(
         _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
     ) async throws(ExecutionError) -> QueryResult {
-        let call = try QueryCall(sql, parameters, length)
+        let call = try QueryCall(QueryQuestion(sql, parameters, length.limits))
         let process = try await take(length)
         runs[length].add()
         let outcome = await process.answer(call)
@@ -133,27 +133,15 @@ final class QueryCall: Sendable {
     let sql: String
     /// The frame sent to the process.
     let frame: [UInt8]
-    /// The time after which the process is killed: that of the limits, which SQLite checks where it can, and an allowance
-    /// for a busy machine. Short for a short query, because the process may be the only one for those.
-    let patience: Duration
     /// The limits of the query.
     let limits: QueryLimits
     private let gone = Mutex(false)
 
-    convenience init(
-        _ sql: String, _ parameters: [RawStatement.Parameter], _ length: QueryLength
-    ) throws(ExecutionError) {
-        try self.init(
-            QueryQuestion(sql, parameters, length.limits),
-            grace: length == .long ? .milliseconds(500) : .milliseconds(50))
-    }
-
-    init(_ question: QueryQuestion, grace: Duration) throws(ExecutionError) {
+    init(_ question: QueryQuestion) throws(ExecutionError) {
         guard let frame = question.frame else { throw .invalidQuery("the query is too large") }
         self.frame = frame
         sql = question.sql
         limits = question.limits
-        patience = limits.time + grace
     }
 
     /// Whether the client is gone.

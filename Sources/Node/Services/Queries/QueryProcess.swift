@@ -136,11 +136,10 @@ final class QueryProcess: Sendable {
         }
         defer { state.withLock { $0.call = nil } }
         if isGone { return .failure(.queryProcess(QueryCall.abandoned)) }
-        let allowed = call.patience + (child.isReady ? .zero : Self.startTime)
         var answer = QueryAnswer(call.limits, file: database, isFirst: !child.isReady)
         let outcome: Result<QueryResult, ExecutionError>
         do throws(Interruption) {
-            try exchange(call.frame, with: child, until: .now + allowed, &answer)
+            try exchange(call, with: child, &answer)
             outcome = answer.outcome ?? .failure(.closed)
             if let note = answer.note { becameReady(note) }
             if child.isReady || answer.note != nil { return outcome }
@@ -164,7 +163,7 @@ final class QueryProcess: Sendable {
         if state.withLock({ $0.isEnded }) { return .closed }
         if call.isGone { return .queryProcess(QueryCall.abandoned) }
         switch interruption {
-        case .late where wasReady: return .queryLimit("the query ran for longer than \(call.limits.time)")
+        case .late where wasReady: return call.limits.late
         case .late: return .queryProcess("the query's process did not become ready")
         case .nonsense(let error):
             log.error("query process killed", ["query": .text(call.sql), "reason": .error(error)])
@@ -266,9 +265,13 @@ final class QueryProcess: Sendable {
 
 extension QueryProcess {
     private func exchange(
-        _ question: [UInt8], with child: Child, until deadline: ContinuousClock.Instant,
-        _ answer: inout QueryAnswer
+        _ call: QueryCall, with child: Child, _ answer: inout QueryAnswer
     ) throws(Interruption) {
+        // The query's time begins once the process is ready.
+        var isReady = child.isReady
+        var patience =
+            isReady ? QueryPatience(call.limits, of: child.pid) : QueryPatience(Self.startTime)
+        let question = call.frame
         var sent = 0
         while sent < question.count {
             let count = question.withUnsafeBytes {
@@ -279,7 +282,7 @@ extension QueryProcess {
             if count > 0 {
                 sent += count
             } else if errno == EAGAIN {
-                try Self.wait(POLLOUT, child.socket, until: deadline)
+                try Self.wait(POLLOUT, child.socket, patience)
             } else if errno != EINTR {
                 // What the process sent before it ended may tell why.
                 break
@@ -288,7 +291,7 @@ extension QueryProcess {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readBytes, alignment: 8)
         defer { buffer.deallocate() }
         while answer.outcome == nil {
-            try Self.wait(POLLIN, child.socket, until: deadline)
+            try Self.wait(POLLIN, child.socket, patience)
             let count = recv(child.socket, buffer.baseAddress, buffer.count, 0)
             if count < 0, errno == EINTR || errno == EAGAIN { continue }
             guard count > 0 else { throw .gone }
@@ -297,16 +300,18 @@ extension QueryProcess {
             } catch {
                 throw .nonsense(error)
             }
+            if !isReady, answer.note != nil {
+                isReady = true
+                patience = QueryPatience(call.limits, of: child.pid)
+            }
         }
     }
 
     private static func wait(
-        _ event: Int32, _ socket: Int32, until deadline: ContinuousClock.Instant
+        _ event: Int32, _ socket: Int32, _ patience: QueryPatience
     ) throws(Interruption) {
         while true {
-            let (seconds, attoseconds) = (deadline - .now).components
-            guard seconds >= 0, attoseconds >= 0 else { throw .late }
-            let milliseconds = Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1)
+            guard let milliseconds = patience.milliseconds else { throw .late }
             var waiting = pollfd(fd: socket, events: Int16(event), revents: 0)
             if poll(&waiting, 1, milliseconds) > 0 { return }
         }

@@ -62,7 +62,7 @@ import Testing
 
     private func ask(_ process: QueryProcess) async -> Result<QueryResult, ExecutionError> {
         do throws(ExecutionError) {
-            return await process.answer(try QueryCall(Self.question, grace: .milliseconds(500)))
+            return await process.answer(try QueryCall(Self.question))
         } catch {
             return .failure(error)
         }
@@ -84,6 +84,24 @@ import Testing
                 late == .failure(.queryLimit("the query ran for longer than \(Self.question.limits.time)")))
             #expect(await ask(process) == .success(Self.result))
             #expect(scripts.starts.withLock { $0 } == 2)
+        }
+    }
+
+    /// The time that a process may take to become ready is not the query's.
+    @Test func aLateOneInANewProcessIsKilledToo() async throws {
+        try await with(Self.ready + Self.read + "sleep 4; " + Self.empty + Self.wait) { process, _ in
+            let late = await ask(process)
+            #expect(
+                late == .failure(.queryLimit("the query ran for longer than \(Self.question.limits.time)")))
+        }
+    }
+
+    /// One that computes is killed long before the time of its query is over.
+    @Test func oneThatUsesItsProcessorTimeIsKilled() async throws {
+        try await with(Self.ready + "while :; do :; done") { process, _ in
+            let limits = QueryLimits(time: .seconds(1_000), processorTime: .milliseconds(5))
+            let call = try QueryCall(QueryQuestion("SELECT 1", [], limits))
+            #expect(await process.answer(call) == .failure(limits.late))
         }
     }
 
@@ -129,8 +147,7 @@ import Testing
 
     @Test func aClientThatGoesEndsItsQuery() async throws {
         try await with(Self.wait) { process, _ in
-            let call = try QueryCall(
-                QueryQuestion("SELECT 1", [], QueryLimits(time: .seconds(1_000))), grace: .zero)
+            let call = try QueryCall(QueryQuestion("SELECT 1", [], QueryLimits(time: .seconds(1_000))))
             let asking = Task { await process.answer(call) }
             asking.cancel()
             #expect(await asking.value == .failure(.queryProcess("the client is gone")))
