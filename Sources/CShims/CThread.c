@@ -2,10 +2,11 @@
 #include "CThread.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 __thread void *apus_thread_loop = 0;
-__thread bool apus_thread_is_reactor = false;
+__thread bool apus_thread_must_go_on = false;
 
 void apus_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
@@ -16,4 +17,9 @@ apus_thread_usage apus_usage_of_thread(void) {
         (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec,
         usage.ru_nivcsw,
     };
+}
+
+int apus_processor_count(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }

@@ -84,8 +84,6 @@ extension Node {
         let workers = [
             ("execution", context.execution), ("storage", context.storage),
             ("index", context.indexing), ("check", context.checks),
-            ("consensus check", context.consensusChecks),
-            ("proof", context.proofs.max { $0.peakDepth < $1.peakDepth } ?? context.checks),
             ("serving", context.serving), ("block", context.blocks), ("account", context.accounts),
         ]
         for (name, worker) in workers {

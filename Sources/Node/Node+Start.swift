@@ -126,7 +126,8 @@ extension Node {
             host.connectionGater = gate
             let metrics = NodeMetrics(environment.metrics)
             host.metrics = metrics.host
-            let worker = { environment.makeWorker($0, NodeContext.workerCapacity) }
+            let worker = { environment.makeWorker($0, NodeContext.workerCapacity, .thread) }
+            let pool = Worker.Kind.pool(threads: configuration.reactor.checkThreadCount)
             let queries = Self.queryService(configuration.queries, environment, application, metrics, worker)
             let context = NodeContext(
                 genesis: genesis, key: key, configuration: configuration, host: Host(host), store: store,
@@ -134,9 +135,8 @@ extension Node {
                 metrics: metrics,
                 consensus: worker("consensus"), execution: worker("execution"), storage: worker("storage"),
                 indexing: worker("index"),
-                mempool: worker("mempool"), checks: worker("checks"),
-                consensusChecks: worker("consensus-check"),
-                proofs: (0..<NodeContext.proofWorkers).map { worker("proofs-\($0)") },
+                mempool: worker("mempool"),
+                checks: environment.makeWorker("checks", NodeContext.workerCapacity, pool),
                 serving: worker("serving"), blocks: worker("blocks"), accounts: worker("accounts"),
                 queries: queries,
                 wallClock: environment.wallClock,

@@ -13,9 +13,8 @@ extension Node {
         isStopped = true
         await services.stop()
         await context.queries.stop()
-        for worker in [context.checks, context.consensusChecks, context.serving] + context.proofs {
-            worker.stop()
-        }
+        context.checks.stop()
+        context.serving.stop()
         // Close the database even if the node is still referenced, so that no executed block keeps it locked.
         let application = context.application
         try? await context.execution.finish { application.close() }

@@ -13,9 +13,9 @@ import Storage
 struct NodeContext: Sendable {
     /// The capacity of a worker's queue, in jobs. Submitting to a full queue suspends the caller.
     static let workerCapacity = 1_024
-    /// The number of workers that prove blocks. Execution takes a core too, so more would gain little on small
-    /// machines.
-    static let proofWorkers = 2
+    /// The maximum number of threads for checks unless the operator sets it: what more would verify, the mempool's one thread
+    /// could not take in.
+    static let mostCheckThreads = 16
 
     let genesis: Genesis
     let key: PrivateKey
@@ -36,15 +36,12 @@ struct NodeContext: Sendable {
     let storage: Worker
     /// Writes and merges the files of the block index, so that commits do not wait behind them.
     let indexing: Worker
-    /// Runs the mempool and looks up in `store` whether transactions were committed.
+    /// Runs the mempool, and looks up accounts and whether transactions were committed.
     let mempool: Worker
-    /// Checks the signatures of messages and transactions.
+    /// Hashes and checks signatures, of blocks, votes and commits with high priority, and of transactions with low. A pool, whose
+    /// jobs read neither a disk nor the application.
     let checks: Worker
-    /// Checks blocks, votes and commits for consensus, which must not wait behind transactions.
-    let consensusChecks: Worker
-    /// Prove blocks during block sync, so that checks for consensus do not wait behind them.
-    let proofs: [Worker]
-    /// Reads and compresses blocks for peers, so that checks do not wait behind them.
+    /// Reads and compresses blocks for peers, and keeps unconfirmed transactions in a file while the node is stopped.
     let serving: Worker
     /// Reads blocks and transactions for clients, who must not wait behind peers, nor peers behind them.
     let blocks: Worker
@@ -64,10 +61,6 @@ struct NodeContext: Sendable {
 
     /// The workers, except those of queries.
     var workers: [Worker] {
-        [
-            consensus, execution, storage, indexing, mempool, checks, consensusChecks, serving, blocks,
-            accounts,
-        ]
-            + proofs
+        [consensus, execution, storage, indexing, mempool, checks, serving, blocks, accounts]
     }
 }

@@ -34,11 +34,10 @@ public struct NodeEnvironment: Sendable {
     public var dialFrom: SocketAddress?
     /// Makes the keys of Noise handshakes.
     public var noiseKeys: @Sendable () throws(LibP2PError) -> NoiseKeyPair = NoiseKeyPair.generate
-    /// Makes a worker, given its name (`consensus`, `mempool`, `execution`, `storage`, `index`, `checks`,
-    /// `consensus-check`, `proofs-0`, `proofs-1`, `serving`, `blocks`, `accounts`, `queries`, or `queries-0` and so on) and
-    /// the capacity of its queue, in jobs.
-    public var makeWorker: @Sendable (_ name: String, _ capacity: Int) -> Worker = {
-        Worker(name: $0, capacity: $1)
+    /// Makes a worker, given its name (`consensus`, `mempool`, `execution`, `storage`, `index`, `checks`, `serving`,
+    /// `blocks`, `accounts`, `queries`, or `queries-0` and so on), the capacity of its queue, in jobs, and its threads.
+    public var makeWorker: @Sendable (_ name: String, _ capacity: Int, _ kind: Worker.Kind) -> Worker = {
+        Worker(name: $0, capacity: $1, kind: $2)
     }
 
     /// Creates an environment from its required parts.

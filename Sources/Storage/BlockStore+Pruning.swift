@@ -8,7 +8,7 @@ extension BlockStore {
     /// Removes the segments whose blocks are all below `height`, except the last one. Slices that were returned before stay
     /// valid. Waits for fsyncs: call it on the storage worker. After an error the blocks from `height` on are still there.
     public func prune(below height: Int64) throws(StorageError) {
-        assert(apus_may_block(), "the block log is pruned on a reactor's thread")
+        assert(apus_may_block(), "the block log is pruned on a thread that may not wait")
         try writer.withLock { writer throws(StorageError) in
             let (tip, first) = state.withLock { ($0.index == nil ? nil : $0.tip, $0.firstHeight) }
             guard let tip, let first, let last = writer.segment?.firstHeight, height > first else { return }

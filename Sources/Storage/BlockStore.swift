@@ -88,7 +88,7 @@ public final class BlockStore: Sendable {
     public func append(
         _ hashed: HashedBlock, _ commitInfo: CommitInfo, _ results: [TransactionResult]
     ) throws(StorageError) -> StoredBlock {
-        assert(apus_may_block(), "the block log is written on a reactor's thread")
+        assert(apus_may_block(), "the block log is written on a thread that may not wait")
         let block = hashed.block
         let resultBytes = ResultList(results).bytes
         let commitBytes = SharedBytes(commitInfo.bytes)
@@ -188,7 +188,7 @@ public final class BlockStore: Sendable {
     /// Writes and merges the files of the index, beside appends and reads. It may take as long as rewriting the whole index:
     /// call it on a thread that nobody waits for, whenever `isIndexDue` after an append. `close` makes it return early.
     public func maintainIndex() throws(StorageError) {
-        assert(apus_may_block(), "the block index is written on a reactor's thread")
+        assert(apus_may_block(), "the block index is written on a thread that may not wait")
         try state.withLock { $0.index }?.maintain()
     }
 
@@ -280,7 +280,7 @@ public final class BlockStore: Sendable {
     }
 
     private func openIndex() throws(StorageError) -> BlockIndex {
-        assert(apus_may_block(), "the block log is read on a reactor's thread")
+        assert(apus_may_block(), "the block log is read on a thread that may not wait")
         guard let index = state.withLock({ $0.index }) else { throw .closed }
         return index
     }
@@ -313,7 +313,7 @@ public final class BlockStore: Sendable {
                 return (state.index, state.lock)
             }
             guard let index, let lock else { return }
-            assert(apus_may_block(), "the block log is closed on a reactor's thread")
+            assert(apus_may_block(), "the block log is closed on a thread that may not wait")
             defer { withExtendedLifetime(lock) {} }
             if writer.mustTruncate, let segment = writer.segment {
                 try segment.cutOff()

@@ -117,9 +117,9 @@ struct EvidenceTests {
         -> CheckedBlock
     {
         try CheckedBlock(
-            checking: HashedBlock(hashing: block, expected: expected ?? block.hash),
-            chainID: TestChain.chainID,
-            known: known)
+            BlockCheck(
+                of: HashedBlock(hashing: block, expected: expected ?? block.hash), chainID: TestChain.chainID,
+                known: known))
     }
 
     @Test func aGoodBlockPasses() throws {
@@ -164,5 +164,36 @@ struct EvidenceTests {
         bytes[12] ^= 1
         #expect(try refused([Transaction(decoding: SharedBytes(bytes))]), "a broken signature")
         #expect(try !refused([good, chain.transaction(2)]))
+    }
+
+    /// A block of three pieces and a little, of which the mempool knows each seventh transaction. Each piece stops at what is
+    /// wrong in it.
+    @Test func theChecksOfABlockAreCutInPieces() throws {
+        let transactions = try (1...60).map { try chain.transaction(UInt64($0)) }
+        func check(_ transactions: [Transaction]) throws -> BlockCheck {
+            let block = try chain.block(after: chain.genesis, stamp: 1, transactions: transactions).block
+            return try BlockCheck(
+                of: HashedBlock(hashing: block, expected: block.hash), chainID: TestChain.chainID
+            ) { id in
+                transactions.enumerated().first { $0.offset % 7 == 0 && $0.element.id == id }?.element
+            }
+        }
+        let good = try check(transactions)
+        #expect(good.pieces == 4)
+        let pieces = try (0..<good.pieces).reversed().map { try good.check($0) }
+        #expect(CheckedBlock(good, pieces.reversed()).transactions.map(\.id) == transactions.map(\.id))
+        #expect(try CheckedBlock(good).transactions.map(\.id) == transactions.map(\.id))
+
+        var bytes = transactions[40].bytes.array
+        bytes[12] ^= 1
+        let wrong = try Transaction(decoding: SharedBytes(bytes))
+        let bad = try check(transactions.map { $0 === transactions[40] ? wrong : $0 })
+        for number in 0..<bad.pieces where number != 2 { _ = try bad.check(number) }
+        #expect(
+            throws: ConsensusError.invalidBlock(
+                height: 1, reason: "transaction \(wrong.id): \(ChainError.invalidSignature)")
+        ) {
+            try bad.check(2)
+        }
     }
 }

@@ -42,7 +42,7 @@ class Mutation:
 
 
 ANNOUNCER = "Sources/Protocols/Transactions/TransactionExchange.swift"
-BLOCKS = "Sources/Consensus/Evidence/CheckedBlock.swift"
+BLOCKS = "Sources/Consensus/Evidence/BlockCheck.swift"
 COMMIT_INFO = "Sources/Chain/Votes/CommitInfo.swift"
 ENGINE = "Sources/Execution/SQL/SQLEngine.swift"
 EXECUTION = "Sources/Consensus/Machine/Blocks/ConsensusMachine+Execution.swift"
@@ -302,6 +302,14 @@ MUTATIONS = [
     Mutation("full-mempool-fetches", "a full mempool fetches nothing", [
         ("Sources/Node/Services/Mempool/MempoolService.swift", "var room: Int { max(0, contents.room &- checks.count) }",
          "var room: Int { ON ? .max : max(0, contents.room &- checks.count) }"),
+    ], "simulate --scenario full-mempool"),
+    Mutation("accounts-read-on-the-pool", "no job of the pool of checks reads the application", [
+        ("Sources/Node/Services/Mempool/MempoolService.swift", "let pieces = (batch.count + Self.few - 1) / Self.few",
+         "let (pieces, application) = ((batch.count + Self.few - 1) / Self.few, context.application)"),
+        ("Sources/Node/Services/Mempool/MempoolService.swift", "item.checked(check) { refusals[$0.id] }",
+         "let result = item.checked(check) { refusals[$0.id] }\n"
+         "                    if ON { _ = item.with(result, from: application) }\n"
+         "                    return result"),
     ], "simulate --scenario full-mempool"),
     Mutation("three-fill-the-mempool", "senders that fill a mempool make room for another", [
         ("Sources/Mempool/TransactionPool+Room.swift", "return large.filter { $0 != account",

@@ -146,10 +146,10 @@ import VirtualIO
         let job = Task { try await worker.run {} }
         while worker.depth == 0 { await Task.yield() }
         usleep(20_000)
-        #expect(worker.waits.snapshot().count == 0)
+        #expect(worker.waits().snapshot().count == 0)
         runner.runNext()
         try await job.value
-        let waits = worker.waits.snapshot()
+        let waits = worker.waits().snapshot()
         #expect(waits.count == 1)
         #expect(waits.sum >= 20_000_000)
     }
@@ -188,10 +188,10 @@ import VirtualIO
 }
 
 /// Runs a job when a test says so.
-private final class ManualRunner: WorkerRunner {
+final class ManualRunner: WorkerRunner {
     private let queue = Mutex<WorkerQueue?>(nil)
 
-    func jobAdded(to queue: WorkerQueue) { self.queue.withLock { $0 = queue } }
+    func jobAdded(to queue: WorkerQueue, _ priority: JobPriority) { self.queue.withLock { $0 = queue } }
     func runNext() { queue.withLock { $0 }?.runNext() }
     func stop() {}
 }

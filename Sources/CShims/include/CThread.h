@@ -12,12 +12,12 @@ extern __thread void *apus_thread_loop;
 static inline void *apus_current_loop(void) { return apus_thread_loop; }
 static inline void apus_set_current_loop(void *loop) { apus_thread_loop = loop; }
 
-extern __thread bool apus_thread_is_reactor;
+extern __thread bool apus_thread_must_go_on;
 
-/// Returns whether the calling thread may wait for a disk or a lock, which a thread that serves sockets may not. A virtual
-/// loop serves none.
-static inline bool apus_may_block(void) { return !apus_thread_is_reactor; }
-static inline void apus_set_reactor_thread(bool is_reactor) { apus_thread_is_reactor = is_reactor; }
+/// Returns whether the calling thread may wait for a disk, which neither a thread that serves sockets nor a job of a pool may. A
+/// virtual loop serves none.
+static inline bool apus_may_block(void) { return !apus_thread_must_go_on; }
+static inline void apus_set_may_block(bool may_block) { apus_thread_must_go_on = !may_block; }
 
 /// Names the calling thread, in at most 15 bytes.
 void apus_name_thread(const char *name);
@@ -29,5 +29,8 @@ typedef struct {
     int64_t preemptions;
 } apus_thread_usage;
 apus_thread_usage apus_usage_of_thread(void);
+
+/// Returns the number of processors that the process may use, at least 1.
+int apus_processor_count(void);
 
 #endif

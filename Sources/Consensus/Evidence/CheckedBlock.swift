@@ -1,10 +1,9 @@
-import Bytes
 import Chain
 import Crypto
 
 /// A block whose bytes agree with its header: transaction count, Merkle root, and each transaction's form, chain and
-/// signature. `BlockValidation` checks whether it fits the chain. Creating one may verify thousands of signatures: do
-/// so on a worker.
+/// signature (`BlockCheck`). `BlockValidation` checks whether it fits the chain. Creating one may verify thousands of
+/// signatures: do so on a worker.
 public final class CheckedBlock: Sendable {
     /// The block with its transactions' IDs.
     public let hashed: HashedBlock
@@ -21,38 +20,17 @@ public final class CheckedBlock: Sendable {
     /// The header's timestamp as proposals and votes carry it, ms since 1970.
     public var stamp: Int64 { Int64(clamping: block.header.timestamp) }
 
-    /// Checks a hashed block.
-    /// - Parameters:
-    ///   - chainID: the chain that every transaction must name.
-    ///   - known: returns a transaction that this node's mempool has already checked, so that its signature is not
-    ///     checked twice; called on the caller's thread.
-    public init(
-        checking hashed: HashedBlock, chainID: String, known: (Hash) -> Transaction?
-    ) throws(ConsensusError) {
-        let ids = hashed.transactionIDs
-        guard Set(ids).count == ids.count else {
-            throw .invalidBlock(height: hashed.block.height, reason: "it contains a transaction twice")
-        }
-        var transactions: [Transaction] = []
-        transactions.reserveCapacity(ids.count)
-        for (index, id) in ids.enumerated() {
-            if let transaction = known(id) {
-                transactions.append(transaction)
-                continue
-            }
-            do throws(ChainError) {
-                let transaction = try hashed.transaction(at: index)
-                guard RawText(transaction.body.chainID) == RawText(chainID) else {
-                    throw .wrongChain(transaction.body.chainID)
-                }
-                try transaction.verify()
-                transactions.append(transaction)
-            } catch {
-                throw .invalidBlock(height: hashed.block.height, reason: "transaction \(id): \(error)")
-            }
-        }
-        self.hashed = hashed
-        self.transactions = transactions
+    /// Checks a whole block on this thread.
+    public convenience init(_ check: BlockCheck) throws(ConsensusError) {
+        var pieces: [BlockCheck.Piece] = []
+        for number in 0..<check.pieces { pieces.append(try check.check(number)) }
+        self.init(check, pieces)
+    }
+
+    /// Creates a block from all pieces of its check, in order.
+    public init(_ check: BlockCheck, _ pieces: [BlockCheck.Piece]) {
+        hashed = check.hashed
+        transactions = check.join(pieces)
     }
 
     /// Creates the leader's own block from transactions that its mempool has checked.

@@ -149,7 +149,7 @@ public final class SQLApplication: Application {
 
     /// See `Application.account`.
     public func account(_ id: AccountID) throws(ExecutionError) -> Account? {
-        assert(apus_may_block(), "an account is looked up on a reactor's thread")
+        assert(apus_may_block(), "an account is looked up on a thread that may not wait")
         let (isInitialized, known, commits) = committed.withLock {
             ($0.tip != nil, $0.accounts[id], $0.commits)
         }
@@ -191,7 +191,7 @@ private struct Guarded<Connection: AnyObject>: ~Copyable, Sendable {
     init(_ connection: sending Connection) { self.connection = Mutex(connection) }
 
     func run<R: Sendable>(_ body: (Connection) throws(ExecutionError) -> R) throws(ExecutionError) -> R {
-        assert(apus_may_block(), "the database is used on a reactor's thread")
+        assert(apus_may_block(), "the database is used on a thread that may not wait")
         return try connection.withLock { (connection) throws(ExecutionError) in
             guard let connection else { throw .closed }
             return try body(connection)
@@ -199,7 +199,7 @@ private struct Guarded<Connection: AnyObject>: ~Copyable, Sendable {
     }
 
     func close() {
-        assert(apus_may_block(), "the database is closed on a reactor's thread")
+        assert(apus_may_block(), "the database is closed on a thread that may not wait")
         connection.withLock { $0 = nil }
     }
 }

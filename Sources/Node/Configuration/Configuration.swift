@@ -2,6 +2,7 @@ import Chain
 import Consensus
 import Crypto
 import Execution
+import Reactor
 
 /// The settings of a node: those in `config.toml` in its root directory, and defaults for the rest.
 ///
@@ -145,6 +146,8 @@ public struct Configuration: Sendable, Equatable {
     public struct Reactor: Sendable, Equatable {
         /// `reactor.driver`
         public var driver = "auto"
+        /// `reactor.check_threads`; 0 for one for each processor but one.
+        public var checkThreads = 0
     }
 
     /// `[log]`
@@ -191,5 +194,13 @@ extension Configuration.RPC {
 
     private static func request(with parameters: NetworkParameters) -> Int {
         (parameters.transactionLimit + 2) / 3 * 4 + requestFrame
+    }
+}
+
+extension Configuration.Reactor {
+    /// The number of threads that check signatures: `check_threads`, or one for each processor but the reactor's.
+    var checkThreadCount: Int {
+        if checkThreads > 0 { return checkThreads }
+        return min(max(Processors.available - 1, 1), NodeContext.mostCheckThreads)
     }
 }

@@ -370,5 +370,10 @@ extension Configuration {
             ("reactor", "driver"), \.reactor.driver,
             "Kernel interface: io_uring, epoll, or auto for io_uring if it is available.",
             oneOf: ["auto", "io_uring", "epoll"]),
+        .init(
+            ("reactor", "check_threads"), \.reactor.checkThreads,
+            "Number of threads that check blocks and transactions, beside one for blocks alone; "
+                + "0 for one for each processor but one, at most 16.",
+            in: 1...64, orZero: true),
     ]
 }

@@ -105,18 +105,28 @@ struct NodeMetrics: Sendable {
             "apus_gossip_messages_total", "Gossip messages received, by what became of them.", by: "outcome")
     }
 
-    /// Adds the queue of a worker.
+    /// Adds the queues of a worker: one, or those of a pool by their priorities.
     func add(_ worker: Worker) {
+        guard case .pool = worker.kind else { return add(worker, .low, as: worker.name) }
+        for priority in JobPriority.allCases {
+            add(worker, priority, as: "\(worker.name)-\(priority.rawValue)")
+        }
+        registry.gauge(
+            "apus_pool_threads", "Threads of a pool for all its jobs, at most.", ("pool", worker.name)
+        ).set(Int64(worker.kind.threads))
+    }
+
+    private func add(_ worker: Worker, _ priority: JobPriority, as name: String) {
         registry.reading(
-            .gauge, "apus_worker_queue_jobs", "Jobs that wait for a worker.", ("worker", worker.name)
-        ) { [weak worker] in Int64(worker?.depth ?? 0) }
+            .gauge, "apus_worker_queue_jobs", "Jobs that wait for a worker.", ("worker", name)
+        ) { [weak worker] in Int64(worker?.depth(priority) ?? 0) }
         registry.reading(
             .gauge, "apus_worker_queue_peak_jobs", "Most jobs that have waited for a worker at once.",
-            ("worker", worker.name)
-        ) { [weak worker] in Int64(worker?.peakDepth ?? 0) }
+            ("worker", name)
+        ) { [weak worker] in Int64(worker?.peakDepth(priority) ?? 0) }
         registry.add(
-            worker.waits, "apus_worker_queue_seconds", "Time that jobs waited for a worker.",
-            ("worker", worker.name))
+            worker.waits(priority), "apus_worker_queue_seconds", "Time that jobs waited for a worker.",
+            ("worker", name))
     }
 }
 

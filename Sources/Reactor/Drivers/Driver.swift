@@ -40,8 +40,10 @@ open class Driver {
     /// Closes everything, because the loop has ended.
     open func shutdown() {}
 
-    /// Makes the runner of a worker that gets its first job on this loop: a thread called `name`.
-    open nonisolated func makeRunner(named name: String) -> any WorkerRunner { WorkerThread(name) }
+    /// Makes the runner of a worker that gets its first job on this loop: threads called `name`.
+    open nonisolated func makeRunner(named name: String, _ kind: Worker.Kind) -> any WorkerRunner {
+        WorkerThreads(name, kind)
+    }
 
     /// Binds `listener`, begins to report connections to it, and returns the bound address.
     open func listen(_ listener: TCPListener, on address: SocketAddress) throws(ReactorError) -> SocketAddress

@@ -77,13 +77,13 @@ extension EventLoop {
             let result = Result { () throws(ReactorError) in try make(kind) }
             guard case .success(let loop) = result else { return start.finish(result) }
             apus_set_current_loop(Unmanaged.passRetained(loop).toOpaque())
-            apus_set_reactor_thread(true)
+            apus_set_may_block(false)
             start.finish(result)
             ReactorActor.assumeIsolated {
                 while !loop.isStopped { _ = loop.turn() }
                 loop.driver.shutdown()
             }
-            apus_set_reactor_thread(false)
+            apus_set_may_block(true)
             apus_set_current_loop(nil)
         }
         return try start.wait()

@@ -180,7 +180,10 @@ extension Scenario {
             let carrier = try Stranger(world, 1)
             try await world.admit(carrier, at: validator)
             let before = world.proposed.last?.hash
-            try await world.expect("no proposal") { world.proposed.last?.hash != before }
+            try await world.expect("no proposal reaches it") {
+                world.proposed.last.map { $0.hash != before && validator.downloads.contains($0.hash) }
+                    ?? false
+            }
             guard let block = world.proposed.last else { return }
             let vote = AckRes(
                 height: block.height, block: block.hash, answer: .invalidBlock, by: validator.setup.key)

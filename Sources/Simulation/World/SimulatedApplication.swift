@@ -15,6 +15,7 @@ final class SimulatedApplication: Application {
     final class Machine: Sendable {
         private let trouble = Atomic(false)
         private let stopCount = Atomic(0)
+        private let misplacedCount = Atomic(0)
 
         /// Whether executions and commits fail.
         var isTroubled: Bool {
@@ -24,6 +25,13 @@ final class SimulatedApplication: Application {
 
         /// The number of requests to stop an execution.
         var stops: Int { stopCount.load(ordering: .relaxed) }
+
+        /// The number of calls by jobs that must not wait for a disk.
+        var misplaced: Int { misplacedCount.load(ordering: .relaxed) }
+
+        fileprivate func countUse() {
+            if !Worker.mayBlock { misplacedCount.add(1, ordering: .relaxed) }
+        }
 
         fileprivate func countStop() { stopCount.add(1, ordering: .relaxed) }
     }
@@ -46,6 +54,7 @@ final class SimulatedApplication: Application {
     func execute(
         _ block: Block, transactions: [Transaction], parameters: NetworkParameters, validators: ValidatorSet
     ) throws(ExecutionError) -> ExecutionResult {
+        machine.countUse()
         if machine.isTroubled { throw .failed(file: "simulated", reason: "out of memory") }
         if let blockBudget, transactions.count > blockBudget { throw .overBudget(transactions: blockBudget) }
         let input = SQLTwin.Input(
@@ -77,6 +86,7 @@ final class SimulatedApplication: Application {
     }
 
     func commit() throws(ExecutionError) {
+        machine.countUse()
         if machine.isTroubled {
             try application.rollback()
             throw .failed(file: "simulated", reason: "out of memory")
@@ -87,7 +97,10 @@ final class SimulatedApplication: Application {
 
     func rollback() throws(ExecutionError) { try application.rollback() }
 
-    func account(_ id: AccountID) throws(ExecutionError) -> Account? { try application.account(id) }
+    func account(_ id: AccountID) throws(ExecutionError) -> Account? {
+        machine.countUse()
+        return try application.account(id)
+    }
 
     func validatorRequests() throws(ExecutionError) -> [ValidatorRequest] {
         try application.validatorRequests()
@@ -96,7 +109,8 @@ final class SimulatedApplication: Application {
     func query(_ sql: String, _ parameters: [RawStatement.Parameter], limits: QueryLimits)
         throws(ExecutionError) -> QueryResult
     {
-        try application.query(sql, parameters, limits: limits)
+        machine.countUse()
+        return try application.query(sql, parameters, limits: limits)
     }
 
     func close() { application.close() }

@@ -165,8 +165,8 @@ final class SimulatedNode {
         environment.stateInterval = 4
         environment.dialFrom = setup.address.with(port: 0)
         environment.noiseKeys = keys.make
-        environment.makeWorker = { name, capacity in
-            Worker(name: name, capacity: capacity) { [weak self] in
+        environment.makeWorker = { name, capacity, kind in
+            Worker(name: name, capacity: capacity, kind: kind) { [weak self] in
                 ReactorActor.assumeIsolated { self?.delays[name] ?? .zero }
             }
         }

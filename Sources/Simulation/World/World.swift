@@ -108,6 +108,8 @@ public final class World {
         configuration.consensus.emptyBlockTimeout = options.emptyBlockInterval
         configuration.mempool.reannounceInterval = .seconds(5)
         configuration.execution.application = options.execution.rawValue
+        // One thread, as on a small machine, to four, whose jobs end in another order than they begin.
+        configuration.reactor.checkThreads = 1 + index % 4
         configuration.storage.keepBlocks = index % 3 == 2 ? options.keptBlocks ?? 0 : 0
         // Bootstrap nodes, as operators would set them up: validators know the leader and the first validator,
         // sentries one or two validators. Beside a lone leader the sentries know each other, because it admits no

@@ -36,7 +36,7 @@ public final class StampReserve: Sendable {
 
     /// Durably reserves the stamps up to `end`, before any of them is used. After an error the old reservation holds.
     public func record(_ end: Int64) throws(StorageError) {
-        assert(apus_may_block(), "stamps are reserved on a reactor's thread")
+        assert(apus_may_block(), "stamps are reserved on a thread that may not wait")
         try state.withLock { state throws(StorageError) in
             guard end != state else { return }
             let copy = StampCopy(stamp: end).encode()

@@ -12,7 +12,7 @@ extension VoteLog {
 
     /// Replaces the kept block. Call it on the storage worker before recording the vote.
     public func keep(_ block: SharedBytes) throws(StorageError) {
-        assert(apus_may_block(), "a block is kept on a reactor's thread")
+        assert(apus_may_block(), "a block is kept on a thread that may not wait")
         let file = try disk.open(blockPath, .createIfMissing)
         var head = ByteWriter(capacity: Self.headBytes)
         head.put(u64: UInt64(block.count))
@@ -25,7 +25,7 @@ extension VoteLog {
 
     /// Returns the kept block; nil if there is none or it is incomplete.
     public func keptBlock() throws(StorageError) -> SharedBytes? {
-        assert(apus_may_block(), "a block is read on a reactor's thread")
+        assert(apus_may_block(), "a block is read on a thread that may not wait")
         guard disk.exists(blockPath) else { return nil }
         let file = try disk.open(blockPath, .read)
         let length = try file.length()

@@ -93,7 +93,7 @@ public final class VoteLog: Sendable {
     /// Recording the last vote again does nothing, except that a newer stamp replaces its stamp. After an error the log
     /// is unchanged.
     public func record(_ vote: Vote) throws(StorageError) {
-        assert(apus_may_block(), "a vote is recorded on a reactor's thread")
+        assert(apus_may_block(), "a vote is recorded on a thread that may not wait")
         try state.withLock { state throws(StorageError) in
             var vote = vote
             if let last = state.votes.last?.vote {

@@ -1,5 +1,6 @@
 import Collections
 import Glibc
+import Reactor
 import Storage
 import Synchronization
 
@@ -43,6 +44,8 @@ package final class VirtualDisk: Sendable {
         package var synchronizations = 0
         /// Bytes read.
         package var bytesRead = 0
+        /// Steps of operations by jobs that must not wait for a disk.
+        package var misplaced = 0
     }
 
     struct State {
@@ -166,6 +169,7 @@ package final class VirtualDisk: Sendable {
         _ body: (inout State) throws(StorageError) -> R
     ) throws(StorageError) -> R {
         try state.withLock { state throws(StorageError) in
+            if !Worker.mayBlock { state.counters.misplaced += 1 }
             guard state.generation == generation else {
                 throw .system(operation: name, path: path, errno: EIO)
             }

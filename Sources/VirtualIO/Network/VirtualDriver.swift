@@ -44,7 +44,9 @@ final class VirtualDriver: Driver {
     }
 
     /// Returns a runner that runs jobs on the loop itself.
-    override nonisolated func makeRunner(named name: String) -> any WorkerRunner { VirtualRunner() }
+    override nonisolated func makeRunner(named name: String, _ kind: Worker.Kind) -> any WorkerRunner {
+        VirtualRunner(kind)
+    }
 
     private func port() -> UInt16 {
         defer { nextPort = nextPort == .max ? Self.firstEphemeralPort : nextPort &+ 1 }

@@ -73,6 +73,8 @@ final class LocalNetwork {
     ) async throws -> Node {
         guard let index = names.firstIndex(of: name) else { throw Unreached(description: "no \(name)") }
         var configuration = Configuration()
+        // Several threads also on a small machine.
+        configuration.reactor.checkThreads = 4
         configuration.p2p.listen = [addresses[name] ?? "127.0.0.1:0"]
         configuration.consensus.proposeTimeout = .milliseconds(50)
         configuration.consensus.emptyBlockTimeout = .zero

@@ -10,7 +10,7 @@ import Reactor
 /// Drives the sync planner: requests blocks from peers, verifies them, and passes them to consensus (docs/consensus.md,
 /// "Catching up").
 ///
-/// Several blocks are verified at once, on workers of their own.
+/// Several blocks are verified at once.
 @ReactorActor
 final class SyncService: Service {
     private typealias Planner = SyncPlanner<Candidate, (VerifiedCommit, CheckedBlock)>
@@ -214,9 +214,8 @@ final class SyncService: Service {
         let (state, arrival) = (consensus.view.state, Reactor.now)
         Reactor.spawn {
             do {
-                let worker = self.context.proofs[id % self.context.proofs.count]
                 let (commit, block) = try await self.consensus.verifier.verify(
-                    after: state, on: worker, candidate.decoded)
+                    after: state, candidate.decoded)
                 self.consensus.note(.body, block.height, block.hash, at: arrival)
                 self.consensus.note(body: block.block, from: candidate.from)
                 self.consensus.note(.verified, block.height, block.hash)

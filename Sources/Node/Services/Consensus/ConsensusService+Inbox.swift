@@ -70,7 +70,7 @@ extension ConsensusService: ConsensusInbox {
 
     private func check(_ proposal: BlockProposal, from peer: PeerID) async -> ProposalCheck {
         let (state, signers) = (view.state, view.signers(ofProposalsFrom: peer))
-        let check = try? await context.consensusChecks.run { () -> ProposalCheck in
+        let check = try? await context.checks.run(.high) { () -> ProposalCheck in
             for signer in signers {
                 if let verified = try? VerifiedProposal(verifying: proposal, leader: signer) {
                     return .signed(verified)
@@ -172,7 +172,7 @@ extension ConsensusService: ConsensusInbox {
         var isOwn = false
         if view.role == .leader {
             let key = context.key.publicKey
-            isOwn = (try? await context.consensusChecks.run { announcement.verify(key) }) ?? false
+            isOwn = (try? await context.checks.run(.high) { announcement.verify(key) }) ?? false
         }
         await handle(.ahead(height: announcement.height, isOwn: isOwn, from: peer))
     }
@@ -205,7 +205,7 @@ extension ConsensusService: ConsensusInbox {
         _ announcement: BlockAnnouncement, after state: ChainState
     ) async -> (VerifiedCommit?, ConsensusError?) {
         do {
-            let commit = try await context.consensusChecks.run {
+            let commit = try await context.checks.run(.high) {
                 try VerifiedCommit(verifying: announcement, after: state)
             }
             return (commit, nil)
@@ -265,7 +265,7 @@ extension ConsensusService {
         defer { answersInCheck.end(answer, from: peer) }
         do {
             return .signed(
-                try await context.consensusChecks.run {
+                try await context.checks.run(.high) {
                     try VerifiedAcknowledgement(verifying: answer, leader: leader)
                 })
         } catch {

@@ -14,7 +14,7 @@ extension ConsensusService {
     func refuse(_ height: Int64, _ block: Hash, _ answer: AckRes.Answer) {
         let key = context.key
         Reactor.spawn {
-            let message = try? await self.context.consensusChecks.run {
+            let message = try? await self.context.checks.run(.high) {
                 AckRes(height: height, block: block, answer: answer, by: key)
             }
             if let message { self.send(message) }

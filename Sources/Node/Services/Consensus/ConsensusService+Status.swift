@@ -47,7 +47,7 @@ extension ConsensusService: ConsensusStatusSource {
             let status = try await ConsensusStatusProtocol.request(
                 height, from: peer, on: context.host, sizes: blockSizes)
             let (state, signers) = (view.state, view.signers(ofProposalsFrom: peer))
-            let verified = try await context.consensusChecks.run {
+            let verified = try await context.checks.run(.high) {
                 VerifiedStatus(verifying: status, after: state, signers: signers)
             }
             await take(verified, from: peer)
@@ -138,7 +138,7 @@ extension ConsensusService: ConsensusStatusSource {
                 return self.feed(.lockedFetchFailed(hash))
             }
             do {
-                guard try await self.context.consensusChecks.run({ block.verifySignature(signer) }) else {
+                guard try await self.context.checks.run(.high, { block.verifySignature(signer) }) else {
                     throw ConsensusError.notSignedByLeader(hash)
                 }
                 let checked = try await self.check(block, expected: hash)
@@ -170,7 +170,7 @@ extension ConsensusService: ConsensusStatusSource {
         let key = context.key
         Reactor.spawn {
             do {
-                let message = try await self.context.consensusChecks.run {
+                let message = try await self.context.checks.run(.high) {
                     CommitDone(height: commit.height, block: commit.hash, appHash: commit.appHash, by: key)
                 }
                 try await CommitDoneProtocol.send(message, to: leader, on: self.context.host)
@@ -190,7 +190,7 @@ extension ConsensusService: ConsensusStatusSource {
         // A validator confirms only its own commits, and once per height. Repetitions are not checked.
         guard voter.peerID == peer, await ask({ machine, _, _ in machine.wantsToCheck(message) }) ?? false
         else { return }
-        guard (try? await context.consensusChecks.run { message.verify() }) ?? true else {
+        guard (try? await context.checks.run(.high) { message.verify() }) ?? true else {
             penalize(peer, .badVoteSignature(voter))
             throw .wrongContent("a commit that its validator did not sign")
         }

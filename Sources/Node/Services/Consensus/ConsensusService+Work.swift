@@ -24,7 +24,7 @@ extension ConsensusService {
                 return
             }
             let timestamp = template.timestamp(at: self.context.wallClock())
-            let block = try? await self.context.consensusChecks.run {
+            let block = try? await self.context.checks.run(.high) {
                 let header = BlockHeader(
                     height: state.height &+ 1, transactionCount: 0, previousHash: state.hash,
                     previousAppHash: state.appHash, validatorSetHash: state.validatorSetHash,
@@ -246,6 +246,6 @@ extension ConsensusService {
     }
 
     func check(_ block: Block, expected: Hash) async throws -> CheckedBlock {
-        try await verifier.verify(block, expected: expected, on: context.consensusChecks)
+        try await verifier.verify(block, expected: expected)
     }
 }

@@ -71,7 +71,7 @@ final class ConsensusService: Service {
         self.mempool = mempool
         self.peers = peers
         self.gossip = gossip
-        verifier = BlockVerifier(chainID: context.genesis.chainID, mempool)
+        verifier = BlockVerifier(chainID: context.genesis.chainID, mempool, on: context.checks)
         keeper = StateKeeper(
             genesis: context.genesis.hash, interval: context.stateInterval, kept: outcome.kept,
             latest: outcome.latest, transactions: outcome.transactions)

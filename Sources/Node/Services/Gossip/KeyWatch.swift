@@ -151,7 +151,7 @@ final class KeyWatch {
             holders.isNews(statement, in: message), bringers.allows(peer, now: Reactor.now)
         else { return }
         Reactor.spawn { [weak self, context] in
-            guard let isSigned = try? await context.checks.run({ message.verify() }) else { return }
+            guard let isSigned = try? await context.checks.run(.low, { message.verify() }) else { return }
             guard isSigned else { return context.host.report(peer, .wrongContent) }
             self?.heardOwn(statement, in: message)
         }

@@ -12,23 +12,29 @@ extension MempoolService {
         let isOwn: Bool
         let bytes: SharedBytes
 
-        /// Checks the transaction, unless there is a refusal already, and looks up the account that it spends from. Called on
-        /// a worker.
+        /// Checks the transaction, unless there is a refusal already. Needs no state, so it runs on any worker.
         func checked(
-            _ check: TransactionCheck, _ application: any Application,
-            _ refusal: (Transaction) -> MempoolError?
-        ) -> CheckedTransaction {
-            do throws(MempoolError) {
+            _ check: TransactionCheck, _ refusal: (Transaction) -> MempoolError?
+        ) -> Result<Transaction, MempoolError> {
+            Result { () throws(MempoolError) in
                 let transaction = try check.decode(bytes, id: id)
                 if let refusal = refusal(transaction) { throw refusal }
                 try check.check(transaction)
-                let account =
-                    transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
-                return CheckedTransaction(
-                    id, isOwn: isOwn, .success(transaction), nonce: account.nonce, balance: account.balance)
-            } catch {
-                return CheckedTransaction(id, isOwn: isOwn, .failure(error))
+                return transaction
             }
+        }
+
+        /// Returns the result of the transaction's check with the account that it spends from, which may be read from disk:
+        /// called where the mempool runs.
+        func with(
+            _ check: Result<Transaction, MempoolError>, from application: any Application
+        ) -> CheckedTransaction {
+            guard case .success(let transaction) = check else {
+                return CheckedTransaction(id, isOwn: isOwn, check)
+            }
+            let account = transaction.account.flatMap { (try? application.account($0)) ?? nil } ?? Account()
+            return CheckedTransaction(
+                id, isOwn: isOwn, check, nonce: account.nonce, balance: account.balance)
         }
     }
 }

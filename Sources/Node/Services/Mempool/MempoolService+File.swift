@@ -24,7 +24,7 @@ extension MempoolService {
         restoration = .reading
         Reactor.spawn {
             do {
-                let kept = try await self.context.checks.run { try file.read() }
+                let kept = try await self.context.serving.run { try file.read() }
                 guard !self.isStopped else { return }
                 var rest: Deque<MempoolFile.Entry> = []
                 rest.append(contentsOf: kept)
@@ -45,7 +45,7 @@ extension MempoolService {
     }
 
     private func warnOfLoss(_ file: MempoolFile, _ error: MempoolFile.Failure) async {
-        let kept = try? await context.checks.run { file.setAside() }
+        let kept = try? await context.serving.run { file.setAside() }
         context.log.warning(
             "the unconfirmed transactions of the last run are lost",
             [
@@ -76,7 +76,7 @@ extension MempoolService {
                 "unconfirmed transactions of the last run restored",
                 ["kept": .number(kept), "of": .number(read)])
         }
-        _ = try? await context.checks.run { try file.write([]) }
+        _ = try? await context.serving.run { try file.write([]) }
     }
 
     /// Writes the unconfirmed transactions to the file.
@@ -95,7 +95,7 @@ extension MempoolService {
         case .over: break
         }
         do {
-            let count = try await context.checks.run { [entries, isRead] in
+            let count = try await context.serving.run { [entries, isRead] in
                 try isRead ? file.write(entries.ownFirst) : file.add(entries)
             }
             if count > 0 {

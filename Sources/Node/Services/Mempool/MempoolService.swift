@@ -16,9 +16,10 @@ import Storage
 /// A blocks-only node (`mempool.enabled = false`) accepts no transactions.
 @ReactorActor
 final class MempoolService: TransactionSource, Service {
-    /// The maximum number of transactions checked in one job: some milliseconds of signatures.
+    /// The maximum number of transactions checked together by each thread: some milliseconds of signatures.
     nonisolated static let batch = 128
-    /// The maximum number of transactions checked where the mempool runs: about a millisecond of signatures.
+    /// The number of transactions checked in one piece, after which blocks have their turn, and the maximum number checked
+    /// where the mempool runs: about a millisecond of signatures.
     nonisolated static let few = 16
 
     typealias Outcome = Result<Transaction, MempoolError>
@@ -56,7 +57,9 @@ final class MempoolService: TransactionSource, Service {
     private var isTakingFew = false
     /// The exchange with peers, while the service runs.
     private var exchange: TransactionExchange?
-    private(set) lazy var checks = Gathering<Arrival, Outcome>(most: Self.batch) { [weak self] in
+    private(set) lazy var checks = Gathering<Arrival, Outcome>(
+        most: Self.batch * context.checks.kind.threads
+    ) { [weak self] in
         await self?.check($0) ?? []
     }
     /// The progress of reading back the transactions of the last run.
@@ -222,7 +225,8 @@ final class MempoolService: TransactionSource, Service {
         let visit = try? await driver.ask { mempool, now, actions in
             let begun = mempool.begin(arrivals.map(\.id)) { chain.isMined($0) }
             let checked = begun.map { place in
-                arrivals[place].checked(check, application) { mempool.refusal(of: $0) }
+                let result = arrivals[place].checked(check) { mempool.refusal(of: $0) }
+                return arrivals[place].with(result, from: application)
             }
             let outcomes = mempool.admit(
                 checked, isMined: { chain.isMined($0) }, at: now, actions: &actions)
@@ -258,22 +262,27 @@ final class MempoolService: TransactionSource, Service {
         return outcomes
     }
 
-    /// Checks a batch and passes it to the mempool. Many transactions are checked on a worker of their own; a few are
+    /// Checks a batch and passes it to the mempool. Many transactions are checked on the pool of checks, in pieces; a few are
     /// checked where the mempool runs, because another hop would cost them as much as a check.
     private func check(_ batch: [Arrival]) async -> [Outcome] {
-        let (check, application) = (transactionCheck, context.application)
+        let check = transactionCheck
         let admission: (outcomes: [Outcome], time: Duration)?
         if batch.count <= Self.few {
-            admission = await admit { mempool in
-                batch.map { $0.checked(check, application) { mempool.refusal(of: $0) } }
+            admission = await admit(batch) { mempool in
+                batch.map { $0.checked(check) { mempool.refusal(of: $0) } }
             }
         } else {
             let refusals = await refusals(of: batch, check)
-            let results = try? await context.checks.run {
-                batch.map { item in item.checked(check, application) { refusals[$0.id] } }
+            let pieces = (batch.count + Self.few - 1) / Self.few
+            let results = try? await context.checks.run(.low, pieces: pieces) { piece in
+                batch.dropFirst(piece * Self.few).prefix(Self.few).map { item in
+                    item.checked(check) { refusals[$0.id] }
+                }
+            } join: {
+                Array($0.joined())
             }
             guard let results else { return batch.map { _ in .failure(.full) } }
-            admission = await admit { _ in results }
+            admission = await admit(batch) { _ in results }
         }
         guard let admission else { return batch.map { _ in .failure(.full) } }
         noteChecked(batch, admission.outcomes, at: admission.time)
@@ -294,14 +303,15 @@ final class MempoolService: TransactionSource, Service {
         return refusals ?? [:]
     }
 
-    /// Returns the outcomes, and when they were known.
+    /// Passes the results of a batch's checks to the mempool. Returns the outcomes, and when they were known.
     private func admit(
-        _ results: @escaping @Sendable (Mempool) -> [CheckedTransaction]
+        _ batch: [Arrival], _ results: @escaping @Sendable (Mempool) -> [Result<Transaction, MempoolError>]
     ) async -> (outcomes: [Outcome], time: Duration)? {
-        let (chain, clock) = (context.chain, Reactor.clock)
+        let (chain, application, clock) = (context.chain, context.application, Reactor.clock)
         return try? await driver.ask { mempool, now, actions in
+            let checked = zip(batch, results(mempool)).map { $0.with($1, from: application) }
             let outcomes = mempool.admit(
-                results(mempool), isMined: { chain.isMined($0) }, at: now, actions: &actions)
+                checked, isMined: { chain.isMined($0) }, at: now, actions: &actions)
             return (outcomes, clock.now)
         }
     }
