@@ -58,9 +58,6 @@ public struct Mempool: Machine {
         public let bytes: Int
         /// About how many more are worth fetching: those that a block could include find room, and displace no other such.
         public let room: Int
-
-        /// The contents of an empty mempool without limits.
-        public static let none = Contents(count: 0, readyCount: 0, bytes: 0, room: .max)
     }
 
     enum Timer: Hashable {

@@ -299,6 +299,9 @@ MUTATIONS = [
         (ANNOUNCER, "announcers[peer]?.tell()",
          "if !ON { announcers[peer]?.tell() }"),
     ], PLAIN_PEER),
+    Mutation("announcements-cut-at-the-window", "what a peer announces beyond the open requests to it is requested later", [
+        (ANNOUNCER, "{ hold(left, listener.peer) }", "{ if !ON || isPaused { hold(left, listener.peer) } }"),
+    ], "simulate --scenario leader-returns-to-many"),
     Mutation("full-mempool-fetches", "a full mempool fetches nothing", [
         ("Sources/Node/Services/Mempool/MempoolService.swift", "var room: Int { max(0, contents.room &- checks.count) }",
          "var room: Int { ON ? .max : max(0, contents.room &- checks.count) }"),

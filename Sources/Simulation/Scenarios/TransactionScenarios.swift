@@ -47,12 +47,13 @@ extension Scenario {
         },
         Scenario(
             "leader-returns-to-many",
-            "A leader that returns gets all of the many transactions that wait at its only peer, without waiting.",
+            "A leader that returns gets all of the many transactions that wait at its only peer, as fast as its mempool takes them.",
             options: { $0.clients = 0 }
         ) { world in
             try await world.grow(2)
             let (leader, holder) = (world.nodes[0], world.nodes[1])
             leader.powerFail()
+            leader.setup.configuration.mempool.maxTransactions = 2_000
             let others = world.nodes.filter { $0 !== leader && $0 !== holder }
             world.cut(holder, from: others)
             let ids = try await world.sendTogether(9_500, at: holder)

@@ -66,7 +66,7 @@ final class MempoolService: TransactionSource, Service {
     var restoration = Restoration.over
     private(set) var isStopped = false
     /// The latest contents that the mempool reported.
-    private(set) var contents = Mempool.Contents.none
+    private(set) var contents: Mempool.Contents
     /// The number of reports.
     private(set) var changes = 0
 
@@ -77,8 +77,10 @@ final class MempoolService: TransactionSource, Service {
         self.rules = rules
         lossReport = LossReport(context.log)
         rhythm = BlockRhythm(proposeTimeout: context.configuration.consensus.proposeTimeout)
+        let mempool = Mempool(MempoolLimits(context.configuration.mempool))
+        contents = mempool.contents
         driver = MachineDriver(
-            Mempool(MempoolLimits(context.configuration.mempool)), on: context.mempool,
+            mempool, on: context.mempool,
             wallClock: context.wallClock,
             onBrokenInvariant: context.observer.brokenInvariant)
     }
