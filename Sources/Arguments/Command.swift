@@ -24,7 +24,7 @@ public struct Command {
     /// Further explanation.
     public let discussion: String
     /// Its subcommands.
-    public let subcommands: [Command]
+    public let subcommands: [Subcommand]
     let declarations: [Declaration]
     private let makeAction: ((GivenValues) throws(UsageError) -> any Action)?
 
@@ -48,7 +48,7 @@ public struct Command {
     }
 
     /// Creates a command that groups others.
-    public init(_ name: String, _ abstract: String, discussion: String = "", subcommands: [Command]) {
+    public init(_ name: String, _ abstract: String, discussion: String = "", subcommands: [Subcommand]) {
         self.name = name
         self.abstract = abstract
         self.discussion = discussion
@@ -100,7 +100,7 @@ public struct Command {
         -> Request
     {
         if let command = subcommands.first(where: { $0.name.utf8.elementsEqual(word.utf8) }) {
-            return try command.request(rest, path: "\(path) \(command.name)")
+            return try command.command.request(rest, path: "\(path) \(command.name)")
         }
         guard word == "help" else {
             throw .unknownCommand(word, nearest: nearest(to: word, among: subcommands.map(\.name) + ["help"]))
@@ -114,7 +114,28 @@ public struct Command {
         guard let command = subcommands.first(where: { $0.name.utf8.elementsEqual(word.utf8) }) else {
             throw .unknownCommand(word, nearest: nearest(to: word, among: subcommands.map(\.name)))
         }
-        return try command.help(words.dropFirst(), path: "\(path) \(command.name)")
+        return try command.command.help(words.dropFirst(), path: "\(path) \(command.name)")
+    }
+}
+
+/// A command below another. It is made when it is selected or listed: to make every command of a program takes a
+/// millisecond that each start of the program would pay.
+public struct Subcommand {
+    /// The word that selects it.
+    public let name: String
+    private let make: () -> Command
+
+    /// Creates the subcommand `command`, whose name is `name`.
+    public init(_ name: String, _ command: @autoclosure @escaping () -> Command) {
+        self.name = name
+        make = command
+    }
+
+    /// The command, made anew.
+    public var command: Command {
+        let command = make()
+        assert(command.name == name, "subcommand \(name) makes the command \(command.name)")
+        return command
     }
 }
 

@@ -57,7 +57,7 @@ public struct HelpText {
     private var sections: [Section] {
         var sections: [Section] = []
         if !command.subcommands.isEmpty {
-            let entries = command.subcommands.map { (term: $0.name, explanation: $0.abstract) }
+            let entries = command.subcommands.map { (term: $0.name, explanation: $0.command.abstract) }
             let help = (term: "help COMMAND", explanation: "Show a command's help.")
             sections.append(Section(heading: "Commands", entries: entries + [help]))
         }

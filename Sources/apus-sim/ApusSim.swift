@@ -8,7 +8,8 @@ enum ApusSim {
         Command(
             "apus-sim", "Simulate whole networks in one process, with faults derived from a seed.",
             subcommands: [
-                SimulateCommand.command, FuzzCommand.command, ChainCommand.command, StateCommand.command,
+                Subcommand("simulate", SimulateCommand.command), Subcommand("fuzz-sql", FuzzCommand.command),
+                Subcommand("chain", ChainCommand.command), Subcommand("state", StateCommand.command),
             ])
     }
 

@@ -15,11 +15,22 @@ enum Apus {
                 the code and data of JSON-RPC if a node reported it.
                 """,
             subcommands: [
-                RunCommand.command, InitCommand.command, ConfigCommand.command, KeyCommand.command,
-                TestnetCommand.command, StatusCommand.command, ValidatorsCommand.command,
-                QueryCommand.command, TransactionCommand.command, LoadCommand.command, TraceCommand.command,
-                PingCommand.command, IdentifyCommand.command, GossipCommand.command, PerfCommand.command,
-                ProfileCommand.command,
+                Subcommand("run", RunCommand.command),
+                Subcommand("init", InitCommand.command),
+                Subcommand("config", ConfigCommand.command),
+                Subcommand("key", KeyCommand.command),
+                Subcommand("testnet", TestnetCommand.command),
+                Subcommand("status", StatusCommand.command),
+                Subcommand("validators", ValidatorsCommand.command),
+                Subcommand("query", QueryCommand.command),
+                Subcommand("tx", TransactionCommand.command),
+                Subcommand("load", LoadCommand.command),
+                Subcommand("trace", TraceCommand.command),
+                Subcommand("ping", PingCommand.command),
+                Subcommand("identify", IdentifyCommand.command),
+                Subcommand("gossip", GossipCommand.command),
+                Subcommand("perf", PerfCommand.command),
+                Subcommand("profile", ProfileCommand.command),
             ])
     }
 

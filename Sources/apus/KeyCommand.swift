@@ -7,7 +7,9 @@ import Multiformats
 /// `apus key`: creates and shows the keys of nodes and accounts.
 enum KeyCommand {
     static var command: Command {
-        Command("key", "Create and show keys.", subcommands: [New.command, Show.command])
+        Command(
+            "key", "Create and show keys.",
+            subcommands: [Subcommand("new", New.command), Subcommand("show", Show.command)])
     }
 
     /// `apus key new`.

@@ -11,7 +11,8 @@ enum TransactionCommand {
     static var command: Command {
         Command(
             "tx", "Send and look up transactions.",
-            subcommands: [Send.command] + SendValidator.commands + [Show.command])
+            subcommands: [Subcommand("send", Send.command)] + SendValidator.commands
+                + [Subcommand("show", Show.command)])
     }
 
     /// `apus tx send`.

@@ -22,10 +22,14 @@ func reading(_ line: String) -> String { reading(line.split(separator: " ").map 
 /// A program with one of everything.
 enum Sample {
     static var program: Command {
-        Command("sample", "Everything.", subcommands: [Copy.command, groupCommand])
+        Command(
+            "sample", "Everything.",
+            subcommands: [Subcommand("copy", Copy.command), Subcommand("group", groupCommand)])
     }
 
-    static var groupCommand: Command { Command("group", "A group.", subcommands: [Leaf.command]) }
+    static var groupCommand: Command {
+        Command("group", "A group.", subcommands: [Subcommand("leaf", Leaf.command)])
+    }
 
     struct Copy: Action, CustomStringConvertible {
         let source: String

@@ -67,7 +67,7 @@ import Testing
             "state": ["--root", "--rows", "--blocks"],
         ]
         #expect(Set(ApusSim.command.subcommands.map(\.name)) == Set(names.keys))
-        for command in ApusSim.command.subcommands {
+        for command in ApusSim.command.subcommands.map(\.command) {
             let found = command.declarations.flatMap {
                 ($0.letter.map { ["-\($0)"] } ?? []) + ["--\($0.name)"]
             }

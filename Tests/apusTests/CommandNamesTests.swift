@@ -69,7 +69,7 @@ import Testing
     private static func leaves(_ command: Command, path: String) -> [(path: String, command: Command)] {
         command.subcommands.isEmpty
             ? [(path, command)]
-            : command.subcommands.flatMap { leaves($0, path: "\(path) \($0.name)") }
+            : command.subcommands.flatMap { leaves($0.command, path: "\(path) \($0.name)") }
     }
 
     @Test func everyHelpFitsATerminal() throws {

@@ -12,4 +12,7 @@ bool apus_sha256(const void *bytes, size_t count, uint8_t digest[32]);
 
 // Returns a new SHA-256 context, or NULL if out of memory. Free it with EVP_MD_CTX_free.
 EVP_MD_CTX *apus_sha256_new(void);
+
+// Returns a new reference to the implementation of ChaCha20-Poly1305, or NULL if out of memory.
+EVP_CIPHER *apus_chacha20_poly1305(void);
 #endif

@@ -5,7 +5,7 @@ import CShims
 final class LibraryCipher: Cipher {
     private let context: OpaquePointer
 
-    private nonisolated(unsafe) static let cipher = EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil)
+    private nonisolated(unsafe) static let cipher = apus_chacha20_poly1305()
 
     init(key: UnsafeRawBufferPointer) throws(CryptoError) {
         guard let context = EVP_CIPHER_CTX_new() else { throw .outOfMemory }

@@ -6,13 +6,13 @@ import Synchronization
 /// The default application, whose transactions are SQL statements on an SQLite database (docs/execution.md).
 ///
 /// The database is `application.sqlite` in its directory, with SQLite's write-ahead log beside it. Blocks use one
-/// connection, queries another, and account lookups a third. Each has its own lock, so queries and blocks never wait for
-/// each other.
+/// connection, queries another, and account lookups a third; the last two are opened when first used. Each has its own
+/// lock, so queries and blocks never wait for each other.
 public final class SQLApplication: Application {
     /// The database's path.
     public let path: String
-    private let accounts: Guarded<SQLReader>
-    private let queries: Guarded<SQLReader>
+    private let accounts: Guarded<LazyReader>
+    private let queries: Guarded<LazyReader>
     private let engine: Guarded<SQLEngine>
     private let committed = Mutex(Committed())
     private let stopFlag = StopFlag()
@@ -52,8 +52,8 @@ public final class SQLApplication: Application {
             let engine = try SQLEngine(path: path, cacheBytes: cacheBytes, stopFlag: stopFlag)
             let (tip, requests) = (engine.tip, engine.requests)
             self.engine = Guarded(engine)
-            accounts = Guarded(try SQLReader(path: path))
-            queries = Guarded(try SQLReader(path: path))
+            accounts = Guarded(LazyReader(path: path))
+            queries = Guarded(LazyReader(path: path))
             committed.withLock {
                 $0.tip = tip
                 $0.requests = requests
@@ -155,7 +155,9 @@ public final class SQLApplication: Application {
         }
         guard isInitialized else { throw .notInitialized }
         if let known { return known }
-        let account = try accounts.run { (reader) throws(ExecutionError) in try reader.account(id) }
+        let account = try accounts.run { (reader) throws(ExecutionError) in
+            try reader.opened().account(id)
+        }
         committed.withLock { if $0.commits == commits { $0.keep(account, of: id) } }
         return account
     }
@@ -171,7 +173,7 @@ public final class SQLApplication: Application {
     {
         guard committed.withLock({ $0.tip != nil }) else { throw .notInitialized }
         return try queries.run { (reader) throws(ExecutionError) in
-            try reader.query(sql, parameters, limits)
+            try reader.opened().query(sql, parameters, limits)
         }
     }
 
@@ -181,6 +183,25 @@ public final class SQLApplication: Application {
         accounts.close()
         queries.close()
         engine.close()
+    }
+}
+
+/// A reader that is opened when first used: a node whose queries run in processes never needs one of the two.
+private final class LazyReader {
+    private let path: String
+    private var reader: SQLReader?
+
+    init(path: String) { self.path = path }
+
+    func opened() throws(ExecutionError) -> SQLReader {
+        if let reader { return reader }
+        do throws(SQLiteFailure) {
+            let opened = try SQLReader(path: path)
+            reader = opened
+            return opened
+        } catch {
+            throw error.nodeError
+        }
     }
 }
 
