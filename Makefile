@@ -58,8 +58,8 @@ test: setup lint
 
 # The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. Tests/Sanitizers
 # explains Swift's locks to ThreadSanitizer and lists the suppressed leaks. ARGS="--filter HTTPTests" runs these suites and no
-# seeds. Tests run one after another: at once, they would contend for a lock of the Swift runtime, which takes one
-# whenever ThreadSanitizer runs, and exceed their time limits.
+# seeds. Under ThreadSanitizer, tests run one after another: at once, they would contend for a lock of the Swift runtime,
+# which takes one whenever ThreadSanitizer runs, and exceed their time limits.
 sanitize: sanitize-thread sanitize-address
 
 sanitize-thread sanitize-address: sanitize-%: setup
@@ -70,7 +70,7 @@ sanitize-thread sanitize-address: sanitize-%: setup
 	swift build --build-tests --sanitize=$* --scratch-path .build/$* -Xlinker $(CURDIR)/.build/$*/sanitizer.o
 	@$(CONTROL)
 	@export LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizers/leaks.supp:print_suppressions=0; \
-	$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing --no-parallel $(ARGS))
+	$(call quietly,3600,$*,.build/$*/debug/apusPackageTests.xctest --testing-library swift-testing $(if $(filter thread,$*),--no-parallel) $(ARGS))
 	$(if $(ARGS),,.build/$*/debug/apus-sim simulate --seeds 1-20)
 
 # A sanitizer must report what is wrong in Tests/Sanitizers/control.swift, and nothing else.
