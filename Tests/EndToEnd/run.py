@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,8 @@ def run(test, apus):
 
 
 def main():
+    # Under nohup(1), nodes would inherit an ignored SIGHUP and never reload.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     apus, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
     chosen = [
         test for suite in SUITES for test in suite.TESTS
