@@ -122,7 +122,7 @@ fuzz-sql: simulator
 	$(SIMULATOR) fuzz-sql $(or $(ARGS),--seeds 1-80)
 
 # Breaks the code in named ways, each of which the simulator or fuzz-sql must detect (Tests/Mutations). ARGS: words in
-# the mutations' names. Whatever else runs comes first.
+# the mutations' names. They run at idle priority, so that everything else comes first.
 mutations: setup
 	chrt --idle 0 python3 Tests/Mutations/run.py $(ARGS)
 

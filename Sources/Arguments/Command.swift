@@ -118,8 +118,8 @@ public struct Command {
     }
 }
 
-/// A command below another. It is made when it is selected or listed: to make every command of a program takes a
-/// millisecond that each start of the program would pay.
+/// A command below another. It is made only when it is selected or listed, because making all commands would add a
+/// millisecond to every start of the program.
 public struct Subcommand {
     /// The word that selects it.
     public let name: String

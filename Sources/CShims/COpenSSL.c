@@ -5,18 +5,17 @@
 
 static EVP_MD *sha256;
 static pthread_key_t context_key;
-static pthread_once_t library = PTHREAD_ONCE_INIT;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local EVP_MD_CTX *context;
 
 static void free_context(void *value) { EVP_MD_CTX_free(value); }
 
-// The system's configuration file, which says which providers offer an algorithm, is not read: the protocols leave no
-// choice, and reading it takes longer than everything else here.
+// Starts libcrypto, if it has not started, without the system's configuration file, which says which providers offer an
+// algorithm: the protocols leave no choice, and reading it takes longer than everything else here.
 static void start_library(void) { OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); }
 
 static void set_up(void) {
-    pthread_once(&library, start_library);
+    start_library();
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     if (pthread_key_create(&context_key, free_context) != 0) sha256 = NULL;
 }
@@ -44,6 +43,6 @@ bool apus_sha256(const void *bytes, size_t count, uint8_t digest[32]) {
 }
 
 EVP_CIPHER *apus_chacha20_poly1305(void) {
-    pthread_once(&library, start_library);
+    start_library();
     return EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
 }
