@@ -3,7 +3,8 @@
 import os
 import subprocess
 
-from .part import Figure, Part, initialize
+from rig.chain import initialize
+from rig.part import Figure, Part
 
 # The transactions of a block.
 BLOCK = 1_000

@@ -8,11 +8,11 @@ import subprocess
 import threading
 import time
 
+from rig.chain import CHAIN_ID, initialize
+from rig.node import Client, Node
+from rig.part import Figure, Part
 from rpcbench import signing
 from rpcbench.part import Failure
-
-from .node import Client, Node
-from .part import CHAIN_ID, Figure, Part, initialize
 
 # The look-ups of each kind that are measured, and those before them.
 LOOK_UPS, EARLIER = 400, 20

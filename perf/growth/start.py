@@ -4,8 +4,9 @@ import shutil
 import statistics
 import time
 
-from .node import Node
-from .part import Chain, Figure, Part
+from rig.chain import Chain
+from rig.node import Node
+from rig.part import Figure, Part
 
 # The figure is the median of so many starts.
 STARTS = 5

@@ -6,10 +6,9 @@ import statistics
 import subprocess
 import time
 
-from rpcbench.part import call
-
-from .node import Node
-from .part import Figure, Part, initialize
+from rig.chain import initialize
+from rig.node import Node
+from rig.part import Figure, Part
 
 # The figures of a start are medians of so many.
 STARTS = 5
@@ -21,7 +20,7 @@ def look_up(node, rows):
     """How long a client waits for a row by its key, in seconds."""
     key = random.randint(1, rows)
     begin = time.perf_counter()
-    call(node.port, "user.query", {"query": f"SELECT v FROM rows WHERE id = {key}"})
+    node.call("user.query", {"query": f"SELECT v FROM rows WHERE id = {key}"})
     return time.perf_counter() - begin
 
 

@@ -3,11 +3,11 @@
 import os
 import time
 
+from rig.chain import CHAIN_ID, initialize
+from rig.node import Node, until
+from rig.part import Figure, Part
 from rpcbench import signing
 from rpcbench.part import Failure
-
-from .node import Node, until
-from .part import CHAIN_ID, Figure, Part, initialize
 
 # Transactions in one request.
 BATCH = 100

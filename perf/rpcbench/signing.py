@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -36,14 +37,15 @@ def public_key(account):
     return signing_key(account).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def broadcast(number, chain_id, account=None, nonce=1):
-    """Returns the parameters of `user.broadcast` for a transaction.
+def broadcast(number, chain_id, account=None, nonce=1, filling=0):
+    """Returns the parameters of `user.broadcast` for a transaction, longer by `filling` bytes that do not compress well.
 
     By default each transaction has its own account, so that they may arrive in any order.
     """
     account = number if account is None else account
     key = signing_key(account)
-    payload = raw_statement(b"INSERT INTO bench (id, v) VALUES (%d, 'row %d')" % (number, number))
+    filler = base64.b64encode(random.Random(number).randbytes(filling))[:filling]
+    payload = raw_statement(b"INSERT INTO bench (id, v) VALUES (%d, 'row %d%s')" % (number, number, filler))
     body = b"".join((
         cstring(b""), cbytes(payload), cstring(b"raw_statement"), b"\1" + cstring(b"0"),
         nonce.to_bytes(8, "little"), cstring(chain_id.encode())))

@@ -296,7 +296,7 @@ extension Configuration {
         .init(
             ("mempool", "max_transactions"), \.mempool.maxTransactions,
             "Maximum number of unconfirmed transactions. A full mempool makes room for senders that have little in it.",
-            in: 100...10_000_000
+            in: 1...10_000_000
         ).reloadable,
         .init(
             ("mempool", "max_per_sender"), \.mempool.maxPerSender,

@@ -1,5 +1,6 @@
-"""A node that the parts of the benchmark `growth` start and stop."""
+"""A node that benchmarks start and stop."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -17,20 +18,28 @@ PATIENCE = 600
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def until(condition, failure):
+def until(condition, failure, pause=0.01):
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
             raise Failure(failure)
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 class Node:
-    """A node with the root directory `root`, stopped at first. `seconds` is the time until its last start was answered."""
+    """A node with the root directory `root`, stopped at first. `seconds` is the time until its last start was answered.
 
-    def __init__(self, apus, root):
+    It listens on free ports of loopback, or runs on a `Host` at the addresses of its configuration.
+    """
+
+    def __init__(self, apus, root, host=None):
         self.apus, self.root, self.process = apus, root, None
+        self.within = host.within if host else []
+        self.network = host.inside if host else contextlib.nullcontext
         self.configuration = os.path.join(root, "config.toml")
+        if host:
+            self.p2p, self.port = f"{host.address}:6600", 8484
+            return
         with open(self.configuration) as file:
             text, p2p, self.port = with_free_ports(file.read())
         with open(self.configuration, "w") as file:
@@ -55,10 +64,11 @@ class Node:
         begin = time.monotonic()
         with open(os.path.join(self.root, "log"), "a") as log:
             self.process = subprocess.Popen(
-                [self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+                [*self.within, self.apus, "run", "--root", self.root], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=log)
         while True:
             try:
-                call(self.port, "user.health", {})
+                self.call("user.health", {})
                 break
             # A killed node's io_uring may accept connections for a moment longer.
             except OSError:
@@ -87,8 +97,13 @@ class Node:
             [self.apus, "key", "show", os.path.join(self.root, "nodekey.json"), "--json"], check=True, capture_output=True, text=True)
         return json.loads(shown.stdout)["node_id"]
 
+    def call(self, method, parameters):
+        """Returns the result of a call."""
+        with self.network():
+            return call(self.port, method, parameters)[1]
+
     def status(self):
-        return call(self.port, "apus.status", {})[1]
+        return self.call("apus.status", {})
 
     def drain(self):
         """Waits until blocks contain everything that waits in its mempool."""
@@ -116,14 +131,22 @@ class Node:
                 pass
         return count
 
-    def send(self, parameters):
-        """Submits transactions in one request. Returns how many of them it accepts."""
-        body = json.dumps([{"jsonrpc": "2.0", "id": index, "method": "user.broadcast", "params": one}
+    @staticmethod
+    def batch(parameters):
+        """The body of one request that submits transactions."""
+        return json.dumps([{"jsonrpc": "2.0", "id": index, "method": "user.broadcast", "params": one}
                            for index, one in enumerate(parameters)]).encode()
+
+    def post(self, body):
+        """Sends a batch. Returns how many of its transactions the node accepts."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/rpc/v1", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        with self.network(), urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return sum("result" in answer for answer in json.load(response))
+
+    def send(self, parameters):
+        """Submits transactions in one request. Returns how many of them it accepts."""
+        return self.post(self.batch(parameters))
 
 
 class Client:
@@ -131,6 +154,8 @@ class Client:
 
     def __init__(self, node):
         self.connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=PATIENCE)
+        with node.network():
+            self.connection.connect()
 
     def call(self, method, parameters):
         """Returns the whole response to one call."""

@@ -1,0 +1,1 @@
+"""What benchmarks share: nodes that they start and stop, parts with figures at several sizes, tables, JSON and pictures."""
