@@ -15,6 +15,8 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
     case wrongChain(String)
     /// The transactions of the block with this hash do not match its header's Merkle root.
     case wrongTransactions(Hash)
+    /// A peer sent this transaction with a compact block, which has another short ID in its place.
+    case notAsListed(Hash)
     /// A value exceeds a limit of `ChainLimits`.
     case tooLarge(_ kind: String, count: Int, limit: Int)
     /// The genesis file is invalid; file, field and reason in one line.
@@ -33,6 +35,7 @@ public enum ChainError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownSignatureType(let type): "unknown signature type \(RawText(type).quoted())"
         case .wrongChain(let chain): "wrong chain \(RawText(chain).quoted())"
         case .wrongTransactions(let hash): "the transactions of block \(hash) do not match its header"
+        case .notAsListed(let id): "the compact block has another short ID in the place of transaction \(id)"
         case .tooLarge(let kind, let count, let limit):
             "\(kind) of \(count) bytes exceeds the limit of \(limit)"
         case .genesis(let reason): reason

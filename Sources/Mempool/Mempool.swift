@@ -237,6 +237,9 @@ public struct Mempool: Machine {
         return found
     }
 
+    /// Adds to a block what it lacks and is in the mempool, whose signatures this node has checked.
+    public func supply(_ assembly: inout BlockAssembly) { pool.supply(&assembly) }
+
     /// Returns ready transactions in an order that a block can have, with a total size of up to `maxBytes`.
     public func propose(maxBytes: Int, maxCount: Int) -> [Transaction] {
         pool.propose(maxBytes: maxBytes, maxCount: maxCount)

@@ -206,6 +206,18 @@ struct TransactionPool {
         return result
     }
 
+    /// Adds to a block what it lacks and is in the pool. A leader proposes what has been ready longest, which is first here, too,
+    /// so this seldom looks at many others.
+    func supply(_ assembly: inout BlockAssembly) {
+        for list in [Self.readyList, Self.gappedList] {
+            var slot = order.first(in: list)
+            while slot != SlotLists.none, assembly.missing > 0 {
+                if let entry = entries[Int(slot)] { assembly.offer(entry.transaction) }
+                slot = order.next(after: slot)
+            }
+        }
+    }
+
     /// The number of senders whose next transaction does not fit after which a proposal counts as full.
     static let proposalSearch = 16
 

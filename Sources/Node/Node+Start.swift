@@ -142,6 +142,7 @@ extension Node {
                 wallClock: environment.wallClock,
                 observer: environment.observer, traces: NodeTraces(),
                 stateInterval: environment.stateInterval,
+                takesCompactProposals: environment.takesCompactProposals && configuration.mempool.isEnabled,
                 mempoolFile: environment.mempoolFile.map { MempoolFile($0, genesis, configuration.mempool) })
             let node = try Node(context, gate, outcome)
             do {

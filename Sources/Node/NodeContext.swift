@@ -56,6 +56,8 @@ struct NodeContext: Sendable {
     let traces: NodeTraces
     /// The number of blocks after which the chain's state is kept again.
     let stateInterval: Int64
+    /// Whether this node takes proposals in the compact form. Without a mempool it would have to request all transactions.
+    let takesCompactProposals: Bool
     /// The file of unconfirmed transactions while the node is stopped; nil to forget them.
     let mempoolFile: MempoolFile?
 

@@ -20,6 +20,8 @@ public struct NodeEnvironment: Sendable {
     public var mempoolFile: String?
     /// The number of blocks after which the chain's state is kept again, so that a start after a crash follows few.
     public var stateInterval: Int64 = 512
+    /// Whether the node takes proposals in the compact form, if it has a mempool. Nodes of other makes do not.
+    public var takesCompactProposals = true
     /// Where queries run.
     public var queries = QueryPlacement.inProcess
     /// The node's log.

@@ -20,6 +20,8 @@ enum ProtocolLimits {
     static let discoveryBytes = 1_000_000
     /// Bytes of a block after which the requester is told that it is coming.
     static let progressBytes = 64 << 10
+    /// Bytes of transactions of a block that are written together, unless one is longer.
+    static let gatheredBytes = 16 << 10
     /// Bytes of a header in an announcement: the fields and a new leader.
     static let headerBytes = 512
     /// Bytes of a signature in an announcement.

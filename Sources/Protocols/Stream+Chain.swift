@@ -87,13 +87,19 @@ extension Stream {
     /// Sends what has been announced, if the peer answers with `get`. False when the peer closes the stream instead: it has the
     /// content.
     func sendOnRequest(_ content: SharedBytes, within limit: Duration) async throws(LibP2PError) -> Bool {
+        guard try await isRequested() else { return false }
+        setTimeout(limit)
+        try await write(content)
+        return true
+    }
+
+    /// Reads the answer to an announcement: true for `get`, false if the peer closes the stream instead.
+    func isRequested() async throws(LibP2PError) -> Bool {
         setTimeout(ProtocolLimits.answer)
         let first = try await read(upTo: 3)
         guard !first.isEmpty else { return false }
         let rest = first.count < 3 ? try await readExactly(3 - first.count) : []
         guard first + rest == Stream.get else { throw .malformed("answer to an announcement") }
-        setTimeout(limit)
-        try await write(content)
         return true
     }
 

@@ -48,9 +48,10 @@ public struct SimulationOptions: Sendable, Equatable {
     public var validatorInterval: Duration?
     /// The time for which a request to join waits for approval.
     public var joinExpiry: Duration
-
     /// The number of blocks that every third node keeps at least; nil if all keep everything.
     public var keptBlocks: Int?
+    /// Whether every second node takes proposals only as whole blocks, as nodes of other makes do.
+    public var isMixed: Bool
 
     /// Derives everything from a seed.
     public init(seed: UInt64) {
@@ -80,6 +81,7 @@ public struct SimulationOptions: Sendable, Equatable {
         joinExpiry = random.oneIn(2) ? .seconds(3600) : random.milliseconds(1_000...30_000)
         blockBudget = random.oneIn(3) ? Int.random(in: 1...4, using: &random) : nil
         keptBlocks = execution == .sql && random.oneIn(2) ? Int.random(in: 2...8, using: &random) : nil
+        isMixed = random.oneIn(2)
     }
 
     /// The options as a simulation prints them, one per line.
@@ -95,6 +97,7 @@ public struct SimulationOptions: Sendable, Equatable {
             "max block size \(maxBlockSize)",
             "block budget \(blockBudget.map { "\($0) transactions" } ?? "none")", "join expiry \(joinExpiry)",
             "validator interval \(validatorInterval.map { "\($0)" } ?? "none")",
+            "compact proposals at \(isMixed ? "every second node" : "all nodes")",
             "kept blocks \(keptBlocks.map { "\($0) at every third node" } ?? "all")",
         ]
     }

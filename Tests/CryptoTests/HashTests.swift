@@ -18,6 +18,13 @@ import Testing
         #expect(Hash(hex: digest) == Hash.sha256(of: SharedBytes(Array(text.utf8))))
     }
 
+    /// The test vector of the paper on SipHash, and one of an independent implementation.
+    @Test func sipHashKnownAnswers() throws {
+        let siphash = SipHash(key: try Hash((0..<32).map { UInt8($0) }))
+        #expect(siphash.hash((0..<15).map { UInt8($0) }) == 0xA129_CA61_49BE_45E5)
+        #expect(siphash.hash([UInt8]()) == 0x726F_DB47_DD0E_0E31)
+    }
+
     @Test func piecesGiveTheWhole() {
         var random = SeededGenerator(seed: 256)
         let bytes = random.bytes(10_000)

@@ -1,3 +1,4 @@
+import Bytes
 import Chain
 import Crypto
 import Multiformats
@@ -114,6 +115,22 @@ import Testing
         #expect(script.mempool.contents.readyCount == 3)
         let again = try script.bring(all, from: .peer)
         #expect(again.outcomes.isEmpty && again.actions.isEmpty)
+    }
+
+    /// Ready transactions and others.
+    @Test func aBlockIsSuppliedWithWhatWaits() throws {
+        var script = try Script()
+        let all = try Self.transactions(1, 1...4)
+        _ = try script.bring([all[0], all[1], all[3]] + Self.transactions(2, 1...3), from: .peer)
+        let header = BlockHeader(
+            height: 1, transactionCount: 4, previousHash: .zero, previousAppHash: .zero,
+            validatorSetHash: .zero, networkParametersHash: .zero, timestamp: 0, merkleRoot: .zero)
+        var assembly = try BlockAssembly(
+            header, signature: SharedBytes(), shortIDs: ShortIDs(of: all.map(\.id), in: header.hash),
+            prefilled: SharedBytes())
+        script.mempool.supply(&assembly)
+        #expect(assembly.request == [0b0100])
+        #expect(script.mempool.contents.count == 6)
     }
 
     /// IDs are wanted or not before, during and after a transaction's check.

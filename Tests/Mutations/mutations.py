@@ -16,6 +16,7 @@ STATE_FILES = "simulate --execution sql --fault stateFile --seeds 1-60 --jobs 1"
 CRASH = "simulate --scenario leader-crash"
 VOTER_DIES = "simulate --scenario validator-dies-voting"
 RESET = "simulate --scenario reset"
+LYING = "simulate --scenario lying-proposals"
 ANNOUNCING = "simulate --scenario leader-announces"
 UNSENT = "simulate --scenario proposal-unsent"
 PLAIN_PEER = "simulate --scenario plain-peer"
@@ -237,9 +238,17 @@ MUTATIONS = [
          "guard ON || MerkleTree.root(of: ids) == block.header.merkleRoot else"),
         (BLOCKS, "                try transaction.verify()\n", "                if !ON { try transaction.verify() }\n"),
     ], FORGERIES),
+    Mutation("assembled-block-unverified", "a block that is put together has the transactions of its Merkle root", [
+        ("Sources/Chain/Compact/BlockAssembly.swift", "guard missing == 0, MerkleTree.root(of: ids) == header.merkleRoot else {",
+         "guard missing == 0, ON || MerkleTree.root(of: ids) == header.merkleRoot else {"),
+    ], LYING),
+    Mutation("wrong-short-ids-excused", "a peer whose short IDs are not the block's is reported", [
+        ("Sources/Protocols/Blocks/CompactOffer.swift", "let isHonest = shortIDs.fit(hashed.transactionIDs)",
+         "let isHonest = ON || shortIDs.fit(hashed.transactionIDs)"),
+    ], LYING),
     Mutation("proposals-to-everybody", "proposals are for validators", [
-        (SENDING, "send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\\.peerID))",
-         "send(\n            block, stamp: stamp,\n"
+        (SENDING, "send(block, stamp: stamp, isPushed: keys == nil, to: validators.filter { $0 != own }.map(\\.peerID))",
+         "send(\n            block, stamp: stamp, isPushed: keys == nil,\n"
          "            to: ON ? context.host.connectedPeers : validators.filter { $0 != own }.map(\\.peerID))"),
         (FOLLOWER, "guard halted == nil, isValidator else { return false }",
          "guard halted == nil, isValidator || ON else { return false }"),

@@ -21,6 +21,12 @@ public struct HashedBlock: Sendable {
         transactionIDs = ids
     }
 
+    /// Wraps a block of which a `BlockAssembly` has compared these IDs, the SHA-256 of each transaction, with the header.
+    init(_ block: Block, _ transactionIDs: [Hash]) {
+        self.block = block
+        self.transactionIDs = transactionIDs
+    }
+
     /// Wraps a block that this node made from these transactions.
     public init(_ block: Block, madeOf transactions: [Transaction]) {
         self.block = block

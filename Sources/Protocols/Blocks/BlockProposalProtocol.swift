@@ -23,7 +23,7 @@ public struct BlockProposalProtocol: KwilStreamProtocol {
     /// Takes one announcement. `inbox` checks the leader's signature before it requests the block, and requests the block once
     /// however many peers announce it. In the text dialect announcements are unsigned, and refused.
     public func serve(_ stream: Stream) async throws {
-        let proposal = try await read(stream)
+        let proposal = try await Self.read(stream)
         try await inbox.proposed(
             proposal,
             BlockOffer(
@@ -31,9 +31,10 @@ public struct BlockProposalProtocol: KwilStreamProtocol {
                 previousHash: proposal.previousHash))
     }
 
-    private func read(_ stream: Stream) async throws -> BlockProposal {
-        var message = try await stream.readExactly(Self.prefix.count)
-        guard message != Self.prefix else { throw ProtocolsError.malformed("unsigned proposal") }
+    /// Reads the message, which other protocols may continue.
+    static func read(_ stream: Stream) async throws -> BlockProposal {
+        var message = try await stream.readExactly(prefix.count)
+        guard message != prefix else { throw ProtocolsError.malformed("unsigned proposal") }
         // i64 height, hash, previous hash, i64 stamp, u64 length of the signature.
         let fixed = 8 + Hash.count + Hash.count + 8 + 8
         message += try await stream.readExactly(fixed - message.count)
@@ -44,7 +45,7 @@ public struct BlockProposalProtocol: KwilStreamProtocol {
     }
 
     /// Reads the bytes whose length is the u64 at the end of what has been read: the signature or the sender's key.
-    private func readField(_ stream: Stream, lengthAtEndOf message: [UInt8]) async throws -> [UInt8] {
+    private static func readField(_ stream: Stream, lengthAtEndOf message: [UInt8]) async throws -> [UInt8] {
         var reader = ByteReader(Array(message.suffix(8)))
         guard let length = Int(exactly: try reader.u64()), length <= ProtocolLimits.signatureBytes else {
             throw ProtocolsError.malformed("block proposal")

@@ -11,7 +11,7 @@ import Reactor
 final class TransactionAnnouncer {
     /// The most announcements that wait for a slow peer. Beyond that the oldest are forgotten; they are announced again later.
     static let maxQueued = 65_536
-    /// How many transactions the peer is remembered to have.
+    /// How many transactions the peer is remembered to have, and how many it is remembered to have been told of.
     static let known = 16_384
     /// How many announcements on one stream are remembered until the peer answers them.
     nonisolated static let open = 65_536
@@ -51,6 +51,8 @@ final class TransactionAnnouncer {
     /// What the peer requests, and whether it was announced on the stream. Nothing else is looked up.
     private var wanted: Deque<(id: Hash, isAnnounced: Bool)> = []
     private var has = RecentHashes(capacity: TransactionAnnouncer.known)
+    /// What the peer has been told of.
+    private var told = RecentHashes(capacity: TransactionAnnouncer.known)
     /// What was announced on the stream and has not been requested.
     private var announced = RecentHashes(capacity: TransactionAnnouncer.open)
     private var backlog = Backlog.told
@@ -73,6 +75,9 @@ final class TransactionAnnouncer {
 
     /// The peer has this transaction: it announced or sent it.
     func knows(_ id: Hash) { has.insert(id) }
+
+    /// Whether the peer or this node has announced this transaction to the other lately.
+    func shares(_ id: Hash) -> Bool { has.contains(id) || told.contains(id) }
 
     /// Announces transactions, except those that the peer itself announced or sent. A transaction may be announced more than
     /// once: the peer may have refused or lost it.
@@ -151,7 +156,10 @@ final class TransactionAnnouncer {
                 var frame = ByteWriter()
                 let ids = queue.prefix(TransactionFrame.maxHashes)
                 TransactionFrame.encode(.announce, ids, to: &frame)
-                for id in ids { announced.insert(id) }
+                for id in ids {
+                    announced.insert(id)
+                    told.insert(id)
+                }
                 queue.removeFirst(ids.count)
                 due = nil
                 watch.begin(.write)

@@ -19,6 +19,8 @@ public final class TransactionExchange: TransactionInbox {
     private nonisolated static let knownTime = Duration.seconds(2)
     /// How many of them are remembered at least: a few blocks full of small transactions.
     private nonisolated static let knownCapacity = 1 << 14
+    /// How many of a block's transactions may be new to a peer.
+    private nonisolated static let newest = 1_024
     private var requests = TransactionRequests(seed: Reactor.random())
     private let gate: BulkGate
     /// In the order in which the peers connected.
@@ -100,6 +102,15 @@ public final class TransactionExchange: TransactionInbox {
 
     /// Announces to one peer, step by step, all transactions that wait here.
     public func tell(_ peer: PeerID) { announcers[peer]?.tell() }
+
+    /// Of a new block's transactions, the places of those that a peer probably lacks: they came in the last seconds, so they are
+    /// among its last, and neither this node nor the peer has announced them to the other.
+    public func lacking(_ ids: [Hash], _ peer: PeerID) -> [Int] {
+        guard let announcer = announcers[peer] else { return [] }
+        return ids.indices.suffix(Self.newest).filter {
+            known.contains(ids[$0]) && !announcer.shares(ids[$0])
+        }
+    }
 
     /// Fetches no announced transactions until `resume`.
     public func pause() { isPaused = true }

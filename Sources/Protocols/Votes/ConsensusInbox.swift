@@ -13,6 +13,12 @@ public protocol ConsensusInbox: AnyObject {
 
     /// Handles a proposal, nothing of it checked, and takes the block from the offer if it is wanted.
     func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError)
+    /// Does the same with a compact proposal.
+    func proposed(_ proposal: BlockProposal, _ offer: CompactOffer) async throws(ProtocolsError)
+    /// Adds what a proposed block lacks and this node has among its unconfirmed transactions, whose signatures it has checked.
+    func supply(_ assembly: BlockAssembly) async -> BlockAssembly
+    /// Runs, off the reactor, a job that hashes or decodes a proposed block.
+    func compute<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T
     /// Handles the announcement of a committed block, nothing of it checked, and takes the block from the offer if it is
     /// wanted.
     func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError)

@@ -25,7 +25,7 @@ public struct Scenario: Sendable {
     public static let all: [Scenario] =
         networks + consensus + clocks + trust + peers + validators + roles + transactions
         + hostileTransactions + statements + protocols + ghosts + crowds + syncing + sources + liveSources
-        + standing + forgeries + faults + cheapMessages
+        + standing + forgeries + faults + cheapMessages + compactProposals
 
     /// Returns the options of a run: a quiet network of four validators and two sentries, with the scenario's
     /// changes.
@@ -48,6 +48,7 @@ public struct Scenario: Sendable {
         options.validatorInterval = nil
         options.blockBudget = nil
         options.keptBlocks = nil
+        options.isMixed = false
         self.options(&options)
         return options
     }

@@ -30,6 +30,8 @@ final class SimulatedNode {
         let applicationDirectory: String?
         /// The maximum number of transactions in a block; nil for no limit.
         let blockBudget: Int?
+        /// Whether the machine's nodes take compact proposals, which nodes of other makes do not.
+        var takesCompactProposals = true
     }
 
     var setup: Setup
@@ -163,6 +165,7 @@ final class SimulatedNode {
             peerStore: book, wallClock: clock)
         environment.observer = observer
         environment.stateInterval = 4
+        environment.takesCompactProposals = setup.takesCompactProposals
         environment.dialFrom = setup.address.with(port: 0)
         environment.noiseKeys = keys.make
         environment.makeWorker = { name, capacity, kind in

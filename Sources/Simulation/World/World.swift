@@ -133,7 +133,8 @@ public final class World {
                 name: name, key: keys[index], address: address, genesis: genesis,
                 configuration: configuration,
                 applicationDirectory: options.execution == .sql ? "\(directory)/\(name)" : nil,
-                blockBudget: options.blockBudget),
+                blockBudget: options.blockBudget,
+                takesCompactProposals: !options.isMixed || index % 2 == 0),
             seed: options.seed, clockSkew: skew == 0 ? 0 : Int64(random % UInt64(2 * skew)) - skew)
     }
 

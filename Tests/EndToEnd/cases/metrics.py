@@ -99,12 +99,12 @@ def metrics_agree_with_facts(apus, directory):
             node.status()
             after = samples(scrape(node))[requests]
             expect(after == before + 1, f"{name}: {after} requests after {before}")
-        # Every node but the leader got each block by one of the two ways.
+        # Every node but the leader got each block by a proposal or an announcement.
         for name in ("validator-1", "validator-2", "sentry"):
             found = samples(scrape(network.nodes[name]))
             blocks = sum(
                 found.get(f'apus_streams_served_total{{protocol="{protocol}",class="blocks"}}', 0)
-                for protocol in ("/kwil/blkprop/1.0.0", "/kwil/blkann/1.0.0"))
+                for protocol in ("/apus/blkprop/1.0.0", "/kwil/blkprop/1.0.0", "/kwil/blkann/1.0.0"))
             expect(blocks >= found["apus_height"] - 1, f"{name}: {blocks} streams with blocks")
         leader = network.nodes["leader"]
         found = samples(scrape(leader))

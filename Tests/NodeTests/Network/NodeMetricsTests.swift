@@ -50,7 +50,7 @@ import Testing
             let height = try await value("apus_height", of: leader)
             #expect(try await value("apus_votes_received_total{answer=\"ack\"}", of: leader) >= height)
             #expect(try await value("apus_votes_sent_total{answer=\"ack\"}", of: validator) >= height)
-            let blocks = "{protocol=\"/kwil/blkprop/1.0.0\",class=\"blocks\"}"
+            let blocks = "{protocol=\"/apus/blkprop/1.0.0\",class=\"blocks\"}"
             #expect(try await value("apus_streams_served_total\(blocks)", of: validator) >= height)
         }
     }

@@ -66,6 +66,27 @@ import VirtualIO
         }
     }
 
+    @Test func whatNeitherHasToldTheOtherIsLacking() async throws {
+        try await Reactor.run {
+            let pair = try await Pair()
+            let peer = pair.network.b.peerID
+            let told = pair.poolA.add("told")
+            pair.exchangeA.announce([told])
+            try await eventually { pair.poolB.received == [told] }
+            let heard = pair.poolB.add("heard")
+            pair.exchangeB.announce([heard])
+            try await eventually { pair.poolA.received == [heard] }
+            // It waits for others before it is announced.
+            pair.poolA.patience = .seconds(600)
+            let new = pair.poolA.add("new")
+            pair.exchangeA.announce([new])
+            let old = Hash.sha256(of: [0])
+            #expect(pair.exchangeA.lacking([new, told, heard, old, new], peer) == [0, 4])
+            #expect(pair.exchangeA.lacking([new], pair.network.a.peerID) == [])
+            await pair.stop()
+        }
+    }
+
     /// More than the peer requests at once, from a peer that it trusts and from a stranger, new ones or such as waited.
     @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
     func aBurstBeyondTheWindowArrives(isTrusted: Bool, isNew: Bool) throws {

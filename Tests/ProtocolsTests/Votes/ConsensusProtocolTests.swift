@@ -20,6 +20,9 @@ final class Inbox: ConsensusInbox {
     var failures: [ProtocolsError] = []
     var answers: [AckRes] = []
     var hints: [Int64] = []
+    /// The transactions that a compact proposal need not bring, and how many the last one lacked.
+    var waiting: [Transaction] = []
+    var missing = 0
     /// Whether announcers are only tested, and the results of these tests.
     var onlyTests = false
     var tests: [Bool] = []
@@ -38,6 +41,29 @@ final class Inbox: ConsensusInbox {
             throw error
         }
     }
+
+    func proposed(_ proposal: BlockProposal, _ offer: CompactOffer) async throws(ProtocolsError) {
+        guard wants else { return }
+        guard let leader, proposal.verify(leader) else { throw .wrongContent("not the leader's") }
+        proposals.append(proposal)
+        do throws(ProtocolsError) {
+            let (block, lie) = try await offer.take(limit: blockSizes.block)
+            blocks.append(block.block)
+            if let lie { throw lie }
+        } catch {
+            failures.append(error)
+            throw error
+        }
+    }
+
+    func supply(_ assembly: BlockAssembly) async -> BlockAssembly {
+        var assembly = assembly
+        for transaction in waiting { assembly.offer(transaction) }
+        missing = assembly.missing
+        return assembly
+    }
+
+    func compute<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T { try job() }
 
     func announced(_ announcement: BlockAnnouncement, _ offer: BlockOffer) async throws(ProtocolsError) {
         guard wants else { return }

@@ -25,7 +25,7 @@ final class BlockVerifier {
     /// node stops.
     func verify(_ block: Block, expected: Hash) async throws -> CheckedBlock {
         let hashed = try await checks.run(.high) { try HashedBlock(hashing: block, expected: expected) }
-        return try await check(hashed)
+        return try await verify(hashed)
     }
 
     /// Checks the leader's signature and the votes of a committed block against the chain before it, as far as that is known,
@@ -39,10 +39,11 @@ final class BlockVerifier {
                 verifying: BlockAnnouncement(found.block, found.commitInfo), after: state)
             return (commit, try HashedBlock(hashing: found.block, expected: commit.hash))
         }
-        return (commit, try await check(hashed))
+        return (commit, try await verify(hashed))
     }
 
-    private func check(_ hashed: HashedBlock) async throws -> CheckedBlock {
+    /// Checks the transactions of a block that is known to be the expected one.
+    func verify(_ hashed: HashedBlock) async throws -> CheckedBlock {
         let isMempoolEmpty = mempool.contents.count == 0
         let known = isMempoolEmpty ? [:] : await mempool.checked(hashed.transactionIDs)
         // Mostly the mempool knows almost all, and what is left is not worth another job.

@@ -16,30 +16,63 @@ extension ConsensusService: ConsensusInbox {
     // MARK: Proposals
 
     func proposed(_ proposal: BlockProposal, _ offer: BlockOffer) async throws(ProtocolsError) {
-        let (peer, arrival) = (offer.peer, Reactor.now)
+        guard try await isToBeFetched(proposal, on: offer.stream) else { return }
+        let block = try await fetch(proposal, from: offer.peer) { () async throws(ProtocolsError) in
+            try await offer.take(limit: blockSizes.block)
+        }
+        note(body: block, from: offer.peer)
+        _ = await take(block, for: proposal, from: offer.peer)
+    }
+
+    func proposed(_ proposal: BlockProposal, _ offer: CompactOffer) async throws(ProtocolsError) {
+        guard try await isToBeFetched(proposal, on: offer.stream) else { return }
+        let (block, lie) = try await fetch(proposal, from: offer.peer) { () async throws(ProtocolsError) in
+            try await offer.take(limit: blockSizes.block)
+        }
+        note(body: block.block, from: offer.peer)
+        _ = await take(block, for: proposal, from: offer.peer)
+        if let lie { throw lie }
+    }
+
+    func supply(_ assembly: BlockAssembly) async -> BlockAssembly { await mempool.supply(assembly) }
+
+    func compute<T: Sendable>(_ job: @escaping @Sendable () throws -> T) async throws -> T {
+        try await context.checks.run(.high, job)
+    }
+
+    /// Returns whether to fetch the block of a proposal on the announcement's stream. Before that, asks others if the announcer
+    /// has let this node down.
+    private func isToBeFetched(
+        _ proposal: BlockProposal, on stream: Stream
+    ) async throws(ProtocolsError) -> Bool {
+        let (peer, arrival) = (stream.remotePeer, Reactor.now)
         guard view.role == .validator,
             await ask({ machine, now, _ in
                 machine.wantsToCheck(proposal, from: peer, now: now.elapsed)
             }) ?? false
-        else { return }
+        else { return false }
         let admission = try await admission(of: proposal, from: peer)
         if admission != .ignore { note(.header, proposal.height, proposal.hash, at: arrival) }
         switch admission {
-        case .ignore: return
+        case .ignore: return false
         case .fetch: break
         case .askOthersFirst:
-            guard await fetchElsewhere(proposal, except: peer) == .fetch else { return }
+            guard await fetchElsewhere(proposal, except: peer) == .fetch else { return false }
         }
-        watch(offer.stream, proposal)
-        let block: Block
+        watch(stream, proposal)
+        return true
+    }
+
+    private func fetch<T>(
+        _ proposal: BlockProposal, from peer: PeerID,
+        _ take: @ReactorActor () async throws(ProtocolsError) -> T
+    ) async throws(ProtocolsError) -> T {
         do throws(ProtocolsError) {
-            block = try await offer.take(limit: blockSizes.block)
+            return try await take()
         } catch {
             _ = await failed(proposal, from: peer)
             throw error
         }
-        note(body: block, from: peer)
-        _ = await take(block, for: proposal, from: peer)
     }
 
     private func admission(
@@ -104,6 +137,21 @@ extension ConsensusService: ConsensusInbox {
     /// Takes a proposal's block, which any peer may have sent. Returns whether to fetch it from its announcer after
     /// all.
     func take(_ block: Block, for proposal: BlockProposal, from announcer: PeerID) async -> Admission {
+        await take(block, for: proposal, from: announcer) {
+            try await self.check(block, expected: proposal.hash)
+        }
+    }
+
+    private func take(
+        _ block: HashedBlock, for proposal: BlockProposal, from announcer: PeerID
+    ) async -> Admission {
+        await take(block.block, for: proposal, from: announcer) { try await self.verifier.verify(block) }
+    }
+
+    private func take(
+        _ block: Block, for proposal: BlockProposal, from announcer: PeerID,
+        _ check: @ReactorActor () async throws -> CheckedBlock
+    ) async -> Admission {
         // Another peer may have sent it before.
         guard await awaits(proposal.hash) else {
             context.metrics.duplicates[.block].add()
@@ -111,7 +159,7 @@ extension ConsensusService: ConsensusInbox {
         }
         context.observer.downloaded(block)
         do {
-            let checked = try await check(block, expected: proposal.hash)
+            let checked = try await check()
             note(verifiedProposal: checked)
             await handle(.proposalFetched(checked, from: announcer))
         } catch ConsensusError.invalidBlock(_, let reason) {

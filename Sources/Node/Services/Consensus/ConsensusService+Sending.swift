@@ -53,31 +53,56 @@ extension ConsensusService {
         }
         let own = context.key.publicKey
         let validators = keys ?? view.state.validators.keys
-        send(block, stamp: stamp, to: validators.filter { $0 != own }.map(\.peerID))
+        // Those to which it is offered again may have the block, and their answers were lost.
+        send(block, stamp: stamp, isPushed: keys == nil, to: validators.filter { $0 != own }.map(\.peerID))
     }
 
     func relay(_ block: CheckedBlock, _ stamp: Int64, except source: PeerID) {
         let own = context.key.publicKey
         let leader = view.proposer
         let others = view.state.validators.keys.filter { $0 != own && $0 != leader }
-        send(block, stamp: stamp, to: others.map(\.peerID).filter { $0 != source })
+        send(block, stamp: stamp, isPushed: false, to: others.map(\.peerID).filter { $0 != source })
     }
 
-    private func send(_ block: CheckedBlock, stamp: Int64, to peers: [PeerID]) {
+    /// Announces a proposal: in the compact form to peers that take it. Those that lack it most likely get it unasked.
+    private func send(_ block: CheckedBlock, stamp: Int64, isPushed: Bool, to peers: [PeerID]) {
+        let (host, body) = (context.host, block.block.bytes)
         let proposal = BlockProposal(block.block, sender: context.key.publicKey, stamp: stamp)
-        for peer in peers where context.host.isConnected(peer) {
-            Reactor.spawn {
-                do {
-                    try await BlockProposalProtocol.announce(
-                        proposal, block: block.block.bytes, to: peer, on: self.context.host)
-                } catch {
-                    self.context.log.debug(
-                        "proposal not sent",
-                        [
-                            "peer": .of(peer), "height": .number(block.height), "block": .of(block.hash),
-                            "reason": .error(error),
-                        ])
+        let connected = peers.filter(host.isConnected)
+        let compact = connected.filter { speaks(CompactProposalProtocol.id, $0) }
+        for peer in connected where !compact.contains(peer) {
+            attempt(proposal, to: peer) { () async throws(ProtocolsError) in
+                try await BlockProposalProtocol.announce(proposal, block: body, to: peer, on: host)
+            }
+        }
+        guard !compact.isEmpty else { return }
+        Reactor.spawn {
+            guard let form = try? await self.compute({ CompactBlock(block.hashed) }) else { return }
+            for peer in compact {
+                self.attempt(proposal, to: peer) { () async throws(ProtocolsError) in
+                    try await CompactProposalProtocol.announce(
+                        proposal, form, isPushed: isPushed, to: peer, on: host
+                    ) { self.mempool.lacking(form.transactionIDs, peer) }
                 }
+            }
+        }
+    }
+
+    /// The machine repeats what fails.
+    private func attempt(
+        _ proposal: BlockProposal, to peer: PeerID,
+        _ announce: @escaping @ReactorActor () async throws(ProtocolsError) -> Void
+    ) {
+        Reactor.spawn {
+            do throws(ProtocolsError) {
+                try await announce()
+            } catch {
+                self.context.log.debug(
+                    "proposal not sent",
+                    [
+                        "peer": .of(peer), "height": .number(proposal.height), "block": .of(proposal.hash),
+                        "reason": .error(error),
+                    ])
             }
         }
     }

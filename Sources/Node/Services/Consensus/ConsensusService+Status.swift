@@ -26,7 +26,7 @@ extension ConsensusService: ConsensusStatusSource {
     }
 
     /// Whether a connected peer has announced a protocol.
-    private func speaks(_ id: ProtocolID, _ peer: PeerID) -> Bool {
+    func speaks(_ id: ProtocolID, _ peer: PeerID) -> Bool {
         context.host.identity(of: peer)?.protocols.contains(id) ?? false
     }
 

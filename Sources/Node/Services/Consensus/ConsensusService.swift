@@ -106,6 +106,7 @@ final class ConsensusService: Service {
     private func serve() {
         context.host.register(BlockAnnouncementProtocol(self))
         context.host.register(BlockProposalProtocol(self))
+        if context.takesCompactProposals { context.host.register(CompactProposalProtocol(self)) }
         context.host.register(AcknowledgementProtocol(self))
         context.host.register(ConsensusStatusProtocol(self))
         context.host.register(ProposedBlockProtocol(self))

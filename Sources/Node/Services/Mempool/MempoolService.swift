@@ -343,6 +343,20 @@ final class MempoolService: TransactionSource, Service {
         (try? await driver.ask { mempool, _, _ in mempool.transactions(ids) }) ?? [:]
     }
 
+    /// Adds to a block what it lacks and the mempool has.
+    func supply(_ assembly: BlockAssembly) async -> BlockAssembly {
+        guard contents.count > 0 else { return assembly }
+        let supplied = try? await driver.ask { mempool, _, _ in
+            var assembly = assembly
+            mempool.supply(&assembly)
+            return assembly
+        }
+        return supplied ?? assembly
+    }
+
+    /// Returns the places in a block of transactions that a peer probably lacks.
+    func lacking(_ ids: [Hash], _ peer: PeerID) -> [Int] { exchange?.lacking(ids, peer) ?? [] }
+
     // MARK: Events
 
     /// Removes a committed block's transactions, and checks the others against the new nonces and balances.

@@ -54,7 +54,7 @@ import VirtualIO
                 accounts: Worker(name: "accounts", capacity: 8),
                 queries: InProcessQueries(application, Worker(name: "queries", capacity: 8)),
                 wallClock: { 1_000_000_000 }, observer: observer, traces: NodeTraces(),
-                stateInterval: 512, mempoolFile: file)
+                stateInterval: 512, takesCompactProposals: true, mempoolFile: file)
             let parameters = parameters ?? genesis.parameters
             let gate = PeerGate(
                 rules: PeerRules(own: host.peerID), log: .silent, wallClock: context.wallClock,
