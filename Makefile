@@ -1,6 +1,6 @@
 # The project's commands.
 .DEFAULT_GOAL := build
-.PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak interop-venv lint format bench profile architecture
+.PHONY: setup build release simulator run test sanitize sanitize-thread sanitize-address interop e2e besieged simulate fuzz-sql mutations soak growth e2e-growth interop-venv lint format bench profile architecture
 
 PACKAGES := liburing-dev libsodium-dev libssl-dev liblz4-dev libsecp256k1-dev libsqlite3-dev \
 	libboost1.81-dev libsimdjson-dev libtomlplusplus-dev libcsv-dev pkg-config unicode-data \
@@ -56,7 +56,7 @@ test: setup lint
 	$(MAKE) $(SANITIZED)
 	$(MAKE) interop release simulator
 	@# Most end-to-end tests wait. The mutations use the processors that they leave idle.
-	$(MAKE) -j 2 e2e mutations
+	$(MAKE) -j 2 e2e-growth mutations
 	$(MAKE) fuzz-sql simulate SEEDS=1-150
 
 # The unit tests and 20 seeds under ThreadSanitizer and AddressSanitizer; "make -j 2 sanitize" uses two cores. Tests/Sanitizers
@@ -95,6 +95,14 @@ interop: setup interop-venv
 e2e: release simulator
 	@$(call install,$(E2E_PACKAGES))
 	/usr/bin/python3 Tests/EndToEnd/run.py $(APUS) $(ARGS)
+
+# What must not grow with the age of a chain, at small sizes: ratios, no times (perf/README.md).
+growth: release simulator
+	/usr/bin/python3 perf/bench --only growth --short
+
+e2e-growth:
+	$(MAKE) e2e
+	$(MAKE) growth
 
 # A network under load with misbehaving strangers of every kind at every node, for MINUTES (Tests/EndToEnd/besieged.py).
 besieged: release

@@ -53,7 +53,9 @@ struct TestnetCommand: Action, Sendable {
             if !proof.differences.isEmpty { failure = CommandFailure("the nodes differ") }
             if keeps {
                 let addresses = testnet.nodes.map { "  \($0.name)  --rpc \($0.rpcAddress)" }
-                display.note("\nRunning until Ctrl-C:\n" + addresses.joined(separator: "\n"))
+                display.note(
+                    "\nRunning until Ctrl-C:\n" + addresses.joined(separator: "\n")
+                        + "\nThe database's owner is \(testnet.ownerFile).")
                 await stop.wait()
             }
         case .failure(let error):

@@ -17,8 +17,11 @@ struct Testnet: Sendable {
     let options: TestnetCommand
     let records: Records
     let nodes: [NodeProcess]
-    /// The owner of the database, who creates the table and grants access to the senders.
+    /// The owner of the database, who creates the table and grants access to the senders. Its key file lets the user of a kept
+    /// network do the same.
     let owner: PrivateKey
+    /// The file with the owner's key.
+    let ownerFile: String
 
     /// Reads the input, and writes the root directories of all nodes with key, genesis and configuration.
     init(_ options: TestnetCommand) throws {
@@ -26,6 +29,8 @@ struct Testnet: Sendable {
         records = try Records(file: options.input)
         try Self.prepare(options.root)
         owner = try PrivateKey.generate(.secp256k1)
+        ownerFile = "\(options.root)/owner.json"
+        try KeyFile.save(owner, to: ownerFile)
 
         // Alternates between the two key types, since networks use both.
         let names =

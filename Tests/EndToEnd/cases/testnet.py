@@ -95,7 +95,8 @@ def bad_input_is_refused(apus, directory):
         expect(out.stderr.count("\n") == 1 and name in out.stderr and place in out.stderr, f"{name}: {out.stderr}")
 
 
-def interrupted(apus, directory, number, keep):
+def interrupted(apus, directory, number, keep, meanwhile=lambda: None):
+    """Sends a signal to a test network, when a kept one has run `meanwhile`. Returns its exit code."""
     arguments = [apus, "testnet", "--input", csv(directory), "--root", f"{directory}/net"]
     output = f"{directory}/output"
     with open(output, "w") as out:
@@ -113,6 +114,7 @@ def interrupted(apus, directory, number, keep):
 
         wait(complaint)
         nodes = children(testnet.pid)
+        meanwhile()
         testnet.send_signal(number)
         testnet.wait(timeout=PATIENCE)
         wait(lambda: f"still running: {[n for n in nodes if is_running(n)]}" if any(map(is_running, nodes)) else None)
@@ -127,7 +129,15 @@ def interrupted(apus, directory, number, keep):
 
 
 def interrupt_after_the_proof_leaves_nothing(apus, directory):
-    expect(interrupted(apus, directory, signal.SIGINT, keep=True) == 0, "a kept network ends with 0")
+    def load():
+        """A kept network can be loaded in its owner's name."""
+        address = open(f"{directory}/output").read().rsplit("--rpc ", 1)[1].split()[0]
+        out = subprocess.run(
+            [apus, "load", "--key", f"{directory}/net/owner.json", "--rpc", address, "--rate", "20", "--duration", "1"],
+            capture_output=True, text=True, timeout=PATIENCE)
+        expect("20 of 20 committed" in out.stdout, out.stdout + out.stderr)
+
+    expect(interrupted(apus, directory, signal.SIGINT, keep=True, meanwhile=load) == 0, "a kept network ends with 0")
 
 
 def interrupt_at_work_leaves_nothing(apus, directory):
