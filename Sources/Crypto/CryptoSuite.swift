@@ -88,9 +88,15 @@ open class Cipher {
         into target: UnsafeMutableRawBufferPointer
     ) -> Bool { false }
 
-    /// Decrypts `source`, which ends with a tag, into `target`. Returns false if the tag is wrong.
-    open func open(
-        nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
-        into target: UnsafeMutableRawBufferPointer
-    ) -> Bool { false }
+    /// Begins to decrypt a message. Another must not begin before it is finished, unless it is given up.
+    open func beginOpening(nonce: UInt64, aad: UnsafeRawBufferPointer) -> Bool { false }
+
+    /// Decrypts the message's next bytes, without its tag, into `target`. They must not be used before `finishOpening` has
+    /// returned true.
+    open func openNext(_ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Bool {
+        false
+    }
+
+    /// Ends a message. Returns whether `tag`, of 16 bytes, is right.
+    open func finishOpening(tag: UnsafeRawBufferPointer) -> Bool { false }
 }

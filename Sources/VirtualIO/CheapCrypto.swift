@@ -76,6 +76,8 @@ public func linkedCryptoSuite() -> UnsafeMutableRawPointer? {
 /// A cipher that leaves the text as it is and puts a checksum in place of the tag.
 private final class CheapCipher: Cipher {
     private let key: UInt64
+    /// The checksum of the message that is being opened.
+    private var opened = Checksum(0)
 
     init(key: UnsafeRawBufferPointer) { self.key = key.loadUnaligned(as: UInt64.self) }
 
@@ -83,48 +85,86 @@ private final class CheapCipher: Cipher {
         nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) -> Bool {
-        let tag = tag(nonce, aad, source)
+        var checksum = begun(nonce, aad)
+        checksum.add(source)
         if let start = source.baseAddress {
             target.baseAddress?.copyMemory(from: start, byteCount: source.count)
         }
-        target.storeBytes(of: tag, toByteOffset: source.count, as: UInt64.self)
-        target.storeBytes(of: tag, toByteOffset: source.count + 8, as: UInt64.self)
+        target.storeBytes(of: checksum.value, toByteOffset: source.count, as: UInt64.self)
+        target.storeBytes(of: checksum.value, toByteOffset: source.count + 8, as: UInt64.self)
         return true
     }
 
-    override func open(
-        nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
-        into target: UnsafeMutableRawBufferPointer
+    override func beginOpening(nonce: UInt64, aad: UnsafeRawBufferPointer) -> Bool {
+        opened = begun(nonce, aad)
+        return true
+    }
+
+    override func openNext(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> Bool {
-        let text = UnsafeRawBufferPointer(rebasing: source.dropLast(ChaChaPoly.tagCount))
-        let given = source.loadUnaligned(fromByteOffset: text.count, as: UInt64.self)
-        guard given == tag(nonce, aad, text) else { return false }
-        if let start = text.baseAddress {
-            target.baseAddress?.copyMemory(from: start, byteCount: text.count)
+        opened.add(source)
+        if let start = source.baseAddress {
+            target.baseAddress?.copyMemory(from: start, byteCount: source.count)
         }
         return true
     }
 
-    /// Returns a checksum of key, nonce, additional data and text.
-    private func tag(_ nonce: UInt64, _ aad: UnsafeRawBufferPointer, _ text: UnsafeRawBufferPointer) -> UInt64
-    {
-        var sum = mix(key &+ nonce, UInt64(truncatingIfNeeded: text.count))
-        for part in [aad, text] {
-            var place = 0
-            while place &+ 8 <= part.count {
-                sum = mix(sum, part.loadUnaligned(fromByteOffset: place, as: UInt64.self))
-                place &+= 8
-            }
-            while place < part.count {
-                sum = mix(sum, UInt64(part[place]))
-                place &+= 1
-            }
-        }
-        return sum
+    override func finishOpening(tag: UnsafeRawBufferPointer) -> Bool {
+        tag.loadUnaligned(as: UInt64.self) == opened.value
     }
 
-    private func mix(_ sum: UInt64, _ word: UInt64) -> UInt64 {
+    /// Returns the checksum of key, nonce and additional data.
+    private func begun(_ nonce: UInt64, _ aad: UnsafeRawBufferPointer) -> Checksum {
+        var checksum = Checksum(key &+ nonce)
+        checksum.add(aad)
+        return checksum
+    }
+}
+
+/// A checksum of bytes, however they are divided into pieces.
+private struct Checksum {
+    private var sum: UInt64
+    private var count: UInt64 = 0
+    /// The last bytes, fewer than a word.
+    private var rest: UInt64 = 0
+    private var restBits: UInt64 = 0
+
+    init(_ seed: UInt64) { sum = seed }
+
+    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        count &+= UInt64(truncatingIfNeeded: bytes.count)
+        var place = 0
+        while place < bytes.count, restBits > 0 || bytes.count &- place < 8 {
+            rest |= UInt64(bytes[place]) &<< restBits
+            restBits &+= 8
+            place &+= 1
+            if restBits == 64 {
+                mix(rest)
+                rest = 0
+                restBits = 0
+            }
+        }
+        while place &+ 8 <= bytes.count {
+            mix(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
+            place &+= 8
+        }
+        while place < bytes.count {
+            rest |= UInt64(bytes[place]) &<< restBits
+            restBits &+= 8
+            place &+= 1
+        }
+    }
+
+    var value: UInt64 {
+        var ended = self
+        ended.mix(rest)
+        ended.mix(count)
+        return ended.sum
+    }
+
+    private mutating func mix(_ word: UInt64) {
         let product = (sum ^ word) &* 0x9E37_79B9_7F4A_7C15
-        return product ^ (product &>> 32)
+        sum = product ^ (product &>> 32)
     }
 }

@@ -58,6 +58,42 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1, 63, 64, 65, 300, 65_519]) func opensInPieces(_ count: Int) throws {
+        var random = SeededGenerator(seed: UInt64(count))
+        let cipher = try ChaChaPoly(key: random.bytes(32))
+        let plain = random.bytes(count)
+        for nonce in 0..<20 as Range<UInt64> {
+            var sealed = [UInt8](repeating: 0, count: count + ChaChaPoly.tagCount)
+            sealed.withUnsafeMutableBytes { target in
+                plain.withUnsafeBytes { cipher.seal(nonce: nonce, in: $0, into: target) }
+            }
+            let isBroken = nonce % 4 == 3
+            if isBroken { sealed[Int.random(in: 0..<sealed.count, using: &random)] ^= 1 }
+            let isBegun = cipher.beginOpening(nonce: nonce)
+            #expect(isBegun)
+            var opened = [UInt8](repeating: 0, count: count)
+            var place = 0
+            while place < count {
+                let end = Int.random(in: place...min(count, place + max(1, count / 5)), using: &random)
+                let isOpened = opened.withUnsafeMutableBytes { target in
+                    sealed.withUnsafeBytes {
+                        cipher.openNext(
+                            UnsafeRawBufferPointer(rebasing: $0[place..<end]),
+                            into: UnsafeMutableRawBufferPointer(rebasing: target[place..<end]))
+                    }
+                }
+                #expect(isOpened)
+                place = end
+            }
+            let isRight = sealed.withUnsafeBytes {
+                cipher.finishOpening(tag: UnsafeRawBufferPointer(rebasing: $0[count...]))
+            }
+            #expect(isRight == !isBroken && (isBroken || opened == plain))
+            let whole = cipher.opens(sealed, nonce: nonce, aad: [])
+            #expect(whole == (isBroken ? nil : plain))
+        }
+    }
+
     @Test func shortInputIsRefused() throws {
         let cipher = try ChaChaPoly(key: [UInt8](repeating: 0, count: 32))
         for count in 0...16 {

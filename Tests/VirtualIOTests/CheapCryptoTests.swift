@@ -44,9 +44,20 @@ import Testing
                 sealed.withUnsafeMutableBytes { sealed in
                     text.withUnsafeBytes { cipher.seal(nonce: nonce, aad: aad, in: $0, into: sealed) }
                 })
+            // In two pieces, neither of which is a number of words.
+            let cut = min(text.count, 13)
+            #expect(cipher.beginOpening(nonce: nonce, aad: aad))
             #expect(
                 opened.withUnsafeMutableBytes { opened in
-                    sealed.withUnsafeBytes { cipher.open(nonce: nonce, aad: aad, in: $0, into: opened) }
+                    sealed.withUnsafeBytes { sealed in
+                        [0..<cut, cut..<text.count].allSatisfy { part in
+                            cipher.openNext(
+                                UnsafeRawBufferPointer(rebasing: sealed[part]),
+                                into: UnsafeMutableRawBufferPointer(rebasing: opened[part]))
+                        }
+                            && cipher.finishOpening(
+                                tag: UnsafeRawBufferPointer(rebasing: sealed[text.count...]))
+                    }
                 })
         }
         #expect(opened == text)

@@ -44,8 +44,34 @@ public struct ChaChaPoly: ~Copyable {
         nonce: UInt64, aad: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         in source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> Bool {
-        guard source.count >= ChaChaPoly.tagCount else { return false }
-        precondition(target.count >= source.count - ChaChaPoly.tagCount, "the target is too small")
-        return cipher.open(nonce: nonce, aad: aad, in: source, into: target)
+        let count = source.count - ChaChaPoly.tagCount
+        guard count >= 0 else { return false }
+        return beginOpening(nonce: nonce, aad: aad)
+            && openNext(UnsafeRawBufferPointer(rebasing: source[..<count]), into: target)
+            && finishOpening(tag: UnsafeRawBufferPointer(rebasing: source[count...]))
+    }
+
+    /// Begins to decrypt a message that comes in pieces. Do not begin another before `finishOpening`; sealing with the same
+    /// cipher in between is not possible either. Returns false if libcrypto fails.
+    public func beginOpening(
+        nonce: UInt64, aad: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> Bool {
+        cipher.beginOpening(nonce: nonce, aad: aad)
+    }
+
+    /// Decrypts the next piece of a message, of any size, into the start of `target`. The plaintext is not authentic, and must
+    /// not be used, until `finishOpening` has returned true. Returns false if libcrypto fails.
+    ///
+    /// The two may start at the same address; otherwise they must not overlap.
+    public func openNext(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        precondition(target.count >= source.count, "the target is too small")
+        return source.isEmpty || cipher.openNext(source, into: target)
+    }
+
+    /// Ends a message. Returns whether `tag` is that of all its pieces.
+    public func finishOpening(tag: UnsafeRawBufferPointer) -> Bool {
+        tag.count == ChaChaPoly.tagCount && cipher.finishOpening(tag: tag)
     }
 }

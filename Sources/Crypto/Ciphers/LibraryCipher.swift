@@ -48,22 +48,29 @@ final class LibraryCipher: Cipher {
                 context, EVP_CTRL_AEAD_GET_TAG, Int32(ChaChaPoly.tagCount), target.uint8 + Int(length)) == 1
     }
 
-    override func open(
-        nonce: UInt64, aad: UnsafeRawBufferPointer, in source: UnsafeRawBufferPointer,
-        into target: UnsafeMutableRawBufferPointer
+    override func beginOpening(nonce: UInt64, aad: UnsafeRawBufferPointer) -> Bool {
+        begin(nonce, aad, encrypt: 0)
+    }
+
+    override func openNext(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> Bool {
-        guard let length = Int32(exactly: source.count - ChaChaPoly.tagCount) else { return false }
-        var tag: (UInt64, UInt64) = (
-            source.loadUnaligned(fromByteOffset: Int(length), as: UInt64.self),
-            source.loadUnaligned(fromByteOffset: Int(length) + 8, as: UInt64.self)
+        guard let length = Int32(exactly: source.count) else { return false }
+        var count: Int32 = 0
+        return EVP_CipherUpdate(context, target.uint8, &count, source.uint8, length) == 1
+    }
+
+    override func finishOpening(tag: UnsafeRawBufferPointer) -> Bool {
+        var copy: (UInt64, UInt64) = (
+            tag.loadUnaligned(as: UInt64.self), tag.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
         )
         var count: Int32 = 0
-        return begin(nonce, aad, encrypt: 0)
-            && withUnsafeMutableBytes(of: &tag) {
-                EVP_CIPHER_CTX_ctrl(
-                    context, EVP_CTRL_AEAD_SET_TAG, Int32(ChaChaPoly.tagCount), $0.baseAddress) == 1
-            }
-            && (length == 0 || EVP_CipherUpdate(context, target.uint8, &count, source.uint8, length) == 1)
-            && EVP_CipherFinal_ex(context, target.uint8 + Int(length), &count) == 1
+        return withUnsafeMutableBytes(of: &copy) {
+            EVP_CIPHER_CTX_ctrl(
+                context, EVP_CTRL_AEAD_SET_TAG, Int32(ChaChaPoly.tagCount), $0.baseAddress) == 1
+                // Nothing is left to write, but libcrypto wants an address.
+                && EVP_CipherFinal_ex(context, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), &count)
+                    == 1
+        }
     }
 }

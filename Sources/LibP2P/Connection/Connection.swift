@@ -46,7 +46,7 @@ final class Connection: TCPConnectionDelegate {
     var lineHead: Stream?
     var lineTail: Stream?
     var isReceiving = false
-    /// The stream whose waiting reader receives the current message directly.
+    /// The stream into whose waiting reader's memory the current message is decrypted.
     var direct: Stream?
     private var tickTimer: Timer?
     /// Fires when the first bytes of a silent inbound stream may be overdue.
@@ -178,7 +178,7 @@ final class Connection: TCPConnectionDelegate {
         isReceiving = true
         do throws(LibP2PError) {
             try noise.receive(
-                bytes, place: { directTarget($0) },
+                bytes, place: { directTarget($0, isWhole: $1) },
                 deliver: { (plaintext) throws(LibP2PError) in
                     let cost = mux.cost
                     defer { if mux.cost == cost { mux.cost &+= NoiseTransport.cost(of: plaintext.count) } }

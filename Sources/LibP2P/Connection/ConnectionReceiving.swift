@@ -5,16 +5,23 @@ import Reactor
 /// possible.
 extension Connection {
     /// Returns the reader's memory for a message of `count` plaintext bytes, if it is part of a frame's body that a
-    /// reader waits for.
-    func directTarget(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+    /// reader waits for. A reader that has enough is about to leave, and gets no message that has not arrived whole.
+    func directTarget(_ count: Int, isWhole: Bool) -> UnsafeMutableRawBufferPointer? {
         // Earlier messages of the same read may have closed the connection, and all its streams.
         guard !isClosed, count > Self.inlineBody, let (slot, left) = mux.expectedBody, left >= count,
-            slot < streams.count, let stream = streams[slot]
+            slot < streams.count, let stream = streams[slot], isWhole || stream.awaitsMore
         else { return nil }
         let target = stream.directTarget
         guard target.count >= count else { return nil }
         direct = stream
         return UnsafeMutableRawBufferPointer(rebasing: target[..<count])
+    }
+
+    /// Notes that a stream's reader no longer waits with its memory.
+    func readerLeft(_ stream: Stream) {
+        guard direct === stream else { return }
+        direct = nil
+        noise?.leavePlace()
     }
 
     func receivedPlaintext(_ bytes: UnsafeRawBufferPointer) {

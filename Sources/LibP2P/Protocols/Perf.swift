@@ -31,7 +31,7 @@ public struct Perf: StreamProtocol {
         var reader = ByteReader(try await stream.readExactly(8))
         let wanted = try reader.u64BE()
         try await Self.withBuffer { (buffer) async throws(LibP2PError) in
-            repeat { stream.setTimeout(Self.timeout) } while try await stream.read(into: buffer) > 0
+            repeat { stream.setTimeout(Self.timeout) } while try await stream.read(filling: buffer) > 0
         }
         try await Self.send(wanted, on: stream)
     }

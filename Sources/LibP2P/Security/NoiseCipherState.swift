@@ -49,4 +49,23 @@ struct NoiseCipherState: ~Copyable {
         guard cipher.open(nonce: nonce, aad: data, in: source, into: target) else { throw .decryptionFailed }
         nonce &+= 1
     }
+
+    /// Begins to decrypt a message that comes in pieces. `open` must not be called before `finishOpening`.
+    mutating func beginOpening() throws(LibP2PError) {
+        guard nonce < UInt64.max else { throw .nonceExhausted }
+        guard cipher.beginOpening(nonce: nonce) else { throw .decryptionFailed }
+    }
+
+    /// Decrypts the next piece of a message. The plaintext must not be used before `finishOpening`.
+    mutating func openNext(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) throws(LibP2PError) {
+        guard cipher.openNext(source, into: target) else { throw .decryptionFailed }
+    }
+
+    /// Ends a message in pieces. Throws if `tag`, of 16 bytes, is not that of all of them.
+    mutating func finishOpening(tag: UnsafeRawBufferPointer) throws(LibP2PError) {
+        guard cipher.finishOpening(tag: tag) else { throw .decryptionFailed }
+        nonce &+= 1
+    }
 }

@@ -5,10 +5,37 @@ import Crypto
 ///
 /// libp2p noise specification, "Wire Format": each message is preceded by its length as a big-endian u16.
 ///
-/// Neither direction allocates per frame. Outbound plaintext is encrypted straight into the send buffer. An inbound
-/// frame that lies whole in the receive buffer is decrypted there; only a frame that spans reads is assembled in a
-/// buffer of the pool, which is given back when the frame is complete.
+/// Neither direction allocates or copies per frame. Outbound plaintext is encrypted straight into the send buffer. An inbound
+/// frame is decrypted into its reader's memory if that waits, and otherwise in the receive buffer. A frame that spans reads is
+/// decrypted as its pieces come, into its reader's memory or a buffer of the pool, which is given back when the frame is complete.
 final class NoiseTransport {
+    /// A frame that spans reads, without its length.
+    private struct PartialFrame {
+        enum Target {
+            /// A reader's memory, which takes the whole plaintext.
+            case reader(UnsafeMutableRawBufferPointer)
+            case pooled(ByteBuffer)
+        }
+
+        var target: Target
+        /// The size of the plaintext, and how much of it is in `target`.
+        let count: Int
+        var decrypted = 0
+        var tag: (UInt64, UInt64) = (0, 0)
+        var tagCount = 0
+
+        var isComplete: Bool { decrypted == count && tagCount == NoiseXX.tagLength }
+
+        var plaintext: UnsafeMutableRawBufferPointer {
+            let memory =
+                switch target {
+                case .reader(let memory): memory
+                case .pooled(let buffer): buffer.bytes
+                }
+            return UnsafeMutableRawBufferPointer(rebasing: memory[..<count])
+        }
+    }
+
     /// The most plaintext bytes that one message carries.
     static let maximumPlaintext = 65_535 - NoiseXX.tagLength
     /// The number of bytes that a message adds to its plaintext on the wire: length and tag.
@@ -24,10 +51,7 @@ final class NoiseTransport {
     private let pool: FrameBufferPool
     /// The first length byte of a frame whose second has not arrived.
     private var firstLengthByte: UInt8?
-    /// A frame that spans reads, without its length.
-    private var partial: ByteBuffer?
-    private var partialLength = 0
-    private var partialCount = 0
+    private var partial: PartialFrame?
 
     /// Creates a transport with the handshake's two ciphers.
     init(
@@ -39,7 +63,7 @@ final class NoiseTransport {
     }
 
     deinit {
-        if let partial { pool.put(back: partial) }
+        if case .pooled(let buffer) = partial?.target { pool.put(back: buffer) }
     }
 
     /// Whether no part of a frame is held.
@@ -83,50 +107,85 @@ final class NoiseTransport {
     /// Overwrites `bytes`. The plaintext is valid only during the call of `deliver`. Throws `decryptionFailed` or
     /// `malformed` for an invalid frame, after which the connection must be closed.
     ///
-    /// `place` gets the number of plaintext bytes of a message and returns memory of that size to decrypt it into, or
-    /// nil to decrypt it in place.
+    /// `place` gets the number of plaintext bytes of a message, and whether all of it has arrived. It returns memory of that
+    /// size to decrypt the message into, or nil. If the message has not arrived whole, the memory must stay valid until
+    /// `deliver` gets it or `leavePlace` is called.
     func receive(
         _ bytes: UnsafeMutableRawBufferPointer,
-        place: (Int) -> UnsafeMutableRawBufferPointer? = { _ in nil },
+        place: (_ count: Int, _ isWhole: Bool) -> UnsafeMutableRawBufferPointer? = { _, _ in nil },
         deliver: (UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Void
     ) throws(LibP2PError) {
         var offset = 0
         while offset < bytes.count {
-            if let buffer = partial {
-                let count = min(partialLength &- partialCount, bytes.count &- offset)
-                copy(bytes, from: offset, count, to: buffer)
-                offset &+= count
-                guard partialCount == partialLength else { return }
-                partial = nil
-                defer { pool.put(back: buffer) }
-                let frame = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<partialLength])
-                try deliver(try open(frame, place))
+            if partial != nil {
+                offset &+= try openNext(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
+                try finishPartial(deliver)
                 continue
             }
             guard let length = takeLength(bytes, at: &offset) else { return }
-            guard length >= NoiseXX.tagLength else { throw .malformed("Noise frame: shorter than its tag") }
+            let count = length &- NoiseXX.tagLength
+            guard count >= 0 else { throw .malformed("Noise frame: shorter than its tag") }
             if bytes.count &- offset >= length {
                 let frame = UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset &+ length)])
                 offset &+= length
-                try deliver(try open(frame, place))
+                try deliver(try open(frame, place(count, true)))
             } else {
-                let buffer = pool.take()
-                partial = buffer
-                partialLength = length
-                partialCount = 0
-                let count = bytes.count &- offset
-                copy(bytes, from: offset, count, to: buffer)
-                offset &+= count
+                let target = place(count, false).map { PartialFrame.Target.reader($0) }
+                try receiving.beginOpening()
+                partial = PartialFrame(target: target ?? .pooled(pool.take()), count: count)
             }
         }
     }
 
     private func open(
-        _ frame: UnsafeMutableRawBufferPointer, _ place: (Int) -> UnsafeMutableRawBufferPointer?
+        _ frame: UnsafeMutableRawBufferPointer, _ target: UnsafeMutableRawBufferPointer?
     ) throws(LibP2PError) -> UnsafeMutableRawBufferPointer {
-        guard let target = place(frame.count &- NoiseXX.tagLength) else { return try receiving.open(frame) }
+        guard let target else { return try receiving.open(frame) }
         try receiving.open(UnsafeRawBufferPointer(frame), into: target)
         return target
+    }
+
+    /// Takes the next bytes of the partial frame from the start of `bytes`. Returns their number.
+    private func openNext(_ bytes: UnsafeRawBufferPointer) throws(LibP2PError) -> Int {
+        guard var frame = partial else { return 0 }
+        let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(frame.count &- frame.decrypted))
+        let target = UnsafeMutableRawBufferPointer(rebasing: frame.plaintext[frame.decrypted...])
+        try receiving.openNext(piece, into: target)
+        frame.decrypted &+= piece.count
+        var used = piece.count
+        if frame.decrypted == frame.count {
+            let rest = bytes[used...].prefix(NoiseXX.tagLength &- frame.tagCount)
+            let filled = frame.tagCount
+            withUnsafeMutableBytes(of: &frame.tag) { $0[filled...].copyBytes(from: rest) }
+            frame.tagCount &+= rest.count
+            used &+= rest.count
+        }
+        partial = frame
+        return used
+    }
+
+    /// Delivers the partial frame if it is complete.
+    private func finishPartial(
+        _ deliver: (UnsafeMutableRawBufferPointer) throws(LibP2PError) -> Void
+    ) throws(LibP2PError) {
+        guard let frame = partial, frame.isComplete else { return }
+        partial = nil
+        defer { if case .pooled(let buffer) = frame.target { pool.put(back: buffer) } }
+        try withUnsafeBytes(of: frame.tag) { (tag) throws(LibP2PError) in
+            try receiving.finishOpening(tag: tag)
+        }
+        try deliver(frame.plaintext)
+    }
+
+    /// Moves the message that is being decrypted out of memory that `place` returned, which may then be freed.
+    func leavePlace() {
+        guard var frame = partial, case .reader = frame.target else { return }
+        let buffer = pool.take()
+        let plaintext = UnsafeRawBufferPointer(rebasing: frame.plaintext[..<frame.decrypted])
+        buffer.bytes.copyMemory(from: plaintext)
+        PathMeter.copied(plaintext.count)
+        frame.target = .pooled(buffer)
+        partial = frame
     }
 
     private func takeLength(_ bytes: UnsafeMutableRawBufferPointer, at offset: inout Int) -> Int? {
@@ -145,15 +204,5 @@ final class NoiseTransport {
         let second = bytes[offset]
         offset &+= 1
         return Int(first) << 8 | Int(second)
-    }
-
-    private func copy(
-        _ bytes: UnsafeMutableRawBufferPointer, from offset: Int, _ count: Int, to buffer: ByteBuffer
-    ) {
-        guard count > 0 else { return }
-        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[partialCount..<(partialCount &+ count)])
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset &+ count)]))
-        PathMeter.copied(count)
-        partialCount &+= count
     }
 }

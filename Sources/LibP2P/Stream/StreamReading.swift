@@ -21,6 +21,18 @@ extension Stream {
         return try await fill(target, minimum: 1)
     }
 
+    /// Fills `target`, and returns the number of bytes, which is less than its size only at the end of the stream. Of much
+    /// content it costs less than `read(into:)`.
+    ///
+    /// `target` belongs to the stream until the call returns. If the read is cancelled or times out, the bytes that have
+    /// arrived are lost.
+    public func read(filling target: UnsafeMutableRawBufferPointer) async throws(LibP2PError) -> Int {
+        try beginRead()
+        defer { endRead() }
+        try await finishNegotiation()
+        return try await fill(target, minimum: target.count)
+    }
+
     /// Reads exactly `count` bytes. Throws `endOfStream` when the peer ends its side earlier.
     ///
     /// If the read is cancelled or times out, the bytes that have arrived are lost. For more than a few KiB prefer
@@ -270,6 +282,7 @@ extension Stream {
             let isAlive = await suspend(readerWait)
             if case .placed(_, let count, _) = demand { filled = count }
             demand = .none
+            connection.readerLeft(self)
             guard isAlive || filled >= minimum else { throw .cancelled }
         }
         return filled
@@ -283,6 +296,11 @@ extension Stream {
             return UnsafeMutableRawBufferPointer(start: nil, count: 0)
         }
         return UnsafeMutableRawBufferPointer(rebasing: target[filled...])
+    }
+
+    /// Whether a reader waits with memory for more bytes than have arrived.
+    var awaitsMore: Bool {
+        if case .placed(_, let filled, let minimum) = demand { filled < minimum } else { false }
     }
 
     /// Notes that `count` bytes have been put into `directTarget`.

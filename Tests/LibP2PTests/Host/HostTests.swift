@@ -3,6 +3,7 @@ import Crypto
 import Multiformats
 import Reactor
 import Testing
+import VirtualIO
 
 @testable import LibP2P
 
@@ -75,6 +76,57 @@ import Testing
                 let bytes = pattern(16 << 20)
                 #expect(try await Self.exchange(stream, bytes) == bytes)
             }
+        }
+    }
+
+    /// Of 32 MiB, at most a twentieth is copied outside the ciphers. In a process of its own, because the count is the
+    /// process's.
+    @Test func bulkBytesAreNotCopied() async throws {
+        await #expect(processExitsWith: .success) {
+            try await HostPair.run { pair in
+                let content = SharedBytes(pattern(32 << 20))
+                pair.listener.register(HostTests.echo) { stream in
+                    try? await stream.write(content)
+                    stream.closeWrite()
+                }
+                try await pair.connect()
+                let stream = try await pair.dialer.newStream(pair.listener.peerID, [HostTests.echo])
+                stream.closeWrite()
+                let before = PathMeter.counts.copied
+                let bytes = try await stream.readSharedToEnd(limit: content.count)
+                let copied = PathMeter.counts.copied - before
+                #expect(bytes == content)
+                #expect(copied <= content.count / 20, "\(copied) of \(content.count) bytes are copied")
+            }
+        }
+    }
+
+    /// A reader that leaves in the middle of a message takes none of its bytes along.
+    @Test func aCancelledReadLosesNothing() throws {
+        try MemoryNetwork.run(latency: .milliseconds(1)) {
+            let pair = try HostPair()
+            VirtualNetwork.current?.defaultLink.bytesPerSecond = 1 << 20
+            let bytes = pattern(1_000_000)
+            pair.listener.register(Self.echo) { stream in
+                try? await stream.write(bytes)
+                stream.closeWrite()
+            }
+            try await pair.connect()
+            let stream = try await pair.dialer.newStream(pair.listener.peerID, [Self.echo])
+            stream.closeWrite()
+            var received: [UInt8] = []
+            while received.count < bytes.count {
+                let read = Reactor.spawn {
+                    let buffer = ByteBuffer(count: bytes.count)
+                    let count = (try? await stream.read(into: buffer.bytes)) ?? 0
+                    received += buffer.bytes[..<count]
+                }
+                try await Reactor.sleep(for: .milliseconds(17))
+                read.cancel()
+                await read.value
+            }
+            #expect(received == bytes)
+            await pair.stop()
         }
     }
 

@@ -43,6 +43,36 @@ import Testing
         #expect(right.isIdle)
     }
 
+    /// Readers offer memory for every other message, and some leave before it is complete.
+    @Test(arguments: [1, 17, 4_096, 40_000, 65_536]) func readersGetFramesInPieces(_ piece: Int) throws {
+        let (left, right) = try pair()
+        let texts = Self.lengths.map { plaintext($0) }
+        var rest = try texts.reduce(into: []) { $0 += try left.sealed($1) }[...]
+        let memory = ByteBuffer(count: 65_519)
+        var (output, placed, pieces) = ([[UInt8]](), 0, 0)
+        while !rest.isEmpty {
+            var bytes = Array(rest.prefix(piece))
+            rest = rest.dropFirst(piece)
+            try bytes.withUnsafeMutableBytes { bytes in
+                try right.receive(
+                    bytes,
+                    place: { count, isWhole in
+                        placed += 1
+                        guard placed % 2 == 0 else { return nil }
+                        return UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<count])
+                    },
+                    deliver: { (plaintext) throws(LibP2PError) in output.append(Array(plaintext)) })
+            }
+            pieces += 1
+            if pieces % 3 == 0 {
+                right.leavePlace()
+                memory.bytes.initializeMemory(as: UInt8.self, repeating: 0xEE)
+            }
+        }
+        #expect(output == texts && placed == texts.count)
+        #expect(right.isIdle)
+    }
+
     @Test func onlyAPartialFrameHoldsABuffer() throws {
         let (left, right) = try pair()
         let frame = try left.sealed([1, 2, 3])
