@@ -84,7 +84,7 @@ def run(benchmark, kinds, apus, simulator, is_short, output):
             record, is_flat = once(kind)
         records.append(record)
         are_flat = are_flat and is_flat
-        with open(os.path.join(output, f"{part.name}.svg"), "w") as file:
+        with open(os.path.join(output, f"{record['part']}.svg"), "w") as file:
             file.write(picture.draw(record))
         # After each part, so that a later failure loses nothing.
         with open(os.path.join(output, f"{benchmark}.json"), "w") as file:
