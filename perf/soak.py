@@ -5,6 +5,7 @@ import http.client
 import json
 import math
 import os
+import platform
 import random
 import re
 import signal
@@ -219,7 +220,7 @@ def run(apus, minutes, output):
     record = {"part": "soak", "title": f"five nodes at {RATE} transactions a second", "size": "seconds", "sizes": times,
               "figures": figures}
     with open(os.path.join(output, "soak.json"), "w") as file:
-        json.dump(record, file, indent=1)
+        json.dump({"machine": platform.platform(), "processors": os.cpu_count(), "parts": [record]}, file, indent=1)
     with open(os.path.join(output, "soak.svg"), "w") as file:
         file.write(picture.draw(record))
     return all(figure["is_flat"] for figure in figures)

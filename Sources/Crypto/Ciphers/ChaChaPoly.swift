@@ -51,8 +51,8 @@ public struct ChaChaPoly: ~Copyable {
             && finishOpening(tag: UnsafeRawBufferPointer(rebasing: source[count...]))
     }
 
-    /// Begins to decrypt a message that comes in pieces. Do not begin another before `finishOpening`; sealing with the same
-    /// cipher in between is not possible either. Returns false if libcrypto fails.
+    /// Begins to decrypt a message that comes in pieces. Until `finishOpening`, neither open nor seal another message with this
+    /// cipher. Returns false if libcrypto fails.
     public func beginOpening(
         nonce: UInt64, aad: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> Bool {
