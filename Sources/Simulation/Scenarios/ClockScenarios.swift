@@ -68,8 +68,9 @@ extension Scenario {
             let leader = world.nodes[0]
             try await world.grow(2)
             leader.clockStopped = leader.wallClock
-            // The proposal is out, but the leader's own vote, which would record it, is not on disk.
-            leader.delays["execution"] = .milliseconds(500)
+            // The proposal is out, but there is no vote that would record it on the leader's disk, nor one whose
+            // validator would tell the leader its stamp.
+            for machine in world.nodes { machine.delays["execution"] = .seconds(2) }
             for round in 0..<6 {
                 var isOut = false
                 world.onNodeEvent = { event, machine in
@@ -87,7 +88,7 @@ extension Scenario {
             }
             world.onNodeEvent = nil
             for machine in world.nodes { machine.downloads = [] }
-            leader.delays = [:]
+            for machine in world.nodes { machine.delays = [:] }
             try await world.grow(3)
             leader.clockStopped = nil
             try await world.grow(3)

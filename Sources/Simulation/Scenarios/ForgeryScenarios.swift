@@ -24,10 +24,10 @@ extension Scenario {
             options: { $0.emptyBlockInterval = .seconds(3_600) }
         ) { world in
             try await world.rejectForgeries { stranger, forgery, height, source, victim in
-                // Identify must list its protocol.
-                let server = ForgedSource(stranger, forgery, world)
-                for machine in [source, victim] { try await world.admit(stranger, at: machine) }
-                try await server.serve(height, of: source)
+                try await world.admit(stranger, at: source)
+                let server = try await ForgedSource(stranger, forgery, of: height, from: source, world)
+                // The victim asks as soon as identify lists the protocol.
+                try await world.admit(stranger, at: victim)
                 try await world.expect("\(victim.name) does not ask its only source") {
                     await stranger.host.claim(world.chain.tip, to: victim.key.peerID)
                     return server.answers > 0
@@ -51,6 +51,10 @@ extension World {
         for victim in [nodes[3], nodes[5]] {
             isolate(victim, true)
             try await grow(4)
+            // Blocks that it has asked others for are not asked of the stranger.
+            try await expect("\(victim.name) does not notice that it is alone") {
+                victim.node?.connectedPeers.isEmpty ?? false
+            }
             let height = victim.committed
             for (number, forgery) in Forgery.allCases.enumerated() {
                 // Each by another stranger, because the previous one is banned.
@@ -68,30 +72,15 @@ extension World {
     }
 }
 
-/// A stranger that answers requests for blocks by height with a forgery.
+/// A stranger that answers requests for the block of one height with a forgery, and has no other block.
 @ReactorActor
 private final class ForgedSource {
-    private let stranger: Stranger
-    private let forgery: Forgery
-    private let world: World
-    private var answer: [UInt8] = []
     private(set) var answers = 0
 
-    init(_ stranger: Stranger, _ forgery: Forgery, _ world: World) {
-        self.stranger = stranger
-        self.forgery = forgery
-        self.world = world
-        for id in BlockHeightProtocol.ids {
-            stranger.host.register(id) { [weak self] stream in
-                guard let self, try await !stream.read(upTo: 64).isEmpty else { return }
-                answers += 1
-                try await stream.write(answer)
-            }
-        }
-    }
-
-    /// Forges a block of `source` to answer with.
-    func serve(_ height: Int64, of source: SimulatedNode) async throws {
+    /// Forges the block of `height` that `source` has, and serves it.
+    init(
+        _ stranger: Stranger, _ forgery: Forgery, of height: Int64, from source: SimulatedNode, _ world: World
+    ) async throws {
         let found = try await stranger.block(height, of: source)
         let (block, info) = forgery.made(of: found, world, by: stranger.key)
         var writer = ByteWriter()
@@ -101,8 +90,17 @@ private final class ForgedSource {
             writer.put(varint: Int64(bytes.count))
             writer.put(bytes: bytes)
         }
-        writer.put(i64: world.chain.tip)
-        answer = writer.bytes
+        let answer = writer.bytes
+        for id in BlockHeightProtocol.ids {
+            stranger.host.register(id) { [weak self] stream in
+                var request = ByteReader(try await stream.readExactly(8))
+                let isForged = try request.i64() == height
+                if isForged { self?.answers += 1 }
+                var best = ByteWriter()
+                if id == BlockHeightProtocol.idWithBest { best.put(i64: world.chain.tip) }
+                try await stream.write((isForged ? answer : [0]) + best.bytes)
+            }
+        }
     }
 }
 
