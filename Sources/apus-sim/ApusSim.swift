@@ -1,5 +1,6 @@
 import Arguments
 import Node
+import Reactor
 
 /// The simulator's command line: `apus-sim COMMAND`.
 @main
@@ -13,5 +14,5 @@ enum ApusSim {
             ])
     }
 
-    static func main() async { await command.main(version: NodeVersion.text) }
+    static func main() { MainThread.run { await command.main(version: NodeVersion.text) } }
 }

@@ -1,6 +1,7 @@
 import Arguments
 import Execution
 import Node
+import Reactor
 
 /// The program's command line: `apus COMMAND`. An error is one line on standard error and a non-zero exit status.
 @main
@@ -34,13 +35,15 @@ enum Apus {
             ])
     }
 
-    static func main() async {
-        await command.main(version: NodeVersion.text) { words in
-            // Before anything else runs: the worker confines the whole process.
-            guard words.count == 3, words[0] == QueryWorker.command, let cacheBytes = Int(words[2]) else {
-                return nil
+    static func main() {
+        MainThread.run {
+            await command.main(version: NodeVersion.text) { words in
+                // Before anything else runs: the worker confines the whole process.
+                guard words.count == 3, words[0] == QueryWorker.command, let cacheBytes = Int(words[2]) else {
+                    return nil
+                }
+                return QueryWorker.run(database: words[1], cacheBytes: cacheBytes)
             }
-            return QueryWorker.run(database: words[1], cacheBytes: cacheBytes)
         }
     }
 }

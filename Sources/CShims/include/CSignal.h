@@ -15,9 +15,6 @@
 ///
 /// Also ignores signals that are not meant for this program but by default end it silently: SIGUSR1, SIGUSR2,
 /// those of timers, and real-time signals.
-///
-/// Does not use sigwait: libdispatch, below Swift's concurrency, parks the main thread in sigsuspend with no
-/// signal blocked, so blocked signals would end the process there.
 int apus_catch_stop_signals(bool hangup_reloads);
 
 /// Returns the number of the first signal that requested a stop; 0 before one did.

@@ -1,6 +1,7 @@
 import API
 import Chain
 import Crypto
+import Reactor
 
 /// One connection of a load, with its own senders and its share of the transactions: each of which it sends when it is due,
 /// or late if it still waits for the node's answer to earlier ones.
@@ -44,7 +45,7 @@ struct LoadLane: Sendable {
             let due = load.due(next)
             let now = ContinuousClock.now - start
             guard due <= now else {
-                try await Task.sleep(until: start + due)
+                try await Reactor.sleep(for: due - now)
                 continue
             }
             skip(until: now - load.patience)

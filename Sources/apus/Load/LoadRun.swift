@@ -2,6 +2,7 @@ import API
 import Arguments
 import Chain
 import Crypto
+import Reactor
 
 /// One measurement at one rate. Transaction `n` is due at `n / rate` seconds, and sent then or, if its connection is busy,
 /// with others as soon as it is not.
@@ -61,7 +62,7 @@ struct LoadRun: Sendable {
 
     private func finish(since start: ContinuousClock.Instant) async throws {
         while ledger.open > 0 {
-            try await Task.sleep(for: Self.lookInterval)
+            try await Reactor.sleep(for: Self.lookInterval)
             ledger.giveUp(dueBefore: ContinuousClock.now - start - patience)
         }
     }
@@ -75,7 +76,7 @@ struct LoadRun: Sendable {
             try Task.checkCancellation()
             do throws(RPCClient.Failure) {
                 guard let ids = try await client.transactions(at: height) else {
-                    try? await Task.sleep(for: Self.lookInterval)
+                    try? await Reactor.sleep(for: Self.lookInterval)
                     continue
                 }
                 let now = ContinuousClock.now - start
@@ -83,7 +84,7 @@ struct LoadRun: Sendable {
                 ledger.committed(ids, results, at: now)
                 height += 1
             } catch {
-                try? await Task.sleep(for: Self.retryInterval)
+                try? await Reactor.sleep(for: Self.retryInterval)
             }
         }
     }

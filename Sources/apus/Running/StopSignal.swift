@@ -111,8 +111,7 @@ final class StopSignal: Sendable {
         _ = await state.wait(in: { $1(&$0.waiting) }, as: ()) { $0.isRaised ? .some(()) : nil }
     }
 
-    /// Runs `body` on the reactor, in a task that a signal cancels. It avoids the global thread pool, whose watchdog
-    /// ends a process without /proc.
+    /// Runs `body` on the reactor, in a task that a signal cancels.
     func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let outcome = Mutex<Result<T, any Error>>(.failure(CancellationError()))
         let task = Reactor.spawn {

@@ -2,6 +2,7 @@ import Arguments
 import Bytes
 import Chain
 import Glibc
+import Reactor
 import Synchronization
 
 /// One node of a test network: a child process that runs `apus run`, its root directory, and its use of memory and
@@ -56,7 +57,7 @@ final class NodeProcess: Sendable {
         let deadline = ContinuousClock.now.advanced(by: patience)
         while pid != nil, ending == nil {
             if ContinuousClock.now > deadline { process.withLock { $0?.send(SIGKILL) } }
-            try? await Task.sleep(for: .milliseconds(20))
+            try? await Reactor.sleep(for: .milliseconds(20))
         }
     }
 

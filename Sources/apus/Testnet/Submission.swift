@@ -5,6 +5,7 @@ import Chain
 import Crypto
 import Multiformats
 import Node
+import Reactor
 
 /// Signs one transaction per row and submits them to one node. Several senders do so, each over its own connection and
 /// with consecutive nonces.
@@ -114,7 +115,7 @@ struct Submission: Sendable {
                     first.failure.isBackPressure
                 else { throw CommandFailure("\(address) refused a transaction: \(first.failure)") }
                 transactions = refused.map { transactions[$0.index] }
-                try await Task.sleep(for: .milliseconds(100))
+                try await Reactor.sleep(for: .milliseconds(100))
             }
         }
         await client.close()

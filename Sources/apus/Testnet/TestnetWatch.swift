@@ -1,6 +1,7 @@
 import API
 import Arguments
 import Node
+import Reactor
 
 /// Polls the status of every node of a test network.
 final class TestnetWatch: Sendable {
@@ -54,7 +55,7 @@ final class TestnetWatch: Sendable {
                 throw CommandFailure(
                     "no peers after \(Self.startTimeout): \(missing.joined(separator: ", "))")
             }
-            try await Task.sleep(for: .milliseconds(100))
+            try await Reactor.sleep(for: .milliseconds(100))
         }
     }
 
@@ -87,7 +88,7 @@ final class TestnetWatch: Sendable {
                 throw CommandFailure(
                     "no commit for \(Self.stallTimeout); of \(target) transactions: \(standing)")
             }
-            try await Task.sleep(for: Self.interval)
+            try await Reactor.sleep(for: Self.interval)
         }
     }
 }

@@ -115,6 +115,10 @@ def without_proc(apus, directory):
     process = subprocess.Popen([*hide, apus, "run", "--root", node.root], stderr=subprocess.DEVNULL)
     try:
         wait(lambda: None if node.status() else f"no answer; exit code {process.poll()}")
+        # The thread pool of libdispatch may end a process that has no /proc, though seldom.
+        names = [open(name).read().strip() for name in glob.glob(f"/proc/{process.pid}/task/*/comm")]
+        expect("apus-reactor" in names, f"no reactor among the threads {names}")
+        expect(not any("qos" in name for name in names), f"libdispatch has threads: {names}")
         process.terminate()
         expect(process.wait(timeout=PATIENCE) == 0, "the node did not stop cleanly")
     finally:
