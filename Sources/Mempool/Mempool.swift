@@ -36,6 +36,8 @@ public struct Mempool: Machine {
     public enum Action: Equatable, Sendable {
         /// Announce transactions to all peers.
         case announce([Hash])
+        /// Announce long transactions of clients to peers that pass them on to the others.
+        case spread([Hash])
         /// Announce to a peer what waits here: all that `backlog` returns.
         case tell(PeerID)
         /// Stop fetching announced transactions.
@@ -72,6 +74,9 @@ public struct Mempool: Machine {
     /// The maximum number of accounts whose newest nonce is remembered, because checks may have read the state before
     /// a commit.
     static let rememberedNonces = 100_000
+    /// The size of a client's transaction, in bytes, from which its peers pass it on to each other: sending it to each would cost
+    /// much more than a second announcement, and more than the delay matters.
+    static let longTransaction = 16 << 10
     /// The minimum interval between two runs of upkeep.
     static let upkeepPause = Duration.milliseconds(100)
 
@@ -165,12 +170,16 @@ public struct Mempool: Machine {
     public mutating func admit(
         _ checked: [CheckedTransaction], isMined: (Hash) -> Bool, at now: Instant, actions: inout [Action]
     ) -> [Result<Transaction, MempoolError>] {
-        var announced: [Hash] = []
+        var (announced, spread): ([Hash], [Hash]) = ([], [])
         let outcomes = checked.map { item -> Result<Transaction, MempoolError> in
             inCheck.remove(item.id)
             do throws(MempoolError) {
                 let transaction = try keep(item, isMined: isMined, at: now.elapsed)
-                if !isLeader || item.isOwn { announced.append(item.id) }
+                if item.isOwn, transaction.bytes.count >= Self.longTransaction {
+                    spread.append(item.id)
+                } else if !isLeader || item.isOwn {
+                    announced.append(item.id)
+                }
                 return .success(transaction)
             } catch {
                 if error.isPermanent { remember(refusal: item.id) }
@@ -178,6 +187,7 @@ public struct Mempool: Machine {
             }
         }
         if !announced.isEmpty { actions.append(.announce(announced)) }
+        if !spread.isEmpty { actions.append(.spread(spread)) }
         tellLosses(&actions)
         actions.append(.changed(contents))
         arm()

@@ -51,6 +51,9 @@ extension Node {
                 name: "announcements of transactions", amount: mempool.waitingAnnouncements.count,
                 limit: mempool.waitingAnnouncements.limit),
             Holding(
+                name: "transactions told to one peer", amount: mempool.spreadingTransactions.count,
+                limit: mempool.spreadingTransactions.limit),
+            Holding(
                 name: "consensus events", amount: consensus.driver.peakDepth, limit: consensus.driver.capacity
             ),
             Holding(

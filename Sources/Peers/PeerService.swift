@@ -114,6 +114,9 @@ package final class PeerService: Service {
     /// Returns whether a peer ranks above strangers.
     package func trusts(_ peer: PeerID) -> Bool { rank(of: peer) != .stranger }
 
+    /// Returns whether a peer is the leader.
+    package func follows(_ peer: PeerID) -> Bool { membership.leader == peer }
+
     // MARK: Chain and operator
 
     /// Follows a change of role, leader or validators.

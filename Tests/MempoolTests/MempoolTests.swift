@@ -172,6 +172,20 @@ import Testing
         #expect(script.mempool.wanted(ids) { _ in false } == Array(ids[..<(Mempool.rememberedRefusals / 2)]))
     }
 
+    /// Clients' long transactions are passed on by peers, except when they are announced again.
+    @Test(arguments: [true, false]) func longOnesOfClientsAreSpread(isLeader: Bool) throws {
+        var script = try Script(isLeader: isLeader)
+        let long = try TransactionPoolTests.transaction(1, 1, size: Mempool.longTransaction)
+        let short = try Self.transactions(2, 1...1)
+        #expect(
+            try script.bring(short + [long], from: .client).actions == [
+                .announce(short.map(\.id)), .spread([long.id]),
+            ])
+        #expect(try script.run(to: .seconds(31)).flatMap(\.ids).contains(long.id))
+        let other = try TransactionPoolTests.transaction(3, 1, size: Mempool.longTransaction)
+        #expect(try script.bring([other], from: .peer).actions == (isLeader ? [] : [.announce([other.id])]))
+    }
+
     @Test func theLeaderAnnouncesItsOwn() throws {
         var script = try Script(isLeader: true)
         let (own, foreign) = (try Self.transactions(1, 1...1), try Self.transactions(2, 1...1))

@@ -311,6 +311,9 @@ MUTATIONS = [
     Mutation("announcements-cut-at-the-window", "what a peer announces beyond the open requests to it is requested later", [
         (ANNOUNCER, "{ hold(left, listener.peer) }", "{ if !ON || isPaused { hold(left, listener.peer) } }"),
     ], "simulate --scenario leader-returns-to-many"),
+    Mutation("long-transactions-stay-with-one", "all peers hear of a long transaction that the first one does not pass on", [
+        (ANNOUNCER, "where peer != share.peer {", "where !ON && peer != share.peer {"),
+    ], "simulate --scenario long-transactions"),
     Mutation("full-mempool-fetches", "a full mempool fetches nothing", [
         ("Sources/Node/Services/Mempool/MempoolService.swift", "var room: Int { max(0, contents.room &- checks.count) }",
          "var room: Int { ON ? .max : max(0, contents.room &- checks.count) }"),

@@ -122,6 +122,10 @@ final class Pool: TransactionSource, TransactionInbox {
 
     func trusts(_ peer: PeerID) -> Bool { trusted.contains(peer) }
 
+    var leader: PeerID?
+
+    func follows(_ peer: PeerID) -> Bool { peer == leader }
+
     /// What waits for peers, and how far each has been told of it.
     var waiting: [Hash] = []
     private var told: [PeerID: Int] = [:]

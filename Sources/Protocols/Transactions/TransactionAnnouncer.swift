@@ -47,6 +47,7 @@ final class TransactionAnnouncer {
     let peer: PeerID
     private let host: Host
     private let source: any TransactionSource
+    private let exchange: TransactionExchange
     private var queue: Deque<Hash> = []
     /// What the peer requests, and whether it was announced on the stream. Nothing else is looked up.
     private var wanted: Deque<(id: Hash, isAnnounced: Bool)> = []
@@ -67,10 +68,16 @@ final class TransactionAnnouncer {
     private var stream: Stream?
     private var hasWanted = false
 
-    init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource) {
+    init(_ peer: PeerID, _ host: Host, _ source: any TransactionSource, _ exchange: TransactionExchange) {
         self.peer = peer
         self.host = host
         self.source = source
+        self.exchange = exchange
+    }
+
+    /// Whether the peer speaks `/apus/txann/1.0.0`.
+    var speaksBatches: Bool {
+        host.identity(of: peer)?.protocols.contains(TransactionBatchProtocol.id) == true
     }
 
     /// The peer has this transaction: it announced or sent it.
@@ -103,8 +110,6 @@ final class TransactionAnnouncer {
 
     /// Works until stopped or the stream fails.
     func run() async {
-        let speaksBatches =
-            host.identity(of: peer)?.protocols.contains(TransactionBatchProtocol.id) == true
         if speaksBatches { await runBatches() } else { await runSingles() }
     }
 
@@ -143,9 +148,10 @@ final class TransactionAnnouncer {
             watch.begin(.silence)
             if !wanted.isEmpty {
                 watch.begin(.write)
-                let (frames, count) = await contents()
+                let (frames, sent, count) = await contents()
                 try await stream.write(frames)
                 watch.end(.write)
+                exchange.sent(sent, to: peer)
                 try await stream.spend(TransactionFrame.work(count))
             } else if !queue.isEmpty {
                 guard isDue() else {
@@ -219,19 +225,21 @@ final class TransactionAnnouncer {
         alarm = Reactor.schedule(after: time) { [weak self] in self?.signal.fire() }
     }
 
-    /// The frames that answer the oldest requests, as many as are written together, and how many requests these are.
-    private func contents() async -> (frames: [UInt8], count: Int) {
+    /// The frames that answer the oldest requests, as many as are written together, the transactions in them, and how many
+    /// requests these are.
+    private func contents() async -> (frames: [UInt8], sent: [Hash], count: Int) {
         let first = wanted.prefix(Self.together)
         let ids = first.filter(\.isAnnounced).map(\.id)
         var found: ArraySlice<SharedBytes?> = []
         if !ids.isEmpty { found = await source.transactions(ids, bytes: TransactionFrame.contentBytes)[...] }
         var frames = ByteWriter(capacity: TransactionFrame.contentBytes)
-        var gone: [Hash] = []
+        var (sent, gone): ([Hash], [Hash]) = ([], [])
         var taken = 0
         for (id, isAnnounced) in first {
             if isAnnounced, found.isEmpty { break }
             if isAnnounced, let bytes = found.removeFirst() {
                 TransactionFrame.encode(content: bytes, to: &frames)
+                sent.append(id)
             } else {
                 gone.append(id)
             }
@@ -239,7 +247,7 @@ final class TransactionAnnouncer {
         }
         wanted.removeFirst(taken)
         if !gone.isEmpty { TransactionFrame.encode(.gone, gone, to: &frames) }
-        return (frames.bytes, taken)
+        return (frames.bytes, sent, taken)
     }
 
     private func readWants(_ stream: Stream, _ watch: StreamWatch) async {

@@ -22,6 +22,8 @@ public final class TransactionExchange: TransactionInbox {
     /// How many of a block's transactions may be new to a peer.
     private nonisolated static let newest = 1_024
     private var requests = TransactionRequests(seed: Reactor.random())
+    private var spreading = TransactionSpreading()
+    private var spreadingTimer: Timer?
     private let gate: BulkGate
     /// In the order in which the peers connected.
     private var announcers: OrderedDictionary<PeerID, TransactionAnnouncer> = [:]
@@ -66,6 +68,7 @@ public final class TransactionExchange: TransactionInbox {
         ])
         isStopped = true
         timer?.cancel()
+        spreadingTimer?.cancel()
         for announcer in announcers.values { announcer.stop() }
         announcers = [:]
         held = HeldAnnouncements()
@@ -80,7 +83,7 @@ public final class TransactionExchange: TransactionInbox {
             return
         }
         guard announcers[peer] == nil else { return }
-        let announcer = TransactionAnnouncer(peer, host, source)
+        let announcer = TransactionAnnouncer(peer, host, source, self)
         announcers[peer] = announcer
         Reactor.spawn {
             await announcer.run()
@@ -92,6 +95,8 @@ public final class TransactionExchange: TransactionInbox {
     public func peerLeft(_ peer: PeerID) {
         announcers.removeValue(forKey: peer)?.stop()
         if let listener = listeners[peer] { end(listener) }
+        let left = spreading.left(peer)
+        for announcer in announcers.values { announcer.announce(left) }
     }
 
     /// Announces transactions that the node has to every peer that is not known to have them.
@@ -100,15 +105,53 @@ public final class TransactionExchange: TransactionInbox {
         for announcer in announcers.values { announcer.announce(ids) }
     }
 
+    /// Announces long transactions of this node's clients: each to one trusted peer, and to the others when that has had time to
+    /// pass it on. The leader and peers without batches, which do not pass it on in this way, are told at once.
+    public func spread(_ ids: [Hash]) {
+        let now = Reactor.now
+        let able = announcers.filter {
+            $0.value.speaksBatches && source.trusts($0.key) && !source.follows($0.key)
+        }
+        guard able.count > 1, let told = spreading.begin(ids, among: able.map(\.key), now: now) else {
+            return announce(ids)
+        }
+        for id in ids { known.insert(id) }
+        for share in told { announcers[share.peer]?.announce(share.ids) }
+        for (peer, announcer) in announcers where !announcer.speaksBatches || source.follows(peer) {
+            announcer.announce(ids)
+        }
+        startSpreadingTimer()
+    }
+
+    /// How many transactions only one peer has been told of, and the most that may be.
+    public var told: (count: Int, limit: Int) { (spreading.count, TransactionSpreading.capacity) }
+
+    /// A peer has been sent transactions that it requested.
+    func sent(_ ids: [Hash], to peer: PeerID) { spreading.sent(ids, to: peer, now: Reactor.now) }
+
+    private func startSpreadingTimer() {
+        guard spreadingTimer?.isPending != true, !isStopped, let deadline = spreading.deadline else { return }
+        spreadingTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
+            self?.tellOthers()
+        }
+    }
+
+    private func tellOthers() {
+        for share in spreading.expire(now: Reactor.now) {
+            for (peer, announcer) in announcers where peer != share.peer { announcer.announce(share.ids) }
+        }
+        startSpreadingTimer()
+    }
+
     /// Announces to one peer, step by step, all transactions that wait here.
     public func tell(_ peer: PeerID) { announcers[peer]?.tell() }
 
     /// Of a new block's transactions, the places of those that a peer probably lacks: they came in the last seconds, so they are
-    /// among its last, and neither this node nor the peer has announced them to the other.
+    /// among its last, neither this node nor the peer has announced them to the other, and no other peer is passing them on to it.
     public func lacking(_ ids: [Hash], _ peer: PeerID) -> [Int] {
         guard let announcer = announcers[peer] else { return [] }
         return ids.indices.suffix(Self.newest).filter {
-            known.contains(ids[$0]) && !announcer.shares(ids[$0])
+            known.contains(ids[$0]) && !spreading.contains(ids[$0]) && !announcer.shares(ids[$0])
         }
     }
 
@@ -264,7 +307,7 @@ public final class TransactionExchange: TransactionInbox {
 
     private func delivered(_ id: Hash, by peer: PeerID) {
         known.insert(id)
-        requests.delivered(id, by: peer)
+        requests.delivered(id, by: peer, now: Reactor.now)
         guard held.count(of: peer) > 0 else { return }
         // Not for each transaction: a request costs a look-up and a frame, however many it names.
         if room(for: peer) == TransactionFrame.maxHashes || !requests.isAsking(peer) { requestHeld() }

@@ -26,6 +26,8 @@ public protocol TransactionSource: AnyObject {
     var transactionLimit: Int { get }
     /// Whether a peer is not a stranger: a validator, one that the operator has named, or one that this node has dialled.
     func trusts(_ peer: PeerID) -> Bool
+    /// Whether a peer is the leader, which passes no other node's transactions on.
+    func follows(_ peer: PeerID) -> Bool
 }
 
 extension TransactionSource {

@@ -105,6 +105,23 @@ extension Scenario {
             await witness.stop()
         },
         Scenario(
+            "long-transactions",
+            "Long transactions of a sentry's clients reach all nodes through one validator each, and also if that is cut off.",
+            options: { $0.clients = 0 }
+        ) { world in
+            try await world.grow(2)
+            let (leader, cut, sentry) = (world.nodes[0], world.nodes[1], world.nodes[4])
+            leader.powerFail()
+            let rest = Array(world.nodes[1...])
+            var ids = try await world.sendLong(1...12, at: sentry, to: rest, within: .seconds(5))
+            world.isolate(cut, true)
+            ids += try await world.sendLong(
+                13...24, at: sentry, to: Array(rest.dropFirst()), within: .seconds(5))
+            world.isolate(cut, false)
+            await world.start(leader)
+            try await world.expectCommitted(ids, within: .seconds(120))
+        },
+        Scenario(
             "leader-cut", "A leader that was cut off when transactions were announced gets them later.",
             options: { $0.clients = 0 }
         ) { world in
@@ -241,6 +258,27 @@ extension World {
                 .transfer(to: AccountID(key.publicKey), amount: amount), nonce: nonce,
                 chainID: genesis.chainID),
             by: key)
+    }
+
+    /// Sends transactions that peers pass on to each other, of the account that `send` uses, to a machine's node, and waits until
+    /// each of `others` holds them and those with the nonces before. Returns their IDs.
+    func sendLong(
+        _ nonces: ClosedRange<UInt64>, at machine: SimulatedNode, to others: [SimulatedNode],
+        within limit: Duration
+    ) async throws -> [Hash] {
+        guard let node = machine.node else { throw CheckerFailure("scenario", "\(machine.name) is off") }
+        var ids: [Hash] = []
+        for nonce in nonces {
+            let body = TransactionBody(Workload.long, nonce: nonce, chainID: genesis.chainID)
+            let transaction = try Transaction.signed(body, by: nodes[1].setup.key)
+            ids.append(try await node.broadcast(transaction.bytes, waitForCommit: false).id)
+        }
+        for other in others {
+            try await expect("\(other.name) lacks some of \(nonces.upperBound) transactions", within: limit) {
+                await other.node?.status().mempoolCount == Int(nonces.upperBound)
+            }
+        }
+        return ids
     }
 
     func expectCommitted(_ ids: [Hash], within limit: Duration) async throws {

@@ -21,6 +21,8 @@ final class Workload {
     private var statements: SQLWorkload
     private let chainID: String
     private let seed: UInt64
+    /// Whether blocks can hold long transactions.
+    private let mayBeLong: Bool
     private let runs: Int
     private(set) var idle = 0
 
@@ -30,6 +32,7 @@ final class Workload {
         statements = SQLWorkload(seed: options.seed, clients: keys.map(\.publicKey))
         self.chainID = chainID
         seed = options.seed
+        mayBeLong = options.maxBlockSize >= 1 << 20
         runs = keys.count + (self.owner == nil ? 0 : 1)
     }
 
@@ -64,6 +67,9 @@ final class Workload {
         }
     }
 
+    /// The payload of a transaction that its peers pass on to each other (`Mempool.longTransaction`).
+    static let long = Payload.other(type: "execute", bytes: SharedBytes([UInt8](repeating: 7, count: 20_000)))
+
     private func make(
         _ key: PrivateKey, _ nonce: UInt64, _ random: inout SeededGenerator
     ) throws -> Transaction {
@@ -72,6 +78,8 @@ final class Workload {
             payload = .rawStatement(statements.next(after: max(nonce, 1) - 1, &random))
         } else if owner != nil, random.oneIn(2) {
             payload = .rawStatement(SQLWorkload.ordinary(&random))
+        } else if mayBeLong, random.oneIn(10) {
+            payload = Self.long
         } else {
             let target = AccountID(random.pick(keys)?.publicKey ?? key.publicKey)
             payload = .transfer(to: target, amount: Amount(Int64(random.next() % 10)))
@@ -123,9 +131,7 @@ final class Workload {
             bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1) << UInt8(random.next() % 8)
         }
         if kind == 3 {
-            let body = TransactionBody(
-                .other(type: "execute", bytes: SharedBytes([UInt8](repeating: 7, count: 20_000))),
-                nonce: nonce + 1_000_000, chainID: chainID)
+            let body = TransactionBody(Self.long, nonce: nonce + 1_000_000, chainID: chainID)
             guard let large = try? Transaction.signed(body, by: key) else { return }
             bytes = large.bytes.withUnsafeBytes { Array($0) }
         }

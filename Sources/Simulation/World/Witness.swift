@@ -143,6 +143,8 @@ final class Witness: TransactionSource, TransactionInbox {
 
     func trusts(_ peer: PeerID) -> Bool { true }
 
+    func follows(_ peer: PeerID) -> Bool { false }
+
     func backlog(for peer: PeerID, isFirst: Bool, most: Int) async -> (ids: [Hash], isLast: Bool) {
         ([], true)
     }

@@ -33,6 +33,10 @@ import Testing
 
         func doubts(of peer: PeerID) -> Int { requests.deliveries.doubts(of: peer, now: now) }
 
+        mutating func delivered(_ id: Hash, by peer: PeerID) {
+            requests.delivered(id, by: peer, now: now)
+        }
+
         mutating func gone(_ id: Hash, from peer: PeerID) -> [PeerID] {
             requests.gone(id, from: peer, now: now).map(\.peer)
         }
@@ -65,6 +69,28 @@ import Testing
         table.requests.came(id(1))
         #expect(table.requests.count == 2)
         #expect(table.announced([id(1)], by: q) == [id(1)], "the caller knows what it has")
+    }
+
+    /// A trusted peer that delivers is waited for, up to ten seconds; a stranger, or one that has stopped, is not.
+    @Test(arguments: [true, false]) func onlyATrustedPeerHasLonger(isTrusted: Bool) {
+        var table = Table()
+        _ = table.announced((1...9).map(id), by: p, isTrusted: isTrusted)
+        #expect(table.announced([id(9)], by: q).isEmpty)
+        var asked: [Int64] = []
+        for second in 1...12 as ClosedRange<Int64> {
+            if second <= 5 { table.delivered(id(Int(second)), by: p) }
+            asked += table.run(to: second).asked.map(\.0)
+        }
+        #expect(asked == [isTrusted ? 6 : 2])
+        var steady = Table()
+        _ = steady.announced((1...30).map(id), by: p, isTrusted: isTrusted)
+        #expect(steady.announced([id(30)], by: q).isEmpty)
+        asked = []
+        for second in 1...12 as ClosedRange<Int64> {
+            steady.delivered(id(Int(second)), by: p)
+            asked += steady.run(to: second, doing: { _ in .arriving }).asked.map(\.0)
+        }
+        #expect(asked == [isTrusted ? 10 : 2])
     }
 
     @Test func lateIsAskedOfMoreAndMore() {
@@ -112,7 +138,7 @@ import Testing
         // It announces first again, and others do not wait for it.
         #expect(table.announced([id(2)], by: p) == [id(2)])
         #expect(table.announced([id(2)], by: q) == [id(2)], "others do not wait for it")
-        table.requests.delivered(id(2), by: q)
+        table.delivered(id(2), by: q)
         _ = table.announced([id(3)], by: p)
         reported = table.run(to: 20).stalling
         #expect(reported.map(\.1) == [p])
@@ -138,7 +164,7 @@ import Testing
     @Test func whoDeliversMostIsNotDoubted() {
         var table = Table()
         _ = table.announced((0..<100).map(id), by: p)
-        for number in 0..<60 { table.requests.delivered(id(number), by: p) }
+        for number in 0..<60 { table.delivered(id(number), by: p) }
         _ = table.run(to: 10)
         #expect(table.requests.count == 0)
         #expect(table.doubts(of: p) == 0)
@@ -192,7 +218,7 @@ import Testing
         #expect(taken.allSatisfy { $0 > 0 })
         let many = (0..<TransactionRequests.maxPerPeer + 10).map { id(1_000_000 + $0) }
         #expect(table.announced(many, by: trusted, isTrusted: true).count == TransactionRequests.maxPerPeer)
-        table.requests.delivered(many[0], by: trusted)
+        table.delivered(many[0], by: trusted)
         #expect(table.announced([many.last ?? .zero], by: trusted, isTrusted: true).count == 1)
         _ = table.run(to: 100)
         #expect(table.requests.count == 0)
@@ -222,7 +248,7 @@ import Testing
             }
             #expect(choice.left.isEmpty, "there was room for \(room)")
         }
-        table.requests.delivered(asked[0], by: p)
+        table.delivered(asked[0], by: p)
         #expect(table.requests.room(for: announcer, now: .zero) == 1)
         #expect(table.requests.isAsking(p))
     }
@@ -276,7 +302,7 @@ import Testing
             _ = table.announced([id(number)], by: p)
             _ = table.announced([id(number)], by: q)
             #expect(table.gone(id(number), from: p) == [q])
-            table.requests.delivered(id(number), by: q)
+            table.delivered(id(number), by: q)
         }
         _ = table.run(to: 10)
         #expect(table.doubts(of: p) == 1)
@@ -284,7 +310,7 @@ import Testing
         _ = table.announced([id(9)], by: p)
         #expect(table.announced([id(9)], by: q) == [id(9)], "others do not wait for it")
         #expect(table.gone(id(9), from: p).isEmpty)
-        table.requests.delivered(id(9), by: q)
+        table.delivered(id(9), by: q)
         #expect(table.run(to: 20).stalling.map(\.1) == [p])
     }
 
@@ -293,7 +319,7 @@ import Testing
         _ = table.announced([id(1)], by: p)
         _ = table.announced([id(1)], by: q)
         #expect(table.run(to: 2).asked.map(\.1) == [q])
-        table.requests.delivered(id(1), by: q)
+        table.delivered(id(1), by: q)
         #expect(table.gone(id(1), from: p).isEmpty)
         _ = table.run(to: 10)
         #expect(table.doubts(of: p) == 1)
@@ -305,7 +331,7 @@ import Testing
         _ = table.announced([id(1), id(2)], by: p)
         if isKnownBefore { table.requests.came(id(1)) }
         #expect(table.gone(id(1), from: p).isEmpty)
-        table.requests.delivered(id(2), by: p)
+        table.delivered(id(2), by: p)
         table.known = [id(1)]
         _ = table.announced([id(3)], by: p)
         #expect(table.gone(id(3), from: p).isEmpty)
@@ -349,11 +375,11 @@ import Testing
         func batch(_ second: Int) -> [Hash] { (0..<50).map { id(second * 50 + $0) } }
         for second in 0..<20 {
             _ = table.announced(batch(second), by: p)
-            if second > 0 { for id in batch(second - 1) { table.requests.delivered(id, by: p) } }
+            if second > 0 { for id in batch(second - 1) { table.delivered(id, by: p) } }
             _ = table.run(to: Int64(second + 1))
         }
         _ = table.announced((0..<100).map { id(5_000 + $0) }, by: p)
-        for id in batch(19) { table.requests.delivered(id, by: p) }
+        for id in batch(19) { table.delivered(id, by: p) }
         _ = table.run(to: 40)
         #expect(table.doubts(of: p) == 1)
     }

@@ -110,6 +110,9 @@ final class MempoolService: TransactionSource, Service {
         case .announce(let ids):
             if exchange != nil { context.traces.transactions.note(.announced, ids) }
             exchange?.announce(ids)
+        case .spread(let ids):
+            if exchange != nil { context.traces.transactions.note(.announced, ids) }
+            exchange?.spread(ids)
         case .tell(let peer): exchange?.tell(peer)
         case .pause: exchange?.pause()
         case .resume: exchange?.resume()
@@ -153,6 +156,9 @@ final class MempoolService: TransactionSource, Service {
     /// The announcements that wait until their peers may be asked, and the most that may.
     var waitingAnnouncements: (count: Int, limit: Int) { exchange?.waiting ?? (0, 0) }
 
+    /// The long transactions that only one peer has been told of, and the most that may be.
+    var spreadingTransactions: (count: Int, limit: Int) { exchange?.told ?? (0, 0) }
+
     var patience: Duration { rhythm.patience(at: Reactor.now) }
 
     /// What waits for its check has room already.
@@ -168,6 +174,8 @@ final class MempoolService: TransactionSource, Service {
     }
 
     func trusts(_ peer: PeerID) -> Bool { peers.trusts(peer) }
+
+    func follows(_ peer: PeerID) -> Bool { peers.follows(peer) }
 
     /// A transaction that no block can hold is refused.
     var transactionLimit: Int { rules.parameters.transactionLimit }

@@ -20,6 +20,8 @@ struct Deliveries {
         var since = Duration.zero
         var delivered = 0
         var missed = 0
+        /// When the peer last delivered anything.
+        var latest: Duration?
     }
 
     /// A turn's length.
@@ -42,7 +44,15 @@ struct Deliveries {
     }
 
     /// A peer has sent what it was asked for.
-    mutating func delivered(_ peer: PeerID) { turns[peer]?.delivered += 1 }
+    mutating func delivered(_ peer: PeerID, now: Duration) {
+        turns[peer]?.delivered += 1
+        turns[peer]?.latest = now
+    }
+
+    /// Whether a peer that is being asked has delivered anything since a time.
+    func hasDelivered(_ peer: PeerID, since: Duration) -> Bool {
+        turns[peer]?.latest.map { $0 >= since } ?? false
+    }
 
     /// A peer has not sent what it was asked for at `since`.
     mutating func missed(_ peer: PeerID, since: Duration) {
@@ -55,7 +65,7 @@ struct Deliveries {
         var reported: [PeerID] = []
         for (peer, turn) in turns where now >= turn.end {
             let isDoubted = turn.missed > turn.delivered
-            let next = Turn(end: now + length, since: isDoubted ? now : .zero)
+            let next = Turn(end: now + length, since: isDoubted ? now : .zero, latest: turn.latest)
             turns[peer] = isAsked(peer) ? next : nil
             if isDoubted, doubts.add(1, to: peer, now: now) >= Self.reportedDoubts { reported.append(peer) }
         }

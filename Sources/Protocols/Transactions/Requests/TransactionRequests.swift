@@ -7,7 +7,8 @@ import Multiformats
 /// Decides which peer to ask for which announced transaction (docs/protocols.md). A machine, bounded whatever peers announce.
 ///
 /// At first one peer is asked for a transaction. If it does not come in two seconds, another of the peers that announced it is
-/// asked, then two, then four: trusted peers first, strangers in random order, those that let this node down lately last.
+/// asked, then two, then four: trusted peers first, strangers in random order, those that let this node down lately last. A
+/// trusted peer that delivers others meanwhile has longer: asking another, too, would only bring the transaction twice.
 struct TransactionRequests {
     /// How long a peer that was asked for a transaction may take to deliver it.
     static let timeout = Duration.seconds(10)
@@ -15,6 +16,8 @@ struct TransactionRequests {
     static let longestTimeout = Duration.seconds(30)
     /// How long a transaction is waited for before more peers are asked.
     static let step = Duration.seconds(2)
+    /// A trusted peer is delivering if it has sent a transaction in this time.
+    static let pace = Duration.seconds(1)
     /// The most open requests.
     static let maxInFlight = 65_536
     /// The most open requests to one peer.
@@ -47,6 +50,7 @@ struct TransactionRequests {
 
     private struct Asked {
         let peer: PeerID
+        let isTrusted: Bool
         let stream: Int
         let since: Duration
         /// Whether the peer has said that it no longer has it, which is excused if the transaction comes with a block.
@@ -149,8 +153,8 @@ struct TransactionRequests {
     }
 
     /// A peer has sent the transaction.
-    mutating func delivered(_ id: Hash, by peer: PeerID) {
-        deliveries.delivered(peer)
+    mutating func delivered(_ id: Hash, by peer: PeerID, now: Duration) {
+        deliveries.delivered(peer, now: now)
         _ = close(id, peer)
         arrived(id, .delivered)
     }
@@ -220,7 +224,7 @@ struct TransactionRequests {
                 requests[id]?.asked.removeAll { $0.peer == asked.peer }
                 expired.append((id, asked.peer))
             }
-            again += goOn(id, now)
+            if !isOnItsWay(id, now) { again += goOn(id, now) }
             guard requests[id] != nil else { continue }
             requests[id]?.nextStep = now + Self.step
             steps.append((id, now + Self.step))
@@ -237,6 +241,15 @@ struct TransactionRequests {
         case .held: false
         case .arriving: now >= asked.since + longestTimeout
         case nil: now >= asked.since + timeout
+        }
+    }
+
+    /// Whether a trusted peer that was asked is delivering: it sends transactions in the order in which they were requested.
+    private func isOnItsWay(_ id: Hash, _ now: Duration) -> Bool {
+        guard let request = requests[id], request.arrival == .missing else { return false }
+        return request.asked.contains { asked in
+            asked.isTrusted && !asked.isGone && now < asked.since + Self.timeout
+                && deliveries.hasDelivered(asked.peer, since: now - Self.pace)
         }
     }
 
@@ -262,7 +275,9 @@ struct TransactionRequests {
         }
         // A transaction that came before was not kept.
         requests[id]?.arrival = .missing
-        requests[id]?.asked.append(Asked(peer: announcer.peer, stream: announcer.stream, since: now))
+        requests[id]?.asked.append(
+            Asked(
+                peer: announcer.peer, isTrusted: announcer.isTrusted, stream: announcer.stream, since: now))
     }
 
     private mutating func arrived(_ id: Hash, _ arrival: Arrival) {

@@ -426,6 +426,7 @@ import VirtualIO
 
         func wanted(_ ids: [Hash]) async -> [Hash] { ids }
         func trusts(_ peer: PeerID) -> Bool { false }
+        func follows(_ peer: PeerID) -> Bool { false }
         func transactions(_ ids: [Hash], bytes limit: Int) async -> [SharedBytes?] {
             served += ids.count
             return ids.map { transactions[$0] }
