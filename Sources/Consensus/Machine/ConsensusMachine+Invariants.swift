@@ -53,6 +53,11 @@ extension ConsensusMachine {
                 "a decision with another block's commit")
             try check(
                 round.offers.allSatisfy { $0.proposal.height == height }, "an offer of another height")
+            if let fetch = round.decisionFetch, fetch.isProposal {
+                try check(
+                    round.offers.contains { $0.proposal.hash == fetch.hash },
+                    "a committed block is awaited as a proposal that nobody sends")
+            }
             switch round.ballot {
             case .none: break
             case .recording(let vote), .cast(let vote, _):

@@ -103,7 +103,7 @@ public struct ConsensusMachine: Machine {
         _ event: ConsensusEvent, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         switch event {
-        case .proposalFetched(let block, let from): proposalFetched(block, from, &actions)
+        case .proposalFetched(let block, let from): proposalFetched(block, from, now, &actions)
         case .proposalArriving(let hash, let from): proposalArriving(hash, from, now)
         case .proposalInvalid(let block, let reason): proposalInvalid(block, reason, &actions)
         case .decided(let commit, let block): decided(commit, block, now)
@@ -146,6 +146,7 @@ public struct ConsensusMachine: Machine {
         settleDoubt()
         let answer = body(&self, now, &actions)
         withdrawIfTooEarly(now, &actions)
+        followArrivals(now, &actions)
         runTimers(now, &actions)
         advance(now, &actions)
         heights.judgeSyncing(tip: state.height, now: now)

@@ -15,6 +15,8 @@ struct ConsensusRound: Sendable {
         var hash: Hash
         var from: PeerID
         var until: Duration
+        /// Whether the block is still arriving as the leader's proposal, so that it is not requested a second time.
+        var isProposal = false
     }
 
     /// The knowledge about the committed block of this height.
@@ -65,6 +67,11 @@ struct ConsensusRound: Sendable {
 
     var decisionFetch: Fetch? {
         if case .proven(_, let fetch) = outcome { fetch } else { nil }
+    }
+
+    /// The offer by which a block arrives from the leader.
+    func arriving(_ hash: Hash, now: Duration) -> ProposalOffer? {
+        offers.first { $0.proposal.hash == hash && $0.isArriving(now) }
     }
 
     /// Returns whether a block of the next height may name this one as its previous one, as far as this node can

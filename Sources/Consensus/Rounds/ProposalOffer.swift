@@ -48,6 +48,11 @@ struct ProposalOffer: Sendable {
         }
     }
 
+    /// Returns whether the leader, which is certain to have the block, is sending it in time.
+    func isArriving(_ now: Duration) -> Bool {
+        if case .announcer = asked { standing == .proposer && now < until } else { false }
+    }
+
     /// Returns whether this offer makes it pointless to fetch a proposal announced now.
     func holdsBack(_ other: BlockProposal, by standing: Standing, now: Duration) -> Bool {
         guard now < until else { return false }

@@ -165,6 +165,68 @@ struct FetchingTests {
         #expect(script.machine.votes.last?.stamp == 1_000)
     }
 
+    // MARK: Commits
+
+    @Test func aCommittedBlockThatIsArrivingIsNotRequestedAgain() throws {
+        let (block, commit) = (blocks[0], try chain.commit(blocks[0]))
+        var script = validator()
+        _ = script.propose(try chain.proposal(block), from: peer(0))
+        #expect(script.wait(.seconds(1)) == [])
+        #expect(script.announce(commit, from: peer(0)) == [])
+        for _ in 0..<3 {
+            #expect(script.send(.proposalArriving(block.hash, from: peer(0))) == [])
+            #expect(script.wait(.seconds(1)) == [])
+        }
+        #expect(script.send(.proposalFetched(block, from: peer(0))) == ["relay 1", "execute 1"])
+        #expect(script.send(.executed(block.hash, TestChain.result(block))) == ["commit 1 votes 4"])
+    }
+
+    @Test func theNextCommittedBlockIsNotRequestedAgainEither() throws {
+        let commit = try chain.commit(blocks[0])
+        let state = try chain.genesis.after(blocks[0].header, hash: blocks[0].hash, commit: commit.info)
+        let next = try chain.block(after: state, stamp: 9_000)
+        var script = validator()
+        _ = script.propose(try chain.proposal(blocks[0]), from: peer(0))
+        _ = script.send(.proposalFetched(blocks[0], from: peer(0)))
+        #expect(script.propose(try chain.proposal(next), from: peer(0)) == ["fetch proposal 2"])
+        #expect(script.announce(commit, from: peer(0)) == [])
+        #expect(script.announce(try chain.commit(next), from: peer(0)) == [])
+        #expect(script.send(.proposalFetched(next, from: peer(0))) == ["relay 2"])
+        #expect(
+            script.send(.executed(blocks[0].hash, TestChain.result(blocks[0]))) == ["commit 1 votes 4"])
+        #expect(
+            script.send(.committed(blocks[0].hash)) == ["execute 2"], "the next one is announced")
+        #expect(script.send(.executed(next.hash, TestChain.result(next))) == ["commit 2 votes 4"])
+    }
+
+    @Test func aCommittedBlockThatNoLongerArrivesIsRequestedFromOthers() throws {
+        let (block, commit) = (blocks[0], try chain.commit(blocks[0]))
+        var script = validator()
+        _ = script.propose(try chain.proposal(block), from: peer(0))
+        #expect(script.announce(commit, from: peer(2)) == [])
+        var (failed, invalid, slow) = (script, script, script)
+        #expect(script.wait(.seconds(2)) == ["catch up to 1", "fetch proposal 1 elsewhere"])
+        #expect(script.send(.proposalFetched(block, from: peer(0))) == ["relay 1", "execute 1"], "late")
+        let lines = failed.fetchFailed(block.hash, from: peer(0))
+        #expect(lines == ["fetch proposal 1 elsewhere", "catch up to 1"])
+        #expect(
+            invalid.send(.proposalInvalid(block.block, reason: "a test")).contains("catch up to 1"))
+        for _ in 0..<9 {
+            #expect(slow.wait(.seconds(1)) == [])
+            #expect(slow.send(.proposalArriving(block.hash, from: peer(0))) == [])
+        }
+        #expect(slow.wait(.seconds(1)) == ["catch up to 1", "fetch proposal 1 elsewhere"])
+    }
+
+    /// Any other peer may hold the block back.
+    @Test func onlyTheLeaderIsWaitedForWithACommittedBlock() throws {
+        for source in [peer(2), chain.sentry.publicKey.peerID] {
+            var script = validator()
+            _ = script.propose(try chain.proposal(blocks[0]), from: source)
+            #expect(script.announce(try chain.commit(blocks[0]), from: peer(0)) == ["fetch decided 1"])
+        }
+    }
+
     @Test func theLeaderIsAlwaysAsked() throws {
         var script = validator()
         for block in blocks[0...2] {

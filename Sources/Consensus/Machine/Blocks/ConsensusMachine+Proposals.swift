@@ -136,11 +136,15 @@ extension ConsensusMachine {
     }
 
     mutating func proposalFetched(
-        _ block: CheckedBlock, _ from: PeerID, _ actions: inout [ConsensusAction]
+        _ block: CheckedBlock, _ from: PeerID, _ now: Duration, _ actions: inout [ConsensusAction]
     ) {
         for round in [\ConsensusMachine.current, \ConsensusMachine.next] {
             let offers = self[keyPath: round].offers.take(block.hash)
-            if !offers.isEmpty { return accept(block, offers, from, in: round, &actions) }
+            guard !offers.isEmpty else { continue }
+            accept(block, offers, from, in: round, &actions)
+            // It may have been committed while it arrived.
+            if case .proven(let commit, _) = self[keyPath: round].outcome { decided(commit, block, now) }
+            return
         }
     }
 

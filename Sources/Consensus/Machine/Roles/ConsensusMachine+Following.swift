@@ -81,13 +81,18 @@ extension ConsensusMachine {
         return decide(commit, heldBlock(commit.hash), from, now, in: \.current)
     }
 
-    /// Decides a round. Fetches its block unless that is here.
+    /// Decides a round. Fetches its block unless that is here, or arrives as a proposal.
     private mutating func decide(
         _ commit: VerifiedCommit, _ block: CheckedBlock?, _ from: PeerID, _ now: Duration,
         in round: WritableKeyPath<ConsensusMachine, ConsensusRound>
     ) -> Admission {
         if let block {
             self[keyPath: round].outcome = .decided(commit, block)
+            return .ignore
+        }
+        if let offer = self[keyPath: round].arriving(commit.hash, now: now) {
+            self[keyPath: round].outcome = .proven(
+                commit, .init(hash: commit.hash, from: offer.from, until: offer.until, isProposal: true))
             return .ignore
         }
         self[keyPath: round].outcome = .proven(
@@ -124,6 +129,22 @@ extension ConsensusMachine {
             ahead(state.height &+ 1, .proof, from, now, &actions)
         }
         if let fetch = next.decisionFetch, fetch.hash == hash, fetch.from == from { next = ConsensusRound() }
+    }
+
+    /// Follows the fetches of proposals that have been committed meanwhile. When one has stalled or failed, asks others for the
+    /// committed block.
+    mutating func followArrivals(_ now: Duration, _ actions: inout [ConsensusAction]) {
+        for round in [\ConsensusMachine.current, \ConsensusMachine.next] {
+            guard case .proven(let commit, var fetch?) = self[keyPath: round].outcome, fetch.isProposal else {
+                continue
+            }
+            guard let offer = self[keyPath: round].arriving(fetch.hash, now: now) else {
+                decidedFetchFailed(fetch.hash, fetch.from, now, &actions)
+                continue
+            }
+            fetch.until = offer.until
+            self[keyPath: round].outcome = .proven(commit, fetch)
+        }
     }
 
     mutating func resetReceived(_ reset: ConsensusReset, _ actions: inout [ConsensusAction]) {
