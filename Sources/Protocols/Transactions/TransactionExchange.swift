@@ -132,15 +132,18 @@ public final class TransactionExchange: TransactionInbox {
     private func startSpreadingTimer() {
         guard spreadingTimer?.isPending != true, !isStopped, let deadline = spreading.deadline else { return }
         spreadingTimer = Reactor.schedule(after: max(.zero, deadline - Reactor.now)) { [weak self] in
-            self?.tellOthers()
+            guard let self else { return }
+            let due = spreading.expire(now: Reactor.now)
+            Reactor.spawn { for share in due { await self.tellOthers(share) } }
+            startSpreadingTimer()
         }
     }
 
-    private func tellOthers() {
-        for share in spreading.expire(now: Reactor.now) {
-            for (peer, announcer) in announcers where peer != share.peer { announcer.announce(share.ids) }
-        }
-        startSpreadingTimer()
+    private func tellOthers(_ share: TransactionSpreading.Told) async {
+        // What has been dropped meanwhile must not be announced: who cannot deliver it is doubted.
+        let dropped = Set(await source.wanted(share.ids))
+        let kept = share.ids.filter { !dropped.contains($0) }
+        for (peer, announcer) in announcers where peer != share.peer { announcer.announce(kept) }
     }
 
     /// Announces to one peer, step by step, all transactions that wait here.

@@ -108,6 +108,22 @@ import VirtualIO
         }
     }
 
+    /// Whoever announces what it cannot deliver is doubted.
+    @Test func whatWasDroppedMeanwhileIsNotToldToOthers() throws {
+        try MemoryNetwork.run(latency: .milliseconds(10)) {
+            let mesh = try await Mesh(passesOn: { _ in false })
+            let ids = (0..<3).map { mesh.pools[0].add("\($0)") }
+            mesh.exchanges[0].spread(ids)
+            try await Reactor.sleep(for: .milliseconds(500))
+            #expect(mesh.pools[0].looks == 3)
+            for id in ids { mesh.pools[0].transactions[id] = nil }
+            try await Reactor.sleep(for: .seconds(3))
+            #expect(mesh.exchanges[0].told.count == 0)
+            #expect(mesh.pools[0].looks == 3, "nobody else requests them")
+            await mesh.stop()
+        }
+    }
+
     @Test func aPeerThatLeavesDelaysLess() throws {
         try MemoryNetwork.run(latency: .milliseconds(10)) {
             let mesh = try await Mesh()
